@@ -1,0 +1,33 @@
+"""One contract for sync and async code over Apache Cassandra and ScyllaDB, any backend behind it."""
+
+from __future__ import annotations
+
+from coodie.drivers import (
+    AbstractDriver,
+    LazyDriver,
+    get_driver,
+    init_coodie,
+    init_coodie_async,
+    register_driver,
+)
+from coodie.exceptions import CoodieError
+from coodie.requests import BatchType, RequestOptions
+from coodie.rows import Rows
+from coodie.types import UNSET
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "UNSET",
+    "AbstractDriver",
+    "BatchType",
+    "CoodieError",
+    "LazyDriver",
+    "RequestOptions",
+    "Rows",
+    "__version__",
+    "get_driver",
+    "init_coodie",
+    "init_coodie_async",
+    "register_driver",
+]

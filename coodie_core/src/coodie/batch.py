@@ -1,0 +1,108 @@
+"""A batch as one CQL text, for backends that have no batch message of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from coodie.cql import Kind, count_positional_markers, inspect_statement, with_positional_markers
+from coodie.exceptions import ConfigurationError, ParameterError, ParameterTypeError
+from coodie.requests import BatchType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from coodie.requests import Params
+
+__all__ = ["BatchItem", "batch_text", "check_batch"]
+
+#: A statement without values, or one with its parameters.
+BatchItem = str | tuple[str, Sequence[Any] | Mapping[str, Any]]
+
+_OPENINGS = {
+    BatchType.LOGGED: "BEGIN BATCH",
+    BatchType.UNLOGGED: "BEGIN UNLOGGED BATCH",
+    BatchType.COUNTER: "BEGIN COUNTER BATCH",
+}
+
+
+def check_batch(statements: Iterable[BatchItem]) -> list[tuple[str, Params]]:
+    """Return the batch's statements, each with its parameters.
+
+    Args:
+        statements: Statements, or pairs of statement and parameters.
+
+    Raises:
+        ConfigurationError: The batch is empty, or an item is neither.
+        ParameterError: A statement isn't an INSERT, UPDATE or DELETE.
+    """
+    checked: list[tuple[str, Params]] = []
+    for position, item in enumerate(statements):
+        stmt, params = (item, ()) if isinstance(item, str) else _pair(item, position)
+        if inspect_statement(stmt).kind is not Kind.WRITE:
+            message = f"Statement {position} of the batch is not an INSERT, UPDATE or DELETE."
+            raise ParameterError(message, hint="CQL batches hold writes alone.", statement=stmt)
+        checked.append((stmt, params))
+    if not checked:
+        message = "The batch has no statements."
+        raise ConfigurationError(message, hint="Give at least one.", option="statements")
+    return checked
+
+
+def _pair(item: Any, position: int) -> tuple[str, Params]:
+    if isinstance(item, Sequence) and len(item) == 2 and isinstance(item[0], str):  # noqa: PLR2004 - a pair
+        return item[0], item[1]
+    message = f"Item {position} of the batch is of type {type(item).__name__}."
+    hint = "Give a statement, or a pair of a statement and its parameters."
+    raise ConfigurationError(message, hint=hint, option="statements")
+
+
+def batch_text(items: list[tuple[str, Params]], batch_type: BatchType) -> tuple[str, list[Any]]:
+    """Return ``BEGIN … APPLY BATCH`` with the parameters of all statements in one list.
+
+    Args:
+        items: What ``check_batch`` returned.
+        batch_type: The kind of batch.
+
+    Returns:
+        The text, with ``?`` for each value, and the values.
+
+    Raises:
+        ParameterError: A statement has too few, too many or unknown parameters.
+        ParameterTypeError: What holds the parameters is neither a sequence nor a mapping.
+    """
+    lines = [_OPENINGS[batch_type]]
+    values: list[Any] = []
+    for stmt, params in items:
+        text, names = with_positional_markers(stmt)
+        given = _in_order(params, names, stmt)
+        # Counted for each statement: one too many here would fill the place of one missing there.
+        wanted = count_positional_markers(text)
+        if len(given) != wanted:
+            message = f"The statement has {wanted} bind markers and was given {len(given)} parameters."
+            raise ParameterError(message, hint="Give a value for each.", statement=stmt)
+        values += given
+        # A statement's semicolon may be left out here (Cassandra's Parser.g), and may be there; a line
+        # of its own ends a comment.
+        lines.append(text)
+    lines.append("APPLY BATCH")
+    return "\n".join(lines), values
+
+
+def _in_order(params: Any, names: list[str], stmt: str) -> Sequence[Any]:
+    """Return one statement's values in the order of its markers."""
+    if params is None:
+        return ()
+    if isinstance(params, Mapping):
+        missing = [name for name in dict.fromkeys(names) if name not in params]
+        unknown = [name for name in params if name not in names]
+        if missing or unknown:
+            message = f"The parameters lack {missing or 'nothing'} and have unknown {unknown or 'none'}."
+            raise ParameterError(message, hint=f"The statement has {names}.", statement=stmt)
+        return [params[name] for name in names]
+    if isinstance(params, Sequence) and not isinstance(params, (str, bytes, bytearray, memoryview)):
+        return params
+    kind = type(params).__name__
+    message = f"The parameters are a {kind}."
+    hint = "Give a list with a value for each ?, or a dict for :names."
+    raise ParameterTypeError(message, hint=hint, statement=stmt, value_type=kind)

@@ -1,0 +1,47 @@
+"""The consistency levels of the native protocol, by name."""
+
+from __future__ import annotations
+
+from coodie.exceptions import ConfigurationError
+
+__all__ = ["CONSISTENCY_LEVELS", "SERIAL_CONSISTENCY_LEVELS", "parse_consistency"]
+
+#: Name → code on the wire (native_protocol_v5.spec, section 3, ``[consistency]``).
+CONSISTENCY_LEVELS = {
+    "ANY": 0x0000,
+    "ONE": 0x0001,
+    "TWO": 0x0002,
+    "THREE": 0x0003,
+    "QUORUM": 0x0004,
+    "ALL": 0x0005,
+    "LOCAL_QUORUM": 0x0006,
+    "EACH_QUORUM": 0x0007,
+    "SERIAL": 0x0008,
+    "LOCAL_SERIAL": 0x0009,
+    "LOCAL_ONE": 0x000A,
+}
+
+#: The levels that the Paxos phase of a lightweight transaction can run at.
+SERIAL_CONSISTENCY_LEVELS = ("SERIAL", "LOCAL_SERIAL")
+
+
+def parse_consistency(name: str, *, option: str = "consistency", serial: bool = False) -> str:
+    """Return the level's name in capitals.
+
+    Args:
+        name: A level's name in any case, such as ``"local_quorum"``.
+        option: What the caller calls it; part of the error.
+        serial: Accept SERIAL and LOCAL_SERIAL alone.
+
+    Returns:
+        One of the keys of ``CONSISTENCY_LEVELS``.
+
+    Raises:
+        ConfigurationError: It isn't the name of a level.
+    """
+    allowed = SERIAL_CONSISTENCY_LEVELS if serial else tuple(CONSISTENCY_LEVELS)
+    upper = name.upper() if isinstance(name, str) else None
+    if upper not in allowed:
+        message = f"{option}={name!r} is not a {'serial ' if serial else ''}consistency level."
+        raise ConfigurationError(message, hint=f"Give one of {', '.join(allowed)}.", option=option)
+    return upper

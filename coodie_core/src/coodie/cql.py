@@ -1,0 +1,171 @@
+"""Read just enough of a CQL statement to know how to send it: its kind and its table.
+
+No grammar, only tokens: comments, strings and quoted names are told apart, the rest is words and
+symbols (Cassandra's Lexer.g). Nothing here changes a statement but ``with_positional_markers``.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum, auto
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = [
+    "Kind",
+    "StatementShape",
+    "count_positional_markers",
+    "inspect_statement",
+    "with_positional_markers",
+]
+
+_TOKEN = re.compile(
+    r"""(?P<skip>\s+|--[^\n\r]*|//[^\n\r]*|/\*.*?\*/)
+    |(?P<string>'(?:[^']|'')*'|\$\$.*?\$\$)
+    |(?P<quoted>"(?:[^"]|"")*")
+    |(?P<word>[A-Za-z_][A-Za-z0-9_]*)
+    |(?P<number>[0-9][0-9A-Za-z_.]*)
+    |(?P<symbol>.)""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+class Kind(Enum):
+    """How a statement has to be sent."""
+
+    #: SELECT: prepared; repeating it does no harm.
+    READ = auto()
+    #: INSERT, UPDATE, DELETE: prepared.
+    WRITE = auto()
+    #: BEGIN … APPLY BATCH in one text: prepared, but not worth keeping.
+    BATCH = auto()
+    #: Schema and role statements: the server doesn't prepare them usefully, and they take no values.
+    SCHEMA = auto()
+    #: TRUNCATE, LIST, DESCRIBE: as SCHEMA, but the schema stays as it is.
+    PLAIN = auto()
+    #: USE: changes the session for everybody who shares it.
+    USE = auto()
+
+
+_KINDS = {
+    "SELECT": Kind.READ,
+    "INSERT": Kind.WRITE,
+    "UPDATE": Kind.WRITE,
+    "DELETE": Kind.WRITE,
+    "BEGIN": Kind.BATCH,
+    "CREATE": Kind.SCHEMA,
+    "ALTER": Kind.SCHEMA,
+    "DROP": Kind.SCHEMA,
+    "ADD": Kind.SCHEMA,
+    "COMMENT": Kind.SCHEMA,
+    "GRANT": Kind.PLAIN,
+    "REVOKE": Kind.PLAIN,
+    "LIST": Kind.PLAIN,
+    "TRUNCATE": Kind.PLAIN,
+    "DESCRIBE": Kind.PLAIN,
+    "DESC": Kind.PLAIN,
+    "USE": Kind.USE,
+}
+
+#: The word after which each kind of statement names its table.
+_TABLE_AFTER = {"SELECT": "FROM", "DELETE": "FROM", "INSERT": "INTO", "UPDATE": "UPDATE"}
+
+
+class StatementShape(NamedTuple):
+    """What a statement's tokens tell.
+
+    Attributes:
+        kind: How to send it. What isn't known is prepared as a write: the server has the last word.
+        keyspace: The keyspace written before the table's name, as the server stores it, or None.
+        table: The table's name, as the server stores it; None where none is named.
+    """
+
+    kind: Kind
+    keyspace: str | None
+    table: str | None
+
+
+def _tokens(stmt: str) -> Iterator[tuple[str, str]]:
+    """Yield (group, text) of each token that isn't space or comment."""
+    for match in _TOKEN.finditer(stmt):
+        group = match.lastgroup or "symbol"
+        if group != "skip":
+            yield group, match.group()
+
+
+def _name(group: str, text: str) -> str | None:
+    """Return a name as the server stores it, or None where the token isn't one."""
+    if group == "word":
+        return text.lower()
+    if group == "quoted":
+        return text[1:-1].replace('""', '"')
+    return None
+
+
+def inspect_statement(stmt: str) -> StatementShape:
+    """Tell the kind of a statement and the table it is about.
+
+    Args:
+        stmt: CQL text; comments before it are skipped.
+
+    Returns:
+        Its shape. A batch has no table, since it may have several.
+    """
+    tokens = _tokens(stmt)
+    group, text = next(tokens, ("", ""))
+    verb = text.upper() if group == "word" else ""
+    kind = _KINDS.get(verb, Kind.WRITE)
+    marker = _TABLE_AFTER.get(verb)
+    if marker is None:
+        return StatementShape(kind, None, None)
+    if marker != verb:
+        for group, text in tokens:
+            if group == "word" and text.upper() == marker:
+                break
+    first = _name(*next(tokens, ("", "")))
+    if first is not None and next(tokens, ("", "")) == ("symbol", "."):
+        return StatementShape(kind, first, _name(*next(tokens, ("", ""))))
+    return StatementShape(kind, None, first)
+
+
+def with_positional_markers(stmt: str) -> tuple[str, list[str]]:
+    """Replace each ``:name`` of a statement by ``?``.
+
+    Inside braces a colon after a value separates a map's key from its value, or a field from
+    its value; anywhere else it starts a bind marker.
+
+    Args:
+        stmt: CQL text.
+
+    Returns:
+        The text with ``?`` alone, and the markers' names in order, as the server stores them.
+    """
+    parts: list[str] = []
+    names: list[str] = []
+    braces = 0
+    after_value = False
+    # Where in the parts a colon stands that starts a marker if a name follows.
+    colon: int | None = None
+    for match in _TOKEN.finditer(stmt):
+        group, text = match.lastgroup or "symbol", match.group()
+        name = _name(group, text)
+        if group == "skip":
+            parts.append(text)
+            continue
+        if colon is not None and name is not None:
+            parts[colon] = "?"
+            names.append(name)
+            colon, after_value = None, True
+            continue
+        colon = len(parts) if text == ":" and not (braces and after_value) else None
+        parts.append(text)
+        braces += (text == "{") - (text == "}")
+        after_value = group != "symbol" or text in ")]}?"
+    return "".join(parts), names
+
+
+def count_positional_markers(stmt: str) -> int:
+    """Return how many ``?`` the statement has."""
+    return sum(token == ("symbol", "?") for token in _tokens(stmt))

@@ -1,0 +1,188 @@
+"""The four functions that applications call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from coodie.config import build_config
+from coodie.drivers.lazy import LazyDriver
+from coodie.exceptions import ConfigurationError
+from coodie.registry import check_name, current_registry, open_driver
+from coodie.waiting import call_in_thread
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from coodie.config import ConnectionConfig
+    from coodie.drivers.base import AbstractDriver
+    from coodie.plugins.host import PluginHost
+
+
+def register_driver(name: str, driver: AbstractDriver, default: bool = False) -> None:  # noqa: FBT001, FBT002 - the published signature
+    """Register a driver that you made; it stays yours to close.
+
+    Args:
+        name: The name under which ``get_driver`` finds it. A driver that has the name already is
+            replaced: it's closed where ``init_coodie`` opened it, else a warning is logged.
+        driver: Any object with the six abstract methods of ``AbstractDriver``.
+        default: Make it the default driver.
+
+    Raises:
+        NotADriverError: It lacks a method.
+        ConfigurationError: The name isn't a non-empty str.
+    """
+    current_registry().register(name, driver, default=default)
+
+
+def get_driver(name: str | None = None) -> AbstractDriver:
+    """Return a registered driver.
+
+    Args:
+        name: Its name. Without one, the default driver: the one last registered with
+            ``default=True``, else the first registered.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    return current_registry().get(name)
+
+
+def init_coodie(
+    hosts: list[str] | None = None,
+    session: Any | None = None,
+    keyspace: str | None = None,
+    driver_type: str = "scylla",
+    name: str = "default",
+    ssl_context: SSLContext | None = None,
+    lazy: bool = False,  # noqa: FBT001, FBT002 - the published signature
+    compression: str | bool | None = None,  # noqa: FBT001 - the published signature
+    speculative_execution_policy: Any | None = None,
+    **kwargs: Any,
+) -> AbstractDriver:
+    """Open a connection with the backend named *driver_type* and register it.
+
+    May be called while an event loop runs, but blocks it; ``init_coodie_async`` doesn't.
+
+    Args:
+        hosts: Contact points, without a port.
+        session: A session that you made; it stays yours: its row factory and keyspace are untouched
+            and close() leaves it open.
+        keyspace: The default keyspace. With ``session=`` it is only what ``sync_table`` and mappers
+            are told; unqualified CQL runs in the session's own.
+        driver_type: The backend: "scylla", "cassandra", "local" or a third party's.
+        name: The name to register it under.
+        ssl_context: TLS as this context has it.
+        lazy: Return a ``LazyDriver`` that connects at its first request.
+        compression: True, False, "lz4" or "snappy"; None is the backend's default.
+        speculative_execution_policy: A policy object of the backend's; fires for requests with
+            ``RequestOptions(idempotent=True)`` alone.
+        kwargs: port, username, password, local_dc, request_timeout (seconds), consistency,
+            protocol_version, the ``ssl_…`` options of ``init_coodie_async``, and the backend's own
+            options.
+
+    Returns:
+        The driver; also what ``get_driver(name)`` returns from now on.
+
+    Raises:
+        ConfigurationError: An argument or a combination can't be honoured.
+        DriverLoadError: The backend isn't installed or can't be used.
+        ConnectionFailedError: No host could be reached.
+        AuthenticationError: The server refused the credentials.
+    """
+    kwargs |= {
+        "session": session,
+        "driver_type": driver_type,
+        "compression": compression,
+        "speculative_execution_policy": speculative_execution_policy,
+    }
+    check_name(name)
+    if _is_lazy(lazy):
+        driver: AbstractDriver = LazyDriver(hosts, keyspace, ssl_context, kwargs)
+    else:
+        driver = open_driver(build_config(hosts=hosts, keyspace=keyspace, ssl_context=ssl_context, **kwargs))
+    replaced = current_registry().adopt(name, driver)
+    if replaced is not None:
+        replaced.close()
+    return driver
+
+
+async def init_coodie_async(
+    hosts: list[str] | None = None,
+    session: Any | None = None,
+    keyspace: str | None = None,
+    driver_type: str = "scylla",
+    name: str = "default",
+    ssl_context: SSLContext | None = None,
+    ssl_enabled: bool | None = None,  # noqa: FBT001 - the published signature
+    ssl_trusted_cert: str | None = None,
+    ssl_cert: str | None = None,
+    ssl_private_key: str | None = None,
+    ssl_verify_flags: int | None = None,
+    **kwargs: Any,
+) -> AbstractDriver:
+    """Async version of :func:`init_coodie`; never blocks the event loop.
+
+    A cancelled or failed call returns at once and registers nothing. The backends' connect can't be
+    interrupted: its thread ends, and closes what it opened, within the connect timeout.
+
+    Args:
+        hosts: As for ``init_coodie``.
+        session: As for ``init_coodie``.
+        keyspace: As for ``init_coodie``.
+        driver_type: As for ``init_coodie``.
+        name: As for ``init_coodie``.
+        ssl_context: As for ``init_coodie``.
+        ssl_enabled: True for TLS with the system's authorities; False beside another ``ssl_…``
+            option is refused.
+        ssl_trusted_cert: The authority's certificates: a path, or PEM text.
+        ssl_cert: The client's certificate chain: a path, or PEM text.
+        ssl_private_key: The client's key: a path, or PEM text.
+        ssl_verify_flags: 0 verifies nothing, 1 the certificate, 3 (the default) the address, too.
+        kwargs: The rest of ``init_coodie``'s: lazy, compression, speculative_execution_policy,
+            port, username…
+
+    Returns:
+        The driver.
+
+    Raises:
+        CoodieError: As ``init_coodie``.
+    """
+    kwargs |= {
+        "session": session,
+        "driver_type": driver_type,
+        "ssl_enabled": ssl_enabled,
+        "ssl_trusted_cert": ssl_trusted_cert,
+        "ssl_cert": ssl_cert,
+        "ssl_private_key": ssl_private_key,
+        "ssl_verify_flags": ssl_verify_flags,
+    }
+    check_name(name)
+    lazy = _is_lazy(kwargs.pop("lazy", False))
+    registry = current_registry()
+
+    def prepare() -> tuple[LazyDriver | ConnectionConfig, PluginHost]:
+        # Reading certificates and importing pluggy and the backend take a tenth of a second: not on the loop.
+        if lazy:
+            return LazyDriver(hosts, keyspace, ssl_context, kwargs), registry.plugins
+        config = build_config(hosts=hosts, keyspace=keyspace, ssl_context=ssl_context, **kwargs)
+        return config, registry.plugins
+
+    prepared, plugins = await call_in_thread(prepare, "coodie-prepare", discard=lambda _: None)
+    driver = prepared if isinstance(prepared, LazyDriver) else await plugins.open_async(prepared)
+    replaced = registry.adopt(name, driver)
+    if replaced is not None:
+        await replaced.close_async()
+    return driver
+
+
+def _is_lazy(lazy: object) -> bool:
+    if not isinstance(lazy, bool):
+        message = f"lazy={lazy!r} can't be used."
+        raise ConfigurationError(message, hint="Give True or False.", option="lazy")
+    return lazy
+
+
+# What users import is coodie.drivers: tracebacks and help() name that.
+for _function in (register_driver, get_driver, init_coodie, init_coodie_async):
+    _function.__module__ = "coodie.drivers"
+del _function

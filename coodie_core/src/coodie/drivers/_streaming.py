@@ -1,0 +1,85 @@
+"""Rows one by one, held a page at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from coodie.exceptions import UnsupportedError
+from coodie.rows import Rows
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+
+__all__ = ["stream_rows", "stream_rows_async"]
+
+
+def stream_rows(
+    fetch: Callable[[int | None, bytes | None], list[dict[str, Any]]], fetch_size: int
+) -> Generator[dict[str, Any], None, None]:
+    """Yield the rows of all pages.
+
+    Args:
+        fetch: Given a page size and a paging state, returns that page; given neither, all rows.
+        fetch_size: Rows to a page.
+    """
+    page = fetch(fetch_size, None)
+    if not isinstance(page, Rows):
+        # Whatever it made of the page size, this driver can't tell what comes after.
+        del page
+        yield from fetch(None, None)
+        return
+    while True:
+        state = page.paging_state
+        yield from page
+        if state is None:
+            return
+        # Let go of the page before the next one arrives.
+        del page
+        page = _paged(fetch(fetch_size, state))
+
+
+async def stream_rows_async(
+    fetch: Callable[[int | None, bytes | None], Awaitable[list[dict[str, Any]]]], fetch_size: int
+) -> AsyncGenerator[dict[str, Any], None]:
+    """Yield the rows of all pages; the next page is under way while one is consumed.
+
+    Args:
+        fetch: As for ``stream_rows``, returning an awaitable.
+        fetch_size: Rows to a page.
+    """
+    import asyncio  # keeps it out of the import of coodie.drivers
+
+    page = await fetch(fetch_size, None)
+    if not isinstance(page, Rows):
+        del page
+        for row in await fetch(None, None):
+            yield row
+        return
+    ahead: asyncio.Future[list[dict[str, Any]]] | None = None
+    try:
+        while True:
+            if page.paging_state is not None:
+                ahead = asyncio.ensure_future(fetch(fetch_size, page.paging_state))
+            for row in page:
+                yield row
+            if ahead is None:
+                return
+            # Let go of the page before the next one is held.
+            del page
+            page = _paged(await ahead)
+            ahead = None
+    finally:
+        if ahead is not None:
+            ahead.cancel()
+            await asyncio.wait([ahead])
+            if not ahead.cancelled():
+                ahead.exception()
+
+
+def _paged(page: list[dict[str, Any]]) -> Rows:
+    """Return a later page, which has to be Rows as the first one was."""
+    if not isinstance(page, Rows):
+        message = f"A later page came as {type(page).__name__}, the first as Rows."
+        raise UnsupportedError(message, hint="Report it to the driver's authors.", feature="paging")
+    return page

@@ -1,0 +1,8 @@
+"""The driver for scylla-driver and cassandra-driver; neither is imported before one is made."""
+
+from __future__ import annotations
+
+from coodie.drivers.cassandra.backend import cassandra_description, check_cassandra_config, open_cassandra
+from coodie.drivers.cassandra.driver import CassandraDriver
+
+__all__ = ["CassandraDriver", "cassandra_description", "check_cassandra_config", "open_cassandra"]

@@ -1,0 +1,143 @@
+"""Check a statement's parameters and turn them into what the driver's serialisers take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from functools import cache
+from typing import Any, NoReturn
+
+from coodie.cql import with_positional_markers
+from coodie.drivers.cassandra._cqltypes import cql_name, value_type
+from coodie.drivers.cassandra._mismatch import Mismatch
+from coodie.drivers.cassandra._scalars import Binder
+from coodie.drivers.cassandra._values import binder
+from coodie.exceptions import ParameterError, ParameterTypeError
+from coodie.types import UNSET
+
+__all__ = ["Binder", "bind_values", "binders"]
+
+
+def binders(columns: Sequence[Any], policy: Any = None) -> tuple[Binder, ...]:
+    """Choose what checks and converts each parameter of a prepared statement; once per statement.
+
+    Args:
+        columns: Its bind markers, ``PreparedStatement.column_metadata``.
+        policy: Its ``column_encryption_policy``: the server knows an encrypted column only as a blob.
+    """
+    return tuple([binder(value_type(policy, column)) for column in columns])
+
+
+def bind_values(
+    columns: Sequence[Any],
+    column_binders: Sequence[Binder],
+    params: Any,
+    statement: str | None = None,
+    key_indexes: Iterable[int] | None = (),
+) -> list[Any]:
+    """Return the values for ``PreparedStatement.bind``, one for each bind marker.
+
+    Args:
+        columns: The statement's bind markers.
+        column_binders: What ``binders`` chose for them.
+        params: A sequence with a value for each marker, or a mapping from the markers' names; None is an
+            empty one. None in it is a null, ``coodie.UNSET`` leaves the column as it is.
+        statement: The CQL text, for errors.
+        key_indexes: Which markers are parts of the partition key, ``PreparedStatement.routing_key_indexes``:
+            the drivers fail in their own code over a null there.
+
+    Raises:
+        ParameterError: Too few, too many, unknown or missing ones; a value out of range; a partition key
+            without a value.
+        ParameterTypeError: A value, or what holds the values, is of the wrong type. No error of these
+            contains a value.
+    """
+    if type(params) is not list and type(params) is not tuple:
+        params = _in_order(columns, params, statement)
+    if len(params) != len(columns):
+        message = f"The statement has {_count(len(columns), 'bind marker')}, and {_given(len(params))}."
+        hint = "Give a value for each; UNSET leaves a column alone."
+        raise ParameterError(message, hint=hint, statement=statement)
+    for index in key_indexes or ():
+        if params[index] is None or params[index] is UNSET:
+            missing = Mismatch(f"got {params[index]}", "It is part of the partition key: give a value.")
+            _refuse(missing, columns[index], index, statement)
+    bound: list[Any] = []
+    try:
+        for bind, value in zip(column_binders, params, strict=True):
+            if value is None:
+                bound.append(None)
+            elif value is UNSET:
+                bound.append(_unset_value())
+            else:
+                bound.append(bind(value))
+    except Mismatch as mismatch:
+        _refuse(mismatch, columns[len(bound)], len(bound), statement)
+    return bound
+
+
+@cache
+def _unset_value() -> Any:
+    from cassandra.query import UNSET_VALUE
+
+    return UNSET_VALUE
+
+
+def _in_order(columns: Sequence[Any], params: Any, statement: str | None) -> Sequence[Any]:
+    """Return the values in the order of the markers."""
+    if params is None:
+        return ()
+    if isinstance(params, Mapping):
+        return _by_name(columns, params, statement)
+    if isinstance(params, Sequence) and not isinstance(params, (str, bytes, bytearray, memoryview)):
+        return params
+    name = type(params).__name__
+    hint = "Give a list or tuple with a value for each ?, or a dict for :names."
+    raise ParameterTypeError(f"The parameters are a {name}.", hint=hint, statement=statement, value_type=name)
+
+
+def _by_name(columns: Sequence[Any], params: Mapping[Any, Any], statement: str | None) -> Sequence[Any]:
+    names = [column.name for column in columns]
+    for given in params:
+        if given not in names:
+            close = get_close_matches(str(given), names, 1)
+            known = ", ".join(map(repr, names)) or "none"
+            hint = f"Did you mean {close[0]!r}?" if close else f"It has {known}."
+            message = f"The statement has no bind marker {given!r}."
+            raise ParameterError(message, hint=hint, statement=statement)
+    missing = [name for name in dict.fromkeys(names) if name not in params]
+    if missing:
+        message = f"The parameters lack {', '.join(map(repr, missing))}."
+        hint = "Give None for a null, UNSET to leave a column alone."
+        raise ParameterError(message, hint=hint, statement=statement)
+    twice = next((name for name in names if names.count(name) > 1), None)
+    # One :name in two places is one value; two ? that the server names after one column may not be.
+    if twice is not None and len(with_positional_markers(statement or "")[1]) < len(names):
+        message = f"Several markers ? go by the name {twice!r}, so that a dict can't tell them apart."
+        raise ParameterError(message, hint="Give a list, or write :names.", statement=statement)
+    return [params[name] for name in names]
+
+
+def _refuse(mismatch: Mismatch, column: Any, index: int, statement: str | None) -> NoReturn:
+    """Raise the public error for a value that doesn't fit."""
+    name, cql_type = column.name, cql_name(column.type)
+    place = f" in {' of '.join(reversed(mismatch.path))}" if mismatch.path else ""
+    message = f"Parameter {index + 1}, {name!r} of type {cql_type}, {mismatch.problem}{place}."
+    if mismatch.value_type is None:
+        raise ParameterError(message, hint=mismatch.hint, statement=statement) from None
+    raise ParameterTypeError(
+        message,
+        hint=mismatch.hint,
+        statement=statement,
+        column=name,
+        cql_type=cql_type,
+        value_type=mismatch.value_type.__name__,
+    ) from None
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _given(number: int) -> str:
+    return f"{_count(number, 'parameter')} {'was' if number == 1 else 'were'} given"

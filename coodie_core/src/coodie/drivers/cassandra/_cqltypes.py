@@ -1,0 +1,110 @@
+"""What one of the driver's type classes says: which CQL type it is, and of what it's made.
+
+The drivers describe a column's type by a class from ``cassandra.cqltypes``, or a subclass made for the
+parameters (``list<int>``), the user type or the handler that read the result.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+__all__ = ["COLUMN", "EXACT", "WRAPPED", "cql_name", "family", "subtypes", "unwrapped", "value_type"]
+
+#: The attribute of a type class that our protocol handler made: its decoder never rounds.
+EXACT = "coodie_exact"
+
+#: The attribute of a type class that decodes on behalf of another: the other one.
+WRAPPED = "coodie_wrapped"
+
+#: The attribute of such a class that names the column.
+COLUMN = "coodie_column"
+
+
+@cache
+def _families() -> dict[type, str]:
+    from cassandra import cqltypes
+
+    return {
+        cqltypes.AsciiType: "ascii",
+        cqltypes.BooleanType: "boolean",
+        cqltypes.BytesType: "blob",
+        cqltypes.ByteType: "tinyint",
+        cqltypes.CounterColumnType: "counter",
+        cqltypes.DateType: "timestamp",
+        cqltypes.DecimalType: "decimal",
+        cqltypes.DoubleType: "double",
+        cqltypes.DurationType: "duration",
+        cqltypes.FloatType: "float",
+        cqltypes.FrozenType: "frozen",
+        cqltypes.InetAddressType: "inet",
+        cqltypes.Int32Type: "int",
+        cqltypes.IntegerType: "varint",
+        cqltypes.ListType: "list",
+        cqltypes.LongType: "bigint",
+        cqltypes.MapType: "map",
+        cqltypes.ReversedType: "reversed",
+        cqltypes.SetType: "set",
+        cqltypes.ShortType: "smallint",
+        cqltypes.SimpleDateType: "date",
+        cqltypes.TimeType: "time",
+        cqltypes.TimeUUIDType: "timeuuid",
+        cqltypes.TupleType: "tuple",
+        cqltypes.UserType: "udt",
+        cqltypes.UTF8Type: "text",
+        cqltypes.UUIDType: "uuid",
+        cqltypes.VectorType: "vector",
+    }
+
+
+def family(typ: Any) -> str:
+    """Return the CQL name of a type without its parameters, "udt" for user types, "" for custom types."""
+    families = _families()
+    if typ in families:
+        return families[typ]
+    # The most special base first: TimeUUIDType is a DateType, UserType a TupleType.
+    return next((families[base] for base in typ.__mro__ if base in families), "")
+
+
+def unwrapped(typ: Any) -> Any:
+    """Return the type inside ``frozen``, ``reversed`` and our own wrappers, which hold the same values."""
+    while True:
+        if hasattr(typ, WRAPPED):
+            typ = getattr(typ, WRAPPED)
+        elif family(typ) in {"frozen", "reversed"}:
+            (typ,) = typ.subtypes
+        else:
+            return typ
+
+
+def subtypes(typ: Any) -> tuple[Any, ...]:
+    """Return the types that a type is made of: elements, key and value, components, fields."""
+    return (typ.subtype,) if hasattr(typ, "vector_size") else tuple(typ.subtypes)
+
+
+def value_type(policy: Any, column: Any) -> Any:
+    """Return the type of a column's values, which isn't the column's where the client encrypts it.
+
+    Args:
+        policy: A ``cassandra.policies.ColumnEncryptionPolicy``, or None.
+        column: Keyspace, table, name and type, as in result and prepared metadata.
+    """
+    if policy is None:
+        return column[3]
+    from cassandra.policies import ColDesc
+
+    described = ColDesc(*column[:3])
+    return policy.column_type(described) if policy.contains_column(described) else column[3]
+
+
+def cql_name(typ: Any) -> str:
+    """Return a type as CQL writes it, such as ``map<text, list<int>>``; the drivers' own names differ."""
+    typ = unwrapped(typ)
+    name = family(typ)
+    if name == "udt":
+        return str(typ.typename)
+    parameters = [cql_name(part) for part in subtypes(typ)]
+    if name == "vector":
+        parameters.append(str(typ.vector_size))
+    name = name or str(typ.typename)
+    return f"{name}<{', '.join(parameters)}>" if parameters else name

@@ -1,0 +1,325 @@
+"""Turn what a driver decoded into plain Python values, and its tuples into dicts.
+
+What a column needs is decided once for a result, from the column's type; a column that needs nothing
+has no converter and costs nothing. Converters are never called with None: null stays None.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, lru_cache
+from keyword import iskeyword
+from typing import Any
+
+from coodie import types as raw
+from coodie.drivers.cassandra._cqltypes import (
+    COLUMN,
+    EXACT,
+    WRAPPED,
+    cql_name,
+    family,
+    subtypes,
+    unwrapped,
+)
+from coodie.drivers.cassandra._protocol import Undecodable, decoded_timestamp
+from coodie.exceptions import RequestError
+
+__all__ = ["Converter", "build_rows", "map_items", "row_converters"]
+
+Converter = Callable[[Any], Any]
+
+_UNIX_DAY = dt.date(1970, 1, 1).toordinal()
+_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - the drivers give naive UTC
+_AWARE_EPOCH = _EPOCH.replace(tzinfo=dt.timezone.utc)
+_MICROSECOND = dt.timedelta(microseconds=1)
+
+#: Generated row builders that are kept; each is a few hundred bytes of code.
+_BUILDERS = 1024
+
+
+def row_converters(types: Sequence[Any], *, aware_timestamps: bool) -> tuple[Converter | None, ...]:
+    """Choose what turns each column's values into plain Python values.
+
+    Args:
+        types: The columns' types as the driver gives them (``ResultSet.column_types``).
+        aware_timestamps: Give timestamps as aware datetimes in UTC, not as naive ones.
+
+    Returns:
+        One converter for each column, None where the driver's value is the plain one. A converter
+        is called with any value but None, and raises RequestError for one that couldn't be decoded.
+    """
+    scalars = _scalars(aware_timestamps)
+    reader = _Reader(aware_timestamps=aware_timestamps)
+    return tuple(
+        scalars[typ] if typ in scalars and not typ.support_empty_values else reader.converter(typ)
+        for typ in types
+    )
+
+
+def build_rows(
+    names: Sequence[str], rows: Iterable[Sequence[Any]], converters: Sequence[Converter | None]
+) -> list[dict[str, Any]]:
+    """Turn the driver's row tuples into dicts.
+
+    Args:
+        names: The columns' names; of several equal ones the last counts.
+        rows: One tuple for each row.
+        converters: What ``row_converters`` chose.
+    """
+    if not names:
+        return [{} for _ in rows]
+    wanted = tuple(index for index, convert in enumerate(converters) if convert is not None)
+    builder = _row_builder(tuple(names), wanted)
+    return builder(rows, *[converters[index] for index in wanted])
+
+
+@lru_cache(_BUILDERS)
+def _row_builder(names: tuple[str, ...], converted: tuple[int, ...]) -> Callable[..., list[dict[str, Any]]]:
+    """Write the function that builds the dicts of one result shape; a dict display is twice as fast as zip.
+
+    Nothing of a name becomes code but its repr, which is a string literal whatever it holds.
+    """
+    values = [f"v{index}" for index in range(len(names))]
+    items = list(values)
+    for index in converted:
+        items[index] = f"None if v{index} is None else c{index}(v{index})"
+    converters = "".join(f", c{index}" for index in converted)
+    display = ", ".join(f"{name!r}: {item}" for name, item in zip(names, items, strict=True))
+    code = f"lambda rows{converters}: [{{{display}}} for {', '.join(values)}, in rows]"
+    builder: Callable[..., list[dict[str, Any]]] = eval(code, {"__builtins__": {}})  # noqa: S307 - as above
+    return builder
+
+
+# --- single values ----------------------------------------------------------------------
+
+
+@cache
+def _scalars(aware_timestamps: bool) -> Mapping[Any, Converter | None]:  # noqa: FBT001 - a cache's key
+    """Return what the driver's own scalar classes need; subclasses go through ``_Reader``."""
+    from cassandra import cqltypes
+
+    reader = _Reader(aware_timestamps=aware_timestamps)
+    known = [typ for typ in vars(cqltypes).values() if isinstance(typ, type) and family(typ)]
+    return {typ: reader.scalar(typ) for typ in known if not hasattr(reader, f"_{family(typ)}")}
+
+
+def _date(value: Any) -> dt.date | raw.Date:
+    days = value.days_from_epoch
+    try:
+        return dt.date.fromordinal(days + _UNIX_DAY)
+    except (ValueError, OverflowError):
+        return raw.Date(days)
+
+
+def _time(value: Any) -> dt.time | raw.Time:
+    nanoseconds: int = value.nanosecond_time
+    microseconds, rest = divmod(nanoseconds, 1000)
+    if rest or microseconds < 0:
+        if nanoseconds < 0:
+            raise RequestError(
+                "A time is negative, as only a blob that was declared to be one can be.",
+                hint="Read its bytes: SELECT time_as_blob(…).",
+            )
+        return raw.Time(nanoseconds)
+    # Not value.time(): that is five divisions, and drops the nanoseconds.
+    return (_EPOCH + microseconds * _MICROSECOND).time()
+
+
+def _duration(value: Any) -> raw.Duration:
+    return raw.Duration(value.months, value.days, value.nanoseconds)
+
+
+def _rounded_timestamp(value: Any) -> Any:
+    """Undo cassandra-driver's floats: they are off by up to 15 µs in far years, never by half a ms."""
+    if value.__class__ is dt.datetime:
+        off = value.microsecond % 1000
+        if off:
+            value += (1000 - off if off >= 500 else -off) * _MICROSECOND  # noqa: PLR2004 - half a ms
+    return value
+
+
+def _aware_timestamp(value: Any) -> Any:
+    if value.__class__ is dt.datetime:
+        # Ten times as fast as value.replace(tzinfo=…).
+        return _AWARE_EPOCH + (value - _EPOCH)
+    return value
+
+
+def _rounded_aware_timestamp(value: Any) -> Any:
+    return _aware_timestamp(_rounded_timestamp(value))
+
+
+@cache
+def _rounds_timestamps() -> bool:
+    """Tell whether the driver decodes timestamps through floats; cassandra-driver does."""
+    # The last ms of the year 9999.
+    exact = dt.datetime(9999, 12, 31, 23, 59, 59, 999_000)  # noqa: DTZ001 - as _EPOCH
+    return bool(decoded_timestamp(253_402_300_799_999) != exact)
+
+
+# --- values made of values --------------------------------------------------------------
+
+
+class _Reader:
+    """Choose converters; ``hashable`` ones for what stands in a set or is a map's key.
+
+    Args:
+        aware_timestamps: As in ``row_converters``.
+    """
+
+    def __init__(self, *, aware_timestamps: bool) -> None:
+        self._aware = aware_timestamps
+
+    def converter(self, typ: Any, *, hashable: bool = False) -> Converter | None:
+        if hasattr(typ, WRAPPED):
+            return _decoded(typ, self.converter(getattr(typ, WRAPPED), hashable=hashable))
+        typ = unwrapped(typ)
+        make = getattr(self, f"_{family(typ)}", None)
+        convert: Converter | None = make(typ, hashable=hashable) if make else self.scalar(typ)
+        if convert is not None and typ.support_empty_values:
+            return _unless_empty(convert)
+        return convert
+
+    def scalar(self, typ: Any) -> Converter | None:
+        name = family(typ)
+        if name != "timestamp":
+            return {"date": _date, "time": _time, "duration": _duration}.get(name)
+        rounds = not getattr(typ, EXACT, False) and _rounds_timestamps()
+        if self._aware:
+            return _rounded_aware_timestamp if rounds else _aware_timestamp
+        return _rounded_timestamp if rounds else None
+
+    def _list(self, typ: Any, *, hashable: bool) -> Converter | None:
+        (element,) = subtypes(typ)
+        convert = self.converter(element, hashable=hashable)
+        if convert is None:
+            return tuple if hashable else None
+        if hashable:
+            return lambda value: tuple([None if item is None else convert(item) for item in value])
+        return lambda value: [None if item is None else convert(item) for item in value]
+
+    _vector = _list
+
+    def _set(self, typ: Any, *, hashable: bool) -> Converter:
+        (element,) = subtypes(typ)
+        convert = self.converter(element, hashable=True)
+        make = frozenset if hashable else set
+        if convert is None:
+            return make
+        return lambda value: make([None if item is None else convert(item) for item in value])
+
+    def _map(self, typ: Any, *, hashable: bool) -> Converter:
+        key, item = subtypes(typ)
+        convert_key = self.converter(key, hashable=True)
+        convert_item = self.converter(item, hashable=hashable)
+        make = tuple if hashable else dict
+        if convert_key is None and convert_item is None:
+            return lambda value: make(map_items(value))
+        to_key, to_item = convert_key or _as_is, convert_item or _as_is
+        return lambda value: make(
+            [
+                (None if k is None else to_key(k), None if v is None else to_item(v))
+                for k, v in map_items(value)
+            ]
+        )
+
+    def _tuple(self, typ: Any, *, hashable: bool) -> Converter | None:
+        return _tuple_converter([self.converter(part, hashable=hashable) for part in subtypes(typ)])
+
+    def _udt(self, typ: Any, *, hashable: bool) -> Converter:
+        fields = tuple(typ.fieldnames)
+        convert = _tuple_converter([self.converter(part, hashable=hashable) for part in subtypes(typ)])
+        if hashable:
+            named = udt_tuple(typ.typename, fields)
+            make: Converter = named._make
+        else:
+            make = lambda values: dict(zip(fields, values, strict=True))  # noqa: E731 - one of two
+        if convert is None:
+            return lambda value: make(_field_values(value, fields))
+        return lambda value: make(convert(_field_values(value, fields)))
+
+
+def _decoded(typ: Any, convert: Converter | None) -> Converter:
+    """Convert what our protocol handler could decode, and raise for the rest."""
+    name = cql_name(typ)
+    column = getattr(typ, COLUMN)
+
+    def checked(value: Any) -> Any:
+        if isinstance(value, Undecodable):
+            message = f"The driver can't decode a value of {column!r} ({name}): {type(value.error).__name__}."
+            hint = "Leave the column out, or read its bytes: SELECT text_as_blob(…), decimal_as_blob(…)…"
+            raise RequestError(message, hint=hint) from value.error
+        return value if convert is None else convert(value)
+
+    return checked
+
+
+def _unless_empty(convert: Converter) -> Converter:
+    """Leave the marker alone that the driver gives for empty bytes, where somebody asked it to."""
+    from cassandra.cqltypes import EMPTY
+
+    return lambda value: value if value is EMPTY else convert(value)
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
+def _tuple_converter(converters: Sequence[Converter | None]) -> Converter | None:
+    if not any(converters):
+        return None
+    parts = [convert or _as_is for convert in converters]
+    return lambda value: tuple(
+        [None if item is None else convert(item) for convert, item in zip(parts, value, strict=True)]
+    )
+
+
+def map_items(value: Any) -> Iterable[tuple[Any, Any]]:
+    """Return the pairs of a map that a driver decoded, an OrderedMapSerializedKey.
+
+    Its items() looks each value up by encoding the key again, which takes a µs, and fails for keys
+    whose encoding isn't the one that came: cassandra-driver's rounded timestamps, null keys.
+    """
+    pairs: Iterable[tuple[Any, Any]] = getattr(value, "_items", None) or value.items()
+    return pairs
+
+
+def _field_values(value: Any, fields: tuple[str, ...]) -> Sequence[Any]:
+    """Return a user type's values in the order of its fields, whatever the driver made of them.
+
+    That is a named tuple, a plain tuple where the names don't allow one, or an instance of the class
+    that somebody registered for the type.
+    """
+    if isinstance(value, tuple):
+        own = getattr(value, "_fields", None)
+        # Without a field's name, the driver named it by position: it isn't a name in Python.
+        if own is None or own == fields or not set(fields).issubset(own):
+            return value
+    try:
+        if isinstance(value, Mapping):
+            return [value[name] for name in fields]
+        return [getattr(value, name) for name in fields]
+    except (AttributeError, KeyError) as exc:
+        message = f"The class {type(value).__name__}, registered for a user type, has lost one of its fields."
+        raise RequestError(message, hint=f"Keep all of them: {', '.join(fields)}.") from exc
+
+
+@lru_cache(_BUILDERS)
+def udt_tuple(name: str, fields: tuple[str, ...]) -> Any:
+    """Return the named tuple for a user type's values where they have to be hashable.
+
+    A field whose name can't be an attribute is named by its position, ``_0``.
+    """
+    valid = name.isidentifier() and not iskeyword(name)
+    plain: Any = namedtuple(name if valid else "udt", fields, rename=True)  # type: ignore[misc] # noqa: PYI024
+
+    def reduce(self: Any) -> tuple[Any, ...]:
+        return _rebuilt, (name, fields, tuple(self))
+
+    return type(plain.__name__, (plain,), {"__slots__": (), "__reduce__": reduce, "__module__": __name__})
+
+
+def _rebuilt(name: str, fields: tuple[str, ...], values: tuple[Any, ...]) -> Any:
+    return udt_tuple(name, fields)._make(values)

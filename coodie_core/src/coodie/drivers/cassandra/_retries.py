@@ -1,0 +1,44 @@
+"""Send a request again only where it can't have been applied, or where that does no harm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cassandra.policies import RetryPolicy
+from cassandra.protocol import IsBootstrappingErrorMessage
+
+__all__ = ["SafeRetryPolicy"]
+
+
+class SafeRetryPolicy(RetryPolicy):  # type: ignore[misc]  # the driver has no types
+    """Ask another policy, but rethrow after a failure under which a write may have been applied.
+
+    The drivers' own policies send a statement to the next host when a connection breaks or the
+    coordinator fails, whether it was a write or not.
+
+    Args:
+        inner: The policy to ask where sending again is safe.
+        repeatable: The request is a read, or the caller said that it is idempotent.
+    """
+
+    def __init__(self, inner: RetryPolicy, *, repeatable: bool) -> None:
+        self._inner = inner
+        self._repeatable = repeatable
+
+    def on_read_timeout(self, *args: Any, **kwargs: Any) -> Any:
+        """A conditional write reads first, and times out as a read does."""
+        return self._inner.on_read_timeout(*args, **kwargs) if self._repeatable else (self.RETHROW, None)
+
+    def on_write_timeout(self, *args: Any, **kwargs: Any) -> Any:
+        """The write may have been applied."""
+        return self._inner.on_write_timeout(*args, **kwargs) if self._repeatable else (self.RETHROW, None)
+
+    def on_unavailable(self, *args: Any, **kwargs: Any) -> Any:
+        """Nothing was written: the coordinator looks before it writes."""
+        return self._inner.on_unavailable(*args, **kwargs)
+
+    def on_request_error(self, query: Any, consistency: Any, error: Any, retry_num: int) -> Any:
+        """A lost connection or a failed coordinator may have applied it; one that still starts has not."""
+        if self._repeatable or isinstance(error, IsBootstrappingErrorMessage):
+            return self._inner.on_request_error(query, consistency, error=error, retry_num=retry_num)
+        return self.RETHROW, None

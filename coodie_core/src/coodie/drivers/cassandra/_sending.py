@@ -1,0 +1,235 @@
+"""Hand one statement to the backend's session, and take its answer off the driver's thread."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cassandra.cluster import EXEC_PROFILE_DEFAULT
+from cassandra.query import tuple_factory
+
+from coodie.drivers.cassandra._errors import translate
+from coodie.drivers.cassandra._retries import SafeRetryPolicy
+from coodie.drivers.cassandra._statements import complete
+from coodie.exceptions import RequestTimeoutError, UnsupportedError
+from coodie.waiting import Wait
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+    from uuid import UUID
+
+    from cassandra.cluster import ResponseFuture, Session
+    from cassandra.query import Statement
+
+    from coodie.drivers.cassandra._lifetime import Lifetime
+    from coodie.requests import RequestOptions
+
+__all__ = ["Answer", "Sender", "Terms"]
+
+#: Seconds beyond the driver's own timer after which an answer is given up: its thread is gone.
+_GRACE = 5.0
+
+#: Seconds where neither the call, the driver nor the session has a limit: none is never meant.
+_FALLBACK_TIMEOUT = 10.0
+
+
+class Terms(NamedTuple):
+    """The terms on which a statement is sent.
+
+    Attributes:
+        stmt: The CQL text, for errors.
+        timeout: Seconds for the round trip.
+        repeatable: Sending it again does no harm.
+        options: What the caller asked for.
+    """
+
+    stmt: str
+    timeout: float
+    repeatable: bool
+    options: RequestOptions | None
+
+
+class Answer(NamedTuple):
+    """What came back for one page; taken at once, since a speculative answer may overwrite it."""
+
+    names: Sequence[str]
+    types: Sequence[Any]
+    rows: Sequence[tuple[Any, ...]]
+    paging_state: bytes | None
+    warnings: Sequence[str]
+    trace_id: UUID | None
+
+
+class Sender:
+    """Send through a session and leave it as it is.
+
+    Rows are wanted as tuples, whatever the session's row factory. A session with execution profiles
+    is given a copy of its default profile, as that is at the time; one in legacy mode refuses profiles,
+    and there a listener sets the row factory of our own requests.
+
+    Args:
+        session: The backend's session.
+        lifetime: The driver's.
+        request_timeout: Seconds for requests that name none; None means the session's.
+    """
+
+    def __init__(self, session: Session, lifetime: Lifetime, request_timeout: float | None) -> None:
+        self._session = session
+        self._lifetime = lifetime
+        self._request_timeout = request_timeout
+        self._legacy = False
+        self._copied: tuple[dict[str, Any], Any] = ({}, None)
+        self._ours = threading.local()
+        self._in_flight: set[Future[Answer]] = set()
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests wait for an answer."""
+        return len(self._in_flight)
+
+    def timeout(self, wanted: float | None) -> float:
+        """Return the seconds that a request may take: the call's, the driver's or the session's."""
+        if wanted is not None:
+            return wanted
+        if self._request_timeout is not None:
+            return self._request_timeout
+        if self._legacy:
+            default = self._session.default_timeout
+        else:
+            default = self._session.get_execution_profile(EXEC_PROFILE_DEFAULT).request_timeout
+        return float(default or _FALLBACK_TIMEOUT)
+
+    def send(self, statement: Statement, terms: Terms, paging_state: bytes | None = None) -> Future[Answer]:
+        """Send, without waiting.
+
+        Raises:
+            CoodieError: It could not be sent.
+        """
+        self._lifetime.check()
+        answer: Future[Answer] = Future()
+        self._in_flight.add(answer)
+        answer.add_done_callback(self._in_flight.discard)
+        try:
+            response = self._start(statement, terms, paging_state)
+        except Exception as exc:
+            complete(answer, None)
+            raise translate(exc, terms.stmt, terms.timeout) from exc
+
+        def arrived(rows: Any) -> None:
+            try:
+                complete(answer, _read_off(response, rows, traced=_traced(terms)))
+            except Exception as exc:  # noqa: BLE001 - handed on to whoever waits
+                complete(answer, translate(exc, terms.stmt))
+
+        def failed(exc: Exception) -> None:
+            complete(answer, translate(exc, terms.stmt, terms.timeout))
+
+        response.add_callbacks(arrived, failed)
+        return answer
+
+    def wait(self, answer: Future[Answer], terms: Terms) -> Generator[Wait, Any, Answer]:
+        """Wait for an answer; the driver keeps the time, unless its own thread is gone."""
+
+        def late() -> RequestTimeoutError:
+            message = f"The driver gave neither an answer nor a timeout within {terms.timeout:g} s."
+            hint = "Its thread has died, or can't keep up: open a new connection."
+            return RequestTimeoutError(message, hint=hint, statement=terms.stmt, timeout=terms.timeout)
+
+        result: Answer = yield Wait(answer, terms.timeout + _GRACE, late)
+        return result
+
+    def detach(self) -> None:
+        """Take our listener off the session."""
+        if self._legacy:
+            self._session.remove_request_init_listener(self._mark)
+
+    def fail_in_flight(self) -> None:
+        """End every request that the closed session left without an answer."""
+        for answer in tuple(self._in_flight):
+            complete(
+                answer,
+                self._lifetime.error(
+                    "The driver was closed while the request was in flight; a write may have been applied."
+                ),
+            )
+
+    def _start(self, statement: Statement, terms: Terms, paging_state: bytes | None) -> ResponseFuture:
+        options = terms.options
+        payload = options.custom_payload if options is not None else None
+        arguments: dict[str, Any] = {
+            "timeout": terms.timeout,
+            "trace": _traced(terms),
+            "custom_payload": dict(payload) if payload else None,
+            "paging_state": paging_state,
+        }
+        if not self._legacy:
+            profile = self._profile()
+            if options is not None and options.speculative_execution_policy is not None:
+                profile = self._session.execution_profile_clone_update(
+                    profile, speculative_execution_policy=options.speculative_execution_policy
+                )
+            statement.retry_policy = _safe(options, profile.retry_policy, terms)
+            try:
+                return self._session.execute_async(statement, execution_profile=profile, **arguments)
+            except ValueError as exc:
+                if "legacy parameters" not in str(exc):
+                    raise
+                self._enter_legacy()
+        if options is not None and options.speculative_execution_policy is not None:
+            message = (
+                "This session is configured with legacy parameters, which exclude speculative execution."
+            )
+            hint = "Give the Cluster execution_profiles instead."
+            raise UnsupportedError(message, hint=hint, feature="speculative_execution_policy")
+        statement.retry_policy = _safe(options, self._session.cluster.default_retry_policy, terms)
+        self._ours.sending = True
+        try:
+            return self._session.execute_async(statement, **arguments)
+        finally:
+            self._ours.sending = False
+
+    def _profile(self) -> Any:
+        """Return a copy of the session's default profile, made anew when its owner has changed that."""
+        seen, copied = self._copied
+        now = vars(self._session.get_execution_profile(EXEC_PROFILE_DEFAULT))
+        if seen != now:
+            seen = dict(now)
+            copied = self._session.execution_profile_clone_update(
+                EXEC_PROFILE_DEFAULT, row_factory=tuple_factory
+            )
+            self._copied = (seen, copied)
+        return copied
+
+    def _enter_legacy(self) -> None:
+        """Note that the session refuses profiles: that can't change any more."""
+        if not self._legacy:
+            self._legacy = True
+            self._session.add_request_init_listener(self._mark)
+
+    def _mark(self, response: ResponseFuture) -> None:
+        """Called by the session, in the thread that sends, for its owner's requests, too."""
+        if getattr(self._ours, "sending", False):
+            response.row_factory = tuple_factory
+
+
+def _traced(terms: Terms) -> bool:
+    return terms.options is not None and terms.options.trace
+
+
+def _safe(options: RequestOptions | None, default: Any, terms: Terms) -> SafeRetryPolicy:
+    chosen = options.retry_policy if options is not None and options.retry_policy is not None else default
+    return SafeRetryPolicy(chosen, repeatable=terms.repeatable)
+
+
+def _read_off(response: ResponseFuture, rows: Any, *, traced: bool) -> Answer:
+    result = response.result()
+    traces = response.get_query_trace_ids() if traced else ()
+    return Answer(
+        names=result.column_names or (),
+        types=result.column_types or (),
+        rows=rows if result.column_names else (),
+        paging_state=result.paging_state,
+        warnings=response.warnings or (),
+        trace_id=traces[-1] if traces else None,
+    )

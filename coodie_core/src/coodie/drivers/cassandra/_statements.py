@@ -1,0 +1,198 @@
+"""Prepared statements: a bounded cache, one prepare for many first users, none that has gone stale."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from coodie.cql import Kind, StatementShape
+from coodie.drivers.cassandra._binding import binders
+from coodie.drivers.cassandra._errors import translate
+from coodie.exceptions import RequestTimeoutError
+from coodie.waiting import Wait
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from cassandra.cluster import Session
+
+    from coodie.drivers.cassandra._lifetime import Lifetime
+
+__all__ = ["CachedStatement", "StatementCache"]
+
+#: Threads that prepare; the drivers' prepare blocks.
+_PREPARERS = 4
+
+#: What their names start with.
+_THREADS = "coodie-prepare"
+
+
+class CachedStatement(NamedTuple):
+    """A prepared statement with what was computed from it once."""
+
+    prepared: Any
+    shape: StatementShape
+    columns: Any
+    binders: Any
+    #: The schema objects that it was prepared for; see ``StatementCache._stamp``.
+    stamp: tuple[Any, ...]
+
+
+class StatementCache:
+    """The prepared statements of one session.
+
+    The driver replaces a table's metadata object when the table changes, here or elsewhere, as soon
+    as the server's schema event has been handled. So a statement is stale when the objects that it was
+    prepared for are no longer the present ones.
+
+    Args:
+        session: The backend's session.
+        lifetime: The driver's.
+        size: How many statements to keep, the last used ones.
+    """
+
+    def __init__(self, session: Session, lifetime: Lifetime, size: int) -> None:
+        self._session = session
+        self._lifetime = lifetime
+        self._size = size
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[tuple[str | None, str], CachedStatement] = OrderedDict()
+        self._pending: dict[tuple[str | None, str], Future[CachedStatement]] = {}
+        self._preparers: ThreadPoolExecutor | None = None
+        logging.getLogger("cassandra.cluster").addFilter(_not_told_twice)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def find(self, stmt: str) -> CachedStatement | None:
+        """Return the statement if it is here and still good."""
+        with self._lock:
+            return self._find((self._session.keyspace, stmt))
+
+    def _find(self, key: tuple[str | None, str]) -> CachedStatement | None:
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        if not self._is_current(entry):
+            del self._entries[key]
+            return None
+        self._entries.move_to_end(key)
+        return entry
+
+    def prepare(
+        self, stmt: str, shape: StatementShape, timeout: float
+    ) -> Generator[Wait, Any, CachedStatement]:
+        """Have the server prepare the statement; many who ask at once share one request.
+
+        Args:
+            stmt: The CQL text.
+            shape: What ``inspect_statement`` says of it.
+            timeout: Seconds to wait; a later result enters the cache all the same.
+        """
+        key = (self._session.keyspace, stmt)
+        with self._lock:
+            self._lifetime.check()
+            # Another may have got it since the caller looked.
+            if (found := self._find(key)) is not None:
+                return found
+            pending = self._pending.get(key)
+            if pending is None:
+                pending = self._pending[key] = Future()
+                if self._preparers is None:
+                    self._preparers = ThreadPoolExecutor(_PREPARERS, thread_name_prefix=_THREADS)
+                self._preparers.submit(self._work, key, shape, pending)
+
+        def late() -> RequestTimeoutError:
+            message = f"The server didn't prepare the statement within {timeout:g} s."
+            return RequestTimeoutError(message, statement=stmt, timeout=timeout)
+
+        entry: CachedStatement = yield Wait(pending, timeout, late)
+        return entry
+
+    def clear(self) -> None:
+        """Forget all statements."""
+        with self._lock:
+            self._entries.clear()
+
+    def close(self) -> None:
+        """Forget all; the driver is closed, and those who wait get an error."""
+        with self._lock:
+            self._entries.clear()
+            preparers, self._preparers = self._preparers, None
+            pending = list(self._pending.values())
+        if preparers is not None:
+            preparers.shutdown(wait=False, cancel_futures=True)
+        for future in pending:
+            complete(future, self._lifetime.error())
+
+    def _work(
+        self, key: tuple[str | None, str], shape: StatementShape, pending: Future[CachedStatement]
+    ) -> None:
+        """Prepare in this thread; an outcome reaches everyone who waits, whatever it is."""
+        stmt = key[1]
+        outcome: CachedStatement | BaseException
+        try:
+            # Taken before the server sees the statement: a change in between makes it stale.
+            stamp = self._stamp(shape)
+            prepared = self._session.prepare(stmt)
+            columns = prepared.column_metadata or ()
+            bind = binders(columns, prepared.column_encryption_policy)
+            outcome = CachedStatement(prepared, shape, columns, bind, stamp)
+        except BaseException as exc:  # noqa: BLE001 - handed on to those who wait
+            outcome = translate(exc, stmt)
+        with self._lock:
+            self._pending.pop(key, None)
+            # A batch as one text is as good as never seen again.
+            if (
+                isinstance(outcome, CachedStatement)
+                and shape.kind is not Kind.BATCH
+                and not self._lifetime.closed
+            ):
+                self._entries[key] = outcome
+                while len(self._entries) > self._size:
+                    self._entries.popitem(last=False)
+        complete(pending, outcome)
+
+    def _stamp(self, shape: StatementShape) -> tuple[Any, ...]:
+        """Return the schema objects of the statement's table, and of the types it may use.
+
+        A driver without schema metadata (schema_metadata_enabled=False) knows none, so that only our
+        own changes are noticed.
+        """
+        if shape.table is None:
+            return ()
+        keyspace = self._session.cluster.metadata.keyspaces.get(shape.keyspace or self._session.keyspace)
+        if keyspace is None:
+            return (None,)
+        table = keyspace.tables.get(shape.table) or keyspace.views.get(shape.table)
+        return (table, *keyspace.user_types.values())
+
+    def _is_current(self, entry: CachedStatement) -> bool:
+        stamp = self._stamp(entry.shape)
+        return len(stamp) == len(entry.stamp) and all(map(_is, stamp, entry.stamp))
+
+
+def _not_told_twice(record: logging.LogRecord) -> bool:
+    """Drop what the driver logs, with a traceback, of a failed prepare: our caller gets that error."""
+    return not (record.msg == "Error preparing query:" and (record.threadName or "").startswith(_THREADS))
+
+
+def _is(one: object, other: object) -> bool:
+    return one is other
+
+
+def complete(future: Future[Any], outcome: Any) -> None:
+    """Complete a future that others may have completed meanwhile; the first outcome stands."""
+    from concurrent.futures import InvalidStateError
+
+    try:
+        if isinstance(outcome, BaseException):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
+    except InvalidStateError:
+        # Closed meanwhile, or a second answer under speculative execution.
+        return

@@ -1,0 +1,217 @@
+"""Bind values made of values: collections, tuples, vectors and user types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from difflib import get_close_matches
+from numbers import Number
+from typing import Any
+
+from coodie.drivers.cassandra._cqltypes import cql_name, family, subtypes, unwrapped
+from coodie.drivers.cassandra._mismatch import Mismatch, wrong_type
+from coodie.drivers.cassandra._order import sort_key, sorted_pairs, sorted_unique
+from coodie.drivers.cassandra._reading import map_items, udt_tuple
+from coodie.drivers.cassandra._scalars import Binder, scalar_binders
+from coodie.types import UNSET
+
+__all__ = ["binder"]
+
+#: Modules whose objects are single values, whatever their attributes are called: an int has `real`.
+_SCALAR_MODULES = frozenset({"builtins", "datetime", "decimal", "uuid", "ipaddress", "coodie.types"})
+
+
+def binder(typ: Any) -> Binder:
+    """Return what binds values other than None and UNSET to a type."""
+    typ = unwrapped(typ)
+    name = family(typ)
+    make = _MAKERS.get(name)
+    if make is not None:
+        return make(typ)
+    return scalar_binders()[name] if name else _custom(typ)
+
+
+class Pairs(list[tuple[Any, Any]]):
+    """A map as the drivers' serialisers need it: they ask for its length and its items()."""
+
+    def items(self) -> list[tuple[Any, Any]]:
+        """Return the pairs."""
+        return self
+
+
+def _list(typ: Any) -> Binder:
+    bind = _each(*subtypes(typ))
+
+    def bind_list(value: Any) -> list[Any]:
+        if _is_sequence(value):
+            return bind(value)
+        raise wrong_type(value, "Give a list or a tuple.")
+
+    return bind_list
+
+
+def _vector(typ: Any) -> Binder:
+    bind = _each(*subtypes(typ))
+    size = typ.vector_size
+
+    def bind_vector(value: Any) -> list[Any]:
+        if not _is_sequence(value):
+            raise wrong_type(value, "Give a list or a tuple.")
+        return bind(_of_length(value, size, "no more and no less"))
+
+    return bind_vector
+
+
+def _set(typ: Any) -> Binder:
+    (element,) = subtypes(typ)
+    bind, key = _each(element), sort_key(element)
+
+    def bind_set(value: Any) -> list[Any]:
+        # A sequence, too: what is unhashable in Python can be in a set of CQL.
+        if isinstance(value, AbstractSet) or _is_sequence(value):
+            return sorted_unique(bind(value), key)
+        raise wrong_type(value, "Give a set or a frozenset, or a list where elements aren't hashable.")
+
+    return bind_set
+
+
+def _map(typ: Any) -> Binder:
+    key_type, item_type = subtypes(typ)
+    bind_keys, bind_items, key = _each(key_type, "a key"), _each(item_type, "a value"), sort_key(key_type)
+
+    def bind_map(value: Any) -> Pairs:
+        if isinstance(value, Mapping):
+            pairs = list(map_items(value))
+        elif _is_sequence(value) and all(map(_is_pair, value)):
+            pairs = list(value)
+        else:
+            raise wrong_type(value, "Give a dict, or a tuple of (key, value) pairs.")
+        ordered = sorted_pairs(bind_keys([k for k, _ in pairs]), bind_items([v for _, v in pairs]), key)
+        if ordered is None:
+            raise Mismatch("has the same key twice, as CQL sees it", "Keep one of them.")
+        return Pairs(ordered)
+
+    return bind_map
+
+
+def _tuple(typ: Any) -> Binder:
+    places = [(binder(part), f"component {index}") for index, part in enumerate(subtypes(typ), 1)]
+
+    def bind_tuple(value: Any) -> tuple[Any, ...]:
+        if not _is_sequence(value):
+            raise wrong_type(value, "Give a tuple or a list.")
+        return _components(places, _of_length(value, len(places), "None for a null"))
+
+    return bind_tuple
+
+
+class _UserType:
+    """Bind to a user type: by name from what has names, else by position."""
+
+    def __init__(self, typ: Any) -> None:
+        self._name: str = typ.typename
+        self._fields: tuple[str, ...] = tuple(typ.fieldnames)
+        parts = zip(self._fields, subtypes(typ), strict=True)
+        self._places = [(binder(part), f"field {field!r}") for field, part in parts]
+        # Names that the driver or we gave by position, because the fields' own aren't Python's.
+        kinds = (getattr(typ, "tuple_type", None), udt_tuple(self._name, self._fields))
+        self._renamed = {getattr(kind, "_fields", None) for kind in kinds}
+
+    def __call__(self, value: Any) -> tuple[Any, ...]:
+        return _components(self._places, self._values(value))
+
+    def _values(self, value: Any) -> Sequence[Any]:
+        names = getattr(value, "_fields", None) if isinstance(value, tuple) else None
+        if names is not None and names not in self._renamed:
+            return self._by_name(dict(zip(names, value, strict=True)))
+        if isinstance(value, Mapping):
+            return self._by_name(value)
+        if _is_sequence(value):
+            positions: Sequence[Any] = value
+            return _of_length(positions, len(self._fields), "None for a null")
+        return self._by_attribute(value)
+
+    def _by_name(self, value: Mapping[Any, Any]) -> Sequence[Any]:
+        for name in value:
+            if name not in self._fields:
+                close = get_close_matches(str(name), self._fields, 1)
+                hint = f"Did you mean {close[0]!r}?" if close else f"It has {', '.join(self._fields)}."
+                raise Mismatch(f"has a field {name!r}, which {self._name} lacks", hint)
+        return [value.get(name) for name in self._fields]
+
+    def _by_attribute(self, value: Any) -> Sequence[Any]:
+        fields = ", ".join(self._fields)
+        if type(value).__module__ in _SCALAR_MODULES or isinstance(value, (Number, AbstractSet)):
+            raise wrong_type(value, f"Give a dict, a tuple or an object with the fields {fields}.")
+        try:
+            return [getattr(value, name) for name in self._fields]
+        except AttributeError:
+            problem = f"got a value of type {type(value).__name__}, which lacks a field of {self._name}"
+            raise Mismatch(problem, f"Give all of them: {fields}.", value_type=type(value)) from None
+
+
+def _custom(typ: Any) -> Binder:
+    """Bind to a type that isn't CQL's: bytes as they are, or the driver's own class for it."""
+    name = cql_name(typ)
+
+    def bind_custom(value: Any) -> Any:
+        if isinstance(value, bytes) or type(value).__module__.startswith("cassandra."):
+            return value
+        raise wrong_type(value, f"Give the bytes of a {name}.")
+
+    return bind_custom
+
+
+_MAKERS: dict[str, Callable[[Any], Binder]] = {
+    "list": _list,
+    "map": _map,
+    "set": _set,
+    "tuple": _tuple,
+    "udt": _UserType,
+    "vector": _vector,
+}
+
+
+def _each(element: Any, place: str = "an element") -> Callable[[Iterable[Any]], list[Any]]:
+    """Return what binds all elements of a collection; a null among them is refused, as Cassandra does."""
+    bind = binder(element)
+
+    def bind_each(values: Iterable[Any]) -> list[Any]:
+        try:
+            return [bind(value) for value in values]
+        except Mismatch as mismatch:
+            raise mismatch.inside(place) from None
+
+    return bind_each
+
+
+def _components(places: Sequence[tuple[Binder, str]], values: Iterable[Any]) -> tuple[Any, ...]:
+    """Bind the parts of a tuple or user type, where nulls are values."""
+    bound = []
+    for (bind, place), value in zip(places, values, strict=True):
+        try:
+            bound.append(None if value is None else bind(value))
+        except Mismatch as mismatch:
+            raise mismatch.inside(place) from None
+    return tuple(bound)
+
+
+def _of_length(value: Sequence[Any], length: int, how: str) -> Sequence[Any]:
+    if len(value) == length:
+        return value
+    raise Mismatch(f"has the length {len(value)}", f"Give {length}, {how}.")
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) and len(value) == 2  # noqa: PLR2004 - that is a pair
+
+
+def _is_sequence(value: Any) -> bool:
+    """Tell whether a value has an order and a length: lists, tuples, arrays; text and bytes are scalars."""
+    if isinstance(value, (list, tuple)):
+        return True
+    if isinstance(value, (str, bytes, bytearray, memoryview, Mapping, AbstractSet)) or value is UNSET:
+        return False
+    return isinstance(value, Sequence) or all(
+        hasattr(value, name) for name in ("__len__", "__getitem__", "__iter__")
+    )

@@ -1,0 +1,248 @@
+"""Open a session of scylla-driver or cassandra-driver as a ConnectionConfig has it."""
+
+from __future__ import annotations
+
+from inspect import signature
+from typing import TYPE_CHECKING, Any
+
+from coodie.consistency import CONSISTENCY_LEVELS
+from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieError
+from coodie.waiting import start_thread
+
+if TYPE_CHECKING:
+    from coodie.config import ConnectionConfig
+    from coodie.drivers.cassandra.driver import CassandraDriver
+    from coodie.plugins.hooks import DriverDescription
+
+__all__ = ["cassandra_description", "check_cassandra_config", "open_cassandra", "shut_down"]
+
+#: Options of CassandraDriver's own: name → (type, default, help).
+_DRIVER_OPTIONS = {
+    "aware_timestamps": ("bool", False, "Timestamps as aware datetimes in UTC."),
+    "statement_cache_size": ("int", 1000, "How many prepared statements to keep."),
+}
+
+#: Parameters of Cluster that a field of ConnectionConfig stands for: name → what to give instead.
+_STOOD_FOR = {
+    "contact_points": "hosts=",
+    "ssl_options": "ssl_context= or the ssl_… options",
+    "auth_provider": "",
+}
+
+#: Parameters of Cluster that belong into its default execution profile → the profile's parameter.
+_PROFILE_OPTIONS = {"load_balancing_policy": "load_balancing_policy", "default_retry_policy": "retry_policy"}
+
+#: Fields of ConnectionConfig that go into the default execution profile.
+_PROFILE_FIELDS = ("local_dc", "consistency", "request_timeout", "speculative_execution_policy")
+
+_PIP = {"lz4": "lz4", "snappy": "python-snappy"}
+
+
+def cassandra_description(
+    summary: str, *, distribution: str, rivals: tuple[str, ...], driver_type: str
+) -> DriverDescription:
+    """Describe a backend on the package ``cassandra``, after checking whose files that package has.
+
+    Args:
+        summary: One line.
+        distribution: The distribution that it needs.
+        rivals: Distributions that overwrite its files.
+        driver_type: The backend's name.
+
+    Raises:
+        DriverDependencyError: The distribution isn't installed.
+        OverwrittenModuleError: The package isn't (only) that distribution's.
+    """
+    from coodie.plugins import DriverDescription, OptionDescription, check_module_owner
+
+    check_module_owner("cassandra", distribution, rivals, driver_type=driver_type)
+    from cassandra.cluster import Cluster
+
+    # What ConnectionConfig names never arrives as an option.
+    parameters = (p for name, p in signature(Cluster.__init__).parameters.items() if name != "self")
+    own = tuple(
+        OptionDescription(name=name, type=kind, default=default, help=text)
+        for name, (kind, default, text) in _DRIVER_OPTIONS.items()
+    )
+    cluster = tuple(
+        OptionDescription(name=p.name, default=p.default, help="A parameter of the driver's Cluster.")
+        for p in parameters
+        if p.name not in ("port", "compression", "protocol_version", "ssl_context")
+    )
+    return DriverDescription(summary=summary, options=own + cluster)
+
+
+def check_cassandra_config(config: ConnectionConfig) -> None:
+    """Refuse what can't be honoured, before anything is connected.
+
+    Raises:
+        ConfigurationError: The error names the option.
+    """
+    cluster_options = [name for name in config.options if name not in _DRIVER_OPTIONS]
+    aware = config.options.get("aware_timestamps", False)
+    if not isinstance(aware, bool):
+        message = f"aware_timestamps={aware!r} can't be used."
+        raise ConfigurationError(message, hint="Give True or False.", option="aware_timestamps")
+    if config.session is not None:
+        if cluster_options:
+            message = f"session= beside {cluster_options[0]}=: the session has its Cluster already."
+            raise ConfigurationError(message, hint="Give it to your Cluster.", option=cluster_options[0])
+        return
+    if config.hosts is None:
+        message = f"driver_type={config.driver_type!r} has neither hosts= nor session=."
+        raise ConfigurationError(message, hint="Give hosts=['127.0.0.1'], for example.", option="hosts")
+    for name, instead in _STOOD_FOR.items():
+        if name in config.options and (instead or config.username is not None):
+            message = f"{name}= beside or instead of {instead or 'username= and password='}."
+            raise ConfigurationError(message, hint=f"Give {instead or 'one of them'}.", option=name)
+    if config.options.get("execution_profiles"):
+        beside = [name for name in _PROFILE_FIELDS if getattr(config, name) is not None]
+        beside += [name for name in _PROFILE_OPTIONS if name in config.options]
+        if beside:
+            message = f"execution_profiles= beside {', '.join(f'{name}=' for name in beside)}."
+            raise ConfigurationError(message, hint="Set it in your profiles.", option="execution_profiles")
+    if config.local_dc is not None and "load_balancing_policy" in config.options:
+        message = "local_dc= beside load_balancing_policy=."
+        raise ConfigurationError(message, hint="Tell the policy its data centre.", option="local_dc")
+    _check_compression(config.compression)
+
+
+def open_cassandra(config: ConnectionConfig) -> CassandraDriver:
+    """Connect, or take the caller's session, and return a driver.
+
+    Args:
+        config: As ``check_cassandra_config`` let it through.
+
+    Raises:
+        ConnectionFailedError: No host could be reached.
+        AuthenticationError: The server refused the credentials.
+        ConfigurationError: The keyspace doesn't exist, or the server has no such compression.
+    """
+    from coodie.drivers.cassandra.driver import CassandraDriver
+
+    own = {name: config.options[name] for name in _DRIVER_OPTIONS if name in config.options}
+    if config.session is not None:
+        return CassandraDriver(
+            config.session,
+            config.keyspace,
+            request_timeout=config.request_timeout,
+            consistency=config.consistency,
+            **own,
+        )
+    return CassandraDriver(_connect(config), config.keyspace, owns_session=True, **own)
+
+
+def shut_down(cluster: Any, deadline: float) -> None:
+    """Shut a cluster down, and give up waiting after the deadline (seconds): its threads end later."""
+    from concurrent.futures import wait
+
+    ending = start_thread(cluster.shutdown, "coodie-shutdown")
+    wait([ending], deadline)
+    if ending.done():
+        ending.result()
+
+
+def _connect(config: ConnectionConfig) -> Any:
+    """Return a session of a Cluster of our own; a failure leaves neither thread nor socket."""
+    from coodie.drivers.cassandra._errors import translate
+    from coodie.drivers.cassandra._protocol import exact_protocol_handler
+
+    try:
+        cluster = _cluster(config)
+    except CoodieError:
+        raise
+    except Exception as exc:
+        error = translate(exc)
+        if isinstance(error, ConnectionFailedError):
+            raise error from exc
+        message = f"The driver refuses the configuration: {exc}."
+        raise ConfigurationError(message) from exc
+    try:
+        session = cluster.connect(config.keyspace)
+        session.client_protocol_handler = exact_protocol_handler(session.client_protocol_handler)
+        _check_negotiated(cluster, config)
+    except BaseException as exc:
+        # Empty where the cluster wasn't reached, or keeps no schema metadata.
+        keyspaces = set(cluster.metadata.keyspaces)
+        cluster.shutdown()
+        if not isinstance(exc, Exception):
+            raise
+        raise _connect_error(translate(exc), config, keyspaces) from exc
+    return session
+
+
+def _connect_error(error: CoodieError, config: ConnectionConfig, keyspaces: set[str]) -> CoodieError:
+    """Return the error to raise; of a missing keyspace the driver says that no host would do."""
+    if keyspaces and config.keyspace is not None and config.keyspace not in keyspaces:
+        message = f"The keyspace {config.keyspace!r} doesn't exist."
+        hint = "Create it first (CREATE KEYSPACE … WITH replication = …), or connect without keyspace=."
+        return ConfigurationError(message, hint=hint, option="keyspace")
+    if isinstance(error, (ConnectionFailedError, ConfigurationError)):
+        return error
+    return ConnectionFailedError(f"Connecting to {', '.join(config.hosts or ())} failed: {error}")
+
+
+def _cluster(config: ConnectionConfig) -> Any:
+    """Return an unconnected Cluster; everything of a profile goes into one, never beside it."""
+    from cassandra.auth import PlainTextAuthProvider
+    from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster
+
+    options = {name: value for name, value in config.options.items() if name not in _DRIVER_OPTIONS}
+    moved = {name: options.pop(name) for name in _PROFILE_OPTIONS if name in options}
+    if not options.get("execution_profiles"):
+        options["execution_profiles"] = {EXEC_PROFILE_DEFAULT: _profile(config, moved)}
+    if config.username is not None:
+        options["auth_provider"] = PlainTextAuthProvider(config.username, config.password)
+    for name in ("port", "ssl_context", "protocol_version", "compression"):
+        if (value := getattr(config, name)) is not None:
+            options[name] = value
+    # The driver waits up to two seconds, at random, before it looks at a changed table.
+    options.setdefault("schema_event_refresh_window", 0)
+    return Cluster(contact_points=list(config.hosts or ()), **options)
+
+
+def _profile(config: ConnectionConfig, moved: dict[str, Any]) -> Any:
+    from cassandra.cluster import ExecutionProfile, default_lbp_factory
+    from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
+
+    # The drivers' own default, named: cassandra-driver logs a warning where none is.
+    parameters = {"load_balancing_policy": default_lbp_factory()}
+    parameters |= {_PROFILE_OPTIONS[name]: value for name, value in moved.items()}
+    if config.local_dc is not None:
+        parameters["load_balancing_policy"] = TokenAwarePolicy(DCAwareRoundRobinPolicy(config.local_dc))
+    if config.consistency is not None:
+        parameters["consistency_level"] = CONSISTENCY_LEVELS[config.consistency]
+    if config.request_timeout is not None:
+        parameters["request_timeout"] = config.request_timeout
+    if config.speculative_execution_policy is not None:
+        parameters["speculative_execution_policy"] = config.speculative_execution_policy
+    return ExecutionProfile(**parameters)
+
+
+def _check_compression(wanted: str | bool | None) -> None:  # noqa: FBT001 - as the driver has it
+    """Refuse a compression whose module isn't importable here."""
+    if wanted in (None, False):
+        return
+    from cassandra.connection import locally_supported_compressions as have
+
+    if (wanted is True and not have) or (isinstance(wanted, str) and wanted not in have):
+        name = "lz4" if wanted is True else str(wanted)
+        message = f"compression={wanted!r} needs a Python module that isn't installed."
+        raise ConfigurationError(message, hint=f"Run: pip install {_PIP[name]}", option="compression")
+
+
+def _check_negotiated(cluster: Any, config: ConnectionConfig) -> None:
+    """Refuse a connection that isn't compressed as it was asked to be."""
+    wanted = config.compression
+    if wanted in (None, False):
+        return
+    from cassandra.connection import locally_supported_compressions as have
+
+    for holder in cluster.get_connection_holders():
+        for connection in holder.get_connections():
+            got = [name for name, (_, expand) in have.items() if connection.decompressor is expand]
+            used = got[0] if got and (connection.compressor or connection.decompressor) else None
+            if used is None or wanted not in (True, used):
+                message = f"compression={wanted!r} was asked for; the server agreed to {used or 'none'}."
+                hint = "Protocol version 5 knows lz4 alone. Run: pip install lz4, or give protocol_version=4."
+                raise ConfigurationError(message, hint=hint, option="compression")

@@ -1,0 +1,304 @@
+"""CassandraDriver: the contract, on the session of scylla-driver or cassandra-driver."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from coodie.consistency import parse_consistency
+from coodie.drivers.base import AbstractDriver
+from coodie.drivers.cassandra._lifetime import Lifetime
+from coodie.effects import run_async, run_sync
+from coodie.exceptions import ConfigurationError
+from coodie.requests import BatchType
+from coodie.schema import sync_table, sync_table_async
+from coodie.waiting import on_loop, start_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+    from concurrent.futures import Future
+
+    from coodie.batch import BatchItem
+    from coodie.drivers.cassandra._requests import Requests
+    from coodie.many import ManyResult, ManyRun
+    from coodie.requests import Params, RequestOptions
+    from coodie.rows import Rows
+    from coodie.waiting import Wait
+
+__all__ = ["CassandraDriver"]
+
+#: Seconds that close() waits for the session's threads and sockets.
+_CLOSE_DEADLINE = 10.0
+
+#: Prepared statements that a driver keeps unless told otherwise.
+_STATEMENTS = 1000
+
+#: The driver that the last request of this task or thread went through, and where its next page starts.
+_last_page: ContextVar[tuple[weakref.ref[CassandraDriver], bytes | None] | None] = ContextVar(
+    "coodie_last_page", default=None
+)
+
+
+class CassandraDriver(AbstractDriver):
+    """Driver backed by cassandra-driver / scylla-driver.
+
+    Args:
+        session: A connected ``cassandra.cluster.Session``. Its row factory, keyspace and profiles stay
+            as they are.
+        default_keyspace: What object mappers are told; None means the session's own keyspace.
+        owns_session: close() shuts the session and its cluster down.
+        request_timeout: Seconds for requests that name none; None means the session's default.
+        consistency: The level of requests that name none; None means the session's default.
+        aware_timestamps: Return timestamps as aware datetimes in UTC instead of naive ones.
+        statement_cache_size: How many prepared statements to keep, 1 or more.
+
+    Raises:
+        ConfigurationError: An argument is of the wrong kind.
+    """
+
+    def __init__(
+        self,
+        session: Any,
+        default_keyspace: str | None = None,
+        *,
+        owns_session: bool = False,
+        request_timeout: float | None = None,
+        consistency: str | None = None,
+        aware_timestamps: bool = False,
+        statement_cache_size: int = _STATEMENTS,
+    ) -> None:
+        from coodie.drivers.cassandra._requests import Requests
+
+        if not hasattr(session, "execute_async") or not hasattr(session, "cluster"):
+            message = f"session is of type {type(session).__name__}."
+            raise ConfigurationError(message, hint="Give what Cluster.connect() returns.", option="session")
+        size = statement_cache_size
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            message = f"statement_cache_size={size!r} is not a positive whole number."
+            raise ConfigurationError(message, option="statement_cache_size")
+        self._session = session
+        self._default_keyspace = session.keyspace if default_keyspace is None else default_keyspace
+        self._owns_session = owns_session
+        self._lifetime = Lifetime()
+        self._closing_lock = threading.Lock()
+        self._closing: Future[None] | None = None
+        self._requests: Requests = Requests(
+            session,
+            self._lifetime,
+            request_timeout=request_timeout,
+            consistency=None if consistency is None else parse_consistency(consistency),
+            aware_timestamps=aware_timestamps,
+            statement_cache_size=size,
+        )
+
+    def __repr__(self) -> str:
+        state = "closed" if self._lifetime.closed else "open"
+        return f"<CassandraDriver: {state}, keyspace {self._default_keyspace!r}>"
+
+    @property
+    def session(self) -> Any:
+        """The backend's own session: the way down, outside coodie's contract."""
+        return self._session
+
+    @property
+    def _last_paging_state(self) -> bytes | None:
+        """Where the next page of this task's or thread's last request starts, for object mappers.
+
+        It is not seen across ``create_task``, ``gather`` or ``wait_for``: ``Rows.paging_state`` is.
+        """
+        last = _last_page.get()
+        return last[1] if last is not None and last[0]() is self else None
+
+    def _note_page(self, state: bytes | None) -> None:
+        _last_page.set((weakref.ref(self), state))
+
+    # --- requests -----------------------------------------------------------------------
+
+    def execute(
+        self,
+        stmt: str,
+        params: list[Any],
+        consistency: str | None = None,
+        timeout: float | None = None,
+        fetch_size: int | None = None,
+        paging_state: bytes | None = None,
+        *,
+        options: RequestOptions | None = None,
+    ) -> Rows:
+        """Execute *stmt* with *params*; return rows as a list of dicts.
+
+        As the contract has it; statements are prepared and kept in a bounded cache, but for schema
+        statements, TRUNCATE and the like, which take no parameters.
+        """
+        self._note_page(None)
+        rows = run_sync(
+            self._requests.rows(stmt, params, consistency, timeout, fetch_size, paging_state, options)
+        )
+        self._note_page(rows.paging_state)
+        return rows
+
+    async def execute_async(
+        self,
+        stmt: str,
+        params: list[Any],
+        consistency: str | None = None,
+        timeout: float | None = None,
+        fetch_size: int | None = None,
+        paging_state: bytes | None = None,
+        *,
+        options: RequestOptions | None = None,
+    ) -> Rows:
+        """Async version of :meth:`execute`; the page's decoding is all that runs on the loop."""
+        self._note_page(None)
+        rows = await run_async(
+            self._requests.rows(stmt, params, consistency, timeout, fetch_size, paging_state, options)
+        )
+        self._note_page(rows.paging_state)
+        return rows
+
+    def execute_one(
+        self,
+        stmt: str,
+        params: list[Any],
+        consistency: str | None = None,
+        timeout: float | None = None,
+        *,
+        options: RequestOptions | None = None,
+    ) -> Any:
+        """Execute *stmt* and return the first column of the first row, or None."""
+        self._note_page(None)
+        return run_sync(self._requests.first_value(stmt, params, consistency, timeout, options))
+
+    async def execute_one_async(
+        self,
+        stmt: str,
+        params: list[Any],
+        consistency: str | None = None,
+        timeout: float | None = None,
+        *,
+        options: RequestOptions | None = None,
+    ) -> Any:
+        """Async version of :meth:`execute_one`."""
+        self._note_page(None)
+        return await run_async(self._requests.first_value(stmt, params, consistency, timeout, options))
+
+    def execute_batch(
+        self,
+        statements: Iterable[BatchItem],
+        batch_type: BatchType | str = BatchType.LOGGED,
+        *,
+        consistency: str | None = None,
+        timeout: float | None = None,
+        options: RequestOptions | None = None,
+    ) -> Rows:
+        """Execute several writes as one BATCH message, each statement prepared."""
+        self._note_page(None)
+        return run_sync(self._requests.batch(statements, batch_type, consistency, timeout, options))
+
+    async def execute_batch_async(
+        self,
+        statements: Iterable[BatchItem],
+        batch_type: BatchType | str = BatchType.LOGGED,
+        *,
+        consistency: str | None = None,
+        timeout: float | None = None,
+        options: RequestOptions | None = None,
+    ) -> Rows:
+        """Async version of :meth:`execute_batch`."""
+        self._note_page(None)
+        return await run_async(self._requests.batch(statements, batch_type, consistency, timeout, options))
+
+    def _run_many(
+        self,
+        run: ManyRun,
+        consistency: str | None,
+        timeout: float | None,
+        options: RequestOptions | None,
+    ) -> ManyResult:
+        """Keep the window full from this thread alone; the backend's own thread does the waiting."""
+        from coodie.drivers.cassandra._window import Window
+
+        def start(params: Params) -> Generator[Wait, Any, Rows]:
+            return self._requests.rows(run.stmt, params, consistency, timeout, None, None, options)
+
+        # Each request may wait twice: for its statement to be prepared, and for its answer.
+        return Window(run, start, self._requests.sender.timeout(timeout) * 2).drain()
+
+    # --- schema -------------------------------------------------------------------------
+
+    def sync_table(
+        self,
+        table: str,
+        keyspace: str,
+        cols: list[Any],
+        table_options: dict[str, Any] | None = None,
+        dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
+        drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
+    ) -> list[str]:
+        """Idempotent CREATE TABLE + ALTER TABLE ADD for new columns.
+
+        Returns the list of CQL statements that were (or would be) executed. When *dry_run* is True
+        the database is not modified.
+        """
+        return sync_table(
+            self,
+            table,
+            keyspace,
+            cols,
+            table_options,
+            dry_run=dry_run,
+            drop_removed_indexes=drop_removed_indexes,
+        )
+
+    async def sync_table_async(
+        self,
+        table: str,
+        keyspace: str,
+        cols: list[Any],
+        table_options: dict[str, Any] | None = None,
+        dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
+        drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
+    ) -> list[str]:
+        """Async version of :meth:`sync_table`."""
+        return await sync_table_async(
+            self,
+            table,
+            keyspace,
+            cols,
+            table_options,
+            dry_run=dry_run,
+            drop_removed_indexes=drop_removed_indexes,
+        )
+
+    # --- closing ------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Release sync resources: within ten seconds, whatever the server does; twice is fine.
+
+        A session that isn't the driver's stays open. Requests in flight end with a result or a
+        ``DriverClosedError``.
+        """
+        self._start_closing().result(_CLOSE_DEADLINE + 1)
+
+    async def close_async(self) -> None:
+        """Release async resources; as :meth:`close`, without blocking the loop."""
+        await on_loop(self._start_closing())
+
+    def _start_closing(self) -> Future[None]:
+        """Close in a thread, once; all who close wait for the same end."""
+        with self._closing_lock:
+            if self._closing is None:
+                self._lifetime.closed = True
+                self._closing = start_thread(self._shut_down, "coodie-close")
+            return self._closing
+
+    def _shut_down(self) -> None:
+        from coodie.drivers.cassandra.backend import shut_down
+
+        self._requests.statements.close()
+        self._requests.sender.detach()
+        if self._owns_session:
+            shut_down(self._session.cluster, _CLOSE_DEADLINE)
+            self._requests.sender.fail_in_flight()

@@ -1,0 +1,91 @@
+"""Drive one generator from sync code and from async code.
+
+Logic that waits for something is written as a generator that yields *effects* and is sent their
+answers. An effect knows both ways of waiting; the two shells below choose one. So each feature is
+written once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator
+
+__all__ = ["Call", "Effect", "run_async", "run_sync"]
+
+T = TypeVar("T")
+
+
+class Effect(Protocol):
+    """Something to wait for."""
+
+    def run(self) -> Any:
+        """Wait in the calling thread and return the answer."""
+
+    def run_async(self) -> Awaitable[Any]:
+        """Return an awaitable of the answer; never blocks."""
+
+
+class Call:
+    """Call a method that has a twin named ``…_async``.
+
+    Args:
+        target: The object.
+        name: The sync method's name.
+        args: Positional arguments for either.
+        kwargs: Keyword arguments for either.
+    """
+
+    __slots__ = ("args", "kwargs", "name", "target")
+
+    def __init__(self, target: Any, name: str, *args: Any, **kwargs: Any) -> None:
+        self.target = target
+        self.name = name
+        self.args = args
+        self.kwargs = kwargs
+
+    def run(self) -> Any:
+        """Call the sync method."""
+        method: Callable[..., Any] = getattr(self.target, self.name)
+        return method(*self.args, **self.kwargs)
+
+    def run_async(self) -> Awaitable[Any]:
+        """Call the async twin."""
+        method: Callable[..., Awaitable[Any]] = getattr(self.target, f"{self.name}_async")
+        return method(*self.args, **self.kwargs)
+
+
+def run_sync(steps: Generator[Effect, Any, T]) -> T:
+    """Drive the generator to its end in the calling thread and return its value."""
+    try:
+        effect = next(steps)
+        while True:
+            try:
+                answer = effect.run()
+            except BaseException as exc:  # noqa: BLE001 - the generator decides what to do with it
+                effect = steps.throw(exc)
+            else:
+                effect = steps.send(answer)
+    except StopIteration as stop:
+        value: T = stop.value
+        return value
+
+
+async def run_async(steps: Generator[Effect, Any, T]) -> T:
+    """Drive the generator to its end on the running event loop and return its value.
+
+    A cancellation is thrown into the generator where it waits, so that its ``finally`` runs.
+    """
+    try:
+        effect = next(steps)
+        while True:
+            try:
+                answer = await effect.run_async()
+            except BaseException as exc:  # noqa: BLE001 - the generator decides what to do with it
+                effect = steps.throw(exc)
+            else:
+                effect = steps.send(answer)
+    except StopIteration as stop:
+        value: T = stop.value
+        return value

@@ -1,0 +1,538 @@
+"""The errors of coodie: one tree, the same for every backend.
+
+Each error is also the builtin that fits, so that ``except TimeoutError`` or
+``except ConnectionError`` in code that knows nothing of coodie works; the backend's own
+exception is its ``__cause__``::
+
+    CoodieError
+    ├── ConfigurationError (ValueError)           an argument, option or file can't be honoured
+    │   └── DriverLoadError (ImportError)         a backend, named but not usable
+    │       ├── DriverNotFoundError               no such driver_type is installed
+    │       ├── DriverImportError                 its module raised while it was imported
+    │       ├── DriverDependencyError             a distribution that it needs is missing
+    │       ├── DriverApiVersionError             made for another version of the plug-in contract
+    │       ├── NotADriverError (TypeError)       what was found isn't a plug-in or a driver
+    │       ├── DuplicateDriverError              two distributions announce one name
+    │       └── OverwrittenModuleError            another distribution's files are what is imported
+    ├── DriverClosedError (RuntimeError)          used after close(), or in a forked child
+    ├── UnsupportedError (NotImplementedError)    this backend can't do that
+    ├── ConnectionFailedError (ConnectionError)   no host could be reached, or the connection was lost
+    │   └── AuthenticationError (PermissionError) the server refused the credentials
+    ├── SchemaError                               a table can't be brought into the wanted shape
+    └── RequestError                              one request failed
+        ├── InvalidQueryError (ValueError)        the server refuses the statement
+        │   ├── QuerySyntaxError                  it isn't CQL
+        │   └── AlreadyExistsError                what it creates is there already
+        ├── ParameterError (ValueError)           too few, too many, unknown names, out of range
+        │   └── ParameterTypeError (TypeError)    a value that its column can't hold
+        ├── PagingStateError (ValueError)         a paging state that isn't this statement's
+        ├── UnauthorizedError (PermissionError)   the role lacks a permission
+        ├── RequestTimeoutError (TimeoutError)    no answer within the timeout
+        │   ├── ReadTimeoutError                  too few replicas answered the coordinator's read
+        │   └── WriteTimeoutError                 too few replicas acknowledged the write in time
+        ├── UnavailableError (ConnectionError)    too few replicas alive; nothing was done
+        ├── OverloadedError (ConnectionError)     the coordinator shed the request
+        ├── ServerError                           the coordinator failed in another way
+        │   ├── ReadFailureError                  a replica failed while it read
+        │   ├── WriteFailureError                 a replica failed while it wrote
+        │   └── FunctionFailureError              a user-defined function raised
+        └── ExecuteManyError                      some of many executions failed
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from coodie.many import ManyResult
+
+__all__ = [
+    "AlreadyExistsError",
+    "AuthenticationError",
+    "ConfigurationError",
+    "ConnectionFailedError",
+    "CoodieError",
+    "DriverApiVersionError",
+    "DriverClosedError",
+    "DriverDependencyError",
+    "DriverImportError",
+    "DriverLoadError",
+    "DriverNotFoundError",
+    "DuplicateDriverError",
+    "ExecuteManyError",
+    "FunctionFailureError",
+    "InvalidQueryError",
+    "NotADriverError",
+    "OverloadedError",
+    "OverwrittenModuleError",
+    "PagingStateError",
+    "ParameterError",
+    "ParameterTypeError",
+    "QuerySyntaxError",
+    "ReadFailureError",
+    "ReadTimeoutError",
+    "RequestError",
+    "RequestTimeoutError",
+    "SchemaError",
+    "ServerError",
+    "UnauthorizedError",
+    "UnavailableError",
+    "UnsupportedError",
+    "WriteFailureError",
+    "WriteTimeoutError",
+]
+
+
+class CoodieError(Exception):
+    """The parent of every error that coodie raises.
+
+    Args:
+        message: What happened, what was found.
+        hint: What to do or run about it; printed as the message's last part.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message if hint is None else f"{message} {hint}")
+        #: What to do or run, or None where the message says it all.
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[Callable[..., CoodieError], tuple[Any, ...]]:
+        """Pickle by attributes, so that an error survives the way back from a worker process."""
+        return _rebuild, (type(self), str(self), self.__dict__.copy())
+
+
+def _rebuild(cls: type[CoodieError], message: str, state: Mapping[str, Any]) -> CoodieError:
+    error = cls.__new__(cls, message)
+    Exception.__init__(error, message)
+    error.__dict__.update(state)
+    return error
+
+
+# --- before a connection ----------------------------------------------------------------
+
+
+class ConfigurationError(CoodieError, ValueError):
+    """An argument, an option or a combination of them can't be honoured.
+
+    Args:
+        message: What was found.
+        hint: What to give instead.
+        option: The name of the offending option, where there is one.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, option: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        #: The name of the offending option, or None.
+        self.option = option
+
+
+class DriverLoadError(ConfigurationError, ImportError):
+    """A backend was named but can't be used; the parent of the ways in which that happens.
+
+    Args:
+        message: What was found.
+        hint: The command that mends it.
+        driver_type: The name under which the backend was asked for.
+        distribution: The distribution that announces it, where one does.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        driver_type: str | None = None,
+        distribution: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, option="driver_type")
+        #: The driver_type that was asked for.
+        self.driver_type = driver_type
+        #: The distribution that announces it, or None.
+        self.distribution = distribution
+
+
+class DriverNotFoundError(DriverLoadError, LookupError):
+    """No installed distribution announces this driver_type."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        driver_type: str | None = None,
+        installed: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message, hint=hint, driver_type=driver_type)
+        #: The driver_types that are installed.
+        self.installed = installed
+
+
+class DriverImportError(DriverLoadError):
+    """The backend's module raised while it was imported; the exception is the ``__cause__``."""
+
+
+class DriverDependencyError(DriverLoadError):
+    """A distribution or module that the backend needs isn't installed."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        driver_type: str | None = None,
+        distribution: str | None = None,
+        missing: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, driver_type=driver_type, distribution=distribution)
+        #: The name of what is missing.
+        self.missing = missing
+
+
+class DriverApiVersionError(DriverLoadError):
+    """The backend declares no version of the plug-in contract that this coodie-core speaks."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        driver_type: str | None = None,
+        distribution: str | None = None,
+        declared: tuple[int, ...] = (),
+        supported: int = 0,
+    ) -> None:
+        super().__init__(message, hint=hint, driver_type=driver_type, distribution=distribution)
+        #: The versions that the backend declares.
+        self.declared = declared
+        #: The version that this coodie-core speaks.
+        self.supported = supported
+
+
+class NotADriverError(DriverLoadError, TypeError):
+    """What an entry point, a hook or a caller gave lacks what a plug-in or a driver must have."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        driver_type: str | None = None,
+        distribution: str | None = None,
+        missing: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message, hint=hint, driver_type=driver_type, distribution=distribution)
+        #: The methods or hooks that it lacks.
+        self.missing = missing
+
+
+class DuplicateDriverError(DriverLoadError):
+    """Two or more installed distributions announce the same driver_type."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        driver_type: str | None = None,
+        distributions: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message, hint=hint, driver_type=driver_type)
+        #: The distributions, each as "name version".
+        self.distributions = distributions
+
+
+class OverwrittenModuleError(DriverLoadError):
+    """The files of a module belong to another distribution than the one that is asked for.
+
+    scylla-driver and cassandra-driver both install the package ``cassandra``, and the
+    later of the two overwrites the earlier without a word from pip.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        driver_type: str | None = None,
+        module: str = "",
+        distributions: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message, hint=hint, driver_type=driver_type)
+        #: The import name whose files are in doubt.
+        self.module = module
+        #: The distributions that claim it.
+        self.distributions = distributions
+
+
+class DriverClosedError(CoodieError, RuntimeError):
+    """The driver was closed, or this process is a fork of the one that opened it."""
+
+
+class UnsupportedError(CoodieError, NotImplementedError):
+    """This backend, or this server, can't do what was asked.
+
+    Args:
+        message: What was asked, and of whom.
+        hint: Which backend or setting can.
+        feature: The name of what is unsupported.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, feature: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        #: The name of what is unsupported.
+        self.feature = feature
+
+
+class ConnectionFailedError(CoodieError, ConnectionError):
+    """No host could be reached, or the connection was lost under way.
+
+    Args:
+        message: What failed.
+        hint: What to look at.
+        hosts: Each host that was tried, with what it answered.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, hosts: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        #: Host → what went wrong there.
+        self.hosts: dict[str, str] = dict(hosts or {})
+
+
+class AuthenticationError(ConnectionFailedError, PermissionError):
+    """The server refused the credentials, or wants some and got none."""
+
+
+class SchemaError(CoodieError):
+    """A table can't be brought into the wanted shape.
+
+    Args:
+        message: What differs or failed.
+        hint: What to do.
+        keyspace: The keyspace's plain name.
+        table: The table's plain name.
+        executed: The statements that took effect before the failure.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        keyspace: str | None = None,
+        table: str | None = None,
+        executed: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message, hint=hint)
+        #: The keyspace's plain name.
+        self.keyspace = keyspace
+        #: The table's plain name.
+        self.table = table
+        #: The statements that took effect before the failure.
+        self.executed = executed
+
+
+# --- one request ------------------------------------------------------------------------
+
+
+class RequestError(CoodieError):
+    """One request failed.
+
+    Args:
+        message: What happened.
+        hint: What to do.
+        statement: The CQL text; bound values are never part of an error.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, statement: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        #: The CQL text of the request, without its values.
+        self.statement = statement
+
+
+class InvalidQueryError(RequestError, ValueError):
+    """The server refuses the statement: an unknown table or column, a filter it doesn't allow."""
+
+
+class QuerySyntaxError(InvalidQueryError):
+    """The statement isn't CQL."""
+
+
+class AlreadyExistsError(InvalidQueryError):
+    """The keyspace or table to create exists already."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        statement: str | None = None,
+        keyspace: str | None = None,
+        table: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, statement=statement)
+        #: The keyspace's name.
+        self.keyspace = keyspace
+        #: The table's name, or None where the keyspace is what exists.
+        self.table = table
+
+
+class ParameterError(RequestError, ValueError):
+    """The parameters don't fit the statement; nothing was sent."""
+
+
+class ParameterTypeError(ParameterError, TypeError):
+    """A value has a type that its column can't hold; nothing was sent.
+
+    Args:
+        message: Which value.
+        hint: What to give instead.
+        statement: The CQL text.
+        column: The column's or bind marker's name.
+        cql_type: The column's CQL type.
+        value_type: The name of the value's Python type.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        statement: str | None = None,
+        column: str | None = None,
+        cql_type: str | None = None,
+        value_type: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, statement=statement)
+        #: The column's or bind marker's name.
+        self.column = column
+        #: Its CQL type.
+        self.cql_type = cql_type
+        #: The name of the value's Python type.
+        self.value_type = value_type
+
+
+class PagingStateError(RequestError, ValueError):
+    """A paging state is empty, cut, altered or another statement's; nothing was sent."""
+
+
+class UnauthorizedError(RequestError, PermissionError):
+    """The role lacks a permission for this statement."""
+
+
+class RequestTimeoutError(RequestError, TimeoutError):
+    """No answer came within the timeout; a write may or may not have been applied.
+
+    Args:
+        message: What was waited for.
+        hint: What to do.
+        statement: The CQL text.
+        timeout: How long was waited, in seconds; None where the server gave up.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        statement: str | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, statement=statement)
+        #: How long was waited, in seconds; None where the server gave up.
+        self.timeout = timeout
+
+
+class _ReplicaCounts:
+    """What a coordinator tells of the replicas it asked; mixed into the errors that carry it."""
+
+    #: The consistency that the request asked for.
+    consistency: str | None = None
+    #: How many replicas that consistency needs.
+    required: int | None = None
+    #: How many answered.
+    received: int | None = None
+
+
+class ReadTimeoutError(_ReplicaCounts, RequestTimeoutError):
+    """Too few replicas answered the coordinator's read in time."""
+
+    #: Whether the replica that was asked for the data answered.
+    data_retrieved: bool | None = None
+
+
+class WriteTimeoutError(_ReplicaCounts, RequestTimeoutError):
+    """Too few replicas acknowledged the write in time; it may have been applied."""
+
+    #: SIMPLE, BATCH, UNLOGGED_BATCH, COUNTER, BATCH_LOG, CAS, VIEW or CDC.
+    write_type: str | None = None
+
+
+class UnavailableError(RequestError, ConnectionError):
+    """Too few replicas are alive for the consistency; nothing was read or written."""
+
+    #: The consistency that the request asked for.
+    consistency: str | None = None
+    #: How many replicas that consistency needs.
+    required: int | None = None
+    #: How many are alive.
+    alive: int | None = None
+
+
+class OverloadedError(RequestError, ConnectionError):
+    """The coordinator is overloaded, or still starting, and shed the request."""
+
+
+class ServerError(RequestError):
+    """The coordinator failed in a way that has no class of its own."""
+
+
+class ReadFailureError(_ReplicaCounts, ServerError):
+    """A replica failed while it read (too many tombstones, a corrupt file…)."""
+
+    #: How many replicas failed.
+    failures: int | None = None
+
+
+class WriteFailureError(_ReplicaCounts, ServerError):
+    """A replica failed while it wrote; the write may have been applied elsewhere."""
+
+    #: How many replicas failed.
+    failures: int | None = None
+    #: As in WriteTimeoutError.
+    write_type: str | None = None
+
+
+class FunctionFailureError(ServerError):
+    """A user-defined function raised while it ran."""
+
+    #: The function's keyspace.
+    keyspace: str | None = None
+    #: The function's name.
+    function: str | None = None
+
+
+class ExecuteManyError(RequestError):
+    """At least one of many executions failed; ``result`` has what is known of each.
+
+    Args:
+        message: How many failed, and the first failure.
+        hint: What to do.
+        statement: The CQL text.
+        result: Counts, and the errors by index.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        statement: str | None = None,
+        result: ManyResult | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, statement=statement)
+        #: Counts, and rows and errors by index.
+        self.result = result

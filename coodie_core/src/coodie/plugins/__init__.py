@@ -1,0 +1,28 @@
+"""What the author of a backend imports: the hook marker, what hooks are given, what they return.
+
+A backend is a distribution with an entry point in the group ``coodie.drivers``, whose name is the
+driver_type and whose object (a module, most simply) implements the hooks of ``coodie.plugins.hooks``
+with ``@hookimpl``. The same entry point in the group ``coodie.driver_api.1`` declares the version of
+this contract that it was made for, where it can be read before anything is imported.
+"""
+
+from __future__ import annotations
+
+from coodie.config import ConnectionConfig
+from coodie.plugins.discovery import DRIVER_API_VERSION, Announcement
+from coodie.plugins.hooks import DriverDescription, OptionDescription, hookimpl
+from coodie.plugins.integrity import check_module_owner
+from coodie.registry import installed_drivers, open_driver, open_driver_async
+
+__all__ = [
+    "DRIVER_API_VERSION",
+    "Announcement",
+    "ConnectionConfig",
+    "DriverDescription",
+    "OptionDescription",
+    "check_module_owner",
+    "hookimpl",
+    "installed_drivers",
+    "open_driver",
+    "open_driver_async",
+]

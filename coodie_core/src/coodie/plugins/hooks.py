@@ -1,0 +1,90 @@
+"""The hooks that a backend implements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from coodie.config import ConnectionConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from coodie.drivers.base import AbstractDriver
+
+__all__ = ["PROJECT", "DriverDescription", "DriverHooks", "OptionDescription", "hookimpl"]
+
+#: The name under which pluggy knows our hooks.
+PROJECT = "coodie"
+
+_hookspec = pluggy.HookspecMarker(PROJECT)
+
+#: Marks a backend's implementation of a hook.
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+_ALL_FIELDS = frozenset(entry.name for entry in fields(ConnectionConfig)) - {"driver_type", "options"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OptionDescription:
+    """One of a backend's own options.
+
+    Args:
+        name: As given to ``init_coodie``.
+        type: What it takes, in words: ``"bool"``, ``"seconds"``…
+        default: What holds where it isn't given.
+        help: One line.
+    """
+
+    name: str
+    type: str = ""
+    default: Any = None
+    help: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DriverDescription:
+    """What a backend says of itself.
+
+    Args:
+        summary: One line.
+        options: The options that it takes beside the fields of ``ConnectionConfig``.
+        connection_fields: Those fields of ``ConnectionConfig`` that it honours; the others are
+            refused by core, in the backend's name.
+    """
+
+    summary: str
+    options: tuple[OptionDescription, ...] = ()
+    connection_fields: frozenset[str] = _ALL_FIELDS
+
+
+class DriverHooks:
+    """The hook specifications; only ``coodie_open_driver`` must be implemented."""
+
+    @_hookspec(firstresult=True)
+    def coodie_describe_driver(self) -> DriverDescription:
+        """Return what the backend is and takes; without this hook it takes no options of its own."""
+        raise AssertionError
+
+    @_hookspec(firstresult=True)
+    def coodie_check_config(self, config: ConnectionConfig) -> None:
+        """Raise a ConfigurationError for what can't be honoured, without connecting.
+
+        Called before the driver is opened, and when a LazyDriver is created.
+        """
+
+    @_hookspec(firstresult=True)
+    def coodie_open_driver(self, config: ConnectionConfig) -> AbstractDriver:  # noqa: ARG002 - names it for pluggy
+        """Connect, and return a driver that is ready; on failure leave nothing behind.
+
+        May block: async callers run it in a thread of its own, and close a driver that comes when
+        nobody waits for it any more.
+        """
+        raise AssertionError
+
+    @_hookspec(firstresult=True)
+    def coodie_open_driver_async(self, config: ConnectionConfig) -> Awaitable[AbstractDriver]:  # noqa: ARG002 - as above
+        """As coodie_open_driver, natively async; without this hook a thread runs the sync one."""
+        raise AssertionError

@@ -1,0 +1,194 @@
+"""The registry: which driver has which name, and which one is the default.
+
+The default driver is the one last registered with ``default=True``, else the first registered;
+``init_coodie`` makes its connection the default only when it is the first or is named "default".
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from coodie.exceptions import ConfigurationError, NotADriverError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from coodie.config import ConnectionConfig
+    from coodie.drivers.base import AbstractDriver
+    from coodie.plugins.discovery import Announcement
+    from coodie.plugins.host import PluginHost
+
+__all__ = [
+    "DriverRegistry",
+    "current_registry",
+    "installed_drivers",
+    "open_driver",
+    "open_driver_async",
+    "using_registry",
+]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    driver: AbstractDriver
+    #: Whether init_coodie opened it, so that replacing it closes it.
+    owned: bool
+
+
+class DriverRegistry:
+    """Named drivers, and the plug-ins that open them; safe from many threads.
+
+    Args:
+        plugins: The host of the plug-ins; made when first needed unless a test gives one.
+    """
+
+    def __init__(self, plugins: PluginHost | None = None) -> None:
+        self._lock = threading.Lock()
+        self._entries: dict[str, _Entry] = {}
+        self._default: str | None = None
+        self._plugins = plugins
+
+    @property
+    def plugins(self) -> PluginHost:
+        """The host of the plug-ins; importing it brings pluggy in."""
+        from coodie.plugins.host import PluginHost  # pluggy only where a backend is opened
+
+        with self._lock:
+            if self._plugins is None:
+                self._plugins = PluginHost()
+            return self._plugins
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the registered drivers, in order of registration."""
+        with self._lock:
+            return tuple(self._entries)
+
+    def get(self, name: str | None = None) -> AbstractDriver:
+        """Return the driver of that name, or the default one.
+
+        Raises:
+            ConfigurationError: There is none.
+        """
+        with self._lock:
+            entry = self._entries.get(self._default if name is None else name)  # type: ignore[arg-type]  # None isn't a key
+            names = tuple(self._entries)
+        if entry is not None:
+            return entry.driver
+        if not names:
+            message = "No driver is registered."
+            hint = "Call init_coodie(…) or register_driver(…) first."
+        else:
+            close = get_close_matches(str(name), names, n=1)
+            message = f"No driver is registered under {name!r}. Registered: {', '.join(names)}."
+            hint = f"Did you mean {close[0]!r}?" if close else "Open it with init_coodie(…, name=…)."
+        raise ConfigurationError(message, hint=hint, option="name")
+
+    def register(self, name: str, driver: AbstractDriver, *, default: bool = False) -> None:
+        """Put a driver that the caller made under a name; it stays the caller's to close.
+
+        Raises:
+            NotADriverError: It lacks a method that drivers have.
+            ConfigurationError: The name isn't a non-empty str.
+        """
+        from coodie.plugins.host import missing_methods  # pluggy stays out of a plain import
+
+        check_name(name)
+        missing = missing_methods(driver)
+        if missing:
+            message = (
+                f"{type(driver).__name__} can't be registered as a driver: it has no {', '.join(missing)}."
+            )
+            hint = "Subclass coodie.drivers.AbstractDriver, or add the methods."
+            raise NotADriverError(message, hint=hint, missing=missing)
+        replaced = self._put(name, driver, owned=False, default=default)
+        if replaced is not None:
+            replaced.close()
+
+    def adopt(self, name: str, driver: AbstractDriver) -> AbstractDriver | None:
+        """Put a driver that the registry opened under a name.
+
+        Returns:
+            The driver that it replaces, where that one is the registry's to close.
+        """
+        return self._put(name, driver, owned=True, default=name == "default")
+
+    def _put(self, name: str, driver: AbstractDriver, *, owned: bool, default: bool) -> AbstractDriver | None:
+        with self._lock:
+            old = self._entries.get(name)
+            self._entries[name] = _Entry(driver, owned)
+            if default or self._default is None:
+                self._default = name
+            shared = old is not None and any(entry.driver is old.driver for entry in self._entries.values())
+        if old is None or shared:
+            return None
+        if not old.owned:
+            _log.warning(
+                "The driver registered as %r has been replaced and stays open: its owner must close it.",
+                name,
+            )
+            return None
+        return old.driver
+
+
+class _Current:
+    """The holder of the one registry of this process."""
+
+    def __init__(self) -> None:
+        self.registry = DriverRegistry()
+
+
+_current = _Current()
+
+
+def current_registry() -> DriverRegistry:
+    """Return the registry that the functions of ``coodie.drivers`` use."""
+    return _current.registry
+
+
+@contextmanager
+def using_registry(registry: DriverRegistry) -> Iterator[DriverRegistry]:
+    """Let the functions of ``coodie.drivers`` use another registry in this block; for tests."""
+    before, _current.registry = _current.registry, registry
+    try:
+        yield registry
+    finally:
+        _current.registry = before
+
+
+def check_name(name: object) -> None:
+    """Refuse a name that no driver can have.
+
+    Raises:
+        ConfigurationError: It isn't a non-empty str.
+    """
+    if not isinstance(name, str) or not name:
+        message = f"name={name!r} is not a driver's name."
+        raise ConfigurationError(message, hint="Give a non-empty str.", option="name")
+
+
+def installed_drivers() -> list[Announcement]:
+    """Return what is installed under the entry-point group ``coodie.drivers``; nothing is imported."""
+    return current_registry().plugins.index.announcements()
+
+
+def open_driver(config: ConnectionConfig) -> AbstractDriver:
+    """Open the backend that the configuration names, without registering it.
+
+    Raises:
+        DriverLoadError: The backend can't be used.
+        ConfigurationError: It can't honour the configuration.
+        ConnectionFailedError: No host could be reached.
+    """
+    return current_registry().plugins.open(config)
+
+
+async def open_driver_async(config: ConnectionConfig) -> AbstractDriver:
+    """As ``open_driver``, without blocking the event loop."""
+    return await current_registry().plugins.open_async(config)

@@ -1,0 +1,81 @@
+"""A table as a value: what the definitions want and what the server has, in the same form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from coodie.schema.cqltypes import CqlType
+
+__all__ = ["Column", "Index", "Kind", "Table"]
+
+
+class Kind(Enum):
+    """A column's part in its table; the values are those of ``system_schema.columns.kind``."""
+
+    PARTITION_KEY = "partition_key"
+    CLUSTERING = "clustering"
+    STATIC = "static"
+    REGULAR = "regular"
+
+    @property
+    def is_key(self) -> bool:
+        """Whether it belongs to the primary key."""
+        return self in (Kind.PARTITION_KEY, Kind.CLUSTERING)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column, checked."""
+
+    name: str
+    type: CqlType
+    kind: Kind
+    #: Its place among the columns of the same key; -1 outside keys.
+    position: int = -1
+    #: "ASC" or "DESC".
+    order: str = "ASC"
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index on one column."""
+
+    name: str
+    #: The column's plain name; None where the server's target isn't one column.
+    column: str | None
+    #: What of a collection is indexed: "values", "keys", "entries", "full"; "" for other types.
+    function: str = ""
+    #: The class of a custom index, as written; None for the server's own secondary index.
+    class_name: str | None = None
+    #: Options, without the class and the target.
+    options: Mapping[str, str] = field(default_factory=dict)
+    #: False where the name is only the default one, so that an equal index of any name will do.
+    named: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with its columns, options and indexes."""
+
+    keyspace: str
+    name: str
+    #: In the order of the definitions.
+    columns: tuple[Column, ...]
+    #: As checked at the border for a wanted table, as shown by system_schema.tables for the server's.
+    options: Mapping[str, Any]
+    indexes: tuple[Index, ...]
+    #: Whether its columns outside the key are counters.
+    counter: bool
+
+    def key(self, kind: Kind) -> tuple[Column, ...]:
+        """Return the columns of one kind, by position."""
+        return tuple(sorted((c for c in self.columns if c.kind is kind), key=lambda c: c.position))
+
+    def column(self, name: str) -> Column | None:
+        """Return the column of that name, or None."""
+        return next((c for c in self.columns if c.name == name), None)

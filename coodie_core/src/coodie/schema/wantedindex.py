@@ -1,0 +1,109 @@
+"""The border, for indexes: what a column's definition says of its index."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from coodie.exceptions import ConfigurationError
+from coodie.schema.identifiers import check_schema_name
+from coodie.schema.tables import Index
+
+if TYPE_CHECKING:
+    from coodie.schema.cqltypes import CqlType
+    from coodie.schema.tables import Column
+
+__all__ = ["wanted_index"]
+
+_VECTOR_CLASS = "StorageAttachedIndex"
+_SIMILARITY = ("cosine", "dot_product", "euclidean")
+_VECTOR_ATTRIBUTES = ("vector_index_name", "vector_similarity_function", "vector_index_options")
+
+
+def wanted_index(definition: Any, column: Column, table: str, faults: list[str]) -> Index | None:
+    """Return the index that the definition asks for, or None; what is wrong goes to faults.
+
+    Args:
+        definition: An object with the attributes of ColumnDefinition; the vector ones may be missing.
+        column: The column, checked.
+        table: The table's plain name, for the default name.
+        faults: Where to say what is wrong.
+    """
+    flags = {}
+    for attribute in ("index", "vector_index"):
+        value = getattr(definition, attribute, False)
+        if value is not None and not isinstance(value, bool):
+            faults.append(f"column {column.name!r}: {attribute} is {value!r}, not True or False")
+        flags[attribute] = bool(value)
+    if not flags["index"] and definition.index_name:
+        faults.append(f"column {column.name!r}: index_name is given without index=True")
+    if not flags["vector_index"]:
+        faults += [
+            f"column {column.name!r}: {attribute} is given without vector_index=True"
+            for attribute in _VECTOR_ATTRIBUTES
+            if getattr(definition, attribute, None)
+        ]
+    if flags["index"] and flags["vector_index"]:
+        faults.append(f"column {column.name!r}: it has index and vector_index, and can only have one")
+        return None
+    if flags["vector_index"]:
+        return _vector_index(definition, column, table, faults)
+    return _plain_index(definition, column, table, faults) if flags["index"] else None
+
+
+def _plain_index(definition: Any, column: Column, table: str, faults: list[str]) -> Index | None:
+    kind = column.type
+    if kind.name == "duration" and not kind.user_defined:
+        faults.append(f"column {column.name!r}: durations have no order and can't have an index")
+    elif kind.user_defined and not kind.frozen:
+        faults.append(f"column {column.name!r}: only a frozen user-defined type can have an index")
+    name = _name(definition.index_name, column, table, faults)
+    return Index(name, column.name, _function(kind), named=bool(definition.index_name))
+
+
+def _function(kind: CqlType) -> str:
+    """Return what of a collection CREATE INDEX without more says indexes, as the server shows it."""
+    if not kind.is_collection:
+        return ""
+    return "full" if kind.frozen else "values"
+
+
+def _vector_index(definition: Any, column: Column, table: str, faults: list[str]) -> Index | None:
+    kind = column.type
+    if not kind.is_vector or kind.arguments[0].name != "float":
+        faults.append(f"column {column.name!r}: a vector index needs a vector<float, n>, not {kind}")
+    options = getattr(definition, "vector_index_options", None) or {}
+    if not isinstance(options, Mapping):
+        faults.append(f"column {column.name!r}: vector_index_options is {options!r}, not a dict")
+        options = {}
+    checked = {}
+    for key, value in options.items():
+        if isinstance(value, bool):
+            value = "true" if value else "false"  # noqa: PLW2901 - CQL's spelling
+        if not isinstance(key, str) or not isinstance(value, (str, int, float)):
+            faults.append(f"column {column.name!r}: vector_index_options has {key!r}: {value!r}, not text")
+        checked[str(key)] = str(value)
+    function = getattr(definition, "vector_similarity_function", None)
+    also = checked.get("similarity_function", function)
+    if function and also and str(function).lower() != also.lower():
+        faults.append(f"column {column.name!r}: similarity_function is {function!r} and {also!r}")
+    if also is not None:
+        if str(also).lower() not in _SIMILARITY:
+            known = ", ".join(_SIMILARITY)
+            faults.append(f"column {column.name!r}: similarity_function is {also!r}, not one of {known}")
+        checked["similarity_function"] = str(also)
+    given = getattr(definition, "vector_index_name", None)
+    name = _name(given, column, table, faults)
+    return Index(name, column.name, class_name=_VECTOR_CLASS, options=checked, named=bool(given))
+
+
+def _name(given: object, column: Column, table: str, faults: list[str]) -> str:
+    if not given:
+        # As the server makes its own: what an index's name can't hold is left out.
+        return re.sub(r"[^A-Za-z0-9_]", "", f"{table}_{column.name}_idx")
+    try:
+        return check_schema_name("index", given)
+    except ConfigurationError as exc:
+        faults.append(f"column {column.name!r}: {exc}")
+        return str(given)

@@ -1,0 +1,158 @@
+"""A statement's parameters: how many, under which names, and what an error says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import OrderedDict, UserDict, deque
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cassandra.query import UNSET_VALUE, PreparedStatement
+
+from coodie.drivers.cassandra._binding import bind_values, binders
+from coodie.exceptions import ParameterError, ParameterTypeError
+from coodie.types import UNSET
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_STATEMENT = "INSERT INTO t (k, v) VALUES (?, ?)"
+
+
+@pytest.fixture
+def bind_all(columns: Callable[..., Any]) -> Callable[..., list[Any]]:
+    """Bind parameters to a statement with the markers k (int) and v (text)."""
+    markers = columns(k="int", v="text")
+    chosen = binders(markers)
+    return lambda params, statement=_STATEMENT: bind_values(markers, chosen, params, statement)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [[1, "a"], (1, "a"), deque([1, "a"]), {"v": "a", "k": 1}, OrderedDict(k=1, v="a"), UserDict(k=1, v="a")],
+    ids=lambda params: type(params).__name__,
+)
+def test_sequences_and_mappings_are_parameters(bind_all: Callable[..., list[Any]], params: Any) -> None:
+    """Values go by position or by name, and come out in the markers' order."""
+    assert bind_all(params) == [1, "a"]
+
+
+def test_null_and_unset_pass(bind_all: Callable[..., list[Any]], columns: Callable[..., Any]) -> None:
+    """None is a null; UNSET is what the driver sends as not set, and the driver takes it."""
+    bound = bind_all([1, UNSET])
+    assert bound == [1, UNSET_VALUE]
+    assert bind_all({"k": None, "v": UNSET}) == [None, UNSET_VALUE]
+    markers = columns(k="int", v="text")
+    prepared = PreparedStatement(markers, b"id", None, _STATEMENT, "ks", 5, None, None)
+    assert prepared.bind(bound).values == [b"\x00\x00\x00\x01", UNSET_VALUE]
+
+
+@pytest.mark.parametrize(("params", "given"), [([], 0), ((1,), 1), ([1, "a", 2], 3), (None, 0)])
+def test_the_count_is_exact(bind_all: Callable[..., list[Any]], params: Any, given: int) -> None:
+    """Too few or too many raise with both numbers; the driver would fill up with UNSET."""
+    with pytest.raises(ParameterError, match=rf"has 2 bind markers, and {given} parameter") as error:
+        bind_all(params)
+    assert error.value.statement == _STATEMENT
+
+
+def test_a_statement_without_markers_takes_none() -> None:
+    """No markers, no parameters, in whatever form."""
+    nothing: tuple[Any, ...] = ([], (), {}, None)
+    for params in nothing:
+        assert bind_values([], (), params) == []
+    with pytest.raises(ParameterError, match="has 0 bind markers, and 1 parameter was given"):
+        bind_values([], (), [1])
+
+
+@pytest.mark.parametrize(
+    "params",
+    ["ab", b"ab", {1, "a"}, iter([1, "a"]), 5, {"k": 1, "v": "a"}.values()],
+    ids=lambda p: type(p).__name__,
+)
+def test_other_containers_are_refused(bind_all: Callable[..., list[Any]], params: Any) -> None:
+    """Text isn't a sequence of parameters, and a set has no order."""
+    with pytest.raises(ParameterTypeError, match=f"The parameters are a {type(params).__name__}"):
+        bind_all(params)
+
+
+def test_a_partition_key_has_a_value(columns: Callable[..., Any]) -> None:
+    """A null or unset part of the partition key is refused before the driver fails over it."""
+    markers = columns(a="int", b="text", c="int")
+    chosen = binders(markers)
+    for value in (None, UNSET):
+        with pytest.raises(
+            ParameterError, match=f"Parameter 2, 'b' of type text, got {value}.*partition key"
+        ):
+            bind_values(markers, chosen, [1, value, 1], "INSERT …", [0, 1])
+        assert bind_values(markers, chosen, [1, "b", value], "INSERT …", [0, 1])[:2] == [1, "b"]
+        assert bind_values(markers, chosen, [1, value, 1], "INSERT …", None)[0] == 1
+
+
+def test_names_are_complete_and_known(bind_all: Callable[..., list[Any]]) -> None:
+    """A missing value is an error, never UNSET; an unknown name gets a suggestion."""
+    with pytest.raises(ParameterError, match="lack 'v'"):
+        bind_all({"k": 1})
+    with pytest.raises(ParameterError, match=r"no bind marker 'kk'. Did you mean 'k'\?"):
+        bind_all({"kk": 1, "v": "a"})
+    with pytest.raises(ParameterError, match=r"no bind marker 'other'\. It has 'k', 'v'"):
+        bind_all({"k": 1, "v": "a", "other": 2})
+    with pytest.raises(ParameterError, match="no bind marker 0"):
+        bind_all({0: 1, 1: "a"})
+
+
+def test_one_name_in_several_places(columns: Callable[..., Any]) -> None:
+    """A :name is bound wherever it stands; two ? of one column can't be told apart by name."""
+    (marker,) = columns(n="int")
+    markers = [marker, marker]
+    chosen = binders(markers)
+    assert bind_values(markers, chosen, {"n": 5}, "SELECT * FROM t WHERE a > :n AND b < :n") == [5, 5]
+    assert bind_values(markers, chosen, [1, 2], "SELECT * FROM t WHERE n > ? AND n < ?") == [1, 2]
+    with pytest.raises(ParameterError, match="Several markers"):
+        bind_values(markers, chosen, {"n": 5}, "SELECT ':x' FROM t WHERE n > ? AND n < ?")
+
+
+def test_an_error_tells_all_but_the_value(columns: Callable[..., Any]) -> None:
+    """Position, name, CQL type and Python type are told; what the value is, is not."""
+    markers = columns(k="int", tags="map<text, frozen<list<decimal>>>")
+    with pytest.raises(ParameterTypeError) as error:
+        bind_values(markers, binders(markers), [1, {"secret": [1.2345]}], "INSERT …")
+    assert str(error.value) == (
+        "Parameter 2, 'tags' of type map<text, list<decimal>>, got a value of type float "
+        "in an element of a value. Give a Decimal, as Decimal(str(value)); a float isn't exact."
+    )
+    found = error.value
+    assert (found.column, found.cql_type, found.value_type) == ("tags", "map<text, list<decimal>>", "float")
+    assert found.statement == "INSERT …"
+    assert found.hint == "Give a Decimal, as Decimal(str(value)); a float isn't exact."
+
+
+def test_types_are_named_as_in_cql(types: Any, columns: Callable[..., Any]) -> None:
+    """Errors name types as a user declared them, not as the drivers do."""
+    types.udt("address", {"street": "text"})
+    for cql, name in (
+        ("vector<float, 3>", "vector<float, 3>"),
+        ("frozen<tuple<int, frozen<address>>>", "tuple<int, address>"),
+        ("reversed<timeuuid>", "timeuuid"),
+        ("set<frozen<map<ascii, counter>>>", "set<map<ascii, counter>>"),
+    ):
+        markers = columns(c=cql)
+        with pytest.raises(ParameterTypeError) as error:
+            bind_values(markers, binders(markers), [object()])
+        assert error.value.cql_type == name
+
+
+def test_nothing_is_imported_before_it_is_needed() -> None:
+    """Our modules load without a database driver; what needs one says so when it is called."""
+    code = """
+import sys
+sys.modules["cassandra"] = None
+from coodie import types
+from coodie.drivers.cassandra import _binding, _protocol, _reading
+try:
+    _protocol.exact_protocol_handler()
+except ImportError:
+    print("only now")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("only now\n", "")

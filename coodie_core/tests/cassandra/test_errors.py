@@ -1,0 +1,123 @@
+"""Each exception of the backend's driver becomes the error of ours that says the same."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+import cassandra
+import pytest
+from cassandra import ConsistencyLevel, WriteType, connection, protocol
+from cassandra.cluster import NoHostAvailable
+from cassandra.pool import NoConnectionsAvailable
+
+from coodie import exceptions as ours
+from coodie.drivers.cassandra._errors import translate
+
+_STMT = "SELECT a FROM b"
+
+
+def _message(kind: Any, text: str = "said", info: Any = None) -> Any:
+    return kind(code=kind.error_code, message=text, info=info)
+
+
+_CASES: list[tuple[BaseException, type[ours.CoodieError], type[BaseException]]] = [
+    (cassandra.OperationTimedOut({"h": "x"}), ours.RequestTimeoutError, TimeoutError),
+    (
+        cassandra.ReadTimeout(
+            "m",
+            consistency=ConsistencyLevel.QUORUM,
+            required_responses=2,
+            received_responses=1,
+            data_retrieved=False,
+        ),
+        ours.ReadTimeoutError,
+        TimeoutError,
+    ),
+    (
+        cassandra.WriteTimeout("m", write_type=WriteType.CAS, consistency=ConsistencyLevel.ONE),
+        ours.WriteTimeoutError,
+        TimeoutError,
+    ),
+    (
+        cassandra.Unavailable("m", consistency=ConsistencyLevel.ALL, required_replicas=3, alive_replicas=1),
+        ours.UnavailableError,
+        ConnectionError,
+    ),
+    (cassandra.ReadFailure("m", data_retrieved=True), ours.ReadFailureError, ours.ServerError),
+    (
+        cassandra.WriteFailure("m", write_type=WriteType.SIMPLE),
+        ours.WriteFailureError,
+        ours.ServerError,
+    ),
+    (cassandra.FunctionFailure("m", "ks", "f", []), ours.FunctionFailureError, ours.ServerError),
+    (cassandra.AlreadyExists("ks", "t"), ours.AlreadyExistsError, ours.InvalidQueryError),
+    (cassandra.AlreadyExists("ks"), ours.AlreadyExistsError, ValueError),
+    (cassandra.Unauthorized("no"), ours.UnauthorizedError, PermissionError),
+    (cassandra.InvalidRequest("no"), ours.InvalidQueryError, ValueError),
+    (cassandra.ConfigurationException("no"), ours.InvalidQueryError, ValueError),
+    (_message(protocol.SyntaxException), ours.QuerySyntaxError, ValueError),
+    (_message(protocol.OverloadedErrorMessage), ours.OverloadedError, ConnectionError),
+    (_message(protocol.IsBootstrappingErrorMessage), ours.OverloadedError, ConnectionError),
+    (_message(protocol.ServerError), ours.ServerError, ours.RequestError),
+    (_message(protocol.TruncateError), ours.ServerError, ours.RequestError),
+    (_message(protocol.ProtocolException), ours.ServerError, ours.RequestError),
+    (cassandra.AuthenticationFailed("no"), ours.AuthenticationError, PermissionError),
+    (_message(protocol.BadCredentials), ours.AuthenticationError, ConnectionError),
+    (NoConnectionsAvailable("busy"), ours.OverloadedError, ConnectionError),
+    (connection.ConnectionBusy("busy"), ours.OverloadedError, ConnectionError),
+    (connection.ConnectionShutdown("gone"), ours.ConnectionFailedError, ConnectionError),
+    (ConnectionResetError("reset"), ours.ConnectionFailedError, OSError),
+    (ssl.SSLError("tls"), ours.ConnectionFailedError, ConnectionError),
+    (cassandra.UnresolvableContactPoints({}), ours.ConnectionFailedError, ConnectionError),
+    (cassandra.UnsupportedOperation("no"), ours.UnsupportedError, NotImplementedError),
+    (RuntimeError("strange"), ours.RequestError, ours.CoodieError),
+]
+
+
+@pytest.mark.parametrize(("raised", "kind", "also"), _CASES, ids=lambda v: getattr(v, "__name__", None))
+def test_translation(raised: BaseException, kind: type, also: type) -> None:
+    """The class is exact, the builtin fits, the cause is the driver's exception."""
+    error = translate(raised, _STMT, 2.5)
+    assert type(error) is kind
+    assert isinstance(error, also)
+    assert error.__cause__ is raised
+    if isinstance(error, ours.RequestError):
+        assert error.statement == _STMT
+
+
+def test_what_the_server_counts_is_on_the_error() -> None:
+    """Consistency by name, replicas by number."""
+    read: Any = translate(_CASES[1][0])
+    assert (read.consistency, read.required, read.received, read.data_retrieved) == ("QUORUM", 2, 1, False)
+    write: Any = translate(_CASES[2][0])
+    assert (write.write_type, write.consistency, write.timeout) == ("CAS", "ONE", None)
+    unavailable: Any = translate(_CASES[3][0])
+    assert (unavailable.consistency, unavailable.required, unavailable.alive) == ("ALL", 3, 1)
+    exists: Any = translate(_CASES[7][0])
+    assert (exists.keyspace, exists.table) == ("ks", "t")
+    function: Any = translate(_CASES[6][0])
+    assert (function.keyspace, function.function) == ("ks", "f")
+    timed_out: Any = translate(_CASES[0][0], _STMT, 2.5)
+    assert timed_out.timeout == 2.5
+
+
+def test_one_kind_of_answer_from_all_hosts_is_that_answer() -> None:
+    """The driver wraps what the last host said into NoHostAvailable; the kind comes through."""
+    same = NoHostAvailable("no", {"a": _CASES[3][0], "b": _CASES[3][0]})
+    error = translate(same)
+    assert type(error) is ours.UnavailableError
+    assert error.__cause__ is same
+    login = translate(NoHostAvailable("no", {"a": cassandra.AuthenticationFailed("x")}))
+    assert type(login) is ours.AuthenticationError
+    mixed = translate(NoHostAvailable("no", {"a": _CASES[3][0], "b": ConnectionRefusedError("x")}))
+    assert type(mixed) is ours.ConnectionFailedError
+    assert set(mixed.hosts) == {"a", "b"}
+    nowhere = translate(NoHostAvailable("no pools", {}))
+    assert "no pools" in str(nowhere)
+
+
+def test_ours_stay_ours() -> None:
+    """An error that is translated already is left alone."""
+    error = ours.PagingStateError("x")
+    assert translate(error) is error

@@ -1,0 +1,49 @@
+"""A request is sent again only where it can't have been applied, or where that does no harm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from cassandra.connection import ConnectionShutdown
+from cassandra.policies import RetryPolicy
+from cassandra.protocol import IsBootstrappingErrorMessage, OverloadedErrorMessage, ServerError
+
+from coodie.drivers.cassandra._retries import SafeRetryPolicy
+
+
+class _Always(RetryPolicy):  # type: ignore[misc]  # the driver has no types
+    """Wants everything again."""
+
+    def _again(self, *_args: Any, **_kwargs: Any) -> Any:
+        return self.RETRY, None
+
+    on_read_timeout = on_write_timeout = on_unavailable = on_request_error = _again
+
+
+_AGAIN = (RetryPolicy.RETRY, None)
+_NOT = (RetryPolicy.RETHROW, None)
+
+
+@pytest.mark.parametrize("repeatable", [True, False])
+def test_after_it_may_have_been_applied(repeatable: bool) -> None:
+    """Time-outs, lost connections and failed coordinators are rethrown unless it's repeatable."""
+    policy = SafeRetryPolicy(_Always(), repeatable=repeatable)
+    wanted = _AGAIN if repeatable else _NOT
+    assert policy.on_read_timeout(None, 1, 1, 0, False, 0) == wanted
+    assert policy.on_write_timeout(None, 1, "SIMPLE", 1, 0, 0) == wanted
+    for error in (
+        ConnectionShutdown("x"),
+        ServerError(0, "m", None),
+        OverloadedErrorMessage(0x1001, "m", None),
+    ):
+        assert policy.on_request_error(None, 1, error=error, retry_num=0) == wanted
+
+
+@pytest.mark.parametrize("repeatable", [True, False])
+def test_where_nothing_was_applied_the_policy_decides(repeatable: bool) -> None:
+    """Too few replicas alive, or a node that still starts: the inner policy is asked."""
+    policy = SafeRetryPolicy(_Always(), repeatable=repeatable)
+    starting = IsBootstrappingErrorMessage(0x1002, "m", None)
+    assert policy.on_unavailable(None, 1, 1, 0, 0) == _AGAIN
+    assert policy.on_request_error(None, 1, error=starting, retry_num=0) == _AGAIN

@@ -1,0 +1,215 @@
+"""The arguments of init_coodie, validated and frozen."""
+
+from __future__ import annotations
+
+import dataclasses
+import ssl
+from typing import Any
+
+import pytest
+
+from coodie.config import ConnectionConfig, build_config
+from coodie.exceptions import ConfigurationError
+
+
+def test_defaults() -> None:
+    """Without arguments: scylla, and nothing else given."""
+    config = build_config()
+    assert config.driver_type == "scylla"
+    assert config.given() == ()
+    assert dict(config.options) == {}
+
+
+def test_every_field_arrives() -> None:
+    """Each named argument becomes the field of its name; what has no field becomes an option."""
+    context = ssl.create_default_context()
+    policy = object()
+    config = build_config(
+        driver_type="other",
+        hosts=["a", "::1"],
+        keyspace="Ks",
+        ssl_context=context,
+        port=9142,
+        username="u",
+        password="p",
+        local_dc="dc1",
+        request_timeout=2.5,
+        consistency="local_quorum",
+        protocol_version=5,
+        compression="lz4",
+        speculative_execution_policy=policy,
+        metrics_enabled=True,
+        colour=None,
+    )
+    assert config == ConnectionConfig(
+        driver_type="other",
+        hosts=("a", "::1"),
+        keyspace="Ks",
+        ssl_context=context,
+        port=9142,
+        username="u",
+        password="p",
+        local_dc="dc1",
+        request_timeout=2.5,
+        consistency="LOCAL_QUORUM",
+        protocol_version=5,
+        compression="lz4",
+        speculative_execution_policy=policy,
+        options={"metrics_enabled": True, "colour": None},
+    )
+    everything = {entry.name for entry in dataclasses.fields(ConnectionConfig)}
+    assert set(config.given()) == everything - {"driver_type", "options", "session"}
+
+
+def test_false_is_given() -> None:
+    """compression=False is a wish, not the absence of one."""
+    assert build_config(compression=False).given() == ("compression",)
+
+
+def test_frozen() -> None:
+    """Nobody changes a configuration, its hosts or its options."""
+    hosts = ["a"]
+    options: dict[str, Any] = {"colour": "blue"}
+    config = build_config(hosts=hosts, **options)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.port = 1  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        config.options["colour"] = "red"  # type: ignore[index]
+    hosts.append("b")
+    options["colour"] = "red"
+    assert (config.hosts, config.options["colour"]) == (("a",), "blue")
+
+
+def test_repr_keeps_secrets() -> None:
+    """Neither the password nor an option's value is in the repr, nor what a session's repr may hold."""
+    secret = "hunter2"
+    for config in (
+        build_config(username="bob", password=secret, token=secret),
+        build_config(session=[secret]),
+    ):
+        assert secret not in repr(config)
+    assert "bob" in repr(build_config(username="bob", password=secret))
+
+
+def test_error_keeps_secrets() -> None:
+    """A password of the wrong type isn't in the error."""
+    with pytest.raises(ConfigurationError) as caught:
+        build_config(username="bob", password=b"hunter2")
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.option == "password"
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("driver_type", ""),
+        ("driver_type", None),
+        ("driver_type", 5),
+        ("hosts", []),
+        ("hosts", ()),
+        ("hosts", "127.0.0.1"),
+        ("hosts", [""]),
+        ("hosts", [" "]),
+        ("hosts", [None]),
+        ("hosts", ["127.0.0.1:9042"]),
+        ("hosts", {"127.0.0.1"}),
+        ("hosts", 5),
+        ("keyspace", ""),
+        ("keyspace", 5),
+        ("port", 0),
+        ("port", 65536),
+        ("port", "9042"),
+        ("port", True),
+        ("port", 9042.0),
+        ("username", ""),
+        ("local_dc", ""),
+        ("request_timeout", 0),
+        ("request_timeout", -1),
+        ("request_timeout", "5"),
+        ("request_timeout", True),
+        ("request_timeout", float("inf")),
+        ("request_timeout", float("nan")),
+        ("consistency", "QUORUMS"),
+        ("consistency", 4),
+        ("protocol_version", 0),
+        ("protocol_version", "4"),
+        ("protocol_version", True),
+        ("compression", "gzip"),
+        ("compression", 1),
+        ("compression", 0),
+        ("compression", ["lz4"]),
+        ("ssl_context", True),
+        ("ssl_enabled", "yes"),
+        ("ssl_verify_flags", 7),
+    ],
+)
+def test_refused(option: str, value: Any) -> None:
+    """A value of the wrong kind is refused; the error names the option, the value and what to give."""
+    with pytest.raises(ConfigurationError) as caught:
+        build_config(**{option: value})
+    assert caught.value.option == option
+    assert caught.value.hint
+    assert option in str(caught.value)
+
+
+def test_port_apart() -> None:
+    """A port written behind the host is refused with the way to write it."""
+    with pytest.raises(ConfigurationError, match="port=9142"):
+        build_config(hosts=["a", "b:9142"])
+
+
+@pytest.mark.parametrize(("given", "lacking"), [("username", "password"), ("password", "username")])
+def test_credentials_come_in_pairs(given: str, lacking: str) -> None:
+    """A username without a password is refused, and the other way round."""
+    alone: dict[str, Any] = {given: "x"}
+    with pytest.raises(ConfigurationError) as caught:
+        build_config(**alone)
+    assert caught.value.option == lacking
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"hosts": ["a"]},
+        {"port": 9042},
+        {"ssl_context": ssl.create_default_context()},
+        {"username": "u", "password": "p"},
+        {"local_dc": "dc1"},
+        {"protocol_version": 4},
+        {"compression": False},
+        {"compression": "lz4"},
+        {"speculative_execution_policy": object()},
+        {"ssl_enabled": True},
+        {"ssl_enabled": False},
+        {"ssl_verify_flags": 0},
+    ],
+    ids=",".join,
+)
+def test_session_is_connected_already(beside: dict[str, Any]) -> None:
+    """session= beside anything that only matters while connecting is refused, and the error names it."""
+    with pytest.raises(ConfigurationError) as caught:
+        build_config(session=object(), **beside)
+    assert str(caught.value).startswith("session= beside")
+    assert caught.value.option in beside
+    assert f"{caught.value.option}=" in str(caught.value)
+
+
+def test_session_with_what_is_each_requests() -> None:
+    """Beside a session, what concerns each request or the mappers may be given."""
+    session = object()
+    config = build_config(session=session, keyspace="ks", consistency="one", request_timeout=5)
+    assert config.session is session
+    assert set(config.given()) == {"session", "keyspace", "consistency", "request_timeout"}
+
+
+def test_tls_options_become_a_context() -> None:
+    """The ssl_… options end in ssl_context and aren't handed to the backend as its own."""
+    config = build_config(ssl_enabled=True)
+    assert isinstance(config.ssl_context, ssl.SSLContext)
+    assert dict(config.options) == {}
+    assert build_config(ssl_enabled=False).ssl_context is None
+
+
+def test_options_is_no_way_round() -> None:
+    """An argument named ``options`` is an option of that name, not a bag that is opened."""
+    assert dict(build_config(options={"port": 1}).options) == {"options": {"port": 1}}

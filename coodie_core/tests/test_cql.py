@@ -1,0 +1,126 @@
+"""The kind of a statement, its table, and its bind markers."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coodie.cql import Kind, count_positional_markers, inspect_statement, with_positional_markers
+
+
+@pytest.mark.parametrize(
+    ("stmt", "kind"),
+    [
+        ("SELECT * FROM t", Kind.READ),
+        ("select json * from t", Kind.READ),
+        ("INSERT INTO t (a) VALUES (?)", Kind.WRITE),
+        ("Update t SET a = ? WHERE b = ?", Kind.WRITE),
+        ("DELETE FROM t WHERE a = ?", Kind.WRITE),
+        ("BEGIN BATCH INSERT INTO t (a) VALUES (1); APPLY BATCH", Kind.BATCH),
+        ("begin unlogged batch apply batch", Kind.BATCH),
+        ("CREATE TABLE t (a int PRIMARY KEY)", Kind.SCHEMA),
+        ("ALTER TABLE t ADD b int", Kind.SCHEMA),
+        ("DROP TABLE t", Kind.SCHEMA),
+        ("GRANT SELECT ON t TO r", Kind.PLAIN),
+        ("REVOKE SELECT ON t FROM r", Kind.PLAIN),
+        ("LIST ROLES", Kind.PLAIN),
+        ("TRUNCATE t", Kind.PLAIN),
+        ("TRUNCATE TABLE ks.t", Kind.PLAIN),
+        ("DESCRIBE TABLES", Kind.PLAIN),
+        ("USE ks", Kind.USE),
+        ("EXPLODE t", Kind.WRITE),
+        ("", Kind.WRITE),
+        ("'SELECT'", Kind.WRITE),
+        ('"USE" ks', Kind.WRITE),
+    ],
+)
+@pytest.mark.parametrize(
+    "before",
+    ["", " \n\t", "-- a comment\n", "// another; USE x\r\n", "/* USE x\n */", "/**/-- a\n/* b */ // c\n"],
+    ids=["nothing", "space", "dashes", "slashes", "block", "several"],
+)
+def test_kind(stmt: str, kind: Kind, before: str) -> None:
+    """The first word tells the kind, whatever its case and whatever comments stand before it."""
+    assert inspect_statement(before + stmt).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("stmt", "keyspace", "table"),
+    [
+        ("SELECT a, writetime(b) FROM ks.t WHERE a = 1", "ks", "t"),
+        ("SELECT 'FROM x', \"FROM\" /* FROM y */ FROM t", None, "t"),
+        ("SELECT * FROM T;", None, "t"),
+        ("select * from Ks . T limit 1", "ks", "t"),
+        ('SELECT * FROM "Ks"."T"', "Ks", "T"),
+        ('SELECT * FROM "a ""quoted"" name"', None, 'a "quoted" name'),
+        ("INSERT INTO ks.t (a) VALUES (1)", "ks", "t"),
+        ("INSERT INTO t JSON '{\"a\": 1}'", None, "t"),
+        ("UPDATE ks.t USING TTL 5 SET a = 1 WHERE b = 2", "ks", "t"),
+        ("DELETE a, b['FROM'] FROM -- no\n ks.t WHERE c = 1", "ks", "t"),
+        ("DELETE FROM t WHERE a = 1", None, "t"),
+        ("SELECT 1", None, None),
+        ("SELECT * FROM", None, None),
+        ("SELECT * FROM 5", None, None),
+        ("UPDATE", None, None),
+        ("CREATE TABLE ks.t (a int PRIMARY KEY)", None, None),
+        ("BEGIN BATCH INSERT INTO ks.t (a) VALUES (1); APPLY BATCH", None, None),
+    ],
+)
+def test_table(stmt: str, keyspace: str | None, table: str | None) -> None:
+    """The table and keyspace are named as the server stores them; strings and comments name none."""
+    shape = inspect_statement(stmt)
+    assert (shape.keyspace, shape.table) == (keyspace, table)
+
+
+@pytest.mark.parametrize(
+    ("stmt", "text", "names"),
+    [
+        ("SELECT * FROM t WHERE a = :a AND b = :b", "SELECT * FROM t WHERE a = ? AND b = ?", ["a", "b"]),
+        ("UPDATE t SET a = :x WHERE b = :x", "UPDATE t SET a = ? WHERE b = ?", ["x", "x"]),
+        ('INSERT INTO t (a) VALUES (:Name, :"Name")', "INSERT INTO t (a) VALUES (?, ?)", ["name", "Name"]),
+        ("SELECT * FROM t WHERE a = : a", "SELECT * FROM t WHERE a = ? ", ["a"]),
+        ("SELECT * FROM t WHERE a IN (:a,:b)", "SELECT * FROM t WHERE a IN (?,?)", ["a", "b"]),
+        ("UPDATE t SET m = {'k': :v}", "UPDATE t SET m = {'k': ?}", ["v"]),
+        ("UPDATE t SET m = {:k : :v, 'x':1}", "UPDATE t SET m = {? : ?, 'x':1}", ["k", "v"]),
+        ("UPDATE t SET m = {:k::v}", "UPDATE t SET m = {?:?}", ["k", "v"]),
+        ("UPDATE t SET m = {(1, 2): :v}", "UPDATE t SET m = {(1, 2): ?}", ["v"]),
+        ("UPDATE t SET m = {{1, 2}: [:v]}", "UPDATE t SET m = {{1, 2}: [?]}", ["v"]),
+        (
+            "UPDATE t SET u = {street: :s, no: {a: :a}}",
+            "UPDATE t SET u = {street: ?, no: {a: ?}}",
+            ["s", "a"],
+        ),
+        ("UPDATE t SET s = {:a, :b}", "UPDATE t SET s = {?, ?}", ["a", "b"]),
+        ("UPDATE t SET m[:k] = :v", "UPDATE t SET m[?] = ?", ["k", "v"]),
+        ("UPDATE t USING TTL :ttl SET a = 1", "UPDATE t USING TTL ? SET a = 1", ["ttl"]),
+        ("SELECT ':no', \":no\", $$ :no $$ /* :no */ -- :no", None, []),
+        ("SELECT * FROM t WHERE a = ? AND b = :b", "SELECT * FROM t WHERE a = ? AND b = ?", ["b"]),
+        ("SELECT 'it''s :no' FROM t", None, []),
+        ("broken :", None, []),
+        ("broken : 5", None, []),
+        ("broken '", None, []),
+        ("", None, []),
+    ],
+)
+def test_with_positional_markers(stmt: str, text: str | None, names: list[str]) -> None:
+    """Each ``:name`` becomes ``?``; colons of maps, strings and comments stay, as does all else."""
+    assert with_positional_markers(stmt) == (stmt if text is None else text, names)
+
+
+@given(st.text(alphabet="aA :?{}[](),'\"$/-*\n;1.", max_size=60))
+def test_any_text(stmt: str) -> None:
+    """No text makes the tokens stumble or loses anything but the markers' names."""
+    inspect_statement(stmt)
+    text, names = with_positional_markers(stmt)
+    assert (text == stmt) == (not names)
+    assert count_positional_markers(text) >= len(names)
+
+
+@pytest.mark.parametrize(
+    ("stmt", "count"),
+    [("", 0), ("a = ? AND b = ?", 2), ("'?' \"?\" $$?$$ -- ?\n/* ? */ // ?", 0), (":a ?", 1), ("(?,?,?)", 3)],
+)
+def test_count_positional_markers(stmt: str, count: int) -> None:
+    """Question marks count where they are bind markers, and nowhere else."""
+    assert count_positional_markers(stmt) == count

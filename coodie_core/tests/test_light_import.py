@@ -1,0 +1,146 @@
+"""What an import of coodie brings with it: little."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+#: What must not come in with ``import coodie``: drivers, whatever scans metadata, and what is slow to import.
+HEAVY = (
+    "asyncio",
+    "cassandra",
+    "click",
+    "coodie.plugins",
+    "coodie.drivers.cassandra",
+    "coodie_cassandra",
+    "coodie_local",
+    "coodie_scylla",
+    "email",
+    "importlib.metadata",
+    "importlib_metadata",
+    "pluggy",
+    "pydantic",
+    "rich",
+    "ssl",
+    "tempfile",
+)
+
+
+def run(code: str, *, blocking: tuple[str, ...] = ()) -> Any:
+    """Run code in a fresh interpreter, some modules of which are missing; return the JSON it prints."""
+    prelude = f"import sys\nfor name in {blocking!r}: sys.modules[name] = None\n"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", prelude + code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def loaded_after(code: str) -> set[str]:
+    """Return the names of the modules that the code brings in."""
+    return set(
+        run(
+            f"before = set(sys.modules)\n{code}\n"
+            "import json\nprint(json.dumps(sorted(set(sys.modules) - before)))"
+        )
+    )
+
+
+@pytest.mark.parametrize("module", ["coodie", "coodie.drivers"])
+def test_light(module: str) -> None:
+    """No database driver, no plug-in machinery, no metadata and no event loop comes in with the import."""
+    loaded = loaded_after(f"import {module}")
+    assert "coodie.drivers" in loaded
+    assert [name for name in HEAVY if name in loaded] == []
+
+
+def test_no_scan() -> None:
+    """Importing, registering a driver and getting it back look at no installed distribution."""
+    code = """
+import coodie, json
+class Driver:
+    execute = execute_async = sync_table = sync_table_async = close = close_async = print
+coodie.register_driver("one", Driver())
+coodie.get_driver()
+loaded = [name for name in ("importlib_metadata", "cassandra") if name in sys.modules]
+from coodie.registry import current_registry
+print(json.dumps([loaded, current_registry().plugins.index._found]))
+"""
+    assert run(code) == [[], None]
+
+
+def test_class_without_its_database_driver() -> None:
+    """CassandraDriver can be imported, subclassed and looked at where no database driver is installed."""
+    code = """
+import json
+from coodie.drivers.cassandra import CassandraDriver
+from coodie.drivers import AbstractDriver
+class Mine(CassandraDriver): pass
+print(json.dumps(issubclass(Mine, AbstractDriver)))
+"""
+    assert run(code, blocking=("cassandra",)) is True
+
+
+def test_backend_without_its_database_driver() -> None:
+    """Without any backend the error of init_coodie ends in the command that installs one."""
+    code = """
+import json, coodie
+from coodie.plugins.discovery import DriverIndex
+from coodie.plugins.host import PluginHost
+from coodie.registry import DriverRegistry, using_registry
+with using_registry(DriverRegistry(PluginHost(DriverIndex(source=lambda: [])))):
+    try:
+        coodie.init_coodie(["127.0.0.1"])
+    except ImportError as exc:
+        print(json.dumps(str(exc)))
+"""
+    assert run(code, blocking=("cassandra",)).endswith('Run: pip install "coodie-core[scylla]"')
+
+
+def test_optional_modules_stay_optional() -> None:
+    """Core imports where click, rich, pydantic and the test tools aren't installed."""
+    assert (
+        run("import json, coodie\nprint(json.dumps(1))", blocking=("click", "rich", "pydantic", "pytest"))
+        == 1
+    )
+
+
+def test_first_async_connect_leaves_the_loop_alone() -> None:
+    """In a fresh process, the imports and certificates of the first connect leave the loop alone."""
+    code = """
+import asyncio, json, time
+import coodie
+from coodie.exceptions import DriverNotFoundError
+
+async def main():
+    longest, before = 0.0, time.perf_counter()
+
+    async def tick():
+        nonlocal longest, before
+        while True:
+            await asyncio.sleep(0.001)
+            now = time.perf_counter()
+            longest, before = max(longest, now - before), now
+
+    ticking = asyncio.ensure_future(tick())
+    await asyncio.sleep(0.005)
+    try:
+        await coodie.init_coodie_async(["127.0.0.1"], driver_type="none", ssl_enabled=True)
+    except DriverNotFoundError:
+        pass
+    ticking.cancel()
+    return longest, sorted({"pluggy", "importlib_metadata", "ssl"} & set(sys.modules))
+
+print(json.dumps(asyncio.run(main())))
+"""
+    longest, loaded = run(code)
+    assert loaded == ["importlib_metadata", "pluggy", "ssl"]
+    assert longest < 0.25

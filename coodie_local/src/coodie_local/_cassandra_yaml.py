@@ -1,0 +1,74 @@
+"""The node's cassandra.yaml and logback.xml as text, from its plan."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from coodie_local._plan import NodePlan
+
+__all__ = ["cassandra_yaml", "logback_xml"]
+
+
+def cassandra_yaml(plan: NodePlan) -> str:
+    """Write the settings of a single small node.
+
+    Args:
+        plan: The start.
+
+    Returns:
+        JSON, which is YAML: no quoting rules of its own.
+    """
+    # Cassandra syncs the commit log before it acknowledges ("batch"), or every 10 s
+    sync: dict[str, object] = (
+        {"commitlog_sync": "batch"}
+        if plan.profile == "durable"
+        else {"commitlog_sync": "periodic", "commitlog_sync_period": "10000ms"}
+    )
+    settings: dict[str, object] = {
+        "cluster_name": f"coodie-local {plan.name}",
+        "num_tokens": 1,
+        "partitioner": "org.apache.cassandra.dht.Murmur3Partitioner",
+        "endpoint_snitch": "SimpleSnitch",
+        "seed_provider": [
+            {
+                "class_name": "org.apache.cassandra.locator.SimpleSeedProvider",
+                "parameters": [{"seeds": f"{plan.host}:{plan.ports.storage}"}],
+            }
+        ],
+        "listen_address": plan.host,
+        "rpc_address": plan.host,
+        "start_native_transport": True,
+        "native_transport_port": plan.ports.native,
+        "storage_port": plan.ports.storage,
+        "ssl_storage_port": plan.ports.ssl_storage,
+        "data_file_directories": [str(plan.data / "data")],
+        "commitlog_directory": str(plan.data / "commitlog"),
+        "saved_caches_directory": str(plan.data / "saved_caches"),
+        "hints_directory": str(plan.data / "hints"),
+        "cdc_raw_directory": str(plan.data / "cdc_raw"),
+        "commitlog_segment_size": "8MiB",
+        "commitlog_total_space": "64MiB",
+        "memtable_heap_space": "64MiB",
+        "memtable_offheap_space": "64MiB",
+        "concurrent_reads": 8,
+        "concurrent_writes": 8,
+        "auto_snapshot": False,
+        "materialized_views_enabled": True,
+        "user_defined_functions_enabled": True,
+        "disk_optimization_strategy": "ssd",
+    }
+    return json.dumps(settings | sync, indent=1) + "\n"
+
+
+def logback_xml() -> str:
+    """Write the logging settings: everything from INFO up to standard output, which is the log file."""
+    return """\
+<configuration>
+  <appender name="OUT" class="ch.qos.logback.core.ConsoleAppender">
+    <encoder><pattern>%-5level [%thread] %date{ISO8601} %logger{20} - %msg%n</pattern></encoder>
+  </appender>
+  <root level="INFO"><appender-ref ref="OUT"/></root>
+</configuration>
+"""

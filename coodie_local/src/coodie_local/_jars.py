@@ -1,0 +1,254 @@
+"""The cache of jars: fetched once in several threads, checked, and shared by every process."""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import secrets
+import shutil
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from coodie_local._flock import acquire
+from coodie_local._places import make_private
+from coodie_local.errors import ChecksumError, DownloadError, StartCancelledError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from jgo.maven import MavenContext
+
+    from coodie_local._cancellation import Cancellation
+    from coodie_local._manifest import Jar, Manifest
+    from coodie_local._progress import Progress
+
+__all__ = ["DOWNLOAD_THREADS", "JarCache"]
+
+#: How many jars are fetched at once.
+DOWNLOAD_THREADS = 8
+
+_ATTEMPTS = 2
+_POLL = 0.05
+_STOP_WAIT = 0.3
+
+
+class JarCache:
+    """The jars under one cache directory.
+
+    Args:
+        directory: The cache directory; jars are in ``jars/<group>/<file>`` below it.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def path(self, jar: Jar) -> Path:
+        """Name the place of a jar in the cache."""
+        return self._directory / "jars" / jar.group / jar.file_name
+
+    def ensure(self, manifest: Manifest, progress: Progress, cancellation: Cancellation) -> tuple[Path, ...]:
+        """Make sure that every jar is there and is what the manifest names.
+
+        Without a missing jar nothing but local files is touched. Of several processes that
+        come at once one fetches, and the others wait for it.
+
+        Args:
+            manifest: The jars.
+            progress: Where the download is shown.
+            cancellation: Ends it; jars that came whole are kept.
+
+        Returns:
+            The jars' paths in the manifest's order.
+
+        Raises:
+            DownloadError: A jar could not be fetched.
+            ChecksumError: A jar was wrong twice.
+            StorageError: The cache can't be written.
+            StartCancelledError: The download was ended.
+        """
+        if self._missing(manifest):
+            make_private(self._directory)
+            with acquire(self._directory / "download.lock", cancellation):
+                missing = self._missing(manifest)
+                if missing:
+                    self._fetch(manifest, missing, progress, cancellation)
+        return tuple(self.path(jar) for jar in manifest.jars)
+
+    def _missing(self, manifest: Manifest) -> list[Jar]:
+        return [jar for jar in manifest.jars if not _matches(self.path(jar), jar)]
+
+    def _fetch(
+        self, manifest: Manifest, missing: list[Jar], progress: Progress, cancellation: Cancellation
+    ) -> None:
+        partial = self._directory / "partial"
+        staging = make_private(partial / secrets.token_hex(8))
+        total = sum(jar.size for jar in missing)
+        progress.begin(f"Downloading Cassandra {manifest.cassandra}: {len(missing)} jars", total)
+        crew = _Crew(staging, self.path, missing, progress)
+        try:
+            crew.run(cancellation)
+        finally:
+            crew.stop()
+            progress.end()
+            # all of it: we have the lock, so anything else in there is a killed process's
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+class _Crew:
+    """Threads that fetch jars into a staging directory and move the good ones into place.
+
+    They are daemons: jgo can't be interrupted while it waits for the network, and neither
+    Ctrl-C nor the interpreter's exit shall wait for its timeout.
+    """
+
+    def __init__(
+        self, staging: Path, target: Callable[[Jar], Path], jars: list[Jar], progress: Progress
+    ) -> None:
+        self._staging = staging
+        self._target = target
+        self._progress = progress
+        self._jobs: queue.SimpleQueue[Jar] = queue.SimpleQueue()
+        # the largest first, so that no thread begins a long one when the others are done
+        for jar in sorted(jars, key=lambda jar: jar.size, reverse=True):
+            self._jobs.put(jar)
+        self._results: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+        self._count = len(jars)
+        self._stopped = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"coodie-local-download-{number}", daemon=True)
+            for number in range(min(DOWNLOAD_THREADS, len(jars)))
+        ]
+
+    def run(self, cancellation: Cancellation) -> None:
+        for thread in self._threads:
+            thread.start()
+        done = 0
+        while done < self._count:
+            cancellation.check()
+            try:
+                error = self._results.get(timeout=_POLL)
+            except queue.Empty:
+                continue
+            if error is not None:
+                raise error
+            done += 1
+
+    def stop(self) -> None:
+        self._stopped.set()
+        deadline = time.monotonic() + _STOP_WAIT
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _work(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                jar = self._jobs.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                self._fetch(jar)
+            except BaseException as error:  # noqa: BLE001 - raised again by run(), in the caller's thread
+                self._results.put(error)
+            else:
+                self._results.put(None)
+
+    def _fetch(self, jar: Jar) -> None:
+        target = self._target(jar)
+        failure: DownloadError | None = None
+        for attempt in range(_ATTEMPTS):
+            counted = 0
+
+            def count(amount: int) -> None:
+                nonlocal counted
+                if self._stopped.is_set():
+                    msg = "The download was ended."
+                    raise StartCancelledError(msg)
+                counted += amount
+                self._progress.advance(amount)
+
+            try:
+                arrived = _resolve(jar, self._staging / f"{jar.sha256[:16]}-{attempt}", count)
+                if _matches(arrived, jar):
+                    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    arrived.replace(target)
+                    return
+                failure = _mismatch(jar, arrived)
+                arrived.unlink()
+            except DownloadError as error:
+                failure = error
+            except OSError as exc:
+                msg = f"{jar.file_name} can't be written to the cache: {exc.strerror or exc}."
+                hint = "Make room, or set COODIE_LOCAL_CACHE to a directory on another disk."
+                raise StorageError(msg, hint=hint, path=target) from exc
+            self._progress.advance(-counted)
+        assert failure is not None  # noqa: S101 - the loop ran at least once
+        raise failure
+
+
+def _resolve(jar: Jar, repository: Path, count: Callable[[int], None]) -> Path:
+    """Let jgo fetch one jar into a Maven repository of its own."""
+    import requests
+
+    context = _context(repository, count)
+    artifact = (
+        context.project(jar.group, jar.artifact).at_version(jar.version).artifact(jar.classifier, "jar")
+    )
+    hint = (
+        "Check the network and run it again: what came so far is kept. "
+        "A mirror is configured as for jgo, by a [repositories] section in its config file."
+    )
+    try:
+        return artifact.resolve()
+    except requests.RequestException as exc:
+        # requests' errors are OSErrors too, and their text begins with an address that says little
+        msg = f"{jar.file_name} could not be downloaded: {type(exc).__name__}: {exc}."
+        raise DownloadError(msg, hint=hint) from exc
+    except RuntimeError as exc:
+        # jgo's word for 'no repository has it'
+        msg = f"{jar.file_name} could not be downloaded: {exc}."
+        raise DownloadError(msg, hint=hint) from exc
+
+
+def _context(repository: Path, count: Callable[[int], None]) -> MavenContext:
+    from jgo.config import GlobalSettings
+    from jgo.maven import MavenContext, PythonResolver
+
+    @contextmanager
+    def callback(_name: str, _size: int) -> Iterator[Callable[[int], None]]:
+        count(0)  # before jgo opens the file: an ended download shall not begin one
+        yield count
+
+    context = MavenContext(resolver=PythonResolver(progress_callback=callback), repo_cache=repository)
+    context.remote_repos.update(GlobalSettings.load().repositories)
+    return context
+
+
+def _matches(path: Path, jar: Jar) -> bool:
+    """Say whether a file is there and has the jar's size and SHA-256."""
+    try:
+        if path.stat().st_size != jar.size:
+            return False
+        return _sha256(path) == jar.sha256
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _mismatch(jar: Jar, arrived: Path) -> ChecksumError:
+    msg = (
+        f"{jar.file_name} isn't what the lock file names: {jar.size:,} bytes with SHA-256 {jar.sha256} were "
+        f"expected, {arrived.stat().st_size:,} bytes with {_sha256(arrived)} came, twice."
+    )
+    hint = "A proxy or mirror may have altered it; nothing of it was kept."
+    return ChecksumError(msg, hint=hint)

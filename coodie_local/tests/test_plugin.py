@@ -1,0 +1,233 @@
+"""The driver_type ``local``."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from importlib_metadata import PathDistribution
+
+from coodie.drivers import init_coodie, init_coodie_async
+from coodie.exceptions import (
+    ConfigurationError,
+    ConnectionFailedError,
+    DriverClosedError,
+    DriverLoadError,
+    DriverNotFoundError,
+    OverwrittenModuleError,
+)
+from coodie.plugins import installed_drivers
+from coodie.plugins.discovery import DriverIndex
+from coodie.plugins.host import PluginHost
+from coodie.registry import DriverRegistry, using_registry
+from coodie_local import LocalNode, plugin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from importlib_metadata import Distribution
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the nodes a home of the test's own."""
+    monkeypatch.setenv("COODIE_LOCAL_HOME", str(tmp_path / "home"))
+    return tmp_path / "home" / "nodes"
+
+
+@pytest.fixture(autouse=True)
+def registry() -> Iterator[DriverRegistry]:
+    """Keep the test's drivers out of the process's registry, and close what it leaves open."""
+    with using_registry(DriverRegistry()) as registry:
+        yield registry
+        for name in registry.names():
+            registry.get(name).close()
+
+
+def announce(directory: Path, *names: str) -> None:
+    """Write the metadata of distributions that announce backends."""
+    for name in ("local", *names):
+        info = directory / f"coodie_{name}-0.1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: coodie-{name}\nVersion: 0.1.0\n")
+        point = f"{name} = coodie_{name}.plugin\n"
+        (info / "entry_points.txt").write_text(f"[coodie.drivers]\n{point}\n[coodie.driver_api.1]\n{point}")
+
+
+def distributions_in(directory: Path) -> Iterable[Distribution]:
+    """Read the metadata of the distributions in a directory."""
+    return [PathDistribution(info) for info in directory.glob("*.dist-info")]
+
+
+@pytest.mark.server
+def test_starts_a_node_creates_the_keyspace_and_stops_it_with_the_driver(
+    home: Path, jvms: Callable[[Path], list[int]]
+) -> None:
+    """One call gives a connected driver of the installed backend; its close() leaves no process."""
+    driver: Any = init_coodie(driver_type="local", keyspace="MixedCase", node="mine")
+    assert len(jvms(home / "mine")) == 1
+    assert driver._default_keyspace == "MixedCase"
+    driver.execute("CREATE TABLE t (a int PRIMARY KEY)", [])
+    driver.execute("INSERT INTO t (a) VALUES (?)", [1])
+    assert driver.execute_one('SELECT count(*) FROM "MixedCase".t', []) == 1
+
+    again = init_coodie(driver_type="local", keyspace="other", node="mine")
+    with pytest.raises(DriverClosedError):
+        driver.execute("SELECT key FROM system.local", [])
+    # the driver that was replaced is closed, and its node, which the new one shares, lives on
+    assert again.execute_one('SELECT count(*) FROM "MixedCase".t', []) == 1
+    again.close()
+    again.close()
+    assert jvms(home) == []
+
+
+@pytest.mark.server
+async def test_the_async_form_does_the_same(home: Path, jvms: Callable[[Path], list[int]]) -> None:
+    """The driver works, and leaving its block leaves no process."""
+    async with await init_coodie_async(driver_type="local", keyspace="ks", node="mine") as driver:
+        assert len(jvms(home / "mine")) == 1
+        await driver.execute_async("CREATE TABLE t (a int PRIMARY KEY)", [])
+        assert await driver.execute_async("SELECT * FROM t", []) == []
+    assert jvms(home) == []
+
+
+@pytest.mark.server
+async def test_a_cancelled_connect_leaves_no_node(
+    home: Path,
+    jvms: Callable[[Path], list[int]],
+    registry: DriverRegistry,
+    eventually: Callable[..., bool],
+) -> None:
+    """Neither a process nor a registration is left."""
+    task = asyncio.create_task(init_coodie_async(driver_type="local", keyspace="ks"))
+    await asyncio.to_thread(eventually, lambda: jvms(home))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert jvms(home) == []
+    assert registry.names() == ()
+
+
+@pytest.mark.server
+def test_a_lazy_driver_starts_the_node_when_it_is_used(home: Path, jvms: Callable[[Path], list[int]]) -> None:
+    """lazy=True checks the options and starts nothing; the first request does."""
+    driver = init_coodie(driver_type="local", lazy=True)
+    assert not home.exists()
+    assert driver.execute_one("SELECT key FROM system.local", []) == "local"
+    assert len(jvms(home)) == 1
+    driver.close()
+    assert jvms(home) == []
+
+
+@pytest.mark.server
+def test_a_failure_after_the_start_leaves_no_node(
+    home: Path, jvms: Callable[[Path], list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A keyspace that Cassandra refuses, and a backend that can't connect: the error, and no process."""
+    with pytest.raises(ConfigurationError, match="The keyspace 'no-such-name' can't be created") as caught:
+        init_coodie(driver_type="local", keyspace="no-such-name")
+    assert caught.value.option == "keyspace"
+    assert jvms(home) == []
+
+    def fail(_config: object) -> None:
+        raise ConnectionFailedError("No.")
+
+    monkeypatch.setattr(plugin, "open_driver", fail)
+    with pytest.raises(ConnectionFailedError, match=r"No\."):
+        init_coodie(driver_type="local")
+    assert jvms(home) == []
+
+
+@pytest.mark.server
+def test_a_node_that_was_running_goes_on(home: Path, jvms: Callable[[Path], list[int]]) -> None:
+    """The driver's close() doesn't take away a node that somebody else here has started."""
+    with LocalNode("mine") as node:
+        with init_coodie(driver_type="local", node="mine") as driver:
+            assert driver.ping()
+        assert node.running
+    assert jvms(home) == []
+
+
+@pytest.mark.server
+def test_a_script_that_closes_nothing_ends_clean(
+    home: Path, jvms: Callable[[Path], list[int]], python: Callable[..., Any]
+) -> None:
+    """The interpreter's exit stops the node, and nothing is printed about it."""
+    process = python(
+        "from coodie.drivers import init_coodie\n"
+        "driver = init_coodie(driver_type='local', keyspace='ks')\n"
+        "print(driver.execute_one('SELECT key FROM system.local', []))"
+    )
+    output, errors = process.communicate(timeout=60)
+    assert (output, errors, process.returncode) == ("local\n", "", 0)
+    assert jvms(home) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        ({"hosts": ["127.0.0.1"]}, "hosts"),
+        ({"session": object()}, "session"),
+        ({"username": "u", "password": "p"}, "username"),
+        ({"ssl_enabled": True}, "ssl_context"),
+        ({"local_dc": "dc1"}, "local_dc"),
+        ({"node": "a/b"}, "node"),
+        ({"node": 5}, "node"),
+        ({"profile": "fast"}, "profile"),
+        ({"backend": "duckdb"}, "backend"),
+        ({"nodes": 3}, "nodes"),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused(home: Path, arguments: dict[str, Any], option: str) -> None:
+    """The error names the option, and nothing has been started."""
+    with pytest.raises(ConfigurationError) as caught:
+        init_coodie(driver_type="local", **arguments)
+    assert caught.value.option == option
+    assert not home.exists()
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize(
+    ("installed", "backend", "error", "text"),
+    [
+        (
+            (),
+            None,
+            DriverNotFoundError,
+            r'"coodie-core\[scylla\]" or: pip install "coodie-core\[cassandra\]"',
+        ),
+        ((), "scylla", DriverNotFoundError, r'pip install "coodie-core\[scylla\]"'),
+        (("scylla", "cassandra"), None, OverwrittenModuleError, "both installed.*pip uninstall"),
+    ],
+)
+def test_without_one_clear_backend_nothing_is_started(
+    home: Path,
+    tmp_path: Path,
+    lazy: bool,
+    installed: tuple[str, ...],
+    backend: str | None,
+    error: type[DriverLoadError],
+    text: str,
+) -> None:
+    """None: the two pip commands. Both: the overwritten-module error. Before a node or a download."""
+    announce(tmp_path / "site", *installed)
+    index = DriverIndex(lambda: distributions_in(tmp_path / "site"))
+    options = {} if backend is None else {"backend": backend}
+    with using_registry(DriverRegistry(PluginHost(index))), pytest.raises(error, match=text):
+        init_coodie(driver_type="local", lazy=lazy, **options)  # type: ignore[arg-type]  # options are strs
+    assert not home.exists()
+
+
+def test_a_named_backend_must_own_its_driver(tmp_path: Path, home: Path) -> None:
+    """With both announced, backend= chooses one, whose driver is then looked for."""
+    announce(tmp_path / "site", "scylla", "cassandra")
+    (mine,) = {entry.driver_type for entry in installed_drivers()} & {"scylla", "cassandra"}
+    other = "cassandra" if mine == "scylla" else "scylla"
+    index = DriverIndex(lambda: distributions_in(tmp_path / "site"))
+    with using_registry(DriverRegistry(PluginHost(index))):
+        init_coodie(driver_type="local", lazy=True, backend=mine)
+        with pytest.raises(DriverLoadError, match=f"needs {other}-driver, which isn't installed"):
+            init_coodie(driver_type="local", backend=other)
+    assert not home.exists()

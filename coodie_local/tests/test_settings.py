@@ -1,0 +1,99 @@
+"""What is written for the JVM: cassandra.yaml, logback.xml, the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from coodie_local import StorageError
+from coodie_local._cassandra_yaml import cassandra_yaml, logback_xml
+from coodie_local._java_command import archive_command, class_path, clean_environment, daemon_command
+from coodie_local._plan import NodePlan, Ports
+from coodie_local._platform import JavaRuntime
+
+JAVA = JavaRuntime(Path("/java/bin/java"), (17, 0, 9))
+JARS = (Path("/jars/a.jar"), Path("/jars/b.jar"))
+PLAN = NodePlan(
+    name="n",
+    profile="ephemeral",
+    host="127.0.0.1",
+    ports=Ports(native=20001, storage=20002, ssl_storage=20003),
+    directory=Path("/nodes/a b"),
+    data=Path("/data/n"),
+)
+DURABLE = replace(PLAN, profile="durable")
+
+
+def test_the_settings_bind_nothing_but_the_planned_address() -> None:
+    """Every address is the plan's, and every port that Cassandra may bind."""
+    settings = json.loads(cassandra_yaml(PLAN))
+    assert settings["listen_address"] == settings["rpc_address"] == "127.0.0.1"
+    assert settings["seed_provider"][0]["parameters"] == [{"seeds": "127.0.0.1:20002"}]
+    ports = [settings[key] for key in ("native_transport_port", "storage_port", "ssl_storage_port")]
+    assert ports == [20001, 20002, 20003]
+
+
+def test_all_data_is_below_the_planned_directory() -> None:
+    """Nothing that Cassandra writes can be left anywhere else."""
+    settings = json.loads(cassandra_yaml(PLAN))
+    places = [value for key, value in settings.items() if key.endswith("_directory")]
+    places += settings["data_file_directories"]
+    assert len(places) == 5
+    assert all(place.startswith("/data/n/") for place in places)
+
+
+def test_a_durable_node_acknowledges_after_the_commit_log() -> None:
+    """Only the ephemeral profile may acknowledge first and forget schema changes."""
+    assert json.loads(cassandra_yaml(DURABLE))["commitlog_sync"] == "batch"
+    assert json.loads(cassandra_yaml(PLAN))["commitlog_sync"] == "periodic"
+    forgets = "-Dcassandra.test.flush_local_schema_changes=false"
+    assert forgets in daemon_command(JAVA, JARS, PLAN)
+    assert forgets not in daemon_command(JAVA, JARS, DURABLE)
+
+
+def test_logging_goes_to_standard_output() -> None:
+    """It is well-formed, and has the one appender that the log file is made of."""
+    appender = ET.fromstring(logback_xml()).find("appender")  # noqa: S314 - our own text
+    assert appender is not None
+    assert appender.get("class", "").endswith("ConsoleAppender")
+
+
+def test_the_command_runs_the_daemon_with_the_jars_in_order() -> None:
+    """A path with a space stays one argument, and the settings' is a URL."""
+    command = daemon_command(JAVA, JARS, PLAN)
+    assert command[0] == "/java/bin/java"
+    assert command[-3:] == ("-cp", "/jars/a.jar:/jars/b.jar", "org.apache.cassandra.service.CassandraDaemon")
+    assert "-Dcassandra.config=file:///nodes/a%20b/cassandra.yaml" in command
+    assert "-Djava.io.tmpdir=/nodes/a b/tmp" in command
+    assert "-Xmx384m" in command
+
+
+def test_an_archive_is_mapped_with_what_it_was_made_with() -> None:
+    """The class path and the memory flags of both commands are the same; a misfit is only ignored."""
+    archive, classes = Path("/c/x.jsa"), Path("/c/x.classes")
+    use = daemon_command(JAVA, JARS, PLAN, archive=archive)
+    make = archive_command(JAVA, JARS, classes, archive)
+    assert "-XX:SharedArchiveFile=/c/x.jsa" in use
+    assert "-XX:SharedArchiveFile=/c/x.jsa" in make
+    assert "-Xshare:auto" in use
+    for flag in ("-XX:+UseSerialGC", "-Xmx384m", "/jars/a.jar:/jars/b.jar"):
+        assert flag in use
+        assert flag in make
+    assert not any("Shared" in part for part in daemon_command(JAVA, JARS, PLAN, class_list=classes))
+
+
+def test_a_class_path_that_java_would_split_is_refused() -> None:
+    """A separator inside a path is named instead of becoming 'class not found'."""
+    with pytest.raises(StorageError, match="COODIE_LOCAL_CACHE"):
+        class_path([Path(f"/odd{os.pathsep}place/a.jar")])
+
+
+def test_the_environment_adds_no_options_to_the_jvm() -> None:
+    """A user's variables for other Java programs don't change ours; all others stay."""
+    found = clean_environment({"PATH": "/bin", "JAVA_TOOL_OPTIONS": "-Xmx1g", "_JAVA_OPTIONS": "-x"})
+    assert found == {"PATH": "/bin"}

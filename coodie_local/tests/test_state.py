@@ -1,0 +1,147 @@
+"""Locks, state files and directories."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from coodie.exceptions import ConfigurationError
+from coodie_local import StorageError
+from coodie_local import _scratch as scratch
+from coodie_local._flock import try_acquire
+from coodie_local._places import LOCK_NAME, cache_directory, make_private, node_directory
+from coodie_local._plan import Ports
+from coodie_local._state import NodeState, is_process_of, read_state, write_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def test_a_lock_is_exclusive_between_descriptors(tmp_path: Path) -> None:
+    """Also within one process: two starters in two threads can't both have it."""
+    first = try_acquire(tmp_path / "lock")
+    assert first is not None
+    assert try_acquire(tmp_path / "lock") is None
+    first.close()
+    first.close()
+    second = try_acquire(tmp_path / "lock")
+    assert second is not None
+    second.close()
+
+
+def test_a_child_that_was_handed_the_descriptor_holds_the_lock(tmp_path: Path) -> None:
+    """It lasts after the parent has closed its own, and ends with the child, however that ends."""
+    lock = try_acquire(tmp_path / "lock")
+    assert lock is not None
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with subprocess.Popen(command, pass_fds=(lock.fd,)) as child:
+        lock.close()
+        assert try_acquire(tmp_path / "lock") is None
+        child.kill()
+    freed = try_acquire(tmp_path / "lock")
+    assert freed is not None
+    freed.close()
+
+
+def test_a_state_survives_the_file(tmp_path: Path) -> None:
+    """What one process writes another one reads; anything else is no state."""
+    state = NodeState(1, "127.0.0.1", Ports(1, 2, 3), "durable", "5.0.9", Path("/d"), ready=True)
+    assert read_state(tmp_path) is None
+    write_state(tmp_path, state)
+    assert read_state(tmp_path) == state
+    for broken in (
+        "",
+        "{}",
+        "[]",
+        '{"pid": 1}',
+        (tmp_path / "node.json").read_text().replace("durable", "other"),
+    ):
+        (tmp_path / "node.json").write_text(broken, encoding="utf-8")
+        assert read_state(tmp_path) is None
+
+
+def test_a_process_number_alone_proves_nothing(tmp_path: Path, eventually: Callable[..., bool]) -> None:
+    """A process that got the number of a node that died isn't taken for it, nor killed for it."""
+    assert not is_process_of(os.getpid(), tmp_path)
+    command = [sys.executable, "-c", "import time; time.sleep(60)", f"-Dcoodie.directory={tmp_path}"]
+    with subprocess.Popen(command) as child:
+        # the kernel fills in the command line a moment after Popen has returned
+        assert eventually(lambda: is_process_of(child.pid, tmp_path))
+        child.kill()
+    assert not is_process_of(child.pid, tmp_path)
+
+
+def test_directories_can_be_moved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """COODIE_LOCAL_HOME and COODIE_LOCAL_CACHE, else the user's own directories."""
+    monkeypatch.setenv("COODIE_LOCAL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COODIE_LOCAL_CACHE", str(tmp_path / "cache"))
+    assert node_directory("n") == tmp_path / "home" / "nodes" / "n"
+    assert cache_directory() == tmp_path / "cache"
+    monkeypatch.delenv("COODIE_LOCAL_HOME")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert node_directory("n") == tmp_path / "data" / "coodie-local" / "nodes" / "n"
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "-x", "a b", "x" * 65, "a\n"])
+def test_a_name_that_isnt_a_directorys_is_refused(name: str) -> None:
+    """No name leads out of the nodes' directory."""
+    with pytest.raises(ConfigurationError, match="can't be the name"):
+        node_directory(name)
+
+
+def test_a_directory_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its owner is named, and the ways to another directory."""
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    with pytest.raises(StorageError, match=r"belongs to another user.*uid 12345.*directory="):
+        make_private(tmp_path)
+
+
+def test_throw_away_data_of_a_killed_node_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody holds goes; what a living node holds stays; what lost its directory goes, too."""
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    monkeypatch.setattr(scratch, "_MEMORY", memory)
+    places, held = {}, None
+    for name in ("killed", "living", "removed"):
+        directory = make_private(tmp_path / name)
+        lock = try_acquire(directory / LOCK_NAME)
+        assert lock is not None
+        places[name] = scratch.make_scratch(directory)
+        (places[name] / "data").write_text("x", encoding="utf-8")
+        if name == "living":
+            held = lock
+        else:
+            lock.close()
+    (tmp_path / "removed" / LOCK_NAME).unlink()
+    (tmp_path / "removed").rmdir()
+    assert held is not None
+    with held:
+        scratch.sweep()
+        assert [name for name, place in places.items() if place.exists()] == ["living"]
+        scratch.clear_scratch(tmp_path / "living")
+    root = scratch.memory_root()
+    assert root is not None
+    assert list(root.iterdir()) == []
+
+
+def test_little_memory_sends_the_data_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no room in memory (containers), the node's own directory takes the data."""
+    directory = make_private(tmp_path / "node")
+    monkeypatch.setattr(scratch, "NEEDED", 1 << 60)
+    assert scratch.make_scratch(directory) == directory / "scratch"
+    scratch.clear_scratch(directory)
+    assert list(directory.iterdir()) == []
+
+
+def test_a_link_in_shared_memory_isnt_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stranger's link under our name in a directory that all may write to isn't used."""
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    monkeypatch.setattr(scratch, "_MEMORY", memory)
+    (memory / f"coodie-local-{os.getuid()}").symlink_to(tmp_path)
+    assert scratch.memory_root() is None

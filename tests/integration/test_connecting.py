@@ -1,0 +1,324 @@
+"""Connecting: every option works or raises, a failure leaves nothing, and the loop never waits."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import coodie
+from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.proxy import Proxy
+
+    from coodie.registry import DriverRegistry
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """Listen on a port where nobody ever answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(16)
+        yield listener.getsockname()[1]
+
+
+def _threads() -> set[threading.Thread]:
+    """Return the threads that a connection brings; the drivers' reactor is one for all and stays."""
+    return {thread for thread in threading.enumerate() if thread.name != "event_loop"}
+
+
+async def _settled(before: set[threading.Thread], seconds: float) -> set[threading.Thread]:
+    deadline = time.monotonic() + seconds
+    while (extra := _threads() - before) and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
+    return extra
+
+
+def test_the_options_reach_the_driver(connect: Callable[..., Any], keyspace: str) -> None:
+    """Named options and the driver's own end up where the driver looks for them."""
+    from cassandra.cluster import EXEC_PROFILE_DEFAULT
+    from cassandra.policies import (
+        ConstantSpeculativeExecutionPolicy,
+        FallthroughRetryPolicy,
+        RoundRobinPolicy,
+    )
+
+    speculation, retry, balancing = (
+        ConstantSpeculativeExecutionPolicy(1, 1),
+        FallthroughRetryPolicy(),
+        RoundRobinPolicy(),
+    )
+    driver = connect(
+        keyspace=keyspace,
+        request_timeout=7,
+        consistency="local_quorum",
+        protocol_version=4,
+        speculative_execution_policy=speculation,
+        default_retry_policy=retry,
+        load_balancing_policy=balancing,
+        idle_heartbeat_interval=17,
+    )
+    cluster = driver.session.cluster
+    profile = driver.session.get_execution_profile(EXEC_PROFILE_DEFAULT)
+    assert driver.session.keyspace == driver._default_keyspace == keyspace
+    assert profile.request_timeout == 7
+    assert profile.consistency_level == 6
+    assert profile.speculative_execution_policy is speculation
+    assert profile.retry_policy is retry
+    assert profile.load_balancing_policy is balancing
+    assert cluster.protocol_version == 4
+    assert cluster.idle_heartbeat_interval == 17
+    assert driver.execute("SELECT key FROM system.local", [])
+
+
+def test_local_dc_is_preferred(connect: Callable[..., Any]) -> None:
+    """local_dc= makes a token-aware policy for that data centre."""
+    from cassandra.cluster import EXEC_PROFILE_DEFAULT
+
+    driver = connect(local_dc="datacenter1")
+    policy = driver.session.get_execution_profile(EXEC_PROFILE_DEFAULT).load_balancing_policy
+    assert policy._child_policy.local_dc == "datacenter1"
+    assert driver.ping()
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_every_option_works_in_both_functions(
+    is_async: bool, cassandra_node: Any, backend: str, registry: DriverRegistry
+) -> None:
+    """What isn't in a function's signature comes through its kwargs."""
+    options: dict[str, Any] = {
+        "hosts": [cassandra_node.host],
+        "port": cassandra_node.port,
+        "driver_type": backend,
+        "compression": "lz4",
+        "speculative_execution_policy": None,
+        "ssl_enabled": None,
+        "ssl_verify_flags": None,
+        "consistency": "ONE",
+        "lazy": False,
+        "aware_timestamps": True,
+        "statement_cache_size": 3,
+    }
+    driver = await coodie.init_coodie_async(**options) if is_async else coodie.init_coodie(**options)
+    try:
+        assert coodie.get_driver() is driver
+        assert driver.execute("SELECT key FROM system.local", [])
+    finally:
+        driver.close()
+
+
+@pytest.mark.parametrize("wanted", [True, "lz4"])
+def test_compression_is_what_was_asked_for(connect: Callable[..., Any], wanted: Any) -> None:
+    """The control connection and the pools are compressed."""
+    driver = connect(compression=wanted)
+    cluster = driver.session.cluster
+    connections = [c for holder in cluster.get_connection_holders() for c in holder.get_connections()]
+    assert connections
+    assert all(connection.compressor is not None for connection in connections)
+
+
+def test_compression_can_be_off(connect: Callable[..., Any]) -> None:
+    """False is honoured though lz4 is installed."""
+    holders = connect(compression=False).session.cluster.get_connection_holders()
+    assert all(c.compressor is None for holder in holders for c in holder.get_connections())
+
+
+def test_a_compression_that_cant_be_had_raises(
+    connect: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, registry: DriverRegistry
+) -> None:
+    """Snappy isn't installed here; without lz4, True can't be honoured either."""
+    with pytest.raises(ConfigurationError, match="pip install python-snappy"):
+        connect(compression="snappy")
+    from cassandra import connection
+
+    for name in list(connection.locally_supported_compressions):
+        monkeypatch.delitem(connection.locally_supported_compressions, name)
+    for wanted in (True, "lz4"):
+        with pytest.raises(ConfigurationError, match="pip install lz4"):
+            connect(compression=wanted)
+    assert registry.names() == ()
+
+
+async def test_a_compression_that_wasnt_negotiated_raises(
+    connect: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the server agreed to is looked at, not what was asked for; nothing is left behind."""
+    from cassandra import connection
+
+    before = _threads()
+    real = connection.locally_supported_compressions["lz4"]
+    monkeypatch.setitem(connection.locally_supported_compressions, "snappy", (lambda b: b, lambda b: b))
+    monkeypatch.setitem(connection.locally_supported_compressions, "lz4", real)
+    with pytest.raises(ConfigurationError, match="lz4"):
+        connect(compression="snappy", protocol_version=5)
+    assert await _settled(before, 10) == set()
+
+
+def test_unknown_options_are_refused_with_did_you_mean(
+    connect: Callable[..., Any], registry: DriverRegistry
+) -> None:
+    """A typo never goes unnoticed."""
+    with pytest.raises(ConfigurationError, match="idle_heartbeat_interval") as caught:
+        connect(idle_hartbeat_interval=5)
+    assert caught.value.option == "idle_hartbeat_interval"
+    with pytest.raises(ConfigurationError, match="request_timeout"):
+        connect(request_timout=5)
+    with pytest.raises(ConfigurationError, match="hosts="):
+        connect(contact_points=["127.0.0.1"])
+    assert registry.names() == ()
+
+
+def test_a_missing_keyspace_says_how_to_make_one(
+    connect: Callable[..., Any], registry: DriverRegistry
+) -> None:
+    """The error names the keyspace and CREATE KEYSPACE."""
+    with pytest.raises(ConfigurationError, match="CREATE KEYSPACE") as caught:
+        connect(keyspace="nowhere_to_be_found")
+    assert caught.value.option == "keyspace"
+    assert registry.names() == ()
+
+
+def test_a_case_sensitive_keyspace(connect: Callable[..., Any], driver: Any) -> None:
+    """The plain name is given once, and quoted where it must be."""
+    driver.execute(
+        'CREATE KEYSPACE IF NOT EXISTS "MixedCase" '
+        "WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
+        [],
+    )
+    driver.execute('CREATE TABLE IF NOT EXISTS "MixedCase".t (k int PRIMARY KEY)', [])
+    assert connect(keyspace="MixedCase").execute("SELECT k FROM t", []) == []
+
+
+async def test_a_refused_port_fails_clean(
+    backend: str, registry: DriverRegistry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody listens: a ConnectionError that names the host; no thread, no registration stays."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    for number in range(2):
+        before = _threads()
+        with pytest.raises(ConnectionError) as caught:
+            if number:
+                await coodie.init_coodie_async(["127.0.0.1"], driver_type=backend, port=port)
+            else:
+                coodie.init_coodie(["127.0.0.1"], driver_type=backend, port=port)
+        assert isinstance(caught.value, ConnectionFailedError)
+        assert any("127.0.0.1" in host for host in caught.value.hosts)
+        assert caught.value.__cause__ is not None
+        del caught
+        gc.collect()
+        assert await _settled(before, 10) == set()
+    assert registry.names() == ()
+
+
+async def test_an_unresolvable_host_is_a_connection_error(backend: str, registry: DriverRegistry) -> None:
+    """A name that has no address."""
+    with pytest.raises(ConnectionFailedError):
+        await coodie.init_coodie_async(["no-such-host.invalid"], driver_type=backend)
+
+
+async def test_a_silent_host_never_blocks_the_loop(
+    silent: int, backend: str, registry: DriverRegistry
+) -> None:
+    """While the connect waits, a ticker on the same loop goes on; then a ConnectionError comes."""
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.02)
+            ticks += 1
+
+    ticker = asyncio.create_task(tick())
+    started = time.monotonic()
+    with pytest.raises(ConnectionFailedError):
+        await coodie.init_coodie_async(["127.0.0.1"], driver_type=backend, port=silent, connect_timeout=1.5)
+    took = time.monotonic() - started
+    ticker.cancel()
+    assert ticks > took / 0.02 / 4
+    assert registry.names() == ()
+
+
+async def test_a_cancelled_connect_returns_at_once(
+    silent: int, backend: str, registry: DriverRegistry
+) -> None:
+    """No registration stays, and its thread is gone within the connect timeout."""
+    problems: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
+    before = _threads()
+    connecting = asyncio.create_task(
+        coodie.init_coodie_async(["127.0.0.1"], driver_type=backend, port=silent, connect_timeout=2)
+    )
+    await asyncio.sleep(0.3)
+    started = time.monotonic()
+    connecting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await connecting
+    assert time.monotonic() - started < 1
+    assert registry.names() == ()
+    assert await _settled(before, 15) == set()
+    assert problems == []
+
+
+async def test_a_connect_cancelled_too_late_is_closed(
+    proxy: Proxy, backend: str, registry: DriverRegistry
+) -> None:
+    """What the thread connects after the cancellation is closed: no thread, no socket stays."""
+    before = _threads()
+    connecting = asyncio.create_task(
+        coodie.init_coodie_async([proxy.host], driver_type=backend, port=proxy.port)
+    )
+    while not proxy.accepted:
+        await asyncio.sleep(0.001)
+    connecting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await connecting
+    assert registry.names() == ()
+    assert await _settled(before, 15) == set()
+    deadline = time.monotonic() + 5
+    while proxy.open and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
+    assert proxy.open == 0
+
+
+def test_connecting_and_closing_leaves_nothing(connect: Callable[..., Any], proxy: Proxy) -> None:
+    """Twenty times: threads and sockets are as before."""
+    before = _threads()
+    for _ in range(20):
+        driver = connect(hosts=[proxy.host], port=proxy.port)
+        assert driver.ping()
+        driver.close()
+    deadline = time.monotonic() + 10
+    while (_threads() - before or proxy.open) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert _threads() - before == set()
+    assert proxy.open == 0
+
+
+async def test_the_password_is_in_no_error(backend: str, registry: DriverRegistry, silent: int) -> None:
+    """Neither str nor repr of the error chain shows it."""
+    with pytest.raises(CoodieError) as caught:
+        await coodie.init_coodie_async(
+            ["127.0.0.1"],
+            driver_type=backend,
+            port=silent,
+            connect_timeout=0.5,
+            username="me",
+            password="marker-7f3a",
+        )
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "marker-7f3a" not in f"{error}{error!r}{error.__dict__}"
+        error = error.__cause__

@@ -1,0 +1,195 @@
+"""Execute: rows, parameters and arguments, against a real server, sync and async."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from coodie import UNSET
+from coodie.exceptions import (
+    AlreadyExistsError,
+    ConfigurationError,
+    InvalidQueryError,
+    ParameterError,
+    ParameterTypeError,
+    QuerySyntaxError,
+)
+from coodie.rows import Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conftest import Api
+
+pytestmark = pytest.mark.server
+
+_ROWS = 12_000
+
+
+@pytest.fixture(scope="module")
+def numbers(driver: Any, keyspace: str) -> str:
+    """Fill one partition with more rows than a default page has."""
+    name = f"{keyspace}.numbers"
+    driver.execute(f"CREATE TABLE {name} (p int, n int, v text, PRIMARY KEY (p, n))", [])
+    driver.execute_many(
+        f"INSERT INTO {name} (p, n, v) VALUES (0, ?, ?)", ((n, f"v{n}") for n in range(_ROWS))
+    )
+    return name
+
+
+async def test_all_rows_come_back_without_fetch_size(api: Api, numbers: str) -> None:
+    """More rows than a page are returned, all of them, in order."""
+    rows = await api.execute(f"SELECT n, v FROM {numbers} WHERE p = 0", [])
+    assert [row["n"] for row in rows] == list(range(_ROWS))
+    assert rows[-1] == {"n": _ROWS - 1, "v": f"v{_ROWS - 1}"}
+    assert isinstance(rows, Rows)
+    assert not rows.has_more_pages
+    assert rows.paging_state is None
+
+
+async def test_rows_are_plain_dicts_of_the_callers_own(api: Api, numbers: str) -> None:
+    """A row is a dict that may be changed."""
+    (row,) = await api.execute(f"SELECT n FROM {numbers} WHERE p = 0 AND n = 7", [])
+    assert type(row) is dict
+    row["n"] = None
+    (again,) = await api.execute(f"SELECT n FROM {numbers} WHERE p = 0 AND n = 7", [])
+    assert again == {"n": 7}
+
+
+async def test_no_rows_is_an_empty_list(api: Api, numbers: str) -> None:
+    """A read without matches and a write both return no rows."""
+    assert await api.execute(f"SELECT * FROM {numbers} WHERE p = 1", []) == []
+    written = await api.execute(f"INSERT INTO {numbers} (p, n) VALUES (2, 0)", [])
+    assert written == []
+    assert written.applied is None
+
+
+async def test_parameters_by_position_and_by_name(api: Api, numbers: str) -> None:
+    """A sequence binds ``?``, a mapping binds ``:name``."""
+    by_position = await api.execute(f"SELECT v FROM {numbers} WHERE p = ? AND n = ?", [0, 5])
+    by_tuple = await api.execute(f"SELECT v FROM {numbers} WHERE p = ? AND n = ?", (0, 5))
+    by_name = await api.execute(f"SELECT v FROM {numbers} WHERE p = :p AND n = :n", {"n": 5, "p": 0})
+    assert by_position == by_tuple == by_name == [{"v": "v5"}]
+
+
+@pytest.mark.parametrize("params", [[0], [0, 5, 6], [], {"p": 0}, {"p": 0, "n": 5, "m": 6}, "05", None])
+async def test_parameters_that_dont_fit_are_refused(api: Api, numbers: str, params: Any) -> None:
+    """Too few, too many, unknown names or no parameters at all never reach the server."""
+    with pytest.raises(ParameterError):
+        await api.execute(f"SELECT v FROM {numbers} WHERE p = :p AND n = :n", params)
+
+
+async def test_a_wrong_type_names_column_and_types(api: Api, numbers: str) -> None:
+    """The error says which column, its CQL type and the value's type, but not the value."""
+    with pytest.raises(ParameterTypeError) as caught:
+        await api.execute(f"INSERT INTO {numbers} (p, n, v) VALUES (3, ?, ?)", [1, 4711])
+    assert caught.value.column == "v"
+    assert caught.value.cql_type == "text"
+    assert caught.value.value_type == "int"
+    assert "4711" not in str(caught.value)
+    assert isinstance(caught.value, TypeError)
+
+
+async def test_unset_leaves_a_column_untouched(api: Api, table: Callable[[str], str]) -> None:
+    """UNSET writes nothing, None deletes."""
+    name = table("k int PRIMARY KEY, a int, b int")
+    await api.execute(f"INSERT INTO {name} (k, a, b) VALUES (?, ?, ?)", [1, 1, 1])
+    await api.execute(f"INSERT INTO {name} (k, a, b) VALUES (?, ?, ?)", [1, UNSET, None])
+    assert await api.execute(f"SELECT a, b FROM {name}", []) == [{"a": 1, "b": None}]
+
+
+async def test_execute_one(api: Api, numbers: str) -> None:
+    """The first column of the first row, or None."""
+    assert await api.execute_one(f"SELECT count(*) FROM {numbers} WHERE p = 0", []) == _ROWS
+    assert await api.execute_one(f"SELECT v, n FROM {numbers} WHERE p = 0", []) == "v0"
+    assert await api.execute_one(f"SELECT v FROM {numbers} WHERE p = 99", []) is None
+
+
+async def test_lightweight_transactions_say_whether_they_applied(
+    api: Api, table: Callable[[str], str]
+) -> None:
+    """``[applied]`` is in the row, and in ``Rows.applied``."""
+    name = table("k int PRIMARY KEY, v int")
+    first = await api.execute(f"INSERT INTO {name} (k, v) VALUES (1, 1) IF NOT EXISTS", [])
+    second = await api.execute(f"INSERT INTO {name} (k, v) VALUES (1, 2) IF NOT EXISTS", [])
+    assert (first.applied, first) == (True, [{"[applied]": True}])
+    assert (second.applied, second) == (False, [{"[applied]": False, "k": 1, "v": 1}])
+
+
+@pytest.mark.parametrize("level", ["ONE", "one", "Local_Quorum", "QUORUM"])
+async def test_consistency_in_any_case(api: Api, numbers: str, level: str) -> None:
+    """A level's name is understood in any case."""
+    assert await api.execute(f"SELECT v FROM {numbers} WHERE p = 0 AND n = 1", [], level)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        ({"consistency": "MANY"}, "consistency"),
+        ({"consistency": 1}, "consistency"),
+        ({"timeout": 0}, "timeout"),
+        ({"timeout": -1.0}, "timeout"),
+        ({"timeout": "5"}, "timeout"),
+        ({"timeout": float("nan")}, "timeout"),
+        ({"timeout": True}, "timeout"),
+        ({"fetch_size": 0}, "fetch_size"),
+        ({"fetch_size": -5}, "fetch_size"),
+        ({"fetch_size": 1.5}, "fetch_size"),
+        ({"options": {"trace": True}}, "options"),
+    ],
+)
+async def test_bad_arguments_are_refused_before_sending(
+    api: Api, numbers: str, arguments: dict[str, Any], option: str
+) -> None:
+    """The error names the argument and is a ValueError, too."""
+    with pytest.raises(ConfigurationError) as caught:
+        await api.execute(f"SELECT v FROM {numbers} WHERE p = 0 AND n = 1", [], **arguments)
+    assert caught.value.option == option
+    assert isinstance(caught.value, ValueError)
+
+
+async def test_the_servers_refusals_have_their_own_errors(api: Api, keyspace: str, numbers: str) -> None:
+    """Syntax, unknown table, existing keyspace: each its class, with the driver's exception as cause."""
+    cases = [
+        ("SELEC", QuerySyntaxError),
+        (f"SELECT * FROM {keyspace}.nothing", InvalidQueryError),
+        (f"SELECT nothing FROM {numbers}", InvalidQueryError),
+        (f"SELECT * FROM {numbers} WHERE v = 'x'", InvalidQueryError),
+        (
+            f"CREATE KEYSPACE {keyspace} WITH replication = {{'class': 'SimpleStrategy'}}",
+            AlreadyExistsError,
+        ),
+        (f"CREATE TABLE {numbers} (k int PRIMARY KEY)", AlreadyExistsError),
+    ]
+    for stmt, kind in cases:
+        with pytest.raises(kind) as caught:
+            await api.execute(stmt, [])
+        assert type(caught.value) is kind
+        assert caught.value.__cause__ is not None
+        assert caught.value.statement == stmt
+        assert "message=" not in str(caught.value)
+
+
+async def test_use_is_refused_with_the_way_to_do_it(api: Api, keyspace: str) -> None:
+    """USE would change a shared session."""
+    with pytest.raises(InvalidQueryError, match="keyspace="):
+        await api.execute(f"/* a comment */ USE {keyspace}", [])
+
+
+async def test_schema_statements_take_no_parameters(api: Api, numbers: str) -> None:
+    """TRUNCATE with a value is refused before it is sent."""
+    with pytest.raises(ParameterError):
+        await api.execute(f"TRUNCATE {numbers}", [1])
+    assert await api.execute_one(f"SELECT n FROM {numbers} LIMIT 1", []) is not None
+
+
+async def test_ping(api: Api) -> None:
+    """A server that answers is there."""
+    assert await api.ping() is True
+
+
+async def test_statements_that_are_not_text_are_refused(api: Api) -> None:
+    """Bytes and driver statements aren't CQL text."""
+    with pytest.raises(ConfigurationError):
+        await api.execute(b"SELECT * FROM system.local", [])

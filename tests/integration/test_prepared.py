@@ -1,0 +1,211 @@
+"""Prepared statements: bounded, prepared once for many, and never used beyond a schema change."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from coodie.exceptions import CoodieError, ParameterTypeError, RequestTimeoutError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conftest import Api
+    from tests.proxy import Proxy
+
+pytestmark = pytest.mark.server
+
+
+class _Prepares:
+    """Count what is prepared through a session, by text."""
+
+    def __init__(self, driver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.texts: list[str] = []
+        real = driver.session.prepare
+
+        def prepare(query: str, *args: Any, **kwargs: Any) -> Any:
+            self.texts.append(query)
+            time.sleep(0.05)
+            return real(query, *args, **kwargs)
+
+        monkeypatch.setattr(driver.session, "prepare", prepare)
+
+
+@pytest.fixture
+def prepares(driver: Any, monkeypatch: pytest.MonkeyPatch) -> _Prepares:
+    """Watch the shared connection."""
+    return _Prepares(driver, monkeypatch)
+
+
+async def test_many_first_users_share_one_prepare(
+    driver: Any, table: Callable[[str], str], prepares: _Prepares
+) -> None:
+    """Fifty tasks and sixteen threads that need a statement first send it once."""
+    stmt = f"SELECT v FROM {table('k int PRIMARY KEY, v int')} WHERE k = ?"
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(16) as pool:
+        threads = [loop.run_in_executor(pool, driver.execute, stmt, [n]) for n in range(16)]
+        await asyncio.gather(*threads, *(driver.execute_async(stmt, [n]) for n in range(50)))
+    assert prepares.texts == [stmt]
+    await driver.execute_async(stmt, [1])
+    driver.execute(stmt, [1])
+    assert prepares.texts == [stmt]
+
+
+def test_the_cache_is_bounded(connect: Callable[..., Any], table: Callable[[str], str]) -> None:
+    """The last used statements stay, and all go on working."""
+    driver = connect(statement_cache_size=5)
+    name = table("k int PRIMARY KEY, v int")
+    for number in range(20):
+        assert driver.execute(f"SELECT v FROM {name} WHERE k = {number}", []) == []
+    assert len(driver._requests.statements) == 5
+    assert driver.execute(f"SELECT v FROM {name} WHERE k = 0", []) == []
+
+
+async def test_schema_statements_are_not_prepared(api: Api, keyspace: str, prepares: _Prepares) -> None:
+    """Nor TRUNCATE, nor any of them after a comment."""
+    name = f"{keyspace}.unprepared_{'a' if api.is_async else 's'}"
+    await api.execute(f"-- first\n/* the\n table */ CREATE TABLE {name} (k int PRIMARY KEY)", [])
+    await api.execute(f"// again\nALTER TABLE {name} ADD v int", [])
+    await api.execute(f"CREATE INDEX ON {name} (v)", [])
+    await api.execute(f"truncate {name}", [])
+    await api.execute(f"DROP TABLE {name}", [])
+    assert prepares.texts == []
+
+
+async def test_a_batch_as_text_stays_out_of_the_cache(api: Api, table: Callable[[str], str]) -> None:
+    """BEGIN … APPLY BATCH works with parameters and is forgotten."""
+    name = table("k int PRIMARY KEY, v int")
+    before = len(api.driver._requests.statements)
+    writes = f"INSERT INTO {name} (k, v) VALUES (?, ?); UPDATE {name} SET v = ? WHERE k = ?"
+    text = f"BEGIN BATCH {writes}; APPLY BATCH"
+    await api.execute(text, [1, 1, 2, 2])
+    assert len(api.driver._requests.statements) == before
+    rows = await api.execute(f"SELECT k, v FROM {name}", [])
+    assert {row["k"]: row["v"] for row in rows} == {1: 1, 2: 2}
+
+
+def test_the_server_may_forget(driver: Any, table: Callable[[str], str], connect: Callable[..., Any]) -> None:
+    """A statement that the server no longer knows is prepared again, unnoticed."""
+    name = table("k int PRIMARY KEY, v int")
+    insert = f"INSERT INTO {name} (k, v) VALUES (?, ?)"
+    driver.execute(insert, [1, 1])
+    # Dropping a column makes the server forget the table's statements.
+    connect().execute(f"ALTER TABLE {name} ADD w int", [])
+    for number in range(5):
+        driver.execute(insert, [number, number])
+    assert driver.execute_one(f"SELECT count(*) FROM {name}", []) == 5
+
+
+async def test_our_own_schema_change_drops_at_once(api: Api, keyspace: str) -> None:
+    """After DROP and CREATE with another type, the very next request knows the new one."""
+    name = f"{keyspace}.own_{'a' if api.is_async else 's'}"
+    insert = f"INSERT INTO {name} (k, v) VALUES (?, ?)"
+    await api.execute(f"CREATE TABLE {name} (k int PRIMARY KEY, v int)", [])
+    await api.execute(insert, [1, 1])
+    await api.execute(f"DROP TABLE {name}", [])
+    await api.execute(f"CREATE TABLE {name} (k int PRIMARY KEY, v text)", [])
+    with pytest.raises(ParameterTypeError, match="text"):
+        await api.execute(insert, [1, 1])
+    await api.execute(insert, [1, "one"])
+    assert await api.execute(f"SELECT v FROM {name}", []) == [{"v": "one"}]
+
+
+async def test_a_new_column_is_seen_by_select_star(
+    api: Api, connect: Callable[..., Any], keyspace: str
+) -> None:
+    """``SELECT *`` has a column that another client added, and loses one that it dropped."""
+    name = f"{keyspace}.star_{'a' if api.is_async else 's'}"
+    other = connect()
+    await api.execute(f"CREATE TABLE {name} (k int PRIMARY KEY, v int)", [])
+    await api.execute(f"INSERT INTO {name} (k, v) VALUES (1, 1)", [])
+    assert await api.execute(f"SELECT * FROM {name}", []) == [{"k": 1, "v": 1}]
+    other.execute(f"ALTER TABLE {name} ADD w text", [])
+    assert await api.execute(f"SELECT * FROM {name}", []) == [{"k": 1, "v": 1, "w": None}]
+    other.execute(f"ALTER TABLE {name} DROP v", [])
+    assert await api.execute(f"SELECT * FROM {name}", []) == [{"k": 1, "w": None}]
+
+
+def test_anothers_schema_change_drops_with_its_event(
+    connect: Callable[..., Any], driver: Any, keyspace: str
+) -> None:
+    """Until the event arrives a value may be encoded for the old type; with it that ends, soon."""
+    name = f"{keyspace}.theirs"
+    insert = f"INSERT INTO {name} (k, v) VALUES (?, ?)"
+    other = connect()
+    driver.execute(f"CREATE TABLE {name} (k int PRIMARY KEY, v int)", [])
+    driver.execute(insert, [1, 1])
+    other.execute(f"DROP TABLE {name}", [])
+    other.execute(f"CREATE TABLE {name} (k int PRIMARY KEY, v text)", [])
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            driver.execute(insert, [1, 1])
+        except ParameterTypeError:
+            break
+        except CoodieError:
+            pass
+        time.sleep(0.02)
+    else:
+        pytest.fail("the old type is still in use after ten seconds")
+    driver.execute(insert, [2, "two"])
+    assert driver.execute(f"SELECT v FROM {name} WHERE k = 2", []) == [{"v": "two"}]
+
+
+def test_a_changed_type_drops_its_users(driver: Any, connect: Callable[..., Any], keyspace: str) -> None:
+    """A field that another client adds to a UDT can be written as soon as the event is here."""
+    other = connect()
+    driver.execute(f"CREATE TYPE {keyspace}.point (x int)", [])
+    name = f"{keyspace}.points"
+    driver.execute(f"CREATE TABLE {name} (k int PRIMARY KEY, p frozen<point>)", [])
+    insert = f"INSERT INTO {name} (k, p) VALUES (?, ?)"
+    driver.execute(insert, [1, {"x": 1}])
+    other.execute(f"ALTER TYPE {keyspace}.point ADD y int", [])
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            driver.execute(insert, [2, {"x": 2, "y": 2}])
+            break
+        except CoodieError:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    rows = driver.execute(f"SELECT k, p FROM {name}", [])
+    assert {row["k"]: row["p"] for row in rows} == {1: {"x": 1, "y": None}, 2: {"x": 2, "y": 2}}
+
+
+async def test_prepare_keeps_the_requests_timeout(
+    connect: Callable[..., Any], proxy: Proxy, table: Callable[[str], str]
+) -> None:
+    """A prepare without an answer ends in time, off the loop; a late one enters the cache."""
+    driver = connect(hosts=[proxy.host], port=proxy.port)
+    name = table("k int PRIMARY KEY, v int")
+    started = time.monotonic()
+    real = driver.session.prepare
+    go_on = threading.Event()
+    driver.session.prepare = lambda query: go_on.wait(20) and real(query)
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.02)
+            ticks += 1
+
+    ticker = asyncio.create_task(tick())
+    with pytest.raises(RequestTimeoutError) as caught:
+        await driver.execute_async(f"SELECT v FROM {name}", [], timeout=0.5)
+    ticker.cancel()
+    assert caught.value.timeout == 0.5
+    assert time.monotonic() - started < 5
+    assert ticks > 5
+    go_on.set()
+    deadline = time.monotonic() + 10
+    while not len(driver._requests.statements) and time.monotonic() < deadline:
+        await asyncio.sleep(0.02)
+    assert len(driver._requests.statements) == 1
+    assert await driver.execute_async(f"SELECT v FROM {name}", []) == []

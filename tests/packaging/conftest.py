@@ -1,0 +1,85 @@
+"""The project's directories and their metadata, read from the files themselves."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Project:
+    """One distribution's directory."""
+
+    directory: Path
+    #: What it imports as.
+    package: str
+    #: Its pyproject.toml.
+    config: dict[str, Any]
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The table [project]."""
+        table: dict[str, Any] = self.config["project"]
+        return table
+
+    @property
+    def source(self) -> Path:
+        """The package's directory."""
+        return self.directory / "src" / self.package
+
+
+def read_projects() -> dict[str, Project]:
+    """Read the four distributions, by the name of their directories."""
+    packages = {directory: directory for directory in ("coodie_scylla", "coodie_cassandra", "coodie_local")}
+    packages["coodie_core"] = "coodie"
+    return {
+        directory: Project(
+            ROOT / directory,
+            package,
+            tomli.loads((ROOT / directory / "pyproject.toml").read_text(encoding="utf-8")),
+        )
+        for directory, package in packages.items()
+    }
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """Give the project's root."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def projects() -> dict[str, Project]:
+    """Give the four distributions."""
+    return read_projects()
+
+
+@pytest.fixture(params=sorted(read_projects()))
+def project(request: pytest.FixtureRequest, projects: dict[str, Project]) -> Project:
+    """Give each distribution in turn."""
+    return projects[request.param]
+
+
+@pytest.fixture(scope="session")
+def tracked() -> list[Path]:
+    """List the files that are in git or would be, for `git add .`."""
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():
+        pytest.skip("no git checkout: which files are the project's can't be told")
+    listing = subprocess.run(
+        [git, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    files = [ROOT / name for name in listing.split("\0") if name]
+    return [file for file in files if file.is_file()]

@@ -1,0 +1,95 @@
+"""Each distribution's metadata, and what must agree between them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import coodie
+from coodie.plugins import DRIVER_API_VERSION
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.packaging.conftest import Project
+
+BACKENDS = ("coodie_scylla", "coodie_cassandra", "coodie_local")
+
+
+def name_of(requirement: str) -> str:
+    """Cut a requirement's name out."""
+    return re.split(r"[\[<>=!~; ]", requirement, maxsplit=1)[0]
+
+
+def test_versions_are_equal(projects: dict[str, Project]) -> None:
+    """All distributions and the package itself tell one version."""
+    versions = {project.metadata["version"] for project in projects.values()}
+    assert versions == {coodie.__version__}
+
+
+def test_siblings_are_asked_for_at_the_same_version(project: Project, projects: dict[str, Project]) -> None:
+    """A distribution of ours never meets another version of ours."""
+    ours = {other.metadata["name"] for other in projects.values()}
+    requirements = [
+        *project.metadata["dependencies"],
+        *(entry for extra in project.metadata.get("optional-dependencies", {}).values() for entry in extra),
+    ]
+    siblings = [requirement for requirement in requirements if name_of(requirement) in ours]
+    assert siblings
+    assert {requirement.partition("==")[2] for requirement in siblings} == {project.metadata["version"]}
+
+
+def test_each_has_what_users_see(project: Project, root: Path) -> None:
+    """Name, README, licence, floor and type marker are there and agree."""
+    metadata = project.metadata
+    assert metadata["name"] == project.directory.name.replace("_", "-")
+    assert metadata["requires-python"] == ">=3.10"
+    assert metadata["license"] == "MIT"
+    assert metadata["license-files"] == ["LICENSE"]
+    assert (project.directory / "LICENSE").read_bytes() == (root / "LICENSE").read_bytes()
+    readme = (project.directory / metadata["readme"]).read_text(encoding="utf-8")
+    assert readme.startswith(f"# {metadata['name']}\n\n")
+    assert (project.source / "py.typed").is_file()
+
+
+def test_core_needs_no_database_driver(projects: dict[str, Project]) -> None:
+    """coodie-core brings pluggy and importlib-metadata, and nothing else."""
+    dependencies = projects["coodie_core"].metadata["dependencies"]
+    assert sorted(map(name_of, dependencies)) == ["importlib-metadata", "pluggy"]
+
+
+def test_no_extra_installs_two_backends(projects: dict[str, Project]) -> None:
+    """There is no [all], and no extra names both drivers, which overwrite each other's files."""
+    extras = projects["coodie_core"].metadata["optional-dependencies"]
+    assert sorted(extras) == ["cassandra", "cli", "local", "otel", "scylla", "testing"]
+    for requirements in extras.values():
+        assert not {"coodie-scylla", "coodie-cassandra"} <= set(map(name_of, requirements))
+
+
+def test_local_extra_has_the_command_line(projects: dict[str, Project]) -> None:
+    """coodie-core[local] includes what [cli] does."""
+    extras = projects["coodie_core"].metadata["optional-dependencies"]
+    assert set(extras["cli"]) <= set(extras["local"])
+
+
+def test_backends_announce_themselves(projects: dict[str, Project]) -> None:
+    """Each backend's entry point names a module of its own, and the contract it was made for."""
+    for directory in BACKENDS:
+        project = projects[directory]
+        groups = project.metadata["entry-points"]
+        driver_type = directory.removeprefix("coodie_")
+        assert groups["coodie.drivers"] == {driver_type: f"{directory}.plugin"}
+        assert groups[f"coodie.driver_api.{DRIVER_API_VERSION}"] == groups["coodie.drivers"]
+        assert (project.source / "plugin.py").is_file()
+
+
+def test_core_announces_no_driver(projects: dict[str, Project]) -> None:
+    """Core's own distribution is no backend."""
+    assert "coodie.drivers" not in projects["coodie_core"].metadata.get("entry-points", {})
+
+
+def test_local_is_a_pytest_plugin(projects: dict[str, Project]) -> None:
+    """Who installs coodie-local has its fixtures."""
+    local = projects["coodie_local"]
+    assert local.metadata["entry-points"]["pytest11"] == {"coodie_local": "coodie_local.pytest_plugin"}
+    assert (local.source / "pytest_plugin.py").is_file()

@@ -1,0 +1,67 @@
+"""The pins in requirements/."""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pytest
+
+#: What `make lock` writes: a name, one exact version, and for some interpreters only, a marker.
+PIN = re.compile(r"([a-z0-9][a-z0-9-]*)==([0-9][A-Za-z0-9.]*)(; python_version (?:<|>=|==) \"3\.\d+\")?")
+
+FILES = ("build", "scylla", "cassandra", "dev", "docs")
+
+
+def pins_of(root: Path, name: str) -> dict[str, str]:
+    """Read a file of pins."""
+    pins = {}
+    for line in (root / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            match = PIN.fullmatch(line)
+            assert match is not None, f"requirements/{name}.txt: {line!r}"
+            pins[match[1]] = match[2]
+    return pins
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_line_is_an_exact_pin(root: Path, name: str) -> None:
+    """No range, no option, no address: the same versions everywhere, from whatever index pip is set to."""
+    assert pins_of(root, name)
+
+
+def test_there_are_no_other_files(root: Path) -> None:
+    """Each file of pins is one that these tests read."""
+    assert {path.stem for path in (root / "requirements").glob("*.txt")} == set(FILES)
+
+
+@pytest.mark.parametrize("backend", ["scylla", "cassandra"])
+def test_files_agree(root: Path, backend: str) -> None:
+    """What is installed together is pinned to one version."""
+    together = [pins_of(root, name) for name in ("build", backend, "dev")]
+    for name in set().union(*together):
+        assert len({pins[name] for pins in together if name in pins}) == 1, name
+
+
+@pytest.mark.parametrize(("backend", "rival"), [("scylla", "cassandra"), ("cassandra", "scylla")])
+def test_one_driver_to_a_file(root: Path, backend: str, rival: str) -> None:
+    """No environment gets both drivers."""
+    for name in (backend, "build", "dev"):
+        assert f"{rival}-driver" not in pins_of(root, name)
+    assert f"{backend}-driver" in pins_of(root, backend)
+
+
+def test_this_environment_holds_nothing_unpinned(root: Path) -> None:
+    """Whatever is installed beside our own distributions has its pin: none was forgotten."""
+    if not Path(sys.prefix).is_relative_to(root / ".venvs"):
+        pytest.skip("not an environment that `make` made")
+    backend = Path(sys.prefix).name
+    pinned = {
+        key: version for name in ("build", backend, "dev") for key, version in pins_of(root, name).items()
+    }
+    for distribution in distributions():
+        name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"]).lower()
+        if name not in {"pip", "setuptools"} and not name.startswith("coodie-"):
+            assert distribution.version == pinned.get(name), name

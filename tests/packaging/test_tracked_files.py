@@ -1,0 +1,88 @@
+"""What must not be in any file of the project."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: Hosts that packages and jars come from: which one it is, is for the user's tools to know. In halves, so
+#: that this file doesn't contain them.
+HOSTS = tuple(
+    "".join(halves)
+    for halves in (
+        ("pypi", ".org"),
+        ("python", "hosted.org"),
+        ("repo", "1.maven"),
+        ("repo.", "maven"),
+        ("central.", "sonatype"),
+        ("maven", "central.org"),
+        ("proxy.", "golang.org"),
+    )
+)
+
+#: Options that name an index or a directory of wheels.
+OPTIONS = re.compile(r"--(?:extra-)?index-url[ =]\S*//|--find-links[ =]|--trusted-hos[t]")
+
+#: Absolute paths of somebody's machine, at the start of a word.
+PATHS = re.compile(r"(?:^|[\s\"'`=(:,\[])/(?:(?:work|root)(?![\w-])|(?:home|Users|opt|tmp)/\w)")
+
+LARGEST = 1_000_000
+
+
+def lines_of(tracked: list[Path]) -> list[tuple[Path, int, str]]:
+    """Give all lines of all text files with their places."""
+    found = []
+    for file in tracked:
+        content = file.read_bytes()
+        if b"\0" not in content:
+            lines = content.decode("utf-8").splitlines()
+            found += [(file, number, line) for number, line in enumerate(lines, 1)]
+    return found
+
+
+@pytest.mark.parametrize(
+    "halves", [("see /wo", "rk/x"), ('"/ro', 'ot"'), ("=/tm", "p/x"), ("(/ho", "me/me/x")]
+)
+def test_paths_are_recognised(halves: tuple[str, str]) -> None:
+    """The pattern finds what it's for."""
+    assert PATHS.search("".join(halves))
+
+
+@pytest.mark.parametrize(
+    "text", ["docs/work", "https://example.org/home/x", "/workers", "/dev/shm", "a/tmp/x"]
+)
+def test_other_paths_are_fine(text: str) -> None:
+    """The pattern leaves relative paths and addresses alone."""
+    assert PATHS.search(text) is None
+
+
+def test_no_package_host(tracked: list[Path]) -> None:
+    """No file names a package index or a repository of jars."""
+    bad = [place for place in lines_of(tracked) if any(host in place[2] for host in HOSTS)]
+    assert bad == []
+
+
+def test_no_index_option(tracked: list[Path]) -> None:
+    """No file sets pip's index."""
+    assert [place for place in lines_of(tracked) if OPTIONS.search(place[2])] == []
+
+
+def test_no_machine_path(tracked: list[Path]) -> None:
+    """No file contains a path of the machine it was written on."""
+    assert [place for place in lines_of(tracked) if PATHS.search(place[2])] == []
+
+
+def test_no_large_file(tracked: list[Path]) -> None:
+    """Nothing was added that belongs in a cache."""
+    assert [file for file in tracked if file.stat().st_size > LARGEST] == []
+
+
+def test_no_environment_or_cache(tracked: list[Path]) -> None:
+    """What the tools leave is ignored by git."""
+    left = {".venvs", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis"}
+    assert [file for file in tracked if left & set(file.parts)] == []

@@ -1,0 +1,237 @@
+"""The public API as an application's author writes it; only type-checked, never run."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from typing import Any
+
+from typing_extensions import assert_type
+
+import coodie
+from coodie import UNSET, BatchType, RequestOptions, Rows
+from coodie.drivers import (
+    AbstractDriver,
+    LazyDriver,
+    get_driver,
+    init_coodie,
+    init_coodie_async,
+    register_driver,
+)
+from coodie.drivers.base import AbstractDriver as BaseDriver
+from coodie.drivers.cassandra import CassandraDriver
+from coodie.exceptions import CoodieError, ExecuteManyError, RequestTimeoutError
+from coodie.many import ManyResult
+from coodie.schema import ColumnDefinition
+
+INSERT = "INSERT INTO ks.users (id, name, age) VALUES (?, ?, ?)"
+SELECT = "SELECT id, name, age FROM ks.users WHERE id = ?"
+
+COLUMNS = [
+    ColumnDefinition(name="id", cql_type="int", primary_key=True),
+    ColumnDefinition(name="name", cql_type="text", required=True, index=True),
+    ColumnDefinition(name="age", cql_type="int"),
+]
+
+
+def connect() -> None:
+    """Open connections in all the ways there are."""
+    assert_type(init_coodie(), AbstractDriver)
+    assert_type(
+        init_coodie(["db1", "db2"], keyspace="ks", driver_type="cassandra", name="second"), AbstractDriver
+    )
+    assert_type(coodie.init_coodie(hosts=["db1"], ssl_context=ssl.create_default_context()), AbstractDriver)
+    init_coodie(hosts=["db1"], lazy=True, compression="lz4", port=9043, username="me", password="secret")
+    init_coodie(hosts=["db1"], compression=True, local_dc="dc1", request_timeout=2.5, consistency="QUORUM")
+    assert_type(get_driver(), AbstractDriver)
+    assert_type(get_driver("second"), AbstractDriver)
+    assert_type(coodie.get_driver(name=None), AbstractDriver)
+
+
+async def connect_async() -> None:
+    """Open connections from a coroutine."""
+    assert_type(await init_coodie_async(hosts=["db1"], driver_type="scylla"), AbstractDriver)
+    await init_coodie_async(
+        hosts=["db1"],
+        ssl_enabled=True,
+        ssl_trusted_cert="ca.pem",
+        ssl_cert="client.pem",
+        ssl_private_key="client.key",
+        ssl_verify_flags=3,
+    )
+
+
+def make_drivers(session: Any) -> None:
+    """Make drivers by hand and register them."""
+    lazy = LazyDriver(["db1"], "ks", None, {"driver_type": "cassandra"})
+    register_driver("lazy", lazy)
+    direct = CassandraDriver(session, default_keyspace="ks")
+    register_driver("direct", direct, default=True)
+    owning = CassandraDriver(session, owns_session=True)
+    drivers: list[BaseDriver] = [lazy, direct, owning]
+    for driver in drivers:
+        assert_type(driver.needs_row_validation, bool)
+
+
+def request(driver: AbstractDriver) -> None:
+    """Send requests and read their answers."""
+    assert_type(driver.execute(INSERT, [1, "Ada", UNSET]), list[dict[str, Any]])
+    rows = driver.execute(SELECT, [1], consistency="LOCAL_QUORUM", timeout=1.5)
+    assert_type(rows[0]["name"], Any)
+    assert_type(driver.execute_one("SELECT count(*) FROM ks.users", []), Any)
+    driver.execute(SELECT, [1], options=RequestOptions(idempotent=True, trace=True))
+    driver.execute_batch([(INSERT, [1, "Ada", 36]), "DELETE FROM ks.users WHERE id = 2"], BatchType.UNLOGGED)
+    driver.execute_batch([(INSERT, (1, "Ada", 36))], "logged")
+    assert_type(driver.ping(timeout=0.5), bool)
+    driver.close()
+
+
+def page(driver: AbstractDriver, direct: CassandraDriver) -> None:
+    """Read page by page."""
+    rows = direct.execute(SELECT, [1], fetch_size=100)
+    assert_type(rows, Rows)
+    assert_type(rows.paging_state, bytes | None)
+    assert_type(rows.has_more_pages, bool)
+    assert_type(rows.applied, bool | None)
+    state: bytes | None = rows.paging_state
+    direct.execute(SELECT, [1], fetch_size=100, paging_state=state)
+    plain = driver.execute(SELECT, [1], fetch_size=100)
+    if isinstance(plain, Rows):
+        assert_type(plain.paging_state, bytes | None)
+    assert_type(driver.stream(SELECT, [1], fetch_size=500), Generator[dict[str, Any], None, None])
+    for row in driver.stream("SELECT id FROM ks.users WHERE id = :id", {"id": 1}):
+        assert_type(row, dict[str, Any])
+
+
+async def request_async(driver: AbstractDriver, direct: CassandraDriver) -> None:
+    """Do the same from a coroutine."""
+    assert_type(await driver.execute_async(INSERT, [1, "Ada", 36]), list[dict[str, Any]])
+    assert_type(await direct.execute_async(SELECT, [1], fetch_size=10), Rows)
+    assert_type(await driver.execute_one_async("SELECT count(*) FROM ks.users", []), Any)
+    assert_type(driver.stream_async(SELECT, [1]), AsyncGenerator[dict[str, Any], None])
+    async for row in driver.stream_async("SELECT * FROM ks.users"):
+        assert_type(row, dict[str, Any])
+    await driver.execute_batch_async([(INSERT, {"id": 1, "name": "Ada", "age": 36})], BatchType.LOGGED)
+    assert_type(await driver.ping_async(), bool)
+    await driver.close_async()
+
+
+def many(driver: AbstractDriver) -> None:
+    """Execute a statement for many sets of parameters."""
+    failed: set[int] = set()
+
+    def told(index: int, outcome: list[dict[str, Any]] | Exception) -> None:
+        if isinstance(outcome, Exception):
+            failed.add(index)
+
+    result = driver.execute_many(
+        INSERT, ([n, "name", n] for n in range(1000)), concurrency=32, on_result=told
+    )
+    assert_type(result, ManyResult)
+    assert_type(result.errors, dict[int, Exception])
+
+
+async def many_async(driver: AbstractDriver) -> None:
+    """Execute a statement for parameters that come asynchronously."""
+
+    async def numbers() -> AsyncIterator[list[Any]]:
+        for number in range(1000):
+            yield [number, "name", number]
+
+    assert_type(await driver.execute_many_async(INSERT, numbers(), on_progress=print), ManyResult)
+    assert_type(await driver.execute_many_async(INSERT, [[1, "Ada", 36]]), ManyResult)
+
+
+async def tables(driver: AbstractDriver) -> None:
+    """Bring tables into shape."""
+    assert_type(driver.sync_table("users", "ks", COLUMNS), list[str])
+    driver.sync_table("users", "ks", COLUMNS, {"gc_grace_seconds": 3600}, dry_run=True)
+    assert_type(await driver.sync_table_async("users", "ks", COLUMNS, drop_removed_indexes=True), list[str])
+
+
+async def contexts(hosts: list[str]) -> None:
+    """Leave closing to `with`."""
+    with init_coodie(hosts) as driver:
+        assert_type(driver, AbstractDriver)
+    async with await init_coodie_async(hosts) as driver:
+        assert_type(driver, AbstractDriver)
+
+
+def failures(driver: AbstractDriver) -> None:
+    """Handle errors by their class or by the builtin that they are, too."""
+    try:
+        driver.execute(INSERT, [1, "Ada", 36])
+    except RequestTimeoutError as exc:
+        builtin: TimeoutError = exc
+        assert_type(builtin, TimeoutError)
+    except CoodieError as exc:
+        assert_type(str(exc), str)
+    try:
+        driver.execute_many(INSERT, [[1, "Ada", 36]])
+    except ExecuteManyError as exc:
+        assert_type(exc.result, ManyResult | None)
+
+
+class Own(BaseDriver):
+    """A third party's driver, with the published signatures and no more."""
+
+    def execute(
+        self,
+        stmt: str,
+        params: list[Any],
+        consistency: str | None = None,
+        timeout: float | None = None,
+        fetch_size: int | None = None,
+        paging_state: bytes | None = None,
+        *,
+        options: RequestOptions | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return no rows."""
+        return []
+
+    def sync_table(
+        self,
+        table: str,
+        keyspace: str,
+        cols: list[Any],
+        table_options: dict[str, Any] | None = None,
+        dry_run: bool = False,
+        drop_removed_indexes: bool = False,
+    ) -> list[str]:
+        """Change nothing."""
+        return []
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+    async def execute_async(
+        self,
+        stmt: str,
+        params: list[Any],
+        consistency: str | None = None,
+        timeout: float | None = None,
+        fetch_size: int | None = None,
+        paging_state: bytes | None = None,
+        *,
+        options: RequestOptions | None = None,
+    ) -> Rows:
+        """Return no rows; a narrower type is fine."""
+        return Rows()
+
+    async def sync_table_async(
+        self,
+        table: str,
+        keyspace: str,
+        cols: list[Any],
+        table_options: dict[str, Any] | None = None,
+        dry_run: bool = False,
+        drop_removed_indexes: bool = False,
+    ) -> list[str]:
+        """Change nothing."""
+        return []
+
+    async def close_async(self) -> None:
+        """Hold nothing."""
+
+
+register_driver("own", Own())
