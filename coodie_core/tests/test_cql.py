@@ -83,6 +83,7 @@ def test_table(stmt: str, keyspace: str | None, table: str | None) -> None:
         ("SELECT * FROM t WHERE a IN (:a,:b)", "SELECT * FROM t WHERE a IN (?,?)", ["a", "b"]),
         ("UPDATE t SET m = {'k': :v}", "UPDATE t SET m = {'k': ?}", ["v"]),
         ("UPDATE t SET m = {:k : :v, 'x':1}", "UPDATE t SET m = {? : ?, 'x':1}", ["k", "v"]),
+        ("UPDATE t SET m = {:k: true, 'x': null}", "UPDATE t SET m = {?: true, 'x': null}", ["k"]),
         ("UPDATE t SET m = {:k::v}", "UPDATE t SET m = {?:?}", ["k", "v"]),
         ("UPDATE t SET m = {(1, 2): :v}", "UPDATE t SET m = {(1, 2): ?}", ["v"]),
         ("UPDATE t SET m = {{1, 2}: [:v]}", "UPDATE t SET m = {{1, 2}: [?]}", ["v"]),

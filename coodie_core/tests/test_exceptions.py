@@ -171,9 +171,7 @@ def test_execute_many_error_keeps_its_result() -> None:
     assert isinstance(again.result.errors[1], ConfigurationError)
 
 
-def test_hosts_are_copied() -> None:
-    """A connection error's hosts aren't the caller's dict."""
-    hosts = {"a": "refused"}
-    error = ConnectionFailedError("m", hosts=hosts)
-    hosts.clear()
-    assert error.hosts == {"a": "refused"}
+def test_an_unknown_detail_is_refused() -> None:
+    """A misspelt attribute is a bug of whoever raises, and shows at once."""
+    with pytest.raises(TypeError, match="statment"):
+        exceptions.RequestError("x", statment="SELECT")

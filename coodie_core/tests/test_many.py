@@ -264,6 +264,21 @@ async def test_source_fails(api: Api, driver: EchoDriver, quiet_loop: list[Any])
     assert len(driver.calls) == 20
 
 
+async def test_source_fails_with_executions_under_way(driver: EchoDriver, quiet_loop: list[Any]) -> None:
+    """The async form doesn't wait for what is in flight when the generator fails, but cancels it."""
+    driver.delay = 3600
+
+    async def source() -> AsyncIterator[list[int]]:
+        yield [1]
+        yield [2]
+        await wait_until_async(lambda: driver.in_flight == 2)
+        raise LookupError("no more")
+
+    with pytest.raises(LookupError, match="no more"):
+        await asyncio.wait_for(driver.execute_many_async(STMT, source(), concurrency=4), PATIENCE)
+    assert driver.in_flight == 0
+
+
 async def test_async_source_fails(driver: EchoDriver, quiet_loop: list[Any]) -> None:
     """An error of an async generator is the caller's, too."""
 
@@ -283,8 +298,9 @@ async def test_source_waits_for_outcomes(api: Api) -> None:
 
     def source() -> Iterator[list[int]]:
         for number in range(30):
-            if number >= 2 and not api.is_async:
-                assert heard[number - 2].wait(PATIENCE), "the generator keeps the outcome from being told"
+            # On a loop, waiting like this would block it.
+            if number and not api.is_async:
+                assert heard[number - 1].wait(1), "the generator keeps the outcome from being told"
             yield [number]
 
     result = await api.execute_many(
@@ -302,9 +318,13 @@ async def test_callback_fails(api: Api, driver: EchoDriver, callback: str) -> No
     source = Source(100_000)
     driver.delay = 0.0005
 
+    failures = iter([LookupError("callback")])
+
     def fail(*_: Any) -> None:
         if source.drawn > 20:
-            raise LookupError("callback")
+            # Once: what is in flight is still recorded, and must not be what ends the other workers.
+            for failure in failures:
+                raise failure
 
     with pytest.raises(LookupError, match="callback"):
         await api.execute_many(STMT, source, concurrency=4, **{callback: fail})

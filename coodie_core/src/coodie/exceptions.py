@@ -41,6 +41,7 @@ exception is its ``__cause__``::
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -91,12 +92,19 @@ class CoodieError(Exception):
     Args:
         message: What happened, what was found.
         hint: What to do or run about it; printed as the message's last part.
+        details: Values for the attributes that the class has beside its message.
     """
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    #: What to do or run, or None where the message says it all.
+    hint: str | None = None
+
+    def __init__(self, message: str, *, hint: str | None = None, **details: Any) -> None:
         super().__init__(message if hint is None else f"{message} {hint}")
-        #: What to do or run, or None where the message says it all.
         self.hint = hint
+        for name, value in details.items():
+            if not hasattr(type(self), name):
+                raise TypeError(f"{type(self).__name__} has no attribute {name!r}")
+            setattr(self, name, value)
 
     def __reduce__(self) -> tuple[Callable[..., CoodieError], tuple[Any, ...]]:
         """Pickle by attributes, so that an error survives the way back from a worker process."""
@@ -114,59 +122,27 @@ def _rebuild(cls: type[CoodieError], message: str, state: Mapping[str, Any]) -> 
 
 
 class ConfigurationError(CoodieError, ValueError):
-    """An argument, an option or a combination of them can't be honoured.
+    """An argument, an option or a combination of them can't be honoured."""
 
-    Args:
-        message: What was found.
-        hint: What to give instead.
-        option: The name of the offending option, where there is one.
-    """
-
-    def __init__(self, message: str, *, hint: str | None = None, option: str | None = None) -> None:
-        super().__init__(message, hint=hint)
-        #: The name of the offending option, or None.
-        self.option = option
+    #: The name of the offending option, or None.
+    option: str | None = None
 
 
 class DriverLoadError(ConfigurationError, ImportError):
-    """A backend was named but can't be used; the parent of the ways in which that happens.
+    """A backend was named but can't be used; the parent of the ways in which that happens."""
 
-    Args:
-        message: What was found.
-        hint: The command that mends it.
-        driver_type: The name under which the backend was asked for.
-        distribution: The distribution that announces it, where one does.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        hint: str | None = None,
-        driver_type: str | None = None,
-        distribution: str | None = None,
-    ) -> None:
-        super().__init__(message, hint=hint, option="driver_type")
-        #: The driver_type that was asked for.
-        self.driver_type = driver_type
-        #: The distribution that announces it, or None.
-        self.distribution = distribution
+    option: str | None = "driver_type"
+    #: The driver_type that was asked for.
+    driver_type: str | None = None
+    #: The distribution that announces it, or None.
+    distribution: str | None = None
 
 
 class DriverNotFoundError(DriverLoadError, LookupError):
     """No installed distribution announces this driver_type."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        hint: str | None = None,
-        driver_type: str | None = None,
-        installed: tuple[str, ...] = (),
-    ) -> None:
-        super().__init__(message, hint=hint, driver_type=driver_type)
-        #: The driver_types that are installed.
-        self.installed = installed
+    #: The driver_types that are installed.
+    installed: tuple[str, ...] = ()
 
 
 class DriverImportError(DriverLoadError):
@@ -176,71 +152,31 @@ class DriverImportError(DriverLoadError):
 class DriverDependencyError(DriverLoadError):
     """A distribution or module that the backend needs isn't installed."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        hint: str | None = None,
-        driver_type: str | None = None,
-        distribution: str | None = None,
-        missing: str | None = None,
-    ) -> None:
-        super().__init__(message, hint=hint, driver_type=driver_type, distribution=distribution)
-        #: The name of what is missing.
-        self.missing = missing
+    #: The name of what is missing.
+    missing: str | None = None
 
 
 class DriverApiVersionError(DriverLoadError):
     """The backend declares no version of the plug-in contract that this coodie-core speaks."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        hint: str | None = None,
-        driver_type: str | None = None,
-        distribution: str | None = None,
-        declared: tuple[int, ...] = (),
-        supported: int = 0,
-    ) -> None:
-        super().__init__(message, hint=hint, driver_type=driver_type, distribution=distribution)
-        #: The versions that the backend declares.
-        self.declared = declared
-        #: The version that this coodie-core speaks.
-        self.supported = supported
+    #: The versions that the backend declares.
+    declared: tuple[int, ...] = ()
+    #: The version that this coodie-core speaks.
+    supported: int = 0
 
 
 class NotADriverError(DriverLoadError, TypeError):
     """What an entry point, a hook or a caller gave lacks what a plug-in or a driver must have."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        hint: str | None = None,
-        driver_type: str | None = None,
-        distribution: str | None = None,
-        missing: tuple[str, ...] = (),
-    ) -> None:
-        super().__init__(message, hint=hint, driver_type=driver_type, distribution=distribution)
-        #: The methods or hooks that it lacks.
-        self.missing = missing
+    #: The methods or hooks that it lacks.
+    missing: tuple[str, ...] = ()
 
 
 class DuplicateDriverError(DriverLoadError):
     """Two or more installed distributions announce the same driver_type."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        hint: str | None = None,
-        driver_type: str | None = None,
-        distributions: tuple[str, ...] = (),
-    ) -> None:
-        super().__init__(message, hint=hint, driver_type=driver_type)
-        #: The distributions, each as "name version".
-        self.distributions = distributions
+    #: The distributions, each as "name version".
+    distributions: tuple[str, ...] = ()
 
 
 class OverwrittenModuleError(DriverLoadError):
@@ -250,20 +186,10 @@ class OverwrittenModuleError(DriverLoadError):
     later of the two overwrites the earlier without a word from pip.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        hint: str | None = None,
-        driver_type: str | None = None,
-        module: str = "",
-        distributions: tuple[str, ...] = (),
-    ) -> None:
-        super().__init__(message, hint=hint, driver_type=driver_type)
-        #: The import name whose files are in doubt.
-        self.module = module
-        #: The distributions that claim it.
-        self.distributions = distributions
+    #: The import name whose files are in doubt.
+    module: str = ""
+    #: The distributions that claim it.
+    distributions: tuple[str, ...] = ()
 
 
 class DriverClosedError(CoodieError, RuntimeError):
@@ -271,35 +197,17 @@ class DriverClosedError(CoodieError, RuntimeError):
 
 
 class UnsupportedError(CoodieError, NotImplementedError):
-    """This backend, or this server, can't do what was asked.
+    """This backend, or this server, can't do what was asked."""
 
-    Args:
-        message: What was asked, and of whom.
-        hint: Which backend or setting can.
-        feature: The name of what is unsupported.
-    """
-
-    def __init__(self, message: str, *, hint: str | None = None, feature: str | None = None) -> None:
-        super().__init__(message, hint=hint)
-        #: The name of what is unsupported.
-        self.feature = feature
+    #: The name of what is unsupported.
+    feature: str | None = None
 
 
 class ConnectionFailedError(CoodieError, ConnectionError):
-    """No host could be reached, or the connection was lost under way.
+    """No host could be reached, or the connection was lost under way."""
 
-    Args:
-        message: What failed.
-        hint: What to look at.
-        hosts: Each host that was tried, with what it answered.
-    """
-
-    def __init__(
-        self, message: str, *, hint: str | None = None, hosts: Mapping[str, str] | None = None
-    ) -> None:
-        super().__init__(message, hint=hint)
-        #: Host → what went wrong there.
-        self.hosts: dict[str, str] = dict(hosts or {})
+    #: Host → what went wrong there.
+    hosts: Mapping[str, str] = MappingProxyType({})
 
 
 class AuthenticationError(ConnectionFailedError, PermissionError):
@@ -307,54 +215,28 @@ class AuthenticationError(ConnectionFailedError, PermissionError):
 
 
 class SchemaError(CoodieError):
-    """A table can't be brought into the wanted shape.
+    """A table can't be brought into the wanted shape."""
 
-    Args:
-        message: What differs or failed.
-        hint: What to do.
-        keyspace: The keyspace's plain name.
-        table: The table's plain name.
-        executed: The statements that took effect before the failure.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        hint: str | None = None,
-        keyspace: str | None = None,
-        table: str | None = None,
-        executed: tuple[str, ...] = (),
-    ) -> None:
-        super().__init__(message, hint=hint)
-        #: The keyspace's plain name.
-        self.keyspace = keyspace
-        #: The table's plain name.
-        self.table = table
-        #: The statements that took effect before the failure.
-        self.executed = executed
+    #: The keyspace's plain name.
+    keyspace: str | None = None
+    #: The table's plain name.
+    table: str | None = None
+    #: The statements that took effect before the failure.
+    executed: tuple[str, ...] = ()
 
 
 # --- one request ------------------------------------------------------------------------
 
 
 class RequestError(CoodieError):
-    """One request failed.
+    """One request failed; bound values are never part of an error."""
 
-    Args:
-        message: What happened.
-        hint: What to do.
-        statement: The CQL text; bound values are never part of an error.
-    """
-
-    def __init__(self, message: str, *, hint: str | None = None, statement: str | None = None) -> None:
-        super().__init__(message, hint=hint)
-        #: The CQL text of the request, without its values.
-        self.statement = statement
+    #: The CQL text of the request, without its values.
+    statement: str | None = None
 
 
 class InvalidQueryError(RequestError, ValueError):
-    """The server refuses the statement: an unknown table or column, a filter it doesn't allow."""
+    """The server refuses the statement: an unknown table or column, or a filter that it doesn't allow."""
 
 
 class QuerySyntaxError(InvalidQueryError):
@@ -364,20 +246,10 @@ class QuerySyntaxError(InvalidQueryError):
 class AlreadyExistsError(InvalidQueryError):
     """The keyspace or table to create exists already."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        hint: str | None = None,
-        statement: str | None = None,
-        keyspace: str | None = None,
-        table: str | None = None,
-    ) -> None:
-        super().__init__(message, hint=hint, statement=statement)
-        #: The keyspace's name.
-        self.keyspace = keyspace
-        #: The table's name, or None where the keyspace is what exists.
-        self.table = table
+    #: The keyspace's name.
+    keyspace: str | None = None
+    #: The table's name, or None where the keyspace is what exists.
+    table: str | None = None
 
 
 class ParameterError(RequestError, ValueError):
@@ -385,34 +257,14 @@ class ParameterError(RequestError, ValueError):
 
 
 class ParameterTypeError(ParameterError, TypeError):
-    """A value has a type that its column can't hold; nothing was sent.
+    """A value has a type that its column can't hold; nothing was sent."""
 
-    Args:
-        message: Which value.
-        hint: What to give instead.
-        statement: The CQL text.
-        column: The column's or bind marker's name.
-        cql_type: The column's CQL type.
-        value_type: The name of the value's Python type.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        hint: str | None = None,
-        statement: str | None = None,
-        column: str | None = None,
-        cql_type: str | None = None,
-        value_type: str | None = None,
-    ) -> None:
-        super().__init__(message, hint=hint, statement=statement)
-        #: The column's or bind marker's name.
-        self.column = column
-        #: Its CQL type.
-        self.cql_type = cql_type
-        #: The name of the value's Python type.
-        self.value_type = value_type
+    #: The column's or bind marker's name.
+    column: str | None = None
+    #: Its CQL type.
+    cql_type: str | None = None
+    #: The name of the value's Python type.
+    value_type: str | None = None
 
 
 class PagingStateError(RequestError, ValueError):
@@ -424,26 +276,10 @@ class UnauthorizedError(RequestError, PermissionError):
 
 
 class RequestTimeoutError(RequestError, TimeoutError):
-    """No answer came within the timeout; a write may or may not have been applied.
+    """No answer came within the timeout; a write may or may not have been applied."""
 
-    Args:
-        message: What was waited for.
-        hint: What to do.
-        statement: The CQL text.
-        timeout: How long was waited, in seconds; None where the server gave up.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        hint: str | None = None,
-        statement: str | None = None,
-        timeout: float | None = None,
-    ) -> None:
-        super().__init__(message, hint=hint, statement=statement)
-        #: How long was waited, in seconds; None where the server gave up.
-        self.timeout = timeout
+    #: How long was waited, in seconds; None where the server gave up.
+    timeout: float | None = None
 
 
 class _ReplicaCounts:
@@ -516,23 +352,7 @@ class FunctionFailureError(ServerError):
 
 
 class ExecuteManyError(RequestError):
-    """At least one of many executions failed; ``result`` has what is known of each.
+    """At least one of many executions failed."""
 
-    Args:
-        message: How many failed, and the first failure.
-        hint: What to do.
-        statement: The CQL text.
-        result: Counts, and the errors by index.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        hint: str | None = None,
-        statement: str | None = None,
-        result: ManyResult | None = None,
-    ) -> None:
-        super().__init__(message, hint=hint, statement=statement)
-        #: Counts, and rows and errors by index.
-        self.result = result
+    #: Counts, and rows and errors by index.
+    result: ManyResult | None = None

@@ -108,8 +108,22 @@ def start_thread(work: Callable[[], T], name: str) -> Future[T]:
     executor = ThreadPoolExecutor(1, thread_name_prefix=name)
     try:
         return executor.submit(work)
+    except RuntimeError as exc:
+        if "interpreter shutdown" not in str(exc):
+            raise
+        # An exit handler that closes its driver: no thread starts any more, and no loop has to go on.
+        return _done_here(work)
     finally:
         executor.shutdown(wait=False)
+
+
+def _done_here(work: Callable[[], T]) -> Future[T]:
+    future: Future[T] = Future()
+    try:
+        future.set_result(work())
+    except BaseException as exc:  # noqa: BLE001 - as an executor does
+        future.set_exception(exc)
+    return future
 
 
 async def call_in_thread(work: Callable[[], T], name: str, *, discard: Callable[[T], Any]) -> T:

@@ -171,6 +171,7 @@ def test_namesake(site: Site) -> None:
 BROKEN: dict[str, dict[str, Any]] = {
     "no name": {"metadata": "Metadata-Version: 2.1\nVersion: 1.0\n"},
     "empty metadata": {"metadata": ""},
+    "a name in the description alone": {"metadata": "Metadata-Version: 2.1\nVersion: 1.0\n\nName: broken\n"},
     "no version": {"metadata": "Metadata-Version: 2.1\nName: broken\n"},
     "line without =": {"entry_points": "[coodie.drivers]\nnonsense\n"},
     "no group": {"entry_points": "acme = coodie.drivers\n"},

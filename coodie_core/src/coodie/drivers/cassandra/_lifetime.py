@@ -1,12 +1,17 @@
-"""Whether a driver may still be used: it's open, and this is the process that opened it."""
+"""A driver's life: whether it may still be used, and its end."""
 
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from coodie.exceptions import DriverClosedError
+from coodie.waiting import start_thread
 
-__all__ = ["Lifetime"]
+if TYPE_CHECKING:
+    from cassandra.cluster import Cluster
+
+__all__ = ["Lifetime", "shut_down"]
 
 
 class Lifetime:
@@ -34,3 +39,13 @@ class Lifetime:
     def error(message: str = "The driver has been closed.") -> DriverClosedError:
         """Return the error that a closed driver answers with."""
         return DriverClosedError(message, hint="Open a new one with init_coodie(…).")
+
+
+def shut_down(cluster: Cluster, deadline: float) -> None:
+    """Shut a cluster down, and give up waiting after the deadline (seconds): its threads end later."""
+    from concurrent.futures import wait
+
+    ending = start_thread(cluster.shutdown, "coodie-shutdown")
+    wait([ending], deadline)
+    if ending.done():
+        ending.result()

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from coodie.consistency import CONSISTENCY_LEVELS
 from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieError
-from coodie.waiting import start_thread
 
 if TYPE_CHECKING:
     from coodie.config import ConnectionConfig
     from coodie.drivers.cassandra.driver import CassandraDriver
     from coodie.plugins.hooks import DriverDescription
 
-__all__ = ["cassandra_description", "check_cassandra_config", "open_cassandra", "shut_down"]
+__all__ = ["cassandra_description", "check_cassandra_config", "open_cassandra"]
 
 #: Options of CassandraDriver's own: name → (type, default, help).
 _DRIVER_OPTIONS = {
@@ -130,16 +129,6 @@ def open_cassandra(config: ConnectionConfig) -> CassandraDriver:
             **own,
         )
     return CassandraDriver(_connect(config), config.keyspace, owns_session=True, **own)
-
-
-def shut_down(cluster: Any, deadline: float) -> None:
-    """Shut a cluster down, and give up waiting after the deadline (seconds): its threads end later."""
-    from concurrent.futures import wait
-
-    ending = start_thread(cluster.shutdown, "coodie-shutdown")
-    wait([ending], deadline)
-    if ending.done():
-        ending.result()
 
 
 def _connect(config: ConnectionConfig) -> Any:

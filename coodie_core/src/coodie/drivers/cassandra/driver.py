@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from coodie.consistency import parse_consistency
 from coodie.drivers.base import AbstractDriver
-from coodie.drivers.cassandra._lifetime import Lifetime
+from coodie.drivers.cassandra._lifetime import Lifetime, shut_down
 from coodie.effects import run_async, run_sync
 from coodie.exceptions import ConfigurationError
 from coodie.requests import BatchType
@@ -295,8 +295,6 @@ class CassandraDriver(AbstractDriver):
             return self._closing
 
     def _shut_down(self) -> None:
-        from coodie.drivers.cassandra.backend import shut_down
-
         self._requests.statements.close()
         self._requests.sender.detach()
         if self._owns_session:
