@@ -110,9 +110,7 @@ def main() -> None:
     from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
     from cassandra.query import dict_factory
 
-    ours: Any = coodie.init_coodie(
-        options.hosts.split(","), port=options.port, driver_type=options.driver
-    )
+    ours: Any = coodie.init_coodie(options.hosts.split(","), port=options.port, driver_type=options.driver)
     replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
     ours.execute(f"CREATE KEYSPACE IF NOT EXISTS {KEYSPACE} WITH replication = {replication}", [])
     ours.execute(

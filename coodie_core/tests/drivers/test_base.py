@@ -155,6 +155,21 @@ async def test_stream_async_holds_two_pages() -> None:
     assert driver.held() == 0
 
 
+async def test_stream_async_holds_none_while_it_waits() -> None:
+    """A page that has been consumed is let go of before the next one is there."""
+    driver = Watched(20)
+    rows = driver.stream_async(STMT, fetch_size=10)
+    await anext(rows)
+    driver.delay = 0.05
+    for _ in range(9):
+        await anext(rows)
+    next_row = asyncio.ensure_future(rows.__anext__())
+    await wait_until_async(lambda: driver.in_flight == 1)
+    assert driver.held() == 0
+    assert await next_row == {"n": 10}
+    await rows.aclose()
+
+
 async def test_stream_async_reads_ahead() -> None:
     """While a page is consumed, the next one is under way, and no more than that."""
     driver = MemoryDriver(100)
@@ -210,6 +225,23 @@ async def test_read_ahead_fails_unseen(quiet_loop: list[Any]) -> None:
         driver.fault = lambda _: ValueError("no")
         await wait_until_async(lambda: len(driver.calls) == 2)
         await asyncio.sleep(0)
+
+
+async def test_read_ahead_fails_as_it_is_cancelled(quiet_loop: list[Any]) -> None:
+    """A driver that answers a cancellation with an error of its own doesn't make the loop log it."""
+
+    class Clumsy(MemoryDriver):
+        async def execute_async(self, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
+            try:
+                return await super().execute_async(*args, **kwargs)
+            except asyncio.CancelledError:
+                raise ValueError("cancelled") from None
+
+    driver = Clumsy(100)
+    async with aclosing(driver.stream_async(STMT, fetch_size=10)) as rows:
+        await anext(rows)
+        driver.delay = 3600
+        await wait_until_async(lambda: driver.in_flight == 1)
 
 
 async def test_a_later_page_fails(is_async: bool, quiet_loop: list[Any]) -> None:

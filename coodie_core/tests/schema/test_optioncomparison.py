@@ -155,7 +155,6 @@ def test_cdc_that_the_server_does_not_show_is_left_alone() -> None:
     assert result.notes == ("option cdc: this server doesn't show it, so it is left as it is",)
 
 
-
 def test_what_only_the_server_has_is_told_of() -> None:
     """Options that somebody set, and entries in a map, are named and left alone."""
     shown = {
