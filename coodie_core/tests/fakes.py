@@ -354,7 +354,7 @@ def run_threads(count: int, work: Callable[[int], Any]) -> list[Any]:
         except BaseException as exc:  # noqa: BLE001 - the test looks at it
             outcomes[number] = exc
 
-    threads = [threading.Thread(target=run, args=(number,), name=f"test-{number}") for number in range(count)]
+    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:
