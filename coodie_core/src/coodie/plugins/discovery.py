@@ -153,6 +153,7 @@ class DriverIndex:
         found: dict[str, list[Announcement]] = {}
         seen: set[str] = set()
         for distribution in self._source():
+            name = ""
             try:
                 name = _name(distribution)
                 normalized = re.sub(r"[-_.]+", "-", name).lower()
@@ -164,7 +165,7 @@ class DriverIndex:
                     self._namesake = distribution.version
                 announced = _announcements(distribution, name)
             except Exception:  # noqa: BLE001 - one distribution's broken metadata hides no other's backend
-                _log.warning("Skipping %s: its metadata can't be read.", distribution, exc_info=True)
+                _log.warning("Skipping %s: its metadata can't be read.", name or distribution, exc_info=True)
                 continue
             for entry in announced:
                 found.setdefault(entry.driver_type, []).append(entry)
