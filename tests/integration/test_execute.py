@@ -193,3 +193,12 @@ async def test_statements_that_are_not_text_are_refused(api: Api) -> None:
     """Bytes and driver statements aren't CQL text."""
     with pytest.raises(ConfigurationError):
         await api.execute(b"SELECT * FROM system.local", [])
+
+
+async def test_fetch_size_of_statements_that_are_not_prepared(api: Api) -> None:
+    """DESCRIBE pages as well; its next page starts where the first one stopped."""
+    everything = await api.execute("DESCRIBE TABLES", [])
+    page = await api.execute("DESCRIBE TABLES", [], fetch_size=5)
+    rest = await api.execute("DESCRIBE TABLES", [], paging_state=page.paging_state)
+    assert len(page) == 5
+    assert [*page, *rest] == everything

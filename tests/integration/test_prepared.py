@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -42,18 +43,17 @@ def prepares(driver: Any, monkeypatch: pytest.MonkeyPatch) -> _Prepares:
     return _Prepares(driver, monkeypatch)
 
 
-async def test_many_first_users_share_one_prepare(
-    driver: Any, table: Callable[[str], str], prepares: _Prepares
-) -> None:
+async def test_many_first_users_share_one_prepare(driver: Any, prepares: _Prepares) -> None:
     """Fifty tasks and sixteen threads that need a statement first send it once."""
-    stmt = f"SELECT v FROM {table('k int PRIMARY KEY, v int')} WHERE k = ?"
+    # A table whose schema event can't come in between.
+    stmt = f"SELECT bootstrapped FROM system.local WHERE key = ? /* {uuid.uuid4()} */"
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(16) as pool:
-        threads = [loop.run_in_executor(pool, driver.execute, stmt, [n]) for n in range(16)]
-        await asyncio.gather(*threads, *(driver.execute_async(stmt, [n]) for n in range(50)))
+        threads = [loop.run_in_executor(pool, driver.execute, stmt, ["local"]) for _ in range(16)]
+        await asyncio.gather(*threads, *(driver.execute_async(stmt, ["local"]) for _ in range(50)))
     assert prepares.texts == [stmt]
-    await driver.execute_async(stmt, [1])
-    driver.execute(stmt, [1])
+    await driver.execute_async(stmt, ["local"])
+    driver.execute(stmt, ["local"])
     assert prepares.texts == [stmt]
 
 
@@ -114,6 +114,23 @@ async def test_our_own_schema_change_drops_at_once(api: Api, keyspace: str) -> N
         await api.execute(insert, [1, 1])
     await api.execute(insert, [1, "one"])
     assert await api.execute(f"SELECT v FROM {name}", []) == [{"v": "one"}]
+
+
+async def test_our_own_schema_change_without_metadata(connect: Callable[..., Any], keyspace: str) -> None:
+    """A session that keeps no schema metadata forgets all statements when this driver changes a table."""
+    driver = connect(schema_metadata_enabled=False)
+    name = f"{keyspace}.blind"
+    insert = f"INSERT INTO {name} (k, v) VALUES (?, ?)"
+    for is_async in (False, True):
+        await driver.execute_async(f"CREATE TABLE {name} (k int PRIMARY KEY, v int)", [])
+        driver.execute(insert, [1, 1])
+        await driver.execute_async(f"DROP TABLE {name}", [])
+        driver.execute(f"CREATE TABLE {name} (k int PRIMARY KEY, v text)", [])
+        with pytest.raises(ParameterTypeError, match="text"):
+            driver.execute(insert, [1, 65])
+        if is_async:
+            await driver.execute_async(insert, [1, "one"])
+        driver.execute_one(f"DROP TABLE {name}", [])
 
 
 async def test_a_new_column_is_seen_by_select_star(

@@ -51,6 +51,7 @@ class _Authority:
     def _sign(self, name: x509.Name, key: Any, *, authority: bool = False, address: str = "127.0.0.1") -> str:
         now = dt.datetime.now(dt.timezone.utc)
         names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         certificate = (
             x509.CertificateBuilder()
             .subject_name(name)
@@ -61,6 +62,8 @@ class _Authority:
             .not_valid_after(now + dt.timedelta(hours=1))
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
             .add_extension(names, critical=False)
+            .add_extension(issuer, critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         return certificate.public_bytes(serialization.Encoding.PEM).decode()

@@ -164,6 +164,12 @@ def test_entry_point_leads_nowhere(on_path: Site, value: str) -> None:
         host_with(on_path, MODULE, value).open(config_for())
 
 
+def test_entry_point_that_is_none(on_path: Site) -> None:
+    """One that isn't even a name is refused: by some versions of importlib-metadata while it is read."""
+    with pytest.raises((DriverNotFoundError, DriverImportError)):
+        host_with(on_path, MODULE, "not a module!").open(config_for())
+
+
 def test_dependency_missing(on_path: Site) -> None:
     """A module that the backend needs and that isn't installed is named."""
     with pytest.raises(

@@ -88,7 +88,7 @@ class Requests:
         terms, statement, state = yield from self._ready(
             stmt, params, consistency, timeout, fetch_size, paging_state, options
         )
-        answer = yield from self.sender.wait(self.sender.send(statement, terms, state), terms)
+        answer = yield from self._answer(statement, terms, state)
         if fetch_size is not None:
             return self._rows(answer, stmt)
         rows = Rows(warnings=answer.warnings, trace_id=answer.trace_id)
@@ -113,7 +113,7 @@ class Requests:
             stmt, params, consistency, timeout, None, None, options
         )
         while True:
-            answer = yield from self.sender.wait(self.sender.send(statement, terms, state), terms)
+            answer = yield from self._answer(statement, terms, state)
             if answer.rows:
                 (row,) = self._decoded(_first_cell(answer), stmt)
                 return row[answer.names[0]]
@@ -145,7 +145,8 @@ class Requests:
                 message = f"The batch is too large for the protocol: {exc}."
                 raise ParameterError(message, hint="Send it in parts.", statement=text) from exc
         self._decorate(batch, consistency, options)
-        terms = Terms(text, seconds, options is not None and options.idempotent, options)
+        idempotent = options is not None and options.idempotent
+        terms = Terms(text, Kind.BATCH, seconds, idempotent, options)
         answer = yield from self.sender.wait(self.sender.send(batch, terms), terms)
         return self._rows(answer, text)
 
@@ -156,6 +157,14 @@ class Requests:
             shape = inspect_statement(stmt)
             entry = yield from self.statements.prepare(stmt, shape, self.sender.timeout(timeout))
         return entry
+
+    def _answer(
+        self, statement: Statement, terms: Terms, state: bytes | None
+    ) -> Generator[Wait, Any, Answer]:
+        answer = yield from self.sender.wait(self.sender.send(statement, terms, state), terms)
+        if terms.kind is Kind.SCHEMA:
+            self.statements.schema_changed()
+        return answer
 
     # --- before sending -----------------------------------------------------------------
 
@@ -187,14 +196,15 @@ class Requests:
                 raise _use_refused(stmt)
             if shape.kind is Kind.SCHEMA or shape.kind is Kind.PLAIN:
                 statement = _plain(stmt, params)
+                statement.fetch_size = fetch_size or _PAGE
                 self._decorate(statement, consistency, options)
-                terms = Terms(stmt, seconds, idempotent, options)
-                return terms, statement, state
+                return Terms(stmt, shape.kind, seconds, idempotent, options), statement, state
             entry = yield from self.statements.prepare(stmt, shape, seconds)
         statement = self._bound(entry, stmt, params)
         statement.fetch_size = fetch_size or _PAGE
         self._decorate(statement, consistency, options)
-        return Terms(stmt, seconds, idempotent or entry.shape.kind is Kind.READ, options), statement, state
+        kind = entry.shape.kind
+        return Terms(stmt, kind, seconds, idempotent or kind is Kind.READ, options), statement, state
 
     def _bound(self, entry: CachedStatement, stmt: str, params: Any) -> BoundStatement:
         keys = entry.prepared.routing_key_indexes or ()

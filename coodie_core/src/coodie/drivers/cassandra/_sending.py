@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cassandra.cluster import ResponseFuture, Session
     from cassandra.query import Statement
 
+    from coodie.cql import Kind
     from coodie.drivers.cassandra._lifetime import Lifetime
     from coodie.requests import RequestOptions
 
@@ -39,12 +40,14 @@ class Terms(NamedTuple):
 
     Attributes:
         stmt: The CQL text, for errors.
+        kind: What kind of statement it is.
         timeout: Seconds for the round trip.
         repeatable: Sending it again does no harm.
         options: What the caller asked for.
     """
 
     stmt: str
+    kind: Kind
     timeout: float
     repeatable: bool
     options: RequestOptions | None

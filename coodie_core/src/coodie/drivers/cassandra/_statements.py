@@ -62,6 +62,7 @@ class StatementCache:
         self._entries: OrderedDict[tuple[str | None, str], CachedStatement] = OrderedDict()
         self._pending: dict[tuple[str | None, str], Future[CachedStatement]] = {}
         self._preparers: ThreadPoolExecutor | None = None
+        self._generation = 0
         logging.getLogger("cassandra.cluster").addFilter(_not_told_twice)
 
     def __len__(self) -> int:
@@ -112,10 +113,16 @@ class StatementCache:
         entry: CachedStatement = yield Wait(pending, timeout, late)
         return entry
 
-    def clear(self) -> None:
-        """Forget all statements."""
-        with self._lock:
-            self._entries.clear()
+    def schema_changed(self) -> None:
+        """Note that this driver has changed the schema.
+
+        Where the session keeps schema metadata, that tells which statements are stale. Where it
+        doesn't, none can be trusted, nor any that is being prepared now.
+        """
+        if not self._session.cluster.schema_metadata_enabled:
+            with self._lock:
+                self._generation += 1
+                self._entries.clear()
 
     def close(self) -> None:
         """Forget all; the driver is closed, and those who wait get an error."""
@@ -133,6 +140,7 @@ class StatementCache:
     ) -> None:
         """Prepare in this thread; an outcome reaches everyone who waits, whatever it is."""
         stmt = key[1]
+        generation = self._generation
         outcome: CachedStatement | BaseException
         try:
             # Taken before the server sees the statement: a change in between makes it stale.
@@ -146,11 +154,8 @@ class StatementCache:
         with self._lock:
             self._pending.pop(key, None)
             # A batch as one text is as good as never seen again.
-            if (
-                isinstance(outcome, CachedStatement)
-                and shape.kind is not Kind.BATCH
-                and not self._lifetime.closed
-            ):
+            lasting = shape.kind is not Kind.BATCH and generation == self._generation
+            if isinstance(outcome, CachedStatement) and lasting and not self._lifetime.closed:
                 self._entries[key] = outcome
                 while len(self._entries) > self._size:
                     self._entries.popitem(last=False)

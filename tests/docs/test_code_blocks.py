@@ -1,0 +1,361 @@
+"""The Python blocks of README.md and docs/ do what they say: each runs against a real server.
+
+The blocks of a page share a namespace and run in their order, as a reader would type them, with ``await``
+at the top level as in ``python -m asyncio``. Three words stand for the reader's own and are exchanged: the
+address ``"127.0.0.1"``, ``port=9042`` and ``driver_type="scylla"``. Two comments, on the line above a block,
+say something else about it::
+
+    <!-- not run: the reason -->
+    <!-- file: a path below a directory that holds a pyproject.toml -->
+
+A page's files, and those of a page that it includes, are installed as one distribution before its blocks
+run. Where a block has lines such as ``print(x)  # what is printed``, what it prints has to be just that.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import codeop
+import contextlib
+import inspect
+import io
+import re
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from coodie.registry import DriverRegistry
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [
+    ROOT / "README.md",
+    *sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts),
+]
+
+#: Pages whose blocks start a node of their own, as their readers do, instead of using the session's.
+LOCAL = {"README.md", "tutorial.md", "local-node.md"}
+
+KEYSPACE = "coodie_docs"
+
+_FENCE = re.compile(r"(?P<indent>[ ]*)(?P<ticks>`{3,}|~{3,})[ ]*(?P<info>.*?)[ ]*")
+_MARK = re.compile(r"[ ]*<!-- (?P<kind>not run|file): (?P<text>.+) -->")
+_ANY_COMMENT = re.compile(r"[ ]*<!--\s*(not|file)\b")
+#: What a fence may say; anything else may be a typo that hides Python.
+_LANGUAGES = {"python", "bash", "console", "text", "toml"}
+_DIRECTIVE = re.compile(r"\{(include|literalinclude|toctree|eval-rst|warning|note)\}( .*)?")
+
+_PRINTS = re.compile(r"^[ ]*print\(.*\)  # (?P<said>.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page."""
+
+    page: Path
+    #: The number of the line with the opening fence.
+    line: int
+    language: str
+    code: str
+    #: "not run", "file", or "" for a block without a mark.
+    mark: str = ""
+    #: The mark's text.
+    about: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where it stands."""
+        return f"{self.page.name}:{self.line}"
+
+
+def blocks_of(page: Path) -> list[Block]:
+    """Read a page's fenced blocks.
+
+    Raises:
+        AssertionError: A fence or a mark isn't written as this module knows it: nothing escapes by a typo.
+    """
+    found = []
+    lines = page.read_text(encoding="utf-8").splitlines()
+    number = 0
+    while number < len(lines):
+        fence = _FENCE.fullmatch(lines[number])
+        if fence is None:
+            if _ANY_COMMENT.match(lines[number]):
+                place = f"{page.name}:{number + 1}"
+                assert _MARK.fullmatch(lines[number]), f"{place}: not a mark"
+                after = lines[number + 1] if number + 1 < len(lines) else ""
+                assert _FENCE.fullmatch(after), f"{place}: no block below the mark"
+            number += 1
+            continue
+        end = number + 1
+        while end < len(lines) and lines[end].strip() != fence["ticks"]:
+            end += 1
+        assert end < len(lines), f"{page.name}:{number + 1}: the block has no end"
+        language = fence["info"]
+        known = language in _LANGUAGES or _DIRECTIVE.fullmatch(language)
+        assert known, f"{page.name}:{number + 1}: {language!r} isn't a language that these pages have"
+        mark = _MARK.fullmatch(lines[number - 1]) if number else None
+        code = textwrap.dedent("\n".join(lines[number + 1 : end]) + "\n")
+        kind, about = (mark["kind"], mark["text"]) if mark else ("", "")
+        found.append(Block(page, number + 1, language, code, kind, about))
+        number = end + 1
+    return found
+
+
+class Reader:
+    """Whoever reads one page: types its blocks in, one after the other.
+
+    Args:
+        names: What the page presupposes.
+        words: What stands in the blocks for the reader's own → that.
+    """
+
+    def __init__(self, names: Mapping[str, Any], words: Mapping[str, str]) -> None:
+        self.names: dict[str, Any] = {"__name__": "__main__", **names}
+        self._words = words
+        self._loop = asyncio.new_event_loop()
+
+    def run(self, block: Block) -> None:
+        """Run a block, and compare what it prints with what it says that it does."""
+        source = block.code
+        for word, own in self._words.items():
+            source = source.replace(word, own)
+        # So many empty lines before it that a traceback shows the page's own.
+        code = compile(
+            "\n" * block.line + source,
+            str(block.page),
+            "exec",
+            flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
+            dont_inherit=True,
+        )
+        said = [match["said"] for match in _PRINTS.finditer(block.code)]
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            outcome = FunctionType(code, self.names)()
+            if inspect.iscoroutine(outcome):
+                self._loop.run_until_complete(outcome)
+        if said:
+            assert printed.getvalue().splitlines() == said, block.place
+
+    def close(self) -> None:
+        """End what the page left running."""
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
+
+
+def install(blocks: list[Block], directory: Path) -> Path:
+    """Write the files of a page and install the distribution that they make.
+
+    Args:
+        blocks: The page's.
+        directory: An empty one.
+
+    Returns:
+        A directory for ``sys.path``.
+    """
+    for block in blocks:
+        file = directory / "project" / block.about
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(block.code, encoding="utf-8")
+    (pyproject,) = (directory / "project").rglob("pyproject.toml")
+    # Without an index: its build backend and what it depends on are here.
+    options = ["--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
+    target = directory / "installed"
+    command = [sys.executable, "-m", "pip", "install", *options, "--target", str(target)]
+    subprocess.run([*command, str(pyproject.parent)], check=True)
+    return target
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[list[Block]], None]]:
+    """Install a page's files where Python finds them, for this test alone."""
+
+    def make(files: list[Block]) -> None:
+        monkeypatch.syspath_prepend(install(files, tmp_path))
+
+    yield make
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def reader(
+    request: pytest.FixtureRequest, backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[Path], Reader]]:
+    """Make somebody who has what a page presupposes: a driver, or a directory for local nodes."""
+    registry: DriverRegistry = request.getfixturevalue("registry")
+    made: list[Reader] = []
+
+    def make(page: Path) -> Reader:
+        words = {'driver_type="scylla"': f'driver_type="{backend}"'}
+        names: dict[str, Any] = {}
+        if page.name in LOCAL:
+            monkeypatch.setenv("COODIE_LOCAL_HOME", str(tmp_path / "home"))
+        else:
+            node = request.getfixturevalue("cassandra_node")
+            words |= {'"127.0.0.1"': f'"{node.host}"', "port=9042": f"port={node.port}"}
+            replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
+            request.getfixturevalue("driver").execute(
+                f"CREATE KEYSPACE IF NOT EXISTS {KEYSPACE} WITH replication = {replication}", []
+            )
+            names["driver"] = request.getfixturevalue("connect")(keyspace=KEYSPACE)
+        made.append(Reader(names, words))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+    for name in registry.names():
+        registry.get(name).close()
+
+
+def files_of(page: Path) -> list[Block]:
+    """Return the files of a page, and of those that it includes."""
+    found = []
+    for block in blocks_of(page):
+        if block.mark == "file":
+            found.append(block)
+        elif block.language.startswith("{include} "):
+            found += files_of(page.parent / block.language.partition(" ")[2])
+    return found
+
+
+def runnable(page: Path) -> list[Block]:
+    """Return the blocks that run."""
+    return [block for block in blocks_of(page) if block.language == "python" and not block.mark]
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if runnable(page)], ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_the_blocks_of_a_page_run(
+    page: Path, reader: Callable[[Path], Reader], installed: Callable[[list[Block]], None]
+) -> None:
+    """Whoever types in a page's blocks gets what the page says."""
+    files = files_of(page)
+    if files:
+        installed(files)
+    one = reader(page)
+    for block in runnable(page):
+        one.run(block)
+
+
+def test_the_tutorial_can_be_typed_in() -> None:
+    """Its reader types into a prompt, where what is indented ends with an empty line."""
+    for block in runnable(ROOT / "docs" / "tutorial.md"):
+        prompt = codeop.CommandCompiler()
+        prompt.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        typed: list[str] = []
+        for line in [*block.code.splitlines(), ""]:
+            typed.append(line)
+            if prompt("\n".join(typed), block.place) is not None:
+                typed = []
+        assert typed == [], block.place
+
+
+def test_a_file_is_named_to_its_reader() -> None:
+    """The path in a mark, which isn't seen, stands in the text, too."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        assert [b.about for b in blocks_of(page) if b.mark == "file" and f"`{b.about}`" not in text] == []
+
+
+# --- the reading of pages itself --------------------------------------------------------
+
+
+@pytest.fixture
+def page_of(tmp_path: Path) -> Callable[[str], Path]:
+    """Write a page."""
+
+    def write(text: str) -> Path:
+        path = tmp_path / "page.md"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("assert 1 == 2", AssertionError),
+        ("import asyncio\nawait asyncio.wait_for(asyncio.sleep(1), 0.01)", asyncio.TimeoutError),
+        ("print(1 + 1)  # 3", AssertionError),
+        ("print(2)\nprint(3)  # 3", AssertionError),
+        ("pass  # 'unterminated\n'", SyntaxError),
+    ],
+)
+def test_a_broken_block_fails(page_of: Callable[[str], Path], code: str, error: type[Exception]) -> None:
+    """A block that raises, or prints something else than it says, is a failed test."""
+    (block,) = blocks_of(page_of(f"# A page\n\n```python\n{code}\n```\n"))
+    one = Reader({}, {})
+    with pytest.raises(error):
+        one.run(block)
+    one.close()
+
+
+def test_a_traceback_names_the_pages_line(page_of: Callable[[str], Path]) -> None:
+    """The line of a failure is the line in the page."""
+    (block,) = blocks_of(page_of("# A page\n\n```python\nnothing = 0\n1 / nothing\n```\n"))
+    one = Reader({}, {})
+    with pytest.raises(ZeroDivisionError) as caught:
+        one.run(block)
+    one.close()
+    last = caught.traceback[-1]
+    assert (str(last.path), last.lineno + 1) == (str(block.page), 5)
+
+
+def test_blocks_build_on_each_other(page_of: Callable[[str], Path]) -> None:
+    """Names stay from block to block, `await` works at the top level, words are exchanged."""
+    page = page_of(
+        "```python\nport = dict(port=9042)\n```\ntext\n\n```python\nprint(port)  # {'port': 1}\n```\n"
+    )
+    one = Reader({}, {"port=9042": "port=1"})
+    for block in runnable(page):
+        one.run(block)
+    one.close()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```py\nx\n```",
+        "```Python\nx\n```",
+        "```{code-block} python\nx\n```",
+        "```python\nno end",
+        "<!-- not run -->\n```python\nx\n```",
+        "<!-- not run: a reason -->\n\n```python\nx\n```",
+        "<!--not run: a reason -->\n```python\nx\n```",
+    ],
+)
+def test_nothing_escapes_by_a_typo(page_of: Callable[[str], Path], text: str) -> None:
+    """A fence or a mark that this module doesn't know is refused, instead of passed over."""
+    with pytest.raises(AssertionError):
+        blocks_of(page_of(text))
+
+
+def test_marks_are_read(page_of: Callable[[str], Path]) -> None:
+    """A mark belongs to the block right below it; code inside of blocks is no mark."""
+    blocks = blocks_of(
+        page_of(
+            "<!-- not run: no server -->\n```python\na\n```\n"
+            "<!-- file: x/pyproject.toml -->\n```toml\n<!-- not a mark here -->\n```\n"
+            "1. text\n\n   ```python\n   b\n   ```\n"
+        )
+    )
+    assert [(block.line, block.language, block.mark, block.about) for block in blocks] == [
+        (2, "python", "not run", "no server"),
+        (6, "toml", "file", "x/pyproject.toml"),
+        (11, "python", "", ""),
+    ]
+    assert blocks[2].code == "b\n"

@@ -1,0 +1,70 @@
+"""What the pages have to name, because it exists."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from pathlib import Path
+
+import coodie
+from coodie import exceptions
+from coodie.config import TLS_OPTIONS, ConnectionConfig
+from coodie.drivers.cassandra._cqltypes import _families
+from coodie.schema import ColumnDefinition
+from coodie_local import errors as local_errors
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+
+
+def in_tables(page: str) -> set[str]:
+    """Return what a page has as code in the first cells of its tables."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    cells = re.findall(r"^\|([^|]*)\|", text, re.MULTILINE)
+    return {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
+
+
+def test_every_option_of_connecting_is_in_the_table() -> None:
+    """Whatever init_coodie and init_coodie_async name, and each field of ConnectionConfig."""
+    functions = (coodie.init_coodie, coodie.init_coodie_async)
+    options = {name for function in functions for name in inspect.signature(function).parameters}
+    options |= {field.name for field in dataclasses.fields(ConnectionConfig)} | set(TLS_OPTIONS)
+    options |= {"aware_timestamps", "statement_cache_size"}
+    assert options - {"kwargs", "options"} - in_tables("guides/connecting.md") == set()
+
+
+def test_every_request_option_is_in_the_table() -> None:
+    """Each field of RequestOptions, and each attribute of Rows."""
+    options = {field.name for field in dataclasses.fields(coodie.RequestOptions)}
+    assert options - in_tables("guides/requests.md") == set()
+    rows = {"paging_state", "has_more_pages", "applied", "warnings", "trace_id"}
+    assert rows - in_tables("guides/requests.md") == set()
+
+
+def test_every_attribute_of_a_column_is_in_the_table() -> None:
+    """Each field of ColumnDefinition."""
+    attributes = {field.name for field in dataclasses.fields(ColumnDefinition)}
+    assert attributes - in_tables("guides/schema.md") == set()
+
+
+def test_every_error_has_a_cause_and_a_cure() -> None:
+    """Each class of the tree and of the local node's errors; no error that there isn't."""
+    classes = set(exceptions.__all__) - {"CoodieError"} | set(local_errors.__all__)
+    assert in_tables("reference/errors.md") == classes
+
+
+def test_every_cql_type_is_in_the_table() -> None:
+    """Each type that the drivers know; a user-defined type is in words."""
+    types = set(_families().values()) - {"frozen", "reversed", "udt"}
+    named = {name.partition("<")[0] for name in in_tables("guides/values.md")}
+    assert types - named == set()
+
+
+def test_links_in_the_readme_lead_somewhere() -> None:
+    """A relative link is the path of a file; Sphinx looks after those inside of docs."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)]+)\)", readme)
+    files = [link.partition("#")[0] for link in links if "://" not in link]
+    assert files
+    assert [file for file in files if not (ROOT / file).is_file()] == []
