@@ -103,7 +103,7 @@ class Steps:
 
     def summarise(self) -> None:
         """Print durations and test counts."""
-        width = max((len(title) for title, _ in [*self.durations, *self.counts]), default=0)
+        width = max(len(title) for title, _ in [*self.durations, *self.counts, ("together", 0)])
         print(_line("durations"))
         for title, seconds in self.durations:
             print(f"  {title:<{width}}  {seconds:7.1f} s")

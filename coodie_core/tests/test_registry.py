@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -426,6 +429,40 @@ def test_closed_loop(memory: Backend) -> None:
     memory.gate.set()
     wait_until(lambda: memory.opened and memory.driver.closings == 1)
     assert current_registry().names() == ()
+
+
+def test_exit_while_connecting() -> None:
+    """A process that ends while a connect was given up waits for that connect, and no longer."""
+    code = """
+import asyncio, time
+from coodie import init_coodie_async
+from coodie.registry import using_registry
+from coodie_core.tests.fakes import Backend, MemoryDriver, registry_of, wait_until_async
+
+class Slow(MemoryDriver):
+    def close(self):
+        print("closed late", flush=True)
+
+backend = Backend(lambda: (time.sleep(0.5), Slow())[1])
+
+async def main():
+    task = asyncio.ensure_future(init_coodie_async(["a"], driver_type="memory"))
+    await wait_until_async(backend.begun.is_set)
+    try:
+        await asyncio.wait_for(task, 0.01)
+    except asyncio.TimeoutError:
+        print("given up", flush=True)
+
+with using_registry(registry_of(memory=backend)):
+    asyncio.run(main())
+print("end", flush=True)
+"""
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split("\n") == ["given up", "end", "closed late", ""]
 
 
 # --- threads --------------------------------------------------------------------------------

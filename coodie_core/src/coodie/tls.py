@@ -98,6 +98,8 @@ def _context(trusted: str | None, cert: str | None, key: str | None, flags: int 
         hint = "Give 0 (verify nothing), 1 (the certificate) or 3 (the certificate and the address)."
         raise ConfigurationError(message, hint=hint, option="ssl_verify_flags")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # Some builds of Python leave the decision to OpenSSL's configuration.
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = bool(flags & VERIFY_PEER_IDENTITY)
     context.verify_mode = ssl.CERT_REQUIRED if flags else ssl.CERT_NONE
     if trusted is None:
