@@ -51,6 +51,17 @@ class _Authority:
     def _sign(self, name: x509.Name, key: Any, *, authority: bool = False, address: str = "127.0.0.1") -> str:
         now = dt.datetime.now(dt.timezone.utc)
         names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+        usage = x509.KeyUsage(
+            digital_signature=not authority,
+            key_cert_sign=authority,
+            crl_sign=authority,
+            content_commitment=False,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=False,
+            encipher_only=False,
+            decipher_only=False,
+        )
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         certificate = (
             x509.CertificateBuilder()
@@ -61,6 +72,7 @@ class _Authority:
             .not_valid_before(now - dt.timedelta(hours=1))
             .not_valid_after(now + dt.timedelta(hours=1))
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+            .add_extension(usage, critical=True)
             .add_extension(names, critical=False)
             .add_extension(issuer, critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
