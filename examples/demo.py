@@ -175,16 +175,22 @@ def run(driver: AbstractDriver) -> None:
     console.print(summary)
 
 
+def complain(what: str, error: Exception) -> None:
+    """Print an error as it stands: what looks like markup in it is none."""
+    console.print(what, style="bold red", end=" ")
+    console.print(str(error), markup=False, highlight=False)
+
+
 def main() -> int:
     """Return the exit status: 0 when everything came back as it was written."""
     try:
         with connect() as driver:
             run(driver)
     except Mismatch as exc:
-        console.print(f"[bold red]MISMATCH[/] {exc}")
+        complain("MISMATCH", exc)
         return 1
     except coodie.CoodieError as exc:
-        console.print(f"[bold red]{type(exc).__name__}[/] {exc}")
+        complain(type(exc).__name__, exc)
         return 1
     except KeyboardInterrupt:
         console.print("stopped")
