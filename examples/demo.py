@@ -163,7 +163,7 @@ def run(driver: AbstractDriver) -> None:
     first, second = transact(driver)
 
     summary = Table(title=f"Unicode {unicodedata.unidata_version} in {KEYSPACE}.{TABLE}", show_header=False)
-    summary.add_row("sync_table", f"{len(executed)} statements, then 0")
+    summary.add_row("sync_table", f"{len(executed)} executed, then none")
     summary.add_row("written, async", f"{len(rows):,} rows, {len(rows) / written:,.0f} a second")
     summary.add_row("read back, sync", f"{greek} rows of one partition, equal")
     summary.add_row(
