@@ -132,6 +132,7 @@ async def test_consistency_in_any_case(api: Api, numbers: str, level: str) -> No
         ({"timeout": -1.0}, "timeout"),
         ({"timeout": "5"}, "timeout"),
         ({"timeout": float("nan")}, "timeout"),
+        ({"timeout": 1e10}, "timeout"),
         ({"timeout": True}, "timeout"),
         ({"fetch_size": 0}, "fetch_size"),
         ({"fetch_size": -5}, "fetch_size"),

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Requests"]
 
+#: Seconds beyond which clocks and locks overflow: nobody waits a year.
+_LONGEST = 365 * 86_400
+
 #: Rows to a page where all are wanted; the drivers' own default.
 _PAGE = 5000
 
@@ -68,7 +71,7 @@ class Requests:
         self._session = session
         self._lifetime = lifetime
         self._consistency = consistency
-        self.sender = Sender(session, lifetime, request_timeout)
+        self.sender = Sender(session, lifetime, _checked_timeout(request_timeout, "request_timeout"))
         self.statements = StatementCache(session, lifetime, statement_cache_size)
         self._aware_timestamps = aware_timestamps
 
@@ -259,18 +262,18 @@ def _check_options(options: RequestOptions | None) -> None:
         raise ConfigurationError(message, hint="Give a coodie.RequestOptions.", option="options")
 
 
-def _checked_timeout(timeout: float | None) -> float | None:
+def _checked_timeout(timeout: float | None, option: str = "timeout") -> float | None:
     if timeout is None:
         return None
-    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not 0 < timeout < float("inf"):
-        message = f"timeout={timeout!r} is not a positive number of seconds."
-        raise ConfigurationError(message, hint="Leave it out for the connection's default.", option="timeout")
+    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not 0 < timeout <= _LONGEST:
+        message = f"{option}={timeout!r} is not a positive number of seconds, of a year at most."
+        raise ConfigurationError(message, hint="Leave it out for the default.", option=option)
     return timeout
 
 
 def _plain(stmt: str, params: Any) -> SimpleStatement:
     if params:
-        message = f"A statement of this kind takes no parameters; {len(params)} were given."
+        message = "A statement of this kind takes no parameters, and some were given."
         raise ParameterError(message, statement=stmt)
     return SimpleStatement(stmt)
 

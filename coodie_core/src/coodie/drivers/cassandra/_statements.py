@@ -104,7 +104,11 @@ class StatementCache:
                 pending = self._pending[key] = Future()
                 if self._preparers is None:
                     self._preparers = ThreadPoolExecutor(_PREPARERS, thread_name_prefix=_THREADS)
-                self._preparers.submit(self._work, key, shape, pending)
+                try:
+                    self._preparers.submit(self._work, key, shape, pending)
+                except RuntimeError as exc:
+                    del self._pending[key]
+                    raise self._lifetime.error("The interpreter is shutting down.") from exc
 
         def late() -> RequestTimeoutError:
             message = f"The server didn't prepare the statement within {timeout:g} s."
