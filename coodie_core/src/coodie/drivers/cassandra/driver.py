@@ -218,6 +218,7 @@ class CassandraDriver(AbstractDriver):
         options: RequestOptions | None,
     ) -> ManyResult:
         """Keep the window full from this thread alone; the backend's own thread does the waiting."""
+        self._note_page(None)
         from coodie.drivers.cassandra._window import Window
 
         def start(params: Params) -> Generator[Wait, Any, Rows]:
@@ -298,5 +299,7 @@ class CassandraDriver(AbstractDriver):
         self._requests.statements.close()
         self._requests.sender.detach()
         if self._owns_session:
-            shut_down(self._session.cluster, _CLOSE_DEADLINE)
-            self._requests.sender.fail_in_flight()
+            try:
+                shut_down(self._session.cluster, _CLOSE_DEADLINE)
+            finally:
+                self._requests.sender.fail_in_flight()
