@@ -148,10 +148,16 @@ ENVIRONMENTS = {
     environment.name: environment
     for environment in (
         Environment("demo", ("scylla",), ("coodie_core", "coodie_scylla", "coodie_local")),
-        Environment("scylla", ("scylla", "dev"), ("coodie_core[cli]", "coodie_scylla", "coodie_local[tls]")),
         Environment(
-            "cassandra", ("cassandra", "dev"), ("coodie_core[cli]", "coodie_cassandra", "coodie_local[tls]")
+            "scylla",
+            ("scylla", "dev"),
+            ("coodie_core[cli,otel,testing]", "coodie_scylla", "coodie_local[tls]"),
         ),
-        Environment("docs", ("docs",), ("coodie_core[cli]", "coodie_scylla", "coodie_local")),
+        Environment(
+            "cassandra",
+            ("cassandra", "dev"),
+            ("coodie_core[cli,otel,testing]", "coodie_cassandra", "coodie_local[tls]"),
+        ),
+        Environment("docs", ("docs",), ("coodie_core[cli,otel,testing]", "coodie_scylla", "coodie_local")),
     )
 }

@@ -24,10 +24,16 @@ _MINORS = (10, 11, 12, 13)
 #: For each file its inputs. A later file takes over the versions of those before it, but for _APART.
 _FILES = {
     "build": ("-r", "requirements/build.in"),
-    "scylla": ("./coodie_core[cli]", "./coodie_scylla", "./coodie_local"),
-    "cassandra": ("./coodie_core[cli]", "./coodie_cassandra", "./coodie_local"),
+    "scylla": ("./coodie_core[cli,otel]", "./coodie_scylla", "./coodie_local"),
+    "cassandra": ("./coodie_core[cli,otel]", "./coodie_cassandra", "./coodie_local"),
     "dev": ("-r", "requirements/dev.in"),
-    "docs": ("-r", "requirements/docs.in", "./coodie_core[cli]", "./coodie_scylla", "./coodie_local"),
+    "docs": (
+        "-r",
+        "requirements/docs.in",
+        "./coodie_core[cli,otel,testing]",
+        "./coodie_scylla",
+        "./coodie_local",
+    ),
 }
 
 #: Files that no other is installed with: what Sphinx's extensions ask for must not hold others back.
