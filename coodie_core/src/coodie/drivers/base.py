@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from coodie.batch import BatchItem
+    from coodie.capabilities import Capability
     from coodie.many import ManyResult, ManyRun
     from coodie.requests import Params, RequestOptions
 
@@ -40,6 +41,8 @@ class AbstractDriver(ABC):
 
     #: Whether rows come in a form that an object mapper has to validate (strings for UUIDs…).
     needs_row_validation: bool = False
+    #: What it can do beyond the contract's core.
+    capabilities: frozenset[Capability] = frozenset()
 
     # --- what a backend implements ------------------------------------------------------
 

@@ -8,6 +8,7 @@ this contract that it was made for, where it can be read before anything is impo
 
 from __future__ import annotations
 
+from coodie.capabilities import Capability
 from coodie.config import ConnectionConfig
 from coodie.plugins.discovery import DRIVER_API_VERSION, Announcement
 from coodie.plugins.hooks import DriverDescription, OptionDescription, hookimpl
@@ -17,6 +18,7 @@ from coodie.registry import installed_drivers, open_driver, open_driver_async
 __all__ = [
     "DRIVER_API_VERSION",
     "Announcement",
+    "Capability",
     "ConnectionConfig",
     "DriverDescription",
     "OptionDescription",

@@ -12,6 +12,7 @@ from coodie.config import ConnectionConfig
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
+    from coodie.capabilities import Capability
     from coodie.drivers.base import AbstractDriver
 
 __all__ = ["PROJECT", "DriverDescription", "DriverHooks", "OptionDescription", "hookimpl"]
@@ -53,11 +54,13 @@ class DriverDescription:
         options: The options that it takes beside the fields of ``ConnectionConfig``.
         connection_fields: Those fields of ``ConnectionConfig`` that it honours; the others are
             refused by core, in the backend's name.
+        capabilities: What its drivers can do beyond the contract's core; their ``capabilities``.
     """
 
     summary: str
     options: tuple[OptionDescription, ...] = ()
     connection_fields: frozenset[str] = _ALL_FIELDS
+    capabilities: frozenset[Capability] = frozenset()
 
 
 class DriverHooks:

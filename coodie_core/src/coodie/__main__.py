@@ -1,0 +1,9 @@
+"""``python -m coodie``: the command line without its script."""
+
+from __future__ import annotations
+
+import sys
+
+from coodie.cli import main
+
+sys.exit(main())

@@ -1,0 +1,41 @@
+"""One run of the command line: what it ends with, whatever happens inside."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from coodie.cli._commands import coodie
+from coodie.exceptions import CoodieError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["run"]
+
+_FAILED = 1
+_INTERRUPTED = 130
+
+
+def run(arguments: Sequence[str] | None) -> int:
+    """Run a command and turn how it ended into an exit status."""
+    try:
+        # With standalone_mode, click would end the process itself, and swallow Ctrl-C's status.
+        status = coodie.main(arguments, prog_name="coodie", standalone_mode=False)
+    except click.ClickException as exc:
+        exc.show()
+        return exc.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted.", err=True)
+        return _INTERRUPTED
+    except CoodieError as exc:
+        click.echo(f"{click.style('Error:', fg='red', bold=True)} {exc}", err=True)
+        return _FAILED
+    except BrokenPipeError:
+        # Whoever read our output has gone: that's their way of saying "enough". Nothing is left to flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _FAILED
+    return status if isinstance(status, int) else 0
