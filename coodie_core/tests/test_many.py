@@ -366,6 +366,36 @@ async def test_timeout_around_it(driver: EchoDriver, quiet_loop: list[Any]) -> N
     assert driver.in_flight == 0
 
 
+async def test_failures_without_a_wait_leave_the_loop_free(driver: EchoDriver) -> None:
+    """A million executions that fail at once, as on a closed driver, don't keep other tasks from running."""
+
+    async def refuse(params: Any) -> list[dict[str, Any]]:
+        raise KeyError(params)
+
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    run = _run(raise_on_error=False, rows_of_params=Source(200))
+    assert len((await run_with_tasks(run, refuse)).errors) == 200
+    counting.cancel()
+    assert turns > 50
+
+
+@pytest.mark.parametrize("terms", [{"consistency": "MOST"}, {"timeout": -1}, {"options": {"trace": True}}])
+async def test_terms_are_refused_once(terms: dict[str, Any], driver: EchoDriver, api: Api) -> None:
+    """What every execution would fail with is refused before the first, and nothing is drawn."""
+    source = Source(3)
+    with pytest.raises(ConfigurationError):
+        await api.execute_many(STMT, source, raise_on_error=False, **terms)
+    assert source.drawn == 0
+
+
 # --- the shells, without a driver -----------------------------------------------------------
 
 
@@ -375,8 +405,9 @@ def _run(**changes: Any) -> ManyRun:
         "raise_on_error": True,
         "on_result": None,
         "on_progress": None,
+        "rows_of_params": [[1], [2], [3]],
     }
-    return ManyRun(STMT, [[1], [2], [3]], **(arguments | changes))
+    return ManyRun(STMT, **(arguments | changes))
 
 
 async def test_a_stopped_run_starts_nothing() -> None:

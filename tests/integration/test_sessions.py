@@ -46,6 +46,7 @@ def session(cassandra_node: Any, keyspace: str, request: pytest.FixtureRequest) 
     connected = cluster.connect(keyspace)
     if request.param == "legacy":
         connected.row_factory = named_tuple_factory
+    connected.coodie_kind = request.param
     yield connected
     cluster.shutdown()
 
@@ -95,12 +96,28 @@ def test_nothing_of_ours_stays_on_the_session(session: Any, filled: str) -> None
     assert (session.row_factory, session.client_protocol_handler, session.default_timeout) == before
 
 
+def test_aware_timestamps_is_a_flag(session: Any) -> None:
+    """Anything but True and False is refused, not taken for one of them."""
+    with pytest.raises(ConfigurationError, match="aware_timestamps='yes'"):
+        CassandraDriver(session, aware_timestamps="yes")  # type: ignore[arg-type]  # the mistake
+
+
 def test_a_session_handed_over_is_shut_down(session: Any) -> None:
     """owns_session=True makes it ours."""
     driver = CassandraDriver(session, owns_session=True)
     driver.close()
     assert session.is_shutdown
     assert session.cluster.is_shutdown
+
+
+def test_the_session_has_the_last_word_on_time(session: Any) -> None:
+    """Without a timeout of ours, the session's default holds, from the first request on."""
+    expected = {"profiles": 8, "legacy": 7, "uncommitted": 10}
+    kind = session.coodie_kind
+    if kind == "legacy":
+        session.default_timeout = 7
+    requests = CassandraDriver(session)._requests
+    assert requests.sender.timeout(None) == expected[kind]
 
 
 def test_speculation_needs_profiles(session: Any, filled: str) -> None:

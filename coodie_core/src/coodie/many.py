@@ -240,6 +240,7 @@ async def run_with_tasks(
                 outcome: list[dict[str, Any]] | Exception = await execute(params)
             except Exception as exc:  # noqa: BLE001 - each failure is recorded by its index
                 outcome = exc
+                await asyncio.sleep(0)  # it may have failed without ever waiting, like the next million
             run.record(index, outcome)
 
     workers = [asyncio.ensure_future(work()) for _ in range(run.concurrency)]

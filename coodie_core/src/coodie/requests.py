@@ -10,7 +10,10 @@ from typing import Any
 from coodie.consistency import parse_consistency
 from coodie.exceptions import ConfigurationError
 
-__all__ = ["BatchType", "Params", "RequestOptions", "parse_batch_type"]
+__all__ = ["BatchType", "Params", "RequestOptions", "check_options", "check_timeout", "parse_batch_type"]
+
+#: Seconds beyond which clocks and locks overflow: nobody waits a year.
+_LONGEST = 365 * 86_400
 
 #: Values for ``?`` in order, or for ``:name`` by name.
 Params = Sequence[Any] | Mapping[str, Any]
@@ -88,3 +91,32 @@ class RequestOptions:
             message = "RequestOptions has a speculative_execution_policy, but isn't idempotent."
             hint = "Speculation may apply a request twice: add idempotent=True where that does no harm."
             raise ConfigurationError(message, hint=hint, option="speculative_execution_policy")
+
+
+def check_options(options: RequestOptions | None) -> None:
+    """Refuse what isn't a RequestOptions.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    if options is not None and not isinstance(options, RequestOptions):
+        message = f"options is of type {type(options).__name__}."
+        raise ConfigurationError(message, hint="Give a coodie.RequestOptions.", option="options")
+
+
+def check_timeout(timeout: float | None, option: str = "timeout") -> float | None:
+    """Return the seconds, or refuse what isn't a time to wait.
+
+    Args:
+        timeout: Seconds, or None for the default.
+        option: The argument's name, for the error.
+
+    Raises:
+        ConfigurationError: It isn't a positive number, of a year at most.
+    """
+    if timeout is None:
+        return None
+    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not 0 < timeout <= _LONGEST:
+        message = f"{option}={timeout!r} is not a positive number of seconds, of a year at most."
+        raise ConfigurationError(message, hint="Leave it out for the default.", option=option)
+    return timeout

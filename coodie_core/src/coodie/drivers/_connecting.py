@@ -122,8 +122,9 @@ async def init_coodie_async(
 ) -> AbstractDriver:
     """Async version of :func:`init_coodie`; never blocks the event loop.
 
-    A cancelled or failed call returns at once and registers nothing. The backends' connect can't be
-    interrupted: its thread ends, and closes what it opened, within the connect timeout.
+    A cancelled or failed call returns at once and registers nothing, unless all that it still waited
+    for was the end of the driver it replaces: then the new one is registered. The backends' connect
+    can't be interrupted: its thread ends, and closes what it opened, within the connect timeout.
 
     Args:
         hosts: As for ``init_coodie``.

@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
+from coodie.consistency import parse_consistency
 from coodie.drivers._streaming import stream_rows, stream_rows_async
 from coodie.exceptions import ConfigurationError, ConnectionFailedError, RequestTimeoutError, UnsupportedError
-from coodie.requests import BatchType, parse_batch_type
+from coodie.requests import BatchType, check_options, check_timeout, parse_batch_type
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable
@@ -277,6 +278,7 @@ class AbstractDriver(ABC):
         """
         from coodie.many import ManyRun  # used by few programs
 
+        _check_terms(consistency, timeout, options)
         run = ManyRun(
             stmt,
             rows_of_params,
@@ -319,6 +321,7 @@ class AbstractDriver(ABC):
         """Async version of :meth:`execute_many`; the parameters may come from an async iterable."""
         from coodie.many import ManyRun, run_with_tasks  # used by few programs
 
+        _check_terms(consistency, timeout, options)
         extra = options_argument(self.execute_async, options)
         run = ManyRun(
             stmt,
@@ -434,6 +437,14 @@ class AbstractDriver(ABC):
     ) -> None:
         """Close the driver."""
         await self.close_async()
+
+
+def _check_terms(consistency: str | None, timeout: float | None, options: RequestOptions | None) -> None:
+    """Refuse once what every one of many executions would fail with."""
+    if consistency is not None:
+        parse_consistency(consistency)
+    check_timeout(timeout)
+    check_options(options)
 
 
 def options_argument(method: Callable[..., Any], options: RequestOptions | None) -> dict[str, Any]:

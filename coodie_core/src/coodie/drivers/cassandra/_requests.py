@@ -17,7 +17,7 @@ from coodie.drivers.cassandra._sending import Sender, Terms
 from coodie.drivers.cassandra._statements import CachedStatement, StatementCache
 from coodie.exceptions import ConfigurationError, InvalidQueryError, ParameterError, RequestError
 from coodie.paging import open_paging_state, seal_paging_state
-from coodie.requests import BatchType, RequestOptions, parse_batch_type
+from coodie.requests import BatchType, check_options, check_timeout, parse_batch_type
 from coodie.rows import Rows
 
 if TYPE_CHECKING:
@@ -29,12 +29,10 @@ if TYPE_CHECKING:
     from coodie.batch import BatchItem
     from coodie.drivers.cassandra._lifetime import Lifetime
     from coodie.drivers.cassandra._sending import Answer
+    from coodie.requests import RequestOptions
     from coodie.waiting import Wait
 
 __all__ = ["Requests"]
-
-#: Seconds beyond which clocks and locks overflow: nobody waits a year.
-_LONGEST = 365 * 86_400
 
 #: Rows to a page where all are wanted; the drivers' own default.
 _PAGE = 5000
@@ -71,7 +69,7 @@ class Requests:
         self._session = session
         self._lifetime = lifetime
         self._consistency = consistency
-        self.sender = Sender(session, lifetime, _checked_timeout(request_timeout, "request_timeout"))
+        self.sender = Sender(session, lifetime, check_timeout(request_timeout, "request_timeout"))
         self.statements = StatementCache(session, lifetime, statement_cache_size)
         self._aware_timestamps = aware_timestamps
 
@@ -134,9 +132,9 @@ class Requests:
     ) -> Generator[Wait, Any, Rows]:
         """Execute writes in one BATCH message (native_protocol_v5.spec, section 4.1.7)."""
         self._lifetime.check()
-        _check_options(options)
+        check_options(options)
         kind = parse_batch_type(batch_type)
-        seconds = self.sender.timeout(_checked_timeout(timeout))
+        seconds = self.sender.timeout(check_timeout(timeout))
         batch = BatchStatement(_BATCH_TYPES[kind])
         text = f"BEGIN {kind.value} BATCH"
         for stmt, params in check_batch(statements):
@@ -183,13 +181,13 @@ class Requests:
     ) -> Generator[Wait, Any, tuple[Terms, Statement, bytes | None]]:
         """Check every argument, prepare and bind; nothing of the request has been sent before."""
         self._lifetime.check()
-        _check_options(options)
+        check_options(options)
         if not isinstance(stmt, str):
             message = f"The statement is of type {type(stmt).__name__}."
             raise ConfigurationError(message, hint="Give CQL as a str.", option="stmt")
         if fetch_size is not None:
             check_fetch_size(fetch_size)
-        seconds = self.sender.timeout(_checked_timeout(timeout))
+        seconds = self.sender.timeout(check_timeout(timeout))
         state = None if paging_state is None else open_paging_state(paging_state, stmt)
         idempotent = options is not None and options.idempotent
         entry = self.statements.find(stmt)
@@ -254,21 +252,6 @@ class Requests:
 
 def _first_cell(answer: Answer) -> Answer:
     return answer._replace(names=answer.names[:1], types=answer.types[:1], rows=[answer.rows[0][:1]])
-
-
-def _check_options(options: RequestOptions | None) -> None:
-    if options is not None and not isinstance(options, RequestOptions):
-        message = f"options is of type {type(options).__name__}."
-        raise ConfigurationError(message, hint="Give a coodie.RequestOptions.", option="options")
-
-
-def _checked_timeout(timeout: float | None, option: str = "timeout") -> float | None:
-    if timeout is None:
-        return None
-    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not 0 < timeout <= _LONGEST:
-        message = f"{option}={timeout!r} is not a positive number of seconds, of a year at most."
-        raise ConfigurationError(message, hint="Leave it out for the default.", option=option)
-    return timeout
 
 
 def _plain(stmt: str, params: Any) -> SimpleStatement:

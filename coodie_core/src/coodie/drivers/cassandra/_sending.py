@@ -34,6 +34,9 @@ _GRACE = 5.0
 #: Seconds where neither the call, the driver nor the session has a limit: none is never meant.
 _FALLBACK_TIMEOUT = 10.0
 
+#: How both drivers mark a cluster with legacy parameters (``cassandra.cluster._ConfigMode``).
+_LEGACY = 1
+
 
 class Terms(NamedTuple):
     """The terms on which a statement is sent.
@@ -82,6 +85,9 @@ class Sender:
         self._lifetime = lifetime
         self._request_timeout = request_timeout
         self._legacy = False
+        self._entering_legacy = threading.Lock()
+        if _refuses_profiles(session):
+            self._enter_legacy()
         self._copied: tuple[dict[str, Any], Any] = ({}, None)
         self._ours = threading.local()
         self._in_flight: set[Future[Answer]] = set()
@@ -206,14 +212,20 @@ class Sender:
 
     def _enter_legacy(self) -> None:
         """Note that the session refuses profiles: that can't change any more."""
-        if not self._legacy:
-            self._legacy = True
-            self._session.add_request_init_listener(self._mark)
+        with self._entering_legacy:
+            if not self._legacy:
+                self._session.add_request_init_listener(self._mark)
+                self._legacy = True
 
     def _mark(self, response: ResponseFuture) -> None:
         """Called by the session, in the thread that sends, for its owner's requests, too."""
         if getattr(self._ours, "sending", False):
             response.row_factory = tuple_factory
+
+
+def _refuses_profiles(session: Session) -> bool:
+    """Tell whether the session is in legacy mode now; one may enter it later, and then says so itself."""
+    return bool(getattr(session.cluster, "_config_mode", None) == _LEGACY)
 
 
 def _traced(terms: Terms) -> bool:

@@ -78,6 +78,9 @@ class CassandraDriver(AbstractDriver):
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
             message = f"statement_cache_size={size!r} is not a positive whole number."
             raise ConfigurationError(message, option="statement_cache_size")
+        if not isinstance(aware_timestamps, bool):
+            message = f"aware_timestamps={aware_timestamps!r} can't be used."
+            raise ConfigurationError(message, hint="Give True or False.", option="aware_timestamps")
         self._session = session
         self._default_keyspace = session.keyspace if default_keyspace is None else default_keyspace
         self._owns_session = owns_session
@@ -221,11 +224,12 @@ class CassandraDriver(AbstractDriver):
         self._note_page(None)
         from coodie.drivers.cassandra._window import Window
 
+        self._lifetime.check()
+
         def start(params: Params) -> Generator[Wait, Any, Rows]:
             return self._requests.rows(run.stmt, params, consistency, timeout, None, None, options)
 
-        # Each request may wait twice: for its statement to be prepared, and for its answer.
-        return Window(run, start, self._requests.sender.timeout(timeout) * 2).drain()
+        return Window(run, start).drain()
 
     # --- schema -------------------------------------------------------------------------
 

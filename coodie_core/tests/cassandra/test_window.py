@@ -1,0 +1,80 @@
+"""Many requests from one thread: each one's time is kept by itself."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from coodie.drivers.cassandra._window import Window
+from coodie.exceptions import RequestTimeoutError
+from coodie.many import ManyRun
+from coodie.rows import Rows
+from coodie.waiting import Wait
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+def run(count: int, concurrency: int) -> ManyRun:
+    """Make the bookkeeping of a run whose failures are recorded."""
+    return ManyRun(
+        "SELECT",
+        [[n] for n in range(count)],
+        concurrency=concurrency,
+        raise_on_error=False,
+        on_result=None,
+        on_progress=None,
+    )
+
+
+def late() -> RequestTimeoutError:
+    """Make what a wait ends with."""
+    return RequestTimeoutError("late")
+
+
+def test_a_silent_request_ends_alone() -> None:
+    """One whose answer never comes ends with its own timeout, while the others go on."""
+    silent: Future[Any] = Future()
+
+    def start(params: Any) -> Generator[Wait, Any, Rows]:
+        future: Future[Any] = silent if params[0] == 1 else Future()
+        if future is not silent:
+            future.set_result(params[0])
+        return Rows([{"n": (yield Wait(future, 0.2, late))}])
+
+    result = Window(run(400, 8), start).drain()
+    assert result.succeeded == 399
+    assert [type(error) for error in result.errors.values()] == [RequestTimeoutError]
+    assert result.rows(399) == [{"n": 399}]
+    assert not silent.done()
+
+
+def test_an_answer_after_its_time_is_passed_over() -> None:
+    """A request that gave up isn't woken again by its late answer, and its index keeps its error."""
+    futures: list[Future[Any]] = []
+
+    def start(params: Any) -> Generator[Wait, Any, Rows]:
+        futures.append(Future())
+        if params[0] == 1:
+            futures[0].set_result("too late")
+            futures[1].set_result("in time")
+        return Rows([{"answer": (yield Wait(futures[-1], 0.1 if params[0] == 0 else 5, late))}])
+
+    result = Window(run(2, 1), start).drain()
+    assert list(result.errors) == [0]
+    assert result.rows(1) == [{"answer": "in time"}]
+
+
+def test_what_a_request_does_about_its_timeout_is_its_own() -> None:
+    """The error is raised inside of the request, which may go on."""
+
+    def start(params: Any) -> Generator[Wait, Any, Rows]:
+        try:
+            yield Wait(Future(), 0.05, late)
+        except RequestTimeoutError:
+            done: Future[Any] = Future()
+            done.set_result("second")
+            return Rows([{"answer": (yield Wait(done))}])
+        raise AssertionError
+
+    assert Window(run(1, 1), start).drain().rows(0) == [{"answer": "second"}]
