@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.proxy import Proxy
+
+from coodie.testing import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

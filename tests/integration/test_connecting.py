@@ -17,9 +17,8 @@ from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.proxy import Proxy
-
     from coodie.registry import DriverRegistry
+    from coodie.testing import Proxy
 
 pytestmark = pytest.mark.server
 

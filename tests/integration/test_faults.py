@@ -18,7 +18,7 @@ from coodie.schema import ColumnDefinition
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.proxy import Proxy
+    from coodie.testing import Proxy
 
 pytestmark = pytest.mark.server
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.conftest import Api
-    from tests.proxy import Proxy
+
+    from coodie.testing import Proxy
 
 pytestmark = pytest.mark.server
 

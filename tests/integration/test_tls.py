@@ -12,10 +12,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from tests.proxy import Proxy
 
 import coodie
 from coodie.exceptions import ConnectionFailedError
+from coodie.testing import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,142 @@
+"""What a check is: a promise, the capabilities that it needs, and the two ways to leave it out openly."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from coodie.capabilities import Capability
+
+__all__ = ["Check", "check", "check_of", "checks_of", "faults_of", "override_of", "overrides_check"]
+
+_F = TypeVar("_F", bound="Callable[..., Any]")
+
+#: The attributes of functions under which a check, and the reason for an override, are found.
+_CHECK = "__coodie_check__"
+_OVERRIDE = "__coodie_override__"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One promise of the contract, and what a driver must declare for it to be tested."""
+
+    #: The test's name.
+    name: str
+    #: What it is about: the name of its module.
+    theme: str
+    #: The promise, in one line.
+    promise: str
+    #: The capabilities without which it is skipped.
+    needs: tuple[Capability, ...] = ()
+
+
+def check(*needs: Capability) -> Callable[[_F], _F]:
+    """Mark a test of the kit.
+
+    A coroutine that takes the fixture ``api`` runs twice: without an event loop on the driver's sync
+    methods, and on one on its async methods. Without ``api`` it runs once, on an event loop.
+
+    Args:
+        needs: The capabilities without which it is skipped.
+    """
+
+    def decorate(function: _F) -> _F:
+        parameters = inspect.signature(function).parameters
+        asynchronous = inspect.iscoroutinefunction(function)
+        runner = "api" if "api" in parameters else "loop"
+
+        @wraps(function)
+        def run(self: Any, **fixtures: Any) -> None:
+            if not asynchronous:
+                function(self, **fixtures)
+                return
+            driven_by = fixtures[runner]
+            wanted = {name: value for name, value in fixtures.items() if name in parameters}
+            driven_by.run(function(self, **wanted))
+
+        signature = inspect.signature(function)
+        if asynchronous and runner not in parameters:
+            extra = inspect.Parameter(runner, inspect.Parameter.KEYWORD_ONLY)
+            signature = signature.replace(parameters=[*parameters.values(), extra])
+        # What pytest reads to know the fixtures; not the wrapped coroutine, which other plug-ins would run.
+        run.__signature__ = signature  # type: ignore[attr-defined]  # functions take any attribute
+        promise = (inspect.getdoc(function) or "").partition("\n")[0]
+        theme = function.__module__.rpartition(".")[2]
+        setattr(run, _CHECK, Check(function.__name__, theme, promise, needs))
+        return run  # type: ignore[return-value]  # pytest calls it by its signature, which is the same
+
+    return decorate
+
+
+def overrides_check(reason: str) -> Callable[[_F], _F]:
+    """Mark a test that replaces one of the kit's, and say why; the report shows it.
+
+    Args:
+        reason: Why the kit's own test can't hold for this driver.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if not isinstance(reason, str) or not reason.strip():
+        raise ValueError("overrides_check() was given no reason. Say why the kit's test can't hold.")
+
+    def decorate(function: _F) -> _F:
+        setattr(function, _OVERRIDE, reason.strip())
+        return function
+
+    return decorate
+
+
+def check_of(function: object) -> Check | None:
+    """Return the check that a test function is, or None."""
+    return getattr(function, _CHECK, None)
+
+
+def override_of(function: object) -> str | None:
+    """Return the reason that a test gives for replacing a check, or None."""
+    return getattr(function, _OVERRIDE, None)
+
+
+def checks_of(suite: type) -> dict[str, Check]:
+    """Return the checks of a class by name, in the order of their themes."""
+    found: dict[str, Check] = {}
+    for owner in suite.__mro__:
+        for name, member in vars(owner).items():
+            described = check_of(member)
+            if described is not None:
+                found.setdefault(name, described)
+    return found
+
+
+def faults_of(suite: type, kit: type, waived: Mapping[str, str]) -> list[str]:
+    """List the checks that a suite left out without saying why.
+
+    Args:
+        suite: The class to look at.
+        kit: The class whose checks it must have.
+        waived: Check → reason.
+
+    Returns:
+        A sentence for each fault; none where all is well.
+    """
+    faults = []
+    checks = checks_of(kit)
+    for name, reason in waived.items():
+        if name not in checks:
+            faults.append(f"waived names {name!r}, which is no check of the kit.")
+        elif not isinstance(reason, str) or not reason.strip():
+            faults.append(f"waived gives no reason for {name!r}.")
+    for name in checks:
+        found = getattr(suite, name, None)
+        if name in waived or found is getattr(kit, name) or override_of(found) is not None:
+            continue
+        done = "was deleted" if not callable(found) else "was overridden without a reason"
+        faults.append(
+            f"{name} {done}. Give the reason: waived = {{{name!r}: '…'}}, or @overrides_check('…') on yours."
+        )
+    return faults

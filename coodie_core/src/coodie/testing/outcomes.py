@@ -1,0 +1,48 @@
+"""Where a test stands in the report: which check of which suite it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from coodie.testing.checking import check_of, checks_of, override_of
+from coodie.testing.conformance import DriverConformance
+
+if TYPE_CHECKING:
+    import pytest
+
+__all__ = ["place_of"]
+
+#: The guard's place: no check of a driver, but what makes the others count.
+_GUARD = "test_every_check_stands"
+
+
+def place_of(item: pytest.Item) -> dict[str, Any] | None:
+    """Say which check of which suite a test is, in values that travel between processes.
+
+    Returns:
+        None for a test that is none of the kit's.
+    """
+    suite = getattr(item, "cls", None)
+    if suite is None or not issubclass(suite, DriverConformance):
+        return None
+    name = getattr(item, "originalname", item.name)
+    described = checks_of(DriverConformance).get(name)
+    if described is None and name != _GUARD:
+        return None
+    callspec = getattr(item, "callspec", None)
+    parameters = dict(callspec.params) if callspec is not None else {}
+    driver = getattr(item, "funcargs", {}).get("driver")
+    function = getattr(item, "function", None)
+    # A driver may declare nonsense, which is for a check to say, not for the report to fall over.
+    declared = [] if driver is None else [getattr(need, "name", str(need)) for need in driver.capabilities]
+    return {
+        "suite": item.nodeid.rpartition("::")[0],
+        "driver": None if driver is None else type(driver).__name__,
+        "declared": None if driver is None else sorted(declared),
+        if driver is None
+        else sorted(getattr(need, "name", str(need)) for need in driver.capabilities),
+        "check": name,
+        "mode": parameters.get("api", "once"),
+        "override": None if check_of(function) is not None else override_of(function),
+        "waived": dict(suite.waived),
+    }

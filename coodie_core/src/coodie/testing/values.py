@@ -1,0 +1,164 @@
+"""Values of every CQL type: how CQL writes them, what is bound, and what is read."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from coodie.types import Date, Duration, Time, Timestamp
+
+__all__ = ["VALUE_CASES", "VECTOR_CASES", "TypeCase", "Value"]
+
+
+class Value(NamedTuple):
+    """One value, in CQL and in Python."""
+
+    #: How CQL writes it.
+    literal: str
+    #: What is bound, and what is read.
+    value: Any
+
+
+class TypeCase(NamedTuple):
+    """A type, and the values at its edges."""
+
+    #: The type in CQL.
+    cql: str
+    #: The column of the workspace's table that has it.
+    column: str
+    values: tuple[Value, ...]
+
+
+def _of(column: str, cql: str, *values: tuple[str, Any]) -> TypeCase:
+    return TypeCase(cql, column, tuple(Value(literal, value) for literal, value in values))
+
+
+_UUID1 = UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
+_UUID4 = UUID("f47ac10b-58cc-4372-a567-0e02b2c3d479")
+
+VALUE_CASES: tuple[TypeCase, ...] = (
+    _of("ascii_", "ascii", ("'plain'", "plain"), ("''", "")),
+    _of(
+        "text_",
+        "text",
+        ("'žluťoučký 🐎'", "žluťoučký 🐎"),
+        ("''", ""),
+        ("'it''s'", "it's"),
+        ("'? :name -- /* $$'", "? :name -- /* $$"),
+        ("'" + "x" * 70_000 + "'", "x" * 70_000),
+    ),
+    _of(
+        "blob_",
+        "blob",
+        ("0x", b""),
+        ("0x00ff", b"\x00\xff"),
+        ("0x" + bytes(range(256)).hex(), bytes(range(256))),
+    ),
+    _of("boolean_", "boolean", ("true", True), ("false", False)),
+    _of("tinyint_", "tinyint", ("-128", -128), ("0", 0), ("127", 127)),
+    _of("smallint_", "smallint", ("-32768", -(2**15)), ("0", 0), ("32767", 2**15 - 1)),
+    _of("int_", "int", ("-2147483648", -(2**31)), ("0", 0), ("2147483647", 2**31 - 1)),
+    _of("bigint_", "bigint", ("-9223372036854775808", -(2**63)), ("9223372036854775807", 2**63 - 1)),
+    _of(
+        "varint_",
+        "varint",
+        ("0", 0),
+        ("-1", -1),
+        ("128", 128),
+        ("-129", -129),
+        (str(2**200), 2**200),
+        (str(-(2**200)), -(2**200)),
+    ),
+    _of("float_", "float", ("1.5", 1.5), ("-0.25", -0.25), ("Infinity", math.inf), ("0", 0.0)),
+    _of(
+        "double_",
+        "double",
+        ("0.1", 0.1),
+        ("1.7976931348623157e308", 1.7976931348623157e308),
+        ("5e-324", 5e-324),
+        ("-Infinity", -math.inf),
+    ),
+    _of(
+        "decimal_",
+        "decimal",
+        ("0", Decimal(0)),
+        ("-1.10", Decimal("-1.10")),
+        ("0.000000000000000000000000000123", Decimal("0.000000000000000000000000000123")),
+        ("123456789012345678901234567890.5", Decimal("123456789012345678901234567890.5")),
+    ),
+    _of("uuid_", "uuid", (str(_UUID4), _UUID4), (str(UUID(int=0)), UUID(int=0))),
+    _of("timeuuid_", "timeuuid", (str(_UUID1), _UUID1)),
+    _of("inet_", "inet", ("'192.0.2.1'", "192.0.2.1"), ("'2001:db8::1'", "2001:db8::1")),
+    _of(
+        "date_",
+        "date",
+        ("'2024-02-29'", dt.date(2024, 2, 29)),
+        ("'1969-12-31'", dt.date(1969, 12, 31)),
+        ("'0001-01-01'", dt.date.min),
+        ("'9999-12-31'", dt.date.max),
+    ),
+    _of("far_date_", "date", ("0", Date(-(2**31))), ("4294967295", Date(2**31 - 1))),
+    _of(
+        "time_",
+        "time",
+        ("'00:00:00'", dt.time.min),
+        ("'12:34:56.789012'", dt.time(12, 34, 56, 789012)),
+        ("'23:59:59.999999'", dt.time.max),
+    ),
+    _of(
+        "nano_time_",
+        "time",
+        ("'23:59:59.999999999'", Time(86_399_999_999_999)),
+        ("'00:00:00.000000001'", Time(1)),
+    ),
+    _of(
+        "timestamp_",
+        "timestamp",
+        ("0", dt.datetime(1970, 1, 1)),
+        ("'2024-07-01T12:00:00.123+0000'", dt.datetime(2024, 7, 1, 12, 0, 0, 123_000)),
+        ("-1", dt.datetime(1969, 12, 31, 23, 59, 59, 999_000)),
+        ("253402300799999", dt.datetime(9999, 12, 31, 23, 59, 59, 999_000)),
+        ("-62135596800000", dt.datetime(1, 1, 1)),
+    ),
+    _of(
+        "far_timestamp_",
+        "timestamp",
+        ("253402300800000", Timestamp(253_402_300_800_000)),
+        ("9223372036854775807", Timestamp(2**63 - 1)),
+        ("-9223372036854775808", Timestamp(-(2**63))),
+    ),
+    _of(
+        "duration_",
+        "duration",
+        ("1mo2d3ns", Duration(1, 2, 3)),
+        ("0ns", Duration(0, 0, 0)),
+        ("-14mo5d1h", Duration(-14, -5, -3_600_000_000_000)),
+    ),
+    _of("list_", "list<int>", ("[3, 1, 3]", [3, 1, 3]), ("[1]", [1])),
+    _of("set_", "set<text>", ("{'b', 'a', 'č'}", {"b", "a", "č"})),
+    _of("map_", "map<text, int>", ("{'b': 2, 'a': 1}", {"b": 2, "a": 1})),
+    _of("frozen_", "frozen<list<int>>", ("[]", []), ("[2, 1]", [2, 1])),
+    _of("tuple_", "tuple<int, text, date>", ("(1, null, '2024-01-01')", (1, None, dt.date(2024, 1, 1)))),
+    _of(
+        "nested_",
+        "map<int, frozen<map<text, frozen<list<date>>>>>",
+        ("{1: {'a': ['2024-01-01'], 'b': []}}", {1: {"a": [dt.date(2024, 1, 1)], "b": []}}),
+    ),
+    _of("uuids_", "list<uuid>", (f"[{_UUID4}, {UUID(int=0)}]", [_UUID4, UUID(int=0)])),
+    _of(
+        "times_",
+        "map<timestamp, date>",
+        ("{0: '1970-01-01'}", {dt.datetime(1970, 1, 1): dt.date(1970, 1, 1)}),
+    ),
+    _of("numbers_", "set<decimal>", ("{1.10, -2}", {Decimal("1.10"), Decimal(-2)})),
+)
+
+VECTOR_CASES: tuple[TypeCase, ...] = (
+    _of("floats", "vector<float, 3>", ("[1.0, -0.5, 0]", [1.0, -0.5, 0.0])),
+    _of("ints", "vector<int, 2>", ("[2147483647, -1]", [2**31 - 1, -1])),
+    _of("texts", "vector<text, 3>", (f"['', 'a', '{'x' * 300}']", ["", "a", "x" * 300])),
+    _of("nested", "vector<vector<float, 2>, 2>", ("[[1.0, 2.0], [3.0, 4.0]]", [[1.0, 2.0], [3.0, 4.0]])),
+)
