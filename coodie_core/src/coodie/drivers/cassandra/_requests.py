@@ -10,12 +10,13 @@ from cassandra.query import BatchType as DriverBatchType
 from coodie.batch import check_batch
 from coodie.consistency import CONSISTENCY_LEVELS, parse_consistency
 from coodie.cql import Kind, inspect_statement
+from coodie.drivers._arguments import check_statement, refuse_parameters, refuse_use
 from coodie.drivers.base import check_fetch_size
 from coodie.drivers.cassandra._binding import bind_values
 from coodie.drivers.cassandra._reading import build_rows, row_converters
 from coodie.drivers.cassandra._sending import Sender, Terms
 from coodie.drivers.cassandra._statements import CachedStatement, StatementCache
-from coodie.exceptions import ConfigurationError, InvalidQueryError, ParameterError, RequestError
+from coodie.exceptions import ParameterError, RequestError
 from coodie.paging import open_paging_state, seal_paging_state
 from coodie.requests import BatchType, check_options, check_timeout, parse_batch_type
 from coodie.rows import Rows
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from cassandra.query import Statement
 
     from coodie.batch import BatchItem
-    from coodie.drivers.cassandra._lifetime import Lifetime
+    from coodie.drivers._lifetime import Lifetime
     from coodie.drivers.cassandra._sending import Answer
     from coodie.requests import RequestOptions
     from coodie.waiting import Wait
@@ -182,9 +183,7 @@ class Requests:
         """Check every argument, prepare and bind; nothing of the request has been sent before."""
         self._lifetime.check()
         check_options(options)
-        if not isinstance(stmt, str):
-            message = f"The statement is of type {type(stmt).__name__}."
-            raise ConfigurationError(message, hint="Give CQL as a str.", option="stmt")
+        check_statement(stmt)
         if fetch_size is not None:
             check_fetch_size(fetch_size)
         seconds = self.sender.timeout(check_timeout(timeout))
@@ -194,7 +193,7 @@ class Requests:
         if entry is None:
             shape = inspect_statement(stmt)
             if shape.kind is Kind.USE:
-                raise _use_refused(stmt)
+                raise refuse_use(stmt)
             if shape.kind is Kind.SCHEMA or shape.kind is Kind.PLAIN:
                 statement = _plain(stmt, params)
                 statement.fetch_size = fetch_size or _PAGE
@@ -255,13 +254,5 @@ def _first_cell(answer: Answer) -> Answer:
 
 
 def _plain(stmt: str, params: Any) -> SimpleStatement:
-    if params:
-        message = "A statement of this kind takes no parameters, and some were given."
-        raise ParameterError(message, statement=stmt)
+    refuse_parameters(params, stmt)
     return SimpleStatement(stmt)
-
-
-def _use_refused(stmt: str) -> InvalidQueryError:
-    message = "USE would change the keyspace for everybody who shares this connection."
-    hint = "Give init_coodie(keyspace=…), or write the keyspace before the table's name."
-    return InvalidQueryError(message, hint=hint, statement=stmt)

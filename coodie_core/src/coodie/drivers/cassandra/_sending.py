@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cassandra.query import Statement
 
     from coodie.cql import Kind
-    from coodie.drivers.cassandra._lifetime import Lifetime
+    from coodie.drivers._lifetime import Lifetime
     from coodie.requests import RequestOptions
 
 __all__ = ["Answer", "Sender", "Terms"]

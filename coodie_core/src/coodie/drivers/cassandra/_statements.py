@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from cassandra.cluster import Session
 
-    from coodie.drivers.cassandra._lifetime import Lifetime
+    from coodie.drivers._lifetime import Lifetime
 
 __all__ = ["CachedStatement", "StatementCache"]
 

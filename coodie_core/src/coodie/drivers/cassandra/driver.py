@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import weakref
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from coodie.consistency import parse_consistency
+from coodie.drivers._lastpage import last_page_of, note_page
+from coodie.drivers._lifetime import Lifetime
 from coodie.drivers.base import AbstractDriver
-from coodie.drivers.cassandra._lifetime import Lifetime, shut_down
+from coodie.drivers.cassandra._lifetime import shut_down
 from coodie.effects import run_async, run_sync
 from coodie.exceptions import ConfigurationError
 from coodie.requests import BatchType
@@ -34,11 +34,6 @@ _CLOSE_DEADLINE = 10.0
 
 #: Prepared statements that a driver keeps unless told otherwise.
 _STATEMENTS = 1000
-
-#: The driver that the last request of this task or thread went through, and where its next page starts.
-_last_page: ContextVar[tuple[weakref.ref[CassandraDriver], bytes | None] | None] = ContextVar(
-    "coodie_last_page", default=None
-)
 
 
 class CassandraDriver(AbstractDriver):
@@ -111,11 +106,7 @@ class CassandraDriver(AbstractDriver):
 
         It is not seen across ``create_task``, ``gather`` or ``wait_for``: ``Rows.paging_state`` is.
         """
-        last = _last_page.get()
-        return last[1] if last is not None and last[0]() is self else None
-
-    def _note_page(self, state: bytes | None) -> None:
-        _last_page.set((weakref.ref(self), state))
+        return last_page_of(self)
 
     # --- requests -----------------------------------------------------------------------
 
@@ -135,11 +126,11 @@ class CassandraDriver(AbstractDriver):
         As the contract has it; statements are prepared and kept in a bounded cache, but for schema
         statements, TRUNCATE and the like, which take no parameters.
         """
-        self._note_page(None)
+        note_page(self, None)
         rows = run_sync(
             self._requests.rows(stmt, params, consistency, timeout, fetch_size, paging_state, options)
         )
-        self._note_page(rows.paging_state)
+        note_page(self, rows.paging_state)
         return rows
 
     async def execute_async(
@@ -154,11 +145,11 @@ class CassandraDriver(AbstractDriver):
         options: RequestOptions | None = None,
     ) -> Rows:
         """Async version of :meth:`execute`; the page's decoding is all that runs on the loop."""
-        self._note_page(None)
+        note_page(self, None)
         rows = await run_async(
             self._requests.rows(stmt, params, consistency, timeout, fetch_size, paging_state, options)
         )
-        self._note_page(rows.paging_state)
+        note_page(self, rows.paging_state)
         return rows
 
     def execute_one(
@@ -171,7 +162,7 @@ class CassandraDriver(AbstractDriver):
         options: RequestOptions | None = None,
     ) -> Any:
         """Execute *stmt* and return the first column of the first row, or None."""
-        self._note_page(None)
+        note_page(self, None)
         return run_sync(self._requests.first_value(stmt, params, consistency, timeout, options))
 
     async def execute_one_async(
@@ -184,7 +175,7 @@ class CassandraDriver(AbstractDriver):
         options: RequestOptions | None = None,
     ) -> Any:
         """Async version of :meth:`execute_one`."""
-        self._note_page(None)
+        note_page(self, None)
         return await run_async(self._requests.first_value(stmt, params, consistency, timeout, options))
 
     def execute_batch(
@@ -197,7 +188,7 @@ class CassandraDriver(AbstractDriver):
         options: RequestOptions | None = None,
     ) -> Rows:
         """Execute several writes as one BATCH message, each statement prepared."""
-        self._note_page(None)
+        note_page(self, None)
         return run_sync(self._requests.batch(statements, batch_type, consistency, timeout, options))
 
     async def execute_batch_async(
@@ -210,7 +201,7 @@ class CassandraDriver(AbstractDriver):
         options: RequestOptions | None = None,
     ) -> Rows:
         """Async version of :meth:`execute_batch`."""
-        self._note_page(None)
+        note_page(self, None)
         return await run_async(self._requests.batch(statements, batch_type, consistency, timeout, options))
 
     def _run_many(
@@ -221,7 +212,7 @@ class CassandraDriver(AbstractDriver):
         options: RequestOptions | None,
     ) -> ManyResult:
         """Keep the window full from this thread alone; the backend's own thread does the waiting."""
-        self._note_page(None)
+        note_page(self, None)
         from coodie.drivers.cassandra._window import Window
 
         self._lifetime.check()

@@ -1,0 +1,32 @@
+"""Where the next page of the last request starts, for object mappers that ask the driver.
+
+It is kept for the calling task or thread, in one ContextVar for all drivers: the only trace that a
+request leaves.
+"""
+
+from __future__ import annotations
+
+import weakref
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from coodie.drivers.base import AbstractDriver
+
+__all__ = ["last_page_of", "note_page"]
+
+#: The driver that the last request of this task or thread went through, and its paging state.
+_last_page: ContextVar[tuple[weakref.ref[AbstractDriver], bytes | None] | None] = ContextVar(
+    "coodie_last_page", default=None
+)
+
+
+def note_page(driver: AbstractDriver, state: bytes | None) -> None:
+    """Note where the next page starts, or that there is none."""
+    _last_page.set((weakref.ref(driver), state))
+
+
+def last_page_of(driver: AbstractDriver) -> bytes | None:
+    """Return the state that was noted last, if this driver noted it."""
+    last = _last_page.get()
+    return last[1] if last is not None and last[0]() is driver else None

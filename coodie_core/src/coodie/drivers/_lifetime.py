@@ -1,0 +1,41 @@
+"""A driver's life: whether it may still be used."""
+
+from __future__ import annotations
+
+import os
+
+from coodie.exceptions import DriverClosedError
+
+__all__ = ["Lifetime"]
+
+
+class Lifetime:
+    """The state that all parts of one driver share."""
+
+    def __init__(self) -> None:
+        self._process = os.getpid()
+        self.closed = False
+
+    @property
+    def forked(self) -> bool:
+        """Whether this process is a fork of the one that the driver was opened in."""
+        return os.getpid() != self._process
+
+    def check(self) -> None:
+        """Refuse the use of a driver that can't serve.
+
+        Raises:
+            DriverClosedError: It has been closed, or its threads stayed behind in the parent process.
+        """
+        if self.closed:
+            raise self.error()
+        if self.forked:
+            message = (
+                f"The driver was opened in process {self._process}; this is a fork of it, {os.getpid()}."
+            )
+            raise DriverClosedError(message, hint="Open a driver in each process, after the fork.")
+
+    @staticmethod
+    def error(message: str = "The driver has been closed.") -> DriverClosedError:
+        """Return the error that a closed driver answers with."""
+        return DriverClosedError(message, hint="Open a new one with init_coodie(…).")
