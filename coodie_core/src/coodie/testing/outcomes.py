@@ -39,8 +39,6 @@ def place_of(item: pytest.Item) -> dict[str, Any] | None:
         "suite": item.nodeid.rpartition("::")[0],
         "driver": None if driver is None else type(driver).__name__,
         "declared": None if driver is None else sorted(declared),
-        if driver is None
-        else sorted(getattr(need, "name", str(need)) for need in driver.capabilities),
         "check": name,
         "mode": parameters.get("api", "once"),
         "override": None if check_of(function) is not None else override_of(function),
