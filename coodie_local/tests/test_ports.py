@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import socket
 
 import pytest
 
-from coodie_local import PortInUseError
-from coodie_local._ports import choose_ports, port_is_free
+from coodie_local import PortInUseError, UnsupportedPlatformError
+from coodie_local._ports import choose_hosts, choose_ports, consecutive_hosts, port_is_free
 
 HOST = "127.0.0.1"
 
 
 def test_three_different_free_ports() -> None:
     """They differ, nobody listens on them, and outgoing connections don't come from there."""
-    ports = choose_ports(HOST)
+    ports = choose_ports([HOST])
     chosen = (ports.native, ports.storage, ports.ssl_storage)
     assert len(set(chosen)) == 3
     assert all(20_000 <= port < 32_000 and port_is_free(HOST, port) for port in chosen)
@@ -22,12 +23,12 @@ def test_three_different_free_ports() -> None:
 
 def test_a_settled_port_is_taken_or_named() -> None:
     """A free one is used; one with a listener is an error that names it."""
-    free = choose_ports(HOST).native
-    assert choose_ports(HOST, free).native == free
+    free = choose_ports([HOST]).native
+    assert choose_ports([HOST], free).native == free
     with socket.create_server((HOST, 0)) as server:
         port = server.getsockname()[1]
         with pytest.raises(PortInUseError, match=rf"The port {port} on 127\.0\.0\.1 is in use"):
-            choose_ports(HOST, port)
+            choose_ports([HOST], port)
 
 
 def test_a_listener_on_all_addresses_counts() -> None:
@@ -47,10 +48,31 @@ def test_closed_connections_dont_hold_a_port() -> None:
     assert port_is_free(HOST, port)
 
 
-def test_wished_ports_are_used_if_all_are_free() -> None:
-    """A durable node keeps its address; where somebody has one of the ports, all are chosen anew."""
-    ports = choose_ports(HOST)
-    wished = (ports.native, ports.storage, ports.ssl_storage)
-    assert choose_ports(HOST, wished=wished) == ports
+def test_wished_ports_are_used_where_they_are_free() -> None:
+    """A durable node keeps its address; a port that somebody has is chosen anew."""
+    ports = choose_ports([HOST])
+    assert choose_ports([HOST], wished=ports) == ports
     with socket.create_server((HOST, ports.storage)):
-        assert choose_ports(HOST, wished=wished) != ports
+        others = choose_ports([HOST], wished=ports)
+    assert others.native == ports.native
+    assert others.storage != ports.storage
+
+
+def test_the_nodes_of_a_cluster_have_a_block_of_addresses() -> None:
+    """Several clusters stand side by side: each has its block, where the wanted port is free."""
+    assert choose_hosts(1) == (HOST,)
+    blocks = {choose_hosts(3) for _ in range(20)}
+    assert len(blocks) > 1
+    assert all(re.fullmatch(r"127\.0\.\d+\.1", hosts[0]) and len(set(hosts)) == 3 for hosts in blocks)
+    ports = choose_ports(choose_hosts(3))
+    assert ports.native != ports.storage
+    with socket.create_server((consecutive_hosts("127.0.77.1", 3)[2], 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(PortInUseError, match=rf"port {port} on 127\.0\.77\.3"):
+            choose_ports(consecutive_hosts("127.0.77.1", 3), port)
+
+
+def test_an_address_of_another_machine_says_so() -> None:
+    """Where the system doesn't have the address, the error names it and what to run."""
+    with pytest.raises(UnsupportedPlatformError, match=r"192\.0\.2\.1 can't be bound.*ifconfig"):
+        port_is_free("192.0.2.1", 9042)

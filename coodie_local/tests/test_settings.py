@@ -21,10 +21,12 @@ JARS = (Path("/jars/a.jar"), Path("/jars/b.jar"))
 PLAN = NodePlan(
     name="n",
     profile="ephemeral",
-    host="127.0.0.1",
+    hosts=("127.0.0.1",),
+    index=0,
     ports=Ports(native=20001, storage=20002, ssl_storage=20003),
     directory=Path("/nodes/a b"),
     data=Path("/data/n"),
+    certificates=Path("/nodes/a b/tls"),
 )
 DURABLE = replace(PLAN, profile="durable")
 

@@ -15,8 +15,8 @@ from coodie_local import StorageError
 from coodie_local import _scratch as scratch
 from coodie_local._flock import try_acquire
 from coodie_local._places import LOCK_NAME, cache_directory, make_private, node_directory
-from coodie_local._plan import Ports
-from coodie_local._state import NodeState, is_process_of, read_state, write_state
+from coodie_local._plan import Ports, Security
+from coodie_local._state import ClusterState, is_process_of, read_state, write_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,18 @@ def test_a_child_that_was_handed_the_descriptor_holds_the_lock(tmp_path: Path) -
 
 def test_a_state_survives_the_file(tmp_path: Path) -> None:
     """What one process writes another one reads; anything else is no state."""
-    state = NodeState(1, "127.0.0.1", Ports(1, 2, 3), "durable", "5.0.9", Path("/d"), ready=True)
+    state = ClusterState(
+        name="n",
+        hosts=("127.0.0.1", "127.0.0.2"),
+        pids=(1, 2),
+        ports=Ports(1, 2, 3),
+        profile="durable",
+        version="5.0.9",
+        data=Path("/d"),
+        security=Security(tls=True),
+        stop_with_process=True,
+        ready=True,
+    )
     assert read_state(tmp_path) is None
     write_state(tmp_path, state)
     assert read_state(tmp_path) == state
@@ -59,9 +70,10 @@ def test_a_state_survives_the_file(tmp_path: Path) -> None:
         "{}",
         "[]",
         '{"pid": 1}',
-        (tmp_path / "node.json").read_text().replace("durable", "other"),
+        (tmp_path / "state.json").read_text().replace("durable", "other"),
+        (tmp_path / "state.json").read_text().replace("  1,\n", ""),
     ):
-        (tmp_path / "node.json").write_text(broken, encoding="utf-8")
+        (tmp_path / "state.json").write_text(broken, encoding="utf-8")
         assert read_state(tmp_path) is None
 
 

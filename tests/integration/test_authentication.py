@@ -11,7 +11,7 @@ import pytest
 
 import coodie
 from coodie.exceptions import AuthenticationError, ConfigurationError, UnauthorizedError
-from coodie_local import LocalNode, _cassandra_yaml, _native, _start
+from coodie_local import LocalNode, _cassandra_yaml, _launch, _native, _readiness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,18 +37,18 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNode]:
     """Start a node with roles; it is ready when it asks who is there."""
     plain = _cassandra_yaml.cassandra_yaml
 
-    def asks(host: str, port: int) -> bool:
+    def asks(host: str, port: int, _access: object) -> bool:
         try:
-            _native.run_statement(host, port, "SELECT key FROM system.local", 2.0)
+            _native.run_statement(host, port, "SELECT key FROM system.local", timeout=2.0)
         except _native.RefusedError as exc:
-            return "opcode 3" in str(exc)  # AUTHENTICATE
+            return "asks for a password" in str(exc)
         except OSError:
             return False
         return False
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_start, "cassandra_yaml", lambda plan: json.dumps(json.loads(plain(plan)) | _SETTINGS))
-        patch.setattr(_start, "is_ready", asks)
+        patch.setattr(_launch, "cassandra_yaml", lambda plan: json.dumps(json.loads(plain(plan)) | _SETTINGS))
+        patch.setattr(_readiness, "is_ready", asks)
         with LocalNode("guarded", directory=tmp_path_factory.mktemp("guarded")) as node:
             yield node
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from coodie_local.cluster import LocalCluster
 from coodie_local.errors import (
     ChecksumError,
     DownloadError,
@@ -13,11 +14,14 @@ from coodie_local.errors import (
     StorageError,
     UnsupportedPlatformError,
 )
+from coodie_local.member import ClusterNode
 from coodie_local.node import LocalNode
 
 __all__ = [
     "ChecksumError",
+    "ClusterNode",
     "DownloadError",
+    "LocalCluster",
     "LocalNode",
     "LocalNodeError",
     "NodeInUseError",

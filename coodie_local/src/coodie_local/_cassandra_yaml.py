@@ -12,7 +12,7 @@ __all__ = ["cassandra_yaml", "logback_xml"]
 
 
 def cassandra_yaml(plan: NodePlan) -> str:
-    """Write the settings of a single small node.
+    """Write the settings of a small node.
 
     Args:
         plan: The start.
@@ -20,12 +20,6 @@ def cassandra_yaml(plan: NodePlan) -> str:
     Returns:
         JSON, which is YAML: no quoting rules of its own.
     """
-    # Cassandra syncs the commit log before it acknowledges ("batch"), or every 10 s
-    sync: dict[str, object] = (
-        {"commitlog_sync": "batch"}
-        if plan.profile == "durable"
-        else {"commitlog_sync": "periodic", "commitlog_sync_period": "10000ms"}
-    )
     settings: dict[str, object] = {
         "cluster_name": f"coodie-local {plan.name}",
         "num_tokens": 1,
@@ -34,7 +28,7 @@ def cassandra_yaml(plan: NodePlan) -> str:
         "seed_provider": [
             {
                 "class_name": "org.apache.cassandra.locator.SimpleSeedProvider",
-                "parameters": [{"seeds": f"{plan.host}:{plan.ports.storage}"}],
+                "parameters": [{"seeds": ", ".join(f"{host}:{plan.ports.storage}" for host in plan.hosts)}],
             }
         ],
         "listen_address": plan.host,
@@ -59,7 +53,22 @@ def cassandra_yaml(plan: NodePlan) -> str:
         "user_defined_functions_enabled": True,
         "disk_optimization_strategy": "ssd",
     }
-    return json.dumps(settings | sync, indent=1) + "\n"
+    settings |= _commit_log(plan)
+    if not plan.alone:
+        settings |= _ring(plan)
+    return json.dumps(settings, indent=1) + "\n"
+
+
+def _commit_log(plan: NodePlan) -> dict[str, object]:
+    """Sync the commit log before a write is acknowledged ("batch"), or every 10 s."""
+    if plan.forgetful:
+        return {"commitlog_sync": "periodic", "commitlog_sync_period": "10000ms"}
+    return {"commitlog_sync": "batch"}
+
+
+def _ring(plan: NodePlan) -> dict[str, object]:
+    """Let all nodes start at once, each at its own place, and notice soon when one is gone."""
+    return {"auto_bootstrap": False, "initial_token": str(plan.token), "phi_convict_threshold": 6}
 
 
 def logback_xml() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +19,19 @@ __all__ = ["FileLock", "acquire", "try_acquire"]
 _POLL = 0.05
 
 
+#: What this process holds: a fork would keep it held without knowing of it.
+_held: weakref.WeakSet[FileLock] = weakref.WeakSet()
+
+
+def _let_go() -> None:
+    for lock in tuple(_held):
+        lock.close()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_let_go)
+
+
 class FileLock:
     """An exclusive flock(2) that was taken; it lasts until every copy of its descriptor is closed.
 
@@ -25,11 +39,12 @@ class FileLock:
     directory, handed to its JVM, says whether that JVM lives, without any process id.
     """
 
-    __slots__ = ("fd",)
+    __slots__ = ("__weakref__", "fd")
 
     def __init__(self, fd: int) -> None:
         #: The descriptor, for ``pass_fds``.
         self.fd = fd
+        _held.add(self)
 
     def close(self) -> None:
         """Close this process's descriptor; twice is fine."""

@@ -77,6 +77,12 @@ _FAST = {
     "cassandra.skip_sync": "true",
 }
 
+#: What differs for several nodes, which start at once and have to hear of each other.
+_TOGETHER = {
+    "cassandra.ring_delay_ms": "1000",
+    "cassandra.consistent.rangemovement": "false",
+}
+
 #: Variables by which a JVM takes options from its environment; ours are complete.
 _JAVA_VARIABLES = frozenset({"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH"})
 
@@ -138,10 +144,10 @@ def _daemon_arguments(
     yield f"-Djava.io.tmpdir={plan.temporary}"
     # not read by Cassandra: by it the process of a directory is recognised, see _state
     yield f"-Dcoodie.directory={plan.directory}"
-    for name, value in _FAST.items():
+    for name, value in (_FAST if plan.alone else _FAST | _TOGETHER).items():
         yield f"-D{name}={value}"
-    if plan.profile == "ephemeral":
-        # a restart would lose the keyspaces; an ephemeral node has none
+    if plan.forgetful:
+        # a restart would lose the keyspaces
         yield "-Dcassandra.test.flush_local_schema_changes=false"
     yield "-cp"
     yield class_path(jars)

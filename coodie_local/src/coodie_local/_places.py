@@ -14,10 +14,13 @@ __all__ = [
     "CACHE_VARIABLE",
     "HOME_VARIABLE",
     "LOCK_NAME",
+    "LOG_NAME",
+    "START_LOCK_NAME",
     "cache_directory",
     "check_name",
     "home_directory",
     "make_private",
+    "member_directory",
     "node_directory",
     "remove_tree",
 ]
@@ -29,6 +32,10 @@ CACHE_VARIABLE = "COODIE_LOCAL_CACHE"
 
 #: The file in a node's directory whose lock the node holds while it lives.
 LOCK_NAME = "node.lock"
+#: The file in a cluster's directory whose lock is held by whoever starts or stops nodes of it.
+START_LOCK_NAME = "start.lock"
+#: The file in a node's directory to which Cassandra and its JVM write.
+LOG_NAME = "cassandra.log"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -71,6 +78,17 @@ def node_directory(name: str) -> Path:
         ConfigurationError: The name isn't usable.
     """
     return home_directory() / "nodes" / check_name(name)
+
+
+def member_directory(directory: Path, index: int, count: int) -> Path:
+    """Name the own directory of one node: the cluster's where it is the only one, else one inside.
+
+    Args:
+        directory: The cluster's directory.
+        index: Which node, from 0.
+        count: How many nodes the cluster has.
+    """
+    return directory if count == 1 else directory / f"node{index + 1}"
 
 
 def make_private(directory: Path) -> Path:

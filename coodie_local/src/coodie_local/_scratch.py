@@ -9,8 +9,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from coodie_local._flock import try_acquire
-from coodie_local._places import LOCK_NAME, make_private, remove_tree
+from coodie_local._members import hold_all
+from coodie_local._places import make_private, remove_tree
 from coodie_local.errors import StorageError
 
 __all__ = ["NEEDED", "clear_scratch", "make_scratch", "memory_root", "sweep"]
@@ -43,7 +43,7 @@ def memory_root() -> Path | None:
 
 
 def _in_memory(directory: Path) -> Path | None:
-    """Name the place in memory for a node's throw-away data; it isn't created."""
+    """Name the place in memory for a cluster's throw-away data; it isn't created."""
     root = memory_root()
     if root is None:
         return None
@@ -52,15 +52,15 @@ def _in_memory(directory: Path) -> Path | None:
 
 
 def _beside(directory: Path) -> Path:
-    """Name the place on disk for a node's throw-away data; it isn't created."""
+    """Name the place on disk for a cluster's throw-away data; it isn't created."""
     return directory / "scratch"
 
 
 def make_scratch(directory: Path) -> Path:
-    """Make an empty place for the throw-away data of a node whose lock the caller holds.
+    """Make an empty place for the throw-away data of a cluster that is about to be started.
 
     Args:
-        directory: The node's own directory.
+        directory: The cluster's directory.
 
     Raises:
         StorageError: It can't be made.
@@ -76,10 +76,10 @@ def make_scratch(directory: Path) -> Path:
 
 
 def clear_scratch(directory: Path) -> None:
-    """Remove the throw-away data of a node that doesn't run and whose lock the caller holds.
+    """Remove the throw-away data of a cluster that doesn't run.
 
     Args:
-        directory: The node's own directory.
+        directory: The cluster's directory.
 
     Raises:
         StorageError: It can't be removed.
@@ -92,26 +92,23 @@ def clear_scratch(directory: Path) -> None:
 
 
 def sweep() -> None:
-    """Remove what killed processes left in memory: data whose node's lock nobody holds."""
+    """Remove what killed processes left in memory: data whose nodes' locks nobody holds."""
     root = memory_root()
     if root is None:
         return
     for link in root.glob(f"*{_LINK}"):
-        lock_file = link / LOCK_NAME
-        # without one the node's directory was removed, and nobody can start that node now
-        lock = try_acquire(lock_file) if lock_file.exists() else None
-        if lock is None and lock_file.exists():
+        # of a directory that was removed nobody holds anything, and nobody can start a node in it now
+        locks = hold_all(link)
+        if locks is None:
             continue
-        try:
-            remove_tree(link.with_name(link.name.removesuffix(_LINK)))
-            link.unlink(missing_ok=True)
-        except StorageError as error:
-            _log.warning("What a killed node left in memory can't be removed: %s", error)
-        finally:
-            if lock is not None:
-                lock.close()
+        with locks:
+            try:
+                remove_tree(link.with_name(link.name.removesuffix(_LINK)))
+                link.unlink(missing_ok=True)
+            except StorageError as error:
+                _log.warning("What a killed node left in memory can't be removed: %s", error)
 
 
 def _link(scratch: Path) -> Path:
-    """Name the link from a node's throw-away data to the node's own directory."""
+    """Name the link from a cluster's throw-away data to its directory."""
     return scratch.with_name(scratch.name + _LINK)

@@ -1,16 +1,18 @@
-"""Who in this process uses which node: the last to go stops what this process started."""
+"""Who in this process uses which cluster: the last to go stops what this process started."""
 
 from __future__ import annotations
 
 import os
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from coodie_local._cancellation import Cancellation
-    from coodie_local._start import RunningNode
+    from coodie_local._running import RunningCluster
 
 __all__ = ["Tenancies", "Tenancy", "tenancy_of"]
 
@@ -18,18 +20,19 @@ _POLL = 0.05
 
 
 class Tenancy:
-    """The node of one directory as this process knows it; its fields are for the holder of its lock."""
+    """The cluster of one directory as this process knows it; its fields are for the holder of its lock."""
 
     def __init__(self) -> None:
         # reentrant: a signal handler that calls stop() in the midst of start() must not wait for itself
         self._lock = threading.RLock()
-        #: The node that this process started; None where it didn't.
-        self.running: RunningNode | None = None
-        #: How many use that node.
+        #: The cluster that this process started; None where it didn't.
+        self.running: RunningCluster | None = None
+        #: How many use it.
         self.users = 0
 
-    def acquire(self, cancellation: Cancellation | None = None) -> None:
-        """Take the lock, which a start holds all the time.
+    @contextmanager
+    def held(self, cancellation: Cancellation | None = None) -> Iterator[None]:
+        """Hold the lock, which a start holds all the time.
 
         Args:
             cancellation: Ends the wait.
@@ -40,17 +43,15 @@ class Tenancy:
         while not self._lock.acquire(timeout=_POLL):
             if cancellation is not None:
                 cancellation.check()
+        try:
+            yield
+        finally:
+            self._lock.release()
 
-    def release(self) -> None:
-        """Give the lock back."""
-        self._lock.release()
-
-    def alive(self) -> RunningNode | None:
-        """Return the node that this process started if it still lives."""
+    def alive(self) -> RunningCluster | None:
+        """Return the cluster that this process started if a node of it still lives."""
         running = self.running
-        if running is None or running.jvm is None or running.jvm.exit_code is not None:
-            return None
-        return running
+        return running if running is not None and running.living else None
 
 
 class Tenancies:
@@ -66,7 +67,7 @@ class Tenancies:
         """Return the tenancy of a directory.
 
         Args:
-            directory: The node's own directory.
+            directory: The cluster's directory.
         """
         with self._lock:
             return self._by_directory.setdefault(directory, Tenancy())
@@ -83,6 +84,6 @@ def tenancy_of(directory: Path) -> Tenancy:
     """Return this process's tenancy of a directory.
 
     Args:
-        directory: The node's own directory.
+        directory: The cluster's directory.
     """
     return _tenancies.of(directory)
