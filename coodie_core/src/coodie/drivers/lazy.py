@@ -142,6 +142,7 @@ class LazyDriver(AbstractDriver):
                 else:
                     self._driver = outcome
                     self.needs_row_validation = getattr(outcome, "needs_row_validation", False)
+                    self.capabilities = getattr(outcome, "capabilities", frozenset())
         if not isinstance(outcome, BaseException):
             attempt.outcome.set_result(outcome)
         elif isinstance(outcome, Exception):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from coodie.testing.loop import CheckLoop, run_without_loop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 
     from coodie.drivers.base import AbstractDriver
 
@@ -98,15 +98,19 @@ class Api:
         """Return the same for another driver."""
         return Api(driver, self._loop, self.openers)
 
+    def name_of(self, method: str) -> str:
+        """Return the name of the driver's method, the sync or the async one."""
+        return f"{method}_async" if self.is_async else method
+
     def method(self, name: str) -> Any:
         """Return the driver's method of that name, the sync or the async one."""
-        return getattr(self.driver, f"{name}_async" if self.is_async else name)
+        return getattr(self.driver, self.name_of(name))
 
     async def open(self, **options: Any) -> Api:
         """Open another driver, with options of ``init_coodie``; it is closed when the check ends."""
         return self.of(await self.openers.open(is_async=self.is_async, **options))
 
-    async def stream(self, *args: Any, **kwargs: Any) -> AsyncIterator[dict[str, Any]]:
+    async def stream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[dict[str, Any], None]:
         """Yield the rows of ``stream`` or ``stream_async``."""
         if self.is_async:
             async for row in self.driver.stream_async(*args, **kwargs):

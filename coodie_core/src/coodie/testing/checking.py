@@ -20,6 +20,9 @@ _F = TypeVar("_F", bound="Callable[..., Any]")
 _CHECK = "__coodie_check__"
 _OVERRIDE = "__coodie_override__"
 
+#: The fixtures that can run a coroutine.
+_RUNNERS = ("api", "sync_api", "async_api", "loop")
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -39,7 +42,7 @@ def check(*needs: Capability) -> Callable[[_F], _F]:
     """Mark a test of the kit.
 
     A coroutine that takes the fixture ``api`` runs twice: without an event loop on the driver's sync
-    methods, and on one on its async methods. Without ``api`` it runs once, on an event loop.
+    methods, and on one on its async methods. With ``sync_api`` or ``async_api`` it runs once, that way.
 
     Args:
         needs: The capabilities without which it is skipped.
@@ -48,7 +51,7 @@ def check(*needs: Capability) -> Callable[[_F], _F]:
     def decorate(function: _F) -> _F:
         parameters = inspect.signature(function).parameters
         asynchronous = inspect.iscoroutinefunction(function)
-        runner = "api" if "api" in parameters else "loop"
+        runner = next((name for name in _RUNNERS if name in parameters), "loop")
 
         @wraps(function)
         def run(self: Any, **fixtures: Any) -> None:

@@ -5,14 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 from coodie.testing.checking import faults_of
+from coodie.testing.checks.batches import BatchesChecks
+from coodie.testing.checks.contract import ContractChecks
+from coodie.testing.checks.errors import ErrorsChecks
+from coodie.testing.checks.many import ManyChecks
 from coodie.testing.checks.paging import PagingChecks
+from coodie.testing.checks.parameters import ParametersChecks
 from coodie.testing.checks.rows import RowsChecks
+from coodie.testing.checks.transactions import TransactionsChecks
+from coodie.testing.checks.types import TypesChecks
 from coodie.testing.suite import Suite
 
 __all__ = ["DriverConformance"]
 
 
-class DriverConformance(RowsChecks, PagingChecks, Suite):
+class DriverConformance(
+    ContractChecks,
+    RowsChecks,
+    ParametersChecks,
+    TypesChecks,
+    PagingChecks,
+    ManyChecks,
+    TransactionsChecks,
+    BatchesChecks,
+    ErrorsChecks,
+    Suite,
+):
     """Every check of the kit; subclass it, and say how your driver is opened.
 
     Set ``driver_type``, or override the fixture ``open_driver``. A check for what the driver doesn't

@@ -29,8 +29,6 @@ def place_of(item: pytest.Item) -> dict[str, Any] | None:
     described = checks_of(DriverConformance).get(name)
     if described is None and name != _GUARD:
         return None
-    callspec = getattr(item, "callspec", None)
-    parameters = dict(callspec.params) if callspec is not None else {}
     driver = getattr(item, "funcargs", {}).get("driver")
     function = getattr(item, "function", None)
     # A driver may declare nonsense, which is for a check to say, not for the report to fall over.
@@ -40,7 +38,16 @@ def place_of(item: pytest.Item) -> dict[str, Any] | None:
         "driver": None if driver is None else type(driver).__name__,
         "declared": None if driver is None else sorted(declared),
         "check": name,
-        "mode": parameters.get("api", "once"),
+        "mode": _mode(item),
         "override": None if check_of(function) is not None else override_of(function),
         "waived": dict(suite.waived),
     }
+
+
+def _mode(item: pytest.Item) -> str:
+    """Say which of a driver's methods a test uses."""
+    callspec = getattr(item, "callspec", None)
+    if callspec is not None and "api" in callspec.params:
+        return str(callspec.params["api"])
+    fixtures = getattr(item, "fixturenames", ())
+    return "async" if "async_api" in fixtures else "sync" if "sync_api" in fixtures else "once"

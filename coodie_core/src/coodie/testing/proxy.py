@@ -10,7 +10,12 @@ if TYPE_CHECKING:
     from ssl import SSLContext
     from types import TracebackType
 
+__all__ = ["Proxy"]
+
 _CHUNK = 65536
+
+#: Seconds between two looks at whether answers are still kept back.
+_LOOK_AGAIN = 0.005
 
 
 class Proxy:
@@ -33,6 +38,10 @@ class Proxy:
         self.port = 0
         #: Whether the node's answers are thrown away.
         self.mute = False
+        #: Whether the node's answers are kept back, until this is False again.
+        self.held = False
+        #: Seconds by which each answer is late.
+        self.delay = 0.0
         #: Connections accepted so far.
         self.accepted = 0
 
@@ -51,6 +60,10 @@ class Proxy:
     def open(self) -> int:
         """How many clients are connected."""
         return len(self._writers) // 2
+
+    def heal(self) -> None:
+        """Forward as a proxy does that nothing was ever asked of."""
+        self.mute, self.held, self.delay = False, False, 0.0
 
     def cut(self) -> None:
         """Close all connections."""
@@ -103,6 +116,10 @@ class Proxy:
     ) -> None:
         try:
             while data := await reader.read(_CHUNK):
+                if answers and self.delay:
+                    await asyncio.sleep(self.delay)
+                while answers and self.held:  # noqa: ASYNC110 - another thread sets it
+                    await asyncio.sleep(_LOOK_AGAIN)
                 if not (answers and self.mute):
                     writer.write(data)
                     await writer.drain()

@@ -135,20 +135,33 @@ class Suite:
         yield loop
         loop.close()
 
-    @pytest.fixture(params=["sync", "async"])
-    def api(
+    @pytest.fixture
+    def openers(
         self,
-        request: pytest.FixtureRequest,
-        driver: AbstractDriver,
-        loop: CheckLoop,
         open_driver: Callable[..., AbstractDriver],
         open_driver_async: Callable[..., Coroutine[Any, Any, AbstractDriver]] | None,
-    ) -> Iterator[Api]:
-        """Give the driver, once through its sync and once through its async methods."""
+    ) -> Iterator[Openers]:
+        """Give what opens further drivers; they are closed when the check ends."""
         openers = Openers(open_driver, open_driver_async)
-        api = Api(driver, loop if request.param == "async" else None, openers)
-        yield api
+        yield openers
         openers.close_all()
+
+    @pytest.fixture(params=["sync", "async"])
+    def api(
+        self, request: pytest.FixtureRequest, driver: AbstractDriver, loop: CheckLoop, openers: Openers
+    ) -> Api:
+        """Give the driver, once through its sync and once through its async methods."""
+        return Api(driver, loop if request.param == "async" else None, openers)
+
+    @pytest.fixture
+    def sync_api(self, driver: AbstractDriver, openers: Openers) -> Api:
+        """Give the driver through its sync methods."""
+        return Api(driver, None, openers)
+
+    @pytest.fixture
+    def async_api(self, driver: AbstractDriver, loop: CheckLoop, openers: Openers) -> Api:
+        """Give the driver through its async methods."""
+        return Api(driver, loop, openers)
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -165,9 +178,9 @@ class Suite:
         return uuid.uuid4().hex
 
     @pytest.fixture
-    def proxy(self, server: Server, api: Api) -> Iterator[Proxy]:
+    def proxy(self, server: Server, openers: Openers) -> Iterator[Proxy]:
         """Put a proxy in front of the server; what is connected through it ends before it does."""
         with Proxy(server.host, server.port) as running:
             yield running
-            running.mute = False
-            api.openers.close_all()
+            running.heal()
+            openers.close_all()

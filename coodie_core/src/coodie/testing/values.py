@@ -160,5 +160,9 @@ VECTOR_CASES: tuple[TypeCase, ...] = (
     _of("floats", "vector<float, 3>", ("[1.0, -0.5, 0]", [1.0, -0.5, 0.0])),
     _of("ints", "vector<int, 2>", ("[2147483647, -1]", [2**31 - 1, -1])),
     _of("texts", "vector<text, 3>", (f"['', 'a', '{'x' * 300}']", ["", "a", "x" * 300])),
-    _of("nested", "vector<vector<float, 2>, 2>", ("[[1.0, 2.0], [3.0, 4.0]]", [[1.0, 2.0], [3.0, 4.0]])),
+    _of(
+        "vectors_of_vectors",
+        "vector<vector<float, 2>, 2>",
+        ("[[1.0, 2.0], [3.0, 4.0]]", [[1.0, 2.0], [3.0, 4.0]]),
+    ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from coodie.capabilities import Capability
 from coodie.consistency import parse_consistency
 from coodie.drivers._lastpage import last_page_of, note_page
 from coodie.drivers._lifetime import Lifetime
@@ -52,6 +53,9 @@ class CassandraDriver(AbstractDriver):
     Raises:
         ConfigurationError: An argument is of the wrong kind.
     """
+
+    #: All but one: what waits does so in the backend's own thread.
+    capabilities = frozenset(Capability) - {Capability.NATIVE_ASYNC}
 
     def __init__(
         self,
