@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from coodie.cql import Kind, count_positional_markers, inspect_statement, with_positional_markers
-from coodie.exceptions import ConfigurationError, ParameterError, ParameterTypeError
+from coodie.cql import Kind, inspect_statement
+from coodie.exceptions import ConfigurationError, ParameterError
+from coodie.parameters import positional
 from coodie.requests import BatchType
 
 if TYPE_CHECKING:
@@ -74,35 +75,10 @@ def batch_text(items: list[tuple[str, Params]], batch_type: BatchType) -> tuple[
     lines = [_OPENINGS[batch_type]]
     values: list[Any] = []
     for stmt, params in items:
-        text, names = with_positional_markers(stmt)
-        given = _in_order(params, names, stmt)
-        # Counted for each statement: one too many here would fill the place of one missing there.
-        wanted = count_positional_markers(text)
-        if len(given) != wanted:
-            message = f"The statement has {wanted} bind markers and was given {len(given)} parameters."
-            raise ParameterError(message, hint="Give a value for each.", statement=stmt)
+        text, given = positional(stmt, params)
         values += given
         # A statement's semicolon may be left out here (Cassandra's Parser.g), and may be there; a line
         # of its own ends a comment.
         lines.append(text)
     lines.append("APPLY BATCH")
     return "\n".join(lines), values
-
-
-def _in_order(params: Any, names: list[str], stmt: str) -> Sequence[Any]:
-    """Return one statement's values in the order of its markers."""
-    if params is None:
-        return ()
-    if isinstance(params, Mapping):
-        missing = [name for name in dict.fromkeys(names) if name not in params]
-        unknown = [name for name in params if name not in names]
-        if missing or unknown:
-            message = f"The parameters lack {missing or 'nothing'} and have unknown {unknown or 'none'}."
-            raise ParameterError(message, hint=f"The statement has {names}.", statement=stmt)
-        return [params[name] for name in names]
-    if isinstance(params, Sequence) and not isinstance(params, (str, bytes, bytearray, memoryview)):
-        return params
-    kind = type(params).__name__
-    message = f"The parameters are a {kind}."
-    hint = "Give a list with a value for each ?, or a dict for :names."
-    raise ParameterTypeError(message, hint=hint, statement=stmt, value_type=kind)

@@ -1,0 +1,328 @@
+"""A driver around a client that is made of memory: what the author of one needn't write."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from coodie_core.tests.fakes import PATIENCE, Api, wait_until
+
+from coodie import UNSET, RequestOptions
+from coodie.capabilities import Capability
+from coodie.drivers.client import (
+    Blocking,
+    Client,
+    ClientDriver,
+    ClientRequest,
+    Page,
+    StaleStatementError,
+)
+from coodie.exceptions import (
+    ConfigurationError,
+    CoodieError,
+    DriverClosedError,
+    InvalidQueryError,
+    ParameterError,
+    RequestTimeoutError,
+    ServerError,
+    UnsupportedError,
+)
+from coodie.waiting import Wait
+
+if TYPE_CHECKING:
+    from coodie.drivers.client import Steps
+
+READ = "SELECT n FROM t WHERE k = ?"
+
+
+class ClientError(Exception):
+    """What the client raises by itself."""
+
+
+class MemoryClient(Client):
+    """A client that pages through numbers, and notes what it is asked."""
+
+    def __init__(self, rows: int = 0) -> None:
+        self.rows = rows
+        self.prepared: list[str] = []
+        self.sent: list[ClientRequest] = []
+        self.closings = 0
+        #: What a prepare or a request waits for; done unless a test says otherwise.
+        self.gate: Future[None] = Future()
+        self.gate.set_result(None)
+        #: What the next requests raise instead of answering.
+        self.faults: list[Exception] = []
+
+    def prepare(self, cql: str, timeout: float) -> Steps[str]:
+        """Count, and answer with the text in capitals."""
+        self.prepared.append(cql)
+        yield Wait(self.gate, timeout)
+        if cql.startswith("SELEC "):
+            raise ClientError("no CQL")
+        return f"prepared {len(self.prepared)}"
+
+    def send(self, request: ClientRequest) -> Steps[Page]:
+        """Answer with a page of numbers."""
+        self.sent.append(request)
+        yield Wait(self.gate, request.timeout)
+        if self.faults:
+            raise self.faults.pop()
+        start = int(request.paging_state or b"0")
+        end = min(start + request.page_size, self.rows)
+        state = b"%d" % end if end < self.rows else None
+        return Page(rows=[{"n": n} for n in range(start, end)], paging_state=state, warnings=("w",))
+
+    def close(self) -> None:
+        """Count."""
+        self.closings += 1
+
+    def error(self, raised: Exception, stmt: str, timeout: float) -> CoodieError:
+        """Translate what is raised here."""
+        if isinstance(raised, ClientError):
+            return InvalidQueryError(str(raised), statement=stmt)
+        return RequestTimeoutError("Late.", statement=stmt, timeout=timeout)
+
+
+class MemoryDriver(ClientDriver):
+    """Declares all that the client takes."""
+
+    capabilities = frozenset({Capability.PAGING, Capability.BATCHES, Capability.CONSISTENCY})
+
+
+@pytest.fixture
+def client() -> MemoryClient:
+    """A client of the test's own."""
+    return MemoryClient()
+
+
+@pytest.fixture
+def api(client: MemoryClient, *, is_async: bool) -> Api:
+    """A driver around it, through its sync or its async methods."""
+    return Api(MemoryDriver(client, "ks", request_timeout=3, consistency="one"), is_async=is_async)
+
+
+# --- what the client is asked -----------------------------------------------------------
+
+
+async def test_a_request_is_complete(api: Api, client: MemoryClient) -> None:
+    """Names become positions, defaults are filled in, and the client's own answer to prepare comes back."""
+    await api.execute("SELECT n FROM t WHERE a = :x AND b = :y", {"y": 2, "x": 1})
+    (request,) = client.sent
+    assert request.cql == "SELECT n FROM t WHERE a = ? AND b = ?"
+    assert (request.prepared, request.values) == ("prepared 1", (1, 2))
+    assert (request.consistency, request.timeout, request.repeatable) == ("ONE", 3, True)
+    assert "1" not in repr(request).replace("prepared 1", "")  # values may be secret
+    await api.execute(
+        "INSERT INTO t (k) VALUES (?)", [1], "quorum", 2.5, options=RequestOptions(idempotent=True)
+    )
+    assert (client.sent[1].consistency, client.sent[1].timeout) == ("QUORUM", 2.5)
+    assert client.sent[1].repeatable
+    await api.execute("INSERT INTO t (k) VALUES (?)", [1])
+    assert not client.sent[2].repeatable
+
+
+async def test_all_pages_or_one(api: Api, client: MemoryClient) -> None:
+    """Without fetch_size all pages are collected; with it each is one request, and its state is sealed."""
+    client.rows = 12_000
+    rows = await api.execute(READ, [1])
+    assert [row["n"] for row in rows] == list(range(12_000))
+    assert len(client.sent) == 3
+    page = await api.execute(READ, [1], fetch_size=5)
+    assert (len(page), page.warnings) == (5, ("w",))
+    assert page.paging_state != b"5"
+    after = await api.execute(READ, [1], fetch_size=5, paging_state=page.paging_state)
+    assert [row["n"] for row in after] == [5, 6, 7, 8, 9]
+    assert await api.execute_one(READ, [1]) == 0
+
+
+async def test_schema_statements_are_sent_as_text(api: Api, client: MemoryClient) -> None:
+    """They aren't prepared and take no values; afterwards everything is prepared anew."""
+    await api.execute(READ, [1])
+    await api.execute("ALTER TABLE t ADD b int", [])
+    assert client.sent[-1].prepared is None
+    with pytest.raises(ParameterError):
+        await api.execute("DROP TABLE t", [1])
+    await api.execute(READ, [1])
+    assert client.prepared == [READ, READ]
+
+
+async def test_a_batch_is_one_text(api: Api, client: MemoryClient) -> None:
+    """execute_batch becomes one request, whose text isn't kept."""
+    await api.execute_batch([("INSERT INTO t (k) VALUES (?)", [1]), ("DELETE FROM t WHERE k = ?", [2])])
+    assert client.sent[0].values == (1, 2)
+    assert client.sent[0].cql.startswith("BEGIN BATCH")
+    await api.execute_batch([("INSERT INTO t (k) VALUES (?)", [1]), ("DELETE FROM t WHERE k = ?", [2])])
+    assert len(client.prepared) == 2
+
+
+async def test_what_is_refused_before_sending(api: Api, client: MemoryClient) -> None:
+    """Whatever isn't declared, and whatever is wrong, never reaches the client's send."""
+    refused: list[tuple[type[CoodieError], tuple[Any, ...], dict[str, Any]]] = [
+        (UnsupportedError, (READ, [UNSET]), {}),
+        (UnsupportedError, (READ, [1]), {"options": RequestOptions(trace=True)}),
+        (UnsupportedError, (READ, [1]), {"options": RequestOptions(serial_consistency="SERIAL")}),
+        (ParameterError, (READ, []), {}),
+        (ParameterError, (READ, [1, 2]), {}),
+        (ConfigurationError, (READ, [1], "SOMETIMES"), {}),
+        (ConfigurationError, (READ, [1], None, -1), {}),
+        (ConfigurationError, (1, [1]), {}),
+        (InvalidQueryError, ("USE ks", []), {}),
+    ]
+    for kind, args, kwargs in refused:
+        with pytest.raises(kind):
+            await api.execute(*args, **kwargs)
+    assert client.sent == []
+
+
+async def test_an_empty_declaration(client: MemoryClient, *, is_async: bool) -> None:
+    """A driver that declares nothing still reads and writes, and names what it lacks."""
+    bare = Api(ClientDriver(client), is_async=is_async)
+    assert await bare.execute(READ, [1]) == []
+    for kwargs in ({"fetch_size": 1}, {"consistency": "ONE"}):
+        with pytest.raises(UnsupportedError, match="has no") as caught:
+            await bare.execute(READ, [1], **kwargs)
+        assert caught.value.feature in {"paging", "consistency"}
+    with pytest.raises(UnsupportedError):
+        await bare.execute_batch(["DELETE FROM t WHERE k = 1"])
+
+
+# --- errors -----------------------------------------------------------------------------
+
+
+async def test_errors_are_translated(api: Api, client: MemoryClient) -> None:
+    """What the client raises becomes what its error() returns, with the original as cause; ours stay."""
+    client.faults = [ClientError("no")]
+    with pytest.raises(InvalidQueryError) as caught:
+        await api.execute(READ, [1])
+    assert isinstance(caught.value.__cause__, ClientError)
+    assert caught.value.statement == READ
+    with pytest.raises(InvalidQueryError, match="no CQL"):
+        await api.execute("SELEC x", [])
+    client.faults = [ServerError("as it is")]
+    with pytest.raises(ServerError, match="as it is"):
+        await api.execute(READ, [1])
+
+
+async def test_a_failed_prepare_is_tried_anew(api: Api, client: MemoryClient) -> None:
+    """An error isn't kept."""
+    for _ in range(2):
+        with pytest.raises(InvalidQueryError):
+            await api.execute("SELEC x", [])
+    assert len(client.prepared) == 2
+
+
+async def test_a_stale_statement_is_prepared_anew(api: Api, client: MemoryClient) -> None:
+    """Once; if the server refuses that, too, the caller is told."""
+    client.faults = [StaleStatementError()]
+    await api.execute(READ, [1])
+    assert [request.prepared for request in client.sent] == ["prepared 1", "prepared 2"]
+    client.faults = [StaleStatementError(), StaleStatementError()]
+    with pytest.raises(ServerError, match="twice"):
+        await api.execute(READ, [1])
+
+
+# --- prepared statements ----------------------------------------------------------------
+
+
+def test_many_threads_share_one_prepare(client: MemoryClient) -> None:
+    """Whoever comes while a statement is being prepared waits for that."""
+    client.gate = Future()
+    driver = MemoryDriver(client)
+    with ThreadPoolExecutor(8) as pool:
+        waiting = [pool.submit(driver.execute, READ, [n]) for n in range(8)]
+        wait_until(lambda: bool(client.prepared))
+        client.gate.set_result(None)
+        assert [each.result(PATIENCE) for each in waiting] == [[]] * 8
+    assert client.prepared == [READ]
+
+
+async def test_a_cancelled_prepare_is_taken_over(
+    client: MemoryClient, quiet_loop: list[dict[str, Any]]
+) -> None:
+    """Who waits for another's prepare isn't harmed by its cancellation."""
+    client.gate = Future()
+    driver = MemoryDriver(client)
+    first = asyncio.ensure_future(driver.execute_async(READ, [1]))
+    await asyncio.sleep(0)
+    second = asyncio.ensure_future(driver.execute_async(READ, [2]))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.wait([first])
+    client.gate.set_result(None)
+    assert await asyncio.wait_for(second, PATIENCE) == []
+    assert client.prepared == [READ, READ]
+    assert quiet_loop == []
+
+
+async def test_who_waits_for_a_prepare_has_a_timeout(client: MemoryClient, *, is_async: bool) -> None:
+    """Each has its own, whatever the first one's is."""
+    client.gate = Future()
+    api = Api(MemoryDriver(client), is_async=is_async)
+    with pytest.raises(RequestTimeoutError):
+        await api.execute(READ, [1], timeout=0.01)
+
+
+async def test_the_cache_is_bounded(client: MemoryClient, *, is_async: bool) -> None:
+    """The last used ones are kept."""
+    api = Api(MemoryDriver(client, statement_cache_size=2), is_async=is_async)
+    for column in "abaca":
+        await api.execute(f"SELECT {column} FROM t", [])
+    assert [text[7] for text in client.prepared] == ["a", "b", "c"]
+    for size in (0, True, "2"):
+        with pytest.raises(ConfigurationError, match="statement_cache_size"):
+            MemoryDriver(client, statement_cache_size=size)  # type: ignore[arg-type]
+
+
+# --- life -------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("no_thread_left")
+async def test_closing(api: Api, client: MemoryClient) -> None:
+    """The client is closed once, however often the driver is; afterwards nothing reaches it."""
+    await api.close()
+    await api.close()
+    assert client.closings == 1
+    with pytest.raises(DriverClosedError):
+        await api.execute(READ, [1])
+    assert client.sent == []
+    assert "closed" in repr(api.driver)
+
+
+def test_a_fork_leaves_the_parents_client_alone(
+    client: MemoryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a forked child requests are refused, and close() doesn't touch the parent's connections."""
+    driver = MemoryDriver(client)
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    with pytest.raises(DriverClosedError, match="fork"):
+        driver.execute(READ, [1])
+    driver.close()
+    assert client.closings == 0
+
+
+async def test_the_last_paging_state_is_the_callers(api: Api, client: MemoryClient) -> None:
+    """Object mappers find the state of their own last request, and no other's."""
+    client.rows = 3
+    page = await api.execute(READ, [1], fetch_size=1)
+    assert api.driver._last_paging_state == page.paging_state
+    assert ClientDriver(client)._last_paging_state is None
+    await api.execute(READ, [1])
+    assert api.driver._last_paging_state is None
+
+
+# --- a client that blocks ---------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("no_thread_left")
+async def test_blocking_calls_leave_the_loop_alone() -> None:
+    """A call that blocks runs in another thread for async callers, in the executor where there is one."""
+    here = threading.get_ident()
+    assert Blocking(threading.get_ident).run() == here
+    assert await Blocking(threading.get_ident).run_async() != here
+    with ThreadPoolExecutor(1, thread_name_prefix="own") as pool:
+        name = await Blocking(lambda: threading.current_thread().name, pool).run_async()
+    assert name.startswith("own")
