@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from coodie.effects import Call, run_async, run_sync
+from coodie.effects import Call, Pause, run_async, run_sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -94,6 +95,31 @@ def test_unhandled_errors_come_out(run: Callable[..., Any]) -> None:
     with pytest.raises(ValueError, match="7"):
         run(steps())
     assert ended == [True]
+
+
+def test_a_pause_lets_time_pass(run: Callable[..., Any]) -> None:
+    """It waits for the seconds that it was given, and for nothing else."""
+    started = time.monotonic()
+
+    def steps() -> Generator[Pause, Any, Any]:
+        return (yield Pause(0.05))
+
+    assert run(steps()) is None
+    assert time.monotonic() - started >= 0.04
+
+
+async def test_a_pause_blocks_no_loop() -> None:
+    """Others run meanwhile."""
+
+    def steps() -> Generator[Pause, Any, None]:
+        yield Pause(60)
+
+    task = asyncio.create_task(run_async(steps()))
+    await asyncio.sleep(0.01)
+    assert not task.done()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_cancellation_runs_finally() -> None:

@@ -22,7 +22,7 @@ from coodie.drivers.base import AbstractDriver as BaseDriver
 from coodie.drivers.cassandra import CassandraDriver
 from coodie.exceptions import CoodieError, ExecuteManyError, RequestTimeoutError
 from coodie.many import ManyResult
-from coodie.schema import ColumnDefinition
+from coodie.schema import ColumnDefinition, SchemaSyncMixin, SimpleStrategy, SyncOptions
 
 INSERT = "INSERT INTO ks.users (id, name, age) VALUES (?, ?, ?)"
 SELECT = "SELECT id, name, age FROM ks.users WHERE id = ?"
@@ -146,6 +146,7 @@ async def tables(driver: AbstractDriver) -> None:
     """Bring tables into shape."""
     assert_type(driver.sync_table("users", "ks", COLUMNS), list[str])
     driver.sync_table("users", "ks", COLUMNS, {"gc_grace_seconds": 3600}, dry_run=True)
+    driver.sync_table("users", "ks", COLUMNS, options=SyncOptions(create_keyspace=SimpleStrategy(1)))
     assert_type(await driver.sync_table_async("users", "ks", COLUMNS, drop_removed_indexes=True), list[str])
 
 
@@ -197,6 +198,8 @@ class Own(BaseDriver):
         table_options: dict[str, Any] | None = None,
         dry_run: bool = False,
         drop_removed_indexes: bool = False,
+        *,
+        options: SyncOptions | None = None,
     ) -> list[str]:
         """Change nothing."""
         return []
@@ -226,6 +229,8 @@ class Own(BaseDriver):
         table_options: dict[str, Any] | None = None,
         dry_run: bool = False,
         drop_removed_indexes: bool = False,
+        *,
+        options: SyncOptions | None = None,
     ) -> list[str]:
         """Change nothing."""
         return []
@@ -234,4 +239,9 @@ class Own(BaseDriver):
         """Hold nothing."""
 
 
+class Inheriting(SchemaSyncMixin, Own):
+    """A third party's driver that leaves the sync of tables to the mixin."""
+
+
+register_driver("inheriting", Inheriting())
 register_driver("own", Own())

@@ -7,12 +7,13 @@ written once.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
 
-__all__ = ["Call", "Effect", "run_async", "run_sync"]
+__all__ = ["Call", "Effect", "Pause", "run_async", "run_sync"]
 
 T = TypeVar("T")
 
@@ -54,6 +55,29 @@ class Call:
         """Call the async twin."""
         method: Callable[..., Awaitable[Any]] = getattr(self.target, f"{self.name}_async")
         return method(*self.args, **self.kwargs)
+
+
+class Pause:
+    """Let time pass.
+
+    Args:
+        seconds: How much.
+    """
+
+    __slots__ = ("seconds",)
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def run(self) -> None:
+        """Block the calling thread."""
+        time.sleep(self.seconds)
+
+    def run_async(self) -> Awaitable[None]:
+        """Wait on the running loop."""
+        import asyncio  # keeps it out of the import of coodie.drivers
+
+        return asyncio.sleep(self.seconds)
 
 
 def run_sync(steps: Generator[Effect, Any, T]) -> T:

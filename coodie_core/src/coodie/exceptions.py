@@ -19,6 +19,9 @@ exception is its ``__cause__``::
     ├── ConnectionFailedError (ConnectionError)   no host could be reached, or the connection was lost
     │   └── AuthenticationError (PermissionError) the server refused the credentials
     ├── SchemaError                               a table can't be brought into the wanted shape
+    │   ├── SchemaTimeoutError (TimeoutError)     … in time
+    │   ├── SchemaPermissionError (PermissionError)   … with this role's permissions
+    │   └── SchemaConnectionError (ConnectionError)   … because the connection was lost
     └── RequestError                              one request failed
         ├── InvalidQueryError (ValueError)        the server refuses the statement
         │   ├── QuerySyntaxError                  it isn't CQL
@@ -76,7 +79,10 @@ __all__ = [
     "ReadTimeoutError",
     "RequestError",
     "RequestTimeoutError",
+    "SchemaConnectionError",
     "SchemaError",
+    "SchemaPermissionError",
+    "SchemaTimeoutError",
     "ServerError",
     "UnauthorizedError",
     "UnavailableError",
@@ -223,6 +229,22 @@ class SchemaError(CoodieError):
     table: str | None = None
     #: The statements that took effect before the failure.
     executed: tuple[str, ...] = ()
+    #: The statement that failed, and may have taken effect or not; None where none did.
+    failed: str | None = None
+    #: The statements that were still to be executed.
+    remaining: tuple[str, ...] = ()
+
+
+class SchemaTimeoutError(SchemaError, TimeoutError):
+    """Bringing a table into shape took too long somewhere; calling again goes on from there."""
+
+
+class SchemaPermissionError(SchemaError, PermissionError):
+    """The role lacks a permission that the wanted shape needs."""
+
+
+class SchemaConnectionError(SchemaError, ConnectionError):
+    """The connection was lost while a table was brought into shape; calling again goes on from there."""
 
 
 # --- one request ------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from coodie.schema import Read
+from coodie.schema import Execute, Pause, Read, ReadNodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -57,6 +57,18 @@ class RowServer:
         self.asked: list[str] = []
         #: Statement → what happens instead of executing it, once.
         self.failures: dict[str, Callable[[], Exception]] = {}
+        #: Statement → what it changes.
+        self.effects: dict[str, Callable[[], None]] = {}
+        #: The row of system.local, and the schema versions of the other nodes.
+        self.local: dict[str, Any] = {"release_version": "5.0.9", "host_id": 1, "schema_version": "a"}
+        self.peers: list[dict[str, Any]] = []
+        #: For each node, the indexes that it has built.
+        self.built: list[set[str]] = [set()]
+        self.replication = {"class": "org.apache.cassandra.locator.SimpleStrategy", "replication_factor": "1"}
+        #: What comes back for Settle.
+        self.disagreement: str | None = None
+        #: Seconds of all pauses.
+        self.paused = 0.0
 
     def add_table(self, name: str, *columns: str, counter: bool = False, **options: Any) -> None:
         """Add a table; a column is "name type", with "static", "pk0", "ck0" or "ck0 desc" behind it."""
@@ -105,24 +117,48 @@ class RowServer:
     def answer(self, cql: str, params: tuple[Any, ...]) -> list[dict[str, Any]]:
         """Return the rows of one of the planner's reads."""
         if "system_schema.keyspaces" in cql:
-            return [{"keyspace_name": name} for name in self.keyspaces if (name,) == params]
+            found = {"replication": self.replication}
+            return [{"keyspace_name": name, **found} for name in self.keyspaces if (name,) == params]
+        if "IndexInfo" in cql:
+            return [{"index_name": name} for name in self.built[0]]
+        if "system.local" in cql:
+            return [self.local]
+        if "system.peers" in cql:
+            return self.peers
         source = {"tables": self.tables, "columns": self.columns, "indexes": self.indexes}
-        rows = next(rows for name, rows in source.items() if f"system_schema.{name} " in cql)
+        (rows,) = [rows for name, rows in source.items() if f"system_schema.{name} " in cql]
         names = ("keyspace_name", "table_name")
         return [row for row in rows if all(row[n] == p for n, p in zip(names, params, strict=False))]
 
+    def execute(self, cql: str) -> None:
+        """Note a statement, and change what the test says that it changes."""
+        self.asked.append(cql)
+        if (failure := self.failures.pop(cql, None)) is not None:
+            raise failure()
+        self.effects.get(cql, lambda: None)()
+
+    def reply(self, request: Any) -> Any:
+        """Answer one of the planner's requests."""
+        if isinstance(request, Read):
+            self.reads += 1
+            return [self.answer(query.cql, query.params) for query in request.queries]
+        if isinstance(request, ReadNodes):
+            return [[{"index_name": name} for name in node] for node in self.built]
+        if isinstance(request, Pause):
+            self.paused += request.seconds
+        return self.execute(request.cql) if isinstance(request, Execute) else self.disagreement
+
     def drive(self, plan: Generator[Any, Any, SyncResult]) -> SyncResult:
-        """Run a plan to its end, executing nothing but ``failures``."""
+        """Run a plan to its end."""
         try:
             request = next(plan)
             while True:
-                if isinstance(request, Read):
-                    self.reads += 1
-                    request = plan.send([self.answer(query.cql, query.params) for query in request.queries])
-                    continue
-                self.asked.append(request.cql)
-                failure = self.failures.pop(request.cql, None)
-                request = plan.send(None) if failure is None else plan.throw(failure())
+                try:
+                    answer = self.reply(request)
+                except Exception as exc:  # noqa: BLE001 - the plan decides what to do with it
+                    request = plan.throw(exc)
+                else:
+                    request = plan.send(answer)
         except StopIteration as stop:
             result: SyncResult = stop.value
             return result

@@ -105,6 +105,18 @@ def test_any_object_with_the_attributes() -> None:
             [KEY, Col("x", "int", index=True), Col("x!", "int", index=True)],
             "2 indexes would be named 't_x_idx'",
         ),
+        ([KEY, Col("x", "int", index_class="sai")], "index_class is given without index=True"),
+        ([KEY, Col("x", "int", index=True, index_options={"a": 1})], "is given without index_class"),
+        ([KEY, Col("x", "int", index=True, index_class="a b")], "not the name of a class"),
+        (
+            [KEY, Col("x", "int", index=True, index_class="sai", index_options={"a": None})],
+            "index_options has 'a': None, not text",
+        ),
+        ([KEY, Col("x", "int", index=True, index_target="keys")], "only on a collection for int"),
+        ([KEY, Col("x", "set<int>", index=True, index_target="keys")], "can be values for set<int>"),
+        ([KEY, Col("x", "frozen<set<int>>", index=True, index_target="values")], "can be full"),
+        ([KEY, Col("x", "int", optional=1)], "optional is 1, not True or False"),  # type: ignore[arg-type]  # as a caller without a type checker may
+        ([Col("x", "vector<float, 3>", primary_key=True, optional=True)], "a key can't be optional"),
         ([KEY, Col("x", "int", vector_index=True)], "needs a vector<float, n>, not int"),
         ([KEY, Col("x", "vector<int, 3>", vector_index=True)], "needs a vector<float, n>"),
         ([KEY, Col("x", "int", vector_similarity_function="cosine")], "without vector_index=True"),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from coodie.capabilities import Capability
     from coodie.many import ManyResult, ManyRun
     from coodie.requests import Params, RequestOptions
+    from coodie.schema import SyncOptions
 
 __all__ = ["DEFAULT_FETCH_SIZE", "AbstractDriver", "check_fetch_size", "options_argument"]
 
@@ -86,6 +87,8 @@ class AbstractDriver(ABC):
         table_options: dict[str, Any] | None = None,
         dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
         drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
+        *,
+        options: SyncOptions | None = None,
     ) -> list[str]:
         """Idempotent CREATE TABLE + ALTER TABLE ADD for new columns.
 
@@ -99,6 +102,7 @@ class AbstractDriver(ABC):
             table_options: Option → value, as in ``CREATE TABLE … WITH``.
             dry_run: Plan, and change nothing.
             drop_removed_indexes: Drop the table's indexes that the definition doesn't have.
+            options: What else is asked for: creating the keyspace, waiting for indexes, timeouts.
 
         Raises:
             SchemaError: The table can't be brought into this shape.
@@ -131,6 +135,8 @@ class AbstractDriver(ABC):
         table_options: dict[str, Any] | None = None,
         dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
         drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
+        *,
+        options: SyncOptions | None = None,
     ) -> list[str]:
         """Async version of :meth:`sync_table`."""
 
@@ -447,7 +453,9 @@ def _check_terms(consistency: str | None, timeout: float | None, options: Reques
     check_options(options)
 
 
-def options_argument(method: Callable[..., Any], options: RequestOptions | None) -> dict[str, Any]:
+def options_argument(
+    method: Callable[..., Any], options: RequestOptions | SyncOptions | None
+) -> dict[str, Any]:
     """Return ``options`` as a keyword argument for the method, or nothing where none are asked for.
 
     Raises:
@@ -458,7 +466,7 @@ def options_argument(method: Callable[..., Any], options: RequestOptions | None)
     parameters = signature(method).parameters.values()
     if not any(p.name == "options" or p.kind is Parameter.VAR_KEYWORD for p in parameters):
         name = getattr(method, "__qualname__", repr(method))
-        message = f"{name}() takes no options=, so that RequestOptions can't be honoured."
+        message = f"{name}() takes no options=, so that {type(options).__name__} can't be honoured."
         hint = "Leave options out, or use a driver made for the present contract."
         raise UnsupportedError(message, hint=hint, feature="options")
     return {"options": options}

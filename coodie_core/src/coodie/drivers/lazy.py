@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from coodie.many import ManyResult
     from coodie.requests import RequestOptions
+    from coodie.schema import SyncOptions
 
 __all__ = ["LazyDriver"]
 
@@ -236,15 +237,17 @@ class LazyDriver(AbstractDriver):
         table_options: dict[str, Any] | None = None,
         dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
         drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
+        *,
+        options: SyncOptions | None = None,
     ) -> list[str]:
         """Idempotent CREATE TABLE + ALTER TABLE ADD for new columns.
 
         Returns the list of CQL statements that were (or would be) executed. When *dry_run* is True
         the database is not modified.
         """
-        return self._connected().sync_table(
-            table, keyspace, cols, table_options, dry_run, drop_removed_indexes
-        )
+        driver = self._connected()
+        extra = options_argument(driver.sync_table, options)
+        return driver.sync_table(table, keyspace, cols, table_options, dry_run, drop_removed_indexes, **extra)
 
     def close(self) -> None:
         """Release sync resources; before the first use there are none."""
@@ -278,11 +281,14 @@ class LazyDriver(AbstractDriver):
         table_options: dict[str, Any] | None = None,
         dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
         drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
+        *,
+        options: SyncOptions | None = None,
     ) -> list[str]:
         """Async version of :meth:`sync_table`."""
         driver = await self._connected_async()
+        extra = options_argument(driver.sync_table_async, options)
         return await driver.sync_table_async(
-            table, keyspace, cols, table_options, dry_run, drop_removed_indexes
+            table, keyspace, cols, table_options, dry_run, drop_removed_indexes, **extra
         )
 
     async def close_async(self) -> None:

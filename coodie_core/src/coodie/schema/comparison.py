@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from coodie.schema.servers import is_storage_attached
 from coodie.schema.tables import Column, Index, Kind, Table
 
 if TYPE_CHECKING:
@@ -12,8 +13,13 @@ if TYPE_CHECKING:
 
 __all__ = ["ColumnComparison", "IndexComparison", "compare_columns", "compare_indexes", "name_clashes"]
 
-#: The names under which servers know the index that serves vectors.
-_VECTOR_CLASSES = ("storageattachedindex", "sai", "vector_index")
+#: What a storage-attached index does where its options don't say (IndexTermType, NonTokenizingOptions).
+_SAI_DEFAULTS = {
+    "ascii": "false",
+    "case_sensitive": "true",
+    "normalize": "false",
+    "similarity_function": "cosine",
+}
 
 
 @dataclass(slots=True)
@@ -37,6 +43,8 @@ class IndexComparison:
     problems: list[str] = field(default_factory=list)
     #: What the server has and the definition doesn't.
     notes: list[str] = field(default_factory=list)
+    #: The names under which the server has what is wanted, or will have it.
+    names: list[str] = field(default_factory=list)
 
 
 def compare_columns(wanted: Table, shown: Table) -> ColumnComparison:
@@ -130,9 +138,11 @@ def _compare_index(index: Index, shown: Table, result: IndexComparison, *, drop_
     if match is None and not index.named and fits:
         match = fits[min(fits)]
     if match is not None:
+        result.names.append(match.name)
         _compare_match(index, match, result, drop_removed=drop_removed)
         return {match.name}
     if drop_removed:  # whatever has its name or its column is dropped first
+        result.names.append(index.name)
         result.create.append(index)
         return set()
     rival = next((other for other in shown.indexes if other.name == index.name), None)
@@ -147,7 +157,9 @@ def _compare_index(index: Index, shown: Table, result: IndexComparison, *, drop_
             f"the index on column {index.column!r} is named {min(fits)!r}, not {index.name!r}; "
             "drop_removed_indexes=True drops it and builds it under the wanted name"
         )
+        result.names.append(min(fits))
         return set(fits)
+    result.names.append(index.name)
     result.create.append(index)
     return set()
 
@@ -156,19 +168,27 @@ def _fits(wanted: Index, other: Index, shown: Table) -> bool:
     """Whether the server's index does what the wanted one is for, whatever its name and options."""
     if (wanted.column, wanted.function) != (other.column, other.function):
         return False
+    if wanted.class_name is not None:
+        return _class(wanted) == _class(other)
     column = shown.column(wanted.column or "")
-    serves_vectors = (
-        column is not None
-        and column.type.is_vector
-        and (other.class_name or "").rpartition(".")[2].lower() in _VECTOR_CLASSES
-    )
-    return serves_vectors if wanted.class_name else not serves_vectors
+    return not (column is not None and column.type.is_vector and is_storage_attached(other.class_name))
+
+
+def _class(index: Index) -> str:
+    """Return the class's name in one spelling, without its package."""
+    name = (index.class_name or "").rpartition(".")[2].lower()
+    return "sai" if is_storage_attached(name) else name
 
 
 def _compare_match(wanted: Index, match: Index, result: IndexComparison, *, drop_removed: bool) -> None:
-    shown_options = {"similarity_function": "cosine", **match.options} if wanted.class_name else match.options
+    defaults = _SAI_DEFAULTS if is_storage_attached(wanted.class_name) else {}
+    shown_options = {**defaults, **match.options}
     if all(shown_options.get(key, "").lower() == value.lower() for key, value in wanted.options.items()):
-        extra = {key: value for key, value in match.options.items() if key not in wanted.options}
+        extra = {
+            key: value
+            for key, value in match.options.items()
+            if key not in wanted.options and defaults.get(key) != value.lower()
+        }
         if extra and wanted.class_name:
             result.notes.append(
                 f"options {extra} of index {match.name!r} are on the server, not in the definition"
@@ -186,5 +206,7 @@ def _compare_match(wanted: Index, match: Index, result: IndexComparison, *, drop
 
 def _describe(index: Index) -> str:
     target = f"{index.function}({index.column})" if index.function else str(index.column)
+    if index.class_name:
+        target += f" using {index.class_name.rpartition('.')[2]}"
     options = f" with {dict(index.options)}" if index.options else ""
     return f"on {target}{options}"

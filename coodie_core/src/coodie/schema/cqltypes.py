@@ -27,6 +27,34 @@ _TYPE_WORDS = (
     | {"varchar", "empty", "byte", "bitstring", "complex", "enum", "interval", "macaddr"}
 )
 
+#: Where Cassandra's classes of types are; a class without a package is one of them.
+_MARSHAL = "org.apache.cassandra.db.marshal."
+_BARE_CLASS = re.compile(r"(?<![\w.])[A-Z]\w*Type\b")
+#: Classes that stand for a native type, which is how the server shows them.
+_CLASSES = {
+    "AsciiType": "ascii",
+    "BooleanType": "boolean",
+    "ByteType": "tinyint",
+    "BytesType": "blob",
+    "CounterColumnType": "counter",
+    "DecimalType": "decimal",
+    "DoubleType": "double",
+    "DurationType": "duration",
+    "FloatType": "float",
+    "InetAddressType": "inet",
+    "Int32Type": "int",
+    "IntegerType": "varint",
+    "LegacyTimeUUIDType": "timeuuid",
+    "LongType": "bigint",
+    "ShortType": "smallint",
+    "SimpleDateType": "date",
+    "TimeType": "time",
+    "TimestampType": "timestamp",
+    "TimeUUIDType": "timeuuid",
+    "UTF8Type": "text",
+    "UUIDType": "uuid",
+}
+
 _TOKEN = re.compile(
     r"""\s*(?:"(?P<quoted>(?:[^"]|"")+)"|'(?P<custom>(?:[^']|'')*)'
     |(?P<word>[A-Za-z][A-Za-z0-9_]*)|(?P<number>\d+)|(?P<symbol>[<>,.]))\s*""",
@@ -77,6 +105,11 @@ class CqlType:
     def is_vector(self) -> bool:
         """Whether it is a vector."""
         return self.dimension is not None
+
+    @property
+    def has_vector(self) -> bool:
+        """Whether there is a vector in it."""
+        return self.is_vector or any(argument.has_vector for argument in self.arguments)
 
 
 def _write(cql_type: CqlType, *, quote_type_words: bool) -> str:
@@ -165,7 +198,7 @@ class _Parser:
     def _type(self) -> CqlType:
         kind, text = self._take()
         if kind == "custom":
-            return CqlType(text.replace("''", "'"), custom=True)
+            return _custom(text.replace("''", "'"))
         if kind not in ("word", "quoted"):
             raise self._error(f"a type expected, not {text!r}")
         name = _plain(kind, text)
@@ -228,6 +261,13 @@ class _Parser:
         if self._strict:
             raise self._error(f"frozen takes a collection, a tuple or a user-defined type, not {inner}")
         return CqlType(inner.name, frozen=True, user_defined=True)
+
+
+def _custom(name: str) -> CqlType:
+    """Return the native type that a class stands for, or the class by its full name (TypeParser.java)."""
+    if (short := name.removeprefix(_MARSHAL)) in _CLASSES:
+        return CqlType(_CLASSES[short])
+    return CqlType(_BARE_CLASS.sub(_MARSHAL + r"\g<0>", re.sub(r"\s", "", name)), custom=True)
 
 
 def _plain(kind: str, text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,3 +53,14 @@ class ColumnDefinition:
     vector_similarity_function: str | None = None
     #: Further options of the vector index, name to value.
     vector_index_options: Mapping[str, str] | None = None
+    #: The class of the index that ``index=True`` asks for: "sai" for a storage-attached one, or any that
+    #: the server knows; None for the server's own secondary index.
+    index_class: str | None = None
+    #: Options of an index with a class, name to value: ``{"case_sensitive": False}``…
+    index_options: Mapping[str, Any] | None = None
+    #: What of a collection is indexed: "values", "keys", "entries", or "full" for a frozen one; None
+    #: for what the server takes its plain name for.
+    index_target: str | None = None
+    #: Whether a vector, or a storage-attached index, is left out with a warning on a server that has
+    #: no such thing, instead of being refused.
+    optional: bool = False

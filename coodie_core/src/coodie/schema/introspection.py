@@ -15,7 +15,7 @@ from coodie.schema.tables import Column, Index, Kind, Table
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["keyspace_query", "shown_table", "table_queries", "taken_index_names"]
+__all__ = ["built_indexes_query", "keyspace_query", "shown_table", "table_queries", "taken_index_names"]
 
 _TARGET = re.compile(
     r"(?:(?P<function>values|keys|entries|full)\()?(?P<name>\w+|\"(?:[^\"]|\"\")+\")(?(function)\))"
@@ -46,8 +46,19 @@ def table_queries(keyspace: str, table: str) -> tuple[Query, Query, Query]:
 
 
 def keyspace_query(keyspace: str) -> Query:
-    """Return the read that tells whether the keyspace exists."""
-    return Query("SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?", (keyspace,))
+    """Return the read that tells whether the keyspace exists, and its replication."""
+    return Query(
+        "SELECT keyspace_name, replication FROM system_schema.keyspaces WHERE keyspace_name = ?", (keyspace,)
+    )
+
+
+def built_indexes_query(keyspace: str) -> Query:
+    """Return the read of the indexes that a node has built, each for itself.
+
+    The column is named after the table, and holds the keyspace (Cassandra's SystemKeyspace, ScyllaDB's
+    virtual table of the same name).
+    """
+    return Query('SELECT index_name FROM system."IndexInfo" WHERE table_name = ?', (keyspace,))
 
 
 def shown_table(

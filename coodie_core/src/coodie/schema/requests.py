@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-__all__ = ["Execute", "Query", "Read", "Request", "SyncResult"]
+from coodie.schema.identifiers import quote_literal
+
+__all__ = ["Execute", "Pause", "Query", "Read", "ReadNodes", "Request", "Settle", "SyncResult"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +15,14 @@ class Query:
     """A SELECT with values to bind to its ``?``."""
 
     cql: str
-    params: tuple[Any, ...] = ()
+    #: Names of the schema: text of letters, digits and underscores.
+    params: tuple[str, ...] = ()
+
+    def as_text(self) -> str:
+        """Return it with its values as literals, to be sent without being prepared."""
+        parts = self.cql.split("?")
+        values = [*map(quote_literal, self.params), ""]
+        return "".join(part + value for part, value in zip(parts, values, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +36,19 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadNodes:
+    """A read of what each node holds for itself.
+
+    The answer is a list with the rows of each node that is up; a driver that can't choose nodes
+    answers with those of one.
+    """
+
+    query: Query
+
+
+@dataclass(frozen=True, slots=True)
 class Execute:
-    """A statement that changes the schema. The answer is None; with dry_run nothing is done.
+    """A statement that changes the schema. The answer is None.
 
     An exception while it is executed is to be thrown into the planner.
     """
@@ -36,7 +56,23 @@ class Execute:
     cql: str
 
 
-Request: TypeAlias = Read | Execute
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Wait until the nodes agree on the schema, so that whichever is asked next knows of the change.
+
+    Nothing to do for a driver that asks one node for everything. The answer is None; or, where they
+    don't agree in time, a sentence that says so.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait. The answer is None."""
+
+    seconds: float
+
+
+Request: TypeAlias = Read | ReadNodes | Execute | Settle | Pause
 
 
 class SyncResult(list[str]):
@@ -44,7 +80,8 @@ class SyncResult(list[str]):
 
     Args:
         statements: The statements.
-        warnings: What the server has and the definition doesn't, one sentence each.
+        warnings: What the server has and the definition doesn't, and what else the caller should know;
+            one sentence each.
     """
 
     def __init__(self, statements: list[str], warnings: tuple[str, ...] = ()) -> None:

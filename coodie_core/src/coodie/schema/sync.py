@@ -1,24 +1,23 @@
-"""Drive the planner with any driver that can execute CQL.
-
-A third party's driver gets its ``sync_table`` and ``sync_table_async`` by calling these two. A table
-in order costs three reads, one after another; a new one costs a fourth.
-"""
+"""Drive the planner with any driver that can execute CQL."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from coodie.effects import Call, run_async, run_sync
+from coodie.effects import Call, Pause, run_async, run_sync
+from coodie.schema import requests
+from coodie.schema.agreement import AGREEMENT_TIMEOUT, VERSION_QUERIES, await_agreement, versions
 from coodie.schema.planner import plan_table
-from coodie.schema.requests import Read
+from coodie.schema.requests import Execute, Read, ReadNodes
+from coodie.schema.syncoptions import SyncOptions, check_sync_options
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from coodie.effects import Effect
-    from coodie.schema.requests import Request, SyncResult
+    from coodie.schema.requests import Query, Request, SyncResult
 
-__all__ = ["sync_table", "sync_table_async"]
+__all__ = ["drive", "sync_table", "sync_table_async"]
 
 
 def sync_table(
@@ -29,28 +28,33 @@ def sync_table(
     table_options: Mapping[str, Any] | None = None,
     dry_run: bool = False,  # noqa: FBT001, FBT002 - the contract's signature
     drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the contract's signature
+    *,
+    options: SyncOptions | None = None,
 ) -> SyncResult:
     """Bring a table into the wanted shape through ``driver.execute``.
 
     Args:
-        driver: Anything with ``execute(stmt, params)`` that returns rows as mappings.
+        driver: Anything with ``execute(stmt, params)`` that returns rows as mappings; with a timeout
+            in the options, it is given as ``timeout=``.
         table: The table's plain name.
         keyspace: The keyspace's plain name.
         cols: Objects with the attributes of ColumnDefinition.
         table_options: Option name to value.
         dry_run: Read and plan, but execute nothing.
         drop_removed_indexes: Drop indexes on this table that the definition doesn't have.
+        options: What else is asked for.
 
     Returns:
         The statements that were, or with dry_run would be, executed.
 
     Raises:
-        ConfigurationError: The definition can't be used.
+        ConfigurationError: The definition or an option can't be used.
         SchemaError: As ``plan_table`` says.
         CoodieError: A read of system_schema failed; nothing was changed.
     """
-    plan = plan_table(table, keyspace, cols, table_options, drop_removed_indexes=drop_removed_indexes)
-    return run_sync(_effects(driver, plan, dry_run=dry_run))
+    return run_sync(
+        _steps(driver, table, keyspace, cols, table_options, dry_run, drop_removed_indexes, options)
+    )
 
 
 async def sync_table_async(
@@ -61,31 +65,98 @@ async def sync_table_async(
     table_options: Mapping[str, Any] | None = None,
     dry_run: bool = False,  # noqa: FBT001, FBT002 - the contract's signature
     drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the contract's signature
+    *,
+    options: SyncOptions | None = None,
 ) -> SyncResult:
     """Bring a table into the wanted shape through ``driver.execute_async``; see ``sync_table``."""
-    plan = plan_table(table, keyspace, cols, table_options, drop_removed_indexes=drop_removed_indexes)
-    return await run_async(_effects(driver, plan, dry_run=dry_run))
+    return await run_async(
+        _steps(driver, table, keyspace, cols, table_options, dry_run, drop_removed_indexes, options)
+    )
 
 
-def _effects(
-    driver: Any, plan: Generator[Request, Any, SyncResult], *, dry_run: bool
+def drive(
+    plan: Generator[Request, Any, SyncResult],
+    answer: Callable[[Request], Generator[Effect, Any, Any]],
 ) -> Generator[Effect, Any, SyncResult]:
-    """Turn each request of the plan into calls of the driver, and each failure into a throw."""
+    """Turn each request of the plan into effects, and each failure into a throw.
+
+    Args:
+        plan: What ``plan_table`` returned.
+        answer: Returns the steps that carry a request out, and end with its answer.
+    """
     try:
         request = next(plan)
         while True:
-            answer: Any = None
             try:
-                if isinstance(request, Read):
-                    answer = []
-                    for query in request.queries:
-                        answer.append((yield Call(driver, "execute", query.cql, list(query.params))))
-                elif not dry_run:
-                    yield Call(driver, "execute", request.cql, [])
+                found = yield from answer(request)
             except Exception as exc:  # noqa: BLE001 - the plan decides what to do with it
                 request = plan.throw(exc)
             else:
-                request = plan.send(answer)
+                request = plan.send(found)
     except StopIteration as stop:
         result: SyncResult = stop.value
         return result
+    finally:
+        plan.close()
+
+
+def _steps(
+    driver: Any,
+    table: str,
+    keyspace: str,
+    cols: Iterable[Any],
+    table_options: Mapping[str, Any] | None,
+    dry_run: bool,  # noqa: FBT001 - as the contract's signature has it
+    drop_removed_indexes: bool,  # noqa: FBT001 - as the contract's signature has it
+    options: SyncOptions | None,
+) -> Generator[Effect, Any, SyncResult]:
+    plan = plan_table(
+        table,
+        keyspace,
+        cols,
+        table_options,
+        dry_run=dry_run,
+        drop_removed_indexes=drop_removed_indexes,
+        options=options,
+    )
+    return drive(plan, _Calls(driver, check_sync_options(options)).answer)
+
+
+class _Calls:
+    """The requests of a plan as calls of a driver, one after another.
+
+    Args:
+        driver: The driver.
+        options: What the caller asks for.
+    """
+
+    def __init__(self, driver: Any, options: SyncOptions) -> None:
+        self._driver = driver
+        self._extra = {} if options.timeout is None else {"timeout": options.timeout}
+        given = options.agreement_timeout
+        self._patience = AGREEMENT_TIMEOUT if given is None else given
+
+    def answer(self, request: Request) -> Generator[Effect, Any, Any]:
+        """Carry one request out."""
+        if isinstance(request, Read):
+            return (yield from self._rows(request.queries))
+        if isinstance(request, ReadNodes):
+            return (yield from self._rows([request.query]))
+        if isinstance(request, Execute):
+            yield Call(self._driver, "execute", request.cql, [], **self._extra)
+            return None
+        if isinstance(request, requests.Pause):
+            yield Pause(request.seconds)
+            return None
+        return (yield from await_agreement(self._versions, self._patience))
+
+    def _rows(self, queries: Sequence[Query]) -> Generator[Effect, Any, list[Any]]:
+        found = []
+        for query in queries:
+            rows = yield Call(self._driver, "execute", query.cql, list(query.params), **self._extra)
+            found.append(rows)
+        return found
+
+    def _versions(self) -> Generator[Effect, Any, set[str]]:
+        local, peers = yield from self._rows(VERSION_QUERIES)
+        return versions([*local, *peers])

@@ -39,6 +39,8 @@ class Column:
     position: int = -1
     #: "ASC" or "DESC".
     order: str = "ASC"
+    #: Whether it, or its index, is left out on a server that has no such thing.
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +117,12 @@ def _column(definition: Any, number: int, keyspace: str, faults: list[str]) -> C
     elif order == "DESC" and kind is not Kind.CLUSTERING:
         faults.append(f"column {name!r}: clustering_order is DESC, but it isn't a clustering key")
     _check_key(name, cql_type, kind, faults)
-    return Column(name, cql_type, kind, _position(definition, kind, faults), order)
+    optional = getattr(definition, "optional", False) or False
+    if not isinstance(optional, bool):
+        faults.append(f"column {name!r}: optional is {optional!r}, not True or False")
+    elif optional and kind.is_key and cql_type.has_vector:
+        faults.append(f"column {name!r}: a key can't be optional")
+    return Column(name, cql_type, kind, _position(definition, kind, faults), order, bool(optional))
 
 
 def _kind(definition: Any, faults: list[str]) -> Kind:
@@ -181,7 +187,7 @@ def _place(columns: list[Column], faults: list[str]) -> tuple[Column, ...]:
                 "or leave all at 0 for the order in which they are defined"
             )
         places.update((column.name, column.position) for column in keys)
-    return tuple(Column(c.name, c.type, c.kind, places.get(c.name, -1), c.order) for c in columns)
+    return tuple(replace(c, position=places.get(c.name, -1)) for c in columns)
 
 
 def _check_whole(table: Table, faults: list[str]) -> None:

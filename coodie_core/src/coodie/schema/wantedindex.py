@@ -11,13 +11,14 @@ from coodie.schema.identifiers import check_schema_name
 from coodie.schema.tables import Index
 
 if TYPE_CHECKING:
-    from coodie.schema.cqltypes import CqlType
     from coodie.schema.tables import Column
 
 __all__ = ["wanted_index"]
 
 _VECTOR_CLASS = "StorageAttachedIndex"
 _SIMILARITY = ("cosine", "dot_product", "euclidean")
+_CLASS_NAME = re.compile(r"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*")
+_INDEX_ATTRIBUTES = ("index_name", "index_class", "index_options", "index_target")
 _VECTOR_ATTRIBUTES = ("vector_index_name", "vector_similarity_function", "vector_index_options")
 
 
@@ -36,14 +37,13 @@ def wanted_index(definition: Any, column: Column, table: str, faults: list[str])
         if value is not None and not isinstance(value, bool):
             faults.append(f"column {column.name!r}: {attribute} is {value!r}, not True or False")
         flags[attribute] = bool(value)
-    if not flags["index"] and definition.index_name:
-        faults.append(f"column {column.name!r}: index_name is given without index=True")
-    if not flags["vector_index"]:
-        faults += [
-            f"column {column.name!r}: {attribute} is given without vector_index=True"
-            for attribute in _VECTOR_ATTRIBUTES
-            if getattr(definition, attribute, None)
-        ]
+    for flag, attributes in (("index", _INDEX_ATTRIBUTES), ("vector_index", _VECTOR_ATTRIBUTES)):
+        if not flags[flag]:
+            faults += [
+                f"column {column.name!r}: {attribute} is given without {flag}=True"
+                for attribute in attributes
+                if getattr(definition, attribute, None)
+            ]
     if flags["index"] and flags["vector_index"]:
         faults.append(f"column {column.name!r}: it has index and vector_index, and can only have one")
         return None
@@ -54,36 +54,44 @@ def wanted_index(definition: Any, column: Column, table: str, faults: list[str])
 
 def _plain_index(definition: Any, column: Column, table: str, faults: list[str]) -> Index | None:
     kind = column.type
-    if kind.name == "duration" and not kind.user_defined:
-        faults.append(f"column {column.name!r}: durations have no order and can't have an index")
-    elif kind.user_defined and not kind.frozen:
+    class_name = getattr(definition, "index_class", None)
+    options = _options(definition, "index_options", column, faults)
+    if class_name is None:
+        if kind.name == "duration" and not kind.user_defined:
+            faults.append(f"column {column.name!r}: durations have no order and can't have an index")
+        if options:
+            faults.append(f"column {column.name!r}: index_options is given without index_class")
+    elif not isinstance(class_name, str) or not _CLASS_NAME.fullmatch(class_name):
+        faults.append(f"column {column.name!r}: index_class is {class_name!r}, not the name of a class")
+        return None
+    if kind.user_defined and not kind.frozen:
         faults.append(f"column {column.name!r}: only a frozen user-defined type can have an index")
     name = _name(definition.index_name, column, table, faults)
-    return Index(name, column.name, _function(kind), named=bool(definition.index_name))
+    function = _function(definition, column, faults)
+    return Index(name, column.name, function, class_name, options, named=bool(definition.index_name))
 
 
-def _function(kind: CqlType) -> str:
-    """Return what of a collection CREATE INDEX without more says indexes, as the server shows it."""
+def _function(definition: Any, column: Column, faults: list[str]) -> str:
+    """Return what of a collection is indexed, as the server shows it."""
+    kind = column.type
+    given = getattr(definition, "index_target", None)
     if not kind.is_collection:
-        return ""
-    return "full" if kind.frozen else "values"
+        can: tuple[str, ...] = ("",)
+    elif kind.frozen:
+        can = ("full",)
+    else:
+        can = ("values", "keys", "entries") if kind.name == "map" else ("values",)
+    if given and str(given).lower() not in can:
+        known = " or ".join(filter(None, can)) or "only on a collection"
+        faults.append(f"column {column.name!r}: index_target is {given!r}, and can be {known} for {kind}")
+    return str(given or can[0]).lower()
 
 
 def _vector_index(definition: Any, column: Column, table: str, faults: list[str]) -> Index | None:
     kind = column.type
     if not kind.is_vector or kind.arguments[0].name != "float":
         faults.append(f"column {column.name!r}: a vector index needs a vector<float, n>, not {kind}")
-    options = getattr(definition, "vector_index_options", None) or {}
-    if not isinstance(options, Mapping):
-        faults.append(f"column {column.name!r}: vector_index_options is {options!r}, not a dict")
-        options = {}
-    checked = {}
-    for key, value in options.items():
-        if isinstance(value, bool):
-            value = "true" if value else "false"  # noqa: PLW2901 - CQL's spelling
-        if not isinstance(key, str) or not isinstance(value, (str, int, float)):
-            faults.append(f"column {column.name!r}: vector_index_options has {key!r}: {value!r}, not text")
-        checked[str(key)] = str(value)
+    checked = _options(definition, "vector_index_options", column, faults)
     function = getattr(definition, "vector_similarity_function", None)
     also = checked.get("similarity_function", function)
     if function and also and str(function).lower() != also.lower():
@@ -96,6 +104,22 @@ def _vector_index(definition: Any, column: Column, table: str, faults: list[str]
     given = getattr(definition, "vector_index_name", None)
     name = _name(given, column, table, faults)
     return Index(name, column.name, class_name=_VECTOR_CLASS, options=checked, named=bool(given))
+
+
+def _options(definition: Any, attribute: str, column: Column, faults: list[str]) -> dict[str, str]:
+    """Return an index's options as CQL has them, text to text."""
+    options = getattr(definition, attribute, None) or {}
+    if not isinstance(options, Mapping):
+        faults.append(f"column {column.name!r}: {attribute} is {options!r}, not a dict")
+        return {}
+    checked = {}
+    for key, value in options.items():
+        if isinstance(value, bool):
+            value = "true" if value else "false"  # noqa: PLW2901 - CQL's spelling
+        if not isinstance(key, str) or not isinstance(value, (str, int, float)):
+            faults.append(f"column {column.name!r}: {attribute} has {key!r}: {value!r}, not text")
+        checked[str(key)] = str(value)
+    return checked
 
 
 def _name(given: object, column: Column, table: str, faults: list[str]) -> str:

@@ -22,15 +22,17 @@ from coodie.requests import BatchType, check_options, check_timeout, parse_batch
 from coodie.rows import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Sequence
 
     from cassandra.cluster import Session
+    from cassandra.pool import Host
     from cassandra.query import Statement
 
     from coodie.batch import BatchItem
     from coodie.drivers._lifetime import Lifetime
     from coodie.drivers.cassandra._sending import Answer
     from coodie.requests import RequestOptions
+    from coodie.schema import Query
     from coodie.waiting import Wait
 
 __all__ = ["Requests"]
@@ -152,6 +154,45 @@ class Requests:
         answer = yield from self.sender.wait(self.sender.send(batch, terms), terms)
         return self._rows(answer, text)
 
+    def read_together(
+        self, queries: Sequence[Query], timeout: float | None, host: Host | None
+    ) -> Generator[Wait, Any, list[list[dict[str, Any]]]]:
+        """Send reads of the server's own tables at once; return the rows of each.
+
+        They aren't prepared, which would cost each of them a round trip before the first.
+
+        Args:
+            queries: The reads; their values are names of the schema.
+            timeout: Seconds for each page.
+            host: The node to ask; None leaves that to the session's policy.
+        """
+        seconds = self.sender.timeout(check_timeout(timeout))
+        sent = []
+        for query in queries:
+            text = query.as_text()
+            statement = SimpleStatement(text, consistency_level=CONSISTENCY_LEVELS["LOCAL_ONE"])
+            statement.fetch_size = _PAGE
+            terms = Terms(text, Kind.READ, seconds, True, None)  # noqa: FBT003 - a named field
+            sent.append((statement, terms, self.sender.send(statement, terms, None, host)))
+        found = []
+        for statement, terms, first in sent:
+            answer = yield from self.sender.wait(first, terms)
+            rows = self._decoded(answer, terms.stmt)
+            while answer.paging_state is not None:
+                ahead = self.sender.send(statement, terms, answer.paging_state, host)
+                answer = yield from self.sender.wait(ahead, terms)
+                rows += self._decoded(answer, terms.stmt)
+            found.append(rows)
+        return found
+
+    def change_schema(
+        self, stmt: str, timeout: float | None, host: Host | None
+    ) -> Generator[Wait, Any, None]:
+        """Execute a schema statement on the node; None leaves the choice to the session's policy."""
+        seconds = self.sender.timeout(check_timeout(timeout))
+        terms = Terms(stmt, Kind.SCHEMA, seconds, False, None)  # noqa: FBT003 - a named field
+        yield from self._answer(SimpleStatement(stmt), terms, None, host)
+
     def prepared(self, stmt: str, timeout: float | None) -> Generator[Wait, Any, CachedStatement]:
         """Return the prepared statement, from the cache or from the server."""
         entry = self.statements.find(stmt)
@@ -161,9 +202,9 @@ class Requests:
         return entry
 
     def _answer(
-        self, statement: Statement, terms: Terms, state: bytes | None
+        self, statement: Statement, terms: Terms, state: bytes | None, host: Host | None = None
     ) -> Generator[Wait, Any, Answer]:
-        answer = yield from self.sender.wait(self.sender.send(statement, terms, state), terms)
+        answer = yield from self.sender.wait(self.sender.send(statement, terms, state, host), terms)
         if terms.kind is Kind.SCHEMA:
             self.statements.schema_changed()
         return answer

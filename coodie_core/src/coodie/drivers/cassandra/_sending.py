@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from cassandra.cluster import ResponseFuture, Session
+    from cassandra.pool import Host
     from cassandra.query import Statement
 
     from coodie.cql import Kind
@@ -109,8 +110,20 @@ class Sender:
             default = self._session.get_execution_profile(EXEC_PROFILE_DEFAULT).request_timeout
         return float(default or _FALLBACK_TIMEOUT)
 
-    def send(self, statement: Statement, terms: Terms, paging_state: bytes | None = None) -> Future[Answer]:
+    def send(
+        self,
+        statement: Statement,
+        terms: Terms,
+        paging_state: bytes | None = None,
+        host: Host | None = None,
+    ) -> Future[Answer]:
         """Send, without waiting.
+
+        Args:
+            statement: The driver's.
+            terms: The terms.
+            paging_state: Where the page starts.
+            host: The only node to send to; None leaves that to the session's policy.
 
         Raises:
             CoodieError: It could not be sent.
@@ -120,7 +133,7 @@ class Sender:
         self._in_flight.add(answer)
         answer.add_done_callback(self._in_flight.discard)
         try:
-            response = self._start(statement, terms, paging_state)
+            response = self._start(statement, terms, paging_state, host)
         except Exception as exc:
             complete(answer, None)
             raise translate(exc, terms.stmt, terms.timeout) from exc
@@ -163,7 +176,9 @@ class Sender:
                 ),
             )
 
-    def _start(self, statement: Statement, terms: Terms, paging_state: bytes | None) -> ResponseFuture:
+    def _start(
+        self, statement: Statement, terms: Terms, paging_state: bytes | None, host: Host | None
+    ) -> ResponseFuture:
         options = terms.options
         payload = options.custom_payload if options is not None else None
         arguments: dict[str, Any] = {
@@ -171,6 +186,7 @@ class Sender:
             "trace": _traced(terms),
             "custom_payload": dict(payload) if payload else None,
             "paging_state": paging_state,
+            "host": host,
         }
         if not self._legacy:
             profile = self._profile()

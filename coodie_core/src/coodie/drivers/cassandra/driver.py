@@ -14,7 +14,9 @@ from coodie.drivers.cassandra._lifetime import shut_down
 from coodie.effects import run_async, run_sync
 from coodie.exceptions import ConfigurationError
 from coodie.requests import BatchType
-from coodie.schema import sync_table, sync_table_async
+from coodie.schema.planner import plan_table
+from coodie.schema.sync import drive
+from coodie.schema.syncoptions import SyncOptions
 from coodie.waiting import on_loop, start_thread
 
 if TYPE_CHECKING:
@@ -23,9 +25,11 @@ if TYPE_CHECKING:
 
     from coodie.batch import BatchItem
     from coodie.drivers.cassandra._requests import Requests
+    from coodie.effects import Effect
     from coodie.many import ManyResult, ManyRun
     from coodie.requests import Params, RequestOptions
     from coodie.rows import Rows
+    from coodie.schema import SyncResult
     from coodie.waiting import Wait
 
 __all__ = ["CassandraDriver"]
@@ -236,20 +240,17 @@ class CassandraDriver(AbstractDriver):
         table_options: dict[str, Any] | None = None,
         dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
         drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
+        *,
+        options: SyncOptions | None = None,
     ) -> list[str]:
         """Idempotent CREATE TABLE + ALTER TABLE ADD for new columns.
 
         Returns the list of CQL statements that were (or would be) executed. When *dry_run* is True
-        the database is not modified.
+        the database is not modified. All goes through one node, the same for everybody; the reads are
+        sent together.
         """
-        return sync_table(
-            self,
-            table,
-            keyspace,
-            cols,
-            table_options,
-            dry_run=dry_run,
-            drop_removed_indexes=drop_removed_indexes,
+        return run_sync(
+            self._sync_steps(table, keyspace, cols, table_options, dry_run, drop_removed_indexes, options)
         )
 
     async def sync_table_async(
@@ -260,17 +261,42 @@ class CassandraDriver(AbstractDriver):
         table_options: dict[str, Any] | None = None,
         dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
         drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
+        *,
+        options: SyncOptions | None = None,
     ) -> list[str]:
         """Async version of :meth:`sync_table`."""
-        return await sync_table_async(
-            self,
+        return await run_async(
+            self._sync_steps(table, keyspace, cols, table_options, dry_run, drop_removed_indexes, options)
+        )
+
+    def _sync_steps(
+        self,
+        table: str,
+        keyspace: str,
+        cols: list[Any],
+        table_options: dict[str, Any] | None,
+        dry_run: bool,  # noqa: FBT001 - as the published signature has it
+        drop_removed_indexes: bool,  # noqa: FBT001 - as the published signature has it
+        options: SyncOptions | None,
+    ) -> Generator[Effect, Any, SyncResult]:
+        """Plan, and have one node carry the plan out."""
+        from coodie.drivers.cassandra._coordinator import Coordinator
+
+        note_page(self, None)
+        self._lifetime.check()
+        plan = plan_table(
             table,
             keyspace,
             cols,
             table_options,
             dry_run=dry_run,
             drop_removed_indexes=drop_removed_indexes,
+            options=options,
         )
+        coordinator = Coordinator(self._session, self._requests, options or SyncOptions())
+        result = yield from drive(plan, coordinator.answer)
+        result.warnings += tuple(coordinator.warnings)
+        return result
 
     # --- closing ------------------------------------------------------------------------
 

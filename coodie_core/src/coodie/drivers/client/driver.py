@@ -14,7 +14,7 @@ from coodie.drivers.client._requests import ClientRequests
 from coodie.effects import run_async, run_sync
 from coodie.exceptions import ConfigurationError
 from coodie.requests import BatchType
-from coodie.schema import sync_table, sync_table_async
+from coodie.schema import SchemaSyncMixin
 from coodie.waiting import on_loop, start_thread
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ __all__ = ["ClientDriver"]
 _STATEMENTS = 1000
 
 
-class ClientDriver(AbstractDriver):
+class ClientDriver(SchemaSyncMixin, AbstractDriver):
     """A driver around a client; subclass it to declare ``capabilities``.
 
     Whatever a caller asks for that they don't list is refused, so that a client needn't look.
@@ -183,48 +183,6 @@ class ClientDriver(AbstractDriver):
         self._requests.check(Capability.BATCHES, "execute_batch")
         return await super().execute_batch_async(
             statements, batch_type, consistency=consistency, timeout=timeout, options=options
-        )
-
-    # --- schema -------------------------------------------------------------------------
-
-    def sync_table(
-        self,
-        table: str,
-        keyspace: str,
-        cols: list[Any],
-        table_options: dict[str, Any] | None = None,
-        dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
-        drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
-    ) -> list[str]:
-        """Idempotent CREATE TABLE + ALTER TABLE ADD for new columns."""
-        return sync_table(
-            self,
-            table,
-            keyspace,
-            cols,
-            table_options,
-            dry_run=dry_run,
-            drop_removed_indexes=drop_removed_indexes,
-        )
-
-    async def sync_table_async(
-        self,
-        table: str,
-        keyspace: str,
-        cols: list[Any],
-        table_options: dict[str, Any] | None = None,
-        dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
-        drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
-    ) -> list[str]:
-        """Async version of :meth:`sync_table`."""
-        return await sync_table_async(
-            self,
-            table,
-            keyspace,
-            cols,
-            table_options,
-            dry_run=dry_run,
-            drop_removed_indexes=drop_removed_indexes,
         )
 
     # --- closing ------------------------------------------------------------------------

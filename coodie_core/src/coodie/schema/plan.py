@@ -1,0 +1,151 @@
+"""The plan: from what is wanted and what the server has to the statements between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from coodie.schema import statements
+from coodie.schema.comparison import compare_columns, compare_indexes, name_clashes
+from coodie.schema.failures import missing_keyspace, refused
+from coodie.schema.introspection import keyspace_query, shown_table, table_queries, taken_index_names
+from coodie.schema.optioncomparison import compare_options
+from coodie.schema.replication import create_keyspace, replication_differs
+from coodie.schema.requests import Read, Request
+from coodie.schema.servers import Server, adapt, needs_server, server_query
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+
+    from coodie.schema.tables import Table
+
+__all__ = ["Plan", "Wish", "make_plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the caller wants, checked."""
+
+    table: Table
+    #: Whether indexes that the definition doesn't have are dropped.
+    drop_removed: bool = False
+    #: The replication of a keyspace that isn't there; None where it must be there.
+    create_keyspace: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done."""
+
+    statements: tuple[str, ...] = ()
+    #: What the server has and the definition doesn't, and the like.
+    warnings: tuple[str, ...] = ()
+    #: The names under which the server has the wanted indexes, or will have them.
+    index_names: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A plan in the making, and what makes it impossible, by what to do about that."""
+
+    statements: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    index_names: Sequence[str] = ()
+    problems: dict[str, Sequence[str]] = field(default_factory=dict)
+
+
+def make_plan(wish: Wish, executed: Sequence[str]) -> Generator[Request, Any, Plan]:
+    """Read what the server has and plan from it.
+
+    Args:
+        wish: What is wanted.
+        executed: What was done so far, for errors.
+
+    Yields:
+        Read: one, and a second one where the table isn't there.
+
+    Raises:
+        SchemaError: The server can't be brought there; nothing more was changed.
+    """
+    wanted = wish.table
+    asks_server, asks_keyspace = needs_server(wanted), wish.create_keyspace is not None
+    queries = list(table_queries(wanted.keyspace, wanted.name))
+    queries += [server_query()] if asks_server else []
+    queries += [keyspace_query(wanted.keyspace)] if asks_keyspace else []
+    tables, columns, indexes, *others = yield Read(tuple(queries))
+    draft = _Draft()
+    if asks_server:
+        wanted = _adapted(wanted, others[0], draft)
+    keyspaces = others[-1] if asks_keyspace else None
+    taken = taken_index_names(wanted.name, indexes)
+    if tables:
+        shown = shown_table(wanted.keyspace, wanted.name, tables[0], columns, indexes)
+        _alter(wanted, shown, taken, draft, drop_removed=wish.drop_removed)
+    elif columns:
+        draft.problems["Give the table another name."] = ["a materialized view has this name"]
+    else:
+        if keyspaces is None:
+            (keyspaces,) = yield Read((keyspace_query(wanted.keyspace),))
+        if not keyspaces:
+            draft.statements.append(_new_keyspace(wish, executed))
+        _create(wanted, taken, draft)
+    if keyspaces and wish.create_keyspace is not None:
+        _compare_replication(wish.create_keyspace, keyspaces[0]["replication"], draft)
+    if any(draft.problems.values()):
+        raise refused(wanted, draft.problems, executed)
+    return Plan(tuple(draft.statements), tuple(draft.warnings), tuple(draft.index_names))
+
+
+def _adapted(wanted: Table, rows: Sequence[Mapping[str, Any]], draft: _Draft) -> Table:
+    """Return the definition as far as this server can have it."""
+    adapted = adapt(wanted, Server.from_row(rows[0] if rows else {}))
+    draft.warnings += adapted.notes
+    draft.problems["Leave it out, mark its column as optional=True, or use a server that has it."] = (
+        adapted.problems
+    )
+    return adapted.table
+
+
+def _new_keyspace(wish: Wish, executed: Sequence[str]) -> str:
+    if wish.create_keyspace is None:
+        raise missing_keyspace(wish.table, executed)
+    return create_keyspace(wish.table.keyspace, wish.create_keyspace)
+
+
+def _create(wanted: Table, taken: Mapping[str, str], draft: _Draft) -> None:
+    """Plan a new table."""
+    draft.statements.append(statements.create_table(wanted))
+    draft.statements += [statements.create_index(wanted, index) for index in wanted.indexes]
+    draft.index_names = [index.name for index in wanted.indexes]
+    draft.problems["Names of indexes are unique in their keyspace."] = name_clashes(wanted, taken)
+
+
+def _alter(
+    wanted: Table, shown: Table, taken: Mapping[str, str], draft: _Draft, *, drop_removed: bool
+) -> None:
+    """Plan for a table that is there."""
+    columns = compare_columns(wanted, shown)
+    options = compare_options(wanted.options, shown.options)
+    indexes = compare_indexes(wanted, shown, taken, drop_removed=drop_removed)
+    if columns.new:  # first, because it is the one that the server may still refuse
+        draft.statements.append(statements.add_columns(wanted, columns.new))
+    if options.changes:
+        draft.statements.append(statements.set_options(wanted, options.changes))
+    draft.statements += [statements.drop_index(wanted, index) for index in indexes.drop]
+    draft.statements += [statements.create_index(wanted, index) for index in indexes.create]
+    draft.warnings += [*columns.notes, *options.notes, *indexes.notes]
+    draft.index_names = indexes.names
+    draft.problems |= {
+        "ALTER TABLE can't make such changes: give the definition the server's shape, or add a column "
+        "or table under a new name and copy the rows.": columns.problems,
+        "Correct table_options.": options.problems,
+        "Give the indexes other names, or drop those that are in the way.": indexes.problems,
+    }
+
+
+def _compare_replication(wanted: Mapping[str, str], shown: Mapping[str, str], draft: _Draft) -> None:
+    if replication_differs(wanted, shown):
+        draft.warnings.append(
+            f"replication of the keyspace: server {dict(shown)}, wanted {dict(wanted)}; it is left as it is, "
+            "since ALTER KEYSPACE needs a repair of the data afterwards"
+        )

@@ -1,0 +1,142 @@
+"""How often a keyspace keeps its rows, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from coodie.exceptions import ConfigurationError
+from coodie.schema.identifiers import quote, quote_literal
+
+__all__ = [
+    "NetworkTopologyStrategy",
+    "SimpleStrategy",
+    "create_keyspace",
+    "parse_replication",
+    "replication_differs",
+]
+
+_FACTOR = "replication_factor"
+
+
+@dataclass(frozen=True, slots=True)
+class SimpleStrategy:
+    """So many replicas, wherever they are: for one data centre, and for tests.
+
+    Args:
+        replication_factor: How many, 1 or more.
+    """
+
+    replication_factor: int
+
+    def __post_init__(self) -> None:
+        """Refuse what isn't a number of replicas."""
+        _check_factor(_FACTOR, self.replication_factor, least=1)
+
+    def as_map(self) -> dict[str, str]:
+        """Return what CQL has behind ``replication =``."""
+        return {"class": "SimpleStrategy", _FACTOR: str(self.replication_factor)}
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkTopologyStrategy:
+    """So many replicas in each data centre: for production.
+
+    Args:
+        data_centers: Data centre → how many replicas, 0 or more; the names are the server's.
+        replication_factor: How many in every data centre that isn't named; as Cassandra has it, for
+            those that there are when the keyspace is created.
+    """
+
+    data_centers: Mapping[str, int] | None = None
+    replication_factor: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what names no data centre, or isn't a number of replicas."""
+        named = self.data_centers or {}
+        if not isinstance(named, Mapping) or not (named or self.replication_factor is not None):
+            raise ConfigurationError(
+                f"NetworkTopologyStrategy is given {self.data_centers!r}.",
+                hint="Give {'dc1': 3}, or replication_factor=3 for every data centre.",
+                option="create_keyspace",
+            )
+        for name, factor in named.items():
+            if not isinstance(name, str) or not name or name in ("class", _FACTOR):
+                raise ConfigurationError(
+                    f"{name!r} isn't the name of a data centre.",
+                    hint="Give the server's names: SELECT data_center FROM system.local.",
+                    option="create_keyspace",
+                )
+            _check_factor(name, factor, least=0)
+        if self.replication_factor is not None:
+            _check_factor(_FACTOR, self.replication_factor, least=1)
+
+    def as_map(self) -> dict[str, str]:
+        """Return what CQL has behind ``replication =``."""
+        factors = {name: str(factor) for name, factor in (self.data_centers or {}).items()}
+        if self.replication_factor is not None:
+            factors[_FACTOR] = str(self.replication_factor)
+        return {"class": "NetworkTopologyStrategy", **factors}
+
+
+def _check_factor(name: str, factor: object, *, least: int) -> None:
+    if not isinstance(factor, int) or isinstance(factor, bool) or factor < least:
+        raise ConfigurationError(
+            f"The replication of {name!r} is {factor!r}, not a whole number of {least} or more.",
+            hint="Give how many nodes are to keep each row, such as 3.",
+            option="create_keyspace",
+        )
+
+
+def parse_replication(given: object) -> dict[str, str]:
+    """Return what CQL has behind ``replication =``, as text.
+
+    Args:
+        given: One of the two classes here, or a mapping with a ``class`` that is passed on as it is.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    if isinstance(given, (SimpleStrategy, NetworkTopologyStrategy)):
+        return given.as_map()
+    if isinstance(given, Mapping) and isinstance(given.get("class"), str):
+        entries: dict[str, Any] = dict(given)
+        if all(isinstance(key, str) and isinstance(value, (str, int)) for key, value in entries.items()):
+            return {key: str(value) for key, value in entries.items()}
+    raise ConfigurationError(
+        f"create_keyspace={given!r} says nothing of replication.",
+        hint="Give SimpleStrategy(1) or NetworkTopologyStrategy({'dc1': 3}) from coodie.schema.",
+        option="create_keyspace",
+    )
+
+
+def create_keyspace(keyspace: str, replication: Mapping[str, str]) -> str:
+    """Return CREATE KEYSPACE IF NOT EXISTS.
+
+    Args:
+        keyspace: The plain name.
+        replication: As from ``parse_replication``.
+    """
+    pairs = ", ".join(f"{quote_literal(key)}: {quote_literal(value)}" for key, value in replication.items())
+    return f"CREATE KEYSPACE IF NOT EXISTS {quote(keyspace)} WITH replication = {{{pairs}}}"
+
+
+def replication_differs(wanted: Mapping[str, str], shown: Mapping[str, str]) -> bool:
+    """Tell whether the server's replication means something else than the wanted one.
+
+    A factor for every data centre is shown as one entry for each of them.
+    """
+    if _class(wanted) != _class(shown):
+        return True
+    factors = {key: value for key, value in wanted.items() if key not in ("class", _FACTOR)}
+    general = wanted.get(_FACTOR)
+    present = {key: value for key, value in shown.items() if key != "class"}
+    if any(present.get(key, "0") != value for key, value in factors.items()):
+        return True
+    rest = {key: value for key, value in present.items() if key not in factors}
+    return any(value != (general or "0") for value in rest.values()) or (general is not None and not present)
+
+
+def _class(replication: Mapping[str, str]) -> str:
+    return replication["class"].rpartition(".")[2]
