@@ -3,7 +3,7 @@ PYTHON ?= python3
 export ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help python demo test test-scylla test-cassandra test-fast lint types docs lock clean
+.PHONY: help python demo test test-scylla test-cassandra test-fast reliability plugins lint types docs lock clean
 
 help: ## show this
 	@echo 'make TARGET [PYTHON=python3.12] [ARGS="-k paging"]'
@@ -24,6 +24,12 @@ test-cassandra: python ## all tests with cassandra-driver; ARGS go to pytest
 
 test-fast: python ## the tests that need no server, with both backends
 	@$(PYTHON) scripts/project.py test-fast
+
+reliability: python ## the long tests of what happens when things break, with both backends; ARGS go to pytest
+	@$(PYTHON) scripts/project.py reliability --pytest="$$ARGS"
+
+plugins: python ## the long tests with packages built, installed and broken, with both backends; ARGS go to pytest
+	@$(PYTHON) scripts/project.py plugins --pytest="$$ARGS"
 
 lint: python ## ruff check, ruff format --check
 	@$(PYTHON) scripts/project.py lint

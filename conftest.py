@@ -1,4 +1,4 @@
-"""What holds for all tests: which of them need a server, and whose module a name is.
+"""What holds for all tests: which of them need a server, which are long, and whose module a name is.
 
 With ``--import-mode=importlib`` the file ``coodie_scylla/tests/test_x.py`` becomes the module
 ``coodie_scylla.tests.test_x``; without the package imported by then, pytest would put the directory there.
@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from typing import TYPE_CHECKING
 
 import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 for _name in ("coodie_scylla", "coodie_cassandra", "coodie_local"):
     _spec = importlib.util.find_spec(_name)
@@ -21,9 +17,21 @@ for _name in ("coodie_scylla", "coodie_cassandra", "coodie_local"):
         importlib.import_module(_name)
 
 
+#: Marks of tests that run only where ``-m`` asks for them: `make reliability` and `make plugins` do.
+_LONG = ("reliability", "plugins")
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m selects
-def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
-    """Mark the tests that use the session's Cassandra."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that use the session's Cassandra; leave the long ones out unless they're asked for."""
+    wanted = config.option.markexpr
+    left_out = [name for name in _LONG if name not in wanted]
+    long: list[pytest.Item] = []
+    kept: list[pytest.Item] = []
     for item in items:
         if "cassandra_node" in getattr(item, "fixturenames", ()):
             item.add_marker("server")
+        (long if any(item.get_closest_marker(name) for name in left_out) else kept).append(item)
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = kept

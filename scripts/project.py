@@ -69,6 +69,12 @@ def test_fast(steps: Steps) -> None:
         _pytest(steps, backend, "-m", "not server")
 
 
+def long(steps: Steps, mark: str, *options: str) -> None:
+    """Run the long tests of one mark, with each backend."""
+    for backend in _BACKENDS:
+        _pytest(steps, backend, "-m", mark, *options)
+
+
 def docs(steps: Steps) -> None:
     """Build the documentation; a warning is an error."""
     options = ("-W", "--keep-going", "-q", "-b", "html")
@@ -105,6 +111,8 @@ def main(arguments: list[str]) -> int:
         "test-scylla": lambda steps: _pytest(steps, "scylla", *options),
         "test-cassandra": lambda steps: _pytest(steps, "cassandra", *options),
         "test-fast": test_fast,
+        "reliability": lambda steps: long(steps, "reliability", *options),
+        "plugins": lambda steps: long(steps, "plugins", *options),
         "lint": lint,
         "types": types,
         "docs": docs,
