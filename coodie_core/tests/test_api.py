@@ -185,7 +185,8 @@ def test_exports() -> None:
         "register_driver",
     }
     assert set(drivers.__all__) == six
-    everyday = six | {"BatchType", "CoodieError", "RequestOptions", "Rows", "UNSET", "__version__"}
+    everyday = six | {"BatchType", "CoodieError", "RequestOptions", "RequestProfile", "Rows", "UNSET"}
+    everyday |= {"__version__"}
     assert set(coodie.__all__) == everyday
     assert all(getattr(coodie, name) is getattr(drivers, name) for name in six)
     assert importlib.import_module("coodie.drivers.base").AbstractDriver is drivers.AbstractDriver

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from coodie.config import ConnectionConfig, build_config
+from coodie.config import NOT_OF_THE_CONNECTION, ConnectionConfig, build_config
 from coodie.exceptions import ConfigurationError
 
 
@@ -35,6 +35,8 @@ def test_every_field_arrives() -> None:
         local_dc="dc1",
         request_timeout=2.5,
         consistency="local_quorum",
+        serial_consistency="local_serial",
+        retry_policy="never",
         protocol_version=5,
         compression="lz4",
         speculative_execution_policy=policy,
@@ -52,13 +54,15 @@ def test_every_field_arrives() -> None:
         local_dc="dc1",
         request_timeout=2.5,
         consistency="LOCAL_QUORUM",
+        serial_consistency="LOCAL_SERIAL",
+        retry_policy="never",
         protocol_version=5,
         compression="lz4",
         speculative_execution_policy=policy,
         options={"metrics_enabled": True, "colour": None},
     )
     everything = {entry.name for entry in dataclasses.fields(ConnectionConfig)}
-    assert set(config.given()) == everything - {"driver_type", "options", "session"}
+    assert set(config.given()) == everything - NOT_OF_THE_CONNECTION - {"session"}
 
 
 def test_false_is_given() -> None:
@@ -131,6 +135,17 @@ def test_error_keeps_secrets() -> None:
         ("request_timeout", float("nan")),
         ("consistency", "QUORUMS"),
         ("consistency", 4),
+        ("serial_consistency", "ONE"),
+        ("retry_policy", "often"),
+        ("retry_policy", True),
+        ("retry_policy", {"name": "never"}),
+        ("speculative_execution_policy", "0.1"),
+        ("speculative_execution_policy", "0.1x0"),
+        ("speculative_execution_policy", 2),
+        ("distribution", ""),
+        ("profiles", ["reports"]),
+        ("profiles", {"": {}}),
+        ("profiles", {"reports": 5}),
         ("protocol_version", 0),
         ("protocol_version", "4"),
         ("protocol_version", True),

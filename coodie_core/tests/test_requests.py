@@ -22,6 +22,7 @@ def test_defaults_change_nothing() -> None:
         "custom_payload": None,
         "retry_policy": None,
         "speculative_execution_policy": None,
+        "profile": None,
     }
 
 
@@ -51,6 +52,9 @@ def test_serial_consistency_in_any_case() -> None:
         ("custom_payload", {"a": "text"}),
         ("custom_payload", {1: b"b"}),
         ("speculative_execution_policy", object()),
+        ("speculative_execution_policy", "often"),
+        ("retry_policy", "often"),
+        ("profile", ""),
     ],
 )
 def test_refused(option: str, value: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from coodie.config import RequestProfile
 from coodie.drivers import (
     AbstractDriver,
     LazyDriver,
@@ -24,6 +25,7 @@ __all__ = [
     "CoodieError",
     "LazyDriver",
     "RequestOptions",
+    "RequestProfile",
     "Rows",
     "__version__",
     "get_driver",

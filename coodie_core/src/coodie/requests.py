@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
 
-from coodie.consistency import parse_consistency
 from coodie.exceptions import ConfigurationError
+from coodie.options import OPTIONS
+from coodie.valuetypes import LONGEST, check_value
 
 __all__ = ["BatchType", "Params", "RequestOptions", "check_options", "check_timeout", "parse_batch_type"]
-
-#: Seconds beyond which clocks and locks overflow: nobody waits a year.
-_LONGEST = 365 * 86_400
 
 #: Values for ``?`` in order, or for ``:name`` by name.
 Params = Sequence[Any] | Mapping[str, Any]
@@ -55,10 +53,11 @@ class RequestOptions:
         serial_consistency: ``"SERIAL"`` or ``"LOCAL_SERIAL"``, for lightweight transactions.
         trace: Have the server trace the request; the id is ``Rows.trace_id``.
         custom_payload: Name → bytes, handed to the server's query handler.
-        retry_policy: A retry policy of the backend, for this request alone. It's asked only where
-            sending again is safe.
-        speculative_execution_policy: A speculative execution policy of the backend, for this
-            request alone; needs ``idempotent=True``.
+        retry_policy: ``"default"``, ``"never"``, ``"backoff"``, or a retry policy of the backend's, for
+            this request alone. It's asked only where sending again is safe.
+        speculative_execution_policy: ``"0.1x2"`` (after 0.1 s without an answer ask another host, two
+            at most), or a policy of the backend's, for this request alone; needs ``idempotent=True``.
+        profile: The name of a request profile of the connection's, for what isn't given here.
 
     Raises:
         ConfigurationError: A value is of the wrong kind, or two contradict each other.
@@ -70,38 +69,37 @@ class RequestOptions:
     custom_payload: Mapping[str, bytes] | None = None
     retry_policy: Any = None
     speculative_execution_policy: Any = None
+    profile: str | None = None
 
     def __post_init__(self) -> None:
         """Validate once, here, so that no driver has to."""
-        for name in ("idempotent", "trace"):
-            if not isinstance(getattr(self, name), bool):
-                message = f"RequestOptions.{name} is {getattr(self, name)!r}."
-                raise ConfigurationError(message, hint="Give True or False.", option=name)
-        if self.serial_consistency is not None:
-            level = parse_consistency(self.serial_consistency, option="serial_consistency", serial=True)
-            object.__setattr__(self, "serial_consistency", level)
-        payload = self.custom_payload
-        if payload is not None and not (
-            isinstance(payload, Mapping)
-            and all(isinstance(key, str) and isinstance(value, bytes) for key, value in payload.items())
-        ):
-            message = "RequestOptions.custom_payload is not a mapping of str to bytes."
-            raise ConfigurationError(message, hint="Give {'name': b'value'}.", option="custom_payload")
-        if self.speculative_execution_policy is not None and not self.idempotent:
-            message = "RequestOptions has a speculative_execution_policy, but isn't idempotent."
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if value is not None or entry.default is not None:
+                checked = check_value(entry.name, OPTIONS[entry.name].type, value)
+                object.__setattr__(self, entry.name, checked)
+        # A profile may say that the request is idempotent: then this is looked at where it is known.
+        if self.speculative_execution_policy is not None and not self.idempotent and self.profile is None:
+            message = "speculative_execution_policy= for a request that isn't idempotent."
             hint = "Speculation may apply a request twice: add idempotent=True where that does no harm."
             raise ConfigurationError(message, hint=hint, option="speculative_execution_policy")
 
 
 def check_options(options: RequestOptions | None) -> None:
-    """Refuse what isn't a RequestOptions.
+    """Refuse what isn't a RequestOptions, and one whose profile nobody has looked up.
 
     Raises:
-        ConfigurationError: It is something else.
+        ConfigurationError: It is something else, or this driver knows no profiles.
     """
-    if options is not None and not isinstance(options, RequestOptions):
+    if options is None:
+        return
+    if not isinstance(options, RequestOptions):
         message = f"options is of type {type(options).__name__}."
         raise ConfigurationError(message, hint="Give a coodie.RequestOptions.", option="options")
+    if options.profile is not None:
+        message = f"This driver was opened without request profiles, and {options.profile!r} was asked for."
+        hint = "Give them where it is opened: init_coodie(profiles={…}), or [connections.NAME.profiles.…]."
+        raise ConfigurationError(message, hint=hint, option="profile")
 
 
 def check_timeout(timeout: float | None, option: str = "timeout") -> float | None:
@@ -116,7 +114,7 @@ def check_timeout(timeout: float | None, option: str = "timeout") -> float | Non
     """
     if timeout is None:
         return None
-    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not 0 < timeout <= _LONGEST:
+    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not 0 < timeout <= LONGEST:
         message = f"{option}={timeout!r} is not a positive number of seconds, of a year at most."
         raise ConfigurationError(message, hint="Leave it out for the default.", option=option)
     return timeout

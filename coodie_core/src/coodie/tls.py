@@ -175,6 +175,7 @@ def _reason(error: OSError) -> str:
 
 def _existing(path: str, option: str) -> str:
     if not Path(path).is_file():
-        message = f"{option}={path!r} is neither a file nor PEM text."
+        shown = "" if option == "ssl_private_key" else f"={path!r}"  # it may be a key, badly copied
+        message = f"{option}{shown} is neither a file nor PEM text."
         raise ConfigurationError(message, hint="Give the path of a PEM file.", option=option)
     return path

@@ -56,6 +56,8 @@ def coodie_describe_driver() -> DriverDescription:
                 "port",
                 "request_timeout",
                 "consistency",
+                "serial_consistency",
+                "retry_policy",
                 "protocol_version",
                 "compression",
                 "speculative_execution_policy",

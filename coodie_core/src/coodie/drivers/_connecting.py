@@ -74,11 +74,12 @@ def init_coodie(
         ssl_context: TLS as this context has it.
         lazy: Return a ``LazyDriver`` that connects at its first request.
         compression: True, False, "lz4" or "snappy"; None is the backend's default.
-        speculative_execution_policy: A policy object of the backend's; fires for requests with
-            ``RequestOptions(idempotent=True)`` alone.
+        speculative_execution_policy: ``"0.1x2"`` (after 0.1 s without an answer ask another host, two at
+            most), or a policy object of the backend's; fires for idempotent requests alone.
         kwargs: port, username, password, local_dc, request_timeout (seconds), consistency,
-            protocol_version, the ``ssl_…`` options of ``init_coodie_async``, and the backend's own
-            options.
+            serial_consistency, retry_policy, protocol_version, distribution, the ``ssl_…`` options of
+            ``init_coodie_async``, profiles, and the backend's own options. With ``profiles``, name →
+            ``RequestProfile``, the driver is a ``LazyDriver``, which connects now unless ``lazy``.
 
     Returns:
         The driver; also what ``get_driver(name)`` returns from now on.
@@ -96,8 +97,11 @@ def init_coodie(
         "speculative_execution_policy": speculative_execution_policy,
     }
     check_name(name)
-    if _is_lazy(lazy):
-        driver: AbstractDriver = LazyDriver(hosts, keyspace, ssl_context, kwargs)
+    driver: AbstractDriver
+    if _is_lazy(lazy) or kwargs.get("profiles"):
+        driver = later = LazyDriver(hosts, keyspace, ssl_context, kwargs)
+        if not lazy:
+            later.connect()
     else:
         driver = open_driver(build_config(hosts=hosts, keyspace=keyspace, ssl_context=ssl_context, **kwargs))
     replaced = current_registry().adopt(name, driver)
@@ -163,13 +167,19 @@ async def init_coodie_async(
 
     def prepare() -> tuple[LazyDriver | ConnectionConfig, PluginHost]:
         # Reading certificates and importing pluggy and the backend take a tenth of a second: not on the loop.
-        if lazy:
+        if lazy or kwargs.get("profiles"):
             return LazyDriver(hosts, keyspace, ssl_context, kwargs), registry.plugins
         config = build_config(hosts=hosts, keyspace=keyspace, ssl_context=ssl_context, **kwargs)
         return config, registry.plugins
 
     prepared, plugins = await call_in_thread(prepare, "coodie-prepare", discard=lambda _: None)
-    driver = prepared if isinstance(prepared, LazyDriver) else await plugins.open_async(prepared)
+    driver: AbstractDriver
+    if isinstance(prepared, LazyDriver):
+        driver = prepared
+        if not lazy:
+            await prepared.connect_async()
+    else:
+        driver = await plugins.open_async(prepared)
     replaced = registry.adopt(name, driver)
     if replaced is not None:
         await replaced.close_async()

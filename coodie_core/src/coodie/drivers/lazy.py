@@ -8,6 +8,7 @@ from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
 from coodie.config import build_config
+from coodie.drivers._profiled import fill_from_profile
 from coodie.drivers.base import AbstractDriver, options_argument
 from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieError, DriverClosedError
 from coodie.registry import current_registry
@@ -15,7 +16,7 @@ from coodie.waiting import Wait, start_thread
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator, Generator, Sequence
     from ssl import SSLContext
 
     from coodie.many import ManyResult
@@ -64,6 +65,7 @@ class LazyDriver(AbstractDriver):
         keyspace: The default keyspace.
         ssl_context: TLS.
         kwargs: All other arguments of ``init_coodie``; ``driver_type`` is "scylla" unless given.
+            ``profiles`` are what ``RequestOptions(profile=…)`` names.
 
     Raises:
         ConfigurationError: An argument can't be honoured.
@@ -112,6 +114,18 @@ class LazyDriver(AbstractDriver):
         return getattr(self._driver, "_last_paging_state", None)
 
     # --- connecting ---------------------------------------------------------------------
+
+    def connect(self) -> None:
+        """Connect now, where that hasn't happened yet: at a program's start, not in its first request.
+
+        Raises:
+            CoodieError: As ``init_coodie``.
+        """
+        self._connected()
+
+    async def connect_async(self) -> None:
+        """Async version of :meth:`connect`."""
+        await self._connected_async()
 
     def _join(self, loop: asyncio.AbstractEventLoop | None) -> tuple[_Attempt, bool]:
         """Return the attempt under way, or a new one, which the caller then has to carry out."""
@@ -225,8 +239,10 @@ class LazyDriver(AbstractDriver):
         options: RequestOptions | None = None,
     ) -> list[dict[str, Any]]:
         """Execute *stmt* with *params*; return rows as a list of dicts."""
+        terms, named = self._filled((stmt, params, consistency, timeout), {"options": options})
         driver = self._connected()
-        extra = options_argument(driver.execute, options)
+        extra = options_argument(driver.execute, named["options"])
+        stmt, params, consistency, timeout = terms
         return driver.execute(stmt, params, consistency, timeout, fetch_size, paging_state, **extra)
 
     def sync_table(
@@ -267,8 +283,10 @@ class LazyDriver(AbstractDriver):
         options: RequestOptions | None = None,
     ) -> list[dict[str, Any]]:
         """Async version of :meth:`execute`."""
+        terms, named = self._filled((stmt, params, consistency, timeout), {"options": options})
         driver = await self._connected_async()
-        extra = options_argument(driver.execute_async, options)
+        extra = options_argument(driver.execute_async, named["options"])
+        stmt, params, consistency, timeout = terms
         return await driver.execute_async(
             stmt, params, consistency, timeout, fetch_size, paging_state, **extra
         )
@@ -303,36 +321,48 @@ class LazyDriver(AbstractDriver):
         """Return the backend's driver, or the defaults of the contract for one that has none."""
         return driver if isinstance(driver, AbstractDriver) else super()  # duck types are drivers, too
 
+    def _filled(self, args: Sequence[Any], kwargs: dict[str, Any], *, paged: bool = False) -> Any:
+        """Return the arguments with what the request's profile says; one that isn't known is refused."""
+        return fill_from_profile(self._config.profiles, args, kwargs, paged=paged)
+
     def execute_one(self, *args: Any, **kwargs: Any) -> Any:
         """As ``AbstractDriver.execute_one``, in the backend's way."""
+        args, kwargs = self._filled(args, kwargs)
         return self._better(self._connected()).execute_one(*args, **kwargs)
 
     async def execute_one_async(self, *args: Any, **kwargs: Any) -> Any:
         """As ``AbstractDriver.execute_one_async``, in the backend's way."""
+        args, kwargs = self._filled(args, kwargs)
         return await self._better(await self._connected_async()).execute_one_async(*args, **kwargs)
 
     def execute_many(self, *args: Any, **kwargs: Any) -> ManyResult:
         """As ``AbstractDriver.execute_many``, in the backend's way."""
+        args, kwargs = self._filled(args, kwargs)
         return self._better(self._connected()).execute_many(*args, **kwargs)
 
     async def execute_many_async(self, *args: Any, **kwargs: Any) -> ManyResult:
         """As ``AbstractDriver.execute_many_async``, in the backend's way."""
+        args, kwargs = self._filled(args, kwargs)
         return await self._better(await self._connected_async()).execute_many_async(*args, **kwargs)
 
     def execute_batch(self, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
         """As ``AbstractDriver.execute_batch``, in the backend's way."""
+        args, kwargs = self._filled(args, kwargs)
         return self._better(self._connected()).execute_batch(*args, **kwargs)
 
     async def execute_batch_async(self, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
         """As ``AbstractDriver.execute_batch_async``, in the backend's way."""
+        args, kwargs = self._filled(args, kwargs)
         return await self._better(await self._connected_async()).execute_batch_async(*args, **kwargs)
 
     def stream(self, *args: Any, **kwargs: Any) -> Generator[dict[str, Any], None, None]:
         """As ``AbstractDriver.stream``, in the backend's way."""
+        args, kwargs = self._filled(args, kwargs, paged=True)
         return self._better(self._connected()).stream(*args, **kwargs)
 
     async def stream_async(self, *args: Any, **kwargs: Any) -> AsyncGenerator[dict[str, Any], None]:
         """As ``AbstractDriver.stream_async``, in the backend's way; the first row connects."""
+        args, kwargs = self._filled(args, kwargs, paged=True)
         async with aclosing(
             self._better(await self._connected_async()).stream_async(*args, **kwargs)
         ) as rows:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from coodie.config import ConnectionConfig
+from coodie.config import NOT_OF_THE_CONNECTION, ConnectionConfig
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -25,7 +25,7 @@ _hookspec = pluggy.HookspecMarker(PROJECT)
 #: Marks a backend's implementation of a hook.
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
-_ALL_FIELDS = frozenset(entry.name for entry in fields(ConnectionConfig)) - {"driver_type", "options"}
+_ALL_FIELDS = frozenset(entry.name for entry in fields(ConnectionConfig)) - NOT_OF_THE_CONNECTION
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,15 +34,19 @@ class OptionDescription:
 
     Args:
         name: As given to ``init_coodie``.
-        type: What it takes, in words: ``"bool"``, ``"seconds"``…
+        type: ``"str"``, ``"bool"``, ``"int"``, ``"float"``, ``"count"``, ``"seconds"``, ``"secret"``…, a
+            name in ``coodie.valuetypes.VALUE_TYPES``: core checks the value, and reads it in URLs and
+            environment variables. Or what it takes in words, and ``coodie_check_config`` checks it.
         default: What holds where it isn't given.
         help: One line.
+        secret: Never show its value.
     """
 
     name: str
     type: str = ""
     default: Any = None
     help: str = ""
+    secret: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

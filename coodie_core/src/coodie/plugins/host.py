@@ -11,6 +11,7 @@ from coodie.exceptions import ConfigurationError
 from coodie.plugins.discovery import DriverIndex
 from coodie.plugins.hooks import DriverDescription
 from coodie.plugins.loading import CHECK, DESCRIBE, OPEN, OPEN_ASYNC, load_plugin
+from coodie.valuetypes import check_value
 from coodie.waiting import call_in_thread
 
 if TYPE_CHECKING:
@@ -74,6 +75,9 @@ class PluginHost:
                 message = f"driver_type={driver_type!r} has no option {name!r}."
                 hint = f"Did you mean {close[0]!r}?" if close else f"It takes {_listed(names)}."
                 raise ConfigurationError(message, hint=hint, option=name)
+        for option in description.options:
+            if (value := config.options.get(option.name)) is not None:
+                check_value(option.name, option.type, value, secret=option.secret)
         plugin.call(CHECK, config=config)
 
     def open(self, config: ConnectionConfig) -> AbstractDriver:

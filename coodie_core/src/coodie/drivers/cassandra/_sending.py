@@ -10,6 +10,7 @@ from cassandra.cluster import EXEC_PROFILE_DEFAULT
 from cassandra.query import tuple_factory
 
 from coodie.drivers.cassandra._errors import translate
+from coodie.drivers.cassandra._policies import retry_policy, speculation_policy
 from coodie.drivers.cassandra._retries import SafeRetryPolicy
 from coodie.drivers.cassandra._statements import complete
 from coodie.exceptions import RequestTimeoutError, UnsupportedError
@@ -192,7 +193,8 @@ class Sender:
             profile = self._profile()
             if options is not None and options.speculative_execution_policy is not None:
                 profile = self._session.execution_profile_clone_update(
-                    profile, speculative_execution_policy=options.speculative_execution_policy
+                    profile,
+                    speculative_execution_policy=speculation_policy(options.speculative_execution_policy),
                 )
             statement.retry_policy = _safe(options, profile.retry_policy, terms)
             try:
@@ -249,8 +251,8 @@ def _traced(terms: Terms) -> bool:
 
 
 def _safe(options: RequestOptions | None, default: Any, terms: Terms) -> SafeRetryPolicy:
-    chosen = options.retry_policy if options is not None and options.retry_policy is not None else default
-    return SafeRetryPolicy(chosen, repeatable=terms.repeatable)
+    own = options.retry_policy if options is not None else None
+    return SafeRetryPolicy(default if own is None else retry_policy(own), repeatable=terms.repeatable)
 
 
 def _read_off(response: ResponseFuture, rows: Any, *, traced: bool) -> Answer:

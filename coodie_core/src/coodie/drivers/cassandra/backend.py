@@ -18,7 +18,7 @@ __all__ = ["cassandra_description", "check_cassandra_config", "open_cassandra"]
 #: Options of CassandraDriver's own: name → (type, default, help).
 _DRIVER_OPTIONS = {
     "aware_timestamps": ("bool", False, "Timestamps as aware datetimes in UTC."),
-    "statement_cache_size": ("int", 1000, "How many prepared statements to keep."),
+    "statement_cache_size": ("count", 1000, "How many prepared statements to keep."),
 }
 
 #: Parameters of Cluster that a field of ConnectionConfig stands for: name → what to give instead.
@@ -32,7 +32,14 @@ _STOOD_FOR = {
 _PROFILE_OPTIONS = {"load_balancing_policy": "load_balancing_policy", "default_retry_policy": "retry_policy"}
 
 #: Fields of ConnectionConfig that go into the default execution profile.
-_PROFILE_FIELDS = ("local_dc", "consistency", "request_timeout", "speculative_execution_policy")
+_PROFILE_FIELDS = (
+    "local_dc",
+    "consistency",
+    "serial_consistency",
+    "request_timeout",
+    "retry_policy",
+    "speculative_execution_policy",
+)
 
 _PIP = {"lz4": "lz4", "snappy": "python-snappy"}
 
@@ -78,10 +85,6 @@ def check_cassandra_config(config: ConnectionConfig) -> None:
         ConfigurationError: The error names the option.
     """
     cluster_options = [name for name in config.options if name not in _DRIVER_OPTIONS]
-    aware = config.options.get("aware_timestamps", False)
-    if not isinstance(aware, bool):
-        message = f"aware_timestamps={aware!r} can't be used."
-        raise ConfigurationError(message, hint="Give True or False.", option="aware_timestamps")
     if config.session is not None:
         if cluster_options:
             message = f"session= beside {cluster_options[0]}=: the session has its Cluster already."
@@ -103,6 +106,9 @@ def check_cassandra_config(config: ConnectionConfig) -> None:
     if config.local_dc is not None and "load_balancing_policy" in config.options:
         message = "local_dc= beside load_balancing_policy=."
         raise ConfigurationError(message, hint="Tell the policy its data centre.", option="local_dc")
+    if config.retry_policy is not None and "default_retry_policy" in config.options:
+        message = "retry_policy= beside default_retry_policy=."
+        raise ConfigurationError(message, hint="Give one of them.", option="retry_policy")
     _check_compression(config.compression)
 
 
@@ -194,6 +200,8 @@ def _profile(config: ConnectionConfig, moved: dict[str, Any]) -> Any:
     from cassandra.cluster import ExecutionProfile, default_lbp_factory
     from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
 
+    from coodie.drivers.cassandra._policies import retry_policy, speculation_policy
+
     # The drivers' own default, named: cassandra-driver logs a warning where none is.
     parameters = {"load_balancing_policy": default_lbp_factory()}
     parameters |= {_PROFILE_OPTIONS[name]: value for name, value in moved.items()}
@@ -203,8 +211,12 @@ def _profile(config: ConnectionConfig, moved: dict[str, Any]) -> Any:
         parameters["consistency_level"] = CONSISTENCY_LEVELS[config.consistency]
     if config.request_timeout is not None:
         parameters["request_timeout"] = config.request_timeout
+    if config.serial_consistency is not None:
+        parameters["serial_consistency_level"] = CONSISTENCY_LEVELS[config.serial_consistency]
+    if config.retry_policy is not None:
+        parameters["retry_policy"] = retry_policy(config.retry_policy)
     if config.speculative_execution_policy is not None:
-        parameters["speculative_execution_policy"] = config.speculative_execution_policy
+        parameters["speculative_execution_policy"] = speculation_policy(config.speculative_execution_policy)
     return ExecutionProfile(**parameters)
 
 

@@ -1,0 +1,108 @@
+"""Request profiles: what requests of one kind have in common, under a name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any
+
+from coodie.exceptions import ConfigurationError
+from coodie.options import OPTIONS
+from coodie.requests import RequestOptions
+from coodie.valuetypes import check_value
+
+__all__ = ["RequestProfile", "build_profiles"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RequestProfile:
+    """What holds for a request that names the profile, where the request gives nothing itself.
+
+    Args:
+        consistency: A consistency level's name, in any case.
+        timeout: Seconds that each round trip may take.
+        fetch_size: Rows to a page of ``stream``. ``execute`` returns all rows whatever a profile says.
+        idempotent: Applying the request twice is the same as applying it once.
+        serial_consistency: ``"SERIAL"`` or ``"LOCAL_SERIAL"``.
+        trace: Have the server trace the request.
+        retry_policy: ``"default"``, ``"never"``, ``"backoff"``, or a policy object of the backend's.
+        speculative_execution_policy: ``"0.1x2"``, or a policy object; needs ``idempotent=True``.
+
+    Raises:
+        ConfigurationError: A value is of the wrong kind, or two contradict each other.
+    """
+
+    consistency: str | None = None
+    timeout: float | None = None
+    fetch_size: int | None = None
+    idempotent: bool = False
+    serial_consistency: str | None = None
+    trace: bool = False
+    retry_policy: Any = None
+    speculative_execution_policy: Any = None
+
+    def __post_init__(self) -> None:
+        """Validate, and keep levels in capitals."""
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if value is not None:
+                checked = check_value(entry.name, OPTIONS[entry.name].type, value)
+                object.__setattr__(self, entry.name, checked)
+        self.over(None)
+
+    def over(self, options: RequestOptions | None) -> RequestOptions:
+        """Return the request's options with the profile's in the gaps.
+
+        Args:
+            options: What the request gave; its ``profile`` is this one.
+        """
+        given = RequestOptions() if options is None else options
+        return RequestOptions(
+            idempotent=given.idempotent or self.idempotent,
+            serial_consistency=given.serial_consistency or self.serial_consistency,
+            trace=given.trace or self.trace,
+            custom_payload=given.custom_payload,
+            retry_policy=self.retry_policy if given.retry_policy is None else given.retry_policy,
+            speculative_execution_policy=self.speculative_execution_policy
+            if given.speculative_execution_policy is None
+            else given.speculative_execution_policy,
+        )
+
+
+def build_profiles(profiles: Any) -> Mapping[str, RequestProfile]:
+    """Return the profiles by name, frozen.
+
+    Args:
+        profiles: Name → a RequestProfile, or a mapping of its fields; None for none.
+
+    Raises:
+        ConfigurationError: It isn't that; the error names the profile.
+    """
+    if profiles is None:
+        return MappingProxyType({})
+    if not isinstance(profiles, Mapping):
+        message = f"profiles is of type {type(profiles).__name__}."
+        hint = "Give {'reports': RequestProfile(timeout=60)}."
+        raise ConfigurationError(message, hint=hint, option="profiles")
+    return MappingProxyType({name: _profile(name, given) for name, given in profiles.items()})
+
+
+def _profile(name: object, given: Any) -> RequestProfile:
+    if not isinstance(name, str) or not name:
+        message = f"profiles= has {name!r} in the place of a name."
+        raise ConfigurationError(message, hint="Give a non-empty str.", option="profiles")
+    if isinstance(given, RequestProfile):
+        return given
+    if not isinstance(given, Mapping):
+        message = f"profiles= has a {type(given).__name__} under {name!r}."
+        raise ConfigurationError(message, hint="Give a RequestProfile.", option="profiles")
+    known = [entry.name for entry in fields(RequestProfile)]
+    for key in given:
+        if key not in known:
+            close = get_close_matches(str(key), known, n=1)
+            hint = f"Did you mean {close[0]!r}?" if close else f"It takes {', '.join(known)}."
+            message = f"The profile {name!r} has no option {key!r}."
+            raise ConfigurationError(message, hint=hint, option=str(key))
+    return RequestProfile(**given)
