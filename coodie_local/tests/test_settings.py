@@ -12,6 +12,7 @@ import pytest
 
 from coodie_local import StorageError
 from coodie_local._cassandra_yaml import cassandra_yaml, logback_xml
+from coodie_local._certificates import Certificates
 from coodie_local._java_command import archive_command, class_path, clean_environment, daemon_command
 from coodie_local._plan import NodePlan, Ports
 from coodie_local._platform import JavaRuntime
@@ -26,7 +27,7 @@ PLAN = NodePlan(
     ports=Ports(native=20001, storage=20002, ssl_storage=20003),
     directory=Path("/nodes/a b"),
     data=Path("/data/n"),
-    certificates=Path("/nodes/a b/tls"),
+    certificates=Certificates(Path("/nodes/a b/tls")),
 )
 DURABLE = replace(PLAN, profile="durable")
 

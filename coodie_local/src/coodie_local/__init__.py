@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from coodie_local._access import Credentials
+from coodie_local._certificates import Certificates
+from coodie_local._plan import Security
 from coodie_local.cluster import LocalCluster
 from coodie_local.errors import (
     ChecksumError,
@@ -18,8 +21,10 @@ from coodie_local.member import ClusterNode
 from coodie_local.node import LocalNode
 
 __all__ = [
+    "Certificates",
     "ChecksumError",
     "ClusterNode",
+    "Credentials",
     "DownloadError",
     "LocalCluster",
     "LocalNode",
@@ -27,6 +32,7 @@ __all__ = [
     "NodeInUseError",
     "NodeStartError",
     "PortInUseError",
+    "Security",
     "StartCancelledError",
     "StorageError",
     "UnsupportedPlatformError",

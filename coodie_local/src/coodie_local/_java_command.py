@@ -146,6 +146,10 @@ def _daemon_arguments(
     yield f"-Dcoodie.directory={plan.directory}"
     for name, value in (_FAST if plan.alone else _FAST | _TOGETHER).items():
         yield f"-D{name}={value}"
+    if plan.security.auth:
+        # the least there is: its passwords are random and long
+        yield "-Dcassandra.auth_bcrypt_gensalt_log2_rounds=4"
+        yield f"-Dcassandra.system_auth.default_rf={min(3, len(plan.hosts))}"
     if plan.forgetful:
         # a restart would lose the keyspaces
         yield "-Dcassandra.test.flush_local_schema_changes=false"

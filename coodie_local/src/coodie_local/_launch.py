@@ -11,6 +11,7 @@ from coodie_local._flock import acquire
 from coodie_local._java_command import daemon_command
 from coodie_local._jvm import Jvm, JvmRun
 from coodie_local._places import LOCK_NAME, LOG_NAME, make_private, remove_tree
+from coodie_local._protection import protect
 from coodie_local._readiness import await_ready
 from coodie_local._state import write_state
 
@@ -43,6 +44,7 @@ def launch(
     started: list[int] = []
     class_list: Path | None = None
     try:
+        protect(running.directory, running.state.hosts, running.state.security)
         for index in indices:
             attempt.cancellation.check()
             plan = running.state.plan(running.directory, index)

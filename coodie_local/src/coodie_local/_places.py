@@ -23,6 +23,7 @@ __all__ = [
     "member_directory",
     "node_directory",
     "remove_tree",
+    "write_private",
 ]
 
 #: Moves the nodes' directories.
@@ -130,3 +131,12 @@ def remove_tree(directory: Path) -> None:
     except OSError as exc:
         msg = f"The directory {directory} can't be removed: {exc.strerror or exc}."
         raise StorageError(msg, hint="Remove it by hand.", path=directory) from exc
+
+
+def write_private(file: Path, content: bytes) -> None:
+    """Write a file in one step that only this user can read."""
+    draft = file.with_name(f"{file.name}.new")
+    draft.unlink(missing_ok=True)
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:  # noqa: PTH123 - a descriptor
+        out.write(content)
+    draft.replace(file)

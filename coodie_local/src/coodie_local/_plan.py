@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from coodie_local._certificates import Certificates
+
 __all__ = ["PROFILES", "NodePlan", "Ports", "Profile", "Security"]
 
 #: "ephemeral": data in memory where there is room, as fast as it gets, gone afterwards.
@@ -53,7 +55,7 @@ class NodePlan:
     directory: Path
     data: Path
     #: Where the cluster's certificates are.
-    certificates: Path
+    certificates: Certificates
     security: Security = Security()
 
     @property

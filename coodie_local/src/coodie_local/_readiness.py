@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from coodie_local._access import OPEN
 from coodie_local._jvm import last_lines
 from coodie_local._native import ALL, ONE, QUORUM, is_ready, rows_or_none
+from coodie_local._protection import BUILT_IN, load_access
 from coodie_local.errors import NodeStartError, PortInUseError
 
 if TYPE_CHECKING:
@@ -47,12 +48,14 @@ def await_ready(running: RunningCluster, attempt: Attempt, launched: Iterable[in
     """
     launched = tuple(launched)
     expected = sorted({*launched, *running.living})
-    access = OPEN
+    access = load_access(running.directory, running.state.security)
     port = running.state.ports.native
     waiting = expected
     while True:
         attempt.cancellation.check()
         waiting = [index for index in waiting if not is_ready(running.state.hosts[index], port, access)]
+        if waiting and access.credentials is not None:
+            _set_password([running.state.hosts[index] for index in waiting], port, access)
         if not waiting:
             waiting = _at_odds(running, expected, access)
             if not waiting:
@@ -64,6 +67,15 @@ def await_ready(running: RunningCluster, attempt: Attempt, launched: Iterable[in
             raise _never_ready(_log(running, waiting[0]), attempt.request.timeout)
         attempt.cancellation.sleep(0 if launched else _POLL)
     attempt.cancellation.check()
+
+
+def _set_password(hosts: list[str], port: int, access: Access) -> None:
+    """Give the role that everybody knows a password of the cluster's own, once every node has it."""
+    assert access.credentials is not None  # noqa: S101 - the caller looked
+    known = replace(access, credentials=BUILT_IN)
+    if all(is_ready(host, port, known) for host in hosts):
+        mine = access.credentials
+        rows_or_none(hosts[0], port, f"ALTER ROLE {mine.username} WITH PASSWORD = '{mine.password}'", known)
 
 
 def _at_odds(running: RunningCluster, living: list[int], access: Access) -> list[int]:

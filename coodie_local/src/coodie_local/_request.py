@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coodie.exceptions import ConfigurationError
+from coodie_local._certificates import check_cryptography
 from coodie_local._places import check_name, node_directory
 from coodie_local._plan import PROFILES
 from coodie_local.errors import NodeInUseError
@@ -78,6 +79,8 @@ def build_request(
             raise _refused(option, value, "can't be used.", "Give True, False or nothing.")
     if mtls and tls is False:
         raise _refused("mtls", mtls, "is a kind of TLS, which tls=False excludes.", "Leave tls= out.")
+    if tls or mtls:
+        check_cryptography("mtls" if mtls else "tls")
     if host is not None:
         _check_host(host, nodes or 1)
     return StartRequest(

@@ -11,6 +11,7 @@ from typing import cast
 
 from coodie_local._places import LOG_NAME, member_directory
 from coodie_local._plan import PROFILES, NodePlan, Ports, Profile, Security
+from coodie_local._protection import certificates_of
 
 __all__ = ["ClusterState", "is_process_of", "read_state", "write_state"]
 
@@ -69,7 +70,7 @@ class ClusterState:
             ports=self.ports,
             directory=self.directory_of(directory, index),
             data=self.data if alone else self.data / f"node{index + 1}",
-            certificates=directory / "tls",
+            certificates=certificates_of(directory),
             security=self.security,
         )
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import atexit
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from coodie.exceptions import CoodieError
 from coodie_local._attempt import Attempt
 from coodie_local._cancellation import Cancellation
 from coodie_local._progress import default_progress
+from coodie_local._protection import certificates_of, load_access, load_credentials
 from coodie_local._request import build_request, check_matches
 from coodie_local._start import find_cluster, restart_node, start_cluster
 from coodie_local._stop import stop_cluster
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
     from pathlib import Path
+    from ssl import SSLContext
     from types import TracebackType
 
     from typing_extensions import Self
 
-    from coodie_local._plan import Profile
+    from coodie_local._access import Credentials
+    from coodie_local._certificates import Certificates
+    from coodie_local._plan import Profile, Security
     from coodie_local._progress import Progress
     from coodie_local._running import RunningCluster
 
@@ -44,10 +48,10 @@ class LocalCluster:
     process started goes on. Both kinds of context manager start and stop it::
 
         with LocalCluster(nodes=3) as cluster:
-            driver = init_coodie(hosts=list(cluster.hosts), port=cluster.port)
+            driver = init_coodie(**cluster.connection_options(), driver_type="scylla")
 
-    It is for development and tests: nothing is written with fsync, and the Java runtime isn't
-    kept up to date.
+    It is for development and tests, whatever protects it: nothing is written with fsync, and the
+    Java runtime isn't kept up to date.
 
     Args:
         name: The cluster's name; clusters of different names run side by side.
@@ -65,6 +69,10 @@ class LocalCluster:
         stop_with_process: Whether the nodes end with this process, however that ends (on
             Linux; elsewhere a killed process leaves them). False lets them go on until stop().
         version: The Cassandra version; None takes what runs, or the durable data's, or the default.
+        tls: Whether CQL is spoken over TLS alone, by certificates made for this cluster (needs the
+            extra ``coodie-local[tls]``). None takes what runs, or the durable cluster's last, or no.
+        mtls: Whether clients have to show a certificate, too; implies ``tls``.
+        auth: Whether clients have to log in, and roles need rights; see ``credentials``.
         timeout: Seconds from the end of the download until every node must answer CQL.
 
     Raises:
@@ -82,6 +90,9 @@ class LocalCluster:
         host: str | None = None,
         stop_with_process: bool = True,
         version: str | None = None,
+        tls: bool | None = None,
+        mtls: bool | None = None,
+        auth: bool | None = None,
         timeout: float = 120.0,
     ) -> None:
         self._request = build_request(
@@ -92,9 +103,9 @@ class LocalCluster:
             port=port,
             profile=profile,
             version=version,
-            tls=None,
-            mtls=None,
-            auth=None,
+            tls=tls,
+            mtls=mtls,
+            auth=auth,
             stop_with_process=stop_with_process,
             timeout=timeout,
         )
@@ -136,6 +147,62 @@ class LocalCluster:
         if self._running is None and self._request.port is not None:
             return self._request.port
         return self._found.state.ports.native
+
+    @property
+    def security(self) -> Security:
+        """What protects it: ``tls``, ``mtls``, ``auth``.
+
+        Raises:
+            LocalNodeError: It isn't started.
+        """
+        return self._found.state.security
+
+    @property
+    def credentials(self) -> Credentials | None:
+        """The role that may do everything, with its password; None without ``auth``.
+
+        Raises:
+            LocalNodeError: It isn't started.
+        """
+        return load_credentials(self.directory) if self.security.auth else None
+
+    @property
+    def certificates(self) -> Certificates | None:
+        """The files that a client needs; None without ``tls``.
+
+        Raises:
+            LocalNodeError: It isn't started.
+        """
+        return certificates_of(self.directory) if self.security.tls else None
+
+    def ssl_context(self) -> SSLContext | None:
+        """Make the context of a client that trusts this cluster alone; None without ``tls``.
+
+        It checks the address, and has the client's certificate where the nodes want one.
+
+        Raises:
+            LocalNodeError: It isn't started.
+        """
+        return load_access(self.directory, self.security).ssl_context
+
+    def connection_options(self) -> dict[str, Any]:
+        """Say how to connect, as arguments of ``init_coodie`` for any backend.
+
+        Returns:
+            ``hosts`` and ``port``; where they're asked for, ``username``, ``password`` and the paths
+            ``ssl_trusted_cert``, ``ssl_cert``, ``ssl_private_key``.
+
+        Raises:
+            LocalNodeError: It isn't started.
+        """
+        options: dict[str, Any] = {"hosts": list(self.hosts), "port": self.port}
+        if (login := self.credentials) is not None:
+            options |= {"username": login.username, "password": login.password}
+        if (files := self.certificates) is not None:
+            options["ssl_trusted_cert"] = str(files.ca)
+            if self.security.mtls:
+                options |= {"ssl_cert": str(files.client), "ssl_private_key": str(files.client_key)}
+        return options
 
     @property
     def nodes(self) -> tuple[ClusterNode, ...]:

@@ -22,7 +22,7 @@ class LocalNode(LocalCluster):
     It starts, is found and ends as every LocalCluster::
 
         with LocalNode() as node:
-            driver = init_coodie(hosts=[node.host], port=node.port)
+            driver = init_coodie(**node.connection_options(), driver_type="scylla")
 
     Args:
         name: The node's name; nodes of different names run side by side.
@@ -32,6 +32,9 @@ class LocalNode(LocalCluster):
         host: The loopback address to bind, IPv4.
         stop_with_process: As for LocalCluster.
         version: As for LocalCluster.
+        tls: As for LocalCluster.
+        mtls: As for LocalCluster.
+        auth: As for LocalCluster.
         timeout: Seconds from the end of the download until it must answer CQL.
 
     Raises:
@@ -48,6 +51,9 @@ class LocalNode(LocalCluster):
         host: str = "127.0.0.1",
         stop_with_process: bool = True,
         version: str | None = None,
+        tls: bool | None = None,
+        mtls: bool | None = None,
+        auth: bool | None = None,
         timeout: float = 120.0,
     ) -> None:
         super().__init__(
@@ -59,6 +65,9 @@ class LocalNode(LocalCluster):
             host=host,
             stop_with_process=stop_with_process,
             version=version,
+            tls=tls,
+            mtls=mtls,
+            auth=auth,
             timeout=timeout,
         )
         self._host = host
