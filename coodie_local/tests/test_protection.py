@@ -155,6 +155,7 @@ def test_a_node_asks_for_a_certificate_and_a_password(node_dir: Path) -> None:
 
 
 @pytest.mark.server
+@pytest.mark.reliability
 def test_three_nodes_share_certificate_and_password(node_dir: Path) -> None:
     """Every node lets the same client in, one that was restarted with another one dead, too."""
     with LocalCluster("safe", directory=node_dir, nodes=3, tls=True, auth=True) as cluster:
