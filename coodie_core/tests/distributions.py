@@ -8,12 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 import importlib_metadata
 
+from coodie.config import build_config
 from coodie.plugins.discovery import DriverIndex
+from coodie.plugins.host import PluginHost
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Site", "announcing"]
+    from coodie.config import ConnectionConfig
+
+__all__ = ["MODULE", "Site", "announcing", "config_for", "host_with"]
+
+#: A backend as a third party writes it: a module with the one hook that must be.
+MODULE = """
+from coodie.plugins import hookimpl
+from coodie_core.tests.fakes import MemoryDriver
+
+@hookimpl
+def coodie_open_driver(config):
+    return MemoryDriver()
+"""
 
 
 def announcing(driver_type: str, value: str, *versions: int) -> dict[str, dict[str, str]]:
@@ -23,11 +37,18 @@ def announcing(driver_type: str, value: str, *versions: int) -> dict[str, dict[s
 
 
 class Site:
-    """A site-packages directory."""
+    """A site-packages directory; coodie-core's metadata is in it, unless a test wants none.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: Where.
+        core: Whether that is so.
+    """
+
+    def __init__(self, path: Path, *, core: bool = True) -> None:
         self.path = path
         path.mkdir(exist_ok=True)
+        if core:
+            self.install("coodie-core", "0.1.0")
 
     def install(
         self,
@@ -74,10 +95,21 @@ class Site:
             left.unlink()
         info.rmdir()
 
-    def distributions(self) -> list[Any]:
+    def distributions(self, **context: Any) -> list[Any]:
         """Return what importlib_metadata finds here."""
-        return list(importlib_metadata.distributions(path=[str(self.path)]))
+        return list(importlib_metadata.distributions(path=[str(self.path)], **context))
 
     def index(self) -> DriverIndex:
         """Return an index of what is here alone."""
         return DriverIndex(source=self.distributions)
+
+
+def host_with(site: Site, source: str, value: str = "acme_plugin") -> PluginHost:
+    """Install a backend made of this source under the driver_type ``acme``."""
+    site.install("acme-db", "2.0", entry_points=announcing("acme", value), files={"acme_plugin.py": source})
+    return PluginHost(site.index())
+
+
+def config_for(driver_type: str = "acme", **options: Any) -> ConnectionConfig:
+    """Return a configuration for that backend."""
+    return build_config(driver_type=driver_type, **options)

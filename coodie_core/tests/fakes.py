@@ -293,7 +293,8 @@ class InMemoryDistribution:
 def host_of(**plugins: object) -> PluginHost:
     """Return a plug-in host that knows these backends, driver_type → plug-in, and no other."""
     installed = [InMemoryDistribution(f"dist-{name}", {name: plugin}) for name, plugin in plugins.items()]
-    return PluginHost(DriverIndex(source=lambda: installed))
+    installed.append(InMemoryDistribution("coodie-core", {}))
+    return PluginHost(DriverIndex(source=lambda **_: installed))
 
 
 def registry_of(**plugins: object) -> DriverRegistry:

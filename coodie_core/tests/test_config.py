@@ -228,3 +228,37 @@ def test_tls_options_become_a_context() -> None:
 def test_options_is_no_way_round() -> None:
     """An argument named ``options`` is an option of that name, not a bag that is opened."""
     assert dict(build_config(options={"port": 1}).options) == {"options": {"port": 1}}
+
+
+@pytest.mark.parametrize(
+    ("driver_type", "distribution", "is_named", "is_pinned"),
+    [
+        ("scylla", None, "scylla", None),
+        ("scylla", "coodie-scylla", "scylla", "coodie-scylla"),
+        ("scylla@coodie-scylla", None, "scylla", "coodie-scylla"),
+        ("scylla@coodie-scylla", "coodie-scylla", "scylla", "coodie-scylla"),
+    ],
+)
+def test_pin(driver_type: str, distribution: str | None, is_named: str, is_pinned: str | None) -> None:
+    """A backend is pinned in its name or beside it; neither is a field of the connection."""
+    config = build_config(driver_type=driver_type, distribution=distribution)
+    assert (config.driver_type, config.distribution) == (is_named, is_pinned)
+    assert config.given() == ()
+
+
+@pytest.mark.parametrize(
+    ("driver_type", "distribution", "option"),
+    [
+        ("@coodie-scylla", None, "driver_type"),
+        ("scylla@", None, "driver_type"),
+        ("scylla@ ", None, "driver_type"),
+        ("scylla", "", "distribution"),
+        ("scylla", 5, "distribution"),
+        ("scylla@one", "two", "distribution"),
+    ],
+)
+def test_pin_that_is_none(driver_type: str, distribution: Any, option: str) -> None:
+    """Half a pin, or two that differ, are refused."""
+    with pytest.raises(ConfigurationError) as caught:
+        build_config(driver_type=driver_type, distribution=distribution)
+    assert caught.value.option == option

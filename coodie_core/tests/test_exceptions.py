@@ -18,6 +18,7 @@ from coodie.exceptions import (
     ConnectionFailedError,
     CoodieError,
     DriverApiVersionError,
+    DriverBlockedError,
     DriverDependencyError,
     DriverNotFoundError,
     DuplicateDriverError,
@@ -95,6 +96,7 @@ FULL: list[tuple[CoodieError, dict[str, Any]]] = [
     (DriverApiVersionError("m", declared=(2,), supported=1), {"declared": (2,), "supported": 1}),
     (NotADriverError("m", missing=("close",)), {"missing": ("close",)}),
     (DuplicateDriverError("m", distributions=("a 1", "b 2")), {"distributions": ("a 1", "b 2")}),
+    (DriverBlockedError("m", blocked_by="COODIE_BLOCK"), {"blocked_by": "COODIE_BLOCK"}),
     (
         OverwrittenModuleError("m", module="cassandra", distributions=("a", "b")),
         {"module": "cassandra", "distributions": ("a", "b")},
@@ -169,6 +171,16 @@ def test_execute_many_error_keeps_its_result() -> None:
     again = _pickled(ExecuteManyError("m", result=result))
     assert again.result.total == 4
     assert isinstance(again.result.errors[1], ConfigurationError)
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_the_command_is_the_last_line(cls: type[CoodieError]) -> None:
+    """What can be run stands alone on the last line, ready to be copied, and ends the hint, too."""
+    error = cls("It broke.", hint="To mend it:", command="mend --all")
+    assert (str(error), error.hint) == ("It broke. To mend it:\nmend --all", "To mend it:\nmend --all")
+    assert error.command == "mend --all"
+    assert str(cls("It broke.", command="mend")) == "It broke. Run:\nmend"
+    assert cls("It broke.", hint="Run: mend").command is None
 
 
 def test_an_unknown_detail_is_refused() -> None:

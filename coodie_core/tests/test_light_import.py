@@ -93,16 +93,18 @@ def test_backend_without_its_database_driver() -> None:
     """Without any backend the error of init_coodie ends in the command that installs one."""
     code = """
 import json, coodie
+from importlib_metadata import distributions
 from coodie.plugins.discovery import DriverIndex
 from coodie.plugins.host import PluginHost
 from coodie.registry import DriverRegistry, using_registry
-with using_registry(DriverRegistry(PluginHost(DriverIndex(source=lambda: [])))):
+index = DriverIndex(source=lambda **_: distributions(name="coodie-core"))
+with using_registry(DriverRegistry(PluginHost(index))):
     try:
         coodie.init_coodie(["127.0.0.1"])
     except ImportError as exc:
         print(json.dumps(str(exc)))
 """
-    assert run(code, blocking=("cassandra",)).endswith('Run: pip install "coodie-core[scylla]"')
+    assert run(code, blocking=("cassandra",)).endswith('\npip install "coodie-core[scylla]"')
 
 
 def test_optional_modules_stay_optional() -> None:

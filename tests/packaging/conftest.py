@@ -21,6 +21,8 @@ class Project:
     directory: Path
     #: What it imports as.
     package: str
+    #: All that its wheel holds.
+    packages: tuple[str, ...]
     #: Its pyproject.toml.
     config: dict[str, Any]
 
@@ -44,6 +46,7 @@ def read_projects() -> dict[str, Project]:
         directory: Project(
             ROOT / directory,
             package,
+            (package, "coodie_doctor") if directory == "coodie_core" else (package,),
             tomli.loads((ROOT / directory / "pyproject.toml").read_text(encoding="utf-8")),
         )
         for directory, package in packages.items()

@@ -41,18 +41,23 @@ def wheel_of(directory: Path) -> zipfile.ZipFile:
 
 
 def sources_of(project: Project) -> set[str]:
-    """List a package's files, relative to its src/."""
-    files = (path for path in project.source.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    """List the files of its packages, relative to its src/."""
+    files = (
+        path
+        for package in project.packages
+        for path in (project.directory / "src" / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    )
     return {path.relative_to(project.directory / "src").as_posix() for path in files}
 
 
 def test_wheel_holds_the_package_and_nothing_else(project: Project, built: dict[str, Path]) -> None:
-    """All of the source tree, data files included, and only that: core's wheel writes only into `coodie`."""
+    """All of the source tree, data files included, and only that: only core's wheel writes into `coodie`."""
     with wheel_of(built[project.directory.name]) as wheel:
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert names == sources_of(project)
-    assert {PurePosixPath(name).parts[0] for name in names} == {project.package}
-    assert f"{project.package}/py.typed" in names
+    assert {PurePosixPath(name).parts[0] for name in names} == set(project.packages)
+    assert {f"{package}/py.typed" for package in project.packages} <= names
 
 
 def test_wheel_metadata(project: Project, built: dict[str, Path]) -> None:

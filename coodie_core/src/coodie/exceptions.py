@@ -13,6 +13,7 @@ exception is its ``__cause__``::
     │       ├── DriverApiVersionError             made for another version of the plug-in contract
     │       ├── NotADriverError (TypeError)       what was found isn't a plug-in or a driver
     │       ├── DuplicateDriverError              two distributions announce one name
+    │       ├── DriverBlockedError                its distribution is blocked by configuration
     │       └── OverwrittenModuleError            another distribution's files are what is imported
     ├── DriverClosedError (RuntimeError)          used after close(), or in a forked child
     ├── UnsupportedError (NotImplementedError)    this backend can't do that
@@ -59,6 +60,7 @@ __all__ = [
     "ConnectionFailedError",
     "CoodieError",
     "DriverApiVersionError",
+    "DriverBlockedError",
     "DriverClosedError",
     "DriverDependencyError",
     "DriverImportError",
@@ -98,15 +100,23 @@ class CoodieError(Exception):
     Args:
         message: What happened, what was found.
         hint: What to do or run about it; printed as the message's last part.
+        command: What can be run as it stands; printed as a line of its own, the last.
         details: Values for the attributes that the class has beside its message.
     """
 
-    #: What to do or run, or None where the message says it all.
+    #: What to do or run, or None where the message says it all; it ends with the command.
     hint: str | None = None
+    #: A command that can be run as it stands, which is the message's last line; or None.
+    command: str | None = None
 
-    def __init__(self, message: str, *, hint: str | None = None, **details: Any) -> None:
+    def __init__(
+        self, message: str, *, hint: str | None = None, command: str | None = None, **details: Any
+    ) -> None:
+        if command is not None:
+            hint = f"{hint or 'Run:'}\n{command}"
         super().__init__(message if hint is None else f"{message} {hint}")
         self.hint = hint
+        self.command = command
         for name, value in details.items():
             if not hasattr(type(self), name):
                 raise TypeError(f"{type(self).__name__} has no attribute {name!r}")
@@ -135,7 +145,10 @@ class ConfigurationError(CoodieError, ValueError):
 
 
 class DriverLoadError(ConfigurationError, ImportError):
-    """A backend was named but can't be used; the parent of the ways in which that happens."""
+    """A backend was named but can't be used; the parent of the ways in which that happens.
+
+    The last line of its message is a command, ``command``, that helps or leads further.
+    """
 
     option: str | None = "driver_type"
     #: The driver_type that was asked for.
@@ -147,8 +160,14 @@ class DriverLoadError(ConfigurationError, ImportError):
 class DriverNotFoundError(DriverLoadError, LookupError):
     """No installed distribution announces this driver_type."""
 
-    #: The driver_types that are installed.
+    #: The driver_types that are installed and, as far as is known without importing them, usable.
     installed: tuple[str, ...] = ()
+    #: Those that are installed and known to be broken.
+    broken: tuple[str, ...] = ()
+    #: Those whose distributions are blocked.
+    blocked: tuple[str, ...] = ()
+    #: The name that may have been meant, or None.
+    suggestion: str | None = None
 
 
 class DriverImportError(DriverLoadError):
@@ -156,10 +175,14 @@ class DriverImportError(DriverLoadError):
 
 
 class DriverDependencyError(DriverLoadError):
-    """A distribution or module that the backend needs isn't installed."""
+    """A distribution or module that the backend needs isn't installed, or in another version."""
 
     #: The name of what is missing.
     missing: str | None = None
+    #: What is needed, with its versions, such as "acme-client>=2"; None where only a module is known.
+    requirement: str | None = None
+    #: The version that is installed, or None.
+    found: str | None = None
 
 
 class DriverApiVersionError(DriverLoadError):
@@ -183,6 +206,13 @@ class DuplicateDriverError(DriverLoadError):
 
     #: The distributions, each as "name version".
     distributions: tuple[str, ...] = ()
+
+
+class DriverBlockedError(DriverLoadError):
+    """The backend's distribution is blocked, by the environment or by the application."""
+
+    #: What blocks it: "COODIE_BLOCK", "COODIE_ALLOW", "block" or "allow_only".
+    blocked_by: str = ""
 
 
 class OverwrittenModuleError(DriverLoadError):

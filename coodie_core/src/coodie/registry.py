@@ -29,6 +29,7 @@ __all__ = [
     "installed_drivers",
     "open_driver",
     "open_driver_async",
+    "register_plugin",
     "using_registry",
 ]
 
@@ -105,8 +106,9 @@ class DriverRegistry:
             message = (
                 f"{type(driver).__name__} can't be registered as a driver: it has no {', '.join(missing)}."
             )
-            hint = "Subclass coodie.drivers.AbstractDriver, or add the methods."
-            raise NotADriverError(message, hint=hint, missing=missing)
+            hint = "Subclass coodie.drivers.AbstractDriver, or add the methods. For what they do, run:"
+            command = "python -m pydoc coodie.drivers.AbstractDriver"
+            raise NotADriverError(message, hint=hint, command=command, missing=missing)
         replaced = self._put(name, driver, owned=False, default=default)
         if replaced is not None:
             replaced.close()
@@ -174,8 +176,30 @@ def check_name(name: object) -> None:
 
 
 def installed_drivers() -> list[Announcement]:
-    """Return what is installed under the entry-point group ``coodie.drivers``; nothing is imported."""
-    return current_registry().plugins.index.announcements()
+    """Return what is installed under the entry-point group ``coodie.drivers``; nothing is imported.
+
+    What the application registered with ``register_plugin`` comes first.
+    """
+    return current_registry().plugins.announcements()
+
+
+def register_plugin(driver_type: str, plugin: object, *, distribution: str = "", version: str = "") -> None:
+    """Register a plug-in that the application imported, where it can't or needn't be found by metadata.
+
+    That is how a frozen program without metadata, or a plug-in inside of an application, is used. What is
+    registered goes before what is installed under the same name; the last registration holds.
+
+    Args:
+        driver_type: The name under which ``init_coodie`` opens it.
+        plugin: What an entry point would name: a module, or any object, with the hooks.
+        distribution: Whose it is, for messages, pins and blocking; empty where it's the application's.
+        version: That distribution's version.
+
+    Raises:
+        NotADriverError: Its hooks don't fit the specifications, or it can't open a driver.
+        ConfigurationError: The driver_type isn't a name.
+    """
+    current_registry().plugins.register(driver_type, plugin, distribution=distribution, version=version)
 
 
 def open_driver(config: ConnectionConfig) -> AbstractDriver:

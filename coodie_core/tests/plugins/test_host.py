@@ -1,14 +1,13 @@
-"""Backends that are loaded, checked and called."""
+"""Backends that are checked and called."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from coodie_core.tests.distributions import Site, announcing
+from coodie_core.tests.distributions import MODULE, Site, announcing, config_for, host_with
 from coodie_core.tests.fakes import (
     PATIENCE,
     AsyncBackend,
@@ -17,11 +16,9 @@ from coodie_core.tests.fakes import (
     LoopWatch,
     MemoryDriver,
     host_of,
-    run_threads,
     wait_until_async,
 )
 
-from coodie.config import build_config
 from coodie.exceptions import (
     ConfigurationError,
     ConnectionFailedError,
@@ -29,211 +26,12 @@ from coodie.exceptions import (
     DriverDependencyError,
     DriverImportError,
     DriverLoadError,
-    DriverNotFoundError,
     NotADriverError,
 )
 from coodie.plugins import ConnectionConfig, DriverDescription, OptionDescription, hookimpl
 from coodie.plugins.host import DRIVER_METHODS, PluginHost, missing_methods
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 pytestmark = pytest.mark.usefixtures("no_thread_left")
-
-#: A backend as a third party writes it: a module with the one hook that must be.
-MODULE = """
-from coodie.plugins import hookimpl
-from coodie_core.tests.fakes import MemoryDriver
-
-@hookimpl
-def coodie_open_driver(config):
-    return MemoryDriver()
-"""
-
-
-@pytest.fixture
-def on_path(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """A site-packages directory whose modules can be imported, and are forgotten afterwards."""
-    monkeypatch.syspath_prepend(str(site.path))
-    before = set(sys.modules)
-    yield site
-    for name in set(sys.modules) - before:
-        if str(site.path) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
-
-
-def host_with(site: Site, source: str, value: str = "acme_plugin") -> PluginHost:
-    """Install a backend made of this source under the driver_type ``acme``."""
-    site.install("acme-db", "2.0", entry_points=announcing("acme", value), files={"acme_plugin.py": source})
-    return PluginHost(site.index())
-
-
-def config_for(driver_type: str = "acme", **options: Any) -> ConnectionConfig:
-    """Return a configuration for that backend."""
-    return build_config(driver_type=driver_type, **options)
-
-
-# --- loading ----------------------------------------------------------------------------
-
-
-def test_only_the_named_backend_is_imported(on_path: Site) -> None:
-    """Opening one backend imports its module and no other's."""
-    on_path.install(
-        "other-db", entry_points=announcing("other", "other_plugin"), files={"other_plugin.py": MODULE}
-    )
-    host = host_with(on_path, MODULE)
-    host.index.announcements()
-    assert "acme_plugin" not in sys.modules
-    assert isinstance(host.open(config_for()), MemoryDriver)
-    assert "acme_plugin" in sys.modules
-    assert "other_plugin" not in sys.modules
-
-
-def test_loaded_once(on_path: Site) -> None:
-    """However many threads name a backend first, its module is executed once."""
-    host = host_with(on_path, MODULE + "\nimport acme_count; acme_count.loads.append(1)\n")
-    (on_path.path / "acme_count.py").write_text("loads = []\n", encoding="utf-8")
-    outcomes = run_threads(16, lambda _: host.open(config_for()))
-    assert all(isinstance(outcome, MemoryDriver) for outcome in outcomes)
-    assert len(set(map(id, outcomes))) == 16
-    del sys.modules["acme_plugin"]
-    host.open(config_for())
-    assert sys.modules["acme_count"].loads == [1]
-
-
-def test_an_object_of_a_module(on_path: Site) -> None:
-    """The entry point may name an object in the module, also one that can't be hashed."""
-    source = """
-from coodie_core.tests.fakes import Backend
-
-class Unhashable(Backend):
-    __hash__ = None
-
-    def __eq__(self, other):
-        return True
-
-plugin = Unhashable()
-"""
-    host = host_with(on_path, source, "acme_plugin:plugin")
-    assert isinstance(host.open(config_for()), MemoryDriver)
-
-
-def test_one_module_under_two_names(on_path: Site) -> None:
-    """One module may be announced under several driver_types; the configuration says which."""
-    source = MODULE + "\nfrom coodie_core.tests.fakes import Backend\nplugin = Backend()\n"
-    points = {
-        group: {"acme": "acme_plugin:plugin", "acme2": "acme_plugin:plugin"} for group in announcing("x", "y")
-    }
-    on_path.install("acme-db", entry_points=points, files={"acme_plugin.py": source})
-    host = PluginHost(on_path.index())
-    for name in ("acme", "acme2"):
-        host.open(config_for(name))
-    attempts = sys.modules["acme_plugin"].plugin.attempts
-    assert [config.driver_type for config in attempts] == ["acme", "acme2"]
-
-
-def test_not_installed(site: Site) -> None:
-    """A name that nobody announces is not found."""
-    with pytest.raises(DriverNotFoundError):
-        PluginHost(site.index()).open(config_for())
-
-
-@pytest.mark.parametrize(
-    ("source", "said"),
-    [
-        ("raise RuntimeError('boom')", "RuntimeError: boom"),
-        ("def (", "SyntaxError"),
-        ("from json import no_such_name", "no_such_name"),
-        ("import acme_plugin.missing", "no module 'acme_plugin.missing'"),
-    ],
-)
-def test_import_fails(on_path: Site, source: str, said: str) -> None:
-    """A module that raises while it is imported is named with its distribution; the cause is kept."""
-    with pytest.raises(DriverImportError, match=r"acme-db 2\.0") as caught:
-        host_with(on_path, source).open(config_for())
-    assert said in str(caught.value)
-    assert str(caught.value).endswith("Run: pip install --force-reinstall acme-db")
-    assert caught.value.__cause__ is not None
-    assert (caught.value.driver_type, caught.value.distribution) == ("acme", "acme-db")
-
-
-@pytest.mark.parametrize("value", ["acme_missing", "acme_plugin:missing"])
-def test_entry_point_leads_nowhere(on_path: Site, value: str) -> None:
-    """An entry point that names what isn't there is the distribution's fault."""
-    with pytest.raises(DriverImportError, match=r"acme-db 2\.0"):
-        host_with(on_path, MODULE, value).open(config_for())
-
-
-def test_entry_point_that_is_none(on_path: Site) -> None:
-    """One that isn't even a name is refused: by some versions of importlib-metadata while it is read."""
-    with pytest.raises((DriverNotFoundError, DriverImportError)):
-        host_with(on_path, MODULE, "not a module!").open(config_for())
-
-
-def test_dependency_missing(on_path: Site) -> None:
-    """A module that the backend needs and that isn't installed is named."""
-    with pytest.raises(
-        DriverDependencyError, match=r"acme-db 2\.0 needs the module 'no_such.*pip install"
-    ) as caught:
-        host_with(on_path, "import no_such_dependency.of.acme").open(config_for())
-    assert caught.value.missing == "no_such_dependency"
-    assert isinstance(caught.value.__cause__, ModuleNotFoundError)
-
-
-def test_error_of_ours_while_importing(on_path: Site) -> None:
-    """A CoodieError that the module raises comes through as it is."""
-    source = "from coodie.exceptions import OverwrittenModuleError\nraise OverwrittenModuleError('mixed')"
-    with pytest.raises(CoodieError, match=r"^mixed$"):
-        host_with(on_path, source).open(config_for())
-
-
-@pytest.mark.parametrize(
-    ("source", "value", "said"),
-    [
-        ("", "acme_plugin", "implements no hook coodie_open_driver"),
-        ("def coodie_open_driver(config): ...", "acme_plugin", "marked with coodie.plugins.hookimpl"),
-        ("plugin = 5", "acme_plugin:plugin", "implements no hook"),
-        ("plugin = None", "acme_plugin:plugin", "implements no hook"),
-        (MODULE.replace("coodie_open_driver", "coodie_open_drivers"), "acme_plugin", "unknown hook"),
-        (MODULE.replace("(config)", "(settings)"), "acme_plugin", "settings"),
-    ],
-)
-def test_not_a_plugin(on_path: Site, source: str, value: str, said: str) -> None:
-    """What doesn't implement the hooks as specified is refused, and whose it is is said."""
-    with pytest.raises(NotADriverError, match="authors of acme-db") as caught:
-        host_with(on_path, source, value).open(config_for())
-    assert said in str(caught.value)
-    assert isinstance(caught.value, TypeError)
-    assert caught.value.distribution == "acme-db"
-
-
-def test_a_broken_backend_leaves_the_others_alone(on_path: Site) -> None:
-    """After a backend failed to load, another loads and opens as if nothing had been."""
-    for name, source in {
-        "raises": "raise RuntimeError",
-        "hookless": "",
-        "unknown": MODULE.replace("coodie_open_driver", "coodie_open_drivers"),
-    }.items():
-        on_path.install(
-            name, entry_points=announcing(name, f"{name}_plugin"), files={f"{name}_plugin.py": source}
-        )
-    host = host_with(on_path, MODULE)
-    for name in ("raises", "hookless", "unknown", "raises"):
-        with pytest.raises(DriverLoadError):
-            host.open(config_for(name))
-    assert isinstance(host.open(config_for()), MemoryDriver)
-
-
-def test_mended_while_running(on_path: Site) -> None:
-    """A backend that failed to load is tried anew: what was missing may be there now."""
-    host = host_with(on_path, "import acme_dependency\n" + MODULE)
-    with pytest.raises(DriverDependencyError):
-        host.open(config_for())
-    (on_path.path / "acme_dependency.py").write_text("", encoding="utf-8")
-    # The finders keep a directory's listing for as long as its time stamp stays.
-    sys.path_importer_cache.clear()
-    assert isinstance(host.open(config_for()), MemoryDriver)
-
 
 # --- checking -----------------------------------------------------------------------------
 

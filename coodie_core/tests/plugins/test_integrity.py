@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,7 +47,7 @@ def test_not_installed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the distribution the error has the command that installs it."""
     monkeypatch.syspath_prepend(str(site.path))
     with pytest.raises(
-        DriverDependencyError, match=f"Run: pip install --force-reinstall --no-deps {OURS}"
+        DriverDependencyError, match=f"Run:\npip install --force-reinstall --no-deps {OURS}$"
     ) as caught:
         check()
     assert (caught.value.missing, caught.value.driver_type) == (OURS, "quokka")
@@ -75,12 +76,29 @@ def test_both_installed(installed: Site, ours_last: bool) -> None:
     assert f"pip uninstall --yes {RIVAL} && pip install --force-reinstall" in str(caught.value)
 
 
+def test_version_that_its_backend_asks_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a backend of ours the command installs a version that it can work with."""
+    monkeypatch.syspath_prepend(str(site.path))
+    metadata = "Metadata-Version: 2.1\nName: coodie-local\nVersion: 1.0\nRequires-Dist: quokka-driver<4,>=3\n"
+    site.install("coodie-local", metadata=metadata)
+    with pytest.raises(DriverDependencyError) as caught:
+        check_module_owner(MODULE, OURS, (), driver_type="local")
+    assert str(caught.value).endswith("\npip install --force-reinstall --no-deps 'quokka-driver<4,>=3'")
+
+
+def test_without_any_metadata(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program without metadata, as a frozen one may be, can't be told, and is let through."""
+    site.uninstall(next(site.path.glob("coodie_core*.dist-info")))
+    monkeypatch.setattr(sys, "path", [str(site.path)])
+    check()
+
+
 def test_file_of_another(installed: Site) -> None:
     """A file with another's content is noticed by its hash, with the distribution that wrote it gone."""
     (installed.path / INIT).write_text("theirs\n", encoding="utf-8")
     with pytest.raises(OverwrittenModuleError, match=r"3\.1 installed") as caught:
         check()
-    assert str(caught.value).endswith(f"Run: pip install --force-reinstall --no-deps {OURS}")
+    assert str(caught.value).endswith(f"Run:\npip install --force-reinstall --no-deps {OURS}==3.1")
 
 
 def test_file_taken_away(installed: Site) -> None:

@@ -13,7 +13,8 @@ _DRIVERS = {"scylla": "scylla-driver", "cassandra": "cassandra-driver"}
 #: The driver_types that can talk to a local node.
 BACKENDS = tuple(_DRIVERS)
 
-_INSTALL = 'Run: pip install "coodie-core[scylla]" or: pip install "coodie-core[cassandra]"'
+#: How the first of them is installed, and how the other.
+_INSTALL = ('pip install "coodie-core[scylla]"', 'pip install "coodie-core[cassandra]"')
 
 
 def choose_backend(wanted: object) -> str:
@@ -38,8 +39,8 @@ def choose_backend(wanted: object) -> str:
         chosen = str(wanted)
         if chosen not in installed:
             msg = f"driver_type='local' with backend={chosen!r} needs coodie-{chosen}, which isn't installed."
-            hint = f'Run: pip install "coodie-core[{chosen}]"'
-            raise DriverNotFoundError(msg, hint=hint, driver_type=chosen, installed=installed)
+            command = f'pip install "coodie-core[{chosen}]"'
+            raise DriverNotFoundError(msg, command=command, driver_type=chosen, installed=installed)
     else:
         msg = f"backend={wanted!r} can't talk to a local node."
         hint = f"Give one of {', '.join(map(repr, BACKENDS))}, or leave it out where one is installed."
@@ -52,14 +53,17 @@ def choose_backend(wanted: object) -> str:
 def _only(installed: tuple[str, ...]) -> str:
     if not installed:
         msg = "driver_type='local' needs a backend to talk to the node, and none is installed."
-        raise DriverNotFoundError(msg, hint=_INSTALL, driver_type="local")
+        hint = f"Install one: {_INSTALL[1]}, or:"
+        raise DriverNotFoundError(msg, hint=hint, command=_INSTALL[0], driver_type="local")
     if len(installed) > 1:
         msg = "coodie-scylla and coodie-cassandra are both installed, and their drivers own the same package."
-        hint = (
-            "One environment holds one of them. Run: pip uninstall --yes coodie-cassandra cassandra-driver "
-            "&& pip install --force-reinstall --no-deps scylla-driver"
-        )
         raise OverwrittenModuleError(
-            msg, hint=hint, driver_type="local", module="cassandra", distributions=tuple(_DRIVERS.values())
+            msg,
+            hint="One environment holds one of them. Run:",
+            command="pip uninstall --yes coodie-cassandra cassandra-driver && "
+            "pip install --force-reinstall --no-deps scylla-driver",
+            driver_type="local",
+            module="cassandra",
+            distributions=tuple(_DRIVERS.values()),
         )
     return installed[0]

@@ -127,7 +127,9 @@ def _create_keyspace(node: LocalNode, keyspace: str | None) -> None:
 
 
 def _backend_config(config: ConnectionConfig, node: LocalNode, backend: str) -> ConnectionConfig:
-    return replace(config, driver_type=backend, hosts=(node.host,), port=node.port, options={})
+    return replace(
+        config, driver_type=backend, distribution=None, hosts=(node.host,), port=node.port, options={}
+    )
 
 
 def _stop_with(driver: AbstractDriver, node: LocalNode) -> AbstractDriver:

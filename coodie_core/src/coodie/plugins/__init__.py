@@ -13,7 +13,7 @@ from coodie.config import ConnectionConfig
 from coodie.plugins.discovery import DRIVER_API_VERSION, Announcement
 from coodie.plugins.hooks import DriverDescription, OptionDescription, hookimpl
 from coodie.plugins.integrity import check_module_owner
-from coodie.registry import installed_drivers, open_driver, open_driver_async
+from coodie.registry import installed_drivers, open_driver, open_driver_async, register_plugin
 
 __all__ = [
     "DRIVER_API_VERSION",
@@ -27,4 +27,5 @@ __all__ = [
     "installed_drivers",
     "open_driver",
     "open_driver_async",
+    "register_plugin",
 ]

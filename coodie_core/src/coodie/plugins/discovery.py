@@ -6,36 +6,37 @@ import logging
 import re
 import threading
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Protocol
 
-from coodie.exceptions import (
-    DriverApiVersionError,
-    DriverNotFoundError,
-    DuplicateDriverError,
-    OverwrittenModuleError,
-)
+from coodie.plugins.blocking import normalized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from importlib_metadata import EntryPoint
 
-__all__ = ["DRIVER_API_VERSION", "Announcement", "DriverIndex", "InstalledDistribution"]
+__all__ = [
+    "DRIVER_API_VERSION",
+    "GROUP",
+    "Announcement",
+    "DriverIndex",
+    "InstalledDistribution",
+    "explicit_announcement",
+    "find_installed",
+]
 
 _log = logging.getLogger(__name__)
 
 #: The version of the plug-in contract that this coodie-core speaks.
 DRIVER_API_VERSION = 1
 
-_GROUP = "coodie.drivers"
+#: The entry-point group in which a backend is announced.
+GROUP = "coodie.drivers"
+
 _API_GROUP_PREFIX = "coodie.driver_api."
 
 #: The header Name of a METADATA file; parsing all headers of all distributions takes a hundred times longer.
 _NAME = re.compile(r"^Name:[ \t]*(\S+)", re.MULTILINE | re.IGNORECASE)
-
-#: The backends that we know, for those who haven't installed one: driver_type → extra of coodie-core.
-_KNOWN = {"scylla": "scylla", "cassandra": "cassandra", "local": "local"}
 
 
 class InstalledDistribution(Protocol):
@@ -60,7 +61,7 @@ class Announcement:
     Args:
         driver_type: The entry point's name.
         entry_point: What loads it.
-        distribution: The name of the distribution.
+        distribution: The name of the distribution; empty where the application registered it.
         version: The distribution's version.
         api_versions: The versions of the plug-in contract that it declares.
     """
@@ -71,77 +72,68 @@ class Announcement:
     version: str
     api_versions: tuple[int, ...]
 
+    @property
+    def owner(self) -> str:
+        """Whose it is, for messages: the distribution's name and version."""
+        return f"{self.distribution} {self.version}" if self.distribution else "The application's own plug-in"
 
-def _installed_distributions() -> Iterable[InstalledDistribution]:
+
+def _installed_distributions(**context: Any) -> Iterable[InstalledDistribution]:
     from importlib_metadata import distributions  # slow, and needed by discovery alone
 
-    return distributions()
+    return distributions(**context)
 
 
 class DriverIndex:
-    """The announcements of all installed distributions, read once, when first asked.
+    """What installed distributions announce.
+
+    A distribution whose name is known is looked up directly; all of them are scanned once, when first
+    asked for, and never where the looking up will do.
 
     Args:
-        source: Gives the distributions; those of ``sys.path`` unless a test gives others.
+        source: Gives the distributions, or with the keyword ``name`` at least those of that name, in
+            the order of ``sys.path``: ``importlib_metadata.distributions``, unless a test gives another.
     """
 
     def __init__(
-        self, source: Callable[[], Iterable[InstalledDistribution]] = _installed_distributions
+        self, source: Callable[..., Iterable[InstalledDistribution]] = _installed_distributions
     ) -> None:
         self._source = source
         self._lock = threading.Lock()
         self._found: dict[str, list[Announcement]] | None = None
-        self._namesake: str | None = None
+        self._unreadable: list[str] = []
 
     def announcements(self) -> list[Announcement]:
         """Return all announcements, ordered by driver_type and distribution."""
         found = self._scanned()
         return [entry for name in sorted(found) for entry in found[name]]
 
-    def find(self, driver_type: str) -> Announcement:
-        """Return the one announcement of this driver_type.
+    def named(self, driver_type: str) -> list[Announcement]:
+        """Return the announcements of this driver_type, ordered by distribution."""
+        return list(self._scanned().get(driver_type, ()))
+
+    def unreadable(self) -> tuple[str, ...]:
+        """Return the distributions that may announce a backend, but whose metadata can't be read."""
+        self._scanned()
+        return tuple(self._unreadable)
+
+    def distribution(self, name: str) -> InstalledDistribution | None:
+        """Return the installed distribution of that name, which an import would find; no scan."""
+        wanted = normalized(name)
+        for distribution in self._source(name=name):
+            # A nameless one is half uninstalled.
+            if normalized(_name(distribution)) == wanted:
+                return distribution
+        return None
+
+    def announced_by(self, name: str) -> list[Announcement]:
+        """Return what the distribution of that name announces; no scan.
 
         Raises:
-            DriverNotFoundError: There is none.
-            DuplicateDriverError: There is more than one.
-            DriverApiVersionError: It doesn't declare the contract's version that core speaks.
-            OverwrittenModuleError: PyPI's ``coodie`` is installed beside coodie-core.
+            Exception: Its metadata can't be read.
         """
-        found = self._scanned()
-        if self._namesake is not None:
-            message = (
-                f"The distribution coodie {self._namesake} is installed beside coodie-core; "
-                "both own the package coodie."
-            )
-            hint = "Run: pip uninstall --yes coodie && pip install --force-reinstall --no-deps coodie-core"
-            both = ("coodie", "coodie-core")
-            raise OverwrittenModuleError(
-                message, hint=hint, driver_type=driver_type, module="coodie", distributions=both
-            )
-        entries = found.get(driver_type, [])
-        if not entries:
-            raise _not_found(driver_type, tuple(sorted(found)))
-        if len(entries) > 1:
-            owners = tuple(f"{entry.distribution} {entry.version}" for entry in entries)
-            message = f"driver_type={driver_type!r} is announced by {' and '.join(owners)}."
-            hint = f"Uninstall all but one, for example: pip uninstall {entries[-1].distribution}"
-            raise DuplicateDriverError(message, hint=hint, driver_type=driver_type, distributions=owners)
-        (entry,) = entries
-        if DRIVER_API_VERSION not in entry.api_versions:
-            declared = ", ".join(map(str, entry.api_versions)) or "none"
-            message = (
-                f"{entry.distribution} {entry.version} declares version {declared} of the driver API; "
-                f"this coodie-core speaks {DRIVER_API_VERSION}."
-            )
-            raise DriverApiVersionError(
-                message,
-                hint=f"Run: pip install --upgrade coodie-core {entry.distribution}",
-                driver_type=driver_type,
-                distribution=entry.distribution,
-                declared=entry.api_versions,
-                supported=DRIVER_API_VERSION,
-            )
-        return entry
+        distribution = self.distribution(name)
+        return [] if distribution is None else _announcements(distribution)
 
     def _scanned(self) -> dict[str, list[Announcement]]:
         with self._lock:
@@ -155,17 +147,19 @@ class DriverIndex:
         for distribution in self._source():
             name = ""
             try:
-                name = _name(distribution)
-                normalized = re.sub(r"[-_.]+", "-", name).lower()
-                # The first on sys.path is what an import finds; a nameless one is half uninstalled.
-                if not name or normalized in seen:
+                # The one file that most distributions don't have, and few name us in.
+                if GROUP not in (distribution.read_text("entry_points.txt") or ""):
                     continue
-                seen.add(normalized)
-                if normalized == "coodie":
-                    self._namesake = distribution.version
-                announced = _announcements(distribution, name)
+                name = _name(distribution)
+                if not name or normalized(name) in seen:
+                    continue
+                seen.add(normalized(name))
+                # The first of that name on sys.path is what an import finds, whatever it announces.
+                announced = self.announced_by(name)
             except Exception:  # noqa: BLE001 - one distribution's broken metadata hides no other's backend
                 _log.warning("Skipping %s: its metadata can't be read.", name or distribution, exc_info=True)
+                if name:
+                    self._unreadable.append(name)
                 continue
             for entry in announced:
                 found.setdefault(entry.driver_type, []).append(entry)
@@ -175,6 +169,25 @@ class DriverIndex:
         }
 
 
+def explicit_announcement(driver_type: str, plugin: object, distribution: str, version: str) -> Announcement:
+    """Return the announcement of a plug-in that the application imported itself."""
+    from importlib_metadata import EntryPoint  # slow, and needed by discovery alone
+
+    module = getattr(plugin, "__name__", None) or type(plugin).__module__
+    return Announcement(
+        driver_type=driver_type,
+        entry_point=EntryPoint(name=driver_type, value=str(module), group=GROUP),
+        distribution=distribution,
+        version=version,
+        api_versions=(DRIVER_API_VERSION,),
+    )
+
+
+def find_installed(name: str) -> Any:
+    """Return the installed distribution of that name, or None."""
+    return DriverIndex().distribution(name)
+
+
 def _name(distribution: InstalledDistribution) -> str:
     """Return the distribution's name, or nothing where its metadata doesn't tell."""
     text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
@@ -182,10 +195,11 @@ def _name(distribution: InstalledDistribution) -> str:
     return match[1] if match else ""
 
 
-def _announcements(distribution: InstalledDistribution, name: str) -> list[Announcement]:
-    if _GROUP not in (distribution.read_text("entry_points.txt") or ""):
+def _announcements(distribution: InstalledDistribution) -> list[Announcement]:
+    if GROUP not in (distribution.read_text("entry_points.txt") or ""):
         return []
     points = list(distribution.entry_points)
+    name = _name(distribution)
     return [
         Announcement(
             driver_type=point.name,
@@ -195,7 +209,7 @@ def _announcements(distribution: InstalledDistribution, name: str) -> list[Annou
             api_versions=_api_versions(points, point.name),
         )
         for point in points
-        if point.group == _GROUP
+        if point.group == GROUP
     ]
 
 
@@ -206,16 +220,3 @@ def _api_versions(points: list[EntryPoint], name: str) -> tuple[int, ...]:
         if point.name == name and point.group.startswith(_API_GROUP_PREFIX)
     )
     return tuple(sorted(int(version) for version in versions if version.isdecimal()))
-
-
-def _not_found(driver_type: str, installed: tuple[str, ...]) -> DriverNotFoundError:
-    have = f"Installed: {', '.join(installed)}." if installed else "No backend is installed."
-    message = f"No backend for driver_type={driver_type!r} is installed. {have}"
-    if driver_type in _KNOWN:
-        hint = f'Run: pip install "coodie-core[{_KNOWN[driver_type]}]"'
-    else:
-        close = get_close_matches(driver_type, [*installed, *_KNOWN], n=1)
-        guess = f"Did you mean {close[0]!r}? " if close else ""
-        ours = 'pip install "coodie-core[scylla]", [cassandra], [local]'
-        hint = f"{guess}Install the distribution that has it; ours are: {ours}."
-    return DriverNotFoundError(message, hint=hint, driver_type=driver_type, installed=installed)

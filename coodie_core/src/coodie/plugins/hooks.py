@@ -59,12 +59,16 @@ class DriverDescription:
         connection_fields: Those fields of ``ConnectionConfig`` that it honours; the others are
             refused by core, in the backend's name.
         capabilities: What its drivers can do beyond the contract's core; their ``capabilities``.
+        needs: Distributions that it can't do without, as requirements such as ``"acme-client>=2"``; a
+            bare name has the versions that the backend's own metadata asks for. Core compares them
+            with what is installed before a driver is opened, and imports none.
     """
 
     summary: str
     options: tuple[OptionDescription, ...] = ()
     connection_fields: frozenset[str] = _ALL_FIELDS
     capabilities: frozenset[Capability] = frozenset()
+    needs: tuple[str, ...] = ()
 
 
 class DriverHooks:

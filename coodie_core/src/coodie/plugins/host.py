@@ -6,18 +6,22 @@ import threading
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from coodie.config import TLS_OPTIONS
-from coodie.exceptions import ConfigurationError
-from coodie.plugins.discovery import DriverIndex
+from coodie.config import TLS_OPTIONS, check_driver_type
+from coodie.exceptions import ConfigurationError, CoodieError, DriverNotFoundError
+from coodie.plugins.blocking import Blocking
+from coodie.plugins.discovery import DriverIndex, explicit_announcement
 from coodie.plugins.hooks import DriverDescription
-from coodie.plugins.loading import CHECK, DESCRIBE, OPEN, OPEN_ASYNC, load_plugin
+from coodie.plugins.loading import CHECK, DESCRIBE, OPEN, OPEN_ASYNC, LoadedPlugin, load_plugin
+from coodie.plugins.selection import check_open, is_pinned_to, select
 from coodie.valuetypes import check_value
 from coodie.waiting import call_in_thread
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from coodie.config import ConnectionConfig
     from coodie.drivers.base import AbstractDriver
-    from coodie.plugins.loading import LoadedPlugin
+    from coodie.plugins.discovery import Announcement
 
 __all__ = ["DRIVER_METHODS", "PluginHost", "missing_methods"]
 
@@ -42,8 +46,72 @@ class PluginHost:
 
     def __init__(self, index: DriverIndex | None = None) -> None:
         self.index = DriverIndex() if index is None else index
-        self._loaded: dict[str, LoadedPlugin] = {}
+        #: Which distributions may be used.
+        self.blocking = Blocking()
+        self._loaded: dict[tuple[str, str | None], LoadedPlugin] = {}
+        self._registered: dict[str, LoadedPlugin] = {}
+        self._failed: dict[str, CoodieError] = {}
         self._lock = threading.RLock()
+
+    def register(
+        self, driver_type: str, plugin: object, *, distribution: str = "", version: str = ""
+    ) -> None:
+        """Take a plug-in that the application imported, instead of looking its name up; the last one holds.
+
+        Args:
+            driver_type: The name under which it's opened.
+            plugin: What an entry point would name: a module, or any object, with the hooks.
+            distribution: Whose it is, for messages, pins and blocking; empty where it's the application's.
+            version: That distribution's version.
+
+        Raises:
+            NotADriverError: Its hooks don't fit the specifications, or it can't open a driver.
+            ConfigurationError: The driver_type isn't a name.
+        """
+        check_driver_type(driver_type)
+        announcement = explicit_announcement(driver_type, plugin, distribution, version)
+        loaded = LoadedPlugin(plugin, announcement)
+        with self._lock:
+            self._registered[driver_type] = loaded
+
+    def block(self, *distributions: str) -> None:
+        """Refuse backends of these distributions, in addition to those that COODIE_BLOCK lists."""
+        self.blocking.block(*distributions)
+
+    def allow_only(self, *distributions: str) -> None:
+        """Refuse backends of any other distribution, in addition to what COODIE_ALLOW refuses."""
+        self.blocking.allow_only(*distributions)
+
+    def announcements(self) -> list[Announcement]:
+        """Return what the application registered and what is installed; nothing is imported."""
+        with self._lock:
+            registered = [plugin.announcement for plugin in self._registered.values()]
+        return [*registered, *self.index.announcements()]
+
+    def failures(self) -> Mapping[str, CoodieError]:
+        """Return why backends failed to load, by driver_type; those that were mended since aren't in it."""
+        with self._lock:
+            return dict(self._failed)
+
+    def described(self, config: ConnectionConfig) -> DriverDescription:
+        """Load the backend that the configuration names, and return what it says of itself.
+
+        Raises:
+            DriverLoadError: The backend can't be used.
+        """
+        plugin = self._load(config)
+        description = plugin.call(DESCRIBE)
+        if description is None:
+            description = DriverDescription(summary="")
+        if not isinstance(description, DriverDescription):
+            kind = type(description).__name__
+            message = f"{DESCRIBE} of {plugin.announcement.owner} returned a {kind}, not a DriverDescription."
+            raise plugin.not_a_driver(message)
+        if description.needs:
+            from coodie.plugins.needs import check_needs  # packaging, for those that need something
+
+            check_needs(description.needs, plugin.announcement)
+        return description
 
     def check(self, config: ConnectionConfig) -> None:
         """Refuse what the backend can't honour, without connecting.
@@ -53,14 +121,7 @@ class PluginHost:
             ConfigurationError: The error names the option and the backend.
         """
         driver_type = config.driver_type
-        plugin = self._load(driver_type)
-        description = plugin.call(DESCRIBE)
-        if description is None:
-            description = DriverDescription(summary="")
-        if not isinstance(description, DriverDescription):
-            kind = type(description).__name__
-            message = f"{DESCRIBE} of driver_type={driver_type!r} returned a {kind}, not a DriverDescription."
-            raise plugin.not_a_driver(message)
+        description = self.described(config)
         unknown = [name for name in config.given() if name not in description.connection_fields]
         if unknown:
             message = f"driver_type={driver_type!r} can't honour {unknown[0]}=."
@@ -78,7 +139,7 @@ class PluginHost:
         for option in description.options:
             if (value := config.options.get(option.name)) is not None:
                 check_value(option.name, option.type, value, secret=option.secret)
-        plugin.call(CHECK, config=config)
+        self._load(config).call(CHECK, config=config)
 
     def open(self, config: ConnectionConfig) -> AbstractDriver:
         """Check the configuration, connect, and return the driver.
@@ -87,7 +148,7 @@ class PluginHost:
             CoodieError: Anything that ``check`` raises, or the failure to connect.
         """
         self.check(config)
-        return _opened(self._load(config.driver_type), config)
+        return _opened(self._load(config), config)
 
     async def open_async(self, config: ConnectionConfig) -> AbstractDriver:
         """As ``open``, without blocking the event loop; a cancellation returns at once.
@@ -99,7 +160,7 @@ class PluginHost:
         def blocking() -> tuple[LoadedPlugin, AbstractDriver | None]:
             # Importing a backend takes a tenth of a second and reads many files: not on the loop.
             self.check(config)
-            plugin = self._load(config.driver_type)
+            plugin = self._load(config)
             return plugin, None if plugin.implements(OPEN_ASYNC) else _opened(plugin, config)
 
         name = f"coodie-open-{config.driver_type}"
@@ -108,12 +169,28 @@ class PluginHost:
             return driver
         return _checked(plugin, await plugin.call_async(OPEN_ASYNC, config=config))
 
-    def _load(self, driver_type: str) -> LoadedPlugin:
+    def _load(self, config: ConnectionConfig) -> LoadedPlugin:
         """Return the plug-in; one that can't be loaded is tried anew at the next call."""
+        driver_type, distribution = config.driver_type, config.distribution
         with self._lock:
-            plugin = self._loaded.get(driver_type)
-            if plugin is None:
-                plugin = self._loaded[driver_type] = load_plugin(self.index.find(driver_type))
+            plugin = self._registered.get(driver_type)
+            if plugin is None or not is_pinned_to(plugin.announcement, distribution):
+                plugin = self._loaded.get((driver_type, distribution))
+            if plugin is not None:
+                # What was loaded before may have been blocked since.
+                check_open(plugin.announcement, self.blocking)
+                return plugin
+            try:
+                announcement = select(
+                    self.index, self.blocking, driver_type, distribution, failed=self._failed
+                )
+                plugin = self._loaded[driver_type, distribution] = load_plugin(announcement)
+            except DriverNotFoundError:
+                raise
+            except CoodieError as exc:
+                self._failed[driver_type] = exc
+                raise
+            self._failed.pop(driver_type, None)
             return plugin
 
 

@@ -1,24 +1,52 @@
-"""Tell which distribution's files an import name really has.
+"""Refuse packages whose files are another distribution's than the one that is asked for.
 
 scylla-driver and cassandra-driver both install the package ``cassandra``: the later overwrites the
-earlier's files, and pip says nothing. What the modules offer doesn't tell them apart after a mixed
-install; the hash of a file against each distribution's RECORD does.
+earlier's files, and pip says nothing. Whose files are there is found out in ``coodie_doctor.ownership``,
+which works where our own package was overwritten.
 """
 
 from __future__ import annotations
 
-import csv
-from base64 import urlsafe_b64encode
-from hashlib import sha256
-from typing import Any
+import shlex
+from typing import TYPE_CHECKING, Any
 
 from coodie.exceptions import DriverDependencyError, OverwrittenModuleError
+from coodie.plugins.discovery import find_installed
+from coodie.plugins.known import KNOWN
+from coodie_doctor.ownership import CORE, NAMESAKE, altered_files, core_findings, reinstall
 
-__all__ = ["check_module_owner"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["check_core", "check_module_owner"]
+
+_LEAVE_ONE = "One environment holds one of them. Run:"
+
+
+def check_core(find: Callable[[str], Any], driver_type: str) -> None:
+    """Make sure that the package ``coodie`` is coodie-core's alone.
+
+    Args:
+        find: Returns the installed distribution of a name, or None.
+        driver_type: The backend that was asked for.
+
+    Raises:
+        OverwrittenModuleError: PyPI's ``coodie`` is installed as well, or a file isn't what was installed.
+    """
+    for finding in core_findings(find):
+        raise OverwrittenModuleError(
+            finding.message,
+            command=finding.command,
+            driver_type=driver_type,
+            module=NAMESAKE,
+            distributions=(NAMESAKE, CORE),
+        )
 
 
 def check_module_owner(module: str, distribution: str, rivals: tuple[str, ...], *, driver_type: str) -> None:
     """Make sure that the import name's files are this distribution's.
+
+    A program without any metadata, as a frozen one may be, can't be told, and is let through.
 
     Args:
         module: The package's import name.
@@ -30,56 +58,53 @@ def check_module_owner(module: str, distribution: str, rivals: tuple[str, ...], 
         DriverDependencyError: The distribution isn't installed.
         OverwrittenModuleError: A rival is installed as well, or the file isn't what was installed.
     """
-    installed = {name: found for name in (distribution, *rivals) if (found := _find(name)) is not None}
+    installed = {
+        name: found for name in (distribution, *rivals) if (found := find_installed(name)) is not None
+    }
     mine = installed.pop(distribution, None)
     if mine is None:
+        if not installed and find_installed(CORE) is None:
+            return
         beside = f", but {' and '.join(installed)} is" if installed else ""
         message = f"driver_type={driver_type!r} needs {distribution}, which isn't installed{beside}."
-        hint = _repair(distribution, tuple(installed))
-        raise DriverDependencyError(message, hint=hint, driver_type=driver_type, missing=distribution)
+        wanted = _requirement(driver_type, distribution)
+        raise DriverDependencyError(
+            message,
+            hint=_LEAVE_ONE if installed else None,
+            command=_repair(f"pip install --force-reinstall --no-deps {shlex.quote(wanted)}", installed),
+            driver_type=driver_type,
+            missing=distribution,
+            requirement=wanted,
+        )
+    again = reinstall(distribution, mine.version)
     if installed:
         owners = (distribution, *installed)
-        message = f"{' and '.join(owners)} are both installed, and both own the package {module}."
-        hint = _repair(distribution, tuple(installed))
         raise OverwrittenModuleError(
-            message, hint=hint, driver_type=driver_type, module=module, distributions=owners
+            f"{' and '.join(owners)} are both installed, and both own the package {module}.",
+            hint=_LEAVE_ONE,
+            command=_repair(again, installed),
+            driver_type=driver_type,
+            module=module,
+            distributions=owners,
         )
-    if not _intact(mine, f"{module}/__init__.py"):
-        message = f"{module}/__init__.py isn't the file that {distribution} {mine.version} installed."
-        hint = _repair(distribution, ())
+    for path in altered_files(mine, only=f"{module}/__init__.py"):
         raise OverwrittenModuleError(
-            message, hint=hint, driver_type=driver_type, module=module, distributions=(distribution,)
+            f"{path} isn't the file that {distribution} {mine.version} installed.",
+            command=again,
+            driver_type=driver_type,
+            module=module,
+            distributions=(distribution,),
         )
 
 
-def _find(name: str) -> Any:
-    from importlib_metadata import PackageNotFoundError  # slow, and needed by discovery alone
-    from importlib_metadata import distribution as find  # as above
+def _requirement(driver_type: str, distribution: str) -> str:
+    """Return what a backend of ours asks for of a distribution, with its versions."""
+    from coodie.plugins.needs import requirement_of  # packaging, where there is something to complain of
 
-    try:
-        return find(name)
-    except PackageNotFoundError:
-        return None
-
-
-def _intact(distribution: Any, path: str) -> bool:
-    """Tell whether the file is as RECORD has it; a RECORD that lists no hash can't tell otherwise.
-
-    RECORD's lines are "path,sha256=urlsafe base64 without padding,size" (PEP 376, PEP 427). They are read
-    here, because ``Distribution.files`` leaves out what doesn't exist any more.
-    """
-    for entry in csv.reader((distribution.read_text("RECORD") or "").splitlines()):
-        if entry[:1] == [path] and entry[1:2] and entry[1].startswith("sha256="):
-            located = distribution.locate_file(path)
-            if not located.exists():
-                return False
-            digest = urlsafe_b64encode(sha256(located.read_bytes()).digest()).rstrip(b"=").decode()
-            return digest == entry[1].removeprefix("sha256=")
-    return True
+    known = KNOWN.get(driver_type)
+    asked = None if known is None else requirement_of(known.distribution, distribution)
+    return distribution if asked is None else f"{asked.name}{asked.specifier}"
 
 
-def _repair(wanted: str, others: tuple[str, ...]) -> str:
-    install = f"pip install --force-reinstall --no-deps {wanted}"
-    if not others:
-        return f"Run: {install}"
-    return f"One environment holds one of them. Run: pip uninstall --yes {' '.join(others)} && {install}"
+def _repair(install: str, others: Any) -> str:
+    return f"pip uninstall --yes {' '.join(others)} && {install}" if others else install

@@ -14,7 +14,9 @@ from coodie.exceptions import (
     DriverLoadError,
     NotADriverError,
 )
+from coodie.plugins.blocking import normalized
 from coodie.plugins.hooks import PROJECT, DriverHooks
+from coodie.plugins.refusals import DOCTOR
 
 if TYPE_CHECKING:
     from coodie.plugins.discovery import Announcement
@@ -25,6 +27,9 @@ DESCRIBE = "coodie_describe_driver"
 CHECK = "coodie_check_config"
 OPEN = "coodie_open_driver"
 OPEN_ASYNC = "coodie_open_driver_async"
+
+#: What shows what a plug-in has to implement.
+_HOOKS = "python -m pydoc coodie.plugins.hooks"
 
 
 class LoadedPlugin:
@@ -48,7 +53,7 @@ class LoadedPlugin:
         manager = pluggy.PluginManager(PROJECT)
         manager.add_hookspecs(DriverHooks)
         self._hooks = manager.hook
-        where = f"{announcement.entry_point.value!r} of {announcement.distribution} {announcement.version}"
+        where = f"{announcement.entry_point.value!r} of {announcement.owner}"
         try:
             manager.register(plugin, announcement.driver_type)
             manager.check_pending()
@@ -86,28 +91,17 @@ class LoadedPlugin:
 
     def error(self, hook: str, raised: Exception) -> CoodieError:
         """Return our error for what a hook let through."""
-        driver_type, distribution = self.announcement.driver_type, self.announcement.distribution
+        owner = self.announcement
         if isinstance(raised, ImportError):
-            return import_error(raised, self.announcement)
-        message = (
-            f"{hook} of {distribution} {self.announcement.version} raised {type(raised).__name__}: {raised}."
-        )
+            return import_error(raised, owner)
+        message = f"{hook} of {owner.owner} raised {type(raised).__name__}: {raised}."
         if hook in (OPEN, OPEN_ASYNC) and isinstance(raised, OSError):
             return ConnectionFailedError(message)
-        return DriverLoadError(
-            message, hint=_report(distribution), driver_type=driver_type, distribution=distribution
-        )
+        return DriverLoadError(message, **_report(owner))
 
     def not_a_driver(self, message: str, *, missing: tuple[str, ...] = ()) -> NotADriverError:
         """Return the error for a plug-in that doesn't keep the contract."""
-        owner = self.announcement.distribution
-        return NotADriverError(
-            message,
-            hint=_report(owner),
-            driver_type=self.announcement.driver_type,
-            distribution=owner,
-            missing=missing,
-        )
+        return NotADriverError(message, missing=missing, **_report(self.announcement))
 
 
 def load_plugin(announcement: Announcement) -> LoadedPlugin:
@@ -122,26 +116,57 @@ def load_plugin(announcement: Announcement) -> LoadedPlugin:
         plugin = announcement.entry_point.load()
     except CoodieError:
         raise
-    except Exception as exc:
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as exc:  # a module that calls sys.exit() is broken, and no reason to end the program
         raise import_error(exc, announcement) from exc
     return LoadedPlugin(plugin, announcement)
 
 
-def import_error(raised: Exception, announcement: Announcement) -> DriverLoadError:
+def import_error(raised: BaseException, announcement: Announcement) -> DriverLoadError:
     """Tell a missing dependency from a broken module."""
-    point, owner = announcement.entry_point, f"{announcement.distribution} {announcement.version}"
+    point, owner = announcement.entry_point, announcement.owner
     known = {"driver_type": announcement.driver_type, "distribution": announcement.distribution}
-    reinstall = f"Run: pip install --force-reinstall {announcement.distribution}"
+    reinstall = {"hint": "To install it anew, run:", "command": _again(announcement)}
     if not isinstance(raised, ModuleNotFoundError):
         message = f"Importing {point.value!r} of {owner} raised {type(raised).__name__}: {raised}."
-        return DriverImportError(message, hint=reinstall, **known)
+        return DriverImportError(message, **reinstall, **known)
     missing = raised.name or str(raised)
     if missing.partition(".")[0] == point.module.partition(".")[0]:
         message = f"{owner} announces {point.value!r}, but has no module {missing!r}."
-        return DriverImportError(message, hint=reinstall, **known)
-    message = f"{owner} needs the module {missing!r}, which isn't installed."
-    return DriverDependencyError(message, hint=reinstall, missing=missing, **known)
+        return DriverImportError(message, **reinstall, **known)
+    return _dependency(missing, announcement)
 
 
-def _report(distribution: str) -> str:
-    return f"Report it to the authors of {distribution}."
+def _dependency(missing: str, announcement: Announcement) -> DriverDependencyError:
+    """Name the distribution that a missing module comes with, where the backend's metadata tells."""
+    from coodie.plugins.needs import dependency_error, unmet_requirements  # packaging, for a message alone
+
+    unmet = unmet_requirements(announcement.distribution) if announcement.distribution else []
+    top = missing.partition(".")[0].lower()
+    named = [wanted for wanted in unmet if normalized(wanted.name).replace("-", "_") == top]
+    if named or len(unmet) == 1:
+        return dependency_error((named or unmet)[0], announcement)
+    message = f"{announcement.owner} needs the module {missing!r}, which isn't installed."
+    return DriverDependencyError(
+        message,
+        command=_again(announcement),
+        missing=missing,
+        driver_type=announcement.driver_type,
+        distribution=announcement.distribution,
+    )
+
+
+def _again(announcement: Announcement) -> str:
+    if not announcement.distribution:
+        return DOCTOR
+    return f"pip install --force-reinstall {announcement.distribution}"
+
+
+def _report(announcement: Announcement) -> dict[str, Any]:
+    """Return what is said and carried where a plug-in doesn't do what it should."""
+    known = {"driver_type": announcement.driver_type, "distribution": announcement.distribution}
+    if not announcement.distribution:
+        return {"hint": "For what a plug-in has to do, run:", "command": _HOOKS, **known}
+    hint = f"Report it to the authors of {announcement.distribution}, or see whether they've mended it:"
+    return {"hint": hint, "command": f"pip install --upgrade {announcement.distribution}", **known}

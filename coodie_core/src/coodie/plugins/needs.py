@@ -1,0 +1,93 @@
+"""The distributions that a backend needs: compared with what is installed, without importing them."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from coodie.exceptions import DriverDependencyError, NotADriverError
+from coodie.plugins.blocking import normalized
+from coodie.plugins.discovery import find_installed
+
+if TYPE_CHECKING:
+    from coodie.plugins.discovery import Announcement
+
+__all__ = ["check_needs", "dependency_error", "requirement_of", "unmet_requirements"]
+
+
+def check_needs(needs: tuple[str, ...], announcement: Announcement) -> None:
+    """Refuse a backend while a distribution that it needs isn't there, or in another version.
+
+    A program without any metadata, as a frozen one may be, can't be told, and is let through.
+
+    Args:
+        needs: Requirements as in a pyproject.toml. A bare name has the versions that the backend's own
+            metadata asks for.
+        announcement: The backend's.
+
+    Raises:
+        DriverDependencyError: It names the requirement, and what is installed.
+        NotADriverError: A need isn't a requirement.
+    """
+    if not needs or find_installed("coodie-core") is None:
+        return
+    for need in needs:
+        wanted = _parsed(need, announcement)
+        if not _is_met(wanted):
+            raise dependency_error(wanted, announcement)
+
+
+def unmet_requirements(distribution: str) -> list[Requirement]:
+    """Return what a distribution's metadata asks for, without its extras, and isn't there."""
+    return [wanted for wanted in _requirements(distribution) if not _is_met(wanted)]
+
+
+def requirement_of(distribution: str, name: str) -> Requirement | None:
+    """Return what a distribution's metadata asks for of another distribution, or None."""
+    wanted = (entry for entry in _requirements(distribution) if normalized(entry.name) == normalized(name))
+    return next(wanted, None)
+
+
+def dependency_error(wanted: Requirement, announcement: Announcement) -> DriverDependencyError:
+    """Return the error for a requirement that isn't met."""
+    installed = find_installed(wanted.name)
+    plain = f"{wanted.name}{wanted.specifier}"
+    what = "which isn't installed" if installed is None else f"and {installed.version} is installed"
+    return DriverDependencyError(
+        f"{announcement.owner} needs {plain}, {what}.",
+        command=f"pip install {shlex.quote(plain)}",
+        driver_type=announcement.driver_type,
+        distribution=announcement.distribution,
+        missing=wanted.name,
+        requirement=plain,
+        found=None if installed is None else installed.version,
+    )
+
+
+def _parsed(need: str, announcement: Announcement) -> Requirement:
+    try:
+        wanted = Requirement(need)
+    except InvalidRequirement as exc:
+        raise NotADriverError(
+            f"{announcement.owner} says that it needs {need!r}, which is no requirement: {exc}.",
+            command=f"pip install --upgrade {announcement.distribution}",
+            driver_type=announcement.driver_type,
+            distribution=announcement.distribution,
+        ) from exc
+    if wanted.specifier or not announcement.distribution:
+        return wanted
+    return requirement_of(announcement.distribution, wanted.name) or wanted
+
+
+def _is_met(wanted: Requirement) -> bool:
+    installed = find_installed(wanted.name)
+    return installed is not None and wanted.specifier.contains(installed.version, prereleases=True)
+
+
+def _requirements(distribution: str) -> list[Requirement]:
+    """Parse the Requires-Dist that hold on this interpreter, without any extra."""
+    installed: Any = find_installed(distribution)
+    parsed = [Requirement(text) for text in (installed.requires if installed is not None else None) or ()]
+    return [wanted for wanted in parsed if wanted.marker is None or wanted.marker.evaluate({"extra": ""})]

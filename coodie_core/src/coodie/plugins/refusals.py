@@ -1,0 +1,207 @@
+"""The errors for a backend that is named but not to be used, before anything of it is imported."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from coodie.exceptions import (
+    DriverApiVersionError,
+    DriverBlockedError,
+    DriverLoadError,
+    DriverNotFoundError,
+    DuplicateDriverError,
+)
+from coodie.plugins.blocking import ALLOW_VARIABLE, BLOCK_VARIABLE, listed, normalized
+from coodie.plugins.discovery import DRIVER_API_VERSION
+from coodie.plugins.known import KNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from coodie.plugins.discovery import Announcement
+
+__all__ = [
+    "DOCTOR",
+    "blocked",
+    "duplicate",
+    "no_metadata",
+    "not_announced",
+    "not_found",
+    "not_installed",
+    "unreadable",
+    "wrong_version",
+]
+
+#: What leads further where no single command is the cure.
+DOCTOR = "python -m coodie_doctor"
+
+
+def not_found(
+    driver_type: str, *, installed: tuple[str, ...], broken: tuple[str, ...], blocked: tuple[str, ...]
+) -> DriverNotFoundError:
+    """Return the error for a name that no installed distribution announces.
+
+    Args:
+        driver_type: The name.
+        installed: The driver_types that are installed and may be used.
+        broken: Those that are installed and can't be used.
+        blocked: Those whose distributions are blocked.
+    """
+    parts = [f"No backend for driver_type={driver_type!r} is installed."]
+    for title, names in (("Installed", installed), ("Broken", broken), ("Blocked", blocked)):
+        if names:
+            parts.append(f"{title}: {', '.join(names)}.")
+    if not (installed or broken or blocked):
+        parts.append("No backend is installed at all.")
+    guess = None
+    if driver_type in KNOWN:
+        hint, command = "To install it, run:", KNOWN[driver_type].install
+    else:
+        close = get_close_matches(driver_type, [*installed, *KNOWN, *broken, *blocked], n=1)
+        guess = close[0] if close else None
+        if guess in KNOWN and guess not in (*installed, *broken, *blocked):
+            hint, command = f"Did you mean {guess!r}? To install it, run:", KNOWN[guess].install
+        elif guess is not None:
+            hint, command = f"Did you mean {guess!r}? For what is known of each, run:", DOCTOR
+        else:
+            ours = ", ".join(backend.distribution for backend in KNOWN.values())
+            hint = f"Install the distribution that has it; ours are {ours}. For what is here, run:"
+            command = DOCTOR
+    return DriverNotFoundError(
+        " ".join(parts),
+        hint=hint,
+        command=command,
+        driver_type=driver_type,
+        installed=installed,
+        broken=broken,
+        blocked=blocked,
+        suggestion=guess,
+    )
+
+
+def no_metadata(driver_type: str) -> DriverNotFoundError:
+    """Return the error for a program that has no metadata of installed distributions, not even of core."""
+    message = (
+        f"driver_type={driver_type!r} can't be looked up: this program has no metadata of installed "
+        "distributions, as where it was frozen without."
+    )
+    example = KNOWN.get(driver_type)
+    module = f"{example.distribution.replace('-', '_')}.plugin" if example else "its_package.plugin"
+    hint = (
+        f"Import the plug-in and call coodie.plugins.register_plugin({driver_type!r}, {module}), or freeze "
+        "the metadata, too. For what this does, run:"
+    )
+    command = 'python -c "import coodie.plugins; help(coodie.plugins.register_plugin)"'
+    return DriverNotFoundError(message, hint=hint, command=command, driver_type=driver_type)
+
+
+def not_installed(driver_type: str, distribution: str, others: Sequence[str]) -> DriverNotFoundError:
+    """Return the error for a distribution that is pinned and not there."""
+    message = (
+        f"The distribution {distribution!r}, which driver_type={driver_type!r} is pinned to, isn't there."
+    )
+    if others:
+        message += f" {driver_type!r} is announced by {' and '.join(others)}."
+    known = KNOWN.get(driver_type)
+    if known is not None and normalized(distribution) == known.distribution:
+        command = known.install
+    else:
+        command = f"pip install {shlex.quote(distribution)}"
+    return DriverNotFoundError(
+        message,
+        hint="To install it, run:",
+        command=command,
+        driver_type=driver_type,
+        distribution=distribution,
+    )
+
+
+def not_announced(driver_type: str, distribution: str, announced: Sequence[str]) -> DriverNotFoundError:
+    """Return the error for a distribution that is pinned and announces other backends, or none."""
+    what = f"announces {', '.join(map(repr, announced))}" if announced else "announces no backend"
+    return DriverNotFoundError(
+        f"The distribution {distribution!r}, which driver_type={driver_type!r} is pinned to, {what}.",
+        hint="For what is announced, run:",
+        command=DOCTOR,
+        driver_type=driver_type,
+        distribution=distribution,
+    )
+
+
+def unreadable(driver_type: str, distribution: str) -> DriverLoadError:
+    """Return the error for metadata that can't be read; what was raised is its cause."""
+    return DriverLoadError(
+        f"The metadata of the installed distribution {distribution!r} can't be read.",
+        hint="To mend it, run:",
+        command=f"pip install --force-reinstall --no-deps {shlex.quote(distribution)}",
+        driver_type=driver_type,
+        distribution=distribution,
+    )
+
+
+def duplicate(entries: Sequence[Announcement]) -> DuplicateDriverError:
+    """Return the error for a name that several distributions announce."""
+    first, last = entries[0], entries[-1]
+    owners = tuple(entry.owner for entry in entries)
+    message = f"driver_type={first.driver_type!r} is announced by {' and '.join(owners)}."
+    pin = f"{first.driver_type}@{first.distribution}"
+    return DuplicateDriverError(
+        message,
+        hint=f"Pin one, such as driver_type={pin!r}, or uninstall the others:",
+        command=f"pip uninstall --yes {last.distribution}",
+        driver_type=first.driver_type,
+        distributions=owners,
+    )
+
+
+def wrong_version(entry: Announcement) -> DriverApiVersionError:
+    """Return the error for a backend that was made for other versions of the contract, or for none."""
+    declared = ", ".join(map(str, entry.api_versions)) or "none"
+    message = (
+        f"{entry.owner} declares version {declared} of the driver API; "
+        f"this coodie-core speaks {DRIVER_API_VERSION}."
+    )
+    return DriverApiVersionError(
+        message,
+        hint="To bring them together, run:",
+        command=f"pip install --upgrade coodie-core {entry.distribution}",
+        driver_type=entry.driver_type,
+        distribution=entry.distribution,
+        declared=entry.api_versions,
+        supported=DRIVER_API_VERSION,
+    )
+
+
+def blocked(entry: Announcement, blocked_by: str) -> DriverBlockedError:
+    """Return the error for a backend whose distribution isn't let through."""
+    message = f"{entry.owner}, which announces driver_type={entry.driver_type!r}, is blocked"
+    name = normalized(entry.distribution)
+    if blocked_by == BLOCK_VARIABLE:
+        message += f" by the environment: {BLOCK_VARIABLE}={os.environ[BLOCK_VARIABLE]}."
+        command = _setting(BLOCK_VARIABLE, [other for other in listed(BLOCK_VARIABLE) if other != name])
+        hint = "To let it through, run:"
+    elif blocked_by == ALLOW_VARIABLE:
+        message += f" by the environment: it isn't in {ALLOW_VARIABLE}={os.environ[ALLOW_VARIABLE]}."
+        command = _setting(ALLOW_VARIABLE, [*listed(ALLOW_VARIABLE), name])
+        hint = "To let it through, run:"
+    else:
+        message += f" by the application, which called {blocked_by}() on its plug-in host."
+        command, hint = DOCTOR, "Name another backend; for what else is here, run:"
+    return DriverBlockedError(
+        message,
+        hint=hint,
+        command=command,
+        driver_type=entry.driver_type,
+        distribution=entry.distribution,
+        blocked_by=blocked_by,
+    )
+
+
+def _setting(variable: str, names: list[str]) -> str:
+    value = ",".join(names)
+    if os.name == "nt":
+        return f"set {variable}={value}"
+    return f"export {variable}={value}" if value else f"unset {variable}"

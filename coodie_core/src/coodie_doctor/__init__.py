@@ -1,0 +1,1 @@
+"""Find out what keeps coodie from working: ``python -m coodie_doctor``."""

@@ -1,0 +1,81 @@
+"""The distributions that a backend needs."""
+
+from __future__ import annotations
+
+import pytest
+from coodie_core.tests.distributions import Site, config_for
+from coodie_core.tests.fakes import Backend
+
+from coodie.exceptions import (
+    DriverDependencyError,
+    NotADriverError,
+)
+from coodie.plugins import DriverDescription, hookimpl
+from coodie.plugins.host import PluginHost
+
+
+class Needy(Backend):
+    """Needs distributions."""
+
+    def __init__(self, *needs: str) -> None:
+        super().__init__()
+        self._needs = needs
+
+    @hookimpl
+    def coodie_describe_driver(self) -> DriverDescription:
+        """Describe it."""
+        return DriverDescription(summary="needy", needs=self._needs)
+
+
+def needy_host(site: Site, *needs: str, requires: str = "") -> PluginHost:
+    """Return a host of a backend that needs these."""
+    site.install("acme-client", "2.1")
+    metadata = f"Metadata-Version: 2.1\nName: acme-db\nVersion: 1.0\n{requires}"
+    site.install("acme-db", metadata=metadata)
+    host = PluginHost(site.index())
+    host.register("acme", Needy(*needs), distribution="acme-db", version="1.0")
+    return host
+
+
+@pytest.mark.parametrize(
+    ("need", "requires"),
+    [
+        ("acme-client", ""),
+        ("Acme.Client>=2,<3", ""),
+        ("acme-client", "Requires-Dist: acme-client~=2.0\n"),
+        ("acme-client>=2", "Requires-Dist: acme-client>=9\n"),
+    ],
+)
+def test_need_that_is_met(on_path: Site, need: str, requires: str) -> None:
+    """A distribution that is there, in a version that will do, is no matter."""
+    needy_host(on_path, need, requires=requires).check(config_for())
+
+
+@pytest.mark.parametrize(
+    ("need", "requires", "said", "command"),
+    [
+        ("no-such-db>=1", "", "no-such-db>=1, which isn't installed", "pip install 'no-such-db>=1'"),
+        ("acme-client>=3", "", "acme-client>=3, and 2.1 is installed", "pip install 'acme-client>=3'"),
+        (
+            "acme-client",
+            "Requires-Dist: acme-client<2\n",
+            "acme-client<2, and 2.1",
+            "pip install 'acme-client<2'",
+        ),
+    ],
+)
+def test_need_that_is_not_met(on_path: Site, need: str, requires: str, said: str, command: str) -> None:
+    """A distribution that isn't there, or in another version, is told before it's imported or opened."""
+    host = needy_host(on_path, need, requires=requires)
+    with pytest.raises(DriverDependencyError) as caught:
+        host.open(config_for())
+    assert f"acme-db 1.0 needs {said}" in str(caught.value)
+    assert str(caught.value).splitlines()[-1] == command == caught.value.command
+    assert caught.value.requirement is not None
+    assert caught.value.found == ("2.1" if "acme-client" in need else None)
+
+
+def test_need_that_is_none(on_path: Site) -> None:
+    """A need that isn't a requirement is the backend's fault."""
+    with pytest.raises(NotADriverError, match="no requirement"):
+        needy_host(on_path, "acme client!").check(config_for())
