@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DriverRegistry",
+    "allow_only",
+    "block",
     "current_registry",
     "installed_drivers",
     "open_driver",
@@ -200,6 +202,16 @@ def register_plugin(driver_type: str, plugin: object, *, distribution: str = "",
         ConfigurationError: The driver_type isn't a name.
     """
     current_registry().plugins.register(driver_type, plugin, distribution=distribution, version=version)
+
+
+def block(*distributions: str) -> None:
+    """Refuse backends of these distributions, in addition to those that ``COODIE_BLOCK`` lists."""
+    current_registry().plugins.block(*distributions)
+
+
+def allow_only(*distributions: str) -> None:
+    """Refuse backends of any other distribution, in addition to what ``COODIE_ALLOW`` refuses."""
+    current_registry().plugins.allow_only(*distributions)
 
 
 def open_driver(config: ConnectionConfig) -> AbstractDriver:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 from coodie_core.tests.distributions import MODULE, Site, config_for, host_with
-from coodie_core.tests.fakes import Backend
+from coodie_core.tests.fakes import Backend, MemoryDriver
 
+import coodie
 from coodie.exceptions import (
     ConfigurationError,
     DriverBlockedError,
     NotADriverError,
 )
+from coodie.plugins import allow_only, block, installed_drivers, register_plugin
 from coodie.plugins.host import PluginHost
+
+if TYPE_CHECKING:
+    from coodie.registry import DriverRegistry
 
 
 def test_registered(site: Site) -> None:
@@ -62,3 +68,16 @@ def test_blocked_after_it_was_loaded(on_path: Site) -> None:
             host.open(config_for(name))
     host.allow_only("nothing")
     host.open(config_for("own"))
+
+
+def test_the_functions_use_the_current_registry(registry: DriverRegistry) -> None:
+    """What is registered and blocked by coodie.plugins holds for the registry of init_coodie."""
+    register_plugin("acme", Backend(), distribution="acme-db", version="1.0")
+    assert "acme" in [entry.driver_type for entry in installed_drivers()]
+    assert isinstance(coodie.init_coodie(driver_type="acme"), MemoryDriver)
+    block("acme-db")
+    with pytest.raises(DriverBlockedError, match=r"coodie\.plugins\.block\(\)"):
+        coodie.init_coodie(driver_type="acme")
+    allow_only("other")
+    with pytest.raises(DriverBlockedError):
+        coodie.init_coodie(driver_type="memory")

@@ -310,7 +310,7 @@ def test_blocked_by_the_application(site: Site) -> None:
     denied.block("ACME.db")
     allowed.allow_only("other")
     for blocking, by in ((denied, "block"), (allowed, "allow_only")):
-        with pytest.raises(DriverBlockedError, match=rf"called {by}\(\)") as caught:
+        with pytest.raises(DriverBlockedError, match=rf"called coodie\.plugins\.{by}\(\)") as caught:
             choose(site, "acme", blocking=blocking)
         assert caught.value.blocked_by == by
         assert last_line(caught.value) == DOCTOR

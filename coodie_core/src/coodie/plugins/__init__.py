@@ -13,7 +13,14 @@ from coodie.config import ConnectionConfig
 from coodie.plugins.discovery import DRIVER_API_VERSION, Announcement
 from coodie.plugins.hooks import DriverDescription, OptionDescription, hookimpl
 from coodie.plugins.integrity import check_module_owner
-from coodie.registry import installed_drivers, open_driver, open_driver_async, register_plugin
+from coodie.registry import (
+    allow_only,
+    block,
+    installed_drivers,
+    open_driver,
+    open_driver_async,
+    register_plugin,
+)
 
 __all__ = [
     "DRIVER_API_VERSION",
@@ -22,6 +29,8 @@ __all__ = [
     "ConnectionConfig",
     "DriverDescription",
     "OptionDescription",
+    "allow_only",
+    "block",
     "check_module_owner",
     "hookimpl",
     "installed_drivers",

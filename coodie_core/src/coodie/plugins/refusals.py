@@ -188,7 +188,7 @@ def blocked(entry: Announcement, blocked_by: str) -> DriverBlockedError:
         command = _setting(ALLOW_VARIABLE, [*listed(ALLOW_VARIABLE), name])
         hint = "To let it through, run:"
     else:
-        message += f" by the application, which called {blocked_by}() on its plug-in host."
+        message += f" by the application, which called coodie.plugins.{blocked_by}()."
         command, hint = DOCTOR, "Name another backend; for what else is here, run:"
     return DriverBlockedError(
         message,
