@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from coodie.drivers.cassandra._connection import attentive
 from coodie.drivers.cassandra._protocol import exact_protocol_handler
 from coodie.drivers.cassandra.backend import cassandra_description, check_cassandra_config, open_cassandra
 from coodie.drivers.cassandra.driver import CassandraDriver
 
 __all__ = [
     "CassandraDriver",
+    "attentive",
     "cassandra_description",
     "check_cassandra_config",
     "exact_protocol_handler",

@@ -182,6 +182,8 @@ def _cluster(config: ConnectionConfig) -> Any:
     from cassandra.auth import PlainTextAuthProvider
     from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster
 
+    from coodie.drivers.cassandra._connection import attentive
+
     options = {name: value for name, value in config.options.items() if name not in _DRIVER_OPTIONS}
     moved = {name: options.pop(name) for name in _PROFILE_OPTIONS if name in options}
     if not options.get("execution_profiles"):
@@ -193,6 +195,7 @@ def _cluster(config: ConnectionConfig) -> Any:
             options[name] = value
     # The driver waits up to two seconds, at random, before it looks at a changed table.
     options.setdefault("schema_event_refresh_window", 0)
+    options.setdefault("connection_class", attentive(Cluster.connection_class))
     return Cluster(contact_points=list(config.hosts or ()), **options)
 
 

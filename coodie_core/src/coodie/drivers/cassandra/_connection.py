@@ -1,0 +1,53 @@
+"""The drivers' connection, but for one thing that it overlooks."""
+
+from __future__ import annotations
+
+import socket
+from functools import lru_cache
+from typing import Any
+
+__all__ = ["attentive"]
+
+#: Where the connections are that read as described below.
+_READERS = ("cassandra.io.libevreactor", "cassandra.io.asyncorereactor")
+
+
+@lru_cache(maxsize=8)
+def attentive(connection_class: Any) -> Any:
+    """Return a connection class that notices the peer's end also in the middle of a frame.
+
+    When the peer closes while a part of a frame has been read, scylla-driver 3.29 and cassandra-driver
+    3.30 take the end for "no more bytes yet": the requests on the connection run into their timeouts, no
+    new connection is made, and the reactor's thread spins until a heartbeat fails.
+
+    Args:
+        connection_class: The driver's; those of gevent, eventlet, Twisted and asyncio, which read in
+            another way, are returned as they are.
+    """
+    if connection_class.__module__ not in _READERS:
+        return connection_class
+
+    class AttentiveConnection(connection_class):  # type: ignore[misc]  # the drivers have no types
+        def handle_read(self, *args: Any, **kwargs: Any) -> None:
+            super().handle_read(*args, **kwargs)
+            if not self.is_closed and not self.is_defunct and _ended(self._socket):
+                from cassandra.connection import ConnectionShutdown
+
+                message = f"Connection to {self.endpoint} was closed by server in the middle of a frame"
+                self.defunct(ConnectionShutdown(message))
+
+    AttentiveConnection.__name__ = AttentiveConnection.__qualname__ = connection_class.__name__
+    return AttentiveConnection
+
+
+def _ended(sock: Any) -> bool:
+    """Tell whether the peer has closed, and everything that it sent has been read."""
+    if getattr(sock, "pending", int)():  # decrypted, and not read yet
+        return False
+    try:
+        # The socket's own recv: that of TLS sockets takes no flags, and decrypts.
+        return not socket.socket.recv(sock, 1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except (BlockingIOError, InterruptedError):
+        return False
+    except OSError:
+        return False  # the driver's next read gets this one, and ends the connection

@@ -1,0 +1,144 @@
+"""What can go wrong between a request and its answer."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from tests.faults.frames import Opcode
+from tests.faults.messages import error_body
+
+if TYPE_CHECKING:
+    from tests.faults.frames import Frame
+    from tests.faults.proxy import Link
+
+__all__ = [
+    "Close",
+    "Corrupt",
+    "CutAnswer",
+    "Delay",
+    "Fault",
+    "ServerError",
+    "Silence",
+    "Trickle",
+    "WrongStream",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault(ABC):
+    """What a proxy does instead of handing an answer on.
+
+    Args:
+        reaches_node: Whether the node gets the request, and may apply it.
+    """
+
+    reaches_node: bool = True
+
+    @abstractmethod
+    async def answer(self, link: Link, request: Frame, answer: Frame | None) -> None:
+        """Do it.
+
+        Args:
+            link: The connection.
+            request: What the client sent.
+            answer: What the node answered; None where the request doesn't reach it.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerError(Fault):
+    """An ERROR frame."""
+
+    name: str
+    reaches_node: bool = False
+    write_type: str = "SIMPLE"
+
+    async def answer(self, link: Link, request: Frame, answer: Frame | None) -> None:
+        """Answer with the error."""
+        body = error_body(self.name, request.protocol, write_type=self.write_type)
+        await link.to_client(request.answer(Opcode.ERROR, body))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Silence(Fault):
+    """No answer."""
+
+    async def answer(self, link: Link, request: Frame, answer: Frame | None) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Close(Fault):
+    """The connection ends in the place of an answer."""
+
+    async def answer(self, link: Link, request: Frame, answer: Frame | None) -> None:
+        """Close."""
+        link.abort()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutAnswer(Fault):
+    """The connection ends in the middle of the answer."""
+
+    async def answer(self, link: Link, request: Frame, answer: Frame | None) -> None:
+        """Send half of the frame, and close."""
+        assert answer is not None
+        data = link.encoded(answer)
+        await link.write_client(data[: max(1, len(data) // 2)])
+        await asyncio.sleep(0.05)
+        link.abort()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delay(Fault):
+    """The answer comes late, and alone: what follows isn't held up."""
+
+    seconds: float
+
+    async def answer(self, link: Link, request: Frame, answer: Frame | None) -> None:
+        """Wait."""
+        assert answer is not None
+        await asyncio.sleep(self.seconds)
+        await link.to_client(answer)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trickle(Fault):
+    """The answer comes a few bytes at a time, whole in the end."""
+
+    chunk: int = 7
+    pause: float = 0.002
+
+    async def answer(self, link: Link, request: Frame, answer: Frame | None) -> None:
+        """Send it in pieces; nothing else may come between them."""
+        assert answer is not None
+        data = link.encoded(answer)
+        async with link.turn:
+            for start in range(0, len(data), self.chunk):
+                link.client.write(data[start : start + self.chunk])
+                await link.client.drain()
+                await asyncio.sleep(self.pause)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrongStream(Fault):
+    """The answer carries a stream id that nobody waits on."""
+
+    async def answer(self, link: Link, request: Frame, answer: Frame | None) -> None:
+        """Send it to another stream."""
+        assert answer is not None
+        await link.to_client(replace(answer, stream=answer.stream ^ 0x3FFF))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corrupt(Fault):
+    """The answer's body is broken where it says what it is; its frame is whole."""
+
+    async def answer(self, link: Link, request: Frame, answer: Frame | None) -> None:
+        """Break the kind of the result, and what follows."""
+        assert answer is not None
+        broken = bytes(byte ^ 0xFF for byte in answer.body[:24]) + answer.body[24:]
+        await link.to_client(answer.with_body(broken))

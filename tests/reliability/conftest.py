@@ -1,0 +1,77 @@
+"""A node behind a proxy that breaks things."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.faults.proxy import FaultProxy
+
+import coodie
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module", params=[5, pytest.param(4, marks=pytest.mark.reliability)], ids=["v5", "v4"])
+def protocol(request: pytest.FixtureRequest) -> int:
+    """Name the protocol's version."""
+    version: int = request.param
+    return version
+
+
+@pytest.fixture(scope="module")
+def faulty_node(cassandra_node: Any, protocol: int) -> Iterator[FaultProxy]:
+    """Put a proxy in front of the node, which seems to speak this protocol version at most."""
+    with FaultProxy(cassandra_node.host, cassandra_node.port, most_protocol=protocol) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def through(faulty_node: FaultProxy, backend: str, protocol: int) -> Iterator[Any]:
+    """Connect through the proxy."""
+    from cassandra.policies import ConstantReconnectionPolicy
+
+    from coodie.registry import DriverRegistry, using_registry
+
+    with using_registry(DriverRegistry()):
+        driver = coodie.init_coodie(
+            [faulty_node.host],
+            port=faulty_node.port,
+            driver_type=backend,
+            request_timeout=10,
+            protocol_version=protocol,
+            reconnection_policy=ConstantReconnectionPolicy(0.05, None),
+        )
+    yield driver
+    driver.close()
+
+
+@pytest.fixture
+def proxy(faulty_node: FaultProxy, through: Any) -> Iterator[FaultProxy]:
+    """Give the proxy without faults, and the driver connected; afterwards both are so again."""
+    faulty_node.rules.clear()
+    faulty_node.seen.clear()
+    yield faulty_node
+    faulty_node.rules.clear()
+    faulty_node.bandwidth = None
+    faulty_node.refusing = faulty_node.partitioned = False
+    heal(through)
+
+
+def heal(driver: Any, seconds: float = 30) -> None:
+    """Wait until the driver has its connections back."""
+    deadline = time.monotonic() + seconds
+    while not driver.ping(timeout=1):
+        assert time.monotonic() < deadline, "the driver didn't come back"
+        time.sleep(0.05)
+
+
+async def heal_async(driver: Any, seconds: float = 30) -> None:
+    """As heal, on the loop."""
+    deadline = time.monotonic() + seconds
+    while not await driver.ping_async(timeout=1):
+        assert time.monotonic() < deadline, "the driver didn't come back"
+        await asyncio.sleep(0.05)

@@ -1,0 +1,156 @@
+"""Each method under each fault: the right error in time, nothing sent twice, and the next request works."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.conftest import Api
+from tests.faults.faults import Close, Corrupt, CutAnswer, Delay, ServerError, Silence, Trickle, WrongStream
+from tests.faults.frames import Opcode
+from tests.reliability.conftest import heal_async
+
+from coodie import exceptions
+from coodie.exceptions import CoodieError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tests.faults.faults import Fault
+    from tests.faults.proxy import FaultProxy
+
+pytestmark = pytest.mark.server
+
+#: Seconds that a request may take.
+TIMEOUT = 0.4
+#: Seconds after which a request that should have ended hangs: far beyond what a busy machine takes.
+HANG = 15
+
+#: Fault → the error of a request that is never sent again.
+FAULTS: dict[str, tuple[Fault, type[CoodieError]]] = {
+    "server error": (ServerError(name="server error"), exceptions.ServerError),
+    "truncate error": (ServerError(name="truncate error"), exceptions.ServerError),
+    "unavailable": (ServerError(name="unavailable"), exceptions.UnavailableError),
+    "overloaded": (ServerError(name="overloaded"), exceptions.OverloadedError),
+    "read timeout": (ServerError(name="read timeout"), exceptions.ReadTimeoutError),
+    "write timeout": (ServerError(name="write timeout"), exceptions.WriteTimeoutError),
+    "read failure": (ServerError(name="read failure"), exceptions.ReadFailureError),
+    "write failure": (ServerError(name="write failure"), exceptions.WriteFailureError),
+    "function failure": (ServerError(name="function failure"), exceptions.FunctionFailureError),
+    "syntax error": (ServerError(name="syntax error"), exceptions.QuerySyntaxError),
+    "unauthorized": (ServerError(name="unauthorized"), exceptions.UnauthorizedError),
+    "invalid": (ServerError(name="invalid"), exceptions.InvalidQueryError),
+    "already exists": (ServerError(name="already exists"), exceptions.AlreadyExistsError),
+    "silence": (Silence(), exceptions.RequestTimeoutError),
+    "silence before": (Silence(reaches_node=False), exceptions.RequestTimeoutError),
+    "late": (Delay(seconds=1.2), exceptions.RequestTimeoutError),
+    "wrong stream": (WrongStream(), exceptions.RequestTimeoutError),
+    "close": (Close(), exceptions.ConnectionFailedError),
+    "close before": (Close(reaches_node=False), exceptions.ConnectionFailedError),
+    "cut answer": (CutAnswer(), exceptions.ConnectionFailedError),
+    "corrupt": (Corrupt(), CoodieError),
+}
+
+
+@pytest.fixture(params=["sync", "async"])
+def calls(through: Any, request: pytest.FixtureRequest) -> Api:
+    """Give the connection through the proxy, by its sync and by its async methods."""
+    return Api(through, is_async=request.param == "async")
+
+
+@pytest.fixture(scope="module")
+def counters(driver: Any, keyspace: str, through: Any) -> str:
+    """Make a table of counters: they show how often a write was applied."""
+    name = f"{keyspace}.counters_{through.session.cluster.protocol_version}"
+    driver.execute(f"CREATE TABLE {name} (k text PRIMARY KEY, n counter)", [])
+    return name
+
+
+async def _stream(calls: Api, stmt: str, **terms: Any) -> list[Any]:
+    return [row async for row in calls.stream(stmt, ["x"], **terms)]
+
+
+def _write(name: str) -> str:
+    return f"UPDATE {name} SET n = n + 1 WHERE k = ?"
+
+
+def _read(name: str) -> str:
+    return f"SELECT n FROM {name} WHERE k = ?"
+
+
+#: Method → what calls it, with the terms of the call.
+READS: dict[str, Callable[..., Awaitable[Any]]] = {
+    "execute": lambda calls, name, **terms: calls.execute(_read(name), ["x"], **terms),
+    "execute_one": lambda calls, name, **terms: calls.execute_one(_read(name), ["x"], **terms),
+    "stream": lambda calls, name, **terms: _stream(calls, _read(name), **terms),
+}
+WRITES: dict[str, Callable[..., Awaitable[Any]]] = {
+    "execute": lambda calls, name, key, **terms: calls.execute(_write(name), [key], **terms),
+    "execute_batch": lambda calls, name, key, **terms: calls.execute_batch(
+        [(_write(name), [key])], "COUNTER", **terms
+    ),
+    "execute_many": lambda calls, name, key, **terms: calls.execute_many(_write(name), [[key]], **terms),
+}
+
+
+async def _fails(request: Awaitable[Any], error: type[CoodieError]) -> CoodieError:
+    """Run a request that has to end with this error, in time."""
+    started = time.monotonic()
+    with pytest.raises(CoodieError) as caught:
+        await request
+    assert time.monotonic() - started < HANG
+    found = caught.value
+    if isinstance(found, exceptions.ExecuteManyError):
+        assert found.result is not None
+        (inner,) = found.result.errors.values()
+        assert isinstance(inner, CoodieError)
+        found = inner
+    assert isinstance(found, error), repr(found)
+    return found
+
+
+@pytest.mark.parametrize("method", WRITES)
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_write_fails_once(
+    fault: str, method: str, calls: Api, proxy: FaultProxy, counters: str, driver: Any
+) -> None:
+    """A write that may have been applied gets its error and is not sent again; then writes work."""
+    broken, error = FAULTS[fault]
+    key = f"{fault} {method} {calls.is_async}"
+    await WRITES[method](calls, counters, f"warm {key}")
+    rule = proxy.add(broken, contains="UPDATE", opcodes=(Opcode.EXECUTE, Opcode.BATCH), times=None)
+    proxy.seen.clear()
+    await _fails(WRITES[method](calls, counters, key, timeout=TIMEOUT), error)
+    assert rule.hits == 1
+    rule.times = rule.hits
+    await heal_async(calls.driver)
+    await WRITES[method](calls, counters, f"next {key}")
+    expected = [{"n": 1}] if broken.reaches_node else []
+    assert driver.execute(_read(counters), [key]) == expected
+    assert driver.execute(_read(counters), [f"next {key}"]) == [{"n": 1}]
+
+
+@pytest.mark.parametrize("method", READS)
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_read_fails_in_time(
+    fault: str, method: str, calls: Api, proxy: FaultProxy, counters: str
+) -> None:
+    """A read under a fault that stays ends with the right error; the next one works."""
+    broken, error = FAULTS[fault]
+    await READS[method](calls, counters)
+    rule = proxy.add(broken, contains="SELECT n", times=None)
+    await _fails(READS[method](calls, counters, timeout=TIMEOUT), error)
+    assert rule.hits
+    rule.times = rule.hits
+    await heal_async(calls.driver)
+    await READS[method](calls, counters)
+
+
+@pytest.mark.parametrize("method", READS)
+async def test_a_trickle_is_no_fault(method: str, calls: Api, proxy: FaultProxy, counters: str) -> None:
+    """An answer that comes a few bytes at a time is read like any other."""
+    expected = await READS[method](calls, counters)
+    rule = proxy.add(Trickle(), contains="SELECT n", times=None)
+    assert await READS[method](calls, counters) == expected
+    assert rule.hits == 1
