@@ -97,6 +97,7 @@ def _until_answered(ask: Callable[[], object]) -> None:
 
 
 @pytest.mark.server
+@pytest.mark.reliability
 def test_two_durable_nodes_keep_data_and_addresses(node_dir: Path) -> None:
     """After kill -9 of all, the next start has the same addresses, port and rows; nodes= needn't be said."""
     cluster = LocalCluster("two", nodes=2, profile="durable", directory=node_dir).start(progress=QUIET)

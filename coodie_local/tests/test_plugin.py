@@ -21,7 +21,7 @@ from coodie.plugins import installed_drivers
 from coodie.plugins.discovery import DriverIndex
 from coodie.plugins.host import PluginHost
 from coodie.registry import DriverRegistry, using_registry
-from coodie_local import LocalNode, plugin
+from coodie_local import LocalNode, NodeInUseError, Security, plugin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -56,6 +56,11 @@ def announce(directory: Path, *names: str) -> None:
             continue
         point = f"{name} = coodie_{name}.plugin\n"
         (info / "entry_points.txt").write_text(f"[coodie.drivers]\n{point}\n[coodie.driver_api.1]\n{point}")
+
+
+def session_of(driver: Any) -> Any:
+    """Reach the backend's session."""
+    return driver.session
 
 
 def distributions_in(directory: Path, **name: str) -> Iterable[Distribution]:
@@ -139,6 +144,65 @@ def test_a_failure_after_the_start_leaves_no_node(
 
 
 @pytest.mark.server
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_connects_through_tls_and_password_by_itself(home: Path, is_async: bool) -> None:
+    """A certificate and a login are asked for, and no argument of the caller's has them."""
+    options: dict[str, Any] = {"driver_type": "local", "keyspace": "ks", "node": "safe"}
+    options |= {"mtls": True, "auth": True}
+    driver: Any = await init_coodie_async(**options) if is_async else init_coodie(**options)
+    node = LocalNode("safe")
+    assert node.find()
+    assert node.security == Security(tls=True, mtls=True, auth=True)
+    assert driver.execute_one("SELECT role FROM system_auth.roles", []) == "cassandra"
+    node.stop()
+    await driver.close_async()
+    assert not node.find()
+    assert await asyncio.to_thread(home.exists)
+
+
+@pytest.mark.server
+@pytest.mark.reliability
+def test_three_nodes_hold_the_keyspace_three_times(home: Path, jvms: Callable[[Path], list[int]]) -> None:
+    """nodes=3 connects to all of them, and replicates what it creates to each."""
+    with init_coodie(driver_type="local", keyspace="ks", node="three", nodes=3, consistency="ALL") as driver:
+        assert len(jvms(home)) == 3
+        driver.execute("CREATE TABLE t (a int PRIMARY KEY)", [])
+        driver.execute("INSERT INTO t (a) VALUES (1)", [])
+        replication = driver.execute_one(
+            "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = 'ks'", []
+        )
+        assert replication["replication_factor"] == "3"
+        with init_coodie(driver_type="local", node="three", name="again") as again:
+            assert len(session_of(again).cluster.metadata.all_hosts()) == 3
+    assert jvms(home) == []
+
+
+@pytest.mark.server
+def test_a_kept_node_outlives_driver_and_process(
+    home: Path, jvms: Callable[[Path], list[int]], python: Callable[..., Any]
+) -> None:
+    """keep=True: it goes on until somebody ends it; one that ends with its process can't be kept."""
+    process = python(
+        "from coodie.drivers import init_coodie\n"
+        "init_coodie(driver_type='local', node='kept', keep=True, keyspace='ks').close()\n"
+    )
+    output, errors = process.communicate(timeout=60)
+    assert (output, errors, process.returncode) == ("", "", 0)
+    node = LocalNode("kept")
+    try:
+        assert len(jvms(home)) == 1
+        with init_coodie(driver_type="local", node="kept", keyspace="ks") as driver:
+            assert driver.ping()
+        assert len(jvms(home)) == 1
+    finally:
+        assert node.find()
+        node.stop(found=True)
+    assert jvms(home) == []
+    with LocalNode("passing"), pytest.raises(NodeInUseError, match="ends with the process that started it"):
+        init_coodie(driver_type="local", node="passing", keep=True)
+
+
+@pytest.mark.server
 def test_a_node_that_was_running_goes_on(home: Path, jvms: Callable[[Path], list[int]]) -> None:
     """Neither the driver's close() nor a failure takes away a node that somebody else here has started."""
     with LocalNode("mine") as node:
@@ -179,9 +243,14 @@ def test_a_script_that_closes_nothing_ends_clean(
         ({"local_dc": "dc1"}, "local_dc"),
         ({"node": "a/b"}, "node"),
         ({"node": 5}, "node"),
+        ({"nodes": 0}, "nodes"),
+        ({"nodes": 10}, "nodes"),
+        ({"tls": "yes"}, "tls"),
+        ({"mtls": True, "tls": False}, "mtls"),
+        ({"keep": 1}, "keep"),
         ({"profile": "fast"}, "profile"),
         ({"backend": "duckdb"}, "backend"),
-        ({"nodes": 3}, "nodes"),
+        ({"nod": "x"}, "nod"),
     ],
 )
 def test_what_cannot_be_honoured_is_refused(home: Path, arguments: dict[str, Any], option: str) -> None:

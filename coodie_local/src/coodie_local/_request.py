@@ -123,6 +123,11 @@ def check_matches(request: StartRequest, state: ClusterState) -> None:
             msg = f"The node {request.name!r} runs already with {option}={found!r}; {wanted!r} was asked for."
             hint = f"Stop it first, leave {option}= out, or give the node another name or directory."
             raise NodeInUseError(msg, hint=hint, option=option)
+    # the other way round is fine: a node that was found keeps the way in which it was started
+    if state.stop_with_process and not request.stop_with_process:
+        msg = f"The node {request.name!r} runs already, and ends with the process that started it."
+        hint = "Stop it first, don't ask for one that goes on, or give the node another name or directory."
+        raise NodeInUseError(msg, hint=hint, option="stop_with_process")
 
 
 def _is_int(value: object) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from coodie.exceptions import CoodieError
 from coodie_local._attempt import Attempt
 from coodie_local._cancellation import Cancellation
+from coodie_local._keyspace import create_keyspace
 from coodie_local._progress import default_progress
 from coodie_local._protection import certificates_of, load_access, load_credentials
 from coodie_local._request import build_request, check_matches
@@ -289,6 +290,19 @@ class LocalCluster:
             return
         with self._tenancy.held():
             self._leave(found=found)
+
+    def create_keyspace(self, keyspace: str) -> None:
+        """Create a keyspace where it is missing, with a replica on each node, three at most.
+
+        Args:
+            keyspace: Its plain name.
+
+        Raises:
+            ConfigurationError: The cluster refuses it.
+            ConnectionFailedError: No node answers.
+            LocalNodeError: It isn't started.
+        """
+        create_keyspace(self._found, keyspace)
 
     async def start_async(self, *, progress: Progress | None = None) -> Self:
         """Do as start() does, without blocking the event loop.

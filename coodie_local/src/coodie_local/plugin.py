@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from coodie.exceptions import ConfigurationError, ConnectionFailedError
 from coodie.plugins import (
     ConnectionConfig,
     DriverDescription,
@@ -14,11 +13,9 @@ from coodie.plugins import (
     open_driver,
     open_driver_async,
 )
-from coodie.schema.identifiers import quote
 from coodie_local._backends import choose_backend
-from coodie_local._native import RefusedError, run_statement
 from coodie_local._threads import in_thread
-from coodie_local.node import LocalNode
+from coodie_local.cluster import LocalCluster
 
 if TYPE_CHECKING:
     from coodie.drivers.base import AbstractDriver
@@ -37,11 +34,30 @@ def coodie_describe_driver() -> DriverDescription:
     return DriverDescription(
         summary="A real Apache Cassandra as a child process, for development and tests",
         options=(
-            OptionDescription(name="node", type="str", default="default", help="The node's name."),
+            OptionDescription(
+                name="node", type="str", default="default", help="The node's or cluster's name."
+            ),
+            OptionDescription(
+                name="nodes", type="count", help="How many nodes; by default as many as run, else one."
+            ),
             OptionDescription(
                 name="profile",
                 type="'ephemeral' or 'durable'",
                 help="What becomes of the data; by default that of the node that runs, else ephemeral.",
+            ),
+            OptionDescription(
+                name="version",
+                type="str",
+                help="Of Cassandra; by default the one that runs, else the newest.",
+            ),
+            OptionDescription(name="tls", type="bool", help="Speak TLS, by certificates made for the node."),
+            OptionDescription(name="mtls", type="bool", help="Show a certificate, too; implies tls."),
+            OptionDescription(name="auth", type="bool", help="Log in, by a password made for the node."),
+            OptionDescription(
+                name="keep",
+                type="bool",
+                default=False,
+                help="Leave the node running after close() and after this process.",
             ),
             OptionDescription(
                 name="backend",
@@ -49,7 +65,7 @@ def coodie_describe_driver() -> DriverDescription:
                 help="Which driver talks to it; by default the installed one.",
             ),
         ),
-        # the node has no TLS and no passwords, and its address is its own
+        # its address, certificates and password are its own
         connection_fields=frozenset(
             {
                 "keyspace",
@@ -69,7 +85,7 @@ def coodie_describe_driver() -> DriverDescription:
 @hookimpl
 def coodie_check_config(config: ConnectionConfig) -> None:
     """Raise for a node that can't be, and for a backend that can't be used; nothing is started."""
-    _node(config)
+    _cluster(config)
     choose_backend(config.options.get("backend"))
 
 
@@ -77,13 +93,12 @@ def coodie_check_config(config: ConnectionConfig) -> None:
 def coodie_open_driver(config: ConnectionConfig) -> AbstractDriver:
     """Start or find the node, create the keyspace, and connect the backend's driver to it."""
     backend = choose_backend(config.options.get("backend"))
-    node = _node(config)
+    cluster = _cluster(config)
     try:
-        node.start()
-        _create_keyspace(node, config.keyspace)
-        return _stop_with(open_driver(_backend_config(config, node, backend)), node)
+        cluster.start()
+        return _together(open_driver(_backend_config(config, cluster, backend)), cluster, config)
     except BaseException:
-        node.stop()
+        cluster.stop()
         raise
 
 
@@ -91,66 +106,70 @@ def coodie_open_driver(config: ConnectionConfig) -> AbstractDriver:
 async def coodie_open_driver_async(config: ConnectionConfig) -> AbstractDriver:
     """As coodie_open_driver, without blocking the event loop; a cancelled task leaves no node."""
     backend = await in_thread(lambda: choose_backend(config.options.get("backend")))
-    node = _node(config)
+    cluster = _cluster(config)
     try:
-        await node.start_async()
-        await in_thread(lambda: _create_keyspace(node, config.keyspace))
-        return _stop_with(await open_driver_async(_backend_config(config, node, backend)), node)
+        await cluster.start_async()
+        backend_config = await in_thread(lambda: _backend_config(config, cluster, backend))
+        return _together(await open_driver_async(backend_config), cluster, config)
     except BaseException:
-        await node.stop_async()
+        await cluster.stop_async()
         raise
 
 
-def _node(config: ConnectionConfig) -> LocalNode:
-    name = config.options.get("node", "default")
-    if not isinstance(name, str):
-        msg = f"node={name!r} isn't a name."
-        raise ConfigurationError(msg, hint="Give a str.", option="node")
-    return LocalNode(name, profile=config.options.get("profile"), port=config.port)
-
-
-def _create_keyspace(node: LocalNode, keyspace: str | None) -> None:
-    if keyspace is None:
-        return
-    statement = (
-        f"CREATE KEYSPACE IF NOT EXISTS {quote(keyspace)} "
-        "WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}"
+def _cluster(config: ConnectionConfig) -> LocalCluster:
+    options = config.options
+    return LocalCluster(
+        options.get("node") or "default",
+        nodes=options.get("nodes"),
+        profile=options.get("profile"),
+        port=config.port,
+        version=options.get("version"),
+        tls=options.get("tls"),
+        mtls=options.get("mtls"),
+        auth=options.get("auth"),
+        stop_with_process=not options.get("keep"),
     )
-    try:
-        run_statement(node.host, node.port, statement)
-    except RefusedError as exc:
-        msg = f"The keyspace {keyspace!r} can't be created: {exc}."
-        raise ConfigurationError(msg, hint="Give another keyspace=.", option="keyspace") from exc
-    except OSError as exc:
-        msg = f"The local node {node.name!r} stopped answering: {exc}."
-        raise ConnectionFailedError(msg, hint=f"Its log: {node.log}") from exc
 
 
-def _backend_config(config: ConnectionConfig, node: LocalNode, backend: str) -> ConnectionConfig:
+def _backend_config(config: ConnectionConfig, cluster: LocalCluster, backend: str) -> ConnectionConfig:
+    """Say to the backend how to get in, once the keyspace is there."""
+    if config.keyspace is not None:
+        cluster.create_keyspace(config.keyspace)
+    login = cluster.credentials
     return replace(
-        config, driver_type=backend, distribution=None, hosts=(node.host,), port=node.port, options={}
+        config,
+        driver_type=backend,
+        distribution=None,
+        hosts=cluster.hosts,
+        port=cluster.port,
+        ssl_context=cluster.ssl_context(),
+        username=None if login is None else login.username,
+        password=None if login is None else login.password,
+        options={},
     )
 
 
-def _stop_with(driver: AbstractDriver, node: LocalNode) -> AbstractDriver:
-    """Let the driver's close() be the end of the node, too.
+def _together(driver: AbstractDriver, cluster: LocalCluster, config: ConnectionConfig) -> AbstractDriver:
+    """Let the driver's close() be the end of the node, too, unless it is to be kept.
 
     It stays the backend's own driver, with its type and its ways down to the session; only these
     two methods of this one object do more.
     """
+    if config.options.get("keep"):
+        return driver
     close, close_async = driver.close, driver.close_async
 
     def close_both() -> None:
         try:
             close()
         finally:
-            node.stop()
+            cluster.stop()
 
     async def close_both_async() -> None:
         try:
             await close_async()
         finally:
-            await node.stop_async()
+            await cluster.stop_async()
 
     driver.close = close_both  # type: ignore[method-assign]  # on the object alone, on purpose
     driver.close_async = close_both_async  # type: ignore[method-assign]  # as above
