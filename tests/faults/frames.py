@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Frame", "FrameStream", "Opcode", "encode_frame", "encode_segments"]
+__all__ = ["ANSWER", "Frame", "FrameStream", "Opcode", "encode_frame", "encode_segments"]
 
 _HEADER = struct.Struct(">BBhBi")
 _CRC24_INITIAL = 0x875060

@@ -49,12 +49,15 @@ def _replicas(received: int = 1, required: int = 2) -> bytes:
     return struct.pack(">Hii", _QUORUM, received, required)
 
 
-def error_body(name: str, protocol: int, *, write_type: str = "SIMPLE", statement: bytes = b"") -> bytes:
+def error_body(
+    name: str, protocol: int, *, message: str = "", write_type: str = "SIMPLE", statement: bytes = b""
+) -> bytes:
     """Return the body of an ERROR.
 
     Args:
         name: One of ``ERROR_CODES``.
         protocol: The protocol's version.
+        message: What the server says; without one, what this is.
         write_type: For write timeouts and failures.
         statement: The id of a prepared statement, for "unprepared".
     """
@@ -71,7 +74,9 @@ def error_body(name: str, protocol: int, *, write_type: str = "SIMPLE", statemen
         "already exists": _string("ks") + _string("t"),
         "unprepared": struct.pack(">H", len(statement)) + statement,
     }
-    return struct.pack(">i", ERROR_CODES[name]) + _string(f"injected: {name}") + extra.get(name, b"")
+    return (
+        struct.pack(">i", ERROR_CODES[name]) + _string(message or f"injected: {name}") + extra.get(name, b"")
+    )
 
 
 def statement_text(body: bytes) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from tests.faults.frames import FrameStream, Opcode, encode_frame, encode_segments
+from tests.faults.frames import ANSWER, FrameStream, Opcode, encode_frame, encode_segments
 from tests.faults.messages import (
     error_body,
     prepared_id,
@@ -276,7 +276,7 @@ class FaultProxy:
 
     async def _request(self, link: Link, request: Frame) -> None:
         if request.protocol > self._most_protocol:
-            await link.to_client(request.answer(Opcode.ERROR, error_body("protocol error", request.protocol)))
+            await link.to_client(self._too_new(request))
             return
         if request.opcode == Opcode.STARTUP and request.protocol >= 5:
             await link.to_node(request)
@@ -295,6 +295,13 @@ class FaultProxy:
         if self._supported is not None and request.opcode == Opcode.QUERY:
             request = request.with_body(without_timeout(request.body))
         await link.to_node(request)
+
+    def _too_new(self, request: Frame) -> Frame:
+        """Answer as a node does that is older than the client."""
+        most = self._most_protocol
+        said = f"Invalid or unsupported protocol version ({request.protocol}); the greatest is {most}"
+        answer = request.answer(Opcode.ERROR, error_body("protocol error", most, message=said))
+        return replace(answer, version=most | ANSWER)
 
     def _text(self, request: Frame) -> str | None:
         if request.opcode in (Opcode.QUERY, Opcode.PREPARE):
