@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tests.faults.frames import Opcode
-from tests.faults.messages import error_body
+from tests.faults.messages import error_body, statement_id
 
 if TYPE_CHECKING:
     from tests.faults.frames import Frame
@@ -58,7 +58,9 @@ class ServerError(Fault):
 
     async def answer(self, link: Link, request: Frame, answer: Frame | None) -> None:
         """Answer with the error."""
-        body = error_body(self.name, request.protocol, write_type=self.write_type)
+        # An EXECUTE begins with its statement's id, which UNPREPARED repeats.
+        statement = statement_id(request.body) if request.opcode == Opcode.EXECUTE else b""
+        body = error_body(self.name, request.protocol, write_type=self.write_type, statement=statement)
         await link.to_client(request.answer(Opcode.ERROR, body))
 
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CachedStatement", "StatementCache"]
 
-#: Threads that prepare; the drivers' prepare blocks.
-_PREPARERS = 4
+#: Threads that prepare, at most; the drivers' prepare blocks, ten seconds where the server is silent.
+_PREPARERS = 16
 
 #: What their names start with.
 _THREADS = "coodie-prepare"
@@ -114,8 +114,19 @@ class StatementCache:
             message = f"The server didn't prepare the statement within {timeout:g} s."
             return RequestTimeoutError(message, statement=stmt, timeout=timeout)
 
-        entry: CachedStatement = yield Wait(pending, timeout, late)
+        try:
+            entry: CachedStatement = yield Wait(pending, timeout, late)
+        except RequestTimeoutError:
+            # Whoever asks next isn't to wait for the same silence.
+            with self._lock:
+                self._forget(key, pending)
+            raise
         return entry
+
+    def _forget(self, key: tuple[str | None, str], pending: Future[CachedStatement]) -> None:
+        """Take a prepare off the list that others join; another may have taken its place there."""
+        if self._pending.get(key) is pending:
+            del self._pending[key]
 
     def schema_changed(self) -> None:
         """Note that this driver has changed the schema.
@@ -156,7 +167,7 @@ class StatementCache:
         except BaseException as exc:  # noqa: BLE001 - handed on to those who wait
             outcome = translate(exc, stmt)
         with self._lock:
-            self._pending.pop(key, None)
+            self._forget(key, pending)
             # A batch as one text is as good as never seen again.
             lasting = shape.kind is not Kind.BATCH and generation == self._generation
             if isinstance(outcome, CachedStatement) and lasting and not self._lifetime.closed:

@@ -1,0 +1,187 @@
+"""What is sent again after a failure, with a policy that would always do so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.conftest import Api
+from tests.faults.faults import Close, ServerError, Silence
+from tests.faults.frames import Opcode
+from tests.reliability.conftest import heal_async
+
+from coodie import RequestOptions
+from coodie.exceptions import ConnectionFailedError, CoodieError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tests.faults.faults import Fault
+    from tests.faults.proxy import FaultProxy
+
+pytestmark = pytest.mark.server
+
+#: Faults under which a write may have been applied.
+IN_DOUBT: dict[str, Fault] = {
+    "write timeout": ServerError(name="write timeout", reaches_node=True),
+    "batch log timeout": ServerError(name="write timeout", reaches_node=True, write_type="BATCH_LOG"),
+    "CAS timeout": ServerError(name="write timeout", reaches_node=True, write_type="CAS"),
+    "read timeout": ServerError(name="read timeout", reaches_node=True),
+    "server error": ServerError(name="server error", reaches_node=True),
+    "overloaded": ServerError(name="overloaded", reaches_node=True),
+    "close": Close(),
+}
+
+#: Faults under which nothing was done.
+HARMLESS: dict[str, Fault] = {
+    "unavailable": ServerError(name="unavailable"),
+    "is bootstrapping": ServerError(name="is bootstrapping"),
+}
+
+
+@pytest.fixture(params=["sync", "async"])
+def calls(through: Any, request: pytest.FixtureRequest) -> Api:
+    """Give the connection through the proxy, by its sync and by its async methods."""
+    return Api(through, is_async=request.param == "async")
+
+
+@pytest.fixture(scope="module")
+def written(driver: Any, keyspace: str, protocol: int) -> str:
+    """Make a table for writes of all kinds."""
+    name = f"{keyspace}.written_v{protocol}"
+    driver.execute(f"CREATE TABLE {name} (k text PRIMARY KEY, v int)", [])
+    return name
+
+
+def _always() -> Any:
+    """Make a policy that sends to the same host again, twice, whatever happened."""
+    from cassandra.policies import RetryPolicy
+
+    class Always(RetryPolicy):  # type: ignore[misc]  # untyped driver
+        """Counts how often it is asked."""
+
+        asked = 0
+
+        def _again(self, *args: Any, **kwargs: Any) -> tuple[int, None]:
+            self.asked += 1
+            return (self.RETRY, None) if self.asked < 3 else (self.RETHROW, None)
+
+        on_read_timeout = on_write_timeout = on_unavailable = on_request_error = _again
+
+    return Always()
+
+
+#: Kind of write → what executes it.
+WRITES: dict[str, Callable[..., Awaitable[Any]]] = {
+    "insert": lambda calls, name, key, **terms: calls.execute(
+        f"INSERT INTO {name} (k, v) VALUES (?, 1)", [key], **terms
+    ),
+    "conditional": lambda calls, name, key, **terms: calls.execute(
+        f"INSERT INTO {name} (k, v) VALUES (?, 1) IF NOT EXISTS", [key], **terms
+    ),
+    "batch": lambda calls, name, key, **terms: calls.execute_batch(
+        [(f"INSERT INTO {name} (k, v) VALUES (?, 1)", [key])], **terms
+    ),
+    "batch as text": lambda calls, name, key, **terms: calls.execute(
+        f"BEGIN BATCH INSERT INTO {name} (k, v) VALUES (?, 1); APPLY BATCH", [key], **terms
+    ),
+    "truncate": lambda calls, name, key, **terms: calls.execute(f"TRUNCATE {name}", [], **terms),
+}
+
+
+def _broken(proxy: FaultProxy, fault: Fault) -> Any:
+    kinds = (Opcode.QUERY, Opcode.EXECUTE, Opcode.BATCH)
+    return proxy.add(fault, contains="written", opcodes=kinds, times=None)
+
+
+@pytest.mark.parametrize("kind", WRITES)
+@pytest.mark.parametrize("fault", IN_DOUBT)
+async def test_a_write_in_doubt_is_never_sent_again(
+    fault: str, kind: str, calls: Api, proxy: FaultProxy, written: str
+) -> None:
+    """The node gets it once; the policy isn't even asked."""
+    policy = _always()
+    await WRITES[kind](calls, written, "warm")
+    rule = _broken(proxy, IN_DOUBT[fault])
+    with pytest.raises(CoodieError):
+        await WRITES[kind](calls, written, fault, options=RequestOptions(retry_policy=policy))
+    assert (rule.hits, policy.asked) == (1, 0)
+    rule.times = rule.hits
+    await heal_async(calls.driver)
+    await WRITES[kind](calls, written, "next")
+
+
+@pytest.mark.parametrize("kind", WRITES)
+@pytest.mark.parametrize("fault", [*IN_DOUBT, *HARMLESS])
+async def test_an_idempotent_write_is_up_to_the_policy(
+    fault: str, kind: str, calls: Api, proxy: FaultProxy, written: str
+) -> None:
+    """With idempotent=True the policy is asked, and the write is sent again as it says."""
+    policy = _always()
+    await WRITES[kind](calls, written, "warm")
+    rule = _broken(proxy, (IN_DOUBT | HARMLESS)[fault])
+    options = RequestOptions(retry_policy=policy, idempotent=True)
+    with pytest.raises(CoodieError) as caught:
+        await WRITES[kind](calls, written, fault, options=options)
+    assert policy.asked
+    if not isinstance(caught.value, ConnectionFailedError):  # the one connection is gone after that
+        assert (rule.hits, policy.asked) == (3, 3)
+    rule.times = rule.hits
+    await heal_async(calls.driver)
+
+
+@pytest.mark.parametrize("kind", WRITES)
+@pytest.mark.parametrize("fault", HARMLESS)
+async def test_what_was_not_done_may_be_done_again(
+    fault: str, kind: str, calls: Api, proxy: FaultProxy, written: str
+) -> None:
+    """Where the node did nothing, the policy decides for every write; here it succeeds in the end."""
+    policy = _always()
+    await WRITES[kind](calls, written, "warm")
+    rule = _broken(proxy, HARMLESS[fault])
+    rule.times = 2
+    await WRITES[kind](calls, written, fault, options=RequestOptions(retry_policy=policy))
+    assert (rule.hits, policy.asked) == (2, 2)
+
+
+@pytest.mark.parametrize("fault", [*IN_DOUBT, *HARMLESS])
+async def test_a_read_is_up_to_the_policy(fault: str, calls: Api, proxy: FaultProxy, written: str) -> None:
+    """A SELECT does no harm twice."""
+    policy = _always()
+    stmt = f"SELECT v FROM {written} WHERE k = ?"
+    await calls.execute(stmt, ["warm"])
+    rule = _broken(proxy, (IN_DOUBT | HARMLESS)[fault])
+    rule.times = 1
+    try:
+        await calls.execute(stmt, ["warm"], options=RequestOptions(retry_policy=policy))
+    except ConnectionFailedError:
+        assert fault == "close"  # the one connection was gone
+    assert (rule.hits, policy.asked > 0) == (1, True)
+    await heal_async(calls.driver)
+
+
+async def test_preparing_fails_by_itself(calls: Api, proxy: FaultProxy, written: str) -> None:
+    """A PREPARE without an answer, or with an error, is that request's failure; the next prepares anew."""
+    for number, fault in enumerate((Silence(), ServerError(name="invalid"), Close())):
+        stmt = f"SELECT v FROM {written} WHERE k = ? LIMIT {number + 1 + 10 * calls.is_async}"
+        rule = proxy.add(fault, contains=stmt, opcodes=(Opcode.PREPARE,))
+        try:
+            await calls.execute(stmt, ["x"], timeout=0.5)
+        except CoodieError:
+            assert rule.hits == 1
+        else:  # preparing does no harm, so that the driver may have asked again
+            assert isinstance(fault, Close)
+        await heal_async(calls.driver)
+        await calls.execute(stmt, ["x"])
+
+
+async def test_a_forgotten_statement_is_prepared_again(calls: Api, proxy: FaultProxy, written: str) -> None:
+    """UNPREPARED means that nothing was done: the statement is prepared and executed, unnoticed, once."""
+    stmt = f"UPDATE {written} SET v = 5 WHERE k = 'again'"
+    await calls.execute(stmt, [])
+    rule = proxy.add(ServerError(name="unprepared"), contains=stmt, opcodes=(Opcode.EXECUTE,))
+    proxy.seen.clear()
+    await calls.execute(stmt, [])
+    assert rule.hits == 1
+    assert proxy.sent(stmt, Opcode.PREPARE) >= 1
+    assert proxy.sent(stmt, Opcode.EXECUTE) == 1
