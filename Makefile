@@ -3,7 +3,7 @@ PYTHON ?= python3
 export ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help python demo test test-scylla test-cassandra test-fast reliability plugins lint types docs lock clean
+.PHONY: help python demo test test-scylla test-cassandra test-fast reliability plugins example lint types docs lock clean
 
 help: ## show this
 	@echo 'make TARGET [PYTHON=python3.12] [ARGS="-k paging"]'
@@ -28,8 +28,11 @@ test-fast: python ## the tests that need no server, with both backends
 reliability: python ## the long tests of what happens when things break, with both backends; ARGS go to pytest
 	@$(PYTHON) scripts/project.py reliability --pytest="$$ARGS"
 
-plugins: python ## the long tests with packages built, installed and broken, with both backends; ARGS go to pytest
+plugins: python ## the long tests with packages built, installed and broken, with both backends, and the example; ARGS go to pytest
 	@$(PYTHON) scripts/project.py plugins --pytest="$$ARGS"
+
+example: python ## the example of a third party's backend: types, the conformance kit; ARGS go to pytest
+	@$(PYTHON) scripts/project.py example --pytest="$$ARGS"
 
 lint: python ## ruff check, ruff format --check
 	@$(PYTHON) scripts/project.py lint

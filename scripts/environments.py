@@ -158,6 +158,10 @@ ENVIRONMENTS = {
             ("cassandra", "dev"),
             ("coodie_core[cli,otel,testing]", "coodie_cassandra", "coodie_local[tls]"),
         ),
+        # The example of a third party's backend: without scylla-driver and cassandra-driver.
+        Environment(
+            "rust", ("rust", "dev"), ("coodie_core[cli,testing]", "coodie_local[tls]", "examples/coodie_rust")
+        ),
         Environment("docs", ("docs",), ("coodie_core[cli,otel,testing]", "coodie_scylla", "coodie_local")),
     )
 }

@@ -26,6 +26,7 @@ _FILES = {
     "build": ("-r", "requirements/build.in"),
     "scylla": ("./coodie_core[cli,otel]", "./coodie_scylla", "./coodie_local"),
     "cassandra": ("./coodie_core[cli,otel]", "./coodie_cassandra", "./coodie_local"),
+    "rust": ("./coodie_core[cli,testing]", "./coodie_local[tls]", "./examples/coodie_rust"),
     "dev": ("-r", "requirements/dev.in"),
     "docs": (
         "-r",

@@ -28,7 +28,10 @@ _BACKENDS = {
 
 _SOURCES = ("coodie_core/src", "coodie_scylla/src", "coodie_cassandra/src", "coodie_local/src")
 _TESTS = ("coodie_core/tests", "coodie_scylla/tests", "coodie_cassandra/tests", "coodie_local/tests", "tests")
-_PROGRAMS = ("scripts", "examples", "benchmarks", "conftest.py")
+_PROGRAMS = ("scripts", "examples/demo.py", "benchmarks", "conftest.py")
+
+#: The example of a third party's backend, which has an environment and a configuration of its own.
+_EXAMPLE = "examples/coodie_rust"
 
 #: What `make clean` removes beside .venvs: caches, wherever they are.
 _CACHES = ("__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", "dist", "_build")
@@ -75,6 +78,22 @@ def long(steps: Steps, mark: str, *options: str) -> None:
         _pytest(steps, backend, "-m", mark, *options)
 
 
+def example(steps: Steps, *options: str) -> None:
+    """Check the example of a third party's backend: its types, its tests, the conformance kit."""
+    python = _python("rust", steps)
+    configuration = f"{_EXAMPLE}/pyproject.toml"
+    sources = (f"{_EXAMPLE}/src", f"{_EXAMPLE}/tests")
+    steps.run("example: mypy", [python, "-m", "mypy", "--config-file", configuration, *sources])
+    arguments = ("-c", configuration, *options, sources[1])
+    _counted(steps, "rust", "example: tests", "the example, on scylladb-rs-driver", *arguments)
+
+
+def plugins(steps: Steps, *options: str) -> None:
+    """Check what third parties make: the example, and packages that are built and installed."""
+    example(steps)
+    long(steps, "plugins", *options)
+
+
 def docs(steps: Steps) -> None:
     """Build the documentation; a warning is an error."""
     options = ("-W", "--keep-going", "-q", "-b", "html")
@@ -112,7 +131,8 @@ def main(arguments: list[str]) -> int:
         "test-cassandra": lambda steps: _pytest(steps, "cassandra", *options),
         "test-fast": test_fast,
         "reliability": lambda steps: long(steps, "reliability", *options),
-        "plugins": lambda steps: long(steps, "plugins", *options),
+        "plugins": lambda steps: plugins(steps, *options),
+        "example": lambda steps: example(steps, *options),
         "lint": lint,
         "types": types,
         "docs": docs,
@@ -167,23 +187,28 @@ def _types(steps: Steps, backend: str) -> None:
 def _pytest(steps: Steps, backend: str, *options: str) -> None:
     """Run the tests with one backend and note their counts."""
     distribution, directories = _BACKENDS[backend]
-    python = _python(backend, steps)
-    report = ENVIRONMENTS[backend].path / "tests.xml"
-    report.unlink(missing_ok=True)
     show = f"from importlib.metadata import version; print(version({distribution!r}))"
+    python = _python(backend, steps)
     version = subprocess.run([python, "-c", show], check=True, capture_output=True, text=True).stdout.strip()
+    arguments = (*options, *_existing(directories))
+    _counted(steps, backend, f"{backend}: tests", f"{distribution} {version}", *arguments)
+
+
+def _counted(steps: Steps, name: str, title: str, what: str, *arguments: str) -> None:
+    """Run an environment's pytest and note the counts."""
+    report = ENVIRONMENTS[name].path / "tests.xml"
+    report.unlink(missing_ok=True)
     # Not `python -m pytest`: with the root on sys.path, the directory coodie_scylla looks like a package.
     command: list[str | Path] = [
-        python.with_name("pytest"),
+        _python(name, steps).with_name("pytest"),
         f"--junit-xml={report}",
-        *options,
-        *_existing(directories),
+        *arguments,
     ]
     try:
-        steps.run(f"{backend}: tests", command)
+        steps.run(title, command)
     finally:
         if report.is_file():
-            steps.count(f"{distribution} {version}", report)
+            steps.count(what, report)
 
 
 if __name__ == "__main__":

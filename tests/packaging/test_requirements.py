@@ -12,7 +12,7 @@ import pytest
 #: What `make lock` writes: a name, one exact version, and for some interpreters only, a marker.
 PIN = re.compile(r"([a-z0-9][a-z0-9-]*)==([0-9][A-Za-z0-9.]*)(; python_version (?:<|>=|==) \"3\.\d+\")?")
 
-FILES = ("build", "scylla", "cassandra", "dev", "docs")
+FILES = ("build", "scylla", "cassandra", "rust", "dev", "docs")
 
 
 def pins_of(root: Path, name: str) -> dict[str, str]:
@@ -37,7 +37,7 @@ def test_there_are_no_other_files(root: Path) -> None:
     assert {path.stem for path in (root / "requirements").glob("*.txt")} == set(FILES)
 
 
-@pytest.mark.parametrize("backend", ["scylla", "cassandra"])
+@pytest.mark.parametrize("backend", ["scylla", "cassandra", "rust"])
 def test_files_agree(root: Path, backend: str) -> None:
     """What is installed together is pinned to one version."""
     together = [pins_of(root, name) for name in ("build", backend, "dev")]
@@ -48,7 +48,7 @@ def test_files_agree(root: Path, backend: str) -> None:
 @pytest.mark.parametrize(("backend", "rival"), [("scylla", "cassandra"), ("cassandra", "scylla")])
 def test_one_driver_to_a_file(root: Path, backend: str, rival: str) -> None:
     """No environment gets both drivers."""
-    for name in (backend, "build", "dev"):
+    for name in (backend, "build", "dev", "rust"):
         assert f"{rival}-driver" not in pins_of(root, name)
     assert f"{backend}-driver" in pins_of(root, backend)
 
