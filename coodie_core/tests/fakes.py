@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from coodie import Rows
 from coodie.drivers import AbstractDriver
 from coodie.exceptions import ConfigurationError
-from coodie.plugins import DriverDescription, OptionDescription, hookimpl
+from coodie.plugins import Capability, DriverDescription, OptionDescription, hookimpl
 from coodie.plugins.discovery import DriverIndex
 from coodie.plugins.host import PluginHost
 from coodie.registry import DriverRegistry
@@ -35,6 +35,8 @@ class Page(Rows):
 
 class MemoryDriver(AbstractDriver):
     """A driver that pages through the rows it was given, and notes what it was asked."""
+
+    capabilities = frozenset(Capability)
 
     def __init__(self, rows: int | list[dict[str, Any]] = 0) -> None:
         self.rows = [{"n": n} for n in range(rows)] if isinstance(rows, int) else rows
@@ -213,7 +215,11 @@ class Backend:
     @hookimpl
     def coodie_describe_driver(self) -> DriverDescription:
         """Take one option of its own."""
-        return DriverDescription(summary="in memory", options=(OptionDescription(name="colour"),))
+        return DriverDescription(
+            summary="in memory",
+            options=(OptionDescription(name="colour"),),
+            capabilities=frozenset(Capability),
+        )
 
     @hookimpl
     def coodie_check_config(self, config: ConnectionConfig) -> None:

@@ -142,6 +142,8 @@ class ConfigurationError(CoodieError, ValueError):
 
     #: The name of the offending option, or None.
     option: str | None = None
+    #: The backends that could honour it, as far as is known; empty where that isn't the question.
+    alternatives: tuple[str, ...] = ()
 
 
 class DriverLoadError(ConfigurationError, ImportError):
@@ -237,6 +239,8 @@ class UnsupportedError(CoodieError, NotImplementedError):
 
     #: The name of what is unsupported.
     feature: str | None = None
+    #: The backends that can, as far as is known.
+    alternatives: tuple[str, ...] = ()
 
 
 class ConnectionFailedError(CoodieError, ConnectionError):

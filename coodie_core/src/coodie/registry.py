@@ -18,6 +18,7 @@ from coodie.exceptions import ConfigurationError, NotADriverError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from coodie.capabilities import Capability
     from coodie.config import ConnectionConfig
     from coodie.drivers.base import AbstractDriver
     from coodie.plugins.discovery import Announcement
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DriverRegistry",
     "allow_only",
+    "backends_with",
     "block",
     "current_registry",
     "installed_drivers",
@@ -202,6 +204,19 @@ def register_plugin(driver_type: str, plugin: object, *, distribution: str = "",
         ConfigurationError: The driver_type isn't a name.
     """
     current_registry().plugins.register(driver_type, plugin, distribution=distribution, version=version)
+
+
+def backends_with(capability: Capability) -> tuple[str, ...]:
+    """Return the driver_types that have a capability, as far as is known without importing any.
+
+    Those are ours, installed or not, and those that were loaded in this process and described themselves.
+    """
+    from coodie.plugins.known import KNOWN
+
+    told = current_registry().plugins.descriptions()
+    capable = {name: backend.capabilities for name, backend in KNOWN.items()}
+    capable |= {name: description.capabilities for name, description in told.items()}
+    return tuple(sorted(name for name, has in capable.items() if capability in has))
 
 
 def block(*distributions: str) -> None:

@@ -107,7 +107,7 @@ def test_check_opens_nothing() -> None:
 
 
 def test_without_a_description() -> None:
-    """A backend that describes nothing takes every field and no option of its own."""
+    """A backend that describes nothing takes what every backend takes, and no option of its own."""
 
     class Plain:
         @hookimpl
@@ -115,7 +115,9 @@ def test_without_a_description() -> None:
             return MemoryDriver()
 
     host = host_of(acme=Plain())
-    host.check(config_for(hosts=["a"], port=1, compression="lz4"))
+    host.check(config_for(hosts=["a"], port=1, compression=False))
+    with pytest.raises(ConfigurationError, match="has no compression"):
+        host.check(config_for(hosts=["a"], compression="lz4"))
     with pytest.raises(ConfigurationError, match="It takes none"):
         host.check(config_for(metrics_enabled=True))
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from coodie.drivers.cassandra import CassandraDriver
 from coodie.plugins import (
+    Capability,
     ConnectionConfig,
     DriverDescription,
     OptionDescription,
@@ -79,6 +81,8 @@ def coodie_describe_driver() -> DriverDescription:
                 "speculative_execution_policy",
             }
         ),
+        capabilities=CassandraDriver.capabilities
+        - {Capability.SESSION, Capability.TLS, Capability.AUTHENTICATION},
     )
 
 

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
+from coodie.capabilities import Capability, check_request
 from coodie.consistency import parse_consistency
 from coodie.drivers._streaming import stream_rows, stream_rows_async
 from coodie.exceptions import ConfigurationError, ConnectionFailedError, RequestTimeoutError, UnsupportedError
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from coodie.batch import BatchItem
-    from coodie.capabilities import Capability
     from coodie.many import ManyResult, ManyRun
     from coodie.requests import Params, RequestOptions
     from coodie.schema import SyncOptions
@@ -459,10 +459,13 @@ def options_argument(
     """Return ``options`` as a keyword argument for the method, or nothing where none are asked for.
 
     Raises:
-        UnsupportedError: Some are asked for, and the method takes none.
+        UnsupportedError: Some are asked for, and the method takes none, or its driver can't do it.
     """
     if options is None:
         return {}
+    driver = getattr(method, "__self__", None)
+    if isinstance(driver, AbstractDriver):
+        check_request(driver.capabilities, type(driver).__name__, options=options)
     parameters = signature(method).parameters.values()
     if not any(p.name == "options" or p.kind is Parameter.VAR_KEYWORD for p in parameters):
         name = getattr(method, "__qualname__", repr(method))

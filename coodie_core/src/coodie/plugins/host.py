@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import fields
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from coodie.capabilities import refuse_option
 from coodie.config import TLS_OPTIONS, check_driver_type
 from coodie.exceptions import ConfigurationError, CoodieError, DriverNotFoundError
+from coodie.options import OPTIONS
 from coodie.plugins.blocking import Blocking
 from coodie.plugins.discovery import DriverIndex, explicit_announcement
 from coodie.plugins.hooks import DriverDescription
@@ -51,6 +54,7 @@ class PluginHost:
         self._loaded: dict[tuple[str, str | None], LoadedPlugin] = {}
         self._registered: dict[str, LoadedPlugin] = {}
         self._failed: dict[str, CoodieError] = {}
+        self._described: dict[str, DriverDescription] = {}
         self._lock = threading.RLock()
 
     def register(
@@ -93,6 +97,11 @@ class PluginHost:
         with self._lock:
             return dict(self._failed)
 
+    def descriptions(self) -> Mapping[str, DriverDescription]:
+        """Return what the backends that were loaded said of themselves, by driver_type."""
+        with self._lock:
+            return dict(self._described)
+
     def described(self, config: ConnectionConfig) -> DriverDescription:
         """Load the backend that the configuration names, and return what it says of itself.
 
@@ -111,6 +120,8 @@ class PluginHost:
             from coodie.plugins.needs import check_needs  # packaging, for those that need something
 
             check_needs(description.needs, plugin.announcement)
+        with self._lock:
+            self._described[config.driver_type] = description
         return description
 
     def check(self, config: ConnectionConfig) -> None:
@@ -122,6 +133,7 @@ class PluginHost:
         """
         driver_type = config.driver_type
         description = self.described(config)
+        _check_abilities(config, description)
         unknown = [name for name in config.given() if name not in description.connection_fields]
         if unknown:
             message = f"driver_type={driver_type!r} can't honour {unknown[0]}=."
@@ -192,6 +204,27 @@ class PluginHost:
                 raise
             self._failed.pop(driver_type, None)
             return plugin
+
+
+def _check_abilities(config: ConnectionConfig, description: DriverDescription) -> None:
+    """Refuse options that take what the backend doesn't declare.
+
+    Raises:
+        ConfigurationError: It names the option, the backend, and the backends that can.
+    """
+    who, have = f"driver_type={config.driver_type!r}", description.capabilities
+    for name in config.given():
+        need = OPTIONS[name].capability
+        # No compression is what a backend without compression gives.
+        if need is None or need in have or (name == "compression" and config.compression is False):
+            continue
+        asked = "ssl_context= or an ssl_… option" if name == "ssl_context" else f"{name}="
+        raise refuse_option(need, name, asked, who)
+    for title, profile in config.profiles.items():
+        for entry in fields(profile):
+            need = OPTIONS[entry.name].capability
+            if need is not None and need not in have and getattr(profile, entry.name):
+                raise refuse_option(need, entry.name, f"{entry.name} in the profile {title!r}", who)
 
 
 def _opened(plugin: LoadedPlugin, config: ConnectionConfig) -> AbstractDriver:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from coodie.capabilities import Capability
+
 __all__ = ["KNOWN", "KnownBackend"]
 
 
@@ -14,10 +16,19 @@ class KnownBackend:
     Args:
         driver_type: Its name, which is its distribution's alone.
         distribution: What announces it.
+        lacks: What it can't do of what its driver can.
     """
 
     driver_type: str
     distribution: str
+    lacks: frozenset[Capability] = frozenset()
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What its description declares."""
+        from coodie.drivers.cassandra import CassandraDriver  # all of ours stand on it
+
+        return CassandraDriver.capabilities - self.lacks
 
     @property
     def install(self) -> str:
@@ -31,6 +42,10 @@ KNOWN = {
     for backend in (
         KnownBackend("scylla", "coodie-scylla"),
         KnownBackend("cassandra", "coodie-cassandra"),
-        KnownBackend("local", "coodie-local"),
+        KnownBackend(
+            "local",
+            "coodie-local",
+            lacks=frozenset({Capability.SESSION, Capability.TLS, Capability.AUTHENTICATION}),
+        ),
     )
 }

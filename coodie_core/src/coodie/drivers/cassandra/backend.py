@@ -64,6 +64,8 @@ def cassandra_description(
     check_module_owner("cassandra", distribution, rivals, driver_type=driver_type)
     from cassandra.cluster import Cluster
 
+    from coodie.drivers.cassandra.driver import CassandraDriver
+
     # What ConnectionConfig names never arrives as an option.
     parameters = (p for name, p in signature(Cluster.__init__).parameters.items() if name != "self")
     own = tuple(
@@ -75,7 +77,12 @@ def cassandra_description(
         for p in parameters
         if p.name not in ("port", "compression", "protocol_version", "ssl_context")
     )
-    return DriverDescription(summary=summary, options=own + cluster)
+    return DriverDescription(
+        summary=summary,
+        options=own + cluster,
+        capabilities=CassandraDriver.capabilities,
+        needs=(distribution,),
+    )
 
 
 def check_cassandra_config(config: ConnectionConfig) -> None:

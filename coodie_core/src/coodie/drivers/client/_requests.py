@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from coodie.capabilities import Capability
+from coodie.capabilities import Capability, check_request, require
 from coodie.consistency import parse_consistency
 from coodie.cql import Kind, inspect_statement, with_positional_markers
 from coodie.drivers._arguments import check_statement, refuse_parameters, refuse_use
 from coodie.drivers.base import check_fetch_size
 from coodie.drivers.client._prepared import PreparedStatements
 from coodie.drivers.client.client import ClientRequest, StaleStatementError
-from coodie.exceptions import CoodieError, ServerError, UnsupportedError
+from coodie.exceptions import CoodieError, ServerError
 from coodie.paging import open_paging_state, seal_paging_state
 from coodie.parameters import positional
 from coodie.requests import RequestOptions, check_options, check_timeout
@@ -30,15 +30,6 @@ _PAGE = 5000
 
 #: Seconds where neither the call nor the connection has a limit: none is never meant.
 _TIMEOUT = 10.0
-
-#: What a request may ask for, and what a driver must declare for it.
-_ABILITIES = (
-    ("serial_consistency", Capability.LIGHTWEIGHT_TRANSACTIONS),
-    ("trace", Capability.TRACING),
-    ("custom_payload", Capability.CUSTOM_PAYLOAD),
-    ("retry_policy", Capability.RETRY_POLICY),
-    ("speculative_execution_policy", Capability.SPECULATIVE_EXECUTION),
-)
 
 _DEFAULTS = RequestOptions()
 
@@ -59,6 +50,7 @@ class ClientRequests:
         client: The client.
         lifetime: The driver's.
         capabilities: What the driver declares; a request that asks for more is refused.
+        name: How errors call the driver.
         request_timeout: Seconds for requests that name none.
         consistency: The level of requests that name none.
         statement_cache_size: How many prepared statements to keep.
@@ -70,6 +62,7 @@ class ClientRequests:
         lifetime: Lifetime,
         capabilities: frozenset[Capability],
         *,
+        name: str,
         request_timeout: float | None,
         consistency: str | None,
         statement_cache_size: int,
@@ -77,6 +70,7 @@ class ClientRequests:
         self._client = client
         self._lifetime = lifetime
         self._capabilities = capabilities
+        self._name = name
         self._timeout = check_timeout(request_timeout, "request_timeout") or _TIMEOUT
         self._consistency = consistency
         self.statements = PreparedStatements(statement_cache_size)
@@ -132,10 +126,7 @@ class ClientRequests:
         Raises:
             UnsupportedError: It isn't declared.
         """
-        if need not in self._capabilities:
-            message = f"This driver has no {need.value}, so that {name} can't be honoured."
-            hint = "Leave it out, or use another backend."
-            raise UnsupportedError(message, hint=hint, feature=need.value)
+        require(self._capabilities, need, name, self._name)
 
     # --- before sending -----------------------------------------------------------------
 
@@ -155,7 +146,14 @@ class ClientRequests:
         check_statement(stmt)
         if fetch_size is not None:
             check_fetch_size(fetch_size)
-        self._check_abilities(consistency, fetch_size, paging_state, options or _DEFAULTS)
+        check_request(
+            self._capabilities,
+            self._name,
+            consistency=consistency,
+            fetch_size=fetch_size,
+            paging_state=paging_state,
+            options=options,
+        )
         shape = inspect_statement(stmt)
         if shape.kind is Kind.USE:
             raise refuse_use(stmt)
@@ -174,19 +172,6 @@ class ClientRequests:
             options=options or _DEFAULTS,
         )
         return _Ready(stmt, params, shape.kind, request)
-
-    def _check_abilities(
-        self, consistency: str | None, fetch_size: int | None, state: bytes | None, options: RequestOptions
-    ) -> None:
-        asked: list[tuple[str, Any, Capability]] = [
-            ("consistency", consistency, Capability.CONSISTENCY),
-            ("fetch_size", fetch_size, Capability.PAGING),
-            ("paging_state", state, Capability.PAGING),
-            *((f"RequestOptions.{name}", getattr(options, name), need) for name, need in _ABILITIES),
-        ]
-        for name, value, need in asked:
-            if value:
-                self.check(need, name)
 
     # --- sending ------------------------------------------------------------------------
 

@@ -70,6 +70,7 @@ class ClientDriver(SchemaSyncMixin, AbstractDriver):
             client,
             self._lifetime,
             self.capabilities,
+            name=type(self).__name__,
             request_timeout=request_timeout,
             consistency=None if consistency is None else parse_consistency(consistency),
             statement_cache_size=size,

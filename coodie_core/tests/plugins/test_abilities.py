@@ -1,0 +1,171 @@
+"""Options that take more than a backend declares."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from coodie_core.tests.distributions import config_for
+from coodie_core.tests.fakes import Api, Backend, MemoryDriver, host_of, registry_of
+
+from coodie import RequestOptions
+from coodie.capabilities import Capability, check_request
+from coodie.exceptions import ConfigurationError, UnsupportedError
+from coodie.options import OPTIONS
+from coodie.plugins import DriverDescription, hookimpl, installed_drivers
+from coodie.plugins.known import KNOWN
+from coodie.registry import backends_with, using_registry
+
+if TYPE_CHECKING:
+    from coodie.registry import DriverRegistry
+
+#: An argument of init_coodie for each option of connecting that takes a capability.
+CONNECTING: dict[str, dict[str, Any]] = {
+    "username": {"username": "u", "password": "p"},
+    "password": {"username": "u", "password": "p"},
+    "consistency": {"consistency": "ONE"},
+    "serial_consistency": {"serial_consistency": "SERIAL"},
+    "retry_policy": {"retry_policy": "never"},
+    "speculative_execution_policy": {"speculative_execution_policy": "0.1x2"},
+    "protocol_version": {"protocol_version": 4},
+    "compression": {"compression": True},
+    "ssl_enabled": {"ssl_enabled": True},
+    "ssl_verify_flags": {"ssl_verify_flags": 1},
+    "ssl_context": {"ssl_context": ssl.create_default_context()},
+    "session": {"session": object()},
+}
+
+
+class Declaring(Backend):
+    """Declares what the test says."""
+
+    def __init__(self, *capabilities: Capability) -> None:
+        super().__init__()
+        self._capabilities = frozenset(capabilities)
+
+    @hookimpl
+    def coodie_describe_driver(self) -> DriverDescription:
+        """Describe it."""
+        return DriverDescription(summary="declaring", capabilities=self._capabilities)
+
+
+def test_every_option_is_tried() -> None:
+    """No option of connecting that takes a capability is left out here; certificates are TLS, too."""
+    named = {name for name, option in OPTIONS.items() if option.for_connections and option.capability}
+    assert named - set(CONNECTING) == {"ssl_trusted_cert", "ssl_cert", "ssl_private_key"}
+
+
+@pytest.mark.parametrize("name", CONNECTING)
+def test_option_of_connecting(name: str) -> None:
+    """It is refused by name with the backends that have it, unless the backend declares its capability."""
+    need = OPTIONS[name].capability
+    assert need is not None
+    able, unable = Declaring(need), Declaring(*set(Capability) - {need})
+    registry = registry_of(able=able, unable=unable)
+    with using_registry(registry):
+        registry.plugins.check(config_for("able", **CONNECTING[name]))
+        with pytest.raises(ConfigurationError) as caught:
+            registry.plugins.check(config_for("unable", **CONNECTING[name]))
+    error = caught.value
+    field = "ssl_context" if name.startswith("ssl_") else "username" if name == "password" else name
+    assert error.option == field
+    assert f"driver_type='unable' has no {need}, so that {field}= " in str(error)
+    assert "able" in error.alternatives
+    assert "unable" not in error.alternatives
+    assert f"use one that can: {', '.join(error.alternatives)}." in str(error)
+
+
+def test_no_compression_needs_no_capability() -> None:
+    """compression=False is what a backend without compression gives."""
+    host_of(acme=Declaring()).check(config_for(compression=False))
+
+
+def test_request_profiles() -> None:
+    """What a connection's request profiles ask for is refused when it's made, with the profile's name."""
+    host = host_of(acme=Declaring(Capability.PAGING))
+    host.check(config_for(profiles={"reports": {"timeout": 5, "fetch_size": 10, "idempotent": True}}))
+    with pytest.raises(
+        ConfigurationError, match="has no tracing, so that trace in the profile 'reports'"
+    ) as caught:
+        host.check(config_for(profiles={"reports": {"trace": True}}))
+    assert caught.value.option == "trace"
+
+
+#: What one request asks for, and what that takes.
+REQUESTS = [
+    ({"consistency": "ONE"}, Capability.CONSISTENCY, "consistency"),
+    ({"fetch_size": 10}, Capability.PAGING, "fetch_size"),
+    ({"paging_state": b"x"}, Capability.PAGING, "paging_state"),
+    ({"options": RequestOptions(trace=True)}, Capability.TRACING, "RequestOptions.trace"),
+    (
+        {"options": RequestOptions(custom_payload={"a": b""})},
+        Capability.CUSTOM_PAYLOAD,
+        "RequestOptions.custom_payload",
+    ),
+    (
+        {"options": RequestOptions(retry_policy="never")},
+        Capability.RETRY_POLICY,
+        "RequestOptions.retry_policy",
+    ),
+    (
+        {"options": RequestOptions(serial_consistency="SERIAL")},
+        Capability.LIGHTWEIGHT_TRANSACTIONS,
+        "RequestOptions.serial_consistency",
+    ),
+    (
+        {"options": RequestOptions(speculative_execution_policy="0.1x2", idempotent=True)},
+        Capability.SPECULATIVE_EXECUTION,
+        "RequestOptions.speculative_execution_policy",
+    ),
+]
+
+
+@pytest.mark.parametrize(("asked", "need", "name"), REQUESTS)
+def test_option_of_a_request(asked: dict[str, Any], need: Capability, name: str) -> None:
+    """It is refused by name with the driver's, and the backends that have it."""
+    check_request(frozenset({need}), "It", **asked)
+    with pytest.raises(UnsupportedError, match=f"^It has no {need}, so that {name} can't") as caught:
+        check_request(frozenset(Capability) - {need}, "It", **asked)
+    assert caught.value.feature == need.value
+    assert caught.value.alternatives == ("cassandra", "local", "scylla")
+    assert "use one that can: cassandra, local, scylla." in str(caught.value)
+
+
+class Plain(MemoryDriver):
+    """Declares nothing."""
+
+    capabilities = frozenset()
+
+
+@pytest.mark.parametrize("method", ["execute_one", "execute_many", "execute_batch", "stream"])
+async def test_what_core_makes_of_the_six(method: str, is_async: bool) -> None:
+    """Core's own methods refuse for a driver what it doesn't declare; nothing reaches it."""
+    driver = Plain()
+    api = Api(driver, is_async=is_async)
+    trace = RequestOptions(trace=True)
+    arguments: dict[str, list[Any]] = {"execute_many": ["s", [[]]], "execute_batch": [["INSERT"]]}
+    with pytest.raises(UnsupportedError, match="Plain has no tracing"):
+        if method == "stream":
+            _ = [row async for row in api.stream("s", [], options=trace)]
+        else:
+            await getattr(api, method)(*arguments.get(method, ["s", []]), options=trace)
+    assert driver.calls == []
+
+
+def test_nothing_is_imported_for_the_message(registry: DriverRegistry) -> None:
+    """Backends that were never loaded aren't asked; ours are known without."""
+    assert "memory" not in backends_with(Capability.TLS)
+    registry.plugins.check(config_for("memory"))
+    assert backends_with(Capability.TLS) == ("cassandra", "memory", "scylla")
+    assert backends_with(Capability.NATIVE_ASYNC) == ("memory",)
+
+
+def test_ours_declare_what_is_known_of_them() -> None:
+    """What the table says of our backends is what those that are installed here say themselves."""
+    names = {entry.driver_type for entry in installed_drivers()} & set(KNOWN)
+    assert "local" in names
+    for name in names:
+        with using_registry(type(registry_of())()) as registry:
+            description = registry.plugins.described(config_for(name))
+        assert description.capabilities == KNOWN[name].capabilities, name
