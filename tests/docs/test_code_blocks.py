@@ -2,8 +2,8 @@
 
 The blocks of a page share a namespace and run in their order, as a reader would type them, with ``await``
 at the top level as in ``python -m asyncio``. Three words stand for the reader's own and are exchanged: the
-address ``"127.0.0.1"``, ``port=9042`` and ``driver_type="scylla"``. Two comments, on the line above a block,
-say something else about it::
+address ``"127.0.0.1"``, ``port=9042`` and ``driver_type="scylla"``, or ``scylla://127.0.0.1:9042``. Two
+comments, on the line above a block, say something else about it::
 
     <!-- not run: the reason -->
     <!-- file: a path below a directory that holds a pyproject.toml -->
@@ -203,6 +203,7 @@ def reader(
         else:
             node = request.getfixturevalue("cassandra_node")
             words |= {'"127.0.0.1"': f'"{node.host}"', "port=9042": f"port={node.port}"}
+            words["scylla://127.0.0.1:9042"] = f"{backend}://{node.host}:{node.port}"
             replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
             request.getfixturevalue("driver").execute(
                 f"CREATE KEYSPACE IF NOT EXISTS {KEYSPACE} WITH replication = {replication}", []

@@ -15,6 +15,7 @@ from coodie.exceptions import CoodieError
 from coodie.requests import BatchType, RequestOptions
 from coodie.rows import Rows
 from coodie.types import UNSET
+from coodie.urls import connect, connect_async
 
 __version__ = "0.1.0"
 
@@ -28,6 +29,8 @@ __all__ = [
     "RequestProfile",
     "Rows",
     "__version__",
+    "connect",
+    "connect_async",
     "get_driver",
     "init_coodie",
     "init_coodie_async",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from coodie.capabilities import Capability
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 __all__ = ["OPTIONS", "Option", "Scope", "options_for"]
 
@@ -439,8 +439,7 @@ _DECLARED = (
 OPTIONS: Mapping[str, Option] = {option.name: option for option in _DECLARED}
 
 
-def options_for(scope: Scope) -> Iterator[Option]:
-    """Yield the options of connections, or those of requests, in the order of the table."""
-    for option in _DECLARED:
-        if option.scope in (scope, Scope.BOTH):
-            yield option
+def options_for(scope: Scope) -> tuple[Option, ...]:
+    """Return the options of connections, of requests or of files, in the order of the table."""
+    both = () if scope is Scope.FILE else (Scope.BOTH,)
+    return tuple(option for option in _DECLARED if option.scope in (scope, *both))

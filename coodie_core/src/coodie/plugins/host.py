@@ -143,7 +143,7 @@ class PluginHost:
         for name in config.options:
             if name not in names:
                 tls = TLS_OPTIONS if "ssl_context" in description.connection_fields else ()
-                known = [*names, *description.connection_fields, *tls]
+                known = [*names, *description.connection_fields, *tls, "lazy", "name"]
                 close = get_close_matches(name, known, n=1, cutoff=_NEARLY)
                 message = f"driver_type={driver_type!r} has no option {name!r}."
                 hint = f"Did you mean {close[0]!r}?" if close else f"It takes {_listed(names)}."

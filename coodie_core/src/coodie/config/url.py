@@ -1,0 +1,196 @@
+"""A connection's URL, taken apart: ``scylla://user:password@host1,host2:9042/keyspace?lazy=true``.
+
+Errors say which part is wrong, and never quote what may hold a password or a piece of one: neither
+the URL, nor what stands before its options, nor the value of an option that core doesn't know.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from coodie.config.connection import check_option
+from coodie.exceptions import ConfigurationError
+from coodie.options import OPTIONS
+from coodie.valuetypes import parse_value
+
+__all__ = ["UrlParts", "parse_url"]
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+._-]*")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_FORM = "scylla://user:password@host1,host2:9042/keyspace?consistency=LOCAL_QUORUM"
+
+#: How the start of an option's name says that it belongs to a request profile.
+_PROFILES = "profiles."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UrlParts:
+    """What a URL says.
+
+    Args:
+        arguments: Core's options, as ``init_coodie`` takes them; of profiles, mappings.
+        own: The backend's own options, still text: only the backend knows their types.
+    """
+
+    arguments: dict[str, Any] = field(repr=False)
+    own: dict[str, str] = field(repr=False)
+
+
+def parse_url(url: object) -> UrlParts:
+    """Take a connection's URL apart.
+
+    Args:
+        url: The backend's name, ``://``, ``user:password@`` where there is one, hosts separated by
+            commas with one port behind any of them, ``/keyspace``, and options behind ``?``, separated
+            by ``&``. In each part, ``%40`` and the like stand for what would separate parts.
+
+    Raises:
+        ConfigurationError: It isn't one.
+    """
+    if not isinstance(url, str):
+        _refuse(f"is of type {type(url).__name__}", f"Give a str, such as {_FORM}")
+    scheme, separator, rest = url.strip().partition("://")
+    if not separator or not _SCHEME.fullmatch(scheme):
+        _refuse("doesn't start with a backend's name and ://", f"The form is {_FORM}")
+    if "#" in rest:
+        _refuse("holds a #, which ends a URL", "Write %23 for it.")
+    if _BAD_ESCAPE.search(rest):
+        _refuse("holds a % without two hexadecimal digits", "Write %25 for a % itself.")
+    authority, path, query = _split(rest)
+    if rest.count("@") != authority.count("@") or authority.count("@") > 1:
+        hint = "Within a user's name, a password or a value, write %40 for @, %2F for / and %3F for ?."
+        _refuse("holds an @ in another place than before the hosts", hint)
+    credentials, at, hosts = authority.rpartition("@")
+    arguments: dict[str, Any] = {"driver_type": scheme}
+    if at:
+        arguments |= _credentials(credentials)
+    arguments |= _hosts(hosts)
+    keyspace = _decoded(path.removesuffix("/"), "keyspace")
+    if "/" in path.removesuffix("/"):
+        _refuse("has more than one / before its options", "Behind the hosts comes /keyspace alone.")
+    if keyspace:
+        arguments["keyspace"] = keyspace
+    options, own = _options(query)
+    return UrlParts(arguments=arguments | options, own=own)
+
+
+def _refuse(what: str, hint: str, option: str = "url") -> NoReturn:
+    raise ConfigurationError(f"The URL {what}.", hint=hint, option=option)
+
+
+def _split(rest: str) -> tuple[str, str, str]:
+    """Return what stands before the path, the path without its slash, and the options."""
+    front, _, query = rest.partition("?")
+    authority, _, path = front.partition("/")
+    return authority, path, query
+
+
+def _decoded(text: str, what: str) -> str:
+    from urllib.parse import unquote  # programs without a URL don't need it
+
+    # Not errors="strict": its exception would carry the text along.
+    decoded = unquote(text, errors="replace")
+    if "\ufffd" in decoded:
+        _refuse(f"has a {what} that isn't UTF-8", "Escape the bytes of its UTF-8 form.")
+    return decoded
+
+
+def _credentials(text: str) -> dict[str, str]:
+    user, colon, password = text.partition(":")
+    if not user:
+        _refuse("has an @, but no user before it", "Write user:password@, or leave the @ out.", "username")
+    if not colon:
+        _refuse("has a user without a password", "Write user:password@.", "password")
+    return {"username": _decoded(user, "user"), "password": _decoded(password, "password")}
+
+
+def _hosts(text: str) -> dict[str, Any]:
+    """Return hosts, and the port that any of them has; it's the same for all."""
+    if not text:
+        return {}
+    hosts: list[str] = []
+    ports: set[int] = set()
+    parts = text.split(",")
+    for number, part in enumerate(parts, 1):
+        where = f"host {number} of {len(parts)}"
+        host, port = _host(part, where)
+        hosts.append(host)
+        if port is not None:
+            ports.add(port)
+    if len(ports) > 1:
+        _refuse("has hosts with different ports", "All hosts have one port: write it once.", "port")
+    return {"hosts": hosts, "port": ports.pop()} if ports else {"hosts": hosts}
+
+
+def _host(part: str, where: str) -> tuple[str, int | None]:
+    if part.startswith("["):
+        host, bracket, rest = part[1:].partition("]")
+        if not bracket or not _is_address(host) or (rest and not rest.startswith(":")):
+            _refuse(f"has a broken IPv6 address as {where}", "Write [2001:db8::1] or [2001:db8::1]:9042.")
+        colon, port = rest[:1], rest[1:]
+    else:
+        if part.count(":") > 1:
+            _refuse(f"has more than one colon in {where}", "Write an IPv6 address in brackets.", "hosts")
+        host, colon, port = part.partition(":")
+    host = _decoded(host, "host")
+    if not host.strip():
+        _refuse(f"has nothing as {where}", "Leave the comma or the colon out.", "hosts")
+    if not colon:
+        return host, None
+    # No int() of what isn't a number: its exception would carry the text along.
+    if not (port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) < 2**16):  # noqa: PLR2004 - digits and limit of a port
+        _refuse(f"has no whole number from 1 to 65535 as the port of {where}", "Write host:9042.", "port")
+    return host, int(port)
+
+
+def _is_address(text: str) -> bool:
+    from ipaddress import IPv6Address  # as above
+
+    try:
+        IPv6Address(text.replace("%25", "%"))
+    except ValueError:
+        return False
+    return True
+
+
+def _options(query: str) -> tuple[dict[str, Any], dict[str, str]]:
+    arguments: dict[str, Any] = {}
+    own: dict[str, str] = {}
+    profiles: dict[str, dict[str, Any]] = {}
+    seen: set[str] = set()
+    for number, part in enumerate(query.split("&") if query else (), 1):
+        name, equals, text = part.partition("=")
+        name = _decoded(name, "name of an option")
+        if not equals or not name:
+            _refuse(f"has an option without a name or a value, number {number}", "Write name=value.")
+        if name in seen:
+            _refuse(f"has the option {name!r} twice", "Give it once.", name)
+        seen.add(name)
+        value = _decoded(text, f"value of {name}")
+        if name.startswith(_PROFILES):
+            profile, _, key = name.removeprefix(_PROFILES).rpartition(".")
+            if not profile:
+                _refuse(f"has the option {name!r}", "Write profiles.NAME.OPTION=value.", name)
+            profiles.setdefault(profile, {})[key] = _typed(key, value)
+        elif name in OPTIONS and OPTIONS[name].for_connections:
+            arguments[name] = _argument(name, value)
+        else:
+            own[name] = value
+    if profiles:
+        arguments["profiles"] = profiles
+    return arguments, own
+
+
+def _argument(name: str, text: str) -> Any:
+    option = OPTIONS[name]
+    if not option.url:
+        _refuse(f"has {name} among its options", f"Use {option.instead}.", name)
+    if not option.url.startswith("?"):
+        _refuse(f"has {name} among its options", f"It stands elsewhere in the URL: {option.url}", name)
+    return check_option(name, _typed(name, text))
+
+
+def _typed(name: str, text: str) -> Any:
+    return parse_value(OPTIONS[name].type, text) if name in OPTIONS else text
