@@ -1,62 +1,229 @@
-"""The fixture that our own and other people's suites use."""
+"""The pytest plug-in that our own and other people's suites use."""
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from coodie_local._native import is_ready
+from coodie_local import LocalNode
+from coodie_local._native import is_ready, run_statement
+from coodie_local.testserver import ServerSettings, merge_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-SUITE = """
-import os, sys
-from coodie_local._native import is_ready
-
-def test_one(cassandra_node):
-    print("address", cassandra_node.host, cassandra_node.port)
-    assert os.environ.get("COODIE_HOSTS") or is_ready(cassandra_node.host, cassandra_node.port)
-
-def test_two(cassandra_node):
-    print("address", cassandra_node.host, cassandra_node.port)
-"""
 RUN = (
     "import sys, pytest\n"
-    "sys.exit(pytest.main(['-sq', '-p', 'no:cacheprovider', '-p', 'no:asyncio', '--rootdir', sys.argv[1],\n"
-    "                      '--basetemp', sys.argv[1] + '/base', sys.argv[1]]))"
+    "sys.exit(pytest.main(['-sq', '-W', 'error', '-p', 'no:cacheprovider', '-p', 'no:asyncio',\n"
+    "  '--rootdir', sys.argv[1], '--basetemp', sys.argv[1] + '/base', sys.argv[1], *sys.argv[2:]]))"
 )
+#: A test that notes what it was given.
+NOTE = """
+import json, os
+import pytest
+from pathlib import Path
+
+def note(server, **more):
+    with Path(__file__).with_name("notes").open("a") as notes:
+        notes.write(json.dumps({"address": [server.host, server.port], "pid": os.getpid()} | more) + "\\n")
+"""
 
 
-def run_suite(python: Callable[..., Any], directory: Path, **environment: str) -> list[str]:
-    """Run the suite in a process of its own; return the addresses that its tests saw."""
-    (directory / "test_suite.py").write_text(SUITE, encoding="utf-8")
-    process = python(RUN, directory, **environment)
-    output, errors = process.communicate(timeout=100)
-    assert process.returncode == 0, output + errors
-    return [line.partition("address ")[2] for line in output.splitlines() if "address " in line]
+class Suite:
+    """Somebody's suite, run in a process of its own."""
+
+    def __init__(self, directory: Path, python: Callable[..., Any]) -> None:
+        self._directory = directory
+        self._python = python
+
+    def run(self, text: str, *options: str, **environment: str) -> tuple[int, str]:
+        """Run it; return the exit status, and all that was printed."""
+        (self._directory / "test_suite.py").write_text(NOTE + text, encoding="utf-8")
+        process = self._python(RUN, self._directory, *options, **{"COODIE_HOSTS": ""} | environment)
+        output, errors = process.communicate(timeout=110)
+        return process.returncode, output + errors
+
+    @property
+    def notes(self) -> list[dict[str, Any]]:
+        """What its tests noted."""
+        lines = (self._directory / "notes").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+
+@pytest.fixture
+def suite(tmp_path: Path, python: Callable[..., Any]) -> Suite:
+    """Make a suite."""
+    return Suite(tmp_path, python)
 
 
 @pytest.mark.server
-def test_a_session_has_one_node_which_ends_with_it(
-    python: Callable[..., Any], tmp_path: Path, jvms: Callable[[Path], list[int]]
+def test_a_session_has_one_node_a_module_its_keyspace_and_its_driver(
+    suite: Suite, tmp_path: Path, jvms: Callable[[Path], list[int]]
 ) -> None:
-    """Installing the distribution is enough: tests name the fixture, share a node, and leave no process."""
-    addresses = run_suite(python, tmp_path, COODIE_HOSTS="")
-    assert len(addresses) == 2
-    assert len(set(addresses)) == 1
-    assert addresses[0].startswith("127.0.0.1 ")
+    """Installing the distribution is enough; one driver serves both kinds of tests; no process is left."""
+    status, output = suite.run(
+        """
+import asyncio
+
+@pytest.fixture(scope="module")
+def table(cassandra_driver):
+    cassandra_driver.execute("CREATE TABLE t (a int PRIMARY KEY)", [])
+
+def test_sync(cassandra_node, cassandra_keyspace, cassandra_driver, table):
+    cassandra_driver.execute("INSERT INTO t (a) VALUES (1)", [])
+    assert cassandra_driver.execute_one(f"SELECT count(*) FROM {cassandra_keyspace}.t", []) == 1
+    note(cassandra_node, keyspace=cassandra_keyspace)
+
+def test_async(cassandra_node, cassandra_driver_async, table):
+    assert asyncio.run(cassandra_driver_async.execute_async("SELECT a FROM t", [])) == [{"a": 1}]
+    note(cassandra_node)
+"""
+    )
+    assert status == 0, output
+    first, second = suite.notes
+    assert first["address"] == second["address"]
+    assert first["keyspace"].startswith("test_suite_")
     assert jvms(tmp_path) == []
 
 
-def test_a_server_of_ones_own_is_used_instead(python: Callable[..., Any], tmp_path: Path) -> None:
-    """COODIE_HOSTS and COODIE_PORT name it, and no node is started."""
-    assert (
-        run_suite(python, tmp_path, COODIE_HOSTS="192.0.2.1", COODIE_PORT="19042") == ["192.0.2.1 19042"] * 2
+@pytest.mark.server
+def test_a_mark_chooses_the_server(suite: Suite, tmp_path: Path, jvms: Callable[[Path], list[int]]) -> None:
+    """Marked tests get what they ask for and share it; others have a plain node."""
+    status, output = suite.run(
+        """
+@pytest.mark.cassandra(mtls=True, auth=True)
+class TestMarked:
+    def test_one(self, cassandra_node, cassandra_driver):
+        assert cassandra_driver.execute_one("SELECT role FROM system_auth.roles", []) == "cassandra"
+        note(cassandra_node)
+
+    @pytest.mark.cassandra(tls=True)
+    def test_two(self, cassandra_node, cassandra_driver):
+        assert cassandra_driver.ping()
+        note(cassandra_node)
+
+def test_plain(cassandra_node):
+    assert set(cassandra_node.connection_options()) == {"hosts", "port"}
+    note(cassandra_node)
+""",
+        "-vv",
     )
+    assert status == 0, output
+    assert "test_one[tls,mtls,auth]" in output
+    one, two, plain = (note["address"] for note in suite.notes)
+    assert one == two != plain
+    assert jvms(tmp_path) == []
+
+
+@pytest.mark.server
+def test_xdist_workers_share_one_node(
+    suite: Suite, jvms: Callable[[Path], list[int]], tmp_path: Path
+) -> None:
+    """Each has its keyspace; the node is the main process's, so that no worker's end takes it away."""
+    status, output = suite.run(
+        """
+import time
+
+@pytest.mark.parametrize("number", range(4))
+def test_one(cassandra_node, cassandra_keyspace, number):
+    note(cassandra_node, keyspace=cassandra_keyspace)
+    time.sleep(0.5)
+    assert cassandra_node.cluster.running
+    assert not cassandra_node.cluster.started_here
+""",
+        "-n2",
+    )
+    assert status == 0, output
+    assert len({tuple(note["address"]) for note in suite.notes}) == 1
+    assert len({note["pid"] for note in suite.notes}) == 2
+    assert len({note["keyspace"] for note in suite.notes}) == 2
+
+
+@pytest.mark.server
+def test_a_node_that_runs_is_used_by_name(
+    suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jvms: Callable[[Path], list[int]]
+) -> None:
+    """--coodie-local=NAME: it goes on afterwards, without the keyspaces; one that doesn't run is an error."""
+    monkeypatch.setenv("COODIE_LOCAL_HOME", str(tmp_path / "home"))
+    text = """
+def test_one(cassandra_node, cassandra_keyspace):
+    note(cassandra_node, keyspace=cassandra_keyspace)
+"""
+    with LocalNode("mine") as node:
+        status, output = suite.run(text, "--coodie-local=mine")
+        assert status == 0, output
+        (note,) = suite.notes
+        assert note["address"] == [node.host, node.port]
+        assert node.running
+        names = run_statement(node.host, node.port, "SELECT keyspace_name FROM system_schema.keyspaces")
+        assert (note["keyspace"].encode(),) not in names
+    status, output = suite.run(text, "--coodie-local=mine")
+    assert status == 4
+    assert "no local node of that name runs" in output
+    assert jvms(tmp_path) == []
+
+
+def test_a_server_of_ones_own_is_used_instead(suite: Suite, tmp_path: Path) -> None:
+    """COODIE_HOSTS and COODIE_PORT name it, no node is started, and what it can't be asked for is skipped."""
+    status, output = suite.run(
+        """
+def test_one(cassandra_node):
+    note(cassandra_node)
+
+@pytest.mark.cassandra(nodes=3)
+def test_two(cassandra_node):
+    raise AssertionError
+""",
+        COODIE_HOSTS="192.0.2.1",
+        COODIE_PORT="19042",
+    )
+    assert status == 0, output
+    assert "1 passed, 1 skipped" in output
+    assert [note["address"] for note in suite.notes] == [["192.0.2.1", 19042]]
     assert not (tmp_path / "base").exists()
+
+
+@pytest.mark.parametrize(
+    ("mark", "argument", "text"),
+    [
+        ("nods=3", "cassandra_node", "takes nodes=, .*, not nods="),
+        ("3", "cassandra_node", "not 3"),
+        ("nodes=3", "tmp_path", "does nothing without the fixture"),
+    ],
+)
+def test_a_mark_that_cannot_be_honoured_is_an_error(
+    suite: Suite, mark: str, argument: str, text: str
+) -> None:
+    """It names the test, and what is wrong, before anything runs."""
+    status, output = suite.run(f"@pytest.mark.cassandra({mark})\ndef test_one({argument}): pass\n")
+    assert status == 2, output
+    assert "test_one" in output
+    assert re.search(text, output), output
+
+
+def test_nearer_marks_win() -> None:
+    """A function's mark overrides its class's, argument by argument."""
+    settings = merge_settings([((), {"nodes": 1}), ((), {"nodes": 3, "auth": True})])
+    assert settings == ServerSettings(nodes=1, auth=True)
+    assert str(settings) == "auth"
+    assert str(ServerSettings()) == "plain"
+
+
+def test_the_plug_in_is_light() -> None:
+    """A pytest run that wants no Cassandra imports the plug-in, and nothing else of ours."""
+    code = (
+        "import sys, pytest; before = set(sys.modules)\n"
+        "import coodie_local.pytest_plugin\n"
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["coodie_local", "coodie_local.pytest_plugin"]
 
 
 @pytest.mark.server

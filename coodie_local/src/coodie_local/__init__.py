@@ -1,26 +1,34 @@
-"""A real Apache Cassandra as a child process, with nothing but pip: for development and tests."""
+"""A real Apache Cassandra as a child process, with nothing but pip: for development and tests.
+
+Names are imported when they are first used: pytest imports this package in every run.
+"""
 
 from __future__ import annotations
 
-from coodie_local._access import Credentials
-from coodie_local._certificates import Certificates
-from coodie_local._plan import Security
-from coodie_local.cluster import LocalCluster
-from coodie_local.errors import (
-    ChecksumError,
-    DownloadError,
-    LocalNodeError,
-    NodeInUseError,
-    NodeStartError,
-    PortInUseError,
-    StartCancelledError,
-    StorageError,
-    UnsupportedPlatformError,
-)
-from coodie_local.member import ClusterNode
-from coodie_local.node import LocalNode
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from coodie_local._access import Credentials
+    from coodie_local._certificates import Certificates
+    from coodie_local._plan import Security
+    from coodie_local.cluster import LocalCluster
+    from coodie_local.errors import (
+        ChecksumError,
+        DownloadError,
+        LocalNodeError,
+        NodeInUseError,
+        NodeStartError,
+        PortInUseError,
+        StartCancelledError,
+        StorageError,
+        UnsupportedPlatformError,
+    )
+    from coodie_local.member import ClusterNode
+    from coodie_local.node import LocalNode
+    from coodie_local.testserver import CassandraServer
 
 __all__ = [
+    "CassandraServer",
     "Certificates",
     "ChecksumError",
     "ClusterNode",
@@ -37,3 +45,25 @@ __all__ = [
     "StorageError",
     "UnsupportedPlatformError",
 ]
+
+_HOMES = {
+    "CassandraServer": "testserver",
+    "Certificates": "_certificates",
+    "ClusterNode": "member",
+    "Credentials": "_access",
+    "LocalCluster": "cluster",
+    "LocalNode": "node",
+    "Security": "_plan",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for."""
+    if name not in __all__:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    from importlib import import_module
+
+    found: object = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+    globals()[name] = found
+    return found

@@ -1,43 +1,156 @@
-"""The pytest plug-in: a real Cassandra for a test session, gone when it ends in whatever way."""
+"""The pytest plug-in: a real Cassandra for a test session, gone when it ends in whatever way.
+
+It is imported in every run of pytest where coodie-local is installed, so that everything but
+pytest itself is imported by the fixtures that need it.
+"""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["CassandraAddress", "cassandra_node"]
+    from coodie.drivers import AbstractDriver
+    from coodie_local._pytest_pool import ServerPool
+    from coodie_local.testserver import CassandraServer
 
-_DEFAULT_PORT = 9042
+__all__ = ["cassandra_driver", "cassandra_driver_async", "cassandra_keyspace", "cassandra_node"]
+
+_OPTION = "--coodie-local"
+_MARK = "cassandra"
+_MARK_HELP = (
+    "cassandra(nodes=1, profile='ephemeral', version=None, tls=False, mtls=False, auth=False): "
+    "which Cassandra the fixtures cassandra_node, cassandra_keyspace and cassandra_driver give to this test"
+)
+_HOST_KEY = pytest.StashKey[Any]()
+#: In what a worker is told by the process that runs it.
+_INPUT = "coodie_local_host"
+_LONGEST_NAME = 48
 
 
-@dataclass(frozen=True, slots=True)
-class CassandraAddress:
-    """Where the session's Cassandra listens."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the one option."""
+    group = parser.getgroup("coodie-local", "coodie-local: a real Cassandra for tests")
+    group.addoption(
+        _OPTION,
+        metavar="NAME",
+        dest="coodie_local",
+        help="use the local node or cluster of this name, which runs already, instead of starting one",
+    )
 
-    host: str
-    port: int
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the mark."""
+    config.addinivalue_line("markers", _MARK_HELP)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End what was started for workers."""
+    host = config.stash.get(_HOST_KEY, None)
+    if host is not None:
+        host.close()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a pytest-xdist worker where it can ask for a cluster: of this process, so that all share it."""
+    import socket
+
+    if not hasattr(socket, "AF_UNIX"):  # Windows: each worker starts its own
+        return
+    config = node.config
+    if _HOST_KEY not in config.stash:
+        from coodie_local._pytest_sharing import ClusterHost
+
+        config.stash[_HOST_KEY] = ClusterHost()
+    node.workerinput[_INPUT] = config.stash[_HOST_KEY].address
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give a test that is marked the Cassandra that its mark asks for."""
+    marks = [(mark.args, mark.kwargs) for mark in metafunc.definition.iter_markers(_MARK)]
+    if not marks:
+        return
+    from coodie_local.testserver import merge_settings
+
+    try:
+        settings = merge_settings(marks)
+    except ValueError as error:
+        pytest.fail(f"{metafunc.definition.nodeid}: {error}", pytrace=False)
+    if "cassandra_node" not in metafunc.fixturenames:
+        pytest.fail(
+            f"{metafunc.definition.nodeid}: @pytest.mark.cassandra does nothing without the fixture "
+            "cassandra_node, cassandra_keyspace or cassandra_driver",
+            pytrace=False,
+        )
+    metafunc.parametrize("cassandra_node", [settings], indirect=True, ids=[str(settings)], scope="session")
 
 
 @pytest.fixture(scope="session")
-def cassandra_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CassandraAddress]:
-    """Give the address of a Cassandra that lives as long as the session.
+def _cassandra_servers(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerPool]:
+    """Hold the session's servers."""
+    from coodie_local._pytest_pool import ServerPool
 
-    It is an ephemeral local node; where the variable COODIE_HOSTS names a host, it is the server
-    there instead, at COODIE_PORT or 9042. Tests share it: let them use keyspaces and keys of
-    their own, and not drop what they made, which takes Cassandra longer than anything else.
+    config = request.config
+    host = getattr(config, "workerinput", {}).get(_INPUT)
+    with ServerPool(tmp_path_factory, config.getoption("coodie_local"), host) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="session")
+def cassandra_node(request: pytest.FixtureRequest, _cassandra_servers: ServerPool) -> CassandraServer:
+    """Give a Cassandra that lives as long as the session, and that tests share.
+
+    It is an ephemeral local node, or what ``@pytest.mark.cassandra`` asks for; the one that
+    ``--coodie-local`` names; or the server that the variables COODIE_HOSTS and COODIE_PORT name.
+    Let tests use keyspaces and keys of their own, and not drop what they made, which takes
+    Cassandra longer than anything else.
     """
-    if host := os.environ.get("COODIE_HOSTS"):
-        first = host.split(",")[0].strip()
-        yield CassandraAddress(first, int(os.environ.get("COODIE_PORT", str(_DEFAULT_PORT))))
-        return
-    from coodie_local.node import LocalNode
+    return _cassandra_servers.get(getattr(request, "param", None))
 
-    directory = tmp_path_factory.mktemp("cassandra")
-    with LocalNode("pytest", profile="ephemeral", directory=directory) as node:
-        yield CassandraAddress(node.host, node.port)
+
+@pytest.fixture(scope="module")
+def cassandra_keyspace(request: pytest.FixtureRequest, cassandra_node: CassandraServer) -> Iterator[str]:
+    """Make a keyspace for the test module, in each pytest-xdist worker one of its own; give its name."""
+    import re
+    import uuid
+
+    plain = re.sub(r"\W", "_", request.path.stem.lower(), flags=re.ASCII)
+    name = f"{plain[: _LONGEST_NAME - 13]}_{uuid.uuid4().hex[:8]}"
+    name = name if name[0].isalpha() else f"test{name}"
+    cassandra_node.create_keyspace(name)
+    yield name
+    if cassandra_node.stays:
+        cassandra_node.drop_keyspace(name)
+
+
+@pytest.fixture(scope="module")
+def cassandra_driver(cassandra_node: CassandraServer, cassandra_keyspace: str) -> Iterator[AbstractDriver]:
+    """Connect the installed backend, with the module's keyspace as its default; no registry knows of it.
+
+    Every method has its ``…_async`` form, which runs on any event loop.
+    """
+    from coodie.config import build_config
+    from coodie.plugins import open_driver
+    from coodie_local._backends import choose_backend
+
+    config = build_config(
+        driver_type=choose_backend(None),
+        keyspace=cassandra_keyspace,
+        request_timeout=20.0,
+        **cassandra_node.connection_options(),
+    )
+    driver = open_driver(config)
+    yield driver
+    driver.close()
+
+
+@pytest.fixture(scope="module")
+def cassandra_driver_async(cassandra_driver: AbstractDriver) -> AbstractDriver:
+    """Give ``cassandra_driver`` to tests that await: one driver serves both, and any event loop."""
+    return cassandra_driver

@@ -1,0 +1,117 @@
+"""`CassandraServer`: what the pytest plug-in gives to tests, and which one a mark asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from coodie_local._plan import Profile
+    from coodie_local.cluster import LocalCluster
+
+__all__ = ["CassandraServer", "ServerSettings", "merge_settings"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """What a test asks for with ``@pytest.mark.cassandra(…)``; the values are those of LocalCluster."""
+
+    nodes: int = 1
+    profile: Profile = "ephemeral"
+    version: str | None = None
+    tls: bool = False
+    mtls: bool = False
+    auth: bool = False
+
+    def __str__(self) -> str:
+        """Tell what differs from a plain node, as a part of a test's name."""
+        default = ServerSettings()
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        parts = [
+            name if value is True else f"{name}={value}"
+            for name, value in values.items()
+            if value != getattr(default, name)
+        ]
+        return ",".join(parts) or "plain"
+
+
+def merge_settings(marks: Iterable[tuple[tuple[Any, ...], Mapping[str, Any]]]) -> ServerSettings:
+    """Read the marks of a test, those of its module and class with it.
+
+    Args:
+        marks: The arguments of each, the nearest first.
+
+    Returns:
+        What they ask for together; the nearest wins.
+
+    Raises:
+        ValueError: One has an argument that isn't known.
+    """
+    known = [entry.name for entry in fields(ServerSettings)]
+    merged: dict[str, Any] = {}
+    for args, kwargs in marks:
+        unknown = [*map(repr, args), *(f"{name}=" for name in kwargs if name not in known)]
+        if unknown:
+            msg = f"@pytest.mark.cassandra takes {', '.join(f'{name}=' for name in known)}, not {unknown[0]}"
+            raise ValueError(msg)
+        merged = dict(kwargs) | merged
+    return ServerSettings(**merged | ({"tls": True} if merged.get("mtls") else {}))
+
+
+@dataclass(frozen=True, slots=True)
+class CassandraServer:
+    """A Cassandra that tests may use, and share: let them keep to keyspaces and keys of their own.
+
+    Args:
+        hosts: The addresses that it listens on.
+        port: The port for CQL.
+        cluster: The local cluster, whose nodes can be killed and started; None for a server that
+            COODIE_HOSTS names.
+        stays: Whether it outlives the test session.
+    """
+
+    hosts: tuple[str, ...]
+    port: int
+    cluster: LocalCluster | None
+    stays: bool
+
+    @property
+    def host(self) -> str:
+        """The first address."""
+        return self.hosts[0]
+
+    def connection_options(self) -> dict[str, Any]:
+        """Say how to connect, as arguments of ``init_coodie`` for any backend."""
+        if self.cluster is None:
+            return {"hosts": list(self.hosts), "port": self.port}
+        return self.cluster.connection_options()
+
+    def create_keyspace(self, keyspace: str) -> None:
+        """Create a keyspace; it has a replica on each node, three at most.
+
+        Args:
+            keyspace: Its plain name.
+        """
+        if self.cluster is not None:
+            self.cluster.create_keyspace(keyspace)
+            return
+        replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
+        self._run(f'CREATE KEYSPACE IF NOT EXISTS "{keyspace}" WITH replication = {replication}')
+
+    def drop_keyspace(self, keyspace: str) -> None:
+        """Drop a keyspace.
+
+        Args:
+            keyspace: Its plain name.
+        """
+        self._run(f'DROP KEYSPACE IF EXISTS "{keyspace}"')
+
+    def _run(self, statement: str) -> None:
+        from coodie_local._access import OPEN, Access
+        from coodie_local._native import run_statement
+
+        cluster = self.cluster
+        access = OPEN if cluster is None else Access(cluster.ssl_context(), cluster.credentials)
+        run_statement(self.host, self.port, statement, access, timeout=30.0)
