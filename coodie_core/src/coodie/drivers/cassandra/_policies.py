@@ -4,27 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
-from cassandra.policies import (
-    ConstantSpeculativeExecutionPolicy,
-    ExponentialBackoffRetryPolicy,
-    FallthroughRetryPolicy,
-    RetryPolicy,
-)
+from cassandra import policies
 
+from coodie.exceptions import ConfigurationError
 from coodie.valuetypes import parse_speculation
 
 __all__ = ["retry_policy", "speculation_policy"]
 
+
+def _backoff() -> Any:
+    """Return scylla-driver's policy; cassandra-driver has nothing that waits before it sends again."""
+    if not hasattr(policies, "ExponentialBackoffRetryPolicy"):
+        message = "retry_policy='backoff' needs scylla-driver; cassandra-driver sends again at once, or not."
+        hint = "Give 'default' or 'never', or connect with driver_type='scylla'."
+        raise ConfigurationError(message, hint=hint, option="retry_policy")
+    return policies.ExponentialBackoffRetryPolicy(max_num_retries=3, min_interval=0.1)
+
+
 #: Name → the policy; the names are those of ``coodie.valuetypes.RETRY_POLICIES``.
-_RETRIES = {
-    "default": RetryPolicy,
-    "never": FallthroughRetryPolicy,
-    "backoff": lambda: ExponentialBackoffRetryPolicy(max_num_retries=3, min_interval=0.1),
-}
+_RETRIES = {"default": policies.RetryPolicy, "never": policies.FallthroughRetryPolicy, "backoff": _backoff}
 
 
 def retry_policy(wanted: Any) -> Any:
-    """Return the driver's policy of that name; a policy object as it is."""
+    """Return the driver's policy of that name; a policy object as it is.
+
+    Raises:
+        ConfigurationError: This driver has no such policy.
+    """
     return _RETRIES[wanted]() if isinstance(wanted, str) else wanted
 
 
@@ -33,4 +39,4 @@ def speculation_policy(wanted: Any) -> Any:
     if not isinstance(wanted, str):
         return wanted
     delay, attempts = parse_speculation(wanted)
-    return ConstantSpeculativeExecutionPolicy(delay, attempts)
+    return policies.ConstantSpeculativeExecutionPolicy(delay, attempts)

@@ -91,6 +91,8 @@ def check_cassandra_config(config: ConnectionConfig) -> None:
     Raises:
         ConfigurationError: The error names the option.
     """
+    from coodie.drivers.cassandra._policies import retry_policy
+
     cluster_options = [name for name in config.options if name not in _DRIVER_OPTIONS]
     if config.session is not None:
         if cluster_options:
@@ -116,6 +118,7 @@ def check_cassandra_config(config: ConnectionConfig) -> None:
     if config.retry_policy is not None and "default_retry_policy" in config.options:
         message = "retry_policy= beside default_retry_policy=."
         raise ConfigurationError(message, hint="Give one of them.", option="retry_policy")
+    retry_policy(config.retry_policy)
     _check_compression(config.compression)
 
 
