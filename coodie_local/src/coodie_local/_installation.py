@@ -12,6 +12,7 @@ from coodie_local._jars import JarCache
 from coodie_local._manifest import load_manifest
 from coodie_local._places import cache_directory
 from coodie_local._platform import find_java, platform_tag
+from coodie_local._releases import find_release
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +73,9 @@ def find_recipe(version: str) -> Recipe:
     """Find what a Cassandra version takes on this machine; nothing is downloaded.
 
     Raises:
+        ConfigurationError: There is no such version.
         UnsupportedPlatformError: There is no list of jars, or no runtime.
     """
+    release = find_release(version)
     manifest = load_manifest(version, platform_tag())
-    return Recipe(find_java(), manifest)
+    return Recipe(find_java(release), manifest)

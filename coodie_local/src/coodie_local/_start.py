@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from coodie.exceptions import ConfigurationError
 from coodie_local._installation import find_recipe
 from coodie_local._launch import launch
-from coodie_local._manifest import DEFAULT_VERSION
 from coodie_local._members import living_in
 from coodie_local._places import make_private
 from coodie_local._plan import Security
 from coodie_local._ports import choose_hosts, choose_ports, consecutive_hosts
 from coodie_local._readiness import await_ready
+from coodie_local._releases import DEFAULT_VERSION
 from coodie_local._request import check_matches
 from coodie_local._running import RunningCluster
 from coodie_local._scratch import clear_scratch, make_scratch, sweep
