@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import ipaddress
 import ssl
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 import coodie
 from coodie.exceptions import ConnectionFailedError
 from coodie.testing import Proxy
+from coodie.testing.certificates import Authority, server_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,85 +21,20 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.server
 
 
-class _Pair(NamedTuple):
-    certificate: str
-    key: str
-
-
-class _Authority:
-    """Sign certificates that are good for an hour."""
-
-    def __init__(self) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority of a test")])
-        self.pem = self._sign(self._name, self._key.public_key(), authority=True)
-
-    def issue(self, address: str) -> _Pair:
-        """Return a certificate for an address, and its key, as PEM."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "of a test")])
-        pem = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        return _Pair(self._sign(name, key.public_key(), address=address), pem.decode())
-
-    def _sign(self, name: x509.Name, key: Any, *, authority: bool = False, address: str = "127.0.0.1") -> str:
-        now = dt.datetime.now(dt.timezone.utc)
-        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
-        usage = x509.KeyUsage(
-            digital_signature=not authority,
-            key_cert_sign=authority,
-            crl_sign=authority,
-            content_commitment=False,
-            key_encipherment=False,
-            data_encipherment=False,
-            key_agreement=False,
-            encipher_only=False,
-            decipher_only=False,
-        )
-        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(self._name)
-            .public_key(key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(hours=1))
-            .not_valid_after(now + dt.timedelta(hours=1))
-            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-            .add_extension(usage, critical=True)
-            .add_extension(names, critical=False)
-            .add_extension(issuer, critical=False)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-            .sign(self._key, hashes.SHA256())
-        )
-        return certificate.public_bytes(serialization.Encoding.PEM).decode()
-
-
 @pytest.fixture(scope="module")
-def authority() -> _Authority:
+def authority() -> Authority:
     """Make an authority."""
-    return _Authority()
-
-
-def _server_context(pair: _Pair, folder: Path, client_authority: str | None = None) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    (folder / "server.pem").write_text(pair.certificate + pair.key)
-    context.load_cert_chain(folder / "server.pem")
-    if client_authority is not None:
-        context.load_verify_locations(cadata=client_authority)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
+    return Authority()
 
 
 @pytest.fixture(params=["right address", "wrong address", "client certificate wanted"])
 def endpoint(
-    cassandra_node: Any, authority: _Authority, tmp_path: Path, request: pytest.FixtureRequest
+    cassandra_node: Any, authority: Authority, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[tuple[str, Proxy]]:
     """Put TLS in front of the node."""
     address = "127.0.0.9" if request.param == "wrong address" else "127.0.0.1"
     clients = authority.pem if request.param == "client certificate wanted" else None
-    context = _server_context(authority.issue(address), tmp_path, clients)
+    context = server_context(authority.issue(address), clients)
     with Proxy(cassandra_node.host, cassandra_node.port, context) as proxy:
         yield request.param, proxy
 
@@ -134,7 +64,7 @@ async def _connects(backend: str, proxy: Proxy, **options: Any) -> bool:
 
 
 async def test_what_is_verified(
-    endpoint: tuple[str, Proxy], authority: _Authority, backend: str, registry: DriverRegistry, tmp_path: Path
+    endpoint: tuple[str, Proxy], authority: Authority, backend: str, registry: DriverRegistry, tmp_path: Path
 ) -> None:
     """The default verifies certificate and address, 1 the certificate, 0 nothing; paths and PEM both work."""
     kind, proxy = endpoint
@@ -145,7 +75,7 @@ async def test_what_is_verified(
     assert await _connects(backend, proxy, ssl_trusted_cert=authority.pem, **own) is (kind != "wrong address")
     assert await _connects(backend, proxy, ssl_trusted_cert=str(trusted), ssl_verify_flags=1, **own)
     assert await _connects(backend, proxy, ssl_verify_flags=0, **own)
-    assert not await _connects(backend, proxy, ssl_trusted_cert=_Authority().pem, **own)
+    assert not await _connects(backend, proxy, ssl_trusted_cert=Authority().pem, **own)
     assert not await _connects(backend, proxy, ssl_enabled=True, **own)
     assert not await _connects(backend, proxy)
     if own:
@@ -153,7 +83,7 @@ async def test_what_is_verified(
 
 
 async def test_a_context_of_ones_own(
-    endpoint: tuple[str, Proxy], authority: _Authority, backend: str, registry: DriverRegistry
+    endpoint: tuple[str, Proxy], authority: Authority, backend: str, registry: DriverRegistry
 ) -> None:
     """ssl_context= is used as it is."""
     kind, proxy = endpoint
@@ -162,7 +92,7 @@ async def test_a_context_of_ones_own(
 
 
 async def test_tls_is_never_plain_text(
-    cassandra_node: Any, authority: _Authority, backend: str, registry: DriverRegistry
+    cassandra_node: Any, authority: Authority, backend: str, registry: DriverRegistry
 ) -> None:
     """Asked for TLS at a plain-text port, the connect fails instead of doing without."""
     with Proxy(cassandra_node.host, cassandra_node.port) as plain:

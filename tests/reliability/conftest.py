@@ -12,7 +12,7 @@ from tests.faults.proxy import FaultProxy
 import coodie
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 
 @pytest.fixture(scope="module", params=[5, pytest.param(4, marks=pytest.mark.reliability)], ids=["v5", "v4"])
@@ -59,11 +59,6 @@ def proxy(faulty_node: FaultProxy, through: Any) -> Iterator[FaultProxy]:
     faulty_node.bandwidth = None
     faulty_node.refusing = faulty_node.partitioned = False
     heal(through)
-
-
-def quick(chosen: str, cases: Iterable[str]) -> list[Any]:
-    """Leave all cases but one to `make reliability`."""
-    return [case if case == chosen else pytest.param(case, marks=pytest.mark.reliability) for case in cases]
 
 
 def heal(driver: Any, seconds: float = 30) -> None:

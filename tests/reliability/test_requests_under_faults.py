@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import Api
 from tests.faults.faults import Close, Corrupt, CutAnswer, Delay, ServerError, Silence, Trickle, WrongStream
 from tests.faults.frames import Opcode
-from tests.reliability.conftest import heal_async, quick
+from tests.reliability.conftest import heal_async
 
 from coodie import exceptions
 from coodie.exceptions import CoodieError
@@ -110,7 +110,7 @@ async def _fails(request: Awaitable[Any], error: type[CoodieError]) -> CoodieErr
     return found
 
 
-@pytest.mark.parametrize("method", quick("execute", WRITES))
+@pytest.mark.parametrize("method", WRITES)
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_write_fails_once(
     fault: str, method: str, calls: Api, proxy: FaultProxy, counters: str, driver: Any
@@ -131,7 +131,7 @@ async def test_a_write_fails_once(
     assert driver.execute(_read(counters), [f"next {key}"]) == [{"n": 1}]
 
 
-@pytest.mark.parametrize("method", quick("execute", READS))
+@pytest.mark.parametrize("method", READS)
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_read_fails_in_time(
     fault: str, method: str, calls: Api, proxy: FaultProxy, counters: str

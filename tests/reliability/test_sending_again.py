@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import Api
 from tests.faults.faults import Close, ServerError, Silence
 from tests.faults.frames import Opcode
-from tests.reliability.conftest import heal_async, quick
+from tests.reliability.conftest import heal_async
 
 from coodie import RequestOptions
 from coodie.exceptions import ConnectionFailedError, CoodieError
@@ -94,7 +94,7 @@ def _broken(proxy: FaultProxy, fault: Fault) -> Any:
     return proxy.add(fault, contains="written", opcodes=kinds, times=None)
 
 
-@pytest.mark.parametrize("kind", quick("conditional", WRITES))
+@pytest.mark.parametrize("kind", WRITES)
 @pytest.mark.parametrize("fault", IN_DOUBT)
 async def test_a_write_in_doubt_is_never_sent_again(
     fault: str, kind: str, calls: Api, proxy: FaultProxy, written: str
@@ -111,7 +111,7 @@ async def test_a_write_in_doubt_is_never_sent_again(
     await WRITES[kind](calls, written, "next")
 
 
-@pytest.mark.parametrize("kind", quick("conditional", WRITES))
+@pytest.mark.parametrize("kind", WRITES)
 @pytest.mark.parametrize("fault", [*IN_DOUBT, *HARMLESS])
 async def test_an_idempotent_write_is_up_to_the_policy(
     fault: str, kind: str, calls: Api, proxy: FaultProxy, written: str
@@ -130,7 +130,7 @@ async def test_an_idempotent_write_is_up_to_the_policy(
     await heal_async(calls.driver)
 
 
-@pytest.mark.parametrize("kind", quick("conditional", WRITES))
+@pytest.mark.parametrize("kind", WRITES)
 @pytest.mark.parametrize("fault", HARMLESS)
 async def test_what_was_not_done_may_be_done_again(
     fault: str, kind: str, calls: Api, proxy: FaultProxy, written: str

@@ -6,12 +6,22 @@ from typing import Any
 
 from coodie.testing.checking import faults_of
 from coodie.testing.checks.batches import BatchesChecks
+from coodie.testing.checks.cancelling import CancellingChecks
+from coodie.testing.checks.closing import ClosingChecks
+from coodie.testing.checks.connecting import ConnectingChecks
 from coodie.testing.checks.contract import ContractChecks
+from coodie.testing.checks.ddl import DdlChecks
+from coodie.testing.checks.encryption import EncryptionChecks
 from coodie.testing.checks.errors import ErrorsChecks
+from coodie.testing.checks.leaks import LeaksChecks
 from coodie.testing.checks.many import ManyChecks
 from coodie.testing.checks.paging import PagingChecks
 from coodie.testing.checks.parameters import ParametersChecks
+from coodie.testing.checks.prepared import PreparedChecks
 from coodie.testing.checks.rows import RowsChecks
+from coodie.testing.checks.sharing import SharingChecks
+from coodie.testing.checks.tables import TablesChecks
+from coodie.testing.checks.timeouts import TimeoutsChecks
 from coodie.testing.checks.transactions import TransactionsChecks
 from coodie.testing.checks.types import TypesChecks
 from coodie.testing.suite import Suite
@@ -21,6 +31,8 @@ __all__ = ["DriverConformance"]
 
 class DriverConformance(
     ContractChecks,
+    ConnectingChecks,
+    EncryptionChecks,
     RowsChecks,
     ParametersChecks,
     TypesChecks,
@@ -28,7 +40,15 @@ class DriverConformance(
     ManyChecks,
     TransactionsChecks,
     BatchesChecks,
+    DdlChecks,
+    TablesChecks,
+    PreparedChecks,
     ErrorsChecks,
+    TimeoutsChecks,
+    CancellingChecks,
+    SharingChecks,
+    ClosingChecks,
+    LeaksChecks,
     Suite,
 ):
     """Every check of the kit; subclass it, and say how your driver is opened.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,13 @@ class Proxy:
     def open(self) -> int:
         """How many clients are connected."""
         return len(self._writers) // 2
+
+    def unused_port(self) -> int:
+        """Return a port at which nothing listens."""
+        with socket.socket() as free:
+            free.bind((self.host, 0))
+            port: int = free.getsockname()[1]
+        return port
 
     def heal(self) -> None:
         """Forward as a proxy does that nothing was ever asked of."""

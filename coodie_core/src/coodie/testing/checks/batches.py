@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -135,6 +136,6 @@ class BatchesChecks:
         async def write(n: int) -> None:
             await api.execute_batch([(_insert(space), [f"{key}{n}", c, str(n)]) for c in range(10)])
 
-        await api.together([lambda n=n: write(n) for n in range(16)])  # type: ignore[misc]  # a default binds the loop's value
+        await api.together([partial(write, n) for n in range(16)])
         for n in range(16):
             assert await _rows(api, space, f"{key}{n}") == [(c, str(n)) for c in range(10)]

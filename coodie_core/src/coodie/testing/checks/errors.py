@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -187,7 +188,7 @@ class ErrorsChecks:
             except InvalidQueryError as exc:
                 return exc.statement == stmt
 
-        outcomes = await api.together([lambda n=n: one(n) for n in range(20)])  # type: ignore[misc]  # a default binds the loop's value
+        outcomes = await api.together([partial(one, n) for n in range(20)])
         assert outcomes == [[{"c": n}] if n % 2 else True for n in range(20)]
 
     @check()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -127,7 +128,7 @@ class PagingChecks:
             return [row["c"] for page in pages for row in page]
 
         starts = [n * 100 for n in range(_PAGERS)]
-        found = await api.together([lambda first=first: pager(first) for first in starts])  # type: ignore[misc]  # a default binds the loop's value
+        found = await api.together([partial(pager, first) for first in starts])
         assert found == [list(range(first, first + 120)) for first in starts]
 
     @check(Capability.PAGING)
@@ -170,7 +171,7 @@ class PagingChecks:
             return all(states) and api.driver._last_paging_state is None
 
         sizes = range(10, 18)
-        assert all(await api.together([lambda size=size: reader(size) for size in sizes]))  # type: ignore[misc]  # as above
+        assert all(await api.together([partial(reader, size) for size in sizes]))
 
     @check()
     async def test_streams_give_every_row(self, api: Api, space: Workspace) -> None:
@@ -195,7 +196,7 @@ class PagingChecks:
         async def read(first: int) -> list[int]:
             return [row["c"] async for row in api.stream(stmt, [first, first + 60], fetch_size=9)]
 
-        found = await api.together([lambda first=first: read(first) for first in range(12)])  # type: ignore[misc]  # as above
+        found = await api.together([partial(read, first) for first in range(12)])
         assert found == [list(range(first, first + 60)) for first in range(12)]
 
     @check()

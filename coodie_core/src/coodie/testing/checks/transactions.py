@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -82,7 +83,7 @@ class TransactionsChecks:
             (row,) = await api.execute(insert, [key, n], timeout=20)
             return row["[applied]"], row.get("n", n)
 
-        outcomes = await api.together([lambda n=n: contend(n) for n in range(12)])  # type: ignore[misc]  # a default binds the loop's value
+        outcomes = await api.together([partial(contend, n) for n in range(12)])
         assert [applied for applied, _ in outcomes].count(True) == 1
         assert len({n for _, n in outcomes}) == 1
 
