@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from coodie import Rows
 from coodie.drivers import AbstractDriver
 from coodie.exceptions import ConfigurationError
+from coodie.observers import Host, observe_request
 from coodie.plugins import Capability, DriverDescription, OptionDescription, hookimpl
 from coodie.plugins.discovery import DriverIndex
 from coodie.plugins.host import PluginHost
@@ -23,10 +24,14 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from coodie import RequestOptions
+    from coodie.observers import ObservedRequest
     from coodie.plugins import ConnectionConfig
 
 #: Seconds after which a wait that should have ended fails its test.
 PATIENCE = 10.0
+
+
+_HOST = Host(address="memory")
 
 
 class Page(Rows):
@@ -60,18 +65,20 @@ class MemoryDriver(AbstractDriver):
         return Page(self.rows[start:end], paging_state=state)
 
     @contextmanager
-    def _noted(self, stmt: str, params: Any, asked: dict[str, Any]) -> Iterator[None]:
+    def _noted(self, stmt: str, params: Any, asked: dict[str, Any]) -> Iterator[ObservedRequest]:
         with self._lock:
             self.calls.append(
                 (stmt, params, {name: value for name, value in asked.items() if value is not None})
             )
             self.in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        known = {name: value for name, value in asked.items() if name != "paging_state"}
         try:
-            error = self.fault(params)
-            if error is not None:
-                raise error
-            yield
+            with observe_request(self, stmt, params, **known) as request:
+                error = self.fault(params)
+                if error is not None:
+                    raise error
+                yield request
         finally:
             with self._lock:
                 self.in_flight -= 1
@@ -89,10 +96,14 @@ class MemoryDriver(AbstractDriver):
     ) -> list[dict[str, Any]]:
         """Answer with the rows, whatever the statement."""
         asked = {"consistency": consistency, "timeout": timeout, "fetch_size": fetch_size}
-        with self._noted(stmt, params, {**asked, "paging_state": paging_state, "options": options}):
+        with self._noted(
+            stmt, params, {**asked, "paging_state": paging_state, "options": options}
+        ) as request:
             if self.delay:
                 time.sleep(self.delay)
-            return self._answer(fetch_size, paging_state)
+            page = self._answer(fetch_size, paging_state)
+            request.add_page(len(page), _HOST)
+            return page
 
     async def execute_async(
         self,
@@ -107,9 +118,13 @@ class MemoryDriver(AbstractDriver):
     ) -> list[dict[str, Any]]:
         """As execute; gives way to other tasks at least once."""
         asked = {"consistency": consistency, "timeout": timeout, "fetch_size": fetch_size}
-        with self._noted(stmt, params, {**asked, "paging_state": paging_state, "options": options}):
+        with self._noted(
+            stmt, params, {**asked, "paging_state": paging_state, "options": options}
+        ) as request:
             await asyncio.sleep(self.delay)
-            return self._answer(fetch_size, paging_state)
+            page = self._answer(fetch_size, paging_state)
+            request.add_page(len(page), _HOST)
+            return page
 
     def sync_table(self, table: str, keyspace: str, cols: Any, *args: Any, **kwargs: Any) -> list[str]:
         """Return a statement made of the arguments."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from coodie.exceptions import ConfigurationError
 
-__all__ = ["CONSISTENCY_LEVELS", "SERIAL_CONSISTENCY_LEVELS", "parse_consistency"]
+__all__ = ["CONSISTENCY_LEVELS", "LEVEL_NAMES", "SERIAL_CONSISTENCY_LEVELS", "parse_consistency"]
 
 #: Name → code on the wire (native_protocol_v5.spec, section 3, ``[consistency]``).
 CONSISTENCY_LEVELS = {
@@ -20,6 +20,9 @@ CONSISTENCY_LEVELS = {
     "LOCAL_SERIAL": 0x0009,
     "LOCAL_ONE": 0x000A,
 }
+
+#: Code on the wire → name.
+LEVEL_NAMES = {code: name for name, code in CONSISTENCY_LEVELS.items()}
 
 #: The levels that the Paxos phase of a lightweight transaction can run at.
 SERIAL_CONSISTENCY_LEVELS = ("SERIAL", "LOCAL_SERIAL")

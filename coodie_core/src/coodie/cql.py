@@ -17,7 +17,9 @@ __all__ = [
     "Kind",
     "StatementShape",
     "count_positional_markers",
+    "identifier",
     "inspect_statement",
+    "tokens",
     "with_positional_markers",
 ]
 
@@ -87,7 +89,7 @@ class StatementShape(NamedTuple):
     table: str | None
 
 
-def _tokens(stmt: str) -> Iterator[tuple[str, str]]:
+def tokens(stmt: str) -> Iterator[tuple[str, str]]:
     """Yield (group, text) of each token that isn't space or comment."""
     for match in _TOKEN.finditer(stmt):
         group = match.lastgroup or "symbol"
@@ -95,7 +97,7 @@ def _tokens(stmt: str) -> Iterator[tuple[str, str]]:
             yield group, match.group()
 
 
-def _name(group: str, text: str) -> str | None:
+def identifier(group: str, text: str) -> str | None:
     """Return a name as the server stores it, or None where the token isn't one."""
     if group == "word":
         return text.lower()
@@ -113,20 +115,20 @@ def inspect_statement(stmt: str) -> StatementShape:
     Returns:
         Its shape. A batch has no table, since it may have several.
     """
-    tokens = _tokens(stmt)
-    group, text = next(tokens, ("", ""))
+    stream = tokens(stmt)
+    group, text = next(stream, ("", ""))
     verb = text.upper() if group == "word" else ""
     kind = _KINDS.get(verb, Kind.WRITE)
     marker = _TABLE_AFTER.get(verb)
     if marker is None:
         return StatementShape(kind, None, None)
     if marker != verb:
-        for group, text in tokens:
+        for group, text in stream:
             if group == "word" and text.upper() == marker:
                 break
-    first = _name(*next(tokens, ("", "")))
-    if first is not None and next(tokens, ("", "")) == ("symbol", "."):
-        return StatementShape(kind, first, _name(*next(tokens, ("", ""))))
+    first = identifier(*next(stream, ("", "")))
+    if first is not None and next(stream, ("", "")) == ("symbol", "."):
+        return StatementShape(kind, first, identifier(*next(stream, ("", ""))))
     return StatementShape(kind, None, first)
 
 
@@ -150,7 +152,7 @@ def with_positional_markers(stmt: str) -> tuple[str, list[str]]:
     colon: int | None = None
     for match in _TOKEN.finditer(stmt):
         group, text = match.lastgroup or "symbol", match.group()
-        name = _name(group, text)
+        name = identifier(group, text)
         if group == "skip":
             parts.append(text)
             continue
@@ -168,4 +170,4 @@ def with_positional_markers(stmt: str) -> tuple[str, list[str]]:
 
 def count_positional_markers(stmt: str) -> int:
     """Return how many ``?`` the statement has."""
-    return sum(token == ("symbol", "?") for token in _tokens(stmt))
+    return sum(token == ("symbol", "?") for token in tokens(stmt))

@@ -11,11 +11,12 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable, Generator, Sequence
 
-__all__ = ["Call", "Effect", "Pause", "run_async", "run_sync"]
+__all__ = ["Call", "Effect", "Pause", "go_on", "run_async", "run_sync", "together"]
 
 T = TypeVar("T")
+E = TypeVar("E", bound="Effect")
 
 
 class Effect(Protocol):
@@ -78,6 +79,49 @@ class Pause:
         import asyncio  # keeps it out of the import of coodie.drivers
 
         return asyncio.sleep(self.seconds)
+
+
+def go_on(
+    steps: Generator[E, Any, T], effect: E, seen: Callable[[E, Any], None] | None = None
+) -> Generator[E, Any, T]:
+    """Go on with steps that have yielded an effect already, to their end; return their value.
+
+    Args:
+        steps: The steps.
+        effect: What they wait for.
+        seen: Called with each effect and its answer, or what was raised in its place.
+    """
+    try:
+        while True:
+            try:
+                answer = yield effect
+            except BaseException as exc:  # noqa: BLE001 - the generator decides what to do with it
+                if seen is not None:
+                    seen(effect, exc)
+                effect = steps.throw(exc)
+            else:
+                if seen is not None:
+                    seen(effect, answer)
+                effect = steps.send(answer)
+    except StopIteration as stop:
+        value: T = stop.value
+        return value
+
+
+def together(several: Sequence[Generator[E, Any, T]]) -> Generator[E, Any, list[T]]:
+    """Let each of several take its first step before any is waited for; return their values.
+
+    The first failure is raised, and the others are closed.
+    """
+    try:
+        effects = [next(steps) for steps in several]
+        values = []
+        for steps, effect in zip(several, effects, strict=True):
+            values.append((yield from go_on(steps, effect)))
+        return values
+    finally:
+        for steps in several:
+            steps.close()
 
 
 def run_sync(steps: Generator[Effect, Any, T]) -> T:

@@ -6,6 +6,8 @@ exception is its ``__cause__``::
 
     CoodieError
     ├── ConfigurationError (ValueError)           an argument, option or file can't be honoured
+    │   ├── ObserverLoadError (ImportError)       an observer, named but not usable
+    │   │   └── NotAnObserverError (TypeError)    it has no hooks, or some that don't fit
     │   └── DriverLoadError (ImportError)         a backend, named but not usable
     │       ├── DriverNotFoundError               no such driver_type is installed
     │       ├── DriverImportError                 its module raised while it was imported
@@ -71,6 +73,8 @@ __all__ = [
     "FunctionFailureError",
     "InvalidQueryError",
     "NotADriverError",
+    "NotAnObserverError",
+    "ObserverLoadError",
     "OverloadedError",
     "OverwrittenModuleError",
     "PagingStateError",
@@ -144,6 +148,18 @@ class ConfigurationError(CoodieError, ValueError):
     option: str | None = None
     #: The backends that could honour it, as far as is known; empty where that isn't the question.
     alternatives: tuple[str, ...] = ()
+
+
+class ObserverLoadError(ConfigurationError, ImportError):
+    """An observer was named or given but can't be used."""
+
+    option: str | None = "observer"
+    #: The name that was asked for, or None where an object was given.
+    observer: str | None = None
+
+
+class NotAnObserverError(ObserverLoadError, TypeError):
+    """It has no hook, or one that the specifications don't have."""
 
 
 class DriverLoadError(ConfigurationError, ImportError):

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Iterable
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from coodie.exceptions import ConfigurationError, ExecuteManyError
+from coodie.observers.observation import ONE_OF_MANY, part_of
 from coodie.rows import Rows
 
 if TYPE_CHECKING:
@@ -206,7 +208,8 @@ def run_with_threads(run: ManyRun, execute: Callable[[Params], list[dict[str, An
         while (item := run.take()) is not None:
             index, params = item
             try:
-                outcome: list[dict[str, Any]] | Exception = execute(params)
+                with part_of(ONE_OF_MANY):
+                    outcome: list[dict[str, Any]] | Exception = execute(params)
             except Exception as exc:  # noqa: BLE001 - each failure is recorded by its index
                 outcome = exc
             except BaseException:
@@ -216,7 +219,8 @@ def run_with_threads(run: ManyRun, execute: Callable[[Params], list[dict[str, An
 
     count = min(run.concurrency, _MOST_THREADS)
     with ThreadPoolExecutor(count, thread_name_prefix="coodie-many") as pool:
-        workers = [pool.submit(work) for _ in range(count)]
+        # Each in a copy of the caller's context: what observes requests sees there what they belong to.
+        workers = [pool.submit(copy_context().run, work) for _ in range(count)]
         try:
             for worker in workers:
                 worker.result()
@@ -237,7 +241,8 @@ async def run_with_tasks(
         while (item := await run.take_async(turn)) is not None:
             index, params = item
             try:
-                outcome: list[dict[str, Any]] | Exception = await execute(params)
+                with part_of(ONE_OF_MANY):
+                    outcome: list[dict[str, Any]] | Exception = await execute(params)
             except Exception as exc:  # noqa: BLE001 - each failure is recorded by its index
                 outcome = exc
                 await asyncio.sleep(0)  # it may have failed without ever waiting, like the next million

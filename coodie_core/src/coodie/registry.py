@@ -14,6 +14,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from coodie.exceptions import ConfigurationError, NotADriverError
+from coodie.observers.connections import tell_registered
+from coodie.observers.hub import Observers, current_observers, using_observers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,13 +54,16 @@ class DriverRegistry:
 
     Args:
         plugins: The host of the plug-ins; made when first needed unless a test gives one.
+        observers: Who is told of what happens; nobody at first, unless given.
     """
 
-    def __init__(self, plugins: PluginHost | None = None) -> None:
+    def __init__(self, plugins: PluginHost | None = None, observers: Observers | None = None) -> None:
         self._lock = threading.Lock()
         self._entries: dict[str, _Entry] = {}
         self._default: str | None = None
         self._plugins = plugins
+        #: Who is told of what happens.
+        self.observers = Observers() if observers is None else observers
 
     @property
     def plugins(self) -> PluginHost:
@@ -132,6 +137,9 @@ class DriverRegistry:
             if default or self._default is None:
                 self._default = name
             shared = old is not None and any(entry.driver is old.driver for entry in self._entries.values())
+            is_default = self._default == name
+        replaced = old is not None and old.driver is not driver
+        tell_registered(driver, name, default=is_default, replaced=replaced)
         if old is None or shared:
             return None
         if not old.owned:
@@ -147,7 +155,7 @@ class _Current:
     """The holder of the one registry of this process."""
 
     def __init__(self) -> None:
-        self.registry = DriverRegistry()
+        self.registry = DriverRegistry(observers=current_observers())
 
 
 _current = _Current()
@@ -160,10 +168,14 @@ def current_registry() -> DriverRegistry:
 
 @contextmanager
 def using_registry(registry: DriverRegistry) -> Iterator[DriverRegistry]:
-    """Let the functions of ``coodie.drivers`` use another registry in this block; for tests."""
+    """Let the functions of ``coodie.drivers`` use another registry in this block; for tests.
+
+    Its observers, too, are those who are told.
+    """
     before, _current.registry = _current.registry, registry
     try:
-        yield registry
+        with using_observers(registry.observers):
+            yield registry
     finally:
         _current.registry = before
 

@@ -399,7 +399,7 @@ def test_interrupt_is_for_the_one_it_hit(
     """Ctrl-C in the thread that connects ends that one; those who wait with it can try again."""
     begun = threading.Event()
 
-    def interrupted(_: Any) -> Any:
+    def interrupted(_: Any, name: str | None = None) -> Any:
         begun.set()
         time.sleep(0.05)
         raise KeyboardInterrupt

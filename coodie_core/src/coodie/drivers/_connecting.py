@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from coodie.config import build_config
 from coodie.drivers.lazy import LazyDriver
 from coodie.exceptions import ConfigurationError
-from coodie.registry import check_name, current_registry, open_driver
+from coodie.observers.identity import identify
+from coodie.registry import check_name, current_registry
 from coodie.waiting import call_in_thread
 
 if TYPE_CHECKING:
@@ -100,10 +101,12 @@ def init_coodie(
     driver: AbstractDriver
     if _is_lazy(lazy) or kwargs.get("profiles"):
         driver = later = LazyDriver(hosts, keyspace, ssl_context, kwargs)
+        identify(driver, name=name)
         if not lazy:
             later.connect()
     else:
-        driver = open_driver(build_config(hosts=hosts, keyspace=keyspace, ssl_context=ssl_context, **kwargs))
+        config = build_config(hosts=hosts, keyspace=keyspace, ssl_context=ssl_context, **kwargs)
+        driver = current_registry().plugins.open(config, name)
     replaced = current_registry().adopt(name, driver)
     if replaced is not None:
         replaced.close()
@@ -176,10 +179,11 @@ async def init_coodie_async(
     driver: AbstractDriver
     if isinstance(prepared, LazyDriver):
         driver = prepared
+        identify(driver, name=name)
         if not lazy:
             await prepared.connect_async()
     else:
-        driver = await plugins.open_async(prepared)
+        driver = await plugins.open_async(prepared, name)
     replaced = registry.adopt(name, driver)
     if replaced is not None:
         await replaced.close_async()

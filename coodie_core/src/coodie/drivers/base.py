@@ -10,6 +10,9 @@ from coodie.capabilities import Capability, check_request
 from coodie.consistency import parse_consistency
 from coodie.drivers._streaming import stream_rows, stream_rows_async
 from coodie.exceptions import ConfigurationError, ConnectionFailedError, RequestTimeoutError, UnsupportedError
+from coodie.observers.events import RequestKind
+from coodie.observers.identity import DriverIdentity
+from coodie.observers.observation import Part, part_of
 from coodie.requests import BatchType, check_options, check_timeout, parse_batch_type
 
 if TYPE_CHECKING:
@@ -45,6 +48,8 @@ class AbstractDriver(ABC):
     needs_row_validation: bool = False
     #: What it can do beyond the contract's core.
     capabilities: frozenset[Capability] = frozenset()
+    #: What events call it; core sets it.
+    _identity: DriverIdentity = DriverIdentity()
 
     # --- what a backend implements ------------------------------------------------------
 
@@ -370,8 +375,9 @@ class AbstractDriver(ABC):
             ConfigurationError: The batch is empty, or not a batch.
             CoodieError: As ``execute``.
         """
-        stmt, params = self._batch(statements, batch_type)
-        return self.execute(stmt, params, consistency, timeout, **options_argument(self.execute, options))
+        stmt, params, part = self._batch(statements, batch_type)
+        with part_of(part):
+            return self.execute(stmt, params, consistency, timeout, **options_argument(self.execute, options))
 
     async def execute_batch_async(
         self,
@@ -383,16 +389,18 @@ class AbstractDriver(ABC):
         options: RequestOptions | None = None,
     ) -> list[dict[str, Any]]:
         """Async version of :meth:`execute_batch`."""
-        stmt, params = self._batch(statements, batch_type)
-        return await self.execute_async(
-            stmt, params, consistency, timeout, **options_argument(self.execute_async, options)
-        )
+        stmt, params, part = self._batch(statements, batch_type)
+        with part_of(part):
+            return await self.execute_async(
+                stmt, params, consistency, timeout, **options_argument(self.execute_async, options)
+            )
 
     @staticmethod
-    def _batch(statements: Iterable[BatchItem], batch_type: BatchType | str) -> tuple[str, list[Any]]:
+    def _batch(statements: Iterable[BatchItem], batch_type: BatchType | str) -> tuple[str, list[Any], Part]:
         from coodie.batch import batch_text, check_batch  # used by few programs
 
-        return batch_text(check_batch(statements), parse_batch_type(batch_type))
+        items = check_batch(statements)
+        return *batch_text(items, parse_batch_type(batch_type)), Part(RequestKind.BATCH, items)
 
     # --- is it there? -------------------------------------------------------------------
 

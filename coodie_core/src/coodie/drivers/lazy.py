@@ -11,6 +11,7 @@ from coodie.config import build_config
 from coodie.drivers._profiled import fill_from_profile
 from coodie.drivers.base import AbstractDriver, options_argument
 from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieError, DriverClosedError
+from coodie.observers.identity import DriverIdentity, identify, identity_of
 from coodie.registry import current_registry
 from coodie.waiting import Wait, start_thread
 
@@ -91,6 +92,7 @@ class LazyDriver(AbstractDriver):
         self._plugins.check(self._config)
         self._lock = threading.Lock()
         self._driver: AbstractDriver | None = None
+        self._known_as = DriverIdentity(driver_type=self._config.driver_type)
         self._attempt: _Attempt | None = None
         self._closed = False
 
@@ -112,6 +114,16 @@ class LazyDriver(AbstractDriver):
     def _last_paging_state(self) -> bytes | None:
         """The wrapped driver's, for object mappers."""
         return getattr(self._driver, "_last_paging_state", None)
+
+    @property
+    def _identity(self) -> DriverIdentity:
+        """What events call it, and the wrapped driver, which tells of the requests."""
+        return self._known_as
+
+    @_identity.setter
+    def _identity(self, identity: DriverIdentity) -> None:
+        self._known_as = identity
+        identify(self._driver, name=identity.name)
 
     # --- connecting ---------------------------------------------------------------------
 
@@ -156,6 +168,7 @@ class LazyDriver(AbstractDriver):
                     unwanted, outcome = outcome, self._driver
                 else:
                     self._driver = outcome
+                    identify(outcome, name=self._identity.name)
                     self.needs_row_validation = getattr(outcome, "needs_row_validation", False)
                     self.capabilities = getattr(outcome, "capabilities", frozenset())
         if not isinstance(outcome, BaseException):
@@ -180,7 +193,7 @@ class LazyDriver(AbstractDriver):
             attempt, mine = self._join(None)
             if mine:
                 try:
-                    driver = self._plugins.open(self._config)
+                    driver = self._plugins.open(self._config, identity_of(self).name)
                 except BaseException as exc:
                     self._settle(attempt, exc)
                     raise
@@ -209,7 +222,7 @@ class LazyDriver(AbstractDriver):
         """Connect in a task of its own: the cancellation of one who waits must not end it for the others."""
         import asyncio  # keeps it out of the import of coodie.drivers
 
-        attempt.task = asyncio.ensure_future(self._plugins.open_async(self._config))
+        attempt.task = asyncio.ensure_future(self._plugins.open_async(self._config, identity_of(self).name))
         attempt.task.add_done_callback(lambda task: self._settle(attempt, _outcome(task)))
 
     def _shut(self) -> AbstractDriver | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextvars import copy_context
 from dataclasses import fields
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from coodie.capabilities import refuse_option
 from coodie.config import TLS_OPTIONS, check_driver_type
 from coodie.exceptions import ConfigurationError, CoodieError, DriverNotFoundError
+from coodie.observers.connections import connecting
+from coodie.observers.hub import current_observers
 from coodie.options import OPTIONS
 from coodie.plugins.blocking import Blocking
 from coodie.plugins.discovery import DriverIndex, explicit_announcement
@@ -153,16 +156,20 @@ class PluginHost:
                 check_value(option.name, option.type, value, secret=option.secret)
         self._load(config).call(CHECK, config=config)
 
-    def open(self, config: ConnectionConfig) -> AbstractDriver:
+    def open(self, config: ConnectionConfig, name: str | None = None) -> AbstractDriver:
         """Check the configuration, connect, and return the driver.
+
+        Args:
+            config: What to connect to.
+            name: The name under which the driver will be registered; what observers are told.
 
         Raises:
             CoodieError: Anything that ``check`` raises, or the failure to connect.
         """
         self.check(config)
-        return _opened(self._load(config), config)
+        return _opened(self._load(config), config, name)
 
-    async def open_async(self, config: ConnectionConfig) -> AbstractDriver:
+    async def open_async(self, config: ConnectionConfig, name: str | None = None) -> AbstractDriver:
         """As ``open``, without blocking the event loop; a cancellation returns at once.
 
         A connect in a thread can't be interrupted: when it ends after a cancellation, its driver
@@ -173,15 +180,28 @@ class PluginHost:
             # Importing a backend takes a tenth of a second and reads many files: not on the loop.
             self.check(config)
             plugin = self._load(config)
-            return plugin, None if plugin.implements(OPEN_ASYNC) else _opened(plugin, config)
+            return plugin, None if plugin.implements(OPEN_ASYNC) else _opened(plugin, config, name)
 
-        name = f"coodie-open-{config.driver_type}"
-        plugin, driver = await call_in_thread(blocking, name, discard=lambda late: _close(late[1]))
+        context = copy_context()
+        plugin, driver = await call_in_thread(
+            lambda: context.run(blocking),
+            f"coodie-open-{config.driver_type}",
+            discard=lambda late: _close(late[1]),
+        )
         if driver is not None:
             return driver
-        return _checked(plugin, await plugin.call_async(OPEN_ASYNC, config=config))
+        with connecting(config, name) as opening:
+            opening.driver = driver = _checked(plugin, await plugin.call_async(OPEN_ASYNC, config=config))
+        return driver
 
     def _load(self, config: ConnectionConfig) -> LoadedPlugin:
+        """Return the plug-in; from now on it's told what happens, if it wants to know."""
+        plugin = self._found(config)
+        if plugin.observes:
+            current_observers().ensure(plugin.plugin)
+        return plugin
+
+    def _found(self, config: ConnectionConfig) -> LoadedPlugin:
         """Return the plug-in; one that can't be loaded is tried anew at the next call."""
         driver_type, distribution = config.driver_type, config.distribution
         with self._lock:
@@ -227,8 +247,10 @@ def _check_abilities(config: ConnectionConfig, description: DriverDescription) -
                 raise refuse_option(need, entry.name, f"{entry.name} in the profile {title!r}", who)
 
 
-def _opened(plugin: LoadedPlugin, config: ConnectionConfig) -> AbstractDriver:
-    return _checked(plugin, plugin.call(OPEN, config=config))
+def _opened(plugin: LoadedPlugin, config: ConnectionConfig, name: str | None) -> AbstractDriver:
+    with connecting(config, name) as opening:
+        opening.driver = driver = _checked(plugin, plugin.call(OPEN, config=config))
+    return driver
 
 
 def _checked(plugin: LoadedPlugin, driver: Any) -> AbstractDriver:

@@ -14,6 +14,7 @@ from coodie.exceptions import (
     DriverLoadError,
     NotADriverError,
 )
+from coodie.observers.hooks import OBSERVER_HOOKS, ObserverHooks
 from coodie.plugins.blocking import normalized
 from coodie.plugins.hooks import PROJECT, DriverHooks
 from coodie.plugins.refusals import DOCTOR
@@ -46,12 +47,14 @@ class LoadedPlugin:
         NotADriverError: Its hooks don't fit the specifications, or it can't open a driver.
     """
 
-    __slots__ = ("_hooks", "announcement")
+    __slots__ = ("_hooks", "announcement", "plugin")
 
     def __init__(self, plugin: Any, announcement: Announcement) -> None:
         self.announcement = announcement
+        self.plugin = plugin
         manager = pluggy.PluginManager(PROJECT)
         manager.add_hookspecs(DriverHooks)
+        manager.add_hookspecs(ObserverHooks)
         self._hooks = manager.hook
         where = f"{announcement.entry_point.value!r} of {announcement.owner}"
         try:
@@ -62,6 +65,11 @@ class LoadedPlugin:
         if not self.implements(OPEN):
             message = f"{where} implements no hook {OPEN}, marked with coodie.plugins.hookimpl."
             raise self.not_a_driver(message, missing=(OPEN,))
+
+    @property
+    def observes(self) -> bool:
+        """Whether the plug-in is an observer, too."""
+        return any(map(self.implements, OBSERVER_HOOKS))
 
     def implements(self, hook: str) -> bool:
         """Tell whether the plug-in implements the hook."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cassandra.cluster import EXEC_PROFILE_DEFAULT
 from cassandra.policies import HostDistance
 
-from coodie.effects import Pause
+from coodie.effects import Pause, together
 from coodie.exceptions import ConnectionFailedError, OverloadedError, RequestTimeoutError
 from coodie.schema import requests
 from coodie.schema.agreement import VERSION_QUERIES, await_agreement, versions
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cassandra.cluster import Session
     from cassandra.pool import Host
 
+    from coodie.drivers.cassandra._observing import ObservedRequests
     from coodie.drivers.cassandra._requests import Requests
     from coodie.effects import Effect
     from coodie.schema import Query, SyncOptions
@@ -52,7 +53,7 @@ class Coordinator:
         options: What the caller asks for.
     """
 
-    def __init__(self, session: Session, requests: Requests, options: SyncOptions) -> None:
+    def __init__(self, session: Session, requests: Requests | ObservedRequests, options: SyncOptions) -> None:
         self._session = session
         self._requests = requests
         self._timeout = options.timeout
@@ -126,7 +127,8 @@ class Coordinator:
         """Read from the node, or from the next one if it can't be asked: nothing is changed by that."""
         while True:
             try:
-                return (yield from self._requests.read_together(queries, self._timeout, self._host))
+                reads = [self._requests.read(query, self._timeout, self._host) for query in queries]
+                return (yield from together(reads))
             except _ELSEWHERE:
                 if self._host is None:
                     raise
@@ -148,7 +150,5 @@ class Coordinator:
     def _read_nodes(self, query: Query) -> Generator[Effect, Any, list[Any]]:
         """Read from every node that this session has a connection to."""
         hosts = [host for host in self._candidates() if host in self._session.get_pool_state()]
-        found = []
-        for host in hosts or [self._host]:
-            found += yield from self._requests.read_together([query], self._timeout, host)
-        return found
+        reads = [self._requests.read(query, self._timeout, host) for host in hosts or [self._host]]
+        return (yield from together(reads))

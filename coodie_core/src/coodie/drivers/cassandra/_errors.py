@@ -12,7 +12,7 @@ from cassandra.cluster import NoHostAvailable
 from cassandra.pool import NoConnectionsAvailable
 
 from coodie import exceptions as ours
-from coodie.consistency import CONSISTENCY_LEVELS
+from coodie.consistency import LEVEL_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +21,6 @@ __all__ = ["translate"]
 
 #: ``Error from server: code=2200 [Invalid query] message="…"``, as the driver puts it.
 _FRAME = re.compile(r'message="(.*)"', re.DOTALL)
-
-_LEVEL_NAMES = {code: name for name, code in CONSISTENCY_LEVELS.items()}
 
 
 def translate(exc: BaseException, stmt: str | None = None, timeout: float | None = None) -> ours.CoodieError:
@@ -83,7 +81,7 @@ def _no_host(exc: Any, stmt: str | None, timeout: float | None) -> ours.CoodieEr
 
 
 def _level(code: Any) -> str | None:
-    return _LEVEL_NAMES.get(code, str(code))
+    return LEVEL_NAMES.get(code, str(code))
 
 
 def _unavailable(exc: Any, stmt: str | None) -> ours.CoodieError:

@@ -22,7 +22,7 @@ from coodie.requests import BatchType, check_options, check_timeout, parse_batch
 from coodie.rows import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Generator, Iterable
 
     from cassandra.cluster import Session
     from cassandra.pool import Host
@@ -154,36 +154,31 @@ class Requests:
         answer = yield from self.sender.wait(self.sender.send(batch, terms), terms)
         return self._rows(answer, text)
 
-    def read_together(
-        self, queries: Sequence[Query], timeout: float | None, host: Host | None
-    ) -> Generator[Wait, Any, list[list[dict[str, Any]]]]:
-        """Send reads of the server's own tables at once; return the rows of each.
+    def read(
+        self, query: Query, timeout: float | None, host: Host | None
+    ) -> Generator[Wait, Any, list[dict[str, Any]]]:
+        """Read one of the server's own tables; return all rows.
 
-        They aren't prepared, which would cost each of them a round trip before the first.
+        It isn't prepared, which would cost it a round trip.
 
         Args:
-            queries: The reads; their values are names of the schema.
+            query: The read; its values are names of the schema.
             timeout: Seconds for each page.
             host: The node to ask; None leaves that to the session's policy.
         """
         seconds = self.sender.timeout(check_timeout(timeout))
-        sent = []
-        for query in queries:
-            text = query.as_text()
-            statement = SimpleStatement(text, consistency_level=CONSISTENCY_LEVELS["LOCAL_ONE"])
-            statement.fetch_size = _PAGE
-            terms = Terms(text, Kind.READ, seconds, True, None)  # noqa: FBT003 - a named field
-            sent.append((statement, terms, self.sender.send(statement, terms, None, host)))
-        found = []
-        for statement, terms, first in sent:
-            answer = yield from self.sender.wait(first, terms)
-            rows = self._decoded(answer, terms.stmt)
-            while answer.paging_state is not None:
-                ahead = self.sender.send(statement, terms, answer.paging_state, host)
-                answer = yield from self.sender.wait(ahead, terms)
-                rows += self._decoded(answer, terms.stmt)
-            found.append(rows)
-        return found
+        text = query.as_text()
+        statement = SimpleStatement(text, consistency_level=CONSISTENCY_LEVELS["LOCAL_ONE"])
+        statement.fetch_size = _PAGE
+        terms = Terms(text, Kind.READ, seconds, True, None)  # noqa: FBT003 - a named field
+        rows: list[dict[str, Any]] = []
+        state: bytes | None = None
+        while True:
+            answer = yield from self._answer(statement, terms, state, host)
+            rows += self._decoded(answer, text)
+            state = answer.paging_state
+            if state is None:
+                return rows
 
     def change_schema(
         self, stmt: str, timeout: float | None, host: Host | None
@@ -200,6 +195,10 @@ class Requests:
             shape = inspect_statement(stmt)
             entry = yield from self.statements.prepare(stmt, shape, self.sender.timeout(timeout))
         return entry
+
+    def level(self, consistency: str | None) -> str | None:
+        """Return the level that a request runs at: the call's, the driver's or the session's."""
+        return consistency or self._consistency or self.sender.level()
 
     def _answer(
         self, statement: Statement, terms: Terms, state: bytes | None, host: Host | None = None

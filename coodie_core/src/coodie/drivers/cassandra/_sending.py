@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cassandra.cluster import EXEC_PROFILE_DEFAULT
 from cassandra.query import tuple_factory
 
+from coodie.consistency import LEVEL_NAMES
 from coodie.drivers.cassandra._errors import translate
 from coodie.drivers.cassandra._policies import retry_policy, speculation_policy
 from coodie.drivers.cassandra._retries import SafeRetryPolicy
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from coodie.drivers._lifetime import Lifetime
     from coodie.requests import RequestOptions
 
-__all__ = ["Answer", "Sender", "Terms"]
+__all__ = ["Answer", "InFlight", "Sender", "Terms"]
 
 #: Seconds beyond the driver's own timer after which an answer is given up: its thread is gone.
 _GRACE = 5.0
@@ -67,6 +68,15 @@ class Answer(NamedTuple):
     paging_state: bytes | None
     warnings: Sequence[str]
     trace_id: UUID | None
+
+
+class InFlight(Future[Answer]):
+    """An answer under way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: The driver's side of it, which knows the hosts; None until it has been sent.
+        self.response: ResponseFuture | None = None
 
 
 class Sender:
@@ -111,13 +121,21 @@ class Sender:
             default = self._session.get_execution_profile(EXEC_PROFILE_DEFAULT).request_timeout
         return float(default or _FALLBACK_TIMEOUT)
 
+    def level(self) -> str | None:
+        """Return the consistency level of requests that name none, as the session has it."""
+        if self._legacy:
+            code = self._session.default_consistency_level
+        else:
+            code = self._session.get_execution_profile(EXEC_PROFILE_DEFAULT).consistency_level
+        return LEVEL_NAMES.get(code)
+
     def send(
         self,
         statement: Statement,
         terms: Terms,
         paging_state: bytes | None = None,
         host: Host | None = None,
-    ) -> Future[Answer]:
+    ) -> InFlight:
         """Send, without waiting.
 
         Args:
@@ -130,7 +148,7 @@ class Sender:
             CoodieError: It could not be sent.
         """
         self._lifetime.check()
-        answer: Future[Answer] = Future()
+        answer = InFlight()
         self._in_flight.add(answer)
         answer.add_done_callback(self._in_flight.discard)
         try:
@@ -138,6 +156,7 @@ class Sender:
         except Exception as exc:
             complete(answer, None)
             raise translate(exc, terms.stmt, terms.timeout) from exc
+        answer.response = response
 
         def arrived(rows: Any) -> None:
             try:
@@ -151,7 +170,7 @@ class Sender:
         response.add_callbacks(arrived, failed)
         return answer
 
-    def wait(self, answer: Future[Answer], terms: Terms) -> Generator[Wait, Any, Answer]:
+    def wait(self, answer: InFlight, terms: Terms) -> Generator[Wait, Any, Answer]:
         """Wait for an answer; the driver keeps the time, unless its own thread is gone."""
 
         def late() -> RequestTimeoutError:

@@ -58,6 +58,9 @@ class Window:
                 self._sweep()
         finally:
             self._run.stop()
+            # Left by a callback that raised, or by Ctrl-C: their ends are told now, not at some time.
+            for waiting in self._in_flight:
+                waiting.steps.close()
 
     def _fill(self) -> None:
         while len(self._in_flight) < self._run.concurrency and (item := self._run.take()) is not None:

@@ -13,6 +13,8 @@ from coodie.drivers.base import AbstractDriver
 from coodie.drivers.cassandra._lifetime import shut_down
 from coodie.effects import run_async, run_sync
 from coodie.exceptions import ConfigurationError
+from coodie.observers import ONE_OF_MANY, tell_closed
+from coodie.observers.hub import request_observers
 from coodie.requests import BatchType
 from coodie.schema.planner import plan_table
 from coodie.schema.sync import drive
@@ -24,9 +26,11 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from coodie.batch import BatchItem
+    from coodie.drivers.cassandra._observing import ObservedRequests
     from coodie.drivers.cassandra._requests import Requests
     from coodie.effects import Effect
     from coodie.many import ManyResult, ManyRun
+    from coodie.observers import Part
     from coodie.requests import Params, RequestOptions
     from coodie.rows import Rows
     from coodie.schema import SyncResult
@@ -136,7 +140,7 @@ class CassandraDriver(AbstractDriver):
         """
         note_page(self, None)
         rows = run_sync(
-            self._requests.rows(stmt, params, consistency, timeout, fetch_size, paging_state, options)
+            self._asked().rows(stmt, params, consistency, timeout, fetch_size, paging_state, options)
         )
         note_page(self, rows.paging_state)
         return rows
@@ -155,7 +159,7 @@ class CassandraDriver(AbstractDriver):
         """Async version of :meth:`execute`; the page's decoding is all that runs on the loop."""
         note_page(self, None)
         rows = await run_async(
-            self._requests.rows(stmt, params, consistency, timeout, fetch_size, paging_state, options)
+            self._asked().rows(stmt, params, consistency, timeout, fetch_size, paging_state, options)
         )
         note_page(self, rows.paging_state)
         return rows
@@ -171,7 +175,7 @@ class CassandraDriver(AbstractDriver):
     ) -> Any:
         """Execute *stmt* and return the first column of the first row, or None."""
         note_page(self, None)
-        return run_sync(self._requests.first_value(stmt, params, consistency, timeout, options))
+        return run_sync(self._asked().first_value(stmt, params, consistency, timeout, options))
 
     async def execute_one_async(
         self,
@@ -184,7 +188,7 @@ class CassandraDriver(AbstractDriver):
     ) -> Any:
         """Async version of :meth:`execute_one`."""
         note_page(self, None)
-        return await run_async(self._requests.first_value(stmt, params, consistency, timeout, options))
+        return await run_async(self._asked().first_value(stmt, params, consistency, timeout, options))
 
     def execute_batch(
         self,
@@ -197,7 +201,7 @@ class CassandraDriver(AbstractDriver):
     ) -> Rows:
         """Execute several writes as one BATCH message, each statement prepared."""
         note_page(self, None)
-        return run_sync(self._requests.batch(statements, batch_type, consistency, timeout, options))
+        return run_sync(self._asked().batch(statements, batch_type, consistency, timeout, options))
 
     async def execute_batch_async(
         self,
@@ -210,7 +214,7 @@ class CassandraDriver(AbstractDriver):
     ) -> Rows:
         """Async version of :meth:`execute_batch`."""
         note_page(self, None)
-        return await run_async(self._requests.batch(statements, batch_type, consistency, timeout, options))
+        return await run_async(self._asked().batch(statements, batch_type, consistency, timeout, options))
 
     def _run_many(
         self,
@@ -226,9 +230,18 @@ class CassandraDriver(AbstractDriver):
         self._lifetime.check()
 
         def start(params: Params) -> Generator[Wait, Any, Rows]:
-            return self._requests.rows(run.stmt, params, consistency, timeout, None, None, options)
+            asked = self._asked(ONE_OF_MANY)
+            return asked.rows(run.stmt, params, consistency, timeout, None, None, options)
 
         return Window(run, start).drain()
+
+    def _asked(self, part: Part | None = None) -> Requests | ObservedRequests:
+        """Return what makes the steps of a request: of one that is observed, where somebody observes."""
+        if not request_observers():
+            return self._requests
+        from coodie.drivers.cassandra._observing import ObservedRequests
+
+        return ObservedRequests(self, self._requests, part)
 
     # --- schema -------------------------------------------------------------------------
 
@@ -293,7 +306,7 @@ class CassandraDriver(AbstractDriver):
             drop_removed_indexes=drop_removed_indexes,
             options=options,
         )
-        coordinator = Coordinator(self._session, self._requests, options or SyncOptions())
+        coordinator = Coordinator(self._session, self._asked(), options or SyncOptions())
         result = yield from drive(plan, coordinator.answer)
         result.warnings += tuple(coordinator.warnings)
         return result
@@ -321,10 +334,15 @@ class CassandraDriver(AbstractDriver):
             return self._closing
 
     def _shut_down(self) -> None:
-        self._requests.statements.close()
-        self._requests.sender.detach()
-        if self._owns_session:
-            try:
-                shut_down(self._session.cluster, _CLOSE_DEADLINE)
-            finally:
-                self._requests.sender.fail_in_flight()
+        try:
+            self._requests.statements.close()
+            self._requests.sender.detach()
+            if self._owns_session:
+                try:
+                    shut_down(self._session.cluster, _CLOSE_DEADLINE)
+                finally:
+                    self._requests.sender.fail_in_flight()
+        except BaseException as exc:
+            tell_closed(self, exc)
+            raise
+        tell_closed(self)

@@ -1,0 +1,54 @@
+"""Who is told of requests, connections and schema changes, and how a driver tells it.
+
+An observer is any object with hooks of ``coodie.observers.hooks.ObserverHooks``, marked with
+``coodie.plugins.hookimpl``. Ready-made ones are in ``coodie.observers.requestlog``,
+``coodie.observers.counters`` and ``coodie.observers.otel``.
+"""
+
+from __future__ import annotations
+
+from coodie.observers.connections import tell_closed
+from coodie.observers.events import (
+    ConnectionClosed,
+    ConnectionEvent,
+    ConnectionFailed,
+    ConnectionOpened,
+    DriverRegistered,
+    Host,
+    RequestEvent,
+    RequestFinished,
+    RequestKind,
+    RequestStarted,
+    SchemaChange,
+    SchemaChanged,
+)
+from coodie.observers.observation import ONE_OF_MANY, ObservedRequest, Part, batch_part, observe_request
+from coodie.observers.registration import observing, register_observer, unregister_observer
+
+#: The version of the hooks and of what they are told.
+OBSERVER_API_VERSION = 1
+
+__all__ = [
+    "OBSERVER_API_VERSION",
+    "ONE_OF_MANY",
+    "ConnectionClosed",
+    "ConnectionEvent",
+    "ConnectionFailed",
+    "ConnectionOpened",
+    "DriverRegistered",
+    "Host",
+    "ObservedRequest",
+    "Part",
+    "RequestEvent",
+    "RequestFinished",
+    "RequestKind",
+    "RequestStarted",
+    "SchemaChange",
+    "SchemaChanged",
+    "batch_part",
+    "observe_request",
+    "observing",
+    "register_observer",
+    "tell_closed",
+    "unregister_observer",
+]

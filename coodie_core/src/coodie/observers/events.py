@@ -1,0 +1,240 @@
+"""What observers are told: frozen values, each complete in itself.
+
+They belong to version 1 of the observers' interface. Within a version, events gain fields and enums
+gain members; none changes its meaning or goes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+__all__ = [
+    "ConnectionClosed",
+    "ConnectionEvent",
+    "ConnectionFailed",
+    "ConnectionOpened",
+    "DriverRegistered",
+    "Host",
+    "RequestEvent",
+    "RequestFinished",
+    "RequestKind",
+    "RequestStarted",
+    "SchemaChange",
+    "SchemaChanged",
+]
+
+
+class RequestKind(str, Enum):
+    """Which call a request belongs to."""
+
+    #: One statement; also each page of a ``stream``.
+    SINGLE = "single"
+    #: Several writes at once, through ``execute_batch`` or as the text ``BEGIN … APPLY BATCH``.
+    BATCH = "batch"
+    #: One of the executions of an ``execute_many``.
+    MANY = "many"
+
+
+class SchemaChange(str, Enum):
+    """What was done to a schema object (native_protocol_v5.spec, section 4.2.5.5)."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    DROPPED = "dropped"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Host:
+    """A node of the cluster, as far as the driver knows it.
+
+    Args:
+        address: Its IP address or name.
+        port: The port of its CQL service.
+        datacenter: The name of its data centre.
+        rack: The name of its rack.
+        host_id: The id under which the cluster knows it.
+    """
+
+    address: str
+    port: int | None = None
+    datacenter: str | None = None
+    rack: str | None = None
+    host_id: UUID | None = None
+
+
+# --- connections ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConnectionEvent:
+    """What all events of a connection have.
+
+    Args:
+        driver_name: The name under which it is or will be registered; None where there is none.
+        driver_type: The backend's; None for a driver that no backend opened.
+        keyspace: The default keyspace.
+    """
+
+    driver_name: str | None
+    driver_type: str | None
+    keyspace: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConnectionOpened(ConnectionEvent):
+    """A backend has opened a driver.
+
+    Args:
+        hosts: The contact points that it was given; none where it finds its own.
+        port: The port that it was given.
+        duration: Seconds that it took.
+        borrowed: It works on a session of the caller's, which was open before and stays so.
+    """
+
+    hosts: tuple[str, ...]
+    port: int | None
+    duration: float
+    borrowed: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConnectionFailed(ConnectionEvent):
+    """A backend could not open a driver.
+
+    Args:
+        hosts: The contact points that it was given.
+        port: The port that it was given.
+        duration: Seconds until it gave up.
+        error: What is raised: a ``CoodieError``, or a cancellation or interrupt.
+    """
+
+    hosts: tuple[str, ...]
+    port: int | None
+    duration: float
+    error: BaseException
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConnectionClosed(ConnectionEvent):
+    """A driver has been closed; told once for each, when nothing of it is left.
+
+    Args:
+        error: What closing raised, or None.
+    """
+
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DriverRegistered(ConnectionEvent):
+    """A driver has got a name, through ``init_coodie`` or ``register_driver``.
+
+    Args:
+        default: It is now what ``get_driver()`` returns.
+        replaced: Another driver had the name.
+    """
+
+    default: bool
+    replaced: bool
+
+
+# --- requests ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RequestEvent:
+    """What is known when a request starts, and is told again when it ends.
+
+    Args:
+        request_id: A number of its own in this process; pairs the start with the end.
+        driver_name: The name under which the driver is registered, or None.
+        driver_type: The backend's, or None for a driver that no backend opened.
+        keyspace: The driver's default keyspace; a statement may name another.
+        kind: Which call it belongs to.
+        statement: The CQL text as it was given, **with the literals in it**; of a batch, each
+            different text once, separated by ``"; "``.
+        parameter_count: How many values were given; of a batch, those of all its statements.
+        batch_size: How many statements a batch has; 0 for other requests, and for a batch that was
+            given as one text.
+        consistency: The level's name; None where the driver doesn't know.
+        fetch_size: Rows to a page, where one page was asked for.
+        timeout: Seconds that the call gave it; None for the connection's default.
+        idempotent: The caller said that it may be sent twice.
+        parameters: The caller's own object: read it, don't keep it. Never part of the event's repr.
+    """
+
+    request_id: int
+    driver_name: str | None
+    driver_type: str | None
+    keyspace: str | None
+    kind: RequestKind
+    statement: str
+    parameter_count: int
+    batch_size: int
+    consistency: str | None
+    fetch_size: int | None
+    timeout: float | None
+    idempotent: bool
+    parameters: Any = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RequestStarted(RequestEvent):
+    """A driver has been asked for something, and has not looked at it yet."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RequestFinished(RequestEvent):
+    """A request has ended, one way or another.
+
+    Args:
+        duration: Seconds since it started, preparing and the reading of all pages included.
+        rows: How many rows came.
+        pages: How many pages they came in; 0 where no answer came.
+        host: The node that coordinated it: that of the last page, or where no answer came, the last
+            one that was tried. None where the driver doesn't know.
+        error: What is raised: a ``CoodieError``, or a cancellation or interrupt; None where it succeeded.
+    """
+
+    duration: float
+    rows: int
+    pages: int
+    host: Host | None
+    error: BaseException | None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether nobody waited for the answer any more: a cancellation, Ctrl-C, an abandoned run."""
+        return self.error is not None and not isinstance(self.error, Exception)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SchemaChanged:
+    """A statement that changes the schema has succeeded through one of our drivers.
+
+    With ``IF EXISTS`` or ``IF NOT EXISTS`` it may have changed nothing: servers don't say.
+
+    Args:
+        driver_name: The name under which the driver is registered, or None.
+        driver_type: The backend's, or None.
+        change: What was done.
+        target: To what kind of thing: "keyspace", "table", "type", "index", "materialized view",
+            "function", "aggregate" or "trigger".
+        keyspace: The keyspace that the statement names, else the driver's default; None where neither
+            is known.
+        name: The thing's name, as the server stores it; None for an index without one.
+        statement: The CQL text.
+    """
+
+    driver_name: str | None
+    driver_type: str | None
+    change: SchemaChange
+    target: str
+    keyspace: str | None
+    name: str | None
+    statement: str

@@ -1,0 +1,253 @@
+"""Who observes: the one place that knows, and that tells each of them on its own.
+
+What stands on the path of a request is ``request_observers()``: an empty tuple where nobody observes
+requests. Nothing here imports pluggy before the first observer comes.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from coodie.exceptions import ConfigurationError, NotAnObserverError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+__all__ = ["Observer", "Observers", "current_observers", "request_observers", "tell", "using_observers"]
+
+_log = logging.getLogger("coodie.observers")
+
+#: The hooks that a request leads to.
+_REQUEST_HOOKS = frozenset({"coodie_request_started", "coodie_request_finished", "coodie_schema_changed"})
+
+#: Whether a hook is running here; what it asks the database for itself is told to nobody.
+_telling: ContextVar[bool] = ContextVar("coodie_telling", default=False)
+
+
+class Observer:
+    """An observer, checked against the specifications, and what went wrong with it.
+
+    Each has a pluggy manager of its own, so that one that raises stops no other.
+
+    Args:
+        observer: Any object with hooks marked ``@hookimpl``.
+
+    Raises:
+        NotAnObserverError: Its hooks don't fit the specifications, or it has none.
+    """
+
+    __slots__ = ("_failures", "_hooks", "observer")
+
+    def __init__(self, observer: object) -> None:
+        self.observer = observer
+        self._failures = 0
+        self._hooks: dict[str, Callable[..., Any]] = _hooks_of(observer)
+
+    @property
+    def hooks(self) -> frozenset[str]:
+        """The names of the hooks that it implements."""
+        return frozenset(self._hooks)
+
+    def tell(self, hook: str, event: object, handled: BaseException | None) -> None:
+        """Call a hook if the observer has it.
+
+        Args:
+            hook: Its name.
+            event: Its argument.
+            handled: The request's own error, of which no observer's traceback may speak: its message
+                may quote the statement.
+        """
+        call = self._hooks.get(hook)
+        if call is None:
+            return
+        try:
+            call(event=event)
+        except Exception as exc:  # noqa: BLE001 - whatever it raises must not reach the request
+            self._failures += 1
+            if self._failures > 1:
+                _log.debug(
+                    "The observer %s raised %s in %s: failure %d.",
+                    _described(self.observer),
+                    type(exc).__name__,
+                    hook,
+                    self._failures,
+                )
+                return
+            _forget(exc, handled)
+            _log.error(
+                "The observer %s raised in %s. The request is none the worse for it; this observer's "
+                "further failures are logged at DEBUG.",
+                _described(self.observer),
+                hook,
+                exc_info=exc,
+            )
+
+
+class Observers:
+    """The observers of one registry; safe from many threads.
+
+    Readers take a tuple as it is at the time; whoever changes it puts another in its place.
+    """
+
+    __slots__ = ("_lock", "everyone", "of_requests")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        #: All of them, in the order of their registration.
+        self.everyone: tuple[Observer, ...] = ()
+        #: Those that a request may concern.
+        self.of_requests: tuple[Observer, ...] = ()
+
+    def add(self, observer: object) -> None:
+        """Tell this observer from now on.
+
+        Raises:
+            NotAnObserverError: It's no observer.
+            ConfigurationError: It is registered already.
+        """
+        made = Observer(observer)
+        with self._lock:
+            if any(one.observer is observer for one in self.everyone):
+                message = f"The observer {_described(observer)} is registered already."
+                raise ConfigurationError(message, hint="Register it once.", option="observer")
+            self._put((*self.everyone, made))
+
+    def ensure(self, observer: object) -> None:
+        """Tell this observer from now on, if it isn't told already; raises as ``add``."""
+        made = Observer(observer)
+        with self._lock:
+            if all(one.observer is not observer for one in self.everyone):
+                self._put((*self.everyone, made))
+
+    def remove(self, observer: object) -> None:
+        """Tell this observer no more, but for the ends of requests whose start it was told.
+
+        Raises:
+            ConfigurationError: It isn't registered.
+        """
+        with self._lock:
+            left = tuple(one for one in self.everyone if one.observer is not observer)
+            if len(left) == len(self.everyone):
+                message = f"The observer {_described(observer)} isn't registered."
+                raise ConfigurationError(
+                    message, hint="Give the object that was registered.", option="observer"
+                )
+            self._put(left)
+
+    def _put(self, everyone: tuple[Observer, ...]) -> None:
+        self.everyone = everyone
+        self.of_requests = tuple(one for one in everyone if one.hooks & _REQUEST_HOOKS)
+
+
+class _Current:
+    """The holder of the observers of the registry that is in use."""
+
+    __slots__ = ("observers",)
+
+    def __init__(self) -> None:
+        self.observers = Observers()
+
+
+_current = _Current()
+
+
+def current_observers() -> Observers:
+    """Return the observers of the registry that is in use."""
+    return _current.observers
+
+
+@contextmanager
+def using_observers(observers: Observers) -> Iterator[None]:
+    """Let these be told in this block; ``using_registry`` does it for a registry's."""
+    before, _current.observers = _current.observers, observers
+    try:
+        yield
+    finally:
+        _current.observers = before
+
+
+def request_observers() -> tuple[Observer, ...]:
+    """Return who observes requests: nobody, most often, or where a hook is running."""
+    observers = _current.observers.of_requests
+    return () if observers and _telling.get() else observers
+
+
+def tell(
+    hook: str,
+    event: object,
+    observers: Iterable[Observer] | None = None,
+    handled: BaseException | None = None,
+) -> None:
+    """Tell each observer, whatever the others do.
+
+    Args:
+        hook: The hook's name.
+        event: Its argument.
+        observers: Whom to tell; everyone where None.
+        handled: The error of the request that this is about.
+    """
+    token = _telling.set(True)
+    try:
+        for observer in _current.observers.everyone if observers is None else observers:
+            observer.tell(hook, event, handled)
+    finally:
+        _telling.reset(token)
+
+
+def _hooks_of(observer: object) -> dict[str, Callable[..., Any]]:
+    """Return the hooks that an observer implements, by name.
+
+    Raises:
+        NotAnObserverError: A hook of its is unknown, takes other arguments or isn't marked; or it has none.
+    """
+    import pluggy  # only programs that observe need it
+
+    from coodie.observers.hooks import OBSERVER_HOOKS, ObserverHooks
+    from coodie.plugins.hooks import PROJECT, DriverHooks
+
+    name = _described(observer)
+    if isinstance(observer, type):
+        message = f"{name} is a class, and no observer."
+        raise NotAnObserverError(message, hint=f"Register an instance: {observer.__name__}(…).")
+    manager = pluggy.PluginManager(PROJECT)
+    # A backend may be an observer, too.
+    manager.add_hookspecs(DriverHooks)
+    manager.add_hookspecs(ObserverHooks)
+    try:
+        manager.register(observer, name)
+        manager.check_pending()
+    except pluggy.PluginValidationError as exc:
+        message = f"{name} is not an observer: {exc}."
+        hint = "The hooks and their arguments are those of coodie.observers.hooks.ObserverHooks."
+        raise NotAnObserverError(message, hint=hint) from exc
+    hooks = {hook: getattr(manager.hook, hook) for hook in OBSERVER_HOOKS}
+    found = {hook: caller for hook, caller in hooks.items() if caller.get_hookimpls()}
+    unmarked = sorted(hook for hook in OBSERVER_HOOKS - found.keys() if hasattr(observer, hook))
+    if unmarked or not found:
+        what = f"{unmarked[0]} isn't marked" if unmarked else "it implements no hook"
+        message = f"{name} is not an observer: {what}."
+        hint = "Mark its hooks with @coodie.plugins.hookimpl; they are named in coodie.observers.hooks."
+        raise NotAnObserverError(message, hint=hint)
+    return found
+
+
+def _described(observer: object) -> str:
+    """Return what an observer is called in messages; its own repr might say anything."""
+    name = getattr(observer, "__qualname__", None) or getattr(observer, "__name__", None)
+    if isinstance(name, str):
+        return name
+    kind = type(observer)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _forget(exc: BaseException, handled: BaseException | None) -> None:
+    """Take an error out of the chain of what was being handled when this one was raised."""
+    link: BaseException | None = exc
+    while link is not None and handled is not None:
+        if link.__context__ is handled:
+            link.__context__ = None
+        link = link.__context__

@@ -1,0 +1,277 @@
+"""The one context manager that a driver puts around each request."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Sized
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from coodie.cql import Kind, inspect_statement
+from coodie.observers.events import RequestFinished, RequestKind, RequestStarted, SchemaChanged
+from coodie.observers.hub import request_observers, tell
+from coodie.observers.identity import identity_of
+from coodie.observers.statements import schema_target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from coodie.observers.events import Host
+    from coodie.observers.hub import Observer
+    from coodie.requests import RequestOptions
+
+__all__ = ["ONE_OF_MANY", "ObservedRequest", "Part", "batch_part", "observe_request", "part_of"]
+
+_numbers = itertools.count(1)
+
+
+class Part(NamedTuple):
+    """What the next request is a part of, or stands for.
+
+    Attributes:
+        kind: The call that it belongs to.
+        statements: A batch's statements, each with its parameters.
+    """
+
+    kind: RequestKind
+    statements: Sequence[tuple[str, Any]] = ()
+
+
+#: What AbstractDriver's own methods are about to ask of ``execute``; the first request takes it.
+_part: ContextVar[Part | None] = ContextVar("coodie_part", default=None)
+
+
+#: What each execution of an ``execute_many`` is told as.
+ONE_OF_MANY = Part(RequestKind.MANY)
+
+_NOTHING_TO_TELL = nullcontext()
+
+
+def part_of(part: Part) -> AbstractContextManager[None]:
+    """Let the next request in this block be told as a part of something; for ``AbstractDriver``."""
+    return _part_of(part) if request_observers() else _NOTHING_TO_TELL
+
+
+@contextmanager
+def _part_of(part: Part) -> Iterator[None]:
+    token = _part.set(part)
+    try:
+        yield
+    finally:
+        _part.reset(token)
+
+
+class ObservedRequest:
+    """One request while it runs; what ``with observe_request(…) as request`` gives.
+
+    Without observers it's one shared object that does nothing.
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        """Tell that the request starts."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Tell that it has ended; an error goes on its way."""
+
+    def add_page(self, rows: int, host: Host | None = None) -> None:
+        """Note that a page has come, the only one perhaps; an answer without rows is a page, too.
+
+        Args:
+            rows: How many rows are in it.
+            host: The node that it came from, where the driver knows.
+        """
+
+    def tried(self, host: Host | None) -> None:
+        """Note a node that was asked and gave no page."""
+
+
+_UNOBSERVED = ObservedRequest()
+
+
+def observe_request(
+    driver: object,
+    stmt: str,
+    params: Any,
+    *,
+    consistency: str | None = None,
+    fetch_size: int | None = None,
+    timeout: float | None = None,
+    options: RequestOptions | None = None,
+    part: Part | None = None,
+) -> ObservedRequest:
+    """Return the context manager to put around one request.
+
+    It's a plain ``with``, in sync code, in a coroutine and in a generator::
+
+        def execute(self, stmt, params, consistency=None, timeout=None, …):
+            with observe_request(self, stmt, params, consistency=consistency, …) as request:
+                answer = self._client.query(stmt, params)
+                request.add_page(len(answer))
+                return answer
+
+    It goes around everything that ``execute`` or ``execute_async``
+    does, argument checks included: so that each call has exactly one start and one end, however it
+    ends. ``AbstractDriver``'s other methods are made of these two and need none of their own; a driver
+    that overrides ``execute_batch`` or ``execute_many`` puts one around each request there and says
+    which ``part`` it is. A driver that hands its requests on to another driver leaves this to that one.
+
+    Where nobody observes requests, this is one look at an empty tuple, and allocates nothing.
+
+    A test checks a driver in this way: it registers an object with ``coodie_request_started`` and
+    ``coodie_request_finished`` (``with observing(recorder): …``), makes a call, and compares. For each
+    ``execute``, also one that fails, times out or is cancelled, there is one event of each, with one
+    ``request_id``; ``driver_name``, ``statement`` and ``parameter_count`` are those of the call; ``rows``
+    is the length of what came back and ``pages`` is positive where it succeeded; ``error`` is the
+    exception that the caller got, the same object. Each page of a ``stream`` is a request, and so is
+    each execution of an ``execute_many`` (``kind`` is MANY); an ``execute_batch`` is one (BATCH).
+
+    Args:
+        driver: The driver itself.
+        stmt: The CQL text, as it was given.
+        params: The parameters, as they were given.
+        consistency: The level: the call's, or the one that holds where the call has none.
+        fetch_size: Rows to a page, where one page was asked for.
+        timeout: Seconds that the call gave it.
+        options: What else the call asked for.
+        part: What it is a part of; for drivers with an ``execute_batch`` or ``execute_many`` of their own.
+    """
+    observers = request_observers()
+    if not observers:
+        return _UNOBSERVED
+    found = part or _part.get()
+    if found is None:
+        found = Part(RequestKind.SINGLE)
+    elif part is None:
+        _part.set(None)
+    identity = identity_of(driver)
+    return _Observed(
+        observers,
+        {
+            "request_id": next(_numbers),
+            "driver_name": identity.name,
+            "driver_type": identity.driver_type,
+            "keyspace": getattr(driver, "_default_keyspace", None),
+            "consistency": consistency.upper() if isinstance(consistency, str) else None,
+            "fetch_size": fetch_size,
+            "timeout": timeout,
+            "idempotent": bool(getattr(options, "idempotent", False)),
+            **_description(stmt, params, found),
+        },
+    )
+
+
+def batch_part(statements: Sequence[Any]) -> Part:
+    """Return the part that a batch is; items that are neither statement nor pair are left to its checks."""
+    pairs = ((item, ()) if isinstance(item, str) else item for item in statements)
+    kept = [
+        (pair[0], pair[1])
+        for pair in pairs
+        if isinstance(pair, (tuple, list)) and len(pair) == 2 and isinstance(pair[0], str)  # noqa: PLR2004 - a pair
+    ]
+    return Part(RequestKind.BATCH, kept)
+
+
+def _description(stmt: object, params: Any, part: Part) -> dict[str, Any]:
+    """Return the fields that say what is asked."""
+    if part.statements:
+        return {
+            "kind": part.kind,
+            "statement": "; ".join(dict.fromkeys(text.strip().rstrip(";") for text, _ in part.statements)),
+            "parameter_count": sum(_count(given) for _, given in part.statements),
+            "batch_size": len(part.statements),
+            "parameters": [given for _, given in part.statements],
+        }
+    text = stmt if isinstance(stmt, str) else f"<{type(stmt).__name__}>"
+    kind = part.kind
+    if kind is RequestKind.SINGLE and inspect_statement(text).kind is Kind.BATCH:
+        kind = RequestKind.BATCH
+    return {
+        "kind": kind,
+        "statement": text,
+        "parameter_count": _count(params),
+        "batch_size": 0,
+        "parameters": params,
+    }
+
+
+def _count(params: object) -> int:
+    """Return how many values there are; none, in what can't be parameters."""
+    if isinstance(params, (str, bytes, bytearray)) or not isinstance(params, Sized):
+        return 0
+    return len(params)
+
+
+class _Observed(ObservedRequest):
+    """A request that somebody observes; those who are told its start are told its end."""
+
+    __slots__ = ("_fields", "_host", "_observers", "_pages", "_rows", "_started")
+
+    def __init__(self, observers: tuple[Observer, ...], fields: dict[str, Any]) -> None:
+        self._observers = observers
+        self._fields = fields
+        self._pages = 0
+        self._rows = 0
+        self._host: Host | None = None
+        self._started = 0.0
+
+    def __enter__(self) -> Self:
+        self._started = time.perf_counter()
+        try:
+            tell("coodie_request_started", RequestStarted(**self._fields), self._observers)
+        except BaseException as exc:
+            # Ctrl-C while an observer ran: those who were told the start are owed the end.
+            self.__exit__(type(exc), exc, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        finished = RequestFinished(
+            **self._fields,
+            duration=time.perf_counter() - self._started,
+            rows=self._rows,
+            pages=self._pages,
+            host=self._host,
+            error=error,
+        )
+        try:
+            if error is None:
+                self._tell_schema_change()
+        finally:
+            tell("coodie_request_finished", finished, self._observers, handled=error)
+
+    def add_page(self, rows: int, host: Host | None = None) -> None:
+        self._pages += 1
+        self._rows += rows
+        self.tried(host)
+
+    def tried(self, host: Host | None) -> None:
+        if host is not None:
+            self._host = host
+
+    def _tell_schema_change(self) -> None:
+        fields = self._fields
+        changed = schema_target(fields["statement"])
+        if changed is not None:
+            event = SchemaChanged(
+                driver_name=fields["driver_name"],
+                driver_type=fields["driver_type"],
+                change=changed.change,
+                target=changed.target,
+                keyspace=changed.keyspace or fields["keyspace"],
+                name=changed.name,
+                statement=fields["statement"],
+            )
+            tell("coodie_schema_changed", event, self._observers)

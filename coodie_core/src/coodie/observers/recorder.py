@@ -1,0 +1,112 @@
+"""An observer that keeps what it's told: for tests of drivers, and of programs that use them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from coodie.observers.events import RequestFinished, RequestStarted
+from coodie.plugins.hooks import hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from coodie.observers.events import (
+        ConnectionClosed,
+        ConnectionFailed,
+        ConnectionOpened,
+        DriverRegistered,
+        SchemaChanged,
+    )
+
+__all__ = ["Recorder"]
+
+E = TypeVar("E")
+
+
+def _nothing(event: object) -> None:
+    """Keep an event, and do no more."""
+
+
+class Recorder:
+    """Keeps all events in order; it grows as long as it's registered.
+
+    Args:
+        act: Called with each event, after it was kept.
+    """
+
+    def __init__(self, act: Callable[[Any], object] = _nothing) -> None:
+        #: What it was told, in order.
+        self.events: list[Any] = []
+        self._act = act
+
+    def _keep(self, event: object) -> None:
+        self.events.append(event)
+        self._act(event)
+
+    @hookimpl
+    def coodie_driver_registered(self, event: DriverRegistered) -> None:
+        """Keep it."""
+        self._keep(event)
+
+    @hookimpl
+    def coodie_connection_opened(self, event: ConnectionOpened) -> None:
+        """Keep it."""
+        self._keep(event)
+
+    @hookimpl
+    def coodie_connection_failed(self, event: ConnectionFailed) -> None:
+        """Keep it."""
+        self._keep(event)
+
+    @hookimpl
+    def coodie_connection_closed(self, event: ConnectionClosed) -> None:
+        """Keep it."""
+        self._keep(event)
+
+    @hookimpl
+    def coodie_request_started(self, event: RequestStarted) -> None:
+        """Keep it."""
+        self._keep(event)
+
+    @hookimpl
+    def coodie_request_finished(self, event: RequestFinished) -> None:
+        """Keep it."""
+        self._keep(event)
+
+    @hookimpl
+    def coodie_schema_changed(self, event: SchemaChanged) -> None:
+        """Keep it."""
+        self._keep(event)
+
+    def of(self, kind: type[E]) -> list[E]:
+        """Return the events of one class."""
+        return [event for event in self.events if type(event) is kind]
+
+    def names(self) -> list[str]:
+        """Return the names of the classes of all events."""
+        return [type(event).__name__ for event in self.events]
+
+    def pairs(self) -> list[tuple[RequestStarted, RequestFinished]]:
+        """Return each request's start and end, in the order of the ends.
+
+        Raises:
+            AssertionError: A start has no end or several, or an end has no start: the driver doesn't
+                put ``observe_request`` around each request.
+        """
+        starts, ends = self.of(RequestStarted), self.of(RequestFinished)
+        started = {event.request_id: event for event in starts}
+        if sorted(event.request_id for event in ends) != sorted(event.request_id for event in starts):
+            message = f"{len(starts)} starts and {len(ends)} ends of requests don't pair: {self.names()}"
+            raise AssertionError(message)
+        return [(started[event.request_id], event) for event in ends]
+
+    def request(self) -> RequestFinished:
+        """Return the end of the one request there was.
+
+        Raises:
+            AssertionError: There was none, or more than one.
+        """
+        pairs = self.pairs()
+        if len(pairs) != 1:
+            raise AssertionError(f"{len(pairs)} requests were made, not one")
+        return pairs[0][1]

@@ -1,0 +1,58 @@
+"""Who is to be told: registering an object, for good or for a block."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from coodie.observers.hub import current_observers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["observing", "register_observer", "unregister_observer"]
+
+
+def register_observer(observer: object) -> None:
+    """Tell an object of what happens, from now on.
+
+    Args:
+        observer: Any object with methods, or a module with functions, that are named as the hooks of
+            ``coodie.observers.hooks.ObserverHooks`` and marked with ``@coodie.plugins.hookimpl``.
+
+    Raises:
+        NotAnObserverError: It has no hook, or one that the specifications don't have.
+        ConfigurationError: It's registered already.
+    """
+    current_observers().add(observer)
+
+
+def unregister_observer(observer: object) -> None:
+    """Tell an object no more, but for the ends of requests that it was told to have started.
+
+    Args:
+        observer: The very object that was registered.
+
+    Raises:
+        ConfigurationError: It isn't registered.
+    """
+    current_observers().remove(observer)
+
+
+@contextmanager
+def observing(*observers: object) -> Iterator[None]:
+    """Tell these objects of what happens while the block runs, wherever it happens.
+
+    Args:
+        observers: As for ``register_observer``.
+
+    Raises:
+        NotAnObserverError: As ``register_observer``.
+        ConfigurationError: As ``register_observer``.
+    """
+    here = current_observers()
+    with ExitStack() as stack:
+        for observer in observers:
+            here.add(observer)
+            stack.callback(here.remove, observer)
+        yield

@@ -1,0 +1,158 @@
+"""What a statement's text tells those who observe it: tokens alone, no grammar."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from coodie.cql import Kind, identifier, inspect_statement, tokens
+from coodie.observers.events import SchemaChange
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Described", "SchemaTarget", "describe", "schema_target", "without_literals"]
+
+#: Statements of which the description is kept: the last ones.
+_KEPT = 1024
+
+#: Literals, and what must not be taken for one (Cassandra's Lexer.g): names in quotes, words.
+_LITERAL = re.compile(
+    r"""(?P<skip>(?:\s+|--[^\n\r]*|//[^\n\r]*|/\*.*?\*/)+)
+    |(?P<string>'(?:[^']|'')*'|\$\$.*?\$\$)
+    |(?P<open>'.*|\$\$.*|/\*.*)
+    |(?P<quoted>"(?:[^"]|"")*")
+    |(?P<uuid>[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})
+    |(?P<duration>P[0-9][0-9A-Za-z:-]*)
+    |(?P<word>[A-Za-z_][A-Za-z0-9_]*)
+    |(?P<number>[0-9][0-9A-Za-z_.]*(?:(?<=[eE])[+-][0-9]+)?)
+    |(?P<symbol>.)""",
+    re.VERBOSE | re.DOTALL,
+)
+
+_LITERALS = frozenset({"string", "open", "uuid", "duration", "number"})
+
+_CHANGES = {
+    "CREATE": SchemaChange.CREATED,
+    "ALTER": SchemaChange.UPDATED,
+    "DROP": SchemaChange.DROPPED,
+    "COMMENT": SchemaChange.UPDATED,
+}
+
+#: The word of a schema statement → what it is about; roles, users and identities aren't schema.
+_TARGETS = {
+    "KEYSPACE": "keyspace",
+    "SCHEMA": "keyspace",
+    "TABLE": "table",
+    "COLUMNFAMILY": "table",
+    "TYPE": "type",
+    "INDEX": "index",
+    "VIEW": "materialized view",
+    "FUNCTION": "function",
+    "AGGREGATE": "aggregate",
+    "TRIGGER": "trigger",
+}
+
+#: Words that may stand between the verb and the name.
+_BETWEEN = frozenset({"OR", "REPLACE", "CUSTOM", "MATERIALIZED", "ON"})
+
+
+#: Words that may stand before it.
+_CONDITION = frozenset({"IF", "NOT", "EXISTS"})
+
+#: The token after the last one.
+_END = ("", "")
+
+
+class Described(NamedTuple):
+    """A statement in a few words.
+
+    Attributes:
+        operation: "SELECT", "INSERT", "CREATE TABLE"…; "BATCH" for one written as text.
+        collection: The table as the text has it, with its keyspace where that is written; None where
+            none is named, or several are.
+        text: The statement on one line, without comments, ``?`` in place of each literal.
+    """
+
+    operation: str
+    collection: str | None
+    text: str
+
+
+class SchemaTarget(NamedTuple):
+    """What a schema statement is about; see ``SchemaChanged``."""
+
+    change: SchemaChange
+    target: str
+    keyspace: str | None
+    name: str | None
+
+
+@lru_cache(_KEPT)
+def describe(stmt: str) -> Described:
+    """Return a statement in a few words."""
+    kind, keyspace, name = inspect_statement(stmt)
+    words = [text.upper() for group, text in islice(tokens(stmt), 2) if group == "word"]
+    operation = words[0] if words else ""
+    if kind is Kind.BATCH:
+        operation = "BATCH"
+    elif kind is Kind.SCHEMA:
+        target = schema_target(stmt)
+        operation = " ".join(words) if target is None else f"{operation} {target.target.upper()}"
+        if target is not None and target.target in ("table", "materialized view"):
+            keyspace, name = target.keyspace, target.name
+    collection = name if name is None or keyspace is None else f"{keyspace}.{name}"
+    return Described(operation, collection, without_literals(stmt))
+
+
+def without_literals(stmt: str) -> str:
+    """Return the statement on one line, without comments, with ``?`` in place of each literal.
+
+    A string that has no end goes to the end of the text. What is a constant by name alone (true, null,
+    NaN) stays.
+    """
+    parts = []
+    for match in _LITERAL.finditer(stmt):
+        group = match.lastgroup or "symbol"
+        parts.append(" " if group == "skip" else "?" if group in _LITERALS else match.group())
+    return "".join(parts).strip()
+
+
+def schema_target(stmt: str) -> SchemaTarget | None:
+    """Return what a schema statement is about; None for other statements."""
+    stream = tokens(stmt)
+    change = _CHANGES.get(next(stream, _END)[1].upper())
+    target = None if change is None else _target(stream)
+    if change is None or target is None:
+        return None
+    word = next(stream, _END)
+    while word[0] == "word" and word[1].upper() in _CONDITION:
+        word = next(stream, _END)
+    if target == "index" and word[0] == "word" and word[1].upper() == "ON":
+        # An index without a name; its keyspace is its table's.
+        return SchemaTarget(change, target, _qualified(next(stream, _END), stream)[0], None)
+    keyspace, name = _qualified(word, stream)
+    if target == "keyspace":
+        keyspace = name
+    elif target in ("index", "trigger") and keyspace is None:
+        # CREATE INDEX name ON keyspace.table; the ON has been read.
+        keyspace = _qualified(next(stream, _END), stream)[0]
+    return SchemaTarget(change, target, keyspace, name)
+
+
+def _target(stream: Iterator[tuple[str, str]]) -> str | None:
+    """Read on to what a schema statement is about; None for roles, users and the like."""
+    for _, text in stream:
+        if text.upper() not in _BETWEEN:
+            return _TARGETS.get(text.upper())
+    return None
+
+
+def _qualified(word: tuple[str, str], stream: Iterator[tuple[str, str]]) -> tuple[str | None, str | None]:
+    """Read a name, of which the first token is given, and one token more; return keyspace and name."""
+    first = identifier(*word)
+    if first is None or next(stream, _END) != ("symbol", "."):
+        return None, first
+    return first, identifier(*next(stream, _END))
