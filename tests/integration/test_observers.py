@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.conftest import Api
-    from tests.proxy import Proxy
 
     from coodie.registry import DriverRegistry
+    from coodie.testing import Proxy
 
 pytestmark = pytest.mark.server
 
@@ -330,14 +330,13 @@ async def test_one_that_raises(api: Api, numbers: str, caplog: pytest.LogCapture
 
 
 async def test_without_observers_the_steps_are_the_same(api: Api, numbers: str, monkeypatch: Any) -> None:
-    """Where nobody observes, nothing of the observing is even imported into a request's way."""
-    from coodie.drivers.cassandra import _observing
+    """Where nobody observes, nothing of the observing is in a request's way."""
+    from coodie.drivers.cassandra._observing import ObservedRequests
 
     def never(*args: Any) -> Any:
         raise AssertionError(args)
 
-    monkeypatch.setattr(_observing, "observed", never)
-    monkeypatch.setattr(type(api.driver), "_observed", never)
+    monkeypatch.setattr(ObservedRequests, "__init__", never)
     await api.execute(f"SELECT n FROM {numbers} WHERE p = 0", [])
     await api.execute_batch([f"INSERT INTO {numbers} (p, n) VALUES (7, 1)"])
     await api.execute_many(f"INSERT INTO {numbers} (p, n) VALUES (7, ?)", [[1]])
