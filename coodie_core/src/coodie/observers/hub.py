@@ -118,10 +118,9 @@ class Observers:
 
     def ensure(self, observer: object) -> None:
         """Tell this observer from now on, if it isn't told already; raises as ``add``."""
-        made = Observer(observer)
         with self._lock:
             if all(one.observer is not observer for one in self.everyone):
-                self._put((*self.everyone, made))
+                self._put((*self.everyone, Observer(observer)))
 
     def remove(self, observer: object) -> None:
         """Tell this observer no more, but for the ends of requests whose start it was told.
