@@ -207,6 +207,12 @@ async def test_errors_are_translated(api: Api, client: MemoryClient) -> None:
         await api.execute(READ, [1])
 
 
+async def test_the_server_says_what_is_no_cql(api: Api, client: MemoryClient) -> None:
+    """A text that isn't recognised is sent as it is, whatever its markers: the server has the last word."""
+    await api.execute("?", [])
+    assert client.sent[0].cql == "?"
+
+
 async def test_a_failed_prepare_is_tried_anew(api: Api, client: MemoryClient) -> None:
     """An error isn't kept."""
     for _ in range(2):

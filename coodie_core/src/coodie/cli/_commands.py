@@ -18,7 +18,9 @@ __all__ = ["GROUP", "coodie"]
 GROUP = "coodie.commands"
 
 #: Core's own commands: name → module and attribute, and the line that ``--help`` shows.
-_OWN: dict[str, tuple[str, str]] = {}
+_OWN: dict[str, tuple[str, str]] = {
+    "new-driver": ("coodie.cli.newdriver:new_driver", "Write the package of a new driver."),
+}
 
 
 class _Commands(click.Group):

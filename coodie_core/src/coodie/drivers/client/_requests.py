@@ -40,6 +40,8 @@ class _Ready(NamedTuple):
     stmt: str
     params: Any
     kind: Kind
+    #: Whether it starts as CQL does.
+    recognised: bool
     request: ClientRequest
 
 
@@ -171,7 +173,8 @@ class ClientRequests:
             repeatable=shape.kind is Kind.READ or (options is not None and options.idempotent),
             options=options or _DEFAULTS,
         )
-        return _Ready(stmt, params, shape.kind, request)
+        recognised = shape.kind is not Kind.WRITE or shape.table is not None
+        return _Ready(stmt, params, shape.kind, recognised, request)
 
     # --- sending ------------------------------------------------------------------------
 
@@ -214,8 +217,9 @@ class ClientRequests:
         # A batch as one text is as good as never seen again.
         keep = ready.kind is not Kind.BATCH
         prepared = yield from self.statements.get(request.cql, request.timeout, prepare, keep=keep)
-        # After the server has seen the statement: what isn't CQL has no parameters to be wrong.
-        values = positional(stmt, ready.params).values
+        # After the server has seen the statement: what isn't CQL has no parameters to be wrong. A client that
+        # doesn't really prepare sends it, so that the server may say so.
+        values = positional(stmt, ready.params).values if ready.recognised else ()
         if any(value is UNSET for value in values):
             self.check(Capability.UNSET_VALUES, "coodie.UNSET")
         return replace(request, prepared=prepared, values=values)

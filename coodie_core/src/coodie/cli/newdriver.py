@@ -1,0 +1,73 @@
+"""`coodie new-driver`: a complete package for a driver of one's own."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+__all__ = ["new_driver"]
+
+#: What to run in the new package, in this order: the command, and what it is for.
+_NEXT = (
+    ("python -m venv .venv && . .venv/bin/activate", "an environment of its own"),
+    ('pip install -e ".[test]"', "the driver, the conformance kit, a Cassandra"),
+    ("pytest", "the kit, on a real server"),
+    ("mypy && ruff check . && ruff format --check .", "what its CI checks, too"),
+)
+
+
+@click.command("new-driver", short_help="Write the package of a new driver.")
+@click.argument("name")
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path),
+    help="Where to write it; must not exist.  [default: ./coodie-NAME]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+def new_driver(name: str, directory: Path | None, *, as_json: bool) -> None:
+    """Write a complete package for the driver_type NAME.
+
+    It has a working driver, entry points, a README, tests that run the conformance kit, and a CI file. It
+    works as it is: a stand-in does the work until your client's calls are in its place.
+    """
+    from coodie.exceptions import ConfigurationError
+    from coodie.plugins import installed_drivers
+    from coodie.plugins.known import KNOWN
+    from coodie.scaffold import driver_names, write_package
+
+    taken = {found.driver_type: found.distribution for found in installed_drivers()}
+    taken |= {known.driver_type: known.distribution for known in KNOWN.values()}
+    names = driver_names(name, taken)
+    if find_spec(names.package) is not None:
+        raise ConfigurationError(
+            f"There is a module {names.package} here already.",
+            hint="Choose another name, or uninstall what has it.",
+            option="name",
+        )
+    target = Path(names.distribution) if directory is None else directory
+    written = write_package(names, target)
+    commands = [f"cd {shlex.quote(str(target))}", *(command for command, _ in _NEXT)]
+    if as_json:
+        report = {
+            "driver_type": names.driver_type,
+            "distribution": names.distribution,
+            "package": names.package,
+            "directory": str(target),
+            "files": [str(path) for path in written],
+            "next": commands,
+        }
+        click.echo(json.dumps(report, indent=2))
+        return
+    click.echo(
+        f"{names.distribution} is in {target}: driver_type={names.driver_type!r}, {len(written)} files."
+    )
+    click.echo("\nIt works as it is. See for yourself:\n")
+    width = max(map(len, commands))
+    for command, purpose in zip(commands, ("", *(purpose for _, purpose in _NEXT)), strict=True):
+        click.echo(f"    {command:<{width}}  {'# ' if purpose else ''}{purpose}".rstrip())
+    client = Path("src") / names.package / "client.py"
+    click.echo(f"\nThen put your client's calls into {client}, a method at a time, and run pytest again.")
