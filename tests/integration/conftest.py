@@ -1,10 +1,11 @@
-"""A node behind a proxy."""
+"""A node behind a proxy, and names of tables."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.integration.schema_rows import new_name
 
 from coodie.testing import Proxy
 
@@ -20,3 +21,9 @@ def proxy(cassandra_node: Any, connect: Connector) -> Iterator[Proxy]:
     with Proxy(cassandra_node.host, cassandra_node.port) as running:
         yield running
         connect.close()
+
+
+@pytest.fixture
+def name() -> str:
+    """Name a table that isn't there."""
+    return new_name()

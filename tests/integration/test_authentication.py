@@ -10,11 +10,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import coodie
-from coodie.exceptions import AuthenticationError, ConfigurationError, UnauthorizedError
+from coodie.exceptions import (
+    AuthenticationError,
+    ConfigurationError,
+    SchemaPermissionError,
+    UnauthorizedError,
+)
+from coodie.schema import ColumnDefinition, SimpleStrategy, SyncOptions
 from coodie_local import LocalNode, _cassandra_yaml, _launch, _native, _readiness
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from coodie.registry import DriverRegistry
 
@@ -107,6 +113,48 @@ async def test_a_role_without_rights(
         assert isinstance(caught.value, PermissionError)
         with pytest.raises(UnauthorizedError):
             reader.execute("DROP TABLE guarded.t", [])
+
+
+async def test_a_role_that_may_not_change_the_schema(
+    guarded: LocalNode, superuser: Any, backend: str, registry: DriverRegistry
+) -> None:
+    """sync_table says what to grant, having changed nothing; a table in order needs no rights."""
+    replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
+    superuser.execute(f"CREATE KEYSPACE IF NOT EXISTS guarded WITH replication = {replication}", [])
+    key = ColumnDefinition("k", "int", primary_key=True)
+    superuser.sync_table("synced", "guarded", [key])
+    superuser.execute("CREATE ROLE IF NOT EXISTS syncer WITH PASSWORD = 'syncs' AND LOGIN = true", [])
+    grown = [key, ColumnDefinition("x", "int", index=True)]
+    with _open(guarded, backend, username="syncer", password="syncs") as syncer:
+        assert syncer.sync_table("synced", "guarded", [key]) == []
+        assert len(await syncer.sync_table_async("synced", "guarded", grown, dry_run=True)) == 2
+        with pytest.raises(SchemaPermissionError, match="Grant the role CREATE and ALTER") as caught:
+            await syncer.sync_table_async("synced", "guarded", grown)
+        assert isinstance(caught.value, PermissionError)
+        assert isinstance(caught.value.__cause__, UnauthorizedError)
+        assert (caught.value.executed, len(caught.value.remaining)) == ((), 1)
+        with pytest.raises(SchemaPermissionError, match="CREATE ON ALL KEYSPACES"):
+            syncer.sync_table("t", "nowhere", [key], options=SyncOptions(create_keyspace=SimpleStrategy(1)))
+        superuser.execute("GRANT CREATE ON KEYSPACE guarded TO syncer", [])
+        superuser.execute("GRANT ALTER ON KEYSPACE guarded TO syncer", [])
+        waiting = SyncOptions(wait_for_indexes=30)
+        with pytest.raises(SchemaPermissionError, match="GRANT SELECT ON system") as caught:
+            _until_granted(lambda: syncer.sync_table("synced", "guarded", grown, options=waiting))
+        assert len(caught.value.executed) == 2
+        superuser.execute('GRANT SELECT ON system."IndexInfo" TO syncer', [])
+        assert _until_granted(lambda: syncer.sync_table("synced", "guarded", grown, options=waiting)) == []
+
+
+def _until_granted(call: Callable[[], Any]) -> Any:
+    """Call until permissions, which the node remembers for two seconds, are those that were granted."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            return call()
+        except SchemaPermissionError as exc:
+            if exc.executed or time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 def test_credentials_beside_an_auth_provider(

@@ -2,68 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-import uuid
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from tests.integration.schema_rows import columns_of, indexes_of, new_name, options_of
 
 from coodie.exceptions import InvalidQueryError, SchemaError
 from coodie.schema import ColumnDefinition as Col
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.conftest import Api
 
 pytestmark = pytest.mark.server
 
 KEY = Col("id", "int", primary_key=True)
-_numbers = itertools.count()
-#: Tables stay behind on a server that isn't the tests' own, so each run names its own.
-_RUN = uuid.uuid4().hex[:8]
-
-
-def new_name() -> str:
-    """Name a table that isn't there."""
-    return f"t{next(_numbers)}_{_RUN}"
-
-
-@pytest.fixture
-def name() -> str:
-    """Name a table that isn't there."""
-    return new_name()
-
-
-def columns_of(driver: Any, keyspace: str, table: str) -> dict[str, tuple[str, str, int, str]]:
-    """Read a table's columns: name → kind, type, position, order."""
-    rows = driver.execute(
-        "SELECT * FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ?", [keyspace, table]
-    )
-    return {
-        row["column_name"]: (row["kind"], row["type"], row["position"], row["clustering_order"])
-        for row in rows
-    }
-
-
-def options_of(driver: Any, keyspace: str, table: str) -> dict[str, Any]:
-    """Read a table's options."""
-    (row,) = driver.execute(
-        "SELECT * FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?", [keyspace, table]
-    )
-    return dict(row)
-
-
-def indexes_of(driver: Any, keyspace: str, table: str) -> dict[str, dict[str, str]]:
-    """Read a table's indexes: name → options."""
-    rows = driver.execute(
-        "SELECT * FROM system_schema.indexes WHERE keyspace_name = ? AND table_name = ?", [keyspace, table]
-    )
-    return {row["index_name"]: dict(row["options"]) for row in rows}
 
 
 # --- a new table ------------------------------------------------------------------------
@@ -268,6 +220,39 @@ async def test_an_index_is_rebuilt_only_where_that_is_allowed(
     assert options["similarity_function"] == "euclidean"
 
 
+async def test_storage_attached_indexes(api: Api, driver: Any, keyspace: str, name: str) -> None:
+    """With a class, options and a target, made at once or added; then all is well."""
+    options = {"case_sensitive": False, "normalize": True}
+    cols = [
+        KEY,
+        Col("t", "text", index=True, index_class="sai", index_options=options),
+        Col("l", "list<int>", index=True, index_class="StorageAttachedIndex"),
+        Col("m", "map<text, int>", index=True, index_class="sai", index_target="entries"),
+        Col("f", "frozen<set<int>>", index=True, index_class="sai"),
+        Col("plain", "map<text, int>", index=True, index_target="keys"),
+    ]
+    assert len(await api.sync_table(name, keyspace, cols[:2])) == 2
+    assert len(await api.sync_table(name, keyspace, cols)) == 5
+    again = await api.sync_table(name, keyspace, cols)
+    assert (again, again.warnings) == ([], ())
+    assert indexes_of(driver, keyspace, name) == {
+        f"{name}_t_idx": {
+            "class_name": "sai",
+            "target": "t",
+            "case_sensitive": "false",
+            "normalize": "true",
+        },
+        f"{name}_l_idx": {"class_name": "StorageAttachedIndex", "target": "values(l)"},
+        f"{name}_m_idx": {"class_name": "sai", "target": "entries(m)"},
+        f"{name}_f_idx": {"class_name": "sai", "target": "full(f)"},
+        f"{name}_plain_idx": {"target": "keys(plain)"},
+    }
+    cols[1] = Col("t", "text", index=True, index_class="sai", index_options={"case_sensitive": True})
+    with pytest.raises(SchemaError, match="drop_removed_indexes=True"):
+        await api.sync_table(name, keyspace, cols)
+    assert len(await api.sync_table(name, keyspace, cols, drop_removed_indexes=True)) == 2
+
+
 async def test_names_of_indexes_are_the_keyspaces(api: Api, driver: Any, keyspace: str, name: str) -> None:
     """Where another table's index has the name, the server would do nothing, without a word."""
     await api.sync_table(name, keyspace, [KEY, Col("x", "int", index=True)])
@@ -339,105 +324,3 @@ def test_options_mean_what_the_server_stores(driver: Any, keyspace: str) -> None
         assert driver.sync_table(table, keyspace, [KEY], options) == []
         driver.sync_table(altered, keyspace, [KEY], options)
         assert driver.sync_table(altered, keyspace, [KEY], options) == []
-
-
-NATIVE = st.sampled_from(
-    "ascii bigint blob boolean date decimal double float inet int smallint text time timestamp timeuuid "  # noqa: SIM905 - twenty lines otherwise
-    "tinyint uuid varchar varint".split()
-)
-USER_DEFINED = st.sampled_from(
-    ["frozen<plain>", 'frozen<"Odd ""one""">', 'frozen<"int">', 'frozen<"select">']
-)
-
-
-def _around(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    return st.one_of(
-        inner.map("frozen<list<{}>>".format),
-        inner.map("FROZEN<Set<{}>>".format),
-        st.tuples(inner, inner).map(lambda pair: f"frozen<map<{pair[0]},{pair[1]}>>"),
-        st.lists(inner, min_size=1, max_size=3).map(lambda parts: f"tuple<{', '.join(parts)}>"),
-        st.tuples(inner, st.integers(1, 9)).map(lambda pair: f"vector<{pair[0]} , {pair[1]}>"),
-    )
-
-
-FROZEN = st.recursive(NATIVE | USER_DEFINED, _around, max_leaves=5)
-ANY_TYPE = FROZEN | FROZEN.map("list<{}>".format) | st.just("duration") | st.just("plain")
-COLUMN_NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12)
-
-
-@st.composite
-def definitions(draw: st.DrawFn) -> list[Col]:
-    """Make a table of any shape."""
-    names = draw(st.lists(COLUMN_NAMES, min_size=1, max_size=8, unique=True))
-    partition = draw(st.integers(1, len(names)))
-    clustering = draw(st.integers(partition, len(names)))
-    cols = []
-    for place, column in enumerate(names):
-        if place < partition:
-            cols.append(Col(column, draw(FROZEN), primary_key=True, partition_key_index=place))
-        elif place < clustering:
-            order = draw(st.sampled_from(["ASC", "DESC"]))
-            index = place - partition
-            cols.append(
-                Col(
-                    column,
-                    draw(FROZEN),
-                    clustering_key=True,
-                    clustering_key_index=index,
-                    clustering_order=order,
-                )
-            )
-        else:
-            static = clustering > partition and draw(st.booleans())
-            cols.append(Col(column, draw(ANY_TYPE), static=static))
-    return draw(st.permutations(cols))
-
-
-@pytest.fixture(scope="module")
-def types(driver: Any, keyspace: str) -> None:
-    """Create the user-defined types that the definitions use."""
-    for type_name in ("plain", '"Odd ""one"""', '"int"', '"select"'):
-        driver.execute(f"CREATE TYPE IF NOT EXISTS {keyspace}.{type_name} (a int)", [])
-
-
-@pytest.mark.usefixtures("types")
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(cols=definitions(), data=st.data())
-def test_any_table_is_in_order_once_made(
-    driver: Any, keyspace: str, cols: list[Col], data: st.DataObject
-) -> None:
-    """Made at once or grown from a part of it, a table of any shape leaves nothing to do."""
-    table = new_name()
-    part = [c for c in cols if c.primary_key or c.clustering_key or data.draw(st.booleans())]
-    assert len(driver.sync_table(table, keyspace, part)) == 1
-    assert len(driver.sync_table(table, keyspace, cols)) == (len(part) < len(cols))
-    again = driver.sync_table(table, keyspace, cols)
-    assert again == []
-    assert again.warnings == ()
-    shown = columns_of(driver, keyspace, table)
-    assert set(shown) == {c.name for c in cols}
-
-
-# --- many at once -----------------------------------------------------------------------
-
-
-async def test_many_tasks_at_once(driver: Any, keyspace: str, name: str) -> None:
-    """Whoever comes second finds the work done; each statement is executed by one."""
-    cols = [KEY, Col("x", "int")]
-    await asyncio.gather(*(driver.sync_table_async(name, keyspace, cols) for _ in range(8)))
-    grown = [*cols, Col("y", "text"), Col("z", "int", index=True)]
-    results = await asyncio.gather(*(driver.sync_table_async(name, keyspace, grown) for _ in range(8)))
-    executed = [statement for result in results for statement in result if "ADD" in statement]
-    assert executed == [f"ALTER TABLE {keyspace}.{name} ADD (y text, z int)"]
-    assert driver.sync_table(name, keyspace, grown) == []
-
-
-def test_many_threads_with_parts_of_the_whole(driver: Any, keyspace: str, name: str) -> None:
-    """Definitions that overlap are merged, whatever the order in which they arrive."""
-    driver.sync_table(name, keyspace, [KEY])
-    extra = [Col(f"c{n}", "int") for n in range(6)]
-    parts = [[KEY, extra[n], extra[(n + 1) % 6], extra[(n + 2) % 6]] for n in range(6)]
-    run: Callable[[list[Col]], Any] = lambda cols: driver.sync_table(name, keyspace, cols)  # noqa: E731
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(run, parts))
-    assert set(columns_of(driver, keyspace, name)) == {"id", *(c.name for c in extra)}

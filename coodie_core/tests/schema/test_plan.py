@@ -9,7 +9,7 @@ import pytest
 
 from coodie.exceptions import ConfigurationError, SchemaError
 from coodie.schema import ColumnDefinition as Col
-from coodie.schema import NetworkTopologyStrategy, SimpleStrategy, SyncOptions, plan_table
+from coodie.schema import NetworkTopologyStrategy, Pause, SimpleStrategy, SyncOptions, plan_table
 
 if TYPE_CHECKING:
     from coodie_core.tests.schema.conftest import RowServer
@@ -227,6 +227,21 @@ def test_another_counter(server: RowServer) -> None:
     """A counter joins counters."""
     server.add_table("t", "id int pk0", "n counter", counter=True)
     assert plan(server, KEY, Col("n", "counter"), Col("m", "counter")) == ["ALTER TABLE ks.t ADD m counter"]
+
+
+def test_a_refusal_is_looked_at_twice(server: RowServer) -> None:
+    """One read may show a table that another doesn't show yet: no reason to call it a view."""
+    server.add_table("t", "id int pk0")
+    seen = list(server.tables)
+    server.tables.clear()
+    plan = plan_table("t", "ks", [KEY], dry_run=True)
+    request = plan.send(server.reply(next(plan)))
+    assert isinstance(request, Pause)
+    server.tables += seen
+    request = plan.send(None)
+    with pytest.raises(StopIteration) as stop:
+        plan.send(server.reply(request))
+    assert stop.value.value == []
 
 
 def test_every_difference_in_one_error(server: RowServer) -> None:

@@ -112,6 +112,8 @@ def test_any_object_with_the_attributes() -> None:
             [KEY, Col("x", "int", index=True, index_class="sai", index_options={"a": None})],
             "index_options has 'a': None, not text",
         ),
+        ([KEY, Col("x!", "int", index=True, index_class="sai")], "needs a column named with ASCII letters"),
+        ([KEY, Col("é", "vector<float, 3>", vector_index=True)], "needs a column named with ASCII letters"),
         ([KEY, Col("x", "int", index=True, index_target="keys")], "only on a collection for int"),
         ([KEY, Col("x", "set<int>", index=True, index_target="keys")], "can be values for set<int>"),
         ([KEY, Col("x", "frozen<set<int>>", index=True, index_target="values")], "can be full"),

@@ -109,12 +109,15 @@ def _grant(wanted: Table, statement: str) -> str:
 
 
 def unread(wanted: Table, exc: Exception, executed: Sequence[str]) -> SchemaError:
-    """Return the error for a read that failed after statements were executed."""
+    """Return the error for a read that failed after the statements, of the table or of its indexes."""
     done = "".join(f"\nExecuted: {statement}" for statement in executed)
+    hint = "Sync again: what is there isn't repeated."
+    if isinstance(exc, PermissionError):
+        hint = 'Waiting for indexes needs GRANT SELECT ON system."IndexInfo"; then sync again.'
     return _like(exc)(
-        f"Table {qualify(wanted.keyspace, wanted.name)} couldn't be looked at again after it was changed."
+        f"Table {qualify(wanted.keyspace, wanted.name)} couldn't be looked at again."
         f"\nThe reason: {str(exc) or type(exc).__name__}{done}\n",
-        hint="Sync again: what is there isn't repeated.",
+        hint=hint,
         keyspace=wanted.keyspace,
         table=wanted.name,
         executed=tuple(executed),

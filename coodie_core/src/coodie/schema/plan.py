@@ -11,7 +11,7 @@ from coodie.schema.failures import missing_keyspace, refused
 from coodie.schema.introspection import keyspace_query, shown_table, table_queries, taken_index_names
 from coodie.schema.optioncomparison import compare_options
 from coodie.schema.replication import create_keyspace, replication_differs
-from coodie.schema.requests import Read, Request
+from coodie.schema.requests import Pause, Read, Request
 from coodie.schema.servers import Server, adapt, needs_server, server_query
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from coodie.schema.tables import Table
 
 __all__ = ["Plan", "Wish", "make_plan"]
+
+#: Seconds between two looks at what would be refused.
+_LOOK_AGAIN = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +60,33 @@ class _Draft:
 def make_plan(wish: Wish, executed: Sequence[str]) -> Generator[Request, Any, Plan]:
     """Read what the server has and plan from it.
 
+    The reads are no snapshot: while somebody changes the table, one may show it before and another after
+    that. So what would be refused is looked at until it is the same twice.
+
     Args:
         wish: What is wanted.
         executed: What was done so far, for errors.
 
     Yields:
-        Read: one, and a second one where the table isn't there.
+        Read: one, and a second one where the table isn't there. Before a refusal a Pause, and all again.
 
     Raises:
         SchemaError: The server can't be brought there; nothing more was changed.
     """
+    seen = None
+    while True:
+        draft = yield from _look(wish, executed)
+        problems = {hint: list(found) for hint, found in draft.problems.items() if found}
+        if not problems:
+            return Plan(tuple(draft.statements), tuple(draft.warnings), tuple(draft.index_names))
+        if problems == seen:
+            raise refused(wish.table, problems, executed)
+        seen = problems
+        yield Pause(_LOOK_AGAIN)
+
+
+def _look(wish: Wish, executed: Sequence[str]) -> Generator[Request, Any, _Draft]:
+    """Read once, and draft a plan from it."""
     wanted = wish.table
     asks_server, asks_keyspace = needs_server(wanted), wish.create_keyspace is not None
     queries = list(table_queries(wanted.keyspace, wanted.name))
@@ -91,9 +111,7 @@ def make_plan(wish: Wish, executed: Sequence[str]) -> Generator[Request, Any, Pl
         _create(wanted, taken, draft)
     if keyspaces and wish.create_keyspace is not None:
         _compare_replication(wish.create_keyspace, keyspaces[0]["replication"], draft)
-    if any(draft.problems.values()):
-        raise refused(wanted, draft.problems, executed)
-    return Plan(tuple(draft.statements), tuple(draft.warnings), tuple(draft.index_names))
+    return draft
 
 
 def _adapted(wanted: Table, rows: Sequence[Mapping[str, Any]], draft: _Draft) -> Table:

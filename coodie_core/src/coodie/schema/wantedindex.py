@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from coodie.exceptions import ConfigurationError
 from coodie.schema.identifiers import check_schema_name
+from coodie.schema.servers import is_storage_attached
 from coodie.schema.tables import Index
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ __all__ = ["wanted_index"]
 _VECTOR_CLASS = "StorageAttachedIndex"
 _SIMILARITY = ("cosine", "dot_product", "euclidean")
 _CLASS_NAME = re.compile(r"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*")
+#: What Cassandra lets the name of a column with a storage-attached index be (StorageAttachedIndex.java).
+_WORD = re.compile(r"[A-Za-z0-9_]+")
 _INDEX_ATTRIBUTES = ("index_name", "index_class", "index_options", "index_target")
 _VECTOR_ATTRIBUTES = ("vector_index_name", "vector_similarity_function", "vector_index_options")
 
@@ -47,9 +50,16 @@ def wanted_index(definition: Any, column: Column, table: str, faults: list[str])
     if flags["index"] and flags["vector_index"]:
         faults.append(f"column {column.name!r}: it has index and vector_index, and can only have one")
         return None
-    if flags["vector_index"]:
-        return _vector_index(definition, column, table, faults)
-    return _plain_index(definition, column, table, faults) if flags["index"] else None
+    if not (flags["index"] or flags["vector_index"]):
+        return None
+    make = _vector_index if flags["vector_index"] else _plain_index
+    index = make(definition, column, table, faults)
+    if index is not None and is_storage_attached(index.class_name) and not _WORD.fullmatch(column.name):
+        faults.append(
+            f"column {column.name!r}: a storage-attached index needs a column named with ASCII letters, "
+            "digits and underscores alone"
+        )
+    return index
 
 
 def _plain_index(definition: Any, column: Column, table: str, faults: list[str]) -> Index | None:
