@@ -186,7 +186,7 @@ def test_exports() -> None:
     }
     assert set(drivers.__all__) == six
     everyday = six | {"BatchType", "CoodieError", "RequestOptions", "RequestProfile", "Rows", "UNSET"}
-    everyday |= {"__version__", "connect", "connect_async"}
+    everyday |= {"__version__", "connect", "connect_async", "load_config"}
     assert set(coodie.__all__) == everyday
     assert all(getattr(coodie, name) is getattr(drivers, name) for name in six)
     assert importlib.import_module("coodie.drivers.base").AbstractDriver is drivers.AbstractDriver

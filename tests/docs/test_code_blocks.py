@@ -20,6 +20,7 @@ import codeop
 import contextlib
 import inspect
 import io
+import os
 import re
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 
@@ -44,6 +46,9 @@ PAGES = [
 
 #: Pages whose blocks start a node of their own, as their readers do, instead of using the session's.
 LOCAL = {"README.md", "tutorial.md", "local-node.md"}
+
+#: The pages whose reader writes files.
+WRITING = {"configuration.md"}
 
 KEYSPACE = "coodie_docs"
 
@@ -196,6 +201,8 @@ def reader(
     made: list[Reader] = []
 
     def make(page: Path) -> Reader:
+        if page.name in WRITING:
+            monkeypatch.chdir(tmp_path)
         words = {'driver_type="scylla"': f'driver_type="{backend}"'}
         names: dict[str, Any] = {}
         if page.name in LOCAL:
@@ -212,7 +219,8 @@ def reader(
         made.append(Reader(names, words))
         return made[-1]
 
-    yield make
+    with mock.patch.dict(os.environ):  # for pages that set variables
+        yield make
     for each in made:
         each.close()
     for name in registry.names():

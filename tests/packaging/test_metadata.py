@@ -53,9 +53,9 @@ def test_each_has_what_users_see(project: Project, root: Path) -> None:
 
 
 def test_core_needs_no_database_driver(projects: dict[str, Project]) -> None:
-    """coodie-core brings what reads metadata and calls hooks, and nothing else."""
+    """coodie-core brings what reads metadata and TOML and calls hooks, and nothing else."""
     dependencies = projects["coodie_core"].metadata["dependencies"]
-    assert sorted(map(name_of, dependencies)) == ["importlib-metadata", "packaging", "pluggy"]
+    assert sorted(map(name_of, dependencies)) == ["importlib-metadata", "packaging", "pluggy", "tomli"]
 
 
 def test_no_extra_installs_two_backends(projects: dict[str, Project]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from coodie.config import RequestProfile
+from coodie.configfile import load_config
 from coodie.drivers import (
     AbstractDriver,
     LazyDriver,
@@ -34,5 +35,6 @@ __all__ = [
     "get_driver",
     "init_coodie",
     "init_coodie_async",
+    "load_config",
     "register_driver",
 ]

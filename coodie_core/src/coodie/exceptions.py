@@ -8,6 +8,7 @@ exception is its ``__cause__``::
     ├── ConfigurationError (ValueError)           an argument, option or file can't be honoured
     │   ├── ObserverLoadError (ImportError)       an observer, named but not usable
     │   │   └── NotAnObserverError (TypeError)    it has no hooks, or some that don't fit
+    │   ├── ConfigFileError                       mistakes in a configuration file or beside it
     │   └── DriverLoadError (ImportError)         a backend, named but not usable
     │       ├── DriverNotFoundError               no such driver_type is installed
     │       ├── DriverImportError                 its module raised while it was imported
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AlreadyExistsError",
     "AuthenticationError",
+    "ConfigFileError",
     "ConfigurationError",
     "ConnectionFailedError",
     "CoodieError",
@@ -160,6 +162,13 @@ class ObserverLoadError(ConfigurationError, ImportError):
 
 class NotAnObserverError(ObserverLoadError, TypeError):
     """It has no hook, or one that the specifications don't have."""
+
+
+class ConfigFileError(ConfigurationError):
+    """A configuration file, or the variables beside it, hold mistakes; the message tells all of them."""
+
+    #: Each mistake: where it is, the key, what is wrong and what to do.
+    mistakes: tuple[str, ...] = ()
 
 
 class DriverLoadError(ConfigurationError, ImportError):

@@ -149,7 +149,7 @@ _DECLARED = (
         "observers",
         "names",
         default="none",
-        help="Observers to switch on: requestlog, counters, otel, or module:attribute.",
+        help="Observers to switch on, each module:attribute.",
         instead="register_observer(…)",
     ),
     _connection(

@@ -18,7 +18,7 @@ from coodie.observers.connections import tell_registered
 from coodie.observers.hub import Observers, current_observers, using_observers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from coodie.capabilities import Capability
     from coodie.config import ConnectionConfig
@@ -64,6 +64,11 @@ class DriverRegistry:
         self._plugins = plugins
         #: Who is told of what happens.
         self.observers = Observers() if observers is None else observers
+        #: Connections of a configuration: name → what makes the driver when it's first asked for.
+        self._declared: dict[str, Callable[[], AbstractDriver]] = {}
+        self._making = threading.Lock()
+        #: The names of the observers that configurations have switched on.
+        self.switched_on: set[str] = set()
 
     @property
     def plugins(self) -> PluginHost:
@@ -87,18 +92,44 @@ class DriverRegistry:
             ConfigurationError: There is none.
         """
         with self._lock:
-            entry = self._entries.get(self._default if name is None else name)  # type: ignore[arg-type]  # None isn't a key
-            names = tuple(self._entries)
+            wanted = self._default if name is None else name
+            entry = self._entries.get(wanted)  # type: ignore[arg-type]  # None isn't a key
+            names = tuple({**self._entries, **self._declared})
         if entry is not None:
             return entry.driver
+        if wanted in self._declared:
+            return self._made(wanted)
         if not names:
             message = "No driver is registered."
-            hint = "Call init_coodie(…) or register_driver(…) first."
+            hint = "Call init_coodie(…), register_driver(…) or load_config() first."
         else:
             close = get_close_matches(str(name), names, n=1)
             message = f"No driver is registered under {name!r}. Registered: {', '.join(names)}."
             hint = f"Did you mean {close[0]!r}?" if close else "Open it with init_coodie(…, name=…)."
         raise ConfigurationError(message, hint=hint, option="name")
+
+    def declare(self, makers: Mapping[str, Callable[[], AbstractDriver]], default: str | None) -> None:
+        """Let names stand for drivers that are made when they are first asked for.
+
+        Args:
+            makers: Name → what makes the driver; without connecting, since ``get`` must not block.
+            default: The name of the default driver, unless there is one already.
+        """
+        with self._lock:
+            self._declared = dict(makers)
+            if self._default is None:
+                self._default = default
+
+    def _made(self, name: str) -> AbstractDriver:
+        """Make a declared driver, once however many ask for it at a time."""
+        with self._making:
+            with self._lock:
+                entry = self._entries.get(name)
+            if entry is not None:
+                return entry.driver
+            driver = self._declared[name]()
+            self.adopt(name, driver)
+            return driver
 
     def register(self, name: str, driver: AbstractDriver, *, default: bool = False) -> None:
         """Put a driver that the caller made under a name; it stays the caller's to close.

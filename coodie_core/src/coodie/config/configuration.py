@@ -1,0 +1,294 @@
+"""A configuration: the connections of a file and of the environment, checked as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from coodie.config.environment import PREFIX, Variable, as_in_variables, variables
+from coodie.config.mistakes import Mistake, did_you_mean, raise_mistakes
+from coodie.config.profiles import RequestProfile
+from coodie.config.settings import (
+    ConnectionSettings,
+    Setting,
+    SettingPath,
+    check_setting,
+    option_name,
+    url_settings,
+)
+from coodie.exceptions import ConfigurationError
+from coodie.options import OPTIONS, Scope, options_for
+
+if TYPE_CHECKING:
+    from coodie.config.tomlfile import TomlFile
+
+__all__ = ["Configuration", "read_configuration"]
+
+_CONNECTION_KEYS = tuple(option.key for option in options_for(Scope.CONNECTION) if option.key)
+_PROFILE_KEYS = tuple(option.key for option in options_for(Scope.REQUEST) if option.key)
+_FILE_KEYS = tuple(option.key for option in options_for(Scope.FILE))
+_TABLES = ("options", "profiles")
+
+#: Keys of which one is enough for a variable to make a connection that the file doesn't have.
+_MAKING = ("driver", "hosts", "url")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Configuration:
+    """What was read.
+
+    Args:
+        path: The file, or None where the environment alone says it.
+        connections: Name → its settings.
+        default: The name of the connection that ``get_driver()`` returns.
+        top: The other keys of the file as a whole → their settings.
+    """
+
+    path: Path | None
+    connections: Mapping[str, ConnectionSettings]
+    default: str | None
+    top: Mapping[str, Setting]
+
+    def named(self, name: str | None) -> ConnectionSettings:
+        """Return a connection's settings, or the default's.
+
+        Raises:
+            ConfigurationError: There is no such connection.
+        """
+        wanted = self.default if name is None else name
+        if wanted is not None and wanted in self.connections:
+            return self.connections[wanted]
+        if wanted is None:
+            raise ConfigurationError(
+                "The configuration has no connection.", hint="Add one: [connections.NAME]"
+            )
+        hint = did_you_mean(wanted, self.connections)
+        raise ConfigurationError(f"The configuration has no connection {wanted!r}.", hint=hint, option="name")
+
+
+@dataclass(slots=True)
+class _Reader:
+    """What is found on the way; mistakes don't end it."""
+
+    environ: Mapping[str, str]
+    file: TomlFile | None
+    #: The directory that relative paths in the file start from.
+    base: Path
+    mistakes: list[Mistake] = field(default_factory=list)
+    #: Connection → its layers, the weakest first.
+    layers: dict[str, list[dict[SettingPath, Setting]]] = field(default_factory=dict)
+    top: dict[str, Setting] = field(default_factory=dict)
+
+    def note(self, where: str, key: str, message: str) -> None:
+        self.mistakes.append(Mistake(where=where, key=key, message=message))
+
+    # --- the file -----------------------------------------------------------------------
+
+    def place(self, *key: str) -> str:
+        return self.file.place(key) if self.file is not None else ""
+
+    def read_top(self, data: Mapping[str, Any]) -> None:
+        for key, value in data.items():
+            if key == "connections":
+                for name, table in self.tables(value, "connections"):
+                    self.read_connection(name, table)
+            elif key in _FILE_KEYS:
+                setting = Setting(value=value, where=self.place(key), is_text=False, base=self.base)
+                if self.fits((key,), setting, key):
+                    self.top[key] = setting
+            else:
+                known = did_you_mean(key, (*_FILE_KEYS, "connections"))
+                self.note(self.place(key), key, f"there is no such key. {known}")
+
+    def tables(self, value: Any, *key: str) -> list[tuple[str, Mapping[str, Any]]]:
+        """Return the tables in a table of tables."""
+        if not isinstance(value, Mapping):
+            self.note(self.place(*key), ".".join(key), f"it isn't a table. Write [{'.'.join(key)}.NAME].")
+            return []
+        found = []
+        for name, table in value.items():
+            if isinstance(table, Mapping):
+                found.append((name, table))
+            else:
+                path = ".".join((*key, name))
+                self.note(self.place(*key, name), path, f"it isn't a table. Write [{path}].")
+        return found
+
+    def read_connection(self, name: str, table: Mapping[str, Any]) -> None:
+        key = ("connections", name)
+        settings: dict[SettingPath, Setting] = {}
+        for entry, value in table.items():
+            if entry == "profiles":
+                for profile, values in self.tables(value, *key, entry):
+                    settings |= self.read_profile((*key, entry, profile), profile, values)
+            elif entry == "options" and isinstance(value, Mapping):
+                for own, its in value.items():
+                    settings["options", own] = self.setting(its, *key, entry, own)
+            elif entry in _CONNECTION_KEYS:
+                path = (option_name(entry),)
+                setting = self.setting(value, *key, entry)
+                if self.fits(path, setting, ".".join((*key, entry))):
+                    settings[path] = setting
+            else:
+                if entry == "options":
+                    hint = "it isn't a table."
+                else:
+                    hint = f"there is no such key. {did_you_mean(entry, (*_CONNECTION_KEYS, *_TABLES))}"
+                    hint += f" Options of the backend's own belong under [connections.{name}.options]."
+                self.note(self.place(*key, entry), ".".join((*key, entry)), hint)
+        self.layers[name] = [self.url_of(settings, ".".join(key)), settings]
+
+    def setting(self, value: Any, *key: str) -> Setting:
+        return Setting(value=value, where=self.place(*key), is_text=False, base=self.base)
+
+    def read_profile(
+        self, key: tuple[str, ...], profile: str, values: Mapping[str, Any]
+    ) -> dict[SettingPath, Setting]:
+        found: dict[SettingPath, Setting] = {}
+        for entry, value in values.items():
+            setting = self.setting(value, *key, entry)
+            if entry not in _PROFILE_KEYS:
+                message = f"there is no such key in a profile. {did_you_mean(entry, _PROFILE_KEYS)}"
+                self.note(setting.where, ".".join((*key, entry)), message)
+            elif self.fits(("profiles", profile, entry), setting, ".".join((*key, entry))):
+                found["profiles", profile, entry] = setting
+        return found
+
+    # --- values -------------------------------------------------------------------------
+
+    def fits(self, path: SettingPath, setting: Setting, key: str) -> bool:
+        try:
+            check_setting(path, setting)
+        except ConfigurationError as exc:
+            self.note(setting.where, key, str(exc))
+            return False
+        return True
+
+    def url_of(self, settings: dict[SettingPath, Setting], key: str) -> dict[SettingPath, Setting]:
+        """Take the URL out of the settings, and return what it stands for."""
+        setting = settings.pop(("url",), None)
+        if setting is None:
+            return {}
+        try:
+            found = url_settings(setting, self.environ)
+        except ConfigurationError as exc:
+            self.note(setting.where, f"{key}.url", str(exc))
+            return {}
+        unknown = [path[2] for path in found if path[0] == "profiles" and path[2] not in _PROFILE_KEYS]
+        for name in unknown:
+            message = f"its profiles have no option {name!r}. {did_you_mean(name, _PROFILE_KEYS)}"
+            self.note(setting.where, f"{key}.url", message)
+        return {} if unknown else found
+
+    # --- the environment ----------------------------------------------------------------
+
+    def read_environment(self) -> None:
+        ours = list(variables(self.environ))
+        names = {as_in_variables(name): name for name in self.layers}
+        made = {one.path[0] for one in ours if len(one.path) > 1 and one.path[1] in _MAKING}
+        found: dict[str, dict[SettingPath, Setting]] = {}
+        for one in ours:
+            name = names.get(one.path[0], one.path[0])
+            if not all(one.path) or len(one.path) == 1:
+                self.note(one.name, "", f"it names no key. Write {PREFIX}CONNECTION__OPTION.")
+            elif name not in self.layers and one.path[0] not in made:
+                hint = did_you_mean(one.path[0], names) if names else "No file has one."
+                more = f"A new one needs {PREFIX}{one.path[0].upper()}__DRIVER, __HOSTS or __URL."
+                self.note(one.name, "", f"there is no connection {one.path[0]!r}. {hint} {more}")
+            else:
+                self.read_variable(name, one, found.setdefault(name, {}))
+        for name, settings in found.items():
+            url = self.url_of(settings, f"connections.{name}")
+            self.layers.setdefault(name, []).extend((url, settings))
+
+    def read_variable(self, name: str, one: Variable, settings: dict[SettingPath, Setting]) -> None:
+        setting = Setting(value=one.text, where=one.name, is_text=True, base=Path())
+        path: SettingPath
+        match one.path[1:]:
+            case ("options", own):
+                settings["options", own] = setting
+                return
+            case ("profiles", profile, key) if key in _PROFILE_KEYS:
+                profiles = [p[1] for layer in self.layers.get(name, ()) for p in layer if p[0] == "profiles"]
+                same = {as_in_variables(known): known for known in profiles}
+                path = ("profiles", same.get(profile, profile), key)
+            case ("profiles", _, key):
+                self.note(
+                    one.name, "", f"there is no such key in a profile. {did_you_mean(key, _PROFILE_KEYS)}"
+                )
+                return
+            case (key,) if key in _CONNECTION_KEYS:
+                path = (option_name(key),)
+            case rest:
+                known = did_you_mean("__".join(rest), (*_CONNECTION_KEYS, *_TABLES))
+                self.note(one.name, "", f"there is no such key. {known}")
+                return
+        if self.fits(path, setting, ""):
+            settings[path] = setting
+
+    # --- as a whole ---------------------------------------------------------------------
+
+    def check_profiles(self, connection: ConnectionSettings) -> None:
+        """Refuse profiles whose values contradict each other, where they are known already."""
+        profiles: dict[str, dict[str, Any]] = {}
+        places: dict[str, str] = {}
+        for path, setting in connection.settings.items():
+            if path[0] == "profiles":
+                try:
+                    value = setting.resolved(OPTIONS[path[2]].type, self.environ)
+                except ConfigurationError:
+                    continue  # told when the connection is needed
+                profiles.setdefault(path[1], {})[path[2]] = value
+                places[path[1]] = setting.where
+        for name, values in profiles.items():
+            try:
+                RequestProfile(**values)
+            except ConfigurationError as exc:
+                self.note(places[name], f"connections.{connection.name}.profiles.{name}", str(exc))
+
+    def default(self) -> str | None:
+        setting = self.top.get("default")
+        names = list(self.layers)
+        if setting is not None:
+            if setting.value not in names:
+                message = f"there is no connection {setting.value!r}. {did_you_mean(setting.value, names)}"
+                self.note(setting.where, "default", message)
+            return str(setting.value)
+        return "default" if "default" in names else names[0] if names else None
+
+
+def read_configuration(file: TomlFile | None, environ: Mapping[str, str]) -> Configuration:
+    """Put the file and the environment together; nothing that stands elsewhere is looked at yet.
+
+    Args:
+        file: What was read, or None where there is no file.
+        environ: The environment.
+
+    Raises:
+        ConfigFileError: With all mistakes.
+    """
+    reader = _Reader(environ, file, file.path.parent if file is not None else Path())
+    if file is not None:
+        reader.read_top(file.data)
+    reader.read_environment()
+    connections = {
+        name: ConnectionSettings(
+            name=name,
+            settings={path: setting for layer in layers for path, setting in layer.items()},
+            environ=environ,
+        )
+        for name, layers in reader.layers.items()
+    }
+    for connection in connections.values():
+        reader.check_profiles(connection)
+    default = reader.default()
+    if reader.mistakes:
+        raise_mistakes(str(file.path) if file is not None else "The environment", reader.mistakes)
+    return Configuration(
+        path=file.path if file is not None else None,
+        connections=connections,
+        default=default,
+        top={key: setting for key, setting in reader.top.items() if key != "default"},
+    )

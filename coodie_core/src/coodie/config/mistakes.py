@@ -1,0 +1,52 @@
+"""Mistakes in a configuration: all of them are found before any is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, NoReturn
+
+from coodie.exceptions import ConfigFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["Mistake", "did_you_mean", "raise_mistakes"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mistake:
+    """One mistake.
+
+    Args:
+        where: ``coodie.toml:12``, the name of an environment variable, or the file alone.
+        key: The path of the key, with dots; "" for the file as a whole.
+        message: What is wrong, and what to do.
+    """
+
+    where: str
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.where, self.key, self.message) if part)
+
+
+def raise_mistakes(source: str, mistakes: Sequence[Mistake]) -> NoReturn:
+    """Raise one error for all of them.
+
+    Raises:
+        ConfigFileError: Always.
+    """
+    count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+    lines = "".join(f"\n  {mistake}" for mistake in mistakes)
+    raise ConfigFileError(f"{source} has {count}:{lines}", mistakes=tuple(map(str, mistakes)))
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return the question, or the list of what there is."""
+    names = list(known)
+    close = get_close_matches(str(name), names, n=1)
+    if close:
+        return f"Did you mean {close[0]!r}?"
+    return f"There are {', '.join(names)}." if names else "There are none."

@@ -1,0 +1,171 @@
+"""One connection's settings: each value with where it came from, the stronger over the weaker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from coodie.config.connection import check_option
+from coodie.config.elsewhere import fetch, stands_elsewhere
+from coodie.config.own import read_own_options
+from coodie.config.url import parse_url
+from coodie.exceptions import ConfigurationError
+from coodie.options import OPTIONS
+from coodie.valuetypes import check_value, parse_value
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from coodie.plugins.host import PluginHost
+
+__all__ = [
+    "ConnectionSettings",
+    "Setting",
+    "SettingPath",
+    "check_setting",
+    "option_key",
+    "option_name",
+    "url_settings",
+]
+
+#: ("port",), ("options", "node") or ("profiles", "reports", "timeout"): names of options, not keys.
+SettingPath = tuple[str, ...]
+
+#: Key in a file → the option's name, where they differ.
+_NAMES = {option.key: name for name, option in OPTIONS.items() if option.key and option.key != name}
+
+
+def option_name(key: str) -> str:
+    """Return the name of the option that has this key."""
+    return _NAMES.get(key, key)
+
+
+def option_key(name: str) -> str:
+    """Return the key of the option; one of the backend's own has its name."""
+    return OPTIONS[name].key if name in OPTIONS else name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setting:
+    """One value and its place.
+
+    Args:
+        value: As written; its repr isn't shown, since it may be a secret.
+        where: ``coodie.toml:12``, or an environment variable's name.
+        is_text: It was written where there is nothing but text.
+        base: The directory that relative paths in it start from.
+    """
+
+    value: Any = field(repr=False)
+    where: str
+    is_text: bool
+    base: Path
+
+    def resolved(self, kind: str, environ: Mapping[str, str]) -> Any:
+        """Return the value with what stands elsewhere, as the option's type.
+
+        Raises:
+            ConfigurationError: What it refers to isn't there.
+        """
+        value = self.value
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return [fetch(item, environ, self.base) if isinstance(item, str) else item for item in value]
+        if not isinstance(value, str):
+            return value
+        text = fetch(value, environ, self.base)
+        if kind == "PEM" and not self.is_text and "-----BEGIN" not in text:
+            # In a file, a path starts where the file is.
+            return str(self.base / text)
+        return parse_value(kind, text) if self.is_text or stands_elsewhere(value) else text
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConnectionSettings:
+    """What is set for one connection.
+
+    Args:
+        name: The connection's.
+        settings: Option's path → the strongest setting.
+        environ: The environment, for what stands there.
+    """
+
+    name: str
+    settings: Mapping[SettingPath, Setting]
+    environ: Mapping[str, str] = field(repr=False)
+
+    def arguments(self, plugins: PluginHost) -> dict[str, Any]:
+        """Return the arguments of ``init_coodie``.
+
+        Raises:
+            ConfigurationError: Something that a value refers to isn't there.
+            DriverLoadError: The backend can't be asked for its options' types.
+        """
+        found: dict[str, Any] = {}
+        own: dict[str, Any] = {}
+        texts: dict[str, str] = {}
+        profiles: dict[str, dict[str, Any]] = {}
+        for path, setting in self.settings.items():
+            if path[0] == "options":
+                if isinstance(setting.value, str):
+                    text = fetch(setting.value, self.environ, setting.base)
+                    is_text = setting.is_text or stands_elsewhere(setting.value)
+                    (texts if is_text else own)[path[1]] = text
+                else:
+                    own[path[1]] = setting.value
+            else:
+                value = setting.resolved(OPTIONS[path[-1]].type, self.environ)
+                if path[0] == "profiles":
+                    profiles.setdefault(path[1], {})[path[2]] = value
+                else:
+                    found[path[0]] = value
+        if profiles:
+            found["profiles"] = profiles
+        return {**found, **own, **read_own_options(texts, found, plugins)}
+
+
+def check_setting(path: SettingPath, setting: Setting) -> None:
+    """Refuse a value that can't be; what stands elsewhere is looked at when it is needed.
+
+    Raises:
+        ConfigurationError: It can't be.
+    """
+    option = OPTIONS[path[-1]]
+    if stands_elsewhere(setting.value):
+        return
+    value = parse_value(option.type, setting.value) if setting.is_text else setting.value
+    if len(path) == 1:
+        check_option(option.name, value)
+    else:
+        check_value(option.name, option.type, value, secret=option.secret)
+    if not isinstance(value, str) and option.type in ("speculation", "retry policy"):
+        message = f"{option.name} is of type {type(value).__name__}."
+        raise ConfigurationError(message, hint="Give a str.", option=option.name)
+
+
+def url_settings(setting: Setting, environ: Mapping[str, str]) -> dict[SettingPath, Setting]:
+    """Return the settings that a connection's URL stands for.
+
+    Raises:
+        ConfigurationError: It isn't a URL, or is one for another connection's name.
+    """
+
+    def part(value: Any, *, is_text: bool) -> Setting:
+        return Setting(value=value, where=f"url, {setting.where}", is_text=is_text, base=setting.base)
+
+    whole = isinstance(setting.value, str) and setting.value.startswith("{")
+    url = fetch(setting.value, environ, setting.base) if whole else setting.value
+    parts = parse_url(url)
+    for name in ("lazy", "name"):
+        if name in parts.arguments:
+            raise ConfigurationError(
+                f"The URL has {name} among its options.", hint=OPTIONS[name].instead, option="url"
+            )
+    found: dict[SettingPath, Setting] = {
+        (name,): part(value, is_text=False) for name, value in parts.arguments.items() if name != "profiles"
+    }
+    found |= {("options", name): part(text, is_text=True) for name, text in parts.own.items()}
+    for profile, values in parts.arguments.get("profiles", {}).items():
+        for key, value in values.items():
+            found["profiles", profile, key] = part(value, is_text=False)
+    return found

@@ -1,0 +1,93 @@
+"""``load_config``: connections by name, from a file and the environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from coodie.drivers.lazy import LazyDriver
+from coodie.exceptions import ConfigurationError
+from coodie.registry import current_registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from coodie.config.configuration import Configuration
+    from coodie.config.settings import ConnectionSettings
+    from coodie.drivers.base import AbstractDriver
+
+__all__ = ["find_configuration", "load_config"]
+
+
+def load_config(path: str | Path | None = None) -> Configuration:
+    """Read the configuration, so that ``get_driver(name)`` knows its connections.
+
+    Nothing is connected, and what a value refers to (``{env:…}``, ``{file:…}``) is looked up when its
+    connection is first asked for. ``get_driver(name)`` then returns a ``LazyDriver`` at once, which
+    connects at its first request. A connection that is open under its name already stays.
+
+    A call's own argument wins over its request profile, that over an environment variable, that over
+    the file, and that over the default.
+
+    Args:
+        path: The file; otherwise the one that COODIE_CONFIG names, else the nearest ``coodie.toml`` or
+            ``pyproject.toml`` with ``[tool.coodie]``, from the working directory upwards.
+
+    Returns:
+        What was read.
+
+    Raises:
+        ConfigFileError: There are mistakes in it; all of them are told.
+        ConfigurationError: There is no configuration.
+    """
+    configuration = find_configuration(path, os.environ)
+    registry = current_registry()
+    top = configuration.top
+    if "allow" in top:
+        registry.plugins.allow_only(*top["allow"].value)
+    if "block" in top:
+        registry.plugins.block(*top["block"].value)
+    if "observers" in top:
+        from coodie.config.switching import switch_on
+
+        switch_on(top["observers"])
+    makers = {name: _maker(settings) for name, settings in configuration.connections.items()}
+    registry.declare(makers, configuration.default)
+    return configuration
+
+
+def find_configuration(path: str | Path | None, environ: Mapping[str, str]) -> Configuration:
+    """Read the configuration that there is, and do nothing with it.
+
+    Args:
+        path: As for ``load_config``.
+        environ: The environment.
+
+    Raises:
+        ConfigurationError: As ``load_config``.
+    """
+    # tomllib, and what only those need who have a file
+    from coodie.config.configuration import read_configuration
+    from coodie.config.tomlfile import PATH_VARIABLE, find_file, read_file
+
+    found = find_file(path, environ, Path.cwd())
+    configuration = read_configuration(None if found is None else read_file(found), environ)
+    if found is None and not configuration.connections:
+        message = (
+            f"There is no configuration: no {PATH_VARIABLE}, no coodie.toml and no pyproject.toml with "
+            "[tool.coodie] from here upwards, and no COODIE__NAME__URL."
+        )
+        raise ConfigurationError(message, command="coodie config init")
+    return configuration
+
+
+def _maker(settings: ConnectionSettings) -> Callable[[], AbstractDriver]:
+    """Return what makes a connection's driver, when that is first asked for."""
+
+    def make() -> AbstractDriver:
+        arguments = settings.arguments(current_registry().plugins)
+        hosts, keyspace = arguments.pop("hosts", None), arguments.pop("keyspace", None)
+        return LazyDriver(hosts, keyspace, None, arguments)
+
+    return make
