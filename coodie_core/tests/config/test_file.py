@@ -13,11 +13,13 @@ import coodie
 from coodie import LazyDriver, RequestOptions
 from coodie.config.checking import check_connections
 from coodie.exceptions import ConfigFileError, ConfigurationError, DriverBlockedError
+from coodie.plugins import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from coodie.observers import DriverRegistered
     from coodie.registry import DriverRegistry
 
 
@@ -408,3 +410,25 @@ def test_observers_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(ConfigurationError, match=r"coodie.toml:3: the observer") as caught:
             find_observer(name, "coodie.toml:3")
         assert caught.value.option == "observers"
+
+
+def test_observers_are_switched_on_once(
+    write: Callable[..., Path], registry: DriverRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The observers of the file are told of what happens, once, however often the file is loaded."""
+    told: list[str] = []
+
+    class Names:
+        """An observer."""
+
+        @hookimpl
+        def coodie_driver_registered(self, event: DriverRegistered) -> None:
+            """Note the name."""
+            told.append(str(event.driver_name))
+
+    monkeypatch.setitem(sys.modules, "shop_observers", SimpleNamespace(Names=Names))
+    write('observers = ["shop_observers:Names"]\n[connections.main]\ndriver = "memory"\n')
+    coodie.load_config()
+    coodie.load_config()
+    coodie.get_driver("main")
+    assert told == ["main"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from coodie.exceptions import ConfigurationError
+from coodie.exceptions import ObserverLoadError
 from coodie.registry import current_registry
 
 if TYPE_CHECKING:
@@ -21,9 +21,10 @@ def switch_on(setting: Setting) -> None:
         setting: The names, each ``module:attribute``.
 
     Raises:
-        ConfigurationError: One of them isn't there.
+        ObserverLoadError: One of them isn't there.
     """
-    register_observer = import_module("coodie.observers").register_observer
+    from coodie.observers import register_observer
+
     done = current_registry().switched_on
     for name in setting.value:
         if name not in done:
@@ -39,16 +40,16 @@ def find_observer(name: str, where: str) -> Any:
         where: The place of the name, for the error.
 
     Raises:
-        ConfigurationError: It isn't there.
+        ObserverLoadError: It isn't there.
     """
     module, colon, attribute = name.partition(":")
     hint = "Write the module and the attribute, such as 'shop.observers:slow_requests'."
     if not colon or not module or not attribute:
         message = f"{where}: the observer {name!r} isn't a module and an attribute."
-        raise ConfigurationError(message, hint=hint, option="observers")
+        raise ObserverLoadError(message, hint=hint, option="observers", observer=name)
     try:
         found = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as exc:
         message = f"{where}: the observer {name!r} can't be found: {exc}."
-        raise ConfigurationError(message, hint=hint, option="observers") from exc
+        raise ObserverLoadError(message, hint=hint, option="observers", observer=name) from exc
     return found() if isinstance(found, type) else found
