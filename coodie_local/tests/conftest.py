@@ -91,6 +91,65 @@ def python() -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.communicate()
 
 
+class CommandLine:
+    """The console script `coodie`, with the nodes' directories in a place of the test's."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.environment = {"COODIE_LOCAL_HOME": str(home), "COODIE_LOCAL_ARCHIVE": "0"}
+        self._started: list[subprocess.Popen[str]] = []
+
+    def __call__(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        return self._finished(self.begin(*arguments, **environment))
+
+    def without_driver(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end where no driver can be imported."""
+        code = "import sys; sys.modules['cassandra'] = None; "
+        code += "from coodie.cli import main; sys.exit(main(sys.argv[1:]))"
+        return self._finished(self._begin([sys.executable, "-W", "error", "-c", code, *arguments]))
+
+    def begin(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Begin a command in a process group of its own."""
+        return self._begin([str(Path(sys.executable).with_name("coodie")), *arguments], **environment)
+
+    def close(self) -> None:
+        """End all that a failed test left."""
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+        for pid in jvms_of(self.home):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _begin(self, command: list[str], **environment: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | self.environment | environment,
+            start_new_session=True,
+        )
+        self._started.append(process)
+        return process
+
+    @staticmethod
+    def _finished(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+        output, errors = process.communicate(timeout=100)
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+
+@pytest.fixture
+def coodie(tmp_path: Path) -> Iterator[CommandLine]:
+    """Give the console script; no node that it started outlives the test."""
+    command_line = CommandLine(tmp_path / "home")
+    yield command_line
+    command_line.close()
+
+
 class Repository:
     """A Maven repository on loopback with two small jars, and ways to misbehave."""
 
