@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -71,7 +70,7 @@ class Connector:
     def __call__(self, **options: Any) -> Any:
         """Open one with the given options of ``init_coodie``."""
         if "session" not in options:
-            options = {"hosts": [self._node.host], "port": self._node.port} | options
+            options = self._node.connection_options() | options
         name = f"test-{len(self._opened)}"
         driver = coodie.init_coodie(driver_type=self._backend, name=name, **options)
         self._opened.append(driver)
@@ -91,27 +90,16 @@ def connect(cassandra_node: Any, backend: str, registry: DriverRegistry) -> Iter
     connector.close()
 
 
-@pytest.fixture(scope="session")
-def driver(cassandra_node: Any, backend: str) -> Iterator[Any]:
-    """Share one connection among the tests that don't change it."""
-    with using_registry(DriverRegistry()):
-        opened = coodie.init_coodie(
-            hosts=[cassandra_node.host], port=cassandra_node.port, driver_type=backend, request_timeout=20
-        )
-    yield opened
-    opened.close()
+@pytest.fixture(scope="module")
+def driver(cassandra_driver: Any) -> Any:
+    """Share one connection among the module's tests that don't change it."""
+    return cassandra_driver
 
 
 @pytest.fixture(scope="module")
-def keyspace(driver: Any, request: pytest.FixtureRequest) -> str:
-    """Make a keyspace for the test module; a name of its own each time, for servers that stay."""
-    name = f"{request.module.__name__.rpartition('.')[2]}_{uuid.uuid4().hex[:8]}"
-    driver.execute(
-        f"CREATE KEYSPACE IF NOT EXISTS {name} "
-        "WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
-        [],
-    )
-    return name
+def keyspace(cassandra_keyspace: str) -> str:
+    """Give the test module's keyspace."""
+    return cassandra_keyspace
 
 
 @pytest.fixture(scope="session")

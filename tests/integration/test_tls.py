@@ -10,42 +10,55 @@ import pytest
 import coodie
 from coodie.exceptions import ConnectionFailedError
 from coodie.testing import Proxy
-from coodie.testing.certificates import Authority, server_context
+from coodie_local import Certificates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from coodie.registry import DriverRegistry
+    from coodie_local import CassandraServer
 
-pytestmark = pytest.mark.server
-
-
-@pytest.fixture(scope="module")
-def authority() -> Authority:
-    """Make an authority."""
-    return Authority()
+#: Another loopback address than the one that the node's certificate names.
+_ELSEWHERE = "127.0.0.9"
 
 
-@pytest.fixture(params=["right address", "wrong address", "client certificate wanted"])
-def endpoint(
-    cassandra_node: Any, authority: Authority, tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[tuple[str, Proxy]]:
-    """Put TLS in front of the node."""
-    address = "127.0.0.9" if request.param == "wrong address" else "127.0.0.1"
-    clients = authority.pem if request.param == "client certificate wanted" else None
-    context = server_context(authority.issue(address), clients)
-    with Proxy(cassandra_node.host, cassandra_node.port, context) as proxy:
-        yield request.param, proxy
+@pytest.fixture
+def certificates(cassandra_node: CassandraServer) -> Certificates:
+    """Give the files of the node's certificates."""
+    assert cassandra_node.cluster is not None
+    found = cassandra_node.cluster.certificates
+    assert found is not None
+    return found
 
 
-async def _connects(backend: str, proxy: Proxy, **options: Any) -> bool:
+@pytest.fixture
+def stranger(tmp_path: Path) -> Certificates:
+    """Make certificates of an authority that the node doesn't know."""
+    from coodie_local._certificates import make_certificates
+
+    files = Certificates(tmp_path / "stranger")
+    make_certificates(files, ["127.0.0.1"])
+    return files
+
+
+@pytest.fixture
+def elsewhere(cassandra_node: CassandraServer) -> Iterator[tuple[str, int]]:
+    """Let the node be reached at an address that its certificate doesn't name."""
+    proxy = Proxy(cassandra_node.host, cassandra_node.port)
+    # the port stays: the driver looks for the node's own address there, too
+    proxy.host, proxy.port = _ELSEWHERE, cassandra_node.port
+    with proxy:
+        yield proxy.host, proxy.port
+
+
+async def _connects(backend: str, address: tuple[str, int], **options: Any) -> bool:
     """Try the async and the sync function; they agree."""
     outcomes = []
     for is_async in (True, False):
         arguments: dict[str, Any] = {
-            "hosts": [proxy.host],
-            "port": proxy.port,
+            "hosts": [address[0]],
+            "port": address[1],
             "driver_type": backend,
             # A TLS handshake that fails is waited out by cassandra-driver.
             "connect_timeout": 1.5,
@@ -63,39 +76,76 @@ async def _connects(backend: str, proxy: Proxy, **options: Any) -> bool:
     return outcomes[0]
 
 
+@pytest.mark.cassandra(tls=True)
 async def test_what_is_verified(
-    endpoint: tuple[str, Proxy], authority: Authority, backend: str, registry: DriverRegistry, tmp_path: Path
+    cassandra_node: CassandraServer,
+    certificates: Certificates,
+    stranger: Certificates,
+    backend: str,
+    registry: DriverRegistry,
 ) -> None:
     """The default verifies certificate and address, 1 the certificate, 0 nothing; paths and PEM both work."""
-    kind, proxy = endpoint
-    client = authority.issue("127.0.0.1")
-    trusted = tmp_path / "ca.pem"
-    trusted.write_text(authority.pem)
-    own = {"ssl_cert": client.certificate, "ssl_private_key": client.key} if "client" in kind else {}
-    assert await _connects(backend, proxy, ssl_trusted_cert=authority.pem, **own) is (kind != "wrong address")
-    assert await _connects(backend, proxy, ssl_trusted_cert=str(trusted), ssl_verify_flags=1, **own)
-    assert await _connects(backend, proxy, ssl_verify_flags=0, **own)
-    assert not await _connects(backend, proxy, ssl_trusted_cert=Authority().pem, **own)
-    assert not await _connects(backend, proxy, ssl_enabled=True, **own)
-    assert not await _connects(backend, proxy)
-    if own:
-        assert not await _connects(backend, proxy, ssl_trusted_cert=authority.pem)
+    node = (cassandra_node.host, cassandra_node.port)
+    assert await _connects(backend, node, ssl_trusted_cert=certificates.ca.read_text())
+    assert await _connects(backend, node, ssl_trusted_cert=str(certificates.ca))
+    assert await _connects(backend, node, ssl_verify_flags=0)
+    assert not await _connects(backend, node, ssl_trusted_cert=str(stranger.ca))
+    assert not await _connects(backend, node, ssl_enabled=True)
+    assert not await _connects(backend, node)
 
 
+@pytest.mark.cassandra(tls=True)
+async def test_the_address_is_verified(
+    elsewhere: tuple[str, int], certificates: Certificates, backend: str, registry: DriverRegistry
+) -> None:
+    """A trusted certificate of another address is refused, unless the address isn't to be looked at."""
+    assert not await _connects(backend, elsewhere, ssl_trusted_cert=str(certificates.ca))
+    assert await _connects(backend, elsewhere, ssl_trusted_cert=str(certificates.ca), ssl_verify_flags=1)
+    assert await _connects(backend, elsewhere, ssl_verify_flags=0)
+
+
+@pytest.mark.cassandra(mtls=True)
+async def test_a_client_certificate_is_shown(
+    cassandra_node: CassandraServer,
+    certificates: Certificates,
+    stranger: Certificates,
+    backend: str,
+    registry: DriverRegistry,
+) -> None:
+    """Where the server wants one: from files and from PEM text; no way in without, or with a stranger's."""
+    node = (cassandra_node.host, cassandra_node.port)
+    trusted = {"ssl_trusted_cert": str(certificates.ca)}
+    paths = {"ssl_cert": str(certificates.client), "ssl_private_key": str(certificates.client_key)}
+    text = {
+        "ssl_cert": certificates.client.read_text(),
+        "ssl_private_key": certificates.client_key.read_text(),
+    }
+    others = {"ssl_cert": str(stranger.client), "ssl_private_key": str(stranger.client_key)}
+    assert await _connects(backend, node, **trusted, **paths)
+    assert await _connects(backend, node, **trusted, **text)
+    assert not await _connects(backend, node, **trusted)
+    assert not await _connects(backend, node, **trusted, **others)
+
+
+@pytest.mark.cassandra(tls=True)
 async def test_a_context_of_ones_own(
-    endpoint: tuple[str, Proxy], authority: Authority, backend: str, registry: DriverRegistry
+    cassandra_node: CassandraServer,
+    elsewhere: tuple[str, int],
+    certificates: Certificates,
+    backend: str,
+    registry: DriverRegistry,
 ) -> None:
     """ssl_context= is used as it is."""
-    kind, proxy = endpoint
-    context = ssl.create_default_context(cadata=authority.pem)
-    assert await _connects(backend, proxy, ssl_context=context) is (kind == "right address")
+    context = ssl.create_default_context(cafile=str(certificates.ca))
+    assert await _connects(backend, (cassandra_node.host, cassandra_node.port), ssl_context=context)
+    assert not await _connects(backend, elsewhere, ssl_context=context)
 
 
 async def test_tls_is_never_plain_text(
-    cassandra_node: Any, authority: Authority, backend: str, registry: DriverRegistry
+    cassandra_node: CassandraServer, backend: str, registry: DriverRegistry
 ) -> None:
     """Asked for TLS at a plain-text port, the connect fails instead of doing without."""
-    with Proxy(cassandra_node.host, cassandra_node.port) as plain:
-        assert not await _connects(backend, plain, ssl_verify_flags=0)
-        assert not await _connects(backend, plain, ssl_enabled=True)
-        assert await _connects(backend, plain, ssl_enabled=False)
+    node = (cassandra_node.host, cassandra_node.port)
+    assert not await _connects(backend, node, ssl_verify_flags=0)
+    assert not await _connects(backend, node, ssl_enabled=True)
+    assert await _connects(backend, node, ssl_enabled=False)

@@ -35,6 +35,7 @@ class Proxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="proxy")
+        #: Where it listens; until it is entered, both can be set, and a port of 0 takes a free one.
         self.host = "127.0.0.1"
         self.port = 0
         #: Whether the node's answers are thrown away.
@@ -85,7 +86,7 @@ class Proxy:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         server = self._loop.run_until_complete(
-            asyncio.start_server(self._serve, self.host, 0, ssl=self._ssl_context)
+            asyncio.start_server(self._serve, self.host, self.port, ssl=self._ssl_context)
         )
         self.port = server.sockets[0].getsockname()[1]
         self._started.set()
