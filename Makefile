@@ -25,7 +25,7 @@ test-cassandra: python ## all tests with cassandra-driver; ARGS go to pytest
 test-fast: python ## the tests that need no server, with both backends
 	@$(PYTHON) scripts/project.py test-fast
 
-reliability: python ## the long tests of what happens when things break, with both backends; ARGS go to pytest
+reliability: python ## all tests of what happens when things break, with both backends, and their table; ARGS go to pytest
 	@$(PYTHON) scripts/project.py reliability --pytest="$$ARGS"
 
 plugins: python ## the long tests with packages built, installed and broken, with both backends, and the example; ARGS go to pytest

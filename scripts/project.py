@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from environments import ENVIRONMENTS, VENVS
+from reliability import publish
 from steps import ROOT, Failure, Steps, interrupt_on_signals
 
 if TYPE_CHECKING:
@@ -78,6 +79,15 @@ def long(steps: Steps, mark: str, *options: str) -> None:
         _pytest(steps, backend, "-m", mark, *options)
 
 
+def reliability(steps: Steps, *options: str) -> None:
+    """Run what shows how things break, quick and long, with each backend; print the table and write it."""
+    reports = {}
+    for backend in _BACKENDS:
+        title = _pytest(steps, backend, "-m", "reliability or faults", *options)
+        reports[title] = ENVIRONMENTS[backend].path / "tests.xml"
+    publish(reports)
+
+
 def example(steps: Steps, *options: str) -> None:
     """Check the example of a third party's backend: its types, its tests, the conformance kit."""
     python = _python("rust", steps)
@@ -124,13 +134,13 @@ def main(arguments: list[str]) -> int:
     Returns:
         The exit status: 0, 1 after a failed step, 130 after an interrupt.
     """
-    targets: dict[str, Callable[[Steps], None]] = {
+    targets: dict[str, Callable[[Steps], object]] = {
         "demo": demo,
         "test": test,
         "test-scylla": lambda steps: _pytest(steps, "scylla", *options),
         "test-cassandra": lambda steps: _pytest(steps, "cassandra", *options),
         "test-fast": test_fast,
-        "reliability": lambda steps: long(steps, "reliability", *options),
+        "reliability": lambda steps: reliability(steps, *options),
         "plugins": lambda steps: plugins(steps, *options),
         "example": lambda steps: example(steps, *options),
         "lint": lint,
@@ -184,14 +194,16 @@ def _types(steps: Steps, backend: str) -> None:
     steps.run(f"{backend}: mypy", [_python(backend, steps), "-m", "mypy", *paths])
 
 
-def _pytest(steps: Steps, backend: str, *options: str) -> None:
-    """Run the tests with one backend and note their counts."""
+def _pytest(steps: Steps, backend: str, *options: str) -> str:
+    """Run the tests with one backend and note their counts; return its driver's name and version."""
     distribution, directories = _BACKENDS[backend]
     show = f"from importlib.metadata import version; print(version({distribution!r}))"
     python = _python(backend, steps)
     version = subprocess.run([python, "-c", show], check=True, capture_output=True, text=True).stdout.strip()
     arguments = (*options, *_existing(directories))
-    _counted(steps, backend, f"{backend}: tests", f"{distribution} {version}", *arguments)
+    title = f"{distribution} {version}"
+    _counted(steps, backend, f"{backend}: tests", title, *arguments)
+    return title
 
 
 def _counted(steps: Steps, name: str, title: str, what: str, *arguments: str) -> None:

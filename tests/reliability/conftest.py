@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,14 @@ import coodie
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark all tests here: `make reliability` runs the quick ones, too."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker("faults")
 
 
 @pytest.fixture(scope="module", params=[5, pytest.param(4, marks=pytest.mark.reliability)], ids=["v5", "v4"])
