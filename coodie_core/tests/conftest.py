@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from coodie_core.tests.distributions import Site
 from coodie_core.tests.fakes import Backend, registry_of, wait_until
 
 from coodie.registry import using_registry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     from coodie.registry import DriverRegistry
 
@@ -57,3 +60,20 @@ async def quiet_loop() -> AsyncIterator[list[dict[str, Any]]]:
 def is_async(request: pytest.FixtureRequest) -> bool:
     """Run the test once for the sync and once for the async methods."""
     return bool(request.param == "async")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """A site-packages directory without a backend."""
+    return Site(tmp_path / "site")
+
+
+@pytest.fixture
+def on_path(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A site-packages directory whose modules can be imported, and are forgotten afterwards."""
+    monkeypatch.syspath_prepend(str(site.path))
+    before = set(sys.modules)
+    yield site
+    for name in set(sys.modules) - before:
+        if str(site.path) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -309,6 +310,10 @@ class InMemoryDistribution:
         if filename == "METADATA":
             return f"Metadata-Version: 2.1\nName: {self.name}\nVersion: {self.version}\n"
         return "\n".join(f"[{group}]" for group in self._groups) if filename == "entry_points.txt" else None
+
+    def locate_file(self, path: Any, /) -> Path:
+        """Return a place where nothing is."""
+        return Path("nowhere") / str(path)
 
 
 def host_of(**plugins: object) -> PluginHost:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import textwrap
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Finding"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Finding", "Report"]
+
+_WIDTH = 100
 
 
 @dataclass(frozen=True)
@@ -22,3 +30,77 @@ class Finding:
     message: str
     command: str | None = None
     is_problem: bool = True
+
+
+@dataclass
+class Report:
+    """All that an examination found.
+
+    Args:
+        environment: What this is: the interpreter, the packages… by name.
+        findings: What isn't as it should be.
+        backends: The backends, as ``coodie drivers --json`` has them; None where they can't be looked at.
+        connection: How connecting went; None where that wasn't asked for.
+    """
+
+    environment: dict[str, str]
+    findings: list[Finding] = field(default_factory=list)
+    backends: list[dict[str, Any]] | None = None
+    connection: dict[str, Any] | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether all is well."""
+        return not any(finding.is_problem for finding in self.findings)
+
+    def as_json(self) -> str:
+        """Return it for programs."""
+        return json.dumps({"ok": self.ok, **asdict(self)}, indent=2)
+
+    def as_text(self) -> str:
+        """Return it for people; each command stands alone on its line."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield "Environment"
+        yield from _pairs(self.environment)
+        yield ""
+        yield "Backends"
+        if self.backends is None:
+            yield "  not looked at: see the problems below"
+        for backend in self.backends or []:
+            name = f"{backend['distribution'] or 'the application'} {backend['version'] or ''}".strip()
+            yield f"  {backend['driver_type'] or '?':12}  {backend['state']:13}  {name}"
+            yield from _pairs(backend["facts"], indent=16)
+        if self.connection is not None:
+            yield ""
+            yield "Connection"
+            shown = {name: value for name, value in self.connection.items() if name not in ("facts", "error")}
+            yield from _pairs(shown | dict(self.connection.get("facts", {})))
+            if "error" in self.connection:
+                yield "  failed: see the problems below"
+        for title, problems in (("Problems", True), ("Remarks", False)):
+            found = [finding for finding in self.findings if finding.is_problem is problems]
+            if found:
+                yield ""
+                yield title
+            for finding in found:
+                yield from textwrap.wrap(
+                    f"{finding.subject}: {finding.message}",
+                    _WIDTH,
+                    initial_indent="- ",
+                    subsequent_indent="  ",
+                    break_long_words=False,
+                    break_on_hyphens=False,
+                )
+                if finding.command:
+                    # At the line's start, so that it can be copied as it stands.
+                    yield finding.command
+        yield ""
+        yield "All is well." if self.ok else "Not all is well."
+
+
+def _pairs(pairs: dict[str, Any], indent: int = 2) -> Iterator[str]:
+    width = max(map(len, pairs), default=0)
+    for name, value in pairs.items():
+        yield f"{' ' * indent}{name.replace('_', ' '):{width}}  {value}"

@@ -16,7 +16,6 @@ from coodie_doctor.findings import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from os import PathLike
 
 __all__ = ["CORE", "NAMESAKE", "Installed", "altered_files", "core_findings", "reinstall"]
 
@@ -38,7 +37,7 @@ class Installed(Protocol):
     def read_text(self, filename: str, /) -> str | None:
         """Return a metadata file's text, or None where there is no such file."""
 
-    def locate_file(self, path: Any, /) -> PathLike[str]:
+    def locate_file(self, path: Any, /) -> Any:
         """Return where a file of the distribution is."""
 
 

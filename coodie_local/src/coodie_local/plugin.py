@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from coodie.drivers.cassandra import CassandraDriver
+from coodie.drivers.cassandra import CassandraDriver, inspect_cassandra
 from coodie.plugins import (
     Capability,
     ConnectionConfig,
@@ -20,11 +20,14 @@ from coodie_local._threads import in_thread
 from coodie_local.cluster import LocalCluster
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from coodie.drivers.base import AbstractDriver
 
 __all__ = [
     "coodie_check_config",
     "coodie_describe_driver",
+    "coodie_inspect_driver",
     "coodie_open_driver",
     "coodie_open_driver_async",
 ]
@@ -118,6 +121,12 @@ async def coodie_open_driver_async(config: ConnectionConfig) -> AbstractDriver:
     except BaseException:
         await cluster.stop_async()
         raise
+
+
+@hookimpl
+def coodie_inspect_driver(driver: AbstractDriver | None) -> Mapping[str, str]:
+    """Tell what is in use: what the backend's driver does."""
+    return inspect_cassandra(driver)
 
 
 def _cluster(config: ConnectionConfig) -> LocalCluster:

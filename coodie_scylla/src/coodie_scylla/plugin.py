@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from coodie.drivers.cassandra import cassandra_description, check_cassandra_config, open_cassandra
+from coodie.drivers.cassandra import (
+    cassandra_description,
+    check_cassandra_config,
+    inspect_cassandra,
+    open_cassandra,
+)
 from coodie.plugins import hookimpl
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from coodie.drivers import AbstractDriver
     from coodie.plugins import ConnectionConfig, DriverDescription
 
@@ -33,3 +40,9 @@ def coodie_check_config(config: ConnectionConfig) -> None:
 def coodie_open_driver(config: ConnectionConfig) -> AbstractDriver:
     """Connect."""
     return open_cassandra(config)
+
+
+@hookimpl
+def coodie_inspect_driver(driver: AbstractDriver | None) -> Mapping[str, str]:
+    """Tell what is in use."""
+    return inspect_cassandra(driver)

@@ -19,6 +19,8 @@ GROUP = "coodie.commands"
 
 #: Core's own commands: name → module and attribute, and the line that ``--help`` shows.
 _OWN: dict[str, tuple[str, str]] = {
+    "doctor": ("coodie.cli.doctor:doctor", "Find out what keeps coodie from working."),
+    "drivers": ("coodie.cli.drivers:drivers", "List every backend, and why it can't be used."),
     "new-driver": ("coodie.cli.newdriver:new_driver", "Write the package of a new driver."),
 }
 

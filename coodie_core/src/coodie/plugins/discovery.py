@@ -53,6 +53,9 @@ class InstalledDistribution(Protocol):
     def read_text(self, filename: str, /) -> str | None:
         """Return a metadata file's text, or None where there is no such file."""
 
+    def locate_file(self, path: Any, /) -> Any:
+        """Return where a file of the distribution is."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Announcement:

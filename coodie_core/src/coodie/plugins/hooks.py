@@ -10,7 +10,7 @@ import pluggy
 from coodie.config import NOT_OF_THE_CONNECTION, ConnectionConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Mapping
 
     from coodie.capabilities import Capability
     from coodie.drivers.base import AbstractDriver
@@ -98,4 +98,12 @@ class DriverHooks:
     @_hookspec(firstresult=True)
     def coodie_open_driver_async(self, config: ConnectionConfig) -> Awaitable[AbstractDriver]:  # noqa: ARG002 - as above
         """As coodie_open_driver, natively async; without this hook a thread runs the sync one."""
+        raise AssertionError
+
+    @_hookspec(firstresult=True)
+    def coodie_inspect_driver(self, driver: AbstractDriver | None) -> Mapping[str, str]:  # noqa: ARG002 - as above
+        """Return what is in use, name → value, for ``coodie doctor``: the reactor, the protocol.
+
+        Given a driver that this backend opened, of its connection; given None, what it would use here.
+        """
         raise AssertionError

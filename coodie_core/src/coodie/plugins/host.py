@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from contextvars import copy_context
 from dataclasses import fields
 from difflib import get_close_matches
@@ -17,14 +18,12 @@ from coodie.options import OPTIONS
 from coodie.plugins.blocking import Blocking
 from coodie.plugins.discovery import DriverIndex, explicit_announcement
 from coodie.plugins.hooks import DriverDescription
-from coodie.plugins.loading import CHECK, DESCRIBE, OPEN, OPEN_ASYNC, LoadedPlugin, load_plugin
+from coodie.plugins.loading import CHECK, DESCRIBE, INSPECT, OPEN, OPEN_ASYNC, LoadedPlugin, load_plugin
 from coodie.plugins.selection import check_open, is_pinned_to, select
 from coodie.valuetypes import check_value
 from coodie.waiting import call_in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from coodie.config import ConnectionConfig
     from coodie.drivers.base import AbstractDriver
     from coodie.plugins.discovery import Announcement
@@ -126,6 +125,20 @@ class PluginHost:
         with self._lock:
             self._described[config.driver_type] = description
         return description
+
+    def inspect(self, config: ConnectionConfig, driver: AbstractDriver | None) -> Mapping[str, str]:
+        """Return what a backend tells of a connection, or without one of what it would use here.
+
+        Raises:
+            DriverLoadError: The backend can't be used, or tells something else.
+        """
+        plugin = self._load(config)
+        facts = plugin.call(INSPECT, driver=driver) if plugin.implements(INSPECT) else {}
+        if not isinstance(facts, Mapping):
+            raise plugin.not_a_driver(
+                f"{INSPECT} of {plugin.announcement.owner} returned a {type(facts).__name__}, not a mapping."
+            )
+        return facts
 
     def check(self, config: ConnectionConfig) -> None:
         """Refuse what the backend can't honour, without connecting.

@@ -22,12 +22,13 @@ from coodie.plugins.refusals import DOCTOR
 if TYPE_CHECKING:
     from coodie.plugins.discovery import Announcement
 
-__all__ = ["CHECK", "DESCRIBE", "OPEN", "OPEN_ASYNC", "LoadedPlugin", "load_plugin"]
+__all__ = ["CHECK", "DESCRIBE", "INSPECT", "OPEN", "OPEN_ASYNC", "LoadedPlugin", "again", "load_plugin"]
 
 DESCRIBE = "coodie_describe_driver"
 CHECK = "coodie_check_config"
 OPEN = "coodie_open_driver"
 OPEN_ASYNC = "coodie_open_driver_async"
+INSPECT = "coodie_inspect_driver"
 
 #: What shows what a plug-in has to implement.
 _HOOKS = "python -m pydoc coodie.plugins.hooks"
@@ -83,7 +84,8 @@ class LoadedPlugin:
         """
         try:
             return getattr(self._hooks, hook)(**arguments)
-        except CoodieError:
+        except CoodieError as exc:
+            self._sign(exc)
             raise
         except Exception as exc:
             raise self.error(hook, exc) from exc
@@ -92,10 +94,18 @@ class LoadedPlugin:
         """Call a hook that returns an awaitable, and await it; raises as ``call``."""
         try:
             return await getattr(self._hooks, hook)(**arguments)
-        except CoodieError:
+        except CoodieError as exc:
+            self._sign(exc)
             raise
         except Exception as exc:
             raise self.error(hook, exc) from exc
+
+    def _sign(self, error: CoodieError) -> None:
+        """Note in an error about this backend whose it is, where the hook didn't."""
+        mine = self.announcement
+        if isinstance(error, DriverLoadError) and error.driver_type in (None, mine.driver_type):
+            error.driver_type = mine.driver_type
+            error.distribution = error.distribution or mine.distribution
 
     def error(self, hook: str, raised: Exception) -> CoodieError:
         """Return our error for what a hook let through."""
@@ -135,7 +145,7 @@ def import_error(raised: BaseException, announcement: Announcement) -> DriverLoa
     """Tell a missing dependency from a broken module."""
     point, owner = announcement.entry_point, announcement.owner
     known = {"driver_type": announcement.driver_type, "distribution": announcement.distribution}
-    reinstall = {"hint": "To install it anew, run:", "command": _again(announcement)}
+    reinstall = {"hint": "To install it anew, run:", "command": again(announcement)}
     if not isinstance(raised, ModuleNotFoundError):
         message = f"Importing {point.value!r} of {owner} raised {type(raised).__name__}: {raised}."
         return DriverImportError(message, **reinstall, **known)
@@ -158,14 +168,15 @@ def _dependency(missing: str, announcement: Announcement) -> DriverDependencyErr
     message = f"{announcement.owner} needs the module {missing!r}, which isn't installed."
     return DriverDependencyError(
         message,
-        command=_again(announcement),
+        command=again(announcement),
         missing=missing,
         driver_type=announcement.driver_type,
         distribution=announcement.distribution,
     )
 
 
-def _again(announcement: Announcement) -> str:
+def again(announcement: Announcement) -> str:
+    """Return the command that installs a backend anew."""
     if not announcement.distribution:
         return DOCTOR
     return f"pip install --force-reinstall {announcement.distribution}"

@@ -6,6 +6,7 @@ from coodie.drivers.cassandra._connection import attentive
 from coodie.drivers.cassandra._protocol import exact_protocol_handler
 from coodie.drivers.cassandra.backend import cassandra_description, check_cassandra_config, open_cassandra
 from coodie.drivers.cassandra.driver import CassandraDriver
+from coodie.drivers.cassandra.inspection import inspect_cassandra
 
 __all__ = [
     "CassandraDriver",
@@ -13,5 +14,6 @@ __all__ = [
     "cassandra_description",
     "check_cassandra_config",
     "exact_protocol_handler",
+    "inspect_cassandra",
     "open_cassandra",
 ]

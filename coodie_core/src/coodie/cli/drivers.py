@@ -1,0 +1,64 @@
+"""``coodie drivers``: every backend, in its state."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from coodie.plugins.inventory import BackendReport, BackendState, take_inventory
+from coodie.plugins.trial import TIMEOUT
+from coodie.registry import current_registry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["drivers"]
+
+_COLOURS = {BackendState.READY: "green", BackendState.NOT_INSTALLED: "bright_black"}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0.1), default=TIMEOUT, show_default=True, help="Seconds for each."
+)
+def drivers(*, as_json: bool, timeout: float) -> None:
+    """List every backend that is installed or known, its state, and why it can't be used.
+
+    Each is loaded in a process of its own, so that a broken one disturbs no other.
+    """
+    reports = take_inventory(current_registry().plugins, timeout=timeout)
+    if as_json:
+        click.echo(json.dumps([report.as_dict() for report in reports], indent=2))
+        return
+    _table(reports)
+    for report in reports:
+        if report.capabilities and report.state is BackendState.READY:
+            click.echo(f"\n{report.driver_type} can: {', '.join(report.capabilities)}")
+    for report in reports:
+        if report.reason:
+            click.echo(f"\n{report.driver_type or report.distribution}: {report.reason}")
+            # At the line's start, so that it can be copied as it stands.
+            click.echo(report.command)
+
+
+def _table(reports: Sequence[BackendReport]) -> None:
+    titles = ("NAME", "DISTRIBUTION", "VERSION", "API", "STATE")
+    rows = [
+        (
+            report.driver_type or "?",
+            report.distribution or "(the application's)",
+            report.version or "–",
+            ", ".join(map(str, report.api_versions)) or "–",
+            str(report.state),
+        )
+        for report in reports
+    ]
+    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
+    click.secho("  ".join(title.ljust(width) for title, width in zip(titles, widths, strict=True)), bold=True)
+    for report, row in zip(reports, rows, strict=True):
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        cells[-1] = click.style(row[-1], fg=_COLOURS.get(report.state, "red"))
+        click.echo("  ".join(cells))

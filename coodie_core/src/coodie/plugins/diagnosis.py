@@ -1,0 +1,108 @@
+"""What ``coodie doctor`` finds out once the package ``coodie`` itself is sound."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from coodie.plugins.inventory import BackendReport, BackendState, take_inventory
+from coodie.plugins.needs import unmet_requirements
+from coodie.plugins.trial import try_out
+from coodie.registry import current_registry
+from coodie_doctor.findings import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Diagnosis", "diagnose"]
+
+_NO_BACKEND = Finding(
+    subject="backends",
+    message="No backend is installed, so that nothing can be connected to. To install one, run:",
+    command='pip install "coodie-core[scylla]"',
+)
+
+#: States that something can't work because of.
+_BAD = (BackendState.BROKEN, BackendState.WRONG_VERSION, BackendState.DUPLICATE)
+
+
+class Diagnosis:
+    """The backends, what is wrong, and how connecting went.
+
+    Args:
+        connect: As for ``diagnose``.
+        timeout: As for ``diagnose``.
+    """
+
+    def __init__(self, connect: Mapping[str, Any] | None, timeout: float) -> None:
+        reports = take_inventory(current_registry().plugins, timeout=timeout)
+        self.backends = [report.as_dict() for report in reports]
+        self.findings = [finding for report in reports if (finding := _finding(report)) is not None]
+        installed = [report for report in reports if report.version is not None]
+        if not installed:
+            self.findings.append(_NO_BACKEND)
+        for distribution in sorted({report.distribution for report in installed if report.distribution}):
+            self.findings += _unmet(distribution, self.findings)
+        self.connection: dict[str, Any] | None = None
+        if connect is not None:
+            self.connection = _connection(connect, reports, timeout)
+            if "error" in self.connection:
+                told = self.connection["error"]
+                self.findings.append(Finding("connection", told["message"], told["command"]))
+
+
+def diagnose(connect: Mapping[str, Any] | None, timeout: float) -> Diagnosis:
+    """Try every backend out, and connect where that is asked for.
+
+    Args:
+        connect: ``{"driver": name or None, "hosts": […], "options": {name: text}}``; None: don't connect.
+        timeout: Seconds that each trial may take.
+    """
+    return Diagnosis(connect, timeout)
+
+
+def _finding(report: BackendReport) -> Finding | None:
+    if report.state in _BAD:
+        subject = report.driver_type or report.distribution
+        return Finding(subject, report.reason or "", report.command)
+    if report.state is BackendState.BLOCKED:
+        return Finding(report.driver_type, report.reason or "", report.command, is_problem=False)
+    return None
+
+
+def _unmet(distribution: str, told: list[Finding]) -> list[Finding]:
+    """Return what a distribution asks for and isn't there, but for what was told of already."""
+    found = []
+    for wanted in unmet_requirements(distribution):
+        plain = f"{wanted.name}{wanted.specifier}"
+        if not any(wanted.name in finding.message for finding in told):
+            message = f"{distribution} asks for {plain}, which isn't installed in such a version. Run:"
+            found.append(Finding(distribution, message, f"pip install '{plain}'", is_problem=False))
+    return found
+
+
+def _connection(connect: Mapping[str, Any], reports: list[BackendReport], timeout: float) -> dict[str, Any]:
+    ready = [report for report in reports if report.state is BackendState.READY]
+    wanted, _, pin = (connect["driver"] or "").partition("@")
+    chosen = [
+        report
+        for report in ready
+        if (report.driver_type == wanted if wanted else report.driver_type != "local")
+        and pin in ("", report.distribution)
+    ]
+    if len(chosen) != 1:
+        names = ", ".join(report.driver_type for report in ready) or "none"
+        message = f"Which backend to connect with isn't clear; ready: {names}. Name one with --driver, as in:"
+        example = chosen[0].driver_type if chosen else "scylla"
+        host = (connect["hosts"] or ["127.0.0.1"])[0]
+        command = f"python -m coodie_doctor --host {host} --driver {example}"
+        return {"error": {"type": "ConfigurationError", "message": message, "command": command}}
+    (backend,) = chosen
+    trial = try_out(backend.driver_type, backend.distribution, connect=connect, timeout=timeout)
+    if trial.connection is None:
+        told = {"type": trial.error_type, "message": trial.error, "command": trial.command}
+        return {"driver": backend.driver_type, "error": told}
+    outcome = {"driver": backend.driver_type, **trial.connection}
+    if outcome.get("answers") is False:
+        message = "The connection was made, but the server answers no request."
+        outcome["error"] = {"type": "ConnectionFailedError", "message": message, "command": None}
+    return outcome

@@ -1,0 +1,164 @@
+"""Every backend that is known here, in its state: for ``coodie drivers`` and ``coodie doctor``."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from coodie.exceptions import DriverApiVersionError, DriverBlockedError
+from coodie.plugins.known import KNOWN
+from coodie.plugins.loading import again
+from coodie.plugins.selection import objection
+from coodie.plugins.trial import TIMEOUT, Trial, try_out
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from coodie.exceptions import DriverLoadError
+    from coodie.plugins.discovery import Announcement
+    from coodie.plugins.host import PluginHost
+
+__all__ = ["BackendReport", "BackendState", "take_inventory"]
+
+#: How many are tried out at once.
+_AT_ONCE = 4
+
+
+class BackendState(str, Enum):
+    """Whether a backend can be used."""
+
+    #: It can.
+    READY = "ready"
+    #: It fails to load, or its metadata can't be read.
+    BROKEN = "broken"
+    #: Its distribution is blocked.
+    BLOCKED = "blocked"
+    #: It was made for another version of the plug-in contract.
+    WRONG_VERSION = "wrong version"
+    #: Another distribution announces its name, too.
+    DUPLICATE = "duplicate"
+    #: It is known, and not installed.
+    NOT_INSTALLED = "not installed"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendReport:
+    """One backend.
+
+    Args:
+        driver_type: Its name; empty where its metadata can't be read.
+        distribution: What announces it.
+        version: That distribution's version, or None where it isn't installed.
+        api_versions: The versions of the plug-in contract that it declares.
+        state: Whether it can be used.
+        reason: Why it can't, or None.
+        command: What to run about it, or None.
+        summary: What it says of itself.
+        capabilities: What it can do beyond the contract's core.
+        options: Its own options.
+        facts: What would be in use here.
+    """
+
+    driver_type: str
+    distribution: str
+    version: str | None
+    api_versions: tuple[int, ...] = ()
+    state: BackendState
+    reason: str | None = None
+    command: str | None = None
+    summary: str = ""
+    capabilities: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {**asdict(self), "state": str(self.state)}
+
+
+def take_inventory(host: PluginHost, *, timeout: float = TIMEOUT) -> list[BackendReport]:
+    """Return every backend that is installed or known, in order of name.
+
+    Each that metadata lets through is tried out in a process of its own.
+
+    Args:
+        host: Where to look.
+        timeout: Seconds that each trial may take.
+    """
+    entries = host.announcements()
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        reports = list(pool.map(lambda entry: _report(entry, entries, host, timeout), entries))
+    reports += [_unreadable(name) for name in host.index.unreadable()]
+    missing = set(KNOWN) - {entry.driver_type for entry in entries}
+    reports += [_not_installed(name) for name in missing]
+    return sorted(reports, key=lambda report: (report.driver_type, report.distribution))
+
+
+def _report(
+    entry: Announcement, entries: list[Announcement], host: PluginHost, timeout: float
+) -> BackendReport:
+    rivals = [other for other in entries if other.driver_type == entry.driver_type]
+    error = objection(entry, rivals, host.blocking)
+    known: dict[str, Any] = {
+        "driver_type": entry.driver_type,
+        "distribution": entry.distribution,
+        "version": entry.version,
+        "api_versions": entry.api_versions,
+    }
+    if error is not None:
+        return BackendReport(**known, state=_state(error), reason=_words(error), command=error.command)
+    trial = try_out(entry.driver_type, entry.distribution, timeout=timeout)
+    if trial.error is not None:
+        command = trial.command or again(entry)
+        return BackendReport(**known, state=BackendState.BROKEN, reason=trial.error, command=command)
+    return BackendReport(**known, state=BackendState.READY, **_told(trial))
+
+
+def _told(trial: Trial) -> dict[str, Any]:
+    return {
+        "summary": trial.summary,
+        "capabilities": trial.capabilities,
+        "options": trial.options,
+        "facts": trial.facts,
+    }
+
+
+def _state(error: DriverLoadError) -> BackendState:
+    if isinstance(error, DriverBlockedError):
+        return BackendState.BLOCKED
+    if isinstance(error, DriverApiVersionError):
+        return BackendState.WRONG_VERSION
+    return BackendState.DUPLICATE
+
+
+def _words(error: DriverLoadError) -> str:
+    return str(error).removesuffix(f"\n{error.command}")
+
+
+def _unreadable(distribution: str) -> BackendReport:
+    return BackendReport(
+        driver_type="",
+        distribution=distribution,
+        version=None,
+        state=BackendState.BROKEN,
+        reason="Its metadata can't be read. To mend it, run:",
+        command=f"pip install --force-reinstall --no-deps {distribution}",
+    )
+
+
+def _not_installed(driver_type: str) -> BackendReport:
+    backend = KNOWN[driver_type]
+    return BackendReport(
+        driver_type=driver_type,
+        distribution=backend.distribution,
+        version=None,
+        state=BackendState.NOT_INSTALLED,
+        reason="It isn't installed. To install it, run:",
+        command=backend.install,
+        capabilities=tuple(sorted(str(one) for one in backend.capabilities)),
+    )

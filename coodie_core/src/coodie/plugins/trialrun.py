@@ -1,0 +1,101 @@
+"""What a process of its own does with one backend: load it, and connect where that's asked for.
+
+Its task comes as JSON on standard input; its outcome goes as JSON into the file that the task names,
+since a plug-in may print what it likes.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from coodie.config import build_config
+from coodie.exceptions import ConfigurationError, CoodieError, DriverLoadError
+from coodie.options import OPTIONS
+from coodie.plugins.host import PluginHost
+from coodie.valuetypes import parse_value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from coodie.config import ConnectionConfig
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Carry the task out that standard input has."""
+    task = json.load(sys.stdin)
+    outcome: dict[str, Any]
+    try:
+        outcome = _tried(task)
+    except Exception as exc:  # noqa: BLE001 - whatever it is, it's what the parent asks for
+        outcome = {"error": _told(exc)}
+    Path(task["outcome"]).write_text(json.dumps(outcome), encoding="utf-8")
+
+
+def _tried(task: Mapping[str, Any]) -> dict[str, Any]:
+    host = PluginHost()
+    pin = {"driver_type": task["driver_type"], "distribution": task["distribution"] or None}
+    config = build_config(**pin)
+    description = host.described(config)
+    try:
+        host.check(config)
+    except DriverLoadError:
+        raise
+    except ConfigurationError:
+        pass  # it lacks hosts, for example: no fault of the backend's
+    outcome: dict[str, Any] = {
+        "summary": description.summary,
+        "capabilities": sorted(str(one) for one in description.capabilities),
+        "options": sorted(option.name for option in description.options),
+        "facts": _facts(host, config, None),
+    }
+    if task["connect"] is not None:
+        try:
+            outcome["connection"] = _connected(host, build_config(**pin, **_arguments(task["connect"])))
+        except Exception as exc:  # noqa: BLE001 - as above; what was found before stays
+            outcome["connection"] = {"error": _told(exc)}
+    return outcome
+
+
+def _connected(host: PluginHost, config: ConnectionConfig) -> dict[str, Any]:
+    started = time.monotonic()
+    driver = host.open(config)
+    try:
+        opened = time.monotonic()
+        answers = driver.ping() if hasattr(driver, "ping") else None
+        return {
+            "connecting_seconds": round(opened - started, 3),
+            "round_trip_seconds": round(time.monotonic() - opened, 3),
+            "answers": answers,
+            "facts": _facts(host, config, driver),
+        }
+    finally:
+        driver.close()
+
+
+def _facts(host: PluginHost, config: ConnectionConfig, driver: Any) -> dict[str, str]:
+    return {str(name): str(value) for name, value in host.inspect(config, driver).items()}
+
+
+def _arguments(connect: Mapping[str, Any]) -> dict[str, Any]:
+    """Make arguments of ``init_coodie`` of what was given as text."""
+    arguments: dict[str, Any] = {}
+    for name, text in connect["options"].items():
+        known = OPTIONS.get(name)
+        arguments[name] = text if known is None else parse_value(known.type, text)
+    if connect["hosts"]:
+        arguments["hosts"] = connect["hosts"]
+    return arguments
+
+
+def _told(exc: Exception) -> dict[str, Any]:
+    command = exc.command if isinstance(exc, CoodieError) else None
+    text = str(exc)
+    # The command is told apart from the words.
+    message = text.removesuffix(f"\n{command}") if command else text
+    return {"type": type(exc).__name__, "message": message, "command": command}
