@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from coodie import RequestOptions
 from coodie.exceptions import (
@@ -27,7 +33,10 @@ from coodie.observers import (
     SchemaChanged,
     observing,
 )
+from coodie.observers.counters import RequestCounters
+from coodie.observers.otel import OpenTelemetryObserver
 from coodie.observers.recorder import Recorder
+from coodie.observers.requestlog import RequestLog
 from coodie.schema import ColumnDefinition
 
 if TYPE_CHECKING:
@@ -345,3 +354,47 @@ async def test_without_observers_the_steps_are_the_same(api: Api, numbers: str, 
     await api.execute_batch([f"INSERT INTO {numbers} (p, n) VALUES (7, 1)"])
     await api.execute_many(f"INSERT INTO {numbers} (p, n) VALUES (7, ?)", [[1]])
     assert await api.execute_one(f"SELECT n FROM {numbers} WHERE p = 7", []) == 1
+
+
+async def test_no_value_leaves_the_process(
+    api: Api, numbers: str, caplog: pytest.LogCaptureFixture, registry: DriverRegistry
+) -> None:
+    """With every shipped observer at its most talkative, no parameter and no literal is in what they say."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    meters = MeterProvider([reader := InMemoryMetricReader()], shutdown_on_exit=False)
+    caplog.set_level(logging.DEBUG, "coodie")
+    secret = "hunter2"
+    observers = (RequestLog(slow_seconds=0), RequestCounters(), OpenTelemetryObserver(provider, meters))
+    with observing(*observers):
+        await api.execute(f"SELECT n FROM {numbers} WHERE p = 0 AND v = ? ALLOW FILTERING", [secret])
+        await api.execute(f"SELECT n FROM {numbers} WHERE p = 0 AND v = '{secret}' ALLOW FILTERING", [])
+        await api.execute_batch(
+            [
+                (f"INSERT INTO {numbers} (p, n, v) VALUES (8, 1, ?)", [secret]),
+                f"INSERT INTO {numbers} (p, n, v) VALUES (8, 2, '{secret}')",
+            ]
+        )
+        await api.execute_many(f"INSERT INTO {numbers} (p, n, v) VALUES (8, 3, ?)", [[secret]])
+        for stmt, params in (
+            (f"CREATE ROLE r WITH PASSWORD = '{secret}'", []),
+            (f"SELECT n FROM {numbers} WHERE p = '{secret}'", []),
+            (f"SELECT '{secret} FROM {numbers}", []),
+            (f"SELECT n FROM {numbers} WHERE p = ?", [secret]),
+        ):
+            with pytest.raises(CoodieError):
+                await api.execute(stmt, params)
+    spans = exporter.get_finished_spans()
+    logged = caplog.text + "".join(repr(vars(record)) for record in caplog.records)
+    exported = "".join(span.to_json() for span in spans) + repr(reader.get_metrics_data())
+    counted = repr(observers[1].snapshot())
+    assert len(spans) == 8
+    assert logged.count("coodie_statement") == 8
+    assert [secret in text for text in (logged, exported, counted)] == [False, False, False]
+    assert {str((span.attributes or {})["cassandra.coordinator.dc"]) for span in spans[:2]} == {"datacenter1"}
+    codes = [(span.attributes or {}).get("db.response.status_code") for span in spans]
+    assert str(0x2200) in codes
+    assert str(0x2000) in codes
+    provider.shutdown()
+    meters.shutdown()

@@ -51,6 +51,7 @@ async def test_what_an_execute_tells(api: Api, recorder: Recorder) -> None:
         "keyspace": None,
         "kind": RequestKind.SINGLE,
         "statement": STMT,
+        "statements": (STMT,),
         "parameter_count": 1,
         "batch_size": 0,
         "consistency": "QUORUM",
@@ -194,7 +195,8 @@ async def test_a_batch_is_one_request(api: Api, recorder: Recorder) -> None:
     await api.execute_batch([(insert, [1]), (insert, (2,)), delete])
     finished = recorder.request()
     assert finished.kind is RequestKind.BATCH
-    assert finished.statement == f"{insert}; DELETE FROM t WHERE k = 1"
+    assert finished.statements == (insert, "DELETE FROM t WHERE k = 1")
+    assert finished.statement == "; ".join(finished.statements)
     assert (finished.batch_size, finished.parameter_count) == (3, 2)
 
 

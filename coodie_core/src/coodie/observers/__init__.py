@@ -7,6 +7,7 @@ An observer is any object with hooks of ``coodie.observers.hooks.ObserverHooks``
 
 from __future__ import annotations
 
+from coodie.observers.activation import activate_observer
 from coodie.observers.connections import tell_closed
 from coodie.observers.events import (
     ConnectionClosed,
@@ -45,6 +46,7 @@ __all__ = [
     "RequestStarted",
     "SchemaChange",
     "SchemaChanged",
+    "activate_observer",
     "batch_part",
     "observe_request",
     "observing",

@@ -158,6 +158,7 @@ class RequestEvent:
         kind: Which call it belongs to.
         statement: The CQL text as it was given, **with the literals in it**; of a batch, each
             different text once, separated by ``"; "``.
+        statements: The texts on their own: of a batch each different one, else the one.
         parameter_count: How many values were given; of a batch, those of all its statements.
         batch_size: How many statements a batch has; 0 for other requests, and for a batch that was
             given as one text.
@@ -174,6 +175,7 @@ class RequestEvent:
     keyspace: str | None
     kind: RequestKind
     statement: str
+    statements: tuple[str, ...]
     parameter_count: int
     batch_size: int
     consistency: str | None

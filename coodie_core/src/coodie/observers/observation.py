@@ -185,9 +185,11 @@ def batch_part(statements: Sequence[Any]) -> Part:
 def _description(stmt: object, params: Any, part: Part) -> dict[str, Any]:
     """Return the fields that say what is asked."""
     if part.statements:
+        texts = tuple(dict.fromkeys(text.strip().rstrip(";") for text, _ in part.statements))
         return {
             "kind": part.kind,
-            "statement": "; ".join(dict.fromkeys(text.strip().rstrip(";") for text, _ in part.statements)),
+            "statement": "; ".join(texts),
+            "statements": texts,
             "parameter_count": sum(_count(given) for _, given in part.statements),
             "batch_size": len(part.statements),
             "parameters": [given for _, given in part.statements],
@@ -199,6 +201,7 @@ def _description(stmt: object, params: Any, part: Part) -> dict[str, Any]:
     return {
         "kind": kind,
         "statement": text,
+        "statements": (text,),
         "parameter_count": _count(params),
         "batch_size": 0,
         "parameters": params,

@@ -13,10 +13,15 @@ from coodie.observers.events import SchemaChange
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Described", "SchemaTarget", "describe", "schema_target", "without_literals"]
+    from coodie.observers.events import RequestEvent
+
+__all__ = ["Described", "SchemaTarget", "describe", "describe_request", "schema_target", "without_literals"]
 
 #: Statements of which the description is kept: the last ones.
 _KEPT = 1024
+
+#: Different statements of one batch that are looked at.
+_SHOWN = 50
 
 #: Literals, and what must not be taken for one (Cassandra's Lexer.g): names in quotes, words.
 _LITERAL = re.compile(
@@ -105,6 +110,21 @@ def describe(stmt: str) -> Described:
             keyspace, name = target.keyspace, target.name
     collection = name if name is None or keyspace is None else f"{keyspace}.{name}"
     return Described(operation, collection, without_literals(stmt))
+
+
+def describe_request(event: RequestEvent) -> Described:
+    """Return what a request asks for in a few words; of a batch, what its statements have in common."""
+    if not event.batch_size:
+        return describe(event.statement)
+    each = [describe(text) for text in event.statements[:_SHOWN]]
+    operations = {one.operation for one in each}
+    collections = {one.collection for one in each}
+    alike = len(event.statements) <= _SHOWN
+    return Described(
+        f"BATCH {operations.pop()}" if alike and len(operations) == 1 else "BATCH",
+        collections.pop() if alike and len(collections) == 1 else None,
+        "; ".join(one.text for one in each) + ("" if alike else "; …"),
+    )
 
 
 def without_literals(stmt: str) -> str:

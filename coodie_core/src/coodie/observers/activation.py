@@ -1,0 +1,116 @@
+"""Observers by name: those that coodie has, and those that other distributions announce.
+
+An installed distribution announces an observer in the entry-point group ``coodie.observers``, and in
+``coodie.observer_api.1`` the same, which says for which version of the hooks it was made. To be
+installed is not to be told anything: an observer is told from when it is named here.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from coodie.exceptions import ConfigurationError, CoodieError, ObserverLoadError
+from coodie.observers.registration import register_observer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from importlib_metadata import EntryPoint
+
+__all__ = ["activate_observer"]
+
+_GROUP = "coodie.observers"
+_API_GROUP = "coodie.observer_api.1"
+
+#: Those that we have ourselves: no scan is needed for them.
+_OURS = {
+    "log": ("coodie.observers.requestlog", "RequestLog"),
+    "counters": ("coodie.observers.counters", "RequestCounters"),
+    "otel": ("coodie.observers.otel", "OpenTelemetryObserver"),
+}
+
+
+def activate_observer(name: str, **options: Any) -> Any:
+    """Make the observer of that name and register it.
+
+    Args:
+        name: "log", "counters", "otel", or what an installed distribution announces.
+        options: What its class or function takes.
+
+    Returns:
+        The observer, which ``unregister_observer`` takes off again.
+
+    Raises:
+        ObserverLoadError: Nobody announces it, two distributions do, it was made for another version of
+            the hooks, its distribution is blocked, or it can't be imported.
+        ConfigurationError: It doesn't take these options.
+    """
+    make = _ours(name) if name in _OURS else _announced(name)
+    if callable(make):
+        try:
+            observer = make(**options)
+        except TypeError as exc:
+            message = f"The observer {name!r} can't be made with {', '.join(options) or 'no options'}: {exc}."
+            hint = "Give the options that it takes."
+            raise ConfigurationError(message, hint=hint, option=next(iter(options), None)) from exc
+    elif options:
+        message = f"The observer {name!r} takes no options."
+        raise ConfigurationError(message, hint="Leave them out.", option=next(iter(options)))
+    else:
+        observer = make
+    register_observer(observer)
+    return observer
+
+
+def _ours(name: str) -> Callable[..., Any]:
+    module, attribute = _OURS[name]
+    made: Callable[..., Any] = getattr(import_module(module), attribute)
+    return made
+
+
+def _announced(name: str) -> Any:
+    """Return what the one entry point of that name stands for."""
+    from importlib_metadata import entry_points  # slow, and needed here alone
+
+    points: list[EntryPoint] = list(entry_points(group=_GROUP))
+    found = [point for point in points if point.name == name]
+    if not found:
+        names = sorted({*_OURS, *(point.name for point in points)})
+        close = get_close_matches(str(name), names, n=1)
+        message = f"No observer is called {name!r}. There are: {', '.join(names)}."
+        hint = f"Did you mean {close[0]!r}?" if close else "Install the distribution that announces it."
+        raise ObserverLoadError(message, hint=hint, observer=name)
+    owners = [_owner(point) for point in found]
+    if len(found) > 1:
+        message = f"The observer {name!r} is announced by {' and '.join(owners)}."
+        raise ObserverLoadError(message, command=f"pip uninstall {owners[-1].split()[0]}", observer=name)
+    (point,), (owner,) = found, owners
+    _check_open(owner, name)
+    if all(other.name != name for other in entry_points(group=_API_GROUP)):
+        message = f"The observer {name!r} of {owner} isn't made for version 1 of the hooks ({_API_GROUP})."
+        command = f"pip install --upgrade coodie-core {owner.split()[0]}"
+        raise ObserverLoadError(message, command=command, observer=name)
+    try:
+        return point.load()
+    except CoodieError:
+        raise
+    except Exception as exc:
+        message = f"Importing {point.value!r} of {owner} raised {type(exc).__name__}: {exc}."
+        command = f"pip install --force-reinstall {owner.split()[0]}"
+        raise ObserverLoadError(message, command=command, observer=name) from exc
+
+
+def _check_open(owner: str, name: str) -> None:
+    """Refuse an observer whose distribution is blocked, as its backend would be."""
+    from coodie.registry import current_registry  # the registry knows the observers
+
+    blocked_by = current_registry().plugins.blocking.blocked_by(owner.split(maxsplit=1)[0])
+    if blocked_by is not None:
+        message = f"The observer {name!r} of {owner} is blocked by {blocked_by}."
+        raise ObserverLoadError(message, hint="Name another, or let it through.", observer=name)
+
+
+def _owner(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist is not None else "unknown"

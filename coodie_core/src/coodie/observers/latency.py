@@ -1,0 +1,105 @@
+"""How long requests took, in buckets that grow by a constant factor."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from dataclasses import dataclass
+
+from coodie.exceptions import ConfigurationError
+
+__all__ = ["BOUNDS", "Latency", "LatencyRecorder"]
+
+#: Buckets to a doubling: each is 19 % wider than the one before.
+_STEPS = 4
+
+#: The upper bounds of the buckets in seconds, from 10 µs to 11 minutes; beyond is one more.
+BOUNDS = tuple(1e-5 * 2 ** (step / _STEPS) for step in range(26 * _STEPS + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Durations, in seconds, as they were at one moment.
+
+    Args:
+        counts: How many fell into each bucket of ``BOUNDS``, and beyond.
+        total: Their sum.
+        least: The shortest; infinity where there is none.
+        most: The longest; 0 where there is none.
+    """
+
+    counts: tuple[int, ...] = (0,) * (len(BOUNDS) + 1)
+    total: float = 0.0
+    least: float = math.inf
+    most: float = 0.0
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return sum(self.counts)
+
+    @property
+    def mean(self) -> float | None:
+        """Their mean; None where there is none."""
+        return self.total / self.count if self.count else None
+
+    def percentile(self, percent: float) -> float | None:
+        """Return the duration that so many percent don't exceed; None where there is none.
+
+        It's read off the buckets, and so as much as 19 % away from the exact one, but never beyond the
+        shortest and the longest.
+
+        Args:
+            percent: 0 to 100.
+
+        Raises:
+            ConfigurationError: It isn't.
+        """
+        if not isinstance(percent, (int, float)) or not 0 <= percent <= 100:  # noqa: PLR2004 - per cent
+            message = f"percent={percent!r} is not a number from 0 to 100."
+            raise ConfigurationError(message, hint="Give 99, for example.", option="percent")
+        if not self.count:
+            return None
+        rank = percent / 100 * self.count
+        below = 0
+        for bucket, number in enumerate(self.counts):
+            if number and below + number >= rank:
+                upper = BOUNDS[bucket] if bucket < len(BOUNDS) else self.most
+                lower = BOUNDS[bucket - 1] if bucket else self.least
+                share = max(rank - below, 0) / number
+                value = lower + (upper - lower) * share
+                return min(max(value, self.least), self.most)
+            below += number
+        return self.most
+
+    def __add__(self, other: Latency) -> Latency:
+        """Return both together."""
+        return Latency(
+            tuple(mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)),
+            self.total + other.total,
+            min(self.least, other.least),
+            max(self.most, other.most),
+        )
+
+
+class LatencyRecorder:
+    """Counts durations; whoever shares it holds a lock."""
+
+    __slots__ = ("_counts", "_least", "_most", "_total")
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(BOUNDS) + 1)
+        self._total = 0.0
+        self._least = math.inf
+        self._most = 0.0
+
+    def record(self, seconds: float) -> None:
+        """Count one."""
+        self._counts[bisect_left(BOUNDS, seconds)] += 1
+        self._total += seconds
+        self._least = min(self._least, seconds)
+        self._most = max(self._most, seconds)
+
+    def read(self) -> Latency:
+        """Return what was counted until now."""
+        return Latency(tuple(self._counts), self._total, self._least, self._most)

@@ -1,0 +1,208 @@
+"""An observer that logs: requests, slow ones louder, connections and schema changes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from reprlib import Repr
+from typing import TYPE_CHECKING, Any
+
+from coodie.exceptions import ConfigurationError
+from coodie.observers.statements import describe_request, without_literals
+from coodie.plugins.hooks import hookimpl
+
+if TYPE_CHECKING:
+    from coodie.observers.events import (
+        ConnectionClosed,
+        ConnectionFailed,
+        ConnectionOpened,
+        DriverRegistered,
+        RequestFinished,
+        SchemaChanged,
+    )
+
+__all__ = ["RequestLog"]
+
+_requests = logging.getLogger("coodie.requests")
+_connections = logging.getLogger("coodie.connections")
+
+#: Values that are shown of one request, and characters of a statement.
+_MOST_VALUES = 20
+_MOST_TEXT = 2000
+
+
+class RequestLog:
+    """Logs each request that ends to the logger ``coodie.requests``: at DEBUG, or at ``level``.
+
+    A request that takes ``slow_seconds`` or longer, and one that fails, is logged at WARNING; one that
+    was cancelled, as one that succeeds. Connections, names and schema changes go to
+    ``coodie.connections``, at INFO, failures at WARNING.
+
+    Each record has attributes for structured formatters, all beginning with ``coodie_``: ``driver``,
+    ``driver_type``, ``keyspace``, ``kind``, ``operation``, ``collection``, ``statement``,
+    ``parameter_count``, ``batch_size``, ``consistency``, ``duration`` (seconds), ``rows``, ``pages``,
+    ``host``, ``error`` (the name of its class, or None), ``slow``, and with ``values=True`` ``values``.
+
+    Statements are logged with ``?`` in the place of each literal, parameters not at all, and of an
+    error its class alone, since its message may quote the statement.
+
+    Args:
+        slow_seconds: From which duration on a request is slow; None for never.
+        level: The level of requests that are neither slow nor failed.
+        values: Log statements as they were given, the values of parameters, each cut to
+            ``value_length``, and messages of errors. They may be secret, and logs are kept.
+        value_length: Characters of a value that are logged, 3 or more.
+
+    Raises:
+        ConfigurationError: An argument is of the wrong kind.
+    """
+
+    def __init__(
+        self,
+        *,
+        slow_seconds: float | None = None,
+        level: int = logging.DEBUG,
+        values: bool = False,
+        value_length: int = 40,
+    ) -> None:
+        if slow_seconds is not None and not _is_number(slow_seconds, 0):
+            message = f"slow_seconds={slow_seconds!r} is not a number of seconds."
+            raise ConfigurationError(message, hint="Give 0.5, for example.", option="slow_seconds")
+        if not isinstance(level, int) or isinstance(level, bool):
+            message = f"level={level!r} is not a level of logging."
+            raise ConfigurationError(message, hint="Give logging.INFO, for example.", option="level")
+        if not isinstance(values, bool):
+            raise ConfigurationError(f"values={values!r}.", hint="Give True or False.", option="values")
+        if not isinstance(value_length, int) or not _is_number(value_length, 3):
+            message = f"value_length={value_length!r} is not a number of characters, 3 or more."
+            raise ConfigurationError(message, hint="Give 40, for example.", option="value_length")
+        self._slow = slow_seconds
+        self._level = level
+        self._values = values
+        self._shown = _shortener(value_length)
+        self._length = value_length
+
+    @hookimpl
+    def coodie_request_finished(self, event: RequestFinished) -> None:
+        """Log how a request ended."""
+        slow = self._slow is not None and event.duration >= self._slow
+        failed = event.error is not None and not event.interrupted
+        level = logging.WARNING if slow or failed else self._level
+        if not _requests.isEnabledFor(level):
+            return
+        described = describe_request(event)
+        text = event.statement if self._values else described.text
+        text = text if len(text) <= _MOST_TEXT else f"{text[:_MOST_TEXT]}…"
+        fields: dict[str, Any] = {
+            "driver": event.driver_name,
+            "driver_type": event.driver_type,
+            "keyspace": event.keyspace,
+            "kind": event.kind.value,
+            "operation": described.operation,
+            "collection": described.collection,
+            "statement": text,
+            "parameter_count": event.parameter_count,
+            "batch_size": event.batch_size,
+            "consistency": event.consistency,
+            "duration": event.duration,
+            "rows": event.rows,
+            "pages": event.pages,
+            "host": None if event.host is None else event.host.address,
+            "error": None if event.error is None else type(event.error).__name__,
+            "slow": slow,
+        }
+        shown = ""
+        if self._values:
+            fields["values"] = values = self._shown_values(event.parameters)
+            shown = f" with {values}" + (f": {event.error}" if failed else "")
+        outcome = f"{event.rows} rows, {event.pages} pages" if event.error is None else fields["error"]
+        _requests.log(
+            level,
+            "%s%s in %.6f s (%s): %s%s",
+            "slow " if slow else "",
+            "failed" if failed else "interrupted" if event.interrupted else "done",
+            event.duration,
+            outcome,
+            text,
+            shown,
+            extra={f"coodie_{name}": value for name, value in fields.items()},
+        )
+
+    def _shown_values(self, parameters: Any) -> list[str]:
+        """Return the first parameters, each cut short; of a batch, its statements' own."""
+        if isinstance(parameters, Mapping):
+            items = [f"{name}={self._short(value)}" for name, value in _first(parameters.items())]
+        elif isinstance(parameters, Sequence) and not isinstance(parameters, (str, bytes, bytearray)):
+            items = [self._short(value) for value in _first(parameters)]
+        else:
+            items = []
+        return items
+
+    def _short(self, value: Any) -> str:
+        text = self._shown.repr(value)
+        return text if len(text) <= self._length else f"{text[: self._length - 1]}…"
+
+    @hookimpl
+    def coodie_schema_changed(self, event: SchemaChanged) -> None:
+        """Log what was changed."""
+        text = event.statement if self._values else without_literals(event.statement)
+        _connections.info(
+            "%s %s %s through %s",
+            event.change.value,
+            event.target,
+            ".".join(filter(None, (event.keyspace, event.name if event.target != "keyspace" else None))),
+            _called(event),
+            extra={"coodie_driver": event.driver_name, "coodie_statement": text},
+        )
+
+    @hookimpl
+    def coodie_driver_registered(self, event: DriverRegistered) -> None:
+        """Log the name."""
+        _connections.info("registered %s%s", _called(event), " as the default" if event.default else "")
+
+    @hookimpl
+    def coodie_connection_opened(self, event: ConnectionOpened) -> None:
+        """Log where to."""
+        where = ", ".join(event.hosts) or ("a session that was given" if event.borrowed else "its own hosts")
+        _connections.info("opened %s to %s in %.3f s", _called(event), where, event.duration)
+
+    @hookimpl
+    def coodie_connection_failed(self, event: ConnectionFailed) -> None:
+        """Log why."""
+        where = ", ".join(event.hosts) or "its own hosts"
+        _connections.warning(
+            "%s could not be opened to %s: %s after %.3f s",
+            _called(event),
+            where,
+            type(event.error).__name__,
+            event.duration,
+        )
+
+    @hookimpl
+    def coodie_connection_closed(self, event: ConnectionClosed) -> None:
+        """Log that it is over."""
+        if event.error is None:
+            _connections.info("closed %s", _called(event))
+        else:
+            _connections.warning("closing %s raised %s", _called(event), type(event.error).__name__)
+
+
+def _called(event: Any) -> str:
+    kind = event.driver_type or "driver"
+    return kind if event.driver_name is None else f"{kind} {event.driver_name!r}"
+
+
+def _first(values: Any) -> list[Any]:
+    return [value for _, value in zip(range(_MOST_VALUES), values, strict=False)]
+
+
+def _is_number(value: object, least: float) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= least
+
+
+def _shortener(length: int) -> Repr:
+    """Return what makes representations that don't grow with the value."""
+    shown = Repr()
+    shown.maxstring = shown.maxother = shown.maxlong = length
+    shown.maxlist = shown.maxtuple = shown.maxset = shown.maxdict = 4
+    return shown
