@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from base64 import b64encode
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -158,6 +159,12 @@ class Repository:
         self.answers: dict[str, list[bytes]] = {}
         #: The jars' URL paths in the order of the requests.
         self.requests: list[str] = []
+        #: The other paths that were asked for.
+        self.other_requests: list[str] = []
+        #: The name and the password, joined by a colon, that it asks for.
+        self.login: str | None = None
+        #: Its address; set once it is served.
+        self.address = ""
         #: Set to let answers stall after their first bytes.
         self.stalled = threading.Event()
         self.closing = threading.Event()
@@ -188,8 +195,14 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Repo
         def do_GET(self) -> None:
             answers = repository.answers.get(self.path)
             if answers is None:
+                repository.other_requests.append(self.path)
                 self.send_error(404)
                 return
+            if repository.login is not None:
+                wanted = f"Basic {b64encode(repository.login.encode()).decode()}"
+                if self.headers.get("Authorization") != wanted:
+                    self.send_error(401)
+                    return
             repository.requests.append(self.path)
             content = answers.pop(0) if len(answers) > 1 else answers[0]
             self.send_response(200)
@@ -208,7 +221,8 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Repo
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     config = tmp_path / "jgo.conf"
-    config.write_text(f"[repositories]\ncentral = http://127.0.0.1:{server.server_port}\n", encoding="utf-8")
+    repository.address = f"http://127.0.0.1:{server.server_port}"
+    config.write_text(f"[repositories]\ncentral = {repository.address}\n", encoding="utf-8")
     monkeypatch.setenv("JGO_CONFIG_FILE", str(config))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     yield repository

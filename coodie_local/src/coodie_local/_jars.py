@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import queue
+import re
 import secrets
 import shutil
 import threading
@@ -11,6 +12,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from coodie.exceptions import ConfigurationError
 from coodie_local._flock import acquire
 from coodie_local._places import make_private
 from coodie_local.errors import ChecksumError, DownloadError, StartCancelledError, StorageError
@@ -29,6 +31,9 @@ __all__ = ["DOWNLOAD_THREADS", "JarCache"]
 
 #: How many jars are fetched at once.
 DOWNLOAD_THREADS = 8
+
+#: What stands before a host in an address.
+_CREDENTIALS = re.compile(r"(?<=//)[^/@\s]+@")
 
 _ATTEMPTS = 2
 _POLL = 0.05
@@ -198,8 +203,9 @@ def _resolve(jar: Jar, repository: Path, count: Callable[[int], None]) -> Path:
         context.project(jar.group, jar.artifact).at_version(jar.version).artifact(jar.classifier, "jar")
     )
     hint = (
-        "Check the network and run it again: what came so far is kept. "
-        "A mirror is configured as for jgo, by a [repositories] section in its config file."
+        "Check the network, and HTTPS_PROXY if there is a proxy, and run it again: what came so far is kept. "
+        "A mirror is configured as for jgo: `central = URL` below [repositories] in its config file, "
+        "~/.config/jgo.conf or the one that JGO_CONFIG_FILE names."
     )
     try:
         return artifact.resolve()
@@ -209,12 +215,12 @@ def _resolve(jar: Jar, repository: Path, count: Callable[[int], None]) -> Path:
         raise DownloadError(msg, hint=hint) from exc
     except RuntimeError as exc:
         # jgo's word for 'no repository has it'
-        msg = f"{jar.file_name} could not be downloaded: {exc}."
-        raise DownloadError(msg, hint=hint) from exc
+        msg = f"{jar.file_name} could not be downloaded: {_CREDENTIALS.sub('***@', str(exc))}."
+        # not as the cause: its text has the addresses with the passwords that are in them
+        raise DownloadError(msg, hint=hint) from None
 
 
 def _context(repository: Path, count: Callable[[int], None]) -> MavenContext:
-    from jgo.config import GlobalSettings
     from jgo.maven import MavenContext, PythonResolver
 
     @contextmanager
@@ -223,8 +229,23 @@ def _context(repository: Path, count: Callable[[int], None]) -> MavenContext:
         yield count
 
     context = MavenContext(resolver=PythonResolver(progress_callback=callback), repo_cache=repository)
-    context.remote_repos.update(GlobalSettings.load().repositories)
+    context.remote_repos.update(_repositories())
     return context
+
+
+def _repositories() -> dict[str, str]:
+    """Read the repositories that jgo's config file names, by name; one called "central" replaces that."""
+    import configparser
+
+    from jgo.config import GlobalSettings, get_settings_path
+
+    try:
+        return GlobalSettings.load().repositories
+    except (configparser.Error, OSError, UnicodeDecodeError) as exc:
+        # their text quotes the file, in which a password may be
+        msg = f"jgo's config file {get_settings_path()} can't be read: {type(exc).__name__}."
+        hint = "Mend it (a % in a value is written %%), or let JGO_CONFIG_FILE name another one."
+        raise ConfigurationError(msg, hint=hint) from None
 
 
 def _matches(path: Path, jar: Jar) -> bool:
