@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.integration.schema_rows import columns_of, indexes_of, new_name
+from tests.integration.schema_workers import BASE, GROWN, Workers
 
 from coodie.schema import ColumnDefinition as Col
 
@@ -19,61 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.server
 
-KEY = Col("id", "int", primary_key=True)
-BASE = [KEY, Col("x", "int")]
-GROWN = [*BASE, Col("y", "text"), Col("z", "int", index=True)]
-
-#: A process of its own: it connects, says so, and syncs when it is told to.
-WORKER = """
-import json, sys
-import coodie
-from coodie.schema import ColumnDefinition as Col
-
-hosts, port, backend, keyspace, table = json.loads(sys.argv[1])
-driver = coodie.init_coodie(hosts, port=port, driver_type=backend, request_timeout=30)
-print("ready", flush=True)
-sys.stdin.readline()
-cols = [Col("id", "int", primary_key=True), Col("x", "int"), Col("y", "text"), Col("z", "int", index=True)]
-executed = driver.sync_table(table, keyspace, cols)
-driver.execute(f"INSERT INTO {keyspace}.{table} (id, y, z) VALUES (?, ?, ?)", [1, "a", 2])
-print(json.dumps(executed), flush=True)
-driver.close()
-"""
-
-
-class Workers:
-    """Processes that sync one table when they are told to."""
-
-    def __init__(self, count: int, *arguments: Any) -> None:
-        command = [sys.executable, "-c", WORKER, json.dumps(arguments)]
-        self._processes = [
-            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            for _ in range(count)
-        ]
-
-    def __enter__(self) -> Workers:  # noqa: PYI034 - nothing derives from it
-        for process in self._processes:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for process in self._processes:
-            process.kill()
-            process.communicate()
-
-    def go(self) -> None:
-        """Let all of them sync."""
-        for process in self._processes:
-            assert process.stdin is not None
-            process.stdin.write("\n")
-            process.stdin.flush()
-
-    def executed(self) -> list[list[str]]:
-        """Return what each of them has executed."""
-        answers = [process.communicate(timeout=90)[0] for process in self._processes]
-        assert [process.returncode for process in self._processes] == [0] * len(answers)
-        return [json.loads(answer) for answer in answers]
+KEY, *_ = BASE
 
 
 @pytest.mark.parametrize(("made_before", "processes"), [(True, 8), (False, 2)])
@@ -84,8 +28,8 @@ async def test_tasks_and_processes(
     table = new_name()
     if made_before:
         driver.sync_table(table, keyspace, BASE)
-    where = ([cassandra_node.host], cassandra_node.port, backend, keyspace, table)
-    with Workers(processes, *where) as workers:
+    hosts = [cassandra_node.host] * processes
+    with Workers(hosts, cassandra_node.port, backend, keyspace, table) as workers:
         workers.go()
         tasks = [driver.sync_table_async(table, keyspace, GROWN) for _ in range(40)]
         results = [*await asyncio.gather(*tasks), *workers.executed()]
