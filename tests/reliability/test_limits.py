@@ -1,0 +1,133 @@
+"""What is large: results, rows, collections, batches, requests in flight, statements."""
+
+from __future__ import annotations
+
+import asyncio
+import tracemalloc
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from coodie.exceptions import InvalidQueryError, ParameterError, RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conftest import Api, Connector
+
+pytestmark = [pytest.mark.server, pytest.mark.timeout(1800)]
+
+_MIB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    "count", [pytest.param(20_000), pytest.param(1_000_000, marks=pytest.mark.reliability)]
+)
+async def test_a_stream_takes_constant_memory(
+    count: int, driver: Any, table: Callable[[str], str], record_property: Callable[[str, object], None]
+) -> None:
+    """The memory of Python objects at the end of a stream, and its peak, are those of a few pages."""
+    name = table("p int, n int, t text, PRIMARY KEY (p, n)")
+    await driver.execute_many_async(
+        f"INSERT INTO {name} (p, n, t) VALUES (?, ?, 'twenty characters, no')",
+        ((n % 20, n) for n in range(count)),
+        concurrency=128,
+    )
+    stmt = f"SELECT p, n, t FROM {name}"
+    for is_async in (False, True):
+        total = seen = 0
+        tracemalloc.start()
+        try:
+            if is_async:
+                async for row in driver.stream_async(stmt, [], fetch_size=1000, timeout=60):
+                    seen, total = seen + 1, total + row["n"]
+            else:
+                for row in driver.stream(stmt, [], fetch_size=1000, timeout=60):
+                    seen, total = seen + 1, total + row["n"]
+            grown, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert (seen, total) == (count, count * (count - 1) // 2)
+        assert peak < 8 * _MIB
+        assert grown < 2 * _MIB
+        record_property(f"{'async' if is_async else 'sync'} peak (MiB)", round(peak / _MIB, 1))
+
+
+async def test_a_row_of_ten_megabytes(api: Api, table: Callable[[str], str]) -> None:
+    """What the server refuses is half done nowhere; twelve megabytes in four rows are read whole."""
+    name = table("k int PRIMARY KEY, v blob")
+    value = bytes(range(256)) * (10 * _MIB // 256)
+    insert = f"INSERT INTO {name} (k, v) VALUES (1, ?)"
+    # A mutation may have half a segment of the node's commit log, which has 8 MiB: it is refused whole.
+    with pytest.raises(RequestError):
+        await api.execute(insert, [value], timeout=60)
+    assert await api.execute(f"SELECT k FROM {name}", []) == []
+    value = value[: 3 * _MIB]
+    for n in range(4):
+        await api.execute(f"INSERT INTO {name} (k, v) VALUES ({n}, ?)", [value], timeout=60)
+    rows = await api.execute(f"SELECT v FROM {name}", [], timeout=60)
+    assert [row["v"] for row in rows] == [value] * 4
+
+
+async def test_two_thousand_columns(api: Api, table: Callable[[str], str]) -> None:
+    """A row of so many columns is written with one value for each, and read."""
+    names = [f"c{number}" for number in range(2000)]
+    name = table(f"k int PRIMARY KEY, {', '.join(f'{column} int' for column in names)}")
+    markers = ", ".join("?" * 2001)
+    stmt = f"INSERT INTO {name} (k, {', '.join(names)}) VALUES ({markers})"
+    await api.execute(stmt, [1, *range(2000)], timeout=60)
+    (row,) = await api.execute(f"SELECT * FROM {name}", [], timeout=60)
+    assert [row[column] for column in names] == list(range(2000))
+
+
+async def test_collections_of_a_hundred_thousand(api: Api, table: Callable[[str], str]) -> None:
+    """Lists, sets and maps of so many elements come back as they were."""
+    name = table("k int PRIMARY KEY, l frozen<list<int>>, s frozen<set<int>>, m frozen<map<int, int>>")
+    numbers = list(range(100_000))
+    values = [numbers, set(numbers), dict(zip(numbers, reversed(numbers), strict=True))]
+    for column, value in zip("lsm", values, strict=True):
+        await api.execute(f"INSERT INTO {name} (k, {column}) VALUES (1, ?)", [value], timeout=60)
+        assert await api.execute_one(f"SELECT {column} FROM {name} WHERE k = 1", [], timeout=60) == value
+
+
+async def test_a_batch_beyond_the_servers_limit(api: Api, table: Callable[[str], str]) -> None:
+    """The server's refusal is an error that says so; one beyond the protocol's limit isn't even sent."""
+    name = table("k int PRIMARY KEY, v blob")
+    insert = f"INSERT INTO {name} (k, v) VALUES (?, ?)"
+    with pytest.raises(InvalidQueryError, match=r"(?i)batch"):
+        await api.execute_batch([(insert, [k, b"x" * 20_000]) for k in range(20)])
+    assert await api.execute(f"SELECT k FROM {name}", []) == []
+    with pytest.raises(ParameterError, match="too large for the protocol"):
+        await api.execute_batch([(insert, [k, b""]) for k in range(65_536)])
+
+
+@pytest.mark.parametrize("count", [pytest.param(2_000), pytest.param(10_000, marks=pytest.mark.reliability)])
+async def test_thousands_in_flight(count: int, driver: Any, table: Callable[[str], str]) -> None:
+    """They queue, and each gets its own answer."""
+    name = table("k int PRIMARY KEY, v int")
+    insert = f"INSERT INTO {name} (k, v) VALUES (?, ?)"
+    await driver.execute_async(insert, [0, 0])
+    await asyncio.gather(*(driver.execute_async(insert, [k, -k], timeout=100) for k in range(count)))
+    select = f"SELECT v FROM {name} WHERE k = ?"
+    answers = await asyncio.gather(
+        *(driver.execute_one_async(select, [k], timeout=100) for k in range(count))
+    )
+    assert answers == [-k for k in range(count)]
+
+
+@pytest.mark.parametrize("count", [pytest.param(1_000), pytest.param(100_000, marks=pytest.mark.reliability)])
+async def test_the_statement_cache_stays_bounded(
+    count: int, connect: Connector, table: Callable[[str], str]
+) -> None:
+    """However many texts there are, a fixed number of prepared statements is kept."""
+    driver = connect(statement_cache_size=100)
+    name = table("k int PRIMARY KEY, v int")
+    gate = asyncio.Semaphore(64)
+
+    async def ask(number: int) -> Any:
+        async with gate:
+            return await driver.execute_async(f"SELECT v AS v{number} FROM {name} WHERE k = ?", [number])
+
+    for start in range(0, count, 1000):
+        await asyncio.gather(*(ask(number) for number in range(start, min(count, start + 1000))))
+        assert len(driver._requests.statements) <= 100
