@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -257,6 +259,38 @@ def test_a_directory_that_cannot_be_used_says_so(node_dir: Path) -> None:
     with pytest.raises(StorageError, match=r"node\.lock.*another directory=") as caught:
         LocalNode("odd", directory=node_dir).start(progress=QUIET)
     assert caught.value.path == node_dir
+
+
+@pytest.mark.server
+def test_a_full_disk_says_so(node_dir: Path, python: Callable[..., Any]) -> None:
+    """On a file system of one megabyte, the error says how much is free, where, and what to do."""
+    code = (
+        "import os, subprocess, sys\n"
+        "from pathlib import Path\n"
+        "from coodie_local import LocalNode, StorageError\n"
+        "Path(sys.argv[1]).mkdir()\n"
+        "subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=1m', 'none', sys.argv[1]], check=True)\n"
+        "try: LocalNode('n', directory=sys.argv[1], profile='durable').start()\n"
+        "except StorageError as error: print(error)"
+    )
+    if subprocess.run(["unshare", "--map-root-user", "--mount", "true"], check=False).returncode:  # noqa: S607 - where the system has it
+        pytest.skip("this system lets nobody mount a small file system of their own")
+    launch = "import os, sys; os.execvp('unshare', ['unshare', '--map-root-user', '--mount', *sys.argv[1:]])"
+    process = python(launch, sys.executable, "-c", code, node_dir)
+    output, errors = process.communicate(timeout=60)
+    assert f"Only 1 MB are free in {node_dir}" in output, errors
+    assert "directory=" in output
+
+
+def test_a_directory_that_really_is_another_users(node_dir: Path) -> None:
+    """It is refused with its owner's number, though root could write there."""
+    if os.getuid() != 0:
+        pytest.skip("only root can give a directory away")
+    node_dir.mkdir()
+    os.chown(node_dir, 12_345, -1)
+    with pytest.raises(StorageError, match=r"belongs to another user \(uid 12345, this is uid 0\)"):
+        LocalNode("theirs", directory=node_dir).start(progress=QUIET)
+    assert list(node_dir.iterdir()) == []
 
 
 @pytest.mark.server

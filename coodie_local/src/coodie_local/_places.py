@@ -15,9 +15,11 @@ __all__ = [
     "HOME_VARIABLE",
     "LOCK_NAME",
     "LOG_NAME",
+    "ROOM",
     "START_LOCK_NAME",
     "cache_directory",
     "check_name",
+    "check_room",
     "home_directory",
     "make_private",
     "member_directory",
@@ -37,6 +39,9 @@ LOCK_NAME = "node.lock"
 START_LOCK_NAME = "start.lock"
 #: The file in a node's directory to which Cassandra and its JVM write.
 LOG_NAME = "cassandra.log"
+
+#: Free bytes that a node must find: its commit log, first tables and log file.
+ROOM = 128 * 1000 * 1000
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -116,6 +121,19 @@ def make_private(directory: Path) -> Path:
         msg = f"The directory {directory} isn't writable."
         raise StorageError(msg, hint=f"Run: chmod u+wx {directory}", path=directory)
     return directory
+
+
+def check_room(directory: Path) -> None:
+    """Make sure that a node can begin to write below a directory; a full disk would only show in its log.
+
+    Raises:
+        StorageError: Too little is free.
+    """
+    free = shutil.disk_usage(directory).free
+    if free < ROOM:
+        msg = f"Only {free / 1e6:.0f} MB are free in {directory}; a node needs {ROOM / 1e6:.0f} MB."
+        hint = f"Make room, give another directory=, or set {HOME_VARIABLE}."
+        raise StorageError(msg, hint=hint, path=directory)
 
 
 def remove_tree(directory: Path) -> None:

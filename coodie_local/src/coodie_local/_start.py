@@ -9,7 +9,7 @@ from coodie.exceptions import ConfigurationError
 from coodie_local._installation import find_recipe
 from coodie_local._launch import launch
 from coodie_local._members import living_in
-from coodie_local._places import make_private
+from coodie_local._places import check_room, make_private
 from coodie_local._plan import Security
 from coodie_local._ports import choose_hosts, choose_ports, consecutive_hosts
 from coodie_local._readiness import await_ready
@@ -147,6 +147,8 @@ def _start_all(installation: Installation, attempt: Attempt) -> RunningCluster:
             data = make_private(attempt.directory / _DATA)
         else:
             data = make_scratch(attempt.directory)
+        for place in (attempt.directory, data):
+            check_room(place)
         tries = 0
         while True:
             tries += 1
