@@ -18,6 +18,7 @@ from coodie.drivers.client import (
     Client,
     ClientDriver,
     ClientRequest,
+    DriverCall,
     Page,
     StaleStatementError,
 )
@@ -31,6 +32,8 @@ from coodie.exceptions import (
     ServerError,
     UnsupportedError,
 )
+from coodie.observers import ConnectionClosed, RequestFinished, RequestKind, observing
+from coodie.observers.recorder import Recorder
 from coodie.waiting import Wait
 
 if TYPE_CHECKING:
@@ -278,9 +281,62 @@ async def test_the_cache_is_bounded(client: MemoryClient, *, is_async: bool) -> 
     for column in "abaca":
         await api.execute(f"SELECT {column} FROM t", [])
     assert [text[7] for text in client.prepared] == ["a", "b", "c"]
+    driver = MemoryDriver(client, statement_lifetime=60)
+    assert driver.execute("SELECT a FROM t", []) == []
     for size in (0, True, "2"):
         with pytest.raises(ConfigurationError, match="statement_cache_size"):
             MemoryDriver(client, statement_cache_size=size)  # type: ignore[arg-type]
+
+
+async def test_statements_are_prepared_anew_in_time(client: MemoryClient, *, is_async: bool) -> None:
+    """With a lifetime, a schema that others changed is known after so many seconds."""
+    api = Api(MemoryDriver(client, statement_lifetime=0.05), is_async=is_async)
+    await api.execute(READ, [1])
+    await asyncio.sleep(0.1)
+    await api.execute(READ, [1])
+    assert client.prepared == [READ, READ]
+    with pytest.raises(ConfigurationError, match="statement_lifetime"):
+        MemoryDriver(client, statement_lifetime=0)
+
+
+# --- observers --------------------------------------------------------------------------
+
+
+async def test_observers_are_told(api: Api, client: MemoryClient) -> None:
+    """Each request is told of once, with its rows and pages, and so is the one that fails."""
+    client.rows = 6000
+    told = Recorder()
+    with observing(told):
+        await api.execute(READ, [1])
+        await api.execute_one(READ, [1])
+        await api.execute_batch(["DELETE FROM t WHERE k = 1"])
+        with pytest.raises(ParameterError):
+            await api.execute(READ, [])
+        await api.close()
+    ends = told.of(RequestFinished)
+    assert [(end.rows, end.pages) for end in ends[:2]] == [(6000, 2), (5000, 1)]
+    assert [end.kind for end in ends] == [*[RequestKind.SINGLE] * 2, RequestKind.BATCH, RequestKind.SINGLE]
+    assert isinstance(ends[-1].error, ParameterError)
+    assert ends[0].consistency == "ONE"
+    assert len(told.of(ConnectionClosed)) == 1
+
+
+async def test_a_driver_on_a_driver_is_told_of_once(client: MemoryClient, *, is_async: bool) -> None:
+    """What one hands on to another isn't told of twice."""
+    inner = MemoryDriver(client)
+
+    class Outer(MemoryClient):
+        def send(self, request: ClientRequest) -> Steps[Page]:
+            rows = yield DriverCall(inner, "execute", request.cql, list(request.values))
+            return Page(rows=list(rows))
+
+    outer = Api(MemoryDriver(Outer()), is_async=is_async)
+    client.rows = 2
+    told = Recorder()
+    with observing(told):
+        assert len(await outer.execute(READ, [1])) == 2
+        await Api(inner, is_async=is_async).execute(READ, [1])
+    assert len(told.of(RequestFinished)) == 2
 
 
 # --- life -------------------------------------------------------------------------------

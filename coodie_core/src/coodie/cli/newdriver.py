@@ -62,9 +62,7 @@ def new_driver(name: str, directory: Path | None, *, as_json: bool) -> None:
         }
         click.echo(json.dumps(report, indent=2))
         return
-    click.echo(
-        f"{names.distribution} is in {target}: driver_type={names.driver_type!r}, {len(written)} files."
-    )
+    click.echo(f"Wrote {target}: {len(written)} files, driver_type={names.driver_type!r}.")
     click.echo("\nIt works as it is. See for yourself:\n")
     width = max(map(len, commands))
     for command, purpose in zip(commands, ("", *(purpose for _, purpose in _NEXT)), strict=True):

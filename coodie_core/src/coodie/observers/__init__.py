@@ -23,7 +23,14 @@ from coodie.observers.events import (
     SchemaChange,
     SchemaChanged,
 )
-from coodie.observers.observation import ONE_OF_MANY, ObservedRequest, Part, batch_part, observe_request
+from coodie.observers.observation import (
+    ONE_OF_MANY,
+    ObservedRequest,
+    Part,
+    batch_part,
+    observe_request,
+    untold,
+)
 from coodie.observers.registration import observing, register_observer, unregister_observer
 
 #: The version of the hooks and of what they are told.
@@ -53,4 +60,5 @@ __all__ = [
     "register_observer",
     "tell_closed",
     "unregister_observer",
+    "untold",
 ]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from coodie.observers.hub import Observer
     from coodie.requests import RequestOptions
 
-__all__ = ["ONE_OF_MANY", "ObservedRequest", "Part", "batch_part", "observe_request", "part_of"]
+__all__ = ["ONE_OF_MANY", "ObservedRequest", "Part", "batch_part", "observe_request", "part_of", "untold"]
 
 _numbers = itertools.count(1)
 
@@ -65,6 +65,20 @@ def _part_of(part: Part) -> Iterator[None]:
         yield
     finally:
         _part.reset(token)
+
+
+#: Whether another driver tells of what is done here.
+_untold: ContextVar[bool] = ContextVar("coodie_untold", default=False)
+
+
+@contextmanager
+def untold() -> Iterator[None]:
+    """Tell nobody of the requests in this block: a driver that stands on another one tells of its own."""
+    token = _untold.set(True)
+    try:
+        yield
+    finally:
+        _untold.reset(token)
 
 
 class ObservedRequest:
@@ -147,7 +161,7 @@ def observe_request(
         part: What it is a part of; for drivers with an ``execute_batch`` or ``execute_many`` of their own.
     """
     observers = request_observers()
-    if not observers:
+    if not observers or _untold.get():
         return _UNOBSERVED
     found = part or _part.get()
     if found is None:

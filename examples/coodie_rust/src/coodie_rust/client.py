@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 from scylla.enums import Compression, Consistency, SerialConsistency
@@ -19,6 +20,8 @@ from coodie_rust.outcome import Outcome
 from coodie_rust.reading import read_rows
 
 if TYPE_CHECKING:
+    from scylla.future import DriverFuture
+    from scylla.results import RequestResult
     from scylla.session import Session
     from scylla.statement import PreparedStatement
 
@@ -31,6 +34,10 @@ __all__ = ["CONNECT_TIMEOUT", "RustClient", "connect"]
 CONNECT_TIMEOUT = 10.0
 
 _PORT = 9042
+
+#: How often closing calls into the client, and the pause in seconds after each.
+_RELEASES = 3
+_RELEASE_PAUSE = 0.05
 
 #: Names as coodie has them → the client's members.
 _LEVELS = {
@@ -109,10 +116,12 @@ class RustClient(Client):
 
     def __init__(self, session: Session) -> None:
         self._session: Session | None = session
+        #: What waits for an answer: closing doesn't end that by itself.
+        self._in_flight: set[DriverFuture[Any]] = set()
 
     def prepare(self, cql: str, timeout: float) -> Steps[PreparedStatement]:
         """Have the server prepare a statement."""
-        prepared: PreparedStatement = yield Outcome(self._open().prepare(cql), timeout)
+        prepared: PreparedStatement = yield from self._outcome(self._open().prepare(cql), timeout)
         return prepared
 
     def send(self, request: ClientRequest) -> Steps[Page]:
@@ -128,7 +137,7 @@ class RustClient(Client):
             statement, values, paging_state=None if state is None else PagingState.from_bytes(state)
         )
         try:
-            result = yield Outcome(future)
+            result: RequestResult = yield from self._outcome(future)
         except Exception as exc:
             if is_stale(exc):
                 raise StaleStatementError from exc
@@ -137,15 +146,28 @@ class RustClient(Client):
         return Page(rows=read_rows(result), paging_state=None if after is None else after.as_bytes())
 
     def close(self) -> None:
-        """Let go of the session: the client has no other way to close it.
-
-        Its connections end with the last request that still has an answer to come.
-        """
+        """End the requests under way and let go of the session: the client has no other way to close it."""
         self._session = None
+        for future in tuple(self._in_flight):
+            future.cancel()
+        # What the client's threads let go of is released with the next call into the client, whichever.
+        for _ in range(_RELEASES):
+            PagingState()
+            time.sleep(_RELEASE_PAUSE)
 
     def error(self, raised: Exception, stmt: str, timeout: float) -> CoodieError:
         """Return the error of coodie's for what the client raised."""
         return translated(raised, stmt, timeout)
+
+    def _outcome(self, future: DriverFuture[Any], timeout: float | None = None) -> Steps[Any]:
+        """Wait, and let close() know of it meanwhile."""
+        self._in_flight.add(future)
+        try:
+            if self._session is None:  # closed since the request was made
+                future.cancel()
+            return (yield Outcome(future, timeout))
+        finally:
+            self._in_flight.discard(future)
 
     def _open(self) -> Session:
         session = self._session

@@ -85,7 +85,8 @@ def translated(raised: Exception, stmt: str, timeout: float) -> ours.CoodieError
         message = f"The client can't decode a value of {raised.column_name!r}."
         return ours.RequestError(message, hint="Leave the column out, or read it as a blob.", statement=stmt)
     if isinstance(raised, FutureCancelledError):
-        return ours.DriverClosedError("The request was cancelled.", hint="Open a new driver.")
+        message = "The driver was closed with this request under way, which may have been applied."
+        return ours.DriverClosedError(message, hint="Open a new one with init_coodie(…).")
     for sentence, kind, what, advice in _SENTENCES:
         if sentence in text:
             return _made(kind, what, advice, text, stmt)

@@ -64,5 +64,10 @@ async def coodie_open_driver_async(config: ConnectionConfig) -> RustDriver:
 
 def _driver(client: RustClient, config: ConnectionConfig) -> RustDriver:
     return RustDriver(
-        client, config.keyspace, request_timeout=config.request_timeout, consistency=config.consistency
+        client,
+        config.keyspace,
+        request_timeout=config.request_timeout,
+        consistency=config.consistency,
+        # The client looks for others' changes of the schema once a minute, and tells nobody.
+        statement_lifetime=5.0,
     )

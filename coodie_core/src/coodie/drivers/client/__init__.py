@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from coodie.drivers.client.client import Client, ClientRequest, Page, StaleStatementError, Steps
 from coodie.drivers.client.driver import ClientDriver
-from coodie.drivers.client.outcomes import Blocking
+from coodie.drivers.client.outcomes import Blocking, DriverCall
 
 __all__ = [
     "Blocking",
     "Client",
     "ClientDriver",
     "ClientRequest",
+    "DriverCall",
     "Page",
     "StaleStatementError",
     "Steps",

@@ -13,6 +13,7 @@ from coodie.drivers.base import check_fetch_size
 from coodie.drivers.client._prepared import PreparedStatements
 from coodie.drivers.client.client import ClientRequest, StaleStatementError
 from coodie.exceptions import CoodieError, ServerError
+from coodie.observers import observe_request
 from coodie.paging import open_paging_state, seal_paging_state
 from coodie.parameters import positional
 from coodie.requests import RequestOptions, check_options, check_timeout
@@ -22,6 +23,7 @@ from coodie.types import UNSET
 if TYPE_CHECKING:
     from coodie.drivers._lifetime import Lifetime
     from coodie.drivers.client.client import Client, Page, Steps
+    from coodie.observers import ObservedRequest
 
 __all__ = ["ClientRequests"]
 
@@ -43,6 +45,8 @@ class _Ready(NamedTuple):
     #: Whether it starts as CQL does.
     recognised: bool
     request: ClientRequest
+    #: Who is told of its pages.
+    seen: ObservedRequest
 
 
 class ClientRequests:
@@ -56,6 +60,7 @@ class ClientRequests:
         request_timeout: Seconds for requests that name none.
         consistency: The level of requests that name none.
         statement_cache_size: How many prepared statements to keep.
+        statement_lifetime: Seconds after which one is prepared anew, or None.
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class ClientRequests:
         request_timeout: float | None,
         consistency: str | None,
         statement_cache_size: int,
+        statement_lifetime: float | None,
     ) -> None:
         self._client = client
         self._lifetime = lifetime
@@ -75,10 +81,11 @@ class ClientRequests:
         self._name = name
         self._timeout = check_timeout(request_timeout, "request_timeout") or _TIMEOUT
         self._consistency = consistency
-        self.statements = PreparedStatements(statement_cache_size)
+        self.statements = PreparedStatements(statement_cache_size, statement_lifetime)
 
     def rows(
         self,
+        driver: object,
         stmt: str,
         params: Any,
         consistency: str | None,
@@ -88,21 +95,26 @@ class ClientRequests:
         options: RequestOptions | None,
     ) -> Steps[Rows]:
         """Execute and return all rows, or one page where fetch_size is given."""
-        ready = self._ready(stmt, params, consistency, timeout, fetch_size, paging_state, options)
-        request, page = yield from self._first_page(ready)
-        if fetch_size is not None:
-            state = page.paging_state
-            sealed = None if state is None else seal_paging_state(state, stmt)
-            return Rows(page.rows, paging_state=sealed, warnings=page.warnings, trace_id=page.trace_id)
-        rows = Rows(page.rows, warnings=page.warnings, trace_id=page.trace_id)
-        while page.paging_state is not None:
-            following = replace(request, paging_state=page.paging_state)
-            request, page = yield from self._page(ready, following)
-            rows.extend(page.rows)
-        return rows
+        level = consistency or self._consistency
+        with observe_request(
+            driver, stmt, params, consistency=level, fetch_size=fetch_size, timeout=timeout, options=options
+        ) as seen:
+            ready = self._ready(stmt, params, consistency, timeout, fetch_size, paging_state, options, seen)
+            request, page = yield from self._first_page(ready)
+            if fetch_size is not None:
+                state = page.paging_state
+                sealed = None if state is None else seal_paging_state(state, stmt)
+                return Rows(page.rows, paging_state=sealed, warnings=page.warnings, trace_id=page.trace_id)
+            rows = Rows(page.rows, warnings=page.warnings, trace_id=page.trace_id)
+            while page.paging_state is not None:
+                following = replace(request, paging_state=page.paging_state)
+                request, page = yield from self._page(ready, following)
+                rows.extend(page.rows)
+            return rows
 
     def first_value(
         self,
+        driver: object,
         stmt: str,
         params: Any,
         consistency: str | None,
@@ -110,13 +122,17 @@ class ClientRequests:
         options: RequestOptions | None,
     ) -> Steps[Any]:
         """Execute and return the first column of the first row, or None; no page after it is fetched."""
-        ready = self._ready(stmt, params, consistency, timeout, None, None, options)
-        request, page = yield from self._first_page(ready)
-        # A page may be empty and not the last one.
-        while not page.rows and page.paging_state is not None:
-            following = replace(request, paging_state=page.paging_state)
-            request, page = yield from self._page(ready, following)
-        return next(iter(page.rows[0].values()), None) if page.rows else None
+        level = consistency or self._consistency
+        with observe_request(
+            driver, stmt, params, consistency=level, timeout=timeout, options=options
+        ) as seen:
+            ready = self._ready(stmt, params, consistency, timeout, None, None, options, seen)
+            request, page = yield from self._first_page(ready)
+            # A page may be empty and not the last one.
+            while not page.rows and page.paging_state is not None:
+                following = replace(request, paging_state=page.paging_state)
+                request, page = yield from self._page(ready, following)
+            return next(iter(page.rows[0].values()), None) if page.rows else None
 
     def check(self, need: Capability, name: str) -> None:
         """Refuse what the driver doesn't declare.
@@ -141,6 +157,7 @@ class ClientRequests:
         fetch_size: int | None,
         paging_state: bytes | None,
         options: RequestOptions | None,
+        seen: ObservedRequest,
     ) -> _Ready:
         """Check every argument; nothing has been sent before."""
         self._lifetime.check()
@@ -174,14 +191,14 @@ class ClientRequests:
             options=options or _DEFAULTS,
         )
         recognised = shape.kind is not Kind.WRITE or shape.table is not None
-        return _Ready(stmt, params, shape.kind, recognised, request)
+        return _Ready(stmt, params, shape.kind, recognised, request, seen)
 
     # --- sending ------------------------------------------------------------------------
 
     def _first_page(self, ready: _Ready) -> Steps[tuple[ClientRequest, Page]]:
         """Prepare where that has to be, and send; return what later pages are asked with, too."""
         if ready.kind in (Kind.SCHEMA, Kind.PLAIN):
-            page = yield from self._sent(ready.stmt, ready.request)
+            page = yield from self._sent(ready, ready.request)
             if ready.kind is Kind.SCHEMA:
                 self.statements.clear()
             return ready.request, page
@@ -191,13 +208,13 @@ class ClientRequests:
     def _page(self, ready: _Ready, request: ClientRequest) -> Steps[tuple[ClientRequest, Page]]:
         """Send, and once more where the statement has gone stale; return what the next page is asked with."""
         try:
-            return request, (yield from self._sent(ready.stmt, request))
+            return request, (yield from self._sent(ready, request))
         except StaleStatementError:
             self.statements.forget(request.cql)
         fresh = yield from self._prepared(ready)
         request = replace(fresh, paging_state=request.paging_state)
         try:
-            return request, (yield from self._sent(ready.stmt, request))
+            return request, (yield from self._sent(ready, request))
         except StaleStatementError as exc:
             message = "The server refused the prepared statement twice."
             hint = "Its table may be changing: try again."
@@ -224,12 +241,14 @@ class ClientRequests:
             self.check(Capability.UNSET_VALUES, "coodie.UNSET")
         return replace(request, prepared=prepared, values=values)
 
-    def _sent(self, stmt: str, request: ClientRequest) -> Steps[Page]:
+    def _sent(self, ready: _Ready, request: ClientRequest) -> Steps[Page]:
         # A request of several pages may meet the driver's end half-way.
         self._lifetime.check()
         try:
-            return (yield from self._client.send(request))
+            page = yield from self._client.send(request)
         except (CoodieError, StaleStatementError):
             raise
         except Exception as exc:
-            raise self._client.error(exc, stmt, request.timeout) from exc
+            raise self._client.error(exc, ready.stmt, request.timeout) from exc
+        ready.seen.add_page(len(page.rows), page.host)
+        return page

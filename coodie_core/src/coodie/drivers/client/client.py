@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from coodie.exceptions import CoodieError
+    from coodie.observers import Host
     from coodie.requests import RequestOptions
 
 __all__ = ["Client", "ClientRequest", "Page", "StaleStatementError", "Steps"]
@@ -62,12 +63,14 @@ class Page:
         paging_state: The server's opaque bytes, or None where there is nothing more.
         warnings: The server's warnings.
         trace_id: The trace session's id, where the request was traced.
+        host: The node that coordinated it, for observers; None where the client doesn't tell.
     """
 
     rows: list[dict[str, Any]]
     paging_state: bytes | None = None
     warnings: tuple[str, ...] = ()
     trace_id: UUID | None = None
+    host: Host | None = None
 
 
 class StaleStatementError(Exception):
@@ -83,7 +86,8 @@ class Client(ABC):
     The methods are generators that yield *effects*, the things they wait for, and get the answers as
     the values of ``yield``: ``Blocking(call)`` for a client that blocks, ``coodie.waiting.Wait(future)``
     for a ``concurrent.futures.Future``, ``coodie.effects.Call(target, "name")`` for methods with a twin
-    ``name_async``, or any object with ``run()`` and ``run_async()``. Any number of threads and tasks
+    ``name_async``, ``DriverCall`` for another driver of coodie's, or any object with ``run()`` and
+    ``run_async()``. Any number of threads and tasks
     call them at once.
     """
 
@@ -109,7 +113,10 @@ class Client(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Disconnect, and end the client's threads; may block, is called once, in a thread of its own."""
+        """Disconnect, end the requests under way, and the client's threads.
+
+        May block; is called once, in a thread of its own.
+        """
 
     @abstractmethod
     def error(self, raised: Exception, stmt: str, timeout: float) -> CoodieError:

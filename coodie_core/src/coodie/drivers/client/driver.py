@@ -13,7 +13,8 @@ from coodie.drivers.base import AbstractDriver
 from coodie.drivers.client._requests import ClientRequests
 from coodie.effects import run_async, run_sync
 from coodie.exceptions import ConfigurationError
-from coodie.requests import BatchType
+from coodie.observers import tell_closed
+from coodie.requests import BatchType, check_timeout
 from coodie.schema import SchemaSyncMixin
 from coodie.waiting import on_loop, start_thread
 
@@ -43,6 +44,8 @@ class ClientDriver(SchemaSyncMixin, AbstractDriver):
         request_timeout: Seconds for requests that name none; None means 10.
         consistency: The level of requests that name none; None means the client's.
         statement_cache_size: How many prepared statements to keep, 1 or more.
+        statement_lifetime: Seconds after which a statement is prepared anew, since others may have
+            changed the schema; None for a client that notices by itself.
 
     Raises:
         ConfigurationError: An argument is of the wrong kind.
@@ -56,6 +59,7 @@ class ClientDriver(SchemaSyncMixin, AbstractDriver):
         request_timeout: float | None = None,
         consistency: str | None = None,
         statement_cache_size: int = _STATEMENTS,
+        statement_lifetime: float | None = None,
     ) -> None:
         size = statement_cache_size
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
@@ -74,6 +78,7 @@ class ClientDriver(SchemaSyncMixin, AbstractDriver):
             request_timeout=request_timeout,
             consistency=None if consistency is None else parse_consistency(consistency),
             statement_cache_size=size,
+            statement_lifetime=check_timeout(statement_lifetime, "statement_lifetime"),
         )
 
     def __repr__(self) -> str:
@@ -106,7 +111,7 @@ class ClientDriver(SchemaSyncMixin, AbstractDriver):
         """Execute *stmt* with *params*; return rows as a list of dicts."""
         note_page(self, None)
         rows = run_sync(
-            self._requests.rows(stmt, params, consistency, timeout, fetch_size, paging_state, options)
+            self._requests.rows(self, stmt, params, consistency, timeout, fetch_size, paging_state, options)
         )
         note_page(self, rows.paging_state)
         return rows
@@ -125,7 +130,7 @@ class ClientDriver(SchemaSyncMixin, AbstractDriver):
         """Async version of :meth:`execute`."""
         note_page(self, None)
         rows = await run_async(
-            self._requests.rows(stmt, params, consistency, timeout, fetch_size, paging_state, options)
+            self._requests.rows(self, stmt, params, consistency, timeout, fetch_size, paging_state, options)
         )
         note_page(self, rows.paging_state)
         return rows
@@ -141,7 +146,7 @@ class ClientDriver(SchemaSyncMixin, AbstractDriver):
     ) -> Any:
         """Execute *stmt* and return the first column of the first row, or None."""
         note_page(self, None)
-        return run_sync(self._requests.first_value(stmt, params, consistency, timeout, options))
+        return run_sync(self._requests.first_value(self, stmt, params, consistency, timeout, options))
 
     async def execute_one_async(
         self,
@@ -154,7 +159,7 @@ class ClientDriver(SchemaSyncMixin, AbstractDriver):
     ) -> Any:
         """Async version of :meth:`execute_one`."""
         note_page(self, None)
-        return await run_async(self._requests.first_value(stmt, params, consistency, timeout, options))
+        return await run_async(self._requests.first_value(self, stmt, params, consistency, timeout, options))
 
     def execute_batch(
         self,
@@ -200,13 +205,18 @@ class ClientDriver(SchemaSyncMixin, AbstractDriver):
         """Close in a thread, once; all who close wait for the same end."""
         with self._closing_lock:
             if self._closing is None:
-                # In a fork the client's threads are missing, and its sockets are the parent's.
-                forked = self._lifetime.forked
                 self._lifetime.closed = True
                 self._requests.statements.clear()
-                self._closing = start_thread(_nothing if forked else self._client.close, "coodie-close")
+                self._closing = start_thread(self._close_client, "coodie-close")
             return self._closing
 
-
-def _nothing() -> None:
-    """Close nothing."""
+    def _close_client(self) -> None:
+        # In a fork the client's threads are missing, and its sockets are the parent's.
+        if self._lifetime.forked:
+            return
+        try:
+            self._client.close()
+        except BaseException as exc:
+            tell_closed(self, exc)
+            raise
+        tell_closed(self)

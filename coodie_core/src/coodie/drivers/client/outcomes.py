@@ -1,16 +1,18 @@
-"""Effects for clients that only block."""
+"""Effects for clients: what blocks, and what another driver does."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from coodie.effects import Call
+from coodie.observers import untold
 from coodie.waiting import on_loop, start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from concurrent.futures import Executor
 
-__all__ = ["Blocking"]
+__all__ = ["Blocking", "DriverCall"]
 
 
 class Blocking:
@@ -37,3 +39,22 @@ class Blocking:
         if self.executor is None:
             return on_loop(start_thread(self.call, "coodie-client"))
         return on_loop(self.executor.submit(self.call))
+
+
+class DriverCall(Call):
+    """An effect: a call of another driver of coodie's that this one stands on.
+
+    Observers hear of the request from this one, and not from the other, too.
+    """
+
+    __slots__ = ()
+
+    def run(self) -> Any:
+        """Call the sync method."""
+        with untold():
+            return super().run()
+
+    async def run_async(self) -> Any:
+        """Call the async twin."""
+        with untold():
+            return await super().run_async()
