@@ -6,6 +6,9 @@ import dataclasses
 import inspect
 import re
 from pathlib import Path
+from typing import get_args
+
+import click
 
 import coodie
 from coodie import exceptions
@@ -13,6 +16,9 @@ from coodie.config import TLS_OPTIONS, ConnectionConfig
 from coodie.drivers.cassandra._cqltypes import _families
 from coodie.schema import ColumnDefinition
 from coodie_local import errors as local_errors
+from coodie_local._inventory import Condition
+from coodie_local._releases import RELEASES
+from coodie_local.cli import local
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -46,6 +52,21 @@ def test_every_attribute_of_a_column_is_in_the_table() -> None:
     """Each field of ColumnDefinition."""
     attributes = {field.name for field in dataclasses.fields(ColumnDefinition)}
     assert attributes - in_tables("guides/schema.md") == set()
+
+
+def test_every_command_for_local_nodes_is_in_the_tables() -> None:
+    """Each command of `coodie local`, each of its options, each state, each version."""
+    named = in_tables("guides/local-cli.md")
+    context = click.Context(local)
+    for name in local.list_commands(context):
+        command = local.get_command(context, name)
+        assert command is not None
+        options = {o for p in command.params for o in (*p.opts, *p.secondary_opts) if o.startswith("-")}
+        assert {name, *options} - named == set(), name
+    assert set(get_args(Condition)) - named == set()
+    text = (DOCS / "guides" / "local-cli.md").read_text(encoding="utf-8")
+    for release in RELEASES:
+        assert f"| {release.version} | {release.java} |" in text
 
 
 def test_every_error_has_a_cause_and_a_cure() -> None:
