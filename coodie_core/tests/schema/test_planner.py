@@ -15,6 +15,7 @@ from coodie.exceptions import (
     SchemaError,
     SchemaPermissionError,
     SchemaTimeoutError,
+    ServerError,
     UnauthorizedError,
 )
 from coodie.schema import ColumnDefinition as Col
@@ -65,6 +66,26 @@ def test_somebody_else_did_something_else(server: RowServer) -> None:
         plan(server, KEY, INDEXED)
     assert caught.value.executed == (ADD,)
     assert "nothing was changed" not in str(caught.value)
+
+
+def test_scylladb_lets_one_change_win(server: RowServer) -> None:
+    """What lost against another change is tried again, if it is still missing."""
+    server.add_table("t", "id int pk0")
+    race = ServerError("Failed to apply group 0 change due to concurrent modification")
+    server.failures[ADD] = lambda: race
+    server.effects[ADD] = lambda: server.add_column("t", "x int")
+    server.effects[INDEX] = lambda: server.add_index("t", "t_x_idx", "x")
+    assert plan(server, KEY, INDEXED) == [ADD, INDEX]
+    assert server.asked == [ADD, ADD, INDEX]
+
+
+def test_a_server_that_fails(server: RowServer) -> None:
+    """Any other failure of the server ends the plan."""
+    server.add_table("t", "id int pk0")
+    server.failures[ADD] = lambda: ServerError("no disk")
+    with pytest.raises(SchemaError, match="no disk"):
+        plan(server, KEY, INDEXED)
+    assert server.asked == [ADD]
 
 
 def test_a_refused_statement(server: RowServer) -> None:

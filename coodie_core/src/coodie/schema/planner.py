@@ -12,7 +12,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from coodie.exceptions import InvalidQueryError, SchemaError
+from coodie.exceptions import InvalidQueryError, SchemaError, ServerError
 from coodie.schema.failures import failed, indexes_not_built, unread
 from coodie.schema.introspection import built_indexes_query
 from coodie.schema.plan import Wish, make_plan
@@ -33,8 +33,11 @@ logger = logging.getLogger("coodie.schema")
 #: How often a plan is made anew because somebody else changed the table meanwhile.
 _MAX_PLANS = 20
 
-#: Seconds between two looks at whether an index is built.
+#: Seconds between two looks, at whether an index is built or somebody else is done.
 _LOOK_AGAIN = 0.1
+
+#: What ScyllaDB says where another change came first: nothing was done, and it may be tried again.
+_RACE = "concurrent modification"
 
 
 class _Run:
@@ -134,7 +137,7 @@ def _next(run: _Run, pending: deque[str], plan: Plan) -> Generator[Request, Any,
     statement = pending[0]
     try:
         yield Execute(statement)
-    except InvalidQueryError as exc:
+    except (InvalidQueryError, ServerError) as exc:
         plan = yield from _after_refusal(run, pending, exc)
     except Exception as exc:  # a third party's driver may raise anything; say what was executed
         raise failed(run.wish.table, exc, run.executed, pending) from exc
@@ -159,17 +162,22 @@ def _next(run: _Run, pending: deque[str], plan: Plan) -> Generator[Request, Any,
 
 
 def _after_refusal(
-    run: _Run, pending: deque[str], refusal: InvalidQueryError
+    run: _Run, pending: deque[str], refusal: InvalidQueryError | ServerError
 ) -> Generator[Request, Any, Plan]:
     """Plan anew: perhaps somebody else just did the same. What the server has now decides."""
+    lost_a_race = _RACE in str(refusal)
+    if isinstance(refusal, ServerError) and not lost_a_race:
+        raise failed(run.wish.table, refusal, run.executed, pending) from refusal
     yield from run.settle()
+    if lost_a_race:
+        yield Pause(_LOOK_AGAIN)
     try:
         plan = yield from run.plan()
     except SchemaError:
         raise
     except Exception:  # noqa: BLE001 - the read's failure says less than the refusal
         raise failed(run.wish.table, refusal, run.executed, pending) from refusal
-    if pending[0] in plan.statements or run.plans > _MAX_PLANS:
+    if (pending[0] in plan.statements and not lost_a_race) or run.plans > _MAX_PLANS:
         raise failed(run.wish.table, refusal, run.executed, pending) from refusal
     return plan
 
