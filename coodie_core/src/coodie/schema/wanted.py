@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,6 @@ from coodie.schema.tables import Column, Kind, Table
 from coodie.schema.wantedindex import wanted_index
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from coodie.schema.tables import Index
 
 __all__ = ["wanted_table"]
@@ -53,7 +51,7 @@ def wanted_table(
     check_schema_name("keyspace", keyspace)
     check_schema_name("table", table)
     options = check_options(table_options)
-    if isinstance(cols, (str, bytes, Mapping)):
+    if isinstance(cols, (str, bytes, Mapping)) or not isinstance(cols, Iterable):
         raise ConfigurationError(
             f"The columns of table {table!r} are given as {type(cols).__name__}.",
             hint="Give a list of coodie.schema.ColumnDefinition.",
