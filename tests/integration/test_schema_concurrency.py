@@ -11,6 +11,7 @@ from tests.integration.schema_rows import columns_of, indexes_of, new_name
 from tests.integration.schema_workers import BASE, GROWN, Workers
 
 from coodie.schema import ColumnDefinition as Col
+from coodie.schema import sync_table_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +53,16 @@ def test_threads_with_parts_of_the_whole(driver: Any, keyspace: str) -> None:
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(run, parts))
     assert set(columns_of(driver, keyspace, table)) == {"id", *(c.name for c in extra)}
+
+
+async def test_tasks_of_a_driver_that_inherits(driver: Any, keyspace: str, name: str) -> None:
+    """One read after another, and no node chosen: 40 tasks succeed all the same, and one adds."""
+    await sync_table_async(driver, name, keyspace, BASE)
+    results = await asyncio.gather(*(sync_table_async(driver, name, keyspace, GROWN) for _ in range(40)))
+    added = [statement for result in results for statement in result if "ADD" in statement]
+    assert added == [f"ALTER TABLE {keyspace}.{name} ADD (y text, z int)"]
+    assert list(indexes_of(driver, keyspace, name)) == [f"{name}_z_idx"]
+    assert await sync_table_async(driver, name, keyspace, GROWN) == []
 
 
 async def test_nothing_is_left_over(driver: Any, keyspace: str, name: str) -> None:

@@ -78,7 +78,7 @@ async def test_a_timeout_in_the_middle(
     """The error says what was executed and what wasn't, and is a TimeoutError; calling again finishes."""
     driver.sync_table(name, keyspace, [KEY])
     cols = [KEY, INDEXED, Col("y", "int", index=True)]
-    options = SyncOptions(timeout=1)
+    options = SyncOptions(timeout=3)  # long enough for a busy node to add a column
     with pytest.raises(SchemaTimeoutError) as caught:
         if is_async:
             await proxied.sync_table_async(name, keyspace, cols, options=options)

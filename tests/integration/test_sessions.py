@@ -9,6 +9,7 @@ import pytest
 import coodie
 from coodie.drivers.cassandra import CassandraDriver
 from coodie.exceptions import ConfigurationError, UnsupportedError
+from coodie.schema import ColumnDefinition, SyncOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,6 +72,19 @@ async def test_rows_become_dicts_and_the_session_keeps_its_own(session: Any, fil
     driver.close()
     owners()
     assert not session.is_shutdown
+
+
+async def test_tables_are_synced_through_any_session(session: Any, keyspace: str) -> None:
+    """One node is chosen and asked, whichever way the session is configured; the owner's rows stay theirs."""
+    driver = CassandraDriver(session)
+    cols = [ColumnDefinition("id", "int", primary_key=True)]
+    table = f"synced_{session.coodie_kind}"
+    assert len(await driver.sync_table_async(table, keyspace, cols)) == 1
+    cols.append(ColumnDefinition("x", "int", index=True))
+    assert len(driver.sync_table(table, keyspace, cols, options=SyncOptions(wait_for_indexes=60))) == 2
+    assert driver.sync_table(table, keyspace, cols) == []
+    assert session.execute(f"SELECT id, x FROM {keyspace}.{table}").one() is None
+    driver.close()
 
 
 def test_the_sessions_keyspace_stays(

@@ -34,6 +34,7 @@ from coodie.exceptions import (
 )
 from coodie.plugins import hookimpl
 from coodie.registry import using_registry
+from coodie.schema import SyncOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -202,6 +203,8 @@ async def test_arguments_go_through(lazy: LazyDriver, memory: Backend, is_async:
     assert await api.sync_table("t", "ks", [], {"a": 1}, True, True) == [
         "sync ks.t [] ({'a': 1}, True, True) {}"
     ]
+    (said,) = await api.sync_table("t", "ks", [], options=SyncOptions(timeout=3))
+    assert "(None, False, False) {'options': SyncOptions(" in said
 
 
 async def test_in_the_backends_way(is_async: bool) -> None:
@@ -278,6 +281,8 @@ async def test_duck_typed_driver(is_async: bool) -> None:
     assert await api.ping() is True
     with pytest.raises(UnsupportedError, match=r"DuckDriver\.execute(_async)?\(\) takes no options="):
         await api.execute(STMT, [], options=RequestOptions(trace=True))
+    with pytest.raises(UnsupportedError, match="so that SyncOptions can't be honoured"):
+        await api.sync_table("t", "ks", [], options=SyncOptions(timeout=3))
 
 
 def test_what_mappers_read(memory: Backend) -> None:
