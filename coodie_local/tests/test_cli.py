@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -147,6 +148,8 @@ def test_a_crashed_node_says_why(
     """Killed from outside, its state is "crashed", with the end of its log; all without a driver."""
     assert coodie.without_driver("local", "up", "--nodes", "2").returncode == 0
     first, second = jvms(coodie.home)
+    os.kill(second, signal.SIGSTOP)
+    assert coodie("local", "status").stdout.splitlines()[1].split()[1] == "silent"
     os.kill(second, signal.SIGKILL)
     assert eventually(lambda: jvms(coodie.home) == [first])
     status = coodie("local", "status", "default")
@@ -163,6 +166,31 @@ def test_a_crashed_node_says_why(
     assert "INFO" in status.stdout
     assert f"The whole log: {coodie.home}" in status.stdout
     assert coodie("local", "down").stdout == "default had crashed; tidied up.\n"
+
+
+def test_what_a_killed_up_left_is_told_and_ended(
+    coodie: Any, jvms: Callable[[Path], list[int]], eventually: Callable[..., bool]
+) -> None:
+    """A `kill -9` of `up` leaves a node half started, since it was to outlive it; `down` ends that."""
+    process = coodie.begin("local", "up")
+    assert eventually(lambda: jvms(coodie.home), 30)
+    process.kill()
+    process.communicate(timeout=20)
+    assert len(jvms(coodie.home)) == 1
+    status = coodie("local", "status", "default")
+    assert (status.returncode, status.stdout.splitlines()[1].split()[1]) == (3, "starting")
+    assert coodie("local", "down").stdout == "default is down.\n"
+    assert jvms(coodie.home) == []
+
+
+def test_a_port_of_somebody_elses_is_named(coodie: Any, jvms: Callable[[Path], list[int]]) -> None:
+    """`up --port` on a port that is taken fails at once, and says what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        taken = coodie("local", "up", "--port", str(port))
+    assert taken.returncode == 1
+    assert f"The port {port} on 127.0.0.1 is in use by another process." in taken.stderr
+    assert jvms(coodie.home) == []
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])

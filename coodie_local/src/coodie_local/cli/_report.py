@@ -106,7 +106,7 @@ def as_table(found: Iterable[ClusterEntry]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
     for title in ("name", "state", "version", "profile", "address", "access", "pid", "memory", "uptime"):
         table.add_column(
             title, justify="right" if title in ("pid", "memory", "uptime") else "left", no_wrap=True

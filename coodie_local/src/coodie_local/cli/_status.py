@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from coodie_local._inventory import archive_is_built, entries
@@ -13,6 +11,7 @@ from coodie_local.cli._report import as_json, as_table, last_words
 __all__ = ["status"]
 
 _NOT_RUNNING = 3
+_WIDEST = 250
 # \b: the lines stay as they are
 _STATES = """\b
 running         all its nodes answer CQL
@@ -40,9 +39,8 @@ def status(ctx: click.Context, name: str | None, json_: bool) -> None:  # noqa: 
     else:
         from rich.console import Console
 
-        # what reads a pipe wants whole lines
-        console = Console() if sys.stdout.isatty() else Console(width=200)
-        console.print(as_table(found))
+        # wider than any table: rich would cut an address to fit, a terminal goes on in the next line
+        Console(width=_WIDEST).print(as_table(found))
         for entry in found:
             if entry.condition in ("crashed", "partly running"):
                 for log, lines in entry.last_words().items():
