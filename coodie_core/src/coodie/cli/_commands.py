@@ -21,6 +21,10 @@ GROUP = "coodie.commands"
 _OWN: dict[str, tuple[str, str]] = {
     "doctor": ("coodie.cli.doctor:doctor", "Find out what keeps coodie from working."),
     "drivers": ("coodie.cli.drivers:drivers", "List every backend, and why it can't be used."),
+    "config": ("coodie.cli.config:config", "Show, check and begin a configuration."),
+    "ping": ("coodie.cli.ping:ping", "Ask a server whether it is there, and what it is."),
+    "query": ("coodie.cli.query:query", "Execute a statement and print its rows as they come."),
+    "schema": ("coodie.cli.schema:schema", "Show tables, and bring them to their definitions."),
     "new-driver": ("coodie.cli.newdriver:new_driver", "Write the package of a new driver."),
 }
 

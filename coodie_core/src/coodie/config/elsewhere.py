@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["fetch", "stands_elsewhere"]
+__all__ = ["fetch", "is_reference", "stands_elsewhere"]
 
 _REFERENCE = re.compile(r"\{(env|file):([^{}]+)\}")
 
@@ -19,6 +19,11 @@ _REFERENCE = re.compile(r"\{(env|file):([^{}]+)\}")
 def stands_elsewhere(value: object) -> bool:
     """Tell whether a value is a string that refers to another place."""
     return isinstance(value, str) and _REFERENCE.search(value) is not None
+
+
+def is_reference(value: object) -> bool:
+    """Tell whether a value is nothing but one reference, and so no secret itself."""
+    return isinstance(value, str) and _REFERENCE.fullmatch(value) is not None
 
 
 def fetch(text: str, environ: Mapping[str, str], base: Path) -> str:

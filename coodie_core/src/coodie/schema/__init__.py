@@ -16,6 +16,7 @@ from coodie.schema.replication import NetworkTopologyStrategy, SimpleStrategy
 from coodie.schema.requests import Execute, Pause, Query, Read, ReadNodes, Settle, SyncResult
 from coodie.schema.sync import sync_table, sync_table_async
 from coodie.schema.syncoptions import SyncOptions
+from coodie.schema.tabledefinition import TableDefinition
 
 __all__ = [
     "ColumnDefinition",
@@ -30,6 +31,7 @@ __all__ = [
     "SimpleStrategy",
     "SyncOptions",
     "SyncResult",
+    "TableDefinition",
     "plan_table",
     "quote",
     "quote_literal",

@@ -1,0 +1,84 @@
+"""What a command talks to: a connection of the configuration, or a URL."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from coodie.drivers import AbstractDriver
+
+__all__ = ["connected", "connection_option", "option_of"]
+
+
+def option_of(name: str, *flags: str, **more: Any) -> Callable[[Any], Any]:
+    """Return the click option for one of the options that core declares, with its help and unit.
+
+    Args:
+        name: In ``coodie.options.OPTIONS``.
+        flags: How it's written; ``--name`` unless given.
+        more: What click is told beside.
+    """
+    from coodie.exceptions import ConfigurationError
+    from coodie.options import OPTIONS
+    from coodie.valuetypes import check_value, parse_value
+
+    option = OPTIONS[name]
+
+    def read(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Any:
+        if text is None:
+            return None
+        try:
+            return check_value(option.name, option.type, parse_value(option.type, text))
+        except ConfigurationError as exc:
+            raise click.BadParameter(str(exc)) from exc
+
+    unit = f" In {option.unit}." if option.unit else ""
+    shown = option.type.upper().replace(" ", "_")
+    about = f"{option.help}{unit}"
+    return click.option(
+        *(flags or (f"--{name.replace('_', '-')}",)),
+        name,
+        **{"help": about, "metavar": shown, "callback": read, **more},
+    )
+
+
+def connection_option(command: Any) -> Any:
+    """Let a command take ``--connection``."""
+    return click.option(
+        "-c",
+        "--connection",
+        metavar="NAME|URL",
+        help="A connection of the configuration, or a URL; the configuration's default without it.",
+    )(command)
+
+
+@contextmanager
+def connected(target: str | None) -> Iterator[AbstractDriver]:
+    """Connect, and close when the block ends.
+
+    Args:
+        target: A connection's name or a URL; None is the configuration's default.
+
+    Raises:
+        CoodieError: There is no such connection, or it can't be opened.
+    """
+    from coodie import connect
+    from coodie.configfile import load_config
+    from coodie.drivers import LazyDriver
+    from coodie.registry import current_registry
+
+    if target is not None and "://" in target:
+        driver = connect(target)
+    else:
+        # Through the configuration, not the registry: its error names the connections that there are.
+        name = load_config().named(target).name
+        driver = current_registry().get(name)
+    with driver:
+        if isinstance(driver, LazyDriver):
+            driver.connect()
+        yield driver

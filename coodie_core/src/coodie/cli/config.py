@@ -1,0 +1,167 @@
+"""``coodie config``: what is configured, what is wrong with it, and how to begin."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coodie.configfile import find_configuration
+from coodie.exceptions import ConfigFileError, ConfigurationError, CoodieError
+from coodie.options import OPTIONS, Scope, options_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from coodie.config.configuration import Configuration
+    from coodie.config.settings import ConnectionSettings, Setting, SettingPath
+
+__all__ = ["config"]
+
+_HIDDEN = "***"
+
+
+@click.group()
+def config() -> None:
+    """Show, check and begin a configuration: coodie.toml, [tool.coodie], COODIE__NAME__OPTION."""
+
+
+_file = click.option(
+    "--file", "path", metavar="PATH", help="Read this file, not the one that load_config() finds."
+)
+_json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+
+
+@config.command()
+@_file
+@_json
+@click.option("--all", "everything", is_flag=True, help="Also what isn't set, with what holds then.")
+def show(*, path: str | None, as_json: bool, everything: bool) -> None:
+    """Print each value with where it came from; secrets are hidden.
+
+    A call's own argument wins over its request profile, that over an environment variable, that over the
+    file, and that over the default.
+    """
+    configuration = find_configuration(path, os.environ)
+    rows = list(_rows(configuration, everything=everything))
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    width = max((len(f"{row['key']} = {row['value']}") for row in rows), default=0)
+    for row in rows:
+        click.echo(f"{row['key']} = {row['value']}".ljust(min(width, 60)) + f"  # {row['where']}")
+
+
+def _rows(configuration: Configuration, *, everything: bool) -> Iterator[dict[str, Any]]:
+    for option in options_for(Scope.FILE):
+        if option.name in configuration.top:
+            setting = configuration.top[option.name]
+            yield _row(option.key, json.dumps(setting.value), setting.where)
+    if configuration.default is not None:
+        yield _row("default", json.dumps(configuration.default), "the connection of get_driver()")
+    for connection in configuration.connections.values():
+        secret = _secret_options(connection)
+        start = f"connections.{connection.name}."
+        for path, setting in sorted(connection.settings.items()):
+            hidden = path[-1] in secret if path[0] == "options" else OPTIONS[path[-1]].secret
+            yield _row(start + _key(path), _shown(setting, hidden=hidden), setting.where)
+        if everything:
+            for option in options_for(Scope.CONNECTION):
+                if option.key not in ("", "url") and (option.name,) not in connection.settings:
+                    yield _row(start + option.key, f"({option.default})", "default")
+
+
+def _row(key: str, value: str, where: str) -> dict[str, Any]:
+    return {"key": key, "value": value, "where": where}
+
+
+def _key(path: SettingPath) -> str:
+    from coodie.config.settings import option_key
+
+    return ".".join((*path[:-1], option_key(path[-1]))) if path[0] != "options" else ".".join(path)
+
+
+def _shown(setting: Setting, *, hidden: bool) -> str:
+    from coodie.config.elsewhere import is_reference
+
+    if hidden and not is_reference(setting.value):
+        return _HIDDEN
+    return json.dumps(setting.value, ensure_ascii=False, default=str)
+
+
+def _secret_options(connection: ConnectionSettings) -> set[str]:
+    """Return which of the backend's own options are secrets: all, where the backend can't be asked."""
+    from coodie.config.connection import build_config
+    from coodie.registry import current_registry
+
+    own = {path[1] for path in connection.settings if path[0] == "options"}
+    if not own:
+        return own
+    try:
+        named = {
+            name: connection.settings[name,].resolved("str", connection.environ)
+            for name in ("driver_type", "distribution")
+            if (name,) in connection.settings
+        }
+        described = current_registry().plugins.described(build_config(**named)).options
+    except CoodieError:
+        return own
+    return own - {option.name for option in described if not option.secret}
+
+
+@config.command()
+@_file
+@_json
+def check(*, path: str | None, as_json: bool) -> int:
+    """Look for mistakes, all at once; connects to nothing.
+
+    Exit status: 0 without mistakes, 1 with some.
+    """
+    from coodie.config.checking import check_connections
+    from coodie.registry import current_registry
+
+    where = path
+    try:
+        configuration = find_configuration(path, os.environ)
+        where = str(configuration.path or "the environment")
+        mistakes = tuple(map(str, check_connections(configuration, current_registry().plugins)))
+        count = len(configuration.connections)
+    except ConfigFileError as exc:
+        mistakes, count = exc.mistakes, None
+    if as_json:
+        click.echo(json.dumps({"file": where, "mistakes": mistakes}, indent=2, ensure_ascii=False))
+    elif mistakes:
+        for mistake in mistakes:
+            click.echo(mistake, err=True)
+    else:
+        click.echo(f"{where}: {count} connection{'' if count == 1 else 's'}, no mistakes.")
+    return 1 if mistakes else 0
+
+
+@config.command()
+@click.argument("path", default="coodie.toml")
+def init(*, path: str) -> None:
+    """Write an example with comments to PATH, coodie.toml by default; never over a file that is there."""
+    from coodie.config.example import example_file
+
+    try:
+        with Path(path).open("x", encoding="utf-8") as file:
+            file.write(example_file())
+    except FileExistsError as exc:
+        message = f"{path} is there already, and stays as it is."
+        raise ConfigurationError(message, hint="Name another file.", option="path") from exc
+    except OSError as exc:
+        message = f"{path} can't be written: {exc.strerror}."
+        raise ConfigurationError(message, hint="Name another file.", option="path") from exc
+    click.echo(f"Wrote {path}. Next: edit it, then run: coodie config check")
+
+
+@config.command()
+def schema() -> None:
+    """Print the JSON schema of the file, for editors."""
+    from importlib.resources import files
+
+    click.echo(files("coodie.config").joinpath("coodie.schema.json").read_text(encoding="utf-8"), nl=False)

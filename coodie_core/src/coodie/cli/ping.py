@@ -1,0 +1,79 @@
+"""``coodie ping``: is a server there, how far away, and what is it."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coodie.cli._targets import connected, option_of
+
+if TYPE_CHECKING:
+    from coodie.drivers import AbstractDriver
+
+__all__ = ["ping"]
+
+_SERVER = "SELECT release_version, cluster_name, data_center FROM system.local WHERE key = 'local'"
+
+
+@click.command()
+@click.argument("connection", required=False, metavar="[CONNECTION|URL]")
+@option_of("timeout")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def ping(*, connection: str | None, timeout: float | None, as_json: bool) -> None:
+    """Connect and ask the server for a round trip, its version, and the hosts that it knows.
+
+    Exit status: 0 where it answers, 1 where it doesn't, with the reason on standard error.
+    """
+    started = time.perf_counter()
+    with connected(connection) as driver:
+        opened = time.perf_counter()
+        driver.execute(_SERVER, [], timeout=timeout)  # prepares it, too
+        prepared = time.perf_counter()
+        (row,) = driver.execute(_SERVER, [], timeout=timeout)
+        answered = time.perf_counter()
+        report = {
+            "connected_in_ms": round((opened - started) * 1000, 3),
+            "round_trip_ms": round((answered - prepared) * 1000, 3),
+            "server_version": row["release_version"],
+            "cluster": row["cluster_name"],
+            "data_center": row["data_center"],
+            **_seen(driver),
+        }
+    if as_json:
+        click.echo(json.dumps(report, indent=2, ensure_ascii=False))
+        return
+    protocol = report["protocol_version"]
+    click.echo(
+        f"round trip  {report['round_trip_ms']:.1f} ms (connected in {report['connected_in_ms']:.0f} ms)"
+    )
+    click.echo(f"server      {report['server_version']}, cluster {report['cluster']!r}")
+    click.echo(f"protocol    {'unknown to this backend' if protocol is None else protocol}")
+    if report["hosts"] is None:
+        click.echo("hosts       unknown to this backend")
+        return
+    for host in report["hosts"]:
+        click.echo(f"host        {host['address']}  {host['state']}  {host['data_center']}")
+
+
+def _seen(driver: AbstractDriver) -> dict[str, Any]:
+    """Return the protocol's version and the hosts, where the backend tells them."""
+    session = getattr(getattr(driver, "driver", driver), "session", None)
+    cluster: Any = getattr(session, "cluster", None)
+    metadata: Any = getattr(cluster, "metadata", None)
+    if not hasattr(metadata, "all_hosts"):
+        return {"protocol_version": None, "hosts": None}
+    hosts = [
+        {
+            "address": f"{host.endpoint.address}:{host.endpoint.port}",
+            "state": {True: "up", False: "down"}.get(host.is_up, "unknown"),
+            "data_center": host.datacenter,
+        }
+        for host in metadata.all_hosts()
+    ]
+    return {
+        "protocol_version": cluster.protocol_version,
+        "hosts": sorted(hosts, key=lambda host: str(host["address"])),
+    }

@@ -1,0 +1,62 @@
+"""``coodie query``: a statement's rows, as they come."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from coodie.cli._printing import FORMATS
+from coodie.cli._targets import connected, connection_option, option_of
+from coodie.cql import Kind, inspect_statement
+
+if TYPE_CHECKING:
+    from coodie import RequestOptions
+
+__all__ = ["query"]
+
+
+@click.command()
+@click.argument("statement", metavar="CQL")
+@click.option("--json", "form", flag_value="json", help="One JSON object to a line.")
+@click.option("--csv", "form", flag_value="csv", help="Comma-separated values, names first.")
+@click.option("--table", "form", flag_value="table", default=True, help="Columns; without another form.")
+@option_of("fetch_size", "--page-size")
+@option_of("consistency")
+@option_of("timeout")
+@click.option("--profile", metavar="NAME", help="A request profile of the connection.")
+@connection_option
+def query(
+    *,
+    statement: str,
+    form: str,
+    fetch_size: int | None,
+    consistency: str | None,
+    timeout: float | None,
+    profile: str | None,
+    connection: str | None,
+) -> None:
+    """Execute a CQL statement and print its rows.
+
+    The rows are printed as they come, with one page in memory, however many there are. Where whoever
+    reads them goes away (head, less), the statement is given up without a word.
+
+    Exit status: 0; 1 where the statement failed or the reader went away; 130 after Ctrl-C.
+    """
+    options = _options(profile)
+    with connected(connection) as driver:
+        if inspect_statement(statement).kind is not Kind.READ:
+            FORMATS[form](driver.execute(statement, [], consistency, timeout, options=options))
+            return
+        # Without --page-size, a profile's holds.
+        stream = driver.stream if fetch_size is None else partial(driver.stream, fetch_size=fetch_size)
+        with closing(stream(statement, consistency=consistency, timeout=timeout, options=options)) as rows:
+            FORMATS[form](rows)
+
+
+def _options(profile: str | None) -> RequestOptions | None:
+    from coodie import RequestOptions
+
+    return None if profile is None else RequestOptions(profile=profile)

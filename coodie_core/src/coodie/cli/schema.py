@@ -1,0 +1,140 @@
+"""``coodie schema``: what tables there are, and what keeps them from their definitions."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coodie.cli._targets import connected, connection_option
+from coodie.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from coodie.drivers import AbstractDriver
+    from coodie.schema.tabledefinition import TableDefinition
+
+__all__ = ["schema"]
+
+_definitions = click.argument("definitions", metavar="MODULE:DEFINITIONS")
+_json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+_drop = click.option(
+    "--drop-removed-indexes", "drop", is_flag=True, help="Drop indexes that the definitions don't have."
+)
+
+
+@click.group()
+def schema() -> None:
+    """Show tables, and bring them to their definitions.
+
+    MODULE:DEFINITIONS names a coodie.schema.TableDefinition, or an iterable of them, or a function that
+    returns either: shop.tables:ALL
+    """
+
+
+@schema.command()
+@click.argument("name", metavar="KEYSPACE[.TABLE]")
+@connection_option
+def show(*, name: str, connection: str | None) -> None:
+    """Print the statements that make a keyspace or a table, as the server has them."""
+    from coodie.schema import quote
+
+    keyspace, _, table = name.partition(".")
+    what = f"TABLE {quote(keyspace)}.{quote(table)}" if table else f"KEYSPACE {quote(keyspace)}"
+    with connected(connection) as driver:
+        for row in driver.execute(f"DESCRIBE {what}", []):
+            click.echo(f"{row['create_statement']}\n")
+
+
+@schema.command()
+@_definitions
+@_drop
+@_json
+@connection_option
+def diff(*, definitions: str, drop: bool, as_json: bool, connection: str | None) -> int:
+    """Print the statements that would bring the tables to their definitions; changes nothing.
+
+    Exit status: 0 where the tables are as defined, 1 where they aren't or the statements can't be found.
+    """
+    return 1 if _bring(definitions, connection, drop=drop, dry_run=True, as_json=as_json) else 0
+
+
+@schema.command()
+@_definitions
+@_drop
+@_json
+@click.option("--dry-run", is_flag=True, help="Only print what would be executed.")
+@connection_option
+def sync(*, definitions: str, drop: bool, as_json: bool, dry_run: bool, connection: str | None) -> None:
+    """Bring the tables to their definitions, and print the statements that it took.
+
+    Exit status: 0, also where there was nothing to do; 1 where a table can't be brought there.
+    """
+    _bring(definitions, connection, drop=drop, dry_run=dry_run, as_json=as_json)
+
+
+def _bring(definitions: str, connection: str | None, *, drop: bool, dry_run: bool, as_json: bool) -> bool:
+    """Sync the tables and print; tell whether there was anything to do."""
+    tables = _found(definitions)
+    done = False
+    with connected(connection) as driver:
+        for one in tables:
+            keyspace = _keyspace(one, driver)
+            options = dict(one.table_options) if one.table_options is not None else None
+            statements = driver.sync_table(one.table, keyspace, list(one.columns), options, dry_run, drop)
+            done = done or bool(statements)
+            if as_json:
+                report = {"keyspace": keyspace, "table": one.table, "statements": list(statements)}
+                click.echo(json.dumps(report, ensure_ascii=False))
+            else:
+                for statement in statements:
+                    click.echo(f"{statement};")
+            for warning in getattr(statements, "warnings", ()):
+                click.echo(f"{keyspace}.{one.table}: {warning}", err=True)
+    return done
+
+
+def _keyspace(one: TableDefinition, driver: AbstractDriver) -> str:
+    keyspace: str | None = one.keyspace or getattr(driver, "_default_keyspace", None)
+    if keyspace is None:
+        message = f"The definition of {one.table!r} names no keyspace, and the connection has none."
+        hint = "Give either one: TableDefinition(keyspace=…), or keyspace in the configuration."
+        raise ConfigurationError(message, hint=hint, option="keyspace")
+    return keyspace
+
+
+def _found(name: str) -> list[TableDefinition]:
+    """Return the definitions that a module has under a name.
+
+    Raises:
+        click.BadParameter: There is no such thing, or it isn't definitions.
+    """
+    from coodie.schema.tabledefinition import TableDefinition
+
+    module, colon, attribute = name.partition(":")
+    if not colon or not module or not attribute:
+        raise click.BadParameter(f"{name!r} isn't a module and a name, such as shop.tables:ALL")
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # as `python -m` has it: the working directory's modules are found
+    try:
+        found: Any = import_module(module)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except ModuleNotFoundError as exc:
+        raise click.BadParameter(f"there is no module {exc.name!r} here") from exc
+    except AttributeError as exc:
+        raise click.BadParameter(str(exc)) from exc
+    if callable(found) and not isinstance(found, type):
+        found = found()
+    tables = [found] if isinstance(found, TableDefinition) else found
+    if not isinstance(tables, Iterable):
+        raise click.BadParameter(f"{name} is of type {type(found).__name__}, not TableDefinitions")
+    listed = list(tables)
+    wrong = [one for one in listed if not isinstance(one, TableDefinition)]
+    if wrong or not listed:
+        kind = type(wrong[0]).__name__ if wrong else "nothing"
+        raise click.BadParameter(f"{name} holds {kind}, not TableDefinitions")
+    return listed

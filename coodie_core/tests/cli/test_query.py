@@ -1,0 +1,224 @@
+"""``coodie query`` and ``coodie schema`` without a server: formats, pages, arguments."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from datetime import datetime, timezone
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import pytest
+from coodie_core.tests.fakes import Backend, MemoryDriver, registry_of
+
+from coodie.cli import main
+from coodie.cli._printing import FORMATS
+from coodie.exceptions import InvalidQueryError
+from coodie.registry import using_registry
+from coodie.schema import ColumnDefinition, TableDefinition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROWS = [
+    {
+        "id": UUID(int=1),
+        "name": "lamp\n\x1b[31m",
+        "price": Decimal("1.50"),
+        "tags": {"b", "a"},
+        "raw": b"\x01",
+    },
+    {"id": None, "name": 'a,"b', "price": None, "tags": None, "raw": None},
+]
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """A backend whose driver has the rows of the test."""
+    rows = getattr(request, "param", ROWS)
+    made = Backend(lambda: MemoryDriver(rows))
+    with using_registry(registry_of(memory=made)):
+        yield made
+
+
+def query(*arguments: str) -> int:
+    """Run the command."""
+    return main(["query", "SELECT * FROM t", "-c", "memory://", *arguments])
+
+
+def test_json(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
+    """One object to a line; what JSON has no type for is as CQL writes it."""
+    assert query("--json") == 0
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first == {
+        "id": "00000000-0000-0000-0000-000000000001",
+        "name": "lamp\n\x1b[31m",
+        "price": "1.50",
+        "tags": ["a", "b"],
+        "raw": "0x01",
+    }
+    assert set(second.values()) == {None, 'a,"b'}
+
+
+def test_csv(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
+    """Names first; null is empty; any reader of CSV gets the values back."""
+    assert query("--csv") == 0
+    names, first, second = csv.reader(io.StringIO(capsys.readouterr().out))
+    assert names == ["id", "name", "price", "tags", "raw"]
+    assert first[1:] == ["lamp\n\x1b[31m", "1.50", '["a", "b"]', "0x01"]
+    assert second == ["", 'a,"b', "", "", ""]
+
+
+def test_table(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
+    """Columns under their names; no value can move the terminal's cursor or break the line."""
+    assert query() == 0
+    head, rule, first, second, count = capsys.readouterr().out.splitlines()
+    assert [name.strip() for name in head.split("|")] == ["id", "name", "price", "tags", "raw"]
+    assert set(rule) == {"-", "+"}
+    assert r"lamp\n\x1b[31m" in first
+    assert second.startswith("null ")
+    assert count == "(2 rows)"
+
+
+@pytest.mark.parametrize("backend", [[]], indirect=True)
+def test_no_rows(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing found is no failure."""
+    assert query() == 0
+    assert capsys.readouterr().out == "(0 rows)\n"
+    assert query("--json") == query("--csv") == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_values(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every kind of value can be printed in every form, and JSON stays JSON."""
+    values = {
+        "nan": float("nan"),
+        "inf": float("-inf"),
+        "when": datetime(2026, 1, 2, tzinfo=timezone.utc),
+        "map": {UUID(int=1): [1, (2, None)]},
+        "mixed": {1, "a"},
+        "big": 2**70,
+        "yes": True,
+    }
+    FORMATS[form]([values])
+    out = capsys.readouterr().out
+    if form == "json":
+        row = json.loads(out, parse_constant=pytest.fail)
+        assert (row["nan"], row["inf"], row["yes"], row["big"]) == ("nan", "-inf", True, 2**70)
+        assert row["map"] == {str(UUID(int=1)): [1, [2, None]]}
+
+
+@pytest.mark.parametrize("backend", [2500], indirect=True)
+def test_rows_come_page_by_page(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
+    """--page-size is what is asked for at a time; without it a profile's, else a thousand."""
+    assert query("--json", "--page-size", "500", "--consistency", "one", "--timeout", "5") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2500
+    calls = backend.driver.calls
+    assert [call[2]["fetch_size"] for call in calls] == [500] * 5
+    assert (calls[0][2]["consistency"], calls[0][2]["timeout"]) == ("ONE", 5)
+    profile = "memory://?profiles.p.fetch_size=900"
+    assert main(["query", "SELECT", "-c", profile, "--profile", "p", "--json"]) == 0
+    assert {call[2]["fetch_size"] for call in backend.opened[1].calls} == {900}
+
+
+def test_a_write_is_executed_once(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
+    """A statement that isn't a read isn't paged, since paging may run it twice."""
+    assert main(["query", "INSERT INTO t (id) VALUES (1)", "-c", "memory://"]) == 0
+    (call,) = backend.driver.calls
+    assert "fetch_size" not in call[2]
+    assert backend.driver.closings == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--page-size", "0"], "a whole number, 1 or more"),
+        (["--consistency", "QUORM"], "is not a consistency level"),
+        (["--timeout", "soon"], "seconds, more than 0"),
+        (["--jsn"], "--json"),
+    ],
+)
+def test_wrong_arguments(
+    backend: Backend, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An argument that can't be used is a usage error, and nothing is connected for it."""
+    assert query(*arguments) == 2
+    assert said in capsys.readouterr().err
+    assert backend.attempts == []
+
+
+def test_a_failed_statement(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
+    """The server's reason is on standard error, and the driver is closed all the same."""
+
+    def make() -> MemoryDriver:
+        driver = MemoryDriver()
+        driver.fault = lambda _: InvalidQueryError("no such table")
+        return driver
+
+    backend._make = make
+    assert query("--json") == 1
+    captured = capsys.readouterr()
+    assert (captured.out, "no such table" in captured.err) == ("", True)
+    assert backend.driver.closings == 1
+
+
+def test_help_is_the_table_of_options(capsys: pytest.CaptureFixture[str]) -> None:
+    """What --help says of an option is what the table of options says."""
+    assert main(["query", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "How many replicas have to answer; in any case." in said
+    assert "Rows to a page; in a profile, of stream. In rows." in said
+    assert "Exit status: 0; 1 where the statement failed" in said
+
+
+# --- schema -----------------------------------------------------------------------------
+
+ITEMS = TableDefinition(table="items", columns=[ColumnDefinition("id", "int", primary_key=True)])
+
+
+@pytest.fixture
+def tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module with definitions."""
+    found = {"ALL": [ITEMS], "ONE": ITEMS, "make": lambda: [ITEMS], "NONE": [], "WRONG": [5], "FIVE": 5}
+    monkeypatch.setitem(sys.modules, "shop_tables", SimpleNamespace(**found))
+
+
+@pytest.mark.parametrize("name", ["ALL", "ONE", "make"])
+def test_definitions(name: str, backend: Backend, tables: None, capsys: pytest.CaptureFixture[str]) -> None:
+    """A list, a single one, or what returns either; the connection's keyspace where they name none."""
+    arguments = [f"shop_tables:{name}", "-c", "memory:///shop?lazy=true"]
+    assert main(["schema", "sync", *arguments, "--dry-run", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["keyspace"], report["table"]) == ("shop", "items")
+    assert main(["schema", "diff", *arguments]) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("shop_tables", "isn't a module and a name"),
+        ("no_such_module:ALL", "no module 'no_such_module'"),
+        ("shop_tables:AL", "no attribute 'AL'"),
+        ("shop_tables:NONE", "holds nothing"),
+        ("shop_tables:WRONG", "holds int"),
+        ("shop_tables:FIVE", "is of type int"),
+    ],
+)
+def test_wrong_definitions(
+    name: str, said: str, backend: Backend, tables: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What isn't definitions is a usage error, found before anything is connected."""
+    assert main(["schema", "diff", name, "-c", "memory:///shop"]) == 2
+    assert said in " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert backend.attempts == []
+
+
+def test_no_keyspace(backend: Backend, tables: None, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a keyspace on either side, the error says where to give one."""
+    assert main(["schema", "sync", "shop_tables:ALL", "-c", "memory://"]) == 1
+    assert "names no keyspace" in capsys.readouterr().err

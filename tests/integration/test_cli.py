@@ -1,0 +1,125 @@
+"""The command line against a real server: ping, query in pipes and under Ctrl-C, schema."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+#: Rows of the table that is read: many pages, and more than a pipe holds.
+ROWS = 5000
+
+
+@pytest.fixture
+def run(cassandra_node: Any, backend: str, keyspace: str, tmp_path: Path) -> Callable[..., Any]:
+    """Run the command line in a directory with a configuration."""
+    (tmp_path / "coodie.toml").write_text(
+        f'[connections.main]\nurl = "{backend}://{cassandra_node.host}:{cassandra_node.port}/{keyspace}"\n'
+        '[connections.nobody]\ndriver = "' + backend + '"\nhosts = ["127.0.0.1"]\nport = 1\n'
+    )
+
+    def run(*arguments: str, **more: Any) -> Any:
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("COODIE_")}
+        command = [sys.executable, "-m", "coodie", *arguments]
+        settings: dict[str, Any] = {"cwd": tmp_path, "text": True, "env": environ, "stderr": subprocess.PIPE}
+        if more.pop("start", False):
+            return subprocess.Popen(command, stdout=subprocess.PIPE, **settings)
+        return subprocess.run(command, stdout=subprocess.PIPE, check=False, timeout=90, **settings, **more)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def numbers(driver: Any, keyspace: str) -> str:
+    """A table with many rows."""
+    name = f"{keyspace}.numbers"
+    driver.execute(f"CREATE TABLE {name} (n int PRIMARY KEY, filler text)", [])
+    rows = ([n, "x" * 100] for n in range(ROWS))
+    driver.execute_many(f"INSERT INTO {name} (n, filler) VALUES (?, ?)", rows)
+    return name
+
+
+def test_ping(run: Callable[..., Any], cassandra_node: Any) -> None:
+    """What answers is named, with its version, the protocol, and its hosts' states."""
+    done = run("ping", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["server_version"][0].isdecimal()
+    assert report["protocol_version"] >= 4
+    (host,) = report["hosts"]
+    assert host["address"] == f"{cassandra_node.host}:{cassandra_node.port}"
+    assert host["state"] == "up"
+    assert 0 < report["round_trip_ms"] < 60_000
+    done = run("ping", "main")
+    assert done.stdout.startswith("round trip  ")
+    assert f"{cassandra_node.host}:{cassandra_node.port}  up" in done.stdout
+
+
+def test_ping_nobody(run: Callable[..., Any]) -> None:
+    """Where nothing answers, the status is 1 and the reason on standard error."""
+    done = run("ping", "nobody")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: ")
+    assert "Traceback" not in done.stderr
+    done = run("ping", "nobdy")
+    assert "Did you mean 'nobody'?" in done.stderr
+
+
+def test_query(run: Callable[..., Any], numbers: str) -> None:
+    """All rows arrive in a pipe, page by page."""
+    done = run("query", f"SELECT n FROM {numbers}", "--json", "--page-size", "700", "--consistency", "one")
+    assert done.returncode == 0, done.stderr
+    assert {json.loads(line)["n"] for line in done.stdout.splitlines()} == set(range(ROWS))
+    done = run("query", "SELECT no_such_column FROM system.local")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no_such_column" in done.stderr
+
+
+@pytest.mark.parametrize("form", ["--json", "--csv", "--table"])
+def test_query_into_a_pipe_that_closes(run: Callable[..., Any], numbers: str, form: str) -> None:
+    """Whoever has read enough goes away; the command ends soon, without a word."""
+    process = run("query", f"SELECT * FROM {numbers}", form, "--page-size", "100", start=True)
+    process.stdout.readline()
+    process.stdout.close()
+    said = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(60) == 1
+    assert said == ""
+
+
+def test_query_and_ctrl_c(run: Callable[..., Any], numbers: str) -> None:
+    """Ctrl-C ends it with the status that shells know, wherever it is."""
+    process = run("query", f"SELECT * FROM {numbers}", "--json", "--page-size", "1", start=True)
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.strip() == "Interrupted."
+
+
+def test_schema(run: Callable[..., Any], keyspace: str, tmp_path: Path) -> None:
+    """Diff tells by its status, a dry run changes nothing, sync does, and show shows what came of it."""
+    (tmp_path / "shop_tables.py").write_text(
+        "from coodie.schema import ColumnDefinition, TableDefinition\n"
+        "ALL = [TableDefinition(table='items', columns=[ColumnDefinition('id', 'int', primary_key=True)])]\n"
+    )
+    assert run("schema", "diff", "shop_tables:ALL").returncode == 1
+    dry = run("schema", "sync", "shop_tables:ALL", "--dry-run")
+    assert (dry.returncode, dry.stdout.startswith("CREATE TABLE")) == (0, True)
+    done = run("schema", "sync", "shop_tables:ALL")
+    assert (done.returncode, done.stdout) == (0, dry.stdout)
+    again = run("schema", "diff", "shop_tables:ALL")
+    assert (again.returncode, again.stdout) == (0, "")
+    shown = run("schema", "show", f"{keyspace}.items")
+    assert f"CREATE TABLE {keyspace}.items" in shown.stdout
+    assert f"CREATE KEYSPACE {keyspace}" in run("schema", "show", keyspace).stdout
+    assert run("schema", "show", f"{keyspace}.none").returncode == 1
