@@ -23,7 +23,7 @@ ROWS = 5000
 def run(cassandra_node: Any, backend: str, keyspace: str, tmp_path: Path) -> Callable[..., Any]:
     """Run the command line in a directory with a configuration."""
     (tmp_path / "coodie.toml").write_text(
-        f'[connections.main]\nurl = "{backend}://{cassandra_node.host}:{cassandra_node.port}/{keyspace}"\n'
+        f'[connections.main]\nurl = "{backend}://{cassandra_node.host}:{cassandra_node.port}/{keyspace}?request_timeout=60"\n'
         '[connections.nobody]\ndriver = "' + backend + '"\nhosts = ["127.0.0.1"]\nport = 1\n'
     )
 
@@ -118,7 +118,7 @@ def test_schema(run: Callable[..., Any], keyspace: str, tmp_path: Path) -> None:
     done = run("schema", "sync", "shop_tables:ALL")
     assert (done.returncode, done.stdout) == (0, dry.stdout)
     again = run("schema", "diff", "shop_tables:ALL")
-    assert (again.returncode, again.stdout) == (0, "")
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
     shown = run("schema", "show", f"{keyspace}.items")
     assert f"CREATE TABLE {keyspace}.items" in shown.stdout
     assert f"CREATE KEYSPACE {keyspace}" in run("schema", "show", keyspace).stdout

@@ -25,7 +25,8 @@ def load_config(path: str | Path | None = None) -> Configuration:
 
     Nothing is connected, and what a value refers to (``{env:…}``, ``{file:…}``) is looked up when its
     connection is first asked for. ``get_driver(name)`` then returns a ``LazyDriver`` at once, which
-    connects at its first request. A connection that is open under its name already stays.
+    connects at its first request; where that was closed, or opened before this process was forked, it
+    returns a new one. A connection that is open under its name already stays.
 
     A call's own argument wins over its request profile, that over an environment variable, that over
     the file, and that over the default.

@@ -47,6 +47,8 @@ class _Entry:
     driver: AbstractDriver
     #: Whether init_coodie opened it, so that replacing it closes it.
     owned: bool
+    #: Whether it was made as a configuration has it, and can be made again.
+    declared: bool = False
 
 
 class DriverRegistry:
@@ -95,10 +97,12 @@ class DriverRegistry:
             wanted = self._default if name is None else name
             entry = self._entries.get(wanted)  # type: ignore[arg-type]  # None isn't a key
             names = tuple({**self._entries, **self._declared})
-        if entry is not None:
+        if entry is not None and not _is_over(entry):
             return entry.driver
         if wanted in self._declared:
             return self._made(wanted)
+        if entry is not None:
+            return entry.driver
         if not names:
             message = "No driver is registered."
             hint = "Call init_coodie(…), register_driver(…) or load_config() first."
@@ -125,10 +129,10 @@ class DriverRegistry:
         with self._making:
             with self._lock:
                 entry = self._entries.get(name)
-            if entry is not None:
+            if entry is not None and not _is_over(entry):
                 return entry.driver
             driver = self._declared[name]()
-            self.adopt(name, driver)
+            self._put(name, driver, owned=True, default=False, declared=True)
             return driver
 
     def register(self, name: str, driver: AbstractDriver, *, default: bool = False) -> None:
@@ -161,10 +165,12 @@ class DriverRegistry:
         """
         return self._put(name, driver, owned=True, default=name == "default")
 
-    def _put(self, name: str, driver: AbstractDriver, *, owned: bool, default: bool) -> AbstractDriver | None:
+    def _put(
+        self, name: str, driver: AbstractDriver, *, owned: bool, default: bool, declared: bool = False
+    ) -> AbstractDriver | None:
         with self._lock:
             old = self._entries.get(name)
-            self._entries[name] = _Entry(driver, owned)
+            self._entries[name] = _Entry(driver, owned, declared)
             if default or self._default is None:
                 self._default = name
             shared = old is not None and any(entry.driver is old.driver for entry in self._entries.values())
@@ -180,6 +186,11 @@ class DriverRegistry:
             )
             return None
         return old.driver
+
+
+def _is_over(entry: _Entry) -> bool:
+    """Tell whether a configuration's driver was closed, or is the process's that this one was forked from."""
+    return entry.declared and getattr(entry.driver, "closed", False)
 
 
 class _Current:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -432,3 +433,37 @@ def test_observers_are_switched_on_once(
     coodie.load_config()
     coodie.get_driver("main")
     assert told == ["main"]
+
+
+def test_a_closed_connection_is_made_again(
+    write: Callable[..., Path], registry: DriverRegistry, memory: Backend
+) -> None:
+    """An application that is started twice in one process gets a driver that works each time."""
+    write('[connections.main]\ndriver = "memory"\n')
+    coodie.load_config()
+    for count in (1, 2):
+        with coodie.get_driver("main") as driver:
+            driver.execute("SELECT", [])
+        assert len(memory.attempts) == count
+    own = coodie.init_coodie(driver_type="memory", name="main", lazy=True)
+    own.close()
+    assert coodie.get_driver("main") is own
+
+
+def test_a_fork_opens_its_own(
+    write: Callable[..., Path], registry: DriverRegistry, memory: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a fork of the process that connected, the name is a new driver's; the old one isn't touched."""
+    write('[connections.main]\ndriver = "memory"\n')
+    coodie.load_config()
+    before = coodie.get_driver("main")
+    here = os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: here + 1)
+    assert coodie.get_driver("main") is before, "it hasn't connected yet, and may do so here"
+    monkeypatch.undo()
+    before.execute("SELECT", [])
+    monkeypatch.setattr(os, "getpid", lambda: here + 1)
+    after = coodie.get_driver("main")
+    assert after is not before
+    assert coodie.get_driver("main") is after
+    assert memory.opened[0].closings == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import Future
 from contextlib import aclosing, suppress
@@ -95,6 +96,8 @@ class LazyDriver(AbstractDriver):
         self._known_as = DriverIdentity(driver_type=self._config.driver_type)
         self._attempt: _Attempt | None = None
         self._closed = False
+        #: The process that connected it.
+        self._process: int | None = None
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "connected" if self._driver is not None else "not connected"
@@ -104,6 +107,11 @@ class LazyDriver(AbstractDriver):
     def driver(self) -> AbstractDriver | None:
         """The backend's driver, or None before the first use."""
         return self._driver
+
+    @property
+    def closed(self) -> bool:
+        """Whether it serves no request any more: it was closed, or this is a fork of its process."""
+        return self._closed or self._process not in (None, os.getpid())
 
     @property
     def _default_keyspace(self) -> str | None:
@@ -168,6 +176,7 @@ class LazyDriver(AbstractDriver):
                     unwanted, outcome = outcome, self._driver
                 else:
                     self._driver = outcome
+                    self._process = os.getpid()
                     identify(outcome, name=self._identity.name)
                     self.needs_row_validation = getattr(outcome, "needs_row_validation", False)
                     self.capabilities = getattr(outcome, "capabilities", frozenset())

@@ -1,0 +1,53 @@
+"""A web application on asyncio: the driver is opened before the first request and closed after the last.
+
+``lifespan`` is what FastAPI and Starlette take: ``FastAPI(lifespan=lifespan)``. ``app`` is the same without a
+framework, for any ASGI server: ``uvicorn asgi:app``.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import coodie
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+
+    Message = MutableMapping[str, Any]
+
+
+@asynccontextmanager
+async def lifespan(_app: Any) -> AsyncIterator[None]:
+    """Open the driver where the application starts, in its own process, and close it where it ends."""
+    coodie.load_config()
+    driver = coodie.get_driver("shop")
+    await driver.connect_async()  # without it, the first request connects
+    try:
+        yield
+    finally:
+        await driver.close_async()
+
+
+async def server_version() -> dict[str, Any]:
+    """Answer one request; in FastAPI, a function with ``@app.get("/version")``."""
+    rows = await coodie.get_driver("shop").execute_async("SELECT release_version FROM system.local", [])
+    return rows[0]
+
+
+async def app(
+    scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+) -> None:
+    """Speak ASGI (specification 3.0: HTTP, and lifespan 2.0)."""
+    if scope["type"] == "lifespan":
+        await receive()
+        async with lifespan(app):
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    body = json.dumps(await server_version()).encode()
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
