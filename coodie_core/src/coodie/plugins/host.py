@@ -90,9 +90,12 @@ class PluginHost:
 
     def announcements(self) -> list[Announcement]:
         """Return what the application registered and what is installed; nothing is imported."""
+        return [*self.registered(), *self.index.announcements()]
+
+    def registered(self) -> list[Announcement]:
+        """Return what the application registered."""
         with self._lock:
-            registered = [plugin.announcement for plugin in self._registered.values()]
-        return [*registered, *self.index.announcements()]
+            return [plugin.announcement for plugin in self._registered.values()]
 
     def failures(self) -> Mapping[str, CoodieError]:
         """Return why backends failed to load, by driver_type; those that were mended since aren't in it."""

@@ -7,7 +7,13 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from coodie.exceptions import DriverApiVersionError, DriverBlockedError
+from coodie.config import build_config
+from coodie.exceptions import (
+    DriverApiVersionError,
+    DriverBlockedError,
+    DriverLoadError,
+    DuplicateDriverError,
+)
 from coodie.plugins.known import KNOWN
 from coodie.plugins.loading import again
 from coodie.plugins.selection import objection
@@ -16,7 +22,6 @@ from coodie.plugins.trial import TIMEOUT, Trial, try_out
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from coodie.exceptions import DriverLoadError
     from coodie.plugins.discovery import Announcement
     from coodie.plugins.host import PluginHost
 
@@ -84,17 +89,19 @@ class BackendReport:
 def take_inventory(host: PluginHost, *, timeout: float = TIMEOUT) -> list[BackendReport]:
     """Return every backend that is installed or known, in order of name.
 
-    Each that metadata lets through is tried out in a process of its own.
+    Each that metadata lets through is tried out in a process of its own; what the application registered is
+    loaded already.
 
     Args:
         host: Where to look.
         timeout: Seconds that each trial may take.
     """
-    entries = host.announcements()
+    entries = host.index.announcements()
+    reports = [_registered(entry, host) for entry in host.registered()]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        reports = list(pool.map(lambda entry: _report(entry, entries, host, timeout), entries))
+        reports += pool.map(lambda entry: _report(entry, entries, host, timeout), entries)
     reports += [_unreadable(name) for name in host.index.unreadable()]
-    missing = set(KNOWN) - {entry.driver_type for entry in entries}
+    missing = set(KNOWN) - {report.driver_type for report in reports}
     reports += [_not_installed(name) for name in missing]
     return sorted(reports, key=lambda report: (report.driver_type, report.distribution))
 
@@ -104,12 +111,7 @@ def _report(
 ) -> BackendReport:
     rivals = [other for other in entries if other.driver_type == entry.driver_type]
     error = objection(entry, rivals, host.blocking)
-    known: dict[str, Any] = {
-        "driver_type": entry.driver_type,
-        "distribution": entry.distribution,
-        "version": entry.version,
-        "api_versions": entry.api_versions,
-    }
+    known = _known(entry)
     if error is not None:
         return BackendReport(**known, state=_state(error), reason=_words(error), command=error.command)
     trial = try_out(entry.driver_type, entry.distribution, timeout=timeout)
@@ -117,6 +119,33 @@ def _report(
         command = trial.command or again(entry)
         return BackendReport(**known, state=BackendState.BROKEN, reason=trial.error, command=command)
     return BackendReport(**known, state=BackendState.READY, **_told(trial))
+
+
+def _registered(entry: Announcement, host: PluginHost) -> BackendReport:
+    config = build_config(driver_type=entry.driver_type, distribution=entry.distribution or None)
+    known = _known(entry)
+    try:
+        description = host.described(config)
+        facts = {str(name): str(value) for name, value in host.inspect(config, None).items()}
+    except DriverLoadError as exc:
+        return BackendReport(**known, state=_state(exc), reason=_words(exc), command=exc.command)
+    return BackendReport(
+        **known,
+        state=BackendState.READY,
+        summary=description.summary,
+        capabilities=tuple(sorted(str(one) for one in description.capabilities)),
+        options=tuple(sorted(option.name for option in description.options)),
+        facts=facts,
+    )
+
+
+def _known(entry: Announcement) -> dict[str, Any]:
+    return {
+        "driver_type": entry.driver_type,
+        "distribution": entry.distribution,
+        "version": entry.version,
+        "api_versions": entry.api_versions,
+    }
 
 
 def _told(trial: Trial) -> dict[str, Any]:
@@ -133,7 +162,9 @@ def _state(error: DriverLoadError) -> BackendState:
         return BackendState.BLOCKED
     if isinstance(error, DriverApiVersionError):
         return BackendState.WRONG_VERSION
-    return BackendState.DUPLICATE
+    if isinstance(error, DuplicateDriverError):
+        return BackendState.DUPLICATE
+    return BackendState.BROKEN
 
 
 def _words(error: DriverLoadError) -> str:

@@ -1,0 +1,80 @@
+"""`coodie drivers` and `coodie doctor`, with backends that the test registers."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from coodie_core.tests.fakes import Backend
+
+from coodie.cli import main
+from coodie.plugins import DriverDescription, hookimpl
+from coodie.plugins.host import PluginHost
+from coodie.registry import DriverRegistry, using_registry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from coodie_core.tests.distributions import Site
+
+
+class Wrong(Backend):
+    """Says nothing that is a description."""
+
+    @hookimpl
+    def coodie_describe_driver(self) -> DriverDescription:
+        """Describe it wrongly."""
+        return "a backend"  # type: ignore[return-value]  # on purpose
+
+
+@pytest.fixture(autouse=True)
+def host(site: Site) -> Iterator[PluginHost]:
+    """A registry where nothing is installed."""
+    registry = DriverRegistry(PluginHost(site.index()))
+    with using_registry(registry):
+        yield registry.plugins
+
+
+def test_text(host: PluginHost, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line for each backend; below, what it can do, or why not and the command on a line of its own."""
+    host.register("memory", Backend(), distribution="acme-db", version="2.0")
+    host.register("wrong", Wrong())
+    assert main(["drivers"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.split() for line in lines]
+    assert ["memory", "acme-db", "2.0", "1", "ready"] in rows
+    assert ["wrong", "(the", "application's)", "–", "1", "broken"] in rows
+    assert ["scylla", "coodie-scylla", "–", "–", "not", "installed"] in rows
+    assert 'pip install "coodie-core[scylla]"' in lines
+    assert any(line.startswith("memory can: TLS, authentication") for line in lines)
+    assert any(line.startswith("wrong: coodie_describe_driver of") for line in lines)
+
+
+def test_json(host: PluginHost, capsys: pytest.CaptureFixture[str]) -> None:
+    """For programs the same, in order of name."""
+    host.register("memory", Backend(), distribution="acme-db", version="2.0")
+    assert main(["drivers", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [one["driver_type"] for one in listed] == ["cassandra", "local", "memory", "scylla"]
+    assert (listed[2]["state"], listed[2]["options"], listed[2]["summary"]) == (
+        "ready",
+        ["colour"],
+        "in memory",
+    )
+
+
+def test_doctor(host: PluginHost, capsys: pytest.CaptureFixture[str]) -> None:
+    """The exit status says whether all is well: no backend at all isn't, one that is ready is."""
+    assert main(["doctor"]) == 1
+    assert '\npip install "coodie-core[scylla]"\n' in capsys.readouterr().out
+    host.register("memory", Backend(), distribution="acme-db", version="2.0")
+    assert main(["doctor", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ok"] is True
+
+
+def test_arguments_that_cannot_be_used(capsys: pytest.CaptureFixture[str]) -> None:
+    """They are a usage error."""
+    assert main(["doctor", "--option", "port"]) == 2
+    assert "isn't NAME=VALUE" in capsys.readouterr().err
+    assert main(["drivers", "--timeout", "0"]) == 2
