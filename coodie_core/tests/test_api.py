@@ -18,7 +18,7 @@ from coodie import drivers
 PAGE = (Path(__file__).parent / "drivers_api.txt").read_text(encoding="utf-8")
 
 #: Return annotations that promise more than the page does → what the page may say.
-NARROWER = {"Rows": "list[dict[str, Any]]"}
+NARROWER = {"Rows": "list[dict[str, Any]]", "SyncResult": "list[str]"}
 
 _ENTRY = re.compile(
     r"^(?P<marks>(?:(?:abstractmethod|async|class) )*)(?P<name>[\w.]+)\((?P<parameters>.*)\) (?P<returns>.+)$"

@@ -22,7 +22,7 @@ from coodie.drivers.base import AbstractDriver as BaseDriver
 from coodie.drivers.cassandra import CassandraDriver
 from coodie.exceptions import CoodieError, ExecuteManyError, RequestTimeoutError
 from coodie.many import ManyResult
-from coodie.schema import ColumnDefinition, SchemaSyncMixin, SimpleStrategy, SyncOptions
+from coodie.schema import ColumnDefinition, SchemaSyncMixin, SimpleStrategy, SyncOptions, SyncResult
 
 INSERT = "INSERT INTO ks.users (id, name, age) VALUES (?, ?, ?)"
 SELECT = "SELECT id, name, age FROM ks.users WHERE id = ?"
@@ -241,6 +241,13 @@ class Own(BaseDriver):
 
 class Inheriting(SchemaSyncMixin, Own):
     """A third party's driver that leaves the sync of tables to the mixin."""
+
+
+async def sync(direct: CassandraDriver) -> None:
+    """What a sync has to say can be read where the driver's class is known."""
+    assert_type(direct.sync_table("users", "ks", COLUMNS), SyncResult)
+    assert_type((await direct.sync_table_async("users", "ks", COLUMNS)).warnings, tuple[str, ...])
+    assert_type(Inheriting().sync_table("users", "ks", COLUMNS), SyncResult)
 
 
 register_driver("inheriting", Inheriting())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from coodie.schema.sync import sync_table, sync_table_async
 
 if TYPE_CHECKING:
+    from coodie.schema.requests import SyncResult
     from coodie.schema.syncoptions import SyncOptions
 
 __all__ = ["SchemaSyncMixin"]
@@ -35,7 +36,7 @@ class SchemaSyncMixin:
         drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
         *,
         options: SyncOptions | None = None,
-    ) -> list[str]:
+    ) -> SyncResult:
         """Idempotent CREATE TABLE + ALTER TABLE ADD for new columns; see ``AbstractDriver``."""
         return sync_table(
             self, table, keyspace, cols, table_options, dry_run, drop_removed_indexes, options=options
@@ -51,7 +52,7 @@ class SchemaSyncMixin:
         drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
         *,
         options: SyncOptions | None = None,
-    ) -> list[str]:
+    ) -> SyncResult:
         """Async version of :meth:`sync_table`."""
         return await sync_table_async(
             self, table, keyspace, cols, table_options, dry_run, drop_removed_indexes, options=options

@@ -255,7 +255,7 @@ class CassandraDriver(AbstractDriver):
         drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
         *,
         options: SyncOptions | None = None,
-    ) -> list[str]:
+    ) -> SyncResult:
         """Idempotent CREATE TABLE + ALTER TABLE ADD for new columns.
 
         Returns the list of CQL statements that were (or would be) executed. When *dry_run* is True
@@ -276,7 +276,7 @@ class CassandraDriver(AbstractDriver):
         drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
         *,
         options: SyncOptions | None = None,
-    ) -> list[str]:
+    ) -> SyncResult:
         """Async version of :meth:`sync_table`."""
         return await run_async(
             self._sync_steps(table, keyspace, cols, table_options, dry_run, drop_removed_indexes, options)
