@@ -41,6 +41,7 @@ def test_up_status_and_down(coodie: Any, jvms: Callable[[Path], list[int]]) -> N
     assert refused.returncode == 1
     assert "runs already with nodes=1; 3 was asked for. Leave --nodes out" in refused.stderr
     assert refused.stderr.splitlines()[-1] == "coodie local down default"
+    assert "Leave --durable and --ephemeral out" in coodie("local", "up", "--durable").stderr
     refused = coodie("local", "up", "--foreground")
     assert (refused.returncode, refused.stderr.splitlines()[-1]) == (1, "coodie local down default")
 
@@ -95,7 +96,9 @@ def test_up_status_and_down(coodie: Any, jvms: Callable[[Path], list[int]]) -> N
     assert list((coodie.home / "nodes").iterdir()) == []
 
 
-def test_named_nodes_side_by_side(coodie: Any, jvms: Callable[[Path], list[int]]) -> None:
+def test_named_nodes_side_by_side(
+    coodie: Any, jvms: Callable[[Path], list[int]], python: Callable[..., Any]
+) -> None:
     """Each has its own options; `down` keeps durable data, `up` finds it, `clean` asks before it goes."""
     assert coodie("local", "up", "open").returncode == 0
     kept = coodie("local", "up", "kept", "--durable", "--mtls", "--auth")
@@ -114,6 +117,11 @@ def test_named_nodes_side_by_side(coodie: Any, jvms: Callable[[Path], list[int]]
         ("open", "running", False, False),
     ]
     cluster.create_keyspace("k")
+    line = next(line for line in kept.stdout.splitlines() if line.split()[0:1] == ["Python"])
+    code = f"from coodie import init_coodie\nwith {line.split(maxsplit=1)[1]} as driver: print(driver.ping())"
+    program = python(code, COODIE_LOCAL_HOME=str(coodie.home))
+    assert program.communicate(timeout=60) == ("True\n", "")
+    assert len(jvms(coodie.home)) == 2
 
     down = coodie("local", "down", "--all").stdout
     assert down == "kept is down. Its durable data stays.\nopen is down.\n"
@@ -243,7 +251,7 @@ def test_cqlsh_gets_in_by_itself(coodie: Any) -> None:
     done = coodie("local", "cqlsh", "default", "--", "-e", "SELECT release_version FROM system.local")
     assert done.returncode == 0, done.stderr
     assert "5.0.9" in done.stdout
-    failed = coodie("local", "cqlsh", "default", "--", "-e", "SELECT nothing")
+    failed = coodie("local", "cqlsh", "--", "-e", "SELECT nothing")
     assert failed.returncode == 2
     assert "SyntaxException" in failed.stderr
     coodie("local", "down")

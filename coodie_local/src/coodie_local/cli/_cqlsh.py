@@ -22,11 +22,23 @@ if TYPE_CHECKING:
 __all__ = ["cqlsh"]
 
 
-@click.command(context_settings={"ignore_unknown_options": False})
+_PASSED_ON = "coodie_local.cqlsh"
+
+
+class _PassingOn(click.Command):
+    """A command that keeps what follows `--` for another program, whether a NAME stands before it or not."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse what stands before."""
+        end = args.index("--") if "--" in args else len(args)
+        ctx.meta[_PASSED_ON] = args[end + 1 :]
+        return super().parse_args(ctx, args[:end])
+
+
+@click.command(cls=_PassingOn, epilog="Usage of cqlsh itself: coodie local cqlsh -- --help")
 @name_argument
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGUMENTS...]")
 @click.pass_context
-def cqlsh(ctx: click.Context, name: str, arguments: tuple[str, ...]) -> None:
+def cqlsh(ctx: click.Context, name: str) -> None:
     """Open cqlsh on a node that is up; TLS and the password are seen to. What follows `--` goes to cqlsh.
 
     cqlsh is installed on first use, in an environment of its own: it needs cassandra-driver, which must
@@ -38,7 +50,7 @@ def cqlsh(ctx: click.Context, name: str, arguments: tuple[str, ...]) -> None:
     cluster = LocalCluster(name)
     if not cluster.find():
         raise LocalNodeError(f"{name} isn't up.", hint="To start it, run:", command=f"coodie local up {name}")
-    command = [*cqlsh_command(), f"--cqlshrc={_settings(cluster)}", *arguments]
+    command = [*cqlsh_command(), f"--cqlshrc={_settings(cluster)}", *ctx.meta[_PASSED_ON]]
     process = subprocess.Popen(command)
     while True:
         try:

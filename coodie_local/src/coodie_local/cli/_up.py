@@ -92,7 +92,8 @@ def _start(cluster: LocalCluster, *, foreground: bool) -> bool:
             return was_up
     except NodeInUseError as exc:
         found = str(exc).removesuffix(f" {exc.hint}")
-        hint = f"Leave --{exc.option} out, give another NAME, or stop it first:"
+        option = "--durable and --ephemeral" if exc.option == "profile" else f"--{exc.option}"
+        hint = f"Leave {option} out, give another NAME, or stop it first:"
         raise NodeInUseError(found, hint=hint, command=down, option=exc.option) from exc
     msg = f"{cluster.name} is up already, so it can't be run in the foreground."
     raise NodeInUseError(msg, hint="To stop it, run:", command=down)
