@@ -149,7 +149,7 @@ _DECLARED = (
         "observers",
         "names",
         default="none",
-        help="Observers to switch on, each module:attribute.",
+        help="Observers to switch on: requestlog, counters, otel, an installed one's, module:attribute.",
         instead="register_observer(…)",
     ),
     _connection(

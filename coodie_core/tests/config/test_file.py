@@ -14,6 +14,7 @@ import coodie
 from coodie import LazyDriver, RequestOptions
 from coodie.config.checking import check_connections
 from coodie.exceptions import ConfigFileError, ConfigurationError, DriverBlockedError
+from coodie.observers.hub import current_observers
 from coodie.plugins import hookimpl
 
 if TYPE_CHECKING:
@@ -396,21 +397,23 @@ def test_init_coodie_takes_a_name_over(
     assert coodie.get_driver("main") is own
 
 
-def test_observers_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An observer is named by module and attribute; a class is called for one; a slip says so."""
-    from coodie.config.switching import find_observer
+@pytest.mark.usefixtures("registry")
+@pytest.mark.parametrize("name", ["nothing", "shop_observers:slow", "no_such_module:x", ":x", "json:dumps"])
+def test_observers_that_arent_there(write: Callable[..., Path], name: str) -> None:
+    """A name that stands for no observer is told with its place."""
+    write(f'observers = ["{name}"]\n')
+    with pytest.raises(ConfigurationError, match=r"coodie\.toml:1: .*bserver") as caught:
+        coodie.load_config()
+    assert caught.value.option == "observers"
 
-    class Slow:
-        """An observer."""
 
-    module = SimpleNamespace(Slow=Slow, ready=Slow())
-    monkeypatch.setitem(sys.modules, "shop_observers", module)
-    assert isinstance(find_observer("shop_observers:Slow", "x"), Slow)
-    assert find_observer("shop_observers:ready", "x") is module.ready
-    for name in ("shop_observers", "shop_observers:slow", "no_such_module:x", ":x"):
-        with pytest.raises(ConfigurationError, match=r"coodie.toml:3: the observer") as caught:
-            find_observer(name, "coodie.toml:3")
-        assert caught.value.option == "observers"
+@pytest.mark.usefixtures("registry")
+def test_shipped_observers_need_no_module(write: Callable[..., Path]) -> None:
+    """Ours are switched on by their names."""
+    write('observers = ["requestlog", "counters", "otel"]\n')
+    coodie.load_config()
+    told = [type(one.observer).__name__ for one in current_observers().everyone]
+    assert told == ["RequestLog", "RequestCounters", "OpenTelemetryObserver"]
 
 
 def test_observers_are_switched_on_once(

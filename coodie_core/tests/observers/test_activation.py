@@ -59,7 +59,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., No
 
 def test_ours_by_name() -> None:
     """The shipped ones are made with their options, registered and returned; no metadata is read."""
-    log = activate_observer("log", slow_seconds=0.5)
+    log = activate_observer("requestlog", slow_seconds=0.5)
     counters = activate_observer("counters")
     assert (type(log), type(counters)) == (RequestLog, RequestCounters)
     MemoryDriver().execute("SELECT", [])
@@ -88,9 +88,13 @@ def test_installed_ones_are_told_when_named(install: Any) -> None:
 
 def test_unknown_names() -> None:
     """The error lists what there is, and what may have been meant."""
-    with pytest.raises(ObserverLoadError, match=r"counters, log, otel\. Did you mean 'counters'\?") as caught:
+    with pytest.raises(
+        ObserverLoadError, match=r"counters, otel, requestlog\. Did you mean 'counters'\?"
+    ) as caught:
         activate_observer("counter")
     assert caught.value.observer == "counter"
+    with pytest.raises(ObserverLoadError, match="module and the attribute"):
+        activate_observer("json:no_such_thing")
     with pytest.raises(ObserverLoadError, match="Install the distribution"):
         activate_observer("zzz")
 
@@ -140,7 +144,7 @@ def test_blocked_distributions(install: Any, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), [("log", {"slow": 1}), ("counters", {"x": 1}), ("acme-module", {"colour": 1})]
+    ("name", "options"), [("requestlog", {"slow": 1}), ("counters", {"x": 1}), ("acme-module", {"colour": 1})]
 )
 def test_options_are_checked(install: Any, name: str, options: dict[str, Any]) -> None:
     """An option that an observer doesn't take is refused by name, and nothing is registered."""

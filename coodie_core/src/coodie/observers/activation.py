@@ -1,4 +1,4 @@
-"""Observers by name: those that coodie has, and those that other distributions announce.
+"""Observers by name: those that coodie has, those that others announce, and those of a module.
 
 An installed distribution announces an observer in the entry-point group ``coodie.observers``, and in
 ``coodie.observer_api.1`` the same, which says for which version of the hooks it was made. To be
@@ -15,18 +15,16 @@ from coodie.exceptions import ConfigurationError, CoodieError, ObserverLoadError
 from coodie.observers.registration import register_observer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from importlib_metadata import EntryPoint
 
-__all__ = ["activate_observer"]
+__all__ = ["activate_observer", "find_observer"]
 
 _GROUP = "coodie.observers"
 _API_GROUP = "coodie.observer_api.1"
 
 #: Those that we have ourselves: no scan is needed for them.
 _OURS = {
-    "log": ("coodie.observers.requestlog", "RequestLog"),
+    "requestlog": ("coodie.observers.requestlog", "RequestLog"),
     "counters": ("coodie.observers.counters", "RequestCounters"),
     "otel": ("coodie.observers.otel", "OpenTelemetryObserver"),
 }
@@ -36,7 +34,8 @@ def activate_observer(name: str, **options: Any) -> Any:
     """Make the observer of that name and register it.
 
     Args:
-        name: "log", "counters", "otel", or what an installed distribution announces.
+        name: "requestlog", "counters", "otel", what an installed distribution announces, or
+            ``module:attribute``.
         options: What its class or function takes.
 
     Returns:
@@ -47,7 +46,7 @@ def activate_observer(name: str, **options: Any) -> Any:
             the hooks, its distribution is blocked, or it can't be imported.
         ConfigurationError: It doesn't take these options.
     """
-    make = _ours(name) if name in _OURS else _announced(name)
+    make = find_observer(name)
     if callable(make):
         try:
             observer = make(**options)
@@ -64,10 +63,27 @@ def activate_observer(name: str, **options: Any) -> Any:
     return observer
 
 
-def _ours(name: str) -> Callable[..., Any]:
-    module, attribute = _OURS[name]
-    made: Callable[..., Any] = getattr(import_module(module), attribute)
-    return made
+def find_observer(name: str) -> Any:
+    """Return what that name stands for: an observer, or what makes one.
+
+    Raises:
+        ObserverLoadError: As ``activate_observer``.
+    """
+    if name in _OURS:
+        module, attribute = _OURS[name]
+        return getattr(import_module(module), attribute)
+    return _written(name) if ":" in name else _announced(name)
+
+
+def _written(name: str) -> Any:
+    """Return the attribute of a module."""
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as exc:
+        message = f"The observer {name!r} can't be found: {exc}."
+        hint = "Write the module and the attribute, such as 'shop.observers:slow_requests'."
+        raise ObserverLoadError(message, hint=hint, observer=name) from exc
 
 
 def _announced(name: str) -> Any:
