@@ -22,6 +22,19 @@ from coodie.drivers.base import AbstractDriver as BaseDriver
 from coodie.drivers.cassandra import CassandraDriver
 from coodie.exceptions import CoodieError, ExecuteManyError, RequestTimeoutError
 from coodie.many import ManyResult
+from coodie.observers import (
+    Host,
+    ObservedRequest,
+    RequestFinished,
+    RequestKind,
+    observe_request,
+    observing,
+    register_observer,
+    unregister_observer,
+)
+from coodie.observers.counters import RequestCounters
+from coodie.observers.recorder import Recorder
+from coodie.plugins import hookimpl
 from coodie.schema import ColumnDefinition, SchemaSyncMixin, SimpleStrategy, SyncOptions, SyncResult
 
 INSERT = "INSERT INTO ks.users (id, name, age) VALUES (?, ?, ?)"
@@ -252,3 +265,29 @@ async def sync(direct: CassandraDriver) -> None:
 
 register_driver("inheriting", Inheriting())
 register_driver("own", Own())
+
+
+class Observer:
+    """What is told of requests."""
+
+    @hookimpl
+    def coodie_request_finished(self, event: RequestFinished) -> None:
+        """Use what an event has."""
+        assert_type(event.duration, float)
+        assert_type(event.error, BaseException | None)
+        assert_type(event.host, Host | None)
+        assert_type(event.kind, RequestKind)
+
+
+def observe(driver: AbstractDriver) -> None:
+    """Observe, and tell."""
+    register_observer(Observer())
+    unregister_observer(Observer())
+    with observing(Observer(), recorder := Recorder()):
+        driver.execute(SELECT, [1])
+    assert_type(recorder.request(), RequestFinished)
+    with observe_request(driver, SELECT, [1], consistency="ONE") as request:
+        assert_type(request, ObservedRequest)
+        request.add_page(1, Host(address="db1"))
+    counters = RequestCounters()
+    assert_type(counters.snapshot().total().latency.percentile(99), float | None)

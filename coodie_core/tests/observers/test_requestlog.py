@@ -38,7 +38,7 @@ async def test_a_request(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     told = {name.removeprefix("coodie_"): value for name, value in vars(record).items() if "coodie_" in name}
     duration = told.pop("duration")
     assert 0 < duration < 10
-    assert record.getMessage() == f"done in {duration:.6f} s (3 rows, 1 pages): {STMT}"
+    assert record.getMessage() == f"done in {duration:.6f} s (3 rows, 1 page): {STMT}"
     assert told == {
         "driver": "main",
         "driver_type": None,

@@ -115,7 +115,7 @@ class RequestLog:
         if self._values:
             fields["values"] = values = self._shown_values(event.parameters)
             shown = f" with {values}" + (f": {event.error}" if failed else "")
-        outcome = f"{event.rows} rows, {event.pages} pages" if event.error is None else fields["error"]
+        outcome = fields["error"] or f"{_counted(event.rows, 'row')}, {_counted(event.pages, 'page')}"
         _requests.log(
             level,
             "%s%s in %.6f s (%s): %s%s",
@@ -185,6 +185,10 @@ class RequestLog:
             _connections.info("closed %s", _called(event))
         else:
             _connections.warning("closing %s raised %s", _called(event), type(event.error).__name__)
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _called(event: Any) -> str:
