@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import sys
+import tracemalloc
 from datetime import datetime, timezone
 from decimal import Decimal
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -111,6 +114,19 @@ def test_values(form: str, capsys: pytest.CaptureFixture[str]) -> None:
         row = json.loads(out, parse_constant=pytest.fail)
         assert (row["nan"], row["inf"], row["yes"], row["big"]) == ("nan", "-inf", True, 2**70)
         assert row["map"] == {str(UUID(int=1)): [1, [2, None]]}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_memory_is_bounded(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many rows there are, none is kept once it is printed."""
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        monkeypatch.setattr(sys, "stdout", nowhere)
+        FORMATS[form]({"n": n, "filler": "x" * 100} for n in range(200))  # what is imported once
+        tracemalloc.start()
+        FORMATS[form]({"n": n, "filler": "x" * 100} for n in range(6_000))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 600_000, "the rows are several times that"
 
 
 @pytest.mark.parametrize("backend", [2500], indirect=True)

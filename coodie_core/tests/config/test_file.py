@@ -225,7 +225,7 @@ allow = "coodie-scylla"
 driver = "memory"
 prot = 9042
 hosts = [
-    "db1",
+    "db1:9042",
 ]
 consistency = "LOCAL_QUORM"
 profiles.reports = { timout = 5 }
@@ -245,6 +245,7 @@ speculative_execution_policy = "0.1x2"
         ("coodie.toml:2: conections: ", "Did you mean 'connections'?"),
         ("coodie.toml:3: allow: ", "Give a list of names"),
         ("coodie.toml:7: connections.main.prot: ", "Did you mean 'port'?"),
+        ("coodie.toml:8: connections.main.hosts: ", "port=9042"),
         ("coodie.toml:11: connections.main.consistency: ", "LOCAL_QUORUM"),
         ("coodie.toml:12: connections.main.profiles.reports.timout: ", "Did you mean 'timeout'?"),
         ("coodie.toml:13: connections.main.retry_policy: ", "can't be used"),
