@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +21,9 @@ T = TypeVar("T")
 
 #: Threads at most that a sync check uses at once.
 _THREADS = 64
+
+#: More rows than any result of the kit has.
+_ENDLESS = 20_000
 
 
 class Openers:
@@ -111,12 +115,19 @@ class Api:
         return self.of(await self.openers.open(is_async=self.is_async, **options))
 
     async def stream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[dict[str, Any], None]:
-        """Yield the rows of ``stream`` or ``stream_async``."""
+        """Yield the rows of ``stream`` or ``stream_async``.
+
+        Raises:
+            AssertionError: There are more than any result of the kit has.
+        """
+        count = itertools.count()
         if self.is_async:
             async for row in self.driver.stream_async(*args, **kwargs):
+                assert next(count) < _ENDLESS, "the stream comes to no end"
                 yield row
         else:
             for row in self.driver.stream(*args, **kwargs):
+                assert next(count) < _ENDLESS, "the stream comes to no end"
                 yield row
 
     async def together(self, calls: Iterable[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:

@@ -24,7 +24,7 @@ _TICK = 0.01
 _ATTEMPTS = 3
 
 #: Seconds that threads and sockets get for their end.
-_PATIENCE = 10.0
+_PATIENCE = 4.0
 
 _FILES = Path("/proc/self/fd")
 

@@ -103,8 +103,8 @@ class ConnectingChecks:
         """While a driver is opened, the event loop goes on."""
         if async_api.openers.open_driver_async is None:
             pytest.skip("the suite gives no open_driver_async")
-        proxy.delay = 0.5
-        await assert_loop_goes_on(lambda: async_api.open(hosts=[proxy.host], port=proxy.port), 0.4)
+        proxy.delay = 0.2  # and connecting takes several answers
+        await assert_loop_goes_on(lambda: async_api.open(hosts=[proxy.host], port=proxy.port), 0.7)
 
     @check()
     async def test_a_failed_connect_leaves_nothing(self, api: Api, proxy: Proxy) -> None:

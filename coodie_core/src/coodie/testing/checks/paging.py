@@ -30,6 +30,9 @@ async def _read_pages(api: Api, stmt: str, params: list[Any], fetch_size: int) -
         page = await api.execute(stmt, params, fetch_size=fetch_size, paging_state=state)
         pages.append(list(page))
         assert page.has_more_pages is (page.paging_state is not None)
+        assert page.paging_state is None or page.paging_state != state, (
+            "a page has the state of the one before"
+        )
         assert len(pages) < 1000, "the pages come to no end"
         state = page.paging_state
         if state is None:

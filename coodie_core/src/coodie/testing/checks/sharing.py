@@ -135,8 +135,12 @@ class SharingChecks:
         """A thread's end takes nothing from the others."""
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c = ?"
         found: list[Any] = []
+
+        def work(n: int) -> None:
+            found.append(sync_api.driver.execute_one(stmt, [n]))
+
         for n in range(12):
-            thread = threading.Thread(target=partial(found.append, sync_api.driver.execute_one(stmt, [n])))
+            thread = threading.Thread(target=work, args=(n,))
             thread.start()
             thread.join(30)
         assert found == list(range(12))

@@ -101,10 +101,10 @@ class TimeoutsChecks:
         """request_timeout= of the connection holds for requests that name none."""
         through, stmt = await _through(api, proxy, space, request_timeout=_TIMEOUT)
         proxy.mute = True
-        with _InTime():
-            await through.execute(stmt, ["many"])
-        with _InTime():
-            await through.execute_one(stmt, ["many"])
+        for method in (through.execute, through.execute_one):
+            with _InTime() as seen:
+                await method(stmt, ["many"])
+            assert seen.error.timeout == _TIMEOUT
 
     @check()
     async def test_a_late_answer_harms_nobody(self, api: Api, space: Workspace, proxy: Proxy) -> None:

@@ -1,0 +1,107 @@
+"""Defects in many executions, batches and streams."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tests.kit.defects.planting import Faulty, caught_by
+
+from coodie.exceptions import (
+    CoodieError,
+)
+from coodie.many import ManyResult
+from coodie.requests import BatchType
+from coodie.rows import Rows
+
+if TYPE_CHECKING:
+    from tests.kit.defects.planting import Steps
+
+
+# --- many, batches, streams ---------------------------------------------------------------
+
+
+@caught_by("test_many_failures_are_kept", "test_many_stop_at_a_failure")
+class ManySwallow(Faulty):
+    """Failures of many executions are counted as successes."""
+
+    def on_many(self, *args: Any, **kwargs: Any) -> Steps:
+        result: ManyResult = yield self.right("execute_many", *args, **kwargs | {"raise_on_error": False})
+        result.succeeded += len(result.errors)
+        result.errors.clear()
+        return result
+
+
+@caught_by("test_many_draw_as_they_go", "test_many_from_a_broken_source")
+class ManyEager(Faulty):
+    """All parameters are drawn before the first execution."""
+
+    def on_many(self, stmt: str, rows_of_params: Any, **kwargs: Any) -> Steps:
+        try:
+            drawn = list(rows_of_params)
+        except TypeError:
+            drawn = rows_of_params
+        except LookupError:
+            return ManyResult()
+        return (yield self.right("execute_many", stmt, drawn, **kwargs))
+
+
+@caught_by("test_batches_are_one_write", "test_batches_are_all_or_nothing", "test_batches_check_all_first")
+class BatchInParts(Faulty):
+    """The statements of a batch are sent one by one."""
+
+    def on_batch(self, statements: Any, batch_type: Any = "LOGGED", **kwargs: Any) -> Steps:
+        for each in statements:
+            stmt, params = (each, []) if isinstance(each, str) else each
+            yield self.right("execute", stmt, params, **kwargs)
+        return Rows()
+
+
+@caught_by("test_counter_batches", "test_batches_that_make_no_sense")
+class BatchTypeIgnored(Faulty):
+    """Every batch is a logged one."""
+
+    def on_batch(self, statements: Any, batch_type: Any = "LOGGED", **kwargs: Any) -> Steps:
+        return (yield self.right("execute_batch", statements, BatchType.LOGGED, **kwargs))
+
+
+@caught_by("test_conditional_batches")
+class BatchSaysNothing(Faulty):
+    """What a batch returns is dropped."""
+
+    def on_batch(self, *args: Any, **kwargs: Any) -> Steps:
+        yield self.right("execute_batch", *args, **kwargs)
+        return Rows()
+
+
+@caught_by(
+    "test_streams_give_every_row", "test_streams_of_everything", "test_streams_refuse_bad_sizes_at_once"
+)
+class StreamOfOnePage(Faulty):
+    """A stream ends with its first page, and checks nothing before it."""
+
+    def stream(self, stmt: str, params: Any = (), *, fetch_size: Any = 1000, **kwargs: Any) -> Any:
+        yield from self.execute(stmt, params, fetch_size=fetch_size, **kwargs)
+
+    async def stream_async(
+        self, stmt: str, params: Any = (), *, fetch_size: Any = 1000, **kwargs: Any
+    ) -> Any:
+        for row in await self.execute_async(stmt, params, fetch_size=fetch_size, **kwargs):
+            yield row
+
+
+@caught_by("test_a_streams_error_is_raised", "test_use_after_close")
+class StreamEndsQuietly(Faulty):
+    """A stream that fails ends."""
+
+    def stream(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            yield from super().stream(*args, **kwargs)
+        except CoodieError:
+            return
+
+    async def stream_async(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            async for row in super().stream_async(*args, **kwargs):
+                yield row
+        except CoodieError:
+            return

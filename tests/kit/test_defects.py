@@ -1,0 +1,107 @@
+"""The kit is tested itself: each planted defect is caught by the checks that are said to catch it."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.kit import defective
+from tests.kit.defects.planting import DEFECTS
+
+from coodie.testing import DriverConformance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+pytestmark = pytest.mark.server
+
+ROOT = Path(__file__).resolve().parents[2]
+
+#: A check that passes whatever the defect: one that breaks everything would prove nothing.
+SPARED = "test_needs_row_validation_is_a_bool"
+
+
+def run_kit(node: Any, folder: Path, tests: Iterable[str], *options: str) -> dict[str, dict[str, Any]]:
+    """Run suites in a process of their own, on the session's server.
+
+    Returns:
+        Suite → check → way → outcome.
+    """
+    report = folder / "report.json"
+    pytest_command = str(Path(sys.executable).with_name("pytest"))
+    command = [
+        pytest_command,
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        f"--coodie-report=json:{report}",
+        *options,
+        *tests,
+    ]
+    environment = os.environ | {"COODIE_HOSTS": node.host, "COODIE_PORT": str(node.port)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert report.is_file(), done.stdout + done.stderr
+    suites = json.loads(report.read_text(encoding="utf-8"))["suites"]
+    return {each["suite"].rpartition("::Test")[2]: each["outcomes"] for each in suites}
+
+
+def _assert_caught(outcomes: dict[str, Any], checks: Iterable[str]) -> None:
+    """See that checks failed in every way that they ran, and that the defect spares the rest."""
+    for check in checks:
+        assert set(outcomes[check].values()) == {"failed"}, f"{check}: {outcomes[check]}"
+    assert set(outcomes[SPARED].values()) == {"passed"}
+
+
+FILE = str(Path(defective.__file__).relative_to(ROOT))
+
+
+@pytest.fixture(scope="module")
+def first_checks(cassandra_node: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Run the first check of each defect, one way: sync for one defect, async for the next."""
+    tests = []
+    for number, (name, defect) in enumerate(DEFECTS.items()):
+        check = defect.caught_by[0]
+        both = "api" in inspect.signature(getattr(DriverConformance, check)).parameters
+        way = f"[{('sync', 'async')[number % 2]}]" if both else ""
+        tests += [f"{FILE}::Test{name}::{SPARED}", f"{FILE}::Test{name}::{check}{way}"]
+    return run_kit(cassandra_node, tmp_path_factory.mktemp("defects"), tests)
+
+
+# The kit is the same with both backends, and this takes half a minute.
+@pytest.mark.skipif(defective.BACKEND != "scylla", reason="the kit's own test runs with one backend")
+@pytest.mark.timeout(500)
+@pytest.mark.parametrize("name", DEFECTS)
+def test_a_defect_is_caught(first_checks: dict[str, dict[str, Any]], name: str) -> None:
+    """The check that is said to catch it fails, and the rest of the driver works."""
+    _assert_caught(first_checks[name], DEFECTS[name].caught_by[:1])
+
+
+@pytest.mark.plugins
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize("name", DEFECTS)
+def test_a_defect_fails_the_whole_kit(cassandra_node: Any, tmp_path: Path, name: str) -> None:
+    """With a defect the whole kit fails, all of its named checks do, and it comes to an end."""
+    outcomes = run_kit(cassandra_node, tmp_path, [f"{FILE}::Test{name}"], "--timeout=60")
+    _assert_caught(outcomes[name], DEFECTS[name].caught_by)
+
+
+@pytest.mark.plugins
+@pytest.mark.timeout(3000)
+def test_without_a_defect_all_is_well(cassandra_node: Any, tmp_path: Path) -> None:
+    """What defects are planted in passes the kit, so that the defects alone are what is caught."""
+    outcomes = run_kit(cassandra_node, tmp_path, [f"{FILE}::TestNothing"])["Nothing"]
+    failed = [check for check, ways in outcomes.items() if "failed" in ways.values()]
+    assert failed == []
+    assert len(outcomes) > 250
+
+
+def test_there_are_many() -> None:
+    """Forty defects at least, each with its own name and its own words."""
+    assert len(DEFECTS) >= 40
+    assert len({defect.__doc__ for defect in DEFECTS.values()}) == len(DEFECTS)
