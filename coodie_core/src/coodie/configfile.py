@@ -45,14 +45,12 @@ def load_config(path: str | Path | None = None) -> Configuration:
     configuration = find_configuration(path, os.environ)
     registry = current_registry()
     top = configuration.top
-    if "allow" in top:
-        registry.plugins.allow_only(*top["allow"].value)
-    if "block" in top:
-        registry.plugins.block(*top["block"].value)
-    if "observers" in top:
-        from coodie.config.switching import switch_on
+    if top:
+        from coodie.config.switching import choose_distributions, switch_on
 
-        switch_on(top["observers"])
+        choose_distributions(top, registry.plugins)
+        if "observers" in top:
+            switch_on(top["observers"])
     makers = {name: _maker(settings) for name, settings in configuration.connections.items()}
     registry.declare(makers, configuration.default)
     return configuration

@@ -13,6 +13,7 @@ from coodie_core.tests.fakes import Backend, run_threads
 import coodie
 from coodie import LazyDriver, RequestOptions
 from coodie.config.checking import check_connections
+from coodie.configfile import find_configuration
 from coodie.exceptions import ConfigFileError, ConfigurationError, DriverBlockedError
 from coodie.observers.hub import current_observers
 from coodie.plugins import hookimpl
@@ -323,6 +324,24 @@ def test_check_asks_the_backends(write: Callable[..., Path], registry: DriverReg
     assert "Did you mean 'colour'" in b
     assert c.startswith("coodie.toml: connections.c: username= without password=")
     assert d.startswith("coodie.toml:11: connections.d.options.colour: ")
+
+
+def test_check_knows_the_distributions_and_observers(
+    write: Callable[..., Path], registry: DriverRegistry
+) -> None:
+    """A backend that the file blocks and an observer that nobody has are found before they are needed."""
+    path = write('[connections.a]\ndriver = "memory"\n')
+    configuration = coodie.load_config()
+    assert check_connections(configuration, registry.plugins) == []
+    path.write_text(
+        'block = ["dist-memory"]\nobservers = ["requestlogs"]\n[connections.a]\ndriver = "memory"\n'
+    )
+    found = [str(m) for m in check_connections(find_configuration(path, {}), registry.plugins)]
+    assert found[0].startswith("coodie.toml:2: observers: ")
+    assert "Did you mean 'requestlog'?" in found[0]
+    assert found[1].startswith("coodie.toml:4: connections.a.driver: ")
+    assert "blocked" in found[1]
+    assert len(found) == 2
 
 
 def test_unknown_connection(write: Callable[..., Path], registry: DriverRegistry) -> None:

@@ -16,7 +16,7 @@ from coodie import LazyDriver, RequestProfile
 from coodie.config import build_config
 from coodie.config.connection import check_option
 from coodie.config.url import parse_url
-from coodie.exceptions import ConfigurationError, CoodieError
+from coodie.exceptions import ConfigurationError, CoodieError, DriverLoadError
 from coodie.options import Scope, options_for
 from coodie.plugins import DriverDescription, OptionDescription, hookimpl
 from coodie.registry import using_registry
@@ -237,9 +237,12 @@ async def test_nothing_is_given_twice(registry: DriverRegistry, is_async: bool) 
         assert caught.value.option == name
 
 
-async def test_the_pin(registry: DriverRegistry, memory: Backend) -> None:
-    """?distribution= is the pin that driver_type has behind an @."""
-    assert build_config(**arguments_of("memory://?distribution=dist-memory")).distribution == "dist-memory"
+async def test_the_pin(registry: DriverRegistry, memory: Backend, is_async: bool) -> None:
+    """?distribution= is the pin that driver_type has behind an @: no other distribution's backend is opened."""
+    await opened("memory://?distribution=dist-memory", is_async=is_async)
+    with pytest.raises(DriverLoadError, match="dist-other"):
+        await opened("memory://?distribution=dist-other", is_async=is_async)
+    assert len(memory.attempts) == 1
 
 
 class Typed(Backend):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from coodie.config.connection import build_config
 from coodie.config.mistakes import Mistake
 from coodie.config.settings import option_key
+from coodie.config.switching import choose_distributions
 from coodie.exceptions import ConfigurationError
 from coodie.options import OPTIONS
 
@@ -21,12 +22,33 @@ __all__ = ["check_connections"]
 
 
 def check_connections(configuration: Configuration, plugins: PluginHost) -> list[Mistake]:
-    """Return the mistakes of all connections; nothing is connected.
+    """Return the mistakes of all connections and observers; nothing is connected or switched on.
 
     Args:
         configuration: What was read without a mistake.
-        plugins: Who knows the backends.
+        plugins: Who knows the backends; the distributions are chosen there as the file has it.
     """
+    choose_distributions(configuration.top, plugins)
+    return [
+        *_observers(configuration),
+        *_connections(configuration, plugins),
+    ]
+
+
+def _observers(configuration: Configuration) -> Iterator[Mistake]:
+    from coodie.observers.activation import find_observer
+
+    if "observers" not in configuration.top:
+        return
+    setting = configuration.top["observers"]
+    for name in setting.value:
+        try:
+            find_observer(name)
+        except ConfigurationError as exc:
+            yield Mistake(where=setting.where, key="observers", message=str(exc))
+
+
+def _connections(configuration: Configuration, plugins: PluginHost) -> list[Mistake]:
     return [
         mistake
         for connection in configuration.connections.values()

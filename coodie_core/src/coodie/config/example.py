@@ -26,7 +26,7 @@ _SHOWN = {
     "default": '"main"',
     "allow": '["coodie-scylla"]',
     "block": "[]",
-    "observers": '["shop.observers:SlowRequests"]',
+    "observers": '["requestlog"]',
 }
 
 

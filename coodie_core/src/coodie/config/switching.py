@@ -8,9 +8,20 @@ from coodie.exceptions import ConfigurationError, ObserverLoadError
 from coodie.registry import current_registry
 
 if TYPE_CHECKING:
-    from coodie.config.settings import Setting
+    from collections.abc import Mapping
 
-__all__ = ["switch_on"]
+    from coodie.config.settings import Setting
+    from coodie.plugins.host import PluginHost
+
+__all__ = ["choose_distributions", "switch_on"]
+
+
+def choose_distributions(top: Mapping[str, Setting], plugins: PluginHost) -> None:
+    """Allow and block the distributions that a file lists."""
+    if "allow" in top:
+        plugins.allow_only(*top["allow"].value)
+    if "block" in top:
+        plugins.block(*top["block"].value)
 
 
 def switch_on(setting: Setting) -> None:
