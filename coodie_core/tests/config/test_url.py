@@ -238,7 +238,7 @@ async def test_nothing_is_given_twice(registry: DriverRegistry, is_async: bool) 
 
 
 async def test_the_pin(registry: DriverRegistry, memory: Backend, is_async: bool) -> None:
-    """?distribution= is the pin that driver_type has behind an @: no other distribution's backend is opened."""
+    """?distribution= is the pin that driver_type has behind an @: no other's backend is opened."""
     await opened("memory://?distribution=dist-memory", is_async=is_async)
     with pytest.raises(DriverLoadError, match="dist-other"):
         await opened("memory://?distribution=dist-other", is_async=is_async)
