@@ -56,7 +56,7 @@ _FENCE = re.compile(r"(?P<indent>[ ]*)(?P<ticks>`{3,}|~{3,})[ ]*(?P<info>.*?)[ ]
 _MARK = re.compile(r"[ ]*<!-- (?P<kind>not run|file): (?P<text>.+) -->")
 _ANY_COMMENT = re.compile(r"[ ]*<!--\s*(not|file)\b")
 #: What a fence may say; anything else may be a typo that hides Python.
-_LANGUAGES = {"python", "bash", "console", "text", "toml"}
+_LANGUAGES = {"python", "bash", "console", "ini", "text", "toml"}
 _DIRECTIVE = re.compile(r"\{(include|literalinclude|toctree|eval-rst|warning|note)\}( .*)?")
 
 _PRINTS = re.compile(r"^[ ]*print\(.*\)  # (?P<said>.*)$", re.MULTILINE)

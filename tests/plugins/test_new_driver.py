@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.docs.test_code_blocks import blocks_of
+from tests.plugins.wheels import build
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +28,18 @@ _FOREIGN = ("PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This project's wheels."""
+    directory = tmp_path_factory.mktemp("wheels")
+    for name in DISTRIBUTIONS:
+        build(ROOT / name, directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def run(
+    tmp_path_factory: pytest.TempPathFactory, wheels: Path
+) -> Callable[..., subprocess.CompletedProcess[str]]:
     """A clean environment with this project's wheels, and a program in it."""
     path = tmp_path_factory.mktemp("environment")
     venv.create(path, with_pip=True, symlinks=True)
@@ -45,19 +59,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.Co
         assert done.returncode == 0, f"{command}:\n{done.stdout[-8000:]}\n{done.stderr[-4000:]}"
         return done
 
-    wheels = tmp_path_factory.mktemp("wheels")
-    for name in DISTRIBUTIONS:
-        command = [
-            sys.executable,
-            "-m",
-            "hatchling",
-            "build",
-            "--target",
-            "wheel",
-            "--directory",
-            str(wheels),
-        ]
-        subprocess.run(command, cwd=ROOT / name, check=True, capture_output=True)
     pins = [option for name in PINS for option in ("-c", str(ROOT / "requirements" / f"{name}.txt"))]
     install = ("pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:", *pins)
     run_(*install, "hatchling", "editables", cwd=path)
@@ -103,3 +104,36 @@ def test_a_generated_driver_keeps_the_contract(
         "python", "-W", "error", "-c", code, cassandra_node.host, str(cassandra_node.port), cwd=tmp_path
     )
     assert done.stdout == "local\n"
+
+
+@pytest.mark.plugins
+@pytest.mark.server
+@pytest.mark.timeout(1800)
+def test_the_guide_can_be_followed(backend: str, wheels: Path, cassandra_node: Any, tmp_path: Path) -> None:
+    """Whoever types in docs/guides/writing-a-driver.md, line by line, gets to its end."""
+    if backend != "scylla":
+        pytest.skip("the guide is followed once")
+    script = ["set -e"]
+    for block in blocks_of(ROOT / "docs" / "guides" / "writing-a-driver.md"):
+        if block.language == "bash":
+            script.append(block.code)
+        elif block.about.startswith("goes to "):
+            path = block.about.removeprefix("goes to ")
+            script.append(f"cat > {path} <<'END OF FILE'\n{block.code}END OF FILE\n")
+    assert len(script) > 6
+    pins = (ROOT / "requirements" / f"{name}.txt" for name in (*PINS, "rust"))
+    base = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    base |= {"COODIE_HOSTS": cassandra_node.host, "COODIE_PORT": str(cassandra_node.port)}
+    base |= {"PIP_FIND_LINKS": str(wheels), "PIP_CONSTRAINT": " ".join(map(str, pins)), "PIP_QUIET": "1"}
+    base["PATH"] = f"{Path(sys.executable).resolve().parent}{os.pathsep}{base['PATH']}"
+    done = subprocess.run(
+        [shutil.which("bash") or "bash", "-c", "\n".join(script)],
+        cwd=tmp_path,
+        env=base,
+        capture_output=True,
+        text=True,
+        timeout=1200,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout[-8000:]}\n{done.stderr[-4000:]}"
+    assert "scylladb-rs-driver" in (tmp_path / "coodie-acme" / "pyproject.toml").read_text("utf-8")

@@ -381,10 +381,29 @@ async def test_the_last_paging_state_is_the_callers(api: Api, client: MemoryClie
 
 @pytest.mark.usefixtures("no_thread_left")
 async def test_blocking_calls_leave_the_loop_alone() -> None:
-    """A call that blocks runs in another thread for async callers, in the executor where there is one."""
+    """A call that blocks runs in the caller's thread for sync callers, in another one for async ones."""
     here = threading.get_ident()
     assert Blocking(threading.get_ident).run() == here
     assert await Blocking(threading.get_ident).run_async() != here
-    with ThreadPoolExecutor(1, thread_name_prefix="own") as pool:
-        name = await Blocking(lambda: threading.current_thread().name, pool).run_async()
-    assert name.startswith("own")
+
+
+@pytest.mark.usefixtures("no_thread_left")
+async def test_a_late_result_is_discarded() -> None:
+    """What a cancelled task's call returns after all is handed to discard: a connection isn't left open."""
+    gate, discarded = threading.Event(), threading.Event()
+    got: list[str] = []
+
+    def discard(result: str) -> None:
+        got.append(result)
+        discarded.set()
+
+    async def connect() -> Any:
+        return await Blocking(lambda: gate.wait(PATIENCE) and "late", discard=discard).run_async()
+
+    task = asyncio.ensure_future(connect())
+    await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.wait([task])
+    gate.set()
+    await asyncio.to_thread(discarded.wait, PATIENCE)
+    assert got == ["late"]

@@ -83,6 +83,7 @@ def test_what_the_client_says(raised: Exception, kind: type[Exception]) -> None:
 def test_stale_statements() -> None:
     """A statement whose id changed is to be prepared anew."""
     assert is_stale(RuntimeError("Prepared statement id changed after repreparation; md5 sum …"))
+    assert is_stale(RuntimeError(f"{PREFIX}Tried to execute a prepared statement that is not prepared."))
     assert not is_stale(RuntimeError("Prepared"))
 
 

@@ -24,7 +24,9 @@ _DETAILS = re.compile(r"(\w+): ([^,()]*)")
 #: What comes before the server's own words.
 _SERVER_SAID = "Error message: "
 
-_STALE = "Prepared statement id changed after repreparation"
+#: What it says of a statement that the server has dropped, again right after it was prepared anew, or that
+#: isn't the same any more.
+_STALE = ("prepared statement that is not prepared", "Prepared statement id changed after repreparation")
 
 #: What the client calls the numbers → the attributes of coodie's errors.
 _ATTRIBUTES: dict[str, tuple[str, Callable[[str], Any]]] = {
@@ -65,7 +67,8 @@ _SENTENCES: tuple[tuple[str, type[ours.CoodieError], str, str | None], ...] = (
 
 def is_stale(raised: Exception) -> bool:
     """Tell whether a prepared statement has to be prepared anew; nothing was done with it."""
-    return _STALE in str(raised)
+    text = str(raised)
+    return any(sentence in text for sentence in _STALE)
 
 
 def translated(raised: Exception, stmt: str, timeout: float) -> ours.CoodieError:

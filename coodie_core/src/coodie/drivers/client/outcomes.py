@@ -6,39 +6,43 @@ from typing import TYPE_CHECKING, Any
 
 from coodie.effects import Call
 from coodie.observers import untold
-from coodie.waiting import on_loop, start_thread
+from coodie.waiting import call_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from concurrent.futures import Executor
 
 __all__ = ["Blocking", "DriverCall"]
+
+
+def _forget(result: Any) -> None:
+    """Let a late result go."""
 
 
 class Blocking:
     """An effect: what a call returns that blocks its thread.
 
+    Sync callers run it in their own thread; for async ones each call has a thread, and
+    ``coodie.waiting.Wait(executor.submit(call))`` is what waits for a pool's.
+
     Args:
         call: Takes no arguments; has to end by itself.
-        executor: Where async callers have it run; a thread for each call where None. Sync callers run
-            it in their own.
+        discard: Called, in a thread, with what came back when nobody waits for it any more, since the
+            calling task was cancelled: what connects needs it, lest it leave a connection open.
     """
 
-    __slots__ = ("call", "executor")
+    __slots__ = ("call", "discard")
 
-    def __init__(self, call: Callable[[], Any], executor: Executor | None = None) -> None:
+    def __init__(self, call: Callable[[], Any], *, discard: Callable[[Any], object] = _forget) -> None:
         self.call = call
-        self.executor = executor
+        self.discard = discard
 
     def run(self) -> Any:
         """Call, in the calling thread."""
         return self.call()
 
     def run_async(self) -> Awaitable[Any]:
-        """Call in another thread; a cancelled wait leaves the call to itself."""
-        if self.executor is None:
-            return on_loop(start_thread(self.call, "coodie-client"))
-        return on_loop(self.executor.submit(self.call))
+        """Call in another thread."""
+        return call_in_thread(self.call, "coodie-client", discard=self.discard)
 
 
 class DriverCall(Call):
