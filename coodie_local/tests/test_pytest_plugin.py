@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +19,6 @@ from coodie_local.testserver import ServerSettings, merge_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 RUN = (
     "import sys, pytest\n"
@@ -143,6 +145,30 @@ def test_one(cassandra_node, cassandra_keyspace, number):
     assert len({tuple(note["address"]) for note in suite.notes}) == 1
     assert len({note["pid"] for note in suite.notes}) == 2
     assert len({note["keyspace"] for note in suite.notes}) == 2
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(("options", "whom"), [((), "os.getpid()"), (("-n1",), "os.getppid()")])
+def test_a_killed_run_leaves_no_node(
+    suite: Suite,
+    tmp_path: Path,
+    jvms: Callable[[Path], list[int]],
+    eventually: Callable[..., bool],
+    options: tuple[str, ...],
+    whom: str,
+) -> None:
+    """SIGKILL of pytest, or of what runs the workers, ends the node at once."""
+    text = f"""
+import signal
+def test_one(cassandra_node):
+    note(cassandra_node, directory=str(cassandra_node.cluster.directory))
+    os.kill({whom}, signal.SIGKILL)
+"""
+    status, _ = suite.run(text, *options)
+    assert status == -signal.SIGKILL
+    (note,) = suite.notes
+    assert eventually(lambda: jvms(Path(note["directory"])) == [], 5)
+    shutil.rmtree(Path(note["directory"]).parent)
 
 
 @pytest.mark.server
