@@ -130,3 +130,11 @@ def test_a_malformed_value_hides_no_other_backend(site: Site, caplog: pytest.Log
     assert [entry.distribution for entry in index.named("good")] == ["good-db"]
     names = [entry.driver_type for entry in index.announcements()]
     assert "acme" in names or "acme" in caplog.text
+
+
+def test_undecodable_metadata_of_a_named_one(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    """METADATA that is no text makes a distribution as good as not there, asked for by name, too."""
+    info = site.install("coodie", "1.9.0")
+    (info / "METADATA").write_bytes(b"Name: \xff\xfe\n")
+    assert site.index().distribution("coodie") is None
+    assert "Skipping coodie" in caplog.text

@@ -124,9 +124,12 @@ class DriverIndex:
         """Return the installed distribution of that name, which an import would find; no scan."""
         wanted = normalized(name)
         for distribution in self._source(name=name):
-            # A nameless one is half uninstalled.
-            if normalized(_name(distribution)) == wanted:
-                return distribution
+            try:
+                # A nameless one is half uninstalled.
+                if normalized(_name(distribution)) == wanted:
+                    return distribution
+            except Exception:  # noqa: BLE001 - as in the scan: it's as good as not there
+                _log.warning("Skipping %s: its metadata can't be read.", name, exc_info=True)
         return None
 
     def announced_by(self, name: str) -> list[Announcement]:
