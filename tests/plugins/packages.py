@@ -24,10 +24,12 @@ class MemoryDriver(AbstractDriver):
 
     capabilities = frozenset({Capability.PAGING, Capability.NATIVE_ASYNC})
 
-    def execute(self, stmt, params, *args, options=None):
+    def execute(
+        self, stmt, params, consistency=None, timeout=None, fetch_size=None, paging_state=None, **kwargs
+    ):
         return Rows([{"owner": __name__}])
 
-    async def execute_async(self, stmt, params, *args, options=None):
+    async def execute_async(self, stmt, params, *args, **kwargs):
         return self.execute(stmt, params)
 
     def sync_table(self, *args, **kwargs):
