@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from coodie_local._jvm import last_lines
 from coodie_local._places import cache_directory
 from coodie_local.cli import _logs
 
@@ -136,3 +137,17 @@ def test_wrong_usage(coodie: Any) -> None:
     for command in ("down", "status", "logs", "cqlsh", "clean"):
         done = coodie("local", command, "nobody")
         assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "coodie local up nobody")
+
+
+def test_the_end_of_a_log_is_without_noise(tmp_path: Path) -> None:
+    """The trace that each garbage collection leaves doesn't push out the lines that tell why; others stay."""
+    noise = (
+        'java.lang.NullPointerException: Cannot read field "x" because "gcState" is null\n'
+        "\tat org.apache.cassandra.service.GCInspector.handleNotification(GCInspector.java:248)\n"
+        "\tat java.management/sun.management.NotificationEmitterSupport.sendNotification(Unknown Source)\n"
+    )
+    other = "java.lang.NullPointerException: oh\n\tat org.apache.cassandra.Other.method(Other.java:1)\n"
+    log = tmp_path / "cassandra.log"
+    log.write_text(f"one\n{noise}{noise}{other}two\n{noise}", encoding="utf-8")
+    assert last_lines(log) == ("one", *other.splitlines(), "two")
+    assert last_lines(log, 1) == ("two",)
