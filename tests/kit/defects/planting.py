@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from coodie.drivers.cassandra import CassandraDriver
 from coodie.effects import Call, run_async, run_sync
+from coodie.observers.observation import untold
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     Steps = Generator[Effect, Any, Any]
 
-__all__ = ["DEFECTS", "Faulty", "Pause", "Request", "caught_by"]
+__all__ = ["DEFECTS", "Faulty", "Pause", "Request", "Untold", "caught_by"]
 
 #: All that is planted, by name.
 DEFECTS: dict[str, type[Faulty]] = {}
@@ -50,6 +51,23 @@ class Pause:
     async def run_async(self) -> None:
         """Wait on the loop."""
         await asyncio.sleep(self._seconds)
+
+
+class Untold:
+    """The effect of a call that observers aren't told of."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def run(self) -> Any:
+        """Call the sync method."""
+        with untold():
+            return self._call.run()
+
+    async def run_async(self) -> Any:
+        """Call the async method."""
+        with untold():
+            return await self._call.run_async()
 
 
 class Faulty(CassandraDriver):

@@ -6,7 +6,7 @@ import socket
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tests.kit.defects.planting import Faulty, Pause, Request, caught_by
+from tests.kit.defects.planting import Faulty, Pause, Request, Untold, caught_by
 
 from coodie.exceptions import (
     InvalidQueryError,
@@ -300,3 +300,19 @@ class ConsistencyIgnored(Faulty):
 
     def on_execute(self, request: Request) -> Steps:
         return (yield self.send(replace(request, consistency=None)))
+
+
+# --- observers --------------------------------------------------------------------------
+
+
+@caught_by(
+    "test_requests_are_told",
+    "test_failures_are_told",
+    "test_many_are_told_apart",
+    "test_cancellations_are_told",
+)
+class NobodyTold(Faulty):
+    """Requests aren't told to observers."""
+
+    def on_execute(self, request: Request) -> Steps:
+        return (yield Untold(self.send(request)))

@@ -222,6 +222,23 @@ class NarrowNumbers(_Mapped):
         return (value + 2**31) % 2**32 - 2**31 if type(value) is int else value
 
 
+@caught_by(
+    "test_type_uuid",
+    *(f"test_type_{name}" for name in ("boolean", "tinyint", "smallint", "int", "varint", "float", "double")),
+    *(f"test_type_{name}" for name in ("timeuuid", "date", "far_date", "time", "nano_time", "duration")),
+    *(
+        f"test_type_{name}"
+        for name in ("list", "map", "frozen", "tuple", "nested", "floats", "ints", "texts")
+    ),
+    "test_type_far_timestamp",
+)
+class ValuesAsText(_Mapped):
+    """Every value is returned as text."""
+
+    def value(self, value: Any) -> Any:
+        return None if value is None else str(value)
+
+
 @caught_by("test_type_blob")
 class BlobsAsText(_Mapped):
     """Blobs are returned as text where they can be."""

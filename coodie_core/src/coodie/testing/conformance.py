@@ -15,6 +15,7 @@ from coodie.testing.checks.encryption import EncryptionChecks
 from coodie.testing.checks.errors import ErrorsChecks
 from coodie.testing.checks.leaks import LeaksChecks
 from coodie.testing.checks.many import ManyChecks
+from coodie.testing.checks.observed import ObservedChecks
 from coodie.testing.checks.paging import PagingChecks
 from coodie.testing.checks.parameters import ParametersChecks
 from coodie.testing.checks.prepared import PreparedChecks
@@ -49,6 +50,7 @@ class DriverConformance(
     SharingChecks,
     ClosingChecks,
     LeaksChecks,
+    ObservedChecks,
     Suite,
 ):
     """Every check of the kit; subclass it, and say how your driver is opened.
