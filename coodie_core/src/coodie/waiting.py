@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -107,7 +108,8 @@ def start_thread(work: Callable[[], T], name: str) -> Future[T]:
     """
     executor = ThreadPoolExecutor(1, thread_name_prefix=name)
     try:
-        return executor.submit(work)
+        # What the caller's context says holds for what is done for it: who opens, who observes.
+        return executor.submit(copy_context().run, work)
     except RuntimeError as exc:
         if "interpreter shutdown" not in str(exc):
             raise

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from coodie_core.tests.fakes import (
+    Api,
     AsyncBackend,
     Backend,
     DuckDriver,
@@ -26,13 +27,14 @@ from coodie.observers import (
     observing,
     tell_closed,
 )
+from coodie.observers.recorder import Recorder
 from coodie.plugins import DriverDescription, hookimpl, open_driver, open_driver_async
 from coodie.registry import using_registry
+from coodie.waiting import on_loop, start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from coodie.observers.recorder import Recorder
     from coodie.plugins import ConnectionConfig
     from coodie.registry import DriverRegistry
 
@@ -150,6 +152,55 @@ async def test_a_backend_in_a_backend_is_one_connection(is_async: bool, recorder
     driver.execute("SELECT", [])
     assert recorder.names() == ["ConnectionOpened", "DriverRegistered", "RequestStarted", "RequestFinished"]
     assert {event.driver_type for event in recorder.events} == {"wrapper"}
+
+
+class Delegating(ClosingDriver):
+    """Wraps another driver, and tells itself."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(1)
+        self.fault = self._hand_on
+        self._inner = inner
+
+    def _hand_on(self, params: Any) -> None:
+        self._inner.execute("SELECT inner", params)
+
+    def close(self) -> None:
+        """Close both."""
+        self._inner.close()
+        super().close()
+
+
+class Around(Wrapper):
+    """A backend whose driver is another object than the one that it opens."""
+
+    @hookimpl
+    def coodie_open_driver(self, config: ConnectionConfig) -> Any:
+        """Wrap it."""
+        return Delegating(open_driver(_other(config)))
+
+    @hookimpl
+    async def coodie_open_driver_async(self, config: ConnectionConfig) -> Any:
+        """Wrap it, from another thread."""
+        return Delegating(await on_loop(start_thread(lambda: open_driver(_other(config)), "opens")))
+
+
+async def test_a_driver_around_another_tells_alone(is_async: bool, memory: Backend) -> None:
+    """Of a request that goes through two drivers, of their connections and of their ends, one is told."""
+    with using_registry(registry_of(memory=memory, around=Around())), observing(recorder := Recorder()):
+        driver = await init(is_async, driver_type="around", name="main")
+        await Api(driver, is_async=is_async).execute("SELECT outer", [])
+        driver.close()
+    assert memory.driver.calls
+    assert recorder.names() == [
+        "ConnectionOpened",
+        "DriverRegistered",
+        "RequestStarted",
+        "RequestFinished",
+        "ConnectionClosed",
+    ]
+    assert recorder.request().statement == "SELECT outer"
+    assert {event.driver_type for event in recorder.events} == {"around"}
 
 
 async def test_a_cancelled_connect(memory: Backend, recorder: Recorder) -> None:

@@ -35,7 +35,8 @@ class Opening:
 def connecting(config: ConnectionConfig, name: str | None) -> Iterator[Opening]:
     """Tell what comes of the block, in which a backend connects; for the plug-ins' host.
 
-    A backend that opens another one's driver is told of once, under the name that was asked for.
+    A backend that opens another one's driver is told of once, under the name that was asked for; where
+    it wraps that driver, the wrapper alone tells of requests.
 
     Args:
         config: What is connected to.
@@ -61,7 +62,8 @@ def connecting(config: ConnectionConfig, name: str | None) -> Iterator[Opening]:
             tell("coodie_connection_failed", failed, handled=exc)
         raise
     else:
-        identify(opening.driver, name=name, driver_type=config.driver_type)
+        # The same object may come out of both: then it is the outer one's, and tells.
+        identify(opening.driver, name=name, driver_type=config.driver_type, silent=within)
         if not within and current_observers().everyone:
             opened = ConnectionOpened(
                 driver_name=name,
@@ -87,6 +89,8 @@ def tell_closed(driver: object, error: BaseException | None = None) -> None:
     if not current_observers().everyone:
         return
     identity = identity_of(driver)
+    if identity.silent:
+        return
     event = ConnectionClosed(
         driver_name=identity.name,
         driver_type=identity.driver_type,

@@ -138,7 +138,8 @@ def observe_request(
     does, argument checks included: so that each call has exactly one start and one end, however it
     ends. ``AbstractDriver``'s other methods are made of these two and need none of their own; a driver
     that overrides ``execute_batch`` or ``execute_many`` puts one around each request there and says
-    which ``part`` it is. A driver that hands its requests on to another driver leaves this to that one.
+    which ``part`` it is. Where a backend's driver wraps one that it opened with ``open_driver``, the
+    wrapper tells and the other one is silent; a wrapper around any other driver leaves it to that one.
 
     Where nobody observes requests, this is one look at an empty tuple, and allocates nothing.
 
@@ -169,6 +170,8 @@ def observe_request(
     elif part is None:
         _part.set(None)
     identity = identity_of(driver)
+    if identity.silent:
+        return _UNOBSERVED
     return _Observed(
         observers,
         {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from contextvars import copy_context
 from dataclasses import fields
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -198,9 +197,8 @@ class PluginHost:
             plugin = self._load(config)
             return plugin, None if plugin.implements(OPEN_ASYNC) else _opened(plugin, config, name)
 
-        context = copy_context()
         plugin, driver = await call_in_thread(
-            lambda: context.run(blocking),
+            blocking,
             f"coodie-open-{config.driver_type}",
             discard=lambda late: _close(late[1]),
         )
