@@ -1,18 +1,72 @@
-"""The backend of this environment passes the kit."""
+"""The backend of this environment passes the kit, and so does a LazyDriver around it."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, ClassVar
+
 import pytest
 
+from coodie.drivers import LazyDriver
 from coodie.plugins import installed_drivers
 from coodie.testing import DriverConformance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from coodie.testing import Server
 
 pytestmark = pytest.mark.server
 
 (BACKEND,) = {entry.driver_type for entry in installed_drivers()} & {"scylla", "cassandra"}
+
+_FIRST = "SELECT key FROM system.local"
 
 
 class TestBackend(DriverConformance):
     """The driver that users get from init_coodie."""
 
     driver_type = BACKEND
+
+
+def _lazy(server: Server, options: dict[str, Any]) -> LazyDriver:
+    given = {"hosts": [server.host], "keyspace": None, "ssl_context": None, "port": server.port} | options
+    hosts, keyspace, context = (given.pop(name) for name in ("hosts", "keyspace", "ssl_context"))
+    return LazyDriver(hosts, keyspace, context, {"driver_type": BACKEND} | given)
+
+
+@pytest.mark.plugins
+class TestLazy(DriverConformance):
+    """A LazyDriver, connected by a first request, is as good as what it stands for."""
+
+    driver_type = BACKEND
+    waived: ClassVar[Mapping[str, str]] = {
+        "test_streams_refuse_bad_sizes_at_once": "its stream_async connects, and refuses, with the first row"
+    }
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def open_driver(cls, server: Server) -> Callable[..., Any]:
+        """Make one and connect it."""
+
+        def open_(**options: Any) -> LazyDriver:
+            driver = _lazy(server, options)
+            driver.execute(_FIRST, [])
+            return driver
+
+        return open_
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def open_driver_async(cls, server: Server) -> Any:
+        """Make one and connect it, on the event loop."""
+
+        async def open_(**options: Any) -> LazyDriver:
+            driver = _lazy(server, options)
+            try:
+                await driver.execute_async(_FIRST, [])
+            except BaseException:
+                driver.close()  # its connect goes on for others that may wait
+                raise
+            return driver
+
+        return open_
