@@ -71,7 +71,7 @@ class _Commands(click.Group):
         if name in _OWN:
             return _OWN[name][1]
         command = self.get_command(ctx, name)
-        return command.get_short_help_str() if command is not None else ""
+        return command.get_short_help_str(limit=100) if command is not None else ""
 
 
 def _announced() -> Iterable[Any]:
