@@ -29,7 +29,8 @@ class TestBackend(DriverConformance):
 
 
 def _lazy(server: Server, options: dict[str, Any]) -> LazyDriver:
-    given = {"hosts": [server.host], "keyspace": None, "ssl_context": None, "port": server.port} | options
+    where = {} if "session" in options else {"hosts": [server.host], "port": server.port}
+    given: dict[str, Any] = {"hosts": None, "keyspace": None, "ssl_context": None} | where | options
     hosts, keyspace, context = (given.pop(name) for name in ("hosts", "keyspace", "ssl_context"))
     return LazyDriver(hosts, keyspace, context, {"driver_type": BACKEND} | given)
 

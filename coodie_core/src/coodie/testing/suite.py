@@ -60,7 +60,9 @@ class Suite:
         """Put together what a driver is opened with."""
         from coodie.config import build_config
 
-        given: dict[str, Any] = {"hosts": [server.host], "port": server.port, "driver_type": cls.driver_type}
+        given: dict[str, Any] = {"driver_type": cls.driver_type}
+        if "session" not in options:  # a session is connected already
+            given |= {"hosts": [server.host], "port": server.port}
         return build_config(**(given | dict(cls.driver_options) | dict(options)))
 
     # --- what a suite may override ------------------------------------------------------

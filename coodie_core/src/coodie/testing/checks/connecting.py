@@ -16,6 +16,7 @@ from coodie.exceptions import (
     UnavailableError,
     UnsupportedError,
 )
+from coodie.registry import DriverRegistry
 from coodie.requests import RequestOptions
 from coodie.testing.checking import check
 from coodie.testing.watching import assert_loop_goes_on
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["ConnectingChecks"]
 
 _LOCAL = "SELECT key FROM system.local"
+
+#: What a driver must not change on a session that isn't its own, as far as the session has it.
+_SETTINGS = ("row_factory", "keyspace", "default_fetch_size", "default_timeout", "is_shutdown")
 
 
 async def _use_of(api: Api, **options: Any) -> None:
@@ -132,6 +136,39 @@ class ConnectingChecks:
             insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, ?)"
             await other.execute(insert, [key, 1, value])
             assert await other.execute_one(f"SELECT v FROM {space.items} WHERE p = ?", [key]) == value
+
+    @check(Capability.SESSION)
+    async def test_a_session_stays_its_owners(self, api: Api, space: Workspace) -> None:
+        """A session that is handed over serves as it is, and goes on after close()."""
+        owner = await api.open()
+        session = getattr(owner.driver, "session", None)
+        if session is None:
+            pytest.skip("the driver has no attribute `session` that could be handed over")
+
+        def settings() -> list[Any]:
+            return [getattr(session, name, None) for name in _SETTINGS]
+
+        before = settings()
+        borrower = await api.open(session=session, keyspace=space.keyspace)
+        rows = await borrower.execute(f"SELECT c FROM {space.items} WHERE p = ? AND c < 2", ["many"])
+        assert rows == [{"c": 0}, {"c": 1}]
+        assert settings() == before
+        await borrower.close()
+        with pytest.raises(CoodieError):
+            await borrower.execute(_LOCAL, [])
+        assert await owner.execute_one(_LOCAL, []) == "local"
+        assert settings() == before
+
+    @check()
+    async def test_a_name_that_is_taken_again(self, api: Api) -> None:
+        """Where another driver takes its name, the first can be closed, and the new one serves."""
+        registry = DriverRegistry()
+        first, second = await api.open(), await api.open()
+        registry.adopt("kit", first.driver)
+        assert registry.adopt("kit", second.driver) is first.driver
+        await first.close()
+        assert registry.get("kit") is second.driver
+        assert await second.execute_one(_LOCAL, []) == "local"
 
     @check(Capability.PROTOCOL_VERSION)
     async def test_protocol_versions(self, api: Api, space: Workspace) -> None:
