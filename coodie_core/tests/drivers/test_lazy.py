@@ -384,7 +384,7 @@ async def test_failure_is_shared_and_then_retried(
     """All who waited for an attempt get its error; the next request tries again."""
     memory.gate.clear()
     memory.failures = [ConnectionFailedError("no host")]
-    threading.Timer(0.05, memory.gate.set).start()
+    threading.Timer(0.5, memory.gate.set).start()
     if is_async:
         outcomes = await asyncio.gather(
             *(lazy.execute_async(STMT, []) for _ in range(20)), return_exceptions=True
