@@ -3,7 +3,7 @@ PYTHON ?= python3
 export ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help python demo test test-scylla test-cassandra test-fast reliability plugins example lint types docs lock clean
+.PHONY: help python demo test test-scylla test-cassandra test-fast reliability plugins example lint types docs release-check lock clean
 
 help: ## show this
 	@echo 'make TARGET [PYTHON=python3.12] [ARGS="-k paging"]'
@@ -42,6 +42,9 @@ types: python ## mypy --strict with each backend installed
 
 docs: python ## build the documentation
 	@$(PYTHON) scripts/project.py docs
+
+release-check: python ## build wheels and sdists, install them into clean environments, run the demo from there
+	@$(PYTHON) scripts/project.py release-check
 
 lock: python ## choose new versions and pin them in requirements/
 	@$(PYTHON) scripts/project.py lock

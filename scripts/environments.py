@@ -69,6 +69,8 @@ class Environment:
     #: Directories of distributions, with extras; installed in place, in one call of pip, so that each finds
     #: the others here and none is looked for on an index.
     distributions: tuple[str, ...]
+    #: Where to take them from instead, as wheels: a directory below the root.
+    wheels: str = ""
 
     @property
     def path(self) -> Path:
@@ -111,6 +113,8 @@ class Environment:
         """List what makes it."""
         install: list[str | Path] = [self.python, *_PIP_INSTALL, _WHEELS_ONLY]
         pins = [option for name in self.pins for option in ("-r", f"requirements/{name}.txt")]
+        if self.wheels:
+            return [[sys.executable, "-m", "venv", self.path], [*install, *pins, *self._wheels()]]
         editable = [option for directory in self.distributions for option in ("-e", f"./{directory}")]
         return [
             [sys.executable, "-m", "venv", self.path],
@@ -118,6 +122,15 @@ class Environment:
             # The build backend is pinned and installed: an isolated build would fetch the newest.
             [*install, "--no-build-isolation", *pins, *editable],
         ]
+
+    def _wheels(self) -> list[str]:
+        """Give the distributions' wheels, each with its extras, as pip takes them."""
+        found = []
+        for distribution in self.distributions:
+            name, bracket, extras = distribution.partition("[")
+            (wheel,) = (ROOT / self.wheels).glob(f"{name}-*.whl")
+            found.append(f"./{wheel.relative_to(ROOT)}{bracket}{extras}")
+        return found
 
     def _fingerprint(self) -> str:
         """Digest all that decides what is in it; its place, too, since a moved environment doesn't work."""

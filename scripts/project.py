@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from environments import ENVIRONMENTS, VENVS
+from release import check
 from reliability import publish
 from steps import ROOT, Failure, Steps, interrupt_on_signals
 
@@ -121,6 +122,11 @@ def docs(steps: Steps) -> None:
     steps.run("docs", [_python("docs", steps), "-m", "sphinx", *options, "docs", "docs/_build/html"])
 
 
+def release_check(steps: Steps) -> None:
+    """Build all distributions, install them into clean environments, and run the demo from there."""
+    check(steps, _python("scylla", steps))
+
+
 def clean(_steps: Steps) -> None:
     """Remove environments, caches and what was built."""
     shutil.rmtree(VENVS, ignore_errors=True)
@@ -157,6 +163,7 @@ def main(arguments: list[str]) -> int:
         "lint": lint,
         "types": types,
         "docs": docs,
+        "release-check": release_check,
         "lock": lock,
         "clean": clean,
     }

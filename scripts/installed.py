@@ -1,0 +1,59 @@
+"""Look at an environment as its user would: python -I scripts/installed.py BACKEND."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+
+__all__ = ["main", "problems"]
+
+
+def problems(backend: str) -> list[str]:
+    """Tell what of an installation isn't as it should be.
+
+    Args:
+        backend: The `driver_type` of the one that was installed.
+
+    Returns:
+        A line for each problem.
+    """
+    found = []
+    for module in ("coodie.drivers", "coodie_doctor", f"coodie_{backend}.plugin", "coodie_local"):
+        file = import_module(module).__file__ or ""
+        if not Path(file).is_relative_to(sys.prefix):
+            found.append(f"{module} was imported from {file}, outside of {sys.prefix}")
+    told = _coodie("--version")
+    if version("coodie-core") not in told:
+        found.append(f"`coodie --version` says {told!r}, coodie-core is {version('coodie-core')}")
+    states = {report["driver_type"]: report["state"] for report in json.loads(_coodie("drivers", "--json"))}
+    found += [
+        f"`coodie drivers` finds {name} {states.get(name, 'missing')}, not ready"
+        for name in (backend, "local")
+        if states.get(name) != "ready"
+    ]
+    return found
+
+
+def main(backend: str) -> int:
+    """Print the problems; return 1 where there are any.
+
+    Args:
+        backend: The `driver_type` of the one that was installed.
+    """
+    found = problems(backend)
+    print(*(found or [f"coodie-core {version('coodie-core')}, {backend} and local are ready"]), sep="\n")
+    return bool(found)
+
+
+def _coodie(*arguments: str) -> str:
+    """Run the installed command; give its output."""
+    command = [str(Path(sys.executable).with_name("coodie")), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,78 @@
+"""What a release is made of: built, installed as users install it, and run."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from environments import VENVS, Environment
+from steps import ROOT, Failure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from steps import Steps
+
+__all__ = ["BACKENDS", "DISTRIBUTIONS", "check"]
+
+#: Directories of the distributions that are released, all with one version.
+DISTRIBUTIONS = ("coodie_core", "coodie_scylla", "coodie_cassandra", "coodie_local")
+#: Each has an environment of its own: their drivers overwrite each other's files.
+BACKENDS = ("scylla", "cassandra")
+
+#: What is built, and the wheels that the sdists make, below the root.
+_BUILT = ".venvs/release/dist"
+_FROM_SDISTS = ".venvs/release/from-sdists"
+
+#: hatchling builds the project of its working directory.
+_BUILD = """
+import os, runpy, sys
+os.chdir(sys.argv.pop(1))
+runpy.run_module("hatchling", run_name="__main__", alter_sys=True)
+"""
+
+
+def check(steps: Steps, builder: Path) -> None:
+    """Build all distributions, install them, import them and run the demo, once for each backend.
+
+    Args:
+        steps: Takes the steps.
+        builder: The interpreter of an environment that has the build backend.
+
+    Raises:
+        Failure: Something doesn't build, install or run.
+    """
+    _build(steps, builder)
+    for backend in BACKENDS:
+        wanted = ("coodie_core[cli]", f"coodie_{backend}", "coodie_local")
+        for origin, wheels in (("wheels", _BUILT), ("sdists", _FROM_SDISTS)):
+            environment = Environment(f"release-{backend}-{origin}", (backend,), wanted, wheels)
+            shutil.rmtree(environment.path, ignore_errors=True)
+            environment.ensure(steps)
+            # Isolated: neither the tree nor the user's site-packages can stand in for what wasn't installed.
+            look: list[str | Path] = [environment.python, "-I", "scripts/installed.py", backend]
+            steps.run(f"{backend}: installed from {origin}", look)
+            if origin == "wheels":
+                steps.run(f"{backend}: demo", [environment.python, "examples/demo.py"])
+
+
+def _build(steps: Steps, builder: Path) -> None:
+    """Build each distribution's wheel and sdist, and a wheel from each sdist alone."""
+    shutil.rmtree(VENVS / "release", ignore_errors=True)
+    (ROOT / _FROM_SDISTS).mkdir(parents=True)
+    steps.run_logged(
+        "build",
+        [[builder, "-c", _BUILD, name, "build", "--directory", ROOT / _BUILT] for name in DISTRIBUTIONS],
+        VENVS / "release" / "build.log",
+    )
+    sdists = sorted((ROOT / _BUILT).glob("*.tar.gz"))
+    if len(sdists) != len(DISTRIBUTIONS):
+        names = ", ".join(sdist.name for sdist in sdists)
+        raise Failure(f"{len(DISTRIBUTIONS)} sdists were to be built, found: {names or 'none'}")
+    # Without an index and with the pinned build backend: an sdist that lacks a file fails here.
+    options = ("--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", _FROM_SDISTS)
+    steps.run_logged(
+        "wheels from sdists",
+        [[builder, "-m", "pip", "wheel", *options, *sdists]],
+        VENVS / "release" / "sdists.log",
+    )
