@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 import click
+import pytest
 
 import coodie
 from coodie import exceptions
@@ -82,10 +83,29 @@ def test_every_cql_type_is_in_the_table() -> None:
     assert types - named == set()
 
 
-def test_links_in_the_readme_lead_somewhere() -> None:
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "SECURITY.md"])
+def test_links_of_the_front_pages_lead_somewhere(page: str) -> None:
     """A relative link is the path of a file; Sphinx looks after those inside of docs."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    links = re.findall(r"\]\(([^)]+)\)", readme)
-    files = [link.partition("#")[0] for link in links if "://" not in link]
+    links = re.findall(r"\]\(([^)]+)\)", (ROOT / page).read_text(encoding="utf-8"))
+    files = [link.partition("#")[0] for link in links if "://" not in link and not link.startswith("#")]
     assert files
     assert [file for file in files if not (ROOT / file).is_file()] == []
+
+
+def test_what_protects_users_has_its_tests() -> None:
+    """Each line of the table names files of tests, and they are there."""
+    table = (ROOT / "SECURITY.md").read_text(encoding="utf-8").partition("| shown by |")[2]
+    lines = [line for line in table.splitlines() if line.startswith("| ") and not line.startswith("|---")]
+    assert lines
+    for line in lines:
+        files = re.findall(r"`([^`]+\.py)`", line)
+        assert files, line
+        assert [file for file in files if not (ROOT / file).is_file()] == []
+
+
+def test_every_make_target_is_for_contributors_to_find() -> None:
+    """Each target that `make` lists is in the table, and no other."""
+    targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)) - {"help"}
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `make ")]
+    assert {name for row in rows for name in re.findall(r"`make ([a-z-]+)`", row)} == targets
