@@ -38,5 +38,5 @@ def test_serial(name: str) -> None:
     if name in SERIAL_CONSISTENCY_LEVELS:
         assert parse_consistency(name.lower(), serial=True) == name
     else:
-        with pytest.raises(ConfigurationError, match=r"serial.*SERIAL, LOCAL_SERIAL\.$"):
+        with pytest.raises(ConfigurationError, match=r"(?m)serial.*SERIAL, LOCAL_SERIAL\.$"):
             parse_consistency(name, serial=True)

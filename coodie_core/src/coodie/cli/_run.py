@@ -33,6 +33,7 @@ def run(arguments: Sequence[str] | None) -> int:
         return _INTERRUPTED
     except CoodieError as exc:
         click.echo(f"{click.style('Error:', fg='red', bold=True)} {exc}", err=True)
+        click.secho(f"See: {exc.explanation}", err=True, dim=True)
         return _FAILED
     except BrokenPipeError:
         # Whoever read our output has gone: that's their way of saying "enough". Nothing is left to flush.

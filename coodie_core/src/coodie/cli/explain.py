@@ -1,0 +1,82 @@
+"""``coodie explain``: what causes an error, and what cures it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from difflib import get_close_matches
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING
+
+import click
+
+from coodie.explanations import explanations
+
+if TYPE_CHECKING:
+    from coodie.explanations import Explanation
+
+__all__ = ["explain"]
+
+#: A link to another page of the documentation: there is nothing to click on in a terminal.
+_LINK = re.compile(r"\[([^\]]+)\]\((?:\.\./)*([^)]+)\)")
+
+
+@click.command()
+@click.argument("name", required=False)
+def explain(*, name: str | None) -> None:
+    """Print what causes an error and what cures it; without NAME, list all errors.
+
+    NAME is the error's class, such as RequestTimeoutError, also as a traceback has it.
+
+    Exit status: 0; 2 where there is no such error.
+    """
+    known = explanations()
+    if name is None:
+        _list(known)
+        return
+    asked = name.strip().rstrip(":").rpartition(".")[2]
+    by_lower = {each.lower(): each for each in known}
+    found = known.get(by_lower.get(asked.lower(), ""))
+    if found is None:
+        close = get_close_matches(asked.lower(), by_lower, n=1)
+        hint = f"Did you mean {by_lower[close[0]]}?" if close else "To list all, run: coodie explain"
+        raise click.BadParameter(f"there is no error {asked!r}. {hint}", param_hint="NAME")
+    _print(f"# {found.name}\n\n{_LINK.sub(_linked, found.text)}")
+
+
+def _linked(match: re.Match[str]) -> str:
+    said, target = match.groups()
+    return f"{said} ({target if '://' in target or target.startswith('#') else f'docs/{target}'})"
+
+
+def _list(known: dict[str, Explanation]) -> None:
+    group = None
+    width = max(map(len, known), default=0)
+    for each in known.values():
+        if each.group != group:
+            click.secho(f"{'' if group is None else chr(10)}{each.group}", bold=True)
+            group = each.group
+        _print_line(f"  {each.name:<{width}}  {_first_sentence(each.cause)}")
+
+
+def _first_sentence(markdown: str) -> str:
+    plain = _LINK.sub(r"\1", " ".join(markdown.split())).replace("`", "")
+    return plain.partition(". ")[0].partition("; ")[0].partition(": ")[0].rstrip(".")
+
+
+def _print_line(text: str) -> None:
+    """Print a line, cut to the width of a terminal."""
+    room = get_terminal_size().columns if sys.stdout.isatty() else len(text)
+    click.echo(text if len(text) <= room else f"{text[: room - 1]}…")
+
+
+def _print(text: str) -> None:
+    """Print Markdown: dressed up on a terminal, as it stands elsewhere."""
+    if not sys.stdout.isatty():
+        click.echo(text)
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    console = Console()
+    console.print(Markdown(text), width=min(console.width, 100))
