@@ -67,7 +67,7 @@ class Environment:
     #: Files of pins, by their names in requirements/ without the ending.
     pins: tuple[str, ...]
     #: Directories of distributions, with extras; installed in place, in one call of pip, so that each finds
-    #: the others here and none is looked for on an index.
+    #: the others here and none is looked for on an index. Without any, the pins are all there is.
     distributions: tuple[str, ...]
     #: Where to take them from instead, as wheels: a directory below the root.
     wheels: str = ""
@@ -113,7 +113,7 @@ class Environment:
         """List what makes it."""
         install: list[str | Path] = [self.python, *_PIP_INSTALL, _WHEELS_ONLY]
         pins = [option for name in self.pins for option in ("-r", f"requirements/{name}.txt")]
-        if self.wheels:
+        if self.wheels or not self.distributions:
             return [[sys.executable, "-m", "venv", self.path], [*install, *pins, *self._wheels()]]
         editable = [option for directory in self.distributions for option in ("-e", f"./{directory}")]
         return [
@@ -176,5 +176,12 @@ ENVIRONMENTS = {
             "rust", ("rust", "dev"), ("coodie_core[cli,testing]", "coodie_local[tls]", "examples/coodie_rust")
         ),
         Environment("docs", ("docs",), ("coodie_core[cli,otel,testing]", "coodie_scylla", "coodie_local")),
+        # The benchmarks' contestants: coodie and the driver under it, with either; and the others.
+        Environment("bench-scylla", ("scylla", "bench-uvloop"), ("coodie_core", "coodie_scylla")),
+        Environment("bench-cassandra", ("cassandra", "bench-uvloop"), ("coodie_core", "coodie_cassandra")),
+        *(
+            Environment(f"bench-{name}", (f"bench-{name}", "bench-uvloop"), ())
+            for name in ("coodie19", "cassandra-asyncio", "acsylla", "scyllapy", "scylladb-rs", "rsylla")
+        ),
     )
 }

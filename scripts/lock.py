@@ -28,6 +28,13 @@ _FILES = {
     "cassandra": ("./coodie_core[cli,otel]", "./coodie_cassandra", "./coodie_local"),
     "rust": ("./coodie_core[cli,testing]", "./coodie_local[tls]", "./examples/coodie_rust"),
     "dev": ("-r", "requirements/dev.in"),
+    "bench-uvloop": ("uvloop",),
+    "bench-coodie19": ("coodie>=1.9,<2", "scylla-driver"),
+    "bench-cassandra-asyncio": ("cassandra-asyncio-driver",),
+    "bench-acsylla": ("acsylla",),
+    "bench-scyllapy": ("scyllapy",),
+    "bench-scylladb-rs": ("scylladb-rs-driver",),
+    "bench-rsylla": ('rsylla; python_version >= "3.11"',),
     "docs": (
         "-r",
         "requirements/docs.in",

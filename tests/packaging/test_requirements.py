@@ -12,7 +12,8 @@ import pytest
 #: What `make lock` writes: a name, one exact version, and for some interpreters only, a marker.
 PIN = re.compile(r"([a-z0-9][a-z0-9-]*)==([0-9][A-Za-z0-9.]*)(; python_version (?:<|>=|==) \"3\.\d+\")?")
 
-FILES = ("build", "scylla", "cassandra", "rust", "dev", "docs")
+BENCHMARKS = ("acsylla", "cassandra-asyncio", "coodie19", "rsylla", "scylladb-rs", "scyllapy", "uvloop")
+FILES = ("build", "scylla", "cassandra", "rust", "dev", "docs", *(f"bench-{name}" for name in BENCHMARKS))
 
 
 def pins_of(root: Path, name: str) -> dict[str, str]:
