@@ -31,6 +31,7 @@ _BACKENDS = {
         (
             "coodie_core/tests",
             "coodie_cassandra/tests",
+            "tests/benchmarks",
             "tests/docs",
             "tests/integration",
             "tests/kit",
@@ -122,6 +123,11 @@ def docs(steps: Steps) -> None:
     steps.run("docs", [_python("docs", steps), "-m", "sphinx", *options, "docs", "docs/_build/html"])
 
 
+def bench(steps: Steps, *options: str) -> None:
+    """Run the benchmarks; environments of contestants are made as they are needed."""
+    steps.run("benchmarks", [_python("demo", steps), "benchmarks/bench.py", *options])
+
+
 def release_check(steps: Steps) -> None:
     """Build all distributions, install them into clean environments, and run the demo from there."""
     check(steps, _python("scylla", steps))
@@ -160,6 +166,8 @@ def main(arguments: list[str]) -> int:
         "reliability": lambda steps: reliability(steps, *options),
         "plugins": lambda steps: plugins(steps, *options),
         "example": lambda steps: example(steps, *options),
+        "bench": lambda steps: bench(steps, *options),
+        "bench-quick": lambda steps: bench(steps, "--quick", *options),
         "lint": lint,
         "types": types,
         "docs": docs,
@@ -169,7 +177,7 @@ def main(arguments: list[str]) -> int:
     }
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", choices=targets)
-    parser.add_argument("--pytest", default="", help="arguments for pytest, as in a shell")
+    parser.add_argument("--pytest", default="", help="arguments for pytest or the benchmarks, as in a shell")
     parsed = parser.parse_args(arguments)
     options = shlex.split(parsed.pytest)
     steps = Steps()

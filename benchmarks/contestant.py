@@ -1,0 +1,190 @@
+"""One contestant with one workload, in a process of its own; ``bench.py`` starts it.
+
+On standard output comes one line of JSON: what was checked and how often a round does its work. Then each
+line on standard input is a round, answered by a line with what it cost. The end of the input ends it.
+
+    python benchmarks/contestant.py coodie-scylla read-64 --port 9042
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any, TextIO
+
+from contestants import asynchronous, synchronous
+from contestants.listing import Contestant, contestant
+from contestants.measuring import forget_peak, measured, memory, peak
+from contestants.roles import Target, Unavailable
+from contestants.rows import READ_PART, SELECT_ROW, digest, row
+from contestants.work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+#: How long a round ought to take, in seconds of the clock.
+_SECONDS = 0.5
+
+
+class Process:
+    """What this process does; every step is a coroutine, which never waits where the client blocks.
+
+    Args:
+        entered: Who runs.
+        work: What is to be done.
+        target: Where.
+        seconds: How long a round ought to take.
+        out: Where answers go.
+    """
+
+    def __init__(self, entered: Contestant, work: Work, target: Target, seconds: float, out: TextIO) -> None:
+        self.work = work
+        self.target = target
+        self.seconds = seconds
+        self.out = out
+        self.on_loop = entered.on_loop(blocking=work.blocking)
+        client = entered.client(blocking=work.blocking)
+        if client is None:
+            raise Unavailable("it has no interface for this workload")
+        self.client: Any = client
+
+    async def run(self) -> None:
+        """Connect, check, find out how often a round does its work, do rounds, disconnect."""
+        if self.work.kind == "connect":
+            with measured() as spent:
+                await self._call(self.client.open, self.target)
+                statement = await self._call(self.client.prepare, SELECT_ROW)
+                rows = await self._call(self.client.read, statement, [READ_PART, 1])
+            if [self.client.plain(one) for one in rows] != [row(READ_PART, 1)]:
+                raise AssertionError(f"not the row that was asked for: {rows}")
+            self.answer(cpu=spent.cpu, wall=spent.wall, count=1, facts=self.client.facts)
+        else:
+            await self._call(self.client.open, self.target)
+            checked = await self._check()
+            if self.work.kind == "memory":
+                await self._memory(checked)
+            else:
+                await self._rounds(checked)
+        await self._call(self.client.close)
+
+    def answer(self, **content: Any) -> None:
+        """Write one line."""
+        print(json.dumps(content), file=self.out, flush=True)
+
+    async def _rounds(self, checked: str) -> None:
+        count = await self._calibrated()
+        self.answer(checked=checked, count=count, facts=self.client.facts)
+        while await self._next():
+            gc.collect()
+            with measured() as spent:
+                rows = await self._perform(count)
+            self.answer(cpu=spent.cpu, wall=spent.wall, count=count, rows=rows, memory=memory())
+
+    async def _memory(self, checked: str) -> None:
+        """Stream, and tell how far memory grew beyond what it was after a page had been read."""
+        page = Work("rows")
+        statement = await self._call(self.client.prepare, page.cql)
+        await self._call(self.client.read, statement, [READ_PART])
+        gc.collect()
+        forget_peak()
+        before = memory()
+        with measured() as spent:
+            await self._perform(1)
+        self.answer(
+            cpu=spent.cpu,
+            wall=spent.wall,
+            count=1,
+            rows=self.work.rows,
+            memory=before,
+            grown=peak() - before,
+            checked=checked,
+            facts=self.client.facts,
+        )
+
+    async def _check(self) -> str:
+        """Compare values with what they must be; return their checksum."""
+        module = asynchronous if self.on_loop else synchronous
+        rows = [self.client.plain(one) for one in await self._call(module.check, self.client, self.work)]
+        expected = self.work.expected()
+        if rows != expected:
+            wrong = next((pair for pair in zip(rows, expected, strict=False) if pair[0] != pair[1]), None)
+            raise AssertionError(f"{len(rows)} rows of {len(expected)}; the first that differ: {wrong}")
+        return digest(rows)
+
+    async def _calibrated(self) -> int:
+        """Return how often a round does the work; this warms up, too."""
+        count = self.work.width
+        while True:
+            began = time.perf_counter()
+            await self._perform(count)
+            took = time.perf_counter() - began
+            wanted = count * self.seconds / max(took, 1e-6)
+            if took > self.seconds / 3:
+                return max(int(wanted) // self.work.width, 1) * self.work.width
+            count = max(int(min(wanted, count * 8)) // self.work.width, 1) * self.work.width
+
+    async def _perform(self, count: int) -> int:
+        module = asynchronous if self.on_loop else synchronous
+        rows: int = await self._call(module.perform, self.client, self.work, count)
+        return rows
+
+    async def _next(self) -> bool:
+        """Wait for the next round; the loop goes on meanwhile, as that of a program would."""
+        if self.on_loop:
+            return bool(await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline))
+        return bool(sys.stdin.readline())
+
+    async def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        made: Any = function(*arguments)
+        if self.on_loop:
+            awaitable: Awaitable[Any] = made
+            return await awaitable
+        return made
+
+
+def run(process: Process) -> None:
+    """Run the steps: on a loop, or to their end in one go where nothing waits."""
+    if not process.on_loop:
+        try:
+            process.run().send(None)
+        except StopIteration:
+            return
+        raise AssertionError("a blocking client awaited something")
+    if "uvloop" not in process.target.variants:
+        asyncio.run(process.run())
+        return
+    import uvloop
+
+    uvloop.run(process.run())
+
+
+def main() -> int:
+    """Run, and tell on standard output how it went."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name")
+    parser.add_argument("workload")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=9042)
+    parser.add_argument("--seconds", type=float, default=_SECONDS, help="how long a round ought to take")
+    given = parser.parse_args()
+    entered = contestant(given.name)
+    target = Target(given.host, given.port, entered.variants)
+    # What clients print must not come between.
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
+        os.dup2(2, 1)
+        try:
+            run(Process(entered, Work.of(given.workload), target, given.seconds, out))
+        except (Unavailable, ModuleNotFoundError) as exc:
+            print(json.dumps({"unavailable": str(exc)}), file=out, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

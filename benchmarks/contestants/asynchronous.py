@@ -1,0 +1,80 @@
+"""The workloads on an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from contestants.rows import READ_PART, WRITE_PART, row
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from contestants.roles import AsyncClient
+    from contestants.work import Work
+
+__all__ = ["check", "in_flight", "perform"]
+
+
+async def in_flight(call: Callable[[int], Awaitable[Any]], count: int, width: int) -> None:
+    """Call with 0 to ``count``, ``width`` at once."""
+    numbers = iter(range(count))
+
+    async def worker() -> None:
+        for number in numbers:
+            await call(number)
+
+    await asyncio.gather(*(worker() for _ in range(min(width, count))))
+
+
+async def check(client: AsyncClient, work: Work) -> list[dict[str, Any]]:
+    """Return the rows that this workload reads, or some of them, as they came."""
+    statement = await client.prepare(work.compared_cql)
+    if work.kind == "read":
+        return [(await client.read(statement, [READ_PART, number]))[0] for number in work.sample]
+    if work.kind in {"insert", "many"}:
+        for number in work.sample:  # the stub refuses a row that is wrong
+            await client.write(statement, list(row(WRITE_PART, number).values()))
+        return []
+    return await client.read_all(statement, [READ_PART])
+
+
+async def perform(client: AsyncClient, work: Work, count: int) -> int:
+    """Do the work ``count`` times; return how many rows were read or written."""
+    statement, identity = await client.prepare(work.cql), client.identity
+
+    async def read(number: int) -> None:
+        key = number % work.keys
+        rows = await client.read(statement, [READ_PART, key])
+        if len(rows) != 1 or rows[0][identity] != key:
+            raise AssertionError(f"asked for row {key}, got {rows}")
+
+    async def read_rows(_: int) -> None:
+        rows = await client.read(statement, [READ_PART])
+        work.expect(len(rows))
+
+    async def read_all(_: int) -> None:
+        rows = await client.read_all(statement, [READ_PART])
+        work.expect(len(rows))
+
+    async def total(_: int) -> None:
+        work.expect(*await client.total(statement, [READ_PART]))
+
+    values = work.values()
+
+    async def write(number: int) -> None:
+        await client.write(statement, values[number % work.keys])
+
+    async def many(_: int) -> None:
+        await client.write_many(statement, work.many(), work.concurrency)
+
+    calls: dict[str, Callable[[int], Awaitable[None]]] = {
+        "read": read,
+        "insert": write,
+        "rows": read_rows if work.one_page else read_all,
+        "stream": total,
+        "memory": total,
+        "many": many,
+    }
+    await in_flight(calls[work.kind], count, work.width)
+    return count * work.rows

@@ -1,0 +1,144 @@
+"""coodie 1.9, as it is on PyPI: its CassandraDriver on scylla-driver."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from contestants.asynchronous import in_flight
+from contestants.installed import versions
+from contestants.rows import PAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from contestants.roles import Row, Target
+
+__all__ = ["Coodie19", "Coodie19Sync"]
+
+
+class Coodie19Sync:
+    """Its blocking methods."""
+
+    identity = "id"
+    driver: Any
+
+    def __init__(self) -> None:
+        self.facts: dict[str, Any] = versions("coodie", "scylla-driver")
+
+    def plain(self, row: Row) -> Row:
+        """Return the row as it is."""
+        return row
+
+    def open(self, target: Target) -> None:
+        """Connect."""
+        from cassandra.cluster import Cluster
+
+        from coodie.drivers.cassandra import CassandraDriver
+
+        options = {"protocol_version": 4} if "v4" in target.variants else {}
+        self.driver = CassandraDriver(Cluster([target.host], port=target.port, **options).connect())
+
+    def close(self) -> None:
+        """Disconnect."""
+        self.driver.close()
+
+    def prepare(self, cql: str) -> str:
+        """Return the text: the driver prepares by itself."""
+        return cql
+
+    def read(self, statement: str, values: list[Any]) -> list[Row]:
+        """Return the rows."""
+        rows: list[Row] = self.driver.execute(statement, values)
+        return rows
+
+    read_all = read
+
+    def total(self, statement: str, values: list[Any]) -> tuple[int, int]:
+        """Go through all rows, page by page."""
+        count = identities = 0
+        state = None
+        while True:
+            page = self.driver.execute(statement, values, fetch_size=PAGE, paging_state=state)
+            for row in page:
+                count += 1
+                identities += row["id"]
+            state = self.driver._last_paging_state  # noqa: SLF001 - it has no other way to go on
+            if state is None:
+                return count, identities
+
+    def write(self, statement: str, values: list[Any]) -> None:
+        """Insert a row."""
+        self.driver.execute(statement, values)
+
+    def write_many(self, statement: str, rows: Iterable[list[Any]], concurrency: int) -> None:  # noqa: ARG002 - it has nothing for it
+        """Insert rows, one after the other."""
+        for values in rows:
+            self.driver.execute(statement, values)
+
+
+class Coodie19:
+    """Its methods for event loops."""
+
+    identity = "id"
+
+    def __init__(self) -> None:
+        self._blocking = Coodie19Sync()
+        self.facts = self._blocking.facts
+
+    def plain(self, row: Row) -> Row:
+        """Return the row as it is."""
+        return row
+
+    async def open(self, target: Target) -> None:
+        """Connect."""
+        self._blocking.open(target)
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._blocking.driver.close_async()
+
+    async def prepare(self, cql: str) -> str:
+        """Return the text: the driver prepares by itself."""
+        return cql
+
+    async def read(self, statement: str, values: list[Any]) -> list[Row]:
+        """Return the rows of the first page."""
+        rows: list[Row] = await self._blocking.driver.execute_async(statement, values)
+        return rows
+
+    async def read_all(self, statement: str, values: list[Any]) -> list[Row]:
+        """Return the rows of all pages; without a fetch_size it returns those of the first one."""
+        rows: list[Row] = []
+        state = None
+        while True:
+            rows += await self._page(statement, values, state)
+            state = self._blocking.driver._last_paging_state  # noqa: SLF001 - it has no other way to go on
+            if state is None:
+                return rows
+
+    async def total(self, statement: str, values: list[Any]) -> tuple[int, int]:
+        """Go through all rows, page by page."""
+        count = identities = 0
+        state = None
+        while True:
+            for row in await self._page(statement, values, state):
+                count += 1
+                identities += row["id"]
+            state = self._blocking.driver._last_paging_state  # noqa: SLF001 - it has no other way to go on
+            if state is None:
+                return count, identities
+
+    async def write(self, statement: str, values: list[Any]) -> None:
+        """Insert a row."""
+        await self._blocking.driver.execute_async(statement, values)
+
+    async def write_many(self, statement: str, rows: Iterable[list[Any]], concurrency: int) -> None:
+        """Insert rows, as many at once: it has nothing for it."""
+        values = list(rows)
+        await in_flight(lambda number: self.write(statement, values[number]), len(values), concurrency)
+
+    async def _page(self, statement: str, values: list[Any], state: bytes | None) -> list[Row]:
+        page: list[Row] = await self._blocking.driver.execute_async(
+            statement, values, fetch_size=PAGE, paging_state=state
+        )
+        return page

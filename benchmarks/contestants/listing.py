@@ -1,0 +1,114 @@
+"""All contestants: by name, where they run and what they are."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["CONTESTANTS", "VARIANTS", "Contestant", "contestant"]
+
+#: What may stand behind a name, after a plus.
+VARIANTS = {
+    "uvloop": "its event loop is uvloop's",
+    "nofast": "coodie with fast_path=False",
+    "noaccel": "coodie without its accelerator",
+    "v4": "protocol version 4 instead of the newest",
+}
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A client, and how it is reached."""
+
+    name: str
+    #: The environment that it has (``scripts/environments.py``).
+    environment: str
+    #: "module:class" of the client for event loops, and of the one that blocks; "" for none.
+    asynchronous: str
+    blocking: str
+    #: What a program imports for it.
+    imports: str
+    #: What the classes are made with.
+    arguments: tuple[Any, ...] = ()
+    variants: frozenset[str] = frozenset()
+
+    def client(self, *, blocking: bool) -> Any:
+        """Make the client that suits a workload, or return None where there is none."""
+        where = self.blocking if blocking else self.asynchronous or self.blocking
+        if not where:
+            return None
+        module, _, name = where.partition(":")
+        return getattr(importlib.import_module(f"contestants.{module}"), name)(*self.arguments)
+
+    def on_loop(self, *, blocking: bool) -> bool:
+        """Tell whether that client is one for event loops."""
+        return bool(self.asynchronous) and not blocking
+
+
+def _coodie(driver: str) -> Contestant:
+    return Contestant(
+        f"coodie-{driver}",
+        f"bench-{driver}",
+        "coodie_clients:CoodieAsync",
+        "coodie_clients:CoodieSync",
+        "coodie.drivers",
+        (driver,),
+    )
+
+
+def _raw(driver: str) -> Contestant:
+    return Contestant(f"{driver}-driver", f"bench-{driver}", "", "raw_drivers:RawDriver", "cassandra.cluster")
+
+
+CONTESTANTS = {
+    one.name: one
+    for one in (
+        _coodie("scylla"),
+        _coodie("cassandra"),
+        _raw("scylla"),
+        _raw("cassandra"),
+        Contestant(
+            "coodie-1.9",
+            "bench-coodie19",
+            "coodie19_client:Coodie19",
+            "coodie19_client:Coodie19Sync",
+            "coodie.drivers.cassandra",
+        ),
+        Contestant(
+            "cassandra-asyncio-driver",
+            "bench-cassandra-asyncio",
+            "cassandra_asyncio_client:CassandraAsyncio",
+            "",
+            "cassandra_asyncio.cluster",
+        ),
+        Contestant("acsylla", "bench-acsylla", "acsylla_client:Acsylla", "", "acsylla"),
+        Contestant("scyllapy", "bench-scyllapy", "scyllapy_client:Scyllapy", "", "scyllapy"),
+        Contestant("scylladb-rs-driver", "bench-scylladb-rs", "scylladb_rs_client:ScylladbRs", "", "scylla"),
+        Contestant("rsylla", "bench-rsylla", "rsylla_client:Rsylla", "", "rsylla"),
+        # For import times: what nobody who uses an event loop can do without.
+        Contestant("asyncio", "bench-scylla", "", "", "asyncio"),
+    )
+}
+
+
+def contestant(written: str) -> Contestant:
+    """Read a contestant's name: "acsylla", "coodie-scylla+uvloop".
+
+    Raises:
+        ValueError: There is none, or it has no such variant.
+    """
+    name, *variants = written.split("+")
+    known = CONTESTANTS.get(name)
+    if known is None or not VARIANTS.keys() >= set(variants):
+        names, endings = ", ".join(CONTESTANTS), ", ".join(f"+{one}" for one in VARIANTS)
+        raise ValueError(f"no contestant {written!r}: there are {names}; each with {endings}")
+    return Contestant(
+        written,
+        known.environment,
+        known.asynchronous,
+        known.blocking,
+        known.imports,
+        known.arguments,
+        frozenset(variants),
+    )

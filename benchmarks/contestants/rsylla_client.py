@@ -1,0 +1,73 @@
+"""rsylla: a Rust driver behind asyncio."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from contestants.installed import versions
+from contestants.roles import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from contestants.roles import Row, Target
+
+__all__ = ["Rsylla"]
+
+#: It numbers the columns of prepared statements instead of naming them.
+_COLUMNS = ("part", "id", "name", "score", "ref")
+
+
+class Rsylla:
+    """A session of its."""
+
+    identity = "col_1"
+    session: Any
+
+    def __init__(self) -> None:
+        self.facts: dict[str, Any] = versions("rsylla")
+
+    def plain(self, row: Row) -> Row:
+        """Return the row with its columns' names, and its uuid, which comes as text, as one."""
+        named = dict(zip(_COLUMNS, row.values(), strict=True))
+        return {**named, "ref": UUID(named["ref"])}
+
+    async def open(self, target: Target) -> None:
+        """Connect."""
+        import rsylla
+
+        self.session = await rsylla.Session.connect([f"{target.host}:{target.port}"])
+
+    async def close(self) -> None:
+        """Let go of the session: it has no other end."""
+        del self.session
+
+    async def prepare(self, cql: str) -> Any:
+        """Prepare a statement."""
+        return await self.session.prepare(cql)
+
+    async def read(self, statement: Any, values: list[Any]) -> list[Row]:
+        """Return the rows."""
+        given = dict(zip(_COLUMNS, values, strict=False))
+        rows: list[Row] = (await self.session.execute_prepared(statement, given)).rows_typed()
+        return rows
+
+    read_all = read
+
+    async def total(self, statement: Any, values: list[Any]) -> tuple[int, int]:  # noqa: ARG002 - there is none
+        """Say that it can't."""
+        raise Unavailable("it has no pages")
+
+    async def write(self, statement: Any, values: list[Any]) -> None:  # noqa: ARG002 - there is none
+        """Say that it can't."""
+        raise Unavailable("it can't bind a uuid")
+
+    async def write_many(
+        self,
+        statement: Any,
+        rows: Iterable[list[Any]],  # noqa: ARG002 - there is none
+        concurrency: int,  # noqa: ARG002 - there is none
+    ) -> None:
+        """Say that it can't."""
+        await self.write(statement, [])

@@ -1,0 +1,77 @@
+"""scylladb-rs-driver: ScyllaDB's Rust driver behind asyncio."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from contestants.asynchronous import in_flight
+from contestants.installed import versions
+from contestants.rows import PAGE
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from contestants.roles import Row, Target
+
+__all__ = ["ScylladbRs"]
+
+
+class ScylladbRs:
+    """A session of its."""
+
+    identity = "id"
+    session: Any
+
+    def __init__(self) -> None:
+        self.facts: dict[str, Any] = versions("scylladb-rs-driver")
+
+    def plain(self, row: Row) -> Row:
+        """Return the row as it is."""
+        return row
+
+    async def open(self, target: Target) -> None:
+        """Connect."""
+        from scylla.session_builder import SessionBuilder
+
+        self.session = await SessionBuilder().contact_points([(target.host, target.port)]).connect()
+
+    async def close(self) -> None:
+        """Let go of the session: it has no other end."""
+        del self.session
+
+    async def prepare(self, cql: str) -> Any:
+        """Prepare a statement."""
+        return (await self.session.prepare(cql)).with_page_size(PAGE)
+
+    async def read(self, statement: Any, values: list[Any]) -> list[Row]:
+        """Return the rows of the first page."""
+        return list((await self.session.execute(statement, values)).iter_current_page())
+
+    async def read_all(self, statement: Any, values: list[Any]) -> list[Row]:
+        """Return the rows of all pages."""
+        rows: list[Row] = await (await self.session.execute(statement, values)).all()
+        return rows
+
+    async def total(self, statement: Any, values: list[Any]) -> tuple[int, int]:
+        """Go through all rows, page by page."""
+        count = identities = 0
+        async for page in self._pages(statement, values):
+            for row in page:
+                count += 1
+                identities += row["id"]
+        return count, identities
+
+    async def write(self, statement: Any, values: list[Any]) -> None:
+        """Insert a row."""
+        await self.session.execute(statement, values)
+
+    async def write_many(self, statement: Any, rows: Iterable[list[Any]], concurrency: int) -> None:
+        """Insert rows, as many at once: it has nothing for it."""
+        values = list(rows)
+        await in_flight(lambda number: self.write(statement, values[number]), len(values), concurrency)
+
+    async def _pages(self, statement: Any, values: list[Any]) -> AsyncIterator[Iterable[Row]]:
+        result = await self.session.execute(statement, values)
+        while result is not None:
+            yield result.iter_current_page()
+            result = await result.fetch_next_page() if result.has_more_pages() else None

@@ -1,0 +1,118 @@
+"""The page of the documentation: tables and charts, made from the figures that are kept beside it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from contestants.work import KINDS, Work
+from ruler.charts import chart
+from ruler.tables import header, lines
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["BASELINES", "kept", "made_from", "publish"]
+
+_DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
+_PAGE = _DOCS / "benchmarks.md"
+_JSON = _DOCS / "benchmarks.json"
+_CHARTS = _DOCS / "benchmarks"
+_BEGIN, _END = "<!-- made by `make bench`: from here -->", "<!-- to here -->"
+
+#: Whom others are compared with.
+BASELINES = ("coodie-1.9", "acsylla+uvloop", "scylla-driver")
+
+_NOTHING = "The tables and charts come here when the command has run."
+
+_SERVERS = {"stub": "the stub server", "real": "a real Cassandra"}
+
+
+def publish(results: Mapping[str, Any]) -> list[Path]:
+    """Keep results, each in the place of earlier ones of its workload, and write what is made from them.
+
+    Returns:
+        The files that were written.
+    """
+    everything = {**kept(), **results}
+    _JSON.write_text(json.dumps(everything, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    _CHARTS.mkdir(exist_ok=True)
+    made = made_from(everything)
+    for path, text in made.items():
+        path.write_text(text, encoding="utf-8")
+    return [_JSON, *made]
+
+
+def kept() -> dict[str, Any]:
+    """Return the results that are kept."""
+    if not _JSON.exists():
+        return {}
+    results: dict[str, Any] = json.loads(_JSON.read_text(encoding="utf-8"))
+    return results
+
+
+def made_from(results: Mapping[str, Any]) -> dict[Path, str]:
+    """Return the page and its charts as they ought to be, by path."""
+    text = _PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    order = {kind: number for number, kind in enumerate(KINDS)}
+    parts: list[str] = [] if results else [_NOTHING, ""]
+    made: dict[Path, str] = {}
+    for server, title in _SERVERS.items():
+        names = [name.partition("/")[2] for name in results if name.startswith(f"{server}/")]
+        if not names:
+            continue
+        parts += [f"## Against {title}", ""]
+        for work in sorted(map(Work.of, names), key=lambda work: (order[work.kind], work.number)):
+            result = results[f"{server}/{work.name}"]
+            if result["contestants"]:
+                drawing = _CHARTS / f"{server}-{work.name}.svg"
+                made[drawing] = chart(work.name, result["contestants"])
+                parts += _section(work, drawing, result)
+    made[_PAGE] = f"{before}{_BEGIN}\n\n" + "\n".join(parts) + f"\n{_END}{after}"
+    return made
+
+
+def _section(work: Work, drawing: Path, result: Mapping[str, Any]) -> list[str]:
+    contestants = result["contestants"]
+    meaning = KINDS[work.kind].replace("so many", f"{work.number:,}")
+    parts = [
+        f"### {work.name}",
+        "",
+        f"{meaning[0].upper()}{meaning[1:]}.",
+        "",
+        f"![What {work.name} costs each contestant](benchmarks/{drawing.name})",
+        "",
+        *_table(header(contestants, BASELINES), lines(contestants, BASELINES)),
+        "",
+        f"{_conditions(result['conditions'])} {_versions(contestants)}",
+        "",
+    ]
+    if result["left_out"]:
+        parts += [*(f"- Left out: {name}: {why}" for name, why in sorted(result["left_out"].items())), ""]
+    return parts
+
+
+def _table(first: Sequence[str], others: Sequence[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(line)} |" for line in (first, ["---", *["---:"] * (len(first) - 1)], *others)]
+
+
+def _conditions(under: Mapping[str, Any]) -> str:
+    """Return the conditions, in one sentence."""
+    return (
+        f"{under['date']}, {under['rounds']} rounds, CPython {under['python']}, {under['system']}, "
+        f"{under['processor']}, {under['cores']} cores, load {under['load']} when it began."
+    )
+
+
+def _versions(contestants: Mapping[str, Any]) -> str:
+    """Return the versions that took part, in one sentence."""
+    found = {
+        f"{name} {version}"
+        for known in contestants.values()
+        for name, version in known.get("facts", {}).items()
+        if isinstance(version, str)
+    }
+    return f"{', '.join(sorted(found))}." if found else ""

@@ -1,0 +1,62 @@
+"""Tables: what a workload cost each contestant, and ratios to those that others are compared with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ruler.ratios import MEASURES, Spread, costs, ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["amount", "header", "lines", "measures_of", "multiple"]
+
+_HUNDRED = 100
+_TEN_MILLISECONDS, _SECOND = 1e4, 1e6
+
+
+def measures_of(contestants: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return what was measured in a workload, the most important first."""
+    measured: set[str] = set()
+    for known in contestants.values():
+        measured.update(*known["rounds"])
+    return [name for name in ("grown", "cpu", "wall") if name in measured]
+
+
+def header(contestants: Mapping[str, Mapping[str, Any]], baselines: Sequence[str]) -> list[str]:
+    """Return the table's first line."""
+    measures = measures_of(contestants)
+    titles = {"cpu": "CPU", "wall": "clock", "grown": "memory"}
+    compared = [f"{titles[measures[0]]} ÷ {name}" for name in baselines if name in contestants]
+    return ["contestant", *(titles[name] for name in measures), *compared]
+
+
+def lines(contestants: Mapping[str, Mapping[str, Any]], baselines: Sequence[str]) -> list[list[str]]:
+    """Return the table's other lines, the cheapest contestant first."""
+    measures = measures_of(contestants)
+    made = []
+    for name, known in contestants.items():
+        spreads = [Spread.of(costs(known["rounds"], measure)) for measure in measures]
+        cells = [amount(spread.median, measure) for spread, measure in zip(spreads, measures, strict=True)]
+        compared = [contestants[other]["rounds"] for other in baselines if other in contestants]
+        cells += [multiple(ratio(known["rounds"], others, measures[0])) for others in compared]
+        made.append((spreads[0].median, [name, *cells]))
+    return [line for _, line in sorted(made)]
+
+
+def amount(value: float, measure: str) -> str:
+    """Write a cost with its unit."""
+    unit = MEASURES[measure][0]
+    if unit == "µs" and value >= _SECOND:
+        return f"{value / 1e6:.2f} s"
+    if unit == "µs" and value >= _TEN_MILLISECONDS:
+        return f"{value / 1e3:.1f} ms"
+    return f"{value:.0f} {unit}" if value >= _HUNDRED else f"{value:.1f} {unit}"
+
+
+def multiple(spread: Spread | None) -> str:
+    """Write a ratio: its median and its spread; what is far below one as a fraction, too."""
+    if spread is None:
+        return "–"
+    fraction = f" = 1/{1 / spread.median:.1f}" if 0 < spread.median < 0.7 else ""  # noqa: PLR2004 - there it says more
+    return f"{spread.median:.3f}{fraction} ({spread.least:.3f}–{spread.most:.3f})"

@@ -1,0 +1,81 @@
+"""Ratios, tables, charts and the page that is made of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from ruler.charts import chart
+from ruler.page import kept, made_from
+from ruler.ratios import Spread, costs, ratio
+from ruler.tables import amount, header, lines, multiple
+
+
+def rounds(*seconds: float, count: int = 1000) -> list[dict[str, float]]:
+    """Return rounds that cost so much CPU, and twice as much of the clock."""
+    return [{"cpu": one, "wall": 2 * one, "count": count} for one in seconds]
+
+
+def test_a_cost_is_that_of_one_time() -> None:
+    """Seconds of a round, by how often it did the work, in microseconds; memory as it is, in megabytes."""
+    assert costs(rounds(0.5, 1.0), "cpu") == pytest.approx([500, 1000])
+    assert costs(rounds(0.5), "wall") == pytest.approx([1000])
+    assert costs([{"grown": 3_000_000, "count": 7}], "grown") == pytest.approx([3])
+
+
+def test_ratios_are_paired_by_round() -> None:
+    """A round that was slow for both counts as any other: medians of ratios, not ratios of medians."""
+    slow_in_the_middle = rounds(1.0, 10.0, 1.0), rounds(2.0, 20.0, 4.0)
+    found = ratio(*slow_in_the_middle)
+    assert found == Spread(median=0.5, least=0.25, most=0.5)
+
+
+def test_ratios_heed_how_often_work_was_done() -> None:
+    """Contestants do the work as often as they can in a round: each is divided by its own count."""
+    found = ratio(rounds(1.0, count=10_000), rounds(1.0, count=1000))
+    assert found is not None
+    assert found.median == pytest.approx(0.1)
+
+
+def test_there_is_no_ratio_to_nothing() -> None:
+    """Memory that didn't grow, or no rounds, can't be divided by."""
+    assert ratio(rounds(1.0), rounds(0.0)) is None
+    assert ratio([], []) is None
+    assert multiple(None) == "–"
+
+
+def test_tables_begin_with_the_cheapest() -> None:
+    """Costs with units, and a column for each contestant that others are compared with and that took part."""
+    contestants = {"slow": {"rounds": rounds(0.4, 0.4)}, "fast": {"rounds": rounds(0.1, 0.2)}}
+    assert header(contestants, ["slow", "absent"]) == ["contestant", "CPU", "clock", "CPU ÷ slow"]
+    assert lines(contestants, ["slow", "absent"]) == [
+        ["fast", "150 µs", "300 µs", "0.375 = 1/2.7 (0.250–0.500)"],
+        ["slow", "400 µs", "800 µs", "1.000 (1.000–1.000)"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "measure", "written"),
+    [
+        (12.34, "cpu", "12.3 µs"),
+        (25_000, "cpu", "25.0 ms"),
+        (2_500_000, "wall", "2.50 s"),
+        (5.2, "grown", "5.2 MB"),
+    ],
+)
+def test_amounts_have_the_unit_that_reads_well(value: float, measure: str, written: str) -> None:
+    """Micro-, milliseconds or seconds, and megabytes."""
+    assert amount(value, measure) == written
+
+
+def test_charts_are_the_same_for_the_same_figures() -> None:
+    """No date, no random name: a chart in the repository changes only with its figures."""
+    contestants = {"coodie-scylla": {"rounds": rounds(0.1)}, "a<b": {"rounds": rounds(0.3, 0.4)}}
+    drawn = chart("read-64", contestants)
+    assert drawn == chart("read-64", dict(reversed(contestants.items())))
+    assert drawn.index("coodie-scylla") < drawn.index("a&lt;b")
+
+
+def test_the_page_is_what_its_figures_make() -> None:
+    """Nobody edited a table, and the charts are those of the figures that are kept."""
+    for path, text in made_from(kept()).items():
+        assert path.read_text(encoding="utf-8") == text, path

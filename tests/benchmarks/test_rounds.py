@@ -1,0 +1,85 @@
+"""Contestants' processes, and the turns that they take."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from contestants.listing import contestant
+from contestants.work import Work
+from ruler.processes import LeftOut, Place, Running
+from ruler.rounds import compete
+
+if TYPE_CHECKING:
+    from contestants.roles import Target
+
+PYTHON = Path(sys.executable)
+
+
+@pytest.fixture
+def place(target: Target, tmp_path: Path) -> Place:
+    """The stub, with rounds that are as short as can be."""
+    return Place(target.host, target.port, 0.01, tmp_path / "errors.txt")
+
+
+@pytest.fixture
+def told() -> list[str]:
+    """What is told while contestants compete."""
+    return []
+
+
+def test_contestants_take_turns(place: Place, backend: str, told: list[str]) -> None:
+    """Each does all rounds, each round begins with another one, and their values have one checksum."""
+    names = (f"coodie-{backend}", f"{backend}-driver")
+    entered = {contestant(name): PYTHON for name in names}
+    outcome = compete(Work.of("read-8"), entered, place, 2, told.append)
+    assert outcome.left_out == {}
+    assert [len(outcome.contestants[name]["rounds"]) for name in names] == [2, 2]
+    assert len({known["checked"] for known in outcome.contestants.values()}) == 1
+    for known in outcome.contestants.values():
+        for one in known["rounds"]:
+            assert one["cpu"] > 0
+            assert one["rows"] == one["count"] >= 8
+    turns = [line for line in told if line.startswith("round")]
+    assert [line.rpartition(" ")[2] for line in turns] == [*names, *reversed(names)]
+
+
+def test_rounds_of_their_own_processes(place: Place, backend: str, told: list[str]) -> None:
+    """Connecting, memory and imports are measured afresh each time."""
+    entered = {contestant(f"coodie-{backend}"): PYTHON}
+    for name, measured in (("connect", "cpu"), ("memory-10000", "grown"), ("import", "cpu")):
+        outcome = compete(Work.of(name), entered, place, 2, told.append)
+        (known,) = outcome.contestants.values()
+        assert len(known["rounds"]) == 2
+        assert all(measured in one for one in known["rounds"])
+
+
+def test_who_cannot_is_left_out_with_a_reason(place: Place, told: list[str]) -> None:
+    """A client that isn't installed here is named, and so is why."""
+    outcome = compete(Work.of("read-1"), {contestant("acsylla"): PYTHON}, place, 1, told.append)
+    assert outcome.contestants == {}
+    assert outcome.left_out == {"acsylla": "No module named 'acsylla'"}
+
+
+def test_who_fails_is_left_out(place: Place, backend: str) -> None:
+    """A contestant whose server is gone says its last error; nothing of it stays."""
+    nowhere = Place(place.host, 1, 0.01, place.log)
+    process = Running(contestant(f"{backend}-driver"), PYTHON, "read-1", nowhere)
+    try:
+        with pytest.raises(LeftOut, match="NoHostAvailable"):
+            process.answer()
+    finally:
+        process.kill()
+
+
+def test_a_name_that_is_wrong_lists_the_right_ones() -> None:
+    """Contestants, variants and workloads."""
+    for name in ("acsyla", "acsylla+uvlop"):
+        with pytest.raises(ValueError, match=r"there are coodie-scylla, .*\+uvloop"):
+            contestant(name)
+    for name in ("reed-1", "read-x", "read-0"):
+        with pytest.raises(ValueError, match="write one of read, insert"):
+            Work.of(name)
