@@ -46,7 +46,7 @@ lint: python ## ruff check, ruff format --check
 types: python ## mypy --strict with each backend installed
 	@$(PYTHON) scripts/project.py types
 
-docs: python ## build the documentation
+docs: python ## build the documentation, and serve it on this machine until Ctrl-C
 	@$(PYTHON) scripts/project.py docs
 
 release-check: python ## build wheels and sdists, install them into clean environments, run the demo from there

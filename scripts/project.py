@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from environments import ENVIRONMENTS, VENVS
 from release import check
 from reliability import publish
+from serving import serve
 from steps import ROOT, Failure, Steps, interrupt_on_signals
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ _PROGRAMS = ("scripts", "examples/demo.py", "benchmarks", "conftest.py")
 #: The example of a third party's backend, which has an environment and a configuration of its own.
 _EXAMPLE = "examples/coodie_rust"
 
+#: Where the documentation is built.
+_SITE = ROOT / "docs" / "_build" / "html"
+
 #: What `make clean` removes beside .venvs: caches, wherever they are.
 _CACHES = ("__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", "dist", "_build")
 
@@ -63,8 +67,7 @@ def test(steps: Steps) -> None:
     for backend in _BACKENDS:
         _types(steps, backend)
         _pytest(steps, backend)
-    if (ROOT / "docs" / "conf.py").is_file():
-        docs(steps)
+    build_docs(steps)
 
 
 def lint(steps: Steps) -> None:
@@ -117,10 +120,23 @@ def plugins(steps: Steps, *options: str) -> None:
     long(steps, "plugins", *options)
 
 
-def docs(steps: Steps) -> None:
+def build_docs(steps: Steps) -> None:
     """Build the documentation; a warning is an error."""
-    options = ("-W", "--keep-going", "-q", "-b", "html")
-    steps.run("docs", [_python("docs", steps), "-m", "sphinx", *options, "docs", "docs/_build/html"])
+    options = ("-W", "--keep-going", "-q", "-b", "html", "-d", "docs/_build/doctrees")
+    steps.run(
+        "docs", [_python("docs", steps), "-m", "sphinx", *options, "docs", str(_SITE.relative_to(ROOT))]
+    )
+
+
+def docs(steps: Steps) -> None:
+    """Build the documentation, and serve it where somebody sits in front of it."""
+    build_docs(steps)
+    if sys.stdout.isatty():
+        serve(_SITE)
+    else:
+        print(
+            f"   the site is in {_SITE.relative_to(ROOT)}; on a terminal it would be served now", flush=True
+        )
 
 
 def bench(steps: Steps, *options: str) -> None:
