@@ -1,9 +1,9 @@
-"""The Python blocks of README.md and docs/ do what they say: each runs against a real server.
+"""The Python blocks of the READMEs and of docs/ do what they say: each runs against a real server.
 
 The blocks of a page share a namespace and run in their order, as a reader would type them, with ``await``
 at the top level as in ``python -m asyncio``. Three words stand for the reader's own and are exchanged: the
-address ``"127.0.0.1"``, ``port=9042`` and ``driver_type="scylla"``, or ``scylla://127.0.0.1:9042``. Two
-comments, on the line above a block, say something else about it::
+address ``"127.0.0.1"``, ``port=9042`` and ``driver_type="scylla"`` or ``"cassandra"``, or
+``scylla://127.0.0.1:9042``. Two comments, on the line above a block, say something else about it::
 
     <!-- not run: the reason -->
     <!-- file: a path below a directory that holds a pyproject.toml -->
@@ -41,14 +41,15 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     ROOT / "README.md",
+    *sorted(ROOT.glob("coodie_*/README.md")),
     *sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts),
 ]
 
 #: Pages whose blocks start a node of their own, as their readers do, instead of using the session's.
-LOCAL = {"README.md", "tutorial.md", "local-node.md"}
+LOCAL = {"README.md", "coodie_local/README.md", "docs/tutorial.md", "docs/guides/local-node.md"}
 
 #: The pages whose reader writes files.
-WRITING = {"configuration.md"}
+WRITING = {"docs/guides/configuration.md"}
 
 KEYSPACE = "coodie_docs"
 
@@ -201,11 +202,11 @@ def reader(
     made: list[Reader] = []
 
     def make(page: Path) -> Reader:
-        if page.name in WRITING:
+        if str(page.relative_to(ROOT)) in WRITING:
             monkeypatch.chdir(tmp_path)
-        words = {'driver_type="scylla"': f'driver_type="{backend}"'}
+        words = {f'driver_type="{name}"': f'driver_type="{backend}"' for name in ("scylla", "cassandra")}
         names: dict[str, Any] = {}
-        if page.name in LOCAL:
+        if str(page.relative_to(ROOT)) in LOCAL:
             monkeypatch.setenv("COODIE_LOCAL_HOME", str(tmp_path / "home"))
         else:
             node = request.getfixturevalue("cassandra_node")

@@ -15,10 +15,11 @@ import coodie
 from coodie import exceptions
 from coodie.config import TLS_OPTIONS, ConnectionConfig
 from coodie.drivers.cassandra._cqltypes import _families
+from coodie.plugins.known import KNOWN
 from coodie.schema import ColumnDefinition
 from coodie_local import errors as local_errors
 from coodie_local._inventory import Condition
-from coodie_local._releases import RELEASES
+from coodie_local._releases import DEFAULT_VERSION, RELEASES
 from coodie_local.cli import local
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,3 +112,41 @@ def test_every_make_target_is_for_contributors_to_find() -> None:
     page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `make ")]
     assert {name for row in rows for name in re.findall(r"`make ([a-z-]+)`", row)} == targets
+
+
+def test_the_readme_begins_with_what_a_newcomer_needs() -> None:
+    """Three sentences, two commands that there are, and at most ten lines of code, sync and async."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    first = text.split("\n\n")[1]
+    assert len(re.findall(r"\.(?=\s|$)", first)) == 3
+    commands = text.partition("## Two commands")[2].partition("\n## ")[0]
+    named = re.findall(r"^\| `make ([a-z-]+)` ", commands, re.MULTILINE)
+    assert named == ["demo", "test"]
+    assert all(re.search(f"^{name}:", (ROOT / "Makefile").read_text(), re.MULTILINE) for name in named)
+    lines = text.partition("## Ten lines")[2].partition("\n## ")[0]
+    sync, asynchronous = re.findall(r"```python\n(.*?)```", lines, re.DOTALL)
+    assert max(sum(map(bool, block.splitlines())) for block in (sync, asynchronous)) <= 10
+    assert "await" in asynchronous
+    assert "await" not in sync
+
+
+def test_the_readme_has_every_backend() -> None:
+    """The table of backends is that of the code."""
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Backends")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| ([\w-]+) \|", table, re.MULTILINE)
+    assert rows[1:] == [(name, backend.distribution) for name, backend in KNOWN.items()]
+
+
+def test_the_versions_that_are_named_are_tested() -> None:
+    """What pages say that the tests run with is what is pinned."""
+    pages = {
+        name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/what-was-tested.md")
+    }
+    for backend in ("scylla", "cassandra"):
+        pins = (ROOT / "requirements" / f"{backend}.txt").read_text(encoding="utf-8")
+        (version,) = re.findall(rf"^{backend}-driver==(.+)$", pins, re.MULTILINE)
+        own = (ROOT / f"coodie_{backend}" / "README.md").read_text(encoding="utf-8")
+        assert f"tested with {version}." in own
+        assert f"| {version} |" in pages["README.md"]
+        assert f"{backend}-driver {version}" in pages["docs/what-was-tested.md"]
+    assert all(DEFAULT_VERSION in page for page in pages.values())
