@@ -3,7 +3,7 @@ PYTHON ?= python3
 export ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help python demo test test-scylla test-cassandra test-fast reliability plugins example bench bench-quick lint types docs release-check lock clean
+.PHONY: help python demo test test-scylla test-cassandra test-fast reliability plugins example recipes bench bench-quick lint types docs release-check lock clean
 
 help: ## show this
 	@echo 'make TARGET [PYTHON=python3.12] [ARGS="-k paging"]'
@@ -33,6 +33,9 @@ plugins: python ## the long tests with packages built, installed and broken, wit
 
 example: python ## the example of a third party's backend: types, the conformance kit; ARGS go to pytest
 	@$(PYTHON) scripts/project.py example --pytest="$$ARGS"
+
+recipes: python ## the recipes with FastAPI, Flask, Django, gunicorn and Celery; ARGS go to pytest
+	@$(PYTHON) scripts/project.py recipes --pytest="$$ARGS"
 
 bench: python ## all benchmarks, against a stub server that C makes; ARGS="--contestants … --workloads … --rounds …", --help
 	@$(PYTHON) scripts/project.py bench --pytest="$$ARGS"

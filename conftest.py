@@ -17,8 +17,8 @@ for _name in ("coodie_scylla", "coodie_cassandra", "coodie_local"):
         importlib.import_module(_name)
 
 
-#: Marks of tests that run only where ``-m`` asks for them: `make reliability` and `make plugins` do.
-_LONG = ("reliability", "plugins")
+#: Marks of tests that run only where ``-m`` asks for them: the target of `make` with that name does.
+_LONG = ("reliability", "plugins", "recipes")
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects

@@ -171,6 +171,12 @@ ENVIRONMENTS = {
             ("cassandra", "dev"),
             ("coodie_core[cli,otel,testing]", "coodie_cassandra", "coodie_local[tls]"),
         ),
+        # The recipes, with the frameworks that they are for.
+        Environment(
+            "recipes",
+            ("scylla", "dev", "recipes"),
+            ("coodie_core[cli,otel,testing]", "coodie_scylla", "coodie_local[tls]"),
+        ),
         # The example of a third party's backend: without scylla-driver and cassandra-driver.
         Environment(
             "rust", ("rust", "dev"), ("coodie_core[cli,testing]", "coodie_local[tls]", "examples/coodie_rust")

@@ -28,6 +28,7 @@ _FILES = {
     "cassandra": ("./coodie_core[cli,otel]", "./coodie_cassandra", "./coodie_local"),
     "rust": ("./coodie_core[cli,testing]", "./coodie_local[tls]", "./examples/coodie_rust"),
     "dev": ("-r", "requirements/dev.in"),
+    "recipes": ("-r", "requirements/recipes.in"),
     "bench-uvloop": ("uvloop",),
     "bench-coodie19": ("coodie>=1.9,<2", "scylla-driver"),
     "bench-cassandra-asyncio": ("cassandra-asyncio-driver",),

@@ -120,6 +120,11 @@ def plugins(steps: Steps, *options: str) -> None:
     long(steps, "plugins", *options)
 
 
+def recipes(steps: Steps, *options: str) -> None:
+    """Run the recipes with the frameworks that they are for."""
+    _counted(steps, "recipes", "recipes: tests", "the recipes", "-m", "recipes", *options, "tests/recipes")
+
+
 def build_docs(steps: Steps) -> None:
     """Build the documentation; a warning is an error."""
     options = ("-W", "--keep-going", "-q", "-b", "html", "-d", "docs/_build/doctrees")
@@ -182,6 +187,7 @@ def main(arguments: list[str]) -> int:
         "reliability": lambda steps: reliability(steps, *options),
         "plugins": lambda steps: plugins(steps, *options),
         "example": lambda steps: example(steps, *options),
+        "recipes": lambda steps: recipes(steps, *options),
         "bench": lambda steps: bench(steps, *options),
         "bench-quick": lambda steps: bench(steps, "--quick", *options),
         "lint": lint,

@@ -1,7 +1,7 @@
 """A web application on asyncio: the driver is opened before the first request and closed after the last.
 
-``lifespan`` is what FastAPI and Starlette take: ``FastAPI(lifespan=lifespan)``. ``app`` is the same without a
-framework, for any ASGI server: ``uvicorn asgi:app``.
+``lifespan`` is what FastAPI and Starlette take; fastapi_shop.py gives it to FastAPI. ``app`` is the same
+without a framework, for any ASGI server: ``uvicorn asgi:app``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A pool of worker processes, as Celery's prefork pool and multiprocessing make it.
+"""A pool of worker processes, as multiprocessing and concurrent.futures make it.
 
-``start`` runs once in each process, after the fork: with Celery, connected to the signal
-``worker_process_init``; here it is the pool's ``initializer``. Before the fork, nothing may be connected.
+``start`` is the pool's ``initializer``: it runs once in each process, after the fork. Before the fork,
+nothing may be connected.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def start() -> None:
 
 
 def task(number: int) -> tuple[int, int]:
-    """Do a piece of work; with Celery, a function with ``@app.task``."""
+    """Do a piece of work."""
     statement = "SELECT count(*) FROM system.local"
     return number, coodie.get_driver("shop").execute_one(statement, [])
 

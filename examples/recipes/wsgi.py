@@ -1,8 +1,7 @@
 """A web application on WSGI, made by a factory: nothing is connected before the first request.
 
-With Flask or Django, ``load_config`` stands in the factory or in ``AppConfig.ready``, and ``get_driver`` in
-the view. ``gunicorn "wsgi:create_app()" --preload --workers 4`` forks after the factory has run; each worker
-connects for itself, at its first request.
+flask_shop.py and django_shop.py are the same with a framework. ``gunicorn "wsgi:create_app()" --preload
+--workers 4`` forks after the factory has run; each worker connects for itself, at its first request.
 """
 
 from __future__ import annotations

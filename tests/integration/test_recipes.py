@@ -171,9 +171,11 @@ def test_pytest(cassandra_node: Any, backend: str, tmp_path: Path) -> None:
 
 
 def test_every_recipe_is_tested() -> None:
-    """No file in examples/recipes is without a test here, nor without a word in the guide."""
-    guide = (RECIPES.parents[1] / "docs" / "guides" / "recipes.md").read_text(encoding="utf-8")
-    here = Path(__file__).read_text(encoding="utf-8")
+    """No file in examples/recipes is without a test, here or with its framework, nor unmentioned."""
+    root = RECIPES.parents[1]
+    guide = (root / "docs" / "guides" / "recipes.md").read_text(encoding="utf-8")
+    frameworks = (root / "tests" / "recipes" / "test_frameworks.py").read_text(encoding="utf-8")
+    tests = Path(__file__).read_text(encoding="utf-8") + frameworks
     for path in RECIPES.glob("*.py"):
-        assert f'"{path.stem}' in here or f"import coodie, {path.stem}" in here
+        assert f'"{path.stem}' in tests or f"import coodie, {path.stem}" in tests
         assert path.name in guide

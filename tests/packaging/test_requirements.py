@@ -13,7 +13,7 @@ import pytest
 PIN = re.compile(r"([a-z0-9][a-z0-9-]*)==([0-9][A-Za-z0-9.]*)(; python_version (?:<|>=|==) \"3\.\d+\")?")
 
 BENCHMARKS = ("acsylla", "cassandra-asyncio", "coodie19", "rsylla", "scylladb-rs", "scyllapy", "uvloop")
-FILES = ("build", "scylla", "cassandra", "rust", "dev", "docs", *(f"bench-{name}" for name in BENCHMARKS))
+FILES = ("build", "scylla", "cassandra", "rust", "dev", "recipes", "docs", *(f"bench-{name}" for name in BENCHMARKS))
 
 
 def pins_of(root: Path, name: str) -> dict[str, str]:
@@ -38,10 +38,10 @@ def test_there_are_no_other_files(root: Path) -> None:
     assert {path.stem for path in (root / "requirements").glob("*.txt")} == set(FILES)
 
 
-@pytest.mark.parametrize("backend", ["scylla", "cassandra", "rust"])
-def test_files_agree(root: Path, backend: str) -> None:
+@pytest.mark.parametrize("names", [("scylla",), ("cassandra",), ("rust",), ("scylla", "recipes")])
+def test_files_agree(root: Path, names: tuple[str, ...]) -> None:
     """What is installed together is pinned to one version."""
-    together = [pins_of(root, name) for name in ("build", backend, "dev")]
+    together = [pins_of(root, name) for name in ("build", "dev", *names)]
     for name in set().union(*together):
         assert len({pins[name] for pins in together if name in pins}) == 1, name
 
