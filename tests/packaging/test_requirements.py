@@ -13,7 +13,8 @@ import pytest
 PIN = re.compile(r"([a-z0-9][a-z0-9-]*)==([0-9][A-Za-z0-9.]*)(; python_version (?:<|>=|==) \"3\.\d+\")?")
 
 BENCHMARKS = ("acsylla", "cassandra-asyncio", "coodie19", "rsylla", "scylladb-rs", "scyllapy", "uvloop")
-FILES = ("build", "scylla", "cassandra", "rust", "dev", "recipes", "docs", *(f"bench-{name}" for name in BENCHMARKS))
+OURS = ("build", "scylla", "cassandra", "rust", "dev", "recipes", "docs")
+FILES = (*OURS, *(f"bench-{name}" for name in BENCHMARKS))
 
 
 def pins_of(root: Path, name: str) -> dict[str, str]:
