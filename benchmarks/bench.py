@@ -51,6 +51,7 @@ _WORKLOADS = (
     "read-64 read-1 read-512 read-4096 insert-64 rows-100 rows-5000 rows-50000 stream-1000000 many-100000 "
     "sync-1 sync-8 import connect memory-200000"
 )
+_MEMORY_ROUNDS = 3
 _QUICK = (
     "coodie-scylla coodie-scylla+uvloop coodie-scylla+noaccel coodie-scylla+nofast scylla-driver coodie-1.9 "
     "acsylla+uvloop scylladb-rs-driver+uvloop asyncio"
@@ -112,15 +113,17 @@ def _run(
     with tempfile.TemporaryDirectory() as directory, _server(given.server, works) as (host, port):
         place = Place(host, port, given.seconds, Path(directory) / "errors.txt")
         for work in works:
-            under_way = conditions(given.server, given.rounds)
-            title = f"{work.name}: {KINDS[work.kind]}"
+            # Memory hardly varies, and each round takes a process.
+            rounds = min(given.rounds, _MEMORY_ROUNDS) if work.kind == "memory" else given.rounds
+            under_way = conditions(given.server, rounds)
+            title = f"{work.name}: {work.meaning}"
             with console.status(title) as status:
 
                 def tell(what: str) -> None:
                     status.update(f"{title}: {what}")  # noqa: B023 - used while this work is under way
 
                 taking_part = {one: python for one, python in pythons.items() if _suits(one, work)}
-                outcome = compete(work, taking_part, place, given.rounds, tell)
+                outcome = compete(work, taking_part, place, rounds, tell)
             _print(console, title, outcome, _names(given.baselines))
             results[f"{'stub' if given.server == 'stub' else 'real'}/{work.name}"] = {
                 "conditions": under_way,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 __all__ = ["CONTESTANTS", "VARIANTS", "Contestant", "contestant"]
@@ -31,6 +31,8 @@ class Contestant:
     imports: str
     #: What the classes are made with.
     arguments: tuple[Any, ...] = ()
+    #: The variants that there are of it.
+    takes: frozenset[str] = frozenset({"uvloop"})
     variants: frozenset[str] = frozenset()
 
     def client(self, *, blocking: bool) -> Any:
@@ -54,11 +56,19 @@ def _coodie(driver: str) -> Contestant:
         "coodie_clients:CoodieSync",
         "coodie.drivers",
         (driver,),
+        frozenset(VARIANTS),
     )
 
 
 def _raw(driver: str) -> Contestant:
-    return Contestant(f"{driver}-driver", f"bench-{driver}", "", "raw_drivers:RawDriver", "cassandra.cluster")
+    return Contestant(
+        f"{driver}-driver",
+        f"bench-{driver}",
+        "",
+        "raw_drivers:RawDriver",
+        "cassandra.cluster",
+        takes=frozenset({"v4"}),
+    )
 
 
 CONTESTANTS = {
@@ -74,6 +84,7 @@ CONTESTANTS = {
             "coodie19_client:Coodie19",
             "coodie19_client:Coodie19Sync",
             "coodie.drivers.cassandra",
+            takes=frozenset({"uvloop", "v4"}),
         ),
         Contestant(
             "cassandra-asyncio-driver",
@@ -81,13 +92,14 @@ CONTESTANTS = {
             "cassandra_asyncio_client:CassandraAsyncio",
             "",
             "cassandra_asyncio.cluster",
+            takes=frozenset({"uvloop", "v4"}),
         ),
         Contestant("acsylla", "bench-acsylla", "acsylla_client:Acsylla", "", "acsylla"),
         Contestant("scyllapy", "bench-scyllapy", "scyllapy_client:Scyllapy", "", "scyllapy"),
         Contestant("scylladb-rs-driver", "bench-scylladb-rs", "scylladb_rs_client:ScylladbRs", "", "scylla"),
         Contestant("rsylla", "bench-rsylla", "rsylla_client:Rsylla", "", "rsylla"),
         # For import times: what nobody who uses an event loop can do without.
-        Contestant("asyncio", "bench-scylla", "", "", "asyncio"),
+        Contestant("asyncio", "bench-scylla", "", "", "asyncio", takes=frozenset()),
     )
 }
 
@@ -100,15 +112,9 @@ def contestant(written: str) -> Contestant:
     """
     name, *variants = written.split("+")
     known = CONTESTANTS.get(name)
-    if known is None or not VARIANTS.keys() >= set(variants):
-        names, endings = ", ".join(CONTESTANTS), ", ".join(f"+{one}" for one in VARIANTS)
-        raise ValueError(f"no contestant {written!r}: there are {names}; each with {endings}")
-    return Contestant(
-        written,
-        known.environment,
-        known.asynchronous,
-        known.blocking,
-        known.imports,
-        known.arguments,
-        frozenset(variants),
-    )
+    if known is None:
+        raise ValueError(f"no contestant {written!r}: there are {', '.join(CONTESTANTS)}")
+    if not known.takes >= set(variants):
+        endings = ", ".join(f"+{one}" for one in sorted(known.takes)) or "none"
+        raise ValueError(f"no contestant {written!r}: the variants of {name} are {endings}")
+    return replace(known, name=written, variants=frozenset(variants))

@@ -15,15 +15,15 @@ __all__ = ["KINDS", "Work"]
 
 #: Kinds of work, each with what the number after its name means.
 KINDS = {
-    "read": "one row, so many requests in flight",
-    "insert": "one row, so many requests in flight",
-    "rows": "so many rows; up to 100 with 64 requests in flight, more with one, more than 5,000 in pages",
+    "read": "one row, with so many requests in flight",
+    "insert": "one row, with so many requests in flight",
+    "rows": "so many rows (up to 100 with 64 requests in flight, more with one, more than 5,000 in pages)",
     "stream": "so many rows, of which few are held at a time",
     "many": "so many inserts by one call of execute_many, or what the client has for it",
-    "sync": "one row, blocking, on so many threads",
+    "sync": "one row, blocking, threads: so many",
     "import": "import of the client",
     "connect": "connecting and reading one row",
-    "memory": "streaming so many rows: how far memory grows beyond that of one page",
+    "memory": "streaming so many rows: how far memory grows meanwhile",
 }
 
 #: Kinds for which each round is a process of its own.
@@ -64,6 +64,11 @@ class Work:
         return self.kind if self.kind in {"import", "connect"} else f"{self.kind}-{self.number}"
 
     @property
+    def meaning(self) -> str:
+        """What it is, in words."""
+        return KINDS[self.kind].replace("so many", f"{self.number:,}")
+
+    @property
     def fresh(self) -> bool:
         """Whether each round is a process of its own."""
         return self.kind in FRESH
@@ -100,7 +105,9 @@ class Work:
     @property
     def compared(self) -> int:
         """Rows of its statement whose values are compared: all, if they may be held all at once."""
-        return 0 if self.cql in {INSERT, SELECT_ROW} else min(self.number, _HELD)
+        if self.cql in {INSERT, SELECT_ROW}:
+            return 0
+        return min(self.number, PAGE if self.kind == "memory" else _HELD)
 
     @property
     def compared_cql(self) -> str:

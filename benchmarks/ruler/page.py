@@ -21,8 +21,8 @@ _JSON = _DOCS / "benchmarks.json"
 _CHARTS = _DOCS / "benchmarks"
 _BEGIN, _END = "<!-- made by `make bench`: from here -->", "<!-- to here -->"
 
-#: Whom others are compared with.
-BASELINES = ("coodie-1.9", "acsylla+uvloop", "scylla-driver")
+#: Whom others are compared with, where they took part.
+BASELINES = ("coodie-1.9", "acsylla+uvloop", "scylla-driver", "asyncio")
 
 _NOTHING = "The tables and charts come here when the command has run."
 
@@ -77,11 +77,10 @@ def made_from(results: Mapping[str, Any]) -> dict[Path, str]:
 
 def _section(work: Work, drawing: Path, result: Mapping[str, Any]) -> list[str]:
     contestants = result["contestants"]
-    meaning = KINDS[work.kind].replace("so many", f"{work.number:,}")
     parts = [
         f"### {work.name}",
         "",
-        f"{meaning[0].upper()}{meaning[1:]}.",
+        f"{work.meaning[0].upper()}{work.meaning[1:]}.",
         "",
         f"![What {work.name} costs each contestant](benchmarks/{drawing.name})",
         "",
