@@ -35,6 +35,7 @@ from ruler.processes import Place
 from ruler.real import address_of, real_server
 from ruler.rounds import Outcome, compete
 from ruler.tables import header, lines
+from ruler.targets import reached
 from steps import Failure, Steps, interrupt_on_signals
 
 if TYPE_CHECKING:
@@ -130,6 +131,9 @@ def _run(
                 "contestants": outcome.contestants,
                 "left_out": {**missing, **outcome.left_out},
             }
+    targets = list(reached(results))
+    if targets:
+        _table(console, "targets", ["workload", "contestant", "target", "median (spread)", ""], targets)
     console.print(f"{len(works)} workloads in {time.monotonic() - begun:.0f} s")
 
 
@@ -173,16 +177,19 @@ def _server(which: str, works: list[Work]) -> Iterator[tuple[str, int]]:
 
 def _print(console: Console, title: str, outcome: Outcome, baselines: list[str]) -> None:
     if outcome.contestants:
-        table = Table(title=title, title_justify="left")
-        first, *others = header(outcome.contestants, baselines)
-        table.add_column(first, no_wrap=True)
-        for column in others:
-            table.add_column(column, justify="right", no_wrap=True)
-        for line in lines(outcome.contestants, baselines):
-            table.add_row(*line)
-        console.print(table)
+        made = lines(outcome.contestants, baselines)
+        _table(console, title, header(outcome.contestants, baselines), made)
     for name, why in outcome.left_out.items():
         console.print(f"left out: {name}: {why}", markup=False, style="yellow")
+
+
+def _table(console: Console, title: str, columns: list[str], rows: list[list[str]]) -> None:
+    table = Table(title=title, title_justify="left")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
 
 
 def _names(written: str) -> list[str]:

@@ -8,6 +8,7 @@ from ruler.charts import chart
 from ruler.page import kept, made_from
 from ruler.ratios import Spread, costs, ratio
 from ruler.tables import amount, header, lines, multiple
+from ruler.targets import reached
 
 
 def rounds(*seconds: float, count: int = 1000) -> list[dict[str, float]]:
@@ -79,3 +80,24 @@ def test_the_page_is_what_its_figures_make() -> None:
     """Nobody edited a table, and the charts are those of the figures that are kept."""
     for path, text in made_from(kept()).items():
         assert path.read_text(encoding="utf-8") == text, path
+
+
+def test_targets_are_judged_by_the_median() -> None:
+    """Against the cheapest of several, and only where who is compared took part."""
+    seconds = {
+        "coodie-scylla": (0.1, 0.1, 9.0),
+        "coodie-scylla+uvloop": (0.1,),
+        "coodie-1.9": (2.0, 2.0, 2.0),
+        "acsylla+uvloop": (0.15,),
+        "scylladb-rs-driver+uvloop": (0.5,),
+    }
+    contestants = {name: {"rounds": rounds(*each), "facts": {}} for name, each in seconds.items()}
+    results = {"stub/read-64": {"contestants": contestants}}
+    assert [(line[2], line[4]) for line in reached(results)] == [
+        ("≤ 0.056", "reached"),
+        ("≤ 0.040", "missed"),
+        ("≤ 0.588", "missed"),
+        ("≤ 1.000", "reached"),
+    ]
+    del contestants["coodie-1.9"]
+    assert [line[2] for line in reached(results)] == ["≤ 0.588", "≤ 1.000"]
