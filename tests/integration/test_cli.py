@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 #: Rows of the table that is read: many pages, and more than a pipe holds.
 ROWS = 5000
@@ -33,7 +33,8 @@ def run(cassandra_node: Any, backend: str, keyspace: str, tmp_path: Path) -> Cal
         settings: dict[str, Any] = {"cwd": tmp_path, "text": True, "env": environ, "stderr": subprocess.PIPE}
         if more.pop("start", False):
             return subprocess.Popen(command, stdout=subprocess.PIPE, **settings)
-        return subprocess.run(command, stdout=subprocess.PIPE, check=False, timeout=90, **settings, **more)
+        settings |= {"stdout": subprocess.PIPE, **more}
+        return subprocess.run(command, check=False, timeout=90, **settings)
 
     return run
 
@@ -104,6 +105,36 @@ def test_query_and_ctrl_c(run: Callable[..., Any], numbers: str) -> None:
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert said.strip() == "Interrupted."
+
+
+def test_query_of_a_write(run: Callable[..., Any], numbers: str) -> None:
+    """What has no rows prints none; a lightweight transaction says whether it took effect."""
+    insert = f"INSERT INTO {numbers} (n, filler) VALUES (1, 'x')"
+    done = run("query", insert)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert '"[applied]": false' in run("query", f"{insert} IF NOT EXISTS", "--json").stdout
+
+
+def test_query_where_nothing_more_can_be_written(run: Callable[..., Any], numbers: str) -> None:
+    """A full disk is said, without a traceback."""
+    with Path("/dev/full").open("w") as full:
+        done = run("query", f"SELECT * FROM {numbers}", "--csv", stdout=full)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: ")
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_schema_warns_once(run: Callable[..., Any], driver: Any, keyspace: str, tmp_path: Path) -> None:
+    """What the server has beyond the definitions is told once, on standard error."""
+    driver.execute(f"CREATE TABLE {keyspace}.more (id int PRIMARY KEY, extra int)", [])
+    (tmp_path / "more_tables.py").write_text(
+        "from coodie.schema import ColumnDefinition, TableDefinition\n"
+        "ALL = TableDefinition(table='more', columns=[ColumnDefinition('id', 'int', primary_key=True)])\n"
+    )
+    done = run("schema", "diff", "more_tables:ALL")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"{keyspace}.more: column 'extra' (int) is on the server, not in the definition\n"
 
 
 def test_schema(run: Callable[..., Any], keyspace: str, tmp_path: Path) -> None:

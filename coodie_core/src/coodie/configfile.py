@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from coodie.config.configuration import Configuration
+    from coodie.config.mistakes import Mistake
     from coodie.config.settings import ConnectionSettings
     from coodie.drivers.base import AbstractDriver
 
-__all__ = ["find_configuration", "load_config"]
+__all__ = ["find_configuration", "inspect_files", "load_config"]
 
 
 def load_config(path: str | Path | None = None) -> Configuration:
@@ -66,19 +67,34 @@ def find_configuration(path: str | Path | None, environ: Mapping[str, str]) -> C
     Raises:
         ConfigurationError: As ``load_config``.
     """
+    from coodie.config.mistakes import raise_mistakes
+
+    configuration, mistakes = inspect_files(path, environ)
+    if mistakes:
+        raise_mistakes(str(configuration.path or "The environment"), mistakes)
+    return configuration
+
+
+def inspect_files(path: str | Path | None, environ: Mapping[str, str]) -> tuple[Configuration, list[Mistake]]:
+    """Do what ``find_configuration`` does, and return the mistakes beside what is free of them.
+
+    Raises:
+        ConfigFileError: The file isn't TOML.
+        ConfigurationError: There is no configuration, or its file can't be read.
+    """
     # tomllib, and what only those need who have a file
-    from coodie.config.configuration import read_configuration
+    from coodie.config.configuration import inspect_configuration
     from coodie.config.tomlfile import PATH_VARIABLE, find_file, read_file
 
     found = find_file(path, environ, Path.cwd())
-    configuration = read_configuration(None if found is None else read_file(found), environ)
-    if found is None and not configuration.connections:
+    configuration, mistakes = inspect_configuration(None if found is None else read_file(found), environ)
+    if found is None and not configuration.connections and not mistakes:
         message = (
             f"There is no configuration: no {PATH_VARIABLE}, no coodie.toml and no pyproject.toml with "
             "[tool.coodie] from here upwards, and no COODIE__NAME__URL."
         )
         raise ConfigurationError(message, command="coodie config init")
-    return configuration
+    return configuration, mistakes
 
 
 def _maker(settings: ConnectionSettings) -> Callable[[], AbstractDriver]:

@@ -188,7 +188,8 @@ def test_help_is_the_table_of_options(capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["query", "--help"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "How many replicas have to answer; in any case." in said
-    assert "Rows to a page; in a profile, of stream. In rows." in said
+    assert "--page-size ROWS Rows to a page; in a profile, of stream." in said
+    assert "--timeout SECONDS How long each round trip may take." in said
     assert "Exit status: 0; 1 where the statement failed" in said
 
 
@@ -200,7 +201,19 @@ ITEMS = TableDefinition(table="items", columns=[ColumnDefinition("id", "int", pr
 @pytest.fixture
 def tables(monkeypatch: pytest.MonkeyPatch) -> None:
     """A module with definitions."""
-    found = {"ALL": [ITEMS], "ONE": ITEMS, "make": lambda: [ITEMS], "NONE": [], "WRONG": [5], "FIVE": 5}
+
+    def boom() -> None:
+        raise RuntimeError("boom")
+
+    found = {
+        "ALL": [ITEMS],
+        "ONE": ITEMS,
+        "make": lambda: [ITEMS],
+        "NONE": [],
+        "WRONG": [5],
+        "FIVE": 5,
+        "boom": boom,
+    }
     monkeypatch.setitem(sys.modules, "shop_tables", SimpleNamespace(**found))
 
 
@@ -218,8 +231,9 @@ def test_definitions(name: str, backend: Backend, tables: None, capsys: pytest.C
     ("name", "said"),
     [
         ("shop_tables", "isn't a module and a name"),
-        ("no_such_module:ALL", "no module 'no_such_module'"),
-        ("shop_tables:AL", "no attribute 'AL'"),
+        ("no_such_module:ALL", "No module named 'no_such_module'"),
+        ("shop_tables:AL", "there is no AL. Did you mean ALL?"),
+        ("shop_tables:boom", "calling shop_tables:boom raised RuntimeError: boom ("),
         ("shop_tables:NONE", "holds nothing"),
         ("shop_tables:WRONG", "holds int"),
         ("shop_tables:FIVE", "is of type int"),

@@ -13,7 +13,7 @@ from coodie_core.tests.fakes import Backend, run_threads
 import coodie
 from coodie import LazyDriver, RequestOptions
 from coodie.config.checking import check_connections
-from coodie.configfile import find_configuration
+from coodie.configfile import find_configuration, inspect_files
 from coodie.exceptions import ConfigFileError, ConfigurationError, DriverBlockedError
 from coodie.observers.hub import current_observers
 from coodie.plugins import hookimpl
@@ -322,8 +322,33 @@ def test_check_asks_the_backends(write: Callable[..., Path], registry: DriverReg
     assert "'memory'" in a
     assert b.startswith("coodie.toml:5: connections.b.options.color: ")
     assert "Did you mean 'colour'" in b
-    assert c.startswith("coodie.toml: connections.c: username= without password=")
+    assert c.startswith("coodie.toml:8: connections.c.username: username= without password=")
     assert d.startswith("coodie.toml:11: connections.d.options.colour: ")
+
+
+def test_check_tells_all_at_once(write: Callable[..., Path], registry: DriverRegistry) -> None:
+    """Whoever mends each line that is named is done; what only follows from another isn't named."""
+    write(
+        '[connections.a]\ndriver = "memory"\nprot = 1\nusername = "ada"\npassword = "{file:none}"\n'
+        'port = "{env:NO_SUCH}"\nssl_trusted_cert = "none.pem"\n'
+        '[connections.a.options]\ncolour = "grey"\nsize = 5\n'
+        '[connections.b]\ndrivr = "memory"\n'
+        '[connections.c]\ndriver = "memoy"\n'
+    )
+    configuration, mistakes = inspect_files(None, {"COODIE__B__PORT": "x"})
+    mistakes += check_connections(configuration, registry.plugins, tuple(mistakes))
+    found = sorted((mistake.line, mistake.key) for mistake in mistakes)
+    assert found == [
+        (0, ""),
+        (3, "connections.a.prot"),
+        (5, "connections.a.password"),
+        (6, "connections.a.port"),
+        (7, "connections.a.ssl_trusted_cert"),
+        (9, "connections.a.options.colour"),
+        (10, "connections.a.options.size"),
+        (12, "connections.b.drivr"),
+        (14, "connections.c.driver"),
+    ]
 
 
 def test_check_knows_the_distributions_and_observers(

@@ -35,8 +35,10 @@ def run(arguments: Sequence[str] | None) -> int:
         click.echo(f"{click.style('Error:', fg='red', bold=True)} {exc}", err=True)
         click.secho(f"See: {exc.explanation}", err=True, dim=True)
         return _FAILED
-    except BrokenPipeError:
-        # Whoever read our output has gone: that's their way of saying "enough". Nothing is left to flush.
+    except OSError as exc:
+        # Nothing is left to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(exc, BrokenPipeError):  # that is whoever read our output saying "enough"
+            click.echo(f"{click.style('Error:', fg='red', bold=True)} {exc}", err=True)
         return _FAILED
     return status if isinstance(status, int) else 0

@@ -16,7 +16,7 @@ __all__ = ["connected", "connection_option", "option_of"]
 
 
 def option_of(name: str, *flags: str, **more: Any) -> Callable[[Any], Any]:
-    """Return the click option for one of the options that core declares, with its help and unit.
+    """Return the click option for one of the options that core declares, with its help and its unit or type.
 
     Args:
         name: In ``coodie.options.OPTIONS``.
@@ -37,13 +37,11 @@ def option_of(name: str, *flags: str, **more: Any) -> Callable[[Any], Any]:
         except ConfigurationError as exc:
             raise click.BadParameter(str(exc)) from exc
 
-    unit = f" In {option.unit}." if option.unit else ""
-    shown = option.type.upper().replace(" ", "_")
-    about = f"{option.help}{unit}"
+    shown = (option.unit or option.type).upper().replace(" ", "_")
     return click.option(
         *(flags or (f"--{name.replace('_', '-')}",)),
         name,
-        **{"help": about, "metavar": shown, "callback": read, **more},
+        **{"help": option.help, "metavar": shown, "callback": read, **more},
     )
 
 

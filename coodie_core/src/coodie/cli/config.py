@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coodie.configfile import find_configuration
+from coodie.configfile import find_configuration, inspect_files
 from coodie.exceptions import ConfigFileError, ConfigurationError, CoodieError
 from coodie.options import OPTIONS, Scope, options_for
 
@@ -123,14 +123,14 @@ def check(*, path: str | None, as_json: bool) -> int:
     from coodie.config.checking import check_connections
     from coodie.registry import current_registry
 
-    where = path
+    where, count = path, 0
     try:
-        configuration = find_configuration(path, os.environ)
-        where = str(configuration.path or "the environment")
-        mistakes = tuple(map(str, check_connections(configuration, current_registry().plugins)))
-        count = len(configuration.connections)
-    except ConfigFileError as exc:
-        mistakes, count = exc.mistakes, None
+        configuration, found = inspect_files(path, os.environ)
+        where, count = str(configuration.path or "the environment"), len(configuration.connections)
+        found += check_connections(configuration, current_registry().plugins, tuple(found))
+        mistakes = tuple(str(mistake) for mistake in sorted(found, key=lambda mistake: mistake.line))
+    except ConfigFileError as exc:  # it isn't TOML
+        mistakes = exc.mistakes
     if as_json:
         click.echo(json.dumps({"file": where, "mistakes": mistakes}, indent=2, ensure_ascii=False))
     elif mistakes:
@@ -144,7 +144,10 @@ def check(*, path: str | None, as_json: bool) -> int:
 @config.command()
 @click.argument("path", default="coodie.toml")
 def init(*, path: str) -> None:
-    """Write an example with comments to PATH, coodie.toml by default; never over a file that is there."""
+    """Write an example with comments.
+
+    PATH is coodie.toml unless given; a file that is there is never overwritten.
+    """
     from coodie.config.example import example_file
 
     try:

@@ -48,12 +48,14 @@ def query(
     options = _options(profile)
     with connected(connection) as driver:
         if inspect_statement(statement).kind is not Kind.READ:
-            FORMATS[form](driver.execute(statement, [], consistency, timeout, options=options))
+            rows = driver.execute(statement, [], consistency, timeout, options=options)
+            if rows:  # of a write, a lightweight transaction's
+                FORMATS[form](rows)
             return
         # Without --page-size, a profile's holds.
         stream = driver.stream if fetch_size is None else partial(driver.stream, fetch_size=fetch_size)
-        with closing(stream(statement, consistency=consistency, timeout=timeout, options=options)) as rows:
-            FORMATS[form](rows)
+        with closing(stream(statement, consistency=consistency, timeout=timeout, options=options)) as read:
+            FORMATS[form](read)
 
 
 def _options(profile: str | None) -> RequestOptions | None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
+import traceback
 from collections.abc import Iterable
+from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from coodie.cli._targets import connected, connection_option
-from coodie.exceptions import ConfigurationError
+from coodie.exceptions import ConfigurationError, CoodieError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from coodie.drivers import AbstractDriver
     from coodie.schema.tabledefinition import TableDefinition
 
@@ -39,7 +44,10 @@ def schema() -> None:
 @click.argument("name", metavar="KEYSPACE[.TABLE]")
 @connection_option
 def show(*, name: str, connection: str | None) -> None:
-    """Print the statements that make a keyspace or a table, as the server has them."""
+    """Print the statements that make a keyspace or a table.
+
+    They are as the server has them: its DESCRIBE.
+    """
     from coodie.schema import quote
 
     keyspace, _, table = name.partition(".")
@@ -55,7 +63,7 @@ def show(*, name: str, connection: str | None) -> None:
 @_json
 @connection_option
 def diff(*, definitions: str, drop: bool, as_json: bool, connection: str | None) -> int:
-    """Print the statements that would bring the tables to their definitions; changes nothing.
+    """Print what sync would execute; changes nothing.
 
     Exit status: 0 where the tables are as defined, 1 where they aren't or the statements can't be found.
     """
@@ -69,7 +77,9 @@ def diff(*, definitions: str, drop: bool, as_json: bool, connection: str | None)
 @click.option("--dry-run", is_flag=True, help="Only print what would be executed.")
 @connection_option
 def sync(*, definitions: str, drop: bool, as_json: bool, dry_run: bool, connection: str | None) -> None:
-    """Bring the tables to their definitions, and print the statements that it took.
+    """Bring the tables to their definitions.
+
+    The statements that it took are printed.
 
     Exit status: 0, also where there was nothing to do; 1 where a table can't be brought there.
     """
@@ -78,6 +88,7 @@ def sync(*, definitions: str, drop: bool, as_json: bool, dry_run: bool, connecti
 
 def _bring(definitions: str, connection: str | None, *, drop: bool, dry_run: bool, as_json: bool) -> bool:
     """Sync the tables and print; tell whether there was anything to do."""
+    logging.getLogger("coodie.schema").addHandler(logging.NullHandler())  # its warnings are printed below
     tables = _found(definitions)
     done = False
     with connected(connection) as driver:
@@ -119,16 +130,15 @@ def _found(name: str) -> list[TableDefinition]:
         raise click.BadParameter(f"{name!r} isn't a module and a name, such as shop.tables:ALL")
     if "" not in sys.path:
         sys.path.insert(0, "")  # as `python -m` has it: the working directory's modules are found
-    try:
-        found: Any = import_module(module)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    except ModuleNotFoundError as exc:
-        raise click.BadParameter(f"there is no module {exc.name!r} here") from exc
-    except AttributeError as exc:
-        raise click.BadParameter(str(exc)) from exc
+    found: Any = _run(f"importing {module}", lambda: import_module(module))
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            close = get_close_matches(part, vars(found), n=1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            raise click.BadParameter(f"{name!r}: there is no {part}.{hint}")
+        found = getattr(found, part)
     if callable(found) and not isinstance(found, type):
-        found = found()
+        found = _run(f"calling {name}", found)
     tables = [found] if isinstance(found, TableDefinition) else found
     if not isinstance(tables, Iterable):
         raise click.BadParameter(f"{name} is of type {type(found).__name__}, not TableDefinitions")
@@ -138,3 +148,22 @@ def _found(name: str) -> list[TableDefinition]:
         kind = type(wrong[0]).__name__ if wrong else "nothing"
         raise click.BadParameter(f"{name} holds {kind}, not TableDefinitions")
     return listed
+
+
+def _run(what: str, code: Callable[[], Any]) -> Any:
+    """Run code of the user's.
+
+    Raises:
+        click.BadParameter: It raised; the message says what and where.
+    """
+    try:
+        return code()
+    except CoodieError:
+        raise
+    except Exception as exc:
+        where = traceback.extract_tb(exc.__traceback__)[-1]
+        file, line = (
+            (exc.filename, exc.lineno) if isinstance(exc, SyntaxError) else (where.filename, where.lineno)
+        )
+        place = "" if isinstance(exc, ModuleNotFoundError) else f" ({file}, line {line})"
+        raise click.BadParameter(f"{what} raised {type(exc).__name__}: {exc}{place}") from exc

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from coodie.config.connection import build_config
@@ -12,7 +13,7 @@ from coodie.exceptions import ConfigurationError
 from coodie.options import OPTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from coodie.config.configuration import Configuration
     from coodie.config.settings import ConnectionSettings, SettingPath
@@ -21,18 +22,22 @@ if TYPE_CHECKING:
 __all__ = ["check_connections"]
 
 
-def check_connections(configuration: Configuration, plugins: PluginHost) -> list[Mistake]:
+def check_connections(
+    configuration: Configuration, plugins: PluginHost, known: Sequence[Mistake] = ()
+) -> list[Mistake]:
     """Return the mistakes of all connections and observers; nothing is connected or switched on.
 
     Args:
-        configuration: What was read without a mistake.
+        configuration: What was read.
         plugins: Who knows the backends; the distributions are chosen there as the file has it.
+        known: The mistakes that were found while it was read: what only follows from them isn't told.
     """
     choose_distributions(configuration.top, plugins)
-    return [
-        *_observers(configuration),
-        *_connections(configuration, plugins),
-    ]
+    found = list(_observers(configuration))
+    for connection in configuration.connections.values():
+        is_whole = not any(mistake.is_about(connection.name) for mistake in known)
+        found += _mistakes(connection, configuration, plugins, is_whole=is_whole)
+    return found
 
 
 def _observers(configuration: Configuration) -> Iterator[Mistake]:
@@ -48,41 +53,53 @@ def _observers(configuration: Configuration) -> Iterator[Mistake]:
             yield Mistake(where=setting.where, key="observers", message=str(exc))
 
 
-def _connections(configuration: Configuration, plugins: PluginHost) -> list[Mistake]:
-    return [
-        mistake
-        for connection in configuration.connections.values()
-        for mistake in _mistakes(connection, configuration, plugins)
-    ]
-
-
 def _mistakes(
-    connection: ConnectionSettings, configuration: Configuration, plugins: PluginHost
+    connection: ConnectionSettings, configuration: Configuration, plugins: PluginHost, *, is_whole: bool
 ) -> Iterator[Mistake]:
-    unresolved = False
+    """Find one mistake after the other: each is taken out before the next is looked for.
+
+    Args:
+        connection: What is looked at.
+        configuration: What it belongs to.
+        plugins: Who knows the backends.
+        is_whole: Whether nothing of it is missing, so that what it lacks is a mistake.
+    """
+    left = dict(connection.settings)
     for path, setting in connection.settings.items():
         kind = "" if path[0] == "options" else OPTIONS[path[-1]].type
         try:
             setting.resolved(kind, connection.environ)
         except ConfigurationError as exc:
-            unresolved = True
+            is_whole = False
             yield Mistake(where=setting.where, key=_key(connection, path), message=str(exc))
-    if unresolved:
-        return
-    try:
-        plugins.check(build_config(**connection.arguments(plugins)))
-    except ConfigurationError as exc:
-        at = _path(connection, exc.option)
-        where = connection.settings[at].where if at else _file(configuration)
-        key = _key(connection, at) if at else f"connections.{connection.name}"
-        yield Mistake(where=where, key=key, message=str(exc))
+            if kind in ("str", "secret"):  # any will do, so that what belongs with it isn't told, too
+                left[path] = replace(setting, value="there", is_text=False)
+            else:
+                del left[path]
+    while True:
+        rest = replace(connection, settings=left)
+        try:
+            plugins.check(build_config(**rest.arguments(plugins)))
+        except ConfigurationError as exc:
+            at = _path(rest, exc)
+            if at is None:
+                if is_whole:
+                    key = f"connections.{connection.name}"
+                    yield Mistake(where=_file(configuration), key=key, message=str(exc))
+                return
+            yield Mistake(where=left[at].where, key=_key(connection, at), message=str(exc))
+            is_whole = False
+            del left[at]
+        else:
+            return
 
 
-def _path(connection: ConnectionSettings, option: str | None) -> SettingPath | None:
-    """Return where the option that an error names is set, if it is."""
-    for path in connection.settings:
-        if path[-1] == option:
-            return path
+def _path(connection: ConnectionSettings, error: ConfigurationError) -> SettingPath | None:
+    """Return where the option that an error names is set; for a missing one, what needs it."""
+    for option in (error.option, str(error).partition("=")[0]):  # username= without password=
+        for path in connection.settings:
+            if path[-1] == option:
+                return path
     return None
 
 

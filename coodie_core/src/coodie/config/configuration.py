@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coodie.config.environment import PREFIX, Variable, as_in_variables, variables
-from coodie.config.mistakes import Mistake, did_you_mean, raise_mistakes
+from coodie.config.mistakes import Mistake, did_you_mean
 from coodie.config.profiles import RequestProfile
 from coodie.config.settings import (
     ConnectionSettings,
@@ -24,7 +24,7 @@ from coodie.options import OPTIONS, Scope, options_for
 if TYPE_CHECKING:
     from coodie.config.tomlfile import TomlFile
 
-__all__ = ["Configuration", "read_configuration"]
+__all__ = ["Configuration", "inspect_configuration"]
 
 _CONNECTION_KEYS = tuple(option.key for option in options_for(Scope.CONNECTION) if option.key)
 _PROFILE_KEYS = tuple(option.key for option in options_for(Scope.REQUEST) if option.key)
@@ -259,15 +259,17 @@ class _Reader:
         return "default" if "default" in names else names[0] if names else None
 
 
-def read_configuration(file: TomlFile | None, environ: Mapping[str, str]) -> Configuration:
+def inspect_configuration(
+    file: TomlFile | None, environ: Mapping[str, str]
+) -> tuple[Configuration, list[Mistake]]:
     """Put the file and the environment together; nothing that stands elsewhere is looked at yet.
 
     Args:
         file: What was read, or None where there is no file.
         environ: The environment.
 
-    Raises:
-        ConfigFileError: With all mistakes.
+    Returns:
+        What is free of mistakes, and the mistakes.
     """
     reader = _Reader(environ, file, file.path.parent if file is not None else Path())
     if file is not None:
@@ -284,11 +286,10 @@ def read_configuration(file: TomlFile | None, environ: Mapping[str, str]) -> Con
     for connection in connections.values():
         reader.check_profiles(connection)
     default = reader.default()
-    if reader.mistakes:
-        raise_mistakes(str(file.path) if file is not None else "The environment", reader.mistakes)
-    return Configuration(
+    configuration = Configuration(
         path=file.path if file is not None else None,
         connections=connections,
         default=default,
         top={key: setting for key, setting in reader.top.items() if key != "default"},
     )
+    return configuration, reader.mistakes

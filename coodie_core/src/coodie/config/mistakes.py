@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, NoReturn
 
+from coodie.config.environment import PREFIX, as_in_variables
 from coodie.exceptions import ConfigFileError
 
 if TYPE_CHECKING:
@@ -28,6 +29,19 @@ class Mistake:
     key: str
     message: str
 
+    def is_about(self, connection: str) -> bool:
+        """Tell whether it is one of this connection's."""
+        variable = f"{PREFIX}{as_in_variables(connection)}__".upper()
+        return f"{self.key}.".startswith(f"connections.{connection}.") or self.where.upper().startswith(
+            variable
+        )
+
+    @property
+    def line(self) -> int:
+        """The line in the file, by which mistakes are told in order; 0 for what has none."""
+        number = self.where.rpartition(":")[2]
+        return int(number) if number.isdecimal() else 0
+
     def __str__(self) -> str:
         return ": ".join(part for part in (self.where, self.key, self.message) if part)
 
@@ -39,8 +53,9 @@ def raise_mistakes(source: str, mistakes: Sequence[Mistake]) -> NoReturn:
         ConfigFileError: Always.
     """
     count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-    lines = "".join(f"\n  {mistake}" for mistake in mistakes)
-    raise ConfigFileError(f"{source} has {count}:{lines}", mistakes=tuple(map(str, mistakes)))
+    told = tuple(str(mistake) for mistake in sorted(mistakes, key=lambda mistake: mistake.line))
+    lines = "".join(f"\n  {mistake}" for mistake in told)
+    raise ConfigFileError(f"{source} has {count}:{lines}", mistakes=told)
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
