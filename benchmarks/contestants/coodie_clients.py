@@ -32,7 +32,19 @@ class _Coodie:
 
     def __init__(self, driver_type: str) -> None:
         self.driver_type = driver_type
-        self.facts: dict[str, Any] = {}
+        self._facts: dict[str, Any] = {}
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is on and off, once it is connected.
+
+        Raises:
+            Unavailable: The fast path is on, and refuses itself: what is measured would be another one.
+        """
+        refusal = self.driver.fast_path_refusal if self._facts["fast_path"] else None
+        if refusal is not None:
+            raise Unavailable(f"the fast path refuses itself: {refusal}")
+        return self._facts
 
     def arguments(self, target: Target) -> dict[str, Any]:
         """Return what ``init_coodie`` gets; note what is on and off."""
@@ -52,7 +64,7 @@ class _Coodie:
             sys.modules[_ACCELERATOR] = None  # type: ignore[assignment]  # so that importing it fails
         if "v4" in target.variants:
             given["protocol_version"] = 4
-        self.facts = {
+        self._facts = {
             **versions("coodie-core", f"{self.driver_type}-driver", "coodie-accel"),
             "fast_path": fast,
             "accelerator": there and "noaccel" not in target.variants,

@@ -30,10 +30,12 @@ class Target:
 class Client(Protocol):
     """What all clients have."""
 
-    #: What else there is to know of it, for the report: versions, what is on and off.
-    facts: dict[str, Any]
     #: The name under which it gives the column "id".
     identity: str
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What else there is to know of it, once it is connected: versions, what is on and off."""
 
     def plain(self, row: Row) -> Row:
         """Return a row with the values that CQL's types have in Python, where the client gives others."""
