@@ -14,7 +14,6 @@ import gc
 import json
 import os
 import sys
-import time
 from typing import TYPE_CHECKING, Any, TextIO
 
 from contestants import asynchronous, synchronous
@@ -27,8 +26,9 @@ from contestants.work import Work
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-#: How long a round ought to take, in seconds of the clock.
+#: How long a round ought to take, in seconds of the CPU; by the clock it may take so many times as long.
 _SECONDS = 0.5
+_PATIENCE = 3
 
 
 class Process:
@@ -116,9 +116,10 @@ class Process:
         """Return how often a round does the work; this warms up, too."""
         count = self.work.width
         while True:
-            began = time.perf_counter()
-            await self._perform(count)
-            took = time.perf_counter() - began
+            with measured() as spent:
+                await self._perform(count)
+            # By the CPU: on a busy machine the clock would leave too little work to a round.
+            took = max(spent.cpu, spent.wall / _PATIENCE)
             wanted = count * self.seconds / max(took, 1e-6)
             if took > self.seconds / 3:
                 return max(int(wanted) // self.work.width, 1) * self.work.width

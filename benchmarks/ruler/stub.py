@@ -46,8 +46,8 @@ def build() -> Path:
     digest = hashlib.sha256(repr((compiler, _OPTIONS)).encode())
     for source in sources:
         digest.update(source.read_bytes())
-    program = _BUILT / f"coodie-stub-{digest.hexdigest()[:12]}"
-    if not program.exists():
+    program, stamp = _BUILT / "coodie-stub", _BUILT / "made-from"
+    if not stamp.is_file() or stamp.read_text(encoding="ascii") != digest.hexdigest():
         _BUILT.mkdir(exist_ok=True)
         made = program.with_suffix(f".{os.getpid()}")  # several may build at once
         command = [compiler, *_OPTIONS, "-o", str(made), *(str(one) for one in sources if one.suffix == ".c")]
@@ -55,6 +55,7 @@ def build() -> Path:
         if done.returncode:
             raise NoCompilerError(f"{compiler} can't compile benchmarks/stub:\n{done.stderr}")
         made.replace(program)
+        stamp.write_text(digest.hexdigest(), encoding="ascii")
     return program
 
 
