@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 PYTHON = Path(sys.executable)
 
+#: One version of the protocol is enough for what processes do.
+ONE_VERSION = pytest.mark.parametrize("protocol", [5], indirect=True, scope="session")
+
 
 @pytest.fixture
 def place(target: Target, tmp_path: Path) -> Place:
@@ -31,6 +34,7 @@ def told() -> list[str]:
     return []
 
 
+@ONE_VERSION
 def test_contestants_take_turns(place: Place, backend: str, told: list[str]) -> None:
     """Each does all rounds, each round begins with another one, and their values have one checksum."""
     names = (f"coodie-{backend}", f"{backend}-driver")
@@ -47,6 +51,7 @@ def test_contestants_take_turns(place: Place, backend: str, told: list[str]) -> 
     assert [line.rpartition(" ")[2] for line in turns] == [*names, *reversed(names)]
 
 
+@ONE_VERSION
 def test_rounds_of_their_own_processes(place: Place, backend: str, told: list[str]) -> None:
     """Connecting, memory and imports are measured afresh each time."""
     entered = {contestant(f"coodie-{backend}"): PYTHON}
@@ -57,6 +62,7 @@ def test_rounds_of_their_own_processes(place: Place, backend: str, told: list[st
         assert all(measured in one for one in known["rounds"])
 
 
+@ONE_VERSION
 def test_who_cannot_is_left_out_with_a_reason(place: Place, told: list[str]) -> None:
     """A client that isn't installed here is named, and so is why."""
     outcome = compete(Work.of("read-1"), {contestant("acsylla"): PYTHON}, place, 1, told.append)
@@ -64,6 +70,7 @@ def test_who_cannot_is_left_out_with_a_reason(place: Place, told: list[str]) -> 
     assert outcome.left_out == {"acsylla": "No module named 'acsylla'"}
 
 
+@ONE_VERSION
 def test_who_fails_is_left_out(place: Place, backend: str) -> None:
     """A contestant whose server is gone says its last error; nothing of it stays."""
     nowhere = Place(place.host, 1, 0.01, place.log)
