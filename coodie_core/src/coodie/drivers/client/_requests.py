@@ -33,6 +33,10 @@ _PAGE = 5000
 #: Seconds where neither the call nor the connection has a limit: none is never meant.
 _TIMEOUT = 10.0
 
+#: How often a statement is sent that the server doesn't know, each time prepared anew. Cassandra, once its
+#: cache of statements is full, may drop a new one at once in favour of those that are used more.
+_ATTEMPTS = 5
+
 _DEFAULTS = RequestOptions()
 
 
@@ -206,19 +210,19 @@ class ClientRequests:
         return (yield from self._page(ready, request))
 
     def _page(self, ready: _Ready, request: ClientRequest) -> Steps[tuple[ClientRequest, Page]]:
-        """Send, and once more where the statement has gone stale; return what the next page is asked with."""
-        try:
-            return request, (yield from self._sent(ready, request))
-        except StaleStatementError:
-            self.statements.forget(request.cql)
-        fresh = yield from self._prepared(ready)
-        request = replace(fresh, paging_state=request.paging_state)
-        try:
-            return request, (yield from self._sent(ready, request))
-        except StaleStatementError as exc:
-            message = "The server refused the prepared statement twice."
-            hint = "Its table may be changing: try again."
-            raise ServerError(message, hint=hint, statement=ready.stmt) from exc
+        """Send, and again where the statement has gone stale; return what the next page is asked with."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return request, (yield from self._sent(ready, request))
+            except StaleStatementError as exc:
+                self.statements.forget(request.cql)
+                if attempt == _ATTEMPTS:
+                    message = f"The server refused the prepared statement {attempt} times."
+                    hint = "Its table may be changing: try again."
+                    raise ServerError(message, hint=hint, statement=ready.stmt) from exc
+            fresh = yield from self._prepared(ready)
+            request = replace(fresh, paging_state=request.paging_state)
+        raise AssertionError  # the last attempt returns or raises
 
     def _prepared(self, ready: _Ready) -> Steps[ClientRequest]:
         stmt, request = ready.stmt, ready.request
