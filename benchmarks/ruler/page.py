@@ -86,7 +86,7 @@ def _section(work: Work, drawing: Path, result: Mapping[str, Any]) -> list[str]:
         "",
         *_table(header(contestants, BASELINES), lines(contestants, BASELINES)),
         "",
-        f"{_conditions(result['conditions'])} {_versions(contestants)}",
+        f"{_conditions(result['conditions'])} {_versions(contestants)}".rstrip(),
         "",
     ]
     if result["left_out"]:
