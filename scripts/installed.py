@@ -29,6 +29,11 @@ def problems(backend: str) -> list[str]:
     told = _coodie("--version")
     if version("coodie-core") not in told:
         found.append(f"`coodie --version` says {told!r}, coodie-core is {version('coodie-core')}")
+    found += [
+        f"`coodie explain {name}` doesn't explain it"
+        for name in ("RequestTimeoutError", "NodeStartError")
+        if "**Cure.**" not in _coodie("explain", name)
+    ]
     states = {report["driver_type"]: report["state"] for report in json.loads(_coodie("drivers", "--json"))}
     found += [
         f"`coodie drivers` finds {name} {states.get(name, 'missing')}, not ready"

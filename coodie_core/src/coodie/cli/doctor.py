@@ -11,8 +11,10 @@ __all__ = ["doctor"]
 
 
 @click.command()
-@click.option("--host", "hosts", multiple=True, help="Connect to this host; may be repeated.")
-@click.option("--driver", help="The backend to connect with; by default the one that is ready.")
+@click.option("--host", "hosts", multiple=True, metavar="HOST", help="Connect to this host; may be repeated.")
+@click.option(
+    "--driver", metavar="NAME", help="The backend to connect with; by default the one that is ready."
+)
 @click.option(
     "--option",
     "options",
@@ -24,9 +26,10 @@ __all__ = ["doctor"]
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
     default=TIMEOUT,
     show_default=True,
-    help="Seconds for each backend.",
+    help="How long each backend may take, and connecting.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def doctor(

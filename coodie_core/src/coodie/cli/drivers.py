@@ -22,7 +22,12 @@ _COLOURS = {BackendState.READY: "green", BackendState.NOT_INSTALLED: "bright_bla
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @click.option(
-    "--timeout", type=click.FloatRange(min=0.1), default=TIMEOUT, show_default=True, help="Seconds for each."
+    "--timeout",
+    type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
+    default=TIMEOUT,
+    show_default=True,
+    help="How long each may take to load.",
 )
 def drivers(*, as_json: bool, timeout: float) -> None:
     """List every backend that is installed or known, its state, and why it can't be used.

@@ -22,8 +22,12 @@ _POLL = 0.2
 @click.command()
 @name_argument
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is logged from now on, until Ctrl-C.")
-@click.option("-n", "--lines", type=click.IntRange(min=0), help="The last so many lines.  [default: all]")
-@click.option("--node", type=click.IntRange(min=1), help="Which node of a cluster.  [default: all]")
+@click.option(
+    "-n", "--lines", type=click.IntRange(min=0), metavar="N", help="The last so many lines.  [default: all]"
+)
+@click.option(
+    "--node", type=click.IntRange(min=1), metavar="N", help="Which node of a cluster.  [default: all]"
+)
 def logs(name: str, follow: bool, lines: int | None, node: int | None) -> None:  # noqa: FBT001 - click's way of options
     """Print what Cassandra and its JVM have logged since the last start."""
     entry = existing(name)

@@ -23,23 +23,29 @@ _POLL = 0.2
 
 @click.command()
 @name_argument
-@click.option("--nodes", type=click.IntRange(min=1), help="How many nodes.  [default: 1]")
+@click.option("--nodes", type=click.IntRange(min=1), metavar="N", help="How many nodes.  [default: 1]")
 @click.option("--version", metavar="V", help="Of Cassandra.  [default: the newest release]")
 @click.option(
     "--durable/--ephemeral",
     default=None,
     help="Keep the data in the node's directory, or in memory until it stops.  [default: ephemeral]",
 )
-@click.option("--port", type=click.IntRange(1, 65535), help="For CQL, on every node.  [default: a free one]")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    metavar="P",
+    help="For CQL, on every node.  [default: a free one]",
+)
 @click.option("--tls/--no-tls", default=None, help="Speak TLS, by certificates made for it.")
 @click.option("--mtls/--no-mtls", default=None, help="Ask clients for a certificate, too.")
 @click.option("--auth/--no-auth", default=None, help="Ask for a password, which is made for it.")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
     default=120.0,
     show_default=True,
-    help="Seconds.",
+    help="How long it may take to answer, after the download.",
 )
 @click.option("--foreground", is_flag=True, help="Run until Ctrl-C; it ends with this command.")
 @click.option("--json", "json_", is_flag=True, help="Print what `status --json` prints.")
