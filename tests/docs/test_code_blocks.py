@@ -33,6 +33,8 @@ from unittest import mock
 
 import pytest
 
+from coodie.configfile import find_configuration
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -271,6 +273,17 @@ def test_the_tutorial_can_be_typed_in() -> None:
             if prompt("\n".join(typed), block.place) is not None:
                 typed = []
         assert typed == [], block.place
+
+
+def test_configurations_are_without_mistakes(tmp_path: Path) -> None:
+    """Whoever copies a configuration from a page has one that can be read; its secrets are the reader's."""
+    file = tmp_path / "coodie.toml"
+    blocks = [block for page in PAGES for block in blocks_of(page) if "[connections." in block.code]
+    copied = [block for block in blocks if block.language == "toml"]
+    assert len(copied) > 2
+    for block in copied:
+        file.write_text(block.code, encoding="utf-8")
+        assert find_configuration(file, {}).connections, block.place
 
 
 def test_a_file_is_named_to_its_reader() -> None:

@@ -72,6 +72,27 @@ async def test_a_role_without_rights(
             reader.execute("DROP TABLE guarded.t", [])
 
 
+def test_a_programs_role(
+    cassandra_node: CassandraServer, cassandra_driver: Any, backend: str, registry: DriverRegistry
+) -> None:
+    """With SELECT and MODIFY on its keyspace a program reads and writes in every way."""
+    replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
+    cassandra_driver.execute(f"CREATE KEYSPACE IF NOT EXISTS shop WITH replication = {replication}", [])
+    columns = [ColumnDefinition("k", "int", primary_key=True), ColumnDefinition("v", "text")]
+    cassandra_driver.sync_table("items", "shop", columns)
+    cassandra_driver.execute("CREATE ROLE IF NOT EXISTS shop WITH PASSWORD = 'sells' AND LOGIN = true", [])
+    for permission in ("SELECT", "MODIFY"):
+        cassandra_driver.execute(f"GRANT {permission} ON KEYSPACE shop TO shop", [])
+    insert = "INSERT INTO shop.items (k, v) VALUES (?, ?)"
+    with _open(cassandra_node, backend, username="shop", password="sells", keyspace="shop") as shop:
+        shop.execute(insert, [1, "a"])
+        shop.execute_batch([(insert, [2, "b"]), ("DELETE FROM shop.items WHERE k = ?", [1])])
+        assert shop.execute(f"{insert} IF NOT EXISTS", [2, "c"]).applied is False
+        assert shop.execute_many(insert, ([k, "m"] for k in range(3, 10))).succeeded == 7
+        assert len(list(shop.stream("SELECT k FROM shop.items", fetch_size=3))) == 8
+        assert shop.sync_table("items", "shop", columns) == []
+
+
 async def test_a_role_that_may_not_change_the_schema(
     cassandra_node: CassandraServer, cassandra_driver: Any, backend: str, registry: DriverRegistry
 ) -> None:

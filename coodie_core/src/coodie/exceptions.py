@@ -119,7 +119,7 @@ class CoodieError(Exception):
 
     #: The module whose classes have a section each. A class made elsewhere is explained as its parent,
     #: unless its own module says the same of itself, and has the sections in a file beside it.
-    _explained_in = __name__
+    explained_in: str = __name__
 
     def __init__(
         self, message: str, *, hint: str | None = None, command: str | None = None, **details: Any
@@ -143,7 +143,7 @@ class CoodieError(Exception):
         explained = (
             cls.__name__
             for cls in type(self).__mro__
-            if cls.__module__ == getattr(cls, "_explained_in", None)
+            if cls.__module__ == getattr(cls, "explained_in", None)
         )
         return f"coodie explain {next(explained)}"
 

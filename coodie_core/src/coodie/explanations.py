@@ -2,7 +2,7 @@
 
 ``coodie/exceptions.md`` belongs to ``coodie.exceptions``, and the documentation includes it. A distribution
 with errors of its own announces their module in the entry-point group ``coodie.errors``, has the sections in
-a ``.md`` of the same name beside it, and says ``_explained_in = __name__`` in the class that the others
+a ``.md`` of the same name beside it, and says ``explained_in = __name__`` in the class that the others
 derive from.
 """
 

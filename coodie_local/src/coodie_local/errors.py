@@ -39,7 +39,7 @@ __all__ = [
 class LocalNodeError(CoodieError):
     """The parent of the errors that only a local node has."""
 
-    _explained_in = __name__
+    explained_in = __name__
 
 
 class UnsupportedPlatformError(LocalNodeError, UnsupportedError):
