@@ -141,9 +141,7 @@ class CoodieError(Exception):
     def explanation(self) -> str:
         """The command that prints what causes such an error and what cures it."""
         explained = (
-            cls.__name__
-            for cls in type(self).__mro__
-            if cls.__module__ == getattr(cls, "explained_in", None)
+            cls.__name__ for cls in type(self).__mro__ if cls.__module__ == getattr(cls, "explained_in", None)
         )
         return f"coodie explain {next(explained)}"
 
