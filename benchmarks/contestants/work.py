@@ -22,7 +22,7 @@ KINDS = {
     "many": "so many inserts by one call of execute_many, or what the client has for it",
     "sync": "one row, blocking, threads: so many",
     "import": "import of the client",
-    "connect": "connecting and reading one row",
+    "connect": "connecting and reading one row, once the client is imported",
     "memory": "streaming so many rows: how far memory grows meanwhile",
 }
 

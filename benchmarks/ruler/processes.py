@@ -19,7 +19,7 @@ __all__ = ["LeftOut", "Place", "Running", "import_cost"]
 _PROGRAM = Path(__file__).resolve().parent.parent / "contestant.py"
 
 #: Seconds that an answer may take; what takes longer is left out.
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 #: Seconds that an end may take.
 _LINGER = 10.0
 
