@@ -1,4 +1,4 @@
-"""What holds for all tests: which of them need a server, which are long, and whose module a name is.
+"""What holds for all tests: which need a server, which are long, whose module a name is, the fast path.
 
 With ``--import-mode=importlib`` the file ``coodie_scylla/tests/test_x.py`` becomes the module
 ``coodie_scylla.tests.test_x``; without the package imported by then, pytest would put the directory there.
@@ -19,6 +19,24 @@ for _name in ("coodie_scylla", "coodie_cassandra", "coodie_local"):
 
 #: Marks of tests that run only where ``-m`` asks for them: the target of `make` with that name does.
 _LONG = ("reliability", "plugins", "recipes")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a whole run go the drivers' own way."""
+    parser.addoption(
+        "--fast-path",
+        choices=("on", "off"),
+        default="on",
+        help="off: requests go the driver's way wherever a test doesn't say otherwise",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Exchange the default of CassandraDriver's argument: all that opens one takes it from there."""
+    from coodie.drivers.cassandra.driver import CassandraDriver
+
+    defaults = CassandraDriver.__init__.__kwdefaults__ or {}
+    defaults["fast_path"] = config.getoption("--fast-path") == "on"
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects

@@ -6,7 +6,10 @@ import os
 
 from coodie.exceptions import DriverClosedError
 
-__all__ = ["Lifetime"]
+__all__ = ["CLOSED_IN_FLIGHT", "Lifetime"]
+
+#: What is said of a request that the driver's end has cut off.
+CLOSED_IN_FLIGHT = "The driver was closed while the request was in flight; a write may have been applied."
 
 
 class Lifetime:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from coodie.drivers.cassandra._sending import Answer, InFlight
+from coodie.drivers.cassandra.fast.exchange import Exchange
 from coodie.effects import go_on
 from coodie.observers import Host, batch_part, observe_request
+from coodie.waiting import Wait
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -15,11 +17,11 @@ if TYPE_CHECKING:
 
     from coodie.batch import BatchItem
     from coodie.drivers.cassandra._requests import Requests
+    from coodie.effects import Effect
     from coodie.observers import ObservedRequest, Part
     from coodie.requests import BatchType, RequestOptions
     from coodie.rows import Rows
     from coodie.schema import Query
-    from coodie.waiting import Wait
 
 __all__ = ["ObservedRequests"]
 
@@ -52,7 +54,7 @@ class ObservedRequests:
         fetch_size: int | None,
         paging_state: bytes | None,
         options: RequestOptions | None,
-    ) -> Generator[Wait, Any, Rows]:
+    ) -> Generator[Effect, Any, Rows]:
         """As ``Requests.rows``."""
         steps = self._requests.rows(stmt, params, consistency, timeout, fetch_size, paging_state, options)
         request = observe_request(
@@ -74,7 +76,7 @@ class ObservedRequests:
         consistency: str | None,
         timeout: float | None,
         options: RequestOptions | None,
-    ) -> Generator[Wait, Any, Any]:
+    ) -> Generator[Effect, Any, Any]:
         """As ``Requests.first_value``."""
         steps = self._requests.first_value(stmt, params, consistency, timeout, options)
         level = self._requests.level(consistency)
@@ -90,7 +92,7 @@ class ObservedRequests:
         consistency: str | None,
         timeout: float | None,
         options: RequestOptions | None,
-    ) -> Generator[Wait, Any, Rows]:
+    ) -> Generator[Effect, Any, Rows]:
         """As ``Requests.batch``; the statements are drawn before the request is told to start."""
         statements = list(statements)
         steps = self._requests.batch(statements, batch_type, consistency, timeout, options)
@@ -107,7 +109,7 @@ class ObservedRequests:
 
     def read(
         self, query: Query, timeout: float | None, host: DriverHost | None
-    ) -> Generator[Wait, Any, list[dict[str, Any]]]:
+    ) -> Generator[Effect, Any, list[dict[str, Any]]]:
         """As ``Requests.read``."""
         steps = self._requests.read(query, timeout, host)
         request = observe_request(
@@ -117,7 +119,7 @@ class ObservedRequests:
 
     def change_schema(
         self, stmt: str, timeout: float | None, host: DriverHost | None
-    ) -> Generator[Wait, Any, None]:
+    ) -> Generator[Effect, Any, None]:
         """As ``Requests.change_schema``."""
         steps = self._requests.change_schema(stmt, timeout, host)
         request = observe_request(
@@ -126,11 +128,17 @@ class ObservedRequests:
         return _observed(request, steps)
 
 
-def _observed(request: ObservedRequest, steps: Generator[Wait, Any, T]) -> Generator[Wait, Any, T]:
+def _observed(request: ObservedRequest, steps: Generator[Effect, Any, T]) -> Generator[Effect, Any, T]:
     """Drive a request's steps on to their end, and note the pages that pass by."""
 
-    def seen(wait: Wait, answer: Any) -> None:
-        if isinstance(wait.future, InFlight):  # else a statement that was prepared
+    def seen(wait: Effect, answer: Any) -> None:
+        if isinstance(wait, Exchange):
+            request.tried(_described(wait.host))
+            # The rows are counted where they are decoded, which is what comes next.
+            wait.noted = lambda rows, host: request.add_page(rows, _described(host))
+        elif isinstance(wait, Wait) and isinstance(
+            wait.future, InFlight
+        ):  # else a statement that was prepared
             host = _host(wait.future)
             if isinstance(answer, Answer):
                 request.add_page(len(answer.rows), host)
@@ -156,6 +164,12 @@ def _host(in_flight: InFlight) -> Host | None:
         if not response.attempted_hosts:
             return None
         host = response.attempted_hosts[-1]
+    return _described(host)
+
+
+def _described(host: DriverHost | None) -> Host | None:
+    if host is None:
+        return None
     return Host(
         address=str(host.endpoint.address),
         port=host.endpoint.port,

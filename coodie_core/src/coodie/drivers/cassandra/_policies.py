@@ -9,7 +9,33 @@ from cassandra import policies
 from coodie.exceptions import ConfigurationError
 from coodie.valuetypes import parse_speculation
 
-__all__ = ["retry_policy", "speculation_policy"]
+__all__ = ["Elsewhere", "retry_policy", "speculation_policy"]
+
+
+class Elsewhere(policies.LoadBalancingPolicy):  # type: ignore[misc]  # the drivers have no types
+    """Ask another policy, and leave one node out: it has been tried.
+
+    Args:
+        inner: The policy to ask; it is the cluster's, which tells it of its nodes.
+        tried: The node.
+    """
+
+    def __init__(self, inner: Any, tried: Any) -> None:
+        self._inner = inner
+        self._tried = tried
+
+    def distance(self, host: Any) -> Any:
+        """As the other policy has it."""
+        return self._inner.distance(host)
+
+    def make_query_plan(self, working_keyspace: Any = None, query: Any = None) -> Any:
+        """Yield the other policy's nodes, but for the one."""
+        return (host for host in self._inner.make_query_plan(working_keyspace, query) if host != self._tried)
+
+    def _nothing(self, host: Any) -> None:
+        """Leave it to the other policy, which is told by the cluster."""
+
+    on_up = on_down = on_add = on_remove = _nothing
 
 
 def _backoff() -> Any:

@@ -25,7 +25,13 @@ from typing import Any
 from coodie import types as raw
 from coodie.drivers.cassandra._cqltypes import COLUMN, EXACT, WRAPPED, family, subtypes, value_type
 
-__all__ = ["Undecodable", "decoded_timestamp", "exact_protocol_handler"]
+__all__ = [
+    "Undecodable",
+    "decoded_timestamp",
+    "exact_columns",
+    "exact_protocol_handler",
+    "is_plain_handler",
+]
 
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - the drivers give naive UTC
 _MILLISECOND = dt.timedelta(milliseconds=1)
@@ -71,6 +77,25 @@ def _default_handler() -> Any:
     from cassandra.protocol import ProtocolHandler
 
     return _shielded(ProtocolHandler)
+
+
+def is_plain_handler(handler: Any) -> bool:
+    """Tell whether a handler is the driver's default one, or what we made of it."""
+    from cassandra.protocol import ProtocolHandler
+
+    return handler in (ProtocolHandler, _default_handler())
+
+
+def exact_columns(columns: Any) -> Any:
+    """Return result metadata whose types decode exactly, for who decodes without a handler."""
+    return [(*column[:3], _exact(column[3])) for column in columns] if _default_is_blind() else columns
+
+
+@cache
+def _default_is_blind() -> bool:
+    from cassandra.protocol import ProtocolHandler, ResultMessage
+
+    return _is_blind_to_far_timestamps(ProtocolHandler.message_types_by_opcode[ResultMessage.opcode])
 
 
 def _shielded(handler: Any) -> Any:

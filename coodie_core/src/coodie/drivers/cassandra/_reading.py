@@ -26,7 +26,7 @@ from coodie.drivers.cassandra._cqltypes import (
 from coodie.drivers.cassandra._protocol import Undecodable, decoded_timestamp
 from coodie.exceptions import RequestError
 
-__all__ = ["Converter", "build_rows", "map_items", "row_converters"]
+__all__ = ["Converter", "build_rows", "map_items", "row_builder", "row_converters"]
 
 Converter = Callable[[Any], Any]
 
@@ -68,11 +68,24 @@ def build_rows(
         rows: One tuple for each row.
         converters: What ``row_converters`` chose.
     """
+    return row_builder(names, converters)(rows)
+
+
+def row_builder(
+    names: Sequence[str], converters: Sequence[Converter | None]
+) -> Callable[[Iterable[Sequence[Any]]], list[dict[str, Any]]]:
+    """Return what ``build_rows`` builds the rows of a result with, for who has many of them.
+
+    Args:
+        names: The columns' names.
+        converters: What ``row_converters`` chose.
+    """
     if not names:
-        return [{} for _ in rows]
+        return lambda rows: [{} for _ in rows]
     wanted = tuple(index for index, convert in enumerate(converters) if convert is not None)
     builder = _row_builder(tuple(names), wanted)
-    return builder(rows, *[converters[index] for index in wanted])
+    chosen = [converters[index] for index in wanted]
+    return (lambda rows: builder(rows, *chosen)) if chosen else builder
 
 
 @lru_cache(_BUILDERS)

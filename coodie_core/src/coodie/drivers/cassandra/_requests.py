@@ -16,13 +16,17 @@ from coodie.drivers.cassandra._binding import bind_values
 from coodie.drivers.cassandra._reading import build_rows, row_converters
 from coodie.drivers.cassandra._sending import Sender, Terms
 from coodie.drivers.cassandra._statements import CachedStatement, StatementCache
+from coodie.drivers.cassandra.fast.decoding import Page
+from coodie.drivers.cassandra.fast.failures import Again
+from coodie.drivers.cassandra.fast.path import FastPath
+from coodie.drivers.cassandra.fast.statements import PAGE
 from coodie.exceptions import ParameterError, RequestError
 from coodie.paging import open_paging_state, seal_paging_state
 from coodie.requests import BatchType, check_options, check_timeout, parse_batch_type
 from coodie.rows import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable
 
     from cassandra.cluster import Session
     from cassandra.pool import Host
@@ -31,20 +35,24 @@ if TYPE_CHECKING:
     from coodie.batch import BatchItem
     from coodie.drivers._lifetime import Lifetime
     from coodie.drivers.cassandra._sending import Answer
+    from coodie.drivers.cassandra.fast.answers import Answer as FastAnswer
+    from coodie.drivers.cassandra.fast.asked import Asked
+    from coodie.effects import Effect
     from coodie.requests import RequestOptions
     from coodie.schema import Query
     from coodie.waiting import Wait
 
 __all__ = ["Requests"]
 
-#: Rows to a page where all are wanted; the drivers' own default.
-_PAGE = 5000
-
 _BATCH_TYPES = {
     BatchType.LOGGED: DriverBatchType.LOGGED,
     BatchType.UNLOGGED: DriverBatchType.UNLOGGED,
     BatchType.COUNTER: DriverBatchType.COUNTER,
 }
+
+
+#: The driver is asked for the first time.
+_FIRST = Again()
 
 
 class Requests:
@@ -57,6 +65,7 @@ class Requests:
         consistency: The level of requests that name none; None means the session's.
         aware_timestamps: Return timestamps as aware datetimes, in UTC.
         statement_cache_size: How many prepared statements to keep.
+        fast_path: Send common requests on connections of our own.
     """
 
     def __init__(
@@ -68,6 +77,7 @@ class Requests:
         consistency: str | None,
         aware_timestamps: bool,
         statement_cache_size: int,
+        fast_path: bool,
     ) -> None:
         self._session = session
         self._lifetime = lifetime
@@ -75,6 +85,7 @@ class Requests:
         self.sender = Sender(session, lifetime, check_timeout(request_timeout, "request_timeout"))
         self.statements = StatementCache(session, lifetime, statement_cache_size)
         self._aware_timestamps = aware_timestamps
+        self.fast = FastPath(session, lifetime, aware_timestamps=aware_timestamps) if fast_path else None
 
     # --- the requests -------------------------------------------------------------------
 
@@ -87,21 +98,42 @@ class Requests:
         fetch_size: int | None,
         paging_state: bytes | None,
         options: RequestOptions | None,
-    ) -> Generator[Wait, Any, Rows]:
+    ) -> Generator[Effect, Any, Rows]:
         """Execute and return all rows, or one page where fetch_size is given."""
+        asked = self._ask(stmt, params, consistency, timeout, fetch_size, paging_state, options)
+        rows, again, start = Rows(), _FIRST, None
+        if asked is not None:
+            answer = yield asked
+            # Most answers are one page, of which nothing else has to be known.
+            whole = asked.whole(answer)
+            if whole is not None:
+                return whole
+
+            def take(page: Page) -> bool:
+                rows.extend(page.rows)
+                rows.warnings = rows.warnings or tuple(page.warnings)
+                if fetch_size is not None and page.paging_state is not None:
+                    rows.paging_state = seal_paging_state(page.paging_state, stmt)
+                return fetch_size is not None
+
+            unfinished = yield from self._pages(asked, answer, take, ahead=fetch_size is None)
+            if unfinished is None:
+                return rows
+            again, start = unfinished
         terms, statement, state = yield from self._ready(
-            stmt, params, consistency, timeout, fetch_size, paging_state, options
+            stmt, params, consistency, timeout, fetch_size, paging_state, options, again
         )
-        answer = yield from self._answer(statement, terms, state)
+        reply = yield from self._answer(statement, terms, start or state, again.host)
         if fetch_size is not None:
-            return self._rows(answer, stmt)
-        rows = Rows(warnings=answer.warnings, trace_id=answer.trace_id)
-        while answer.paging_state is not None:
+            return self._rows(reply, stmt)
+        rows.warnings = rows.warnings or tuple(reply.warnings)
+        rows.trace_id = reply.trace_id
+        while reply.paging_state is not None:
             # The next page is under way while this one is decoded.
-            ahead = self.sender.send(statement, terms, answer.paging_state)
-            rows.extend(self._decoded(answer, stmt))
-            answer = yield from self.sender.wait(ahead, terms)
-        rows.extend(self._decoded(answer, stmt))
+            ahead = self.sender.send(statement, terms, reply.paging_state)
+            rows.extend(self._decoded(reply, stmt))
+            reply = yield from self.sender.wait(ahead, terms)
+        rows.extend(self._decoded(reply, stmt))
         return rows
 
     def first_value(
@@ -111,17 +143,32 @@ class Requests:
         consistency: str | None,
         timeout: float | None,
         options: RequestOptions | None,
-    ) -> Generator[Wait, Any, Any]:
+    ) -> Generator[Effect, Any, Any]:
         """Execute and return the first column of the first row, or None; nothing else is converted."""
+        again = _FIRST
+        start: bytes | None = None
+        asked = self._ask(stmt, params, consistency, timeout, None, None, options)
+        if asked is not None:
+            first: list[dict[str, Any]] = []
+
+            def take(page: Page) -> bool:
+                first[:] = page.rows[:1]
+                return bool(first)
+
+            unfinished = yield from self._pages(asked, (yield asked), take, ahead=False)
+            if unfinished is None:
+                return next(iter(first[0].values())) if first else None
+            again, start = unfinished
         terms, statement, state = yield from self._ready(
-            stmt, params, consistency, timeout, None, None, options
+            stmt, params, consistency, timeout, None, None, options, again
         )
+        state, host = start or state, again.host
         while True:
-            answer = yield from self._answer(statement, terms, state)
-            if answer.rows:
-                (row,) = self._decoded(_first_cell(answer), stmt)
-                return row[answer.names[0]]
-            state = answer.paging_state
+            reply = yield from self._answer(statement, terms, state, host)
+            if reply.rows:
+                (row,) = self._decoded(_first_cell(reply), stmt)
+                return row[reply.names[0]]
+            state = reply.paging_state
             if state is None:
                 return None
 
@@ -132,26 +179,41 @@ class Requests:
         consistency: str | None,
         timeout: float | None,
         options: RequestOptions | None,
-    ) -> Generator[Wait, Any, Rows]:
+    ) -> Generator[Effect, Any, Rows]:
         """Execute writes in one BATCH message (native_protocol_v5.spec, section 4.1.7)."""
         self._lifetime.check()
         check_options(options)
         kind = parse_batch_type(batch_type)
         seconds = self.sender.timeout(check_timeout(timeout))
-        batch = BatchStatement(_BATCH_TYPES[kind])
         text = f"BEGIN {kind.value} BATCH"
+        parts = []
         for stmt, params in check_batch(statements):
             entry = yield from self.prepared(stmt, seconds)
-            bound = self._bound(entry, stmt, params)
+            parts.append((entry, params))
+        idempotent = options is not None and options.idempotent
+        terms = Terms(text, Kind.BATCH, seconds, idempotent, options)
+        again = _FIRST
+        if self.fast is not None and self.fast.refused is None:
+            level = self._consistency if consistency is None else consistency
+            asked = self.fast.ask_batch(_BATCH_TYPES[kind].value, parts, terms, level)
+            if asked is not None:
+                page = self._page(asked, (yield asked))
+                if not isinstance(page, Again):
+                    return Rows(page.rows, warnings=page.warnings)
+                if page.ignored:
+                    return Rows()
+                again = page
+        batch = BatchStatement(_BATCH_TYPES[kind])
+        for entry, params in parts:
+            bound = self._bound(entry, entry.prepared.query_string, params)
             try:
                 batch.add(bound)
             except ValueError as exc:
                 message = f"The batch is too large for the protocol: {exc}."
                 raise ParameterError(message, hint="Send it in parts.", statement=text) from exc
-        self._decorate(batch, consistency, options)
-        idempotent = options is not None and options.idempotent
-        terms = Terms(text, Kind.BATCH, seconds, idempotent, options)
-        answer = yield from self.sender.wait(self.sender.send(batch, terms), terms)
+        self._decorate(batch, consistency, options, again)
+        terms = terms._replace(tried=again.tried, avoid=again.avoid)
+        answer = yield from self.sender.wait(self.sender.send(batch, terms, None, again.host), terms)
         return self._rows(answer, text)
 
     def read(
@@ -169,7 +231,7 @@ class Requests:
         seconds = self.sender.timeout(check_timeout(timeout))
         text = query.as_text()
         statement = SimpleStatement(text, consistency_level=CONSISTENCY_LEVELS["LOCAL_ONE"])
-        statement.fetch_size = _PAGE
+        statement.fetch_size = PAGE
         terms = Terms(text, Kind.READ, seconds, True, None)  # noqa: FBT003 - a named field
         rows: list[dict[str, Any]] = []
         state: bytes | None = None
@@ -219,8 +281,37 @@ class Requests:
         fetch_size: int | None,
         paging_state: bytes | None,
         options: RequestOptions | None,
+        again: Again,
     ) -> Generator[Wait, Any, tuple[Terms, Statement, bytes | None]]:
         """Check every argument, prepare and bind; nothing of the request has been sent before."""
+        entry, seconds, state = self._checked(stmt, timeout, fetch_size, paging_state, options)
+        idempotent = options is not None and options.idempotent
+        if entry is None:
+            shape = inspect_statement(stmt)
+            if shape.kind is Kind.USE:
+                raise refuse_use(stmt)
+            if shape.kind is Kind.SCHEMA or shape.kind is Kind.PLAIN:
+                statement = _plain(stmt, params)
+                statement.fetch_size = fetch_size or PAGE
+                self._decorate(statement, consistency, options)
+                return Terms(stmt, shape.kind, seconds, idempotent, options), statement, state
+            entry = yield from self.statements.prepare(stmt, shape, seconds)
+        statement = self._bound(entry, stmt, params)
+        statement.fetch_size = fetch_size or PAGE
+        self._decorate(statement, consistency, options, again)
+        kind = entry.shape.kind
+        repeatable = idempotent or kind is Kind.READ
+        return Terms(stmt, kind, seconds, repeatable, options, again.tried, again.avoid), statement, state
+
+    def _checked(
+        self,
+        stmt: str,
+        timeout: float | None,
+        fetch_size: int | None,
+        paging_state: bytes | None,
+        options: RequestOptions | None,
+    ) -> tuple[CachedStatement | None, float, bytes | None]:
+        """Check every argument; return the statement, if it is prepared, seconds and the server's state."""
         self._lifetime.check()
         check_options(options)
         check_statement(stmt)
@@ -228,23 +319,80 @@ class Requests:
             check_fetch_size(fetch_size)
         seconds = self.sender.timeout(check_timeout(timeout))
         state = None if paging_state is None else open_paging_state(paging_state, stmt)
-        idempotent = options is not None and options.idempotent
-        entry = self.statements.find(stmt)
+        return self.statements.find(stmt), seconds, state
+
+    def _ask(
+        self,
+        stmt: str,
+        params: Any,
+        consistency: str | None,
+        timeout: float | None,
+        fetch_size: int | None,
+        paging_state: bytes | None,
+        options: RequestOptions | None,
+    ) -> Asked | None:
+        """Return the request as the fast path sends it; None where the driver has to."""
+        if self.fast is None or self.fast.refused is not None:
+            return None
+        entry, seconds, state = self._checked(stmt, timeout, fetch_size, paging_state, options)
         if entry is None:
-            shape = inspect_statement(stmt)
-            if shape.kind is Kind.USE:
-                raise refuse_use(stmt)
-            if shape.kind is Kind.SCHEMA or shape.kind is Kind.PLAIN:
-                statement = _plain(stmt, params)
-                statement.fetch_size = fetch_size or _PAGE
-                self._decorate(statement, consistency, options)
-                return Terms(stmt, shape.kind, seconds, idempotent, options), statement, state
-            entry = yield from self.statements.prepare(stmt, shape, seconds)
-        statement = self._bound(entry, stmt, params)
-        statement.fetch_size = fetch_size or _PAGE
-        self._decorate(statement, consistency, options)
+            return None
         kind = entry.shape.kind
-        return Terms(stmt, kind, seconds, idempotent or kind is Kind.READ, options), statement, state
+        repeatable = kind is Kind.READ or (options is not None and options.idempotent)
+        terms = Terms(stmt, kind, seconds, repeatable, options)
+        level = self._consistency if consistency is None else consistency
+        return self.fast.ask(entry, params, terms, level, fetch_size, state)
+
+    def _pages(
+        self, asked: Asked, answer: FastAnswer | None, take: Callable[[Page], bool], *, ahead: bool
+    ) -> Generator[Effect, Any, tuple[Again, bytes | None] | None]:
+        """Get pages on the fast path.
+
+        Args:
+            asked: The request.
+            answer: What came of it.
+            take: Called with each page; returns whether that is enough.
+            ahead: Have the next page under way while one is decoded.
+
+        Returns:
+            How the driver is to go on, and the server's state of the page to go on with, or None for the
+            first; None where nothing is left to do.
+        """
+        start: bytes | None = None
+        while True:
+            following = asked.after(answer) if ahead else None
+            posted = None if following is None else (yield asked.turn_to(following))
+            try:
+                page = self._page(asked, answer)
+                enough = not isinstance(page, Again) and take(page)
+            except BaseException:
+                if posted is not None:
+                    posted.abandon()
+                raise
+            if isinstance(page, Again):
+                return None if page.ignored else (page, start)
+            start = page.paging_state
+            if enough or start is None:
+                return None
+            if following is None:
+                posted = yield asked.turn_to(start)
+            if posted is None:
+                return _FIRST, start
+            answer = yield posted
+
+    def _page(self, asked: Asked, answer: FastAnswer | None) -> Page | Again:
+        """Return what an answer on the fast path holds, or what is to be done in its place.
+
+        Raises:
+            CoodieError: The request has failed.
+        """
+        page = asked.page(answer)
+        if page is not None:
+            return page
+        other = asked.otherwise(answer)
+        if isinstance(other, Again):
+            return other
+        return Page(self._decoded(other, asked.terms.stmt), other.paging_state, other.warnings)
 
     def _bound(self, entry: CachedStatement, stmt: str, params: Any) -> BoundStatement:
         keys = entry.prepared.routing_key_indexes or ()
@@ -257,11 +405,17 @@ class Requests:
             raise ParameterError(message, statement=stmt) from exc
 
     def _decorate(
-        self, statement: Statement, consistency: str | None, options: RequestOptions | None
+        self,
+        statement: Statement,
+        consistency: str | None,
+        options: RequestOptions | None,
+        again: Again | None = None,
     ) -> None:
         level = parse_consistency(consistency) if consistency is not None else self._consistency
         if level is not None:
             statement.consistency_level = CONSISTENCY_LEVELS[level]
+        if again is not None and again.level is not None:
+            statement.consistency_level = again.level
         if options is not None:
             statement.is_idempotent = options.idempotent
             if options.serial_consistency is not None:

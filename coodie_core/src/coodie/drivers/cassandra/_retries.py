@@ -19,26 +19,38 @@ class SafeRetryPolicy(RetryPolicy):  # type: ignore[misc]  # the driver has no t
     Args:
         inner: The policy to ask where sending again is safe.
         repeatable: The request is a read, or the caller said that it is idempotent.
+        tried: How often the request was sent before, which counts for the other policy.
     """
 
-    def __init__(self, inner: RetryPolicy, *, repeatable: bool) -> None:
+    def __init__(self, inner: RetryPolicy, *, repeatable: bool, tried: int = 0) -> None:
         self._inner = inner
         self._repeatable = repeatable
+        self._tried = tried
 
     def on_read_timeout(self, *args: Any, **kwargs: Any) -> Any:
         """A conditional write reads first, and times out as a read does."""
-        return self._inner.on_read_timeout(*args, **kwargs) if self._repeatable else (self.RETHROW, None)
+        if not self._repeatable:
+            return self.RETHROW, None
+        return self._inner.on_read_timeout(*args, **self._counted(kwargs))
 
     def on_write_timeout(self, *args: Any, **kwargs: Any) -> Any:
         """The write may have been applied."""
-        return self._inner.on_write_timeout(*args, **kwargs) if self._repeatable else (self.RETHROW, None)
+        if not self._repeatable:
+            return self.RETHROW, None
+        return self._inner.on_write_timeout(*args, **self._counted(kwargs))
 
     def on_unavailable(self, *args: Any, **kwargs: Any) -> Any:
         """Nothing was written: the coordinator looks before it writes."""
-        return self._inner.on_unavailable(*args, **kwargs)
+        return self._inner.on_unavailable(*args, **self._counted(kwargs))
 
-    def on_request_error(self, query: Any, consistency: Any, error: Any, retry_num: int) -> Any:
+    def on_request_error(self, *args: Any, **kwargs: Any) -> Any:
         """A lost connection or a failed coordinator may have applied it; one that still starts has not."""
-        if self._repeatable or isinstance(error, IsBootstrappingErrorMessage):
-            return self._inner.on_request_error(query, consistency, error=error, retry_num=retry_num)
+        if self._repeatable or isinstance(kwargs.get("error"), IsBootstrappingErrorMessage):
+            return self._inner.on_request_error(*args, **self._counted(kwargs))
         return self.RETHROW, None
+
+    def _counted(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Count what was sent before; both drivers give ``retry_num`` by name."""
+        if self._tried and "retry_num" in arguments:
+            return {**arguments, "retry_num": arguments["retry_num"] + self._tried}
+        return arguments

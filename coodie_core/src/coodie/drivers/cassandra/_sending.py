@@ -10,8 +10,9 @@ from cassandra.cluster import EXEC_PROFILE_DEFAULT
 from cassandra.query import tuple_factory
 
 from coodie.consistency import LEVEL_NAMES
+from coodie.drivers._lifetime import CLOSED_IN_FLIGHT
 from coodie.drivers.cassandra._errors import translate
-from coodie.drivers.cassandra._policies import retry_policy, speculation_policy
+from coodie.drivers.cassandra._policies import Elsewhere, retry_policy, speculation_policy
 from coodie.drivers.cassandra._retries import SafeRetryPolicy
 from coodie.drivers.cassandra._statements import complete
 from coodie.exceptions import RequestTimeoutError, UnsupportedError
@@ -50,6 +51,8 @@ class Terms(NamedTuple):
         timeout: Seconds for the round trip.
         repeatable: Sending it again does no harm.
         options: What the caller asked for.
+        tried: How often it was sent before, as a retry policy counts.
+        avoid: A node that has been tried, and isn't to be asked again.
     """
 
     stmt: str
@@ -57,6 +60,8 @@ class Terms(NamedTuple):
     timeout: float
     repeatable: bool
     options: RequestOptions | None
+    tried: int = 0
+    avoid: Host | None = None
 
 
 class Answer(NamedTuple):
@@ -191,9 +196,7 @@ class Sender:
         for answer in tuple(self._in_flight):
             complete(
                 answer,
-                self._lifetime.error(
-                    "The driver was closed while the request was in flight; a write may have been applied."
-                ),
+                self._lifetime.error(CLOSED_IN_FLIGHT),
             )
 
     def _start(
@@ -215,6 +218,9 @@ class Sender:
                     profile,
                     speculative_execution_policy=speculation_policy(options.speculative_execution_policy),
                 )
+            if terms.avoid is not None:
+                policy = Elsewhere(profile.load_balancing_policy, terms.avoid)
+                profile = self._session.execution_profile_clone_update(profile, load_balancing_policy=policy)
             statement.retry_policy = _safe(options, profile.retry_policy, terms)
             try:
                 return self._session.execute_async(statement, execution_profile=profile, **arguments)
@@ -271,7 +277,8 @@ def _traced(terms: Terms) -> bool:
 
 def _safe(options: RequestOptions | None, default: Any, terms: Terms) -> SafeRetryPolicy:
     own = options.retry_policy if options is not None else None
-    return SafeRetryPolicy(default if own is None else retry_policy(own), repeatable=terms.repeatable)
+    inner = default if own is None else retry_policy(own)
+    return SafeRetryPolicy(inner, repeatable=terms.repeatable, tried=terms.tried)
 
 
 def _read_off(response: ResponseFuture, rows: Any, *, traced: bool) -> Answer:

@@ -6,7 +6,9 @@ import logging
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from operator import is_
+from typing import TYPE_CHECKING, Any
 
 from coodie.cql import Kind, StatementShape
 from coodie.drivers.cassandra._binding import binders
@@ -30,7 +32,8 @@ _PREPARERS = 16
 _THREADS = "coodie-prepare"
 
 
-class CachedStatement(NamedTuple):
+@dataclass(slots=True, eq=False)
+class CachedStatement:
     """A prepared statement with what was computed from it once."""
 
     prepared: Any
@@ -39,6 +42,8 @@ class CachedStatement(NamedTuple):
     binders: Any
     #: The schema objects that it was prepared for; see ``StatementCache._stamp``.
     stamp: tuple[Any, ...]
+    #: What the fast path made of it; None until that is asked to execute it.
+    compiled: Any = None
 
 
 class StatementCache:
@@ -70,8 +75,15 @@ class StatementCache:
 
     def find(self, stmt: str) -> CachedStatement | None:
         """Return the statement if it is here and still good."""
+        key = (self._session.keyspace, stmt)
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        # Which one was used last matters only where one is to be dropped before long.
+        if 2 * len(self._entries) < self._size and self._is_current(entry):
+            return entry
         with self._lock:
-            return self._find((self._session.keyspace, stmt))
+            return self._find(key)
 
     def _find(self, key: tuple[str | None, str]) -> CachedStatement | None:
         entry = self._entries.get(key)
@@ -192,16 +204,12 @@ class StatementCache:
 
     def _is_current(self, entry: CachedStatement) -> bool:
         stamp = self._stamp(entry.shape)
-        return len(stamp) == len(entry.stamp) and all(map(_is, stamp, entry.stamp))
+        return len(stamp) == len(entry.stamp) and all(map(is_, stamp, entry.stamp))
 
 
 def _not_told_twice(record: logging.LogRecord) -> bool:
     """Drop what the driver logs, with a traceback, of a failed prepare: our caller gets that error."""
     return not (record.msg == "Error preparing query:" and (record.threadName or "").startswith(_THREADS))
-
-
-def _is(one: object, other: object) -> bool:
-    return one is other
 
 
 def complete(future: Future[Any], outcome: Any) -> None:

@@ -7,18 +7,26 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from coodie.drivers.cassandra.fast.answers import LATE
+from coodie.drivers.cassandra.fast.exchange import Exchange
+from coodie.waiting import Wait
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from coodie.drivers.cassandra.fast.pipelining import Pipeline
+    from coodie.effects import Effect
     from coodie.many import ManyResult, ManyRun
     from coodie.requests import Params
     from coodie.rows import Rows
-    from coodie.waiting import Wait
 
 __all__ = ["Window"]
 
 #: Seconds between two looks for waits whose time is over.
 _SWEEP = 0.1
+
+#: Seconds to wait for one kind of answer while the other kind is wanted, too.
+_GLANCE = 0.002
 
 
 @dataclass(slots=True, eq=False)
@@ -26,10 +34,11 @@ class _Waiting:
     """A request, and what it waits for."""
 
     index: int
-    steps: Generator[Wait, Any, Rows]
-    wait: Wait
+    steps: Generator[Effect, Any, Rows]
     #: When its time is over, on the monotonic clock.
     deadline: float
+    #: What it waits for; None where that is an answer on the pipeline.
+    wait: Wait | None
 
 
 class Window:
@@ -38,11 +47,18 @@ class Window:
     Args:
         run: The bookkeeping.
         start: Makes the steps of one request.
+        pipeline: The connections of ours that requests may go through; None where there are none.
     """
 
-    def __init__(self, run: ManyRun, start: Callable[[Params], Generator[Wait, Any, Rows]]) -> None:
+    def __init__(
+        self,
+        run: ManyRun,
+        start: Callable[[Params], Generator[Effect, Any, Rows]],
+        pipeline: Pipeline[_Waiting] | None = None,
+    ) -> None:
         self._run = run
         self._start = start
+        self._pipeline = pipeline
         self._in_flight: set[_Waiting] = set()
         self._ready: SimpleQueue[_Waiting] = SimpleQueue()
         self._next_sweep = 0.0
@@ -58,6 +74,8 @@ class Window:
                 self._sweep()
         finally:
             self._run.stop()
+            if self._pipeline is not None:
+                self._pipeline.close()
             # Left by a callback that raised, or by Ctrl-C: their ends are told now, not at some time.
             for waiting in self._in_flight:
                 waiting.steps.close()
@@ -69,12 +87,22 @@ class Window:
             self._advance(index, steps, steps.send, None)
 
     def _answer(self) -> None:
-        """Wait a moment for an answer, and let the request that it is for take its next step."""
+        """Wait a moment for answers, and let the requests that they are for take their next steps."""
+        piped = 0 if self._pipeline is None else self._pipeline.in_flight
+        if self._pipeline is not None and piped:
+            # Where some are out on the driver's way, neither kind is to wait for the other.
+            mixed = piped < len(self._in_flight)
+            for waiting, answer in self._pipeline.answers(_GLANCE if mixed else _SWEEP):
+                if waiting in self._in_flight:  # else its time was over before
+                    self._in_flight.remove(waiting)
+                    self._advance(waiting.index, waiting.steps, waiting.steps.send, answer)
+            if not mixed:
+                return
         try:
-            ended = self._ready.get(timeout=_SWEEP)
+            ended = self._ready.get(timeout=0 if piped else _SWEEP)
         except Empty:
             return
-        if ended in self._in_flight:  # else its time was over before
+        if ended in self._in_flight and ended.wait is not None:
             self._in_flight.remove(ended)
             future, steps = ended.wait.future, ended.steps
             error = future.exception()
@@ -90,22 +118,34 @@ class Window:
             return
         self._next_sweep = now + _SWEEP
         for late in [waiting for waiting in self._in_flight if waiting.deadline < now]:
-            if not late.wait.future.done():
+            if late.wait is None:
+                self._in_flight.remove(late)
+                self._advance(late.index, late.steps, late.steps.send, LATE)
+            elif not late.wait.future.done():
                 self._in_flight.remove(late)
                 self._advance(late.index, late.steps, late.steps.throw, late.wait.late())
 
     def _advance(
-        self, index: int, steps: Generator[Wait, Any, Rows], go_on: Callable[[Any], Wait], answer: Any
+        self, index: int, steps: Generator[Effect, Any, Rows], go_on: Callable[[Any], Effect], answer: Any
     ) -> None:
         """Let a request take one step; record what came of it when that was the last."""
         try:
-            wait = go_on(answer)
+            effect = go_on(answer)
+            while not isinstance(effect, Wait):
+                if isinstance(effect, Exchange) and self._pipeline is not None:
+                    deadline = time.monotonic() + effect.timeout
+                    waiting = _Waiting(index, steps, deadline, None)
+                    if self._pipeline.send(effect, waiting):
+                        self._in_flight.add(waiting)
+                        return
+                # It couldn't be sent: then the driver does it.
+                effect = steps.send(None)
         except StopIteration as stop:
             self._run.record(index, stop.value)
         except Exception as exc:  # noqa: BLE001 - each failure is recorded by its index
             self._run.record(index, exc)
         else:
-            limit = float("inf") if wait.timeout is None else wait.timeout
-            waiting = _Waiting(index, steps, wait, time.monotonic() + limit)
+            limit = float("inf") if effect.timeout is None else effect.timeout
+            waiting = _Waiting(index, steps, time.monotonic() + limit, effect)
             self._in_flight.add(waiting)
-            wait.future.add_done_callback(lambda _: self._ready.put(waiting))
+            effect.future.add_done_callback(lambda _: self._ready.put(waiting))

@@ -18,6 +18,7 @@ __all__ = ["cassandra_description", "check_cassandra_config", "open_cassandra"]
 #: Options of CassandraDriver's own: name → (type, default, help).
 _DRIVER_OPTIONS = {
     "aware_timestamps": ("bool", False, "Timestamps as aware datetimes in UTC."),
+    "fast_path": ("bool", True, "Send common requests on connections of coodie's own."),
     "statement_cache_size": ("count", 1000, "How many prepared statements to keep."),
 }
 

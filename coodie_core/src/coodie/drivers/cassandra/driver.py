@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from coodie.requests import Params, RequestOptions
     from coodie.rows import Rows
     from coodie.schema import SyncResult
-    from coodie.waiting import Wait
 
 __all__ = ["CassandraDriver"]
 
@@ -57,6 +56,7 @@ class CassandraDriver(AbstractDriver):
         consistency: The level of requests that name none; None means the session's default.
         aware_timestamps: Return timestamps as aware datetimes in UTC instead of naive ones.
         statement_cache_size: How many prepared statements to keep, 1 or more.
+        fast_path: Send common requests on connections of our own, beside the session's.
 
     Raises:
         ConfigurationError: An argument is of the wrong kind.
@@ -75,6 +75,7 @@ class CassandraDriver(AbstractDriver):
         consistency: str | None = None,
         aware_timestamps: bool = False,
         statement_cache_size: int = _STATEMENTS,
+        fast_path: bool = True,
     ) -> None:
         from coodie.drivers.cassandra._requests import Requests
 
@@ -85,9 +86,10 @@ class CassandraDriver(AbstractDriver):
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
             message = f"statement_cache_size={size!r} is not a positive whole number."
             raise ConfigurationError(message, option="statement_cache_size")
-        if not isinstance(aware_timestamps, bool):
-            message = f"aware_timestamps={aware_timestamps!r} can't be used."
-            raise ConfigurationError(message, hint="Give True or False.", option="aware_timestamps")
+        for option, value in (("aware_timestamps", aware_timestamps), ("fast_path", fast_path)):
+            if not isinstance(value, bool):
+                message = f"{option}={value!r} can't be used."
+                raise ConfigurationError(message, hint="Give True or False.", option=option)
         self._session = session
         self._default_keyspace = session.keyspace if default_keyspace is None else default_keyspace
         self._owns_session = owns_session
@@ -101,6 +103,7 @@ class CassandraDriver(AbstractDriver):
             consistency=None if consistency is None else parse_consistency(consistency),
             aware_timestamps=aware_timestamps,
             statement_cache_size=size,
+            fast_path=fast_path,
         )
 
     def __repr__(self) -> str:
@@ -111,6 +114,12 @@ class CassandraDriver(AbstractDriver):
     def session(self) -> Any:
         """The backend's own session: the way down, outside coodie's contract."""
         return self._session
+
+    @property
+    def fast_path_refusal(self) -> str | None:
+        """Why requests go the driver's way; None while the fast path serves the common ones."""
+        path = self._requests.fast
+        return "fast_path=False" if path is None else path.refused
 
     @property
     def _last_paging_state(self) -> bytes | None:
@@ -142,7 +151,8 @@ class CassandraDriver(AbstractDriver):
         rows = run_sync(
             self._asked().rows(stmt, params, consistency, timeout, fetch_size, paging_state, options)
         )
-        note_page(self, rows.paging_state)
+        if rows.paging_state is not None:
+            note_page(self, rows.paging_state)
         return rows
 
     async def execute_async(
@@ -161,7 +171,8 @@ class CassandraDriver(AbstractDriver):
         rows = await run_async(
             self._asked().rows(stmt, params, consistency, timeout, fetch_size, paging_state, options)
         )
-        note_page(self, rows.paging_state)
+        if rows.paging_state is not None:
+            note_page(self, rows.paging_state)
         return rows
 
     def execute_one(
@@ -226,14 +237,16 @@ class CassandraDriver(AbstractDriver):
         """Keep the window full from this thread alone; the backend's own thread does the waiting."""
         note_page(self, None)
         from coodie.drivers.cassandra._window import Window
+        from coodie.drivers.cassandra.fast.pipelining import Pipeline
 
         self._lifetime.check()
 
-        def start(params: Params) -> Generator[Wait, Any, Rows]:
+        def start(params: Params) -> Generator[Effect, Any, Rows]:
             asked = self._asked(ONE_OF_MANY)
             return asked.rows(run.stmt, params, consistency, timeout, None, None, options)
 
-        return Window(run, start).drain()
+        path = self._requests.fast
+        return Window(run, start, None if path is None else Pipeline(path)).drain()
 
     def _asked(self, part: Part | None = None) -> Requests | ObservedRequests:
         """Return what makes the steps of a request: of one that is observed, where somebody observes."""
@@ -337,6 +350,8 @@ class CassandraDriver(AbstractDriver):
         try:
             self._requests.statements.close()
             self._requests.sender.detach()
+            if self._requests.fast is not None:
+                self._requests.fast.close()
             if self._owns_session:
                 try:
                     shut_down(self._session.cluster, _CLOSE_DEADLINE)

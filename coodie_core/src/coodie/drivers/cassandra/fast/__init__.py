@@ -1,0 +1,14 @@
+"""The fast request path: common requests on connections of our own, beside the driver's.
+
+The driver keeps what it is good at: cluster metadata, the control connection, handshakes, policies,
+prepare, and every unusual case. What is common goes from a prepared statement (``statements``), through
+its encoder (``encoding``) and ``frames``, to a connection that lives on the caller's event loop
+(``looping``) or that a thread takes for one request (``blocking``), and comes back through ``decoding``.
+``internals`` alone touches what is private to the drivers.
+"""
+
+from __future__ import annotations
+
+from coodie.drivers.cassandra.fast.path import FastPath
+
+__all__ = ["FastPath"]

@@ -1,0 +1,65 @@
+"""The compiled accelerator, where the distribution coodie-accel is installed."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from coodie.drivers.cassandra._cqltypes import family, unwrapped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from coodie.drivers.cassandra._reading import Converter
+
+__all__ = ["accelerator", "row_decoder"]
+
+
+@cache
+def accelerator() -> Any:
+    """Return the module coodie_accel; None where it isn't installed."""
+    try:
+        return import_module("coodie_accel")
+    except ImportError:
+        return None
+
+
+def row_decoder(
+    names: tuple[str, ...],
+    types: Sequence[Any],
+    converters: Sequence[Converter | None],
+    version: int,
+    *,
+    aware_timestamps: bool,
+) -> Callable[[bytes, int, int], list[dict[str, Any]]] | None:
+    """Return the accelerator's reader of rows; None without one.
+
+    Args:
+        names: The columns' names.
+        types: The driver's types of them, exact ones.
+        converters: What turns the driver's values into plain ones.
+        version: The protocol version.
+        aware_timestamps: Give timestamps as aware datetimes in UTC.
+    """
+    module = accelerator()
+    if module is None or not names:
+        return None
+    kinds = []
+    for typ in types:
+        kind = family(unwrapped(typ))
+        kinds.append("timestamp_aware" if kind == "timestamp" and aware_timestamps else kind)
+    others = tuple([_other(typ, convert, version) for typ, convert in zip(types, converters, strict=True)])
+    decode = module.RowDecoder(names, tuple(kinds), others).decode
+    return lambda body, at, rows: decode(body, at + 4, rows)
+
+
+def _other(typ: Any, convert: Converter | None, version: int) -> Callable[[bytes], Any]:
+    """Return what decodes a value as it is decoded without the accelerator."""
+    from_binary = typ.from_binary
+
+    def decode(data: bytes) -> Any:
+        value = from_binary(data, version)
+        return value if convert is None or value is None else convert(value)
+
+    return decode

@@ -1,0 +1,204 @@
+"""One request on the fast path, and what its answers mean."""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING, Any
+
+from cassandra.protocol import ErrorMessage
+from cassandra.query import BatchStatement, BoundStatement
+
+from coodie.drivers.cassandra._sending import Answer as DriverAnswer
+from coodie.drivers.cassandra.fast.answers import Late, Lost
+from coodie.drivers.cassandra.fast.exchange import Exchange, Posting
+from coodie.drivers.cassandra.fast.failures import Again, after_error, after_loss, give_up, too_late
+from coodie.drivers.cassandra.fast.frames import BATCH, EXECUTE, RESULT, Frame
+from coodie.drivers.cassandra.fast.internals import adopt_metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from coodie.drivers.cassandra._sending import Terms
+    from coodie.drivers.cassandra.fast.answers import Answer
+    from coodie.drivers.cassandra.fast.decoding import Page
+    from coodie.drivers.cassandra.fast.path import FastPath
+    from coodie.drivers.cassandra.fast.routing import Route
+    from coodie.drivers.cassandra.fast.statements import FastStatement
+    from coodie.rows import Rows
+
+__all__ = ["Asked", "AskedStatement"]
+
+_HEAD = Struct(">iiii")
+_ROWS = 2
+_MORE_PAGES = 0x2
+
+
+class Asked(Exchange):
+    """A request whose answer is pages.
+
+    Args:
+        path: The driver's fast path.
+        opcode: What kind of request it is.
+        body: Its body.
+        terms: The terms on which it is sent.
+        policy: The load-balancing policy to ask.
+        statement: The statement, of a batch the first one.
+        values: Its encoded parameters.
+        level: The consistency level's code.
+    """
+
+    __slots__ = ("level", "statement", "terms", "values")
+
+    def __init__(
+        self,
+        path: FastPath,
+        opcode: int,
+        body: bytes,
+        terms: Terms,
+        policy: Any,
+        statement: FastStatement,
+        values: bytes,
+        level: int,
+    ) -> None:
+        self._path = path
+        self.opcode = opcode
+        self.body = body
+        self.timeout = terms.timeout
+        self.policy = policy
+        self.host = self.noted = None
+        self.terms = terms
+        self.statement = statement
+        self.values = values
+        self.level = level
+
+    def route(self) -> Route:
+        """Return what decides where it goes."""
+        return self.statement.route(self.values, self.level)
+
+    def whole(self, answer: Answer | None) -> Rows | None:
+        """Return the rows of an answer that is the only page; None for every other answer."""
+        if answer.__class__ is Frame and not answer.flags and answer.opcode == RESULT:
+            try:
+                rows = self.statement.results.read_whole(answer.body)
+            except Exception:  # noqa: BLE001 - the driver's decoder knows more, or says what is wrong
+                return None
+            if rows is not None and self.noted is not None:
+                self.noted(len(rows), self.host)
+            return rows
+        return None
+
+    def page(self, answer: Answer | None) -> Page | None:
+        """Return the page that an answer holds; None where it takes more to make sense of it."""
+        if answer.__class__ is Frame and not answer.flags and answer.opcode == RESULT:
+            try:
+                page = self.statement.results.read(answer.body)
+            except Exception:  # noqa: BLE001 - the driver's decoder knows more, or says what is wrong
+                return None
+            if self.noted is not None:
+                self.noted(len(page.rows), self.host)
+            return page
+        return None
+
+    def otherwise(self, answer: Answer | None) -> DriverAnswer | Again:
+        """Say what an answer means that is no page: what the driver's decoder finds, or what to do next.
+
+        Raises:
+            CoodieError: The request has failed.
+        """
+        if answer is None:
+            return Again()
+        if isinstance(answer, Late):
+            raise too_late(self.terms.stmt, self.terms.timeout)
+        if isinstance(answer, Lost):
+            self._path.check_open()
+            return self._failed(answer.error, after_loss)
+        try:
+            message = self._path.decoded(answer)
+        except Exception as exc:  # noqa: BLE001 - whatever the driver's decoder raises for a broken body
+            give_up(exc, self.terms.stmt)
+        if isinstance(message, ErrorMessage):
+            return self._failed(message, after_error)
+        adopt_metadata(self.statement.prepared, message)
+        rows = message.parsed_rows or ()
+        if self.noted is not None:
+            self.noted(len(rows), self.host)
+        return DriverAnswer(
+            names=message.column_names or (),
+            types=message.column_types or (),
+            rows=rows if message.column_names else (),
+            paging_state=message.paging_state,
+            warnings=message.warnings or (),
+            trace_id=None,
+        )
+
+    def _failed(self, error: Any, decide: Callable[..., Again]) -> Again:
+        """Ask the retry policy; raise where it says so, or wants another node and there is none."""
+        stmt = self.terms.stmt
+        batched = self.opcode == BATCH
+        statement = BatchStatement() if batched else BoundStatement(self.statement.prepared)
+        policy = self._path.retry_policy(self.terms)
+        again = decide(error, policy, statement, self.level, self.host, stmt)
+        if again.avoid is not None and not self._path.has_others(self, again.avoid):
+            give_up(error, stmt)
+        return again
+
+    def after(self, answer: Answer | None) -> bytes | None:
+        """Return the server's state of the page that follows, without reading the rows before it."""
+        if answer.__class__ is not Frame or answer.flags or answer.opcode != RESULT:
+            return None
+        body = answer.body
+        if len(body) < _HEAD.size:
+            return None
+        kind, flags, _, length = _HEAD.unpack_from(body)
+        if kind != _ROWS or not flags & _MORE_PAGES or length <= 0:
+            return None
+        return body[_HEAD.size : _HEAD.size + length]
+
+    def turn_to(self, state: bytes) -> Posting:
+        """Ask for the page that starts there; return the effect that sends it."""
+        raise NotImplementedError
+
+
+class AskedStatement(Asked):
+    """One statement.
+
+    Args:
+        path: The driver's fast path.
+        terms: The terms on which it is sent.
+        policy: The load-balancing policy to ask.
+        statement: The statement.
+        values: Its encoded parameters.
+        level: The consistency level's code.
+        serial: The serial level's code, or None.
+        timestamp: Microseconds since 1970, or None: the server's.
+        fetch_size: Rows to a page.
+        state: Where the first page starts, or None.
+    """
+
+    __slots__ = ("_fetch_size", "_serial", "_timestamp")
+
+    def __init__(
+        self,
+        path: FastPath,
+        terms: Terms,
+        policy: Any,
+        statement: FastStatement,
+        values: bytes,
+        level: int,
+        serial: int | None,
+        timestamp: int | None,
+        fetch_size: int,
+        state: bytes | None,
+    ) -> None:
+        body = statement.body(values, level, serial, timestamp, fetch_size, state)
+        super().__init__(path, EXECUTE, body, terms, policy, statement, values, level)
+        self._serial = serial
+        self._timestamp = timestamp
+        self._fetch_size = fetch_size
+
+    def turn_to(self, state: bytes) -> Posting:
+        """Ask for the page that starts there; return the effect that sends it."""
+        self.body = self.statement.body(
+            self.values, self.level, self._serial, self._timestamp, self._fetch_size, state
+        )
+        return Posting(self._path, self)

@@ -1,0 +1,135 @@
+"""A connection that one thread at a time uses, for one request at a time."""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import time
+from typing import TYPE_CHECKING
+
+from cassandra.connection import ConnectionShutdown
+
+from coodie.drivers.cassandra.fast.answers import LATE, Lost
+from coodie.drivers.cassandra.fast.errors import BrokenFrameError
+
+if TYPE_CHECKING:
+    from coodie.drivers.cassandra.fast.answers import Answer, Late
+    from coodie.drivers.cassandra.fast.frames import Frame
+    from coodie.drivers.cassandra.fast.internals import Link
+
+__all__ = ["RECEIVE", "RETRY", "BlockingConnection"]
+
+#: Bytes to read at once: more, when it turns out that there is more.
+RECEIVE = 65_536
+_RECEIVE_MUCH = 1_048_576
+
+#: What a socket raises that has nothing to read, or no place to write.
+RETRY = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+#: The only stream that is used.
+_STREAM = 0
+
+
+class BlockingConnection:
+    """Send a request in the calling thread, and wait there for its answer.
+
+    A request that is given up, by its deadline or by Ctrl-C, costs the connection: its answer may
+    still come.
+
+    Args:
+        link: The connection, which belongs to this object from now on.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self.sock = link.sock
+        self.frames = link.frames
+        self._poll = select.poll()
+        self._poll.register(self.sock, select.POLLIN)
+        self._deadline = 0.0
+        #: When it was last used, on the monotonic clock.
+        self.used_at = time.monotonic()
+        #: Closed, or broken.
+        self.is_closed = False
+
+    def is_usable(self) -> bool:
+        """Tell whether nothing has come that wasn't asked for: an end, most of all."""
+        if self.is_closed:
+            return False
+        if not self._poll.poll(0):
+            return True
+        self.sock.settimeout(0)
+        try:
+            self.sock.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return True  # TLS alone had something to say
+        except OSError:
+            return False
+        return False
+
+    def send(self, opcode: int, body: bytes, timeout: float) -> Lost | Late | None:
+        """Send a request; return what went wrong."""
+        self._deadline = time.monotonic() + timeout
+        try:
+            self.sock.settimeout(timeout)
+            self.sock.sendall(self.frames.wire(self.frames.make(opcode, _STREAM, body)))
+        except TimeoutError:
+            self.close()
+            return LATE
+        except OSError as exc:
+            return self._lost(exc)
+        except BaseException:
+            self.close()
+            raise
+        return None
+
+    def receive(self) -> Answer:
+        """Wait for the answer."""
+        try:
+            frame = self._frame()
+        except TimeoutError:
+            self.close()
+            return LATE
+        except (OSError, ConnectionShutdown) as exc:
+            return self._lost(exc)
+        except BrokenFrameError as exc:
+            return self._lost(ConnectionShutdown(str(exc)))
+        except BaseException:
+            self.close()
+            raise
+        self.used_at = time.monotonic()
+        return frame
+
+    def _frame(self) -> Frame:
+        size = RECEIVE
+        while True:
+            data = self.sock.recv(size)
+            if not data:
+                message = "The server closed the connection"
+                raise ConnectionShutdown(message)
+            for frame in self.frames.feed(data):
+                if frame.stream == _STREAM:
+                    return frame
+            if len(data) == size:
+                size = _RECEIVE_MUCH
+            left = self._deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self.sock.settimeout(left)
+
+    def close(self) -> None:
+        """Close it; in the thread that has it."""
+        self.is_closed = True
+        self.sock.close()
+
+    def abort(self) -> None:
+        """End what another thread is waiting for here; that thread closes it."""
+        try:
+            # The socket's own: that of TLS sockets takes away what the other thread is using.
+            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+        except OSError:
+            return  # it has ended already
+
+    def _lost(self, error: Exception) -> Lost:
+        self.close()
+        return Lost(error)

@@ -1,0 +1,231 @@
+"""Results to rows: what a statement's result metadata says is worked out once, and kept by its bytes."""
+
+from __future__ import annotations
+
+from functools import cache
+from struct import Struct
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from coodie.drivers.cassandra._protocol import exact_columns
+from coodie.drivers.cassandra._reading import row_builder, row_converters
+from coodie.drivers.cassandra.fast.accelerator import row_decoder
+from coodie.drivers.cassandra.fast.collector import collector_paused
+from coodie.rows import Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    #: Takes a result's body, where its number of rows stands, and that number; returns the rows.
+    RowReader = Callable[[bytes, int, int], list[dict[str, Any]]]
+
+__all__ = ["Page", "ResultReader", "UnusualResultError"]
+
+_VOID = 1
+_ROWS = 2
+
+#: Flags of result metadata (native_protocol_v5.spec, section 4.2.5.2).
+_GLOBAL_TABLE = 0x1
+_MORE_PAGES = 0x2
+
+#: Kind, flags, number of columns.
+_HEAD = Struct(">iii")
+_INT = Struct(">i")
+
+#: Result shapes that are kept of a statement: a conditional write has two, others change with the schema.
+_SHAPES = 4
+
+#: The body of a result that says nothing, as a write's.
+_NOTHING = _INT.pack(_VOID)
+
+#: Rows from which on the collector is paused.
+_MANY = 500
+
+
+class UnusualResultError(Exception):
+    """The result isn't one of those read here: the driver's own decoder knows all of them."""
+
+
+class Page(NamedTuple):
+    """What a result holds.
+
+    Attributes:
+        rows: The rows, or none for a write.
+        paging_state: The server's state of the next page, or None.
+        warnings: The server's warnings.
+    """
+
+    rows: list[dict[str, Any]]
+    paging_state: bytes | None
+    warnings: Sequence[str] = ()
+
+
+class _Shape(NamedTuple):
+    """What is known of results with the same metadata."""
+
+    head: tuple[int, int]
+    metadata: bytes
+    #: All that comes before the number of rows where no page follows.
+    beginning: bytes
+    read: RowReader
+
+
+class ResultReader:
+    """Read the results of one statement.
+
+    Args:
+        version: The protocol version.
+        user_types: The cluster's, for the driver's parser of metadata.
+        aware_timestamps: Give timestamps as aware datetimes in UTC.
+    """
+
+    def __init__(self, version: int, user_types: Any, *, aware_timestamps: bool) -> None:
+        self._version = version
+        self._user_types = user_types
+        self._aware = aware_timestamps
+        self._shapes: list[_Shape] = []
+        self._usual: _Shape | None = None
+
+    def read_whole(self, body: bytes) -> Rows | None:
+        """Return the rows of a RESULT's body that is the only page; None where another has to read it.
+
+        Raises:
+            Exception: A value can't be decoded.
+        """
+        if body == _NOTHING:
+            return Rows()
+        # All that comes before the number of rows is the same in most results of a statement.
+        usual = self._usual
+        if usual is None or not body.startswith(usual.beginning):
+            return None
+        at = len(usual.beginning)
+        (count,) = _INT.unpack_from(body, at)
+        return Rows(_read(usual, body, at, count))
+
+    def read(self, body: bytes) -> Page:
+        """Return the rows of a RESULT's body.
+
+        Raises:
+            UnusualResultError: It is neither rows nor nothing, or says more than rows.
+            Exception: A value can't be decoded.
+        """
+        if body == _NOTHING:
+            return Page([], None)
+        kind, flags, columns = _HEAD.unpack_from(body)
+        if kind != _ROWS or flags & ~(_GLOBAL_TABLE | _MORE_PAGES):
+            raise UnusualResultError
+        at = _HEAD.size
+        state = None
+        if flags & _MORE_PAGES:
+            (length,) = _INT.unpack_from(body, at)
+            at += 4
+            if length > 0:
+                state = body[at : at + length]
+                at += length
+        shape = self._shape(body, (flags & _GLOBAL_TABLE, columns), at)
+        if not flags & _MORE_PAGES:
+            self._usual = shape
+        at += len(shape.metadata)
+        (count,) = _INT.unpack_from(body, at)
+        return Page(_read(shape, body, at, count), state)
+
+    def _shape(self, body: bytes, head: tuple[int, int], at: int) -> _Shape:
+        """Return what the metadata says that starts there."""
+        for shape in self._shapes:
+            if shape.head == head and body.startswith(shape.metadata, at):
+                return shape
+        return self._learn(body, head, at)
+
+    def _learn(self, body: bytes, head: tuple[int, int], at: int) -> _Shape:
+        """Have the driver's own parser read the metadata, and keep what follows from it."""
+        columns, length = _parsed_metadata(_HEAD.pack(_ROWS, *head)[4:] + body[at:], self._user_types)
+        names = tuple([column[2] for column in columns])
+        shape = _Shape(
+            head,
+            body[at : at + length],
+            _HEAD.pack(_ROWS, *head) + body[at : at + length],
+            _reader(names, columns, self._version, aware_timestamps=self._aware),
+        )
+        # A new list: others may be going through the old one.
+        self._shapes = [shape, *self._shapes][:_SHAPES]
+        return shape
+
+
+def _read(shape: _Shape, body: bytes, at: int, count: int) -> list[dict[str, Any]]:
+    if count < _MANY:
+        return shape.read(body, at, count)
+    with collector_paused():
+        return shape.read(body, at, count)
+
+
+def _parsed_metadata(data: bytes, user_types: Any) -> tuple[Any, int]:
+    """Return a result's columns, and how many bytes after the flags and the number of columns they took."""
+    from io import BytesIO
+
+    from cassandra.protocol import RESULT_KIND_ROWS, ResultMessage
+
+    message = ResultMessage(RESULT_KIND_ROWS)
+    stream = BytesIO(data)
+    message.recv_results_metadata(stream, user_types)
+    return exact_columns(message.column_metadata), stream.tell() - 8
+
+
+def _reader(names: tuple[str, ...], columns: Any, version: int, *, aware_timestamps: bool) -> RowReader:
+    """Return what reads rows: the accelerator, the driver's compiled parser, or its types one by one."""
+    types = [column[3] for column in columns]
+    converters = row_converters(types, aware_timestamps=aware_timestamps)
+    accelerated = row_decoder(names, types, converters, version, aware_timestamps=aware_timestamps)
+    if accelerated is not None:
+        return accelerated
+    parse = _compiled_parser(names, columns, version) or _plain_parser(types, version)
+    build = row_builder(names, converters)
+    return lambda body, at, _: build(parse(body, at))
+
+
+def _compiled_parser(
+    names: tuple[str, ...], columns: Any, version: int
+) -> Callable[[bytes, int], list[tuple[Any, ...]]] | None:
+    modules = _compiled()
+    if modules is None:
+        return None
+    make_reader, describe, deserializers, parse = modules
+    types = [column[3] for column in columns]
+    described = describe(list(names), types, None, [None] * len(types), deserializers(types), version)
+    return lambda body, at: parse(make_reader(body[at:]), described)
+
+
+@cache
+def _compiled() -> Any:
+    """Return the driver's compiled parser, in parts; None where it was installed without."""
+    try:
+        from cassandra.bytesio import BytesIOReader
+        from cassandra.deserializers import make_deserializers
+        from cassandra.obj_parser import ListParser
+        from cassandra.parsing import ParseDesc
+    except ImportError:
+        return None
+    return BytesIOReader, ParseDesc, make_deserializers, ListParser().parse_rows
+
+
+def _plain_parser(types: list[Any], version: int) -> Callable[[bytes, int], list[tuple[Any, ...]]]:
+    decoders = [typ.from_binary for typ in types]
+
+    def parse(body: bytes, at: int) -> list[tuple[Any, ...]]:
+        (count,) = _INT.unpack_from(body, at)
+        at += 4
+        rows = []
+        for _ in range(count):
+            row = []
+            for decode in decoders:
+                (length,) = _INT.unpack_from(body, at)
+                at += 4
+                data = None
+                if length >= 0:
+                    data = body[at : at + length]
+                    at += length
+                    if at > len(body):
+                        raise UnusualResultError
+                row.append(decode(data, version))
+            rows.append(tuple(row))
+        return rows
+
+    return parse

@@ -1,0 +1,118 @@
+"""What follows from an answer that isn't a result: an error of ours, or the driver's way once more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+from cassandra import OperationTimedOut
+from cassandra.policies import RetryPolicy
+from cassandra.protocol import (
+    IsBootstrappingErrorMessage,
+    OverloadedErrorMessage,
+    PreparedQueryNotFound,
+    ReadTimeoutErrorMessage,
+    ServerError,
+    TruncateError,
+    UnavailableErrorMessage,
+    WriteTimeoutErrorMessage,
+)
+
+from coodie.drivers.cassandra._errors import translate
+
+if TYPE_CHECKING:
+    from cassandra.pool import Host
+    from cassandra.query import Statement
+
+__all__ = ["Again", "after_error", "after_loss", "give_up", "too_late"]
+
+
+#: Errors that a retry policy has a method of its own for.
+_ASKED = (
+    (ReadTimeoutErrorMessage, "on_read_timeout"),
+    (WriteTimeoutErrorMessage, "on_write_timeout"),
+    (UnavailableErrorMessage, "on_unavailable"),
+)
+
+#: Errors for which it has one in common.
+_SHED = (OverloadedErrorMessage, IsBootstrappingErrorMessage, TruncateError, ServerError)
+
+
+class Again(NamedTuple):
+    """Have the driver send the request.
+
+    Attributes:
+        tried: How often it was sent so far, as a retry policy counts.
+        level: The consistency level's code that the retry policy wants; None for the request's own.
+        host: The node that has to be asked; None for the load-balancing policy's choice.
+        avoid: The node that isn't to be asked again.
+        ignored: The retry policy ignores the failure: an empty result, and nothing is sent.
+    """
+
+    tried: int = 0
+    level: int | None = None
+    host: Host | None = None
+    avoid: Host | None = None
+    ignored: bool = False
+
+
+def after_error(
+    message: Any, policy: RetryPolicy, statement: Statement, level: int, host: Host, stmt: str
+) -> Again:
+    """Decide on an ERROR of the server's, as the driver does.
+
+    Args:
+        message: The driver's object of it.
+        policy: Tells whether to send again; it has to know where that is safe.
+        statement: The driver's, for the policy.
+        level: The consistency level's code.
+        host: The node that sent it.
+        stmt: The CQL text, for the error.
+
+    Raises:
+        CoodieError: Nothing is sent again.
+    """
+    if isinstance(message, PreparedQueryNotFound):
+        return Again(host=host)
+    method = next((method for kind, method in _ASKED if isinstance(message, kind)), None)
+    if method is not None:
+        decision = getattr(policy, method)(statement, retry_num=0, **message.info)
+    elif isinstance(message, _SHED):
+        decision = policy.on_request_error(statement, level, error=message, retry_num=0)
+    else:
+        give_up(message, stmt)
+    return _decided(decision, message, host, stmt)
+
+
+def after_loss(
+    error: Exception, policy: RetryPolicy, statement: Statement, level: int, host: Host, stmt: str
+) -> Again:
+    """Decide on a connection that ended before the answer came, as the driver does.
+
+    Raises:
+        CoodieError: Nothing is sent again.
+    """
+    decision = policy.on_request_error(statement, level, error=error, retry_num=0)
+    return _decided(decision, error, host, stmt)
+
+
+def too_late(stmt: str, timeout: float) -> Exception:
+    """Return the error of a request that got no answer in time."""
+    return translate(OperationTimedOut(), stmt, timeout)
+
+
+def _decided(decision: Any, error: Any, host: Host, stmt: str) -> Again:
+    # Policies of older code return two values, newer ones also a delay.
+    what, level = decision[:2]
+    if what == RetryPolicy.RETHROW:
+        give_up(error, stmt)
+    if what == RetryPolicy.IGNORE:
+        return Again(ignored=True)
+    if what == RetryPolicy.RETRY:
+        return Again(tried=1, level=level, host=host)
+    return Again(tried=1, level=level, avoid=host)
+
+
+def give_up(error: Any, stmt: str) -> NoReturn:
+    """Raise the error of ours for a failure."""
+    raised = error.to_exception() if hasattr(error, "to_exception") else error
+    raise translate(raised, stmt) from raised

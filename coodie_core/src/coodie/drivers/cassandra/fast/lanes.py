@@ -1,0 +1,222 @@
+"""The connections of one driver: those of event loops, and those that threads take in turn."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from cassandra.connection import ConnectionShutdown
+
+from coodie.drivers.cassandra.fast.blocking import BlockingConnection
+from coodie.drivers.cassandra.fast.looping import LoopConnection
+from coodie.drivers.cassandra.fast.opening import Opener
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from cassandra.cluster import Cluster
+    from cassandra.pool import Host
+
+    from coodie.drivers.cassandra.fast.internals import Link
+
+__all__ = ["LoopLane", "ThreadLane"]
+
+#: Connections that threads have to one node, at most; more threads than these share with the driver's.
+_MOST_THREADS = 64
+
+
+class LoopLane:
+    """One event loop's connections, one to each node; used in the loop's thread, but for ``end``.
+
+    Args:
+        loop: The loop.
+        cluster: The driver's cluster.
+        refuse: Called with the reason where the fast path can't serve a server.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, cluster: Cluster, refuse: Callable[[str], None]
+    ) -> None:
+        self.loop = loop
+        self._cluster = cluster
+        self._refuse = refuse
+        self._thread = threading.get_ident()
+        self._connections: dict[Any, LoopConnection] = {}
+        self._openers: dict[Any, Opener] = {}
+        # Handed to the loop, which may be closed before it takes them.
+        self._arriving: set[Link] = set()
+        self._ended = False
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests have no answer yet."""
+        return sum([connection.in_flight for connection in list(self._connections.values())])
+
+    def connection(self, host: Host) -> LoopConnection | None:
+        """Return the connection to a node; None where none answers, and then one is being opened."""
+        connection = self._connections.get(host.endpoint)
+        if connection is not None:
+            return None if connection.is_silent else connection
+        if not self._ended:
+            opener = self._openers.get(host.endpoint)
+            if opener is None:
+                opener = self._openers[host.endpoint] = Opener(self._cluster, host, self._refuse)
+            opener.open(lambda link: self._deliver(host, link))
+        return None
+
+    def _deliver(self, host: Host, link: Link) -> None:
+        """Take a connection over to the loop; called in another thread."""
+        self._arriving.add(link)
+        try:
+            self.loop.call_soon_threadsafe(self._install, host, link)
+        except RuntimeError:
+            self._arriving.discard(link)
+            link.sock.close()  # the loop has been closed meanwhile
+
+    def _install(self, host: Host, link: Link) -> None:
+        self._arriving.discard(link)
+        endpoint = host.endpoint
+        if self._ended or endpoint in self._connections:
+            link.sock.close()
+            return
+
+        def ended(connection: LoopConnection) -> None:
+            if self._connections.get(endpoint) is connection:
+                del self._connections[endpoint]
+
+        self._connections[endpoint] = LoopConnection(
+            link,
+            self.loop,
+            heartbeat=self._cluster.idle_heartbeat_interval or 0,
+            patience=self._cluster.idle_heartbeat_timeout,
+            ended=ended,
+        )
+
+    def host_changed(self, host: Host, *, is_up: bool) -> None:
+        """Note that a node has come up or gone down; from any thread."""
+        with suppress(RuntimeError):  # the loop has been closed
+            self.loop.call_soon_threadsafe(self._host_changed, host, is_up)
+
+    def _host_changed(self, host: Host, is_up: bool) -> None:  # noqa: FBT001 - a callback's argument
+        opener = self._openers.get(host.endpoint)
+        if is_up and opener is not None:
+            opener.reset()
+        connection = self._connections.get(host.endpoint)
+        if connection is not None and not is_up:
+            connection.close(ConnectionShutdown(f"{host} went down"))
+
+    def end(self) -> None:
+        """Close all connections, from any thread; what is in flight there ends with ``Lost``.
+
+        It is done in the loop's thread, and waited for a moment; here, where the loop doesn't run.
+        """
+        done = threading.Event()
+
+        def run() -> None:
+            try:
+                self._end()
+            finally:
+                done.set()
+
+        if self.loop.is_running():
+            try:
+                self.loop.call_soon_threadsafe(run)
+            except RuntimeError:
+                run()  # closed meanwhile
+            else:
+                if threading.get_ident() != self._thread:
+                    done.wait(_PATIENCE)
+        else:
+            run()
+
+    def _end(self) -> None:
+        self._ended = True
+        for connection in list(self._connections.values()):
+            connection.close(ConnectionShutdown("The driver has been closed"))
+        for link in list(self._arriving):
+            link.sock.close()
+
+
+#: Seconds to wait for a loop to close its connections; it may be busy, or be waiting for this thread.
+_PATIENCE = 0.2
+
+
+class ThreadLane:
+    """The connections to one node that threads take for a request, and put back.
+
+    Args:
+        cluster: The driver's cluster.
+        host: The node.
+        refuse: Called with the reason where the fast path can't serve this server.
+    """
+
+    def __init__(self, cluster: Cluster, host: Host, refuse: Callable[[str], None]) -> None:
+        self._opener = Opener(cluster, host, refuse)
+        self._idle: deque[BlockingConnection] = deque()
+        self._all: set[BlockingConnection] = set()
+        self._oldest = cluster.idle_heartbeat_interval or float("inf")
+        self._ended = False
+
+    def take(self) -> BlockingConnection | None:
+        """Return a connection that nobody uses; None where there is none, and then one is being opened."""
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                break
+            # One that was idle for long may have been forgotten by what lies between.
+            if connection.used_at + self._oldest > time.monotonic() and connection.is_usable():
+                return connection
+            self.drop(connection)
+        if not self._ended and len(self._all) < _MOST_THREADS:
+            self._opener.open(self._deliver)
+        return None
+
+    def _deliver(self, link: Link) -> None:
+        connection = BlockingConnection(link)
+        self._all.add(connection)
+        self.give(connection)
+
+    def give(self, connection: BlockingConnection) -> None:
+        """Put a connection back, with no answer outstanding."""
+        if connection.is_closed or self._ended:
+            self.drop(connection)
+            return
+        self._idle.append(connection)
+        oldest = self._idle[0] if len(self._idle) > 1 else None
+        if oldest is not None and oldest.used_at + self._oldest < time.monotonic():
+            try:
+                self._idle.remove(oldest)
+            except ValueError:
+                return  # another thread has just taken it
+            self.drop(oldest)
+
+    def drop(self, connection: BlockingConnection) -> None:
+        """Close a connection that was taken."""
+        connection.close()
+        self._all.discard(connection)
+
+    def host_changed(self, *, is_up: bool) -> None:
+        """Note that the node has come up or gone down."""
+        if is_up:
+            self._opener.reset()
+        else:
+            self._abort()
+
+    def end(self) -> None:
+        """Close all; what waits on one of them is told that it has ended."""
+        self._ended = True
+        self._abort()
+
+    def _abort(self) -> None:
+        while True:
+            try:
+                self.drop(self._idle.pop())
+            except IndexError:
+                break
+        for connection in list(self._all):
+            connection.abort()

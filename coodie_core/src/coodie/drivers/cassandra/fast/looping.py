@@ -1,0 +1,261 @@
+"""A connection on an event loop: read there, and written once for all that is sent in one tick."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from cassandra.connection import ConnectionShutdown
+
+from coodie.drivers.cassandra.fast.answers import LATE, Lost
+from coodie.drivers.cassandra.fast.blocking import RECEIVE, RETRY
+from coodie.drivers.cassandra.fast.errors import BrokenFrameError
+from coodie.drivers.cassandra.fast.frames import OPTIONS
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from coodie.drivers.cassandra.fast.answers import Answer
+    from coodie.drivers.cassandra.fast.frames import Frame
+    from coodie.drivers.cassandra.fast.internals import Link
+
+    #: The future of an answer, its deadline, and when the request was sent.
+    _Waiting = tuple[asyncio.Future[Answer], float, float]
+
+__all__ = ["LoopConnection"]
+
+#: Requests in flight on one connection: streams are numbered by 15 bits. More wait here for their turn.
+_STREAMS = 32_768
+
+#: Bytes to read at once where there is more than usual.
+_RECEIVE_MUCH = 1_048_576
+
+#: Seconds between two looks for requests whose time is over.
+_SWEEP = 0.1
+
+
+class LoopConnection:
+    """Send requests and hand out their answers; used in the loop's own thread alone.
+
+    Args:
+        link: The connection, which belongs to this object from now on.
+        loop: The loop.
+        heartbeat: Seconds of silence after which the server is asked for a sign; 0 for never.
+        patience: Seconds that it has for that.
+        ended: Called once, when the connection can't be used any more.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        heartbeat: float,
+        patience: float,
+        ended: Callable[[LoopConnection], None],
+    ) -> None:
+        self._loop = loop
+        self._sock = link.sock
+        self._sock.settimeout(0)
+        self._frames = link.frames
+        self._encrypted = isinstance(link.sock, ssl.SSLSocket)
+        self._ended = ended
+        self._heartbeat = heartbeat
+        self._patience = patience
+        # By stream; cancelled and late ones stay until they are answered.
+        self._in_flight: dict[int, _Waiting] = {}
+        self._free: list[int] = []
+        self._next_stream = 0
+        self._queue: deque[tuple[asyncio.Future[Answer], float, int, bytes]] = deque()
+        self._out: list[bytes] = []
+        self._unsent = b""
+        self._receive = RECEIVE
+        self._received_at = time.monotonic()
+        self._sweeping: asyncio.TimerHandle | None = None
+        self._beating: asyncio.TimerHandle | None = None
+        #: Closed, or broken.
+        self.is_closed = False
+        #: A request got no answer in time, and nothing else has come since it was sent.
+        self.is_silent = False
+        loop.add_reader(self._sock, self._readable)
+        self._schedule_heartbeat()
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests have no answer yet; those that nobody waits for are among them."""
+        return len(self._in_flight) + len(self._queue)
+
+    # --- sending ------------------------------------------------------------------------
+
+    def send(self, opcode: int, body: bytes, timeout: float) -> asyncio.Future[Answer]:
+        """Send a request before the loop's next turn; return the future of its answer."""
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        now = time.monotonic()
+        if self._free:
+            self._start(self._free.pop(), opcode, body, (future, now + timeout, now))
+        elif self._next_stream < _STREAMS:
+            self._next_stream += 1
+            self._start(self._next_stream - 1, opcode, body, (future, now + timeout, now))
+        else:
+            self._queue.append((future, now + timeout, opcode, body))
+        return future
+
+    def _start(self, stream: int, opcode: int, body: bytes, waiting: _Waiting) -> None:
+        alone = not self._in_flight
+        self._in_flight[stream] = waiting
+        if self._sweeping is None:
+            self._sweeping = self._loop.call_later(_SWEEP, self._sweep)
+        out = self._out
+        out.append(self._frames.make(opcode, stream, body))
+        if alone:
+            # Nothing to wait for: whoever has one request at a time wants it to be sent now.
+            self._flush()
+        elif len(out) == 1:
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Send what has been collected, as one write."""
+        if not self._out or self.is_closed:
+            return
+        data = self._frames.wire(b"".join(self._out))
+        self._out.clear()
+        if self._unsent:
+            self._unsent += data
+        else:
+            self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        try:
+            sent = self._sock.send(data)
+        except RETRY:
+            sent = 0
+        except OSError as exc:
+            self.close(exc)
+            return
+        if sent < len(data):
+            if not self._unsent:
+                self._loop.add_writer(self._sock, self._writable)
+            self._unsent = data[sent:]
+        elif self._unsent:
+            self._unsent = b""
+            self._loop.remove_writer(self._sock)
+
+    def _writable(self) -> None:
+        self._write(self._unsent)
+
+    # --- receiving ----------------------------------------------------------------------
+
+    def _readable(self) -> None:
+        try:
+            data = self._sock.recv(self._receive)
+            # What TLS has decrypted already makes no socket readable.
+            while self._encrypted and self._sock.pending():  # type: ignore[attr-defined] # a TLS socket
+                data += self._sock.recv(self._receive)
+        except RETRY:
+            return
+        except OSError as exc:
+            self.close(exc)
+            return
+        if not data:
+            message = "The server closed the connection"
+            self.close(ConnectionShutdown(message))
+            return
+        self._receive = _RECEIVE_MUCH if len(data) >= RECEIVE else RECEIVE
+        try:
+            frames = self._frames.feed(data)
+        except BrokenFrameError as exc:
+            self.close(ConnectionShutdown(str(exc)))
+        else:
+            self._received(frames)
+
+    def _received(self, frames: list[Frame]) -> None:
+        """Hand answers to those who wait, and their streams to those who queue."""
+        self._received_at = time.monotonic()
+        self.is_silent = False
+        in_flight, free = self._in_flight, self._free
+        for frame in frames:
+            waiting = in_flight.pop(frame.stream, None)
+            if waiting is None:
+                continue  # on a stream where nothing was asked: whoever it was for will run out of time
+            free.append(frame.stream)
+            future = waiting[0]
+            if not future.done():
+                future.set_result(frame)
+        while self._queue and free:
+            future, deadline, opcode, body = self._queue.popleft()
+            if not future.done():
+                self._start(free.pop(), opcode, body, (future, deadline, self._received_at))
+
+    # --- time ---------------------------------------------------------------------------
+
+    def _sweep(self) -> None:
+        """Tell the requests whose time is over; their streams stay taken until the answers come."""
+        now = time.monotonic()
+        if any(deadline < now and not future.done() for future, deadline, _ in self._in_flight.values()):
+            # The loop may have been busy for long: what has come meanwhile isn't late.
+            self._readable()
+        silent = False
+        for future, deadline, sent_at in self._in_flight.values():
+            if deadline < now and not future.done():
+                future.set_result(LATE)
+                silent = silent or self._received_at < sent_at
+        for future, deadline, _, _ in self._queue:
+            if deadline < now and not future.done():
+                future.set_result(LATE)
+        if silent and not self.is_silent:
+            self.is_silent = True
+            self._probe()
+        busy = not self.is_closed and (self._in_flight or self._queue)
+        self._sweeping = self._loop.call_later(_SWEEP, self._sweep) if busy else None
+
+    def _schedule_heartbeat(self) -> None:
+        if self._heartbeat:
+            self._beating = self._loop.call_later(self._heartbeat, self._beat)
+
+    def _beat(self) -> None:
+        if self._received_at > time.monotonic() - self._heartbeat:
+            self._schedule_heartbeat()
+        else:
+            self._probe()
+
+    def _probe(self) -> None:
+        """Ask the server for a sign; without one, the connection is closed."""
+        if self._beating is not None:
+            self._beating.cancel()
+        self.send(OPTIONS, b"", self._patience).add_done_callback(self._probed)
+
+    def _probed(self, sign: asyncio.Future[Answer]) -> None:
+        if self.is_closed:
+            return
+        if sign.result() is LATE:
+            self.close(ConnectionShutdown(f"The server gave no sign for {self._patience:g} s"))
+        else:
+            self._schedule_heartbeat()
+
+    # --- the end ------------------------------------------------------------------------
+
+    def close(self, error: Exception) -> None:
+        """Close, and tell all who wait why; does nothing where it is closed."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        for timer in (self._sweeping, self._beating):
+            if timer is not None:
+                timer.cancel()
+        if not self._loop.is_closed():
+            self._loop.remove_reader(self._sock)
+            self._loop.remove_writer(self._sock)
+        self._sock.close()
+        waiting: list[Any] = [entry[0] for entry in (*self._in_flight.values(), *self._queue)]
+        self._in_flight.clear()
+        self._queue.clear()
+        self._out.clear()
+        lost = Lost(error)
+        for future in waiting:
+            # On a closed loop nobody waits any more, and nothing can be told.
+            if not future.done() and not self._loop.is_closed():
+                future.set_result(lost)
+        self._ended(self)

@@ -1,0 +1,313 @@
+"""The fast path of one driver: from a statement and its parameters to an exchange, and to rows."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+from cassandra.cluster import EXEC_PROFILE_DEFAULT
+from cassandra.policies import HostStateListener, NoSpeculativeExecutionPolicy
+
+from coodie.consistency import CONSISTENCY_LEVELS, parse_consistency
+from coodie.cql import Kind
+from coodie.drivers._lifetime import CLOSED_IN_FLIGHT
+from coodie.drivers.cassandra._retries import SafeRetryPolicy
+from coodie.drivers.cassandra.fast.asked import Asked, AskedStatement
+from coodie.drivers.cassandra.fast.exchange import Posted
+from coodie.drivers.cassandra.fast.frames import BATCH
+from coodie.drivers.cassandra.fast.internals import decode, is_watched, refusal, user_types
+from coodie.drivers.cassandra.fast.lanes import LoopLane, ThreadLane
+from coodie.drivers.cassandra.fast.routing import Router
+from coodie.drivers.cassandra.fast.statements import LARGEST_BATCH, PAGE, FastStatement, batch_body
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterator, Sequence
+
+    from cassandra.cluster import Session
+    from cassandra.pool import Host
+
+    from coodie.drivers._lifetime import Lifetime
+    from coodie.drivers.cassandra._sending import Terms
+    from coodie.drivers.cassandra._statements import CachedStatement
+    from coodie.drivers.cassandra.fast.answers import Answer
+    from coodie.drivers.cassandra.fast.exchange import Exchange
+    from coodie.drivers.cassandra.fast.frames import Frame
+
+__all__ = ["FastPath"]
+
+log = logging.getLogger("coodie.drivers.cassandra.fast")
+
+
+class FastPath:
+    """Send common requests on connections of our own, beside the driver's.
+
+    Args:
+        session: The backend's session.
+        lifetime: The driver's.
+        aware_timestamps: Give timestamps as aware datetimes in UTC.
+    """
+
+    def __init__(self, session: Session, lifetime: Lifetime, *, aware_timestamps: bool) -> None:
+        self._session = session
+        self._cluster = session.cluster
+        self._lifetime = lifetime
+        self._aware = aware_timestamps
+        self._version = self._cluster.protocol_version
+        self._router = Router(session)
+        self._loops: dict[asyncio.AbstractEventLoop, LoopLane] = {}
+        self._threads: dict[Any, ThreadLane] = {}
+        self._adding = threading.Lock()
+        self._running_loop: Callable[[], asyncio.AbstractEventLoop] = self._find_running_loop
+        #: Why it serves nothing; None while it does.
+        self.refused: str | None = None
+        self._listener = _Listener(self)
+        reason = refusal(session)
+        self._listening = reason is None
+        if reason is None:
+            self._cluster.register_listener(self._listener)
+        else:
+            self.refuse(reason)
+
+    def refuse(self, reason: str) -> None:
+        """Serve nothing any more: what is asked from now on goes the driver's way."""
+        if self.refused is None:
+            self.refused = reason
+            log.info("The fast path is off, and requests go the driver's way: %s.", reason)
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests on event loops have no answer yet, waited for or not."""
+        return sum([lane.in_flight for lane in list(self._loops.values())])
+
+    # --- asking -------------------------------------------------------------------------
+
+    def ask(
+        self,
+        entry: CachedStatement,
+        params: Any,
+        terms: Terms,
+        level: str | None,
+        fetch_size: int | None,
+        state: bytes | None,
+    ) -> Asked | None:
+        """Return the exchange for a prepared statement; None where the driver has to send it.
+
+        Args:
+            entry: The statement.
+            params: Its parameters.
+            terms: The terms on which it is sent.
+            level: The consistency level; None for the session's.
+            fetch_size: Rows to a page; None for the default.
+            state: Where the page starts; the server's own state.
+        """
+        profile = self._profile(terms)
+        if profile is None:
+            return None
+        statement = entry.compiled or self._compiled(entry)
+        try:
+            values = statement.encode(params)
+        except Exception:  # noqa: BLE001 - the driver's way says what is wrong with them
+            return None
+        return AskedStatement(
+            self,
+            terms,
+            profile.load_balancing_policy,
+            statement,
+            values,
+            profile.consistency_level if level is None else CONSISTENCY_LEVELS[parse_consistency(level)],
+            _serial(profile, terms),
+            # Of a read it would say nothing.
+            None if terms.kind is Kind.READ else self._timestamp(),
+            fetch_size or PAGE,
+            state,
+        )
+
+    def ask_batch(
+        self, kind: int, parts: Sequence[tuple[CachedStatement, Any]], terms: Terms, level: str | None
+    ) -> Asked | None:
+        """Return the exchange for a batch of prepared statements, as ``ask`` does.
+
+        Args:
+            kind: The batch type's code.
+            parts: Its statements, each with its parameters.
+            terms: The terms on which it is sent.
+            level: The consistency level; None for the session's.
+        """
+        profile = self._profile(terms)
+        if profile is None or not 0 < len(parts) <= LARGEST_BATCH:
+            return None
+        statements = [entry.compiled or self._compiled(entry) for entry, _ in parts]
+        try:
+            values = [
+                statement.encode(params) for statement, (_, params) in zip(statements, parts, strict=True)
+            ]
+        except Exception:  # noqa: BLE001 - the driver's way says what is wrong with them
+            return None
+        code = profile.consistency_level if level is None else CONSISTENCY_LEVELS[parse_consistency(level)]
+        written = [statement.batched(data) for statement, data in zip(statements, values, strict=True)]
+        body = batch_body(kind, written, code, _serial(profile, terms), self._timestamp(), self._version)
+        policy = profile.load_balancing_policy
+        return Asked(self, BATCH, body, terms, policy, statements[0], values[0], code)
+
+    def _profile(self, terms: Terms) -> Any:
+        """Return the session's profile, which says what a request doesn't; None for an unusual request."""
+        options = terms.options
+        if self.refused is not None or is_watched(self._session):
+            return None
+        if options is not None and (
+            options.trace
+            or options.custom_payload
+            or options.retry_policy is not None
+            or options.speculative_execution_policy is not None
+        ):
+            return None
+        profile: Any = self._session.get_execution_profile(EXEC_PROFILE_DEFAULT)
+        speculation = profile.speculative_execution_policy
+        if terms.repeatable and speculation.__class__ is not NoSpeculativeExecutionPolicy and speculation:
+            return None
+        return profile
+
+    def _timestamp(self) -> int | None:
+        """Return the time of a write, as the session's clients set it; None leaves it to the server."""
+        stamp: int | None = (
+            self._cluster.timestamp_generator() if self._session.use_client_timestamp else None
+        )
+        return stamp
+
+    def _compiled(self, entry: CachedStatement) -> FastStatement:
+        """Make of a statement what can be made once."""
+        types = user_types(self._cluster)
+        made = FastStatement(entry, self._version, types, aware_timestamps=self._aware)
+        entry.compiled = made
+        return made
+
+    def check_open(self) -> None:
+        """Refuse to go on with a request whose connection was lost because the driver was closed.
+
+        Raises:
+            DriverClosedError: It was.
+        """
+        if self._lifetime.closed:
+            raise self._lifetime.error(CLOSED_IN_FLIGHT)
+
+    def retry_policy(self, terms: Terms) -> SafeRetryPolicy:
+        """Return what decides whether a request that has failed is sent again."""
+        profile: Any = self._session.get_execution_profile(EXEC_PROFILE_DEFAULT)
+        return SafeRetryPolicy(profile.retry_policy, repeatable=terms.repeatable)
+
+    def decoded(self, frame: Frame) -> Any:
+        """Return the driver's object of an answer."""
+        return decode(self._session, self._version, frame)
+
+    # --- sending ------------------------------------------------------------------------
+
+    def post(self, exchange: Exchange) -> Posted | None:
+        """Send from the calling thread; None where no connection is free yet."""
+        lane = self.thread_lane(exchange)
+        connection = None if lane is None else lane.take()
+        if lane is None or connection is None:
+            return None
+        failed = connection.send(exchange.opcode, exchange.body, exchange.timeout)
+        return Posted(connection, lane, failed)
+
+    def thread_lane(self, exchange: Exchange) -> ThreadLane | None:
+        """Return the connections that threads have to the node that an exchange is for, and note the node."""
+        host = exchange.host = self._host(exchange)
+        return None if host is None else self._threads.get(host.endpoint) or self._thread_lane(host)
+
+    def post_async(self, exchange: Exchange) -> asyncio.Future[Answer] | None:
+        """Send from the running loop; None where it has no connection yet."""
+        loop = self._running_loop()
+        lane = self._loops.get(loop) or self._loop_lane(loop)
+        host = exchange.host = self._host(exchange)
+        connection = None if host is None else lane.connection(host)
+        if connection is None:
+            return None
+        return connection.send(exchange.opcode, exchange.body, exchange.timeout)
+
+    def _host(self, exchange: Exchange) -> Host | None:
+        return self._router.only_host(exchange.policy) or next(self._hosts(exchange), None)
+
+    def _hosts(self, exchange: Exchange) -> Iterator[Host]:
+        hosts = self._router.hosts(exchange.policy, exchange.route())
+        return (host for host in hosts if host.is_up)
+
+    def has_others(self, exchange: Exchange, tried: Host) -> bool:
+        """Tell whether a node other than the one could be asked."""
+        return any(host != tried for host in self._hosts(exchange))
+
+    def _find_running_loop(self) -> asyncio.AbstractEventLoop:
+        from asyncio import get_running_loop  # who never awaits anything doesn't pay for its import
+
+        self._running_loop = get_running_loop
+        return get_running_loop()
+
+    def _loop_lane(self, loop: asyncio.AbstractEventLoop) -> LoopLane:
+        with self._adding:
+            for gone in [other for other in self._loops if other.is_closed()]:
+                self._loops.pop(gone).end()
+            lane = LoopLane(loop, self._cluster, self.refuse)
+            if self._lifetime.closed:
+                lane.end()
+            self._loops[loop] = lane
+            return lane
+
+    def _thread_lane(self, host: Host) -> ThreadLane:
+        with self._adding:
+            lane = self._threads.get(host.endpoint)
+            if lane is None:
+                lane = self._threads[host.endpoint] = ThreadLane(self._cluster, host, self.refuse)
+                if self._lifetime.closed:
+                    lane.end()
+            return lane
+
+    # --- changes ------------------------------------------------------------------------
+
+    def host_changed(self, host: Host, *, is_up: bool) -> None:
+        """Note that a node has come up or gone down."""
+        self._router.forget()
+        for lane in list(self._loops.values()):
+            lane.host_changed(host, is_up=is_up)
+        threads = self._threads.get(host.endpoint)
+        if threads is not None:
+            threads.host_changed(is_up=is_up)
+
+    def close(self) -> None:
+        """Close all connections; what is in flight ends with an error. Called when the driver is closed."""
+        if self._listening:
+            self._cluster.unregister_listener(self._listener)
+        with self._adding:
+            loops, threads = list(self._loops.values()), list(self._threads.values())
+        for lane in loops:
+            lane.end()
+        for host_lane in threads:
+            host_lane.end()
+
+
+def _serial(profile: Any, terms: Terms) -> int | None:
+    """Return the serial consistency level's code: the request's, or the session's."""
+    if terms.options is not None and terms.options.serial_consistency is not None:
+        return CONSISTENCY_LEVELS[terms.options.serial_consistency]
+    code: int | None = profile.serial_consistency_level
+    return code
+
+
+class _Listener(HostStateListener):  # type: ignore[misc]  # the drivers have no types
+    """Tell the fast path of nodes that change."""
+
+    def __init__(self, path: FastPath) -> None:
+        self._path = path
+
+    def on_up(self, host: Host) -> None:
+        self._path.host_changed(host, is_up=True)
+
+    def on_down(self, host: Host) -> None:
+        self._path.host_changed(host, is_up=False)
+
+    def on_add(self, host: Host) -> None:
+        self._path.host_changed(host, is_up=True)
+
+    def on_remove(self, host: Host) -> None:
+        self._path.host_changed(host, is_up=False)

@@ -1,0 +1,158 @@
+"""Many requests of one thread at once: on connections that it has to itself, written and read together."""
+
+from __future__ import annotations
+
+import select
+from contextlib import suppress
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from cassandra.connection import ConnectionShutdown
+
+from coodie.drivers.cassandra.fast.answers import Lost
+from coodie.drivers.cassandra.fast.blocking import RECEIVE, RETRY
+from coodie.drivers.cassandra.fast.errors import BrokenFrameError
+
+if TYPE_CHECKING:
+    from coodie.drivers.cassandra.fast.answers import Answer
+    from coodie.drivers.cassandra.fast.blocking import BlockingConnection
+    from coodie.drivers.cassandra.fast.exchange import Exchange
+    from coodie.drivers.cassandra.fast.lanes import ThreadLane
+    from coodie.drivers.cassandra.fast.path import FastPath
+
+__all__ = ["Pipeline"]
+
+T = TypeVar("T")
+
+#: Requests in flight on one connection: streams are numbered by 15 bits.
+_STREAMS = 32_768
+
+
+class Pipeline(Generic[T]):
+    """Send, and take the answers as they come; used in one thread.
+
+    Args:
+        path: The driver's fast path.
+    """
+
+    def __init__(self, path: FastPath) -> None:
+        self._path = path
+        self._poll = select.poll()
+        self._pipes: dict[int, _Pipe[T]] = {}
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests have no answer yet."""
+        return sum([len(pipe.in_flight) for pipe in self._pipes.values()])
+
+    def send(self, exchange: Exchange, token: T) -> bool:
+        """Take a request; return whether there is a connection for it.
+
+        Args:
+            exchange: The request.
+            token: What its answer is to be handed out with.
+        """
+        lane = self._path.thread_lane(exchange)
+        if lane is None:
+            return False
+        pipe = next((pipe for pipe in self._pipes.values() if pipe.lane is lane), None)
+        if pipe is None:
+            connection = lane.take()
+            if connection is None:
+                return False
+            connection.sock.settimeout(0)
+            pipe = self._pipes[connection.sock.fileno()] = _Pipe(connection, lane)
+        return pipe.add(exchange, token)
+
+    def answers(self, timeout: float) -> list[tuple[T, Answer]]:
+        """Send what was taken, and return the answers that have come.
+
+        Args:
+            timeout: Seconds to wait for the first, at most.
+        """
+        for number, pipe in self._pipes.items():
+            pipe.flush()
+            self._poll.register(number, select.POLLIN | (select.POLLOUT if pipe.unsent else 0))
+        found: list[tuple[T, Answer]] = []
+        for number, _ in self._poll.poll(timeout * 1000):
+            found += self._pipes[number].receive()
+        for number, pipe in list(self._pipes.items()):
+            if pipe.error is not None:
+                found += [(token, Lost(pipe.error)) for token in pipe.in_flight.values()]
+                pipe.in_flight.clear()
+                self._release(number)
+        return found
+
+    def close(self) -> None:
+        """Give the connections back; those with answers outstanding are closed."""
+        for number in list(self._pipes):
+            self._release(number)
+
+    def _release(self, number: int) -> None:
+        pipe = self._pipes.pop(number)
+        with suppress(KeyError):  # never polled
+            self._poll.unregister(number)
+        if pipe.in_flight or pipe.unsent or pipe.error is not None:
+            pipe.lane.drop(pipe.connection)
+        else:
+            pipe.lane.give(pipe.connection)
+
+
+class _Pipe(Generic[T]):
+    """One of its connections."""
+
+    def __init__(self, connection: BlockingConnection, lane: ThreadLane) -> None:
+        self.connection = connection
+        self.lane = lane
+        self.in_flight: dict[int, T] = {}
+        self.unsent = b""
+        #: What ended the connection.
+        self.error: Exception | None = None
+        self._free: list[int] = []
+        self._next = 0
+        self._out: list[bytes] = []
+
+    def add(self, exchange: Exchange, token: T) -> bool:
+        if self.error is not None or (not self._free and self._next == _STREAMS):
+            return False
+        if self._free:
+            stream = self._free.pop()
+        else:
+            stream = self._next
+            self._next += 1
+        self.in_flight[stream] = token
+        self._out.append(self.connection.frames.make(exchange.opcode, stream, exchange.body))
+        return True
+
+    def flush(self) -> None:
+        if self._out:
+            self.unsent += self.connection.frames.wire(b"".join(self._out))
+            self._out.clear()
+        if self.unsent:
+            try:
+                self.unsent = self.unsent[self.connection.sock.send(self.unsent) :]
+            except RETRY:
+                return
+            except OSError as exc:
+                self.error = exc
+
+    def receive(self) -> list[tuple[T, Answer]]:
+        try:
+            data = self.connection.sock.recv(RECEIVE)
+            # What TLS has decrypted already makes no socket readable.
+            while getattr(self.connection.sock, "pending", int)():
+                data += self.connection.sock.recv(RECEIVE)
+            frames = self.connection.frames.feed(data)
+        except RETRY:
+            return []
+        except OSError as exc:
+            self.error = exc
+            return []
+        except BrokenFrameError as exc:
+            self.error = ConnectionShutdown(str(exc))
+            return []
+        if not data:
+            self.error = ConnectionShutdown("The server closed the connection")
+        self._free += [frame.stream for frame in frames if frame.stream in self.in_flight]
+        return [
+            (self.in_flight.pop(frame.stream), frame) for frame in frames if frame.stream in self.in_flight
+        ]
