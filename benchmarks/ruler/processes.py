@@ -18,6 +18,9 @@ __all__ = ["LeftOut", "Place", "Running", "import_cost"]
 
 _PROGRAM = Path(__file__).resolve().parent.parent / "contestant.py"
 
+#: A contestant imports what its environment has: PYTHONPATH could give one the other's modules unseen.
+_ISOLATED = ("-E", "-s")
+
 #: Seconds that an answer may take; what takes longer is left out.
 _PATIENCE = 120.0
 #: Seconds that an end may take.
@@ -60,10 +63,11 @@ class Running:
         self.name = entered.name
         self._log = place.log
         self._buffer = b""
-        command = [python, _PROGRAM, entered.name, workload, "--host", place.host, "--port", str(place.port)]
+        command = [python, *_ISOLATED, _PROGRAM, entered.name, workload]
+        command += ["--host", place.host, "--port", str(place.port), "--seconds", str(place.seconds)]
         with place.log.open("w", encoding="utf-8") as errors:
             self._process = subprocess.Popen(
-                [*map(str, command), "--seconds", str(place.seconds)],
+                list(map(str, command)),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -136,8 +140,8 @@ def import_cost(python: Path, module: str) -> dict[str, Any]:
     Raises:
         LeftOut: It can't be imported.
     """
-    program = _IMPORT.format(module=module)
-    done = subprocess.run([str(python), "-c", program], check=False, capture_output=True, text=True)
+    command = [str(python), *_ISOLATED, "-c", _IMPORT.format(module=module)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         raise LeftOut(f"import {module}: {done.stderr.strip().splitlines()[-1]}")
     cpu, wall = map(float, done.stdout.split())

@@ -82,6 +82,18 @@ def test_who_fails_is_left_out(place: Place, backend: str) -> None:
         process.kill()
 
 
+@ONE_VERSION
+def test_no_contestant_imports_the_callers_modules(
+    place: Place, backend: str, told: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What PYTHONPATH names is the caller's: a contestant measures what its environment has."""
+    (tmp_path / "coodie.py").write_text("raise ImportError('not this one')", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    for name in ("read-1", "import"):
+        outcome = compete(Work.of(name), {contestant(f"coodie-{backend}"): PYTHON}, place, 1, told.append)
+        assert outcome.left_out == {}
+
+
 def test_a_name_that_is_wrong_lists_the_right_ones() -> None:
     """Contestants, variants and workloads."""
     with pytest.raises(ValueError, match="there are coodie-scylla, coodie-cassandra, "):
