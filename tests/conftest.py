@@ -45,6 +45,11 @@ class Api:
                 yield row
 
 
+def open_driver(backend: str, **options: Any) -> Any:
+    """Open a connection: what all connections of these tests are to have is said here, once."""
+    return coodie.init_coodie(driver_type=backend, **options)
+
+
 @pytest.fixture(scope="session")
 def backend() -> str:
     """Name the backend that is installed in this virtual environment."""
@@ -72,7 +77,7 @@ class Connector:
         if "session" not in options:
             options = self._node.connection_options() | options
         name = f"test-{len(self._opened)}"
-        driver = coodie.init_coodie(driver_type=self._backend, name=name, **options)
+        driver = open_driver(self._backend, name=name, **options)
         self._opened.append(driver)
         return driver
 

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.conftest import open_driver
 from tests.faults.proxy import FaultProxy
-
-import coodie
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,10 +45,10 @@ def through(faulty_node: FaultProxy, backend: str, protocol: int) -> Iterator[An
     from coodie.registry import DriverRegistry, using_registry
 
     with using_registry(DriverRegistry()):
-        driver = coodie.init_coodie(
-            [faulty_node.host],
+        driver = open_driver(
+            backend,
+            hosts=[faulty_node.host],
             port=faulty_node.port,
-            driver_type=backend,
             request_timeout=10,
             protocol_version=protocol,
             reconnection_policy=ConstantReconnectionPolicy(0.05, None),
@@ -66,6 +65,7 @@ def proxy(faulty_node: FaultProxy, through: Any) -> Iterator[FaultProxy]:
     yield faulty_node
     faulty_node.rules.clear()
     faulty_node.bandwidth = None
+    faulty_node.release_events()
     faulty_node.refusing = faulty_node.partitioned = False
     heal(through)
 

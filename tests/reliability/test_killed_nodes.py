@@ -7,8 +7,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.conftest import open_driver
 
-import coodie
 from coodie import RequestOptions
 from coodie.exceptions import CoodieError
 from coodie.registry import DriverRegistry, using_registry
@@ -81,7 +81,7 @@ def opened(backend: str) -> Iterator[Callable[..., Any]]:
 
         def connect(cluster: LocalCluster, **options: Any) -> Any:
             arguments = cluster.connection_options() | {"request_timeout": 10} | options
-            drivers.append(coodie.init_coodie(driver_type=backend, name=f"n{len(drivers)}", **arguments))
+            drivers.append(open_driver(backend, name=f"n{len(drivers)}", **arguments))
             return drivers[-1]
 
         yield connect

@@ -69,7 +69,6 @@ _CASES: list[tuple[BaseException, type[ours.CoodieError], type[BaseException]]] 
     (connection.ConnectionShutdown("gone"), ours.ConnectionFailedError, ConnectionError),
     (ConnectionResetError("reset"), ours.ConnectionFailedError, OSError),
     (ssl.SSLError("tls"), ours.ConnectionFailedError, ConnectionError),
-    (cassandra.UnresolvableContactPoints({}), ours.ConnectionFailedError, ConnectionError),
     (cassandra.UnsupportedOperation("no"), ours.UnsupportedError, NotImplementedError),
     (RuntimeError("strange"), ours.RequestError, ours.CoodieError),
 ]

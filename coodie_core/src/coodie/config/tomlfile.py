@@ -97,7 +97,7 @@ def read_file(path: Path) -> TomlFile:
     table = ("tool", "coodie") if path.name == _PROJECT else ()
     try:
         data: Any = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
+    except (ValueError, RecursionError) as exc:  # of numbers with thousands of digits, of lists in lists in …
         line = _AT_LINE.search(str(exc))
         where = f"{path.name}:{line[1]}" if line else path.name
         reason = _AT_LINE.sub("", str(exc)).strip()

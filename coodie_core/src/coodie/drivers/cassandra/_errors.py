@@ -167,10 +167,6 @@ def _lost(exc: Any, _: str | None) -> ours.CoodieError:
     return ours.ConnectionFailedError(f"The connection failed: {type(exc).__name__}: {exc}.")
 
 
-def _unresolvable(exc: Any, _: str | None) -> ours.CoodieError:
-    return ours.ConnectionFailedError(f"No host name could be resolved: {exc}.", hint="Look at hosts=.")
-
-
 def _unsupported(exc: Any, _: str | None) -> ours.CoodieError:
     return ours.UnsupportedError(f"The backend refuses: {exc}.")
 
@@ -205,7 +201,6 @@ _TABLE: tuple[
         _plain(ours.OverloadedError, "All streams are in use", "Send fewer requests at once."),
     ),
     (protocol.ErrorMessage, _plain(ours.ServerError, "The server failed")),
-    (cassandra.UnresolvableContactPoints, _unresolvable),
     (cassandra.UnsupportedOperation, _unsupported),
     ((connection.ConnectionException, ssl.SSLError, OSError, EOFError), _lost),
     (

@@ -9,6 +9,8 @@ from coodie.consistency import CONSISTENCY_LEVELS
 from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from coodie.config import ConnectionConfig
     from coodie.drivers.cassandra.driver import CassandraDriver
     from coodie.plugins.hooks import DriverDescription
@@ -150,6 +152,8 @@ def open_cassandra(config: ConnectionConfig) -> CassandraDriver:
 
 def _connect(config: ConnectionConfig) -> Any:
     """Return a session of a Cluster of our own; a failure leaves neither thread nor socket."""
+    from cassandra import UnresolvableContactPoints
+
     from coodie.drivers.cassandra._errors import translate
     from coodie.drivers.cassandra._protocol import exact_protocol_handler
 
@@ -157,10 +161,9 @@ def _connect(config: ConnectionConfig) -> Any:
         cluster = _cluster(config)
     except CoodieError:
         raise
+    except UnresolvableContactPoints as exc:  # which names no host
+        raise _unresolvable(config.hosts or ()) from exc
     except Exception as exc:
-        error = translate(exc)
-        if isinstance(error, ConnectionFailedError):
-            raise error from exc
         message = f"The driver refuses the configuration: {exc}."
         raise ConfigurationError(message) from exc
     try:
@@ -175,6 +178,14 @@ def _connect(config: ConnectionConfig) -> Any:
             raise
         raise _connect_error(translate(exc), config, keyspaces) from exc
     return session
+
+
+def _unresolvable(hosts: Sequence[str]) -> ConnectionFailedError:
+    return ConnectionFailedError(
+        f"No host name could be resolved: {', '.join(hosts)}.",
+        hint="Look at hosts=, and at what this machine knows of these names.",
+        hosts=dict.fromkeys(hosts, "the name could not be resolved"),
+    )
 
 
 def _connect_error(error: CoodieError, config: ConnectionConfig, keyspaces: set[str]) -> CoodieError:
