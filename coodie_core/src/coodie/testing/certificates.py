@@ -16,6 +16,8 @@ from cryptography.x509.oid import NameOID
 
 __all__ = ["Authority", "Pair", "server_context"]
 
+_HOUR = dt.timedelta(hours=1)
+
 
 class Pair(NamedTuple):
     """A certificate and its key, as PEM."""
@@ -25,7 +27,7 @@ class Pair(NamedTuple):
 
 
 class Authority:
-    """Sign certificates that are good for an hour."""
+    """Sign certificates that were good for the last hour, and are for the next."""
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -33,14 +35,19 @@ class Authority:
         #: Its own certificate, as PEM.
         self.pem = self._sign(self._name, self._key.public_key(), authority=True)
 
-    def issue(self, address: str) -> Pair:
-        """Return a certificate for an address, and its key."""
+    def issue(self, address: str, *, ends: dt.timedelta = _HOUR) -> Pair:
+        """Return a certificate for an address, and its key.
+
+        Args:
+            address: Whose it is.
+            ends: When it does, from now; a time of less than nothing makes one that has expired.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "of a test")])
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        return Pair(self._sign(name, key.public_key(), address=address), pem.decode())
+        return Pair(self._sign(name, key.public_key(), address=address, ends=ends), pem.decode())
 
     def _sign(
         self,
@@ -49,6 +56,7 @@ class Authority:
         *,
         authority: bool = False,
         address: str = "127.0.0.1",
+        ends: dt.timedelta = _HOUR,
     ) -> str:
         now = dt.datetime.now(dt.timezone.utc)
         names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
@@ -70,8 +78,8 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(hours=1))
-            .not_valid_after(now + dt.timedelta(hours=1))
+            .not_valid_before(now - _HOUR)
+            .not_valid_after(now + ends)
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
             .add_extension(usage, critical=True)
             .add_extension(names, critical=False)

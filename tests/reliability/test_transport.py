@@ -1,0 +1,156 @@
+"""TLS that isn't as it should be, on both sides: refused in time, and nothing is ever said in plain text."""
+
+from __future__ import annotations
+
+import datetime as dt
+import socketserver
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.conftest import open_driver
+
+import coodie
+from coodie.exceptions import CoodieError
+from coodie.testing import Proxy
+from coodie.testing.certificates import Authority, server_context
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from ssl import SSLContext
+
+    from coodie.registry import DriverRegistry
+
+pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
+
+LOCAL = "SELECT key FROM system.local"
+PASSWORD = "hunter2-0b57"
+#: The first byte of a TLS handshake (RFC 8446, section 5.1), which no version of the native protocol has.
+HANDSHAKE = 0x16
+
+
+class Listener(socketserver.ThreadingTCPServer):
+    """A port that keeps the first bytes of each connection; answers what it is told to, and closes.
+
+    Args:
+        answer: What every client gets.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, answer: bytes) -> None:
+        self.heard: list[bytes] = []
+        heard = self.heard
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                self.request.settimeout(2)
+                try:
+                    heard.append(self.request.recv(65536))
+                    if answer:
+                        self.request.sendall(answer)
+                        heard.append(self.request.recv(65536))
+                except OSError:  # the client has gone
+                    return
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.port: int = self.server_address[1]
+
+
+@pytest.fixture(
+    params=[b"", b"\x84\x00\x00\x00\x02\x00\x00\x00\x00", b"HTTP/1.1 400 Bad Request\r\n\r\n"],
+    ids=["closes", "READY in plain text", "another protocol"],
+)
+def plain(request: pytest.FixtureRequest) -> Iterator[Listener]:
+    """Listen without TLS."""
+    with Listener(request.param) as listener:
+        thread = threading.Thread(target=listener.serve_forever, args=(0.05,))
+        thread.start()
+        yield listener
+        listener.shutdown()
+        thread.join()
+
+
+async def _refused(is_async: bool, backend: str, **options: Any) -> CoodieError:
+    """See that no driver comes of it; return the error."""
+    arguments: dict[str, Any] = {"connect_timeout": 1.5, "username": "u", "password": PASSWORD} | options
+    with pytest.raises(CoodieError) as caught:
+        if is_async:
+            await coodie.init_coodie_async(driver_type=backend, **arguments)
+        else:
+            open_driver(backend, **arguments)
+    return caught.value
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("verify", [0, 1, 3])
+async def test_no_fallback_to_plain_text(
+    verify: int, is_async: bool, plain: Listener, backend: str, registry: DriverRegistry
+) -> None:
+    """At a port without TLS, all that is ever sent are handshakes: no frame, no name, no password."""
+    error = await _refused(
+        is_async, backend, hosts=["127.0.0.1"], port=plain.port, ssl_enabled=True, ssl_verify_flags=verify
+    )
+    heard = [data for data in plain.heard if data]
+    assert heard
+    assert {data[0] for data in heard if data[0] != 0x15} == {HANDSHAKE}  # 0x15: an alert that ends it
+    assert not any(PASSWORD.encode() in data or b"CQL_VERSION" in data for data in heard)
+    assert PASSWORD not in f"{error}{error!r}"
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    """Make an authority that the clients trust."""
+    return Authority()
+
+
+def _node(cassandra_node: Any, context: SSLContext) -> Proxy:
+    return Proxy(cassandra_node.host, cassandra_node.port, context)
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+async def test_an_expired_certificate(
+    is_async: bool, authority: Authority, cassandra_node: Any, backend: str, registry: DriverRegistry
+) -> None:
+    """It is refused, and the error says why; only a client that verifies nothing connects."""
+    pair = authority.issue("127.0.0.1", ends=dt.timedelta(minutes=-5))
+    with _node(cassandra_node, server_context(pair)) as proxy:
+        where = {"hosts": [proxy.host], "port": proxy.port, "ssl_trusted_cert": authority.pem}
+        for flags in (1, 3):
+            error = await _refused(is_async, backend, **where, ssl_verify_flags=flags)
+            assert "certificate has expired" in str(error)
+        options: dict[str, Any] = {"hosts": [proxy.host], "port": proxy.port, "ssl_verify_flags": 0}
+        with open_driver(backend, **options) as driver:
+            assert driver.execute_one(LOCAL, []) == "local"
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+async def test_plain_text_on_a_tls_port(
+    is_async: bool, authority: Authority, cassandra_node: Any, backend: str, registry: DriverRegistry
+) -> None:
+    """A client without TLS is told in time that it can't connect."""
+    with _node(cassandra_node, server_context(authority.issue("127.0.0.1"))) as proxy:
+        await _refused(is_async, backend, hosts=[proxy.host], port=proxy.port)
+        with open_driver(
+            backend, hosts=[proxy.host], port=proxy.port, ssl_trusted_cert=authority.pem
+        ) as driver:
+            assert driver.execute_one(LOCAL, []) == "local"
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+async def test_a_missing_client_certificate(
+    is_async: bool, authority: Authority, cassandra_node: Any, backend: str, registry: DriverRegistry
+) -> None:
+    """Where the server wants one: none, an expired one and a stranger's are refused; a good one connects."""
+    mine, stranger = authority.issue("127.0.0.1"), Authority().issue("127.0.0.1")
+    expired = authority.issue("127.0.0.1", ends=dt.timedelta(minutes=-5))
+    with _node(cassandra_node, server_context(authority.issue("127.0.0.1"), authority.pem)) as proxy:
+        where = {"hosts": [proxy.host], "port": proxy.port, "ssl_trusted_cert": authority.pem}
+        await _refused(is_async, backend, **where)
+        for pair in (stranger, expired):
+            error = await _refused(
+                is_async, backend, **where, ssl_cert=pair.certificate, ssl_private_key=pair.key
+            )
+            assert "PRIVATE KEY" not in f"{error}{error!r}"
+        with open_driver(backend, **where, ssl_cert=mine.certificate, ssl_private_key=mine.key) as driver:
+            assert driver.execute_one(LOCAL, []) == "local"
