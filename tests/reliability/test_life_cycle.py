@@ -1,0 +1,201 @@
+"""A driver's life: opened and closed many times, closed from elsewhere, used by one loop after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import time
+import tracemalloc
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.conftest import open_driver
+from tests.faults.faults import Silence
+
+import coodie
+from coodie.exceptions import CoodieError, DriverClosedError
+from coodie.testing.watching import Holdings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conftest import Connector
+    from tests.faults.proxy import FaultProxy
+
+    from coodie.registry import DriverRegistry
+
+pytestmark = [pytest.mark.server, pytest.mark.timeout(900)]
+
+LOCAL = "SELECT key FROM system.local"
+_MIB = 1 << 20
+
+
+@pytest.fixture
+def silent(connect: Connector, proxy: FaultProxy) -> Any:
+    """Connect to a node that answers no question of ours after the first."""
+    driver = connect(hosts=[proxy.host], port=proxy.port, request_timeout=100)
+    driver.execute(LOCAL, [])
+    proxy.add(Silence(), contains=LOCAL, times=None)
+    return driver
+
+
+async def _nothing_left(before: Holdings, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while left := before.excess():
+        assert time.monotonic() < deadline, f"left behind: {left}"
+        await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("count", [5, pytest.param(200, marks=pytest.mark.reliability)])
+async def test_connecting_and_closing_leaves_nothing(
+    count: int,
+    is_async: bool,
+    cassandra_node: Any,
+    backend: str,
+    registry: DriverRegistry,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """After so many times, threads, open files and memory are as they were after the first few."""
+    options = cassandra_node.connection_options()
+
+    async def live() -> None:
+        if is_async:
+            driver = await coodie.init_coodie_async(driver_type=backend, **options)
+            await driver.execute_async(LOCAL, [])
+            await driver.close_async()
+        else:
+            driver = open_driver(backend, **options)
+            driver.execute(LOCAL, [])
+            driver.close()
+
+    for _ in range(3):
+        await live()
+    await asyncio.sleep(0.5)
+    before = Holdings()
+    tracemalloc.start()
+    try:
+        for _ in range(3):
+            await live()
+        gc.collect()
+        first, _ = tracemalloc.get_traced_memory()
+        for _ in range(count):
+            await live()
+        await _nothing_left(before)
+        gc.collect()
+        last, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    grown = last - first
+    record_property("threads more", len(set(threading.enumerate()) - before.threads))
+    record_property("open files more", (Holdings().files or 0) - (before.files or 0))
+    record_property("memory more (KiB)", round(grown / 1024))
+    assert grown < _MIB
+
+
+@pytest.mark.parametrize("count", [1000, pytest.param(10_000, marks=pytest.mark.reliability)])
+async def test_closing_amid_requests(
+    count: int,
+    connect: Connector,
+    table: Callable[[str], str],
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Each of thousands of requests in flight ends, with its result or an error; no thread hangs."""
+    driver = connect()
+    name = table("k int PRIMARY KEY, v int")
+    stmt = f"INSERT INTO {name} (k, v) VALUES (?, 0)"
+    await driver.execute_async(stmt, [0])
+    outcomes: list[object] = []
+
+    def write() -> None:
+        try:
+            while True:
+                driver.execute(stmt, [1])
+        except CoodieError as exc:
+            outcomes.append(exc)
+
+    threads = [threading.Thread(target=write) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    tasks = [asyncio.ensure_future(driver.execute_async(stmt, [k], timeout=60)) for k in range(count)]
+    await asyncio.sleep(0.05)
+    started = time.monotonic()
+    await driver.close_async()
+    outcomes += await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 30)
+    for thread in threads:
+        await asyncio.to_thread(thread.join, 30)
+    record_property("seconds", round(time.monotonic() - started, 1))
+    assert [thread for thread in threads if thread.is_alive()] == []
+    assert len(outcomes) == count + 16
+    strange = [each for each in outcomes if each != [] and not isinstance(each, CoodieError)]
+    assert strange == []
+    with pytest.raises(DriverClosedError):
+        await driver.execute_async(stmt, [1])
+
+
+async def test_closing_from_another_loop(silent: Any) -> None:
+    """What this loop waits for ends with an error when a loop in another thread closes the driver."""
+    told: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    tasks = [asyncio.ensure_future(silent.execute_async(LOCAL, [])) for _ in range(100)]
+    await asyncio.sleep(0.2)
+    await asyncio.wait_for(asyncio.to_thread(asyncio.run, silent.close_async()), 30)
+    outcomes = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 30)
+    assert [each for each in outcomes if not isinstance(each, CoodieError)] == []
+    assert told == []
+
+
+@pytest.mark.parametrize("closer", ["main thread", "another thread", "loop"])
+def test_closing_from_another_thread(closer: str, silent: Any) -> None:
+    """Threads that wait for an answer get an error at once, whoever closes the driver."""
+    outcomes: list[object] = []
+
+    def ask() -> None:
+        try:
+            outcomes.append(silent.execute(LOCAL, []))
+        except CoodieError as exc:
+            outcomes.append(exc)
+
+    threads = [threading.Thread(target=ask) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.2)
+    if closer == "main thread":
+        silent.close()
+    elif closer == "another thread":
+        other = threading.Thread(target=silent.close)
+        other.start()
+        other.join(30)
+    else:
+        asyncio.run(asyncio.wait_for(silent.close_async(), 30))
+    for thread in threads:
+        thread.join(30)
+    assert [thread for thread in threads if thread.is_alive()] == []
+    assert [each for each in outcomes if not isinstance(each, CoodieError)] == []
+    assert len(outcomes) == 16
+
+
+@pytest.mark.parametrize("count", [20, pytest.param(200, marks=pytest.mark.reliability)])
+def test_one_loop_after_the_other(count: int, connect: Connector, table: Callable[[str], str]) -> None:
+    """Each of many event loops is served by the one driver, also with requests left over from the last."""
+    driver = connect()
+    name = table("k int PRIMARY KEY, v int")
+
+    async def work(turn: int) -> list[Any]:
+        await driver.execute_async(f"INSERT INTO {name} (k, v) VALUES (?, ?)", [turn, -turn])
+        left = [
+            asyncio.ensure_future(driver.execute_async(f"SELECT v FROM {name} WHERE k = ?", [k]))
+            for k in range(20)
+        ]
+        await asyncio.sleep(0)
+        del left  # asyncio.run cancels them
+        rows = await driver.execute_async(f"SELECT v FROM {name} WHERE k = ?", [turn])
+        return [row["v"] for row in rows]
+
+    assert asyncio.run(work(0)) == [0]
+    before = Holdings()
+    for turn in range(1, count):
+        assert asyncio.run(work(turn)) == [-turn]
+    assert before.excess() == ""
+    assert driver.execute_one(f"SELECT count(*) FROM {name}", []) == count
