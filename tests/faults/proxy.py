@@ -169,6 +169,9 @@ class FaultProxy:
         self.refusing = False
         #: Nothing passes in either direction, and connections stay open.
         self.partitioned = False
+        #: Events wait here until they are let go.
+        self.holding_events = False
+        self._held: list[tuple[Link, Frame]] = []
         #: What befalls which request; the first that takes it is applied.
         self.rules: list[Rule] = []
         #: All requests with a statement that came by.
@@ -216,6 +219,17 @@ class FaultProxy:
                 link.abort()
 
         self._loop.call_soon_threadsafe(abort)
+
+    def release_events(self) -> None:
+        """Let events go, those that wait first."""
+
+        async def send() -> None:
+            self.holding_events = False
+            while self._held:
+                link, event = self._held.pop(0)
+                await link.to_client(event)
+
+        self._loop.call_soon_threadsafe(lambda: self._later(send()))
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -311,6 +325,9 @@ class FaultProxy:
         return None
 
     async def _answer(self, link: Link, answer: Frame) -> None:
+        if answer.opcode == Opcode.EVENT and self.holding_events:
+            self._held.append((link, answer))
+            return
         request, text, fault = link.waiting.pop(answer.stream, (None, None, None))
         if answer.opcode == Opcode.SUPPORTED:
             options = read_multimap(answer.body)

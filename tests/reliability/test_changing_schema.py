@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.conftest import Connector
+    from tests.faults.proxy import FaultProxy
 
 pytestmark = pytest.mark.server
 
@@ -88,6 +89,45 @@ async def test_the_window_of_an_old_type(mine: Any, other: Any, keyspace: str) -
     await other.execute_async(f"TRUNCATE {name}", [])
     await mine.execute_async(insert, ["five"])
     assert await mine.execute_async(f"SELECT v FROM {name}", []) == [{"v": "five"}]
+
+
+async def test_where_that_window_ends(
+    through: Any,
+    proxy: FaultProxy,
+    other: Any,
+    keyspace: str,
+    protocol: int,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """While the event is kept from the driver, an int goes into a text; once it has come, never again."""
+    name = f"{keyspace}.window_v{protocol}"
+    proxy.holding_events = True
+    await asyncio.sleep(1)  # what came before has been looked at
+    await through.execute_async(f"CREATE TABLE {name} (k int PRIMARY KEY, v int)", [])
+    insert = f"INSERT INTO {name} (k, v) VALUES (1, ?)"
+    await through.execute_async(insert, [5])
+    await other.execute_async(f"DROP TABLE {name}", [])
+    await other.execute_async(f"CREATE TABLE {name} (k int PRIMARY KEY, v text)", [])
+    try:
+        for number in range(5):  # the driver can't know, and the server can't tell
+            await through.execute_async(insert, [number])
+            assert await other.execute_async(f"SELECT v FROM {name}", []) == [{"v": f"\0\0\0{chr(number)}"}]
+            await asyncio.sleep(0.2)
+    finally:
+        proxy.release_events()
+    started = time.monotonic()
+    while True:
+        try:
+            await through.execute_async(insert, [5])
+        except ParameterTypeError:
+            break
+        assert time.monotonic() - started < 20
+    record_property("seconds from the event on", round(time.monotonic() - started, 3))
+    for _ in range(20):
+        with pytest.raises(ParameterTypeError):
+            await through.execute_async(insert, [5])
+    await through.execute_async(insert, ["five"])
+    assert await through.execute_async(f"SELECT v FROM {name}", []) == [{"v": "five"}]
 
 
 async def test_truncate_under_writers(mine: Any, other: Any, table: Callable[[str], str]) -> None:
