@@ -28,11 +28,7 @@ async def test_a_stream_takes_constant_memory(
 ) -> None:
     """The memory of Python objects at the end of a stream, and its peak, are those of a few pages."""
     name = table("p int, n int, t text, PRIMARY KEY (p, n)")
-    await driver.execute_many_async(
-        f"INSERT INTO {name} (p, n, t) VALUES (?, ?, 'twenty characters, no')",
-        ((n % 20, n) for n in range(count)),
-        concurrency=128,
-    )
+    await _fill(driver, name, count)
     stmt = f"SELECT p, n, t FROM {name}"
     for is_async in (False, True):
         total = seen = 0
@@ -53,9 +49,22 @@ async def test_a_stream_takes_constant_memory(
         record_property(f"{'async' if is_async else 'sync'} peak (MiB)", round(peak / _MIB, 1))
 
 
+async def _fill(driver: Any, name: str, count: int) -> None:
+    """Write so many rows to twenty partitions, a hundred to a batch."""
+    insert = f"INSERT INTO {name} (p, n, t) VALUES (?, ?, 'twenty characters, no')"
+    gate = asyncio.Semaphore(16)
+
+    async def write(start: int) -> None:
+        rows = [(insert, [start // 100 % 20, n]) for n in range(start, min(count, start + 100))]
+        async with gate:
+            await driver.execute_batch_async(rows, "UNLOGGED", timeout=60)
+
+    await asyncio.gather(*map(write, range(0, count, 100)))
+
+
 async def test_a_row_of_ten_megabytes(api: Api, table: Callable[[str], str]) -> None:
-    """What the server refuses is half done nowhere; twelve megabytes in four rows are read whole."""
-    name = table("k int PRIMARY KEY, v blob")
+    """What the server refuses is done nowhere; a row of twelve megabytes, in four columns, is read whole."""
+    name = table("k int PRIMARY KEY, v blob, w blob, x blob, y blob")
     value = bytes(range(256)) * (10 * _MIB // 256)
     insert = f"INSERT INTO {name} (k, v) VALUES (1, ?)"
     # A mutation may have half a segment of the node's commit log, which has 8 MiB: it is refused whole.
@@ -63,10 +72,10 @@ async def test_a_row_of_ten_megabytes(api: Api, table: Callable[[str], str]) -> 
         await api.execute(insert, [value], timeout=60)
     assert await api.execute(f"SELECT k FROM {name}", []) == []
     value = value[: 3 * _MIB]
-    for n in range(4):
-        await api.execute(f"INSERT INTO {name} (k, v) VALUES ({n}, ?)", [value], timeout=60)
-    rows = await api.execute(f"SELECT v FROM {name}", [], timeout=60)
-    assert [row["v"] for row in rows] == [value] * 4
+    for column in "vwxy":
+        await api.execute(f"INSERT INTO {name} (k, {column}) VALUES (1, ?)", [value], timeout=60)
+    (row,) = await api.execute(f"SELECT v, w, x, y FROM {name}", [], timeout=60)
+    assert list(row.values()) == [value] * 4
 
 
 async def test_two_thousand_columns(api: Api, table: Callable[[str], str]) -> None:
