@@ -38,8 +38,9 @@ def registry(memory: Backend) -> Iterator[DriverRegistry]:
 @pytest.fixture
 def no_thread_left() -> Iterator[None]:
     """Fail the test when threads that coodie started outlive it."""
+    before = set(threading.enumerate())  # other tests' drivers may be open
     yield
-    wait_until(lambda: not [t.name for t in threading.enumerate() if t.name.startswith("coodie-")])
+    wait_until(lambda: not [t for t in set(threading.enumerate()) - before if t.name.startswith("coodie-")])
 
 
 @pytest.fixture
