@@ -96,12 +96,24 @@ def long(steps: Steps, mark: str, *options: str) -> None:
 
 
 def reliability(steps: Steps, *options: str) -> None:
-    """Run what shows how things break, quick and long, with each backend; print the table and write it."""
-    reports = {}
+    """Run what shows how things break, quick and long, with each backend; print the table and write it.
+
+    A test that fails is in the table, too, and fails the run.
+    """
+    reports, failures = {}, []
     for backend in _BACKENDS:
-        title = _pytest(steps, backend, "-m", "reliability or faults", *options)
-        reports[title] = ENVIRONMENTS[backend].path / "tests.xml"
+        report = ENVIRONMENTS[backend].path / "tests.xml"
+        report.unlink(missing_ok=True)
+        try:
+            _pytest(steps, backend, "-m", "reliability or faults", *options)
+        except Failure as exc:
+            if not report.is_file():  # no test ran
+                raise
+            failures.append(exc)
+        reports[_title(backend, steps)] = report
     publish(reports)
+    if failures:
+        raise failures[0]
 
 
 def example(steps: Steps, *options: str) -> None:
@@ -242,16 +254,20 @@ def _types(steps: Steps, backend: str) -> None:
     steps.run(f"{backend}: mypy", [_python(backend, steps), "-m", "mypy", *paths])
 
 
-def _pytest(steps: Steps, backend: str, *options: str) -> str:
-    """Run the tests with one backend and note their counts; return its driver's name and version."""
-    distribution, directories = _BACKENDS[backend]
+def _title(backend: str, steps: Steps) -> str:
+    """Return the name and version of a backend's driver."""
+    distribution, _ = _BACKENDS[backend]
     show = f"from importlib.metadata import version; print(version({distribution!r}))"
     python = _python(backend, steps)
     version = subprocess.run([python, "-c", show], check=True, capture_output=True, text=True).stdout.strip()
+    return f"{distribution} {version}"
+
+
+def _pytest(steps: Steps, backend: str, *options: str) -> None:
+    """Run the tests with one backend and note their counts."""
+    _, directories = _BACKENDS[backend]
     arguments = (*options, *_existing(directories))
-    title = f"{distribution} {version}"
-    _counted(steps, backend, f"{backend}: tests", title, *arguments)
-    return title
+    _counted(steps, backend, f"{backend}: tests", _title(backend, steps), *arguments)
 
 
 def _counted(steps: Steps, name: str, title: str, what: str, *arguments: str) -> None:

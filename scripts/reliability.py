@@ -18,6 +18,8 @@ __all__ = ["publish"]
 
 _PAGE = ROOT / "docs" / "reliability.md"
 _JSON = ROOT / "docs" / "reliability.json"
+#: Properties in pytest's report that aren't ours.
+_FOREIGN = "hypothesis-"
 _BEGIN, _END = "<!-- made by `make reliability`: from here -->", "<!-- to here -->"
 
 
@@ -68,7 +70,8 @@ def _read(report: Path) -> dict[str, _Promise]:
             promise.skipped += 1
         else:
             promise.passed += 1
-        figures = {entry.get("name", ""): entry.get("value", "") for entry in case.iter("property")}
+        properties = {entry.get("name", ""): entry.get("value", "") for entry in case.iter("property")}
+        figures = {name: value for name, value in properties.items() if not name.startswith(_FOREIGN)}
         if figures:
             promise.figures[label.rstrip("]")] = figures
     return promises
