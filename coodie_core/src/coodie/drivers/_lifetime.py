@@ -32,7 +32,7 @@ class Lifetime:
         """
         if self.closed:
             raise self.error()
-        if self.forked:
+        if os.getpid() != self._process:  # as forked; this is asked for each request
             message = (
                 f"The driver was opened in process {self._process}; this is a fork of it, {os.getpid()}."
             )

@@ -313,11 +313,12 @@ class Requests:
     ) -> tuple[CachedStatement | None, float, bytes | None]:
         """Check every argument; return the statement, if it is prepared, seconds and the server's state."""
         self._lifetime.check()
-        check_options(options)
+        if options is not None:
+            check_options(options)
         check_statement(stmt)
         if fetch_size is not None:
             check_fetch_size(fetch_size)
-        seconds = self.sender.timeout(check_timeout(timeout))
+        seconds = self.sender.timeout(None if timeout is None else check_timeout(timeout))
         state = None if paging_state is None else open_paging_state(paging_state, stmt)
         return self.statements.find(stmt), seconds, state
 

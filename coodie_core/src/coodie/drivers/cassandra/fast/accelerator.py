@@ -13,16 +13,18 @@ if TYPE_CHECKING:
 
     from coodie.drivers.cassandra._reading import Converter
 
-__all__ = ["accelerator", "row_decoder"]
+__all__ = ["accelerator", "parameter_encoder", "row_decoder"]
 
 
 @cache
 def accelerator() -> Any:
     """Return the module coodie_accel; None where it isn't installed."""
     try:
-        return import_module("coodie_accel")
+        module = import_module("coodie_accel")
     except ImportError:
         return None
+    # A directory of that name on the path is a module, too, without anything in it.
+    return module if hasattr(module, "RowDecoder") else None
 
 
 def row_decoder(
@@ -52,6 +54,24 @@ def row_decoder(
     others = tuple([_other(typ, convert, version) for typ, convert in zip(types, converters, strict=True)])
     decode = module.RowDecoder(names, tuple(kinds), others).decode
     return lambda body, at, rows: decode(body, at + 4, rows)
+
+
+def parameter_encoder(
+    kinds: tuple[str, ...], columns: Sequence[Callable[[Any], bytes]]
+) -> Callable[[Any], bytes] | None:
+    """Return the accelerator's encoder of parameters; None without one.
+
+    It raises for whatever isn't simply right; who knows what is allowed is to be asked then.
+
+    Args:
+        kinds: The columns' families.
+        columns: What encodes one value of each, where that isn't of the usual type.
+    """
+    module = accelerator()
+    if module is None:
+        return None
+    encode: Callable[[Any], bytes] = module.ParameterEncoder(kinds, tuple(columns)).encode
+    return encode
 
 
 def _other(typ: Any, convert: Converter | None, version: int) -> Callable[[bytes], Any]:

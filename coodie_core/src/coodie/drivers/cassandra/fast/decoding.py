@@ -99,7 +99,7 @@ class ResultReader:
             return None
         at = len(usual.beginning)
         (count,) = _INT.unpack_from(body, at)
-        return Rows(_read(usual, body, at, count))
+        return Rows(usual.read(body, at, count) if count < _MANY else _read(usual, body, at, count))
 
     def read(self, body: bytes) -> Page:
         """Return the rows of a RESULT's body.

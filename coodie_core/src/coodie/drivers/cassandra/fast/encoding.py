@@ -13,6 +13,7 @@ from uuid import UUID
 
 from coodie.drivers.cassandra._binding import bind_values
 from coodie.drivers.cassandra._cqltypes import family, unwrapped
+from coodie.drivers.cassandra.fast.accelerator import parameter_encoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +60,19 @@ def encoder(entry: CachedStatement) -> Encoder:
     """
     general = _General(entry)
     kinds = tuple([family(unwrapped(column.type)) for column in entry.columns])
-    return _written(kinds)(general, general.columns) if kinds else general
+    if not kinds:
+        return general
+    accelerated = parameter_encoder(kinds, general.columns)
+    if accelerated is None:
+        return _written(kinds)(general, general.columns)
+
+    def encode(params: Any) -> bytes:
+        try:
+            return accelerated(params)
+        except Exception:  # noqa: BLE001 - what is allowed beside the usual, and what isn't, is known there
+            return general(params)
+
+    return encode
 
 
 class _General:

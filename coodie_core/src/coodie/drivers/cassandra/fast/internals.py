@@ -19,7 +19,7 @@ from coodie.drivers.cassandra.fast.segments import Segments
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from cassandra.cluster import Cluster, Session
 
@@ -28,11 +28,10 @@ __all__ = [
     "RefusedError",
     "adopt_metadata",
     "decode",
-    "is_watched",
-    "metadata_id",
     "open_link",
     "refusal",
     "user_types",
+    "watchers",
 ]
 
 #: Releases whose insides are known: scylla-driver 3.29, cassandra-driver 3.29 and 3.30.
@@ -92,15 +91,10 @@ def refusal(session: Session) -> str | None:
     return next((reason for reason, holds in reasons.items() if holds), None)
 
 
-def is_watched(session: Session) -> bool:
-    """Tell whether listeners of the session's owner want to see each request as the driver's object."""
-    return bool(session._request_init_callbacks)  # noqa: SLF001 - this module's purpose
-
-
-def metadata_id(prepared: Any) -> bytes | None:
-    """Return the id of a prepared statement's result metadata, which version 5 sends along."""
-    found: bytes | None = prepared.result_metadata_id
-    return found
+def watchers(session: Session) -> Sequence[Any]:
+    """Return the session's listeners that want to see each request as the driver's object; it may change."""
+    listeners: Sequence[Any] = session._request_init_callbacks  # noqa: SLF001 - this module's purpose
+    return listeners
 
 
 def adopt_metadata(prepared: Any, message: Any) -> None:

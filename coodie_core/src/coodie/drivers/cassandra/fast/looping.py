@@ -95,26 +95,27 @@ class LoopConnection:
         future: asyncio.Future[Answer] = self._loop.create_future()
         now = time.monotonic()
         if self._free:
-            self._start(self._free.pop(), opcode, body, (future, now + timeout, now))
+            stream = self._free.pop()
         elif self._next_stream < _STREAMS:
+            stream = self._next_stream
             self._next_stream += 1
-            self._start(self._next_stream - 1, opcode, body, (future, now + timeout, now))
         else:
             self._queue.append((future, now + timeout, opcode, body))
+            return future
+        self._start(stream, opcode, body, (future, now + timeout, now))
         return future
 
     def _start(self, stream: int, opcode: int, body: bytes, waiting: _Waiting) -> None:
-        alone = not self._in_flight
-        self._in_flight[stream] = waiting
-        if self._sweeping is None:
-            self._sweeping = self._loop.call_later(_SWEEP, self._sweep)
-        out = self._out
+        in_flight, out = self._in_flight, self._out
+        in_flight[stream] = waiting
         out.append(self._frames.make(opcode, stream, body))
-        if alone:
+        if len(in_flight) == 1:
             # Nothing to wait for: whoever has one request at a time wants it to be sent now.
             self._flush()
         elif len(out) == 1:
             self._loop.call_soon(self._flush)
+        if self._sweeping is None:
+            self._sweeping = self._loop.call_later(_SWEEP, self._sweep)
 
     def _flush(self) -> None:
         """Send what has been collected, as one write."""

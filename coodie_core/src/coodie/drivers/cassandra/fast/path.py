@@ -16,7 +16,7 @@ from coodie.drivers.cassandra._retries import SafeRetryPolicy
 from coodie.drivers.cassandra.fast.asked import Asked, AskedStatement
 from coodie.drivers.cassandra.fast.exchange import Posted
 from coodie.drivers.cassandra.fast.frames import BATCH
-from coodie.drivers.cassandra.fast.internals import decode, is_watched, refusal, user_types
+from coodie.drivers.cassandra.fast.internals import decode, refusal, user_types, watchers
 from coodie.drivers.cassandra.fast.lanes import LoopLane, ThreadLane
 from coodie.drivers.cassandra.fast.routing import Router
 from coodie.drivers.cassandra.fast.statements import LARGEST_BATCH, PAGE, FastStatement, batch_body
@@ -56,6 +56,7 @@ class FastPath:
         self._aware = aware_timestamps
         self._version = self._cluster.protocol_version
         self._router = Router(session)
+        self._watchers = watchers(session)
         self._loops: dict[asyncio.AbstractEventLoop, LoopLane] = {}
         self._threads: dict[Any, ThreadLane] = {}
         self._adding = threading.Lock()
@@ -154,7 +155,7 @@ class FastPath:
     def _profile(self, terms: Terms) -> Any:
         """Return the session's profile, which says what a request doesn't; None for an unusual request."""
         options = terms.options
-        if self.refused is not None or is_watched(self._session):
+        if self.refused is not None or self._watchers:
             return None
         if options is not None and (
             options.trace
@@ -214,21 +215,18 @@ class FastPath:
 
     def thread_lane(self, exchange: Exchange) -> ThreadLane | None:
         """Return the connections that threads have to the node that an exchange is for, and note the node."""
-        host = exchange.host = self._host(exchange)
+        host = exchange.host = self._router.only_host(exchange.policy) or next(self._hosts(exchange), None)
         return None if host is None else self._threads.get(host.endpoint) or self._thread_lane(host)
 
     def post_async(self, exchange: Exchange) -> asyncio.Future[Answer] | None:
         """Send from the running loop; None where it has no connection yet."""
         loop = self._running_loop()
         lane = self._loops.get(loop) or self._loop_lane(loop)
-        host = exchange.host = self._host(exchange)
+        host = exchange.host = self._router.only_host(exchange.policy) or next(self._hosts(exchange), None)
         connection = None if host is None else lane.connection(host)
         if connection is None:
             return None
         return connection.send(exchange.opcode, exchange.body, exchange.timeout)
-
-    def _host(self, exchange: Exchange) -> Host | None:
-        return self._router.only_host(exchange.policy) or next(self._hosts(exchange), None)
 
     def _hosts(self, exchange: Exchange) -> Iterator[Host]:
         hosts = self._router.hosts(exchange.policy, exchange.route())

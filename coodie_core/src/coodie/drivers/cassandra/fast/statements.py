@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from coodie.drivers.cassandra.fast.decoding import ResultReader
 from coodie.drivers.cassandra.fast.encoding import encoder
-from coodie.drivers.cassandra.fast.internals import metadata_id
 from coodie.drivers.cassandra.fast.routing import Route, routing_key
 
 if TYPE_CHECKING:
@@ -84,12 +83,14 @@ class FastStatement:
             fetch_size: Rows to a page.
             state: Where the page starts; the server's own state.
         """
-        flags = _PAGE_SIZE | _flags(serial, timestamp)
-        tail = _tail(serial, timestamp)
+        flags, tail = _PAGE_SIZE, b""
+        if serial is not None or timestamp is not None:
+            flags |= _flags(serial, timestamp)
+            tail = _tail(serial, timestamp)
         if state is not None:
             flags |= _PAGING_STATE
             tail = _INT.pack(len(state)) + state + tail
-        known = metadata_id(self.prepared)
+        known: bytes | None = self.prepared.result_metadata_id
         if known is not self._headed:
             self._heads, self._headed = {}, known
         head = self._heads.get((level, flags))
