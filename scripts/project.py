@@ -41,7 +41,13 @@ _BACKENDS = {
     ),
 }
 
-_SOURCES = ("coodie_core/src", "coodie_scylla/src", "coodie_cassandra/src", "coodie_local/src")
+_SOURCES = (
+    "coodie_core/src",
+    "coodie_scylla/src",
+    "coodie_cassandra/src",
+    "coodie_local/src",
+    "coodie_accel/src",
+)
 _TESTS = ("coodie_core/tests", "coodie_scylla/tests", "coodie_cassandra/tests", "coodie_local/tests", "tests")
 _PROGRAMS = ("scripts", "examples/demo.py", "benchmarks", "conftest.py")
 

@@ -1,0 +1,13 @@
+"""The compiled accelerator of coodie: rows to dicts, parameters to bytes, checksums.
+
+coodie's drivers find it by themselves; nobody has to import it. It knows the native protocol's values
+and neither coodie nor a database driver.
+"""
+
+from __future__ import annotations
+
+from coodie_accel._native import ParameterEncoder, RowDecoder, crc24
+
+__all__ = ["ParameterEncoder", "RowDecoder", "__version__", "crc24"]
+
+__version__ = "0.1.0"

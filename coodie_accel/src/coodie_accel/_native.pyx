@@ -1,0 +1,564 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""Rows to dicts, parameters to bytes, and the checksum of segments' headers.
+
+Values are as the native protocol has them (native_protocol_v5.spec, section 6), each behind its length
+as a big-endian int32. Every length is compared with what is left before a byte behind it is read.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from sys import intern
+from uuid import UUID, SafeUUID
+
+cimport cython
+from cpython.ref cimport PyObject
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.datetime cimport date_new, datetime_new, import_datetime
+from cpython.dict cimport PyDict_SetItem
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
+from cpython.list cimport PyList_AsTuple
+from cpython.long cimport PyLong_CheckExact
+from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from cpython.object cimport PyObject_GenericSetAttr
+from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
+from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+cdef extern from "Python.h":
+    object _PyLong_FromByteArray(const unsigned char* data, size_t size, int little_endian, int is_signed)
+    long long PyLong_AsLongLongAndOverflow(object value, int* overflow) except? -1
+    bint PyUnicode_IS_ASCII(object value)
+    Py_ssize_t PyUnicode_GET_LENGTH(object value)
+    const void* PyUnicode_DATA(object value)
+    object PyType_GenericNew(object type, PyObject* args, PyObject* kwargs)
+
+__all__ = ["ParameterEncoder", "RowDecoder", "crc24"]
+
+import_datetime()
+
+cdef enum Kind:
+    OTHER
+    TINYINT
+    SMALLINT
+    INT
+    BIGINT
+    BOOLEAN
+    FLOAT
+    DOUBLE
+    TEXT
+    ASCII
+    BLOB
+    UUID_
+    DATE
+    TIMESTAMP
+    TIMESTAMP_AWARE
+
+cdef dict _DECODED = {
+    "tinyint": TINYINT, "smallint": SMALLINT, "int": INT, "bigint": BIGINT, "counter": BIGINT,
+    "boolean": BOOLEAN, "float": FLOAT, "double": DOUBLE, "text": TEXT, "ascii": ASCII, "blob": BLOB,
+    "uuid": UUID_, "timeuuid": UUID_, "date": DATE, "timestamp": TIMESTAMP,
+    "timestamp_aware": TIMESTAMP_AWARE,
+}
+
+cdef dict _ENCODED = {
+    "tinyint": TINYINT, "smallint": SMALLINT, "int": INT, "bigint": BIGINT, "counter": BIGINT,
+    "boolean": BOOLEAN, "double": DOUBLE, "text": TEXT, "ascii": ASCII, "blob": BLOB, "uuid": UUID_,
+}
+
+#: Days from 0000-03-01 to 1970-01-01, and from 0000-03-01 to 0001-01-01 and 10000-01-01.
+cdef int64_t _UNIX_DAY = 719468
+cdef int64_t _FIRST_DAY = 306
+cdef int64_t _DAYS_END = 3652365
+cdef int64_t _DAY_MILLISECONDS = 86400000
+
+#: Days of four centuries.
+cdef int64_t _ERA_DAYS = 146097
+
+#: A date's days are counted so that the Unix epoch is in the middle.
+cdef int64_t _DATE_OFFSET = 2147483648
+
+cdef Py_ssize_t _LARGEST_VALUE = 2147483647
+
+cdef object _UTC = dt.timezone.utc
+cdef object _UNKNOWN = SafeUUID.unknown
+cdef str _INT = "int"
+cdef str _IS_SAFE = "is_safe"
+
+
+# --- bytes --------------------------------------------------------------------------------
+
+
+cdef inline uint16_t _unsigned16(const uint8_t* data) noexcept nogil:
+    return <uint16_t>(<uint32_t>data[0] << 8 | data[1])
+
+
+cdef inline uint32_t _unsigned32(const uint8_t* data) noexcept nogil:
+    return <uint32_t>data[0] << 24 | <uint32_t>data[1] << 16 | <uint32_t>data[2] << 8 | data[3]
+
+
+cdef inline uint64_t _unsigned64(const uint8_t* data) noexcept nogil:
+    return <uint64_t>_unsigned32(data) << 32 | _unsigned32(data + 4)
+
+
+cdef inline void _put(uint8_t* data, uint64_t value, int size) noexcept nogil:
+    cdef int index
+    for index in range(size):
+        data[index] = <uint8_t>(value >> (8 * (size - 1 - index)))
+
+
+# --- rows ---------------------------------------------------------------------------------
+
+
+cdef struct Civil:
+    int year
+    int month
+    int day
+
+
+cdef inline Civil _civil(int64_t day) noexcept nogil:
+    """Turn days since 0000-03-01 into a day of the calendar: a year that starts in March ends in a leap day."""
+    cdef Civil civil
+    cdef int64_t era = day // _ERA_DAYS
+    cdef int64_t of_era = day - era * _ERA_DAYS
+    cdef int64_t year = (of_era - of_era // 1460 + of_era // 36524 - of_era // 146096) // 365
+    cdef int64_t of_year = of_era - (365 * year + year // 4 - year // 100)
+    cdef int64_t month = (5 * of_year + 2) // 153
+    civil.day = <int>(of_year - (153 * month + 2) // 5 + 1)
+    civil.month = <int>(month + 3 if month < 10 else month - 9)
+    civil.year = <int>(year + era * 400 + (civil.month <= 2))
+    return civil
+
+
+cdef object _uuid(const uint8_t* data):
+    """Make what UUID(bytes=…) makes, without its __init__, whose checks cost more than the rest of a row."""
+    cdef object made = PyType_GenericNew(UUID, NULL, NULL)
+    PyObject_GenericSetAttr(made, _INT, _PyLong_FromByteArray(data, 16, 0, 0))
+    PyObject_GenericSetAttr(made, _IS_SAFE, _UNKNOWN)
+    return made
+
+
+cdef object _timestamp(int64_t milliseconds, object zone):
+    """Return a datetime; None outside of the years 1 to 9999."""
+    cdef int64_t day = milliseconds / _DAY_MILLISECONDS
+    cdef int64_t rest = milliseconds - day * _DAY_MILLISECONDS
+    cdef Civil civil
+    if rest < 0:
+        rest += _DAY_MILLISECONDS
+        day -= 1
+    day += _UNIX_DAY
+    if not _FIRST_DAY <= day < _DAYS_END:
+        return None
+    civil = _civil(day)
+    return datetime_new(
+        civil.year,
+        civil.month,
+        civil.day,
+        <int>(rest / 3600000),
+        <int>(rest / 60000 % 60),
+        <int>(rest / 1000 % 60),
+        <int>(rest % 1000 * 1000),
+        zone,
+    )
+
+
+cdef object _date(int64_t day):
+    """Return a date; None outside of the years 1 to 9999."""
+    cdef Civil civil
+    day += _UNIX_DAY
+    if not _FIRST_DAY <= day < _DAYS_END:
+        return None
+    civil = _civil(day)
+    return date_new(civil.year, civil.month, civil.day)
+
+
+cdef object _float(const uint8_t* data):
+    cdef uint32_t bits = _unsigned32(data)
+    cdef float value
+    memcpy(&value, &bits, 4)
+    return <double>value
+
+
+cdef object _double(const uint8_t* data):
+    cdef uint64_t bits = _unsigned64(data)
+    cdef double value
+    memcpy(&value, &bits, 8)
+    return value
+
+
+cdef object _decoded(int kind, const uint8_t* data, Py_ssize_t size):
+    """Return a value; None where it isn't one of the usual size, or in the range of what it is to become."""
+    if kind == TEXT:
+        return PyUnicode_DecodeUTF8(<const char*>data, size, NULL)
+    if kind == INT:
+        return <int32_t>_unsigned32(data) if size == 4 else None
+    if kind == BIGINT:
+        return <int64_t>_unsigned64(data) if size == 8 else None
+    if kind == DOUBLE:
+        return _double(data) if size == 8 else None
+    if kind == UUID_:
+        return _uuid(data) if size == 16 else None
+    if kind == TIMESTAMP:
+        return _timestamp(<int64_t>_unsigned64(data), None) if size == 8 else None
+    if kind == TIMESTAMP_AWARE:
+        return _timestamp(<int64_t>_unsigned64(data), _UTC) if size == 8 else None
+    if kind == BOOLEAN:
+        return data[0] != 0 if size == 1 else None
+    if kind == BLOB:
+        return PyBytes_FromStringAndSize(<const char*>data, size)
+    if kind == ASCII:
+        return PyUnicode_DecodeASCII(<const char*>data, size, NULL)
+    if kind == DATE:
+        return _date(<int64_t>_unsigned32(data) - _DATE_OFFSET) if size == 4 else None
+    if kind == FLOAT:
+        return _float(data) if size == 4 else None
+    if kind == SMALLINT:
+        return <int16_t>_unsigned16(data) if size == 2 else None
+    if kind == TINYINT:
+        return <int8_t>data[0] if size == 1 else None
+    return None
+
+
+@cython.final
+@cython.no_gc_clear  # what is called from inside decode must not find the tuples gone
+cdef class RowDecoder:
+    """Read the rows of one result shape.
+
+    Args:
+        names: The columns' names; of several equal ones the last counts.
+        kinds: Their CQL types without parameters, as ``"int"``; ``"timestamp"`` gives naive datetimes in
+            UTC, ``"timestamp_aware"`` aware ones.
+        others: For each column what takes the bytes of a value that isn't decoded here, or None where a
+            ValueError is to say so.
+
+    Raises:
+        TypeError: An argument isn't a tuple, a name isn't a str, one of the others can't be called.
+        ValueError: There is no column, or not as many of one as of another; or a kind isn't known here and
+            nothing else decodes it.
+    """
+
+    cdef tuple _names
+    cdef tuple _others
+    cdef int* _kinds
+
+    def __cinit__(self, tuple names not None, tuple kinds not None, tuple others not None):
+        cdef Py_ssize_t index
+        cdef Py_ssize_t columns = len(names)
+        if not columns or len(kinds) != columns or len(others) != columns:
+            raise ValueError(
+                f"A decoder needs columns, each with name, kind and other decoder: found "
+                f"{len(names)}, {len(kinds)} and {len(others)}."
+            )
+        for name, kind, other in zip(names, kinds, others):
+            if type(name) is not str:
+                raise TypeError(f"A column's name must be a str, found {type(name).__name__}.")
+            if other is None:
+                if kind not in _DECODED:
+                    raise ValueError(f"{name!r} is of kind {kind!r}, which needs another decoder: found None.")
+            elif not callable(other):
+                raise TypeError(f"What decodes {name!r} can't be called: it is of {type(other).__name__}.")
+        self._names = tuple([intern(name) for name in names])
+        self._others = others
+        self._kinds = <int*>PyMem_Malloc(columns * sizeof(int))
+        if self._kinds is NULL:
+            raise MemoryError
+        for index in range(columns):
+            self._kinds[index] = _DECODED.get(kinds[index], OTHER)
+
+    def __dealloc__(self):
+        PyMem_Free(self._kinds)
+
+    def decode(self, bytes body not None, Py_ssize_t start, Py_ssize_t rows):
+        """Return rows as dicts.
+
+        Args:
+            body: The bytes of a RESULT message.
+            start: Where the first row's first value has its length.
+            rows: How many rows there are.
+
+        Raises:
+            ValueError: The bytes end before the rows do; or a value can't be decoded, and nothing else
+                decodes it.
+            Exception: One of the other decoders raised it.
+        """
+        cdef const uint8_t* data = <const uint8_t*>PyBytes_AS_STRING(body)
+        cdef Py_ssize_t end = PyBytes_GET_SIZE(body)
+        cdef Py_ssize_t columns = PyTuple_GET_SIZE(self._names)
+        cdef Py_ssize_t at = start
+        cdef Py_ssize_t row, column
+        cdef int32_t size
+        cdef list made = []
+        cdef dict current
+        cdef object value
+        if not 0 <= start <= end or rows < 0:
+            raise ValueError(f"There are no {rows} rows at byte {start} of a result of {end} bytes.")
+        # Each value has its length at least.
+        if rows > (end - start) / 4 / columns:
+            raise ValueError(f"{rows} rows can't be in the {end - start} bytes that a result has for them.")
+        for row in range(rows):
+            current = {}
+            for column in range(columns):
+                if end - at < 4:
+                    raise self._broken(row, column)
+                size = <int32_t>_unsigned32(data + at)
+                at += 4
+                if size < 0:
+                    value = None
+                else:
+                    if size > end - at:
+                        raise self._broken(row, column)
+                    value = _decoded(self._kinds[column], data + at, size)
+                    if value is None:
+                        value = self._otherwise(row, column, body[at : at + size])
+                    at += size
+                PyDict_SetItem(current, <object>PyTuple_GET_ITEM(self._names, column), value)
+            made.append(current)
+        return made
+
+    cdef object _otherwise(self, Py_ssize_t row, Py_ssize_t column, bytes data):
+        other = self._others[column]
+        if other is not None:
+            return other(data)
+        return _raise(f"{self._names[column]!r} of row {row} can't be decoded from {len(data)} bytes.")
+
+    cdef object _broken(self, Py_ssize_t row, Py_ssize_t column):
+        return ValueError(f"The result ends inside of {self._names[column]!r} of row {row}: it is broken.")
+
+
+cdef object _raise(str message):
+    raise ValueError(message)
+
+
+# --- parameters ---------------------------------------------------------------------------
+
+
+#: Bytes that a message has room for at first, beside 24 for each value.
+cdef Py_ssize_t _ROOM = 64
+
+
+cdef class _Message:
+    """Bytes that grow at their end."""
+
+    cdef uint8_t* data
+    cdef Py_ssize_t size
+    cdef Py_ssize_t room
+
+    def __cinit__(self, Py_ssize_t room):
+        self.data = <uint8_t*>PyMem_Malloc(room)
+        self.room = room
+        if self.data is NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        PyMem_Free(self.data)
+
+    cdef int value(self, const void* data, Py_ssize_t size) except -1:
+        """Add a value behind its length."""
+        if size > _LARGEST_VALUE:
+            raise ValueError(f"A value of {size} bytes is too long: a length has 31 bits.")
+        self.make_room(size + 4)
+        _put(self.data + self.size, <uint64_t>size, 4)
+        memcpy(self.data + self.size + 4, data, size)
+        self.size += size + 4
+        return 0
+
+    cdef int number(self, uint64_t value, int size) except -1:
+        """Add a number of some bytes behind its length."""
+        self.make_room(12)
+        _put(self.data + self.size, <uint64_t>size, 4)
+        _put(self.data + self.size + 4, value, size)
+        self.size += size + 4
+        return 0
+
+    cdef int null(self) except -1:
+        self.make_room(4)
+        _put(self.data + self.size, 0xFFFFFFFF, 4)
+        self.size += 4
+        return 0
+
+    cdef int make_room(self, Py_ssize_t more) except -1:
+        cdef Py_ssize_t room
+        cdef uint8_t* data
+        if more <= self.room - self.size:
+            return 0
+        room = (self.size + more) * 2
+        data = <uint8_t*>PyMem_Realloc(self.data, room)
+        if data is NULL:
+            raise MemoryError
+        self.data = data
+        self.room = room
+        return 0
+
+
+cdef bint _integer(_Message message, object value, int size) except -1:
+    """Add an int of some bytes; tell whether it is in range."""
+    cdef int overflow = 0
+    cdef int64_t number = PyLong_AsLongLongAndOverflow(value, &overflow)
+    cdef int bits = 8 * size - 1
+    if overflow or number >> bits not in (0, -1):
+        return False
+    message.number(<uint64_t>number, size)
+    return True
+
+
+cdef bint _uuid_bytes(_Message message, object value) except -1:
+    """Add a UUID; tell whether there is a number in it that fits."""
+    cdef uint8_t data[16]
+    try:
+        number = value.int
+        _put(data, <uint64_t>(number >> 64), 8)
+        _put(data + 8, <uint64_t>(number & 0xFFFFFFFFFFFFFFFF), 8)
+    except (AttributeError, OverflowError, TypeError):
+        return False
+    message.value(data, 16)
+    return True
+
+
+cdef bint _text(_Message message, str value) except -1:
+    """Add a str in UTF-8; tell whether it has one."""
+    if PyUnicode_IS_ASCII(value):
+        message.value(PyUnicode_DATA(value), PyUnicode_GET_LENGTH(value))
+        return True
+    try:
+        encoded = value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    message.value(PyBytes_AS_STRING(encoded), PyBytes_GET_SIZE(encoded))
+    return True
+
+
+cdef bint _encoded(int kind, _Message message, object value) except -1:
+    """Add a value of exactly the usual type; tell whether it is one."""
+    cdef double number
+    cdef uint64_t bits
+    if kind == INT:
+        return PyLong_CheckExact(value) and _integer(message, value, 4)
+    if kind == TEXT:
+        return PyUnicode_CheckExact(value) and _text(message, value)
+    if kind == BIGINT:
+        return PyLong_CheckExact(value) and _integer(message, value, 8)
+    if kind == DOUBLE:
+        if not PyFloat_CheckExact(value):
+            return False
+        number = PyFloat_AS_DOUBLE(value)
+        memcpy(&bits, &number, 8)
+        message.number(bits, 8)
+        return True
+    if kind == UUID_:
+        return type(value) is UUID and _uuid_bytes(message, value)
+    if kind == BLOB:
+        if not PyBytes_CheckExact(value):
+            return False
+        message.value(PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
+        return True
+    if kind == BOOLEAN:
+        if value is not True and value is not False:
+            return False
+        message.number(value is True, 1)
+        return True
+    if kind == ASCII:
+        return PyUnicode_CheckExact(value) and PyUnicode_IS_ASCII(value) and _text(message, value)
+    if kind == SMALLINT:
+        return PyLong_CheckExact(value) and _integer(message, value, 2)
+    if kind == TINYINT:
+        return PyLong_CheckExact(value) and _integer(message, value, 1)
+    return False
+
+
+@cython.final
+@cython.no_gc_clear  # as RowDecoder
+cdef class ParameterEncoder:
+    """Write the parameters of one statement.
+
+    Args:
+        kinds: The CQL types of its markers without parameters, as ``"int"``.
+        others: For each what takes a value that isn't encoded here, one of another Python type than the
+            usual or out of range, and returns its bytes or raises.
+
+    Raises:
+        TypeError: An argument isn't a tuple, or one of the others can't be called.
+        ValueError: There aren't as many kinds as others.
+    """
+
+    cdef tuple _others
+    cdef int* _kinds
+
+    def __cinit__(self, tuple kinds not None, tuple others not None):
+        cdef Py_ssize_t index
+        if len(kinds) != len(others):
+            raise ValueError(f"Each kind needs another encoder: found {len(kinds)} and {len(others)}.")
+        for kind, other in zip(kinds, others):
+            if not callable(other):
+                raise TypeError(f"What encodes a {kind} can't be called: it is of {type(other).__name__}.")
+        self._others = others
+        self._kinds = <int*>PyMem_Malloc(len(kinds) * sizeof(int))
+        if self._kinds is NULL:
+            raise MemoryError
+        for index in range(len(kinds)):
+            self._kinds[index] = _ENCODED.get(kinds[index], OTHER)
+
+    def __dealloc__(self):
+        PyMem_Free(self._kinds)
+
+    def encode(self, params not None):
+        """Return the parameters' bytes, each behind its length; None is a null.
+
+        Args:
+            params: A list or a tuple with one value for each marker.
+
+        Raises:
+            TypeError: They are neither, or another encoder returned something else than bytes.
+            ValueError: There are too many, or too few.
+            Exception: One of the other encoders raised it.
+        """
+        # A copy of a list: other encoders may change it.
+        cdef tuple values = PyList_AsTuple(params) if isinstance(params, list) else params
+        cdef Py_ssize_t columns = PyTuple_GET_SIZE(self._others)
+        cdef Py_ssize_t index
+        cdef _Message message
+        cdef object value, data
+        if PyTuple_GET_SIZE(values) != columns:
+            raise ValueError(f"There are {columns} markers and {len(values)} parameters.")
+        message = _Message(_ROOM + 24 * columns)
+        for index in range(columns):
+            value = <object>PyTuple_GET_ITEM(values, index)
+            if value is None:
+                message.null()
+            elif not _encoded(self._kinds[index], message, value):
+                data = self._others[index](value)
+                if not isinstance(data, bytes):
+                    raise TypeError(f"Another encoder must return bytes, found {type(data).__name__}.")
+                message.value(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+        return PyBytes_FromStringAndSize(<const char*>message.data, message.size)
+
+
+# --- checksums ----------------------------------------------------------------------------
+
+
+cdef uint32_t[256] _CRC24
+
+
+cdef void _make_table() noexcept:
+    cdef uint32_t crc
+    cdef int byte, bit
+    for byte in range(256):
+        crc = <uint32_t>byte << 16
+        for bit in range(8):
+            crc <<= 1
+            if crc & 0x1000000:
+                crc ^= 0x1974F0B
+        _CRC24[byte] = crc
+
+
+_make_table()
+
+
+def crc24(bytes data not None):
+    """Return the checksum of a segment's header (native_protocol_v5.spec, section 2.2)."""
+    cdef const uint8_t* bytes_ = <const uint8_t*>PyBytes_AS_STRING(data)
+    cdef uint32_t crc = 0x875060
+    cdef Py_ssize_t index
+    for index in range(PyBytes_GET_SIZE(data)):
+        crc = (crc << 8 & 0xFFFFFF) ^ _CRC24[crc >> 16 ^ bytes_[index]]
+    return crc

@@ -1,0 +1,53 @@
+"""The metadata of coodie-accel, which isn't built as the others are."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import tomli
+
+import coodie
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def directory(root: Path) -> Path:
+    """Give the distribution's directory."""
+    return root / "coodie_accel"
+
+
+@pytest.fixture
+def metadata(directory: Path) -> dict[str, Any]:
+    """Read the table [project]."""
+    table: dict[str, Any] = tomli.loads((directory / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return table
+
+
+def test_version_is_that_of_all(directory: Path, metadata: dict[str, Any]) -> None:
+    """The distribution and its module tell the version that coodie-core tells."""
+    tree = ast.parse((directory / "src" / "coodie_accel" / "__init__.py").read_text(encoding="utf-8"))
+    (version,) = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__version__"
+    ]
+    assert metadata["version"] == version == coodie.__version__
+
+
+def test_it_has_what_users_see(directory: Path, metadata: dict[str, Any], root: Path) -> None:
+    """Name, README, licence, floor and type marker are there, as with the others."""
+    assert metadata["name"] == "coodie-accel"
+    assert metadata["requires-python"] == ">=3.10"
+    assert metadata["license"] == "MIT"
+    assert (directory / "LICENSE").read_bytes() == (root / "LICENSE").read_bytes()
+    assert (directory / metadata["readme"]).read_text(encoding="utf-8").startswith("# coodie-accel\n\n")
+    assert (directory / "src" / "coodie_accel" / "py.typed").is_file()
+
+
+def test_it_needs_nothing(metadata: dict[str, Any]) -> None:
+    """It works with either backend, since it asks for none, and not for core."""
+    assert metadata["dependencies"] == []
