@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from coodie import __version__
 from coodie.drivers.cassandra._cqltypes import family, unwrapped
 
 if TYPE_CHECKING:
@@ -15,16 +17,30 @@ if TYPE_CHECKING:
 
 __all__ = ["accelerator", "parameter_encoder", "row_decoder"]
 
+log = logging.getLogger("coodie.drivers.cassandra.fast")
+
 
 @cache
 def accelerator() -> Any:
-    """Return the module coodie_accel; None where it isn't installed."""
+    """Return the module coodie_accel; None where it isn't installed, or isn't of our version.
+
+    The latter is logged, once.
+    """
     try:
         module = import_module("coodie_accel")
     except ImportError:
         return None
     # A directory of that name on the path is a module, too, without anything in it.
-    return module if hasattr(module, "RowDecoder") else None
+    if not hasattr(module, "RowDecoder"):
+        return None
+    if module.__version__ != __version__:
+        log.warning(
+            "coodie-accel %s isn't used, since coodie-core is %s: install both at one version.",
+            module.__version__,
+            __version__,
+        )
+        return None
+    return module
 
 
 def row_decoder(
