@@ -326,6 +326,17 @@ def test_check_asks_the_backends(write: Callable[..., Path], registry: DriverReg
     assert d.startswith("coodie.toml:11: connections.d.options.colour: ")
 
 
+def test_a_password_stands_beside_its_url(write: Callable[..., Path], registry: DriverRegistry) -> None:
+    """A URL may have a user alone: the password is a key or a variable; without one that is a mistake."""
+    write('[connections.main]\nurl = "memory://ada@db1"\n')
+    (mistake,) = map(str, check_connections(find_configuration(None, {}), registry.plugins))
+    assert "connections.main.username: username= without password=" in mistake
+    configuration = find_configuration(None, {"COODIE__MAIN__PASSWORD": "secret"})
+    assert check_connections(configuration, registry.plugins) == []
+    arguments = configuration.named("main").arguments(registry.plugins)
+    assert (arguments["username"], arguments["password"]) == ("ada", "secret")
+
+
 def test_check_tells_all_at_once(write: Callable[..., Path], registry: DriverRegistry) -> None:
     """Whoever mends each line that is named is done; what only follows from another isn't named."""
     write(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from coodie.config.configuration import Configuration
-    from coodie.config.settings import ConnectionSettings, Setting, SettingPath
+    from coodie.config.settings import ConnectionSettings, Setting
 
 __all__ = ["config"]
 
@@ -56,6 +56,8 @@ def show(*, path: str | None, as_json: bool, everything: bool) -> None:
 
 
 def _rows(configuration: Configuration, *, everything: bool) -> Iterator[dict[str, Any]]:
+    from coodie.config.settings import dotted_key
+
     for option in options_for(Scope.FILE):
         if option.name in configuration.top:
             setting = configuration.top[option.name]
@@ -67,7 +69,7 @@ def _rows(configuration: Configuration, *, everything: bool) -> Iterator[dict[st
         start = f"connections.{connection.name}."
         for path, setting in sorted(connection.settings.items()):
             hidden = path[-1] in secret if path[0] == "options" else OPTIONS[path[-1]].secret
-            yield _row(start + _key(path), _shown(setting, hidden=hidden), setting.where)
+            yield _row(start + dotted_key(path), _shown(setting, hidden=hidden), setting.where)
         if everything:
             for option in options_for(Scope.CONNECTION):
                 if option.key not in ("", "url") and (option.name,) not in connection.settings:
@@ -76,12 +78,6 @@ def _rows(configuration: Configuration, *, everything: bool) -> Iterator[dict[st
 
 def _row(key: str, value: str, where: str) -> dict[str, Any]:
     return {"key": key, "value": value, "where": where}
-
-
-def _key(path: SettingPath) -> str:
-    from coodie.config.settings import option_key
-
-    return ".".join((*path[:-1], option_key(path[-1]))) if path[0] != "options" else ".".join(path)
 
 
 def _shown(setting: Setting, *, hidden: bool) -> str:

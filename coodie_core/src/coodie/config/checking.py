@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from coodie.config.connection import build_config
 from coodie.config.mistakes import Mistake
-from coodie.config.settings import option_key
+from coodie.config.settings import dotted_key
 from coodie.config.switching import choose_distributions
 from coodie.exceptions import ConfigurationError
 from coodie.options import OPTIONS
@@ -81,7 +81,9 @@ def _mistakes(
         try:
             plugins.check(build_config(**rest.arguments(plugins)))
         except ConfigurationError as exc:
-            at = _path(rest, exc)
+            at = _path(rest, exc.option)
+            if at is None and is_whole:
+                at = _path(rest, str(exc).partition("=")[0])  # username= without password=
             if at is None:
                 if is_whole:
                     key = f"connections.{connection.name}"
@@ -94,17 +96,16 @@ def _mistakes(
             return
 
 
-def _path(connection: ConnectionSettings, error: ConfigurationError) -> SettingPath | None:
-    """Return where the option that an error names is set; for a missing one, what needs it."""
-    for option in (error.option, str(error).partition("=")[0]):  # username= without password=
-        for path in connection.settings:
-            if path[-1] == option:
-                return path
+def _path(connection: ConnectionSettings, option: str | None) -> SettingPath | None:
+    """Return where the option that an error names is set, if it is."""
+    for path in connection.settings:
+        if path[-1] == option:
+            return path
     return None
 
 
 def _key(connection: ConnectionSettings, path: SettingPath) -> str:
-    return ".".join(("connections", connection.name, *path[:-1], option_key(path[-1])))
+    return f"connections.{connection.name}.{dotted_key(path)}"
 
 
 def _file(configuration: Configuration) -> str:

@@ -24,7 +24,7 @@ __all__ = [
     "Setting",
     "SettingPath",
     "check_setting",
-    "option_key",
+    "dotted_key",
     "option_name",
     "url_settings",
 ]
@@ -41,9 +41,10 @@ def option_name(key: str) -> str:
     return _NAMES.get(key, key)
 
 
-def option_key(name: str) -> str:
-    """Return the key of the option; one of the backend's own has its name."""
-    return OPTIONS[name].key if name in OPTIONS else name
+def dotted_key(path: SettingPath) -> str:
+    """Return the key in the connection's table; an option of the backend's own has its name."""
+    own = path[0] == "options"
+    return ".".join(path if own else (*path[:-1], OPTIONS[path[-1]].key))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

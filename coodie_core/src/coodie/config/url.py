@@ -101,9 +101,10 @@ def _credentials(text: str) -> dict[str, str]:
     user, colon, password = text.partition(":")
     if not user:
         _refuse("has an @, but no user before it", "Write user:password@, or leave the @ out.", "username")
-    if not colon:
-        _refuse("has a user without a password", "Write user:password@.", "password")
-    return {"username": _decoded(user, "user"), "password": _decoded(password, "password")}
+    found = {"username": _decoded(user, "user")}
+    if colon:  # without it, the password stands elsewhere, or its lack is told where both are known
+        found["password"] = _decoded(password, "password")
+    return found
 
 
 def _hosts(text: str) -> dict[str, Any]:
