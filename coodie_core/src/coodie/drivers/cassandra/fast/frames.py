@@ -126,4 +126,8 @@ class Frames:
         if self._expand is None:
             message = "The server sent a compressed body on a connection without compression."
             raise BrokenFrameError(message)
-        return self._expand(body)
+        try:
+            return self._expand(body)
+        except Exception as exc:
+            message = "The server sent a compressed body that can't be expanded."
+            raise BrokenFrameError(message) from exc

@@ -103,7 +103,7 @@ class Segments:
         """Take bytes off the wire; return what the segments that are complete by now carry.
 
         Raises:
-            BrokenFrameError: A checksum doesn't fit.
+            BrokenFrameError: A checksum doesn't fit, or what was compressed can't be expanded.
         """
         if self._rest:
             data = self._rest + data
@@ -127,7 +127,15 @@ class Segments:
                 raise BrokenFrameError(message)
             length = bits >> _LENGTH_BITS & _LENGTH
             if self._expand is not None and length:
-                payload = self._expand(payload, length)
+                payload = _expanded(self._expand, payload, length)
             payloads.append(payload)
         self._rest = data[at:] if at else data
         return payloads[0] if len(payloads) == 1 else b"".join(payloads)
+
+
+def _expanded(expand: Callable[[bytes, int], bytes], payload: bytes, length: int) -> bytes:
+    try:
+        return expand(payload, length)
+    except Exception as exc:
+        message = "A segment's payload can't be expanded."
+        raise BrokenFrameError(message) from exc

@@ -1,0 +1,135 @@
+"""Frames: cut out of any stream of bytes, made as the driver makes them, and refused where broken."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import pytest
+from cassandra.connection import frame_header_v3, lz4_compress, lz4_decompress
+from coodie_core.tests.cassandra.fast.arbitrary import quickly, scattered
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coodie.drivers.cassandra.fast.errors import BrokenFrameError
+from coodie.drivers.cassandra.fast.frames import COMPRESSED, EXECUTE, OPTIONS, RESULT, Frame, Frames
+from coodie.drivers.cassandra.fast.internals import _blocks
+from coodie.drivers.cassandra.fast.segments import LARGEST_PAYLOAD, Segments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_BODIES = st.one_of(
+    st.binary(max_size=200),
+    st.builds(bytes.__mul__, st.binary(min_size=1, max_size=8), st.integers(1, 100)),
+)
+
+_FRAMES = st.lists(
+    st.builds(Frame, st.integers(-32_768, 32_767), st.sampled_from([0, 2, 8]), st.integers(0, 16), _BODIES),
+    min_size=1,
+    max_size=4,
+)
+
+
+def _header(version: int, flags: int, stream: int, opcode: int, length: int) -> bytes:
+    """Return an answer's header, written with the driver's own struct."""
+    return bytes([version | 0x80]) + bytes(frame_header_v3.pack(flags, stream, opcode, length))
+
+
+def _answers(frames: list[Frame], version: int, compress: Callable[[bytes], bytes] | None = None) -> bytes:
+    """Return answers as a server sends them."""
+    out = BytesIO()
+    for stream, flags, opcode, body in frames:
+        if compress is not None and body:
+            body, flags = compress(body), flags | COMPRESSED  # noqa: PLW2901 - as it is sent
+        out.write(_header(version, flags, stream, opcode, len(body)) + body)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(("version", "compressed"), [(4, False), (4, True), (5, False)])
+@quickly
+@given(frames=_FRAMES, data=st.data())
+def test_answers_are_cut_out_of_the_stream(
+    version: int, compressed: bool, frames: list[Frame], data: st.DataObject
+) -> None:
+    """Each comes whole, in order and expanded, however the bytes were scattered."""
+    compress, expand = (lz4_compress, lz4_decompress) if compressed else (None, None)
+    stream = _answers(frames, version, compress)
+    if version == 5:
+        stream = Segments().wrap(stream)
+    cutter = Frames(version, Segments() if version == 5 else None, compress, expand)
+    found = [frame for piece in data.draw(scattered(stream)) for frame in cutter.feed(piece)]
+    assert found == frames
+
+
+@pytest.mark.parametrize("version", [4, 5])
+@pytest.mark.parametrize("compressed", [False, True])
+@quickly
+@given(body=_BODIES, stream=st.integers(0, 32_767))
+def test_requests_are_what_a_server_reads(version: int, compressed: bool, body: bytes, stream: int) -> None:
+    """Header and body are the protocol's; an empty body is never compressed."""
+    compress = lz4_compress if compressed else None
+    made = Frames(version, None, compress, lz4_decompress).make(EXECUTE, stream, body)
+    flags, number, opcode, length = frame_header_v3.unpack(made[1:9])
+    assert (made[0], flags) == (version, COMPRESSED if compressed and body else 0)
+    assert (number, opcode, length) == (stream, EXECUTE, len(made) - 9)
+    assert (lz4_decompress(made[9:]) if flags else made[9:]) == body
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_body_larger_than_a_segment(compressed: bool) -> None:
+    """It comes in several segments and many reads, and is put together once."""
+    frames = [Frame(n, 0, RESULT, bytes([n]) * 3 * LARGEST_PAYLOAD) for n in range(2)]
+    blocks = _blocks(lz4_compress, lz4_decompress) if compressed else (None, None)
+    stream = Segments(*blocks).wrap(_answers(frames, 5))
+    cutter = Frames(5, Segments(*blocks))
+    pieces = [stream[at : at + 1000] for at in range(0, len(stream), 1000)]
+    assert [frame for piece in pieces for frame in cutter.feed(piece)] == frames
+
+
+def test_what_goes_over_the_wire() -> None:
+    """Frames go as they are up to version 4, and in segments from version 5 on."""
+    plain, segmented = Frames(4), Frames(5, Segments())
+    assert plain.wire(plain.make(OPTIONS, 7, b"")) == b"\x04\0\0\x07\x05\0\0\0\0"
+    two = segmented.make(OPTIONS, 1, b"") + segmented.make(OPTIONS, 2, b"")
+    assert Segments().feed(segmented.wire(two)) == two
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        _header(5, 0, 0, RESULT, 0),
+        b"\x04" + _header(4, 0, 0, RESULT, 0)[1:],
+        b"HTTP/1.1 400 Bad Request",
+        _header(4, 0, 0, RESULT, -1),
+        _header(4, 0, 0, RESULT, 256 * 1024 * 1024 + 1),
+    ],
+    ids=["another version", "a request", "another protocol", "a negative length", "a huge length"],
+)
+def test_broken_headers(header: bytes) -> None:
+    """What isn't a frame of the version agreed on is refused, and no such body is waited for."""
+    with pytest.raises(BrokenFrameError, match="isn't a frame"):
+        Frames(4).feed(_answers([Frame(0, 0, RESULT, b"fine")], 4) + header)
+
+
+def test_compressed_bodies_have_to_be_agreed_on() -> None:
+    """A body that says it is compressed, where nothing was agreed on, is refused."""
+    with pytest.raises(BrokenFrameError, match="without compression"):
+        Frames(4).feed(_answers([Frame(0, 0, RESULT, b"body")], 4, lz4_compress))
+
+
+def test_a_body_that_cannot_be_expanded() -> None:
+    """It ends the connection as other broken frames do: nothing else escapes to the event loop."""
+    broken = _answers([Frame(0, COMPRESSED, RESULT, b"\0\0\0\x10 no LZ4")], 4)
+    with pytest.raises(BrokenFrameError, match="expand"):
+        Frames(4, None, lz4_compress, lz4_decompress).feed(broken)
+
+
+@quickly
+@given(st.binary(min_size=9, max_size=100))
+def test_any_bytes_are_frames_or_refused(data: bytes) -> None:
+    """Whatever a peer sends, there is a frame, a wait for more, or one kind of error."""
+    for frames in (Frames(4, None, lz4_compress, lz4_decompress), Frames(5, Segments())):
+        with suppress(BrokenFrameError):
+            frames.feed(bytes([0x84]) + data)
