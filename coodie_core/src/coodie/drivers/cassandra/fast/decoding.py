@@ -151,6 +151,9 @@ class ResultReader:
 
 
 def _read(shape: _Shape, body: bytes, at: int, count: int) -> list[dict[str, Any]]:
+    # Each cell stands behind four bytes: a number of rows that can't be is noticed before it is believed.
+    if not 0 <= 4 * count < len(body) - at:
+        raise UnusualResultError
     if count < _MANY:
         return shape.read(body, at, count)
     with collector_paused():
