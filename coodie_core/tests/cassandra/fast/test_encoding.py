@@ -138,7 +138,8 @@ def test_a_key_has_a_value(cql: str, missing: Any) -> None:
 def test_a_statement_without_markers() -> None:
     """It takes nothing, in whatever form, and nothing else."""
     encode = encoder(prepared([]))
-    for nothing in ([], (), None, {}):
+    nothings: tuple[Any, ...] = ([], (), None, {})
+    for nothing in nothings:
         assert encode(nothing) == b""
     with pytest.raises(ParameterError, match="has 0 bind markers"):
         encode([1])
