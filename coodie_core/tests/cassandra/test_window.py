@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from coodie.drivers.cassandra._window import Window
+from coodie.drivers.cassandra.fast.answers import LATE
+from coodie.drivers.cassandra.fast.exchange import Exchange
 from coodie.exceptions import RequestTimeoutError
 from coodie.many import ManyRun
 from coodie.rows import Rows
@@ -78,3 +84,36 @@ def test_what_a_request_does_about_its_timeout_is_its_own() -> None:
         raise AssertionError
 
     assert Window(run(1, 1), start).drain().rows(0) == [{"answer": "second"}]
+
+
+class _SilentPipeline:
+    """Takes requests, and never has an answer."""
+
+    in_flight = 0
+
+    def send(self, exchange: Any, token: Any) -> bool:
+        self.in_flight += 1
+        return True
+
+    def answers(self, timeout: float) -> list[Any]:
+        time.sleep(timeout)
+        return []
+
+    def close(self) -> None:
+        """Have nothing to give back."""
+
+
+@pytest.mark.timeout(20)
+def test_one_that_was_given_up_holds_up_no_other() -> None:
+    """A request without an answer on a connection of ours leaves the driver's answers to be looked at."""
+    silent: Any = _SilentPipeline()
+
+    def start(params: Any) -> Generator[Any, Any, Rows]:
+        path: Any = None
+        assert (yield Exchange(path, 0, b"", 0.05, None)) is LATE
+        future: Future[Any] = Future()
+        threading.Timer(0.1, future.set_result, ["the driver's"]).start()
+        return Rows([{"answer": (yield Wait(future, 5, late))}])
+
+    result = Window(run(3, 1), start, silent).drain()
+    assert [result.rows(n) for n in range(3)] == [[{"answer": "the driver's"}]] * 3

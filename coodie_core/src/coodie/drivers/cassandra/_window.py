@@ -62,6 +62,8 @@ class Window:
         self._in_flight: set[_Waiting] = set()
         self._ready: SimpleQueue[_Waiting] = SimpleQueue()
         self._next_sweep = 0.0
+        # On the pipeline, and not answered in time: nobody waits for them, and they may never be.
+        self._given_up = 0
 
     def drain(self) -> ManyResult:
         """Run all there is and return the result."""
@@ -91,11 +93,13 @@ class Window:
         piped = 0 if self._pipeline is None else self._pipeline.in_flight
         if self._pipeline is not None and piped:
             # Where some are out on the driver's way, neither kind is to wait for the other.
-            mixed = piped < len(self._in_flight)
+            mixed = piped - self._given_up < len(self._in_flight)
             for waiting, answer in self._pipeline.answers(_GLANCE if mixed else _SWEEP):
-                if waiting in self._in_flight:  # else its time was over before
+                if waiting in self._in_flight:
                     self._in_flight.remove(waiting)
                     self._advance(waiting.index, waiting.steps, waiting.steps.send, answer)
+                else:
+                    self._given_up -= 1
             if not mixed:
                 return
         try:
@@ -120,6 +124,7 @@ class Window:
         for late in [waiting for waiting in self._in_flight if waiting.deadline < now]:
             if late.wait is None:
                 self._in_flight.remove(late)
+                self._given_up += 1
                 self._advance(late.index, late.steps, late.steps.send, LATE)
             elif not late.wait.future.done():
                 self._in_flight.remove(late)
