@@ -206,7 +206,9 @@ def test_a_reason_is_logged_once(cluster: Cluster, caplog: pytest.LogCaptureFixt
     """However often it is refused, the first reason stands, in one line of the log."""
     cluster.protocol_version = 3
     with caplog.at_level(logging.INFO, logger="coodie.drivers.cassandra.fast"):
-        path = FastPath(_session(cluster, keyspace=None), Lifetime(), aware_timestamps=False)
+        path = FastPath(
+            _session(cluster, keyspace=None, _request_init_callbacks=[]), Lifetime(), aware_timestamps=False
+        )
         path.refuse("another reason")
         path.close()
     assert path.refused == "protocol version 3 isn't known"
@@ -220,6 +222,7 @@ def test_a_session_with_listeners_is_watched() -> None:
     """Who wants to see each request as the driver's object gets it: such requests go the driver's way."""
     session = Session.__new__(Session)
     session._request_init_callbacks = []
-    assert not internals.is_watched(session)
+    watchers = internals.watchers(session)
+    assert not watchers
     session.add_request_init_listener(print)
-    assert internals.is_watched(session)
+    assert watchers
