@@ -20,7 +20,7 @@ from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.list cimport PyList_AsTuple
 from cpython.long cimport PyLong_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
-from cpython.object cimport PyObject_GenericSetAttr
+from cpython.object cimport PyObject_GenericSetAttr, PyTypeObject
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -32,7 +32,7 @@ cdef extern from "Python.h":
     bint PyUnicode_IS_ASCII(object value)
     Py_ssize_t PyUnicode_GET_LENGTH(object value)
     const void* PyUnicode_DATA(object value)
-    object PyType_GenericNew(object type, PyObject* args, PyObject* kwargs)
+    object PyType_GenericNew(PyTypeObject* type, PyObject* args, PyObject* kwargs)
 
 __all__ = ["ParameterEncoder", "RowDecoder", "crc24"]
 
@@ -133,7 +133,7 @@ cdef inline Civil _civil(int64_t day) noexcept nogil:
 
 cdef object _uuid(const uint8_t* data):
     """Make what UUID(bytes=…) makes, without its __init__, whose checks cost more than the rest of a row."""
-    cdef object made = PyType_GenericNew(UUID, NULL, NULL)
+    cdef object made = PyType_GenericNew(<PyTypeObject*>UUID, NULL, NULL)
     PyObject_GenericSetAttr(made, _INT, _PyLong_FromByteArray(data, 16, 0, 0))
     PyObject_GenericSetAttr(made, _IS_SAFE, _UNKNOWN)
     return made
