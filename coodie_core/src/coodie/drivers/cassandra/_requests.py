@@ -149,15 +149,19 @@ class Requests:
         start: bytes | None = None
         asked = self._ask(stmt, params, consistency, timeout, None, None, options)
         if asked is not None:
+            answer = yield asked
+            found: list[dict[str, Any]] | None = asked.whole(answer)
+            if found is not None:
+                return _first_item(found)
             first: list[dict[str, Any]] = []
 
             def take(page: Page) -> bool:
                 first[:] = page.rows[:1]
                 return bool(first)
 
-            unfinished = yield from self._pages(asked, (yield asked), take, ahead=False)
+            unfinished = yield from self._pages(asked, answer, take, ahead=False, cell=True)
             if unfinished is None:
-                return next(iter(first[0].values())) if first else None
+                return _first_item(first)
             again, start = unfinished
         terms, statement, state = yield from self._ready(
             stmt, params, consistency, timeout, None, None, options, again
@@ -345,7 +349,13 @@ class Requests:
         return self.fast.ask(entry, params, terms, level, fetch_size, state)
 
     def _pages(
-        self, asked: Asked, answer: FastAnswer | None, take: Callable[[Page], bool], *, ahead: bool
+        self,
+        asked: Asked,
+        answer: FastAnswer | None,
+        take: Callable[[Page], bool],
+        *,
+        ahead: bool,
+        cell: bool = False,
     ) -> Generator[Effect, Any, tuple[Again, bytes | None] | None]:
         """Get pages on the fast path.
 
@@ -354,6 +364,7 @@ class Requests:
             answer: What came of it.
             take: Called with each page; returns whether that is enough.
             ahead: Have the next page under way while one is decoded.
+            cell: Only the first cell is wanted: what can't be decoded beside it is no failure.
 
         Returns:
             How the driver is to go on, and the server's state of the page to go on with, or None for the
@@ -364,7 +375,7 @@ class Requests:
             following = asked.after(answer) if ahead else None
             posted = None if following is None else (yield asked.turn_to(following))
             try:
-                page = self._page(asked, answer)
+                page = self._page(asked, answer, cell=cell)
                 enough = not isinstance(page, Again) and take(page)
             except BaseException:
                 if posted is not None:
@@ -381,7 +392,7 @@ class Requests:
                 return _FIRST, start
             answer = yield posted
 
-    def _page(self, asked: Asked, answer: FastAnswer | None) -> Page | Again:
+    def _page(self, asked: Asked, answer: FastAnswer | None, *, cell: bool = False) -> Page | Again:
         """Return what an answer on the fast path holds, or what is to be done in its place.
 
         Raises:
@@ -393,6 +404,8 @@ class Requests:
         other = asked.otherwise(answer)
         if isinstance(other, Again):
             return other
+        if cell and other.rows:
+            other = _first_cell(other)
         return Page(self._decoded(other, asked.terms.stmt), other.paging_state, other.warnings)
 
     def _bound(self, entry: CachedStatement, stmt: str, params: Any) -> BoundStatement:
@@ -442,6 +455,10 @@ class Requests:
             warnings=answer.warnings,
             trace_id=answer.trace_id,
         )
+
+
+def _first_item(rows: list[dict[str, Any]]) -> Any:
+    return next(iter(rows[0].values())) if rows else None
 
 
 def _first_cell(answer: Answer) -> Answer:
