@@ -49,6 +49,26 @@ async def test_a_stream_takes_constant_memory(
         record_property(f"{'async' if is_async else 'sync'} peak (MiB)", round(peak / _MIB, 1))
 
 
+BOTH_WAYS = pytest.mark.parametrize("fast", [False, True], ids=["the driver's way", "fast path"])
+
+
+@BOTH_WAYS
+async def test_much_at_once(
+    fast: bool, protocol: int, connect: Connector, table: Callable[[str], str]
+) -> None:
+    """Hundreds of requests of some kilobytes each, large ones among them, are all answered."""
+    driver = connect(fast_path=fast, protocol_version=protocol)
+    name = table("k int PRIMARY KEY, v blob")
+    insert = f"INSERT INTO {name} (k, v) VALUES (?, ?)"
+    await driver.execute_async(insert, [-1, b""])
+    values = {k: bytes([k % 256]) * (300_000 if k % 97 == 5 else 5000 + k) for k in range(400)}
+    await asyncio.gather(*(driver.execute_async(insert, [k, v], timeout=60) for k, v in values.items()))
+    assert (await driver.execute_many_async(insert, values.items(), concurrency=400)).succeeded == 400
+    assert driver.execute_many(insert, list(values.items()), concurrency=400).succeeded == 400
+    rows = await driver.execute_async(f"SELECT k, v FROM {name}", [], timeout=60)
+    assert {row["k"]: row["v"] for row in rows} == values | {-1: b""}
+
+
 async def _fill(driver: Any, name: str, count: int) -> None:
     """Write so many rows to twenty partitions, a hundred to a batch."""
     insert = f"INSERT INTO {name} (p, n, t) VALUES (?, ?, 'twenty characters, no')"

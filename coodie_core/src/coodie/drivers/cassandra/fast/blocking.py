@@ -72,7 +72,7 @@ class BlockingConnection:
         self._deadline = time.monotonic() + timeout
         try:
             self.sock.settimeout(timeout)
-            self.sock.sendall(self.frames.wire(self.frames.make(opcode, _STREAM, body)))
+            self.sock.sendall(self.frames.wire((self.frames.make(opcode, _STREAM, body),)))
         except TimeoutError:
             self.close()
             return LATE

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from coodie.drivers.cassandra.fast.errors import BrokenFrameError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from coodie.drivers.cassandra.fast.segments import Segments
 
@@ -70,16 +70,16 @@ class Frames:
         self._need = _HEADER_SIZE
 
     def make(self, opcode: int, stream: int, body: bytes) -> bytes:
-        """Return a request's frame; several of them may be joined before they are sent."""
+        """Return a request's frame; several of them may be sent at once."""
         flags = 0
         if self._compress is not None and body:
             body = self._compress(body)
             flags = COMPRESSED
         return _HEADER.pack(self._version, flags, stream, opcode, len(body)) + body
 
-    def wire(self, frames: bytes) -> bytes:
+    def wire(self, frames: Sequence[bytes]) -> bytes:
         """Return what is to be sent for frames."""
-        return frames if self._segments is None else self._segments.wrap(frames)
+        return b"".join(frames) if self._segments is None else self._segments.wrap(frames)
 
     def feed(self, data: bytes) -> list[Frame]:
         """Take bytes off the wire; return the answers that are complete by now.

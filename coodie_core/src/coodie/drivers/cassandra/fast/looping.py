@@ -121,7 +121,7 @@ class LoopConnection:
         """Send what has been collected, as one write."""
         if not self._out or self.is_closed:
             return
-        data = self._frames.wire(b"".join(self._out))
+        data = self._frames.wire(self._out)
         self._out.clear()
         if self._unsent:
             self._unsent += data

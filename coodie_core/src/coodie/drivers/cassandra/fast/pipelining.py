@@ -125,7 +125,7 @@ class _Pipe(Generic[T]):
 
     def flush(self) -> None:
         if self._out:
-            self.unsent += self.connection.frames.wire(b"".join(self._out))
+            self.unsent += self.connection.frames.wire(self._out)
             self._out.clear()
         if self.unsent:
             try:

@@ -9,7 +9,7 @@ from coodie.drivers.cassandra.fast.accelerator import accelerator
 from coodie.drivers.cassandra.fast.errors import BrokenFrameError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 __all__ = ["LARGEST_PAYLOAD", "Segments", "crc24"]
 
@@ -77,12 +77,30 @@ class Segments:
         self._header = 3 if compress is None else 5
         self._rest = b""
 
-    def wrap(self, data: bytes) -> bytes:
-        """Return the segments of whole frames: one, or as many as it takes for a frame that is larger."""
+    def wrap(self, frames: Sequence[bytes]) -> bytes:
+        """Return the segments of whole frames: as many as one holds, and several for a larger frame.
+
+        The segments of a large frame hold that one alone: a server overlooks what else is in them.
+        """
+        data = b"".join(frames)
         if len(data) <= LARGEST_PAYLOAD:
             return self._segment(data, alone=True)
-        parts = range(0, len(data), LARGEST_PAYLOAD)
-        return b"".join([self._segment(data[at : at + LARGEST_PAYLOAD], alone=False) for at in parts])
+        segments: list[bytes] = []
+        together: list[bytes] = []
+        room = LARGEST_PAYLOAD
+        for frame in frames:
+            if len(frame) > room and together:
+                segments.append(self._segment(b"".join(together), alone=True))
+                together, room = [], LARGEST_PAYLOAD
+            if len(frame) > room:
+                parts = range(0, len(frame), LARGEST_PAYLOAD)
+                segments += [self._segment(frame[at : at + LARGEST_PAYLOAD], alone=False) for at in parts]
+            else:
+                together.append(frame)
+                room -= len(frame)
+        if together:
+            segments.append(self._segment(b"".join(together), alone=True))
+        return b"".join(segments)
 
     def _segment(self, payload: bytes, *, alone: bool) -> bytes:
         bits = len(payload)
