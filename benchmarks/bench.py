@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
 #: What `make bench` runs, and what `make bench-quick` does.
 _ALL = (
-    "coodie-scylla coodie-scylla+uvloop coodie-scylla+noaccel coodie-scylla+nofast "
-    "coodie-cassandra coodie-cassandra+uvloop coodie-cassandra+nofast scylla-driver cassandra-driver "
+    "coodie-scylla coodie-scylla+uvloop coodie-scylla+accel coodie-scylla+accel+uvloop coodie-scylla+nofast "
+    "coodie-cassandra coodie-cassandra+accel+uvloop coodie-cassandra+nofast scylla-driver cassandra-driver "
     "cassandra-asyncio-driver coodie-1.9 acsylla acsylla+uvloop scyllapy scylladb-rs-driver "
     "scylladb-rs-driver+uvloop rsylla asyncio"
 )
@@ -54,8 +54,8 @@ _WORKLOADS = (
 )
 _MEMORY_ROUNDS = 3
 _QUICK = (
-    "coodie-scylla coodie-scylla+uvloop coodie-scylla+noaccel coodie-scylla+nofast scylla-driver coodie-1.9 "
-    "acsylla+uvloop scylladb-rs-driver+uvloop asyncio"
+    "coodie-scylla coodie-scylla+uvloop coodie-scylla+accel coodie-scylla+accel+uvloop coodie-scylla+nofast "
+    "scylla-driver coodie-1.9 acsylla+uvloop scylladb-rs-driver+uvloop asyncio"
 )
 _QUICK_WORKLOADS = "read-64 read-1 insert-64 rows-100 rows-5000 rows-50000 sync-1 sync-8 import memory-200000"
 

@@ -71,6 +71,8 @@ class Environment:
     distributions: tuple[str, ...]
     #: Where to take them from instead, as wheels: a directory below the root.
     wheels: str = ""
+    #: Directories of distributions that are compiled, and so can't be installed in place.
+    compiled: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -121,6 +123,7 @@ class Environment:
             [*install, "-r", "requirements/build.txt"],
             # The build backend is pinned and installed: an isolated build would fetch the newest.
             [*install, "--no-build-isolation", *pins, *editable],
+            *([*install, "--no-build-isolation", f"./{directory}"] for directory in self.compiled),
         ]
 
     def _wheels(self) -> list[str]:
@@ -137,6 +140,9 @@ class Environment:
         digest = hashlib.sha256(f"{sys.version}{self._commands()}".encode())
         files = [ROOT / "requirements" / f"{name}.txt" for name in ("build", *self.pins)]
         files += [ROOT / directory.partition("[")[0] / "pyproject.toml" for directory in self.distributions]
+        for directory in self.compiled:
+            sources = [*(ROOT / directory).glob("src/**/*.py"), *(ROOT / directory).glob("src/**/*.pyx")]
+            files += [ROOT / directory / "pyproject.toml", *sorted(sources)]
         for file in files:
             digest.update(file.read_bytes())
         return digest.hexdigest()
@@ -183,8 +189,19 @@ ENVIRONMENTS = {
         ),
         Environment("docs", ("docs",), ("coodie_core[cli,otel,testing]", "coodie_scylla", "coodie_local")),
         # The benchmarks' contestants: coodie and the driver under it, with either; and the others.
-        Environment("bench-scylla", ("scylla", "bench-uvloop"), ("coodie_core", "coodie_scylla")),
-        Environment("bench-cassandra", ("cassandra", "bench-uvloop"), ("coodie_core", "coodie_cassandra")),
+        *(
+            Environment(f"bench-{name}", (name, "bench-uvloop"), ("coodie_core", f"coodie_{name}"))
+            for name in ("scylla", "cassandra")
+        ),
+        *(
+            Environment(
+                f"bench-{name}-accel",
+                (name, "bench-uvloop", "bench-accel"),
+                ("coodie_core", f"coodie_{name}"),
+                compiled=("coodie_accel",),
+            )
+            for name in ("scylla", "cassandra")
+        ),
         *(
             Environment(f"bench-{name}", (f"bench-{name}", "bench-uvloop"), ())
             for name in ("coodie19", "cassandra-asyncio", "acsylla", "scyllapy", "scylladb-rs", "rsylla")

@@ -30,6 +30,7 @@ _FILES = {
     "dev": ("-r", "requirements/dev.in"),
     "recipes": ("-r", "requirements/recipes.in"),
     "bench-uvloop": ("uvloop",),
+    "bench-accel": ("setuptools>=77", "Cython>=3.1"),
     "bench-coodie19": ("coodie>=1.9,<2", "scylla-driver"),
     "bench-cassandra-asyncio": ("cassandra-asyncio-driver",),
     "bench-acsylla": ("acsylla",),

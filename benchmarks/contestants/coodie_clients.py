@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import sys
 from typing import TYPE_CHECKING, Any
 
 from contestants.installed import versions
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CoodieAsync", "CoodieSync"]
 
-_ACCELERATOR = "coodie_accel"
+_ACCELERATOR = "coodie-accel"
 
 
 class _Coodie:
@@ -57,17 +55,15 @@ class _Coodie:
             raise Unavailable("this coodie has no fast path that could be off")
         if knows:
             given["fast_path"] = fast
-        there = importlib.util.find_spec(_ACCELERATOR) is not None
-        if "noaccel" in target.variants:
-            if not there:
-                raise Unavailable("there is no accelerator that could be off")
-            sys.modules[_ACCELERATOR] = None  # type: ignore[assignment]  # so that importing it fails
+        found = versions("coodie-core", f"{self.driver_type}-driver", _ACCELERATOR)
+        if "accel" in target.variants and _ACCELERATOR not in found:
+            raise Unavailable(f"{_ACCELERATOR} isn't installed")
         if "v4" in target.variants:
             given["protocol_version"] = 4
         self._facts = {
-            **versions("coodie-core", f"{self.driver_type}-driver", "coodie-accel"),
+            **found,
             "fast_path": fast,
-            "accelerator": there and "noaccel" not in target.variants,
+            "accelerator": _ACCELERATOR in found,
         }
         return given
 

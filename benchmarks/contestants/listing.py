@@ -12,7 +12,7 @@ __all__ = ["CONTESTANTS", "VARIANTS", "Contestant", "contestant"]
 VARIANTS = {
     "uvloop": "its event loop is uvloop's",
     "nofast": "coodie with fast_path=False",
-    "noaccel": "coodie without its accelerator",
+    "accel": "coodie with its compiled accelerator",
     "v4": "protocol version 4 instead of the newest",
 }
 
@@ -117,4 +117,5 @@ def contestant(written: str) -> Contestant:
     if not known.takes >= set(variants):
         endings = ", ".join(f"+{one}" for one in sorted(known.takes)) or "none"
         raise ValueError(f"no contestant {written!r}: the variants of {name} are {endings}")
-    return replace(known, name=written, variants=frozenset(variants))
+    environment = f"{known.environment}-accel" if "accel" in variants else known.environment
+    return replace(known, name=written, environment=environment, variants=frozenset(variants))

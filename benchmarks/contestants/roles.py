@@ -23,7 +23,7 @@ class Target:
 
     host: str
     port: int
-    #: Parts of the contestant's name after the first: "uvloop", "nofast", "noaccel", "v4".
+    #: Parts of the contestant's name after the first: "uvloop", "nofast", "accel", "v4".
     variants: frozenset[str] = frozenset()
 
 

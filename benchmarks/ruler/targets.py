@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["reached"]
 
 _PEERS = ("acsylla+uvloop", "scylladb-rs-driver+uvloop")
-_OURS, _OURS_UVLOOP = "coodie-scylla", "coodie-scylla+uvloop"
+_OURS, _ACCEL, _UVLOOP = "coodie-scylla", "+accel", "+uvloop"
 
 
 @dataclass(frozen=True)
@@ -26,26 +26,31 @@ class _Target:
     others: tuple[str, ...]
     at_most: float
     measure: str = "cpu"
-    #: What has to be installed for it.
-    needs: str = ""
 
 
 _OLD, _RAW = ("coodie-1.9",), ("scylla-driver",)
 
 _TARGETS = (
-    _Target("stub/read-64", _OURS, _OLD, 1 / 18),
-    _Target("stub/read-64", _OURS_UVLOOP, _OLD, 1 / 25),
-    _Target("stub/read-64", _OURS_UVLOOP, _PEERS, 1 / 1.7),
-    _Target("stub/read-64", _OURS_UVLOOP, _PEERS, 1, "wall"),
-    _Target("stub/insert-64", _OURS, _OLD, 1 / 18),
-    _Target("stub/insert-64", _OURS_UVLOOP, _PEERS, 1 / 1.2),
-    _Target("stub/read-1", _OURS, _OLD, 1 / 2.5),
-    _Target("stub/read-1", _OURS_UVLOOP, _OLD, 1 / 5),
-    _Target("stub/rows-100", _OURS, _OLD, 1 / 5.5, needs="accelerator"),
-    _Target("stub/rows-5000", _OURS, _OLD, 1 / 3, needs="accelerator"),
-    _Target("stub/rows-50000", _OURS, _OLD, 1 / 3, needs="accelerator"),
-    _Target("stub/rows-50000", _OURS_UVLOOP, _PEERS, 1, needs="accelerator"),
-    _Target("stub/rows-50000", f"{_OURS}+noaccel", _RAW, 1 / 1.2),
+    *(
+        target
+        for accel in ("", _ACCEL)
+        for target in (
+            _Target("stub/read-64", f"{_OURS}{accel}", _OLD, 1 / 18),
+            _Target("stub/read-64", f"{_OURS}{accel}{_UVLOOP}", _OLD, 1 / 25),
+            _Target("stub/read-64", f"{_OURS}{accel}{_UVLOOP}", _PEERS, 1 / 1.7),
+            _Target("stub/read-64", f"{_OURS}{accel}{_UVLOOP}", _PEERS, 1, "wall"),
+            _Target("stub/insert-64", f"{_OURS}{accel}", _OLD, 1 / 18),
+            _Target("stub/insert-64", f"{_OURS}{accel}{_UVLOOP}", _PEERS, 1 / 1.2),
+            _Target("stub/read-1", f"{_OURS}{accel}", _OLD, 1 / 2.5),
+            _Target("stub/read-1", f"{_OURS}{accel}{_UVLOOP}", _OLD, 1 / 5),
+        )
+    ),
+    _Target("stub/rows-100", f"{_OURS}{_ACCEL}", _OLD, 1 / 5.5),
+    _Target("stub/rows-5000", f"{_OURS}{_ACCEL}", _OLD, 1 / 3),
+    _Target("stub/rows-50000", f"{_OURS}{_ACCEL}", _OLD, 1 / 3),
+    _Target("stub/rows-50000", f"{_OURS}{_ACCEL}{_UVLOOP}", _PEERS, 1),
+    _Target("stub/rows-50000", _OURS, _OLD, 1 / 2.2),
+    _Target("stub/rows-50000", _OURS, _RAW, 1 / 1.2),
     _Target("stub/sync-1", _OURS, _RAW, 0.2),
     _Target("stub/sync-8", _OURS, _RAW, 0.3),
     _Target("stub/import", _OURS, ("asyncio",), 1),
@@ -62,7 +67,7 @@ def reached(results: Mapping[str, Any]) -> Iterator[list[str]]:
         contestants = results.get(target.workload, {}).get("contestants", {})
         own = contestants.get(target.contestant)
         others = [contestants[name] for name in target.others if name in contestants]
-        if own is None or not others or (target.needs and not own["facts"].get(target.needs)):
+        if own is None or not others:
             continue
         best = min(others, key=lambda known: Spread.of(costs(known["rounds"], target.measure)).median)
         found = ratio(own["rounds"], best["rounds"], target.measure)

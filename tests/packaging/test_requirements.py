@@ -12,7 +12,16 @@ import pytest
 #: What `make lock` writes: a name, one exact version, and for some interpreters only, a marker.
 PIN = re.compile(r"([a-z0-9][a-z0-9-]*)==([0-9][A-Za-z0-9.]*)(; python_version (?:<|>=|==) \"3\.\d+\")?")
 
-BENCHMARKS = ("acsylla", "cassandra-asyncio", "coodie19", "rsylla", "scylladb-rs", "scyllapy", "uvloop")
+BENCHMARKS = (
+    "accel",
+    "acsylla",
+    "cassandra-asyncio",
+    "coodie19",
+    "rsylla",
+    "scylladb-rs",
+    "scyllapy",
+    "uvloop",
+)
 OURS = ("build", "scylla", "cassandra", "rust", "dev", "recipes", "docs")
 FILES = (*OURS, *(f"bench-{name}" for name in BENCHMARKS))
 
