@@ -57,7 +57,7 @@ def test_answers_are_cut_out_of_the_stream(
     compress, expand = (lz4_compress, lz4_decompress) if compressed else (None, None)
     stream = _answers(frames, version, compress)
     if version == 5:
-        stream = Segments().wrap(stream)
+        stream = Segments().wrap([stream])
     cutter = Frames(version, Segments() if version == 5 else None, compress, expand)
     found = [frame for piece in data.draw(scattered(stream)) for frame in cutter.feed(piece)]
     assert found == frames
@@ -82,7 +82,7 @@ def test_a_body_larger_than_a_segment(compressed: bool) -> None:
     """It comes in several segments and many reads, and is put together once."""
     frames = [Frame(n, 0, RESULT, bytes([n]) * 3 * LARGEST_PAYLOAD) for n in range(2)]
     blocks = _blocks(lz4_compress, lz4_decompress) if compressed else (None, None)
-    stream = Segments(*blocks).wrap(_answers(frames, 5))
+    stream = Segments(*blocks).wrap([_answers([frame], 5) for frame in frames])
     cutter = Frames(5, Segments(*blocks))
     pieces = [stream[at : at + 1000] for at in range(0, len(stream), 1000)]
     assert [frame for piece in pieces for frame in cutter.feed(piece)] == frames
@@ -91,9 +91,9 @@ def test_a_body_larger_than_a_segment(compressed: bool) -> None:
 def test_what_goes_over_the_wire() -> None:
     """Frames go as they are up to version 4, and in segments from version 5 on."""
     plain, segmented = Frames(4), Frames(5, Segments())
-    assert plain.wire(plain.make(OPTIONS, 7, b"")) == b"\x04\0\0\x07\x05\0\0\0\0"
-    two = segmented.make(OPTIONS, 1, b"") + segmented.make(OPTIONS, 2, b"")
-    assert Segments().feed(segmented.wire(two)) == two
+    assert plain.wire([plain.make(OPTIONS, 7, b"")]) == b"\x04\0\0\x07\x05\0\0\0\0"
+    two = [segmented.make(OPTIONS, 1, b""), segmented.make(OPTIONS, 2, b"")]
+    assert Segments().feed(segmented.wire(two)) == b"".join(two)
 
 
 @pytest.mark.parametrize(

@@ -53,12 +53,43 @@ def test_the_headers_checksum_is_the_drivers(header: bytes) -> None:
 @example(payload=b"x" * (LARGEST_PAYLOAD + 1))
 def test_the_driver_takes_what_we_wrap(compressed: bool, payload: bytes) -> None:
     """Byte for byte what the driver would send, whatever its size, compressed or not."""
-    wrapped = _ours(compressed=compressed).wrap(payload)
+    wrapped = _ours(compressed=compressed).wrap([payload])
     codec = _theirs(compressed=compressed)
     expected = BytesIO()
     codec.encode(expected, payload)
     assert wrapped == expected.getvalue()
     assert _unwrapped_by_driver(codec, wrapped) == payload
+
+
+@quickly
+@given(
+    st.lists(st.sampled_from([1, 5000, 70_000, LARGEST_PAYLOAD, LARGEST_PAYLOAD + 1, 300_000]), min_size=1)
+)
+@example([5000] * 30)
+@example([5000, 300_000, 5000])
+def test_a_frame_has_a_segment_or_several_of_its_own(sizes: list[int]) -> None:
+    """A segment that stands alone holds whole frames; the parts of a large one hold nothing else."""
+    frames = [bytes([number % 256]) * size for number, size in enumerate(sizes)]
+    buffer = BytesIO(_ours(compressed=False).wrap(frames))
+    whole: list[bytes] = []
+    parts = b""
+    codec = _theirs(compressed=False)
+    left = list(frames)
+    while buffer.tell() < len(buffer.getvalue()):
+        header = codec.decode_header(buffer)
+        payload = codec.decode(buffer, header).payload
+        if header.is_self_contained:
+            assert not parts
+            while payload:
+                assert payload.startswith(left[0])
+                payload = payload[len(left[0]) :]
+                whole.append(left.pop(0))
+        else:
+            parts += payload
+            if parts == left[0]:
+                whole.append(left.pop(0))
+                parts = b""
+    assert (whole, parts, left) == (frames, b"", [])
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -79,7 +110,7 @@ def test_we_take_what_the_driver_wraps(compressed: bool, payloads: list[bytes], 
 @given(payload=st.binary(min_size=40, max_size=60) | st.just(b"a" * 400), data=st.data())
 def test_a_flipped_bit_is_noticed(compressed: bool, payload: bytes, data: st.DataObject) -> None:
     """Wherever it is, in the header, the payload or a checksum, nothing of the segment is handed out."""
-    whole = bytearray(_ours(compressed=compressed).wrap(payload))
+    whole = bytearray(_ours(compressed=compressed).wrap([payload]))
     bit = data.draw(st.integers(0, 8 * len(whole) - 1))
     whole[bit // 8] ^= 1 << bit % 8
     with pytest.raises(CrcException):
@@ -92,7 +123,7 @@ def test_a_block_that_cannot_be_expanded() -> None:
     """Checksums that fit don't make LZ4 of what isn't: that ends the connection, too."""
     wrong = Segments(lambda data: b"\xff" * 5, lambda block, length: block)
     with pytest.raises(BrokenFrameError, match="expand"):
-        _ours(compressed=True).feed(wrong.wrap(b"something longer"))
+        _ours(compressed=True).feed(wrong.wrap([b"something longer"]))
 
 
 def test_the_largest_payload_is_the_drivers() -> None:
