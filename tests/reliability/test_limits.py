@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,35 @@ async def test_much_at_once(
     assert driver.execute_many(insert, list(values.items()), concurrency=400).succeeded == 400
     rows = await driver.execute_async(f"SELECT k, v FROM {name}", [], timeout=60)
     assert {row["k"]: row["v"] for row in rows} == values | {-1: b""}
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+async def test_rows_go_with_their_last_user(
+    is_async: bool, fast: bool, connect: Connector, table: Callable[[str], str]
+) -> None:
+    """Results that nobody holds any more are freed at once: no garbage collector is needed for them."""
+    driver = connect(fast_path=fast)
+    name = table("k int PRIMARY KEY, v text")
+    await driver.execute_many_async(
+        f"INSERT INTO {name} (k, v) VALUES (?, ?)", ([k, "x" * 5000] for k in range(200))
+    )
+    stmt = f"SELECT v FROM {name}"
+    assert len(driver.execute(stmt, [])) == 200
+    rows: list[Any] = []
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(20):
+            rows = await driver.execute_async(stmt, []) if is_async else driver.execute(stmt, [])
+            assert len(rows) == 200
+        rows = []
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert held < 4 * _MIB  # one of them has a MiB
 
 
 async def _fill(driver: Any, name: str, count: int) -> None:

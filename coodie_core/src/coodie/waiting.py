@@ -78,20 +78,22 @@ def on_loop(future: Future[T]) -> asyncio.Future[T]:
     loop = asyncio.get_running_loop()
     waiter: asyncio.Future[T] = loop.create_future()
 
-    def deliver() -> None:
+    # Neither of these two may refer to the future, which refers to them: the result would stay in memory
+    # until a garbage collection.
+    def deliver(ended: Future[T]) -> None:
         if waiter.done():
             return
-        error = future.exception()
+        error = ended.exception()
         if error is None:
-            waiter.set_result(future.result())
+            waiter.set_result(ended.result())
         else:
             waiter.set_exception(error)
             # Whoever was cancelled meanwhile won't ask for it, and the loop needn't log that.
             waiter.exception()
 
-    def completed(_: Future[T]) -> None:
+    def completed(ended: Future[T]) -> None:
         try:
-            loop.call_soon_threadsafe(deliver)
+            loop.call_soon_threadsafe(deliver, ended)
         except RuntimeError:
             if not loop.is_closed():
                 raise

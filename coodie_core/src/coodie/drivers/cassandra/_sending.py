@@ -284,6 +284,10 @@ def _safe(options: RequestOptions | None, default: Any, terms: Terms) -> SafeRet
 def _read_off(response: ResponseFuture, rows: Any, *, traced: bool) -> Answer:
     result = response.result()
     traces = response.get_query_trace_ids() if traced else ()
+    # The driver's future is in cycles, with its callbacks and its timer. Without them the rows go as soon as
+    # nobody holds them, and needn't wait for the garbage collector.
+    response.clear_callbacks()
+    response._final_result = None  # noqa: SLF001 - nothing public forgets it
     return Answer(
         names=result.column_names or (),
         types=result.column_types or (),
