@@ -11,7 +11,7 @@ import importlib.util
 
 import pytest
 
-for _name in ("coodie_scylla", "coodie_cassandra", "coodie_local"):
+for _name in ("coodie_scylla", "coodie_cassandra", "coodie_local", "coodie_accel"):
     _spec = importlib.util.find_spec(_name)
     if _spec is not None and _spec.origin is not None:  # without an origin it is the directory
         importlib.import_module(_name)

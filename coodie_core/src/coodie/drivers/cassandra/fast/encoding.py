@@ -65,12 +65,18 @@ def encoder(entry: CachedStatement) -> Encoder:
     accelerated = parameter_encoder(kinds, general.columns)
     if accelerated is None:
         return _written(kinds)(general, general.columns)
+    keys = tuple(entry.prepared.routing_key_indexes or ())
 
     def encode(params: Any) -> bytes:
         try:
-            return accelerated(params)
+            data = accelerated(params)
         except Exception:  # noqa: BLE001 - what is allowed beside the usual, and what isn't, is known there
             return general(params)
+        # Nulls are encoded whatever they are for; in a partition key they are refused.
+        for index in keys:
+            if params[index] is None:
+                return general(params)
+        return data
 
     return encode
 
