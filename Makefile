@@ -3,7 +3,7 @@ PYTHON ?= python3
 export ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help python demo test test-scylla test-cassandra test-fast reliability plugins example recipes bench bench-quick lint types docs release-check lock clean
+.PHONY: help python demo test test-scylla test-cassandra test-fast reliability plugins accel example recipes bench bench-quick lint types docs release-check lock clean
 
 help: ## show this
 	@echo 'make TARGET [PYTHON=python3.12] [ARGS="-k paging"]'
@@ -30,6 +30,9 @@ reliability: python ## all tests of what happens when things break, with both ba
 
 plugins: python ## the long tests with packages built, installed and broken, with both backends, and the example; ARGS go to pytest
 	@$(PYTHON) scripts/project.py plugins --pytest="$$ARGS"
+
+accel: python ## build the optional accelerator, which takes a C compiler, and run its tests with both backends; ARGS go to pytest
+	@$(PYTHON) scripts/project.py accel --pytest="$$ARGS"
 
 example: python ## the example of a third party's backend: types, the conformance kit; ARGS go to pytest
 	@$(PYTHON) scripts/project.py example --pytest="$$ARGS"

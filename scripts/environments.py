@@ -188,6 +188,8 @@ ENVIRONMENTS = {
             "rust", ("rust", "dev"), ("coodie_core[cli,testing]", "coodie_local[tls]", "examples/coodie_rust")
         ),
         Environment("docs", ("docs",), ("coodie_core[cli,otel,testing]", "coodie_scylla", "coodie_local")),
+        # What builds the accelerator, which stands beside the environments that have it on their path.
+        Environment("accel", ("bench-accel",), ()),
         # The benchmarks' contestants: coodie and the driver under it, with either; and the others.
         *(
             Environment(f"bench-{name}", (name, "bench-uvloop"), ("coodie_core", f"coodie_{name}"))

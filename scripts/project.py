@@ -10,6 +10,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import accelerator
 from environments import ENVIRONMENTS, VENVS
 from release import check
 from reliability import publish
@@ -48,7 +49,14 @@ _SOURCES = (
     "coodie_local/src",
     "coodie_accel/src",
 )
-_TESTS = ("coodie_core/tests", "coodie_scylla/tests", "coodie_cassandra/tests", "coodie_local/tests", "tests")
+_TESTS = (
+    "coodie_core/tests",
+    "coodie_scylla/tests",
+    "coodie_cassandra/tests",
+    "coodie_local/tests",
+    "coodie_accel/tests",
+    "tests",
+)
 _PROGRAMS = ("scripts", "examples/demo.py", "benchmarks", "conftest.py")
 
 #: The example of a third party's backend, which has an environment and a configuration of its own.
@@ -58,7 +66,16 @@ _EXAMPLE = "examples/coodie_rust"
 _SITE = ROOT / "docs" / "_build" / "html"
 
 #: What `make clean` removes beside .venvs: caches, wherever they are.
-_CACHES = ("__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", "dist", "_build")
+_CACHES = (
+    "__pycache__",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".hypothesis",
+    "build",
+    "dist",
+    "_build",
+)
 
 
 def demo(steps: Steps) -> None:
@@ -73,6 +90,7 @@ def test(steps: Steps) -> None:
     for backend in _BACKENDS:
         _types(steps, backend)
         _pytest(steps, backend)
+    accel(steps)
     build_docs(steps)
 
 
@@ -93,6 +111,16 @@ def test_fast(steps: Steps) -> None:
     """Run the tests that need no server, with each backend."""
     for backend in _BACKENDS:
         _pytest(steps, backend, "-m", "not server")
+
+
+def accel(steps: Steps, *options: str) -> None:
+    """Build the accelerator and run its tests with each backend, where this machine can compile it."""
+    if not accelerator.build(steps):
+        return
+    path = f"pythonpath=scripts benchmarks {accelerator.BUILT.relative_to(ROOT)}"
+    for backend, (distribution, _) in _BACKENDS.items():
+        what = f"the accelerator, with {distribution}"
+        _counted(steps, backend, f"{backend}: accelerator", what, "-o", path, *options, "coodie_accel/tests")
 
 
 def long(steps: Steps, mark: str, *options: str) -> None:
@@ -204,6 +232,7 @@ def main(arguments: list[str]) -> int:
         "test-fast": test_fast,
         "reliability": lambda steps: reliability(steps, *options),
         "plugins": lambda steps: plugins(steps, *options),
+        "accel": lambda steps: accel(steps, *options),
         "example": lambda steps: example(steps, *options),
         "recipes": lambda steps: recipes(steps, *options),
         "bench": lambda steps: bench(steps, *options),

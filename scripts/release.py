@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from environments import VENVS, Environment
+from accelerator import missing
+from environments import ENVIRONMENTS, VENVS, Environment
 from steps import ROOT, Failure
 
 if TYPE_CHECKING:
@@ -31,6 +32,15 @@ os.chdir(sys.argv.pop(1))
 runpy.run_module("hatchling", run_name="__main__", alter_sys=True)
 """
 
+#: The distribution that is compiled, which setuptools builds.
+_ACCELERATOR = "coodie_accel"
+_BUILD_SDIST = """
+import os, sys
+from setuptools.build_meta import build_sdist
+os.chdir(sys.argv[1])
+build_sdist(sys.argv[2])
+"""
+
 
 def check(steps: Steps, builder: Path) -> None:
     """Build all distributions, install them, import them and run the demo, once for each backend.
@@ -43,6 +53,7 @@ def check(steps: Steps, builder: Path) -> None:
         Failure: Something doesn't build, install or run.
     """
     _build(steps, builder)
+    _build_accelerator(steps)
     for backend in BACKENDS:
         wanted = ("coodie_core[cli]", f"coodie_{backend}", "coodie_local")
         for origin, wheels in (("wheels", _BUILT), ("sdists", _FROM_SDISTS)):
@@ -54,6 +65,28 @@ def check(steps: Steps, builder: Path) -> None:
             steps.run(f"{backend}: installed from {origin}", look)
             if origin == "wheels":
                 steps.run(f"{backend}: demo", [environment.python, "examples/demo.py"])
+
+
+def _build_accelerator(steps: Steps) -> None:
+    """Build the accelerator's sdist, and where this machine can compile it, a wheel from that alone."""
+    environment = ENVIRONMENTS["accel"]
+    environment.ensure(steps)
+    built, wheels = ROOT / _BUILT, ROOT / _FROM_SDISTS
+    log = VENVS / "release" / "accelerator.log"
+    steps.run_logged(
+        "accelerator: sdist", [[environment.python, "-c", _BUILD_SDIST, _ACCELERATOR, built]], log
+    )
+    sdists = list(built.glob(f"{_ACCELERATOR}-*.tar.gz"))
+    if len(sdists) != 1:
+        raise Failure(f"one sdist of {_ACCELERATOR} was to be built, found: {len(sdists)}")
+    lacking = missing()
+    if lacking:
+        print(f"   no wheel is built of the accelerator's sdist: that needs {lacking}", flush=True)
+        return
+    options = ("--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", wheels)
+    steps.run_logged(
+        "accelerator: wheel from sdist", [[environment.python, "-m", "pip", "wheel", *options, *sdists]], log
+    )
 
 
 def _build(steps: Steps, builder: Path) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import sysconfig
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import tomli
 
+import accelerator
 import coodie
+from steps import Steps
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,3 +54,19 @@ def test_it_has_what_users_see(directory: Path, metadata: dict[str, Any], root: 
 def test_it_needs_nothing(metadata: dict[str, Any]) -> None:
     """It works with either backend, since it asks for none, and not for core."""
     assert metadata["dependencies"] == []
+
+
+@pytest.mark.parametrize("lacking", ["compiler", "headers"])
+def test_without_a_compiler_it_is_left_out(
+    lacking: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A machine that can't compile it says what it lacks, and is none the worse for it."""
+    if lacking == "compiler":
+        monkeypatch.setenv("CC", "no-such-compiler -O2")
+    else:
+        monkeypatch.setenv("CC", "true")
+        monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
+    assert accelerator.build(Steps()) is False
+    said = capsys.readouterr().out
+    assert "the accelerator is left out" in said
+    assert ("no-such-compiler" if lacking == "compiler" else "Python.h") in said

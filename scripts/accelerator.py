@@ -1,0 +1,68 @@
+"""The accelerator, built beside the environments: what needs it has it on its path, and nothing else does."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from environments import ENVIRONMENTS, VENVS
+from steps import ROOT
+
+if TYPE_CHECKING:
+    from steps import Steps
+
+__all__ = ["BUILT", "build", "missing"]
+
+#: Where it is built.
+BUILT = VENVS / "accelerator"
+
+_SOURCE = ROOT / "coodie_accel"
+
+
+def missing() -> str:
+    """Say what a build would lack on this machine: a C compiler, Python's headers, or nothing."""
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[0]
+    if shutil.which(compiler) is None:
+        return f"a C compiler ({compiler} isn't there)"
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    return "" if header.is_file() else f"Python's headers ({header.name} isn't there)"
+
+
+def build(steps: Steps) -> bool:
+    """Build the accelerator, unless what is there was built from the same files.
+
+    Args:
+        steps: Takes the step.
+
+    Returns:
+        Whether it is there: False, with a line that says why, where this machine can't compile it.
+
+    Raises:
+        Failure: It doesn't build.
+    """
+    lacking = missing()
+    if lacking:
+        print(f"   the accelerator is left out: building it needs {lacking}", flush=True)
+        return False
+    environment = ENVIRONMENTS["accel"]
+    environment.ensure(steps)
+    files = [path for path in sorted(_SOURCE.glob("src/*/*")) if path.suffix in {".py", ".pyi", ".pyx"}]
+    digest = hashlib.sha256(sys.version.encode())
+    files += [_SOURCE / "pyproject.toml", _SOURCE / "setup.py", ROOT / "requirements" / "bench-accel.txt"]
+    for file in files:
+        digest.update(file.read_bytes())
+    stamp = BUILT / "made-from"
+    if stamp.is_file() and stamp.read_text() == digest.hexdigest():
+        return True
+    shutil.rmtree(BUILT, ignore_errors=True)
+    pip = (environment.python, "-m", "pip", "install", "--no-input", "--disable-pip-version-check")
+    options = ("--no-index", "--no-deps", "--no-build-isolation", "--target", BUILT)
+    steps.run_logged("accelerator: build", [[*pip, *options, "./coodie_accel"]], VENVS / "accelerator.log")
+    stamp.write_text(digest.hexdigest())
+    return True
