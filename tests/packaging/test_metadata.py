@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import tomli
+
 import coodie
 from coodie.plugins import DRIVER_API_VERSION
 
@@ -61,7 +63,7 @@ def test_core_needs_no_database_driver(projects: dict[str, Project]) -> None:
 def test_no_extra_installs_two_backends(projects: dict[str, Project]) -> None:
     """There is no [all], and no extra names both drivers, which overwrite each other's files."""
     extras = projects["coodie_core"].metadata["optional-dependencies"]
-    assert sorted(extras) == ["cassandra", "cli", "local", "otel", "scylla", "testing", "uvloop"]
+    assert sorted(extras) == ["accel", "cassandra", "cli", "local", "otel", "scylla", "testing", "uvloop"]
     for requirements in extras.values():
         assert not {"coodie-scylla", "coodie-cassandra"} <= set(map(name_of, requirements))
 
@@ -70,6 +72,18 @@ def test_local_extra_has_the_command_line(projects: dict[str, Project]) -> None:
     """coodie-core[local] includes what [cli] does."""
     extras = projects["coodie_core"].metadata["optional-dependencies"]
     assert set(extras["cli"]) <= set(extras["local"])
+
+
+def test_the_accelerator_is_an_extra(projects: dict[str, Project], root: Path) -> None:
+    """It comes with core or with either backend, at their version, where somebody asks for it."""
+    text = (root / "coodie_accel" / "pyproject.toml").read_text(encoding="utf-8")
+    accelerator = tomli.loads(text)["project"]
+    wanted = f"{accelerator['name']}=={accelerator['version']}"
+    assert accelerator["version"] == coodie.__version__
+    for directory in ("coodie_core", "coodie_scylla", "coodie_cassandra"):
+        metadata = projects[directory].metadata
+        assert metadata["optional-dependencies"]["accel"] == [wanted]
+        assert not any(name_of(entry) == accelerator["name"] for entry in metadata["dependencies"])
 
 
 def test_backends_announce_themselves(projects: dict[str, Project]) -> None:
