@@ -67,6 +67,7 @@ def main(arguments: list[str]) -> int:
         The exit status: 0, 1 where nothing could be measured, 130 after an interrupt.
     """
     given = _parser().parse_args(arguments)
+    given.seconds = given.seconds or (0.3 if given.quick else 0.5)
     console = Console(width=None if sys.stdout.isatty() else 160)
     try:
         entered = [
@@ -212,7 +213,7 @@ def _parser() -> argparse.ArgumentParser:
         "--workloads", metavar="NAMES", help="instead of the default ones, with commas between"
     )
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each contestant (5)")
-    parser.add_argument("--seconds", type=float, default=0.5, help="how long a round ought to take (0.5)")
+    parser.add_argument("--seconds", type=float, help="CPU of a round (0.5; with --quick 0.3)")
     parser.add_argument(
         "--baselines", metavar="NAMES", default=",".join(BASELINES), help="whom others are compared with"
     )
