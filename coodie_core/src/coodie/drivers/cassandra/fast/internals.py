@@ -28,6 +28,7 @@ __all__ = [
     "RefusedError",
     "adopt_metadata",
     "decode",
+    "in_legacy_mode",
     "open_link",
     "refusal",
     "user_types",
@@ -79,7 +80,7 @@ def refusal(session: Session) -> str | None:
         f"version {cassandra.__version__} of the package cassandra isn't known": version not in _KNOWN,
         f"protocol version {cluster.protocol_version} isn't known": cluster.protocol_version not in _VERSIONS,
         "a beta version of the protocol is allowed": cluster.allow_beta_protocol_version,
-        "the cluster is configured with legacy parameters": getattr(cluster, "_config_mode", None) == _LEGACY,
+        "the cluster is configured with legacy parameters": in_legacy_mode(cluster),
         "the driver's metrics would miss its requests": cluster.metrics_enabled,
         "the session decodes with a protocol handler of its own": not is_plain_handler(
             session.client_protocol_handler
@@ -89,6 +90,11 @@ def refusal(session: Session) -> str | None:
         ),
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def in_legacy_mode(cluster: Cluster) -> bool:
+    """Tell whether a cluster has legacy parameters; it has them from the first that is set on a session."""
+    return getattr(cluster, "_config_mode", None) == _LEGACY
 
 
 def watchers(session: Session) -> Sequence[Any]:

@@ -70,6 +70,9 @@ class LoopLane:
 
     def _deliver(self, host: Host, link: Link) -> None:
         """Take a connection over to the loop; called in another thread."""
+        if self._ended:
+            link.sock.close()
+            return
         self._arriving.add(link)
         try:
             self.loop.call_soon_threadsafe(self._install, host, link)

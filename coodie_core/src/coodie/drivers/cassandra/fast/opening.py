@@ -73,4 +73,8 @@ class Opener:
             finally:
                 self._opening = False
 
-        start_thread(work, "coodie-connect")
+        try:
+            start_thread(work, "coodie-connect")
+        except RuntimeError as exc:  # no thread can be started now
+            log.debug("No connection of the fast path to %s: %r", self._host, exc)
+            self._opening = False

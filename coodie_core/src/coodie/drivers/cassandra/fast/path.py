@@ -16,7 +16,7 @@ from coodie.drivers.cassandra._retries import SafeRetryPolicy
 from coodie.drivers.cassandra.fast.asked import Asked, AskedStatement
 from coodie.drivers.cassandra.fast.exchange import Posted
 from coodie.drivers.cassandra.fast.frames import BATCH
-from coodie.drivers.cassandra.fast.internals import decode, refusal, user_types, watchers
+from coodie.drivers.cassandra.fast.internals import decode, in_legacy_mode, refusal, user_types, watchers
 from coodie.drivers.cassandra.fast.lanes import LoopLane, ThreadLane
 from coodie.drivers.cassandra.fast.routing import Router
 from coodie.drivers.cassandra.fast.statements import LARGEST_BATCH, PAGE, FastStatement, batch_body
@@ -155,7 +155,7 @@ class FastPath:
     def _profile(self, terms: Terms) -> Any:
         """Return the session's profile, which says what a request doesn't; None for an unusual request."""
         options = terms.options
-        if self.refused is not None or self._watchers:
+        if self.refused is not None or self._watchers or in_legacy_mode(self._cluster):
             return None
         if options is not None and (
             options.trace
