@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cassandra.connection import frame_header_v3, lz4_compress, lz4_decompress
+from cassandra.segment import SegmentCodec
 from coodie_core.tests.cassandra.fast.arbitrary import quickly, scattered
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,6 +95,42 @@ def test_what_goes_over_the_wire() -> None:
     assert plain.wire([plain.make(OPTIONS, 7, b"")]) == b"\x04\0\0\x07\x05\0\0\0\0"
     two = [segmented.make(OPTIONS, 1, b""), segmented.make(OPTIONS, 2, b"")]
     assert Segments().feed(segmented.wire(two)) == b"".join(two)
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        [3000] * 64,
+        [100, 3 * LARGEST_PAYLOAD, 100],
+        [LARGEST_PAYLOAD - 9] * 2,
+        [LARGEST_PAYLOAD] * 2,
+        [9] * 30_000,
+    ],
+    ids=["many", "a large one among small ones", "just one to a segment", "each a little too large", "tiny"],
+)
+def test_segments_carry_whole_frames(sizes: list[int]) -> None:
+    """Of many that are sent together, none is cut but one that is larger than a segment: so servers read."""
+    frames = Frames(5, Segments())
+    made = [frames.make(EXECUTE, n, bytes(size)) for n, size in enumerate(sizes)]
+    buffer, codec = BytesIO(frames.wire(made)), SegmentCodec()
+    sent: list[bytes] = []
+    large = b""
+    while header := buffer.read(1):
+        buffer.seek(-len(header), 1)
+        segment = codec.decode(buffer, codec.decode_header(buffer))
+        if segment.is_self_contained:
+            assert large == b""
+            at = 0
+            while at < len(segment.payload):
+                stop = at + 9 + int.from_bytes(segment.payload[at + 5 : at + 9], "big")
+                sent.append(segment.payload[at:stop])
+                at = stop
+        else:
+            large += segment.payload
+            if len(large) == 9 + int.from_bytes(large[5:9], "big"):
+                sent.append(large)
+                large = b""
+    assert sent == made
 
 
 @pytest.mark.parametrize(
