@@ -15,7 +15,7 @@ from coodie.drivers.cassandra._errors import translate
 from coodie.drivers.cassandra._policies import Elsewhere, retry_policy, speculation_policy
 from coodie.drivers.cassandra._retries import SafeRetryPolicy
 from coodie.drivers.cassandra._statements import complete
-from coodie.exceptions import RequestTimeoutError, UnsupportedError
+from coodie.exceptions import ConnectionFailedError, RequestTimeoutError, UnsupportedError
 from coodie.waiting import Wait
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class Sender:
             response = self._start(statement, terms, paging_state, host)
         except Exception as exc:
             complete(answer, None)
-            raise translate(exc, terms.stmt, terms.timeout) from exc
+            raise self._failure(exc, terms) from exc
         answer.response = response
 
         def arrived(rows: Any) -> None:
@@ -170,10 +170,18 @@ class Sender:
                 complete(answer, translate(exc, terms.stmt))
 
         def failed(exc: Exception) -> None:
-            complete(answer, translate(exc, terms.stmt, terms.timeout))
+            complete(answer, self._failure(exc, terms))
 
         response.add_callbacks(arrived, failed)
         return answer
+
+    def _failure(self, exc: Exception, terms: Terms) -> Exception:
+        """Return the error of ours; connections that fail because the driver was closed are that."""
+        error = translate(exc, terms.stmt, terms.timeout)
+        if self._lifetime.closed and isinstance(error, ConnectionFailedError):
+            error = self._lifetime.error(CLOSED_IN_FLIGHT)
+            error.__cause__ = exc
+        return error
 
     def wait(self, answer: InFlight, terms: Terms) -> Generator[Wait, Any, Answer]:
         """Wait for an answer; the driver keeps the time, unless its own thread is gone."""
