@@ -58,7 +58,7 @@ async def test_connecting_and_closing_leaves_nothing(
     record_property: Callable[[str, object], None],
 ) -> None:
     """After so many times, threads, open files and memory are as they were after the first few."""
-    options = cassandra_node.connection_options()
+    options = cassandra_node.connection_options() | {"connect_timeout": 30}
 
     async def live() -> None:
         if is_async:
