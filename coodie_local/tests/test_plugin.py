@@ -269,9 +269,9 @@ def test_what_cannot_be_honoured_is_refused(home: Path, arguments: dict[str, Any
             (),
             None,
             DriverNotFoundError,
-            r'"coodie-core\[cassandra\]", or:\npip install "coodie-core\[scylla\]"$',
+            r'"coodie-core\[cassandra\]", or:\npip install "coodie-core\[scylla\]"(\n|$)',
         ),
-        ((), "scylla", DriverNotFoundError, r'\npip install "coodie-core\[scylla\]"$'),
+        ((), "scylla", DriverNotFoundError, r'\npip install "coodie-core\[scylla\]"(\n|$)'),
         (("scylla", "cassandra"), None, OverwrittenModuleError, r"(?s)both installed.*\npip uninstall"),
     ],
 )
