@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ROWS = 12_000
 
 
-@pytest.mark.parametrize("fast_path", [True, False])
+@pytest.mark.parametrize("fast_path", [True, pytest.param(False, marks=pytest.mark.reliability)])
 def test_on_uvloop(fast_path: bool, connect: Connector, table: Callable[[str], str]) -> None:
     """Writes, reads, pages, a stream, a batch and a cancelled request, with the fast path and without."""
     driver: Any = connect(fast_path=fast_path)

@@ -134,7 +134,9 @@ def test_multiprocessing(method: str, connected: str, url: str, tmp_path: Path) 
     assert done.stdout.splitlines() == [expected, *(["local"] if connected == "connected" else [])]
 
 
-@pytest.mark.parametrize("how", EXITS)
+@pytest.mark.parametrize(
+    "how", [next(iter(EXITS)), *[pytest.param(how, marks=pytest.mark.reliability) for how in list(EXITS)[1:]]]
+)
 def test_exit_with_requests_in_flight(how: str, proxy: FaultProxy, backend: str) -> None:
     """The interpreter ends at once and in peace, though hundreds of answers never came."""
     program = (
