@@ -22,7 +22,11 @@ _LWT = Capability.LIGHTWEIGHT_TRANSACTIONS
 
 
 class TransactionsChecks:
-    """Conditions."""
+    """Conditions.
+
+    Rows that a transaction changes are written by transactions: a server counts those in milliseconds, so that a plain write with the
+    client's microseconds may be the later one of two that follow each other within one.
+    """
 
     @check(_LWT)
     async def test_insert_if_not_exists(self, api: Api, space: Workspace, key: str) -> None:
@@ -35,7 +39,7 @@ class TransactionsChecks:
     @check(_LWT)
     async def test_update_if(self, api: Api, space: Workspace, key: str) -> None:
         """A condition on a value decides, and the value that it met is told."""
-        await api.execute(f"INSERT INTO {space.items} (p, c, v) VALUES (?, 1, 'a')", [key])
+        await api.execute(f"INSERT INTO {space.items} (p, c, v) VALUES (?, 1, 'a') IF NOT EXISTS", [key])
         update = f"UPDATE {space.items} SET v = ? WHERE p = ? AND c = 1 IF v = ?"
         assert await api.execute(update, ["b", key, "a"]) == [{"[applied]": True}]
         assert await api.execute(update, ["c", key, "a"]) == [{"[applied]": False, "v": "b"}]
@@ -44,7 +48,7 @@ class TransactionsChecks:
     @check(_LWT)
     async def test_delete_if_exists(self, api: Api, space: Workspace, key: str) -> None:
         """DELETE … IF EXISTS says whether there was something."""
-        await api.execute(f"INSERT INTO {space.items} (p, c) VALUES (?, 1)", [key])
+        await api.execute(f"INSERT INTO {space.items} (p, c) VALUES (?, 1) IF NOT EXISTS", [key])
         delete = f"DELETE FROM {space.items} WHERE p = ? AND c = 1 IF EXISTS"
         assert await api.execute(delete, [key]) == [{"[applied]": True}]
         assert await api.execute(delete, [key]) == [{"[applied]": False}]
