@@ -24,8 +24,9 @@ _LWT = Capability.LIGHTWEIGHT_TRANSACTIONS
 class TransactionsChecks:
     """Conditions.
 
-    Rows that a transaction changes are written by transactions: a server counts those in milliseconds, so that a plain write with the
-    client's microseconds may be the later one of two that follow each other within one.
+    Rows that a transaction changes are written by transactions: a server counts those in milliseconds, so
+    that a plain write with the client's microseconds may be the later one of two that follow each other
+    within one.
     """
 
     @check(_LWT)
