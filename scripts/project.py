@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 #: Backends, each with the distribution it stands on and the directories of tests that run with it, the
-#: quick ones first. What doesn't depend on the backend runs with the first: coodie_local's own tests, and
-#: those of packages, which bring the backends that they need.
+#: quick ones first. What doesn't depend on the backend runs with the first: coodie_local's own tests, those
+#: of documents and benchmarks, and those of packages, which bring the backends that they need.
 _BACKENDS = {
     "scylla": ("scylla-driver", ("coodie_core/tests", "coodie_scylla/tests", "coodie_local/tests", "tests")),
     "cassandra": (
@@ -33,8 +33,6 @@ _BACKENDS = {
         (
             "coodie_core/tests",
             "coodie_cassandra/tests",
-            "tests/benchmarks",
-            "tests/docs",
             "tests/integration",
             "tests/kit",
             "tests/reliability",

@@ -80,6 +80,7 @@ def test_one_builder_at_a_time(tmp_path: Path) -> None:
     assert archive.file.read_text() == "java/lang/Object\n"
 
 
+@pytest.mark.reliability
 @pytest.mark.server
 def test_the_first_start_builds_one_in_the_background_and_the_next_maps_it(
     node_dir: Path,

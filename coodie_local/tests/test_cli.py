@@ -96,6 +96,7 @@ def test_up_status_and_down(coodie: Any, jvms: Callable[[Path], list[int]]) -> N
     assert list((coodie.home / "nodes").iterdir()) == []
 
 
+@pytest.mark.reliability
 def test_named_nodes_side_by_side(
     coodie: Any, jvms: Callable[[Path], list[int]], python: Callable[..., Any]
 ) -> None:
@@ -259,6 +260,7 @@ def test_cqlsh_gets_in_by_itself(coodie: Any) -> None:
     assert (down.returncode, down.stderr.splitlines()[-2]) == (1, "coodie local up default")
 
 
+@pytest.mark.reliability
 def test_the_other_version(coodie: Any) -> None:
     """6.0-alpha2 starts on the same Java, from jars of its own."""
     up = coodie("local", "up", "--version", "6.0-alpha2")

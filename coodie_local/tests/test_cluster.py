@@ -28,6 +28,7 @@ QUIET = SilentProgress()
 KEYSPACE = "CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 3}"
 
 
+@pytest.mark.reliability
 @pytest.mark.server
 def test_three_nodes_replicate_and_come_back(
     node_dir: Path, python: Callable[..., Any], jvms: Callable[[Path], list[int]]

@@ -48,7 +48,7 @@ async def _nothing_left(before: Holdings, seconds: float = 20) -> None:
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("count", [5, pytest.param(200, marks=pytest.mark.reliability)])
+@pytest.mark.parametrize("count", [2, pytest.param(200, marks=pytest.mark.reliability)])
 async def test_connecting_and_closing_leaves_nothing(
     count: int,
     is_async: bool,
@@ -176,7 +176,7 @@ def test_closing_from_another_thread(closer: str, silent: Any) -> None:
     assert len(outcomes) == 16
 
 
-@pytest.mark.parametrize("count", [5, pytest.param(200, marks=pytest.mark.reliability)])
+@pytest.mark.parametrize("count", [3, pytest.param(200, marks=pytest.mark.reliability)])
 def test_one_loop_after_the_other(count: int, connect: Connector, table: Callable[[str], str]) -> None:
     """Each of many event loops is served by the one driver, also with requests left over from the last."""
     driver = connect()

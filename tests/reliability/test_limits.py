@@ -139,6 +139,7 @@ async def test_two_thousand_columns(api: Api, table: Callable[[str], str]) -> No
     assert [row[column] for column in names] == list(range(2000))
 
 
+@pytest.mark.reliability
 async def test_collections_of_a_hundred_thousand(api: Api, table: Callable[[str], str]) -> None:
     """Lists, sets and maps of so many elements come back as they were."""
     name = table("k int PRIMARY KEY, l frozen<list<int>>, s frozen<set<int>>, m frozen<map<int, int>>")
@@ -149,6 +150,7 @@ async def test_collections_of_a_hundred_thousand(api: Api, table: Callable[[str]
         assert await api.execute_one(f"SELECT {column} FROM {name} WHERE k = 1", [], timeout=60) == value
 
 
+@pytest.mark.reliability
 async def test_a_batch_beyond_the_servers_limit(api: Api, table: Callable[[str], str]) -> None:
     """The server's refusal is an error that says so; one beyond the protocol's limit isn't even sent."""
     name = table("k int PRIMARY KEY, v blob")
