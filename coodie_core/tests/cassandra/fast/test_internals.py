@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import cassandra
 import pytest
 from cassandra import protocol
-from cassandra.cluster import Cluster, Session
+from cassandra.cluster import Cluster, ResponseFuture, Session
 from cassandra.connection import Connection
 from cassandra.query import PreparedStatement
 
@@ -92,6 +92,7 @@ def _session(cluster: Cluster, **changed: Any) -> Any:
 _USED = {
     "cluster": {"_config_mode", "_user_types", "_make_connection_kwargs"},
     "session": {"_request_init_callbacks"},
+    "response": {"_final_result"},
     "connection": {"_iobuf", "_socket", "_is_checksumming_enabled"},
     "self": {"_connect_socket", "_send_options_message", "_socket", "_iobuf", "_deadline", "_receive"},
 }
@@ -113,6 +114,8 @@ def test_the_installed_driver_has_them(cluster: Cluster) -> None:
     """Each private attribute exists where it is looked for."""
     for name in _USED["cluster"]:
         assert hasattr(cluster, name), name
+    for name in _USED["response"]:
+        assert hasattr(ResponseFuture, name), name
     connection = _unconnected(cluster)
     for name in (*_USED["connection"], "_connect_socket", "_send_options_message"):
         assert hasattr(connection, name), name

@@ -15,6 +15,7 @@ from coodie.drivers.cassandra._errors import translate
 from coodie.drivers.cassandra._policies import Elsewhere, retry_policy, speculation_policy
 from coodie.drivers.cassandra._retries import SafeRetryPolicy
 from coodie.drivers.cassandra._statements import complete
+from coodie.drivers.cassandra.fast.internals import forget_result, in_legacy_mode
 from coodie.exceptions import ConnectionFailedError, RequestTimeoutError, UnsupportedError
 from coodie.waiting import Wait
 
@@ -37,9 +38,6 @@ _GRACE = 5.0
 
 #: Seconds where neither the call, the driver nor the session has a limit: none is never meant.
 _FALLBACK_TIMEOUT = 10.0
-
-#: How both drivers mark a cluster with legacy parameters (``cassandra.cluster._ConfigMode``).
-_LEGACY = 1
 
 
 class Terms(NamedTuple):
@@ -103,7 +101,7 @@ class Sender:
         self._request_timeout = request_timeout
         self._legacy = False
         self._entering_legacy = threading.Lock()
-        if _refuses_profiles(session):
+        if in_legacy_mode(session.cluster):
             self._enter_legacy()
         self._copied: tuple[dict[str, Any], Any] = ({}, None)
         self._ours = threading.local()
@@ -274,11 +272,6 @@ class Sender:
             response.row_factory = tuple_factory
 
 
-def _refuses_profiles(session: Session) -> bool:
-    """Tell whether the session is in legacy mode now; one may enter it later, and then says so itself."""
-    return bool(getattr(session.cluster, "_config_mode", None) == _LEGACY)
-
-
 def _traced(terms: Terms) -> bool:
     return terms.options is not None and terms.options.trace
 
@@ -292,10 +285,7 @@ def _safe(options: RequestOptions | None, default: Any, terms: Terms) -> SafeRet
 def _read_off(response: ResponseFuture, rows: Any, *, traced: bool) -> Answer:
     result = response.result()
     traces = response.get_query_trace_ids() if traced else ()
-    # The driver's future is in cycles, with its callbacks and its timer. Without them the rows go as soon as
-    # nobody holds them, and needn't wait for the garbage collector.
-    response.clear_callbacks()
-    response._final_result = None  # noqa: SLF001 - nothing public forgets it
+    forget_result(response)
     return Answer(
         names=result.column_names or (),
         types=result.column_types or (),

@@ -203,18 +203,8 @@ class StatementCache:
         return (table, *keyspace.user_types.values())
 
     def _is_current(self, entry: CachedStatement) -> bool:
-        """Tell whether the objects of the entry's stamp are still those that a new one would have."""
-        shape, stamp = entry.shape, entry.stamp
-        if shape.table is None:
-            return not stamp
-        keyspace = self._session.cluster.metadata.keyspaces.get(shape.keyspace or self._session.keyspace)
-        if keyspace is None:
-            return stamp == (None,)
-        types = keyspace.user_types
-        if len(stamp) != len(types) + 1:
-            return False
-        table = keyspace.tables.get(shape.table) or keyspace.views.get(shape.table)
-        return table is stamp[0] and (not types or all(map(is_, types.values(), stamp[1:])))
+        stamp = self._stamp(entry.shape)
+        return len(stamp) == len(entry.stamp) and all(map(is_, stamp, entry.stamp))
 
 
 def _not_told_twice(record: logging.LogRecord) -> bool:

@@ -4,11 +4,5 @@ The driver keeps what it is good at: cluster metadata, the control connection, h
 prepare, and every unusual case. What is common goes from a prepared statement (``statements``), through
 its encoder (``encoding``) and ``frames``, to a connection that lives on the caller's event loop
 (``looping``) or that a thread takes for one request (``blocking``), and comes back through ``decoding``.
-``internals`` alone touches what is private to the drivers.
+``internals`` alone touches what is private to the drivers. The way in is ``path.FastPath``.
 """
-
-from __future__ import annotations
-
-from coodie.drivers.cassandra.fast.path import FastPath
-
-__all__ = ["FastPath"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from cassandra.protocol import ErrorMessage
@@ -10,6 +9,7 @@ from cassandra.query import BatchStatement, BoundStatement
 
 from coodie.drivers.cassandra._sending import Answer as DriverAnswer
 from coodie.drivers.cassandra.fast.answers import Late, Lost
+from coodie.drivers.cassandra.fast.decoding import following
 from coodie.drivers.cassandra.fast.exchange import Exchange, Posting
 from coodie.drivers.cassandra.fast.failures import Again, after_error, after_loss, give_up, too_late
 from coodie.drivers.cassandra.fast.frames import BATCH, EXECUTE, RESULT, Frame
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
     from coodie.rows import Rows
 
 __all__ = ["Asked", "AskedStatement"]
-
-_HEAD = Struct(">iiii")
-_ROWS = 2
-_MORE_PAGES = 0x2
 
 
 class Asked(Exchange):
@@ -60,6 +56,7 @@ class Asked(Exchange):
         values: bytes,
         level: int,
     ) -> None:
+        # As Exchange does it; to call that would be a call more for each request.
         self._path = path
         self.opcode = opcode
         self.body = body
@@ -77,27 +74,25 @@ class Asked(Exchange):
 
     def whole(self, answer: Answer | None) -> Rows | None:
         """Return the rows of an answer that is the only page; None for every other answer."""
-        if answer.__class__ is Frame and not answer.flags and answer.opcode == RESULT:
-            try:
-                rows = self.statement.results.read_whole(answer.body)
-            except Exception:  # noqa: BLE001 - the driver's decoder knows more, or says what is wrong
-                return None
-            if rows is not None and self.noted is not None:
-                self.noted(len(rows), self.host)
-            return rows
-        return None
+        body = _plain_result(answer)
+        try:
+            rows = None if body is None else self.statement.results.read_whole(body)
+        except Exception:  # noqa: BLE001 - the driver's decoder knows more, or says what is wrong
+            return None
+        if rows is not None and self.noted is not None:
+            self.noted(len(rows), self.host)
+        return rows
 
     def page(self, answer: Answer | None) -> Page | None:
         """Return the page that an answer holds; None where it takes more to make sense of it."""
-        if answer.__class__ is Frame and not answer.flags and answer.opcode == RESULT:
-            try:
-                page = self.statement.results.read(answer.body)
-            except Exception:  # noqa: BLE001 - the driver's decoder knows more, or says what is wrong
-                return None
-            if self.noted is not None:
-                self.noted(len(page.rows), self.host)
-            return page
-        return None
+        body = _plain_result(answer)
+        try:
+            page = None if body is None else self.statement.results.read(body)
+        except Exception:  # noqa: BLE001 - the driver's decoder knows more, or says what is wrong
+            return None
+        if page is not None and self.noted is not None:
+            self.noted(len(page.rows), self.host)
+        return page
 
     def otherwise(self, answer: Answer | None) -> DriverAnswer | Again:
         """Say what an answer means that is no page: what the driver's decoder finds, or what to do next.
@@ -144,15 +139,8 @@ class Asked(Exchange):
 
     def after(self, answer: Answer | None) -> bytes | None:
         """Return the server's state of the page that follows, without reading the rows before it."""
-        if answer.__class__ is not Frame or answer.flags or answer.opcode != RESULT:
-            return None
-        body = answer.body
-        if len(body) < _HEAD.size:
-            return None
-        kind, flags, _, length = _HEAD.unpack_from(body)
-        if kind != _ROWS or not flags & _MORE_PAGES or length <= 0:
-            return None
-        return body[_HEAD.size : _HEAD.size + length]
+        body = _plain_result(answer)
+        return None if body is None else following(body)
 
     def turn_to(self, state: bytes) -> Posting:
         """Ask for the page that starts there; return the effect that sends it."""
@@ -202,3 +190,10 @@ class AskedStatement(Asked):
             self.values, self.level, self._serial, self._timestamp, self._fetch_size, state
         )
         return Posting(self._path, self)
+
+
+def _plain_result(answer: Answer | None) -> bytes | None:
+    """Return the body of a RESULT that nothing else comes with; None for every other answer."""
+    if answer.__class__ is Frame and not answer.flags and answer.opcode == RESULT:
+        return answer.body
+    return None

@@ -12,20 +12,14 @@ from cassandra.connection import ConnectionShutdown
 
 from coodie.drivers.cassandra.fast.answers import LATE, Lost
 from coodie.drivers.cassandra.fast.errors import BrokenFrameError
+from coodie.drivers.cassandra.fast.sockets import RECEIVE, RECEIVE_MUCH
 
 if TYPE_CHECKING:
     from coodie.drivers.cassandra.fast.answers import Answer, Late
     from coodie.drivers.cassandra.fast.frames import Frame
     from coodie.drivers.cassandra.fast.internals import Link
 
-__all__ = ["RECEIVE", "RETRY", "BlockingConnection"]
-
-#: Bytes to read at once: more, when it turns out that there is more.
-RECEIVE = 65_536
-_RECEIVE_MUCH = 1_048_576
-
-#: What a socket raises that has nothing to read, or no place to write.
-RETRY = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+__all__ = ["BlockingConnection"]
 
 #: The only stream that is used.
 _STREAM = 0
@@ -111,7 +105,7 @@ class BlockingConnection:
                 if frame.stream == _STREAM:
                     return frame
             if len(data) == size:
-                size = _RECEIVE_MUCH
+                size = RECEIVE_MUCH
             left = self._deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     #: Takes a result's body, where its number of rows stands, and that number; returns the rows.
     RowReader = Callable[[bytes, int, int], list[dict[str, Any]]]
 
-__all__ = ["Page", "ResultReader", "UnusualResultError"]
+__all__ = ["Page", "ResultReader", "UnusualResultError", "following"]
 
 _VOID = 1
 _ROWS = 2
@@ -57,6 +57,21 @@ class Page(NamedTuple):
     rows: list[dict[str, Any]]
     paging_state: bytes | None
     warnings: Sequence[str] = ()
+
+
+def following(body: bytes) -> bytes | None:
+    """Return the server's state of the page that follows a RESULT's rows, without reading those."""
+    if len(body) < _HEAD.size:
+        return None
+    kind, flags, _ = _HEAD.unpack_from(body)
+    return _state(body) if kind == _ROWS and flags & _MORE_PAGES else None
+
+
+def _state(body: bytes) -> bytes | None:
+    """Return the paging state behind the head of a result that says that it has one."""
+    at = _HEAD.size
+    (length,) = _INT.unpack_from(body, at)
+    return body[at + _INT.size : at + _INT.size + length] if length > 0 else None
 
 
 class _Shape(NamedTuple):
@@ -116,11 +131,8 @@ class ResultReader:
         at = _HEAD.size
         state = None
         if flags & _MORE_PAGES:
-            (length,) = _INT.unpack_from(body, at)
-            at += 4
-            if length > 0:
-                state = body[at : at + length]
-                at += length
+            state = _state(body)
+            at += _INT.size + len(state or b"")
         shape = self._shape(body, (flags & _GLOBAL_TABLE, columns), at)
         if not flags & _MORE_PAGES:
             self._usual = shape

@@ -12,13 +12,16 @@ if TYPE_CHECKING:
 
     from coodie.drivers.cassandra.fast.segments import Segments
 
-__all__ = ["BATCH", "COMPRESSED", "EXECUTE", "OPTIONS", "RESULT", "Frame", "Frames"]
+__all__ = ["BATCH", "COMPRESSED", "EXECUTE", "OPTIONS", "RESULT", "STREAMS", "Frame", "Frames"]
 
 #: Opcodes (native_protocol_v5.spec, section 2.4.4).
 OPTIONS = 0x05
 RESULT = 0x08
 EXECUTE = 0x0A
 BATCH = 0x0D
+
+#: Requests in flight on one connection: streams are numbered by 15 bits.
+STREAMS = 32_768
 
 #: The flag of a frame whose body is compressed, up to version 4.
 COMPRESSED = 0x01

@@ -1,4 +1,4 @@
-"""All that the fast path uses of the drivers' insides: private attributes are read here and nowhere else.
+"""All that requests use of the drivers' insides: private attributes are touched here and nowhere else.
 
 The drivers' own code opens our connections, so that TLS, authentication, compression and whatever else
 a handshake takes are theirs and as configured; what is ours begins after it.
@@ -16,18 +16,20 @@ from cassandra.connection import Connection, ConnectionShutdown
 from coodie.drivers.cassandra._protocol import is_plain_handler
 from coodie.drivers.cassandra.fast.frames import Frame, Frames
 from coodie.drivers.cassandra.fast.segments import Segments
+from coodie.drivers.cassandra.fast.sockets import RECEIVE
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
-    from cassandra.cluster import Cluster, Session
+    from cassandra.cluster import Cluster, ResponseFuture, Session
 
 __all__ = [
     "Link",
     "RefusedError",
     "adopt_metadata",
     "decode",
+    "forget_result",
     "in_legacy_mode",
     "open_link",
     "refusal",
@@ -51,8 +53,6 @@ _CONNECTIONS = (
 
 #: How both drivers mark a cluster with legacy parameters (``cassandra.cluster._ConfigMode``).
 _LEGACY = 1
-
-_RECEIVE = 65_536
 
 
 class RefusedError(Exception):
@@ -147,6 +147,15 @@ def _features() -> Any:
     return ProtocolFeatures()
 
 
+def forget_result(response: ResponseFuture) -> None:
+    """Open the cycles that the driver's future of an answer is in, with its callbacks and its timer.
+
+    So the rows go as soon as nobody holds them, and needn't wait for the garbage collector.
+    """
+    response.clear_callbacks()
+    response._final_result = None  # noqa: SLF001 - nothing public forgets it
+
+
 def open_link(cluster: Cluster, endpoint: Any) -> Link:
     """Connect, blocking the calling thread for the driver's connect timeout at most.
 
@@ -231,7 +240,7 @@ class _Handshake(Connection):  # type: ignore[misc]  # the drivers have no types
         while not self.connected_event.is_set():
             self._socket.settimeout(max(0.001, self._deadline - time.monotonic()))
             try:
-                data = self._socket.recv(_RECEIVE)
+                data = self._socket.recv(RECEIVE)
             except OSError as exc:
                 self.defunct(exc)
                 return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from cassandra.connection import ConnectionShutdown
 
 from coodie.drivers.cassandra.fast.answers import LATE, Lost
-from coodie.drivers.cassandra.fast.blocking import RECEIVE, RETRY
 from coodie.drivers.cassandra.fast.errors import BrokenFrameError
-from coodie.drivers.cassandra.fast.frames import OPTIONS
+from coodie.drivers.cassandra.fast.frames import OPTIONS, STREAMS
+from coodie.drivers.cassandra.fast.sockets import RECEIVE, RECEIVE_MUCH, RETRY, receive
 
 if TYPE_CHECKING:
     import asyncio
@@ -26,12 +25,6 @@ if TYPE_CHECKING:
     _Waiting = tuple[asyncio.Future[Answer], float, float]
 
 __all__ = ["LoopConnection"]
-
-#: Requests in flight on one connection: streams are numbered by 15 bits. More wait here for their turn.
-_STREAMS = 32_768
-
-#: Bytes to read at once where there is more than usual.
-_RECEIVE_MUCH = 1_048_576
 
 #: Seconds between two looks for requests whose time is over.
 _SWEEP = 0.1
@@ -61,7 +54,6 @@ class LoopConnection:
         self._sock = link.sock
         self._sock.settimeout(0)
         self._frames = link.frames
-        self._encrypted = isinstance(link.sock, ssl.SSLSocket)
         self._ended = ended
         self._heartbeat = heartbeat
         self._patience = patience
@@ -69,6 +61,7 @@ class LoopConnection:
         self._in_flight: dict[int, _Waiting] = {}
         self._free: list[int] = []
         self._next_stream = 0
+        # More than there are streams for; each waits for its turn.
         self._queue: deque[tuple[asyncio.Future[Answer], float, int, bytes]] = deque()
         self._out: list[bytes] = []
         self._unsent = b""
@@ -96,7 +89,7 @@ class LoopConnection:
         now = time.monotonic()
         if self._free:
             stream = self._free.pop()
-        elif self._next_stream < _STREAMS:
+        elif self._next_stream < STREAMS:
             stream = self._next_stream
             self._next_stream += 1
         else:
@@ -151,10 +144,7 @@ class LoopConnection:
 
     def _readable(self) -> None:
         try:
-            data = self._sock.recv(self._receive)
-            # What TLS has decrypted already makes no socket readable.
-            while self._encrypted and self._sock.pending():  # type: ignore[attr-defined] # a TLS socket
-                data += self._sock.recv(self._receive)
+            data = receive(self._sock, self._receive)
         except RETRY:
             return
         except OSError as exc:
@@ -164,7 +154,7 @@ class LoopConnection:
             message = "The server closed the connection"
             self.close(ConnectionShutdown(message))
             return
-        self._receive = _RECEIVE_MUCH if len(data) >= RECEIVE else RECEIVE
+        self._receive = RECEIVE_MUCH if len(data) >= RECEIVE else RECEIVE
         try:
             frames = self._frames.feed(data)
         except BrokenFrameError as exc:

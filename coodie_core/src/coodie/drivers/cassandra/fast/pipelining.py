@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from cassandra.connection import ConnectionShutdown
 
 from coodie.drivers.cassandra.fast.answers import Lost
-from coodie.drivers.cassandra.fast.blocking import RECEIVE, RETRY
 from coodie.drivers.cassandra.fast.errors import BrokenFrameError
+from coodie.drivers.cassandra.fast.frames import STREAMS
+from coodie.drivers.cassandra.fast.sockets import RECEIVE, RETRY, receive
 
 if TYPE_CHECKING:
     from coodie.drivers.cassandra.fast.answers import Answer
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Pipeline"]
 
 T = TypeVar("T")
-
-#: Requests in flight on one connection: streams are numbered by 15 bits.
-_STREAMS = 32_768
 
 
 class Pipeline(Generic[T]):
@@ -112,7 +110,7 @@ class _Pipe(Generic[T]):
         self._out: list[bytes] = []
 
     def add(self, exchange: Exchange, token: T) -> bool:
-        if self.error is not None or (not self._free and self._next == _STREAMS):
+        if self.error is not None or (not self._free and self._next == STREAMS):
             return False
         if self._free:
             stream = self._free.pop()
@@ -137,10 +135,7 @@ class _Pipe(Generic[T]):
 
     def receive(self) -> list[tuple[T, Answer]]:
         try:
-            data = self.connection.sock.recv(RECEIVE)
-            # What TLS has decrypted already makes no socket readable.
-            while getattr(self.connection.sock, "pending", int)():
-                data += self.connection.sock.recv(RECEIVE)
+            data = receive(self.connection.sock, RECEIVE)
             frames = self.connection.frames.feed(data)
         except RETRY:
             return []

@@ -75,7 +75,6 @@ class Router:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._metadata = session.cluster.metadata
-
         self._only: tuple[Any, Host | None] | None = None
 
     def forget(self) -> None:
