@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -150,6 +151,38 @@ async def test_a_read_fails_in_time(
     rule.times = rule.hits
     await heal_async(calls.driver)
     await READS[method](calls, counters)
+
+
+async def _one_turn(driver: Any, stmt: str, keys: list[str], timeout: float) -> list[Any]:
+    """Execute once for each key, in one turn of the loop; return rows and errors."""
+    calls = [driver.execute_async(stmt, [key], timeout=timeout) for key in keys]
+    return await asyncio.gather(*calls, return_exceptions=True)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_writes_of_one_turn_fail_once(
+    fault: str, through: Any, proxy: FaultProxy, counters: str, driver: Any
+) -> None:
+    """Of eight that are sent together each gets its error, and none is sent again; the next ones work."""
+    broken, error = FAULTS[fault]
+    keys = [f"{fault} {number}" for number in range(8)]
+    await _one_turn(through, _write(counters), ["warm"] * 2, HANG)
+    rule = proxy.add(broken, contains="UPDATE", times=None)
+    started = time.monotonic()
+    outcomes = await _one_turn(through, _write(counters), keys, _timeout(error))
+    assert time.monotonic() - started < HANG
+    assert all(isinstance(outcome, error) for outcome in outcomes), outcomes
+    # Those whose connection has been lost meanwhile may have got no further.
+    assert rule.hits <= len(keys)
+    rule.times = rule.hits
+    await heal_async(through)
+    assert await _one_turn(through, _write(counters), [f"next {key}" for key in keys], HANG) == [[]] * len(
+        keys
+    )
+    applied = [driver.execute_one(_read(counters), [key]) or 0 for key in keys]
+    assert sum(applied) == (rule.hits if broken.reaches_node else 0)
+    assert max(applied) <= 1
+    assert [driver.execute_one(_read(counters), [f"next {key}"]) for key in keys] == [1] * len(keys)
 
 
 @pytest.mark.parametrize("method", READS)

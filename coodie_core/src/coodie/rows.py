@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from uuid import UUID
 
-__all__ = ["Rows"]
+__all__ = ["Rows", "first_item"]
 
 
 class Rows(list[dict[str, Any]]):
@@ -55,3 +55,8 @@ class Rows(list[dict[str, Any]]):
             return None
         applied: bool | None = self[0].get("[applied]")
         return applied
+
+
+def first_item(rows: Sequence[dict[str, Any]]) -> Any:
+    """Return the first column of the first row; None where there is none."""
+    return next(iter(rows[0].values()), None) if rows else None

@@ -23,7 +23,10 @@ _last_page: ContextVar[tuple[weakref.ref[AbstractDriver], bytes | None] | None] 
 
 def note_page(driver: AbstractDriver, state: bytes | None) -> None:
     """Note where the next page starts, or that there is none."""
-    _last_page.set((weakref.ref(driver), state))
+    if state is not None:
+        _last_page.set((weakref.ref(driver), state))
+    elif _last_page.get() is not None:
+        _last_page.set(None)
 
 
 def last_page_of(driver: AbstractDriver) -> bytes | None:

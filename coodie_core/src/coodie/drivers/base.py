@@ -14,6 +14,7 @@ from coodie.observers.events import RequestKind
 from coodie.observers.identity import DriverIdentity
 from coodie.observers.observation import Part, part_of
 from coodie.requests import BatchType, check_options, check_timeout, parse_batch_type
+from coodie.rows import first_item
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable
@@ -170,7 +171,7 @@ class AbstractDriver(ABC):
             options: As for ``execute``.
         """
         rows = self.execute(stmt, params, consistency, timeout, **options_argument(self.execute, options))
-        return next(iter(rows[0].values()), None) if rows else None
+        return first_item(rows)
 
     async def execute_one_async(
         self,
@@ -185,7 +186,7 @@ class AbstractDriver(ABC):
         rows = await self.execute_async(
             stmt, params, consistency, timeout, **options_argument(self.execute_async, options)
         )
-        return next(iter(rows[0].values()), None) if rows else None
+        return first_item(rows)
 
     # --- page by page -------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cassandra.pool import Host as DriverHost
 
     from coodie.batch import BatchItem
-    from coodie.drivers.cassandra._requests import Requests
+    from coodie.drivers.cassandra._requests import Begun, Requests
     from coodie.effects import Effect
     from coodie.observers import ObservedRequest, Part
     from coodie.requests import BatchType, RequestOptions
@@ -45,6 +45,9 @@ class ObservedRequests:
         self._requests = requests
         self._part = part
 
+    def send(self, stmt: str, params: Any, consistency: str | None, timeout: float | None) -> None:
+        """Send nothing: each request is told by itself."""
+
     def rows(
         self,
         stmt: str,
@@ -54,9 +57,12 @@ class ObservedRequests:
         fetch_size: int | None,
         paging_state: bytes | None,
         options: RequestOptions | None,
+        begun: Begun | None = None,
     ) -> Generator[Effect, Any, Rows]:
         """As ``Requests.rows``."""
-        steps = self._requests.rows(stmt, params, consistency, timeout, fetch_size, paging_state, options)
+        steps = self._requests.rows(
+            stmt, params, consistency, timeout, fetch_size, paging_state, options, begun
+        )
         request = observe_request(
             self._driver,
             stmt,
@@ -76,9 +82,10 @@ class ObservedRequests:
         consistency: str | None,
         timeout: float | None,
         options: RequestOptions | None,
+        begun: Begun | None = None,
     ) -> Generator[Effect, Any, Any]:
         """As ``Requests.first_value``."""
-        steps = self._requests.first_value(stmt, params, consistency, timeout, options)
+        steps = self._requests.first_value(stmt, params, consistency, timeout, options, begun)
         level = self._requests.level(consistency)
         request = observe_request(
             self._driver, stmt, params, consistency=level, timeout=timeout, options=options

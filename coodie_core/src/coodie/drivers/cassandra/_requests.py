@@ -23,10 +23,10 @@ from coodie.drivers.cassandra.fast.statements import PAGE
 from coodie.exceptions import ParameterError, RequestError
 from coodie.paging import open_paging_state, seal_paging_state
 from coodie.requests import BatchType, check_options, check_timeout, parse_batch_type
-from coodie.rows import Rows
+from coodie.rows import Rows, first_item
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Hashable, Iterable
 
     from cassandra.cluster import Session
     from cassandra.pool import Host
@@ -37,12 +37,16 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra._sending import Answer
     from coodie.drivers.cassandra.fast.answers import Answer as FastAnswer
     from coodie.drivers.cassandra.fast.asked import Asked
+    from coodie.drivers.cassandra.fast.settled import Sent
     from coodie.effects import Effect
     from coodie.requests import RequestOptions
     from coodie.schema import Query
     from coodie.waiting import Wait
 
-__all__ = ["Requests"]
+    #: A request that the fast path has sent, and its answer.
+    Begun = tuple[Asked, FastAnswer]
+
+__all__ = ["Begun", "Requests"]
 
 _BATCH_TYPES = {
     BatchType.LOGGED: DriverBatchType.LOGGED,
@@ -50,6 +54,9 @@ _BATCH_TYPES = {
     BatchType.COUNTER: DriverBatchType.COUNTER,
 }
 
+
+#: What a timeout is, exactly.
+_TIMEOUTS = (int, float, type(None))
 
 #: The driver is asked for the first time.
 _FIRST = Again()
@@ -89,6 +96,15 @@ class Requests:
 
     # --- the requests -------------------------------------------------------------------
 
+    def send(self, stmt: str, params: Any, consistency: str | None, timeout: float | None) -> Sent | None:
+        """Send a request like others of this turn of the running loop; None where none was sent before it.
+
+        Only the parameters are looked at: all else was, for the first.
+        """
+        key = _alike(stmt, consistency, timeout)
+        settled = None if key is None or self.fast is None else self.fast.settled(key)
+        return None if settled is None else settled.send(params)
+
     def rows(
         self,
         stmt: str,
@@ -98,12 +114,16 @@ class Requests:
         fetch_size: int | None,
         paging_state: bytes | None,
         options: RequestOptions | None,
+        begun: Begun | None = None,
     ) -> Generator[Effect, Any, Rows]:
-        """Execute and return all rows, or one page where fetch_size is given."""
-        asked = self._ask(stmt, params, consistency, timeout, fetch_size, paging_state, options)
+        """Execute and return all rows, or one page where fetch_size is given; go on with what has begun."""
+        asked, answer = begun or (
+            self._ask(stmt, params, consistency, timeout, fetch_size, paging_state, options),
+            None,
+        )
         rows, again, start = Rows(), _FIRST, None
         if asked is not None:
-            answer = yield asked
+            answer = answer or (yield asked)
             # Most answers are one page, of which nothing else has to be known.
             whole = asked.whole(answer)
             if whole is not None:
@@ -143,16 +163,20 @@ class Requests:
         consistency: str | None,
         timeout: float | None,
         options: RequestOptions | None,
+        begun: Begun | None = None,
     ) -> Generator[Effect, Any, Any]:
         """Execute and return the first column of the first row, or None; nothing else is converted."""
         again = _FIRST
         start: bytes | None = None
-        asked = self._ask(stmt, params, consistency, timeout, None, None, options)
+        asked, answer = begun or (
+            self._ask(stmt, params, consistency, timeout, None, None, options),
+            None,
+        )
         if asked is not None:
-            answer = yield asked
+            answer = answer or (yield asked)
             found: list[dict[str, Any]] | None = asked.whole(answer)
             if found is not None:
-                return _first_item(found)
+                return first_item(found)
             first: list[dict[str, Any]] = []
 
             def take(page: Page) -> bool:
@@ -161,7 +185,7 @@ class Requests:
 
             unfinished = yield from self._pages(asked, answer, take, ahead=False, cell=True)
             if unfinished is None:
-                return _first_item(first)
+                return first_item(first)
             again, start = unfinished
         terms, statement, state = yield from self._ready(
             stmt, params, consistency, timeout, None, None, options, again
@@ -272,6 +296,8 @@ class Requests:
         answer = yield from self.sender.wait(self.sender.send(statement, terms, state, host), terms)
         if terms.kind is Kind.SCHEMA:
             self.statements.schema_changed()
+            if self.fast is not None:
+                self.fast.unsettle()
         return answer
 
     # --- before sending -----------------------------------------------------------------
@@ -346,7 +372,10 @@ class Requests:
         repeatable = kind is Kind.READ or (options is not None and options.idempotent)
         terms = Terms(stmt, kind, seconds, repeatable, options)
         level = self._consistency if consistency is None else consistency
-        return self.fast.ask(entry, params, terms, level, fetch_size, state)
+        key = None
+        if fetch_size is None and state is None and options is None:
+            key = _alike(stmt, consistency, timeout)
+        return self.fast.ask(entry, params, terms, level, fetch_size, state, key)
 
     def _pages(
         self,
@@ -457,8 +486,16 @@ class Requests:
         )
 
 
-def _first_item(rows: list[dict[str, Any]]) -> Any:
-    return next(iter(rows[0].values())) if rows else None
+def _alike(stmt: str, consistency: str | None, timeout: float | None) -> Hashable | None:
+    """Return what requests have in common that differ in their parameters alone; None for odd arguments."""
+    if stmt.__class__ is not str:
+        return None
+    if consistency is None and timeout is None:
+        return stmt
+    # True is equal to 1, and is no timeout.
+    if (consistency is None or consistency.__class__ is str) and timeout.__class__ in _TIMEOUTS:
+        return stmt, consistency, timeout
+    return None
 
 
 def _first_cell(answer: Answer) -> Answer:

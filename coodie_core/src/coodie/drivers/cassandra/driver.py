@@ -16,6 +16,7 @@ from coodie.exceptions import ConfigurationError
 from coodie.observers import ONE_OF_MANY, tell_closed
 from coodie.observers.hub import request_observers
 from coodie.requests import BatchType
+from coodie.rows import first_item
 from coodie.schema.planner import plan_table
 from coodie.schema.sync import drive
 from coodie.schema.syncoptions import SyncOptions
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
     from coodie.batch import BatchItem
     from coodie.drivers.cassandra._observing import ObservedRequests
-    from coodie.drivers.cassandra._requests import Requests
+    from coodie.drivers.cassandra._requests import Begun, Requests
+    from coodie.drivers.cassandra.fast.settled import Sent
     from coodie.effects import Effect
     from coodie.many import ManyResult, ManyRun
     from coodie.observers import Part
@@ -168,12 +170,32 @@ class CassandraDriver(AbstractDriver):
     ) -> Rows:
         """Async version of :meth:`execute`; the page's decoding is all that runs on the loop."""
         note_page(self, None)
+        asked = self._asked()
+        begun = None
+        if fetch_size is None and paging_state is None and options is None:
+            whole, begun = await self._begun(asked.send(stmt, params, consistency, timeout))
+            if whole is not None:
+                return whole
         rows = await run_async(
-            self._asked().rows(stmt, params, consistency, timeout, fetch_size, paging_state, options)
+            asked.rows(stmt, params, consistency, timeout, fetch_size, paging_state, options, begun)
         )
         if rows.paging_state is not None:
             note_page(self, rows.paging_state)
         return rows
+
+    @staticmethod
+    async def _begun(sent: Sent | None) -> tuple[Rows | None, Begun | None]:
+        """Wait for the answer to a request that was sent like others of its turn of the loop.
+
+        Returns:
+            All rows; or None, and what to go on with.
+        """
+        if sent is None:
+            return None, None
+        settled, values, host, future = sent
+        answer = await future
+        whole = settled.whole(answer)
+        return whole, None if whole is not None else (settled.asked(values, host), answer)
 
     def execute_one(
         self,
@@ -199,7 +221,13 @@ class CassandraDriver(AbstractDriver):
     ) -> Any:
         """Async version of :meth:`execute_one`."""
         note_page(self, None)
-        return await run_async(self._asked().first_value(stmt, params, consistency, timeout, options))
+        asked = self._asked()
+        begun = None
+        if options is None:
+            whole, begun = await self._begun(asked.send(stmt, params, consistency, timeout))
+            if whole is not None:
+                return first_item(whole)
+        return await run_async(asked.first_value(stmt, params, consistency, timeout, options, begun))
 
     def execute_batch(
         self,

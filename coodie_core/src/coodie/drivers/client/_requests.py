@@ -17,7 +17,7 @@ from coodie.observers import observe_request
 from coodie.paging import open_paging_state, seal_paging_state
 from coodie.parameters import positional
 from coodie.requests import RequestOptions, check_options, check_timeout
-from coodie.rows import Rows
+from coodie.rows import Rows, first_item
 from coodie.types import UNSET
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class ClientRequests:
             while not page.rows and page.paging_state is not None:
                 following = replace(request, paging_state=page.paging_state)
                 request, page = yield from self._page(ready, following)
-            return next(iter(page.rows[0].values()), None) if page.rows else None
+            return first_item(page.rows)
 
     def check(self, need: Capability, name: str) -> None:
         """Refuse what the driver doesn't declare.

@@ -8,15 +8,17 @@ from cassandra.protocol import ErrorMessage
 from cassandra.query import BatchStatement, BoundStatement
 
 from coodie.drivers.cassandra._sending import Answer as DriverAnswer
-from coodie.drivers.cassandra.fast.answers import Late, Lost
+from coodie.drivers.cassandra.fast.answers import Late, Lost, plain_result
 from coodie.drivers.cassandra.fast.decoding import following
 from coodie.drivers.cassandra.fast.exchange import Exchange, Posting
 from coodie.drivers.cassandra.fast.failures import Again, after_error, after_loss, give_up, too_late
-from coodie.drivers.cassandra.fast.frames import BATCH, EXECUTE, RESULT, Frame
+from coodie.drivers.cassandra.fast.frames import BATCH, EXECUTE
 from coodie.drivers.cassandra.fast.internals import adopt_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from cassandra.pool import Host
 
     from coodie.drivers.cassandra._sending import Terms
     from coodie.drivers.cassandra.fast.answers import Answer
@@ -74,7 +76,7 @@ class Asked(Exchange):
 
     def whole(self, answer: Answer | None) -> Rows | None:
         """Return the rows of an answer that is the only page; None for every other answer."""
-        body = _plain_result(answer)
+        body = plain_result(answer)
         try:
             rows = None if body is None else self.statement.results.read_whole(body)
         except Exception:  # noqa: BLE001 - the driver's decoder knows more, or says what is wrong
@@ -85,7 +87,7 @@ class Asked(Exchange):
 
     def page(self, answer: Answer | None) -> Page | None:
         """Return the page that an answer holds; None where it takes more to make sense of it."""
-        body = _plain_result(answer)
+        body = plain_result(answer)
         try:
             page = None if body is None else self.statement.results.read(body)
         except Exception:  # noqa: BLE001 - the driver's decoder knows more, or says what is wrong
@@ -139,7 +141,7 @@ class Asked(Exchange):
 
     def after(self, answer: Answer | None) -> bytes | None:
         """Return the server's state of the page that follows, without reading the rows before it."""
-        body = _plain_result(answer)
+        body = plain_result(answer)
         return None if body is None else following(body)
 
     def turn_to(self, state: bytes) -> Posting:
@@ -161,9 +163,10 @@ class AskedStatement(Asked):
         timestamp: Microseconds since 1970, or None: the server's.
         fetch_size: Rows to a page.
         state: Where the first page starts, or None.
+        key: What requests are alike in that differ in their values alone; None for one that is like no other.
     """
 
-    __slots__ = ("_fetch_size", "_serial", "_timestamp")
+    __slots__ = ("_fetch_size", "_serial", "_timestamp", "key")
 
     def __init__(
         self,
@@ -177,12 +180,41 @@ class AskedStatement(Asked):
         timestamp: int | None,
         fetch_size: int,
         state: bytes | None,
+        key: Any = None,
     ) -> None:
         body = statement.body(values, level, serial, timestamp, fetch_size, state)
         super().__init__(path, EXECUTE, body, terms, policy, statement, values, level)
         self._serial = serial
         self._timestamp = timestamp
         self._fetch_size = fetch_size
+        self.key = key
+
+    @property
+    def is_stamped(self) -> bool:
+        """Whether it has a timestamp."""
+        return self._timestamp is not None
+
+    def around_values(self) -> tuple[bytes, bytes]:
+        """Return what stands before and after the values in its body, but for the timestamp at the end."""
+        stamped = self.is_stamped
+        return self.statement.around_values(self.level, self._serial, self._fetch_size, stamped=stamped)
+
+    def again(self, values: bytes, host: Host | None) -> AskedStatement:
+        """Return the same request with other values, as it was sent to a node."""
+        other = AskedStatement(
+            self._path,
+            self.terms,
+            self.policy,
+            self.statement,
+            values,
+            self.level,
+            self._serial,
+            self._timestamp,
+            self._fetch_size,
+            None,
+        )
+        other.host = host
+        return other
 
     def turn_to(self, state: bytes) -> Posting:
         """Ask for the page that starts there; return the effect that sends it."""
@@ -190,10 +222,3 @@ class AskedStatement(Asked):
             self.values, self.level, self._serial, self._timestamp, self._fetch_size, state
         )
         return Posting(self._path, self)
-
-
-def _plain_result(answer: Answer | None) -> bytes | None:
-    """Return the body of a RESULT that nothing else comes with; None for every other answer."""
-    if answer.__class__ is Frame and not answer.flags and answer.opcode == RESULT:
-        return answer.body
-    return None

@@ -10,6 +10,7 @@ from coodie.drivers.cassandra._protocol import exact_columns
 from coodie.drivers.cassandra._reading import row_builder, row_converters
 from coodie.drivers.cassandra.fast.accelerator import row_decoder
 from coodie.drivers.cassandra.fast.collector import collector_paused
+from coodie.drivers.cassandra.fast.simplerows import simple_reader
 from coodie.rows import Rows
 
 if TYPE_CHECKING:
@@ -106,12 +107,10 @@ class ResultReader:
         Raises:
             Exception: A value can't be decoded.
         """
-        if body == _NOTHING:
-            return Rows()
         # All that comes before the number of rows is the same in most results of a statement.
         usual = self._usual
         if usual is None or not body.startswith(usual.beginning):
-            return None
+            return Rows() if body == _NOTHING else None
         at = len(usual.beginning)
         (count,) = _INT.unpack_from(body, at)
         return Rows(usual.read(body, at, count) if count < _MANY else _read(usual, body, at, count))
@@ -193,7 +192,18 @@ def _reader(names: tuple[str, ...], columns: Any, version: int, *, aware_timesta
         return accelerated
     parse = _compiled_parser(names, columns, version) or _plain_parser(types, version)
     build = row_builder(names, converters)
-    return lambda body, at, _: build(parse(body, at))
+    simple = simple_reader(names, types, aware_timestamps=aware_timestamps)
+    if simple is None:
+        return lambda body, at, _: build(parse(body, at))
+    read_simple = simple
+
+    def read(body: bytes, at: int, count: int) -> list[dict[str, Any]]:
+        try:
+            return read_simple(body, at, count)
+        except Exception:  # noqa: BLE001 - the driver's decoder knows more, or says what is wrong
+            return build(parse(body, at))
+
+    return read
 
 
 def _compiled_parser(

@@ -14,6 +14,7 @@ from uuid import UUID
 from coodie.drivers.cassandra._binding import bind_values
 from coodie.drivers.cassandra._cqltypes import family, unwrapped
 from coodie.drivers.cassandra.fast.accelerator import parameter_encoder
+from coodie.drivers.cassandra.fast.layout import FIXED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,20 +27,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Encoder", "encoder"]
 
-#: Families of fixed size: struct's letter, bytes, the exact Python type, and what is packed of a value.
-_FIXED: dict[str, tuple[str, int, str, str]] = {
-    "bigint": ("q", 8, "int", "{}"),
-    "boolean": ("?", 1, "bool", "{}"),
-    "counter": ("q", 8, "int", "{}"),
-    "double": ("d", 8, "float", "{}"),
-    "int": ("i", 4, "int", "{}"),
-    "smallint": ("h", 2, "int", "{}"),
-    "tinyint": ("b", 1, "int", "{}"),
-    "uuid": ("16s", 16, "UUID", "{}.bytes"),
+#: Families of fixed size that are encoded here: the exact Python type, and what is packed of a value.
+_PACKED = {
+    "bigint": ("int", "{}"),
+    "boolean": ("bool", "{}"),
+    "counter": ("int", "{}"),
+    "double": ("float", "{}"),
+    "int": ("int", "{}"),
+    "smallint": ("int", "{}"),
+    "tinyint": ("int", "{}"),
+    "uuid": ("UUID", "{}.bytes"),
 }
 
 #: Families of any size: the exact Python type, and a value's bytes.
-_SIZED = {
+_ENCODED = {
     "ascii": ("str", "{}.encode('ascii')"),
     "blob": ("bytes", "{}"),
     "text": ("str", "{}.encode()"),
@@ -143,14 +144,15 @@ def _written(kinds: tuple[str, ...]) -> Callable[..., Encoder]:
 
     for index, kind in enumerate(kinds):
         value, data = f"v{index}", f"b{index}"
-        if kind in _FIXED:
-            letter, size, python, item = _FIXED[kind]
+        if kind in _PACKED:
+            letter, size = FIXED[kind]
+            python, item = _PACKED[kind]
             tests.append(f"{value}.__class__ is {python}")
             fields += f"i{letter}"
             items += (str(size), item.format(value))
             continue
-        if kind in _SIZED:
-            python, item = _SIZED[kind]
+        if kind in _ENCODED:
+            python, item = _ENCODED[kind]
             tests.append(f"{value}.__class__ is {python}")
             steps.append(f"{data} = {item.format(value)}")
         else:

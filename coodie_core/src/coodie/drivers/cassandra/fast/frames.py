@@ -46,6 +46,10 @@ class Frame(NamedTuple):
     body: bytes
 
 
+#: Makes a frame of its parts in half the time that a named tuple's own constructor takes.
+_new_frame = tuple.__new__
+
+
 class Frames:
     """Make and cut the frames of one connection; without any I/O.
 
@@ -117,7 +121,7 @@ class Frames:
             if flags & COMPRESSED and self._segments is None:
                 body = self._expanded(body)
                 flags &= ~COMPRESSED
-            found.append(Frame(stream, flags, opcode, body))
+            found.append(_new_frame(Frame, (stream, flags, opcode, body)))
             at = stop
         if at < end:
             self._parts.append(data[at:] if at else data)

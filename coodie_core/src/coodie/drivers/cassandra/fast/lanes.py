@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cassandra.pool import Host
 
     from coodie.drivers.cassandra.fast.internals import Link
+    from coodie.drivers.cassandra.fast.settled import Settled
 
 __all__ = ["LoopLane", "ThreadLane"]
 
@@ -50,6 +51,8 @@ class LoopLane:
         # Handed to the loop, which may be closed before it takes them.
         self._arriving: set[Link] = set()
         self._ended = False
+        #: How requests like others of this turn of the loop are sent, by what they are alike in.
+        self.settled: dict[Any, Settled] = {}
 
     @property
     def in_flight(self) -> int:
@@ -88,6 +91,7 @@ class LoopLane:
             return
 
         def ended(connection: LoopConnection) -> None:
+            self.settled.clear()
             if self._connections.get(endpoint) is connection:
                 del self._connections[endpoint]
 
@@ -97,6 +101,7 @@ class LoopLane:
             heartbeat=self._cluster.idle_heartbeat_interval or 0,
             patience=self._cluster.idle_heartbeat_timeout,
             ended=ended,
+            flushing=self.settled.clear,
         )
 
     def host_changed(self, host: Host, *, is_up: bool) -> None:
@@ -138,6 +143,7 @@ class LoopLane:
 
     def _end(self) -> None:
         self._ended = True
+        self.settled.clear()
         for connection in list(self._connections.values()):
             connection.close(ConnectionShutdown("The driver has been closed"))
         for link in list(self._arriving):

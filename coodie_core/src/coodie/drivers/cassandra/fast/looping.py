@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from cassandra.connection import ConnectionShutdown
@@ -39,6 +39,7 @@ class LoopConnection:
         heartbeat: Seconds of silence after which the server is asked for a sign; 0 for never.
         patience: Seconds that it has for that.
         ended: Called once, when the connection can't be used any more.
+        flushing: Called before what a turn of the loop has collected is sent.
     """
 
     def __init__(
@@ -49,12 +50,15 @@ class LoopConnection:
         heartbeat: float,
         patience: float,
         ended: Callable[[LoopConnection], None],
+        flushing: Callable[[], None],
     ) -> None:
         self._loop = loop
+        self._create_future: Callable[[], asyncio.Future[Answer]] = loop.create_future
         self._sock = link.sock
         self._sock.settimeout(0)
         self._frames = link.frames
         self._ended = ended
+        self._flushing = flushing
         self._heartbeat = heartbeat
         self._patience = patience
         # By stream; cancelled and late ones stay until they are answered.
@@ -66,7 +70,7 @@ class LoopConnection:
         self._out: list[bytes] = []
         self._unsent = b""
         self._receive = RECEIVE
-        self._received_at = time.monotonic()
+        self._received_at = monotonic()
         self._sweeping: asyncio.TimerHandle | None = None
         self._beating: asyncio.TimerHandle | None = None
         #: Closed, or broken.
@@ -81,12 +85,17 @@ class LoopConnection:
         """How many requests have no answer yet; those that nobody waits for are among them."""
         return len(self._in_flight) + len(self._queue)
 
+    @property
+    def is_collecting(self) -> bool:
+        """Whether requests of this turn of the loop wait to be sent together."""
+        return bool(self._out)
+
     # --- sending ------------------------------------------------------------------------
 
     def send(self, opcode: int, body: bytes, timeout: float) -> asyncio.Future[Answer]:
         """Send a request before the loop's next turn; return the future of its answer."""
-        future: asyncio.Future[Answer] = self._loop.create_future()
-        now = time.monotonic()
+        future = self._create_future()
+        now = monotonic()
         if self._free:
             stream = self._free.pop()
         elif self._next_stream < STREAMS:
@@ -112,6 +121,7 @@ class LoopConnection:
 
     def _flush(self) -> None:
         """Send what has been collected, as one write."""
+        self._flushing()
         if not self._out or self.is_closed:
             return
         data = self._frames.wire(self._out)
@@ -164,7 +174,7 @@ class LoopConnection:
 
     def _received(self, frames: list[Frame]) -> None:
         """Hand answers to those who wait, and their streams to those who queue."""
-        self._received_at = time.monotonic()
+        self._received_at = monotonic()
         self.is_silent = False
         in_flight, free = self._in_flight, self._free
         for frame in frames:
@@ -184,7 +194,7 @@ class LoopConnection:
 
     def _sweep(self) -> None:
         """Tell the requests whose time is over; their streams stay taken until the answers come."""
-        now = time.monotonic()
+        now = monotonic()
         if any(deadline < now and not future.done() for future, deadline, _ in self._in_flight.values()):
             # The loop may have been busy for long: what has come meanwhile isn't late.
             self._readable()
@@ -207,7 +217,7 @@ class LoopConnection:
             self._beating = self._loop.call_later(self._heartbeat, self._beat)
 
     def _beat(self) -> None:
-        if self._received_at > time.monotonic() - self._heartbeat:
+        if self._received_at > monotonic() - self._heartbeat:
             self._schedule_heartbeat()
         else:
             self._probe()

@@ -19,6 +19,7 @@ from coodie.drivers.cassandra.fast.frames import BATCH
 from coodie.drivers.cassandra.fast.internals import decode, in_legacy_mode, refusal, user_types, watchers
 from coodie.drivers.cassandra.fast.lanes import LoopLane, ThreadLane
 from coodie.drivers.cassandra.fast.routing import Router
+from coodie.drivers.cassandra.fast.settled import Settled
 from coodie.drivers.cassandra.fast.statements import LARGEST_BATCH, PAGE, FastStatement, batch_body
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra.fast.answers import Answer
     from coodie.drivers.cassandra.fast.exchange import Exchange
     from coodie.drivers.cassandra.fast.frames import Frame
+    from coodie.drivers.cassandra.fast.looping import LoopConnection
+    from coodie.drivers.cassandra.fast.routing import Route
 
 __all__ = ["FastPath"]
 
@@ -75,6 +78,7 @@ class FastPath:
         """Serve nothing any more: what is asked from now on goes the driver's way."""
         if self.refused is None:
             self.refused = reason
+            self.unsettle()
             log.info("The fast path is off, and requests go the driver's way: %s.", reason)
 
     @property
@@ -92,6 +96,7 @@ class FastPath:
         level: str | None,
         fetch_size: int | None,
         state: bytes | None,
+        key: Any = None,
     ) -> Asked | None:
         """Return the exchange for a prepared statement; None where the driver has to send it.
 
@@ -102,6 +107,7 @@ class FastPath:
             level: The consistency level; None for the session's.
             fetch_size: Rows to a page; None for the default.
             state: Where the page starts; the server's own state.
+            key: What requests are alike in that differ in their values alone; None for one like no other.
         """
         profile = self._profile(terms)
         if profile is None:
@@ -123,6 +129,7 @@ class FastPath:
             None if terms.kind is Kind.READ else self._timestamp(),
             fetch_size or PAGE,
             state,
+            key,
         )
 
     def ask_batch(
@@ -215,26 +222,65 @@ class FastPath:
 
     def thread_lane(self, exchange: Exchange) -> ThreadLane | None:
         """Return the connections that threads have to the node that an exchange is for, and note the node."""
-        host = exchange.host = self._router.only_host(exchange.policy) or next(self._hosts(exchange), None)
+        host = self._host(exchange)
         return None if host is None else self._threads.get(host.endpoint) or self._thread_lane(host)
 
     def post_async(self, exchange: Exchange) -> asyncio.Future[Answer] | None:
         """Send from the running loop; None where it has no connection yet."""
         loop = self._running_loop()
         lane = self._loops.get(loop) or self._loop_lane(loop)
-        host = exchange.host = self._router.only_host(exchange.policy) or next(self._hosts(exchange), None)
+        host = self._host(exchange)
         connection = None if host is None else lane.connection(host)
         if connection is None:
             return None
-        return connection.send(exchange.opcode, exchange.body, exchange.timeout)
+        future = connection.send(exchange.opcode, exchange.body, exchange.timeout)
+        if connection.is_collecting and isinstance(exchange, AskedStatement) and exchange.key is not None:
+            self._settle(lane, exchange, connection)
+        return future
 
-    def _hosts(self, exchange: Exchange) -> Iterator[Host]:
-        hosts = self._router.hosts(exchange.policy, exchange.route())
+    def settled(self, key: Any) -> Settled | None:
+        """Return how requests that are alike are sent in this turn of the running loop; None for the first.
+
+        Args:
+            key: What they are alike in.
+        """
+        try:
+            loop = self._running_loop()
+        except RuntimeError:
+            return None  # a fork of the process whose loop it was
+        lane = self._loops.get(loop)
+        return None if lane is None else lane.settled.get(key)
+
+    def _settle(self, lane: LoopLane, asked: AskedStatement, connection: LoopConnection) -> None:
+        """Have the requests that are like one that was sent follow it, in this turn of the loop."""
+
+        def way(values: bytes) -> tuple[Host | None, LoopConnection] | None:
+            host = next(self._hosts(asked.policy, asked.statement.route(values, asked.level)), None)
+            found = None if host is None else lane.connection(host)
+            return None if found is None else (host, found)
+
+        timestamps = self._cluster.timestamp_generator if asked.is_stamped else None
+        only = self._router.only_host(asked.policy)
+        lane.settled[asked.key] = Settled(asked, connection, None if only else way, timestamps)
+
+    def unsettle(self) -> None:
+        """Have the next request of each kind looked at again; from any thread."""
+        for lane in list(self._loops.values()):
+            lane.settled.clear()
+
+    def _host(self, exchange: Exchange) -> Host | None:
+        """Return the node to ask, and note it."""
+        only = self._router.only_host(exchange.policy)
+        exchange.host = only or next(self._hosts(exchange.policy, exchange.route()), None)
+        return exchange.host
+
+    def _hosts(self, policy: Any, route: Route) -> Iterator[Host]:
+        hosts = self._router.hosts(policy, route)
         return (host for host in hosts if host.is_up)
 
     def has_others(self, exchange: Exchange, tried: Host) -> bool:
         """Tell whether a node other than the one could be asked."""
-        return any(host != tried for host in self._hosts(exchange))
+        return any(host != tried for host in self._hosts(exchange.policy, exchange.route()))
 
     def _find_running_loop(self) -> asyncio.AbstractEventLoop:
         from asyncio import get_running_loop  # who never awaits anything doesn't pay for its import
@@ -266,6 +312,7 @@ class FastPath:
     def host_changed(self, host: Host, *, is_up: bool) -> None:
         """Note that a node has come up or gone down."""
         self._router.forget()
+        self.unsettle()
         for lane in list(self._loops.values()):
             lane.host_changed(host, is_up=is_up)
         threads = self._threads.get(host.endpoint)
@@ -274,6 +321,7 @@ class FastPath:
 
     def close(self) -> None:
         """Close all connections; what is in flight ends with an error. Called when the driver is closed."""
+        self.unsettle()
         if self._listening:
             self._cluster.unregister_listener(self._listener)
         with self._adding:

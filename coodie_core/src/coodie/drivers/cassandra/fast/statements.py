@@ -98,6 +98,21 @@ class FastStatement:
             head = self._heads[level, flags] = self._head(level, flags, known)
         return head + values + _INT.pack(fetch_size) + tail
 
+    def around_values(
+        self, level: int, serial: int | None, fetch_size: int, *, stamped: bool
+    ) -> tuple[bytes, bytes]:
+        """Return what stands before and after the values in a body without a paging state.
+
+        Args:
+            level: The consistency level's code.
+            serial: The serial level's code, or None.
+            fetch_size: Rows to a page.
+            stamped: A timestamp is still to follow.
+        """
+        body = self.body(b"", level, serial, 0 if stamped else None, fetch_size, None)
+        after = _INT.pack(fetch_size) + _tail(serial, None)
+        return body[: len(body) - len(after) - (_LONG.size if stamped else 0)], after
+
     def _head(self, level: int, flags: int, known: bytes | None) -> bytes:
         parts = [self._id]
         if self._version >= _WITH_METADATA_ID:

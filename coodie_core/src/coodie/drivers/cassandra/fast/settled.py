@@ -1,0 +1,105 @@
+"""Requests of one turn of an event loop: what was settled for the first to a statement holds for the next."""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING, Any
+
+from coodie.drivers.cassandra.fast.answers import plain_result
+from coodie.drivers.cassandra.fast.frames import EXECUTE
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from cassandra.pool import Host
+
+    from coodie.drivers.cassandra.fast.answers import Answer
+    from coodie.drivers.cassandra.fast.asked import AskedStatement
+    from coodie.drivers.cassandra.fast.looping import LoopConnection
+    from coodie.rows import Rows
+
+    #: Returns the node for a request's encoded values, and the connection to it; None where there is none.
+    Way = Callable[[bytes], tuple[Host | None, LoopConnection] | None]
+
+    #: How it was sent, its encoded values, the node, and the future of its answer.
+    Sent = tuple["Settled", bytes, Host | None, asyncio.Future[Answer]]
+
+__all__ = ["Sent", "Settled", "Way"]
+
+_LONG = Struct(">q")
+
+
+class Settled:
+    """A statement whose requests differ in nothing but their values, while a turn of the loop lasts.
+
+    The driver is open, the statement is current, its settings are known, its node is up and connected
+    to: all this was looked at for the request that it is made of. It holds until the turn's requests
+    are sent, and ends before where this driver changes something. What changes by itself, in the
+    drivers' threads, may as well have done so one turn later.
+
+    Args:
+        asked: A request that has been sent in this turn: for all rows, on the session's terms.
+        connection: Where it was sent.
+        way: What finds the connection for a request's encoded values; None where all go to that one.
+        timestamps: What gives a write its time; None where the server does, and for reads.
+    """
+
+    __slots__ = (
+        "_after",
+        "_asked",
+        "_before",
+        "_connection",
+        "_encode",
+        "_host",
+        "_read",
+        "_timeout",
+        "_timestamps",
+        "_way",
+    )
+
+    def __init__(
+        self,
+        asked: AskedStatement,
+        connection: LoopConnection,
+        way: Way | None,
+        timestamps: Callable[[], int] | None,
+    ) -> None:
+        self._asked = asked
+        self._host = asked.host
+        self._connection = connection
+        self._way = way
+        self._timestamps = timestamps
+        self._timeout = asked.timeout
+        self._encode = asked.statement.encode
+        self._read = asked.statement.results.read_whole
+        self._before, self._after = asked.around_values()
+
+    def send(self, params: Any) -> Sent | None:
+        """Send the statement with these parameters; None where there is more to it, and nothing was sent."""
+        try:
+            values = self._encode(params)
+        except Exception:  # noqa: BLE001 - the long way says what is wrong with them
+            return None
+        host, connection = self._host, self._connection
+        if self._way is not None:
+            found = self._way(values)
+            if found is None:
+                return None
+            host, connection = found
+        body = self._before + values + self._after
+        if self._timestamps is not None:
+            body += _LONG.pack(self._timestamps())
+        return self, values, host, connection.send(EXECUTE, body, self._timeout)
+
+    def whole(self, answer: Answer) -> Rows | None:
+        """Return the rows of an answer that is the only page; None for every other answer."""
+        body = plain_result(answer)
+        try:
+            return None if body is None else self._read(body)
+        except Exception:  # noqa: BLE001 - the driver's decoder knows more, or says what is wrong
+            return None
+
+    def asked(self, values: bytes, host: Host) -> AskedStatement:
+        """Return the request that was sent with these values to that node, to go on with."""
+        return self._asked.again(values, host)
