@@ -34,6 +34,13 @@ def test_empty(empty: Any) -> None:
     assert caught.value.option == "statements"
 
 
+@pytest.mark.parametrize("wrong", [None, 5, True, 1.5])
+def test_no_batch(wrong: Any) -> None:
+    """What can't be iterated over is refused as what it is."""
+    with pytest.raises(ConfigurationError, match=f"The batch is of type {type(wrong).__name__}"):
+        check_batch(wrong)
+
+
 @pytest.mark.parametrize("wrong", [None, 5, (A,), (A, [1], 2), (5, [1]), b"INSERT", {"a": 1}])
 def test_wrong_item(wrong: Any) -> None:
     """What is neither a statement nor a pair is refused with its position."""

@@ -113,9 +113,9 @@ def test_nothing_registered() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "said"),
-    [("anlytics", "Did you mean 'analytics'?"), ("zzz", "init_coodie(…, name=…)"), (5, "init_coodie")],
+    [("anlytics", "Did you mean 'analytics'?"), ("zzz", "init_coodie(…, name=…)")],
 )
-def test_unknown_name(asked: Any, said: str) -> None:
+def test_unknown_name(asked: str, said: str) -> None:
     """An unknown name brings up those that are registered, and the nearest."""
     register_driver("analytics", MemoryDriver())
     register_driver("orders", MemoryDriver())
@@ -124,6 +124,14 @@ def test_unknown_name(asked: Any, said: str) -> None:
     assert f"under {asked!r}. Registered: analytics, orders." in str(caught.value)
     assert said in str(caught.value)
     assert caught.value.option == "name"
+
+
+@pytest.mark.parametrize("asked", [5, "", [], True])
+def test_no_name(asked: Any) -> None:
+    """What can't be a name is said to be none, whatever its type."""
+    register_driver("analytics", MemoryDriver())
+    with pytest.raises(ConfigurationError, match=r"is not a driver's name\."):
+        get_driver(asked)
 
 
 # --- the default ----------------------------------------------------------------------------

@@ -9,10 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import coodie
 from coodie.exceptions import CoodieError, PagingStateError
+from coodie.options import OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from coodie.registry import DriverRegistry
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
@@ -75,6 +79,24 @@ async def _both(driver: Any, method: str, *args: Any, **kwargs: Any) -> None:
     assert outcomes[0] is outcomes[1]
 
 
+async def _both_streams(driver: Any, stmt: str, **terms: Any) -> None:
+    """Stream, sync and async: as _both."""
+    outcomes: list[type[BaseException] | None] = []
+    for is_async in (False, True):
+        try:
+            if is_async:
+                async for _ in driver.stream_async(stmt, **terms):
+                    pass
+            else:
+                for _ in driver.stream(stmt, **terms):
+                    pass
+        except CoodieError as exc:
+            outcomes.append(type(exc))
+        else:
+            outcomes.append(None)
+    assert outcomes[0] is outcomes[1]
+
+
 @EXAMPLES
 @given(number=st.integers(0, len(TYPES) - 1), value=ANYTHING)
 async def test_any_value_for_any_type(number: int, value: Any, driver: Any, wide: str) -> None:
@@ -114,6 +136,52 @@ async def test_any_terms(
         await _both(driver, "execute", stmt, [], **terms)
     if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or timeout <= 0:
         await _both(driver, "execute", stmt, [], timeout=timeout)
+
+
+@EXAMPLES
+@given(value=ANYTHING)
+async def test_any_argument_of_the_other_methods(value: Any, driver: Any, wide: str) -> None:
+    """What pages, many executions, batches and pings are told is honoured or refused, by both forms alike."""
+    stmt = f"SELECT k FROM {wide} WHERE k = ?"
+    insert = f"INSERT INTO {wide} (k) VALUES (?)"
+    await _both(driver, "execute_one", stmt, value)
+    await _both(driver, "execute_many", insert, [[1]], concurrency=value)
+    await _both(driver, "execute_many", value, [[1]])
+    await _both(driver, "execute_batch", [(insert, [1])], value)
+    await _both(driver, "execute_batch", value)
+    await _both(driver, "execute_batch", [(insert, value)])
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or value <= 0:
+        await _both(driver, "ping", timeout=value)
+    for terms in ({"fetch_size": value}, {"consistency": value}, {"params": value}):
+        await _both_streams(driver, stmt, **({"params": [1]} | terms))
+
+
+#: Options of connecting that keep an attempt short whatever they are.
+CONNECTING = sorted(set(OPTIONS) - {"driver_type", "hosts", "session"})
+
+
+@pytest.mark.reliability
+@settings(EXAMPLES, max_examples=100)
+@given(option=st.sampled_from(CONNECTING), value=ANYTHING)
+async def test_any_option_of_connecting(
+    option: str, value: Any, cassandra_node: Any, backend: str, registry: DriverRegistry
+) -> None:
+    """A driver that is given anything for an option is open and works, or says what is wrong, in time."""
+    options = cassandra_node.connection_options() | {"driver_type": backend, "connect_timeout": 5}
+    options[option] = value
+    for is_async in (False, True):
+        try:
+            if is_async:
+                opened = await asyncio.wait_for(coodie.init_coodie_async(**options), 60)
+            else:
+                opened = coodie.init_coodie(**options)
+        except CoodieError as exc:
+            assert str(exc)  # noqa: PT017 - most are refused, some are fine
+            continue
+        try:
+            assert opened.ping()
+        finally:
+            opened.close()
 
 
 @EXAMPLES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from coodie.cql import Kind, inspect_statement
@@ -11,8 +11,6 @@ from coodie.parameters import positional
 from coodie.requests import BatchType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from coodie.requests import Params
 
 __all__ = ["BatchItem", "batch_text", "check_batch"]
@@ -34,9 +32,12 @@ def check_batch(statements: Iterable[BatchItem]) -> list[tuple[str, Params]]:
         statements: Statements, or pairs of statement and parameters.
 
     Raises:
-        ConfigurationError: The batch is empty, or an item is neither.
+        ConfigurationError: It isn't an iterable, it is empty, or an item is neither.
         ParameterError: A statement isn't an INSERT, UPDATE or DELETE.
     """
+    if not isinstance(statements, Iterable):
+        message = f"The batch is of type {type(statements).__name__}."
+        raise ConfigurationError(message, hint="Give an iterable of statements.", option="statements")
     checked: list[tuple[str, Params]] = []
     for position, item in enumerate(statements):
         stmt, params = (item, ()) if isinstance(item, str) else _pair(item, position)

@@ -91,8 +91,10 @@ class DriverRegistry:
         """Return the driver of that name, or the default one.
 
         Raises:
-            ConfigurationError: There is none.
+            ConfigurationError: There is none, or it can't be a name.
         """
+        if name is not None:
+            check_name(name)
         with self._lock:
             wanted = self._default if name is None else name
             entry = self._entries.get(wanted)  # type: ignore[arg-type]  # None isn't a key
@@ -274,12 +276,20 @@ def backends_with(capability: Capability) -> tuple[str, ...]:
 
 
 def block(*distributions: str) -> None:
-    """Refuse backends of these distributions, in addition to those that ``COODIE_BLOCK`` lists."""
+    """Refuse backends of these distributions, in addition to those that ``COODIE_BLOCK`` lists.
+
+    Raises:
+        ConfigurationError: One of them isn't a non-empty str.
+    """
     current_registry().plugins.block(*distributions)
 
 
 def allow_only(*distributions: str) -> None:
-    """Refuse backends of any other distribution, in addition to what ``COODIE_ALLOW`` refuses."""
+    """Refuse backends of any other distribution, in addition to what ``COODIE_ALLOW`` refuses.
+
+    Raises:
+        ConfigurationError: One of them isn't a non-empty str.
+    """
     current_registry().plugins.allow_only(*distributions)
 
 

@@ -62,12 +62,12 @@ def find_file(path: str | Path | None, environ: Mapping[str, str], start: Path) 
             ``[tool.coodie]``.
 
     Raises:
-        ConfigurationError: A file that was named isn't there.
+        ConfigurationError: A file that was named isn't there, or what was given is no path.
     """
     named = path if path is not None else environ.get(PATH_VARIABLE) or None
     if named is not None:
-        found = Path(named)
-        if not found.is_file():
+        found = _as_path(named)
+        if not _is_file(found):
             by = "" if path is not None else f", which {PATH_VARIABLE} names,"
             message = f"The configuration file {str(found)!r}{by} doesn't exist."
             hint = "Name one that does. To write an example: coodie config init"
@@ -80,6 +80,21 @@ def find_file(path: str | Path | None, environ: Mapping[str, str], start: Path) 
         if project.is_file() and "tool.coodie" in project.read_text(encoding="utf-8", errors="replace"):
             return project
     return None
+
+
+def _as_path(path: object) -> Path:
+    if not isinstance(path, (str, Path)):
+        message = f"The configuration file's path is of type {type(path).__name__}."
+        raise ConfigurationError(message, hint="Give a str or a Path.", option="path")
+    return Path(path)
+
+
+def _is_file(path: Path) -> bool:
+    """Tell whether there is a file; a path that the system refuses, such as one too long, names none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def read_file(path: Path) -> TomlFile:

@@ -43,7 +43,7 @@ def get_driver(name: str | None = None) -> AbstractDriver:
             ``default=True``, else the first registered.
 
     Raises:
-        ConfigurationError: There is none.
+        ConfigurationError: There is none, or the name isn't a non-empty str.
     """
     return current_registry().get(name)
 

@@ -81,6 +81,10 @@ class LazyDriver(AbstractDriver):
         ssl_context: SSLContext | None,
         kwargs: dict[str, Any],
     ) -> None:
+        if not isinstance(kwargs, dict) or not all(isinstance(name, str) for name in kwargs):
+            kind = "a dict with keys that aren't str" if isinstance(kwargs, dict) else type(kwargs).__name__
+            hint = "Give a dict of init_coodie's other arguments; {} for none."
+            raise ConfigurationError(f"kwargs is {kind}.", hint=hint, option="kwargs")
         twice = [name for name in ("hosts", "keyspace", "ssl_context") if name in kwargs]
         if twice:
             message = f"kwargs holds {twice[0]!r}, which is a parameter of its own."

@@ -69,6 +69,9 @@ def find_observer(name: str) -> Any:
     Raises:
         ObserverLoadError: As ``activate_observer``.
     """
+    if not isinstance(name, str) or not name:
+        message = f"{name!r} is not an observer's name."
+        raise ObserverLoadError(message, hint="Give a str, such as 'requestlog'.", observer=str(name))
     if name in _OURS:
         module, attribute = _OURS[name]
         return getattr(import_module(module), attribute)
@@ -94,7 +97,7 @@ def _announced(name: str) -> Any:
     found = [point for point in points if point.name == name]
     if not found:
         names = sorted({*_OURS, *(point.name for point in points)})
-        close = get_close_matches(str(name), names, n=1)
+        close = get_close_matches(name, names, n=1)
         message = f"No observer is called {name!r}. There are: {', '.join(names)}."
         hint = f"Did you mean {close[0]!r}?" if close else "Install the distribution that announces it."
         raise ObserverLoadError(message, hint=hint, observer=name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 
+from coodie.exceptions import ConfigurationError
+
 __all__ = ["ALLOW_VARIABLE", "BLOCK_VARIABLE", "Blocking", "listed", "normalized"]
 
 #: Environment variables with distributions, separated by commas; read at each look-up.
@@ -32,11 +34,11 @@ class Blocking:
 
     def block(self, *distributions: str) -> None:
         """Add to the deny-list."""
-        self._blocked |= {normalized(name) for name in distributions}
+        self._blocked |= set(map(_checked, distributions))
 
     def allow_only(self, *distributions: str) -> None:
         """Set the allow-list; whatever isn't on it is blocked from now on."""
-        self._allowed = frozenset(normalized(name) for name in distributions)
+        self._allowed = frozenset(map(_checked, distributions))
 
     def blocked_by(self, distribution: str) -> str | None:
         """Return what blocks a distribution, or None.
@@ -55,3 +57,11 @@ class Blocking:
         if self._allowed is not None and name not in self._allowed:
             return "allow_only"
         return None
+
+
+def _checked(distribution: object) -> str:
+    """Return the name of a distribution that an application gives, normalized."""
+    if not isinstance(distribution, str) or not distribution:
+        message = f"{distribution!r} is not a distribution's name."
+        raise ConfigurationError(message, hint="Give each as a str of its own, such as 'coodie-scylla'.")
+    return normalized(distribution)

@@ -45,11 +45,11 @@ def quote(name: str) -> str:
         The name itself, or the name in double quotes with those inside it doubled.
 
     Raises:
-        ConfigurationError: The name is empty or holds a NUL character; no CQL name can.
+        ConfigurationError: It isn't a str, is empty or holds a NUL character; no CQL name can.
     """
-    if not name or "\0" in name:
+    if not isinstance(name, str) or not name or "\0" in name:
         raise ConfigurationError(
-            f"{name!r} can't be a CQL name.", hint="Give a name of at least one character, without NUL."
+            f"{name!r} can't be a CQL name.", hint="Give a str of at least one character, without NUL."
         )
     if _BARE.fullmatch(name) and name not in RESERVED:
         return name
@@ -60,7 +60,13 @@ def quote_literal(text: str) -> str:
     """Return the text as a CQL string literal: in single quotes, those inside it doubled.
 
     Only for what CQL doesn't let anyone bind: options of tables and indexes, names of types.
+
+    Raises:
+        ConfigurationError: It isn't a str.
     """
+    if not isinstance(text, str):
+        message = f"{text!r}, of type {type(text).__name__}, can't be a CQL string."
+        raise ConfigurationError(message, hint="Give a str.")
     return "'" + text.replace("'", "''") + "'"
 
 

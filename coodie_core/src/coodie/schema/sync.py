@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from coodie.effects import Call, Pause, run_async, run_sync
+from coodie.exceptions import NotADriverError
 from coodie.schema import requests
 from coodie.schema.agreement import AGREEMENT_TIMEOUT, VERSION_QUERIES, await_agreement, versions
 from coodie.schema.planner import plan_table
@@ -48,10 +49,12 @@ def sync_table(
         The statements that were, or with dry_run would be, executed.
 
     Raises:
+        NotADriverError: The driver hasn't got the method.
         ConfigurationError: The definition or an option can't be used.
         SchemaError: As ``plan_table`` says.
         CoodieError: A read of system_schema failed; nothing was changed.
     """
+    _check_driver(driver, "execute")
     return run_sync(
         _steps(driver, table, keyspace, cols, table_options, dry_run, drop_removed_indexes, options)
     )
@@ -69,6 +72,7 @@ async def sync_table_async(
     options: SyncOptions | None = None,
 ) -> SyncResult:
     """Bring a table into the wanted shape through ``driver.execute_async``; see ``sync_table``."""
+    _check_driver(driver, "execute_async")
     return await run_async(
         _steps(driver, table, keyspace, cols, table_options, dry_run, drop_removed_indexes, options)
     )
@@ -98,6 +102,12 @@ def drive(
         return result
     finally:
         plan.close()
+
+
+def _check_driver(driver: object, method: str) -> None:
+    if not callable(getattr(driver, method, None)):
+        message = f"{type(driver).__name__} can't sync a table: it has no {method}."
+        raise NotADriverError(message, hint="Give a driver, or call a driver's own.", missing=(method,))
 
 
 def _steps(
