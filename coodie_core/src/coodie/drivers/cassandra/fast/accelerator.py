@@ -68,8 +68,9 @@ def row_decoder(
         kind = family(unwrapped(typ))
         kinds.append("timestamp_aware" if kind == "timestamp" and aware_timestamps else kind)
     others = tuple([_other(typ, convert, version) for typ, convert in zip(types, converters, strict=True)])
+    decode: Callable[[bytes, int, int], list[dict[str, Any]]]
     decode = module.RowDecoder(names, tuple(kinds), others).decode
-    return lambda body, at, rows: decode(body, at + 4, rows)
+    return decode
 
 
 def parameter_encoder(

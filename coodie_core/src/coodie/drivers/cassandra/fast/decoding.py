@@ -16,8 +16,11 @@ from coodie.rows import Rows
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    #: Takes a result's body, where its number of rows stands, and that number; returns the rows.
+    #: Takes a result's body, where its first row begins, and how many there are; returns the rows.
     RowReader = Callable[[bytes, int, int], list[dict[str, Any]]]
+
+    #: Takes the same, and returns the driver's values.
+    _Parser = Callable[[bytes, int, int], list[tuple[Any, ...]]]
 
 __all__ = ["Page", "ResultReader", "UnusualResultError", "following"]
 
@@ -82,6 +85,8 @@ class _Shape(NamedTuple):
     metadata: bytes
     #: All that comes before the number of rows where no page follows.
     beginning: bytes
+    #: Where the first row begins, then.
+    start: int
     read: RowReader
 
 
@@ -111,9 +116,9 @@ class ResultReader:
         usual = self._usual
         if usual is None or not body.startswith(usual.beginning):
             return Rows() if body == _NOTHING else None
-        at = len(usual.beginning)
-        (count,) = _INT.unpack_from(body, at)
-        return Rows(usual.read(body, at, count) if count < _MANY else _read(usual, body, at, count))
+        start = usual.start
+        (count,) = _INT.unpack_from(body, start - _INT.size)
+        return Rows(usual.read(body, start, count) if count < _MANY else _read(usual, body, start))
 
     def read(self, body: bytes) -> Page:
         """Return the rows of a RESULT's body.
@@ -135,9 +140,7 @@ class ResultReader:
         shape = self._shape(body, (flags & _GLOBAL_TABLE, columns), at)
         if not flags & _MORE_PAGES:
             self._usual = shape
-        at += len(shape.metadata)
-        (count,) = _INT.unpack_from(body, at)
-        return Page(_read(shape, body, at, count), state)
+        return Page(_read(shape, body, at + len(shape.metadata) + _INT.size), state)
 
     def _shape(self, body: bytes, head: tuple[int, int], at: int) -> _Shape:
         """Return what the metadata says that starts there."""
@@ -150,10 +153,12 @@ class ResultReader:
         """Have the driver's own parser read the metadata, and keep what follows from it."""
         columns, length = _parsed_metadata(_HEAD.pack(_ROWS, *head)[4:] + body[at:], self._user_types)
         names = tuple([column[2] for column in columns])
+        beginning = _HEAD.pack(_ROWS, *head) + body[at : at + length]
         shape = _Shape(
             head,
             body[at : at + length],
-            _HEAD.pack(_ROWS, *head) + body[at : at + length],
+            beginning,
+            len(beginning) + _INT.size,
             _reader(names, columns, self._version, aware_timestamps=self._aware),
         )
         # A new list: others may be going through the old one.
@@ -161,14 +166,15 @@ class ResultReader:
         return shape
 
 
-def _read(shape: _Shape, body: bytes, at: int, count: int) -> list[dict[str, Any]]:
+def _read(shape: _Shape, body: bytes, start: int) -> list[dict[str, Any]]:
+    (count,) = _INT.unpack_from(body, start - _INT.size)
     # Each cell stands behind four bytes: a number of rows that can't be is noticed before it is believed.
-    if not 0 <= 4 * count < len(body) - at:
+    if not 0 <= _INT.size * count <= len(body) - start:
         raise UnusualResultError
     if count < _MANY:
-        return shape.read(body, at, count)
+        return shape.read(body, start, count)
     with collector_paused():
-        return shape.read(body, at, count)
+        return shape.read(body, start, count)
 
 
 def _parsed_metadata(data: bytes, user_types: Any) -> tuple[Any, int]:
@@ -194,28 +200,27 @@ def _reader(names: tuple[str, ...], columns: Any, version: int, *, aware_timesta
     build = row_builder(names, converters)
     simple = simple_reader(names, types, aware_timestamps=aware_timestamps)
     if simple is None:
-        return lambda body, at, _: build(parse(body, at))
+        return lambda body, start, count: build(parse(body, start, count))
     read_simple = simple
 
-    def read(body: bytes, at: int, count: int) -> list[dict[str, Any]]:
+    def read(body: bytes, start: int, count: int) -> list[dict[str, Any]]:
         try:
-            return read_simple(body, at, count)
+            return read_simple(body, start, count)
         except Exception:  # noqa: BLE001 - the driver's decoder knows more, or says what is wrong
-            return build(parse(body, at))
+            return build(parse(body, start, count))
 
     return read
 
 
-def _compiled_parser(
-    names: tuple[str, ...], columns: Any, version: int
-) -> Callable[[bytes, int], list[tuple[Any, ...]]] | None:
+def _compiled_parser(names: tuple[str, ...], columns: Any, version: int) -> _Parser | None:
     modules = _compiled()
     if modules is None:
         return None
     make_reader, describe, deserializers, parse = modules
     types = [column[3] for column in columns]
     described = describe(list(names), types, None, [None] * len(types), deserializers(types), version)
-    return lambda body, at: parse(make_reader(body[at:]), described)
+    # It reads the number of rows by itself.
+    return lambda body, start, _: parse(make_reader(body[start - _INT.size :]), described)
 
 
 @cache
@@ -231,12 +236,10 @@ def _compiled() -> Any:
     return BytesIOReader, ParseDesc, make_deserializers, ListParser().parse_rows
 
 
-def _plain_parser(types: list[Any], version: int) -> Callable[[bytes, int], list[tuple[Any, ...]]]:
+def _plain_parser(types: list[Any], version: int) -> _Parser:
     decoders = [typ.from_binary for typ in types]
 
-    def parse(body: bytes, at: int) -> list[tuple[Any, ...]]:
-        (count,) = _INT.unpack_from(body, at)
-        at += 4
+    def parse(body: bytes, at: int, count: int) -> list[tuple[Any, ...]]:
         rows = []
         for _ in range(count):
             row = []

@@ -17,6 +17,9 @@ __all__ = ["Route", "Router", "routing_key"]
 
 _LENGTH = struct.Struct(">i")
 
+#: The places of a key that is one value, the request's first.
+_FIRST_ALONE = [0]
+
 
 def routing_key(values: bytes, indexes: Sequence[int]) -> bytes:
     """Return the partition key, as it is hashed, out of a request's encoded values.
@@ -25,6 +28,9 @@ def routing_key(values: bytes, indexes: Sequence[int]) -> bytes:
         values: Each behind its length.
         indexes: The key's places among them, in the key's order.
     """
+    if indexes == _FIRST_ALONE:
+        (length,) = _LENGTH.unpack_from(values)
+        return values[4 : 4 + length]
     parts: list[bytes] = []
     at = 0
     for _ in range(max(indexes) + 1):

@@ -19,7 +19,7 @@ from coodie.drivers.cassandra.fast.layout import FIXED, SIZED
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    #: Takes a result's body, where its number of rows stands, and that number; returns the rows. It raises
+    #: Takes a result's body, where its first row begins, and how many there are; returns the rows. It raises
     #: anything for what isn't as simple: an empty value that isn't text, text that isn't, broken bytes.
     SimpleReader = Callable[[bytes, int, int], list[dict[str, Any]]]
 
@@ -149,7 +149,6 @@ def _written(names: tuple[str, ...], kinds: tuple[str, ...], aware: bool) -> Sim
     loop = "\n        ".join([*steps, f"rows.append({{{display}}})"])
     code = f"""
 def read(body, at, count):
-    at += {_INT.size}
     rows = []
     for _ in range(count):
         {loop}
