@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import coodie
-from coodie.drivers.cassandra._reading import _row_builder
-from coodie.drivers.cassandra.fast.encoding import _written
+from coodie.drivers.cassandra import _reading
+from coodie.drivers.cassandra.fast import encoding, simplerows
 from coodie.exceptions import CoodieError
 from coodie.testing.watching import Holdings
 
@@ -124,8 +124,8 @@ async def _until(clean: Callable[[], str]) -> None:
 
 def _held() -> int:
     """Return how many bytes are held beside what is kept by number: of statements that were executed."""
-    _row_builder.cache_clear()
-    _written.cache_clear()
+    for kept in (_reading._row_builder, encoding._written, simplerows._written):
+        kept.cache_clear()
     gc.collect()
     return tracemalloc.get_traced_memory()[0]
 
