@@ -28,6 +28,25 @@ class TestBackend(DriverConformance):
     driver_type = BACKEND
 
 
+@pytest.mark.plugins
+class TestVersion4(DriverConformance):
+    """The protocol's version that ScyllaDB speaks."""
+
+    driver_type = BACKEND
+    driver_options: ClassVar[Mapping[str, Any]] = {"protocol_version": 4}
+    waived: ClassVar[Mapping[str, str]] = {
+        "test_a_session_stays_its_owners": "a session comes with the version that it has agreed on"
+    }
+
+
+@pytest.mark.plugins
+class TestWithoutFastPath(DriverConformance):
+    """Everything goes the backend's own way."""
+
+    driver_type = BACKEND
+    driver_options: ClassVar[Mapping[str, Any]] = {"fast_path": False}
+
+
 def _lazy(server: Server, options: dict[str, Any]) -> LazyDriver:
     where = {} if "session" in options else {"hosts": [server.host], "port": server.port}
     given: dict[str, Any] = {"hosts": None, "keyspace": None, "ssl_context": None} | where | options
