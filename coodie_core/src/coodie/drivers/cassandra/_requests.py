@@ -19,6 +19,7 @@ from coodie.drivers.cassandra._statements import CachedStatement, StatementCache
 from coodie.drivers.cassandra.fast.decoding import Page
 from coodie.drivers.cassandra.fast.failures import Again
 from coodie.drivers.cassandra.fast.path import FastPath
+from coodie.drivers.cassandra.fast.settled import alike
 from coodie.drivers.cassandra.fast.statements import PAGE
 from coodie.exceptions import ParameterError, RequestError
 from coodie.paging import open_paging_state, seal_paging_state
@@ -26,7 +27,7 @@ from coodie.requests import BatchType, check_options, check_timeout, parse_batch
 from coodie.rows import Rows, first_item
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Hashable, Iterable
+    from collections.abc import Callable, Generator, Iterable
 
     from cassandra.cluster import Session
     from cassandra.pool import Host
@@ -54,9 +55,6 @@ _BATCH_TYPES = {
     BatchType.COUNTER: DriverBatchType.COUNTER,
 }
 
-
-#: What a timeout is, exactly.
-_TIMEOUTS = (int, float, type(None))
 
 #: The driver is asked for the first time.
 _FIRST = Again()
@@ -101,7 +99,7 @@ class Requests:
 
         Only the parameters are looked at: all else was, for the first.
         """
-        key = _alike(stmt, consistency, timeout)
+        key = alike(stmt, consistency, timeout)
         settled = None if key is None or self.fast is None else self.fast.settled(key)
         return None if settled is None else settled.send(params)
 
@@ -374,7 +372,7 @@ class Requests:
         level = self._consistency if consistency is None else consistency
         key = None
         if fetch_size is None and state is None and options is None:
-            key = _alike(stmt, consistency, timeout)
+            key = alike(stmt, consistency, timeout)
         return self.fast.ask(entry, params, terms, level, fetch_size, state, key)
 
     def _pages(
@@ -484,18 +482,6 @@ class Requests:
             warnings=answer.warnings,
             trace_id=answer.trace_id,
         )
-
-
-def _alike(stmt: str, consistency: str | None, timeout: float | None) -> Hashable | None:
-    """Return what requests have in common that differ in their parameters alone; None for odd arguments."""
-    if stmt.__class__ is not str:
-        return None
-    if consistency is None and timeout is None:
-        return stmt
-    # True is equal to 1, and is no timeout.
-    if (consistency is None or consistency.__class__ is str) and timeout.__class__ in _TIMEOUTS:
-        return stmt, consistency, timeout
-    return None
 
 
 def _first_cell(answer: Answer) -> Answer:

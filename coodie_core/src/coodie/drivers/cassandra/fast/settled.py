@@ -10,7 +10,7 @@ from coodie.drivers.cassandra.fast.frames import EXECUTE
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from cassandra.pool import Host
 
@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     #: How it was sent, its encoded values, the node, and the future of its answer.
     Sent = tuple["Settled", bytes, Host | None, asyncio.Future[Answer]]
 
-__all__ = ["Sent", "Settled", "Way"]
+__all__ = ["Sent", "Settled", "Way", "alike"]
 
 _LONG = Struct(">q")
+
+#: What a timeout is, exactly.
+_TIMEOUTS = (int, float, type(None))
 
 
 class Settled:
@@ -103,3 +106,15 @@ class Settled:
     def asked(self, values: bytes, host: Host) -> AskedStatement:
         """Return the request that was sent with these values to that node, to go on with."""
         return self._asked.again(values, host)
+
+
+def alike(stmt: str, consistency: str | None, timeout: float | None) -> Hashable | None:
+    """Return what requests have in common that differ in their parameters alone; None for odd arguments."""
+    if stmt.__class__ is not str:
+        return None
+    if consistency is None and timeout is None:
+        return stmt
+    # True is equal to 1, and is no timeout.
+    if (consistency is None or consistency.__class__ is str) and timeout.__class__ in _TIMEOUTS:
+        return stmt, consistency, timeout
+    return None
