@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tests.faults.frames import Opcode
-from tests.faults.messages import error_body, statement_id
+from tests.faults.messages import error_body, statement_id, tablet_payload
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from tests.faults.frames import Frame
     from tests.faults.proxy import Link
 
@@ -22,6 +24,7 @@ __all__ = [
     "Fault",
     "ServerError",
     "Silence",
+    "TellTablet",
     "Trickle",
     "WrongStream",
 ]
@@ -144,3 +147,16 @@ class Corrupt(Fault):
         assert answer is not None
         broken = bytes(byte ^ 0xFF for byte in answer.body[:24]) + answer.body[24:]
         await link.to_client(answer.with_body(broken))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TellTablet(Fault):
+    """The answer comes with the tablet that the request should have gone to: one of all tokens."""
+
+    replicas: tuple[tuple[UUID, int], ...]
+
+    async def answer(self, link: Link, request: Frame, answer: Frame | None) -> None:
+        """Put a custom payload before the rest, as ScyllaDB does."""
+        assert answer is not None
+        told = answer.with_body(tablet_payload(self.replicas) + answer.body)
+        await link.to_client(replace(told, flags=told.flags | 0x04))

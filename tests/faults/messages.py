@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
 
 __all__ = [
     "ERROR_CODES",
@@ -11,6 +16,7 @@ __all__ = [
     "read_multimap",
     "statement_id",
     "statement_text",
+    "tablet_payload",
     "without_timeout",
     "write_multimap",
 ]
@@ -129,3 +135,18 @@ def write_multimap(options: dict[str, list[str]]) -> bytes:
     for name, values in options.items():
         body += _string(name) + struct.pack(">H", len(values)) + b"".join(map(_string, values))
     return body
+
+
+def tablet_payload(replicas: Sequence[tuple[UUID, int]]) -> bytes:
+    """Return the custom payload that tells of a tablet with all tokens; each replica is a node and a shard.
+
+    It is a tuple: first token, excluded; last token; a list of tuples.
+    """
+
+    def value(data: bytes) -> bytes:
+        return struct.pack(">i", len(data)) + data
+
+    pairs = [value(node.bytes) + value(struct.pack(">i", shard)) for node, shard in replicas]
+    listed = struct.pack(">i", len(pairs)) + b"".join(map(value, pairs))
+    tablet = value(struct.pack(">q", -(2**63))) + value(struct.pack(">q", 2**63 - 1)) + value(listed)
+    return struct.pack(">H", 1) + _string("tablets-routing-v1") + value(tablet)

@@ -74,6 +74,7 @@ class Seen:
         text: The statement; None for BATCH.
         body: The frame's body.
         reached_node: Whether the node got it.
+        shard: The shard where the connection seems to end.
     """
 
     connection: int
@@ -81,6 +82,7 @@ class Seen:
     text: str | None
     body: bytes
     reached_node: bool
+    shard: int | None = None
 
 
 @dataclass(eq=False)
@@ -97,6 +99,13 @@ class Link:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     #: Stream → the request that waits there, its statement, and its fault.
     waiting: dict[int, tuple[Frame, str | None, Fault | None]] = field(default_factory=dict)
+    #: The shard where it seems to end.
+    shard: int | None = None
+
+    @property
+    def client_port(self) -> int:
+        """The client's own port."""
+        return int(self.client.get_extra_info("peername")[1])
 
     def encoded(self, answer: Frame) -> bytes:
         """Return an answer's bytes as they go over this connection now."""
@@ -138,7 +147,8 @@ class FaultProxy:
         listen: The address to listen on.
         listen_port: The port to listen on; 0 for a free one.
         most_protocol: The newest protocol version that the node is to seem to speak.
-        supported: Changes what the node says that it supports, for the connection of this number.
+        supported: Changes what the node says that it supports, for one of its connections.
+        beside: Another proxy of the node, through which statements are prepared, too.
     """
 
     def __init__(
@@ -149,7 +159,8 @@ class FaultProxy:
         listen: str = "127.0.0.1",
         listen_port: int = 0,
         most_protocol: int = 5,
-        supported: Callable[[int, dict[str, list[str]]], None] | None = None,
+        supported: Callable[[Link, dict[str, list[str]]], None] | None = None,
+        beside: FaultProxy | None = None,
     ) -> None:
         self._target = (host, port)
         self._most_protocol = most_protocol
@@ -157,7 +168,7 @@ class FaultProxy:
         self._loop = asyncio.new_event_loop()
         self._links: set[Link] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._statements: dict[bytes, str] = {}
+        self._statements: dict[bytes, str] = {} if beside is None else beside._statements
         self._started = threading.Event()
         self._failed: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="fault-proxy")
@@ -301,7 +312,7 @@ class FaultProxy:
         fault = next((rule.fault for rule in self.rules if rule.takes(request.opcode, text)), None)
         reaches = fault is None or fault.reaches_node
         if request.opcode in _STATEMENTS:
-            self.seen.append(Seen(link.number, request.opcode, text, request.body, reaches))
+            self.seen.append(Seen(link.number, request.opcode, text, request.body, reaches, link.shard))
         if fault is not None and not reaches:
             self._later(fault.answer(link, request, None))
             return
@@ -333,7 +344,7 @@ class FaultProxy:
             options = read_multimap(answer.body)
             options["COMPRESSION"] = []
             if self._supported is not None:
-                self._supported(link.number, options)
+                self._supported(link, options)
             answer = answer.with_body(write_multimap(options))
         elif answer.opcode == Opcode.RESULT and request is not None and request.opcode == Opcode.PREPARE:
             identity = prepared_id(answer.body)

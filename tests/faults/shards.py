@@ -2,34 +2,58 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from tests.faults.proxy import Link
 
-__all__ = ["IGNORED_BITS", "shard_of", "with_shards"]
+__all__ = ["IGNORED_BITS", "Sharding", "shard_of"]
 
 #: As a ScyllaDB node says it by default: so many of the token's highest bits don't choose the shard.
 IGNORED_BITS = 12
 
 
-def with_shards(count: int) -> Callable[[int, dict[str, list[str]]], None]:
-    """Return what makes a proxy's connections seem to end at shards, one after the other.
+@dataclass
+class Sharding:
+    """What a node seems to have; may be changed while its proxies run.
 
     Args:
         count: How many shards there are.
+        port: The port where clients choose a shard by their own port; None where there is none.
+        tablets: It tells of tablets.
+        missing: A shard that no connection comes to in turn.
     """
 
-    def change(connection: int, options: dict[str, list[str]]) -> None:
+    count: int
+    port: int | None = None
+    tablets: bool = False
+    missing: int | None = None
+
+    def in_turn(self, link: Link, options: dict[str, list[str]]) -> None:
+        """Have connections end at the shards one after the other: a proxy's ``supported``."""
+        link.shard = link.number % self.count
+        if link.shard == self.missing:
+            link.shard = (link.shard + 1) % self.count
+        self._say(link, options)
+
+    def by_client_port(self, link: Link, options: dict[str, list[str]]) -> None:
+        """Have them end where the client's port says: ``supported`` of the proxy at ``port``."""
+        link.shard = link.client_port % self.count
+        self._say(link, options)
+
+    def _say(self, link: Link, options: dict[str, list[str]]) -> None:
         options |= {
-            "SCYLLA_SHARD": [str(connection % count)],
-            "SCYLLA_NR_SHARDS": [str(count)],
+            "SCYLLA_SHARD": [str(link.shard)],
+            "SCYLLA_NR_SHARDS": [str(self.count)],
             "SCYLLA_PARTITIONER": ["org.apache.cassandra.dht.Murmur3Partitioner"],
             "SCYLLA_SHARDING_ALGORITHM": ["biased-token-round-robin"],
             "SCYLLA_SHARDING_IGNORE_MSB": [str(IGNORED_BITS)],
         }
-
-    return change
+        if self.port is not None:
+            options["SCYLLA_SHARD_AWARE_PORT"] = [str(self.port)]
+        if self.tablets:
+            options["TABLETS_ROUTING_V1"] = []
 
 
 def shard_of(token: int, count: int) -> int:

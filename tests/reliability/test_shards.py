@@ -1,69 +1,361 @@
-"""Shard-aware routing of scylla-driver, against a proxy that makes the node seem to have shards."""
+"""Shard-aware routing, the driver's way and the fast path's, against a node that seems to have shards.
+
+A proxy in front of a Cassandra says what ScyllaDB says of its shards, and counts where requests come in.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.faults.faults import TellTablet
 from tests.faults.frames import Opcode
 from tests.faults.proxy import FaultProxy
-from tests.faults.shards import shard_of, with_shards
+from tests.faults.shards import Sharding, shard_of
+from tests.integration.ways import Ways
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.conftest import Connector
+    from tests.faults.proxy import Seen
 
 pytestmark = pytest.mark.server
 
 SHARDS = 4
+KEYS = range(60)
 
 
 @pytest.fixture
-def sharded(cassandra_node: Any, connect: Connector, backend: str) -> Iterator[FaultProxy]:
-    """Put a proxy in front of the node whose connections seem to end at shards."""
+def sharding() -> Sharding:
+    """Say what the node seems to have."""
+    return Sharding(SHARDS)
+
+
+@pytest.fixture
+def aware(backend: str) -> None:
+    """Skip what only scylla-driver can do."""
     if backend != "scylla":
         pytest.skip("only scylla-driver is shard-aware")
-    change = with_shards(SHARDS)
+
+
+@pytest.fixture(params=[4, pytest.param(5, marks=pytest.mark.reliability)], ids=["v4", "v5"])
+def protocol(request: pytest.FixtureRequest) -> int:
+    """Name the protocol's version: 4 is ScyllaDB's."""
+    version: int = request.param
+    return version
+
+
+@pytest.fixture
+def sharded(
+    cassandra_node: Any, connect: Connector, sharding: Sharding, protocol: int
+) -> Iterator[FaultProxy]:
+    """Put a proxy in front of the node whose connections seem to end at shards."""
     node = (cassandra_node.host, cassandra_node.port)
-    with FaultProxy(*node, most_protocol=4, supported=change) as proxy:
+    with FaultProxy(*node, most_protocol=protocol, supported=sharding.in_turn) as proxy:
         yield proxy
         connect.close()
 
 
-@pytest.mark.parametrize("is_async", [False, True])
-async def test_each_write_goes_to_its_shard(
-    sharded: FaultProxy, connect: Callable[..., Any], table: Callable[[str], str], is_async: bool
-) -> None:
-    """With a connection to each shard, every prepared write takes the one of its token's shard."""
+class Requests:
+    """Execute a statement with each key, from threads or from the loop."""
+
+    def __init__(self, driver: Any, stmt: str, *, is_async: bool) -> None:
+        self.driver = driver
+        self.ways = Ways(driver)
+        self._stmt = stmt
+        self._is_async = is_async
+
+    async def send(self) -> int:
+        """Send them one by one; return how many went the driver's way."""
+        before = self.ways.drivers
+        for key in KEYS:
+            if self._is_async:
+                await self.driver.execute_async(self._stmt, [key])
+            else:
+                self.driver.execute(self._stmt, [key])
+        return self.ways.drivers - before
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Send them until something holds of those that the proxies have seen."""
+        deadline = time.monotonic() + 30
+        while await self.send() or not holds():
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+
+
+def went(proxies: list[FaultProxy], name: str) -> dict[int, int | None]:
+    """Return the shard where each key's last request to a table came in, and forget them."""
+    seen: list[Seen] = []
+    for proxy in proxies:
+        seen += [one for one in proxy.seen if one.opcode == Opcode.EXECUTE and name in (one.text or "")]
+        proxy.seen.clear()
+    return {_key(one.body): one.shard for one in seen}
+
+
+def _went_as(proxies: list[FaultProxy], name: str, expected: dict[int, int]) -> bool:
+    return went(proxies, name) == expected
+
+
+def _key(body: bytes) -> int:
+    """Return the last value of an EXECUTE's two, which are of four bytes, before page size and timestamp."""
+    at = body.index(b"\0\0\0\4", 2 + int.from_bytes(body[:2], "big")) + 4
+    return int.from_bytes(body[at : at + 4], "big")
+
+
+def by_token(count: int = SHARDS) -> dict[int, int]:
+    """Return where each key belongs."""
     from cassandra.metadata import Murmur3Token
 
-    name = table("k int PRIMARY KEY, v int")
-    driver = connect(hosts=[sharded.host], port=sharded.port)
+    tokens = {key: Murmur3Token.from_key(key.to_bytes(4, "big")).value for key in KEYS}
+    return {key: shard_of(token, count) for key, token in tokens.items()}
+
+
+async def all_shards(driver: Any) -> None:
+    """Wait until the driver itself is connected to all shards."""
     (pool,) = driver.session.get_pools()
     deadline = time.monotonic() + 30
     while len(pool.get_connections()) < SHARDS:
         assert time.monotonic() < deadline, "not all shards were connected"
         await asyncio.sleep(0.05)
-    stmt = f"INSERT INTO {name} (k, v) VALUES (?, 0)"
-    sharded.seen.clear()
-    for key in range(100):
-        if is_async:
-            await driver.execute_async(stmt, [key])
-        else:
-            driver.execute(stmt, [key])
-    writes = [seen for seen in sharded.seen if seen.opcode == Opcode.EXECUTE and name in (seen.text or "")]
-    went = {_key(seen.body): seen.connection % SHARDS for seen in writes}
-    tokens = {key: Murmur3Token.from_key(key.to_bytes(4, "big")).value for key in range(100)}
-    expected = {key: shard_of(token, SHARDS) for key, token in tokens.items()}
-    assert went == expected
-    assert len(Counter(expected.values())) == SHARDS
 
 
-def _key(body: bytes) -> int:
-    """Return the first value of an EXECUTE: after the id, consistency, flags, their number and its length."""
-    start = 2 + int.from_bytes(body[:2], "big") + 2 + 1 + 2 + 4
-    return int.from_bytes(body[start : start + 4], "big")
+def insert(name: str) -> str:
+    """Return a statement whose only value is its key."""
+    return f"INSERT INTO {name} (k, v) VALUES (?, 0)"
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.usefixtures("aware")
+async def test_each_write_goes_to_its_shard_the_drivers_way(
+    sharded: FaultProxy, connect: Callable[..., Any], table: Callable[[str], str], is_async: bool
+) -> None:
+    """With a connection to each shard, every prepared write takes the one of its token's shard."""
+    name = table("k int PRIMARY KEY, v int")
+    driver = connect(hosts=[sharded.host], port=sharded.port, fast_path=False)
+    await all_shards(driver)
+    assert await Requests(driver, insert(name), is_async=is_async).send() == len(KEYS)
+    assert went([sharded], name) == by_token()
+    assert set(by_token().values()) == set(range(SHARDS))
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("is_read", [pytest.param(False, marks=pytest.mark.reliability), True])
+@pytest.mark.usefixtures("aware")
+async def test_each_request_goes_to_its_shard(
+    sharded: FaultProxy,
+    connect: Callable[..., Any],
+    table: Callable[[str], str],
+    is_async: bool,
+    is_read: bool,
+) -> None:
+    """On the fast path as well, with one connection to each shard for a loop, or for one thread."""
+    name = table("k int PRIMARY KEY, v int")
+    driver = connect(hosts=[sharded.host], port=sharded.port, fast_path=True)
+    stmt = f"SELECT v FROM {name} WHERE k = ?" if is_read else insert(name)
+    requests = Requests(driver, stmt, is_async=is_async)
+    await requests.until(lambda: went([sharded], name) == by_token())
+    assert driver.fast_path_refusal is None
+    # Its control connection, its pool's, and ours; it closes those that it has too many, as we do.
+    if is_async:
+        await requests.until(lambda: sharded.open <= 1 + 2 * SHARDS)
+    if is_async:
+        sharded.seen.clear()
+        before = requests.ways.drivers
+        await asyncio.gather(*(driver.execute_async(stmt, [key]) for key in KEYS))
+        assert went([sharded], name) == by_token()
+        assert requests.ways.drivers == before
+
+
+@pytest.mark.usefixtures("aware")
+async def test_many_writes_at_once(
+    sharded: FaultProxy, connect: Callable[..., Any], table: Callable[[str], str]
+) -> None:
+    """A pipeline of one thread has a connection to each shard, too."""
+    name = table("k int PRIMARY KEY, v int")
+    driver = connect(hosts=[sharded.host], port=sharded.port, fast_path=True)
+    ways = Ways(driver)
+    deadline = time.monotonic() + 30
+    while True:
+        before = ways.drivers
+        driver.execute_many(insert(name), [[key] for key in KEYS])
+        if went([sharded], name) == by_token() and ways.drivers == before:
+            break
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+    assert len(driver.execute(f"SELECT k FROM {name}", [])) == len(KEYS)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.usefixtures("aware")
+async def test_the_port_where_clients_choose(
+    sharded: FaultProxy,
+    sharding: Sharding,
+    cassandra_node: Any,
+    protocol: int,
+    connect: Connector,
+    table: Callable[[str], str],
+    is_async: bool,
+) -> None:
+    """Where the node has one, each connection to a shard goes there, and ends at its shard at once."""
+    name = table("k int PRIMARY KEY, v int")
+    node = (cassandra_node.host, cassandra_node.port)
+    change = sharding.by_client_port
+    with FaultProxy(*node, most_protocol=protocol, supported=change, beside=sharded) as chosen:
+        sharding.port = chosen.port
+        driver = connect(hosts=[sharded.host], port=sharded.port, fast_path=True)
+        await all_shards(driver)
+        requests = Requests(driver, insert(name), is_async=is_async)
+        await requests.until(lambda: went([sharded, chosen], name) == by_token())
+        # The first connections to the node went to its plain port: the control connection, the pool's, ours.
+        assert (chosen.accepted, chosen.open, sharded.open) == (2 * (SHARDS - 1), 2 * (SHARDS - 1), 3)
+        connect.close()
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.usefixtures("aware")
+@pytest.mark.reliability
+async def test_a_port_that_cant_be_reached(
+    sharded: FaultProxy,
+    sharding: Sharding,
+    connect: Callable[..., Any],
+    table: Callable[[str], str],
+    is_async: bool,
+) -> None:
+    """Behind a firewall, say: the plain port gives connections to all shards as well."""
+    name = table("k int PRIMARY KEY, v int")
+    sharding.port = 1
+    driver = connect(hosts=[sharded.host], port=sharded.port, fast_path=True)
+    requests = Requests(driver, insert(name), is_async=is_async)
+    await requests.until(lambda: went([sharded], name) == by_token())
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.usefixtures("aware")
+@pytest.mark.reliability
+async def test_a_shard_without_connections(
+    sharded: FaultProxy,
+    sharding: Sharding,
+    connect: Callable[..., Any],
+    table: Callable[[str], str],
+    is_async: bool,
+) -> None:
+    """Its requests are served over the other shards' connections, and no more are opened than a few."""
+    name = table("k int PRIMARY KEY, v int")
+    sharding.missing = 2
+    driver = connect(hosts=[sharded.host], port=sharded.port, fast_path=True)
+    requests = Requests(driver, insert(name), is_async=is_async)
+    others = {key: shard for key, shard in by_token().items() if shard != sharding.missing}
+
+    def right() -> bool:
+        found = went([sharded], name)
+        assert len(found) == len(KEYS)
+        return {key: found[key] for key in others} == others
+
+    await requests.until(right)
+    accepted = sharded.accepted
+    for _ in range(3):
+        assert await requests.send() == 0
+    # The driver tries once more for each of these requests, ours pauses.
+    assert sharded.accepted - accepted <= 3 * (len(KEYS) - len(others)) + 3
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.usefixtures("aware")
+@pytest.mark.reliability
+async def test_another_number_of_shards(
+    sharded: FaultProxy,
+    sharding: Sharding,
+    connect: Callable[..., Any],
+    table: Callable[[str], str],
+    is_async: bool,
+) -> None:
+    """A node that comes back with fewer or more shards is noticed with its first connection."""
+    from cassandra.policies import ConstantReconnectionPolicy
+
+    name = table("k int PRIMARY KEY, v int")
+    policy = ConstantReconnectionPolicy(0.1, None)
+    driver = connect(hosts=[sharded.host], port=sharded.port, fast_path=True, reconnection_policy=policy)
+    requests = Requests(driver, insert(name), is_async=is_async)
+    await requests.until(lambda: went([sharded], name) == by_token())
+    for count in (3, 6):
+        sharded.refusing = True
+        sharded.cut()
+        await asyncio.sleep(0.5)
+        sharding.count = count
+        sharded.refusing = False
+        deadline = time.monotonic() + 30
+        while not await driver.ping_async(timeout=1):
+            assert time.monotonic() < deadline
+        expected = by_token(count)
+        await requests.until(partial(_went_as, [sharded], name, expected))
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.usefixtures("aware")
+async def test_tablets(
+    sharded: FaultProxy,
+    sharding: Sharding,
+    connect: Callable[..., Any],
+    table: Callable[[str], str],
+    is_async: bool,
+) -> None:
+    """An answer that tells of a tablet sends what follows to its shard, both ways."""
+    name = table("k int PRIMARY KEY, v int")
+    sharding.tablets = True
+    driver = connect(hosts=[sharded.host], port=sharded.port, fast_path=True)
+    await all_shards(driver)
+    requests = Requests(driver, insert(name), is_async=is_async)
+    await requests.until(lambda: went([sharded], name) == by_token())
+    (host,) = driver.session.cluster.metadata.all_hosts()
+    for shard in (2, 1):
+        told = sharded.add(TellTablet(replicas=((host.host_id, shard),)), contains=name)
+        assert await requests.send() == 0
+        assert told.hits == 1
+        went([sharded], name)
+        assert await requests.send() == 0
+        assert went([sharded], name) == dict.fromkeys(KEYS, shard)
+        driver.session.execute(driver.session.prepare(insert(name)), [0])
+        assert went([sharded], name) == {0: shard}
+    # Of a node that isn't the tablet's, and of a shard that the node doesn't have, the token tells.
+    sharded.add(TellTablet(replicas=((host.host_id, SHARDS),)), contains=name)
+    await requests.send()
+    went([sharded], name)
+    assert await requests.send() == 0
+    assert went([sharded], name) == by_token()
+
+
+@pytest.mark.usefixtures("aware")
+@pytest.mark.reliability
+async def test_shards_disregarded_on_demand(
+    sharded: FaultProxy, connect: Callable[..., Any], table: Callable[[str], str]
+) -> None:
+    """A Cluster that is set to disregard shards has one connection to a node, and the fast path one more."""
+    name = table("k int PRIMARY KEY, v int")
+    driver = connect(
+        hosts=[sharded.host], port=sharded.port, fast_path=True, shard_aware_options={"disable": True}
+    )
+    requests = Requests(driver, insert(name), is_async=True)
+    await requests.until(lambda: len(set(went([sharded], name).values())) == 1)
+    assert sharded.open == 3
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_a_driver_that_knows_no_shards(
+    sharded: FaultProxy,
+    connect: Callable[..., Any],
+    table: Callable[[str], str],
+    backend: str,
+    is_async: bool,
+) -> None:
+    """With cassandra-driver, a node with shards is served as any other: over a connection to some shard."""
+    if backend != "cassandra":
+        pytest.skip("scylla-driver knows shards")
+    name = table("k int PRIMARY KEY, v int")
+    driver = connect(hosts=[sharded.host], port=sharded.port, fast_path=True)
+    requests = Requests(driver, insert(name), is_async=is_async)
+    await requests.until(lambda: len(set(went([sharded], name).values())) == 1)
+    assert driver.fast_path_refusal is None

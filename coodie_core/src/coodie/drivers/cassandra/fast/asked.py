@@ -110,7 +110,7 @@ class Asked(Exchange):
             self._path.check_open()
             return self._failed(answer.error, after_loss)
         try:
-            message = self._path.decoded(answer)
+            message = self._path.decoded(answer, self)
         except Exception as exc:  # noqa: BLE001 - whatever the driver's decoder raises for a broken body
             give_up(exc, self.terms.stmt)
         if isinstance(message, ErrorMessage):

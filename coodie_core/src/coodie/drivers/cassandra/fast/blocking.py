@@ -38,6 +38,8 @@ class BlockingConnection:
     def __init__(self, link: Link) -> None:
         self.sock = link.sock
         self.frames = link.frames
+        #: Where it ends; None where there are no shards.
+        self.shard = link.shard
         self._poll = select.poll()
         self._poll.register(self.sock, select.POLLIN)
         self._deadline = 0.0

@@ -54,9 +54,29 @@ _CONNECTIONS = (
 #: How both drivers mark a cluster with legacy parameters (``cassandra.cluster._ConfigMode``).
 _LEGACY = 1
 
+#: What an answer tells of the tablet that a request should have gone to, and the type of that.
+_TABLET = "tablets-routing-v1"
+_TABLET_TYPE = "TupleType(LongType, LongType, ListType(TupleType(UUIDType, Int32Type)))"
+
 
 class RefusedError(Exception):
     """The fast path doesn't know how to serve this; its text says why."""
+
+
+class Extensions(NamedTuple):
+    """What a server with shards said of itself, and what was agreed with it: ScyllaDB, to scylla-driver.
+
+    Attributes:
+        features: The driver's object, which its decoder asks for.
+        sharding: The driver's object that knows a token's shard.
+        shard: The shard where the connection ends; None where the Cluster's connections disregard shards.
+        tablets: The server tells of tablets, which have nodes and shards of their own.
+    """
+
+    features: Any
+    sharding: Any
+    shard: int | None
+    tablets: bool
 
 
 class Link(NamedTuple):
@@ -65,10 +85,17 @@ class Link(NamedTuple):
     Attributes:
         sock: The socket, or TLS socket.
         frames: Makes and cuts its frames.
+        extensions: What a server with shards said; None of any other.
     """
 
     sock: socket.socket
     frames: Frames
+    extensions: Extensions | None = None
+
+    @property
+    def shard(self) -> int | None:
+        """The shard where it ends; None where there are none."""
+        return None if self.extensions is None else self.extensions.shard
 
 
 def refusal(session: Session) -> str | None:
@@ -120,10 +147,17 @@ def user_types(cluster: Cluster) -> Any:
     return cluster._user_types  # noqa: SLF001 - this module's purpose
 
 
-def decode(session: Session, version: int, frame: Frame) -> Any:
-    """Return the driver's object of an answer, as the session's protocol handler makes it."""
+def decode(session: Session, version: int, frame: Frame, features: Any = None) -> Any:
+    """Return the driver's object of an answer, as the session's protocol handler makes it.
+
+    Args:
+        session: The backend's session.
+        version: The protocol version.
+        frame: The answer.
+        features: What scylla-driver knows of the server; None for one without extensions.
+    """
     handler = session.client_protocol_handler
-    before = () if _features() is None else (_features(),)
+    before = () if _features() is None else (features or _features(),)
     return handler.decode_message(
         version,
         *before,
@@ -156,32 +190,68 @@ def forget_result(response: ResponseFuture) -> None:
     response._final_result = None  # noqa: SLF001 - nothing public forgets it
 
 
-def open_link(cluster: Cluster, endpoint: Any) -> Link:
+def shard_aware_endpoint(session: Session, host: Any) -> Any:
+    """Return a node's port for connections to a chosen shard, as the driver's pool does; None without one."""
+    pool = next((pool for pool in session.get_pools() if pool.host is host), None)
+    if pool is None or host.sharding_info is None:
+        return None  # the driver doesn't know of its shards yet
+    return pool._get_shard_aware_endpoint()  # noqa: SLF001 - this module's purpose
+
+
+def tablet_shard(metadata: Any, keyspace: str | None, table: str, token: Any, host: Any) -> int | None:
+    """Return the shard that has the tablet of a token on a node; None where no tablet is known there."""
+    tablet = metadata._tablets.get_tablet_for_key(keyspace, table, token)  # noqa: SLF001
+    replicas = () if tablet is None else tablet.replicas
+    return next((shard for node, shard in replicas if node == host.host_id), None)
+
+
+def learn_tablet(session: Session, keyspace: str | None, table: str | None, payload: Any) -> None:
+    """Have the driver know the tablet that an answer told of, as it would on a connection of its own."""
+    data = payload.get(_TABLET)
+    keyspace = keyspace or session.keyspace
+    if data is None or not keyspace or not table:
+        return
+    from cassandra.cqltypes import lookup_casstype  # scylla-driver alone has tablets
+    from cassandra.tablets import Tablet
+
+    row = lookup_casstype(_TABLET_TYPE).from_binary(data, session.cluster.protocol_version)
+    tablet = Tablet.from_row(*row)
+    if tablet is not None:
+        session.cluster.metadata._tablets.add_tablet(keyspace, table, tablet)  # noqa: SLF001
+
+
+def open_link(cluster: Cluster, endpoint: Any, shard: int | None = None, shards: int = 0) -> Link:
     """Connect, blocking the calling thread for the driver's connect timeout at most.
 
     Args:
         cluster: Its settings are used, all of them.
         endpoint: Where to.
+        shard: The shard that the port of ``shard_aware_endpoint`` is to choose.
+        shards: How many there are.
 
     Raises:
         RefusedError: The server is one that the fast path doesn't know.
         Exception: What the driver raises where it can't connect.
     """
     options = cluster._make_connection_kwargs(endpoint, {})  # noqa: SLF001 - this module's purpose
+    if shard is not None:
+        options |= {"shard_id": shard, "total_shards": shards}
     connection = _Handshake.factory(endpoint, cluster.connect_timeout, **options)
     try:
-        return _detached(connection)
+        return _detached(connection, heeds_shards=not _disregards_shards(cluster))
     except BaseException:
         connection.close()
         raise
 
 
-def _detached(connection: Any) -> Link:
+def _disregards_shards(cluster: Cluster) -> bool:
+    """Tell whether the Cluster is set to have one connection to a node, whatever its shards."""
+    options = getattr(cluster, "shard_aware_options", None)
+    return options is not None and bool(options.disable)
+
+
+def _detached(connection: Any, *, heeds_shards: bool) -> Link:
     """Take the socket out of a connection that is ready."""
-    features = getattr(connection, "features", None)
-    if getattr(features, "sharding_info", None) is not None:
-        message = "the server has shards, which the driver's own connections are spread over"
-        raise RefusedError(message)
     if connection._iobuf.tell():  # noqa: SLF001 - this module's purpose
         message = "the server sent more than the handshake takes"
         raise RefusedError(message)
@@ -189,10 +259,18 @@ def _detached(connection: Any) -> Link:
     version = connection.protocol_version
     connection._socket.settimeout(None)  # noqa: SLF001 - this module's purpose
     if not connection._is_checksumming_enabled:  # noqa: SLF001 - this module's purpose
-        return Link(connection._socket, Frames(version, None, compress, expand))  # noqa: SLF001
-    if compress is None:
-        return Link(connection._socket, Frames(version, Segments()))  # noqa: SLF001
-    return Link(connection._socket, Frames(version, Segments(*_blocks(compress, expand))))  # noqa: SLF001
+        frames = Frames(version, None, compress, expand)
+    elif compress is None:
+        frames = Frames(version, Segments())
+    else:
+        frames = Frames(version, Segments(*_blocks(compress, expand)))
+    features = connection.features
+    sharding = getattr(features, "sharding_info", None)
+    if sharding is None:
+        return Link(connection._socket, frames)  # noqa: SLF001
+    shard = features.shard_id if heeds_shards else None
+    tablets = connection.tells_tablets
+    return Link(connection._socket, frames, Extensions(features, sharding, shard, tablets))  # noqa: SLF001
 
 
 def _blocks(
@@ -209,6 +287,8 @@ class _Handshake(Connection):  # type: ignore[misc]  # the drivers have no types
     """The drivers' connection on a blocking socket: their handshake, without their reactor."""
 
     is_closed: bool = False
+    tells_tablets: bool = False
+    _agreed: Any = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -220,6 +300,19 @@ class _Handshake(Connection):  # type: ignore[misc]  # the drivers have no types
         except BaseException:
             self.close()
             raise
+
+    @property
+    def features(self) -> Any:
+        """What scylla-driver agrees on with the server, by STARTUP; None for cassandra-driver."""
+        return self._agreed
+
+    @features.setter
+    def features(self, offered: Any) -> None:
+        # Two change what requests look like, for which there is nothing here: they aren't agreed on.
+        second = bool(getattr(offered, "tablets_routing_v2", False))
+        self.tells_tablets = second or bool(getattr(offered, "tablets_routing_v1", False))
+        offered.tablets_routing_v2 = offered.use_metadata_id = False
+        self._agreed = offered
 
     def push(self, data: bytes) -> None:
         """Send; called by the driver."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from contextlib import suppress
+from random import choice
 from typing import TYPE_CHECKING, Any
 
 from cassandra.connection import ConnectionShutdown
@@ -23,30 +24,40 @@ if TYPE_CHECKING:
 
     from coodie.drivers.cassandra.fast.internals import Link
     from coodie.drivers.cassandra.fast.settled import Settled
+    from coodie.drivers.cassandra.fast.shards import Shards
 
 __all__ = ["LoopLane", "ThreadLane"]
 
-#: Connections that threads have to one node, at most; more threads than these share with the driver's.
+#: Connections that threads have to one node, at most, and one more to each of its shards; more threads than
+#: these share with the driver's.
 _MOST_THREADS = 64
 
 
 class LoopLane:
-    """One event loop's connections, one to each node; used in the loop's thread, but for ``end``.
+    """One event loop's connections, one to each node or shard; used in its thread, but for ``end``.
 
     Args:
         loop: The loop.
         cluster: The driver's cluster.
+        shards: What is known of nodes' shards.
         refuse: Called with the reason where the fast path can't serve a server.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, cluster: Cluster, refuse: Callable[[str], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        cluster: Cluster,
+        shards: Shards,
+        refuse: Callable[[str], None],
     ) -> None:
         self.loop = loop
         self._cluster = cluster
+        self._shards = shards
         self._refuse = refuse
         self._thread = threading.get_ident()
+        # By endpoint: of nodes without shards; and of the others, by shard.
         self._connections: dict[Any, LoopConnection] = {}
+        self._sharded: dict[Any, dict[int, LoopConnection]] = {}
         self._openers: dict[Any, Opener] = {}
         # Handed to the loop, which may be closed before it takes them.
         self._arriving: set[Link] = set()
@@ -57,19 +68,43 @@ class LoopLane:
     @property
     def in_flight(self) -> int:
         """How many requests have no answer yet."""
-        return sum([connection.in_flight for connection in list(self._connections.values())])
+        return sum([connection.in_flight for connection in self._all()])
 
-    def connection(self, host: Host) -> LoopConnection | None:
-        """Return the connection to a node; None where none answers, and then one is being opened."""
+    def _all(self) -> list[LoopConnection]:
+        sharded = [shards for shards in list(self._sharded.values()) if shards]
+        return [*self._connections.values(), *[one for shards in sharded for one in list(shards.values())]]
+
+    def connection(self, host: Host, shard: int | None = None) -> LoopConnection | None:
+        """Return the connection to a node; None where none answers, and then one is being opened.
+
+        Args:
+            host: The node.
+            shard: The shard that the request belongs to; None where the node has none.
+        """
+        if shard is not None:
+            return self._connection_to_shard(host, shard)
         connection = self._connections.get(host.endpoint)
         if connection is not None:
             return None if connection.is_silent else connection
+        self._open(host, None)
+        return None
+
+    def _connection_to_shard(self, host: Host, shard: int) -> LoopConnection | None:
+        """Return the connection to a shard; while there is none, one to another shard of the node."""
+        shards = self._sharded.get(host.endpoint) or {}
+        connection = shards.get(shard)
+        if connection is not None:
+            return None if connection.is_silent else connection
+        self._open(host, shard)
+        others = [other for other in shards.values() if not other.is_silent]
+        return choice(others) if others else None  # noqa: S311 - nothing secret about it
+
+    def _open(self, host: Host, shard: int | None) -> None:
         if not self._ended:
             opener = self._openers.get(host.endpoint)
             if opener is None:
-                opener = self._openers[host.endpoint] = Opener(self._cluster, host, self._refuse)
-            opener.open(lambda link: self._deliver(host, link))
-        return None
+                opener = self._openers[host.endpoint] = Opener(self._shards, host, self._refuse)
+            opener.open(lambda link: self._deliver(host, link), shard)
 
     def _deliver(self, host: Host, link: Link) -> None:
         """Take a connection over to the loop; called in another thread."""
@@ -85,17 +120,21 @@ class LoopLane:
 
     def _install(self, host: Host, link: Link) -> None:
         self._arriving.discard(link)
-        endpoint = host.endpoint
-        if self._ended or endpoint in self._connections:
+        places: dict[Any, LoopConnection]
+        if link.shard is None:
+            places, place = self._connections, host.endpoint
+        else:
+            places, place = self._sharded.setdefault(host.endpoint, {}), link.shard
+        if self._ended or place in places:
             link.sock.close()
             return
 
         def ended(connection: LoopConnection) -> None:
             self.settled.clear()
-            if self._connections.get(endpoint) is connection:
-                del self._connections[endpoint]
+            if places.get(place) is connection:
+                del places[place]
 
-        self._connections[endpoint] = LoopConnection(
+        places[place] = LoopConnection(
             link,
             self.loop,
             heartbeat=self._cluster.idle_heartbeat_interval or 0,
@@ -113,9 +152,11 @@ class LoopLane:
         opener = self._openers.get(host.endpoint)
         if is_up and opener is not None:
             opener.reset()
-        connection = self._connections.get(host.endpoint)
-        if connection is not None and not is_up:
-            connection.close(ConnectionShutdown(f"{host} went down"))
+        if not is_up:
+            only = self._connections.get(host.endpoint)
+            sharded = (self._sharded.get(host.endpoint) or {}).values()
+            for connection in [*sharded] if only is None else [only, *sharded]:
+                connection.close(ConnectionShutdown(f"{host} went down"))
 
     def end(self) -> None:
         """Close all connections, from any thread; what is in flight there ends with ``Lost``.
@@ -144,7 +185,7 @@ class LoopLane:
     def _end(self) -> None:
         self._ended = True
         self.settled.clear()
-        for connection in list(self._connections.values()):
+        for connection in self._all():
             connection.close(ConnectionShutdown("The driver has been closed"))
         for link in list(self._arriving):
             link.sock.close()
@@ -159,31 +200,46 @@ class ThreadLane:
 
     Args:
         cluster: The driver's cluster.
+        shards: What is known of nodes' shards.
         host: The node.
         refuse: Called with the reason where the fast path can't serve this server.
     """
 
-    def __init__(self, cluster: Cluster, host: Host, refuse: Callable[[str], None]) -> None:
-        self._opener = Opener(cluster, host, refuse)
-        self._idle: deque[BlockingConnection] = deque()
+    def __init__(self, cluster: Cluster, shards: Shards, host: Host, refuse: Callable[[str], None]) -> None:
+        self._opener = Opener(shards, host, refuse)
+        # By shard; under None where there are none.
+        self._idle: defaultdict[int | None, deque[BlockingConnection]] = defaultdict(deque)
         self._all: set[BlockingConnection] = set()
         self._oldest = cluster.idle_heartbeat_interval or float("inf")
         self._ended = False
 
-    def take(self) -> BlockingConnection | None:
-        """Return a connection that nobody uses; None where there is none, and then one is being opened."""
+    def take(self, shard: int | None = None, *, borrow: bool = True) -> BlockingConnection | None:
+        """Return a connection that nobody uses; None where there is none, and then one is being opened.
+
+        Args:
+            shard: The shard that the request belongs to; None where the node has none.
+            borrow: Take one to another shard while there is none to this one.
+        """
+        connection = self._usable(self._idle[shard])
+        if connection is not None:
+            return connection
+        if not self._ended and len(self._all) < _MOST_THREADS + len(self._idle):
+            self._opener.open(self._deliver, shard)
+        if shard is None or not borrow:
+            return None
+        found = (self._usable(idle) for idle in list(self._idle.values()) if idle)
+        return next((other for other in found if other is not None), None)
+
+    def _usable(self, idle: deque[BlockingConnection]) -> BlockingConnection | None:
         while True:
             try:
-                connection = self._idle.pop()
+                connection = idle.pop()
             except IndexError:
-                break
+                return None
             # One that was idle for long may have been forgotten by what lies between.
             if connection.used_at + self._oldest > time.monotonic() and connection.is_usable():
                 return connection
             self.drop(connection)
-        if not self._ended and len(self._all) < _MOST_THREADS:
-            self._opener.open(self._deliver)
-        return None
 
     def _deliver(self, link: Link) -> None:
         connection = BlockingConnection(link)
@@ -195,11 +251,12 @@ class ThreadLane:
         if connection.is_closed or self._ended:
             self.drop(connection)
             return
-        self._idle.append(connection)
-        oldest = self._idle[0] if len(self._idle) > 1 else None
+        idle = self._idle[connection.shard]
+        idle.append(connection)
+        oldest = idle[0] if len(idle) > 1 else None
         if oldest is not None and oldest.used_at + self._oldest < time.monotonic():
             try:
-                self._idle.remove(oldest)
+                idle.remove(oldest)
             except ValueError:
                 return  # another thread has just taken it
             self.drop(oldest)
@@ -222,10 +279,9 @@ class ThreadLane:
         self._abort()
 
     def _abort(self) -> None:
-        while True:
-            try:
-                self.drop(self._idle.pop())
-            except IndexError:
-                break
+        for idle in list(self._idle.values()):
+            with suppress(IndexError):
+                while True:
+                    self.drop(idle.pop())
         for connection in list(self._all):
             connection.abort()

@@ -6,16 +6,16 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from coodie.drivers.cassandra.fast.internals import RefusedError, open_link
+from coodie.drivers.cassandra.fast.internals import RefusedError
 from coodie.waiting import start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cassandra.cluster import Cluster
     from cassandra.pool import Host
 
     from coodie.drivers.cassandra.fast.internals import Link
+    from coodie.drivers.cassandra.fast.shards import Shards
 
 __all__ = ["Opener"]
 
@@ -30,37 +30,45 @@ class Opener:
     """Open connections to one node, one after another, with pauses after failures.
 
     Args:
-        cluster: The driver's cluster.
+        shards: Opens them.
         host: The node.
         refuse: Called with the reason where the fast path can't serve this server.
     """
 
-    def __init__(self, cluster: Cluster, host: Host, refuse: Callable[[str], None]) -> None:
-        self._cluster = cluster
+    def __init__(self, shards: Shards, host: Host, refuse: Callable[[str], None]) -> None:
+        self._shards = shards
         self._host = host
         self._refuse = refuse
         self._opening = False
         self._not_before = 0.0
         self._delay = _FIRST_DELAY
+        # Shards that connections didn't end at: when each may be tried again, and the pause after that.
+        self._missed: dict[int | None, tuple[float, float]] = {}
 
     def reset(self) -> None:
         """Forget the failures so far: the node has come up."""
         self._not_before = 0.0
         self._delay = _FIRST_DELAY
+        self._missed.clear()
 
-    def open(self, deliver: Callable[[Link], Any]) -> None:
+    def open(self, deliver: Callable[[Link], Any], shard: int | None = None) -> None:
         """Have a connection opened, unless one is being opened, or it is too early after a failure.
 
         Args:
-            deliver: Called with it, in another thread.
+            deliver: Called with it, in another thread; also with those that end at other shards.
+            shard: The shard that is wanted; None for any.
         """
-        if self._opening or time.monotonic() < self._not_before:
+        now = time.monotonic()
+        if self._opening or now < self._not_before:
+            return
+        missed = self._missed.get(shard)
+        if missed is not None and now < missed[0]:
             return
         self._opening = True
 
         def work() -> None:
             try:
-                link = open_link(self._cluster, self._host.endpoint)
+                links = self._shards.open(self._host, shard)
             except RefusedError as exc:
                 self._refuse(str(exc))
             except Exception as exc:  # noqa: BLE001 - requests go the driver's way, and tell what is wrong
@@ -68,8 +76,13 @@ class Opener:
                 self._not_before = time.monotonic() + self._delay
                 self._delay = min(self._delay * 2, _LONGEST_DELAY)
             else:
-                self.reset()
-                deliver(link)
+                self._not_before, self._delay = 0.0, _FIRST_DELAY
+                if shard is not None and links[-1].shard != shard:
+                    pause = _FIRST_DELAY if missed is None else min(missed[1], _LONGEST_DELAY)
+                    self._missed[shard] = time.monotonic() + pause, pause * 2
+                for link in links:
+                    self._missed.pop(link.shard, None)
+                    deliver(link)
             finally:
                 self._opening = False
 

@@ -20,6 +20,7 @@ from coodie.drivers.cassandra.fast.internals import decode, in_legacy_mode, refu
 from coodie.drivers.cassandra.fast.lanes import LoopLane, ThreadLane
 from coodie.drivers.cassandra.fast.routing import Router
 from coodie.drivers.cassandra.fast.settled import Settled
+from coodie.drivers.cassandra.fast.shards import Shards
 from coodie.drivers.cassandra.fast.statements import LARGEST_BATCH, PAGE, FastStatement, batch_body
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class FastPath:
         self._aware = aware_timestamps
         self._version = self._cluster.protocol_version
         self._router = Router(session)
+        self._shards = Shards(session)
         self._watchers = watchers(session)
         self._loops: dict[asyncio.AbstractEventLoop, LoopLane] = {}
         self._threads: dict[Any, ThreadLane] = {}
@@ -205,16 +207,21 @@ class FastPath:
         profile: Any = self._session.get_execution_profile(EXEC_PROFILE_DEFAULT)
         return SafeRetryPolicy(profile.retry_policy, repeatable=terms.repeatable)
 
-    def decoded(self, frame: Frame) -> Any:
-        """Return the driver's object of an answer."""
-        return decode(self._session, self._version, frame)
+    def decoded(self, frame: Frame, exchange: Exchange) -> Any:
+        """Return the driver's object of an answer, and heed what it tells beside the rows."""
+        message = decode(self._session, self._version, frame, self._shards.features(exchange.host))
+        payload = getattr(message, "custom_payload", None)
+        if payload:
+            self._shards.learn(exchange.route(), payload)
+        return message
 
     # --- sending ------------------------------------------------------------------------
 
     def post(self, exchange: Exchange) -> Posted | None:
         """Send from the calling thread; None where no connection is free yet."""
         lane = self.thread_lane(exchange)
-        connection = None if lane is None else lane.take()
+        shard = self.shard(exchange) if self._shards.known else None
+        connection = None if lane is None else lane.take(shard)
         if lane is None or connection is None:
             return None
         failed = connection.send(exchange.opcode, exchange.body, exchange.timeout)
@@ -225,12 +232,18 @@ class FastPath:
         host = self._host(exchange)
         return None if host is None else self._threads.get(host.endpoint) or self._thread_lane(host)
 
+    def shard(self, exchange: Exchange) -> int | None:
+        """Return the shard of its node that an exchange is for; None where there are none."""
+        host = exchange.host
+        return self._shards.of(host, exchange.route()) if self._shards.known and host is not None else None
+
     def post_async(self, exchange: Exchange) -> asyncio.Future[Answer] | None:
         """Send from the running loop; None where it has no connection yet."""
         loop = self._running_loop()
         lane = self._loops.get(loop) or self._loop_lane(loop)
         host = self._host(exchange)
-        connection = None if host is None else lane.connection(host)
+        shard = self.shard(exchange) if self._shards.known else None
+        connection = None if host is None else lane.connection(host, shard)
         if connection is None:
             return None
         future = connection.send(exchange.opcode, exchange.body, exchange.timeout)
@@ -255,13 +268,15 @@ class FastPath:
         """Have the requests that are like one that was sent follow it, in this turn of the loop."""
 
         def way(values: bytes) -> tuple[Host | None, LoopConnection] | None:
-            host = next(self._hosts(asked.policy, asked.statement.route(values, asked.level)), None)
-            found = None if host is None else lane.connection(host)
+            route = asked.statement.route(values, asked.level)
+            host = only or next(self._hosts(asked.policy, route), None)
+            found = None if host is None else lane.connection(host, self._shards.of(host, route))
             return None if found is None else (host, found)
 
         timestamps = self._cluster.timestamp_generator if asked.is_stamped else None
         only = self._router.only_host(asked.policy)
-        lane.settled[asked.key] = Settled(asked, connection, None if only else way, timestamps)
+        alike = only is not None and not self._shards.known
+        lane.settled[asked.key] = Settled(asked, connection, None if alike else way, timestamps)
 
     def unsettle(self) -> None:
         """Have the next request of each kind looked at again; from any thread."""
@@ -292,7 +307,7 @@ class FastPath:
         with self._adding:
             for gone in [other for other in self._loops if other.is_closed()]:
                 self._loops.pop(gone).end()
-            lane = LoopLane(loop, self._cluster, self.refuse)
+            lane = LoopLane(loop, self._cluster, self._shards, self.refuse)
             if self._lifetime.closed:
                 lane.end()
             self._loops[loop] = lane
@@ -302,7 +317,8 @@ class FastPath:
         with self._adding:
             lane = self._threads.get(host.endpoint)
             if lane is None:
-                lane = self._threads[host.endpoint] = ThreadLane(self._cluster, host, self.refuse)
+                lane = ThreadLane(self._cluster, self._shards, host, self.refuse)
+                self._threads[host.endpoint] = lane
                 if self._lifetime.closed:
                     lane.end()
             return lane
@@ -312,6 +328,7 @@ class FastPath:
     def host_changed(self, host: Host, *, is_up: bool) -> None:
         """Note that a node has come up or gone down."""
         self._router.forget()
+        self._shards.forget(host)
         self.unsettle()
         for lane in list(self._loops.values()):
             lane.host_changed(host, is_up=is_up)

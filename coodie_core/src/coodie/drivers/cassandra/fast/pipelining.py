@@ -35,7 +35,9 @@ class Pipeline(Generic[T]):
     def __init__(self, path: FastPath) -> None:
         self._path = path
         self._poll = select.poll()
+        # By file number; and those that end where requests belong, by node and shard.
         self._pipes: dict[int, _Pipe[T]] = {}
+        self._ways: dict[tuple[ThreadLane, int | None], _Pipe[T]] = {}
 
     @property
     def in_flight(self) -> int:
@@ -52,13 +54,18 @@ class Pipeline(Generic[T]):
         lane = self._path.thread_lane(exchange)
         if lane is None:
             return False
-        pipe = next((pipe for pipe in self._pipes.values() if pipe.lane is lane), None)
+        shard = self._path.shard(exchange)
+        pipe = self._ways.get((lane, shard))
         if pipe is None:
-            connection = lane.take()
-            if connection is None:
-                return False
-            connection.sock.settimeout(0)
-            pipe = self._pipes[connection.sock.fileno()] = _Pipe(connection, lane)
+            # Another shard's serves until there is a connection to this one.
+            pipe = next((other for other in self._pipes.values() if other.lane is lane), None)
+            connection = lane.take(shard, borrow=pipe is None)
+            if connection is not None:
+                connection.sock.settimeout(0)
+                pipe = self._pipes[connection.sock.fileno()] = _Pipe(connection, lane)
+                self._ways[lane, connection.shard] = pipe
+        if pipe is None:
+            return False
         return pipe.add(exchange, token)
 
     def answers(self, timeout: float) -> list[tuple[T, Answer]]:
@@ -87,6 +94,7 @@ class Pipeline(Generic[T]):
 
     def _release(self, number: int) -> None:
         pipe = self._pipes.pop(number)
+        self._ways.pop((pipe.lane, pipe.connection.shard), None)
         with suppress(KeyError):  # never polled
             self._poll.unregister(number)
         if pipe.in_flight or pipe.unsent or pipe.error is not None:
