@@ -89,12 +89,14 @@ class CutAnswer(Fault):
     """The connection ends in the middle of the answer."""
 
     async def answer(self, link: Link, request: Frame, answer: Frame | None) -> None:
-        """Send half of the frame, and close."""
+        """Send half of the frame, and close; another answer behind it would be taken for the rest."""
         assert answer is not None
         data = link.encoded(answer)
-        await link.write_client(data[: max(1, len(data) // 2)])
-        await asyncio.sleep(0.05)
-        link.abort()
+        async with link.turn:
+            link.client.write(data[: max(1, len(data) // 2)])
+            await link.client.drain()
+            await asyncio.sleep(0.05)
+            link.abort()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,3 +47,24 @@ def test_where_nothing_was_applied_the_policy_decides(repeatable: bool) -> None:
     starting = IsBootstrappingErrorMessage(0x1002, "m", None)
     assert policy.on_unavailable(None, 1, 1, 0, 0) == _AGAIN
     assert policy.on_request_error(None, 1, error=starting, retry_num=0) == _AGAIN
+
+
+class _Elsewhere(RetryPolicy):  # type: ignore[misc]  # as above
+    """Wants the next node to be asked."""
+
+    def _next(self, *_args: Any, **_kwargs: Any) -> Any:
+        return self.RETRY_NEXT_HOST, None
+
+    on_read_timeout = on_write_timeout = on_unavailable = on_request_error = _next
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_a_pinned_request_has_no_next_node(pinned: bool) -> None:
+    """Where only one node is to be asked, what would go to the next one is rethrown."""
+    policy = SafeRetryPolicy(_Elsewhere(), repeatable=True, pinned=pinned)
+    wanted = _NOT if pinned else (RetryPolicy.RETRY_NEXT_HOST, None)
+    assert policy.on_read_timeout(None, 1, 1, 0, False, 0) == wanted
+    assert policy.on_write_timeout(None, 1, "SIMPLE", 1, 0, 0) == wanted
+    assert policy.on_unavailable(None, 1, 1, 0, 0) == wanted
+    assert policy.on_request_error(None, 1, error=ConnectionShutdown("x"), retry_num=0) == wanted
+    assert SafeRetryPolicy(_Always(), repeatable=True, pinned=True).on_unavailable(None, 1, 1, 0, 0) == _AGAIN

@@ -20,34 +20,43 @@ class SafeRetryPolicy(RetryPolicy):  # type: ignore[misc]  # the driver has no t
         inner: The policy to ask where sending again is safe.
         repeatable: The request is a read, or the caller said that it is idempotent.
         tried: How often the request was sent before, which counts for the other policy.
+        pinned: It goes to one node alone. There is no next one then, and cassandra-driver 3.30 asks the
+            same one again and again until the timeout.
     """
 
-    def __init__(self, inner: RetryPolicy, *, repeatable: bool, tried: int = 0) -> None:
+    def __init__(self, inner: RetryPolicy, *, repeatable: bool, tried: int = 0, pinned: bool = False) -> None:
         self._inner = inner
         self._repeatable = repeatable
         self._tried = tried
+        self._pinned = pinned
 
     def on_read_timeout(self, *args: Any, **kwargs: Any) -> Any:
         """A conditional write reads first, and times out as a read does."""
         if not self._repeatable:
             return self.RETHROW, None
-        return self._inner.on_read_timeout(*args, **self._counted(kwargs))
+        return self._possible(self._inner.on_read_timeout(*args, **self._counted(kwargs)))
 
     def on_write_timeout(self, *args: Any, **kwargs: Any) -> Any:
         """The write may have been applied."""
         if not self._repeatable:
             return self.RETHROW, None
-        return self._inner.on_write_timeout(*args, **self._counted(kwargs))
+        return self._possible(self._inner.on_write_timeout(*args, **self._counted(kwargs)))
 
     def on_unavailable(self, *args: Any, **kwargs: Any) -> Any:
         """Nothing was written: the coordinator looks before it writes."""
-        return self._inner.on_unavailable(*args, **self._counted(kwargs))
+        return self._possible(self._inner.on_unavailable(*args, **self._counted(kwargs)))
 
     def on_request_error(self, *args: Any, **kwargs: Any) -> Any:
         """A lost connection or a failed coordinator may have applied it; one that still starts has not."""
         if self._repeatable or isinstance(kwargs.get("error"), IsBootstrappingErrorMessage):
-            return self._inner.on_request_error(*args, **self._counted(kwargs))
+            return self._possible(self._inner.on_request_error(*args, **self._counted(kwargs)))
         return self.RETHROW, None
+
+    def _possible(self, decision: Any) -> Any:
+        """Rethrow where the next node is to be asked and there is none."""
+        if self._pinned and decision[0] == self.RETRY_NEXT_HOST:
+            return self.RETHROW, None
+        return decision
 
     def _counted(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Count what was sent before; both drivers give ``retry_num`` by name."""

@@ -227,7 +227,7 @@ class Sender:
             if terms.avoid is not None:
                 policy = Elsewhere(profile.load_balancing_policy, terms.avoid)
                 profile = self._session.execution_profile_clone_update(profile, load_balancing_policy=policy)
-            statement.retry_policy = _safe(options, profile.retry_policy, terms)
+            statement.retry_policy = _safe(options, profile.retry_policy, terms, host)
             try:
                 return self._session.execute_async(statement, execution_profile=profile, **arguments)
             except ValueError as exc:
@@ -240,7 +240,7 @@ class Sender:
             )
             hint = "Give the Cluster execution_profiles instead."
             raise UnsupportedError(message, hint=hint, feature="speculative_execution_policy")
-        statement.retry_policy = _safe(options, self._session.cluster.default_retry_policy, terms)
+        statement.retry_policy = _safe(options, self._session.cluster.default_retry_policy, terms, host)
         self._ours.sending = True
         try:
             return self._session.execute_async(statement, **arguments)
@@ -276,10 +276,10 @@ def _traced(terms: Terms) -> bool:
     return terms.options is not None and terms.options.trace
 
 
-def _safe(options: RequestOptions | None, default: Any, terms: Terms) -> SafeRetryPolicy:
+def _safe(options: RequestOptions | None, default: Any, terms: Terms, host: Host | None) -> SafeRetryPolicy:
     own = options.retry_policy if options is not None else None
     inner = default if own is None else retry_policy(own)
-    return SafeRetryPolicy(inner, repeatable=terms.repeatable, tried=terms.tried)
+    return SafeRetryPolicy(inner, repeatable=terms.repeatable, tried=terms.tried, pinned=host is not None)
 
 
 def _read_off(response: ResponseFuture, rows: Any, *, traced: bool) -> Answer:
