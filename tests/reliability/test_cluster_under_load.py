@@ -63,8 +63,9 @@ class Stage:
                 """Return the proxy of a node."""
                 return addresses.get(addr, addr)
 
-        #: What comes next.
+        #: What comes next, and how many haven't been played yet.
         self.scenes = cycle(SCENES)
+        self.left = len(SCENES)
         cluster.create_keyspace("load")
         self.driver = stack.enter_context(
             open_driver(
@@ -127,7 +128,7 @@ class Stage:
         self.proxies[2].cut()
 
 
-#: In this order, as far as the time reaches; async goes on where sync has ended.
+#: In this order; async goes on where sync has ended, until each has been played.
 SCENES: tuple[Callable[[Stage], None], ...] = (
     Stage.partition,
     Stage.pause,
@@ -174,9 +175,10 @@ def test_nothing_acknowledged_is_lost(
         time.sleep(4)
         now = time.monotonic()
         normal = load.record.rate(now - 2, now)
-        while time.monotonic() < end:
+        while time.monotonic() < end or (is_async and stage.left > 0):
             scene = next(stage.scenes)
             scene(stage)
+            stage.left -= 1
             back.setdefault(scene.__name__, []).append(_recovered(load.record, normal))
     record = load.record
     assert record.longest < TIMEOUT + SLACK
