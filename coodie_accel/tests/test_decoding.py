@@ -66,11 +66,15 @@ _CELLS: dict[Any, st.SearchStrategy[bytes]] = {
 _TYPES = list(_CELLS)
 
 
+#: What stands before the number of rows.
+_BEFORE = b"before"
+
+
 def _body(rows: Sequence[Sequence[bytes | None]]) -> bytes:
     cells = [cell for row in rows for cell in row]
     return b"".join(
         [
-            b"before" + pack(">i", len(rows)),
+            _BEFORE + pack(">i", len(rows)),
             *[pack(">i", -1) if cell is None else pack(">i", len(cell)) + cell for cell in cells],
         ]
     )
@@ -106,7 +110,7 @@ def _exactly(rows: list[dict[str, Any]]) -> Any:
 def _outcome(read: Callable[..., Any], body: bytes, rows: int) -> Any:
     """Return the rows, or that it raised: coodie then asks the driver's own path, which tells why."""
     try:
-        return _exactly(read(body, 6, rows))
+        return _exactly(read(body, len(_BEFORE) + 4, rows))
     except Exception:  # noqa: BLE001 - whatever a deserialiser of the driver's raises
         return "raised"
 
@@ -166,7 +170,9 @@ def test_a_uuid_is_a_whole_one() -> None:
     from uuid import uuid1
 
     expected = uuid1()
-    (row,) = native.RowDecoder(("u",), ("uuid",), (None,)).decode(_body([[expected.bytes]]), 10, 1)
+    (row,) = native.RowDecoder(("u",), ("uuid",), (None,)).decode(
+        _body([[expected.bytes]]), len(_BEFORE) + 4, 1
+    )
     made = row["u"]
     assert made == expected
     assert hash(made) == hash(expected)
