@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cassandra.protocol import BatchMessage, ExecuteMessage
-from cassandra.query import UNSET_VALUE, BatchType
+from cassandra.query import UNSET_VALUE, BatchStatement, BatchType
 from coodie_core.tests.cassandra.fast.arbitrary import cql_types, parameters, prepared, quickly
 from hypothesis import given
 from hypothesis import strategies as st
 
 from coodie.drivers.cassandra.fast.internals import adopt_metadata
-from coodie.drivers.cassandra.fast.statements import FastStatement, batch_body
+from coodie.drivers.cassandra.fast.statements import FastStatement, batch_body, batch_leader
 from coodie.types import UNSET
 
 if TYPE_CHECKING:
@@ -170,3 +170,26 @@ def test_what_decides_where_it_goes() -> None:
     assert _fast(prepared(["int"]), 5).route(b"", 1).routing_key is None
     nothing = _fast(prepared([]), 5).route(b"", 1)
     assert (nothing.keyspace, nothing.table) == ("ks", "t")
+
+
+@quickly
+@given(
+    parts=st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=5), value=st.integers(0, 9)
+)
+def test_a_batch_goes_where_the_drivers_does(parts: list[tuple[bool, bool]], value: int) -> None:
+    """By the first statement that has a partition key; and it is a transaction if any with a key is one."""
+    batch = BatchStatement()
+    statements, values = [], []
+    for n, (has_key, conditional) in enumerate(parts):
+        entry = prepared(["int"], keys=[0] if has_key else None)
+        entry.prepared.is_lwt = lambda marked=conditional and has_key: marked
+        statements.append(_fast(entry, 5))
+        # The parts of a conditional batch are of one partition.
+        one = value if any(key and marked for key, marked in parts) else value + n
+        values.append(statements[-1].encode([one]))
+        batch.add(entry.prepared.bind([one]))
+    leader = batch_leader(statements)
+    route = statements[leader].route(values[leader], 1)
+    assert route.routing_key == batch.routing_key
+    if hasattr(batch, "is_lwt"):
+        assert route.is_lwt() == batch.is_lwt()

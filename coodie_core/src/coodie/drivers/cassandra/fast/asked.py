@@ -40,7 +40,7 @@ class Asked(Exchange):
         body: Its body.
         terms: The terms on which it is sent.
         policy: The load-balancing policy to ask.
-        statement: The statement, of a batch the first one.
+        statement: The statement, of a batch the one that tells where it goes.
         values: Its encoded parameters.
         level: The consistency level's code.
     """

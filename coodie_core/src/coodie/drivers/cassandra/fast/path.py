@@ -21,7 +21,13 @@ from coodie.drivers.cassandra.fast.lanes import LoopLane, ThreadLane
 from coodie.drivers.cassandra.fast.routing import Router
 from coodie.drivers.cassandra.fast.settled import Settled
 from coodie.drivers.cassandra.fast.shards import Shards
-from coodie.drivers.cassandra.fast.statements import LARGEST_BATCH, PAGE, FastStatement, batch_body
+from coodie.drivers.cassandra.fast.statements import (
+    LARGEST_BATCH,
+    PAGE,
+    FastStatement,
+    batch_body,
+    batch_leader,
+)
 
 if TYPE_CHECKING:
     import asyncio
@@ -159,7 +165,8 @@ class FastPath:
         written = [statement.batched(data) for statement, data in zip(statements, values, strict=True)]
         body = batch_body(kind, written, code, _serial(profile, terms), self._timestamp(), self._version)
         policy = profile.load_balancing_policy
-        return Asked(self, BATCH, body, terms, policy, statements[0], values[0], code)
+        leader = batch_leader(statements)
+        return Asked(self, BATCH, body, terms, policy, statements[leader], values[leader], code)
 
     def _profile(self, terms: Terms) -> Any:
         """Return the session's profile, which says what a request doesn't; None for an unusual request."""

@@ -10,9 +10,11 @@ from coodie.drivers.cassandra.fast.encoding import encoder
 from coodie.drivers.cassandra.fast.routing import Route, routing_key
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from coodie.drivers.cassandra._statements import CachedStatement
 
-__all__ = ["LARGEST_BATCH", "PAGE", "FastStatement", "batch_body"]
+__all__ = ["LARGEST_BATCH", "PAGE", "FastStatement", "batch_body", "batch_leader"]
 
 #: Rows to a page where all are wanted; the drivers' own default.
 PAGE = 5000
@@ -59,7 +61,8 @@ class FastStatement:
         self._keyspace = first.keyspace_name if first is not None else entry.shape.keyspace
         self._table = first.table_name if first is not None else entry.shape.table
         self._keys = prepared.routing_key_indexes or ()
-        self._conditional = bool(getattr(prepared, "is_lwt", bool)())
+        #: The server marked it as a lightweight transaction, which scylla-driver's policies heed.
+        self.is_conditional = bool(getattr(prepared, "is_lwt", bool)())
         # What stands before the values, by level and flags, with the id of result metadata that is in it.
         self._heads: dict[tuple[int, int], bytes] = {}
         self._headed: bytes | None = None
@@ -125,10 +128,24 @@ class FastStatement:
         """Return it as a part of a BATCH message (section 4.1.7)."""
         return b"".join((b"\x01", self._id, self._count or b"\x00\x00", values))
 
+    @property
+    def has_key(self) -> bool:
+        """Whether its parameters hold the whole partition key."""
+        return bool(self._keys)
+
     def route(self, values: bytes, level: int) -> Route:
         """Return what decides where the request goes."""
         key = routing_key(values, self._keys) if self._keys else None
-        return Route(self._keyspace, self._table, key, level, conditional=self._conditional)
+        return Route(self._keyspace, self._table, key, level, conditional=self.is_conditional)
+
+
+def batch_leader(statements: Sequence[FastStatement]) -> int:
+    """Return the index of the statement that tells where a batch goes: the first with a partition key.
+
+    One that is conditional is before it: all parts of its batch are of the same partition.
+    """
+    conditional = [n for n, one in enumerate(statements) if one.is_conditional and one.has_key]
+    return next(iter(conditional), next((n for n, one in enumerate(statements) if one.has_key), 0))
 
 
 def batch_body(
