@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -341,6 +342,48 @@ async def test_shards_disregarded_on_demand(
     requests = Requests(driver, insert(name), is_async=True)
     await requests.until(lambda: len(set(went([sharded], name).values())) == 1)
     assert sharded.open == 3
+
+
+@pytest.mark.usefixtures("aware")
+@pytest.mark.reliability
+def test_loops_and_threads_at_once(
+    sharded: FaultProxy, connect: Callable[..., Any], table: Callable[[str], str]
+) -> None:
+    """All rows arrive; threads open no more connections than allowed; and closing closes every one."""
+    name = table("k int PRIMARY KEY, v int")
+    driver = connect(hosts=[sharded.host], port=sharded.port, fast_path=True)
+    threads, rounds = 16, 20
+
+    def from_thread(number: int) -> None:
+        stmt = f"INSERT INTO {name} (k, v) VALUES (?, ?)"
+        for n in range(rounds):
+            for key in KEYS:
+                driver.execute(stmt, [key + 1000 * number, n])
+
+    async def from_loop(number: int) -> None:
+        stmt = f"INSERT INTO {name} (k, v) VALUES (?, ?)"
+        for n in range(rounds):
+            await asyncio.gather(*(driver.execute_async(stmt, [key + 1000 * number, n]) for key in KEYS))
+
+    def work(number: int) -> None:
+        if number % 4:
+            from_thread(number)
+        else:
+            asyncio.run(from_loop(number))
+
+    ways = Ways(driver)
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, range(threads)))
+    assert ways.drivers < threads * rounds * len(KEYS) / 2
+    assert sorted((row["k"], row["v"]) for row in driver.execute(f"SELECT k, v FROM {name}", [])) == [
+        (key + 1000 * number, rounds - 1) for number in range(threads) for key in KEYS
+    ]
+    assert sharded.open <= 1 + SHARDS * (1 + threads // 4) + 3 * SHARDS + 64 + SHARDS
+    driver.close()
+    deadline = time.monotonic() + 30
+    while sharded.open:
+        assert time.monotonic() < deadline, f"{sharded.open} connections are open"
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("is_async", [False, True])

@@ -220,26 +220,22 @@ class ThreadLane:
             shard: The shard that the request belongs to; None where the node has none.
             borrow: Take one to another shard while there is none to this one.
         """
-        connection = self._usable(self._idle[shard])
-        if connection is not None:
-            return connection
-        if not self._ended and len(self._all) < _MOST_THREADS + len(self._idle):
-            self._opener.open(self._deliver, shard)
-        if shard is None or not borrow:
-            return None
-        found = (self._usable(idle) for idle in list(self._idle.values()) if idle)
-        return next((other for other in found if other is not None), None)
-
-    def _usable(self, idle: deque[BlockingConnection]) -> BlockingConnection | None:
+        idle = self._idle[shard]
         while True:
             try:
                 connection = idle.pop()
             except IndexError:
-                return None
+                break
             # One that was idle for long may have been forgotten by what lies between.
             if connection.used_at + self._oldest > time.monotonic() and connection.is_usable():
                 return connection
             self.drop(connection)
+        if not self._ended and len(self._all) < _MOST_THREADS + len(self._idle):
+            self._opener.open(self._deliver, shard)
+        if shard is None or not borrow:
+            return None
+        taken = (self.take(other, borrow=False) for other, idle in list(self._idle.items()) if idle)
+        return next((other for other in taken if other is not None), None)
 
     def _deliver(self, link: Link) -> None:
         connection = BlockingConnection(link)
