@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["FaultProxy", "Link", "Rule", "Seen"]
 
 _CHUNK = 65536
+#: Seconds of a limited bandwidth that are sent at once.
+_SLICE = 0.02
 _STATEMENTS = (Opcode.QUERY, Opcode.PREPARE, Opcode.EXECUTE, Opcode.BATCH)
 
 
@@ -113,12 +115,17 @@ class Link:
         return encode_segments(data) if self.answers.segmented else data
 
     async def write_client(self, data: bytes) -> None:
-        """Write bytes to the client, within the proxy's bandwidth."""
+        """Write bytes to the client, as fast as the proxy's bandwidth is at each moment."""
         async with self.turn:
-            self.client.write(data)
-            await self.client.drain()
-            if self.proxy.bandwidth is not None:
-                await asyncio.sleep(len(data) / self.proxy.bandwidth)
+            sent = 0
+            while sent < len(data):
+                rate = self.proxy.bandwidth
+                piece = data[sent:] if rate is None else data[sent : sent + max(1, int(rate * _SLICE))]
+                self.client.write(piece)
+                await self.client.drain()
+                sent += len(piece)
+                if rate is not None:
+                    await asyncio.sleep(len(piece) / rate)
 
     async def to_client(self, answer: Frame) -> None:
         """Send an answer to the client."""
