@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coodie.drivers.cassandra.fast import internals, shards
-from coodie.drivers.cassandra.fast.frames import Frames
+from coodie.drivers.cassandra.fast.frames import Frame, Frames
 from coodie.drivers.cassandra.fast.internals import Extensions, Link, shard_aware_endpoint
 from coodie.drivers.cassandra.fast.opening import Opener
 from coodie.drivers.cassandra.fast.routing import Route
@@ -180,6 +180,23 @@ def test_what_is_agreed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     assert connection.tells_tablets
     assert hasattr(Connection, "features")
+
+
+def test_an_error_of_its_own(node: _Node) -> None:
+    """A node that says which code means that a rate is over its limit is understood, as by the driver."""
+    from cassandra import RateLimitReached
+    from cassandra.protocol import ProtocolHandler
+
+    node.session.client_protocol_handler = ProtocolHandler
+    node.session.cluster._user_types = {}
+    said = _said()
+    said.features.rate_limit_error = 0xF000
+    node.shards.known[node.host.endpoint] = said
+    frame = Frame(0, 0, 0x00, b"\0\0\xf0\0" + b"\0\4over" + b"\1\0")
+    message = internals.decode(node.session, 4, frame, node.shards.features(node.host))
+    assert isinstance(message.to_exception(), RateLimitReached)
+    message = internals.decode(node.session, 4, frame)
+    assert not isinstance(message.to_exception(), RateLimitReached)
 
 
 def test_the_port_is_the_drivers(node: _Node) -> None:
