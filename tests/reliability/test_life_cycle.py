@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.conftest import open_driver
 from tests.faults.faults import Silence
+from tests.integration.ways import Ways
 
 import coodie
 from coodie.exceptions import CoodieError, DriverClosedError
@@ -31,12 +32,13 @@ LOCAL = "SELECT key FROM system.local"
 _MIB = 1 << 20
 
 
-@pytest.fixture
-def silent(connect: Connector, proxy: FaultProxy) -> Any:
-    """Connect to a node that answers no question of ours after the first."""
-    driver = connect(hosts=[proxy.host], port=proxy.port, request_timeout=100)
+@pytest.fixture(
+    params=[{}, pytest.param({"fast_path": False}, marks=pytest.mark.reliability)], ids=["", "driver's way"]
+)
+def answering(connect: Connector, proxy: FaultProxy, request: pytest.FixtureRequest) -> Any:
+    """Connect to a node that answers until it is told not to."""
+    driver = connect(hosts=[proxy.host], port=proxy.port, request_timeout=100, **request.param)
     driver.execute(LOCAL, [])
-    proxy.add(Silence(), contains=LOCAL, times=None)
     return driver
 
 
@@ -134,26 +136,32 @@ async def test_closing_amid_requests(
         await driver.execute_async(stmt, [1])
 
 
-async def test_closing_from_another_loop(silent: Any) -> None:
+async def test_closing_from_another_loop(answering: Any, proxy: FaultProxy) -> None:
     """What this loop waits for ends with an error when a loop in another thread closes the driver."""
+    if answering.fast_path_refusal is None:
+        await Ways(answering).warm_async(LOCAL)
+    proxy.add(Silence(), contains=LOCAL, times=None)
     told: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
-    tasks = [asyncio.ensure_future(silent.execute_async(LOCAL, [])) for _ in range(100)]
+    tasks = [asyncio.ensure_future(answering.execute_async(LOCAL, [])) for _ in range(100)]
     await asyncio.sleep(0.2)
-    await asyncio.wait_for(asyncio.to_thread(asyncio.run, silent.close_async()), 30)
+    await asyncio.wait_for(asyncio.to_thread(asyncio.run, answering.close_async()), 30)
     outcomes = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 30)
     assert [each for each in outcomes if not isinstance(each, CoodieError)] == []
     assert told == []
 
 
 @pytest.mark.parametrize("closer", ["main thread", "another thread", "loop"])
-def test_closing_from_another_thread(closer: str, silent: Any) -> None:
+def test_closing_from_another_thread(closer: str, answering: Any, proxy: FaultProxy) -> None:
     """Threads that wait for an answer get an error at once, whoever closes the driver."""
+    if answering.fast_path_refusal is None:
+        Ways(answering).warm(LOCAL)
+    proxy.add(Silence(), contains=LOCAL, times=None)
     outcomes: list[object] = []
 
     def ask() -> None:
         try:
-            outcomes.append(silent.execute(LOCAL, []))
+            outcomes.append(answering.execute(LOCAL, []))
         except CoodieError as exc:
             outcomes.append(exc)
 
@@ -162,13 +170,13 @@ def test_closing_from_another_thread(closer: str, silent: Any) -> None:
         thread.start()
     time.sleep(0.2)
     if closer == "main thread":
-        silent.close()
+        answering.close()
     elif closer == "another thread":
-        other = threading.Thread(target=silent.close)
+        other = threading.Thread(target=answering.close)
         other.start()
         other.join(30)
     else:
-        asyncio.run(asyncio.wait_for(silent.close_async(), 30))
+        asyncio.run(asyncio.wait_for(answering.close_async(), 30))
     for thread in threads:
         thread.join(30)
     assert [thread for thread in threads if thread.is_alive()] == []
