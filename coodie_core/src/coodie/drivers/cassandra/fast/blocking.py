@@ -5,14 +5,14 @@ from __future__ import annotations
 import select
 import socket
 import ssl
-import time
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from cassandra.connection import ConnectionShutdown
 
 from coodie.drivers.cassandra.fast.answers import LATE, Lost
 from coodie.drivers.cassandra.fast.errors import BrokenFrameError
-from coodie.drivers.cassandra.fast.sockets import RECEIVE, RECEIVE_MUCH
+from coodie.drivers.cassandra.fast.sockets import RECEIVE, RECEIVE_MUCH, RETRY, receive
 
 if TYPE_CHECKING:
     from coodie.drivers.cassandra.fast.answers import Answer, Late
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra.fast.internals import Link
 
 __all__ = ["BlockingConnection"]
+
+#: Seconds after its last use in which a connection isn't asked whether it has ended meanwhile.
+_FRESH = 0.01
 
 #: The only stream that is used.
 _STREAM = 0
@@ -37,14 +40,16 @@ class BlockingConnection:
 
     def __init__(self, link: Link) -> None:
         self.sock = link.sock
+        # What a socket with a timeout does is as many system calls again, and each lets go of the GIL.
+        self.sock.settimeout(0)
         self.frames = link.frames
         #: Where it ends; None where there are no shards.
         self.shard = link.shard
-        self._poll = select.poll()
-        self._poll.register(self.sock, select.POLLIN)
+        self._readable = select.poll()
+        self._readable.register(self.sock, select.POLLIN)
         self._deadline = 0.0
         #: When it was last used, on the monotonic clock.
-        self.used_at = time.monotonic()
+        self.used_at = monotonic()
         #: Closed, or broken.
         self.is_closed = False
 
@@ -52,12 +57,11 @@ class BlockingConnection:
         """Tell whether nothing has come that wasn't asked for: an end, most of all."""
         if self.is_closed:
             return False
-        if not self._poll.poll(0):
+        if monotonic() < self.used_at + _FRESH or not self._readable.poll(0):
             return True
-        self.sock.settimeout(0)
         try:
             self.sock.recv(1)
-        except (BlockingIOError, ssl.SSLWantReadError):
+        except RETRY:
             return True  # TLS alone had something to say
         except OSError:
             return False
@@ -65,10 +69,9 @@ class BlockingConnection:
 
     def send(self, opcode: int, body: bytes, timeout: float) -> Lost | Late | None:
         """Send a request; return what went wrong."""
-        self._deadline = time.monotonic() + timeout
+        self._deadline = monotonic() + timeout
         try:
-            self.sock.settimeout(timeout)
-            self.sock.sendall(self.frames.wire((self.frames.make(opcode, _STREAM, body),)))
+            self._send(self.frames.wire((self.frames.make(opcode, _STREAM, body),)))
         except TimeoutError:
             self.close()
             return LATE
@@ -78,6 +81,21 @@ class BlockingConnection:
             self.close()
             raise
         return None
+
+    def _send(self, data: bytes) -> None:
+        while True:
+            wanted = select.POLLOUT
+            try:
+                data = data[self.sock.send(data) :]
+            except ssl.SSLWantReadError:
+                wanted = select.POLLIN
+            except RETRY:
+                pass
+            if not data:
+                return
+            ready = select.poll()
+            ready.register(self.sock, wanted)
+            self._wait(ready)
 
     def receive(self) -> Answer:
         """Wait for the answer."""
@@ -93,25 +111,34 @@ class BlockingConnection:
         except BaseException:
             self.close()
             raise
-        self.used_at = time.monotonic()
+        self.used_at = monotonic()
         return frame
 
     def _frame(self) -> Frame:
         size = RECEIVE
         while True:
-            data = self.sock.recv(size)
+            self._wait(self._readable)
+            try:
+                data = receive(self.sock, size)
+            except RETRY:
+                continue
             if not data:
                 message = "The server closed the connection"
                 raise ConnectionShutdown(message)
             for frame in self.frames.feed(data):
                 if frame.stream == _STREAM:
                     return frame
-            if len(data) == size:
-                size = RECEIVE_MUCH
-            left = self._deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            self.sock.settimeout(left)
+            size = RECEIVE_MUCH if len(data) >= size else size
+
+    def _wait(self, ready: select.poll) -> None:
+        """Wait until it can be read, or written.
+
+        Raises:
+            TimeoutError: The request's time is over.
+        """
+        left = self._deadline - monotonic()
+        if left <= 0 or not ready.poll(left * 1000):
+            raise TimeoutError
 
     def close(self) -> None:
         """Close it; in the thread that has it."""

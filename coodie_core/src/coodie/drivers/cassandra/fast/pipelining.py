@@ -61,7 +61,6 @@ class Pipeline(Generic[T]):
             pipe = next((other for other in self._pipes.values() if other.lane is lane), None)
             connection = lane.take(shard, borrow=pipe is None)
             if connection is not None:
-                connection.sock.settimeout(0)
                 pipe = self._pipes[connection.sock.fileno()] = _Pipe(connection, lane)
                 self._ways[lane, connection.shard] = pipe
         if pipe is None:
