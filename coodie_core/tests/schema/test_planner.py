@@ -8,6 +8,7 @@ import pytest
 
 from coodie.exceptions import (
     AlreadyExistsError,
+    ConfigurationError,
     ConnectionFailedError,
     InvalidQueryError,
     RequestTimeoutError,
@@ -174,6 +175,15 @@ def test_a_dry_run_asks_for_nothing(server: RowServer) -> None:
     assert plan(server, KEY, Col("x", "int"), dry_run=True) == [ADD]
     assert server.asked == []
     assert server.reads == 1
+
+
+@pytest.mark.parametrize("option", ["dry_run", "drop_removed_indexes"])
+@pytest.mark.parametrize("value", ["no", 1, None])
+def test_switches_are_true_or_false(server: RowServer, option: str, value: Any) -> None:
+    """Whatever else they are given as is refused before anything is asked: "no" isn't yes."""
+    with pytest.raises(ConfigurationError, match=rf"{option}=.* Give True or False"):
+        plan(server, KEY, **{option: value})
+    assert server.asked == []
 
 
 def test_nodes_that_do_not_agree_are_told_of(server: RowServer) -> None:

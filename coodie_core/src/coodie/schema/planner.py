@@ -12,7 +12,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from coodie.exceptions import InvalidQueryError, SchemaError, ServerError
+from coodie.exceptions import ConfigurationError, InvalidQueryError, SchemaError, ServerError
 from coodie.schema.failures import failed, indexes_not_built, unread
 from coodie.schema.introspection import built_indexes_query
 from coodie.schema.plan import Wish, make_plan
@@ -117,6 +117,10 @@ def plan_table(
         SchemaError: The keyspace is missing, the table can't be brought into that shape (then
             nothing was changed), or a statement failed (``executed`` has the ones before it).
     """
+    for option, value in (("dry_run", dry_run), ("drop_removed_indexes", drop_removed_indexes)):
+        if not isinstance(value, bool):
+            message = f"{option}={value!r} can't be used."
+            raise ConfigurationError(message, hint="Give True or False.", option=option)
     wanted = wanted_table(table, keyspace, cols, table_options)
     asked = check_sync_options(options)
     run = _Run(Wish(wanted, drop_removed_indexes, asked.create_keyspace))  # type: ignore[arg-type]  # SyncOptions has made it a dict
