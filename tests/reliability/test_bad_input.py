@@ -138,6 +138,7 @@ async def test_any_terms(
         await _both(driver, "execute", stmt, [], timeout=timeout)
 
 
+@pytest.mark.reliability
 @EXAMPLES
 @given(value=ANYTHING)
 async def test_any_argument_of_the_other_methods(value: Any, driver: Any, wide: str) -> None:

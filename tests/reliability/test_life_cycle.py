@@ -184,7 +184,8 @@ def test_closing_from_another_thread(closer: str, answering: Any, proxy: FaultPr
     assert len(outcomes) == 16
 
 
-@pytest.mark.parametrize("count", [3, pytest.param(200, marks=pytest.mark.reliability)])
+@pytest.mark.reliability
+@pytest.mark.parametrize("count", [200])
 def test_one_loop_after_the_other(count: int, connect: Connector, table: Callable[[str], str]) -> None:
     """Each of many event loops is served by the one driver, also with requests left over from the last."""
     driver = connect()
