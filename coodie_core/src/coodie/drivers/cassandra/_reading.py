@@ -26,13 +26,14 @@ from coodie.drivers.cassandra._cqltypes import (
 from coodie.drivers.cassandra._protocol import Undecodable, decoded_timestamp
 from coodie.exceptions import RequestError
 
-__all__ = ["Converter", "build_rows", "map_items", "row_builder", "row_converters"]
+__all__ = ["AWARE_EPOCH", "EPOCH", "Converter", "build_rows", "map_items", "row_builder", "row_converters"]
 
 Converter = Callable[[Any], Any]
 
 _UNIX_DAY = dt.date(1970, 1, 1).toordinal()
-_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - the drivers give naive UTC
-_AWARE_EPOCH = _EPOCH.replace(tzinfo=dt.timezone.utc)
+#: Timestamps are counted from here.
+EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - the drivers give naive UTC
+AWARE_EPOCH = EPOCH.replace(tzinfo=dt.timezone.utc)
 _MICROSECOND = dt.timedelta(microseconds=1)
 
 #: Generated row builders that are kept; each is a few hundred bytes of code.
@@ -137,7 +138,7 @@ def _time(value: Any) -> dt.time | raw.Time:
             )
         return raw.Time(nanoseconds)
     # Not value.time(): that is five divisions, and drops the nanoseconds.
-    return (_EPOCH + microseconds * _MICROSECOND).time()
+    return (EPOCH + microseconds * _MICROSECOND).time()
 
 
 def _duration(value: Any) -> raw.Duration:
@@ -156,7 +157,7 @@ def _rounded_timestamp(value: Any) -> Any:
 def _aware_timestamp(value: Any) -> Any:
     if value.__class__ is dt.datetime:
         # Ten times as fast as value.replace(tzinfo=…).
-        return _AWARE_EPOCH + (value - _EPOCH)
+        return AWARE_EPOCH + (value - EPOCH)
     return value
 
 
@@ -168,7 +169,7 @@ def _rounded_aware_timestamp(value: Any) -> Any:
 def _rounds_timestamps() -> bool:
     """Tell whether the driver decodes timestamps through floats; cassandra-driver does."""
     # The last ms of the year 9999.
-    exact = dt.datetime(9999, 12, 31, 23, 59, 59, 999_000)  # noqa: DTZ001 - as _EPOCH
+    exact = dt.datetime(9999, 12, 31, 23, 59, 59, 999_000)  # noqa: DTZ001 - as EPOCH
     return bool(decoded_timestamp(253_402_300_799_999) != exact)
 
 

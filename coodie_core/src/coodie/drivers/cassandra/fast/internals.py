@@ -200,7 +200,8 @@ def shard_aware_endpoint(session: Session, host: Any) -> Any:
 
 def tablet_shard(metadata: Any, keyspace: str | None, table: str, token: Any, host: Any) -> int | None:
     """Return the shard that has the tablet of a token on a node; None where no tablet is known there."""
-    tablet = metadata._tablets.get_tablet_for_key(keyspace, table, token)  # noqa: SLF001
+    tablets = metadata._tablets  # noqa: SLF001 - this module's purpose
+    tablet = tablets.get_tablet_for_key(keyspace, table, token)
     replicas = () if tablet is None else tablet.replicas
     return next((shard for node, shard in replicas if node == host.host_id), None)
 
@@ -217,7 +218,8 @@ def learn_tablet(session: Session, keyspace: str | None, table: str | None, payl
     row = lookup_casstype(_TABLET_TYPE).from_binary(data, session.cluster.protocol_version)
     tablet = Tablet.from_row(*row)
     if tablet is not None:
-        session.cluster.metadata._tablets.add_tablet(keyspace, table, tablet)  # noqa: SLF001
+        tablets = session.cluster.metadata._tablets  # noqa: SLF001 - this module's purpose
+        tablets.add_tablet(keyspace, table, tablet)
 
 
 def open_link(cluster: Cluster, endpoint: Any, shard: int | None = None, shards: int = 0) -> Link:
@@ -257,7 +259,8 @@ def _detached(connection: Any, *, heeds_shards: bool) -> Link:
         raise RefusedError(message)
     compress, expand = connection.compressor, connection.decompressor
     version = connection.protocol_version
-    connection._socket.settimeout(None)  # noqa: SLF001 - this module's purpose
+    sock = connection._socket  # noqa: SLF001 - this module's purpose
+    sock.settimeout(None)
     if not connection._is_checksumming_enabled:  # noqa: SLF001 - this module's purpose
         frames = Frames(version, None, compress, expand)
     elif compress is None:
@@ -267,10 +270,10 @@ def _detached(connection: Any, *, heeds_shards: bool) -> Link:
     features = connection.features
     sharding = getattr(features, "sharding_info", None)
     if sharding is None:
-        return Link(connection._socket, frames)  # noqa: SLF001
+        return Link(sock, frames)
     shard = features.shard_id if heeds_shards else None
     tablets = connection.tells_tablets
-    return Link(connection._socket, frames, Extensions(features, sharding, shard, tablets))  # noqa: SLF001
+    return Link(sock, frames, Extensions(features, sharding, shard, tablets))
 
 
 def _blocks(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, SafeUUID
 
 from coodie.drivers.cassandra._cqltypes import family, unwrapped
+from coodie.drivers.cassandra._reading import AWARE_EPOCH, EPOCH
 from coodie.drivers.cassandra.fast.layout import FIXED, SIZED
 
 if TYPE_CHECKING:
@@ -36,9 +37,6 @@ _MADE = {
     "timeuuid": "uuid({})",
     "uuid": "uuid({})",
 }
-
-_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - the drivers give naive UTC
-_AWARE_EPOCH = _EPOCH.replace(tzinfo=dt.timezone.utc)
 
 _INT = Struct(">i")
 _NULL = -1
@@ -100,7 +98,7 @@ def _written(names: tuple[str, ...], kinds: tuple[str, ...], aware: bool) -> Sim
     Neighbours of fixed size are unpacked at once, together with the length of what follows them.
     """
     scope: dict[str, Any] = {
-        "EPOCH": _AWARE_EPOCH if aware else _EPOCH,
+        "EPOCH": AWARE_EPOCH if aware else EPOCH,
         "MILLISECOND": dt.timedelta(milliseconds=1),
         "error": struct.error,
         "length": _INT.unpack_from,
