@@ -126,6 +126,8 @@ def test_absurd_starts(start: int) -> None:
         ((["a"], ("int",), (None,)), TypeError),
         ((None, None, None), TypeError),
         ((("a",), ([],), (None,)), TypeError),
+        ((("a",), ("int",), (None,), None), TypeError),
+        ((("a",), ("int",), (None,), 1), TypeError),
         ((), TypeError),
     ],
 )
@@ -156,6 +158,36 @@ def test_errors_of_other_decoders_come_through() -> None:
     assert decoder.decode(pack(">ii", -1, -1), 0, 1) == [{"a": None, "b": None}]
 
 
+def test_rows_go_where_they_are_to_go() -> None:
+    """A list of another kind holds them; what isn't a list is refused before any row is read."""
+
+    class Many(list[Any]):
+        pass
+
+    made = native.RowDecoder(("a",), ("int",), (None,), Many).decode(pack(">ii", -1, -1), 0, 2)
+    assert type(made) is Many
+    assert made == [{"a": None}, {"a": None}]
+    with pytest.raises(TypeError, match="must be a list, found tuple"):
+        native.RowDecoder(("a",), ("int",), (None,), tuple).decode(pack(">i", -1), 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (((1,), "bytes"), TypeError),
+        ((("0",), None), TypeError),
+        (((True,), None), TypeError),
+        (((-1,), None), ValueError),
+        (((2,), None), ValueError),
+        (([0], None), TypeError),
+    ],
+)
+def test_wrong_keys(arguments: Any, error: type[Exception]) -> None:
+    """An encoder that would overlook a key isn't made."""
+    with pytest.raises(error):
+        native.ParameterEncoder(("int", "int"), (bytes, bytes), *arguments)
+
+
 def test_nothing_is_kept() -> None:
     """After a million values, broken frames and refused parameters there is no more memory in use."""
     decoder = _decoder()
@@ -164,11 +196,13 @@ def test_nothing_is_kept() -> None:
     values = [1, 0.5, "ä" * 50, uuid4(), b"x" * 200, None, True, 2**40]
     kinds = ("int", "double", "text", "uuid", "blob", "int", "boolean", "list")
     encoder = native.ParameterEncoder(kinds, (lambda _: b"other",) * len(kinds))
+    answers = b"".join([pack(">BBhBi", 0x85, n % 2, n, 8, 300) + bytes(300) for n in range(100)])
     refusing = native.ParameterEncoder(kinds, ({}.__getitem__,) * len(kinds))
 
     def work(times: int) -> None:
         for _ in range(times):
             decoder.decode(body, 0, many)
+            native.cut_answers(answers, 0x85, lambda *parts: parts)
             for cut in range(1, 400, 7):
                 _attempt(decoder, body[:cut], 0, many // 1000)
                 encoder.encode(values)

@@ -194,6 +194,30 @@ def test_neither_list_nor_tuple(params: Any) -> None:
         native.ParameterEncoder(("int",), (str.encode,)).encode(params)
 
 
+def test_null_in_a_key() -> None:
+    """It's refused, or handed on as all that can't be encoded here; elsewhere a null is one."""
+    assert native.ParameterEncoder(("int",) * 2, (bytes,) * 2, (1,)).encode([None, 1])[:4] == b"\xff" * 4
+    with pytest.raises(ValueError, match="Marker 1 must not be null"):
+        native.ParameterEncoder(("int",) * 2, (bytes,) * 2, (1,)).encode([1, None])
+
+
+@pytest.mark.parametrize("params", [[1, None], [1], "text", None, [1, object()], [2**40, 1]])
+def test_what_cannot_be_encoded_is_handed_on(params: Any) -> None:
+    """All parameters, as they came; and whatever comes of that comes back."""
+    seen = []
+
+    def otherwise(values: Any) -> bytes:
+        seen.append(values)
+        return b"otherwise"
+
+    nothing: dict[Any, bytes] = {}
+    kinds, others = ("int", "int"), (nothing.__getitem__,) * 2
+    assert native.ParameterEncoder(kinds, others, (1,), otherwise).encode(params) == b"otherwise"
+    assert seen == [params]
+    with pytest.raises(LookupError):
+        native.ParameterEncoder(kinds, others, (1,), nothing.__getitem__).encode((1, None))
+
+
 def test_another_encoder_that_returns_no_bytes() -> None:
     """It's told, and nothing is sent."""
     with pytest.raises(TypeError, match="must return bytes, found str"):

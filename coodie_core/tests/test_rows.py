@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import sys
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from coodie import Rows
+from coodie.rows import new_rows
 
 TRACE = UUID(int=7)
 
@@ -69,7 +71,17 @@ def test_copies_are_whole(way: Any) -> None:
     )
 
 
-def test_holds_nothing_else() -> None:
-    """Rows have no dict of their own: a result costs a list."""
-    with pytest.raises(AttributeError):
-        Rows().colour = "blue"  # type: ignore[attr-defined]
+def test_rows_alone_cost_a_list() -> None:
+    """What a result hasn't takes no room: a few pointers are there for what it may get."""
+    rows = new_rows()
+    assert type(rows) is Rows
+    assert (rows, rows.paging_state, rows.warnings, rows.trace_id) == ([], None, (), None)
+    assert sys.getsizeof(rows) <= sys.getsizeof([]) + 4 * tuple.__itemsize__
+
+
+def test_rows_that_were_made_otherwise_are_their_own() -> None:
+    """What one result is given, no other has."""
+    given, other = new_rows(), new_rows()
+    given.warnings, given.paging_state = ("one",), b"state"
+    given.append({})
+    assert (other, other.warnings, other.paging_state) == ([], (), None)

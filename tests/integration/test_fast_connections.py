@@ -212,16 +212,16 @@ def test_an_interrupted_wait(fast: Any, select: str, monkeypatch: pytest.MonkeyP
 
     ways = Ways(fast)
     ways.warm(select, [1])
-    original = BlockingConnection._frame
+    original = BlockingConnection._answer
 
     def interrupted(self: Any) -> Any:
         raise _Interrupted
 
     for _ in range(3):
-        monkeypatch.setattr(BlockingConnection, "_frame", interrupted)
+        monkeypatch.setattr(BlockingConnection, "_answer", interrupted)
         with pytest.raises(_Interrupted):
             fast.execute(select, [2])
-        monkeypatch.setattr(BlockingConnection, "_frame", original)
+        monkeypatch.setattr(BlockingConnection, "_answer", original)
         for _ in range(20):
             assert fast.execute(select, [1]) == [{"v": 10}]
         ways.warm(select, [1])

@@ -172,7 +172,7 @@ async def test_writes_of_one_turn_fail_once(
     outcomes = await _one_turn(through, _write(counters), keys, _timeout(error))
     assert time.monotonic() - started < HANG
     assert all(isinstance(outcome, error) for outcome in outcomes), outcomes
-    # Those whose connection has been lost meanwhile may have got no further.
+    # Where a connection has been lost meanwhile, a request on it, or its answer, may have got no further.
     assert rule.hits <= len(keys)
     rule.times = rule.hits
     await heal_async(through)
@@ -180,7 +180,7 @@ async def test_writes_of_one_turn_fail_once(
         keys
     )
     applied = [driver.execute_one(_read(counters), [key]) or 0 for key in keys]
-    assert sum(applied) == (rule.hits if broken.reaches_node else 0)
+    assert rule.hits <= sum(applied) if broken.reaches_node else not any(applied)
     assert max(applied) <= 1
     assert [driver.execute_one(_read(counters), [f"next {key}"]) for key in keys] == [1] * len(keys)
 

@@ -1,7 +1,9 @@
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, TypeVar, final
 
-__all__ = ["ParameterEncoder", "RowDecoder", "crc24"]
+__all__ = ["ParameterEncoder", "RowDecoder", "crc24", "cut_answers"]
+
+_T = TypeVar("_T")
 
 @final
 class RowDecoder:
@@ -10,14 +12,22 @@ class RowDecoder:
         names: tuple[str, ...],
         kinds: tuple[str, ...],
         others: tuple[Callable[[bytes], Any] | None, ...],
+        make: Callable[[], list[dict[str, Any]]] = ...,
     ) -> RowDecoder: ...
     def decode(self, body: bytes, start: int, rows: int) -> list[dict[str, Any]]: ...
 
 @final
 class ParameterEncoder:
     def __new__(
-        cls, kinds: tuple[str, ...], others: tuple[Callable[[Any], bytes], ...]
+        cls,
+        kinds: tuple[str, ...],
+        others: tuple[Callable[[Any], bytes], ...],
+        keys: tuple[int, ...] = ...,
+        otherwise: Callable[[Any], bytes] | None = ...,
     ) -> ParameterEncoder: ...
     def encode(self, params: list[Any] | tuple[Any, ...]) -> bytes: ...
 
+def cut_answers(
+    data: bytes, version: int, unusual: Callable[[int, int, bytes], _T]
+) -> tuple[list[tuple[int, bytes | _T]], int]: ...
 def crc24(data: bytes) -> int: ...

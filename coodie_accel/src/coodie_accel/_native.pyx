@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""Rows to dicts, parameters to bytes, and the checksum of segments' headers.
+"""Bytes to answers, rows to dicts, parameters to bytes, and the checksum of segments' headers.
 
 Values are as the native protocol has them (native_protocol_v5.spec, section 6), each behind its length
 as a big-endian int32. Every length is compared with what is left before a byte behind it is read.
@@ -17,7 +17,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromSt
 from cpython.datetime cimport date_new, datetime_new, import_datetime
 from cpython.dict cimport PyDict_SetItem
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
-from cpython.list cimport PyList_AsTuple
+from cpython.list cimport PyList_Append, PyList_AsTuple
 from cpython.long cimport PyLong_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject_GenericSetAttr, PyTypeObject
@@ -34,7 +34,7 @@ cdef extern from "Python.h":
     const void* PyUnicode_DATA(object value)
     object PyType_GenericNew(PyTypeObject* type, PyObject* args, PyObject* kwargs)
 
-__all__ = ["ParameterEncoder", "RowDecoder", "crc24"]
+__all__ = ["ParameterEncoder", "RowDecoder", "crc24", "cut_answers"]
 
 import_datetime()
 
@@ -106,6 +106,52 @@ cdef inline void _put(uint8_t* data, uint64_t value, int size) noexcept nogil:
     cdef int index
     for index in range(size):
         data[index] = <uint8_t>(value >> (8 * (size - 1 - index)))
+
+
+# --- answers ------------------------------------------------------------------------------
+
+
+cdef uint8_t _RESULT = 8
+cdef Py_ssize_t _HEADER = 9
+cdef uint32_t _LARGEST_BODY = 256 * 1024 * 1024
+
+
+def cut_answers(bytes data not None, uint8_t version, object unusual not None):
+    """Cut answers out of bytes that begin with one (native_protocol_v5.spec, section 2.1).
+
+    Args:
+        data: The bytes.
+        version: The version byte of answers.
+        unusual: Makes an answer's object of its flags, opcode and body, where it isn't a RESULT without
+            flags; of that it's the body alone.
+
+    Returns:
+        The answers that are complete, each behind its stream; and where the first begins that isn't.
+
+    Raises:
+        ValueError: An answer's version is another, or its length can't be.
+        Exception: unusual raised it.
+    """
+    cdef const uint8_t* bytes_ = <const uint8_t*>PyBytes_AS_STRING(data)
+    cdef Py_ssize_t end = PyBytes_GET_SIZE(data)
+    cdef Py_ssize_t at = 0
+    cdef uint32_t length
+    cdef const uint8_t* head
+    cdef list found = []
+    cdef object answer
+    while end - at >= _HEADER:
+        head = bytes_ + at
+        length = _unsigned32(head + 5)
+        if head[0] != version or length > _LARGEST_BODY:
+            raise ValueError(f"At byte {at} there is no answer of version {version & 0x7F}.")
+        if length > end - at - _HEADER:
+            break
+        answer = PyBytes_FromStringAndSize(<const char*>head + _HEADER, length)
+        if head[1] or head[4] != _RESULT:
+            answer = unusual(head[1], head[4], answer)
+        found.append((<int16_t>_unsigned16(head + 2), answer))
+        at += _HEADER + length
+    return found, at
 
 
 # --- rows ---------------------------------------------------------------------------------
@@ -231,18 +277,22 @@ cdef class RowDecoder:
             UTC, ``"timestamp_aware"`` aware ones.
         others: For each column what takes the bytes of a value that isn't decoded here, or None where a
             ValueError is to say so.
+        make: Makes the list that rows are added to: an empty one, or one of a subclass.
 
     Raises:
-        TypeError: An argument isn't a tuple, a name isn't a str, one of the others can't be called.
+        TypeError: An argument isn't a tuple, a name isn't a str, one of the others or make can't be called.
         ValueError: There is no column, or not as many of one as of another; or a kind isn't known here and
             nothing else decodes it.
     """
 
     cdef tuple _names
     cdef tuple _others
+    cdef object _make
     cdef int* _kinds
 
-    def __cinit__(self, tuple names not None, tuple kinds not None, tuple others not None):
+    def __cinit__(
+        self, tuple names not None, tuple kinds not None, tuple others not None, object make not None=list
+    ):
         cdef Py_ssize_t index
         cdef Py_ssize_t columns = len(names)
         if not columns or len(kinds) != columns or len(others) != columns:
@@ -258,6 +308,9 @@ cdef class RowDecoder:
                     raise ValueError(f"{name!r} is of kind {kind!r}, which needs another decoder: found None.")
             elif not callable(other):
                 raise TypeError(f"What decodes {name!r} can't be called: it is of {type(other).__name__}.")
+        if not callable(make):
+            raise TypeError(f"What makes lists can't be called: it is of {type(make).__name__}.")
+        self._make = make
         self._names = tuple([intern(name) for name in names])
         self._others = others
         self._kinds = <int*>PyMem_Malloc(columns * sizeof(int))
@@ -280,6 +333,7 @@ cdef class RowDecoder:
         Raises:
             ValueError: The bytes end before the rows do; or a value can't be decoded, and nothing else
                 decodes it.
+            TypeError: What was made for the rows isn't a list.
             Exception: One of the other decoders raised it.
         """
         cdef const uint8_t* data = <const uint8_t*>PyBytes_AS_STRING(body)
@@ -288,7 +342,7 @@ cdef class RowDecoder:
         cdef Py_ssize_t at = start
         cdef Py_ssize_t row, column
         cdef int32_t size
-        cdef list made = []
+        cdef object made
         cdef dict current
         cdef object value
         if not 0 <= start <= end or rows < 0:
@@ -296,6 +350,9 @@ cdef class RowDecoder:
         # Each value has its length at least.
         if rows > (end - start) / 4 / columns:
             raise ValueError(f"{rows} rows can't be in the {end - start} bytes that a result has for them.")
+        made = self._make()
+        if not isinstance(made, list):
+            raise TypeError(f"What is made for the rows must be a list, found {type(made).__name__}.")
         for row in range(rows):
             current = {}
             for column in range(columns):
@@ -313,7 +370,7 @@ cdef class RowDecoder:
                         value = self._otherwise(row, column, body[at : at + size])
                     at += size
                 PyDict_SetItem(current, <object>PyTuple_GET_ITEM(self._names, column), value)
-            made.append(current)
+            PyList_Append(made, current)
         return made
 
     cdef object _otherwise(self, Py_ssize_t row, Py_ssize_t column, bytes data):
@@ -475,33 +532,56 @@ cdef class ParameterEncoder:
         kinds: The CQL types of its markers without parameters, as ``"int"``.
         others: For each what takes a value that isn't encoded here, one of another Python type than the
             usual or out of range, and returns its bytes or raises.
+        keys: The markers, counted from 0, that must not be null.
+        otherwise: What takes all parameters where they can't be encoded here, and returns their bytes or
+            raises; None where an error is to say so.
 
     Raises:
-        TypeError: An argument isn't a tuple, or one of the others can't be called.
-        ValueError: There aren't as many kinds as others.
+        TypeError: An argument isn't a tuple, one of the others or otherwise can't be called, or a key isn't
+            an int.
+        ValueError: There aren't as many kinds as others, or there is no such key.
     """
 
     cdef tuple _others
+    cdef object _otherwise
     cdef int* _kinds
+    cdef bint* _is_key
 
-    def __cinit__(self, tuple kinds not None, tuple others not None):
+    def __cinit__(
+        self,
+        tuple kinds not None,
+        tuple others not None,
+        tuple keys not None=(),
+        object otherwise=None,
+    ):
         cdef Py_ssize_t index
         if len(kinds) != len(others):
             raise ValueError(f"Each kind needs another encoder: found {len(kinds)} and {len(others)}.")
         for kind, other in zip(kinds, others):
             if not callable(other):
                 raise TypeError(f"What encodes a {kind} can't be called: it is of {type(other).__name__}.")
+        if otherwise is not None and not callable(otherwise):
+            raise TypeError(f"What encodes otherwise can't be called: it is of {type(otherwise).__name__}.")
+        for key in keys:
+            if type(key) is not int:
+                raise TypeError(f"A key must be an int, found {type(key).__name__}.")
+            if not 0 <= key < len(kinds):
+                raise ValueError(f"There are {len(kinds)} markers, and none is number {key}.")
         self._others = others
+        self._otherwise = otherwise
         self._kinds = <int*>PyMem_Malloc(len(kinds) * sizeof(int))
-        if self._kinds is NULL:
+        self._is_key = <bint*>PyMem_Malloc(len(kinds) * sizeof(bint))
+        if self._kinds is NULL or self._is_key is NULL:
             raise MemoryError
         for index in range(len(kinds)):
             self._kinds[index] = _ENCODED.get(kinds[index], OTHER)
+            self._is_key[index] = index in keys
 
     def __dealloc__(self):
         PyMem_Free(self._kinds)
+        PyMem_Free(self._is_key)
 
-    def encode(self, params not None):
+    def encode(self, params):
         """Return the parameters' bytes, each behind its length; None is a null.
 
         Args:
@@ -509,11 +589,21 @@ cdef class ParameterEncoder:
 
         Raises:
             TypeError: They are neither, or another encoder returned something else than bytes.
-            ValueError: There are too many, or too few.
-            Exception: One of the other encoders raised it.
+            ValueError: There are too many, or too few, or a key is null.
+            Exception: One of the other encoders raised it, or what encodes otherwise.
         """
+        if self._otherwise is None:
+            return self._encode(params)
+        try:
+            return self._encode(params)
+        except Exception:
+            return self._otherwise(params)
+
+    cdef bytes _encode(self, params):
         # A copy of a list: other encoders may change it.
         cdef tuple values = PyList_AsTuple(params) if isinstance(params, list) else params
+        if values is None:
+            raise TypeError("Parameters must be a list or a tuple, found None.")
         cdef Py_ssize_t columns = PyTuple_GET_SIZE(self._others)
         cdef Py_ssize_t index
         cdef _Message message
@@ -524,6 +614,8 @@ cdef class ParameterEncoder:
         for index in range(columns):
             value = <object>PyTuple_GET_ITEM(values, index)
             if value is None:
+                if self._is_key[index]:
+                    raise ValueError(f"Marker {index} must not be null.")
                 message.null()
             elif not _encoded(self._kinds[index], message, value):
                 data = self._others[index](value)

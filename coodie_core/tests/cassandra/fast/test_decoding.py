@@ -17,8 +17,8 @@ from coodie.drivers.cassandra._protocol import exact_protocol_handler
 from coodie.drivers.cassandra._reading import build_rows, row_converters
 from coodie.drivers.cassandra.fast import decoding
 from coodie.drivers.cassandra.fast.decoding import Page, ResultReader, UnusualResultError
-from coodie.drivers.cassandra.fast.frames import RESULT, Frame
 from coodie.drivers.cassandra.fast.internals import decode
+from coodie.rows import Rows
 
 
 class _Cluster:
@@ -48,9 +48,10 @@ def _reader(*, version: int = 5, aware: bool = False) -> ResultReader:
 def _by_driver(body: bytes, version: int, *, aware: bool) -> Page:
     """Return the page as the driver's way decodes it."""
     session: Any = _Session()
-    message = decode(session, version, Frame(0, 0, RESULT, body))
+    message = decode(session, version, body)
     converters = row_converters(message.column_types, aware_timestamps=aware)
-    return Page(build_rows(message.column_names, message.parsed_rows, converters), message.paging_state)
+    rows = Rows(build_rows(message.column_names, message.parsed_rows, converters))
+    return Page(rows, message.paging_state)
 
 
 @st.composite
@@ -113,7 +114,7 @@ def test_rows_are_the_drivers(
 def test_a_write_says_nothing(body: bytes) -> None:
     """A void result is no rows, at once."""
     assert _reader().read_whole(body) == []
-    assert _reader().read(body) == Page([], None)
+    assert _reader().read(body) == Page(Rows(), None)
 
 
 def test_several_shapes_of_one_statement(parsed_by: None) -> None:

@@ -192,7 +192,7 @@ def test_an_error_of_its_own(node: _Node) -> None:
     said = _said()
     said.features.rate_limit_error = 0xF000
     node.shards.known[node.host.endpoint] = said
-    frame = Frame(0, 0, 0x00, b"\0\0\xf0\0" + b"\0\4over" + b"\1\0")
+    frame = Frame(0, 0x00, b"\0\0\xf0\0" + b"\0\4over" + b"\1\0")
     message = internals.decode(node.session, 4, frame, node.shards.features(node.host))
     assert isinstance(message.to_exception(), RateLimitReached)
     message = internals.decode(node.session, 4, frame)

@@ -100,8 +100,7 @@ class Requests:
         Only the parameters are looked at: all else was, for the first.
         """
         key = alike(stmt, consistency, timeout)
-        settled = None if key is None or self.fast is None else self.fast.settled(key)
-        return None if settled is None else settled.send(params)
+        return None if key is None or self.fast is None else self.fast.send(key, params)
 
     def rows(
         self,
@@ -121,7 +120,8 @@ class Requests:
         )
         rows, again, start = Rows(), _FIRST, None
         if asked is not None:
-            answer = answer or (yield asked)
+            if answer is None:
+                answer = yield asked
             # Most answers are one page, of which nothing else has to be known.
             whole = asked.whole(answer)
             if whole is not None:
@@ -171,7 +171,8 @@ class Requests:
             None,
         )
         if asked is not None:
-            answer = answer or (yield asked)
+            if answer is None:
+                answer = yield asked
             found: list[dict[str, Any]] | None = asked.whole(answer)
             if found is not None:
                 return first_item(found)
@@ -225,7 +226,8 @@ class Requests:
             if asked is not None:
                 page = self._page(asked, (yield asked))
                 if not isinstance(page, Again):
-                    return Rows(page.rows, warnings=page.warnings)
+                    page.rows.warnings = tuple(page.warnings)
+                    return page.rows
                 if page.ignored:
                     return Rows()
                 again = page
@@ -433,7 +435,7 @@ class Requests:
             return other
         if cell and other.rows:
             other = _first_cell(other)
-        return Page(self._decoded(other, asked.terms.stmt), other.paging_state, other.warnings)
+        return Page(Rows(self._decoded(other, asked.terms.stmt)), other.paging_state, other.warnings)
 
     def _bound(self, entry: CachedStatement, stmt: str, params: Any) -> BoundStatement:
         keys = entry.prepared.routing_key_indexes or ()

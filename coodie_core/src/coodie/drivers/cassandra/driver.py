@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
     from coodie.batch import BatchItem
     from coodie.drivers.cassandra._observing import ObservedRequests
-    from coodie.drivers.cassandra._requests import Begun, Requests
-    from coodie.drivers.cassandra.fast.settled import Sent
+    from coodie.drivers.cassandra._requests import Requests
     from coodie.effects import Effect
     from coodie.many import ManyResult, ManyRun
     from coodie.observers import Part
@@ -173,29 +172,20 @@ class CassandraDriver(AbstractDriver):
         asked = self._asked()
         begun = None
         if fetch_size is None and paging_state is None and options is None:
-            whole, begun = await self._begun(asked.send(stmt, params, consistency, timeout))
-            if whole is not None:
-                return whole
+            sent = asked.send(stmt, params, consistency, timeout)
+            if sent is not None:
+                settled, values, host, future = sent
+                answer = await future
+                whole = settled.whole(answer)
+                if whole is not None:
+                    return whole
+                begun = settled.asked(values, host), answer
         rows = await run_async(
             asked.rows(stmt, params, consistency, timeout, fetch_size, paging_state, options, begun)
         )
         if rows.paging_state is not None:
             note_page(self, rows.paging_state)
         return rows
-
-    @staticmethod
-    async def _begun(sent: Sent | None) -> tuple[Rows | None, Begun | None]:
-        """Wait for the answer to a request that was sent like others of its turn of the loop.
-
-        Returns:
-            All rows; or None, and what to go on with.
-        """
-        if sent is None:
-            return None, None
-        settled, values, host, future = sent
-        answer = await future
-        whole = settled.whole(answer)
-        return whole, None if whole is not None else (settled.asked(values, host), answer)
 
     def execute_one(
         self,
@@ -224,9 +214,14 @@ class CassandraDriver(AbstractDriver):
         asked = self._asked()
         begun = None
         if options is None:
-            whole, begun = await self._begun(asked.send(stmt, params, consistency, timeout))
-            if whole is not None:
-                return first_item(whole)
+            sent = asked.send(stmt, params, consistency, timeout)
+            if sent is not None:
+                settled, values, host, future = sent
+                answer = await future
+                whole = settled.whole(answer)
+                if whole is not None:
+                    return first_item(whole)
+                begun = settled.asked(values, host), answer
         return await run_async(asked.first_value(stmt, params, consistency, timeout, options, begun))
 
     def execute_batch(

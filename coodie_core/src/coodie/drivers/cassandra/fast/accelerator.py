@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from coodie import __version__
 from coodie.drivers.cassandra._cqltypes import family, unwrapped
+from coodie.rows import new_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from coodie.drivers.cassandra._reading import Converter
+    from coodie.rows import Rows
 
 __all__ = ["accelerator", "parameter_encoder", "row_decoder"]
 
@@ -50,7 +52,7 @@ def row_decoder(
     version: int,
     *,
     aware_timestamps: bool,
-) -> Callable[[bytes, int, int], list[dict[str, Any]]] | None:
+) -> Callable[[bytes, int, int], Rows] | None:
     """Return the accelerator's reader of rows; None without one.
 
     Args:
@@ -68,26 +70,32 @@ def row_decoder(
         kind = family(unwrapped(typ))
         kinds.append("timestamp_aware" if kind == "timestamp" and aware_timestamps else kind)
     others = tuple([_other(typ, convert, version) for typ, convert in zip(types, converters, strict=True)])
-    decode: Callable[[bytes, int, int], list[dict[str, Any]]]
-    decode = module.RowDecoder(names, tuple(kinds), others).decode
+    decode: Callable[[bytes, int, int], Rows] = module.RowDecoder(
+        names, tuple(kinds), others, new_rows
+    ).decode
     return decode
 
 
 def parameter_encoder(
-    kinds: tuple[str, ...], columns: Sequence[Callable[[Any], bytes]]
+    kinds: tuple[str, ...],
+    columns: Sequence[Callable[[Any], bytes]],
+    keys: Sequence[int],
+    general: Callable[[Any], bytes],
 ) -> Callable[[Any], bytes] | None:
     """Return the accelerator's encoder of parameters; None without one.
-
-    It raises for whatever isn't simply right; who knows what is allowed is to be asked then.
 
     Args:
         kinds: The columns' families.
         columns: What encodes one value of each, where that isn't of the usual type.
+        keys: The columns that are of the partition key, where a null is refused.
+        general: Encodes parameters that aren't simply right: it knows what is allowed, and what to say.
     """
     module = accelerator()
     if module is None:
         return None
-    encode: Callable[[Any], bytes] = module.ParameterEncoder(kinds, tuple(columns)).encode
+    encode: Callable[[Any], bytes] = module.ParameterEncoder(
+        kinds, tuple(columns), tuple(keys), general
+    ).encode
     return encode
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from coodie.drivers.cassandra.fast.frames import RESULT, Frame
+from coodie.drivers.cassandra.fast.frames import Frame
 
-__all__ = ["LATE", "Answer", "Late", "Lost", "plain_result"]
+__all__ = ["LATE", "Answer", "Late", "Lost"]
 
 
 class Lost(NamedTuple):
@@ -25,11 +25,5 @@ class Late:
 
 LATE = Late()
 
-Answer = Frame | Lost | Late
-
-
-def plain_result(answer: Answer | None) -> bytes | None:
-    """Return the body of a RESULT that nothing else comes with; None for every other answer."""
-    if answer.__class__ is Frame and not answer.flags and answer.opcode == RESULT:
-        return answer.body
-    return None
+#: Bytes are the body of a RESULT.
+Answer = bytes | Frame | Lost | Late

@@ -8,7 +8,7 @@ from cassandra.protocol import ErrorMessage
 from cassandra.query import BatchStatement, BoundStatement
 
 from coodie.drivers.cassandra._sending import Answer as DriverAnswer
-from coodie.drivers.cassandra.fast.answers import Late, Lost, plain_result
+from coodie.drivers.cassandra.fast.answers import Late, Lost
 from coodie.drivers.cassandra.fast.decoding import following
 from coodie.drivers.cassandra.fast.exchange import Exchange, Posting
 from coodie.drivers.cassandra.fast.failures import Again, after_error, after_loss, give_up, too_late
@@ -76,9 +76,10 @@ class Asked(Exchange):
 
     def whole(self, answer: Answer | None) -> Rows | None:
         """Return the rows of an answer that is the only page; None for every other answer."""
-        body = plain_result(answer)
+        if not isinstance(answer, bytes):
+            return None
         try:
-            rows = None if body is None else self.statement.results.read_whole(body)
+            rows = self.statement.results.read_whole(answer)
         except Exception:  # noqa: BLE001 - the driver's decoder knows more, or says what is wrong
             return None
         if rows is not None and self.noted is not None:
@@ -87,12 +88,13 @@ class Asked(Exchange):
 
     def page(self, answer: Answer | None) -> Page | None:
         """Return the page that an answer holds; None where it takes more to make sense of it."""
-        body = plain_result(answer)
+        if not isinstance(answer, bytes):
+            return None
         try:
-            page = None if body is None else self.statement.results.read(body)
+            page = self.statement.results.read(answer)
         except Exception:  # noqa: BLE001 - the driver's decoder knows more, or says what is wrong
             return None
-        if page is not None and self.noted is not None:
+        if self.noted is not None:
             self.noted(len(page.rows), self.host)
         return page
 
@@ -141,8 +143,7 @@ class Asked(Exchange):
 
     def after(self, answer: Answer | None) -> bytes | None:
         """Return the server's state of the page that follows, without reading the rows before it."""
-        body = plain_result(answer)
-        return None if body is None else following(body)
+        return following(answer) if isinstance(answer, bytes) else None
 
     def turn_to(self, state: bytes) -> Posting:
         """Ask for the page that starts there; return the effect that sends it."""

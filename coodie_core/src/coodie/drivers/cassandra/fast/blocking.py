@@ -16,7 +16,6 @@ from coodie.drivers.cassandra.fast.sockets import RECEIVE, RECEIVE_MUCH, RETRY, 
 
 if TYPE_CHECKING:
     from coodie.drivers.cassandra.fast.answers import Answer, Late
-    from coodie.drivers.cassandra.fast.frames import Frame
     from coodie.drivers.cassandra.fast.internals import Link
 
 __all__ = ["BlockingConnection"]
@@ -100,7 +99,7 @@ class BlockingConnection:
     def receive(self) -> Answer:
         """Wait for the answer."""
         try:
-            frame = self._frame()
+            answer = self._answer()
         except TimeoutError:
             self.close()
             return LATE
@@ -112,9 +111,9 @@ class BlockingConnection:
             self.close()
             raise
         self.used_at = monotonic()
-        return frame
+        return answer
 
-    def _frame(self) -> Frame:
+    def _answer(self) -> Answer:
         size = RECEIVE
         while True:
             self._wait(self._readable)
@@ -125,9 +124,9 @@ class BlockingConnection:
             if not data:
                 message = "The server closed the connection"
                 raise ConnectionShutdown(message)
-            for frame in self.frames.feed(data):
-                if frame.stream == _STREAM:
-                    return frame
+            for stream, answer in self.frames.feed(data):
+                if stream == _STREAM:
+                    return answer
             size = RECEIVE_MUCH if len(data) >= size else size
 
     def _wait(self, ready: select.poll) -> None:

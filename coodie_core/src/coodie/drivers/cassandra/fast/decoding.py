@@ -11,13 +11,13 @@ from coodie.drivers.cassandra._reading import row_builder, row_converters
 from coodie.drivers.cassandra.fast.accelerator import row_decoder
 from coodie.drivers.cassandra.fast.collector import collector_paused
 from coodie.drivers.cassandra.fast.simplerows import simple_reader
-from coodie.rows import Rows
+from coodie.rows import Rows, new_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     #: Takes a result's body, where its first row begins, and how many there are; returns the rows.
-    RowReader = Callable[[bytes, int, int], list[dict[str, Any]]]
+    RowReader = Callable[[bytes, int, int], Rows]
 
     #: Takes the same, and returns the driver's values.
     _Parser = Callable[[bytes, int, int], list[tuple[Any, ...]]]
@@ -58,7 +58,7 @@ class Page(NamedTuple):
         warnings: The server's warnings.
     """
 
-    rows: list[dict[str, Any]]
+    rows: Rows
     paging_state: bytes | None
     warnings: Sequence[str] = ()
 
@@ -115,10 +115,10 @@ class ResultReader:
         # All that comes before the number of rows is the same in most results of a statement.
         usual = self._usual
         if usual is None or not body.startswith(usual.beginning):
-            return Rows() if body == _NOTHING else None
+            return new_rows() if body == _NOTHING else None
         start = usual.start
         (count,) = _INT.unpack_from(body, start - _INT.size)
-        return Rows(usual.read(body, start, count) if count < _MANY else _read(usual, body, start))
+        return usual.read(body, start, count) if count < _MANY else _read(usual, body, start)
 
     def read(self, body: bytes) -> Page:
         """Return the rows of a RESULT's body.
@@ -128,7 +128,7 @@ class ResultReader:
             Exception: A value can't be decoded.
         """
         if body == _NOTHING:
-            return Page([], None)
+            return Page(new_rows(), None)
         kind, flags, columns = _HEAD.unpack_from(body)
         if kind != _ROWS or flags & ~(_GLOBAL_TABLE | _MORE_PAGES):
             raise UnusualResultError
@@ -166,7 +166,7 @@ class ResultReader:
         return shape
 
 
-def _read(shape: _Shape, body: bytes, start: int) -> list[dict[str, Any]]:
+def _read(shape: _Shape, body: bytes, start: int) -> Rows:
     (count,) = _INT.unpack_from(body, start - _INT.size)
     # Each cell stands behind four bytes: a number of rows that can't be is noticed before it is believed.
     if not 0 <= _INT.size * count <= len(body) - start:
@@ -200,14 +200,14 @@ def _reader(names: tuple[str, ...], columns: Any, version: int, *, aware_timesta
     build = row_builder(names, converters)
     simple = simple_reader(names, types, aware_timestamps=aware_timestamps)
     if simple is None:
-        return lambda body, start, count: build(parse(body, start, count))
+        return lambda body, start, count: Rows(build(parse(body, start, count)))
     read_simple = simple
 
-    def read(body: bytes, start: int, count: int) -> list[dict[str, Any]]:
+    def read(body: bytes, start: int, count: int) -> Rows:
         try:
             return read_simple(body, start, count)
         except Exception:  # noqa: BLE001 - the driver's decoder knows more, or says what is wrong
-            return build(parse(body, start, count))
+            return Rows(build(parse(body, start, count)))
 
     return read
 

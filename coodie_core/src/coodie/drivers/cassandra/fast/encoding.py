@@ -63,23 +63,9 @@ def encoder(entry: CachedStatement) -> Encoder:
     kinds = tuple([family(unwrapped(column.type)) for column in entry.columns])
     if not kinds:
         return general
-    accelerated = parameter_encoder(kinds, general.columns)
-    if accelerated is None:
-        return _written(kinds)(general, general.columns)
-    keys = tuple(entry.prepared.routing_key_indexes or ())
-
-    def encode(params: Any) -> bytes:
-        try:
-            data = accelerated(params)
-        except Exception:  # noqa: BLE001 - what is allowed beside the usual, and what isn't, is known there
-            return general(params)
-        # Nulls are encoded whatever they are for; in a partition key they are refused.
-        for index in keys:
-            if params[index] is None:
-                return general(params)
-        return data
-
-    return encode
+    keys = entry.prepared.routing_key_indexes or ()
+    accelerated = parameter_encoder(kinds, general.columns, keys, general)
+    return accelerated or _written(kinds)(general, general.columns)
 
 
 class _General:

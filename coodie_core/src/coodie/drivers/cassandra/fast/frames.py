@@ -5,12 +5,18 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from coodie.drivers.cassandra.fast.accelerator import accelerator
 from coodie.drivers.cassandra.fast.errors import BrokenFrameError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from coodie.drivers.cassandra.fast.segments import Segments
+
+    #: Takes bytes that begin with an answer, and the version byte of answers; returns the answers that are
+    #: complete with their streams, and where the first begins that isn't. Raises ValueError for what is no
+    #: answer.
+    _Cut = Callable[[bytes, int], tuple[list[tuple[int, "bytes | Frame"]], int]]
 
 __all__ = ["BATCH", "COMPRESSED", "EXECUTE", "OPTIONS", "RESULT", "STREAMS", "Frame", "Frames"]
 
@@ -38,16 +44,42 @@ _LARGEST_BODY = 256 * 1024 * 1024
 
 
 class Frame(NamedTuple):
-    """An answer, as it came."""
+    """An answer that isn't just the body of a RESULT, as it came."""
 
-    stream: int
     flags: int
     opcode: int
     body: bytes
 
 
-#: Makes a frame of its parts in half the time that a named tuple's own constructor takes.
-_new_frame = tuple.__new__
+def _cut(data: bytes, version: int) -> tuple[list[tuple[int, bytes | Frame]], int]:
+    """Cut answers out of bytes, as ``_Cut`` says."""
+    found: list[tuple[int, bytes | Frame]] = []
+    at, end = 0, len(data)
+    while end - at >= _HEADER_SIZE:
+        its_version, flags, stream, opcode, length = _HEADER.unpack_from(data, at)
+        if its_version != version or not 0 <= length <= _LARGEST_BODY:
+            raise ValueError(its_version, length)
+        start = at + _HEADER_SIZE
+        stop = start + length
+        if stop > end:
+            break
+        body = data[start:stop]
+        found.append((stream, body if opcode == RESULT and not flags else Frame(flags, opcode, body)))
+        at = stop
+    return found, at
+
+
+def _chosen_cut() -> _Cut:
+    """Return the accelerator's, where it is installed."""
+    module = accelerator()
+    if module is None:
+        return _cut
+    cut = module.cut_answers
+    return lambda data, version: cut(data, version, Frame)
+
+
+#: Cuts answers out of bytes.
+cut: _Cut = _chosen_cut()
 
 
 class Frames:
@@ -88,8 +120,10 @@ class Frames:
         """Return what is to be sent for frames."""
         return b"".join(frames) if self._segments is None else self._segments.wrap(frames)
 
-    def feed(self, data: bytes) -> list[Frame]:
-        """Take bytes off the wire; return the answers that are complete by now.
+    def feed(self, data: bytes) -> list[tuple[int, bytes | Frame]]:
+        """Take bytes off the wire; return the answers that are complete by now, each behind its stream.
+
+        Of a RESULT that nothing else comes with it's the body alone.
 
         Raises:
             BrokenFrameError: These aren't frames.
@@ -104,37 +138,36 @@ class Frames:
                 return []
             data = b"".join(self._parts)
             self._parts.clear()
-        found = []
-        at, end = 0, len(data)
-        need = _HEADER_SIZE
-        while end - at >= _HEADER_SIZE:
-            version, flags, stream, opcode, length = _HEADER.unpack_from(data, at)
-            if version != self._answer_version or not 0 <= length <= _LARGEST_BODY:
-                message = "The server sent what isn't a frame of the protocol version that was agreed on."
-                raise BrokenFrameError(message)
-            start = at + _HEADER_SIZE
-            stop = start + length
-            if stop > end:
-                need = _HEADER_SIZE + length
-                break
-            body = data[start:stop]
-            if flags & COMPRESSED and self._segments is None:
-                body = self._expanded(body)
-                flags &= ~COMPRESSED
-            found.append(_new_frame(Frame, (stream, flags, opcode, body)))
-            at = stop
-        if at < end:
-            self._parts.append(data[at:] if at else data)
-            self._have = end - at
-            self._need = need
+        try:
+            found, at = cut(data, self._answer_version)
+        except ValueError as exc:
+            message = "The server sent what isn't a frame of the protocol version that was agreed on."
+            raise BrokenFrameError(message) from exc
+        if at < len(data):
+            self._keep(data[at:] if at else data)
+        if self._segments is None:
+            return [(stream, self._expanded(answer)) for stream, answer in found]
         return found
 
-    def _expanded(self, body: bytes) -> bytes:
+    def _keep(self, rest: bytes) -> None:
+        """Note the beginning of an answer, and how long it is to be."""
+        self._parts.append(rest)
+        self._have = len(rest)
+        self._need = _HEADER_SIZE
+        if self._have >= _HEADER_SIZE:
+            self._need += _HEADER.unpack_from(rest)[-1]
+
+    def _expanded(self, answer: bytes | Frame) -> bytes | Frame:
+        """Return an answer that isn't compressed, as bodies of their own may be up to version 4."""
+        if isinstance(answer, bytes) or not answer.flags & COMPRESSED:
+            return answer
         if self._expand is None:
             message = "The server sent a compressed body on a connection without compression."
             raise BrokenFrameError(message)
         try:
-            return self._expand(body)
+            body = self._expand(answer.body)
         except Exception as exc:
             message = "The server sent a compressed body that can't be expanded."
             raise BrokenFrameError(message) from exc
+        flags = answer.flags & ~COMPRESSED
+        return body if answer.opcode == RESULT and not flags else Frame(flags, answer.opcode, body)

@@ -14,7 +14,7 @@ import cassandra
 from cassandra.connection import Connection, ConnectionShutdown
 
 from coodie.drivers.cassandra._protocol import is_plain_handler
-from coodie.drivers.cassandra.fast.frames import Frame, Frames
+from coodie.drivers.cassandra.fast.frames import RESULT, Frame, Frames
 from coodie.drivers.cassandra.fast.segments import Segments
 from coodie.drivers.cassandra.fast.sockets import RECEIVE
 
@@ -147,22 +147,23 @@ def user_types(cluster: Cluster) -> Any:
     return cluster._user_types  # noqa: SLF001 - this module's purpose
 
 
-def decode(session: Session, version: int, frame: Frame, features: Any = None) -> Any:
+def decode(session: Session, version: int, answer: bytes | Frame, features: Any = None) -> Any:
     """Return the driver's object of an answer, as the session's protocol handler makes it.
 
     Args:
         session: The backend's session.
         version: The protocol version.
-        frame: The answer.
+        answer: The answer; bytes are the body of a RESULT.
         features: What scylla-driver knows of the server; None for one without extensions.
     """
+    frame = Frame(0, RESULT, answer) if isinstance(answer, bytes) else answer
     handler = session.client_protocol_handler
     before = () if _features() is None else (features or _features(),)
     return handler.decode_message(
         version,
         *before,
         session.cluster._user_types,  # noqa: SLF001 - this module's purpose
-        frame.stream,
+        0,  # the stream, of which the answer's object makes nothing
         frame.flags,
         frame.opcode,
         frame.body,

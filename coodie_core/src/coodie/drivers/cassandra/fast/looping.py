@@ -57,6 +57,7 @@ class LoopConnection:
         self._sock = link.sock
         self._sock.settimeout(0)
         self._frames = link.frames
+        self._frame = link.frames.make
         self._ended = ended
         self._flushing = flushing
         self._heartbeat = heartbeat
@@ -70,6 +71,8 @@ class LoopConnection:
         self._out: list[bytes] = []
         self._unsent = b""
         self._receive = RECEIVE
+        # The answers that came last were several: whoever they woke will ask in the same turn again.
+        self._several = False
         self._received_at = monotonic()
         self._sweeping: asyncio.TimerHandle | None = None
         self._beating: asyncio.TimerHandle | None = None
@@ -96,25 +99,27 @@ class LoopConnection:
         """Send a request before the loop's next turn; return the future of its answer."""
         future = self._create_future()
         now = monotonic()
-        if self._free:
+        try:
             stream = self._free.pop()
-        elif self._next_stream < STREAMS:
+        except IndexError:
             stream = self._next_stream
+            if stream == STREAMS:
+                self._queue.append((future, now + timeout, opcode, body))
+                return future
             self._next_stream += 1
-        else:
-            self._queue.append((future, now + timeout, opcode, body))
-            return future
         self._start(stream, opcode, body, (future, now + timeout, now))
         return future
 
     def _start(self, stream: int, opcode: int, body: bytes, waiting: _Waiting) -> None:
-        in_flight, out = self._in_flight, self._out
-        in_flight[stream] = waiting
-        out.append(self._frames.make(opcode, stream, body))
-        if len(in_flight) == 1:
+        out = self._out
+        self._in_flight[stream] = waiting
+        out.append(self._frame(opcode, stream, body))
+        if len(out) > 1:
+            return
+        if len(self._in_flight) == 1 and not self._several:
             # Nothing to wait for: whoever has one request at a time wants it to be sent now.
             self._flush()
-        elif len(out) == 1:
+        else:
             self._loop.call_soon(self._flush)
         if self._sweeping is None:
             self._sweeping = self._loop.call_later(_SWEEP, self._sweep)
@@ -166,25 +171,26 @@ class LoopConnection:
             return
         self._receive = RECEIVE_MUCH if len(data) >= RECEIVE else RECEIVE
         try:
-            frames = self._frames.feed(data)
+            answers = self._frames.feed(data)
         except BrokenFrameError as exc:
             self.close(ConnectionShutdown(str(exc)))
         else:
-            self._received(frames)
+            self._received(answers)
 
-    def _received(self, frames: list[Frame]) -> None:
+    def _received(self, answers: list[tuple[int, bytes | Frame]]) -> None:
         """Hand answers to those who wait, and their streams to those who queue."""
         self._received_at = monotonic()
         self.is_silent = False
+        self._several = len(answers) > 1
         in_flight, free = self._in_flight, self._free
-        for frame in frames:
-            waiting = in_flight.pop(frame.stream, None)
+        for stream, answer in answers:
+            waiting = in_flight.pop(stream, None)
             if waiting is None:
                 continue  # on a stream where nothing was asked: whoever it was for will run out of time
-            free.append(frame.stream)
+            free.append(stream)
             future = waiting[0]
             if not future.done():
-                future.set_result(frame)
+                future.set_result(answer)
         while self._queue and free:
             future, deadline, opcode, body = self._queue.popleft()
             if not future.done():

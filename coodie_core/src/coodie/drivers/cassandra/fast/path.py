@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra.fast.frames import Frame
     from coodie.drivers.cassandra.fast.looping import LoopConnection
     from coodie.drivers.cassandra.fast.routing import Route
+    from coodie.drivers.cassandra.fast.settled import Sent
 
 __all__ = ["FastPath"]
 
@@ -214,9 +215,9 @@ class FastPath:
         profile: Any = self._session.get_execution_profile(EXEC_PROFILE_DEFAULT)
         return SafeRetryPolicy(profile.retry_policy, repeatable=terms.repeatable)
 
-    def decoded(self, frame: Frame, exchange: Exchange) -> Any:
+    def decoded(self, answer: bytes | Frame, exchange: Exchange) -> Any:
         """Return the driver's object of an answer, and heed what it tells beside the rows."""
-        message = decode(self._session, self._version, frame, self._shards.features(exchange.host))
+        message = decode(self._session, self._version, answer, self._shards.features(exchange.host))
         payload = getattr(message, "custom_payload", None)
         if payload:
             self._shards.learn(exchange.route(), payload)
@@ -258,18 +259,19 @@ class FastPath:
             self._settle(lane, exchange, connection)
         return future
 
-    def settled(self, key: Any) -> Settled | None:
-        """Return how requests that are alike are sent in this turn of the running loop; None for the first.
+    def send(self, key: Any, params: Any) -> Sent | None:
+        """Send a request like others of this turn of the running loop; None where nothing was sent.
 
         Args:
             key: What they are alike in.
+            params: What they aren't alike in.
         """
         try:
-            loop = self._running_loop()
-        except RuntimeError:
-            return None  # a fork of the process whose loop it was
-        lane = self._loops.get(loop)
-        return None if lane is None else lane.settled.get(key)
+            lane = self._loops[self._running_loop()]
+        except (KeyError, RuntimeError):
+            return None  # the first on this loop, or a fork of the process whose loop it was
+        settled = lane.settled.get(key)
+        return None if settled is None else settled.send(params)
 
     def _settle(self, lane: LoopLane, asked: AskedStatement, connection: LoopConnection) -> None:
         """Have the requests that are like one that was sent follow it, in this turn of the loop."""

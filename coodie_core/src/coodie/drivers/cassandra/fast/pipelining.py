@@ -143,7 +143,7 @@ class _Pipe(Generic[T]):
     def receive(self) -> list[tuple[T, Answer]]:
         try:
             data = receive(self.connection.sock, RECEIVE)
-            frames = self.connection.frames.feed(data)
+            answers = self.connection.frames.feed(data)
         except RETRY:
             return []
         except OSError as exc:
@@ -154,7 +154,9 @@ class _Pipe(Generic[T]):
             return []
         if not data:
             self.error = ConnectionShutdown("The server closed the connection")
-        self._free += [frame.stream for frame in frames if frame.stream in self.in_flight]
-        return [
-            (self.in_flight.pop(frame.stream), frame) for frame in frames if frame.stream in self.in_flight
-        ]
+        found: list[tuple[T, Answer]] = []
+        for stream, answer in answers:
+            if stream in self.in_flight:
+                self._free.append(stream)
+                found.append((self.in_flight.pop(stream), answer))
+        return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
-from coodie.drivers.cassandra.fast.answers import plain_result
 from coodie.drivers.cassandra.fast.frames import EXECUTE
 
 if TYPE_CHECKING:
@@ -97,9 +96,10 @@ class Settled:
 
     def whole(self, answer: Answer) -> Rows | None:
         """Return the rows of an answer that is the only page; None for every other answer."""
-        body = plain_result(answer)
+        if not isinstance(answer, bytes):
+            return None
         try:
-            return None if body is None else self._read(body)
+            return self._read(answer)
         except Exception:  # noqa: BLE001 - the driver's decoder knows more, or says what is wrong
             return None
 

@@ -16,13 +16,16 @@ from uuid import UUID, SafeUUID
 from coodie.drivers.cassandra._cqltypes import family, unwrapped
 from coodie.drivers.cassandra._reading import AWARE_EPOCH, EPOCH
 from coodie.drivers.cassandra.fast.layout import FIXED, SIZED
+from coodie.rows import new_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from coodie.rows import Rows
+
     #: Takes a result's body, where its first row begins, and how many there are; returns the rows. It raises
     #: anything for what isn't as simple: an empty value that isn't text, text that isn't, broken bytes.
-    SimpleReader = Callable[[bytes, int, int], list[dict[str, Any]]]
+    SimpleReader = Callable[[bytes, int, int], Rows]
 
 __all__ = ["simple_reader"]
 
@@ -42,7 +45,8 @@ _INT = Struct(">i")
 _NULL = -1
 
 _new = object.__new__
-_set = object.__setattr__
+_set_int = vars(UUID)["int"].__set__
+_set_is_safe = vars(UUID)["is_safe"].__set__
 _from_bytes = int.from_bytes
 _UNKNOWN = SafeUUID.unknown
 
@@ -66,8 +70,8 @@ def simple_reader(
 def _uuid(data: bytes) -> UUID:
     """Make a UUID of its sixteen bytes as its constructor does, without what that checks."""
     made = _new(UUID)
-    _set(made, "int", _from_bytes(data, "big"))
-    _set(made, "is_safe", _UNKNOWN)
+    _set_int(made, _from_bytes(data, "big"))
+    _set_is_safe(made, _UNKNOWN)
     return made
 
 
@@ -102,6 +106,7 @@ def _written(names: tuple[str, ...], kinds: tuple[str, ...], aware: bool) -> Sim
         "MILLISECOND": dt.timedelta(milliseconds=1),
         "error": struct.error,
         "length": _INT.unpack_from,
+        "new_rows": new_rows,
         "uuid": _uuid,
     }
     steps: list[str] = []
@@ -147,7 +152,7 @@ def _written(names: tuple[str, ...], kinds: tuple[str, ...], aware: bool) -> Sim
     loop = "\n        ".join([*steps, f"rows.append({{{display}}})"])
     code = f"""
 def read(body, at, count):
-    rows = []
+    rows = new_rows()
     for _ in range(count):
         {loop}
     if at != len(body):
