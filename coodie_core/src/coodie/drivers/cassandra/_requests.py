@@ -24,7 +24,7 @@ from coodie.drivers.cassandra.fast.statements import PAGE
 from coodie.exceptions import ParameterError, RequestError
 from coodie.paging import open_paging_state, seal_paging_state
 from coodie.requests import BatchType, check_options, check_timeout, parse_batch_type
-from coodie.rows import Rows, first_item
+from coodie.rows import Rows, first_item, new_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -118,7 +118,7 @@ class Requests:
             self._ask(stmt, params, consistency, timeout, fetch_size, paging_state, options),
             None,
         )
-        rows, again, start = Rows(), _FIRST, None
+        rows, again, start = new_rows(), _FIRST, None
         if asked is not None:
             if answer is None:
                 answer = yield asked

@@ -37,18 +37,29 @@ _MADE = {
     "ascii": "{}.decode('ascii')",
     "text": "{}.decode()",
     "timestamp": "EPOCH + MILLISECOND * {}",
-    "timeuuid": "uuid({})",
-    "uuid": "uuid({})",
 }
+
+#: As UUID's constructor does it, without what that checks; a call for each would be a fifth of the work.
+_UUID = "u{0} = new(UUID); set_int(u{0}, from_bytes(v{0}, 'big')); set_is_safe(u{0}, unknown)"
+
+_UUIDS = ("timeuuid", "uuid")
 
 _INT = Struct(">i")
 _NULL = -1
 
-_new = object.__new__
-_set_int = vars(UUID)["int"].__set__
-_set_is_safe = vars(UUID)["is_safe"].__set__
-_from_bytes = int.from_bytes
-_UNKNOWN = SafeUUID.unknown
+#: What the written code calls by name.
+_SCOPE: dict[str, Any] = {
+    "MILLISECOND": dt.timedelta(milliseconds=1),
+    "UUID": UUID,
+    "error": struct.error,
+    "from_bytes": int.from_bytes,
+    "length": _INT.unpack_from,
+    "new": object.__new__,
+    "new_rows": new_rows,
+    "set_int": vars(UUID)["int"].__set__,
+    "set_is_safe": vars(UUID)["is_safe"].__set__,
+    "unknown": SafeUUID.unknown,
+}
 
 
 def simple_reader(
@@ -65,14 +76,6 @@ def simple_reader(
     if not kinds or not all(kind in FIXED or kind in SIZED for kind in kinds):
         return None
     return _written(names, kinds, aware_timestamps)
-
-
-def _uuid(data: bytes) -> UUID:
-    """Make a UUID of its sixteen bytes as its constructor does, without what that checks."""
-    made = _new(UUID)
-    _set_int(made, _from_bytes(data, "big"))
-    _set_is_safe(made, _UNKNOWN)
-    return made
 
 
 def _one_by_one(layouts: Sequence[Struct]) -> Callable[[bytes, int], tuple[Any, ...]]:
@@ -101,14 +104,7 @@ def _written(names: tuple[str, ...], kinds: tuple[str, ...], aware: bool) -> Sim
 
     Neighbours of fixed size are unpacked at once, together with the length of what follows them.
     """
-    scope: dict[str, Any] = {
-        "EPOCH": AWARE_EPOCH if aware else EPOCH,
-        "MILLISECOND": dt.timedelta(milliseconds=1),
-        "error": struct.error,
-        "length": _INT.unpack_from,
-        "new_rows": new_rows,
-        "uuid": _uuid,
-    }
+    scope: dict[str, Any] = {**_SCOPE, "EPOCH": AWARE_EPOCH if aware else EPOCH}
     steps: list[str] = []
     run: list[int] = []
 
@@ -146,6 +142,11 @@ def _written(names: tuple[str, ...], kinds: tuple[str, ...], aware: bool) -> Sim
         unpack(None)
     items = []
     for index, kind in enumerate(kinds):
+        if kind in _UUIDS:
+            steps.append(f"if v{index} is None: u{index} = None")
+            steps.append(f"else: {_UUID.format(index)}")
+            items.append(f"u{index}")
+            continue
         made = _MADE.get(kind)
         items.append(f"None if v{index} is None else {made.format(f'v{index}')}" if made else f"v{index}")
     display = ", ".join([f"{name!r}: {item}" for name, item in zip(names, items, strict=True)])
