@@ -32,6 +32,12 @@ async def _use(api: Api, space: Workspace, key: str) -> None:
     await api.execute_batch([(insert, [key, 1]), (insert, [key, 2])])
 
 
+async def _fill_pools(api: Api, space: Workspace, key: str) -> None:
+    """Let pools of threads and connections grow to their size: one at a time, whenever requests overlap."""
+    for _ in range(20):
+        await _use(api, space, key)
+
+
 class LeaksChecks:
     """Counted before and after."""
 
@@ -53,9 +59,7 @@ class LeaksChecks:
     @check()
     async def test_requests_hold_nothing(self, api: Api, space: Workspace, key: str) -> None:
         """An open driver's threads and files don't grow with its requests."""
-        # A pool of threads grows to its size at first, one at a time, whenever two requests overlap.
-        for _ in range(20):
-            await _use(api, space, key)
+        await _fill_pools(api, space, key)
         before = Holdings()
         for _ in range(5):
             await _use(api, space, key)
@@ -89,7 +93,7 @@ class LeaksChecks:
     async def test_connections_are_few(self, api: Api, space: Workspace, proxy: Proxy, key: str) -> None:
         """Requests share connections: their number doesn't grow with the requests."""
         other = await api.open(hosts=[proxy.host], port=proxy.port)
-        await _use(other, space, key)
+        await _fill_pools(other, space, key)
         before = proxy.accepted
         for _ in range(4):
             await _use(other, space, key)
