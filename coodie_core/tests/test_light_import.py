@@ -14,14 +14,21 @@ HEAVY = (
     "asyncio",
     "cassandra",
     "click",
+    "coodie.config",
     "coodie.plugins",
     "coodie.drivers.cassandra",
+    "coodie.observers.events",
+    "coodie.observers.observed",
+    "coodie.types",
     "coodie_cassandra",
     "coodie_local",
     "coodie_scylla",
+    "datetime",
+    "difflib",
     "email",
     "importlib.metadata",
     "importlib_metadata",
+    "pathlib",
     "pluggy",
     "pydantic",
     "rich",
@@ -60,6 +67,25 @@ def test_light(module: str) -> None:
     loaded = loaded_after(f"import {module}")
     assert "coodie.drivers" in loaded
     assert [name for name in HEAVY if name in loaded] == []
+
+
+@pytest.mark.parametrize("module", ["coodie", "coodie.observers"])
+def test_names_that_are_imported_late(module: str) -> None:
+    """What the import leaves out is listed, is there when it's asked for, and hides no misspelt name."""
+    code = f"""
+import json, {module} as package
+listed = [name for name in package.__all__ if name not in dir(package)]
+lacking = [name for name in package.__all__ if not hasattr(package, name)]
+from {module} import *
+print(json.dumps([listed, lacking, hasattr(package, "nothing_of_the_kind")]))
+"""
+    assert run(code) == [[], [], False]
+
+
+@pytest.mark.parametrize("module", ["coodie.config", "coodie.types", "coodie.observers.events"])
+def test_modules_that_are_imported_late(module: str) -> None:
+    """A module that the import leaves out is there as an attribute, as those that it brings in."""
+    assert run(f"import json, coodie\nprint(json.dumps({module}.__name__))") == module
 
 
 def test_no_scan() -> None:

@@ -1,8 +1,12 @@
-"""One contract for sync and async code over Apache Cassandra and ScyllaDB, any backend behind it."""
+"""One contract for sync and async code over Apache Cassandra and ScyllaDB, any backend behind it.
+
+What is slow to import and few programs need at their start is imported when it is first used.
+"""
 
 from __future__ import annotations
 
-from coodie.config import RequestProfile
+from typing import TYPE_CHECKING
+
 from coodie.configfile import load_config
 from coodie.drivers import (
     AbstractDriver,
@@ -15,8 +19,11 @@ from coodie.drivers import (
 from coodie.exceptions import CoodieError
 from coodie.requests import BatchType, RequestOptions
 from coodie.rows import Rows
-from coodie.types import UNSET
 from coodie.urls import connect, connect_async
+
+if TYPE_CHECKING:
+    from coodie.config import RequestProfile
+    from coodie.types import UNSET
 
 __version__ = "0.1.0"
 
@@ -38,3 +45,22 @@ __all__ = [
     "load_config",
     "register_driver",
 ]
+
+#: What is imported when it is first used → its module.
+_HOMES = {"RequestProfile": "config", "UNSET": "types"}
+
+if not TYPE_CHECKING:  # with it, any name would pass for one of ours
+
+    def __getattr__(name: str) -> object:
+        """Import what is asked for: a name of another module, or that module itself."""
+        from importlib import import_module
+
+        if name in _HOMES.values():
+            return import_module(f"{__name__}.{name}")
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        return found
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coodie.drivers.lazy import LazyDriver
@@ -12,6 +11,7 @@ from coodie.registry import current_registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from coodie.config.configuration import Configuration
     from coodie.config.mistakes import Mistake
@@ -83,6 +83,8 @@ def inspect_files(path: str | Path | None, environ: Mapping[str, str]) -> tuple[
         ConfigurationError: There is no configuration, or its file can't be read.
     """
     # tomllib, and what only those need who have a file
+    from pathlib import Path
+
     from coodie.config.configuration import inspect_configuration
     from coodie.config.tomlfile import PATH_VARIABLE, find_file, read_file
 

@@ -10,7 +10,6 @@ import logging
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from coodie.exceptions import ConfigurationError, NotADriverError
@@ -109,6 +108,8 @@ class DriverRegistry:
             message = "No driver is registered."
             hint = "Call init_coodie(…), register_driver(…) or load_config() first."
         else:
+            from difflib import get_close_matches  # for the error alone
+
             close = get_close_matches(str(name), names, n=1)
             message = f"No driver is registered under {name!r}. Registered: {', '.join(names)}."
             hint = f"Did you mean {close[0]!r}?" if close else "Open it with init_coodie(…, name=…)."

@@ -26,6 +26,7 @@ from coodie.observers import (
     hub,
     observation,
     observe_request,
+    observed,
     observing,
 )
 from coodie.observers.recorder import Recorder
@@ -369,12 +370,12 @@ async def test_without_observers_nothing_is_made(
     for name in (
         "RequestStarted",
         "RequestFinished",
-        "_Observed",
-        "_description",
+        "Observed",
+        "description",
         "tell",
         "inspect_statement",
     ):
-        monkeypatch.setattr(observation, name, never)
+        monkeypatch.setattr(observed, name, never)
     with observing(*others):
         one = observe_request(api.driver, STMT, [1])
         assert one is observe_request(api.driver, "other", [2])
@@ -392,7 +393,7 @@ def test_without_observers_nothing_is_allocated(registry: DriverRegistry) -> Non
             told.add_page(1)
 
     request()
-    files = [tracemalloc.Filter(True, module.__file__ or "") for module in (observation, hub)]
+    files = [tracemalloc.Filter(True, module.__file__ or "") for module in (observation, observed, hub)]
     tracemalloc.start()
     try:
         before = tracemalloc.take_snapshot().filter_traces(files)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from coodie.config import build_config
 from coodie.drivers.lazy import LazyDriver
 from coodie.exceptions import ConfigurationError
 from coodie.observers.identity import identify
@@ -105,6 +104,8 @@ def init_coodie(
         if not lazy:
             later.connect()
     else:
+        from coodie.config import build_config  # slow, and needed where something is opened
+
         config = build_config(hosts=hosts, keyspace=keyspace, ssl_context=ssl_context, **kwargs)
         driver = current_registry().plugins.open(config, name)
     replaced = current_registry().adopt(name, driver)
@@ -172,6 +173,8 @@ async def init_coodie_async(
         # Reading certificates and importing pluggy and the backend take a tenth of a second: not on the loop.
         if lazy or kwargs.get("profiles"):
             return LazyDriver(hosts, keyspace, ssl_context, kwargs), registry.plugins
+        from coodie.config import build_config  # as above
+
         config = build_config(hosts=hosts, keyspace=keyspace, ssl_context=ssl_context, **kwargs)
         return config, registry.plugins
 

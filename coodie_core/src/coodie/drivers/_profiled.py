@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from coodie.exceptions import ConfigurationError
@@ -59,6 +58,8 @@ def fill_from_profile(
 def _found(profiles: Mapping[str, RequestProfile], name: str) -> RequestProfile:
     if name in profiles:
         return profiles[name]
+    from difflib import get_close_matches  # for the error alone
+
     message = f"The connection has no request profile {name!r}."
     close = get_close_matches(name, profiles, n=1)
     have = f"It has {', '.join(profiles)}." if profiles else "Give it some: [connections.NAME.profiles.…]."

@@ -10,9 +10,9 @@ from coodie.capabilities import Capability, check_request
 from coodie.consistency import parse_consistency
 from coodie.drivers._streaming import stream_rows, stream_rows_async
 from coodie.exceptions import ConfigurationError, ConnectionFailedError, RequestTimeoutError, UnsupportedError
-from coodie.observers.events import RequestKind
 from coodie.observers.identity import DriverIdentity
 from coodie.observers.observation import Part, part_of
+from coodie.observers.requestkind import RequestKind
 from coodie.requests import BatchType, check_options, check_timeout, parse_batch_type
 from coodie.rows import first_item
 

@@ -8,7 +8,6 @@ from concurrent.futures import Future
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
-from coodie.config import build_config
 from coodie.drivers._profiled import fill_from_profile
 from coodie.drivers.base import AbstractDriver, options_argument
 from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieError, DriverClosedError
@@ -89,6 +88,8 @@ class LazyDriver(AbstractDriver):
         if twice:
             message = f"kwargs holds {twice[0]!r}, which is a parameter of its own."
             raise ConfigurationError(message, hint="Give it once.", option=twice[0])
+        from coodie.config import build_config  # slow, and needed where something is opened
+
         self._config = build_config(hosts=hosts, keyspace=keyspace, ssl_context=ssl_context, **kwargs)
         if self._config.session is not None:
             message = "A LazyDriver can't be given a session=, which is connected already."

@@ -3,26 +3,17 @@
 An observer is any object with hooks of ``coodie.observers.hooks.ObserverHooks``, marked with
 ``coodie.plugins.hookimpl``. Ready-made ones are in ``coodie.observers.requestlog``,
 ``coodie.observers.counters`` and ``coodie.observers.otel``.
+
+The events are imported when the first of them is used: they are slow to import, and every program
+imports this package.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from coodie.observers.activation import activate_observer
 from coodie.observers.connections import tell_closed
-from coodie.observers.events import (
-    ConnectionClosed,
-    ConnectionEvent,
-    ConnectionFailed,
-    ConnectionOpened,
-    DriverRegistered,
-    Host,
-    RequestEvent,
-    RequestFinished,
-    RequestKind,
-    RequestStarted,
-    SchemaChange,
-    SchemaChanged,
-)
 from coodie.observers.observation import (
     ONE_OF_MANY,
     ObservedRequest,
@@ -32,6 +23,22 @@ from coodie.observers.observation import (
     untold,
 )
 from coodie.observers.registration import observing, register_observer, unregister_observer
+from coodie.observers.requestkind import RequestKind
+
+if TYPE_CHECKING:
+    from coodie.observers.events import (
+        ConnectionClosed,
+        ConnectionEvent,
+        ConnectionFailed,
+        ConnectionOpened,
+        DriverRegistered,
+        Host,
+        RequestEvent,
+        RequestFinished,
+        RequestStarted,
+        SchemaChange,
+        SchemaChanged,
+    )
 
 #: The version of the hooks and of what they are told.
 OBSERVER_API_VERSION = 1
@@ -62,3 +69,18 @@ __all__ = [
     "unregister_observer",
     "untold",
 ]
+
+if not TYPE_CHECKING:  # with it, any name would pass for one of ours
+
+    def __getattr__(name: str) -> object:
+        """Import what is asked for: an event, or their module."""
+        from importlib import import_module
+
+        if name not in (*__all__, "events"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        events = import_module("coodie.observers.events")
+        found = globals()[name] = events if name == "events" else getattr(events, name)
+        return found
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -7,7 +7,6 @@ installed is not to be told anything: an observer is told from when it is named 
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +95,8 @@ def _announced(name: str) -> Any:
     points: list[EntryPoint] = list(entry_points(group=_GROUP))
     found = [point for point in points if point.name == name]
     if not found:
+        from difflib import get_close_matches  # for the error alone
+
         names = sorted({*_OURS, *(point.name for point in points)})
         close = get_close_matches(name, names, n=1)
         message = f"No observer is called {name!r}. There are: {', '.join(names)}."

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from coodie.observers.events import ConnectionClosed, ConnectionFailed, ConnectionOpened, DriverRegistered
 from coodie.observers.hub import current_observers, tell
 from coodie.observers.identity import identify, identity_of
 
@@ -50,6 +49,8 @@ def connecting(config: ConnectionConfig, name: str | None) -> Iterator[Opening]:
         yield opening
     except BaseException as exc:
         if not within and current_observers().everyone:
+            from coodie.observers.events import ConnectionFailed  # slow, and for those alone who observe
+
             failed = ConnectionFailed(
                 driver_name=name,
                 driver_type=config.driver_type,
@@ -65,6 +66,8 @@ def connecting(config: ConnectionConfig, name: str | None) -> Iterator[Opening]:
         # The same object may come out of both: then it is the outer one's, and tells.
         identify(opening.driver, name=name, driver_type=config.driver_type, silent=within)
         if not within and current_observers().everyone:
+            from coodie.observers.events import ConnectionOpened  # as above
+
             opened = ConnectionOpened(
                 driver_name=name,
                 driver_type=config.driver_type,
@@ -91,6 +94,8 @@ def tell_closed(driver: object, error: BaseException | None = None) -> None:
     identity = identity_of(driver)
     if identity.silent:
         return
+    from coodie.observers.events import ConnectionClosed  # as above
+
     event = ConnectionClosed(
         driver_name=identity.name,
         driver_type=identity.driver_type,
@@ -112,6 +117,8 @@ def tell_registered(driver: object, name: str, *, default: bool, replaced: bool)
     identify(driver, name=name)
     if not current_observers().everyone:
         return
+    from coodie.observers.events import DriverRegistered  # as above
+
     event = DriverRegistered(
         driver_name=name,
         driver_type=identity_of(driver).driver_type,

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from coodie.observers.requestkind import RequestKind
+
 if TYPE_CHECKING:
     from uuid import UUID
 
@@ -27,17 +29,6 @@ __all__ = [
     "SchemaChange",
     "SchemaChanged",
 ]
-
-
-class RequestKind(str, Enum):
-    """Which call a request belongs to."""
-
-    #: One statement; also each page of a ``stream``.
-    SINGLE = "single"
-    #: Several writes at once, through ``execute_batch`` or as the text ``BEGIN … APPLY BATCH``.
-    BATCH = "batch"
-    #: One of the executions of an ``execute_many``.
-    MANY = "many"
 
 
 class SchemaChange(str, Enum):
