@@ -60,6 +60,10 @@ _BATCH_TYPES = {
 _FIRST = Again()
 
 
+def _send_nothing(_stmt: str, _params: Any, _consistency: str | None, _timeout: float | None) -> None:
+    """Send no request by what was settled for others."""
+
+
 class Requests:
     """What can be asked through one session.
 
@@ -91,16 +95,12 @@ class Requests:
         self.statements = StatementCache(session, lifetime, statement_cache_size)
         self._aware_timestamps = aware_timestamps
         self.fast = FastPath(session, lifetime, aware_timestamps=aware_timestamps) if fast_path else None
+        #: Sends a request like others of this turn of the running loop; returns None where it sent nothing.
+        self.send: Callable[[str, Any, str | None, float | None], Sent | None] = (
+            _send_nothing if self.fast is None else self.fast.send
+        )
 
     # --- the requests -------------------------------------------------------------------
-
-    def send(self, stmt: str, params: Any, consistency: str | None, timeout: float | None) -> Sent | None:
-        """Send a request like others of this turn of the running loop; None where none was sent before it.
-
-        Only the parameters are looked at: all else was, for the first.
-        """
-        key = alike(stmt, consistency, timeout)
-        return None if key is None or self.fast is None else self.fast.send(key, params)
 
     def rows(
         self,

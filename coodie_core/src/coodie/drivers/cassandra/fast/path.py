@@ -19,7 +19,7 @@ from coodie.drivers.cassandra.fast.frames import BATCH
 from coodie.drivers.cassandra.fast.internals import decode, in_legacy_mode, refusal, user_types, watchers
 from coodie.drivers.cassandra.fast.lanes import LoopLane, ThreadLane
 from coodie.drivers.cassandra.fast.routing import Router
-from coodie.drivers.cassandra.fast.settled import Settled
+from coodie.drivers.cassandra.fast.settled import Settled, alike
 from coodie.drivers.cassandra.fast.shards import Shards
 from coodie.drivers.cassandra.fast.statements import (
     LARGEST_BATCH,
@@ -259,18 +259,15 @@ class FastPath:
             self._settle(lane, exchange, connection)
         return future
 
-    def send(self, key: Any, params: Any) -> Sent | None:
+    def send(self, stmt: str, params: Any, consistency: str | None, timeout: float | None) -> Sent | None:
         """Send a request like others of this turn of the running loop; None where nothing was sent.
 
-        Args:
-            key: What they are alike in.
-            params: What they aren't alike in.
+        Only the parameters are looked at: all else was, for the first.
         """
         try:
-            lane = self._loops[self._running_loop()]
+            settled = self._loops[self._running_loop()].settled.get(alike(stmt, consistency, timeout))
         except (KeyError, RuntimeError):
             return None  # the first on this loop, or a fork of the process whose loop it was
-        settled = lane.settled.get(key)
         return None if settled is None else settled.send(params)
 
     def _settle(self, lane: LoopLane, asked: AskedStatement, connection: LoopConnection) -> None:
