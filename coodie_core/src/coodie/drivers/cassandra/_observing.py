@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from cassandra.pool import Host as DriverHost
 
     from coodie.batch import BatchItem
-    from coodie.drivers.cassandra._requests import Begun, Requests
+    from coodie.drivers.cassandra._requests import Requests
+    from coodie.drivers.cassandra.fast.settled import Begun
     from coodie.effects import Effect
     from coodie.observers import ObservedRequest, Part
     from coodie.requests import BatchType, RequestOptions

@@ -38,16 +38,13 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra._sending import Answer
     from coodie.drivers.cassandra.fast.answers import Answer as FastAnswer
     from coodie.drivers.cassandra.fast.asked import Asked
-    from coodie.drivers.cassandra.fast.settled import Sent
+    from coodie.drivers.cassandra.fast.settled import Begun, Sent
     from coodie.effects import Effect
     from coodie.requests import RequestOptions
     from coodie.schema import Query
     from coodie.waiting import Wait
 
-    #: A request that the fast path has sent, and its answer.
-    Begun = tuple[Asked, FastAnswer]
-
-__all__ = ["Begun", "Requests"]
+__all__ = ["Requests"]
 
 _BATCH_TYPES = {
     BatchType.LOGGED: DriverBatchType.LOGGED,

@@ -174,12 +174,9 @@ class CassandraDriver(AbstractDriver):
         if fetch_size is None and paging_state is None and options is None:
             sent = asked.send(stmt, params, consistency, timeout)
             if sent is not None:
-                settled, values, host, future = sent
-                answer = await future
-                whole = settled.whole(answer)
+                whole, begun = sent[0].outcome(sent, await sent[-1])
                 if whole is not None:
                     return whole
-                begun = settled.asked(values, host), answer
         rows = await run_async(
             asked.rows(stmt, params, consistency, timeout, fetch_size, paging_state, options, begun)
         )
@@ -216,12 +213,9 @@ class CassandraDriver(AbstractDriver):
         if options is None:
             sent = asked.send(stmt, params, consistency, timeout)
             if sent is not None:
-                settled, values, host, future = sent
-                answer = await future
-                whole = settled.whole(answer)
+                whole, begun = sent[0].outcome(sent, await sent[-1])
                 if whole is not None:
                     return first_item(whole)
-                begun = settled.asked(values, host), answer
         return await run_async(asked.first_value(stmt, params, consistency, timeout, options, begun))
 
     def execute_batch(

@@ -14,17 +14,20 @@ if TYPE_CHECKING:
     from cassandra.pool import Host
 
     from coodie.drivers.cassandra.fast.answers import Answer
-    from coodie.drivers.cassandra.fast.asked import AskedStatement
+    from coodie.drivers.cassandra.fast.asked import Asked, AskedStatement
     from coodie.drivers.cassandra.fast.looping import LoopConnection
     from coodie.rows import Rows
 
     #: Returns the node for a request's encoded values, and the connection to it; None where there is none.
     Way = Callable[[bytes], tuple[Host | None, LoopConnection] | None]
 
+    #: A request that has been sent, and its answer.
+    Begun = tuple[Asked, Answer]
+
     #: How it was sent, its encoded values, the node, and the future of its answer.
     Sent = tuple["Settled", bytes, Host | None, asyncio.Future[Answer]]
 
-__all__ = ["Sent", "Settled", "Way", "alike"]
+__all__ = ["Begun", "Sent", "Settled", "Way", "alike"]
 
 _LONG = Struct(">q")
 
@@ -94,18 +97,21 @@ class Settled:
             body += _LONG.pack(self._timestamps())
         return self, values, host, connection.send(EXECUTE, body, self._timeout)
 
-    def whole(self, answer: Answer) -> Rows | None:
-        """Return the rows of an answer that is the only page; None for every other answer."""
-        if not isinstance(answer, bytes):
-            return None
-        try:
-            return self._read(answer)
-        except Exception:  # noqa: BLE001 - the driver's decoder knows more, or says what is wrong
-            return None
+    def outcome(self, sent: Sent, answer: Answer) -> tuple[Rows | None, Begun | None]:
+        """Return what came of a request: all its rows, or what to go on with.
 
-    def asked(self, values: bytes, host: Host) -> AskedStatement:
-        """Return the request that was sent with these values to that node, to go on with."""
-        return self._asked.again(values, host)
+        Args:
+            sent: What ``send`` returned for it.
+            answer: The answer.
+        """
+        try:
+            rows = self._read(answer) if isinstance(answer, bytes) else None
+        except Exception:  # noqa: BLE001 - the driver's decoder knows more, or says what is wrong
+            rows = None
+        if rows is not None:
+            return rows, None
+        _, values, host, _ = sent
+        return None, (self._asked.again(values, host), answer)
 
 
 def alike(stmt: str, consistency: str | None, timeout: float | None) -> Hashable | None:
