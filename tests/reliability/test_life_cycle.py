@@ -31,6 +31,9 @@ pytestmark = [pytest.mark.server, pytest.mark.timeout(900)]
 LOCAL = "SELECT key FROM system.local"
 _MIB = 1 << 20
 
+#: How often a driver is opened, used and closed.
+_LIVES = 200
+
 
 @pytest.fixture(
     params=[{}, pytest.param({"fast_path": False}, marks=pytest.mark.reliability)], ids=["", "driver's way"]
@@ -50,9 +53,8 @@ async def _nothing_left(before: Holdings, seconds: float = 20) -> None:
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("count", [2, pytest.param(200, marks=pytest.mark.reliability)])
+@pytest.mark.reliability
 async def test_connecting_and_closing_leaves_nothing(
-    count: int,
     is_async: bool,
     cassandra_node: Any,
     backend: str,
@@ -82,7 +84,7 @@ async def test_connecting_and_closing_leaves_nothing(
             await live()
         gc.collect()
         first, _ = tracemalloc.get_traced_memory()
-        for _ in range(count):
+        for _ in range(_LIVES):
             await live()
         await _nothing_left(before)
         gc.collect()

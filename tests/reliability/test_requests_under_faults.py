@@ -137,7 +137,10 @@ async def test_a_write_fails_once(
     assert driver.execute(_read(counters), [f"next {key}"]) == [{"n": 1}]
 
 
-@pytest.mark.parametrize("method", READS)
+@pytest.mark.parametrize(
+    "method",
+    ["execute", *[pytest.param(name, marks=pytest.mark.reliability) for name in READS if name != "execute"]],
+)
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_read_fails_in_time(
     fault: str, method: str, calls: Api, proxy: FaultProxy, counters: str
