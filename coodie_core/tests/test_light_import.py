@@ -82,7 +82,17 @@ print(json.dumps([listed, lacking, hasattr(package, "nothing_of_the_kind")]))
     assert run(code) == [[], [], False]
 
 
-@pytest.mark.parametrize("module", ["coodie.config", "coodie.types", "coodie.observers.events"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "coodie.config",
+        "coodie.cql",
+        "coodie.tls",
+        "coodie.types",
+        "coodie.observers.events",
+        "coodie.observers.statements",
+    ],
+)
 def test_modules_that_are_imported_late(module: str) -> None:
     """A module that the import leaves out is there as an attribute, as those that it brings in."""
     assert run(f"import json, coodie\nprint(json.dumps({module}.__name__))") == module

@@ -49,13 +49,16 @@ __all__ = [
 #: What is imported when it is first used → its module.
 _HOMES = {"RequestProfile": "config", "UNSET": "types"}
 
+#: Modules that the import leaves out, and that are there when they are asked for.
+_MODULES = ("config", "cql", "tls", "types")
+
 if not TYPE_CHECKING:  # with it, any name would pass for one of ours
 
     def __getattr__(name: str) -> object:
         """Import what is asked for: a name of another module, or that module itself."""
         from importlib import import_module
 
-        if name in _HOMES.values():
+        if name in _MODULES:
             return import_module(f"{__name__}.{name}")
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -63,4 +66,4 @@ if not TYPE_CHECKING:  # with it, any name would pass for one of ours
         return found
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
+        return sorted({*globals(), *__all__, *_MODULES})

@@ -70,17 +70,21 @@ __all__ = [
     "untold",
 ]
 
+#: Modules that the import leaves out, and that are there when they are asked for.
+_MODULES = ("events", "statements")
+
 if not TYPE_CHECKING:  # with it, any name would pass for one of ours
 
     def __getattr__(name: str) -> object:
-        """Import what is asked for: an event, or their module."""
+        """Import what is asked for: an event, or a module."""
         from importlib import import_module
 
-        if name not in (*__all__, "events"):
+        if name in _MODULES:
+            return import_module(f"{__name__}.{name}")
+        if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        events = import_module("coodie.observers.events")
-        found = globals()[name] = events if name == "events" else getattr(events, name)
+        found = globals()[name] = getattr(import_module("coodie.observers.events"), name)
         return found
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
+        return sorted({*globals(), *__all__, *_MODULES})
