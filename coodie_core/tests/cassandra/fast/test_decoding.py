@@ -108,6 +108,9 @@ def test_rows_are_the_drivers(
             assert reader.read(body) == expected
         whole = reader.read_whole(body)
     assert whole == (None if state is not None else expected.rows)
+    # They are handed out as they are.
+    assert type(reader.read(body).rows) is Rows
+    assert type(whole) is (type(None) if state is not None else Rows)
 
 
 @pytest.mark.parametrize("body", [pack(">i", 1)])

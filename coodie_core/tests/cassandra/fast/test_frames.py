@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cassandra.connection import frame_header_v3, lz4_compress, lz4_decompress
@@ -13,6 +13,7 @@ from coodie_core.tests.cassandra.fast.arbitrary import quickly, scattered
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coodie.drivers.cassandra.fast import frames as frames_module
 from coodie.drivers.cassandra.fast.errors import BrokenFrameError
 from coodie.drivers.cassandra.fast.frames import COMPRESSED, EXECUTE, OPTIONS, RESULT, Frame, Frames
 from coodie.drivers.cassandra.fast.internals import _blocks
@@ -29,8 +30,14 @@ _BODIES = st.one_of(
 #: Stream, flags, opcode and body of an answer.
 _Sent = tuple[int, int, int, bytes]
 
+#: Most answers are a RESULT, and most of these have no flags.
 _FRAMES = st.lists(
-    st.tuples(st.integers(-32_768, 32_767), st.sampled_from([0, 2, 8]), st.integers(0, 16), _BODIES),
+    st.tuples(
+        st.integers(-32_768, 32_767),
+        st.sampled_from([0, 0, 2, 8]),
+        st.just(RESULT) | st.integers(0, 16),
+        _BODIES,
+    ),
     min_size=1,
     max_size=4,
 )
@@ -91,14 +98,23 @@ def test_requests_are_what_a_server_reads(version: int, compressed: bool, body: 
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_a_body_larger_than_a_segment(compressed: bool) -> None:
+def test_a_body_larger_than_a_segment(compressed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """It comes in several segments and many reads, and is put together once."""
+    looked_at = []
+
+    def cut(data: bytes, version: int, cut: Any = frames_module.cut) -> Any:
+        looked_at.append(len(data))
+        return cut(data, version)
+
+    monkeypatch.setattr(frames_module, "cut", cut)
     frames = [(n, 0, RESULT, bytes([n]) * 3 * LARGEST_PAYLOAD) for n in range(2)]
     blocks = _blocks(lz4_compress, lz4_decompress) if compressed else (None, None)
     stream = Segments(*blocks).wrap([_answers([frame], 5) for frame in frames])
     cutter = Frames(5, Segments(*blocks))
     pieces = [stream[at : at + 1000] for at in range(0, len(stream), 1000)]
     assert [answer for piece in pieces for answer in cutter.feed(piece)] == _found(frames)
+    # Of each its beginning, and the whole.
+    assert len([size for size in looked_at if size]) == 2 * len(frames)
 
 
 def test_what_goes_over_the_wire() -> None:
