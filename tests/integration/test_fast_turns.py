@@ -105,15 +105,19 @@ async def test_wrong_parameters(fast: _Fast, rows: str) -> None:
 
 
 async def test_many_pages(fast: _Fast, table: Callable[[str], str]) -> None:
-    """A result of several pages comes whole to each of several who ask at once."""
+    """A result of several pages comes whole to each of several who ask at once; none asks twice for one."""
     name = table("p int, n int, PRIMARY KEY (p, n)")
     await fast.driver.execute_many_async(
         f"INSERT INTO {name} (p, n) VALUES (0, ?)", ([n] for n in range(11_000))
     )
     select = f"SELECT n FROM {name} WHERE p = ?"
     await fast.ways.warm_async(select, [0])
-    for got in await fast.together(select, [[0]] * 4):
+    for got in await fast.together(select, [[0]] * 6):
         assert [row["n"] for row in got] == list(range(11_000))
+    assert fast.looked_at <= 3
+    fast.looked_at = 0
+    assert await asyncio.gather(*[fast.driver.execute_one_async(select, [0]) for _ in range(6)]) == [0] * 6
+    assert fast.looked_at <= 3
 
 
 async def test_the_first_value(fast: _Fast, rows: str) -> None:
