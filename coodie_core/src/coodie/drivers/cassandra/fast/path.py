@@ -281,8 +281,8 @@ class FastPath:
 
         timestamps = self._cluster.timestamp_generator if asked.is_stamped else None
         only = self._router.only_host(asked.policy)
-        alike = only is not None and not self._shards.known
-        lane.settled[asked.key] = Settled(asked, connection, None if alike else way, timestamps)
+        nowhere_else = only is not None and not self._shards.known
+        lane.settled[asked.key] = Settled(asked, connection, None if nowhere_else else way, timestamps)
 
     def unsettle(self) -> None:
         """Have the next request of each kind looked at again; from any thread."""

@@ -49,7 +49,7 @@ _CRC24_TABLE = tuple([_crc24_of(byte) for byte in range(256)])
 def _crc24_by_table(data: bytes) -> int:
     """Return the checksum of a segment's header; by table, an eighth of the work of doing it bit by bit.
 
-    Most are known: a header says nothing but a length, and requests that are alike are as long.
+    Most are known: a header says little but lengths, and requests that are alike are as long.
     """
     crc = _CRC24_START
     for byte in data:
