@@ -32,8 +32,9 @@ def accelerator() -> Any:
         module = import_module("coodie_accel")
     except ImportError:
         return None
-    # A directory of that name on the path is a module, too, without anything in it.
-    if not hasattr(module, "RowDecoder"):
+    # A directory of that name on the path is a module, too, without anything in it; and one that was built
+    # from an older clone has not all of it.
+    if not hasattr(module, "cut_answers"):
         return None
     if module.__version__ != __version__:
         log.warning(
