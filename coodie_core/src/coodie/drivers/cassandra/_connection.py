@@ -1,4 +1,4 @@
-"""The drivers' connection, but for one thing that it overlooks."""
+"""The drivers' connection, but for what it overlooks of its end."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ _READERS = ("cassandra.io.libevreactor", "cassandra.io.asyncorereactor")
 
 @lru_cache(maxsize=8)
 def attentive(connection_class: Any) -> Any:
-    """Return a connection class that notices the peer's end also in the middle of a frame.
+    """Return a connection class that notices the peer's end also in the midst of a frame or handshake.
 
     When the peer closes while a part of a frame has been read, scylla-driver 3.29 and cassandra-driver
     3.30 take the end for "no more bytes yet": the requests on the connection run into their timeouts, no
-    new connection is made, and the reactor's thread spins until a heartbeat fails.
+    new connection is made, and the reactor's thread spins until a heartbeat fails. And when it closes
+    before the handshake is over, as for want of a client certificate, cassandra-driver's libev reactor
+    tells nobody: who connects waits until the timeout.
 
     Args:
         connection_class: The driver's; those of gevent, eventlet, Twisted and asyncio, which read in
@@ -28,6 +30,8 @@ def attentive(connection_class: Any) -> Any:
         return connection_class
 
     class AttentiveConnection(connection_class):  # type: ignore[misc]  # the drivers have no types
+        last_error: Exception | None
+
         def handle_read(self, *args: Any, **kwargs: Any) -> None:
             super().handle_read(*args, **kwargs)
             if not self.is_closed and not self.is_defunct and _ended(self._socket):
@@ -35,6 +39,16 @@ def attentive(connection_class: Any) -> Any:
 
                 message = f"Connection to {self.endpoint} was closed by server in the middle of a frame"
                 self.defunct(ConnectionShutdown(message))
+
+        def close(self) -> None:
+            super().close()
+            if not self.connected_event.is_set():
+                from cassandra.connection import ConnectionShutdown
+
+                message = f"Connection to {self.endpoint} was closed by server before it was ready"
+                if self.last_error is None:
+                    self.last_error = ConnectionShutdown(message)
+                self.connected_event.set()
 
     AttentiveConnection.__name__ = AttentiveConnection.__qualname__ = connection_class.__name__
     return AttentiveConnection
