@@ -22,7 +22,7 @@ KINDS = {
     "many": "so many inserts by one call of execute_many, or what the client has for it",
     "sync": "one row, blocking, threads: so many",
     "import": "import of the client",
-    "connect": "connecting and reading one row, once the client is imported",
+    "connect": "connecting and reading one row, a second time in a process, so that no import is in it",
     "memory": "streaming so many rows: how far memory grows meanwhile",
 }
 
