@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from coodie._late import late
 from coodie.configfile import load_config
 from coodie.drivers import (
     AbstractDriver,
@@ -46,24 +47,7 @@ __all__ = [
     "register_driver",
 ]
 
-#: What is imported when it is first used → its module.
-_HOMES = {"RequestProfile": "config", "UNSET": "types"}
-
-#: Modules that the import leaves out, and that are there when they are asked for.
-_MODULES = ("config", "cql", "tls", "types")
-
 if not TYPE_CHECKING:  # with it, any name would pass for one of ours
-
-    def __getattr__(name: str) -> object:
-        """Import what is asked for: a name of another module, or that module itself."""
-        from importlib import import_module
-
-        if name in _MODULES:
-            return import_module(f"{__name__}.{name}")
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-        return found
-
-    def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__, *_MODULES})
+    __getattr__, __dir__ = late(
+        globals(), {"RequestProfile": "config", "UNSET": "types"}, ("config", "cql", "tls", "types")
+    )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from coodie._late import late
 from coodie.observers.activation import activate_observer
 from coodie.observers.connections import tell_closed
 from coodie.observers.observation import (
@@ -70,21 +71,5 @@ __all__ = [
     "untold",
 ]
 
-#: Modules that the import leaves out, and that are there when they are asked for.
-_MODULES = ("events", "statements")
-
 if not TYPE_CHECKING:  # with it, any name would pass for one of ours
-
-    def __getattr__(name: str) -> object:
-        """Import what is asked for: an event, or a module."""
-        from importlib import import_module
-
-        if name in _MODULES:
-            return import_module(f"{__name__}.{name}")
-        if name not in __all__:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = globals()[name] = getattr(import_module("coodie.observers.events"), name)
-        return found
-
-    def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__, *_MODULES})
+    __getattr__, __dir__ = late(globals(), dict.fromkeys(__all__, "events"), ("events", "statements"))

@@ -1,0 +1,36 @@
+"""Names of a package that are imported when they are first used (PEP 562)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+__all__ = ["late"]
+
+
+def late(
+    namespace: dict[str, Any], homes: Mapping[str, str], modules: Collection[str]
+) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """Return a package's ``__getattr__`` and ``__dir__``.
+
+    Args:
+        namespace: The package's ``globals()``.
+        homes: Names that are imported late → their modules in the package.
+        modules: Modules that the package's import leaves out, and that are there when they are asked for.
+    """
+    package = namespace["__name__"]
+
+    def find(name: str) -> object:
+        from importlib import import_module
+
+        if name in modules:
+            return import_module(f"{package}.{name}")
+        if name not in homes:
+            message = f"module {package!r} has no attribute {name!r}"
+            raise AttributeError(message)
+        found = namespace[name] = getattr(import_module(f"{package}.{homes[name]}"), name)
+        return found
+
+    return find, lambda: sorted({*namespace, *namespace["__all__"], *modules})
