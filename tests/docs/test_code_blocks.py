@@ -2,14 +2,15 @@
 
 The blocks of a page share a namespace and run in their order, as a reader would type them, with ``await``
 at the top level as in ``python -m asyncio``. Three words stand for the reader's own and are exchanged: the
-address ``"127.0.0.1"``, ``port=9042`` and ``driver_type="scylla"`` or ``"cassandra"``, or
+address ``"127.0.0.1"``, ``port=9042`` and ``driver_type="scylla"`` or ``"cassandra"`` (also ``backend=``), or
 ``scylla://127.0.0.1:9042``. Two comments, on the line above a block, say something else about it::
 
     <!-- not run: the reason -->
-    <!-- file: a path below a directory that holds a pyproject.toml -->
+    <!-- file: a name, or a path below a directory that holds a pyproject.toml -->
 
-A page's files, and those of a page that it includes, are installed as one distribution before its blocks
-run. Where a block has lines such as ``print(x)  # what is printed``, what it prints has to be just that.
+Before a page's blocks run, a file with a plain name is written to the working directory, and the others are
+installed as one distribution. Where a block has lines such as ``print(x)  # what is printed``, what it prints
+has to be just that.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ PAGES = [
 LOCAL = {"README.md", "coodie_local/README.md", "docs/tutorial.md", "docs/guides/local-node.md"}
 
 #: The pages whose reader writes files.
-WRITING = {"docs/guides/configuration.md"}
+WRITING = {"README.md", "docs/guides/configuration.md"}
 
 KEYSPACE = "coodie_docs"
 
@@ -206,7 +207,11 @@ def reader(
     def make(page: Path) -> Reader:
         if str(page.relative_to(ROOT)) in WRITING:
             monkeypatch.chdir(tmp_path)
-        words = {f'driver_type="{name}"': f'driver_type="{backend}"' for name in ("scylla", "cassandra")}
+        words = {
+            f'{option}="{name}"': f'{option}="{backend}"'
+            for option in ("driver_type", "backend")
+            for name in ("scylla", "cassandra")
+        }
         names: dict[str, Any] = {}
         if str(page.relative_to(ROOT)) in LOCAL:
             monkeypatch.setenv("COODIE_LOCAL_HOME", str(tmp_path / "home"))
@@ -230,17 +235,6 @@ def reader(
         registry.get(name).close()
 
 
-def files_of(page: Path) -> list[Block]:
-    """Return the files of a page, and of those that it includes."""
-    found = []
-    for block in blocks_of(page):
-        if block.mark == "file":
-            found.append(block)
-        elif block.language.startswith("{include} "):
-            found += files_of(page.parent / block.language.partition(" ")[2])
-    return found
-
-
 def runnable(page: Path) -> list[Block]:
     """Return the blocks that run."""
     return [block for block in blocks_of(page) if block.language == "python" and not block.mark]
@@ -254,10 +248,14 @@ def test_the_blocks_of_a_page_run(
     page: Path, reader: Callable[[Path], Reader], installed: Callable[[list[Block]], None]
 ) -> None:
     """Whoever types in a page's blocks gets what the page says."""
-    files = files_of(page)
-    if files:
-        installed(files)
+    files = [block for block in blocks_of(page) if block.mark == "file"]
     one = reader(page)
+    packaged = [block for block in files if "/" in block.about]
+    if packaged:
+        installed(packaged)
+    for block in files:
+        if block not in packaged:
+            Path(block.about).write_text(block.code, encoding="utf-8")
     for block in runnable(page):
         one.run(block)
 

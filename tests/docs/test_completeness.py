@@ -130,6 +130,31 @@ def test_the_readme_begins_with_what_a_newcomer_needs() -> None:
     assert "await" not in sync
 
 
+def test_the_readme_is_short() -> None:
+    """It can be read in some minutes; its code doesn't scroll sideways."""
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 130
+    code = "\n".join(lines).split("```")[1::2]
+    assert [line for block in code for line in block.splitlines() if len(line) > 79] == []
+
+
+def test_the_ratios_in_the_readme_were_measured() -> None:
+    """Each is the linked table's median of coodie-scylla ÷ scylla-driver, up to the 15 % that are noise."""
+    sections: dict[str, list[list[str]]] = {}
+    for section in (DOCS / "benchmarks.md").read_text(encoding="utf-8").split("\n### ")[1:]:
+        title, *lines = section.splitlines()
+        anchor = f"{title}-1" if title in sections else title
+        sections[anchor] = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    said = re.findall(r"\[(?:1/(\d+)|([\d.]+) times)\]\(docs/benchmarks\.md#([\w-]+)\)", text)
+    assert len(said) == text.count("docs/benchmarks.md#") > 0
+    for part, times, anchor in said:
+        head, *rows = sections[anchor]
+        (column,) = [number for number, name in enumerate(head) if name.endswith(" ÷ scylla-driver")]
+        (median,) = [float(row[column].split()[0]) for row in rows if row[0] == "coodie-scylla"]
+        assert float(times or 1 / int(part)) == pytest.approx(median, rel=0.15), anchor
+
+
 def test_the_readme_has_every_backend() -> None:
     """The table of backends is that of the code."""
     table = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Backends")[2].partition("\n## ")[0]
