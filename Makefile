@@ -1,68 +1,81 @@
 # Needs make and Python 3.10 or newer, nothing else. Environments are made under .venvs/.
+#
+# `make help` lists each target that has a `##` comment, below the last `##@ group` above it. A line of the list fits
+# 80 columns where that comment has at most 61 characters.
 PYTHON ?= python3
 export ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help python demo test test-scylla test-cassandra test-fast reliability plugins accel example recipes bench bench-quick lint types docs release-check lock clean
 
-help: ## show this
-	@echo 'make TARGET [PYTHON=python3.12] [ARGS="-k paging"]'
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r target text; do \
-		printf '%-16s %s\n' "  $$target" "$$text"; done
+##@ Start
 
-demo: python ## run the demo on a local Cassandra, or on the server that COODIE_HOSTS names
+help: ## list the targets
+	@echo 'make TARGET [PYTHON=python3.12] [ARGS="-k paging"]   ARGS: options for pytest'
+	@awk -F ':.*## ' '/^##@ / { print "\n" substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: python ## write and read all Unicode characters on a local Cassandra
 	@$(PYTHON) scripts/project.py demo
 
-test: python ## lint, types, all tests on a real Cassandra with both backends, docs
+test: python ## lint, types, all tests with both backends, docs
 	@$(PYTHON) scripts/project.py test
 
-test-scylla: python ## all tests with scylla-driver; ARGS go to pytest
+##@ Test
+
+test-scylla: python ## all tests with scylla-driver
 	@$(PYTHON) scripts/project.py test-scylla --pytest="$$ARGS"
 
-test-cassandra: python ## all tests with cassandra-driver; ARGS go to pytest
+test-cassandra: python ## all tests with cassandra-driver
 	@$(PYTHON) scripts/project.py test-cassandra --pytest="$$ARGS"
 
-test-fast: python ## the tests that need no server, with both backends
+test-fast: python ## tests that need no server, with both backends
 	@$(PYTHON) scripts/project.py test-fast
 
-reliability: python ## all tests of what happens when things break, with both backends, and their table; ARGS go to pytest
+reliability: python ## tests of faults and killed nodes; writes their results
 	@$(PYTHON) scripts/project.py reliability --pytest="$$ARGS"
 
-plugins: python ## the long tests with packages built, installed and broken, with both backends, and the example; ARGS go to pytest
+plugins: python ## tests that build and install packages; the example
 	@$(PYTHON) scripts/project.py plugins --pytest="$$ARGS"
 
-accel: python ## build the optional accelerator, which takes a C compiler, and run its tests with both backends; ARGS go to pytest
+accel: python ## build the C accelerator and run its tests
 	@$(PYTHON) scripts/project.py accel --pytest="$$ARGS"
 
-example: python ## the example of a third party's backend: types, the conformance kit; ARGS go to pytest
+example: python ## types and conformance kit of the example backend
 	@$(PYTHON) scripts/project.py example --pytest="$$ARGS"
 
-recipes: python ## the recipes with FastAPI, Flask, Django, gunicorn and Celery; ARGS go to pytest
+recipes: python ## recipes with FastAPI, Flask, Django, gunicorn and Celery
 	@$(PYTHON) scripts/project.py recipes --pytest="$$ARGS"
 
-bench: python ## all benchmarks, against a stub server that C makes; ARGS="--contestants … --workloads … --rounds …", --help
-	@$(PYTHON) scripts/project.py bench --pytest="$$ARGS"
+##@ Write code
 
-bench-quick: python ## the benchmarks that matter most, in some minutes; ARGS as for bench
-	@$(PYTHON) scripts/project.py bench-quick --pytest="$$ARGS"
-
-lint: python ## ruff check, ruff format --check
+lint: python ## ruff check and ruff format --check
 	@$(PYTHON) scripts/project.py lint
 
-types: python ## mypy --strict with each backend installed
+types: python ## mypy --strict with each backend
 	@$(PYTHON) scripts/project.py types
 
-docs: python ## build the documentation, and serve it on this machine until Ctrl-C
+docs: python ## build the documentation and serve it until Ctrl-C
 	@$(PYTHON) scripts/project.py docs
 
-release-check: python ## build wheels and sdists, install them into clean environments, run the demo from there
+clean: python ## remove environments, caches and build results
+	@$(PYTHON) scripts/project.py clean
+
+##@ Measure
+
+bench: python ## all benchmarks; ARGS="--workloads … --rounds …", ARGS=--help
+	@$(PYTHON) scripts/project.py bench --pytest="$$ARGS"
+
+bench-quick: python ## the most important benchmarks, in a few minutes
+	@$(PYTHON) scripts/project.py bench-quick --pytest="$$ARGS"
+
+##@ Release
+
+release-check: python ## build wheels and sdists, install them, run the demo
 	@$(PYTHON) scripts/project.py release-check
 
 lock: python ## choose new versions and pin them in requirements/
 	@$(PYTHON) scripts/project.py lock
-
-clean: python ## remove environments, caches and what was built
-	@$(PYTHON) scripts/project.py clean
 
 python:
 	@command -v $(PYTHON) >/dev/null 2>&1 || { \

@@ -48,6 +48,25 @@ INSERT = f"INSERT INTO {KEYSPACE}.{TABLE} ({', '.join(_NAMES)}) VALUES ({', '.jo
 #: The block of Greek and Coptic, U+0300 to U+03FF.
 GREEK = 0x03
 
+#: Printed last; fits 80 columns.
+NEXT = """\
+
+The API calls in this demo:
+
+  driver = coodie.init_coodie(driver_type="local")  # or hosts=["db1"]
+  driver.sync_table("characters", "coodie_demo", columns)
+  await driver.execute_many_async(insert, rows, concurrency=128)
+  rows = driver.execute(select, [block])  # all of them; fetch_size=100: a page
+  async for row in driver.stream_async(select_all, fetch_size=5000): ...
+  driver.execute(insert_if_not_exists, values).applied  # True, then False
+
+Read next:
+
+  examples/demo.py   the whole program
+  docs/tutorial.md   the same API step by step, in ten minutes
+  docs/index.md      all pages by topic
+"""
+
 console = Console()
 
 
@@ -186,6 +205,7 @@ def main() -> int:
     try:
         with connect() as driver:
             run(driver)
+        console.print(NEXT, markup=False, highlight=False, end="")
     except Mismatch as exc:
         complain("MISMATCH", exc)
         return 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAKE = shutil.which("make")
+
+#: The groups of the Makefile's targets, as `make help` shows them.
+GROUPS = ["Start", "Test", "Write code", "Measure", "Release"]
 
 
 @pytest.fixture
@@ -49,6 +53,19 @@ def make(checkout: Path, target: str, python: str = sys.executable, **variables:
     assert result.returncode != 0
     assert "Traceback" not in result.stderr
     return result.stderr
+
+
+@pytest.mark.skipif(MAKE is None, reason="make isn't installed")
+def test_help_fits_a_terminal(root: Path) -> None:
+    """`make` lists each documented target in its group, in lines of at most 80 columns."""
+    # Without the variables of a make that runs these tests, which would have this one print its directory.
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    result = subprocess.run([str(MAKE)], cwd=root, env=environ, check=True, capture_output=True, text=True)
+    lines = result.stdout.splitlines()
+    assert [line for line in lines if len(line) > 80] == []
+    assert [line for line in lines[1:] if line and line[0] != " "] == GROUPS
+    documented = re.findall(r"^([a-z-]+):.*## ", (root / "Makefile").read_text(), re.MULTILINE)
+    assert [line.split()[0] for line in lines if line.startswith("  ")] == documented
 
 
 def test_no_python(checkout: Path) -> None:
