@@ -13,7 +13,13 @@ import pytest
 from coodie_local import StorageError
 from coodie_local._cassandra_yaml import cassandra_yaml, logback_xml
 from coodie_local._certificates import Certificates
-from coodie_local._java_command import archive_command, class_path, clean_environment, daemon_command
+from coodie_local._java_command import (
+    archive_command,
+    class_path,
+    clean_environment,
+    daemon_command,
+    heap_limit,
+)
 from coodie_local._plan import NodePlan, Ports
 from coodie_local._platform import JavaRuntime
 
@@ -73,7 +79,17 @@ def test_the_command_runs_the_daemon_with_the_jars_in_order() -> None:
     assert command[-3:] == ("-cp", "/jars/a.jar:/jars/b.jar", "org.apache.cassandra.service.CassandraDaemon")
     assert "-Dcassandra.config=file:///nodes/a%20b/cassandra.yaml" in command
     assert "-Djava.io.tmpdir=/nodes/a b/tmp" in command
-    assert "-Xmx384m" in command
+    (limit,) = [part for part in command if part.startswith("-Xmx")]
+    assert 384 <= int(limit.removeprefix("-Xmx").removesuffix("m")) <= 1024
+
+
+@pytest.mark.parametrize(
+    ("memory", "nodes", "limit"),
+    [(2048, 1, 384), (8192, 1, 512), (8192, 3, 384), (24_000, 3, 500), (65_536, 1, 1024)],
+)
+def test_the_heap_grows_with_the_machine(memory: int, nodes: int, limit: int) -> None:
+    """A sixteenth of the memory for all nodes together, 384 to 1,024 MiB for each."""
+    assert heap_limit(memory, nodes) == limit
 
 
 def test_an_archive_is_mapped_with_what_it_was_made_with() -> None:
@@ -84,7 +100,7 @@ def test_an_archive_is_mapped_with_what_it_was_made_with() -> None:
     assert "-XX:SharedArchiveFile=/c/x.jsa" in use
     assert "-XX:SharedArchiveFile=/c/x.jsa" in make
     assert "-Xshare:auto" in use
-    for flag in ("-XX:+UseSerialGC", "-Xmx384m", "/jars/a.jar:/jars/b.jar"):
+    for flag in ("-XX:+UseSerialGC", "-Xms96m", "/jars/a.jar:/jars/b.jar"):
         assert flag in use
         assert flag in make
     assert not any("Shared" in part for part in daemon_command(JAVA, JARS, PLAN, class_list=classes))

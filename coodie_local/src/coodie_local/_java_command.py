@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coodie_local.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from coodie_local._plan import NodePlan
     from coodie_local._platform import JavaRuntime
 
-__all__ = ["archive_command", "class_path", "clean_environment", "daemon_command"]
+__all__ = ["archive_command", "class_path", "clean_environment", "daemon_command", "heap_limit"]
 
 _DAEMON = "org.apache.cassandra.service.CassandraDaemon"
 
 _MEMORY_FLAGS = (
     "-Xms96m",
-    "-Xmx384m",
     "-XX:+UseSerialGC",
     # the second compiler costs more processor time than a short-lived node ever gets back
     "-XX:TieredStopAtLevel=1",
@@ -87,6 +87,32 @@ _TOGETHER = {
 _JAVA_VARIABLES = frozenset({"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH"})
 
 
+#: Where a control group says how much memory its processes may use, in bytes; "max": no limit.
+_CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
+#: The heap of a node may grow to this many MiB where the machine has little memory, or much.
+_LEAST_HEAP, _MOST_HEAP = 384, 1024
+#: The part of the machine's memory that the heaps of a cluster may take together.
+_SHARE = 16
+
+
+def heap_limit(memory: int, nodes: int) -> int:
+    """Return the size to which a node's heap may grow, in MiB.
+
+    Args:
+        memory: The machine's, in MiB.
+        nodes: How many nodes the cluster has.
+    """
+    return max(_LEAST_HEAP, min(_MOST_HEAP, memory // _SHARE // nodes))
+
+
+def _memory() -> int:
+    """Return the machine's memory in MiB; in a container, what that may use."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with suppress(OSError, ValueError):
+        memory = min(memory, int(_CONTAINER_LIMIT.read_text(encoding="ascii")))
+    return memory >> 20
+
+
 def class_path(jars: Sequence[Path]) -> str:
     """Join the jars' paths.
 
@@ -127,6 +153,7 @@ def _daemon_arguments(
     jars: Sequence[Path], plan: NodePlan, archive: Path | None, class_list: Path | None
 ) -> Iterator[str]:
     yield from _MEMORY_FLAGS
+    yield f"-Xmx{heap_limit(_memory(), len(plan.hosts))}m"
     if archive is not None:
         yield f"-XX:SharedArchiveFile={archive}"
         yield "-Xshare:auto"
@@ -172,6 +199,7 @@ def archive_command(
     return (
         str(java.executable),
         *_MEMORY_FLAGS,
+        f"-Xmx{_LEAST_HEAP}m",
         "-Xshare:dump",
         f"-XX:SharedClassListFile={class_list}",
         f"-XX:SharedArchiveFile={archive}",
