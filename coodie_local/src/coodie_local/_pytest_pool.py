@@ -67,15 +67,15 @@ class ServerPool:
                 pytest.skip(f"needs a local Cassandra ({settings}), and COODIE_HOSTS names a server")
             hosts = tuple(host.strip() for host in named.split(","))
             port = int(os.environ.get("COODIE_PORT", str(_DEFAULT_PORT)))
-            return CassandraServer(hosts, port, cluster=None, stays=True)
+            return CassandraServer(hosts, port, cluster=None)
         if self._node is not None and (found := _running(self._node, settings)) is not None:
-            return _server(self._join(found), stays=True)
+            return _server(self._join(found))
         wanted = ServerSettings() if settings is None else settings
         if self._host is not None:
             # it belongs to the process that runs the workers
-            return _server(self._join(ask_for_cluster(self._host, wanted)), stays=False)
+            return _server(self._join(ask_for_cluster(self._host, wanted)))
         cluster = make_cluster(wanted, self._factory.mktemp("cassandra"))
-        return _server(self._join(cluster.start()), stays=False)
+        return _server(self._join(cluster.start()))
 
     def _join(self, cluster: LocalCluster) -> LocalCluster:
         self._ends.callback(cluster.stop)
@@ -99,5 +99,5 @@ def _running(name: str, settings: ServerSettings | None) -> LocalCluster | None:
     )
 
 
-def _server(cluster: LocalCluster, *, stays: bool) -> CassandraServer:
-    return CassandraServer(cluster.hosts, cluster.port, cluster, stays=stays)
+def _server(cluster: LocalCluster) -> CassandraServer:
+    return CassandraServer(cluster.hosts, cluster.port, cluster)

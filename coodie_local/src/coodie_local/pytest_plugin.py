@@ -108,8 +108,8 @@ def cassandra_node(request: pytest.FixtureRequest, _cassandra_servers: ServerPoo
 
     It is an ephemeral local node, or what ``@pytest.mark.cassandra`` asks for; the one that
     ``--coodie-local`` names; or the server that the variables COODIE_HOSTS and COODIE_PORT name.
-    Let tests use keyspaces and keys of their own, and not drop what they made, which takes
-    Cassandra longer than anything else.
+    Use keyspaces and keys of your own in tests. A large schema makes connecting slow: drop keyspaces
+    that you create, as the fixture cassandra_keyspace does.
     """
     return _cassandra_servers.get(getattr(request, "param", None))
 
@@ -125,8 +125,7 @@ def cassandra_keyspace(request: pytest.FixtureRequest, cassandra_node: Cassandra
     name = name if name[0].isalpha() else f"test{name}"
     cassandra_node.create_keyspace(name)
     yield name
-    if cassandra_node.stays:
-        cassandra_node.drop_keyspace(name)
+    cassandra_node.drop_keyspace(name)
 
 
 @pytest.fixture(scope="module")

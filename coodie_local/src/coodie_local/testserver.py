@@ -69,13 +69,11 @@ class CassandraServer:
         port: The port for CQL.
         cluster: The local cluster, whose nodes can be killed and started; None for a server that
             COODIE_HOSTS names.
-        stays: Whether it outlives the test session.
     """
 
     hosts: tuple[str, ...]
     port: int
     cluster: LocalCluster | None
-    stays: bool
 
     @property
     def host(self) -> str:

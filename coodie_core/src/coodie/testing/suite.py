@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
@@ -167,10 +168,19 @@ class Suite:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def space(cls, request: pytest.FixtureRequest, server: Server, driver: AbstractDriver) -> Workspace:
-        """Give the kit's keyspace and its tables."""
+    def space(
+        cls,
+        request: pytest.FixtureRequest,
+        server: Server,
+        driver: AbstractDriver,
+        open_driver: Callable[..., AbstractDriver],
+    ) -> Workspace:
+        """Give the kit's keyspace and its tables; they are dropped when the session ends."""
         spaces = request.config.stash.setdefault(_WORKSPACES, {})
-        space = spaces.setdefault(server, Workspace())
+        space = spaces.get(server)
+        if space is None:
+            space = spaces[server] = Workspace()
+            request.session.addfinalizer(partial(_drop, space, open_driver))
         space.prepare(driver)
         return space
 
@@ -186,3 +196,12 @@ class Suite:
             yield running
             running.heal()
             openers.close_all()
+
+
+def _drop(space: Workspace, open_driver: Callable[..., AbstractDriver]) -> None:
+    """Drop the kit's keyspaces over a connection of its own: the suites' are closed by then."""
+    driver = open_driver()
+    try:
+        space.drop(driver)
+    finally:
+        driver.close()
