@@ -55,72 +55,81 @@ async def test_wrong_or_no_credentials(
 
 
 async def test_a_role_without_rights(
-    cassandra_node: CassandraServer, cassandra_driver: Any, backend: str, registry: DriverRegistry
+    cassandra_node: CassandraServer,
+    cassandra_driver: Any,
+    keyspace: str,
+    backend: str,
+    registry: DriverRegistry,
 ) -> None:
     """What a role may not do is a PermissionError; what it may do works."""
-    replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
-    cassandra_driver.execute(f"CREATE KEYSPACE IF NOT EXISTS guarded WITH replication = {replication}", [])
-    cassandra_driver.execute("CREATE TABLE IF NOT EXISTS guarded.t (k int PRIMARY KEY)", [])
-    cassandra_driver.execute("CREATE ROLE IF NOT EXISTS reader WITH PASSWORD = 'reads' AND LOGIN = true", [])
-    cassandra_driver.execute("GRANT SELECT ON guarded.t TO reader", [])
-    with _open(cassandra_node, backend, username="reader", password="reads") as reader:
-        assert reader.execute("SELECT k FROM guarded.t", []) == []
+    cassandra_driver.execute(f"CREATE TABLE IF NOT EXISTS {keyspace}.t (k int PRIMARY KEY)", [])
+    role = f"reader_{keyspace}"
+    cassandra_driver.execute(f"CREATE ROLE IF NOT EXISTS {role} WITH PASSWORD = 'reads' AND LOGIN = true", [])
+    cassandra_driver.execute(f"GRANT SELECT ON {keyspace}.t TO {role}", [])
+    with _open(cassandra_node, backend, username=role, password="reads") as reader:
+        assert reader.execute(f"SELECT k FROM {keyspace}.t", []) == []
         with pytest.raises(UnauthorizedError) as caught:
-            await reader.execute_async("INSERT INTO guarded.t (k) VALUES (1)", [])
+            await reader.execute_async(f"INSERT INTO {keyspace}.t (k) VALUES (1)", [])
         assert isinstance(caught.value, PermissionError)
         with pytest.raises(UnauthorizedError):
-            reader.execute("DROP TABLE guarded.t", [])
+            reader.execute(f"DROP TABLE {keyspace}.t", [])
 
 
 def test_a_programs_role(
-    cassandra_node: CassandraServer, cassandra_driver: Any, backend: str, registry: DriverRegistry
+    cassandra_node: CassandraServer,
+    cassandra_driver: Any,
+    keyspace: str,
+    backend: str,
+    registry: DriverRegistry,
 ) -> None:
     """With SELECT and MODIFY on its keyspace a program reads and writes in every way."""
-    replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
-    cassandra_driver.execute(f"CREATE KEYSPACE IF NOT EXISTS shop WITH replication = {replication}", [])
+    role = f"shop_{keyspace}"
     columns = [ColumnDefinition("k", "int", primary_key=True), ColumnDefinition("v", "text")]
-    cassandra_driver.sync_table("items", "shop", columns)
-    cassandra_driver.execute("CREATE ROLE IF NOT EXISTS shop WITH PASSWORD = 'sells' AND LOGIN = true", [])
+    cassandra_driver.sync_table("items", keyspace, columns)
+    cassandra_driver.execute(f"CREATE ROLE IF NOT EXISTS {role} WITH PASSWORD = 'sells' AND LOGIN = true", [])
     for permission in ("SELECT", "MODIFY"):
-        cassandra_driver.execute(f"GRANT {permission} ON KEYSPACE shop TO shop", [])
-    insert = "INSERT INTO shop.items (k, v) VALUES (?, ?)"
-    with _open(cassandra_node, backend, username="shop", password="sells", keyspace="shop") as shop:
+        cassandra_driver.execute(f"GRANT {permission} ON KEYSPACE {keyspace} TO {role}", [])
+    insert = f"INSERT INTO {keyspace}.items (k, v) VALUES (?, ?)"
+    with _open(cassandra_node, backend, username=role, password="sells", keyspace=keyspace) as shop:
         shop.execute(insert, [1, "a"])
-        shop.execute_batch([(insert, [2, "b"]), ("DELETE FROM shop.items WHERE k = ?", [1])])
+        shop.execute_batch([(insert, [2, "b"]), (f"DELETE FROM {keyspace}.items WHERE k = ?", [1])])
         assert shop.execute(f"{insert} IF NOT EXISTS", [2, "c"]).applied is False
         assert shop.execute_many(insert, ([k, "m"] for k in range(3, 10))).succeeded == 7
-        assert len(list(shop.stream("SELECT k FROM shop.items", fetch_size=3))) == 8
-        assert shop.sync_table("items", "shop", columns) == []
+        assert len(list(shop.stream(f"SELECT k FROM {keyspace}.items", fetch_size=3))) == 8
+        assert shop.sync_table("items", keyspace, columns) == []
 
 
 async def test_a_role_that_may_not_change_the_schema(
-    cassandra_node: CassandraServer, cassandra_driver: Any, backend: str, registry: DriverRegistry
+    cassandra_node: CassandraServer,
+    cassandra_driver: Any,
+    keyspace: str,
+    backend: str,
+    registry: DriverRegistry,
 ) -> None:
     """sync_table says what to grant, having changed nothing; a table in order needs no rights."""
-    replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
-    cassandra_driver.execute(f"CREATE KEYSPACE IF NOT EXISTS guarded WITH replication = {replication}", [])
     key = ColumnDefinition("k", "int", primary_key=True)
-    cassandra_driver.sync_table("synced", "guarded", [key])
-    cassandra_driver.execute("CREATE ROLE IF NOT EXISTS syncer WITH PASSWORD = 'syncs' AND LOGIN = true", [])
+    cassandra_driver.sync_table("synced", keyspace, [key])
+    role = f"syncer_{keyspace}"
+    cassandra_driver.execute(f"CREATE ROLE IF NOT EXISTS {role} WITH PASSWORD = 'syncs' AND LOGIN = true", [])
     grown = [key, ColumnDefinition("x", "int", index=True)]
-    with _open(cassandra_node, backend, username="syncer", password="syncs") as syncer:
-        assert syncer.sync_table("synced", "guarded", [key]) == []
-        assert len(await syncer.sync_table_async("synced", "guarded", grown, dry_run=True)) == 2
+    with _open(cassandra_node, backend, username=role, password="syncs") as syncer:
+        assert syncer.sync_table("synced", keyspace, [key]) == []
+        assert len(await syncer.sync_table_async("synced", keyspace, grown, dry_run=True)) == 2
         with pytest.raises(SchemaPermissionError, match="Grant the role CREATE and ALTER") as caught:
-            await syncer.sync_table_async("synced", "guarded", grown)
+            await syncer.sync_table_async("synced", keyspace, grown)
         assert isinstance(caught.value, PermissionError)
         assert isinstance(caught.value.__cause__, UnauthorizedError)
         assert (caught.value.executed, len(caught.value.remaining)) == ((), 1)
         with pytest.raises(SchemaPermissionError, match="CREATE ON ALL KEYSPACES"):
             syncer.sync_table("t", "nowhere", [key], options=SyncOptions(create_keyspace=SimpleStrategy(1)))
-        cassandra_driver.execute("GRANT CREATE ON KEYSPACE guarded TO syncer", [])
-        cassandra_driver.execute("GRANT ALTER ON KEYSPACE guarded TO syncer", [])
+        cassandra_driver.execute(f"GRANT CREATE ON KEYSPACE {keyspace} TO {role}", [])
+        cassandra_driver.execute(f"GRANT ALTER ON KEYSPACE {keyspace} TO {role}", [])
         waiting = SyncOptions(wait_for_indexes=30)
         with pytest.raises(SchemaPermissionError, match="GRANT SELECT ON system") as caught:
-            _until_granted(lambda: syncer.sync_table("synced", "guarded", grown, options=waiting))
+            _until_granted(lambda: syncer.sync_table("synced", keyspace, grown, options=waiting))
         assert len(caught.value.executed) == 2
-        cassandra_driver.execute('GRANT SELECT ON system."IndexInfo" TO syncer', [])
-        assert _until_granted(lambda: syncer.sync_table("synced", "guarded", grown, options=waiting)) == []
+        cassandra_driver.execute(f'GRANT SELECT ON system."IndexInfo" TO {role}', [])
+        assert _until_granted(lambda: syncer.sync_table("synced", keyspace, grown, options=waiting)) == []
 
 
 def _until_granted(call: Callable[[], Any]) -> Any:
