@@ -6,7 +6,7 @@ PYTHON ?= python3
 export ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help python demo test test-scylla test-cassandra test-fast reliability plugins accel example recipes bench bench-quick lint types docs release-check lock clean
+.PHONY: help python demo test test-all test-scylla test-cassandra test-fast reliability accel example recipes bench bench-quick lint types docs release-check lock clean
 
 ##@ Start
 
@@ -18,10 +18,13 @@ help: ## list the targets
 demo: python ## write and read all Unicode characters on a local Cassandra
 	@$(PYTHON) scripts/project.py demo
 
-test: python ## lint, types, all tests with both backends, docs
+test: python ## lint, types, docs, tests with both backends: 8 minutes
 	@$(PYTHON) scripts/project.py test
 
 ##@ Test
+
+test-all: python ## `make test`, then what takes longer: about half an hour
+	@$(PYTHON) scripts/project.py test-all
 
 test-scylla: python ## all tests with scylla-driver
 	@$(PYTHON) scripts/project.py test-scylla --pytest="$$ARGS"
@@ -34,9 +37,6 @@ test-fast: python ## tests that need no server, with both backends
 
 reliability: python ## tests of faults and killed nodes; writes their results
 	@$(PYTHON) scripts/project.py reliability --pytest="$$ARGS"
-
-plugins: python ## tests that build and install packages; the example
-	@$(PYTHON) scripts/project.py plugins --pytest="$$ARGS"
 
 accel: python ## build the C accelerator and run its tests
 	@$(PYTHON) scripts/project.py accel --pytest="$$ARGS"
@@ -52,7 +52,7 @@ recipes: python ## recipes with FastAPI, Flask, Django, gunicorn and Celery
 lint: python ## ruff check and ruff format --check
 	@$(PYTHON) scripts/project.py lint
 
-types: python ## mypy --strict with each backend
+types: python ## mypy --strict and pyright
 	@$(PYTHON) scripts/project.py types
 
 docs: python ## build the documentation and serve it until Ctrl-C

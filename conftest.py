@@ -1,4 +1,4 @@
-"""What holds for all tests: which need a server, which are long, whose module a name is, the fast path.
+"""What holds for all tests: which need a server, which are long, where its nodes are, the fast path.
 
 With ``--import-mode=importlib`` the file ``coodie_scylla/tests/test_x.py`` becomes the module
 ``coodie_scylla.tests.test_x``; without the package imported by then, pytest would put the directory there.
@@ -8,8 +8,15 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from coodie_local._pytest_pool import ServerPool
 
 for _name in ("coodie_scylla", "coodie_cassandra", "coodie_local", "coodie_accel"):
     _spec = importlib.util.find_spec(_name)
@@ -17,8 +24,12 @@ for _name in ("coodie_scylla", "coodie_cassandra", "coodie_local", "coodie_accel
         importlib.import_module(_name)
 
 
-#: Marks of tests that run only where ``-m`` asks for them: the target of `make` with that name does.
-_LONG = ("reliability", "plugins", "recipes")
+#: Marks of tests that run only where ``-m`` names one of a test's own.
+_LONG = ("reliability", "faults", "extended", "recipes")
+#: The address at which a run of `make` gives its nodes to all its test processes (scripts/shared_nodes.py).
+_NODES = "COODIE_TEST_NODES"
+#: Where it is set, nothing may be skipped because the machine lacks a package.
+_COMPLETE = "COODIE_TEST_COMPLETE"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,14 +53,36 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the tests that use the session's Cassandra; leave the long ones out unless they're asked for."""
-    wanted = config.option.markexpr
-    left_out = [name for name in _LONG if name not in wanted]
+    named = {mark for mark in _LONG if mark in config.option.markexpr}
     long: list[pytest.Item] = []
     kept: list[pytest.Item] = []
     for item in items:
         if "cassandra_node" in getattr(item, "fixturenames", ()):
             item.add_marker("server")
-        (long if any(item.get_closest_marker(name) for name in left_out) else kept).append(item)
+        marks = {mark for mark in _LONG if item.get_closest_marker(mark)}
+        (long if marks and not marks & named else kept).append(item)
     if long:
         config.hook.pytest_deselected(items=long)
         items[:] = kept
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test that is skipped for lack of a Debian package where those have to be installed: in CI."""
+    report = yield
+    if report.skipped and os.environ.get(_COMPLETE) and "apt install" in str(report.longrepr):
+        report.outcome = "failed"
+        report.longrepr = f"{_COMPLETE} is set, and {item.nodeid} was skipped: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def _cassandra_servers(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerPool]:
+    """Give the nodes that all test processes of a run of `make` share, instead of starting others."""
+    from coodie_local._pytest_pool import ServerPool
+
+    name = request.config.getoption("coodie_local")
+    with ServerPool(tmp_path_factory, name, os.environ.get(_NODES)) as pool:
+        yield pool

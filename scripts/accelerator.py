@@ -29,9 +29,13 @@ def missing() -> str:
     """Say what a build would lack on this machine: a C compiler, Python's headers, or nothing."""
     compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[0]
     if shutil.which(compiler) is None:
-        return f"a C compiler ({compiler} isn't there)"
+        return f"a C compiler ({compiler} isn't there; Debian: apt install gcc libc6-dev)"
     header = Path(sysconfig.get_path("include")) / "Python.h"
-    return "" if header.is_file() else f"Python's headers ({header.name} isn't there)"
+    return (
+        ""
+        if header.is_file()
+        else f"Python's headers ({header.name} isn't there; Debian: apt install python3-dev)"
+    )
 
 
 def build(steps: Steps) -> bool:
@@ -41,14 +45,14 @@ def build(steps: Steps) -> bool:
         steps: Takes the step.
 
     Returns:
-        Whether it is there: False, with a line that says why, where this machine can't compile it.
+        Whether it is there: False where this machine can't compile it.
 
     Raises:
         Failure: It doesn't build.
     """
     lacking = missing()
     if lacking:
-        print(f"   the accelerator is left out: building it needs {lacking}", flush=True)
+        steps.skip("accelerator: build", f"building the accelerator needs {lacking}")
         return False
     environment = ENVIRONMENTS["accel"]
     environment.ensure(steps)

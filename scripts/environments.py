@@ -105,10 +105,7 @@ class Environment:
             shutil.rmtree(self.path)
         VENVS.mkdir(exist_ok=True)
         log = VENVS / f"{self.name}.log"
-        try:
-            steps.run_logged(f"{self.name}: environment", self._commands(), log)
-        except Failure as exc:
-            raise Failure(f"{exc}{explain(log.read_text(encoding='utf-8'))}") from exc
+        steps.run_logged(f"{self.name}: environment", self._commands(), log, explain)
         stamp.write_text(fingerprint)
 
     def _commands(self) -> list[list[str | Path]]:

@@ -28,7 +28,7 @@ class TestBackend(DriverConformance):
     driver_type = BACKEND
 
 
-@pytest.mark.plugins
+@pytest.mark.extended
 class TestVersion4(DriverConformance):
     """The protocol's version that ScyllaDB speaks."""
 
@@ -39,14 +39,6 @@ class TestVersion4(DriverConformance):
     }
 
 
-@pytest.mark.plugins
-class TestWithoutFastPath(DriverConformance):
-    """Everything goes the backend's own way."""
-
-    driver_type = BACKEND
-    driver_options: ClassVar[Mapping[str, Any]] = {"fast_path": False}
-
-
 def _lazy(server: Server, options: dict[str, Any]) -> LazyDriver:
     where = {} if "session" in options else {"hosts": [server.host], "port": server.port}
     given: dict[str, Any] = {"hosts": None, "keyspace": None, "ssl_context": None} | where | options
@@ -54,7 +46,7 @@ def _lazy(server: Server, options: dict[str, Any]) -> LazyDriver:
     return LazyDriver(hosts, keyspace, context, {"driver_type": BACKEND} | given)
 
 
-@pytest.mark.plugins
+@pytest.mark.extended
 class TestLazy(DriverConformance):
     """A LazyDriver, connected by a first request, is as good as what it stands for."""
 

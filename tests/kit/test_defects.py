@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import subprocess
@@ -13,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.kit import defective
 from tests.kit.defects.planting import DEFECTS
-
-from coodie.testing import DriverConformance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,36 +58,11 @@ def _assert_caught(outcomes: dict[str, Any], checks: Iterable[str]) -> None:
 FILE = str(Path(defective.__file__).relative_to(ROOT))
 
 
-#: What `make test` plants; `make plugins` plants all.
-QUICK = list(DEFECTS)[::5]
-
-
-@pytest.fixture(scope="module")
-def first_checks(cassandra_node: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """Run the first check of each quick defect, one way: sync for one defect, async for the next."""
-    tests = []
-    for number, name in enumerate(QUICK):
-        check = DEFECTS[name].caught_by[0]
-        both = "api" in inspect.signature(getattr(DriverConformance, check)).parameters
-        way = f"[{('sync', 'async')[number % 2]}]" if both else ""
-        tests += [f"{FILE}::Test{name}::{SPARED}", f"{FILE}::Test{name}::{check}{way}"]
-    return run_kit(cassandra_node, tmp_path_factory.mktemp("defects"), tests)
-
-
-# The kit is the same with both backends, and this takes half a minute.
-@pytest.mark.skipif(defective.BACKEND != "scylla", reason="the kit's own test runs with one backend")
-@pytest.mark.timeout(500)
-@pytest.mark.parametrize("name", QUICK)
-def test_a_defect_is_caught(first_checks: dict[str, dict[str, Any]], name: str) -> None:
-    """The check that is said to catch it fails, and the rest of the driver works."""
-    _assert_caught(first_checks[name], DEFECTS[name].caught_by[:1])
-
-
 #: Defects to a process: each has a few checks, and a process takes a few seconds to begin.
 BATCHES = [list(DEFECTS)[start : start + 10] for start in range(0, len(DEFECTS), 10)]
 
 
-@pytest.mark.plugins
+@pytest.mark.extended
 @pytest.mark.skipif(defective.BACKEND != "scylla", reason="the kit's own test runs with one backend")
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("names", BATCHES, ids=lambda names: names[0])
@@ -102,7 +74,7 @@ def test_a_defect_fails_each_of_its_checks(cassandra_node: Any, tmp_path: Path, 
         _assert_caught(outcomes[name], DEFECTS[name].caught_by)
 
 
-@pytest.mark.plugins
+@pytest.mark.extended
 @pytest.mark.timeout(3000)
 def test_without_a_defect_all_is_well(cassandra_node: Any, tmp_path: Path) -> None:
     """What defects are planted in passes the kit, so that the defects alone are what is caught."""

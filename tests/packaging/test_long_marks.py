@@ -19,8 +19,15 @@ def test_quick(): pass
 @pytest.mark.reliability
 def test_broken(): pass
 
-@pytest.mark.plugins
+@pytest.mark.extended
 def test_installed(): pass
+
+@pytest.mark.faults
+def test_unplugged(): pass
+
+@pytest.mark.faults
+@pytest.mark.reliability
+def test_unplugged_for_long(): pass
 
 @pytest.mark.recipes
 def test_served(): pass
@@ -32,16 +39,16 @@ def test_served(): pass
     [
         ((), ["test_quick"]),
         (("-m", "not server"), ["test_quick"]),
-        (("-m", "reliability"), ["test_broken"]),
-        (("-m", "plugins"), ["test_installed"]),
+        (("-m", "reliability"), ["test_broken", "test_unplugged_for_long"]),
         (("-m", "recipes"), ["test_served"]),
-        (("-m", "plugins or reliability"), ["test_broken", "test_installed"]),
+        (("-m", "reliability or faults"), ["test_broken", "test_unplugged", "test_unplugged_for_long"]),
+        (("-m", "(extended or faults) and not reliability"), ["test_installed", "test_unplugged"]),
     ],
 )
 def test_left_out(pytester: pytest.Pytester, root: Path, expression: tuple[str, ...], ran: list[str]) -> None:
-    """Without -m, and with one that doesn't name their mark, they're deselected."""
+    """Without -m, and with one that names none of their marks, they're deselected."""
     pytester.makeconftest((root / "conftest.py").read_text(encoding="utf-8"))
-    pytester.makeini("[pytest]\nmarkers =\n  server\n  reliability\n  plugins\n  recipes")
+    pytester.makeini("[pytest]\nmarkers =\n  server\n  reliability\n  extended\n  faults\n  recipes")
     pytester.makepyfile(_TESTS)
     result = pytester.runpytest_subprocess("-v", *expression)
     passed = [line.split("::")[1].split()[0] for line in result.outlines if "PASSED" in line]

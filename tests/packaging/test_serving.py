@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import socket
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
 import pytest
 
+import checks
 import project
 import serving
+import tiers
 from steps import Steps
 
 if TYPE_CHECKING:
@@ -49,21 +52,15 @@ def test_the_site_is_served(site: Path, taken: bool, monkeypatch: pytest.MonkeyP
 def test_who_is_served(somebody: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal the site is served; in a pipe, and in `make test`, it is only built."""
     done: list[str] = []
-    monkeypatch.setattr(project, "build_docs", lambda _steps: done.append("built"))
+    monkeypatch.setattr(checks, "build_docs", lambda _steps: done.append("built"))
     monkeypatch.setattr(project, "serve", lambda _directory: done.append("served"))
     monkeypatch.setattr("sys.stdout.isatty", lambda: somebody)
     project.docs(Steps())
     assert done == ["built", "served"][: 1 + somebody]
 
 
-def test_make_test_only_builds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_make_test_only_builds() -> None:
     """`make test` ends, also on a terminal."""
-    done: list[str] = []
-    for name in ("lint", "_local_cassandra", "_types", "_pytest", "accel", "build_docs", "serve"):
-        monkeypatch.setattr(project, name, lambda *_, name=name: done.append(name))
-    # Whatever else a step would do, it isn't done to the environment that these tests run in.
-    monkeypatch.setattr(project, "ENVIRONMENTS", {})
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    project.test(Steps())
-    assert done[-1] == "build_docs"
-    assert "serve" not in done
+    (job,) = [job for job in tiers.jobs_of_test(Steps(), None) if job.name == "documentation"]
+    assert isinstance(job.work, partial)
+    assert job.work.func is checks.build_docs

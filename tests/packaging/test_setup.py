@@ -15,10 +15,11 @@ import pytest
 
 import environments
 from environments import ENVIRONMENTS, Environment, explain
+from outcomes import Outcome
 from steps import Failure, Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 MAKE = shutil.which("make")
 
@@ -137,11 +138,17 @@ class RecordingSteps(Steps):
 
     fail = False
 
-    def run_logged(self, title: str, commands: Sequence[Sequence[str | Path]], log: Path) -> None:
+    def run_logged(
+        self,
+        title: str,
+        commands: Iterable[Sequence[str | Path]],
+        log: Path,
+        explain: Callable[[str], str] = lambda _: "",
+    ) -> None:
         """Note the title, and put an interpreter where the environment has one."""
-        self.counts.append((title, str(len(commands))))
+        self.outcomes.append(Outcome(title))
         log.write_text("")
-        python = Path(commands[1][0])
+        python = Path([*commands][1][0])
         python.parent.mkdir(parents=True)
         python.symlink_to(sys.executable)
         if self.fail:
@@ -162,7 +169,7 @@ def made_anew(environment: Environment) -> bool:
     """Tell whether the environment is made once more."""
     steps = RecordingSteps()
     environment.ensure(steps)
-    return bool(steps.counts)
+    return bool(steps.outcomes)
 
 
 def test_an_environment_is_made_once(environment: Environment) -> None:

@@ -65,7 +65,7 @@ def test_a_failure_names_the_step_and_the_command() -> None:
     steps = Steps()
     with pytest.raises(Failure, match=r"(?s)my step: exit status 3.*again with: .*sys\.exit\(3\)"):
         steps.run("my step", [sys.executable, "-c", "import sys; sys.exit(3)"])
-    assert [title for title, _ in steps.durations] == ["my step"]
+    assert [outcome.title for outcome in steps.outcomes] == ["my step"]
 
 
 def test_a_logged_failure_shows_the_log(tmp_path: Path) -> None:
@@ -95,14 +95,24 @@ def test_the_callers_python_path_stays_outside(monkeypatch: pytest.MonkeyPatch) 
     Steps().run("clean", [sys.executable, "-c", "import os; raise SystemExit('PYTHONPATH' in os.environ)"])
 
 
-def test_counts_come_from_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The summary tells how many tests passed, failed and were skipped."""
-    report = tmp_path / "tests.xml"
-    report.write_text('<testsuites><testsuite tests="10" failures="2" errors="1" skipped="3"/></testsuites>')
+def test_a_command_runs_in_the_background_while_the_block_runs() -> None:
+    """The block gets what the command said when it was ready, and the command ends with it."""
+    code = "import time; print('at 7', flush=True); time.sleep(60)"
     steps = Steps()
-    steps.count("a-driver 1.0", report)
-    steps.summarise()
-    assert "a-driver 1.0  4 passed, 2 failures, 1 errors, 3 skipped" in capsys.readouterr().out
+    with steps.background(
+        "server", [sys.executable, "-c", code], lambda line: line.partition("at ")[2] or None
+    ) as port:
+        assert port.strip() == "7"
+        (process,) = steps._processes
+    assert process.returncode is not None
+    assert [(outcome.title, outcome.failure) for outcome in steps.outcomes] == [("server", "")]
+
+
+def test_a_background_command_that_ends_early_is_a_failure() -> None:
+    """What it said last is the reason."""
+    command = [sys.executable, "-c", "print('no room'); raise SystemExit(1)"]
+    with pytest.raises(Failure, match="no room"), Steps().background("server", command, lambda _: None):
+        pytest.fail("it isn't ready")
 
 
 def test_what_a_step_leaves_running_is_ended(pids: Path, monkeypatch: pytest.MonkeyPatch) -> None:

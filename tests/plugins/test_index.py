@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tests.plugins.conftest import Environment
 
-pytestmark = [pytest.mark.plugins, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.extended, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

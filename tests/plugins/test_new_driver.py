@@ -67,7 +67,7 @@ def run(
     return run_
 
 
-@pytest.mark.plugins
+@pytest.mark.extended
 @pytest.mark.server
 @pytest.mark.timeout(1800)
 def test_a_generated_driver_keeps_the_contract(
@@ -106,7 +106,7 @@ def test_a_generated_driver_keeps_the_contract(
     assert done.stdout == "local\n"
 
 
-@pytest.mark.plugins
+@pytest.mark.extended
 @pytest.mark.server
 @pytest.mark.timeout(1800)
 def test_the_guide_can_be_followed(backend: str, wheels: Path, cassandra_node: Any, tmp_path: Path) -> None:

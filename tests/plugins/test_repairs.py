@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tests.plugins.conftest import Environment
 
-pytestmark = [pytest.mark.plugins, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.extended, pytest.mark.timeout(300)]
 
 _OWNER = """
 import json, coodie

@@ -181,7 +181,7 @@ def test_drivers_as_json(zoo: Environment) -> None:
     assert "status 7. The last it wrote: about to die" in by_name["acme-dies"]["reason"]
 
 
-@pytest.mark.plugins
+@pytest.mark.extended
 def test_doctor(zoo: Environment) -> None:
     """Both forms find each broken backend, say what to run, and end with status 1."""
     settings = {"COODIE_BLOCK": "acme-shut,acme-hangs"}
@@ -201,7 +201,7 @@ def test_doctor(zoo: Environment) -> None:
     assert "\npip uninstall --yes acme-twice\n" in text.stdout
 
 
-@pytest.mark.plugins
+@pytest.mark.extended
 def test_doctor_connects(zoo: Environment) -> None:
     """Where something to connect with is given, how that went and what is in use is told."""
     allowed = {"COODIE_ALLOW": "acme-good,acme-nodriver"}

@@ -1,0 +1,185 @@
+"""The checks of the project, each as a step: style, types, tests with one backend, documentation."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import accelerator
+from environments import ENVIRONMENTS
+from steps import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from steps import Steps
+
+__all__ = [
+    "BACKENDS",
+    "SITE",
+    "accelerator_tests",
+    "build_docs",
+    "example",
+    "interpreter",
+    "lint",
+    "report_of",
+    "run_tests",
+    "shared_nodes",
+    "types",
+    "version_of",
+]
+
+#: Backends, each with the distribution that it stands on.
+BACKENDS = {"scylla": "scylla-driver", "cassandra": "cassandra-driver"}
+
+#: Where the documentation is built.
+SITE = ROOT / "docs" / "_build" / "html"
+
+_CHECKED = (
+    "coodie_core/src",
+    "coodie_scylla/src",
+    "coodie_cassandra/src",
+    "coodie_local/src",
+    "coodie_accel/src",
+    "coodie_core/tests",
+    "coodie_local/tests",
+    "coodie_accel/tests",
+    "scripts",
+    "examples/demo.py",
+    "benchmarks",
+    "conftest.py",
+)
+
+#: The example of a third party's backend, which has an environment and a configuration of its own.
+_EXAMPLE = "examples/coodie_rust"
+
+#: The variable that names the address at which tests ask for the nodes that they share.
+_NODES = "COODIE_TEST_NODES"
+
+
+def interpreter(name: str, steps: Steps) -> Path:
+    """Return an environment's interpreter; the environment is made first unless it is up to date.
+
+    Args:
+        name: The environment's.
+        steps: Takes the step.
+    """
+    environment = ENVIRONMENTS[name]
+    environment.ensure(steps)
+    return environment.python
+
+
+def lint(steps: Steps) -> None:
+    """Check style and formatting."""
+    ruff: list[str | Path] = [interpreter("scylla", steps), "-m", "ruff"]
+    steps.run("ruff check", [*ruff, "check", "."])
+    steps.run("ruff format", [*ruff, "format", "--check", "."])
+
+
+def types(steps: Steps) -> None:
+    """Check types with mypy and with pyright.
+
+    Neither driver has type hints, so that the result is the same with both backends: one is enough.
+    """
+    python = interpreter("scylla", steps)
+    steps.run("mypy", [python, "-m", "mypy", *_CHECKED])
+
+
+def build_docs(steps: Steps) -> None:
+    """Build the documentation; a warning is an error."""
+    options = ("-W", "--keep-going", "-q", "-b", "html", "-d", "docs/_build/doctrees")
+    sphinx: list[str | Path] = [interpreter("docs", steps), "-m", "sphinx", *options]
+    steps.run("documentation", [*sphinx, "docs", str(SITE.relative_to(ROOT))])
+
+
+def run_tests(
+    steps: Steps,
+    environment: str,
+    title: str,
+    arguments: Sequence[str],
+    *,
+    target: str = "",
+    nodes: str | None = None,
+) -> Path:
+    """Run pytest in an environment.
+
+    Args:
+        steps: Takes the step.
+        environment: Its name.
+        title: The step's.
+        arguments: For pytest.
+        target: The `make` target that runs these tests alone; by default the environment's.
+        nodes: The address of the nodes that the tests share; None: they start their own.
+
+    Returns:
+        The JUnit report.
+    """
+    report = report_of(environment, title)
+    # Not `python -m pytest`: with the root on sys.path, the directory coodie_scylla looks like a package.
+    pytest = interpreter(environment, steps).with_name("pytest")
+    variables: Mapping[str, str] = {} if nodes is None else {_NODES: nodes}
+    steps.run(
+        title,
+        [pytest, f"--junit-xml={report}", *arguments],
+        report=report,
+        target=target or f"test-{environment}",
+        variables=variables,
+    )
+    return report
+
+
+def report_of(environment: str, title: str) -> Path:
+    """Return where a run of tests writes its JUnit report.
+
+    Args:
+        environment: The environment's name.
+        title: The step's.
+    """
+    return ENVIRONMENTS[environment].path / f"{title.replace(': ', '-').replace(' ', '-')}.xml"
+
+
+def version_of(distribution: str, python: Path) -> str:
+    """Return the version of a distribution that is installed in an environment.
+
+    Args:
+        distribution: Its name.
+        python: The environment's interpreter.
+    """
+    show = f"from importlib.metadata import version; print(version({distribution!r}))"
+    return subprocess.run([python, "-c", show], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def accelerator_tests(steps: Steps, backend: str, *options: str, nodes: str | None = None) -> None:
+    """Run the accelerator's tests with a backend, where this machine can compile it.
+
+    Args:
+        steps: Takes the steps.
+        backend: Its `driver_type`.
+        options: For pytest.
+        nodes: As for `run_tests`.
+    """
+    if accelerator.build(steps):
+        path = f"pythonpath=scripts benchmarks {accelerator.BUILT.relative_to(ROOT)}"
+        arguments = ("-o", path, *options, "coodie_accel/tests")
+        run_tests(steps, backend, f"{backend}: accelerator", arguments, target="accel", nodes=nodes)
+
+
+def example(steps: Steps, *options: str) -> None:
+    """Check the example of a third party's backend: its types, its tests, the conformance kit."""
+    python = interpreter("rust", steps)
+    configuration = f"{_EXAMPLE}/pyproject.toml"
+    sources = (f"{_EXAMPLE}/src", f"{_EXAMPLE}/tests")
+    steps.run("example: mypy", [python, "-m", "mypy", "--config-file", configuration, *sources])
+    run_tests(steps, "rust", "example: tests", ("-c", configuration, *options, sources[1]), target="example")
+
+
+def shared_nodes(steps: Steps) -> list[str | Path] | None:
+    """Return the command that runs the nodes which test processes share.
+
+    None where the tests use a server of the user's.
+    """
+    if os.environ.get("COODIE_HOSTS"):
+        return None
+    return [interpreter("scylla", steps), "scripts/shared_nodes.py"]

@@ -1,0 +1,125 @@
+"""Jobs side by side: as many at a time as the machine has use for, each after those that it needs.
+
+A job that fails doesn't end the others, so that one run shows all failures; jobs that need it are left out.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from outcomes import Outcome
+from progress import Progress
+from steps import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from steps import Steps
+
+__all__ = ["Job", "run_side_by_side"]
+
+#: Seconds between two looks for an interrupt.
+_LOOK = 0.2
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work that is made of steps.
+
+    Args:
+        name: Its name; unique in a run.
+        work: What runs its steps.
+        after: The names of the jobs that it needs.
+    """
+
+    name: str
+    work: Callable[[], object]
+    after: tuple[str, ...] = ()
+
+
+def run_side_by_side(steps: Steps, jobs: Sequence[Job], width: int) -> None:
+    """Run jobs, in their order where they don't wait for others.
+
+    Args:
+        steps: Runs the steps of all jobs, and has their outcomes afterwards.
+        jobs: What to run; each comes after those that it needs.
+        width: How many run at a time.
+
+    Raises:
+        Failure: At least one failed.
+        KeyboardInterrupt: The user asked for the end; nothing is left running.
+    """
+    with Progress(len(jobs)) as progress:
+        steps.show(progress)
+        queue = _Queue(jobs, steps, progress)
+        threads = [threading.Thread(target=queue.work, name=f"jobs-{n}", daemon=True) for n in range(width)]
+        for thread in threads:
+            thread.start()
+        try:
+            while any(thread.is_alive() for thread in threads):
+                threads[0].join(_LOOK)
+                for thread in threads[1:]:
+                    thread.join(0)
+        except KeyboardInterrupt:
+            queue.stop()
+            steps.end_all()
+            for thread in threads:
+                thread.join()
+            raise
+    steps.seconds = progress.seconds
+    if queue.failed:
+        raise Failure(f"{len(queue.failed)} of {len(jobs)} jobs failed: {', '.join(sorted(queue.failed))}")
+
+
+class _Queue:
+    """The jobs that wait, those that run, and how the others ended."""
+
+    def __init__(self, jobs: Sequence[Job], steps: Steps, progress: Progress) -> None:
+        self._waiting = list(jobs)
+        self._steps = steps
+        self._progress = progress
+        self._done: set[str] = set()
+        self.failed: set[str] = set()
+        self._changed = threading.Condition()
+
+    def stop(self) -> None:
+        """Begin no further job."""
+        with self._changed:
+            self._waiting.clear()
+            self._changed.notify_all()
+
+    def work(self) -> None:
+        """Run jobs until none is left: one thread of several."""
+        while (job := self._next()) is not None:
+            try:
+                job.work()
+            except Failure:
+                ended = self.failed
+            except Exception as exc:  # noqa: BLE001 - a defect of these scripts fails the run like any failure
+                self._steps.outcomes.append(Outcome(job.name, failure=repr(exc)))
+                ended = self.failed
+            else:
+                ended = self._done
+            with self._changed:
+                ended.add(job.name)
+                self._progress.job_done()
+                self._changed.notify_all()
+
+    def _next(self) -> Job | None:
+        with self._changed:
+            while self._waiting:
+                for job in self._waiting:
+                    if self.failed.intersection(job.after):
+                        self._waiting.remove(job)
+                        self.failed.add(job.name)
+                        self._steps.outcomes.append(Outcome(job.name, left_out=True))
+                        self._changed.notify_all()
+                        break
+                    if self._done.issuperset(job.after):
+                        self._waiting.remove(job)
+                        return job
+                else:
+                    self._changed.wait()
+            return None

@@ -1,0 +1,179 @@
+"""The outcomes of a run: seconds, counts of tests, skips by reason, and how to run a failed test again."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import xml.etree.ElementTree as ET
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+__all__ = [
+    "Counts",
+    "Outcome",
+    "closing_line",
+    "failures",
+    "percent_of",
+    "read_report",
+    "rerun_command",
+    "table",
+]
+
+#: The most failed tests of a step that are listed with their commands.
+MAX_LISTED = 10
+#: How many letters of a reason for a skip are shown.
+MAX_REASON = 100
+
+
+@dataclass
+class Counts:
+    """The counts of one test run, as pytest's JUnit report tells them."""
+
+    passed: int = 0
+    failed: int = 0
+    #: Reason → how many tests were skipped for it.
+    skipped: Counter[str] = field(default_factory=Counter)
+    #: Node ids of the failed tests.
+    failures: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Outcome:
+    """A step: how long it took, and what came of it."""
+
+    title: str
+    seconds: float = 0.0
+    #: Why it failed, for the terminal; empty where it passed.
+    failure: str = ""
+    #: Whether it never began, since a step that it needs failed.
+    left_out: bool = False
+    counts: Counts | None = None
+    #: The `make` target that runs tests of this step alone.
+    target: str = ""
+
+
+def read_report(report: Path) -> Counts:
+    """Read what pytest wrote for ``--junit-xml``, in the family xunit1.
+
+    Args:
+        report: The file.
+    """
+    counts = Counts()
+    for case in ET.parse(report).getroot().iter("testcase"):  # noqa: S314 - our own pytest wrote it
+        skipped = case.find("skipped")
+        if case.find("failure") is not None or case.find("error") is not None:
+            counts.failed += 1
+            counts.failures.append(_node_id(case))
+        elif skipped is not None:
+            counts.skipped[" ".join((skipped.get("message") or "no reason").split())] += 1
+        else:
+            counts.passed += 1
+    return counts
+
+
+def _node_id(case: ET.Element) -> str:
+    """Write a test case as pytest takes it: file::class::name."""
+    file, name = case.get("file", ""), case.get("name", "")
+    if not file:  # a module that can't be collected
+        return case.get("classname") or name
+    module = file.removesuffix(".py").replace("/", ".")
+    classes = case.get("classname", "").removeprefix(module).strip(".")
+    return "::".join([file, *filter(None, classes.split(".")), name])
+
+
+def rerun_command(target: str, test: str) -> str:
+    """Write the command that runs one test again.
+
+    Args:
+        target: Of `make`.
+        test: The test's node id.
+    """
+    argument = shlex.quote(test).replace("$", "$$")
+    plain = not set(argument) & set('"$`\\!')
+    return f'make {target} ARGS="{argument}"' if plain else f"make {target} ARGS={shlex.quote(argument)}"
+
+
+def table(outcomes: Sequence[Outcome], seconds: float) -> list[str]:
+    """Draw the table of all steps, then skips by reason.
+
+    Args:
+        outcomes: The steps, in the order of their ends.
+        seconds: How long the run took.
+    """
+    width = max(len(title) for title in ("together", *(outcome.title for outcome in outcomes)))
+    lines = [f"{'step':<{width}}  seconds  passed  failed  skipped"]
+    lines += [_row(outcome, width) for outcome in outcomes]
+    total = _total(outcomes)
+    lines.append(_row(Outcome("together", seconds, counts=total if total.passed else None), width))
+    if total.skipped:
+        lines += ["", "skipped:"]
+        lines += [f"  {count:4d} × {reason[:MAX_REASON]}" for reason, count in total.skipped.most_common()]
+    return lines
+
+
+def failures(outcomes: Iterable[Outcome]) -> list[str]:
+    """List what failed, with what to do about each.
+
+    Args:
+        outcomes: The steps.
+    """
+    lines = []
+    for outcome in outcomes:
+        if outcome.failure:
+            commands = _reruns(outcome)
+            # of a test run the commands say more than the end of the log
+            text = outcome.failure.splitlines()[0] if commands else outcome.failure
+            lines += ["", f"FAILED  {outcome.title}: {text}", *commands]
+    return lines
+
+
+def closing_line(outcomes: Iterable[Outcome]) -> str:
+    """Count the tests of all steps in one line."""
+    total = _total(outcomes)
+    skipped = f", {total.skipped.total()} skipped" if total.skipped else ""
+    return f"tests: {total.passed} passed, {total.failed} failed{skipped}"
+
+
+def _total(outcomes: Iterable[Outcome]) -> Counts:
+    total = Counts()
+    for counts in (outcome.counts for outcome in outcomes):
+        if counts is not None:
+            total.passed += counts.passed
+            total.failed += counts.failed
+            total.skipped += counts.skipped
+    return total
+
+
+def _row(outcome: Outcome, width: int) -> str:
+    mark = "  not run" if outcome.left_out else "  FAILED" if outcome.failure else ""
+    row = f"{outcome.title:<{width}}  {outcome.seconds:7.1f}"
+    if outcome.counts is not None:
+        counts = outcome.counts
+        row += f"  {counts.passed:6d}  {counts.failed:6d}  {counts.skipped.total():7d}"
+    return row + mark
+
+
+def _reruns(outcome: Outcome) -> list[str]:
+    failures = outcome.counts.failures if outcome.counts is not None else []
+    if not failures or not outcome.target:
+        return []
+    lines = ["  again, each alone:"]
+    lines += [f"    {rerun_command(outcome.target, test)}" for test in failures[:MAX_LISTED]]
+    if len(failures) > MAX_LISTED:
+        lines.append(f"    … and {len(failures) - MAX_LISTED} more, in the step's log")
+    return lines
+
+
+#: pytest's progress, at the end of a line.
+_PERCENT = re.compile(r"\[\s*(\d{1,3})%\]\s*$")
+
+
+def percent_of(line: str) -> int | None:
+    """Return how far a test run is, where a line of pytest's tells it."""
+    found = _PERCENT.search(line)
+    return int(found[1]) if found else None

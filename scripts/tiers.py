@@ -1,0 +1,170 @@
+"""What `make test` and `make test-all` run: one table of jobs, each side by side with others.
+
+A part is one run of pytest: some directories of tests with one backend. All parts of a run share the local
+Cassandra nodes that `shared_nodes` holds, so that none of them waits for a node to start.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import accelerator
+import checks
+from jobs import Job, run_side_by_side
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
+
+    from steps import Steps
+
+__all__ = ["EXTENDED", "TEST", "Part", "arguments_for", "jobs_of_test", "test", "test_all"]
+
+#: Jobs at a time: tests wait for servers and child processes, so that one more than there are cores pays.
+_WIDTH = (os.cpu_count() or 2) + 1
+
+
+@dataclass(frozen=True)
+class Part:
+    """One run of pytest.
+
+    Args:
+        title: Its name; begins with the backend's.
+        paths: Directories of tests.
+        options: For pytest.
+    """
+
+    title: str
+    paths: tuple[str, ...]
+    options: tuple[str, ...] = ()
+
+    @property
+    def backend(self) -> str:
+        """The `driver_type` that it runs with."""
+        return self.title.partition(":")[0]
+
+
+#: The first tier, the longest parts first. Local nodes, packages, documents
+#: and benchmarks don't depend on the backend: their tests run with scylla-driver alone.
+TEST = (
+    Part("scylla: server", ("tests/integration", "tests/kit")),
+    Part("cassandra: server", ("tests/integration", "tests/kit")),
+    Part("scylla: core", ("coodie_core/tests",)),
+    Part("scylla: local node", ("coodie_local/tests",)),
+    Part("cassandra: core", ("coodie_core/tests",)),
+    Part(
+        "scylla: project",
+        ("tests/docs", "tests/packaging", "tests/benchmarks", "tests/plugins", "tests/reliability"),
+    ),
+)
+
+_EXTENDED = ("-m", "(extended or faults) and not reliability")
+
+#: What `make test-all` adds.
+EXTENDED = (
+    Part("scylla: without the fast path", ("tests/integration", "tests/kit"), ("--fast-path=off",)),
+    Part("cassandra: without the fast path", ("tests/integration", "tests/kit"), ("--fast-path=off",)),
+    Part("scylla: faults", ("tests/reliability",), _EXTENDED),
+    Part("cassandra: faults", ("tests/reliability",), _EXTENDED),
+    Part("scylla: kit", ("tests/kit",), _EXTENDED),
+    Part("cassandra: kit", ("tests/kit",), _EXTENDED),
+    Part("scylla: packages", ("tests/plugins",), _EXTENDED),
+)
+
+
+def arguments_for(backend: str) -> list[str]:
+    """Return the directories of all tests that run with a backend in the first tier.
+
+    Args:
+        backend: Its `driver_type`.
+    """
+    return [path for part in TEST if part.backend == backend for path in part.paths]
+
+
+def test(steps: Steps) -> None:
+    """Run the first tier: style, types, all tests on a real Cassandra with both backends, documentation.
+
+    Args:
+        steps: Takes the steps.
+
+    Raises:
+        Failure: A step failed; the others ran nevertheless.
+    """
+    _run(steps, jobs_of_test)
+
+
+def test_all(steps: Steps) -> None:
+    """Run the first tier, then what takes longer.
+
+    Args:
+        steps: Takes the steps.
+
+    Raises:
+        Failure: A step failed; the others ran nevertheless.
+    """
+    _run(steps, _jobs_of_test_all)
+
+
+def _run(steps: Steps, jobs: Callable[[Steps, str | None], Iterable[Job]]) -> None:
+    """Run jobs with the nodes that they share."""
+    command = checks.shared_nodes(steps)
+    nodes: AbstractContextManager[str | None] = (
+        nullcontext(None) if command is None else steps.background("local Cassandra", command, _address)
+    )
+    with nodes as address:
+        run_side_by_side(steps, list(jobs(steps, address)), _WIDTH)
+
+
+def _address(line: str) -> str | None:
+    """Find the address in what `shared_nodes` prints."""
+    word, _, address = line.strip().partition(" at ")
+    return address if word == "ready" else None
+
+
+def jobs_of_test(steps: Steps, nodes: str | None) -> list[Job]:
+    """Return the jobs of `make test`.
+
+    Args:
+        steps: Takes their steps.
+        nodes: The address of the nodes that tests share; None: they use a server of the user's.
+    """
+    return [
+        _environment("cassandra", steps),
+        *(_part(part, steps, nodes) for part in TEST[:2]),
+        Job("style", partial(checks.lint, steps)),
+        Job("types", partial(checks.types, steps)),
+        *(_part(part, steps, nodes) for part in TEST[2:]),
+        Job("documentation", partial(checks.build_docs, steps)),
+    ]
+
+
+def _jobs_of_test_all(steps: Steps, nodes: str | None) -> list[Job]:
+    return [
+        *jobs_of_test(steps, nodes),
+        *(_part(part, steps, nodes) for part in EXTENDED),
+        Job("accelerator", partial(accelerator.build, steps)),
+        *(
+            Job(
+                f"{backend}: accelerator",
+                partial(checks.accelerator_tests, steps, backend, nodes=nodes),
+                ("accelerator",),
+            )
+            for backend in checks.BACKENDS
+        ),
+        Job("example", partial(checks.example, steps)),
+    ]
+
+
+def _environment(name: str, steps: Steps) -> Job:
+    return Job(f"{name}: environment", partial(checks.interpreter, name, steps))
+
+
+def _part(part: Part, steps: Steps, nodes: str | None) -> Job:
+    arguments = [*part.options, *part.paths]
+    work = partial(checks.run_tests, steps, part.backend, part.title, arguments, nodes=nodes)
+    after = () if part.backend == "scylla" else (f"{part.backend}: environment",)
+    return Job(part.title, work, after)

@@ -1,0 +1,108 @@
+"""Jobs side by side: order, failures, interrupts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jobs import Job, run_side_by_side
+from steps import Failure, Steps
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: More than enough for a job that does nothing.
+PATIENCE = 30.0
+
+
+def test_jobs_run_at_the_same_time() -> None:
+    """Two jobs that wait for each other both end."""
+    meeting = threading.Barrier(2, timeout=PATIENCE)
+    run_side_by_side(Steps(), [Job("a", meeting.wait), Job("b", meeting.wait)], width=2)
+
+
+def test_a_job_waits_for_those_that_it_needs() -> None:
+    """However many may run at a time."""
+    order: list[str] = []
+    jobs = [
+        Job("last", lambda: order.append("last"), after=("first", "second")),
+        Job("first", lambda: order.append("first")),
+        Job("second", lambda: order.append("second"), after=("first",)),
+    ]
+    run_side_by_side(Steps(), jobs, width=3)
+    assert order == ["first", "second", "last"]
+
+
+def test_a_failure_leaves_out_what_needs_it_and_nothing_else() -> None:
+    """All failures are told by one run."""
+    ran: list[str] = []
+    steps = Steps()
+
+    def fail() -> None:
+        steps.run("broken step", [sys.executable, "-c", "print('the reason'); raise SystemExit(1)"])
+
+    jobs = [
+        Job("broken", fail),
+        Job("needs it", lambda: ran.append("needs it"), after=("broken",)),
+        Job("needs that", lambda: ran.append("needs that"), after=("needs it",)),
+        Job("other", lambda: ran.append("other")),
+    ]
+    with pytest.raises(Failure, match="3 of 4 jobs failed: broken, needs it, needs that"):
+        run_side_by_side(steps, jobs, width=1)
+    assert ran == ["other"]
+    failed = [outcome for outcome in steps.outcomes if outcome.failure]
+    assert [outcome.title for outcome in failed] == ["broken step"]
+    assert "the reason" in failed[0].failure
+    assert [outcome.title for outcome in steps.outcomes if outcome.left_out] == ["needs it", "needs that"]
+
+
+def test_a_defect_of_a_job_fails_the_run() -> None:
+    """An exception that isn't a failed command is one of these scripts' own, and told."""
+    steps = Steps()
+    with pytest.raises(Failure, match="odd"):
+        run_side_by_side(steps, [Job("odd", lambda: 1 / 0)], width=2)
+    assert "ZeroDivisionError" in steps.outcomes[0].failure
+
+
+def test_an_interrupt_ends_all_jobs(root: Path, tmp_path: Path) -> None:
+    """Ctrl-C ends the commands of all jobs, and no further job begins."""
+    code = f"""
+import os, signal, sys, threading, time
+sys.path.insert(0, {str(root / "scripts")!r})
+from jobs import Job, run_side_by_side
+from steps import Steps, interrupt_on_signals
+interrupt_on_signals()
+steps = Steps()
+sleep = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(60)"
+def run(name):
+    return lambda: steps.run(name, [sys.executable, "-c", sleep, os.path.join({str(tmp_path)!r}, name)])
+try:
+    run_side_by_side(steps, [Job(name, run(name)) for name in "abc"], 2)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        wanted = [tmp_path / name for name in "ab"]
+        deadline = threading.Event()
+        for _ in range(600):
+            if all(file.exists() and file.read_text() for file in wanted):
+                break
+            deadline.wait(0.05)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=PATIENCE)
+        assert process.returncode == 130
+    finally:
+        process.kill()
+        process.wait()
+    assert not (tmp_path / "c").exists()
+    for file in wanted:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(file.read_text()), 0)

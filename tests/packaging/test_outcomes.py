@@ -1,0 +1,101 @@
+"""The summary of a run: counts, skips with their reasons, and how to run a failed test again."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from outcomes import Counts, Outcome, closing_line, failures, percent_of, read_report, rerun_command, table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytest_plugins = ["pytester"]
+
+SUITE = """
+import pytest
+
+class TestGroup:
+    @pytest.mark.parametrize("text", ["a", "b c$"])
+    def test_fails(self, text): assert text == "a"
+
+def test_passes(): pass
+
+@pytest.mark.skip(reason="no compiler")
+def test_skipped(): pass
+
+@pytest.fixture
+def broken(): raise OSError
+
+def test_error(broken): pass
+"""
+
+
+@pytest.fixture
+def report(pytester: pytest.Pytester) -> Path:
+    """Give the report of a run in which a test fails, one is skipped and one has an error."""
+    pytester.makeini("[pytest]\njunit_family = xunit1")
+    pytester.makepyfile(test_suite=SUITE)
+    file = pytester.path / "report.xml"
+    pytester.runpytest_subprocess(f"--junit-xml={file}")
+    return file
+
+
+def test_a_report_is_read(report: Path) -> None:
+    """Counts, reasons and the ids of failed tests are those that pytest printed."""
+    counts = read_report(report)
+    assert (counts.passed, counts.failed, counts.skipped) == (2, 2, Counter({"no compiler": 1}))
+    assert counts.failures == ["test_suite.py::TestGroup::test_fails[b c$]", "test_suite.py::test_error"]
+
+
+def test_a_failed_test_comes_with_its_command(report: Path) -> None:
+    """The command survives the shell and make: its test id reaches pytest as it is."""
+    outcome = Outcome(
+        "scylla: core", failure="exit status 1", counts=read_report(report), target="test-scylla"
+    )
+    text = "\n".join(failures([outcome]))
+    command = rerun_command("test-scylla", "test_suite.py::TestGroup::test_fails[b c$]")
+    assert command in text
+    _, target, argument = shlex.split(command)
+    assert target == "test-scylla"
+    assert shlex.split(argument.removeprefix("ARGS=").replace("$$", "$")) == [
+        "test_suite.py::TestGroup::test_fails[b c$]"
+    ]
+
+
+def test_many_failures_are_cut() -> None:
+    """A step that failed altogether doesn't fill the screen."""
+    counts = Counts(failed=50, failures=[f"test_x.py::test_{n}" for n in range(50)])
+    lines = failures([Outcome("a: tests", failure="exit status 1", counts=counts, target="test-a")])
+    assert len(lines) < 20
+    assert "40 more" in lines[-1]
+
+
+def test_the_table_has_every_step() -> None:
+    """Steps, their seconds and counts, the sum, and why tests were skipped."""
+    outcomes = [
+        Outcome("style", 1.5),
+        Outcome("a: tests", 60.0, counts=Counts(10, 0, Counter({"no compiler": 2}))),
+        Outcome("b: tests", left_out=True),
+    ]
+    lines = table(outcomes, 61.0)
+    assert [line.split() for line in lines[1:5]] == [
+        ["style", "1.5"],
+        ["a:", "tests", "60.0", "10", "0", "2"],
+        ["b:", "tests", "0.0", "not", "run"],
+        ["together", "61.0", "10", "0", "2"],
+    ]
+    assert "     2 × no compiler" in lines
+    assert closing_line(outcomes) == "tests: 10 passed, 0 failed, 2 skipped"
+
+
+@pytest.mark.parametrize(
+    ("line", "percent"),
+    [("tests/test_x.py ....    [ 43%]\n", 43), ("tests/test_x.py .. [100%]", 100), ("[notice] 5%", None)],
+)
+def test_progress_is_read_from_pytests_lines(line: str, percent: int | None) -> None:
+    """The last thing on a line of pytest's is how much is done."""
+    assert percent_of(line) == percent

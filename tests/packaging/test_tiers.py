@@ -1,0 +1,64 @@
+"""The two tiers: every directory of tests is in the first, and nothing runs twice."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tiers import EXTENDED, TEST, Part
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Directories whose tests another target runs, with that target.
+ELSEWHERE = {"tests/recipes": "recipes", "coodie_accel/tests": "accel"}
+
+
+def directories(root: Path) -> set[str]:
+    """List the directories that hold tests."""
+    files = [*root.glob("tests/**/test_*.py"), *root.glob("coodie_*/tests/**/test_*.py")]
+    return {str(file.parent.relative_to(root)) for file in files}
+
+
+def runs(part: Part, directory: str) -> bool:
+    """Tell whether a part has a directory."""
+    return any(Path(directory).is_relative_to(path) for path in part.paths)
+
+
+def test_the_first_tier_has_every_directory(root: Path) -> None:
+    """A directory that is added and forgotten would never run; one that is named has to be there."""
+    for directory in directories(root) - set(ELSEWHERE):
+        assert any(runs(part, directory) for part in TEST), directory
+    for part in (*TEST, *EXTENDED):
+        for path in part.paths:
+            assert (root / path).is_dir(), path
+
+
+def test_both_backends_run_what_needs_a_server(root: Path) -> None:
+    """Integration and the kit run with each."""
+    for backend in ("scylla", "cassandra"):
+        parts = [part for part in TEST if part.backend == backend]
+        assert all(any(runs(part, path) for part in parts) for path in ("tests/integration", "tests/kit"))
+
+
+def test_the_second_tier_has_every_test_that_is_marked_for_it(root: Path) -> None:
+    """A test that is marked and in no part would never run."""
+    files = [*root.glob("tests/**/test_*.py"), *root.glob("coodie_*/tests/**/test_*.py")]
+    marked = [file for file in files if "mark.extended" in file.read_text(encoding="utf-8")]
+    assert marked
+    for file in set(marked) - {Path(__file__), root / "tests/packaging/test_long_marks.py"}:
+        directory = str(file.parent.relative_to(root))
+        parts = [part for part in EXTENDED if runs(part, directory)]
+        assert any("extended" in " ".join(part.options) for part in parts), file
+
+
+@pytest.mark.parametrize("tier", [TEST, EXTENDED], ids=["make test", "what make test-all adds"])
+def test_nothing_runs_twice(root: Path, tier: Sequence[Part]) -> None:
+    """No directory is in two parts of a tier with the same backend and options."""
+    for one, other in combinations(tier, 2):
+        if (one.backend, one.options) == (other.backend, other.options):
+            both = [path for path in directories(root) if runs(one, path) and runs(other, path)]
+            assert both == [], f"{one.title}, {other.title}"
