@@ -1,0 +1,264 @@
+"""The layers of the distributions: which modules may import which others.
+
+Every import counts: at a module's top, inside a function, for types alone. The imports that break a rule
+today are listed in ``tests/packaging/layers.txt``, and ``tests/packaging/test_layers.py`` compares the list
+with the tree. The list only shrinks: after a move run ``python3 scripts/layers.py``, which writes it anew,
+and check that it lost lines and gained none.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+__all__ = [
+    "EXCEPTIONS",
+    "LAYERS",
+    "Import",
+    "Layer",
+    "Layers",
+    "imports_of",
+    "in_circles",
+    "read_house",
+    "written",
+]
+
+ROOT = Path(__file__).resolve().parent.parent
+#: What breaks a rule today.
+EXCEPTIONS = ROOT / "tests" / "packaging" / "layers.txt"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer: its modules may import each other, without a circle, and the layers below.
+
+    Args:
+        name: What it is called.
+        modules: Its modules and packages, separated by spaces. The longest name that fits a module wins.
+        reach: The highest layer that it may import from; by default the one right below it.
+        is_outside: It is a user of the packages, and may import faces.
+    """
+
+    name: str
+    modules: str
+    reach: str | None = None
+    is_outside: bool = False
+
+
+#: From the ground up. A face (a package's ``__init__``) has no layer: it hands names on to users, from any
+#: layer, and no module of ours imports it.
+LAYERS = (
+    Layer("ground", "coodie_accel coodie_doctor.findings coodie_doctor.ownership"),
+    Layer(
+        "words",
+        "coodie._late coodie.capabilities coodie.consistency coodie.cql coodie.effects coodie.exceptions "
+        "coodie.paging coodie.parameters coodie.rows coodie.types coodie.waiting",
+    ),
+    Layer(
+        "protocol",
+        "coodie.drivers.cassandra.fast.errors coodie.drivers.cassandra.fast.frames "
+        "coodie.drivers.cassandra.fast.layout coodie.drivers.cassandra.fast.segments",
+        reach="ground",
+    ),
+    Layer(
+        "options",
+        "coodie.config.connection coodie.config.profiles coodie.drivers._profiled coodie.options coodie.tls "
+        "coodie.valuetypes",
+    ),
+    Layer("requests", "coodie.batch coodie.observers.requestkind coodie.requests"),
+    Layer("schema", "coodie.schema"),
+    Layer("observers", "coodie.observers"),
+    Layer(
+        "contract",
+        "coodie.drivers._arguments coodie.drivers._lastpage coodie.drivers._lifetime "
+        "coodie.drivers._streaming coodie.drivers.base coodie.many",
+    ),
+    Layer("plugins", "coodie.plugins"),
+    Layer("registry", "coodie.drivers._connecting coodie.drivers.lazy coodie.registry"),
+    Layer("config", "coodie.config coodie.configfile coodie.urls"),
+    Layer(
+        "diagnostics",
+        "coodie.plugins.diagnosis coodie.plugins.inventory coodie.plugins.trial coodie.plugins.trialrun",
+    ),
+    Layer("drivers", "coodie.drivers", reach="contract"),
+    Layer("doctor", "coodie_doctor"),
+    Layer("scaffold", "coodie.scaffold"),
+    Layer("cli", "coodie.__main__ coodie.cli coodie.explanations"),
+    Layer("kit", "coodie.pytest_plugin coodie.testing", reach="drivers"),
+    Layer("backends", "coodie_cassandra coodie_local coodie_scylla", reach="drivers"),
+    Layer("examples", "coodie_rust", is_outside=True),
+)
+
+
+class Import(NamedTuple):
+    """One module's import of another."""
+
+    importer: str
+    imported: str
+
+
+class Layers:
+    """The modules of the distributions, by layer.
+
+    Args:
+        layers: From the ground up.
+    """
+
+    def __init__(self, layers: Iterable[Layer] = LAYERS) -> None:
+        self._layers = tuple(layers)
+        self._ranks = {layer.name: rank for rank, layer in enumerate(self._layers)}
+        self._homes = {name: layer for layer in self._layers for name in layer.modules.split()}
+
+    def layer_of(self, module: str) -> Layer:
+        """Return a module's layer.
+
+        Raises:
+            LookupError: It has none.
+        """
+        name = module
+        while name not in self._homes:
+            name, dot, _ = name.rpartition(".")
+            if not dot:
+                raise LookupError(f"{module} has no layer. Name it, or its package, in scripts/layers.py.")
+        return self._homes[name]
+
+    def missing(self, modules: Iterable[str]) -> list[str]:
+        """Return the names in the table that no module has."""
+        there = tuple(f"{name}." for name in modules)
+        return sorted(home for home in self._homes if not any(one.startswith(f"{home}.") for one in there))
+
+    def broken(self, modules: Mapping[str, Path]) -> dict[str, list[Import]]:
+        """Find the imports that break a rule.
+
+        Args:
+            modules: Each module's file, by the module's name.
+
+        Returns:
+            ``face``: imports of a face from inside. ``up``: imports from a layer above. ``circle``: imports
+            that are part of a circle within one layer. A circle across layers has an import of the other
+            two kinds, so that where all three are empty there is no circle at all.
+        """
+        faces = {name for name, file in modules.items() if file.name == "__init__.py"}
+        found: dict[str, list[Import]] = {"face": [], "up": [], "circle": []}
+        within: list[Import] = []
+        for one in imports_of(modules):
+            if one.importer in faces:
+                if one.imported in faces:
+                    found["face"].append(one)
+                continue
+            layer = self.layer_of(one.importer)
+            if one.imported in faces:
+                if not layer.is_outside:
+                    found["face"].append(one)
+            elif self._runs_up(layer, self.layer_of(one.imported)):
+                found["up"].append(one)
+            elif layer is self.layer_of(one.imported):
+                within.append(one)
+        circles = in_circles(within)
+        found["circle"] = [
+            one
+            for one in within
+            if one.importer in circles and circles[one.importer] == circles.get(one.imported)
+        ]
+        return found
+
+    def _runs_up(self, importer: Layer, imported: Layer) -> bool:
+        if importer is imported:
+            return False
+        rank = self._ranks[importer.name]
+        highest = rank - 1 if importer.reach is None else self._ranks[importer.reach]
+        return self._ranks[imported.name] > highest
+
+
+def read_house(root: Path = ROOT) -> dict[str, Path]:
+    """Return the files of all distributions, the example's included, by the name of their module."""
+    found: dict[str, Path] = {}
+    for source in sorted([*root.glob("*/src"), *root.glob("examples/*/src")]):
+        for file in sorted(source.rglob("*.py")):
+            parts = file.relative_to(source).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return found
+
+
+def imports_of(modules: Mapping[str, Path]) -> list[Import]:
+    """Return the imports between these modules, each pair once, in order."""
+    found = set()
+    for name, file in modules.items():
+        package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"), file)):
+            for imported in _named(node, package, modules):
+                if imported in modules and imported != name:
+                    found.add(Import(name, imported))
+    return sorted(found)
+
+
+def _named(node: ast.AST, package: str, modules: Mapping[str, Path]) -> Iterator[str]:
+    """Yield the modules that an import statement names; of ``from a import b``, ``a.b`` where that is one."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+        source = ".".join([*above, *([node.module] if node.module else [])])
+        for alias in node.names:
+            whole = f"{source}.{alias.name}"
+            yield whole if whole in modules else source
+
+
+def in_circles(imports: Iterable[Import]) -> dict[str, int]:
+    """Return the modules that are part of a circle, each with the number of its circle.
+
+    Modules that reach each other have the same number (Tarjan's strongly connected components).
+    """
+    reached: dict[str, list[str]] = {}
+    for importer, imported in imports:
+        reached.setdefault(importer, []).append(imported)
+    order: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    path: list[str] = []
+    circles: dict[str, int] = {}
+    closed: set[str] = set()
+
+    def visit(module: str) -> None:
+        order[module] = lowest[module] = len(order)
+        path.append(module)
+        for other in reached.get(module, ()):
+            if other not in order:
+                visit(other)
+            if other not in closed:
+                lowest[module] = min(lowest[module], lowest[other])
+        if lowest[module] == order[module]:
+            circle = path[path.index(module) :]
+            del path[-len(circle) :]
+            closed.update(circle)
+            if len(circle) > 1:
+                circles.update(dict.fromkeys(circle, order[module]))
+
+    for module in reached:
+        if module not in order:
+            visit(module)
+    return circles
+
+
+def written(broken: Mapping[str, Iterable[Import]]) -> str:
+    """Return the list as text, as the file has it."""
+    lines = [f"{rule} {one.importer} -> {one.imported}" for rule, found in broken.items() for one in found]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def main() -> None:
+    """Write the list and print its length."""
+    modules = read_house()
+    broken = Layers().broken(modules)
+    EXCEPTIONS.write_text(written(broken), encoding="utf-8")
+    counts = ", ".join(f"{len(found)} {rule}" for rule, found in broken.items())
+    circles = len(in_circles(imports_of(modules)))
+    print(f"wrote {EXCEPTIONS.relative_to(ROOT)}: {counts}; modules in circles: {circles}")
+
+
+if __name__ == "__main__":
+    main()

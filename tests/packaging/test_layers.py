@@ -1,0 +1,148 @@
+"""Imports run down the layers, without circles, and name a module, not the face of its package."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from layers import EXCEPTIONS, LAYERS, Import, Layer, Layers, in_circles, read_house, written
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_ABOVE = """
+from __future__ import annotations
+from typing import TYPE_CHECKING
+"""
+
+#: Ways of importing ``house.top.roof``.
+_WAYS = {
+    "at the top": "import house.top.roof",
+    "a name of it": "from house.top.roof import tile",
+    "as a name of its package": "from house.top import roof",
+    "inside a function": "def climb():\n    from house.top.roof import tile",
+    "for types": "if TYPE_CHECKING:\n    from house.top.roof import tile",
+    "relative": "from ..top.roof import tile",
+    "relative, as a name": "from ..top import roof",
+}
+
+_TABLE = Layers(
+    (
+        Layer("low", "house.low"),
+        Layer("middle", "house.middle"),
+        Layer("top", "house.top"),
+        Layer("wing", "house.top.wing", reach="low"),
+        Layer("street", "street", is_outside=True),
+    )
+)
+
+
+@pytest.fixture
+def found(tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, list[Import]]:
+    """Give the imports that break a rule in a tree that has these texts, by path."""
+    for path in ("house/low", "house/middle", "house/top", "street"):
+        (tmp_path / "one" / "src" / path).mkdir(parents=True)
+        (tmp_path / "one" / "src" / path / "__init__.py").touch()
+    for name in ("low/floor", "middle/room", "middle/hall", "middle/stairs", "top/roof", "top/wing"):
+        (tmp_path / "one" / "src" / "house" / f"{name}.py").touch()
+    for path, text in request.param.items():
+        (tmp_path / "one" / "src" / path).write_text(f"{_ABOVE}{text}\n", encoding="utf-8")
+    return _TABLE.broken(read_house(tmp_path))
+
+
+def test_exceptions_only_shrink() -> None:
+    """The imports that break a rule are those of the list; a listed one that is gone fails, too."""
+    now = set(written(Layers().broken(read_house())).splitlines())
+    listed = set(EXCEPTIONS.read_text(encoding="utf-8").splitlines())
+    assert sorted(now - listed) == [], "new: import from a layer below, and name the module, not its package"
+    assert sorted(listed - now) == [], "gone: run python3 scripts/layers.py, which takes them off the list"
+
+
+def test_table_and_tree_agree() -> None:
+    """Each module of each distribution has a layer, and each name in the table is a module or a package."""
+    modules = read_house()
+    table = Layers()
+    assert {table.layer_of(name).name for name in modules if name != "coodie"} == {
+        layer.name for layer in LAYERS
+    }
+    assert table.missing(modules) == []
+
+
+def test_module_without_a_layer() -> None:
+    """A module that the table doesn't name is an error that says where to add it."""
+    with pytest.raises(LookupError, match=r"house\.cellar has no layer.*scripts/layers\.py"):
+        _TABLE.layer_of("house.cellar")
+
+
+@pytest.mark.parametrize(
+    "found", [{"house/low/floor.py": way} for way in _WAYS.values()], ids=_WAYS, indirect=True
+)
+def test_up(found: dict[str, list[Import]]) -> None:
+    """An import from a layer above is found wherever it stands and however it is written."""
+    assert found == {"face": [], "up": [Import("house.low.floor", "house.top.roof")], "circle": []}
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {
+            "house/top/roof.py": "from house.low.floor import carpet\nfrom house.middle import room",
+            "house/middle/hall.py": "from house.middle.room import door",
+            "house/top/wing.py": "from house.low import floor",
+            "house/low/__init__.py": "from house.low.floor import carpet\nfrom house.top.roof import tile",
+            "street/__init__.py": "from street.crossing import light",
+            "street/crossing.py": "from house.low import carpet",
+        }
+    ],
+    indirect=True,
+)
+def test_allowed(found: dict[str, list[Import]]) -> None:
+    """Imports down, within a layer, from a face to any module, and from outside to a face are allowed."""
+    assert found == {"face": [], "up": [], "circle": []}
+
+
+@pytest.mark.parametrize(
+    "found", [{"house/top/wing.py": "from house.middle.room import door"}], indirect=True
+)
+def test_beyond_reach(found: dict[str, list[Import]]) -> None:
+    """A layer with a reach may not import from the layers above that."""
+    assert found["up"] == [Import("house.top.wing", "house.middle.room")]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {
+            "house/middle/room.py": "from house.middle.hall import rug",
+            "house/middle/hall.py": "def go():\n    from house.middle.stairs import step",
+            "house/middle/stairs.py": "if TYPE_CHECKING:\n    from house.middle.room import door",
+            "house/top/roof.py": "from house.middle.stairs import step",
+        }
+    ],
+    indirect=True,
+)
+def test_circle(found: dict[str, list[Import]]) -> None:
+    """A circle of three is found when two of its imports aren't at the top; its importer isn't part of it."""
+    assert found["circle"] == [
+        Import("house.middle.hall", "house.middle.stairs"),
+        Import("house.middle.room", "house.middle.hall"),
+        Import("house.middle.stairs", "house.middle.room"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [{"house/top/roof.py": "from house.low import carpet", "house/top/__init__.py": "import house.low"}],
+    indirect=True,
+)
+def test_face(found: dict[str, list[Import]]) -> None:
+    """A module may not import a face, and neither may another face."""
+    assert found["face"] == [Import("house.top", "house.low"), Import("house.top.roof", "house.low")]
+
+
+def test_two_circles() -> None:
+    """Two circles with an import from one to the other are two circles."""
+    circles = in_circles(Import(pair[0], pair[1]) for pair in ("ab", "ba", "bc", "cd", "dc", "de"))
+    assert circles["a"] == circles["b"] != circles["c"] == circles["d"]
+    assert "e" not in circles
