@@ -53,7 +53,7 @@ class Layer:
 #: From the ground up. A face (a package's ``__init__``) has no layer: it hands names on to users, from any
 #: layer, and no module of ours imports it.
 LAYERS = (
-    Layer("ground", "coodie_accel coodie_doctor.findings coodie_doctor.ownership"),
+    Layer("ground", "coodie._version coodie_accel coodie_doctor.findings coodie_doctor.ownership"),
     Layer(
         "words",
         "coodie._late coodie.capabilities coodie.consistency coodie.cql coodie.effects coodie.exceptions "

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from coodie._late import late
+from coodie._version import __version__
 from coodie.configfile import load_config
 from coodie.drivers import (
     AbstractDriver,
@@ -25,8 +26,6 @@ from coodie.urls import connect, connect_async
 if TYPE_CHECKING:
     from coodie.config import RequestProfile
     from coodie.types import UNSET
-
-__version__ = "0.1.0"
 
 __all__ = [
     "UNSET",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coodie import __version__
+from coodie._version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -77,7 +77,7 @@ class OpenTelemetryObserver:
     def __init__(
         self, tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None
     ) -> None:
-        from coodie import __version__
+        from coodie._version import __version__
 
         try:
             from opentelemetry import metrics, trace

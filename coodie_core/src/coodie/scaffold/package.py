@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coodie import __version__
+from coodie._version import __version__
 from coodie.exceptions import ConfigurationError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from coodie import __version__
+from coodie._version import __version__
 from coodie.drivers.cassandra._cqltypes import family, unwrapped
 from coodie.rows import new_rows
 
