@@ -34,7 +34,7 @@ from coodie.exceptions import (
     WriteFailureError,
     WriteTimeoutError,
 )
-from coodie.many import ManyResult
+from coodie.rows import ManyResult
 
 
 def _pickled(error: Any) -> Any:

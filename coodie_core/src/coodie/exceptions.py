@@ -56,7 +56,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from coodie.many import ManyResult
+    from coodie.rows import ManyResult
 
 __all__ = [
     "AlreadyExistsError",

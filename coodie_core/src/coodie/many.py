@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from coodie.exceptions import ConfigurationError, ExecuteManyError
 from coodie.observers.observation import ONE_OF_MANY, part_of
-from coodie.rows import Rows
+from coodie.rows import ManyResult
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable
@@ -27,40 +27,6 @@ __all__ = ["ManyResult", "ManyRun", "run_with_tasks", "run_with_threads"]
 _MOST_THREADS = 32
 
 _END = object()
-
-
-class ManyResult:
-    """What came of many executions, by index (the position of its parameters, from 0).
-
-    Outcomes without rows, such as a write's, take no memory.
-    """
-
-    __slots__ = ("_rows", "errors", "succeeded")
-
-    def __init__(self) -> None:
-        #: How many executions succeeded.
-        self.succeeded = 0
-        #: Index → the exception of each execution that failed.
-        self.errors: dict[int, Exception] = {}
-        self._rows: dict[int, list[dict[str, Any]]] = {}
-
-    @property
-    def total(self) -> int:
-        """How many executions ended, one way or the other."""
-        return self.succeeded + len(self.errors)
-
-    def rows(self, index: int) -> list[dict[str, Any]]:
-        """Return what the execution at this index returned; an empty list for a write.
-
-        Raises:
-            Exception: The execution's own, where it failed.
-        """
-        if index in self.errors:
-            raise self.errors[index]
-        return self._rows.get(index, Rows())
-
-    def __repr__(self) -> str:
-        return f"<ManyResult: {self.succeeded} succeeded, {len(self.errors)} failed>"
 
 
 class ManyRun:

@@ -1,4 +1,4 @@
-"""What a request returns: a list of plain dicts that also carries what the server said beside them."""
+"""What requests return: plain dicts with what the server said beside them, and the outcomes of many."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from uuid import UUID
 
-__all__ = ["Rows", "first_item", "new_rows"]
+__all__ = ["ManyResult", "Rows", "first_item", "new_rows"]
 
 
 class Rows(list[dict[str, Any]]):
@@ -58,6 +58,40 @@ class Rows(list[dict[str, Any]]):
             return None
         applied: bool | None = self[0].get("[applied]")
         return applied
+
+
+class ManyResult:
+    """What came of many executions, by index (the position of its parameters, from 0).
+
+    Outcomes without rows, such as a write's, take no memory.
+    """
+
+    __slots__ = ("_rows", "errors", "succeeded")
+
+    def __init__(self) -> None:
+        #: How many executions succeeded.
+        self.succeeded = 0
+        #: Index → the exception of each execution that failed.
+        self.errors: dict[int, Exception] = {}
+        self._rows: dict[int, list[dict[str, Any]]] = {}
+
+    @property
+    def total(self) -> int:
+        """How many executions ended, one way or the other."""
+        return self.succeeded + len(self.errors)
+
+    def rows(self, index: int) -> list[dict[str, Any]]:
+        """Return what the execution at this index returned; an empty list for a write.
+
+        Raises:
+            Exception: The execution's own, where it failed.
+        """
+        if index in self.errors:
+            raise self.errors[index]
+        return self._rows.get(index, Rows())
+
+    def __repr__(self) -> str:
+        return f"<ManyResult: {self.succeeded} succeeded, {len(self.errors)} failed>"
 
 
 #: Makes rows without any, in a third of the time that a call of the class takes: nothing is set that the

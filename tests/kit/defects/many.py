@@ -9,9 +9,8 @@ from tests.kit.defects.planting import Faulty, caught_by
 from coodie.exceptions import (
     CoodieError,
 )
-from coodie.many import ManyResult
 from coodie.requests import BatchType
-from coodie.rows import Rows
+from coodie.rows import ManyResult, Rows
 
 if TYPE_CHECKING:
     from tests.kit.defects.planting import Steps

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from coodie.batch import BatchItem
-    from coodie.many import ManyResult, ManyRun
+    from coodie.many import ManyRun
     from coodie.requests import Params, RequestOptions
+    from coodie.rows import ManyResult
     from coodie.schema import SyncOptions
 
 __all__ = ["DEFAULT_FETCH_SIZE", "AbstractDriver", "check_fetch_size", "options_argument"]

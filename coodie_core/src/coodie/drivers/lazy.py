@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Sequence
     from ssl import SSLContext
 
-    from coodie.many import ManyResult
     from coodie.requests import RequestOptions
+    from coodie.rows import ManyResult
     from coodie.schema import SyncOptions
 
 __all__ = ["LazyDriver"]

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from coodie.drivers.cassandra.fast.pipelining import Pipeline
     from coodie.effects import Effect
-    from coodie.many import ManyResult, ManyRun
+    from coodie.many import ManyRun
     from coodie.requests import Params
-    from coodie.rows import Rows
+    from coodie.rows import ManyResult, Rows
 
 __all__ = ["Window"]
 

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra._observing import ObservedRequests
     from coodie.drivers.cassandra._requests import Requests
     from coodie.effects import Effect
-    from coodie.many import ManyResult, ManyRun
+    from coodie.many import ManyRun
     from coodie.observers import Part
     from coodie.requests import Params, RequestOptions
-    from coodie.rows import Rows
+    from coodie.rows import ManyResult, Rows
     from coodie.schema import SyncResult
 
 __all__ = ["CassandraDriver"]
