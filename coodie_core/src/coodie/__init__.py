@@ -10,21 +10,16 @@ from typing import TYPE_CHECKING
 from coodie._late import late
 from coodie._version import __version__
 from coodie.configfile import load_config
-from coodie.drivers import (
-    AbstractDriver,
-    LazyDriver,
-    get_driver,
-    init_coodie,
-    init_coodie_async,
-    register_driver,
-)
+from coodie.drivers._connecting import get_driver, init_coodie, init_coodie_async, register_driver
+from coodie.drivers.base import AbstractDriver
+from coodie.drivers.lazy import LazyDriver
 from coodie.exceptions import CoodieError
 from coodie.requests import BatchType, RequestOptions
 from coodie.rows import Rows
 from coodie.urls import connect, connect_async
 
 if TYPE_CHECKING:
-    from coodie.config import RequestProfile
+    from coodie.config.profiles import RequestProfile
     from coodie.types import UNSET
 
 __all__ = [

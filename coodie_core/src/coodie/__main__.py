@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from coodie.cli import main
+from coodie.cli._main import main
 
 sys.exit(main())

@@ -9,7 +9,7 @@ from coodie.exceptions import ConfigurationError, UnsupportedError
 
 if TYPE_CHECKING:
     from coodie.requests import RequestOptions
-    from coodie.schema import SyncOptions
+    from coodie.schema.syncoptions import SyncOptions
 
 __all__ = ["Capability", "check_request", "refuse_option", "require"]
 

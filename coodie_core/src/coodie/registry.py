@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from coodie.capabilities import Capability
-    from coodie.config import ConnectionConfig
+    from coodie.config.connection import ConnectionConfig
     from coodie.drivers.base import AbstractDriver
     from coodie.plugins.discovery import Announcement
     from coodie.plugins.host import PluginHost

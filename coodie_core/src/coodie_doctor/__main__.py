@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from coodie_doctor import connect_task, examine
+from coodie_doctor.examination import connect_task, examine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,16 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from coodie.drivers.cassandra import CassandraDriver, inspect_cassandra
-from coodie.plugins import (
-    Capability,
-    ConnectionConfig,
-    DriverDescription,
-    OptionDescription,
-    hookimpl,
-    open_driver,
-    open_driver_async,
-)
+from coodie.capabilities import Capability
+from coodie.drivers.cassandra.driver import CassandraDriver
+from coodie.drivers.cassandra.inspection import inspect_cassandra
+from coodie.plugins.hooks import DriverDescription, OptionDescription, hookimpl
+from coodie.registry import open_driver, open_driver_async
 from coodie_local._backends import choose_backend
 from coodie_local._threads import in_thread
 from coodie_local.cluster import LocalCluster
@@ -22,6 +17,7 @@ from coodie_local.cluster import LocalCluster
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from coodie.config.connection import ConnectionConfig
     from coodie.drivers.base import AbstractDriver
 
 __all__ = [

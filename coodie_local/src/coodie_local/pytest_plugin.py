@@ -13,7 +13,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from coodie.drivers import AbstractDriver
+    from coodie.drivers.base import AbstractDriver
     from coodie_local._pytest_pool import ServerPool
     from coodie_local.testserver import CassandraServer
 
@@ -134,8 +134,8 @@ def cassandra_driver(cassandra_node: CassandraServer, cassandra_keyspace: str) -
 
     Every method has its ``…_async`` form, which runs on any event loop.
     """
-    from coodie.config import build_config
-    from coodie.plugins import open_driver
+    from coodie.config.connection import build_config
+    from coodie.registry import open_driver
     from coodie_local._backends import choose_backend
 
     config = build_config(

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from coodie.drivers.cassandra import (
-    cassandra_description,
-    check_cassandra_config,
-    inspect_cassandra,
-    open_cassandra,
-)
-from coodie.plugins import hookimpl
+from coodie.drivers.cassandra.backend import cassandra_description, check_cassandra_config, open_cassandra
+from coodie.drivers.cassandra.inspection import inspect_cassandra
+from coodie.plugins.hooks import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from coodie.drivers import AbstractDriver
-    from coodie.plugins import ConnectionConfig, DriverDescription
+    from coodie.config.connection import ConnectionConfig
+    from coodie.drivers.base import AbstractDriver
+    from coodie.plugins.hooks import DriverDescription
 
 
 @hookimpl

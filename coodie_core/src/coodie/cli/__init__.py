@@ -2,34 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from coodie.cli._main import main
 
 __all__ = ["main"]
-
-_INSTALL = 'pip install "coodie-core[cli]"'
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command.
-
-    Args:
-        arguments: Its name and what belongs to it; those of the process where None.
-
-    Returns:
-        The exit status: 0; 1 where the command failed, with the reason on standard error; 2 where
-        its arguments can't be used; 130 after Ctrl-C.
-    """
-    try:
-        import click  # noqa: F401 - only whether it is there
-        import rich  # noqa: F401 - as above
-    except ModuleNotFoundError as exc:
-        print(f"coodie: the command line needs {exc.name}, which isn't installed.", file=sys.stderr)  # noqa: T201 - without click
-        print(_INSTALL, file=sys.stderr)  # noqa: T201 - as above
-        return 1
-    from coodie.cli._run import run
-
-    return run(arguments)

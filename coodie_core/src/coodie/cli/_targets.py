@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from coodie.drivers import AbstractDriver
+    from coodie.drivers.base import AbstractDriver
 
 __all__ = ["connected", "connection_option", "option_of"]
 
@@ -65,10 +65,10 @@ def connected(target: str | None) -> Iterator[AbstractDriver]:
     Raises:
         CoodieError: There is no such connection, or it can't be opened.
     """
-    from coodie import connect
     from coodie.configfile import load_config
-    from coodie.drivers import LazyDriver
+    from coodie.drivers.lazy import LazyDriver
     from coodie.registry import current_registry
+    from coodie.urls import connect
 
     if target is not None and "://" in target:
         driver = connect(target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from coodie.plugins.trial import TIMEOUT
-from coodie_doctor import connect_task, examine
+from coodie_doctor.examination import connect_task, examine
 
 __all__ = ["doctor"]
 

@@ -35,9 +35,10 @@ def new_driver(name: str, directory: Path | None, *, as_json: bool) -> None:
     works as it is: a stand-in does the work until your client's calls are in its place.
     """
     from coodie.exceptions import ConfigurationError
-    from coodie.plugins import installed_drivers
     from coodie.plugins.known import KNOWN
-    from coodie.scaffold import driver_names, write_package
+    from coodie.registry import installed_drivers
+    from coodie.scaffold.names import driver_names
+    from coodie.scaffold.package import write_package
 
     taken = {found.driver_type: found.distribution for found in installed_drivers()}
     taken |= {known.driver_type: known.distribution for known in KNOWN.values()}

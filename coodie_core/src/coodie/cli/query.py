@@ -13,7 +13,7 @@ from coodie.cli._targets import connected, connection_option, option_of
 from coodie.cql import Kind, inspect_statement
 
 if TYPE_CHECKING:
-    from coodie import RequestOptions
+    from coodie.requests import RequestOptions
 
 __all__ = ["query"]
 
@@ -59,6 +59,6 @@ def query(
 
 
 def _options(profile: str | None) -> RequestOptions | None:
-    from coodie import RequestOptions
+    from coodie.requests import RequestOptions
 
     return None if profile is None else RequestOptions(profile=profile)

@@ -19,7 +19,7 @@ from coodie.exceptions import ConfigurationError, CoodieError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from coodie.drivers import AbstractDriver
+    from coodie.drivers.base import AbstractDriver
     from coodie.schema.tabledefinition import TableDefinition
 
 __all__ = ["schema"]
@@ -48,7 +48,7 @@ def show(*, name: str, connection: str | None) -> None:
 
     They are as the server has them: its DESCRIBE.
     """
-    from coodie.schema import quote
+    from coodie.schema.identifiers import quote
 
     keyspace, _, table = name.partition(".")
     what = f"TABLE {quote(keyspace)}.{quote(table)}" if table else f"KEYSPACE {quote(keyspace)}"

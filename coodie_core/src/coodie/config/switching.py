@@ -33,7 +33,7 @@ def switch_on(setting: Setting) -> None:
     Raises:
         ObserverLoadError: One of them can't be used.
     """
-    from coodie.observers import activate_observer
+    from coodie.observers.activation import activate_observer
 
     done = current_registry().switched_on
     for name in setting.value:

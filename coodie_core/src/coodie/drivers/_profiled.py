@@ -10,7 +10,7 @@ from coodie.requests import RequestOptions
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from coodie.config import RequestProfile
+    from coodie.config.profiles import RequestProfile
 
 __all__ = ["fill_from_profile"]
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from coodie.many import ManyRun
     from coodie.requests import Params, RequestOptions
     from coodie.rows import ManyResult
-    from coodie.schema import SyncOptions
+    from coodie.schema.syncoptions import SyncOptions
 
 __all__ = ["DEFAULT_FETCH_SIZE", "AbstractDriver", "check_fetch_size", "options_argument"]
 

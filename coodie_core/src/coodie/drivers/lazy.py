@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from coodie.requests import RequestOptions
     from coodie.rows import ManyResult
-    from coodie.schema import SyncOptions
+    from coodie.schema.syncoptions import SyncOptions
 
 __all__ = ["LazyDriver"]
 
@@ -88,7 +88,7 @@ class LazyDriver(AbstractDriver):
         if twice:
             message = f"kwargs holds {twice[0]!r}, which is a parameter of its own."
             raise ConfigurationError(message, hint="Give it once.", option=twice[0])
-        from coodie.config import build_config  # slow, and needed where something is opened
+        from coodie.config.connection import build_config  # slow, and needed where something is opened
 
         self._config = build_config(hosts=hosts, keyspace=keyspace, ssl_context=ssl_context, **kwargs)
         if self._config.session is not None:

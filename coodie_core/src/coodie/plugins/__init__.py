@@ -9,7 +9,7 @@ this contract that it was made for, where it can be read before anything is impo
 from __future__ import annotations
 
 from coodie.capabilities import Capability
-from coodie.config import ConnectionConfig
+from coodie.config.connection import ConnectionConfig
 from coodie.plugins.discovery import DRIVER_API_VERSION, Announcement
 from coodie.plugins.hooks import DriverDescription, OptionDescription, hookimpl
 from coodie.plugins.integrity import check_module_owner

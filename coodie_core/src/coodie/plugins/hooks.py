@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from coodie.config import NOT_OF_THE_CONNECTION, ConnectionConfig
+from coodie.config.connection import NOT_OF_THE_CONNECTION, ConnectionConfig
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping

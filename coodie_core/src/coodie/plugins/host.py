@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from coodie.capabilities import refuse_option
-from coodie.config import TLS_OPTIONS, check_driver_type
+from coodie.config.connection import TLS_OPTIONS, check_driver_type
 from coodie.exceptions import ConfigurationError, CoodieError, DriverNotFoundError
 from coodie.observers.connections import connecting
 from coodie.observers.hub import current_observers
@@ -23,7 +23,7 @@ from coodie.valuetypes import check_value
 from coodie.waiting import call_in_thread
 
 if TYPE_CHECKING:
-    from coodie.config import ConnectionConfig
+    from coodie.config.connection import ConnectionConfig
     from coodie.drivers.base import AbstractDriver
     from coodie.plugins.discovery import Announcement
 

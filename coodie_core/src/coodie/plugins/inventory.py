@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from coodie.config import build_config
+from coodie.config.connection import build_config
 from coodie.exceptions import (
     DriverApiVersionError,
     DriverBlockedError,

@@ -26,7 +26,7 @@ class KnownBackend:
     @property
     def capabilities(self) -> frozenset[Capability]:
         """What its description declares."""
-        from coodie.drivers.cassandra import CassandraDriver  # all of ours stand on it
+        from coodie.drivers.cassandra.driver import CassandraDriver  # all of ours stand on it
 
         return CassandraDriver.capabilities - self.lacks
 

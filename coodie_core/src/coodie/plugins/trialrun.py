@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coodie.config import build_config
+from coodie.config.connection import build_config
 from coodie.exceptions import ConfigurationError, CoodieError, DriverLoadError
 from coodie.options import OPTIONS
 from coodie.plugins.host import PluginHost
@@ -21,7 +21,7 @@ from coodie.valuetypes import parse_value
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from coodie.config import ConnectionConfig
+    from coodie.config.connection import ConnectionConfig
 
 __all__ = ["main"]
 

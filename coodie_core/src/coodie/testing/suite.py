@@ -18,7 +18,7 @@ from coodie.testing.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping
 
-    from coodie.config import ConnectionConfig
+    from coodie.config.connection import ConnectionConfig
     from coodie.drivers.base import AbstractDriver
 
 __all__ = ["Server", "Suite"]
@@ -59,7 +59,7 @@ class Suite:
     @classmethod
     def _config(cls, server: Server, options: Mapping[str, Any]) -> ConnectionConfig:
         """Put together what a driver is opened with."""
-        from coodie.config import build_config
+        from coodie.config.connection import build_config
 
         given: dict[str, Any] = {"driver_type": cls.driver_type}
         if "session" not in options:  # a session is connected already
@@ -84,7 +84,7 @@ class Suite:
         """Give what opens a driver: a function that takes options of init_coodie."""
         if cls.driver_type is None:
             pytest.fail(_NO_OPENER, pytrace=False)
-        from coodie.plugins import open_driver as open_plugin
+        from coodie.registry import open_driver as open_plugin
 
         def open_(**options: Any) -> AbstractDriver:
             return open_plugin(cls._config(server, options))
@@ -100,7 +100,7 @@ class Suite:
         """
         if cls.driver_type is None:
             return None
-        from coodie.plugins import open_driver_async as open_plugin
+        from coodie.registry import open_driver_async as open_plugin
 
         async def open_(**options: Any) -> AbstractDriver:
             return await open_plugin(cls._config(server, options))

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra._observing import ObservedRequests
     from coodie.drivers.cassandra._requests import Requests
     from coodie.effects import Effect
-    from coodie.schema import Query, SyncOptions
-    from coodie.schema.requests import Request
+    from coodie.schema.requests import Query, Request
+    from coodie.schema.syncoptions import SyncOptions
 
 __all__ = ["Coordinator"]
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from coodie.drivers.cassandra._sending import Answer, InFlight
 from coodie.drivers.cassandra.fast.exchange import Exchange
 from coodie.effects import go_on
-from coodie.observers import Host, batch_part, observe_request
+from coodie.observers.events import Host
+from coodie.observers.observation import batch_part, observe_request
 from coodie.waiting import Wait
 
 if TYPE_CHECKING:
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra._requests import Requests
     from coodie.drivers.cassandra.fast.settled import Begun
     from coodie.effects import Effect
-    from coodie.observers import ObservedRequest, Part
+    from coodie.observers.observation import ObservedRequest, Part
     from coodie.requests import BatchType, RequestOptions
     from coodie.rows import Rows
-    from coodie.schema import Query
+    from coodie.schema.requests import Query
 
 __all__ = ["ObservedRequests"]
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra.fast.settled import Begun, Sent
     from coodie.effects import Effect
     from coodie.requests import RequestOptions
-    from coodie.schema import Query
+    from coodie.schema.requests import Query
     from coodie.waiting import Wait
 
 __all__ = ["Requests"]

@@ -11,7 +11,7 @@ from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from coodie.config import ConnectionConfig
+    from coodie.config.connection import ConnectionConfig
     from coodie.drivers.cassandra.driver import CassandraDriver
     from coodie.plugins.hooks import DriverDescription
 
@@ -62,7 +62,8 @@ def cassandra_description(
         DriverDependencyError: The distribution isn't installed.
         OverwrittenModuleError: The package isn't (only) that distribution's.
     """
-    from coodie.plugins import DriverDescription, OptionDescription, check_module_owner
+    from coodie.plugins.hooks import DriverDescription, OptionDescription
+    from coodie.plugins.integrity import check_module_owner
 
     check_module_owner("cassandra", distribution, rivals, driver_type=driver_type)
     from cassandra.cluster import Cluster

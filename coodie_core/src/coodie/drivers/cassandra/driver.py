@@ -13,8 +13,9 @@ from coodie.drivers.base import AbstractDriver
 from coodie.drivers.cassandra._lifetime import shut_down
 from coodie.effects import run_async, run_sync
 from coodie.exceptions import ConfigurationError
-from coodie.observers import ONE_OF_MANY, tell_closed
+from coodie.observers.connections import tell_closed
 from coodie.observers.hub import request_observers
+from coodie.observers.observation import ONE_OF_MANY
 from coodie.requests import BatchType
 from coodie.rows import first_item
 from coodie.schema.planner import plan_table
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra._requests import Requests
     from coodie.effects import Effect
     from coodie.many import ManyRun
-    from coodie.observers import Part
+    from coodie.observers.observation import Part
     from coodie.requests import Params, RequestOptions
     from coodie.rows import ManyResult, Rows
-    from coodie.schema import SyncResult
+    from coodie.schema.requests import SyncResult
 
 __all__ = ["CassandraDriver"]
 

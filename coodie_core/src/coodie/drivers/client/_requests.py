@@ -13,7 +13,7 @@ from coodie.drivers.base import check_fetch_size
 from coodie.drivers.client._prepared import PreparedStatements
 from coodie.drivers.client.client import ClientRequest, StaleStatementError
 from coodie.exceptions import CoodieError, ServerError
-from coodie.observers import observe_request
+from coodie.observers.observation import observe_request
 from coodie.paging import open_paging_state, seal_paging_state
 from coodie.parameters import positional
 from coodie.requests import RequestOptions, check_options, check_timeout
@@ -23,7 +23,7 @@ from coodie.types import UNSET
 if TYPE_CHECKING:
     from coodie.drivers._lifetime import Lifetime
     from coodie.drivers.client.client import Client, Page, Steps
-    from coodie.observers import ObservedRequest
+    from coodie.observers.observation import ObservedRequest
 
 __all__ = ["ClientRequests"]
 

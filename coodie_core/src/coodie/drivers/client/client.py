@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from coodie.exceptions import CoodieError
-    from coodie.observers import Host
+    from coodie.observers.events import Host
     from coodie.requests import RequestOptions
 
 __all__ = ["Client", "ClientRequest", "Page", "StaleStatementError", "Steps"]

@@ -13,9 +13,9 @@ from coodie.drivers.base import AbstractDriver
 from coodie.drivers.client._requests import ClientRequests
 from coodie.effects import run_async, run_sync
 from coodie.exceptions import ConfigurationError
-from coodie.observers import tell_closed
+from coodie.observers.connections import tell_closed
 from coodie.requests import BatchType, check_timeout
-from coodie.schema import SchemaSyncMixin
+from coodie.schema.mixin import SchemaSyncMixin
 from coodie.waiting import on_loop, start_thread
 
 if TYPE_CHECKING:

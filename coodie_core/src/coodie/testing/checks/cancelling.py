@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coodie.capabilities import Capability
-from coodie.schema import ColumnDefinition
+from coodie.schema.definitions import ColumnDefinition
 from coodie.testing.checking import check
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pytest
 
 from coodie.capabilities import Capability
 from coodie.exceptions import CoodieError, DriverClosedError
-from coodie.schema import ColumnDefinition
+from coodie.schema.definitions import ColumnDefinition
 from coodie.testing.checking import check
 from coodie.testing.watching import assert_loop_goes_on
 

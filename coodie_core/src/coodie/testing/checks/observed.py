@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coodie.exceptions import InvalidQueryError
-from coodie.observers import RequestFinished, RequestStarted, observing
+from coodie.observers.events import RequestFinished, RequestStarted
 from coodie.observers.recorder import Recorder
+from coodie.observers.registration import observing
 from coodie.testing.checking import check
 
 if TYPE_CHECKING:

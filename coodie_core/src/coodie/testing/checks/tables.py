@@ -10,7 +10,7 @@ import pytest
 
 from coodie.capabilities import Capability
 from coodie.exceptions import CoodieError, SchemaError
-from coodie.schema import ColumnDefinition as Column
+from coodie.schema.definitions import ColumnDefinition as Column
 from coodie.testing.checking import check
 
 if TYPE_CHECKING:
