@@ -71,6 +71,7 @@ LAYERS = (
         "coodie.valuetypes",
     ),
     Layer("requests", "coodie.batch coodie.observers.requestkind coodie.requests"),
+    Layer("hooks", "coodie.hooks"),
     Layer("schema", "coodie.schema"),
     Layer("observers", "coodie.observers"),
     Layer(

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from coodie.drivers.cassandra.backend import cassandra_description, check_cassandra_config, open_cassandra
 from coodie.drivers.cassandra.inspection import inspect_cassandra
-from coodie.plugins.hooks import hookimpl
+from coodie.hooks import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from coodie.config.connection import ConnectionConfig
     from coodie.drivers.base import AbstractDriver
-    from coodie.plugins.hooks import DriverDescription
+    from coodie.hooks import DriverDescription
 
 
 @hookimpl

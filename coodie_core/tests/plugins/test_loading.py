@@ -16,7 +16,14 @@ from coodie.exceptions import (
     DriverNotFoundError,
     NotADriverError,
 )
+from coodie.hooks import DRIVER_HOOKS
+from coodie.plugins.hooks import DriverHooks
 from coodie.plugins.host import PluginHost
+
+
+def test_names_of_the_hooks() -> None:
+    """The names that observers let pass are those of the specifications."""
+    assert {name for name in vars(DriverHooks) if name.startswith("coodie_")} == DRIVER_HOOKS
 
 
 def test_only_the_named_backend_is_imported(on_path: Site) -> None:

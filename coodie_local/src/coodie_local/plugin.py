@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from coodie.capabilities import Capability
 from coodie.drivers.cassandra.driver import CassandraDriver
 from coodie.drivers.cassandra.inspection import inspect_cassandra
-from coodie.plugins.hooks import DriverDescription, OptionDescription, hookimpl
+from coodie.hooks import DriverDescription, OptionDescription, hookimpl
 from coodie.registry import open_driver, open_driver_async
 from coodie_local._backends import choose_backend
 from coodie_local._threads import in_thread

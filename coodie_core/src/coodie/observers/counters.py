@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from coodie.exceptions import ConfigurationError
+from coodie.hooks import hookimpl
 from coodie.observers.latency import Latency, LatencyRecorder
 from coodie.observers.statements import describe_request
-from coodie.plugins.hooks import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Callable

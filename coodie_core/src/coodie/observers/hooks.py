@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from coodie.plugins.hooks import PROJECT
+from coodie.hooks import DRIVER_HOOKS, PROJECT, hookspec
 
 if TYPE_CHECKING:
     from coodie.observers.events import (
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
         SchemaChanged,
     )
 
-__all__ = ["OBSERVER_HOOKS", "ObserverHooks"]
-
-_hookspec = pluggy.HookspecMarker(PROJECT)
+__all__ = ["OBSERVER_HOOKS", "ObserverHooks", "ObserverManager"]
 
 
 class ObserverHooks:
@@ -33,34 +31,49 @@ class ObserverHooks:
     itself, inside a hook, are not told.
     """
 
-    @_hookspec
+    @hookspec
     def coodie_driver_registered(self, event: DriverRegistered) -> None:
         """Take note that a driver has got a name."""
 
-    @_hookspec
+    @hookspec
     def coodie_connection_opened(self, event: ConnectionOpened) -> None:
         """Take note that a backend has opened a driver."""
 
-    @_hookspec
+    @hookspec
     def coodie_connection_failed(self, event: ConnectionFailed) -> None:
         """Take note that a backend was asked to connect and couldn't."""
 
-    @_hookspec
+    @hookspec
     def coodie_connection_closed(self, event: ConnectionClosed) -> None:
         """Take note that a driver has been closed."""
 
-    @_hookspec
+    @hookspec
     def coodie_request_started(self, event: RequestStarted) -> None:
         """Take note that a request begins; called in the context of whoever makes it."""
 
-    @_hookspec
+    @hookspec
     def coodie_request_finished(self, event: RequestFinished) -> None:
         """Take note of a request's end: once for each that was told to have started."""
 
-    @_hookspec
+    @hookspec
     def coodie_schema_changed(self, event: SchemaChanged) -> None:
         """Take note of a schema statement that succeeded; called before its request's end is told."""
 
 
 #: Their names.
 OBSERVER_HOOKS = frozenset(name for name in vars(ObserverHooks) if name.startswith("coodie_"))
+
+
+class ObserverManager(pluggy.PluginManager):
+    """The hooks of one observer, checked against the specifications.
+
+    A backend may be an observer, too. Its other hooks are left alone here, and checked where it is loaded.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(PROJECT)
+        self.add_hookspecs(ObserverHooks)
+
+    def parse_hookimpl_opts(self, plugin: Any, name: str) -> pluggy.HookimplOpts | None:
+        """Return how a hook is marked; nothing for a backend's hooks."""
+        return None if name in DRIVER_HOOKS else super().parse_hookimpl_opts(plugin, name)

@@ -205,17 +205,13 @@ def _hooks_of(observer: object) -> dict[str, Callable[..., Any]]:
     """
     import pluggy  # only programs that observe need it
 
-    from coodie.observers.hooks import OBSERVER_HOOKS, ObserverHooks
-    from coodie.plugins.hooks import PROJECT, DriverHooks
+    from coodie.observers.hooks import OBSERVER_HOOKS, ObserverManager
 
     name = _described(observer)
     if isinstance(observer, type):
         message = f"{name} is a class, and no observer."
         raise NotAnObserverError(message, hint=f"Register an instance: {observer.__name__}(…).")
-    manager = pluggy.PluginManager(PROJECT)
-    # A backend may be an observer, too.
-    manager.add_hookspecs(DriverHooks)
-    manager.add_hookspecs(ObserverHooks)
+    manager = ObserverManager()
     try:
         manager.register(observer, name)
         manager.check_pending()

@@ -23,9 +23,9 @@ from coodie.exceptions import (
     WriteFailureError,
     WriteTimeoutError,
 )
+from coodie.hooks import hookimpl
 from coodie.observers.events import RequestKind
 from coodie.observers.statements import describe_request
-from coodie.plugins.hooks import hookimpl
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Histogram, MeterProvider

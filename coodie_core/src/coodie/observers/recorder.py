@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from coodie.hooks import hookimpl
 from coodie.observers.events import RequestFinished, RequestStarted
-from coodie.plugins.hooks import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,8 @@ from reprlib import Repr
 from typing import TYPE_CHECKING, Any
 
 from coodie.exceptions import ConfigurationError
+from coodie.hooks import hookimpl
 from coodie.observers.statements import describe_request, without_literals
-from coodie.plugins.hooks import hookimpl
 
 if TYPE_CHECKING:
     from coodie.observers.events import (

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from coodie.capabilities import Capability
 from coodie.config.connection import ConnectionConfig
+from coodie.hooks import DriverDescription, OptionDescription, hookimpl
 from coodie.plugins.discovery import DRIVER_API_VERSION, Announcement
-from coodie.plugins.hooks import DriverDescription, OptionDescription, hookimpl
 from coodie.plugins.integrity import check_module_owner
 from coodie.registry import (
     allow_only,

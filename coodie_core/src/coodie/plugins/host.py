@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from coodie.capabilities import refuse_option
 from coodie.config.connection import TLS_OPTIONS, check_driver_type
 from coodie.exceptions import ConfigurationError, CoodieError, DriverNotFoundError
+from coodie.hooks import DriverDescription
 from coodie.observers.connections import connecting
 from coodie.observers.hub import current_observers
 from coodie.options import OPTIONS
 from coodie.plugins.blocking import Blocking
 from coodie.plugins.discovery import DriverIndex, explicit_announcement
-from coodie.plugins.hooks import DriverDescription
 from coodie.plugins.loading import CHECK, DESCRIBE, INSPECT, OPEN, OPEN_ASYNC, LoadedPlugin, load_plugin
 from coodie.plugins.selection import check_open, is_pinned_to, select
 from coodie.valuetypes import check_value

@@ -14,9 +14,10 @@ from coodie.exceptions import (
     DriverLoadError,
     NotADriverError,
 )
+from coodie.hooks import PROJECT
 from coodie.observers.hooks import OBSERVER_HOOKS, ObserverHooks
 from coodie.plugins.blocking import normalized
-from coodie.plugins.hooks import PROJECT, DriverHooks
+from coodie.plugins.hooks import DriverHooks
 from coodie.plugins.refusals import DOCTOR
 
 if TYPE_CHECKING:

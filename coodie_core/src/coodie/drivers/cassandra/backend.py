@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from coodie.config.connection import ConnectionConfig
     from coodie.drivers.cassandra.driver import CassandraDriver
-    from coodie.plugins.hooks import DriverDescription
+    from coodie.hooks import DriverDescription
 
 __all__ = ["cassandra_description", "check_cassandra_config", "open_cassandra"]
 
@@ -62,7 +62,7 @@ def cassandra_description(
         DriverDependencyError: The distribution isn't installed.
         OverwrittenModuleError: The package isn't (only) that distribution's.
     """
-    from coodie.plugins.hooks import DriverDescription, OptionDescription
+    from coodie.hooks import DriverDescription, OptionDescription
     from coodie.plugins.integrity import check_module_owner
 
     check_module_owner("cassandra", distribution, rivals, driver_type=driver_type)
