@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from coodie.drivers.cassandra.backend import cassandra_description, check_cassandra_config, open_cassandra
 from coodie.drivers.cassandra.inspection import inspect_cassandra
 from coodie.hooks import hookimpl
+from coodie.plugins.integrity import check_module_owner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,11 +20,10 @@ if TYPE_CHECKING:
 @hookimpl
 def coodie_describe_driver() -> DriverDescription:
     """Return what this backend takes."""
+    check_module_owner("cassandra", "cassandra-driver", ("scylla-driver",), driver_type="cassandra")
     return cassandra_description(
         "Apache Cassandra, through cassandra-driver",
         distribution="cassandra-driver",
-        rivals=("scylla-driver",),
-        driver_type="cassandra",
     )
 
 

@@ -47,28 +47,17 @@ _PROFILE_FIELDS = (
 _PIP = {"lz4": "lz4", "snappy": "python-snappy"}
 
 
-def cassandra_description(
-    summary: str, *, distribution: str, rivals: tuple[str, ...], driver_type: str
-) -> DriverDescription:
-    """Describe a backend on the package ``cassandra``, after checking whose files that package has.
+def cassandra_description(summary: str, *, distribution: str) -> DriverDescription:
+    """Describe a backend on the package ``cassandra``; its plug-in has checked whose files that package has.
 
     Args:
         summary: One line.
         distribution: The distribution that it needs.
-        rivals: Distributions that overwrite its files.
-        driver_type: The backend's name.
-
-    Raises:
-        DriverDependencyError: The distribution isn't installed.
-        OverwrittenModuleError: The package isn't (only) that distribution's.
     """
-    from coodie.hooks import DriverDescription, OptionDescription
-    from coodie.plugins.integrity import check_module_owner
-
-    check_module_owner("cassandra", distribution, rivals, driver_type=driver_type)
     from cassandra.cluster import Cluster
 
     from coodie.drivers.cassandra.driver import CassandraDriver
+    from coodie.hooks import DriverDescription, OptionDescription
 
     # What ConnectionConfig names never arrives as an option.
     parameters = (p for name, p in signature(Cluster.__init__).parameters.items() if name != "self")
