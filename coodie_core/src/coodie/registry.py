@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from coodie._in_use import in_use
 from coodie.exceptions import ConfigurationError, NotADriverError
 from coodie.observers.connections import tell_registered
-from coodie.observers.hub import Observers, current_observers, using_observers
+from coodie.observers.hub import Observers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -65,6 +66,7 @@ class DriverRegistry:
         self._plugins = plugins
         #: Who is told of what happens.
         self.observers = Observers() if observers is None else observers
+        self.observers.blocked_by = self._blocked_by
         #: Connections of a configuration: name → what makes the driver when it's first asked for.
         self._declared: dict[str, Callable[[], AbstractDriver]] = {}
         self._making = threading.Lock()
@@ -80,6 +82,9 @@ class DriverRegistry:
             if self._plugins is None:
                 self._plugins = PluginHost()
             return self._plugins
+
+    def _blocked_by(self, distribution: str) -> str | None:
+        return self.plugins.blocking.blocked_by(distribution)
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the registered drivers, in order of registration."""
@@ -196,19 +201,13 @@ def _is_over(entry: _Entry) -> bool:
     return entry.declared and getattr(entry.driver, "closed", False)
 
 
-class _Current:
-    """The holder of the one registry of this process."""
-
-    def __init__(self) -> None:
-        self.registry = DriverRegistry(observers=current_observers())
-
-
-_current = _Current()
+in_use.registry = DriverRegistry()  # what the process starts with
 
 
 def current_registry() -> DriverRegistry:
     """Return the registry that the functions of ``coodie.drivers`` use."""
-    return _current.registry
+    registry: DriverRegistry = in_use.registry
+    return registry
 
 
 @contextmanager
@@ -217,12 +216,11 @@ def using_registry(registry: DriverRegistry) -> Iterator[DriverRegistry]:
 
     Its observers, too, are those who are told.
     """
-    before, _current.registry = _current.registry, registry
+    before, in_use.registry = in_use.registry, registry
     try:
-        with using_observers(registry.observers):
-            yield registry
+        yield registry
     finally:
-        _current.registry = before
+        in_use.registry = before
 
 
 def check_name(name: object) -> None:

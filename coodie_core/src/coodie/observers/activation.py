@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from coodie.exceptions import ConfigurationError, CoodieError, ObserverLoadError
+from coodie.observers.hub import current_observers
 from coodie.observers.registration import register_observer
 
 if TYPE_CHECKING:
@@ -124,9 +125,7 @@ def _announced(name: str) -> Any:
 
 def _check_open(owner: str, name: str) -> None:
     """Refuse an observer whose distribution is blocked, as its backend would be."""
-    from coodie.registry import current_registry  # the registry knows the observers
-
-    blocked_by = current_registry().plugins.blocking.blocked_by(owner.split(maxsplit=1)[0])
+    blocked_by = current_observers().blocked_by(owner.split(maxsplit=1)[0])
     if blocked_by is not None:
         message = f"The observer {name!r} of {owner} is blocked by {blocked_by}."
         raise ObserverLoadError(message, hint="Name another, or let it through.", observer=name)

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from coodie._in_use import in_use
 from coodie.exceptions import ConfigurationError, NotAnObserverError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
-__all__ = ["Observer", "Observers", "current_observers", "request_observers", "tell", "using_observers"]
+__all__ = ["Observer", "Observers", "current_observers", "request_observers", "tell"]
 
 _log = logging.getLogger("coodie.observers")
 
@@ -93,7 +93,7 @@ class Observers:
     Readers take a tuple as it is at the time; whoever changes it puts another in its place.
     """
 
-    __slots__ = ("_lock", "everyone", "of_requests")
+    __slots__ = ("_lock", "blocked_by", "everyone", "of_requests")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -101,6 +101,8 @@ class Observers:
         self.everyone: tuple[Observer, ...] = ()
         #: Those that a request may concern.
         self.of_requests: tuple[Observer, ...] = ()
+        #: Returns what blocks a distribution, or None; the registry gives it, which has the plug-ins.
+        self.blocked_by: Callable[[str], str | None] = lambda _: None
 
     def add(self, observer: object) -> None:
         """Tell this observer from now on.
@@ -142,36 +144,15 @@ class Observers:
         self.of_requests = tuple(one for one in everyone if one.hooks & _REQUEST_HOOKS)
 
 
-class _Current:
-    """The holder of the observers of the registry that is in use."""
-
-    __slots__ = ("observers",)
-
-    def __init__(self) -> None:
-        self.observers = Observers()
-
-
-_current = _Current()
-
-
 def current_observers() -> Observers:
     """Return the observers of the registry that is in use."""
-    return _current.observers
-
-
-@contextmanager
-def using_observers(observers: Observers) -> Iterator[None]:
-    """Let these be told in this block; ``using_registry`` does it for a registry's."""
-    before, _current.observers = _current.observers, observers
-    try:
-        yield
-    finally:
-        _current.observers = before
+    observers: Observers = in_use.registry.observers
+    return observers
 
 
 def request_observers() -> tuple[Observer, ...]:
     """Return who observes requests: nobody, most often, or where a hook is running."""
-    observers = _current.observers.of_requests
+    observers: tuple[Observer, ...] = in_use.registry.observers.of_requests
     return () if observers and _telling.get() else observers
 
 
@@ -191,7 +172,7 @@ def tell(
     """
     token = _telling.set(True)
     try:
-        for observer in _current.observers.everyone if observers is None else observers:
+        for observer in current_observers().everyone if observers is None else observers:
             observer.tell(hook, event, handled)
     finally:
         _telling.reset(token)
