@@ -29,6 +29,7 @@ from coodie.observers import (
     observed,
     observing,
 )
+from coodie.observers import request as request_module
 from coodie.observers.recorder import Recorder
 from coodie.plugins import hookimpl
 
@@ -393,7 +394,10 @@ def test_without_observers_nothing_is_allocated(registry: DriverRegistry) -> Non
             told.add_page(1)
 
     request()
-    files = [tracemalloc.Filter(True, module.__file__ or "") for module in (observation, observed, hub)]
+    files = [
+        tracemalloc.Filter(True, module.__file__ or "")
+        for module in (observation, observed, request_module, hub)
+    ]
     tracemalloc.start()
     try:
         before = tracemalloc.take_snapshot().filter_traces(files)

@@ -11,7 +11,8 @@ from coodie.consistency import parse_consistency
 from coodie.drivers._streaming import stream_rows, stream_rows_async
 from coodie.exceptions import ConfigurationError, ConnectionFailedError, RequestTimeoutError, UnsupportedError
 from coodie.observers.identity import DriverIdentity
-from coodie.observers.observation import Part, part_of
+from coodie.observers.observation import part_of
+from coodie.observers.request import Part
 from coodie.observers.requestkind import RequestKind
 from coodie.requests import BatchType, check_options, check_timeout, parse_batch_type
 from coodie.rows import first_item

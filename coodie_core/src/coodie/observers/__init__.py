@@ -15,15 +15,9 @@ from typing import TYPE_CHECKING
 from coodie._late import late
 from coodie.observers.activation import activate_observer
 from coodie.observers.connections import tell_closed
-from coodie.observers.observation import (
-    ONE_OF_MANY,
-    ObservedRequest,
-    Part,
-    batch_part,
-    observe_request,
-    untold,
-)
+from coodie.observers.observation import ONE_OF_MANY, batch_part, observe_request, untold
 from coodie.observers.registration import observing, register_observer, unregister_observer
+from coodie.observers.request import ObservedRequest, Part
 from coodie.observers.requestkind import RequestKind
 
 if TYPE_CHECKING:

@@ -1,41 +1,26 @@
-"""The one context manager that a driver puts around each request."""
+"""Observe requests: the one context manager that a driver puts around each of them."""
 
 from __future__ import annotations
 
 import itertools
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from coodie.observers.hub import request_observers
 from coodie.observers.identity import identity_of
+from coodie.observers.request import ObservedRequest, Part
 from coodie.observers.requestkind import RequestKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
-    from types import TracebackType
 
-    from typing_extensions import Self
-
-    from coodie.observers.events import Host
     from coodie.requests import RequestOptions
 
-__all__ = ["ONE_OF_MANY", "ObservedRequest", "Part", "batch_part", "observe_request", "part_of", "untold"]
+__all__ = ["ONE_OF_MANY", "batch_part", "observe_request", "part_of", "untold"]
 
 _numbers = itertools.count(1)
-
-
-class Part(NamedTuple):
-    """What the next request is a part of, or stands for.
-
-    Attributes:
-        kind: The call that it belongs to.
-        statements: A batch's statements, each with its parameters.
-    """
-
-    kind: RequestKind
-    statements: Sequence[tuple[str, Any]] = ()
 
 
 #: What AbstractDriver's own methods are about to ask of ``execute``; the first request takes it.
@@ -74,35 +59,6 @@ def untold() -> Iterator[None]:
         yield
     finally:
         _untold.reset(token)
-
-
-class ObservedRequest:
-    """One request while it runs; what ``with observe_request(…) as request`` gives.
-
-    Without observers it's one shared object that does nothing.
-    """
-
-    __slots__ = ()
-
-    def __enter__(self) -> Self:
-        """Tell that the request starts."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Tell that it has ended; an error goes on its way."""
-
-    def add_page(self, rows: int, host: Host | None = None) -> None:
-        """Note that a page has come, the only one perhaps; an answer without rows is a page, too.
-
-        Args:
-            rows: How many rows are in it.
-            host: The node that it came from, where the driver knows.
-        """
-
-    def tried(self, host: Host | None) -> None:
-        """Note a node that was asked and gave no page."""
 
 
 _UNOBSERVED = ObservedRequest()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from coodie.cql import Kind, inspect_statement
 from coodie.observers.events import RequestFinished, RequestKind, RequestStarted, SchemaChanged
 from coodie.observers.hub import tell
-from coodie.observers.observation import ObservedRequest
+from coodie.observers.request import ObservedRequest
 from coodie.observers.statements import schema_target
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from coodie.observers.events import Host
     from coodie.observers.hub import Observer
-    from coodie.observers.observation import Part
+    from coodie.observers.request import Part
 
 __all__ = ["Observed", "description"]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra._requests import Requests
     from coodie.drivers.cassandra.fast.settled import Begun
     from coodie.effects import Effect
-    from coodie.observers.observation import ObservedRequest, Part
+    from coodie.observers.request import ObservedRequest, Part
     from coodie.requests import BatchType, RequestOptions
     from coodie.rows import Rows
     from coodie.schema.requests import Query

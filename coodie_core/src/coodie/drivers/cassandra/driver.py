@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra._requests import Requests
     from coodie.effects import Effect
     from coodie.many import ManyRun
-    from coodie.observers.observation import Part
+    from coodie.observers.request import Part
     from coodie.requests import Params, RequestOptions
     from coodie.rows import ManyResult, Rows
     from coodie.schema.requests import SyncResult

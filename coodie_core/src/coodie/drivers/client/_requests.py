@@ -23,7 +23,7 @@ from coodie.types import UNSET
 if TYPE_CHECKING:
     from coodie.drivers._lifetime import Lifetime
     from coodie.drivers.client.client import Client, Page, Steps
-    from coodie.observers.observation import ObservedRequest
+    from coodie.observers.request import ObservedRequest
 
 __all__ = ["ClientRequests"]
 
