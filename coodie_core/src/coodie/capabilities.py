@@ -1,17 +1,25 @@
-"""What a backend may be able to do beyond reading and writing rows, by name."""
+"""What a backend may be able to do beyond reading and writing rows, by name, and which backends can."""
 
 from __future__ import annotations
 
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from coodie._in_use import in_use
 from coodie.exceptions import ConfigurationError, UnsupportedError
 
 if TYPE_CHECKING:
-    from coodie.requests import RequestOptions
-    from coodie.schema.syncoptions import SyncOptions
+    from collections.abc import Mapping
 
-__all__ = ["Capability", "check_request", "refuse_option", "require"]
+__all__ = [
+    "KNOWN",
+    "Capability",
+    "KnownBackend",
+    "backends_with",
+    "check_request",
+    "refuse_option",
+    "require",
+]
 
 
 class Capability(str, Enum):
@@ -64,6 +72,56 @@ class Capability(str, Enum):
         return self.value
 
 
+class KnownBackend:
+    """A backend that has a name, a distribution and an extra of coodie-core's.
+
+    Args:
+        driver_type: Its name, which is its distribution's alone.
+        distribution: The distribution that announces it.
+        capabilities: What its description declares.
+    """
+
+    __slots__ = ("capabilities", "distribution", "driver_type")
+
+    def __init__(self, driver_type: str, distribution: str, capabilities: frozenset[Capability]) -> None:
+        self.driver_type = driver_type
+        self.distribution = distribution
+        self.capabilities = capabilities
+
+    @property
+    def install(self) -> str:
+        """The command that installs it."""
+        return f'pip install "coodie-core[{self.driver_type}]"'
+
+
+#: What CassandraDriver can do. All known backends stand on it; what each declares is compared by a test.
+_OF_CASSANDRA = frozenset(Capability) - {Capability.NATIVE_ASYNC}
+
+#: The backends that we know ourselves, whether they are installed or not, by driver_type.
+KNOWN = {
+    backend.driver_type: backend
+    for backend in (
+        KnownBackend("scylla", "coodie-scylla", _OF_CASSANDRA),
+        KnownBackend("cassandra", "coodie-cassandra", _OF_CASSANDRA),
+        KnownBackend(
+            "local",
+            "coodie-local",
+            _OF_CASSANDRA - {Capability.SESSION, Capability.TLS, Capability.AUTHENTICATION},
+        ),
+    )
+}
+
+
+def backends_with(capability: Capability) -> tuple[str, ...]:
+    """Return the driver_types that have a capability, as far as is known without importing any.
+
+    Those are ours, installed or not, and those that were loaded in this process and described themselves.
+    """
+    told: Mapping[str, frozenset[Capability]] = in_use.registry.loaded_capabilities()
+    capable = {name: backend.capabilities for name, backend in KNOWN.items()} | dict(told)
+    return tuple(sorted(name for name, has in capable.items() if capability in has))
+
+
 #: What an option of one request takes.
 _OF_REQUESTS = {
     "serial_consistency": Capability.LIGHTWEIGHT_TRANSACTIONS,
@@ -81,7 +139,7 @@ def check_request(
     consistency: str | None = None,
     fetch_size: int | None = None,
     paging_state: bytes | None = None,
-    options: RequestOptions | SyncOptions | None = None,
+    options: object = None,
 ) -> None:
     """Refuse what a request asks of a driver that can't do it.
 
@@ -91,7 +149,7 @@ def check_request(
         consistency: As given to ``execute``, like the others.
         fetch_size: As above.
         paging_state: As above.
-        options: As above.
+        options: A ``RequestOptions``, or a ``SyncOptions``, or None.
 
     Raises:
         UnsupportedError: It names the option, the driver, and the backends that can.
@@ -131,8 +189,6 @@ def refuse_option(need: Capability, option: str, asked: str, who: str) -> Config
 
 
 def _refusal(need: Capability, asked: str, who: str) -> dict[str, Any]:
-    from coodie.registry import backends_with  # which knows of what is installed
-
     able = backends_with(need)
     hint = f"Leave it out, or use one that can: {', '.join(able)}." if able else "Leave it out."
     return {

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = [
     "DriverRegistry",
     "allow_only",
-    "backends_with",
     "block",
     "current_registry",
     "installed_drivers",
@@ -85,6 +84,13 @@ class DriverRegistry:
 
     def _blocked_by(self, distribution: str) -> str | None:
         return self.plugins.blocking.blocked_by(distribution)
+
+    def loaded_capabilities(self) -> dict[str, frozenset[Capability]]:
+        """Return what the backends that were loaded declare, by driver_type; nothing is imported for it."""
+        with self._lock:
+            plugins = self._plugins
+        descriptions = {} if plugins is None else plugins.descriptions()
+        return {name: description.capabilities for name, description in descriptions.items()}
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the registered drivers, in order of registration."""
@@ -259,19 +265,6 @@ def register_plugin(driver_type: str, plugin: object, *, distribution: str = "",
         ConfigurationError: The driver_type isn't a name.
     """
     current_registry().plugins.register(driver_type, plugin, distribution=distribution, version=version)
-
-
-def backends_with(capability: Capability) -> tuple[str, ...]:
-    """Return the driver_types that have a capability, as far as is known without importing any.
-
-    Those are ours, installed or not, and those that were loaded in this process and described themselves.
-    """
-    from coodie.plugins.known import KNOWN
-
-    told = current_registry().plugins.descriptions()
-    capable = {name: backend.capabilities for name, backend in KNOWN.items()}
-    capable |= {name: description.capabilities for name, description in told.items()}
-    return tuple(sorted(name for name, has in capable.items() if capability in has))
 
 
 def block(*distributions: str) -> None:

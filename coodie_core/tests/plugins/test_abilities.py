@@ -10,12 +10,11 @@ from coodie_core.tests.distributions import config_for
 from coodie_core.tests.fakes import Api, Backend, MemoryDriver, host_of, registry_of
 
 from coodie import RequestOptions
-from coodie.capabilities import Capability, check_request
+from coodie.capabilities import KNOWN, Capability, backends_with, check_request
 from coodie.exceptions import ConfigurationError, UnsupportedError
 from coodie.options import OPTIONS
 from coodie.plugins import DriverDescription, hookimpl, installed_drivers
-from coodie.plugins.known import KNOWN
-from coodie.registry import backends_with, using_registry
+from coodie.registry import using_registry
 
 if TYPE_CHECKING:
     from coodie.registry import DriverRegistry

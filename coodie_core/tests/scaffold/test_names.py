@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from coodie.capabilities import KNOWN
 from coodie.exceptions import ConfigurationError
-from coodie.plugins.known import KNOWN
 from coodie.scaffold import driver_names
 
 

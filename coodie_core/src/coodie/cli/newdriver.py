@@ -34,8 +34,8 @@ def new_driver(name: str, directory: Path | None, *, as_json: bool) -> None:
     It has a working driver, entry points, a README, tests that run the conformance kit, and a CI file. It
     works as it is: a stand-in does the work until your client's calls are in its place.
     """
+    from coodie.capabilities import KNOWN
     from coodie.exceptions import ConfigurationError
-    from coodie.plugins.known import KNOWN
     from coodie.registry import installed_drivers
     from coodie.scaffold.names import driver_names
     from coodie.scaffold.package import write_package

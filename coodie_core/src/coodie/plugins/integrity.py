@@ -10,9 +10,9 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from coodie.capabilities import KNOWN
 from coodie.exceptions import DriverDependencyError, OverwrittenModuleError
 from coodie.plugins.discovery import find_installed
-from coodie.plugins.known import KNOWN
 from coodie_doctor.ownership import CORE, NAMESAKE, altered_files, core_findings, reinstall
 
 if TYPE_CHECKING:

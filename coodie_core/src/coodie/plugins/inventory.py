@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from coodie.capabilities import KNOWN
 from coodie.config.connection import build_config
 from coodie.exceptions import (
     DriverApiVersionError,
@@ -14,7 +15,6 @@ from coodie.exceptions import (
     DriverLoadError,
     DuplicateDriverError,
 )
-from coodie.plugins.known import KNOWN
 from coodie.plugins.loading import again
 from coodie.plugins.selection import objection
 from coodie.plugins.trial import TIMEOUT, Trial, try_out

@@ -7,6 +7,7 @@ import shlex
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from coodie.capabilities import KNOWN
 from coodie.exceptions import (
     DriverApiVersionError,
     DriverBlockedError,
@@ -16,7 +17,6 @@ from coodie.exceptions import (
 )
 from coodie.plugins.blocking import ALLOW_VARIABLE, BLOCK_VARIABLE, listed, normalized
 from coodie.plugins.discovery import DRIVER_API_VERSION
-from coodie.plugins.known import KNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

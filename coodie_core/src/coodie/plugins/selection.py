@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from coodie.capabilities import KNOWN
 from coodie.exceptions import DriverBlockedError
 from coodie.plugins.blocking import normalized
 from coodie.plugins.discovery import DRIVER_API_VERSION
 from coodie.plugins.integrity import check_core
-from coodie.plugins.known import KNOWN
 from coodie.plugins.refusals import (
     blocked,
     duplicate,
