@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXCEPTIONS",
+    "FACES",
     "LAYERS",
     "Import",
     "Layer",
@@ -50,8 +51,8 @@ class Layer:
     is_outside: bool = False
 
 
-#: From the ground up. A face (a package's ``__init__``) has no layer: it hands names on to users, from any
-#: layer, and no module of ours imports it.
+#: From the ground up. A face has no layer: it hands names on to users, from any layer, and no module of ours
+#: imports it. Each package's ``__init__`` is one.
 LAYERS = (
     Layer("ground", "coodie._version coodie_accel coodie_doctor.findings coodie_doctor.ownership"),
     Layer(
@@ -74,11 +75,7 @@ LAYERS = (
     Layer("hooks", "coodie.hooks"),
     Layer("schema", "coodie.schema"),
     Layer("observers", "coodie.observers"),
-    Layer(
-        "contract",
-        "coodie.drivers._arguments coodie.drivers._lastpage coodie.drivers._lifetime "
-        "coodie.drivers._streaming coodie.drivers.base coodie.many",
-    ),
+    Layer("contract", "coodie.contract"),
     Layer("plugins", "coodie.plugins"),
     Layer("registry", "coodie.drivers._connecting coodie.drivers.lazy coodie.registry"),
     Layer("config", "coodie.config coodie.configfile coodie.urls"),
@@ -96,6 +93,10 @@ LAYERS = (
 )
 
 
+#: Faces beside those: published paths of names that live elsewhere.
+FACES = ("coodie.drivers.base", "coodie.many")
+
+
 class Import(NamedTuple):
     """One module's import of another."""
 
@@ -108,10 +109,12 @@ class Layers:
 
     Args:
         layers: From the ground up.
+        faces: Modules that are faces beside packages.
     """
 
-    def __init__(self, layers: Iterable[Layer] = LAYERS) -> None:
+    def __init__(self, layers: Iterable[Layer] = LAYERS, faces: Iterable[str] = FACES) -> None:
         self._layers = tuple(layers)
+        self._faces = frozenset(faces)
         self._ranks = {layer.name: rank for rank, layer in enumerate(self._layers)}
         self._homes = {name: layer for layer in self._layers for name in layer.modules.split()}
 
@@ -128,10 +131,15 @@ class Layers:
                 raise LookupError(f"{module} has no layer. Name it, or its package, in scripts/layers.py.")
         return self._homes[name]
 
+    def faces(self, modules: Mapping[str, Path]) -> set[str]:
+        """Return the faces among these modules."""
+        return {name for name, file in modules.items() if file.name == "__init__.py"} | self._faces
+
     def missing(self, modules: Iterable[str]) -> list[str]:
         """Return the names in the table that no module has."""
         there = tuple(f"{name}." for name in modules)
-        return sorted(home for home in self._homes if not any(one.startswith(f"{home}.") for one in there))
+        named = self._homes.keys() | self._faces
+        return sorted(home for home in named if not any(one.startswith(f"{home}.") for one in there))
 
     def broken(self, modules: Mapping[str, Path]) -> dict[str, list[Import]]:
         """Find the imports that break a rule.
@@ -144,12 +152,12 @@ class Layers:
             that are part of a circle within one layer. A circle across layers has an import of the other
             two kinds, so that where all three are empty there is no circle at all.
         """
-        faces = {name for name, file in modules.items() if file.name == "__init__.py"}
+        faces = self.faces(modules)
         found: dict[str, list[Import]] = {"face": [], "up": [], "circle": []}
         within: list[Import] = []
         for one in imports_of(modules):
             if one.importer in faces:
-                if one.imported in faces:
+                if one.imported in faces and not one.imported.startswith(f"{one.importer}."):
                     found["face"].append(one)
                 continue
             layer = self.layer_of(one.importer)

@@ -17,11 +17,11 @@ from coodie_core.tests.schema.conftest import RowServer
 import coodie
 from coodie.capabilities import Capability, require
 from coodie.config import build_config
+from coodie.contract.many import ManyRun, run_with_threads
 from coodie.drivers._lifetime import Lifetime
 from coodie.drivers.cassandra._binding import bind_values, binders
 from coodie.drivers.cassandra._errors import translate
 from coodie.exceptions import UnauthorizedError
-from coodie.many import ManyRun, run_with_threads
 from coodie.observers import activate_observer, register_observer
 from coodie.paging import open_paging_state
 from coodie.plugins import check_module_owner

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from coodie_core.tests.fakes import PATIENCE, Api, MemoryDriver, wait_until_async
 
+from coodie.contract.many import ManyRun, run_with_tasks, run_with_threads
 from coodie.exceptions import ConfigurationError, ExecuteManyError
-from coodie.many import ManyResult, ManyRun, run_with_tasks, run_with_threads
+from coodie.many import ManyResult
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -13,7 +13,7 @@ from tests.faults.frames import Opcode
 from tests.reliability.conftest import heal_async
 from tests.reliability.test_requests_under_faults import FAULTS, HANG
 
-from coodie.drivers.base import _PING
+from coodie.contract.driver import _PING
 from coodie.exceptions import ConnectionFailedError, CoodieError, RequestTimeoutError, SchemaError
 from coodie.schema import ColumnDefinition, SyncOptions
 

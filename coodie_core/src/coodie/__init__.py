@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from coodie._late import late
 from coodie._version import __version__
 from coodie.configfile import load_config
+from coodie.contract.driver import AbstractDriver
 from coodie.drivers._connecting import get_driver, init_coodie, init_coodie_async, register_driver
-from coodie.drivers.base import AbstractDriver
 from coodie.drivers.lazy import LazyDriver
 from coodie.exceptions import CoodieError
 from coodie.requests import BatchType, RequestOptions

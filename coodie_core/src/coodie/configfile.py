@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from coodie.config.configuration import Configuration
     from coodie.config.mistakes import Mistake
     from coodie.config.settings import ConnectionSettings
-    from coodie.drivers.base import AbstractDriver
+    from coodie.contract.driver import AbstractDriver
 
 __all__ = ["find_configuration", "inspect_files", "load_config"]
 

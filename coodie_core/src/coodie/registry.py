@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from coodie.capabilities import Capability
     from coodie.config.connection import ConnectionConfig
-    from coodie.drivers.base import AbstractDriver
+    from coodie.contract.driver import AbstractDriver
     from coodie.plugins.discovery import Announcement
     from coodie.plugins.host import PluginHost
 

@@ -10,7 +10,7 @@ from coodie.registry import current_registry
 from coodie.waiting import call_in_thread
 
 if TYPE_CHECKING:
-    from coodie.drivers.base import AbstractDriver
+    from coodie.contract.driver import AbstractDriver
     from coodie.plugins.host import PluginHost
 
 __all__ = ["connect", "connect_async"]

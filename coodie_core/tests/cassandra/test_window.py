@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from coodie.contract.many import ManyRun
 from coodie.drivers.cassandra._window import Window
 from coodie.drivers.cassandra.fast.answers import LATE
 from coodie.drivers.cassandra.fast.exchange import Exchange
 from coodie.exceptions import RequestTimeoutError
-from coodie.many import ManyRun
 from coodie.rows import Rows
 from coodie.waiting import Wait
 

@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from coodie.drivers.base import AbstractDriver
+    from coodie.contract.driver import AbstractDriver
 
 __all__ = ["connected", "connection_option", "option_of"]
 

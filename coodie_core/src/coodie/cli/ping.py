@@ -11,7 +11,7 @@ import click
 from coodie.cli._targets import connected, option_of
 
 if TYPE_CHECKING:
-    from coodie.drivers.base import AbstractDriver
+    from coodie.contract.driver import AbstractDriver
 
 __all__ = ["ping"]
 

@@ -19,7 +19,7 @@ from coodie.exceptions import ConfigurationError, CoodieError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from coodie.drivers.base import AbstractDriver
+    from coodie.contract.driver import AbstractDriver
     from coodie.schema.tabledefinition import TableDefinition
 
 __all__ = ["schema"]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from coodie.config.connection import ConnectionConfig
-    from coodie.drivers.base import AbstractDriver
+    from coodie.contract.driver import AbstractDriver
     from coodie.plugins.host import PluginHost
 
 

@@ -8,8 +8,8 @@ from concurrent.futures import Future
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
+from coodie.contract.driver import AbstractDriver, options_argument
 from coodie.drivers._profiled import fill_from_profile
-from coodie.drivers.base import AbstractDriver, options_argument
 from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieError, DriverClosedError
 from coodie.observers.identity import DriverIdentity, identify, identity_of
 from coodie.registry import current_registry

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
     from coodie.config.connection import ConnectionConfig
-    from coodie.drivers.base import AbstractDriver
+    from coodie.contract.driver import AbstractDriver
 
 __all__ = ["DriverDescription", "DriverHooks", "OptionDescription"]
 

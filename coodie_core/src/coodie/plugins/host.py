@@ -24,7 +24,7 @@ from coodie.waiting import call_in_thread
 
 if TYPE_CHECKING:
     from coodie.config.connection import ConnectionConfig
-    from coodie.drivers.base import AbstractDriver
+    from coodie.contract.driver import AbstractDriver
     from coodie.plugins.discovery import Announcement
 
 __all__ = ["DRIVER_METHODS", "PluginHost", "missing_methods"]

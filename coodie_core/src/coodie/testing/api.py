@@ -13,7 +13,7 @@ from coodie.testing.loop import CheckLoop, run_without_loop
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 
-    from coodie.drivers.base import AbstractDriver
+    from coodie.contract.driver import AbstractDriver
 
 __all__ = ["Api", "Openers"]
 

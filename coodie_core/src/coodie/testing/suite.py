@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping
 
     from coodie.config.connection import ConnectionConfig
-    from coodie.drivers.base import AbstractDriver
+    from coodie.contract.driver import AbstractDriver
 
 __all__ = ["Server", "Suite"]
 

@@ -10,7 +10,7 @@ from coodie.capabilities import Capability
 from coodie.testing.values import VALUE_CASES, VECTOR_CASES
 
 if TYPE_CHECKING:
-    from coodie.drivers.base import AbstractDriver
+    from coodie.contract.driver import AbstractDriver
 
 __all__ = ["MANY", "Workspace"]
 

@@ -9,9 +9,8 @@ from cassandra.query import BatchType as DriverBatchType
 
 from coodie.batch import check_batch
 from coodie.consistency import CONSISTENCY_LEVELS, parse_consistency
+from coodie.contract.checks import check_fetch_size, check_statement, refuse_parameters, refuse_use
 from coodie.cql import Kind, inspect_statement
-from coodie.drivers._arguments import check_statement, refuse_parameters, refuse_use
-from coodie.drivers.base import check_fetch_size
 from coodie.drivers.cassandra._binding import bind_values
 from coodie.drivers.cassandra._reading import build_rows, row_converters
 from coodie.drivers.cassandra._sending import Sender, Terms

@@ -14,9 +14,9 @@ from coodie.waiting import Wait
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from coodie.contract.many import ManyRun
     from coodie.drivers.cassandra.fast.pipelining import Pipeline
     from coodie.effects import Effect
-    from coodie.many import ManyRun
     from coodie.requests import Params
     from coodie.rows import ManyResult, Rows
 

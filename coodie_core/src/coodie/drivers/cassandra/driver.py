@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from coodie.capabilities import Capability
 from coodie.consistency import parse_consistency
+from coodie.contract.driver import AbstractDriver
 from coodie.drivers._lastpage import last_page_of, note_page
 from coodie.drivers._lifetime import Lifetime
-from coodie.drivers.base import AbstractDriver
 from coodie.drivers.cassandra._lifetime import shut_down
 from coodie.effects import run_async, run_sync
 from coodie.exceptions import ConfigurationError
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from coodie.batch import BatchItem
+    from coodie.contract.many import ManyRun
     from coodie.drivers.cassandra._observing import ObservedRequests
     from coodie.drivers.cassandra._requests import Requests
     from coodie.effects import Effect
-    from coodie.many import ManyRun
     from coodie.observers.request import Part
     from coodie.requests import Params, RequestOptions
     from coodie.rows import ManyResult, Rows

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coodie.capabilities import Capability, check_request, require
 from coodie.consistency import parse_consistency
+from coodie.contract.checks import check_fetch_size, check_statement, refuse_parameters, refuse_use
 from coodie.cql import Kind, inspect_statement, with_positional_markers
-from coodie.drivers._arguments import check_statement, refuse_parameters, refuse_use
-from coodie.drivers.base import check_fetch_size
 from coodie.drivers.client._prepared import PreparedStatements
 from coodie.drivers.client.client import ClientRequest, StaleStatementError
 from coodie.exceptions import CoodieError, ServerError

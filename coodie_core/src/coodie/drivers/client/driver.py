@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from coodie.capabilities import Capability
 from coodie.consistency import parse_consistency
+from coodie.contract.driver import AbstractDriver
 from coodie.drivers._lastpage import last_page_of, note_page
 from coodie.drivers._lifetime import Lifetime
-from coodie.drivers.base import AbstractDriver
 from coodie.drivers.client._requests import ClientRequests
 from coodie.effects import run_async, run_sync
 from coodie.exceptions import ConfigurationError

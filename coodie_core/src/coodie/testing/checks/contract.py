@@ -6,7 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from coodie.capabilities import Capability
-from coodie.drivers.base import AbstractDriver
+from coodie.contract.driver import AbstractDriver
 from coodie.requests import RequestOptions
 from coodie.testing.checking import check
 

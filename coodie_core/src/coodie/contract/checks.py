@@ -1,4 +1,4 @@
-"""What every backend refuses of a statement, in the same words."""
+"""What every backend refuses of a request's arguments, in the same words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from coodie.exceptions import ConfigurationError, InvalidQueryError, ParameterError
 
-__all__ = ["check_statement", "refuse_parameters", "refuse_use"]
+__all__ = ["check_fetch_size", "check_statement", "refuse_parameters", "refuse_use"]
 
 
 def check_statement(stmt: str) -> None:
@@ -36,3 +36,14 @@ def refuse_parameters(params: Any, stmt: str) -> None:
     if params:
         message = "A statement of this kind takes no parameters, and some were given."
         raise ParameterError(message, statement=stmt)
+
+
+def check_fetch_size(fetch_size: int) -> None:
+    """Refuse a page size that isn't a positive whole number.
+
+    Raises:
+        ConfigurationError: It isn't one.
+    """
+    if not isinstance(fetch_size, int) or isinstance(fetch_size, bool) or not 0 < fetch_size < 2**31:
+        message = f"fetch_size={fetch_size!r} is not a positive whole number."
+        raise ConfigurationError(message, hint="Give the rows to a page, such as 1000.", option="fetch_size")

@@ -1,0 +1,225 @@
+"""Execute one statement many times, a bounded number at once, and lose no outcome.
+
+``ManyRun`` is the bookkeeping, the same for all ways of running: workers take the next parameters,
+execute, and record what came of it. The shells below and CassandraDriver's own differ only in what
+a worker is: a thread, a task, or a slot in the backend's window.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Iterable
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+from coodie.exceptions import ConfigurationError, ExecuteManyError
+from coodie.observers.observation import ONE_OF_MANY, part_of
+from coodie.rows import ManyResult
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Awaitable, Callable
+
+    from coodie.requests import Params
+
+__all__ = ["ManyResult", "ManyRun", "run_with_tasks", "run_with_threads"]
+
+#: Threads cost memory and switches: more than these add nothing for a backend that only blocks.
+_MOST_THREADS = 32
+
+_END = object()
+
+
+class ManyRun:
+    """The state of one ``execute_many``, shared by its workers.
+
+    Args:
+        stmt: The CQL text.
+        rows_of_params: One set of parameters for each execution; consumed as it goes.
+        concurrency: How many executions may be in flight at once, 1 or more.
+        raise_on_error: Start no more after the first failure and raise at the end.
+        on_result: Called with (index, rows or exception); what it gets isn't kept.
+        on_progress: Called with the number of executions that have ended.
+        asynchronous: Whether its workers take parameters with ``take_async``.
+
+    Raises:
+        ConfigurationError: ``concurrency`` isn't a positive whole number, or ``rows_of_params``
+            can't be iterated over.
+    """
+
+    def __init__(
+        self,
+        stmt: str,
+        rows_of_params: Iterable[Params] | AsyncIterable[Params],
+        *,
+        concurrency: int,
+        raise_on_error: bool,
+        on_result: Callable[[int, list[dict[str, Any]] | Exception], None] | None,
+        on_progress: Callable[[int], None] | None,
+        asynchronous: bool = False,
+    ) -> None:
+        if not isinstance(concurrency, int) or isinstance(concurrency, bool) or concurrency < 1:
+            message = f"concurrency={concurrency!r} is not a positive whole number."
+            raise ConfigurationError(message, hint="Give 1 or more.", option="concurrency")
+        self.stmt = stmt
+        self.concurrency = concurrency
+        self._source: Any = rows_of_params
+        if isinstance(rows_of_params, Iterable):
+            self._source = iter(rows_of_params)
+        elif not (asynchronous and hasattr(rows_of_params, "__aiter__")):
+            message = f"rows_of_params is of type {type(rows_of_params).__name__}."
+            hint = "Give an iterable of parameters; an async one goes to execute_many_async."
+            raise ConfigurationError(message, hint=hint, option="rows_of_params")
+        self._raise_on_error = raise_on_error
+        self._on_result = on_result
+        self._on_progress = on_progress
+        # Two locks: parameters may be waiting for an outcome to be recorded.
+        self._taking = threading.Lock()
+        self._recording = threading.Lock()
+        self._next_index = 0
+        self._ended = 0
+        self._stopped = False
+        self._first_failure: tuple[int, Exception] | None = None
+        self.result = ManyResult()
+
+    def take(self) -> tuple[int, Params] | None:
+        """Return the next index and parameters, or None when there is nothing more to start."""
+        with self._taking:
+            if self._stopped:
+                return None
+            try:
+                params = next(self._source, _END)
+            except BaseException:
+                self._stopped = True
+                raise
+            return self._numbered(params)
+
+    async def take_async(self, turn: Any) -> tuple[int, Params] | None:
+        """As ``take``, also from an async iterable; ``turn`` is the lock that its takers share."""
+        if not hasattr(self._source, "__aiter__") and not isinstance(self._source, AsyncIterator):
+            return self.take()
+        async with turn:
+            if self._stopped:
+                return None
+            if not isinstance(self._source, AsyncIterator):
+                self._source = self._source.__aiter__()
+            try:
+                params = await self._source.__anext__()
+            except StopAsyncIteration:
+                params = _END
+            except BaseException:
+                self._stopped = True
+                raise
+            return self._numbered(params)
+
+    def _numbered(self, params: Any) -> tuple[int, Params] | None:
+        if params is _END:
+            self._stopped = True
+            return None
+        index = self._next_index
+        self._next_index += 1
+        return index, params
+
+    def stop(self) -> None:
+        """Start no more executions."""
+        self._stopped = True
+
+    def record(self, index: int, outcome: list[dict[str, Any]] | Exception) -> None:
+        """Note what came of the execution at this index, and tell the callbacks, one at a time.
+
+        A callback that raises ends the run.
+        """
+        with self._recording:
+            self._ended += 1
+            if isinstance(outcome, Exception):
+                self._first_failure = self._first_failure or (index, outcome)
+                self._stopped = self._stopped or self._raise_on_error
+                self.result.errors[index] = outcome
+            else:
+                self.result.succeeded += 1
+                if outcome and self._on_result is None:
+                    self.result._rows[index] = outcome  # noqa: SLF001 - its one writer
+            try:
+                if self._on_result is not None:
+                    self._on_result(index, outcome)
+                if self._on_progress is not None:
+                    self._on_progress(self._ended)
+            except BaseException:
+                self._stopped = True
+                raise
+
+    def finish(self) -> ManyResult:
+        """Return the result, or raise where that was asked for.
+
+        Raises:
+            ExecuteManyError: An execution failed and ``raise_on_error`` is set; its ``result`` has
+                the rest, its ``__cause__`` is the first failure.
+        """
+        if self._first_failure is not None and self._raise_on_error:
+            index, error = self._first_failure
+            result = self.result
+            message = (
+                f"{len(result.errors)} of {result.total} executions failed; the first, at index {index}: "
+                f"{type(error).__name__}: {error}"
+            )
+            hint = "The error's result has each outcome by index; nothing was started after the failure."
+            raise ExecuteManyError(message, hint=hint, statement=self.stmt, result=result) from error
+        return self.result
+
+
+def run_with_threads(run: ManyRun, execute: Callable[[Params], list[dict[str, Any]]]) -> ManyResult:
+    """Run with threads, for a backend of which only a blocking ``execute`` is known."""
+    from concurrent.futures import ThreadPoolExecutor  # needed by this form alone
+
+    def work() -> None:
+        while (item := run.take()) is not None:
+            index, params = item
+            try:
+                with part_of(ONE_OF_MANY):
+                    outcome: list[dict[str, Any]] | Exception = execute(params)
+            except Exception as exc:  # noqa: BLE001 - each failure is recorded by its index
+                outcome = exc
+            except BaseException:
+                run.stop()
+                raise
+            run.record(index, outcome)
+
+    count = min(run.concurrency, _MOST_THREADS)
+    with ThreadPoolExecutor(count, thread_name_prefix="coodie-many") as pool:
+        # Each in a copy of the caller's context: what observes requests sees there what they belong to.
+        workers = [pool.submit(copy_context().run, work) for _ in range(count)]
+        try:
+            for worker in workers:
+                worker.result()
+        finally:
+            run.stop()
+    return run.finish()
+
+
+async def run_with_tasks(
+    run: ManyRun, execute: Callable[[Params], Awaitable[list[dict[str, Any]]]]
+) -> ManyResult:
+    """Run with tasks on the running event loop; a cancellation cancels those in flight."""
+    import asyncio  # needed by this form alone
+
+    turn = asyncio.Lock()
+
+    async def work() -> None:
+        while (item := await run.take_async(turn)) is not None:
+            index, params = item
+            try:
+                with part_of(ONE_OF_MANY):
+                    outcome: list[dict[str, Any]] | Exception = await execute(params)
+            except Exception as exc:  # noqa: BLE001 - each failure is recorded by its index
+                outcome = exc
+                await asyncio.sleep(0)  # it may have failed without ever waiting, like the next million
+            run.record(index, outcome)
+
+    workers = [asyncio.ensure_future(work()) for _ in range(run.concurrency)]
+    try:
+        await asyncio.gather(*workers)
+    finally:
+        run.stop()
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+    return run.finish()
