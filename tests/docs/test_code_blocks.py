@@ -3,10 +3,7 @@
 The blocks of a page share a namespace and run in their order, as a reader would type them, with ``await``
 at the top level as in ``python -m asyncio``. Three words stand for the reader's own and are exchanged: the
 address ``"127.0.0.1"``, ``port=9042`` and ``driver_type="scylla"`` or ``"cassandra"`` (also ``backend=``), or
-``scylla://127.0.0.1:9042``. Two comments, on the line above a block, say something else about it::
-
-    <!-- not run: the reason -->
-    <!-- file: a name, or a path below a directory that holds a pyproject.toml -->
+``scylla://127.0.0.1:9042``. A block with a mark (scripts/pages.py has them) doesn't run.
 
 Before a page's blocks run, a file with a plain name is written to the working directory, and the others are
 installed as one distribution. Where a block has lines such as ``print(x)  # what is printed``, what it prints
@@ -25,8 +22,6 @@ import os
 import re
 import subprocess
 import sys
-import textwrap
-from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -35,89 +30,20 @@ from unittest import mock
 import pytest
 
 from coodie.configfile import find_configuration
+from pages import LOCAL, PAGES, Block, PageError, blocks_of, name_of
+from steps import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from coodie.registry import DriverRegistry
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = [
-    ROOT / "README.md",
-    *sorted(ROOT.glob("coodie_*/README.md")),
-    *sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts),
-]
-
-#: Pages whose blocks start a node of their own, as their readers do, instead of using the session's.
-LOCAL = {"README.md", "coodie_local/README.md", "docs/tutorial.md", "docs/guides/local-node.md"}
-
 #: The pages whose reader writes files.
 WRITING = {"README.md", "docs/guides/configuration.md"}
 
 KEYSPACE = "coodie_docs"
 
-_FENCE = re.compile(r"(?P<indent>[ ]*)(?P<ticks>`{3,}|~{3,})[ ]*(?P<info>.*?)[ ]*")
-_MARK = re.compile(r"[ ]*<!-- (?P<kind>not run|file): (?P<text>.+) -->")
-_ANY_COMMENT = re.compile(r"[ ]*<!--\s*(not|file)\b")
-#: What a fence may say; anything else may be a typo that hides Python.
-_LANGUAGES = {"python", "bash", "console", "ini", "text", "toml"}
-_DIRECTIVE = re.compile(r"\{(include|literalinclude|toctree|eval-rst|warning|note)\}( .*)?")
-
 _PRINTS = re.compile(r"^[ ]*print\(.*\)  # (?P<said>.*)$", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block of a page."""
-
-    page: Path
-    #: The number of the line with the opening fence.
-    line: int
-    language: str
-    code: str
-    #: "not run", "file", or "" for a block without a mark.
-    mark: str = ""
-    #: The mark's text.
-    about: str = ""
-
-    @property
-    def place(self) -> str:
-        """Where it stands."""
-        return f"{self.page.name}:{self.line}"
-
-
-def blocks_of(page: Path) -> list[Block]:
-    """Read a page's fenced blocks.
-
-    Raises:
-        AssertionError: A fence or a mark isn't written as this module knows it: nothing escapes by a typo.
-    """
-    found = []
-    lines = page.read_text(encoding="utf-8").splitlines()
-    number = 0
-    while number < len(lines):
-        fence = _FENCE.fullmatch(lines[number])
-        if fence is None:
-            if _ANY_COMMENT.match(lines[number]):
-                place = f"{page.name}:{number + 1}"
-                assert _MARK.fullmatch(lines[number]), f"{place}: not a mark"
-                after = lines[number + 1] if number + 1 < len(lines) else ""
-                assert _FENCE.fullmatch(after), f"{place}: no block below the mark"
-            number += 1
-            continue
-        end = number + 1
-        while end < len(lines) and lines[end].strip() != fence["ticks"]:
-            end += 1
-        assert end < len(lines), f"{page.name}:{number + 1}: the block has no end"
-        language = fence["info"]
-        known = language in _LANGUAGES or _DIRECTIVE.fullmatch(language)
-        assert known, f"{page.name}:{number + 1}: {language!r} isn't a language that these pages have"
-        mark = _MARK.fullmatch(lines[number - 1]) if number else None
-        code = textwrap.dedent("\n".join(lines[number + 1 : end]) + "\n")
-        kind, about = (mark["kind"], mark["text"]) if mark else ("", "")
-        found.append(Block(page, number + 1, language, code, kind, about))
-        number = end + 1
-    return found
 
 
 class Reader:
@@ -205,7 +131,7 @@ def reader(
     made: list[Reader] = []
 
     def make(page: Path) -> Reader:
-        if str(page.relative_to(ROOT)) in WRITING:
+        if name_of(page) in WRITING:
             monkeypatch.chdir(tmp_path)
         words = {
             f'{option}="{name}"': f'{option}="{backend}"'
@@ -213,7 +139,7 @@ def reader(
             for name in ("scylla", "cassandra")
         }
         names: dict[str, Any] = {}
-        if str(page.relative_to(ROOT)) in LOCAL:
+        if name_of(page) in LOCAL:
             monkeypatch.setenv("COODIE_LOCAL_HOME", str(tmp_path / "home"))
         else:
             node = request.getfixturevalue("cassandra_node")
@@ -241,9 +167,7 @@ def runnable(page: Path) -> list[Block]:
 
 
 @pytest.mark.server
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if runnable(page)], ids=lambda page: str(page.relative_to(ROOT))
-)
+@pytest.mark.parametrize("page", [page for page in PAGES if runnable(page)], ids=name_of)
 def test_the_blocks_of_a_page_run(
     page: Path, reader: Callable[[Path], Reader], installed: Callable[[list[Block]], None]
 ) -> None:
@@ -360,8 +284,8 @@ def test_blocks_build_on_each_other(page_of: Callable[[str], Path]) -> None:
     ],
 )
 def test_nothing_escapes_by_a_typo(page_of: Callable[[str], Path], text: str) -> None:
-    """A fence or a mark that this module doesn't know is refused, instead of passed over."""
-    with pytest.raises(AssertionError):
+    """A fence or a mark that isn't known is refused, instead of passed over."""
+    with pytest.raises(PageError):
         blocks_of(page_of(text))
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.docs.test_code_blocks import blocks_of
 from tests.plugins.wheels import build
+
+from pages import blocks_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,9 +118,8 @@ def test_the_guide_can_be_followed(backend: str, wheels: Path, cassandra_node: A
     for block in blocks_of(ROOT / "docs" / "guides" / "writing-a-driver.md"):
         if block.language == "bash":
             script.append(block.code)
-        elif block.about.startswith("goes to "):
-            path = block.about.removeprefix("goes to ")
-            script.append(f"cat > {path} <<'END OF FILE'\n{block.code}END OF FILE\n")
+        elif block.file:
+            script.append(f"cat > {block.file} <<'END OF FILE'\n{block.code}END OF FILE\n")
     assert len(script) > 6
     pins = (ROOT / "requirements" / f"{name}.txt" for name in (*PINS, "rust"))
     base = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
