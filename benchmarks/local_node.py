@@ -74,7 +74,7 @@ def report(what: str, runs: list[Run]) -> None:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--runs", type=int, default=3, help="how often each is done but the cold one")
     runs = parser.parse_args().runs
     with tempfile.TemporaryDirectory() as cache:

@@ -184,6 +184,8 @@ ENVIRONMENTS = {
         Environment(
             "rust", ("rust", "dev"), ("coodie_core[cli,testing]", "coodie_local[tls]", "examples/coodie_rust")
         ),
+        # pyright alone; it looks into a backend's environment.
+        Environment("types", ("types",), ()),
         Environment("docs", ("docs",), ("coodie_core[cli,otel,testing]", "coodie_scylla", "coodie_local")),
         # What builds the accelerator, which stands beside the environments that have it on their path.
         Environment("accel", ("bench-accel",), ()),

@@ -29,6 +29,7 @@ _FILES = {
     "rust": ("./coodie_core[cli,testing]", "./coodie_local[tls]", "./examples/coodie_rust"),
     "dev": ("-r", "requirements/dev.in"),
     "recipes": ("-r", "requirements/recipes.in"),
+    "types": ("-r", "requirements/types.in"),
     "bench-uvloop": ("uvloop",),
     "bench-accel": ("setuptools>=77", "Cython>=3.1"),
     "bench-coodie19": ("coodie>=1.9,<2", "scylla-driver"),

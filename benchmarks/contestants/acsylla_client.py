@@ -32,7 +32,7 @@ class Acsylla:
 
     async def open(self, target: Target) -> None:
         """Connect."""
-        import acsylla
+        import acsylla  # pyright: ignore[reportMissingImports]
 
         cluster = acsylla.create_cluster([target.host], port=target.port, log_level="error")
         self.session = await cluster.create_session()

@@ -31,7 +31,7 @@ class CassandraAsyncio:
 
     async def open(self, target: Target) -> None:
         """Connect."""
-        from cassandra_asyncio.cluster import Cluster
+        from cassandra_asyncio.cluster import Cluster  # pyright: ignore[reportMissingImports]
 
         self.session = cluster_of(target, Cluster).connect()
 

@@ -36,9 +36,11 @@ class Client(Protocol):
     @property
     def facts(self) -> dict[str, Any]:
         """What else there is to know of it, once it is connected: versions, what is on and off."""
+        ...
 
     def plain(self, row: Row) -> Row:
         """Return a row with the values that CQL's types have in Python, where the client gives others."""
+        ...
 
 
 class AsyncClient(Client, Protocol):
@@ -52,15 +54,19 @@ class AsyncClient(Client, Protocol):
 
     async def prepare(self, cql: str) -> Any:
         """Return what stands for a statement in the other methods."""
+        ...
 
     async def read(self, statement: Any, values: list[Any]) -> list[Row]:
         """Return the rows of the first page."""
+        ...
 
     async def read_all(self, statement: Any, values: list[Any]) -> list[Row]:
         """Return the rows of all pages."""
+        ...
 
     async def total(self, statement: Any, values: list[Any]) -> tuple[int, int]:
         """Go through all rows, holding few at a time; return how many there were and the sum of their ids."""
+        ...
 
     async def write(self, statement: Any, values: list[Any]) -> None:
         """Insert a row."""
@@ -80,15 +86,19 @@ class SyncClient(Client, Protocol):
 
     def prepare(self, cql: str) -> Any:
         """Return what stands for a statement in the other methods."""
+        ...
 
     def read(self, statement: Any, values: list[Any]) -> list[Row]:
         """Return the rows of the first page."""
+        ...
 
     def read_all(self, statement: Any, values: list[Any]) -> list[Row]:
         """Return the rows of all pages."""
+        ...
 
     def total(self, statement: Any, values: list[Any]) -> tuple[int, int]:
         """Go through all rows, holding few at a time; return how many there were and the sum of their ids."""
+        ...
 
     def write(self, statement: Any, values: list[Any]) -> None:
         """Insert a row."""

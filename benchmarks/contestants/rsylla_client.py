@@ -35,7 +35,7 @@ class Rsylla:
 
     async def open(self, target: Target) -> None:
         """Connect."""
-        import rsylla
+        import rsylla  # pyright: ignore[reportMissingImports]
 
         self.session = await rsylla.Session.connect([f"{target.host}:{target.port}"])
 

@@ -31,7 +31,7 @@ class ScylladbRs:
 
     async def open(self, target: Target) -> None:
         """Connect."""
-        from scylla.session_builder import SessionBuilder
+        from scylla.session_builder import SessionBuilder  # pyright: ignore[reportMissingImports]
 
         self.session = await SessionBuilder().contact_points([(target.host, target.port)]).connect()
 

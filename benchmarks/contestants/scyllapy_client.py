@@ -30,7 +30,7 @@ class Scyllapy:
 
     async def open(self, target: Target) -> None:
         """Connect."""
-        import scyllapy
+        import scyllapy  # pyright: ignore[reportMissingImports]
 
         self.cluster = scyllapy.Scylla([f"{target.host}:{target.port}"])
         await self.cluster.startup()

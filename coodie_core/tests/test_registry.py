@@ -76,10 +76,11 @@ def test_wrong_name(name: Any, memory: Backend) -> None:
 @pytest.mark.parametrize("missing", ["execute", "execute_async", "sync_table", "close_async"])
 def test_not_a_driver(missing: str) -> None:
     """An object that lacks a method of drivers is refused with the method's name."""
+    half: Any = type("Half", (DuckDriver,), {missing: None})()
     with pytest.raises(
         NotADriverError, match=f"Half can't be registered as a driver: it has no {missing}\\."
     ) as caught:
-        register_driver("half", type("Half", (DuckDriver,), {missing: None})())
+        register_driver("half", half)
     assert caught.value.missing == (missing,)
     assert isinstance(caught.value, TypeError)
     assert current_registry().names() == ()

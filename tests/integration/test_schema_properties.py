@@ -27,7 +27,13 @@ def examples(count: int) -> settings:
     return settings(
         max_examples=count,
         deadline=None,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=[
+            HealthCheck.function_scoped_fixture,
+            HealthCheck.too_slow,
+            HealthCheck.filter_too_much,
+            HealthCheck.data_too_large,
+            HealthCheck.large_base_example,
+        ],
         phases=[Phase.explicit, Phase.reuse, Phase.generate],
     )
 

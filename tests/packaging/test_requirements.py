@@ -22,7 +22,7 @@ BENCHMARKS = (
     "scyllapy",
     "uvloop",
 )
-OURS = ("build", "scylla", "cassandra", "rust", "dev", "recipes", "docs")
+OURS = ("build", "scylla", "cassandra", "rust", "dev", "recipes", "types", "docs")
 FILES = (*OURS, *(f"bench-{name}" for name in BENCHMARKS))
 
 

@@ -25,7 +25,17 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.server, pytest.mark.reliability, pytest.mark.timeout(900)]
 
-EXAMPLES = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.filter_too_much,
+        HealthCheck.data_too_large,
+        HealthCheck.large_base_example,
+    ],
+)
 
 #: What ends a name, a string, a statement or a comment, and what does harm behind it; KS is the keyspace.
 PIECES = st.sampled_from([

@@ -32,7 +32,17 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.reliability
 
-EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.filter_too_much,
+        HealthCheck.data_too_large,
+        HealthCheck.large_base_example,
+    ],
+)
 
 #: Where users import from. The methods of drivers have their properties in test_bad_input.
 WINDOWS = (

@@ -25,7 +25,17 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.server, pytest.mark.reliability, pytest.mark.timeout(600)]
 
-EXAMPLES = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.filter_too_much,
+        HealthCheck.data_too_large,
+        HealthCheck.large_base_example,
+    ],
+)
 
 _FIRST, _LAST = dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31, 23, 59, 59, 999_999)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)

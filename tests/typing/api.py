@@ -177,7 +177,7 @@ def failures(driver: AbstractDriver) -> None:
         driver.execute(INSERT, [1, "Ada", 36])
     except RequestTimeoutError as exc:
         builtin: TimeoutError = exc
-        assert_type(builtin, TimeoutError)
+        assert_type(builtin.errno, int | None)
     except CoodieError as exc:
         assert_type(str(exc), str)
     try:

@@ -43,7 +43,7 @@ def parse_consistency(name: str, *, option: str = "consistency", serial: bool = 
         ConfigurationError: It isn't the name of a level.
     """
     allowed = SERIAL_CONSISTENCY_LEVELS if serial else tuple(CONSISTENCY_LEVELS)
-    upper = name.upper() if isinstance(name, str) else None
+    upper = name.upper() if isinstance(name, str) else ""
     if upper not in allowed:
         message = f"{option}={name!r} is not a {'serial ' if serial else ''}consistency level."
         raise ConfigurationError(message, hint=f"Give one of {', '.join(allowed)}.", option=option)

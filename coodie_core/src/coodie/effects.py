@@ -24,9 +24,11 @@ class Effect(Protocol):
 
     def run(self) -> Any:
         """Wait in the calling thread and return the answer."""
+        ...
 
     def run_async(self) -> Awaitable[Any]:
         """Return an awaitable of the answer; never blocks."""
+        ...
 
 
 class Call:

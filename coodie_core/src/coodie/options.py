@@ -96,6 +96,7 @@ def _connection(name: str, kind: str, **said: Any) -> Option:
 def _request(name: str, kind: str, **said: Any) -> Option:
     """Declare an option of requests, with the words that hold for most of them."""
     usual: dict[str, Any] = {
+        "url": f"?profiles.reports.{said.pop('example')}" if "example" in said else "",
         "unit": "",
         "scope": Scope.REQUEST,
         "secret": False,
@@ -103,8 +104,7 @@ def _request(name: str, kind: str, **said: Any) -> Option:
         "key": name,
         "instead": "",
     }
-    url = f"?profiles.reports.{said.pop('example')}" if "example" in said else ""
-    return Option(name=name, type=kind, **({"url": url} | usual | said))
+    return Option(name=name, type=kind, **(usual | said))
 
 
 def _file(name: str, kind: str, **said: Any) -> Option:

@@ -36,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse a report that can't be written, before anything has run."""
     files = []
-    for wanted in config.getoption("--coodie-report"):
+    for wanted in config.option.coodie_report:
         kind, _, path = wanted.partition(":")
         if kind not in _FORMATS or not path:
             formats = ", ".join(f"{name}:PATH" for name in _FORMATS)

@@ -33,12 +33,15 @@ class Installed(Protocol):
     @property
     def version(self) -> str:
         """The version in METADATA."""
+        ...
 
     def read_text(self, filename: str, /) -> str | None:
         """Return a metadata file's text, or None where there is no such file."""
+        ...
 
     def locate_file(self, path: Any, /) -> Any:
         """Return where a file of the distribution is."""
+        ...
 
 
 def altered_files(distribution: Installed, *, only: str | None = None) -> Iterator[str]:

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from contextlib import aclosing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from coodie_core.tests.drivers.lazily import REQUESTS, STMT, asked, lazy_driver
@@ -32,6 +32,9 @@ from coodie.exceptions import (
 )
 from coodie.registry import using_registry
 from coodie.schema import SyncOptions
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
 
 pytestmark = pytest.mark.usefixtures("no_thread_left", "registry")
 
@@ -205,7 +208,7 @@ async def test_stream_in_the_backends_way(is_async: bool) -> None:
             finally:
                 ended.append(True)
 
-        async def stream_async(self, *args: Any, **kwargs: Any) -> Any:
+        async def stream_async(self, *args: Any, **kwargs: Any) -> AsyncGenerator[dict[str, Any], None]:
             for row in self.stream(*args, **kwargs):
                 yield row
 

@@ -173,7 +173,7 @@ async def test_its_traceback_says_nothing_of_the_request(
             try:
                 vars()["nothing"]
             except KeyError:
-                event.rows / 0
+                _ = event.rows / 0
 
     with observing(Recorder(act)), pytest.raises(InvalidQueryError) as caught:
         await api.execute(STMT, [1])

@@ -259,7 +259,9 @@ def test_in_a_generator(recorder: Recorder) -> None:
             yield "another"
 
     one, other = steps(), steps()
-    next(one), next(other), next(other)
+    next(one)
+    next(other)
+    next(other)
     one.close()
     other.close()
     (_, first), (_, second) = recorder.pairs()

@@ -77,7 +77,8 @@ BROKEN: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("how", BROKEN)
 def test_one_broken_distribution(site: Site, how: str, caplog: pytest.LogCaptureFixture) -> None:
     """Metadata that can't be read hides no other distribution's backend."""
-    site.install("broken", **({"entry_points": announcing("broken", NOWHERE)} | BROKEN[how]))
+    usual: dict[str, Any] = {"entry_points": announcing("broken", NOWHERE)}
+    site.install("broken", **(usual | BROKEN[how]))
     site.install("acme-db", entry_points=announcing("acme", NOWHERE))
     with caplog.at_level(logging.WARNING):
         index = site.index()

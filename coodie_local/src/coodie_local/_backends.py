@@ -56,7 +56,8 @@ def _only(installed: tuple[str, ...]) -> str:
         msg = "driver_type='local' needs a backend to talk to the node, and none is installed."
         hint = f"Install one: {_INSTALL[1]}, or:"
         raise DriverNotFoundError(msg, hint=hint, command=_INSTALL[0], driver_type="local")
-    if len(installed) > 1:
+    only, *others = installed
+    if others:
         msg = "coodie-scylla and coodie-cassandra are both installed, and their drivers own the same package."
         raise OverwrittenModuleError(
             msg,
@@ -67,4 +68,4 @@ def _only(installed: tuple[str, ...]) -> str:
             module="cassandra",
             distributions=tuple(_DRIVERS.values()),
         )
-    return installed[0]
+    return only

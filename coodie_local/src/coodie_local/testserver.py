@@ -57,7 +57,9 @@ def merge_settings(marks: Iterable[tuple[tuple[Any, ...], Mapping[str, Any]]]) -
             msg = f"@pytest.mark.cassandra takes {', '.join(f'{name}=' for name in known)}, not {unknown[0]}"
             raise ValueError(msg)
         merged = dict(kwargs) | merged
-    return ServerSettings(**merged | ({"tls": True} if merged.get("mtls") else {}))
+    if merged.get("mtls"):
+        merged["tls"] = True
+    return ServerSettings(**merged)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from coodie.requests import BatchType
 from coodie.rows import ManyResult, Rows
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from tests.kit.defects.planting import Steps
 
 
@@ -83,7 +85,7 @@ class StreamOfOnePage(Faulty):
 
     async def stream_async(
         self, stmt: str, params: Any = (), *, fetch_size: Any = 1000, **kwargs: Any
-    ) -> Any:
+    ) -> AsyncGenerator[dict[str, Any], None]:
         for row in await self.execute_async(stmt, params, fetch_size=fetch_size, **kwargs):
             yield row
 
@@ -98,7 +100,7 @@ class StreamEndsQuietly(Faulty):
         except CoodieError:
             return
 
-    async def stream_async(self, *args: Any, **kwargs: Any) -> Any:
+    async def stream_async(self, *args: Any, **kwargs: Any) -> AsyncGenerator[dict[str, Any], None]:
         try:
             async for row in super().stream_async(*args, **kwargs):
                 yield row

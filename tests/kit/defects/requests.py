@@ -1,5 +1,8 @@
 """Defects in signatures, in what is kept between requests, and in parameters."""
 
+# As mypy's override for all defects.
+# pyright: reportIncompatibleMethodOverride=false
+
 from __future__ import annotations
 
 import socket

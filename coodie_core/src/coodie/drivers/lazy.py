@@ -134,7 +134,7 @@ class LazyDriver(AbstractDriver):
         return self._known_as
 
     @_identity.setter
-    def _identity(self, identity: DriverIdentity) -> None:
+    def _identity(self, identity: DriverIdentity) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         self._known_as = identity
         identify(self._driver, name=identity.name)
 

@@ -45,16 +45,20 @@ class InstalledDistribution(Protocol):
     @property
     def version(self) -> str:
         """The version in METADATA."""
+        ...
 
     @property
     def entry_points(self) -> Any:
         """The parsed entry_points.txt."""
+        ...
 
     def read_text(self, filename: str, /) -> str | None:
         """Return a metadata file's text, or None where there is no such file."""
+        ...
 
     def locate_file(self, path: Any, /) -> Any:
         """Return where a file of the distribution is."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
