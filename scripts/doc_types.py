@@ -1,0 +1,262 @@
+"""Check the types of the Python blocks in the READMEs and docs/, with mypy --strict and pyright.
+
+A page becomes one module below .venvs/pages, in which each line has the number that it has in the page. Its
+blocks are the body of a coroutine function, so that they may await, and the name that a page presupposes is
+its parameter. A block that is a file of a package becomes that file.
+
+How many errors a page has is in tests/typing/untyped_pages.json, which may only shrink: a page with more
+errors fails, and one with fewer fails, too, until ``--write`` has written the list anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from pages import LOCAL, PAGES, blocks_of, name_of
+from steps import ROOT, Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pages import Block
+
+__all__ = ["LIST", "Counts", "TypeFault", "compare", "main", "modules_of", "shrink"]
+
+#: page → checker → number of errors.
+Counts = dict[str, dict[str, int]]
+
+#: What may still be wrong.
+LIST = ROOT / "tests" / "typing" / "untyped_pages.json"
+
+_MODULES = ROOT / ".venvs" / "pages"
+#: pyright's: the project's, but for what is looked at.
+_CONFIGURATION = {"extends": "../../pyproject.toml", "include": ["."], "exclude": []}
+
+_FUTURE = "from __future__ import annotations"
+_INDENT = "    "
+_PRESUPPOSED = "driver: AbstractDriver"
+
+
+@dataclass(frozen=True, order=True)
+class TypeFault:
+    """What a checker found on a page."""
+
+    page: str
+    line: int
+    checker: str
+    message: str
+
+    def __str__(self) -> str:
+        """Give it as a line of output."""
+        return f"{self.page}:{self.line}: {self.checker}: {self.message}"
+
+
+def modules_of(page: Path) -> dict[str, str]:
+    """Make a page's modules.
+
+    Args:
+        page: A Markdown file.
+
+    Returns:
+        Their code by their paths below a directory that is searched for modules.
+    """
+    blocks = [block for block in blocks_of(page) if block.language == "python"]
+    files = [block for block in blocks if block.file]
+    modules = {_path_of(block.file): "\n" * block.line + block.code for block in files}
+    body = [block for block in blocks if not block.file]
+    if body:
+        name = name_of(page).removesuffix(".md").replace("/", "_").replace("-", "_").replace(".", "_")
+        modules[f"{name}_page.py"] = _module(body, "" if name_of(page) in LOCAL else _PRESUPPOSED)
+    return modules
+
+
+def _path_of(file: str) -> str:
+    """Return a file's path below the directory that its package is in: below src/, or else the project's."""
+    parts = PurePosixPath(file).parts
+    return "/".join(parts[parts.index("src") + 1 :] if "src" in parts else parts[1:] or parts)
+
+
+def _module(blocks: list[Block], parameters: str) -> str:
+    """Put blocks into a coroutine function that begins above the first of them.
+
+    Args:
+        blocks: A page's, in their order. One that isn't run is by itself: what it defines is no other's.
+        parameters: The function's.
+
+    Returns:
+        The module's code.
+    """
+    lines = [f"{_FUTURE}; from coodie import AbstractDriver", f"async def page({parameters}) -> None:"]
+    for block in blocks:
+        lines += [""] * (block.line - 1 - len(lines))
+        lines.append(f"{_INDENT}async def block_{block.line}() -> None:" if block.mark else f"{_INDENT}...")
+        indent = _INDENT * 2 if block.mark else _INDENT
+        lines += textwrap.indent(block.code.replace(_FUTURE, ""), indent).splitlines()
+    return "\n".join([*lines, ""])
+
+
+def check(python: Path, pyright: Path) -> list[TypeFault]:
+    """Check all pages with both checkers.
+
+    Args:
+        python: An interpreter that has mypy, and whose environment has what the pages import.
+        pyright: The program.
+
+    Returns:
+        What they found, in the pages' order.
+
+    Raises:
+        Failure: A checker could not do its work, as with a block that isn't Python.
+    """
+    places = _write_modules()
+    paths = [str(_MODULES / path) for path in places]
+    faults = []
+    command: list[str | Path] = [python, "-m", "mypy", "--output=json", "--no-error-summary", *paths]
+    for item in map(json.loads, _run(command, MYPYPATH=str(_MODULES)).splitlines()):
+        if item["severity"] == "error":
+            message = f"{item['message']} [{item['code']}]"
+            faults.append(TypeFault(places[_path_below(item["file"])], item["line"], "mypy", message))
+    command = [pyright, "--outputjson", "--level=error", f"--pythonpath={python}", f"--project={_MODULES}"]
+    told = json.loads(_run(command))
+    looked_at = told["summary"]["filesAnalyzed"]
+    if looked_at != len(places):
+        raise Failure(f"pyright looked at {looked_at} modules instead of {len(places)}")
+    for item in told["generalDiagnostics"]:
+        line = item["range"]["start"]["line"] + 1
+        sentence, _, _ = item["message"].partition("\n")
+        message = f"{sentence} [{item.get('rule', 'syntax')}]"
+        faults.append(TypeFault(places[_path_below(item["file"])], line, "pyright", message))
+    return sorted(faults)
+
+
+def _write_modules() -> dict[str, str]:
+    """Write all pages' modules.
+
+    Returns:
+        The modules' paths below the directory → their pages' names.
+    """
+    shutil.rmtree(_MODULES, ignore_errors=True)
+    _MODULES.mkdir(parents=True)
+    (_MODULES / "pyrightconfig.json").write_text(json.dumps(_CONFIGURATION), encoding="utf-8")
+    places: dict[str, str] = {}
+    for page in PAGES:
+        for path, code in modules_of(page).items():
+            if path in places:
+                raise Failure(f"{places[path]} and {name_of(page)} both have {path}; name one otherwise")
+            file = _MODULES / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(code, encoding="utf-8")
+            places[path] = name_of(page)
+    return places
+
+
+def _path_below(file: str) -> str:
+    """Return a module's path below the directory, from what a checker says."""
+    return (ROOT / file).relative_to(_MODULES).as_posix()
+
+
+def _run(command: Sequence[str | Path], **variables: str) -> str:
+    """Run a checker and return what it prints."""
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **variables}, check=False, capture_output=True, text=True
+    )
+    if done.returncode not in {0, 1}:
+        raise Failure(f"exit status {done.returncode} of {command[0]}:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def counts_of(faults: Iterable[TypeFault]) -> Counts:
+    """Count what was found, by page and checker."""
+    counts: Counts = {}
+    for (page, checker), number in sorted(Counter((fault.page, fault.checker) for fault in faults).items()):
+        counts.setdefault(page, {})[checker] = number
+    return counts
+
+
+def compare(faults: list[TypeFault], allowed: Counts) -> tuple[list[str], list[str]]:
+    """Compare what was found with the list.
+
+    Args:
+        faults: What was found.
+        allowed: The list.
+
+    Returns:
+        What is worse than the list, with the lines of the pages; and where it could shrink.
+    """
+    worse, better = [], []
+    found = counts_of(faults)
+    for page in sorted({*found, *allowed}):
+        for checker in ("mypy", "pyright"):
+            number = found.get(page, {}).get(checker, 0)
+            limit = allowed.get(page, {}).get(checker, 0)
+            summary = f"{page}: errors of {checker}: {number}, in the list: {limit}"
+            if number > limit:
+                worse += [str(fault) for fault in faults if (fault.page, fault.checker) == (page, checker)]
+                worse.append(summary)
+            elif number < limit:
+                better.append(summary)
+    return worse, better
+
+
+def shrink(faults: list[TypeFault], allowed: Counts) -> Counts:
+    """Return the list without what is better by now; nothing is added to it."""
+    found = counts_of(faults)
+    smaller: Counts = {}
+    for page, limits in sorted(allowed.items()):
+        for checker, limit in sorted(limits.items()):
+            number = min(limit, found.get(page, {}).get(checker, 0))
+            if number:
+                smaller.setdefault(page, {})[checker] = number
+    return smaller
+
+
+def main(arguments: list[str]) -> int:
+    """Check, compare and say what to do.
+
+    Args:
+        arguments: The command's.
+
+    Returns:
+        The exit status: 0 where the pages are as the list says.
+    """
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--mypy", type=Path, required=True, metavar="PYTHON", help="a Python that has mypy")
+    parser.add_argument("--pyright", type=Path, required=True, metavar="PROGRAM", help="pyright's program")
+    parser.add_argument("--write", action="store_true", help="write the list anew, where it shrinks")
+    parsed = parser.parse_args(arguments)
+    try:
+        faults = check(parsed.mypy.absolute(), parsed.pyright.absolute())
+    except Failure as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    allowed: Any = json.loads(LIST.read_text(encoding="utf-8"))
+    if parsed.write:
+        allowed = shrink(faults, allowed)
+        LIST.write_text(json.dumps(allowed, indent=2) + "\n", encoding="utf-8")
+    worse, better = compare(faults, allowed)
+    for line in [*worse, *better]:
+        print(line)
+    if worse:
+        print("The list may only shrink: correct the blocks, or the types that they use.")
+    if better:
+        again = ["python3", "scripts/doc_types.py", *arguments, "--write"]
+        print(f"There are fewer errors than the list has. Write it anew:\n  {shlex.join(again)}")
+    if not worse and not better:
+        left = sum(number for limits in allowed.values() for number in limits.values())
+        print(f"{len(PAGES)} pages; {left} errors are left, all of them in {LIST.relative_to(ROOT)}")
+    return int(bool(worse or better))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
