@@ -276,7 +276,7 @@ def test_a_fork_is_told_so(connect: Callable[..., Any]) -> None:
     assert driver.ping()
 
 
-@pytest.mark.parametrize("closing", ["", "atexit.register(d.close)"])
+@pytest.mark.parametrize("closing", ["", "d.close()", "atexit.register(d.close)"])
 def test_interpreter_exit(cassandra_node: Any, backend: str, closing: str) -> None:
     """A program that forgets close(), or leaves it to an exit handler, ends promptly and in peace."""
     import subprocess
@@ -284,16 +284,19 @@ def test_interpreter_exit(cassandra_node: Any, backend: str, closing: str) -> No
 
     options = f"['{cassandra_node.host}'], port={cassandra_node.port}, driver_type='{backend}'"
     program = (
-        "import atexit, coodie\n"
+        "import atexit, coodie, time\n"
         f"d = coodie.init_coodie({options})\n"
-        f"{closing}\n"
         "print(d.execute_one('SELECT key FROM system.local', []))\n"
+        f"{closing}\n"
+        "print(time.monotonic(), flush=True)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
     )
-    assert (done.returncode, done.stdout.strip()) == (0, "local")
+    answer, ended = done.stdout.split()
+    assert (done.returncode, answer) == (0, "local")
     assert "Traceback" not in done.stderr
+    assert time.monotonic() - float(ended) < 4  # scylla-driver's exit handler would wait for five seconds
 
 
 def test_threads_share_a_driver(driver: Any, table: Callable[[str], str]) -> None:

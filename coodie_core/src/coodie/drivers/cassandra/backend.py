@@ -145,8 +145,10 @@ def _connect(config: ConnectionConfig) -> Any:
     from cassandra import UnresolvableContactPoints
 
     from coodie.drivers.cassandra._errors import translate
+    from coodie.drivers.cassandra._exit import end_event_loop_at_exit
     from coodie.drivers.cassandra._protocol import exact_protocol_handler
 
+    end_event_loop_at_exit()
     try:
         cluster = _cluster(config)
     except CoodieError:
