@@ -79,12 +79,18 @@ def lint(steps: Steps) -> None:
 
 
 def types(steps: Steps) -> None:
-    """Check types with mypy and with pyright.
+    """Check types with mypy and pyright: sources, tests, and the Python blocks of the documentation.
 
     Neither driver has type hints, so that the result is the same with both backends: one is enough.
     """
     python = interpreter("scylla", steps)
+    pyright = interpreter("types", steps).with_name("pyright")
     steps.run("mypy", [python, "-m", "mypy", *_CHECKED])
+    # else it asks the package index for a newer version
+    quiet = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
+    steps.run("pyright", [pyright, "--pythonpath", python], variables=quiet)
+    pages: list[str | Path] = [python, "scripts/doc_types.py", "--mypy", python, "--pyright", pyright]
+    steps.run("types of the documentation", pages)
 
 
 def build_docs(steps: Steps) -> None:
