@@ -45,9 +45,14 @@ class Api:
                 yield row
 
 
+#: While they connect, the drivers wait 5 and 2 seconds, too little on a machine that is busy with tests.
+PATIENT = {"connect_timeout": 30.0, "control_connection_timeout": 30.0}
+
+
 def open_driver(backend: str, **options: Any) -> Any:
-    """Open a connection: what all connections of these tests are to have is said here, once."""
-    return coodie.init_coodie(driver_type=backend, **options)
+    """Open a connection with the options that all connections of these tests have."""
+    patient = {} if "session" in options else PATIENT
+    return coodie.init_coodie(driver_type=backend, **patient | options)
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
+from tests.conftest import PATIENT
 from tests.kit.defects import failures, lives, many, requests, results
 from tests.kit.defects.planting import DEFECTS, Faulty
 
@@ -12,7 +13,7 @@ from coodie.plugins import installed_drivers
 from coodie.testing import DriverConformance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from coodie.testing import Server
 
@@ -25,6 +26,7 @@ class Planted(DriverConformance):
     """The right driver with a defect."""
 
     driver_type = BACKEND
+    driver_options: ClassVar[Mapping[str, Any]] = PATIENT
     defect: type[Faulty] = Faulty
 
     @pytest.fixture(scope="class")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
+from tests.conftest import PATIENT
 
 from coodie.drivers import LazyDriver
 from coodie.plugins import installed_drivers
@@ -26,6 +27,7 @@ class TestBackend(DriverConformance):
     """The driver that users get from init_coodie."""
 
     driver_type = BACKEND
+    driver_options: ClassVar[Mapping[str, Any]] = PATIENT
 
 
 @pytest.mark.extended
@@ -33,17 +35,14 @@ class TestVersion4(DriverConformance):
     """The protocol's version that ScyllaDB speaks."""
 
     driver_type = BACKEND
-    driver_options: ClassVar[Mapping[str, Any]] = {"protocol_version": 4}
-    waived: ClassVar[Mapping[str, str]] = {
-        "test_a_session_stays_its_owners": "a session comes with the version that it has agreed on"
-    }
+    driver_options: ClassVar[Mapping[str, Any]] = PATIENT | {"protocol_version": 4}
 
 
 def _lazy(server: Server, options: dict[str, Any]) -> LazyDriver:
     where = {} if "session" in options else {"hosts": [server.host], "port": server.port}
     given: dict[str, Any] = {"hosts": None, "keyspace": None, "ssl_context": None} | where | options
     hosts, keyspace, context = (given.pop(name) for name in ("hosts", "keyspace", "ssl_context"))
-    return LazyDriver(hosts, keyspace, context, {"driver_type": BACKEND} | given)
+    return LazyDriver(hosts, keyspace, context, PATIENT | {"driver_type": BACKEND} | given)
 
 
 @pytest.mark.extended

@@ -49,7 +49,7 @@ class Suite:
 
     #: The driver's name for init_coodie; or override the fixture ``open_driver``.
     driver_type: ClassVar[str | None] = None
-    #: Options of init_coodie for every connection.
+    #: Options of init_coodie for every connection, but for one that is given a connected session.
     driver_options: ClassVar[Mapping[str, Any]] = {}
     #: Check → why it can't hold for this driver; it is skipped, and the report shows the reason.
     waived: ClassVar[Mapping[str, str]] = {}
@@ -63,8 +63,8 @@ class Suite:
 
         given: dict[str, Any] = {"driver_type": cls.driver_type}
         if "session" not in options:  # a session is connected already
-            given |= {"hosts": [server.host], "port": server.port}
-        return build_config(**(given | dict(cls.driver_options) | dict(options)))
+            given |= {"hosts": [server.host], "port": server.port, **cls.driver_options}
+        return build_config(**(given | dict(options)))
 
     # --- what a suite may override ------------------------------------------------------
 
