@@ -57,8 +57,9 @@ LAYERS = (
     Layer("ground", "coodie._version coodie_accel coodie_doctor.findings coodie_doctor.ownership"),
     Layer(
         "words",
-        "coodie._in_use coodie._late coodie.capabilities coodie.consistency coodie.cql coodie.effects "
-        "coodie.exceptions coodie.paging coodie.parameters coodie.rows coodie.types coodie.waiting",
+        "coodie._forks coodie._in_use coodie._late coodie.capabilities coodie.consistency coodie.cql "
+        "coodie.effects coodie.exceptions coodie.paging coodie.parameters coodie.rows coodie.types "
+        "coodie.waiting",
     ),
     Layer(
         "protocol",

@@ -7,11 +7,13 @@ The default driver is the one last registered with ``default=True``, else the fi
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from coodie._forks import forget_in_children
 from coodie._in_use import in_use
 from coodie.exceptions import ConfigurationError, NotADriverError
 from coodie.observers.connections import tell_registered
@@ -48,6 +50,8 @@ class _Entry:
     owned: bool
     #: Whether it was made as a configuration has it, and can be made again.
     declared: bool = False
+    #: The process that put it here: in a fork of that, it is the parent's to close.
+    process: int = field(default_factory=os.getpid)
 
 
 class DriverRegistry:
@@ -71,6 +75,10 @@ class DriverRegistry:
         self._making = threading.Lock()
         #: The names of the observers that configurations have switched on.
         self.switched_on: set[str] = set()
+        forget_in_children(self, DriverRegistry._forget)
+
+    def _forget(self) -> None:
+        self._lock, self._making = threading.Lock(), threading.Lock()
 
     @property
     def plugins(self) -> PluginHost:
@@ -175,7 +183,8 @@ class DriverRegistry:
         """Put a driver that the registry opened under a name.
 
         Returns:
-            The driver that it replaces, where that one is the registry's to close.
+            The driver that it replaces, where that one is the registry's to close: not in a fork of the
+            process that opened it.
         """
         return self._put(name, driver, owned=True, default=name == "default")
 
@@ -191,7 +200,7 @@ class DriverRegistry:
             is_default = self._default == name
         replaced = old is not None and old.driver is not driver
         tell_registered(driver, name, default=is_default, replaced=replaced)
-        if old is None or shared:
+        if old is None or shared or old.process != os.getpid():
             return None
         if not old.owned:
             _log.warning(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import Future
 
 from coodie.exceptions import DriverClosedError
 
@@ -37,6 +38,13 @@ class Lifetime:
                 f"The driver was opened in process {self._process}; this is a fork of it, {os.getpid()}."
             )
             raise DriverClosedError(message, hint="Open a driver in each process, after the fork.")
+
+    def forget(self) -> Future[None]:
+        """Be closed in a fork, where there is nothing to close; return a future that is done."""
+        self.closed = True
+        nothing: Future[None] = Future()
+        nothing.set_result(None)
+        return nothing
 
     @staticmethod
     def error(message: str = "The driver has been closed.") -> DriverClosedError:

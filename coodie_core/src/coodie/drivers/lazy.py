@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
+from coodie._forks import forget_in_children
 from coodie.contract.driver import AbstractDriver, options_argument
 from coodie.drivers._profiled import fill_from_profile
 from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieError, DriverClosedError
@@ -103,6 +104,12 @@ class LazyDriver(AbstractDriver):
         self._closed = False
         #: The process that connected it.
         self._process: int | None = None
+        forget_in_children(self, LazyDriver._forget)
+
+    def _forget(self) -> None:
+        """In a fork: another thread's attempt goes on in the parent alone; this process makes its own."""
+        self._lock = threading.Lock()
+        self._attempt = None
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "connected" if self._driver is not None else "not connected"
@@ -116,7 +123,12 @@ class LazyDriver(AbstractDriver):
     @property
     def closed(self) -> bool:
         """Whether it serves no request any more: it was closed, or this is a fork of its process."""
-        return self._closed or self._process not in (None, os.getpid())
+        return self._closed or self._is_parents
+
+    @property
+    def _is_parents(self) -> bool:
+        """Whether another process connected it, which this one is a fork of."""
+        return self._process not in (None, os.getpid())
 
     @property
     def _default_keyspace(self) -> str | None:
@@ -180,8 +192,8 @@ class LazyDriver(AbstractDriver):
                     # A stalled attempt went on after another had taken its place.
                     unwanted, outcome = outcome, self._driver
                 else:
-                    self._driver = outcome
                     self._process = os.getpid()
+                    self._driver = outcome
                     identify(outcome, name=self._identity.name)
                     self.needs_row_validation = getattr(outcome, "needs_row_validation", False)
                     self.capabilities = getattr(outcome, "capabilities", frozenset())
@@ -250,7 +262,7 @@ class LazyDriver(AbstractDriver):
             except RuntimeError:
                 if not attempt.loop.is_closed():
                     raise
-        return self._driver
+        return None if self._is_parents else self._driver
 
     # --- the contract -------------------------------------------------------------------
 
@@ -293,7 +305,7 @@ class LazyDriver(AbstractDriver):
         return driver.sync_table(table, keyspace, cols, table_options, dry_run, drop_removed_indexes, **extra)
 
     def close(self) -> None:
-        """Release sync resources; before the first use there are none."""
+        """Release sync resources; before the first use, and in a fork, there are none."""
         driver = self._shut()
         if driver is not None:
             driver.close()
@@ -337,7 +349,7 @@ class LazyDriver(AbstractDriver):
         )
 
     async def close_async(self) -> None:
-        """Release async resources; before the first use there are none."""
+        """Release async resources; as :meth:`close`."""
         driver = self._shut()
         if driver is not None:
             await driver.close_async()

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from coodie._forks import forget_in_children
 from coodie.exceptions import ConfigurationError
 from coodie.hooks import hookimpl
 from coodie.observers.latency import Latency, LatencyRecorder
@@ -112,6 +113,10 @@ class RequestCounters:
         self._in_flight = 0
         self._since = time.monotonic()
         self._series: dict[Series, _Counting] = {}
+        forget_in_children(self, RequestCounters._forget)
+
+    def _forget(self) -> None:
+        self._lock = threading.Lock()
 
     @hookimpl
     def coodie_request_started(self, event: RequestStarted) -> None:  # noqa: ARG002 - names it for pluggy

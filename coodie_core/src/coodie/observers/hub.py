@@ -11,6 +11,7 @@ import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from coodie._forks import forget_in_children
 from coodie._in_use import in_use
 from coodie.exceptions import ConfigurationError, NotAnObserverError
 
@@ -93,7 +94,7 @@ class Observers:
     Readers take a tuple as it is at the time; whoever changes it puts another in its place.
     """
 
-    __slots__ = ("_lock", "blocked_by", "everyone", "of_requests")
+    __slots__ = ("__weakref__", "_lock", "blocked_by", "everyone", "of_requests")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -103,6 +104,10 @@ class Observers:
         self.of_requests: tuple[Observer, ...] = ()
         #: Returns what blocks a distribution, or None; the registry gives it, which has the plug-ins.
         self.blocked_by: Callable[[str], str | None] = lambda _: None
+        forget_in_children(self, Observers._forget)
+
+    def _forget(self) -> None:
+        self._lock = threading.Lock()
 
     def add(self, observer: object) -> None:
         """Tell this observer from now on.

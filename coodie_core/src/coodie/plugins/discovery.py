@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from coodie._forks import forget_in_children
 from coodie.plugins.blocking import normalized
 
 if TYPE_CHECKING:
@@ -109,6 +110,10 @@ class DriverIndex:
         self._lock = threading.Lock()
         self._found: dict[str, list[Announcement]] | None = None
         self._unreadable: list[str] = []
+        forget_in_children(self, DriverIndex._forget)
+
+    def _forget(self) -> None:
+        self._lock = threading.Lock()
 
     def announcements(self) -> list[Announcement]:
         """Return all announcements, ordered by driver_type and distribution."""

@@ -8,6 +8,7 @@ from dataclasses import fields
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from coodie._forks import forget_in_children
 from coodie.capabilities import refuse_option
 from coodie.config.connection import TLS_OPTIONS, check_driver_type
 from coodie.exceptions import ConfigurationError, CoodieError, DriverNotFoundError
@@ -56,6 +57,10 @@ class PluginHost:
         self._registered: dict[str, LoadedPlugin] = {}
         self._failed: dict[str, CoodieError] = {}
         self._described: dict[str, DriverDescription] = {}
+        self._lock = threading.RLock()
+        forget_in_children(self, PluginHost._forget)
+
+    def _forget(self) -> None:
         self._lock = threading.RLock()
 
     def register(

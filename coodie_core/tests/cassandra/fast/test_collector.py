@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from coodie.drivers.cassandra.fast.collector import collector_paused
+from coodie.testing.children import in_a_child
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +46,31 @@ def test_who_disabled_it_keeps_it_disabled() -> None:
     with collector_paused(), collector_paused():
         assert not gc.isenabled()
     assert not gc.isenabled()
+
+
+def test_a_fork() -> None:
+    """A child that is forked while another thread decodes collects, and has pauses of its own."""
+    entered, leave = threading.Event(), threading.Event()
+
+    def decode() -> None:
+        with collector_paused():
+            entered.set()
+            leave.wait(60)
+
+    def look() -> list[bool]:
+        seen = [gc.isenabled()]
+        with collector_paused():
+            seen.append(gc.isenabled())
+        return [*seen, gc.isenabled()]
+
+    thread = threading.Thread(target=decode)
+    thread.start()
+    entered.wait(10)
+    said = in_a_child(look)
+    leave.set()
+    thread.join(10)
+    assert said == "[True, False, True]"
+    assert gc.isenabled()
 
 
 def test_threads() -> None:

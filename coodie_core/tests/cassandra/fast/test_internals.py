@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import logging
 from pathlib import Path
 from types import SimpleNamespace
@@ -103,6 +104,11 @@ _USED = {
         "_send_options_message",
         "_socket",
     },
+    # In forked children: of clusters and their sessions, and of what drives their connections.
+    "part": {"_lock"},
+    "sys.modules.get(reactor)": {"_global_loop"},
+    "loop": {"_pid", "_thread"},
+    "connection_class": {"_lock", "_loop", "_loop_thread", "_pid"},
     # Of scylla-driver alone, tested in test_shards.py.
     "pool": {"_get_shard_aware_endpoint"},
     "metadata": {"_tablets"},
@@ -142,6 +148,18 @@ def test_the_installed_driver_has_them(cluster: Cluster) -> None:
         assert hasattr(connection, name), name
     assert callable(connection.process_io_buffer)
     assert callable(connection.defunct)
+    for name in _USED["part"]:
+        assert hasattr(cluster, name), name
+        assert hasattr(Session, name), name
+    assert hasattr(Cluster, "is_shutdown")
+    assert hasattr(Session, "is_shutdown")
+    reactor = importlib.import_module("cassandra.io.libevreactor")
+    assert hasattr(reactor, "_global_loop")
+    for name in _USED["loop"]:
+        assert hasattr(reactor.LibevLoop(), name), name
+    for name in _USED["connection_class"]:
+        connection_class = importlib.import_module("cassandra.io.asyncioreactor").AsyncioConnection
+        assert hasattr(connection_class, name), name
     prepared = PreparedStatement([], b"id", None, "stmt", "ks", 5, None, b"meta")
     assert (prepared.result_metadata, prepared.result_metadata_id) == (None, b"meta")
     assert callable(protocol.ProtocolHandler.decode_message)

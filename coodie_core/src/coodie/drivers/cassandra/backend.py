@@ -5,6 +5,7 @@ from __future__ import annotations
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
+from coodie._forks import forget_in_children
 from coodie.consistency import CONSISTENCY_LEVELS
 from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieError
 
@@ -147,6 +148,7 @@ def _connect(config: ConnectionConfig) -> Any:
     from coodie.drivers.cassandra._errors import translate
     from coodie.drivers.cassandra._exit import end_event_loop_at_exit
     from coodie.drivers.cassandra._protocol import exact_protocol_handler
+    from coodie.drivers.cassandra.fast.internals import abandon
 
     end_event_loop_at_exit()
     try:
@@ -158,6 +160,7 @@ def _connect(config: ConnectionConfig) -> Any:
     except Exception as exc:
         message = f"The driver refuses the configuration: {exc}."
         raise ConfigurationError(message) from exc
+    forget_in_children(cluster, abandon)
     try:
         session = cluster.connect(config.keyspace)
         session.client_protocol_handler = exact_protocol_handler(session.client_protocol_handler)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from coodie._forks import forget_in_children
 from coodie.capabilities import Capability
 from coodie.consistency import parse_consistency
 from coodie.contract.driver import AbstractDriver
@@ -80,6 +81,7 @@ class CassandraDriver(AbstractDriver):
         fast_path: bool = True,
     ) -> None:
         from coodie.drivers.cassandra._requests import Requests
+        from coodie.drivers.cassandra.fast.internals import abandon
 
         if not hasattr(session, "execute_async") or not hasattr(session, "cluster"):
             message = f"session is of type {type(session).__name__}."
@@ -98,6 +100,8 @@ class CassandraDriver(AbstractDriver):
         self._lifetime = Lifetime()
         self._closing_lock = threading.Lock()
         self._closing: Future[None] | None = None
+        if owns_session:
+            forget_in_children(session.cluster, abandon)
         self._requests: Requests = Requests(
             session,
             self._lifetime,
@@ -348,7 +352,7 @@ class CassandraDriver(AbstractDriver):
         """Release sync resources: within ten seconds, whatever the server does; twice is fine.
 
         A session that isn't the driver's stays open. Requests in flight end with a result or a
-        ``DriverClosedError``.
+        ``DriverClosedError``. In a fork nothing happens to the connections, which are the parent's.
         """
         self._start_closing().result(_CLOSE_DEADLINE + 1)
 
@@ -358,6 +362,8 @@ class CassandraDriver(AbstractDriver):
 
     def _start_closing(self) -> Future[None]:
         """Close in a thread, once; all who close wait for the same end."""
+        if self._lifetime.forked:
+            return self._lifetime.forget()
         with self._closing_lock:
             if self._closing is None:
                 self._lifetime.closed = True

@@ -203,6 +203,9 @@ class ClientDriver(SchemaSyncMixin, AbstractDriver):
 
     def _start_closing(self) -> Future[None]:
         """Close in a thread, once; all who close wait for the same end."""
+        # In a fork the client's threads are missing, and its sockets are the parent's.
+        if self._lifetime.forked:
+            return self._lifetime.forget()
         with self._closing_lock:
             if self._closing is None:
                 self._lifetime.closed = True
@@ -211,9 +214,6 @@ class ClientDriver(SchemaSyncMixin, AbstractDriver):
             return self._closing
 
     def _close_client(self) -> None:
-        # In a fork the client's threads are missing, and its sockets are the parent's.
-        if self._lifetime.forked:
-            return
         try:
             self._client.close()
         except BaseException as exc:

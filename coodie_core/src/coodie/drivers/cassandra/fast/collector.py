@@ -11,29 +11,47 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from coodie._forks import forget_in_children
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 __all__ = ["collector_paused"]
 
-_lock = threading.Lock()
-_pauses = 0
-_was_enabled = False
+
+class _Pauses:
+    """How many threads want it to stand still, and whether it goes on after them."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.count = 0
+        self.was_enabled = False
+        forget_in_children(self, _Pauses.forget)
+
+    def forget(self) -> None:
+        """In a fork the threads that paused it are missing, and would never let it go on."""
+        if self.count and self.was_enabled:
+            gc.enable()
+        self.lock = threading.Lock()
+        self.count = 0
+
+
+_pauses = _Pauses()
 
 
 @contextmanager
 def collector_paused() -> Generator[None]:
     """Pause it, in this whole process; may be nested, and be in use in several threads."""
-    global _pauses, _was_enabled  # noqa: PLW0603 - the collector is the process's, too
-    with _lock:
-        if _pauses == 0:
-            _was_enabled = gc.isenabled()
+    # Counted before it stands still, and until it goes on: a child that is forked in between sees the count.
+    with _pauses.lock:
+        _pauses.count += 1
+        if _pauses.count == 1:
+            _pauses.was_enabled = gc.isenabled()
             gc.disable()
-        _pauses += 1
     try:
         yield
     finally:
-        with _lock:
-            _pauses -= 1
-            if _pauses == 0 and _was_enabled:
+        with _pauses.lock:
+            if _pauses.count == 1 and _pauses.was_enabled:
                 gc.enable()
+            _pauses.count -= 1

@@ -6,6 +6,9 @@ a handshake takes are theirs and as configured; what is ours begins after it.
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 import time
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Link",
     "RefusedError",
+    "abandon",
     "adopt_metadata",
     "decode",
     "forget_result",
@@ -50,6 +54,12 @@ _CONNECTIONS = (
     "cassandra.io.asyncioreactor",
     "coodie.drivers.cassandra._connection",
 )
+
+#: The drivers' event loops that serve all connections of a process.
+_REACTORS = ("cassandra.io.libevreactor", "cassandra.io.asyncorereactor")
+
+#: Those of a parent's, kept from being collected.
+_left_alone: list[Any] = []
 
 #: How both drivers mark a cluster with legacy parameters (``cassandra.cluster._ConfigMode``).
 _LEGACY = 1
@@ -189,6 +199,35 @@ def forget_result(response: ResponseFuture) -> None:
     """
     response.clear_callbacks()
     response._final_result = None  # noqa: SLF001 - nothing public forgets it
+
+
+def abandon(cluster: Cluster) -> None:
+    """Have the driver leave a cluster of the parent's alone; called in a forked child, before anything else.
+
+    The driver would close its copies of the connections when the child connects for itself, ends or lets
+    go of a session: then it takes locks that the parent's threads may have held, fails the requests that
+    were in flight there, and tries them again, or a host that it takes for down, from here.
+    """
+    part: Any
+    for part in (cluster, *cluster.sessions):
+        part._lock = threading.RLock()  # noqa: SLF001 - this module's purpose
+        part.is_shutdown = True
+    for reactor in _REACTORS:
+        loop: Any = getattr(sys.modules.get(reactor), "_global_loop", None)
+        if loop is not None and loop._pid != os.getpid():  # noqa: SLF001 - this module's purpose
+            loop._thread = None  # noqa: SLF001 - as if it had never been started: there is nothing to clean up
+    _abandon_asyncio(getattr(sys.modules.get("cassandra.io.asyncioreactor"), "AsyncioConnection", None))
+
+
+def _abandon_asyncio(connection_class: Any) -> None:
+    """Have the driver make a new loop in this child: cassandra-driver would never start one."""
+    if connection_class is None or connection_class._loop in (None, *_left_alone):  # noqa: SLF001 - as above
+        return
+    # A loop that is collected unregisters its wake-up socket, also from the epoll of the parent's loop.
+    _left_alone.append(connection_class._loop)  # noqa: SLF001 - as above
+    connection_class._lock = threading.Lock()  # noqa: SLF001 - as above
+    connection_class._loop = connection_class._loop_thread = None  # noqa: SLF001 - as above
+    connection_class._pid = os.getpid()  # noqa: SLF001 - as above
 
 
 def shard_aware_endpoint(session: Session, host: Any) -> Any:

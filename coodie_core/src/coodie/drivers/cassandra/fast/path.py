@@ -332,7 +332,9 @@ class FastPath:
     # --- changes ------------------------------------------------------------------------
 
     def host_changed(self, host: Host, *, is_up: bool) -> None:
-        """Note that a node has come up or gone down."""
+        """Note that a node has come up or gone down; in a fork, the connections to it are the parent's."""
+        if self._lifetime.forked:
+            return
         self._router.forget()
         self._shards.forget(host)
         self.unsettle()

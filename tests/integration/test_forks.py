@@ -1,0 +1,254 @@
+"""Forked children of a process that is connected: they forget, and the parent notices nothing of them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import coodie
+from coodie.testing.children import in_a_child
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from coodie.registry import DriverRegistry
+    from coodie.testing import Proxy
+
+pytestmark = pytest.mark.server
+
+#: Requests in flight while the child does what it does.
+_MANY = 12
+
+#: Seconds that requests have, and seconds after which it counts as harmed that is still waiting.
+_TIMEOUT, _PATIENCE = 90.0, 20.0
+
+#: The name of the parent's driver.
+_NAME = "shared"
+
+
+def _close(driver: Any, _: dict[str, Any]) -> str:
+    driver.close()
+    driver.close()
+    return "closed"
+
+
+def _close_async(driver: Any, _: dict[str, Any]) -> str:
+    asyncio.run(driver.close_async())
+    return "closed"
+
+
+def _replace(_: Any, options: dict[str, Any]) -> str:
+    with coodie.init_coodie(name=_NAME, **options) as own:
+        own.execute_one("SELECT key FROM system.local", [])
+    return "closed"
+
+
+def _replace_async(_: Any, options: dict[str, Any]) -> str:
+    async def work() -> None:
+        async with await coodie.init_coodie_async(name=_NAME, **options) as own:
+            await own.execute_one_async("SELECT key FROM system.local", [])
+
+    asyncio.run(work())
+    return "closed"
+
+
+def _register(_: Any, options: dict[str, Any]) -> str:
+    coodie.register_driver(_NAME, coodie.init_coodie(name="other", lazy=True, **options))
+    return "closed"
+
+
+def _lose_a_host(driver: Any, _: dict[str, Any]) -> str:
+    cluster = driver.session.cluster
+    for host in cluster.metadata.all_hosts():
+        for listener in cluster.listeners:
+            listener.on_down(host)
+    return "closed"
+
+
+#: What a child may do.
+DEEDS: dict[str, Callable[[Any, dict[str, Any]], str]] = {
+    "close": _close,
+    "close_async": _close_async,
+    "init_coodie": _replace,
+    "init_coodie_async": _replace_async,
+    "register_driver": _register,
+    "host down": _lose_a_host,
+}
+
+
+class Parent:
+    """A driver behind a proxy, with requests in flight whenever it's asked.
+
+    Args:
+        driver: The driver.
+        beside: Another one, which isn't behind the proxy.
+        proxy: The proxy.
+        table: A table.
+    """
+
+    def __init__(self, driver: Any, beside: Any, proxy: Proxy, table: str) -> None:
+        self.driver = driver
+        self._beside = beside
+        self._proxy = proxy
+        self._insert = f"INSERT INTO {table} (k) VALUES (?)"
+        self._count = f"SELECT count(*) FROM {table} WHERE k > ? ALLOW FILTERING"
+        self._done = 0
+
+    def insert(self, k: int) -> Any:
+        """Insert a row; return a future of the driver's way of waiting."""
+        return self.driver.execute(self._insert, [k], timeout=_TIMEOUT)
+
+    def insert_async(self, k: int) -> Any:
+        """Do so on the running loop."""
+        return self.driver.execute_async(self._insert, [k], timeout=_TIMEOUT)
+
+    def numbers(self) -> range:
+        """Return the keys of the next rows."""
+        self._done += _MANY
+        return range(self._done - _MANY, self._done)
+
+    def await_received(self) -> None:
+        """Wait until the server has all rows so far: their answers are on the way, and held back."""
+        self.await_state(lambda: self._beside.execute_one(self._count, [-1]) == self._done, "rows are there")
+
+    def lost(self) -> int:
+        """Return how many of its connections have ended so far."""
+        return self._proxy.accepted - self._proxy.open
+
+    @staticmethod
+    def await_state(holds: Callable[[], bool], what: str) -> None:
+        """Wait until something holds."""
+        deadline = time.monotonic() + _PATIENCE
+        while not holds():
+            assert time.monotonic() < deadline, what
+            time.sleep(0.01)
+
+    def fork(self, deed: str, options: dict[str, Any]) -> None:
+        """Have a child do something, while answers are held back; then let them go."""
+        try:
+            assert in_a_child(lambda: DEEDS[deed](self.driver, options)) == "closed"
+        finally:
+            self._proxy.held = False
+
+
+@pytest.fixture(params=[True, False], ids=["fast", "driver's"])
+def parent(
+    request: pytest.FixtureRequest,
+    backend: str,
+    driver: Any,
+    proxy: Proxy,
+    registry: DriverRegistry,
+    table: Callable[[str], str],
+) -> Any:
+    """Connect through the proxy, with a table."""
+    opened = coodie.init_coodie(
+        driver_type=backend,
+        name=_NAME,
+        hosts=[proxy.host],
+        port=proxy.port,
+        fast_path=request.param,
+    )
+    assert registry.get(_NAME) is opened
+    yield Parent(opened, driver, proxy, table("k int PRIMARY KEY"))
+    opened.close()
+
+
+@pytest.fixture
+def options(cassandra_node: Any, backend: str) -> dict[str, Any]:
+    """Give a child's own way to the node."""
+    return {"driver_type": backend, **cassandra_node.connection_options()}
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_threads(deed: str, parent: Parent, proxy: Proxy, options: dict[str, Any]) -> None:
+    """Threads get the answers that were on the way while a child forgot the driver, and those after."""
+    with ThreadPoolExecutor(_MANY) as pool:
+        for _ in range(20):  # until each has a connection
+            list(pool.map(parent.insert, parent.numbers()))
+        lost = parent.lost()
+        proxy.held = True
+        waiting = [pool.submit(parent.insert, k) for k in parent.numbers()]
+        parent.await_received()
+        parent.fork(deed, options)
+        assert [future.result(_PATIENCE) for future in waiting] == [[]] * _MANY
+        assert list(pool.map(parent.insert, parent.numbers(), timeout=_PATIENCE)) == [[]] * _MANY
+        parent.await_state(lambda: parent.lost() == lost, "no connection was lost")
+
+
+@pytest.mark.parametrize("within", [True, False], ids=["in a task", "between two runs"])
+@pytest.mark.parametrize("deed", DEEDS)
+def test_tasks(deed: str, within: bool, parent: Parent, proxy: Proxy, options: dict[str, Any]) -> None:
+    """So do tasks, whose event loop shares its epoll with the child, whether it runs at the fork or not."""
+    loop = asyncio.new_event_loop()
+    lost = 0
+
+    async def send() -> list[asyncio.Task[Any]]:
+        nonlocal lost
+        for _ in range(20):
+            await asyncio.gather(*map(parent.insert_async, parent.numbers()))
+            await asyncio.sleep(0.01)
+        lost = parent.lost()
+        proxy.held = True
+        waiting = [asyncio.ensure_future(parent.insert_async(k)) for k in parent.numbers()]
+        await asyncio.to_thread(parent.await_received)
+        if within:
+            parent.fork(deed, options)
+        return waiting
+
+    async def receive(waiting: list[asyncio.Task[Any]]) -> None:
+        later = [asyncio.ensure_future(parent.insert_async(k)) for k in parent.numbers()]
+        done, _ = await asyncio.wait(waiting + later, timeout=_PATIENCE)
+        assert [task.result() for task in done] == [[]] * 2 * _MANY
+
+    try:
+        waiting = loop.run_until_complete(send())
+        if not within:
+            parent.fork(deed, options)
+        loop.run_until_complete(receive(waiting))
+    finally:
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+    parent.await_state(lambda: parent.lost() == lost, "no connection was lost")
+
+
+@pytest.mark.parametrize("carried_by", ["a thread", "an event loop"])
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_connecting(
+    carried_by: str, is_async: bool, proxy: Proxy, options: dict[str, Any], registry: DriverRegistry
+) -> None:
+    """A child that is forked while another thread connects a LazyDriver connects by itself, and serves."""
+    stmt = "SELECT key FROM system.local"
+    arguments = options | {"hosts": [proxy.host], "port": proxy.port, "connect_timeout": 60}
+    lazy = coodie.init_coodie(name=_NAME, lazy=True, **arguments)
+
+    def ask() -> object:
+        return asyncio.run(lazy.execute_one_async(stmt, [])) if is_async else lazy.execute_one(stmt, [])
+
+    def answer() -> None:
+        before = proxy.accepted
+        started.set()
+        Parent.await_state(lambda: proxy.accepted > before, "the child connects")
+        proxy.held = False
+
+    started = threading.Event()
+    proxy.held = True
+    with lazy, ThreadPoolExecutor(2) as pool:
+        try:
+            if carried_by == "a thread":
+                connecting = pool.submit(lazy.execute_one, stmt, [])
+            else:
+                connecting = pool.submit(asyncio.run, lazy.execute_one_async(stmt, []))
+            Parent.await_state(lambda: proxy.accepted > 0, "the parent connects")
+            answering = pool.submit(answer)
+            started.wait(_PATIENCE)
+            assert in_a_child(ask) == "local"
+            assert connecting.result(_PATIENCE) == "local"
+            answering.result(_PATIENCE)
+        finally:
+            proxy.held = False
+    assert registry.get(_NAME) is lazy
