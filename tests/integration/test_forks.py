@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cassandra.cluster import Cluster
 
 import coodie
 from coodie.testing.children import in_a_child
@@ -26,6 +30,9 @@ _MANY = 12
 
 #: Seconds that requests have, and seconds after which it counts as harmed that is still waiting.
 _TIMEOUT, _PATIENCE = 90.0, 20.0
+
+#: What takes its time in all its variations.
+_LONG = partial(pytest.param, marks=pytest.mark.reliability)
 
 #: The name of the parent's driver.
 _NAME = "shared"
@@ -136,7 +143,7 @@ class Parent:
             self._proxy.held = False
 
 
-@pytest.fixture(params=[True, False], ids=["fast", "driver's"])
+@pytest.fixture(params=["fast", _LONG("driver's"), _LONG("session")])
 def parent(
     request: pytest.FixtureRequest,
     backend: str,
@@ -145,17 +152,17 @@ def parent(
     registry: DriverRegistry,
     table: Callable[[str], str],
 ) -> Any:
-    """Connect through the proxy, with a table."""
-    opened = coodie.init_coodie(
-        driver_type=backend,
-        name=_NAME,
-        hosts=[proxy.host],
-        port=proxy.port,
-        fast_path=request.param,
-    )
+    """Connect through the proxy, with a session of coodie's own or of the caller's."""
+    name = table("k int PRIMARY KEY")  # first: the event of it would have statements prepared again
+    way: dict[str, Any] = {"hosts": [proxy.host], "port": proxy.port}
+    if request.param == "session":
+        way = {"session": Cluster([proxy.host], proxy.port, protocol_version=5).connect()}
+    opened = coodie.init_coodie(driver_type=backend, name=_NAME, fast_path=request.param != "driver's", **way)
     assert registry.get(_NAME) is opened
-    yield Parent(opened, driver, proxy, table("k int PRIMARY KEY"))
+    yield Parent(opened, driver, proxy, name)
     opened.close()
+    if "session" in way:
+        way["session"].cluster.shutdown()
 
 
 @pytest.fixture
@@ -180,7 +187,7 @@ def test_threads(deed: str, parent: Parent, proxy: Proxy, options: dict[str, Any
         parent.await_state(lambda: parent.lost() == lost, "no connection was lost")
 
 
-@pytest.mark.parametrize("within", [True, False], ids=["in a task", "between two runs"])
+@pytest.mark.parametrize("within", [False, _LONG(True)], ids=["between two runs", "in a task"])
 @pytest.mark.parametrize("deed", DEEDS)
 def test_tasks(deed: str, within: bool, parent: Parent, proxy: Proxy, options: dict[str, Any]) -> None:
     """So do tasks, whose event loop shares its epoll with the child, whether it runs at the fork or not."""
@@ -252,3 +259,116 @@ def test_connecting(
         finally:
             proxy.held = False
     assert registry.get(_NAME) is lazy
+
+
+PROGRAM = """
+import gc, os, sys, threading, time, warnings
+import coodie
+
+warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads, from Python 3.12 on
+how, stmt, options, direct, fast = sys.argv[1], sys.argv[2], {options!r}, {direct!r}, sys.argv[3] == "fast"
+driver = coodie.init_coodie(name="shared", fast_path=fast, **options)
+done = []
+
+def add(_=None):
+    done.append(driver.execute(stmt, [], timeout=90, options=coodie.RequestOptions(idempotent=True)))
+
+def together():
+    threads = [threading.Thread(target=add, daemon=True) for _ in range({many})]
+    for thread in threads:
+        thread.start()
+    return threads
+
+def say(text):
+    print(text, flush=True)
+    assert sys.stdin.readline()
+
+for _ in range(10):
+    for thread in together():
+        thread.join()
+waiting = []
+if how == "collects":
+    say("sent")
+else:
+    say("warm")
+    waiting = together()
+    if "another" in how:
+        late = threading.Thread(target=coodie.init_coodie, kwargs=options | dict(name="late"), daemon=True)
+        late.start()
+    say("sent")
+child = os.fork()
+if child == 0:
+    if how == "collects":
+        coodie.init_coodie(name="shared", lazy=True, **direct)
+        del driver
+        gc.collect()
+    elif how == "connects":
+        with coodie.init_coodie(name="own", **direct) as own:
+            own.execute("SELECT key FROM system.local", [])
+            time.sleep(0.5)  # for what it mustn't do
+        os._exit(0)  # the drivers' own end takes seconds, and is none of an inherited driver
+    sys.exit(0)
+until = time.monotonic() + 30
+while not (ended := os.waitpid(child, os.WNOHANG))[0] and time.monotonic() < until:
+    time.sleep(0.05)
+if not ended[0]:
+    os.kill(child, 9)
+say("ended" if ended == (child, 0) else f"hung or failed: {{ended}}")
+waiting += together()
+for thread in waiting:
+    thread.join(20)
+print(len(done), flush=True)
+if "another" in how:
+    late.join(20)
+    coodie.get_driver("late").close()
+driver.close()
+"""
+
+
+@pytest.mark.parametrize("way", ["fast", _LONG("driver's")])
+@pytest.mark.parametrize("how", ["exits", "exits while another thread connects", "collects", "connects"])
+def test_the_end_of_a_child(
+    how: str, way: str, proxy: Proxy, options: dict[str, Any], driver: Any, table: Callable[[str], str]
+) -> None:
+    """A child that ends, lets go of the driver or connects for itself sends and ends nothing of another's."""
+    name = table("k int PRIMARY KEY, n counter")
+    stmt = f"UPDATE {name} SET n = n + 1 WHERE k = 0"
+    behind = options | {"hosts": [proxy.host], "port": proxy.port, "connect_timeout": 60}
+    program = PROGRAM.format(options=behind, direct=options, many=_MANY)
+    sent = 10 * _MANY
+
+    def counted(wanted: int) -> bool:
+        return bool(driver.execute_one(f"SELECT n FROM {name}", []) == wanted)
+
+    with subprocess.Popen(
+        [sys.executable, "-c", program, how, stmt, way],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        try:
+            for said in ("warm", "sent", "ended"):
+                if said == "warm" and how == "collects":
+                    continue
+                assert process.stdout.readline() == f"{said}\n", process.communicate(timeout=60)
+                if said == "warm":
+                    accepted, proxy.held = proxy.accepted, True
+                    sent += _MANY
+                elif said == "sent":
+                    Parent.await_state(partial(counted, sent), "sent")
+                    if "another" in how:
+                        Parent.await_state(lambda: proxy.accepted > accepted, "it connects")  # noqa: B023 - called here
+                else:
+                    proxy.held = False
+                process.stdin.write("\n")
+                process.stdin.flush()
+            out, errors = process.communicate(timeout=60)
+        finally:
+            proxy.held = False
+            process.kill()
+    sent += _MANY
+    assert (out, errors) == (f"{sent}\n", "")
+    assert counted(sent)

@@ -81,7 +81,7 @@ class CassandraDriver(AbstractDriver):
         fast_path: bool = True,
     ) -> None:
         from coodie.drivers.cassandra._requests import Requests
-        from coodie.drivers.cassandra.fast.internals import abandon
+        from coodie.drivers.cassandra.fast.internals import abandon, abandon_reactors
 
         if not hasattr(session, "execute_async") or not hasattr(session, "cluster"):
             message = f"session is of type {type(session).__name__}."
@@ -100,8 +100,7 @@ class CassandraDriver(AbstractDriver):
         self._lifetime = Lifetime()
         self._closing_lock = threading.Lock()
         self._closing: Future[None] | None = None
-        if owns_session:
-            forget_in_children(session.cluster, abandon)
+        forget_in_children(session.cluster, abandon if owns_session else abandon_reactors)
         self._requests: Requests = Requests(
             session,
             self._lifetime,

@@ -31,6 +31,7 @@ __all__ = [
     "Link",
     "RefusedError",
     "abandon",
+    "abandon_reactors",
     "adopt_metadata",
     "decode",
     "forget_result",
@@ -212,6 +213,11 @@ def abandon(cluster: Cluster) -> None:
     for part in (cluster, *cluster.sessions):
         part._lock = threading.RLock()  # noqa: SLF001 - this module's purpose
         part.is_shutdown = True
+    abandon_reactors(cluster)
+
+
+def abandon_reactors(_: Cluster) -> None:
+    """Have the driver make event loops of its own in a forked child; the cluster stays as it is."""
     for reactor in _REACTORS:
         loop: Any = getattr(sys.modules.get(reactor), "_global_loop", None)
         if loop is not None and loop._pid != os.getpid():  # noqa: SLF001 - this module's purpose
