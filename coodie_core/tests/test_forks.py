@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import sys
 import threading
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,10 +14,12 @@ from coodie_core.tests.fakes import PATIENCE, Backend, DuckDriver
 
 from coodie import LazyDriver, get_driver, init_coodie, init_coodie_async, register_driver
 from coodie.drivers.client import ClientDriver
+from coodie.plugins import hookimpl, register_plugin
 from coodie.testing.children import in_a_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from coodie.registry import DriverRegistry
 
@@ -126,3 +131,26 @@ def test_closing_elsewhere(is_async: bool) -> None:
     go_on.set()
     thread.join(PATIENCE)
     assert said == "None"
+
+
+def test_importing_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What another thread was importing for a backend, the child can import, and needn't wait for in vain."""
+    began = threading.Event()
+    (tmp_path / "imported_slowly.py").write_text("import time, told\ntold.began.set()\ntime.sleep(1)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "told", SimpleNamespace(began=began))
+    monkeypatch.delitem(sys.modules, "imported_slowly", raising=False)
+
+    class Plugin:
+        @hookimpl
+        def coodie_open_driver(self, config: Any) -> Any:
+            importlib.import_module("imported_slowly")
+            return DuckDriver()
+
+    register_plugin("slow", Plugin())
+    thread = threading.Thread(target=init_coodie, kwargs={"driver_type": "slow"})
+    thread.start()
+    assert began.wait(PATIENCE)
+    said = in_a_child(lambda: importlib.import_module("imported_slowly").__name__)
+    thread.join(PATIENCE)
+    assert said == "imported_slowly"
