@@ -7,6 +7,7 @@ import gc
 import os
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,11 @@ def _sockets() -> int:
     return found
 
 
+def _files() -> int:
+    """Count this process's open files."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
 def _until(holds: Callable[[], bool], seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
@@ -77,6 +83,71 @@ def test_loops_one_after_another(fast: Any, select: str) -> None:
     assert _sockets() <= before
     fast.close()
     assert _sockets() < before
+
+
+@pytest.mark.filterwarnings("ignore:unclosed event loop:ResourceWarning")
+@pytest.mark.parametrize("fast_path", [True, False])
+@pytest.mark.parametrize("stopped", ["at rest", "amid a turn", "before its connection comes"])
+def test_loops_that_are_dropped(
+    stopped: str, fast_path: bool, connect: Callable[..., Any], select: str
+) -> None:
+    """A loop that nobody closes goes when nobody has it any more, with all that was opened for it."""
+    driver = connect(fast_path=fast_path)
+    ways = Ways(driver)
+    asyncio.run(driver.execute_async(select, [1]))  # what is opened once
+
+    async def use() -> None:
+        if fast_path and stopped != "before its connection comes":
+            await ways.warm_async(select, [1])
+        tasks = [asyncio.ensure_future(driver.execute_async(select, [1])) for _ in range(9)]
+        await tasks[0]
+        if stopped == "amid a turn":
+            asyncio.get_running_loop().call_soon(lambda: tasks.extend(map(asyncio.ensure_future, late())))
+            await asyncio.sleep(0)
+        else:
+            await asyncio.gather(*tasks)
+
+    def late() -> list[Any]:
+        return [driver.execute_async(select, [1]) for _ in range(3)]
+
+    def drop() -> None:
+        loop = asyncio.new_event_loop()
+        loops.add(loop)
+        loop.run_until_complete(use())
+        for task in asyncio.all_tasks(loop):
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # what asyncio says is asyncio's
+
+    loops: weakref.WeakSet[Any] = weakref.WeakSet()
+    before = _files()
+    for _ in range(10):
+        drop()
+
+    def left(most: int) -> bool:
+        gc.collect()
+        return len(loops) <= most and _files() <= before + 4 * most
+
+    _until(lambda: left(1 if stopped == "amid a turn" else 0))
+    driver.close()
+    _until(lambda: left(0))
+    assert _files() < before
+
+
+def test_loops_that_stay(connect: Callable[..., Any], select: str) -> None:
+    """Loops that are neither closed nor dropped keep what is theirs; close() closes what is the driver's."""
+    driver = connect(fast_path=True)
+    ways = Ways(driver)
+    asyncio.run(driver.execute_async(select, [1]))
+    before = _files()
+    loops = [asyncio.new_event_loop() for _ in range(5)]
+    bare = _files()
+    for loop in loops:
+        loop.run_until_complete(ways.warm_async(select, [1]))
+    assert _files() >= bare + len(loops)
+    driver.close()
+    _until(lambda: _files() < bare)
+    for loop in loops:
+        loop.close()
+    assert _files() < before
 
 
 def test_loops_at_once(fast: Any, select: str) -> None:
@@ -263,7 +334,7 @@ async def test_idle_connections_get_heartbeats(
     ways = Ways(fast)
     await ways.warm_async(select, [1])
     (lane,) = fast._requests.fast._loops.values()
-    (connection,) = lane._connections.values()
+    (connection,) = lane._all()
     answers = 0
     original = LoopConnection._received
 
@@ -280,7 +351,7 @@ async def test_idle_connections_get_heartbeats(
     before = ways.drivers
     assert await fast.execute_async(select, [1]) == [{"v": 10}]
     assert ways.drivers == before
-    assert list(lane._connections.values()) == [connection]
+    assert lane._all() == [connection]
     assert not connection.is_closed
 
 

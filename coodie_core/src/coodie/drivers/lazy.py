@@ -255,7 +255,7 @@ class LazyDriver(AbstractDriver):
         """Mark the driver closed, end an attempt under way, and return what there is to close."""
         with self._lock:
             self._closed = True
-            attempt = self._attempt
+            attempt, self._attempt = self._attempt, None
         if attempt is not None and attempt.task is not None and attempt.loop is not None:
             try:
                 attempt.loop.call_soon_threadsafe(attempt.task.cancel)

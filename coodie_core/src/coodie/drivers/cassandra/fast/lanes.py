@@ -8,6 +8,7 @@ from collections import defaultdict, deque
 from contextlib import suppress
 from random import choice
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from cassandra.connection import ConnectionShutdown
 
@@ -17,7 +18,8 @@ from coodie.drivers.cassandra.fast.opening import Opener
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    import socket
+    from collections.abc import Callable, Iterable
 
     from cassandra.cluster import Cluster
     from cassandra.pool import Host
@@ -36,6 +38,9 @@ _MOST_THREADS = 64
 class LoopLane:
     """One event loop's connections, one to each node or shard; used in its thread, but for ``end``.
 
+    The loop has the connections, as what it reads from; here they and the loop are referred to weakly. So a
+    loop that is dropped without being closed is collected, and its connections are closed then.
+
     Args:
         loop: The loop.
         cluster: The driver's cluster.
@@ -50,17 +55,17 @@ class LoopLane:
         shards: Shards,
         refuse: Callable[[str], None],
     ) -> None:
-        self.loop = loop
+        self._loop = ref(loop, self._dropped)
         self._cluster = cluster
         self._shards = shards
         self._refuse = refuse
         self._thread = threading.get_ident()
         # By endpoint: of nodes without shards; and of the others, by shard.
-        self._connections: dict[Any, LoopConnection] = {}
-        self._sharded: dict[Any, dict[int, LoopConnection]] = {}
+        self._connections: dict[Any, ref[LoopConnection]] = {}
+        self._sharded: dict[Any, dict[int, ref[LoopConnection]]] = {}
         self._openers: dict[Any, Opener] = {}
-        # Handed to the loop, which may be closed before it takes them.
-        self._arriving: set[Link] = set()
+        # Of the connections, and of those that were handed to the loop, which may never take them.
+        self._sockets: set[socket.socket] = set()
         self._ended = False
         #: How requests like others of this turn of the loop are sent, by what they are alike in.
         self.settled: dict[Any, Settled] = {}
@@ -70,9 +75,27 @@ class LoopLane:
         """How many requests have no answer yet."""
         return sum([connection.in_flight for connection in self._all()])
 
+    @property
+    def is_over(self) -> bool:
+        """Whether its loop has been closed, or dropped."""
+        loop = self._loop()
+        return loop is None or loop.is_closed()
+
+    def rest(self) -> None:
+        """Hold nothing of the loop's, unless that runs: what is settled holds connections."""
+        loop = self._loop()
+        if loop is None or not loop.is_running():
+            self.settled.clear()
+
+    def _dropped(self, _: object) -> None:
+        """Close what a loop had that was collected; its connections go with it."""
+        self._ended = True
+        for sock in tuple(self._sockets):
+            sock.close()
+
     def _all(self) -> list[LoopConnection]:
-        sharded = [shards for shards in list(self._sharded.values()) if shards]
-        return [*self._connections.values(), *[one for shards in sharded for one in list(shards.values())]]
+        sharded = [found for shards in tuple(self._sharded.values()) for found in tuple(shards.values())]
+        return _living([*tuple(self._connections.values()), *sharded])
 
     def connection(self, host: Host, shard: int | None = None) -> LoopConnection | None:
         """Return the connection to a node; None where none answers, and then one is being opened.
@@ -83,7 +106,8 @@ class LoopLane:
         """
         if shard is not None:
             return self._connection_to_shard(host, shard)
-        connection = self._connections.get(host.endpoint)
+        found = self._connections.get(host.endpoint)
+        connection = None if found is None else found()
         if connection is not None:
             return None if connection.is_silent else connection
         self._open(host, None)
@@ -92,11 +116,12 @@ class LoopLane:
     def _connection_to_shard(self, host: Host, shard: int) -> LoopConnection | None:
         """Return the connection to a shard; while there is none, one to another shard of the node."""
         shards = self._sharded.get(host.endpoint) or {}
-        connection = shards.get(shard)
+        found = shards.get(shard)
+        connection = None if found is None else found()
         if connection is not None:
             return None if connection.is_silent else connection
         self._open(host, shard)
-        others = [other for other in shards.values() if not other.is_silent]
+        others = [other for other in _living(shards.values()) if not other.is_silent]
         return choice(others) if others else None  # noqa: S311 - nothing secret about it
 
     def _open(self, host: Host, shard: int | None) -> None:
@@ -108,45 +133,50 @@ class LoopLane:
 
     def _deliver(self, host: Host, link: Link) -> None:
         """Take a connection over to the loop; called in another thread."""
-        if self._ended:
+        loop = self._loop()
+        if self._ended or loop is None:
             link.sock.close()
             return
-        self._arriving.add(link)
+        self._sockets.add(link.sock)
         try:
-            self.loop.call_soon_threadsafe(self._install, host, link)
+            loop.call_soon_threadsafe(self._install, host, link)
         except RuntimeError:
-            self._arriving.discard(link)
+            self._sockets.discard(link.sock)
             link.sock.close()  # the loop has been closed meanwhile
 
     def _install(self, host: Host, link: Link) -> None:
-        self._arriving.discard(link)
-        places: dict[Any, LoopConnection]
+        places: dict[Any, ref[LoopConnection]]
         if link.shard is None:
             places, place = self._connections, host.endpoint
         else:
             places, place = self._sharded.setdefault(host.endpoint, {}), link.shard
-        if self._ended or place in places:
+        loop = self._loop()
+        if self._ended or loop is None or place in places:
+            self._sockets.discard(link.sock)
             link.sock.close()
             return
 
-        def ended(connection: LoopConnection) -> None:
+        def ended(_: LoopConnection) -> None:
             self.settled.clear()
-            if places.get(place) is connection:
-                del places[place]
+            self._sockets.discard(link.sock)
+            places.pop(place, None)  # nothing else came there meanwhile
 
-        places[place] = LoopConnection(
+        connection = LoopConnection(
             link,
-            self.loop,
+            loop,
             heartbeat=self._cluster.idle_heartbeat_interval or 0,
             patience=self._cluster.idle_heartbeat_timeout,
             ended=ended,
             flushing=self.settled.clear,
         )
+        places[place] = ref(connection)
 
     def host_changed(self, host: Host, *, is_up: bool) -> None:
         """Note that a node has come up or gone down; from any thread."""
-        with suppress(RuntimeError):  # the loop has been closed
-            self.loop.call_soon_threadsafe(self._host_changed, host, is_up)
+        loop = self._loop()
+        if loop is not None:
+            with suppress(RuntimeError):  # the loop has been closed
+                loop.call_soon_threadsafe(self._host_changed, host, is_up)
 
     def _host_changed(self, host: Host, is_up: bool) -> None:  # noqa: FBT001 - a callback's argument
         opener = self._openers.get(host.endpoint)
@@ -155,7 +185,7 @@ class LoopLane:
         if not is_up:
             only = self._connections.get(host.endpoint)
             sharded = (self._sharded.get(host.endpoint) or {}).values()
-            for connection in [*sharded] if only is None else [only, *sharded]:
+            for connection in _living([*sharded] if only is None else [only, *sharded]):
                 connection.close(ConnectionShutdown(f"{host} went down"))
 
     def end(self) -> None:
@@ -163,6 +193,9 @@ class LoopLane:
 
         It is done in the loop's thread, and waited for a moment; here, where the loop doesn't run.
         """
+        loop = self._loop()
+        if loop is None:
+            return
         done = threading.Event()
 
         def run() -> None:
@@ -171,9 +204,9 @@ class LoopLane:
             finally:
                 done.set()
 
-        if self.loop.is_running():
+        if loop.is_running():
             try:
-                self.loop.call_soon_threadsafe(run)
+                loop.call_soon_threadsafe(run)
             except RuntimeError:
                 run()  # closed meanwhile
             else:
@@ -187,8 +220,13 @@ class LoopLane:
         self.settled.clear()
         for connection in self._all():
             connection.close(ConnectionShutdown("The driver has been closed"))
-        for link in list(self._arriving):
-            link.sock.close()
+        for sock in tuple(self._sockets):
+            sock.close()
+
+
+def _living(found: Iterable[ref[LoopConnection]]) -> list[LoopConnection]:
+    """Return the connections whose loops are there."""
+    return [connection for one in found if (connection := one()) is not None]
 
 
 #: Seconds to wait for a loop to close its connections; it may be busy, or be waiting for this thread.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from cassandra.cluster import EXEC_PROFILE_DEFAULT
 from cassandra.policies import HostStateListener, NoSpeculativeExecutionPolicy
@@ -69,7 +70,7 @@ class FastPath:
         self._router = Router(session)
         self._shards = Shards(session)
         self._watchers = watchers(session)
-        self._loops: dict[asyncio.AbstractEventLoop, LoopLane] = {}
+        self._loops: dict[ref[asyncio.AbstractEventLoop], LoopLane] = {}
         self._threads: dict[Any, ThreadLane] = {}
         self._adding = threading.Lock()
         self._running_loop: Callable[[], asyncio.AbstractEventLoop] = self._find_running_loop
@@ -248,7 +249,7 @@ class FastPath:
     def post_async(self, exchange: Exchange) -> asyncio.Future[Answer] | None:
         """Send from the running loop; None where it has no connection yet."""
         loop = self._running_loop()
-        lane = self._loops.get(loop) or self._loop_lane(loop)
+        lane = self._loops.get(ref(loop)) or self._loop_lane(loop)
         host = self._host(exchange)
         shard = self.shard(exchange) if self._shards.known else None
         connection = None if host is None else lane.connection(host, shard)
@@ -265,7 +266,7 @@ class FastPath:
         Only the parameters are looked at: all else was, for the first.
         """
         try:
-            settled = self._loops[self._running_loop()].settled.get(alike(stmt, consistency, timeout))
+            settled = self._loops[ref(self._running_loop())].settled.get(alike(stmt, consistency, timeout))
         except (KeyError, RuntimeError):
             return None  # the first on this loop, or a fork of the process whose loop it was
         return None if settled is None else settled.send(params)
@@ -311,12 +312,15 @@ class FastPath:
 
     def _loop_lane(self, loop: asyncio.AbstractEventLoop) -> LoopLane:
         with self._adding:
-            for gone in [other for other in self._loops if other.is_closed()]:
-                self._loops.pop(gone).end()
+            for known, other in list(self._loops.items()):
+                if other.is_over:
+                    self._loops.pop(known).end()
+                else:
+                    other.rest()
             lane = LoopLane(loop, self._cluster, self._shards, self.refuse)
             if self._lifetime.closed:
                 lane.end()
-            self._loops[loop] = lane
+            self._loops[ref(loop)] = lane
             return lane
 
     def _thread_lane(self, host: Host) -> ThreadLane:
