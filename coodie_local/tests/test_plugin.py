@@ -21,6 +21,7 @@ from coodie.plugins import installed_drivers
 from coodie.plugins.discovery import DriverIndex
 from coodie.plugins.host import PluginHost
 from coodie.registry import DriverRegistry, using_registry
+from coodie.testing.children import in_a_child
 from coodie_local import LocalNode, NodeInUseError, Security, plugin
 
 if TYPE_CHECKING:
@@ -87,6 +88,35 @@ def test_starts_a_node_creates_the_keyspace_and_stops_it_with_the_driver(
     assert again.execute_one('SELECT count(*) FROM "MixedCase".t', []) == 1
     again.close()
     again.close()
+    assert jvms(home) == []
+
+
+@pytest.mark.server
+@pytest.mark.reliability
+def test_a_fork_leaves_node_and_connections_alone(home: Path, jvms: Callable[[Path], list[int]]) -> None:
+    """A child that closes its parent's driver, or opens one of the same node, ends neither for the parent."""
+
+    def replace() -> object:
+        with init_coodie(driver_type="local", node="mine") as other:
+            return other.execute_one("SELECT key FROM system.local", [])
+
+    async def use() -> set[Any]:
+        stmt = "SELECT key FROM system.local WHERE key = ?"
+        found = set()
+        for _ in range(30):
+            found.add(await asyncio.wait_for(driver.execute_one_async(stmt, ["local"], timeout=60), 20))
+            await asyncio.sleep(0.01)
+        return found
+
+    loop = asyncio.new_event_loop()
+    with init_coodie(driver_type="local", node="mine") as driver:
+        assert loop.run_until_complete(use()) == {"local"}
+        assert in_a_child(driver.close) == "None"
+        assert in_a_child(lambda: asyncio.run(driver.close_async())) == "None"
+        assert in_a_child(replace) == "local"
+        assert len(jvms(home / "mine")) == 1
+        assert loop.run_until_complete(use()) == {"local"}
+    loop.close()
     assert jvms(home) == []
 
 
