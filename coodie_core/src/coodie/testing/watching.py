@@ -24,7 +24,7 @@ _TICK = 0.01
 _ATTEMPTS = 3
 
 #: Seconds that threads and sockets get for their end.
-_PATIENCE = 4.0
+_RELEASE_TIMEOUT = 20.0
 
 _FILES = Path("/proc/self/fd")
 
@@ -98,7 +98,7 @@ async def assert_released(api: Api, before: Holdings) -> None:
     Raises:
         AssertionError: Some are left, seconds later.
     """
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _RELEASE_TIMEOUT
     while left := before.excess():
         if time.monotonic() > deadline:
             raise AssertionError(f"Left behind: {left}")

@@ -17,6 +17,9 @@ __all__ = ["MANY", "Workspace"]
 #: Rows in the partition ``many`` of the table ``items``: more than any client's default page.
 MANY = 11_000
 
+#: Seconds that dropping a keyspace may take: a busy server needs long for sixty tables.
+_DROP_TIMEOUT = 60.0
+
 #: Rows written with one request while the table is filled.
 _AT_ONCE = 250
 
@@ -92,7 +95,7 @@ class Workspace:
             driver: Connected to the server on which they were made.
         """
         for keyspace in (self.keyspace, self.thrice):
-            driver.execute(f"DROP KEYSPACE IF EXISTS {keyspace}", [])
+            driver.execute(f"DROP KEYSPACE IF EXISTS {keyspace}", [], timeout=_DROP_TIMEOUT)
 
     def _make(self, driver: AbstractDriver, statement: str) -> None:
         if statement not in self._made:
