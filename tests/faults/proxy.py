@@ -19,7 +19,7 @@ from tests.faults.messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Container, Coroutine
     from types import TracebackType
 
     from tests.faults.faults import Fault
@@ -229,12 +229,13 @@ class FaultProxy:
         """How many clients are connected."""
         return len(self._links)
 
-    def cut(self) -> None:
-        """End all connections."""
+    def cut(self, client_ports: Container[int] | None = None) -> None:
+        """End all connections, or those of these clients."""
 
         def abort() -> None:
             for link in tuple(self._links):
-                link.abort()
+                if client_ports is None or link.client_port in client_ports:
+                    link.abort()
 
         self._loop.call_soon_threadsafe(abort)
 

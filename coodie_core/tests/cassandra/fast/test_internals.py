@@ -19,6 +19,7 @@ from cassandra.query import PreparedStatement
 from coodie.drivers._lifetime import Lifetime
 from coodie.drivers.cassandra import fast
 from coodie.drivers.cassandra._connection import attentive
+from coodie.drivers.cassandra._nonblocking import SendListener
 from coodie.drivers.cassandra._protocol import exact_protocol_handler
 from coodie.drivers.cassandra.fast import internals
 from coodie.drivers.cassandra.fast.internals import refusal
@@ -255,7 +256,9 @@ def test_a_session_with_listeners_is_watched() -> None:
     """Who wants to see each request as the driver's object gets it: such requests go the driver's way."""
     session = Session.__new__(Session)
     session._request_init_callbacks = []
-    watchers = internals.watchers(session)
-    assert not watchers
+    listeners = internals.request_listeners(session)
+    assert internals.are_ours(listeners)
+    session.add_request_init_listener(SendListener())
+    assert internals.are_ours(listeners)
     session.add_request_init_listener(print)
-    assert watchers
+    assert not internals.are_ours(listeners)

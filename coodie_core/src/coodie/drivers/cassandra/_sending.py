@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import threading
+import time
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cassandra.cluster import EXEC_PROFILE_DEFAULT
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, NoHostAvailable
 from cassandra.query import tuple_factory
 
 from coodie.consistency import LEVEL_NAMES
 from coodie.drivers._lifetime import CLOSED_IN_FLIGHT
 from coodie.drivers.cassandra._errors import translate
+from coodie.drivers.cassandra._nonblocking import Attempt, PoolWatcher, SendListener
 from coodie.drivers.cassandra._policies import Elsewhere, retry_policy, speculation_policy
 from coodie.drivers.cassandra._retries import SafeRetryPolicy
 from coodie.drivers.cassandra._statements import complete
@@ -35,6 +37,9 @@ __all__ = ["Answer", "InFlight", "Sender", "Terms"]
 
 #: Seconds beyond the driver's own timer after which an answer is given up: its thread is gone.
 _GRACE = 5.0
+
+#: Seconds that a request waits for closed connections to be replaced, as long as the drivers themselves wait.
+_REPLACEMENT_TIMEOUT = 2.0
 
 #: Seconds where neither the call, the driver nor the session has a limit: none is never meant.
 _FALLBACK_TIMEOUT = 10.0
@@ -74,12 +79,33 @@ class Answer(NamedTuple):
 
 
 class InFlight(Future[Answer]):
-    """An answer under way."""
+    """An answer under way.
 
-    def __init__(self) -> None:
+    Args:
+        statement: The driver's.
+        terms: The terms.
+        paging_state: Where the page starts.
+        host: The only node to send to; None leaves that to the session's policy.
+    """
+
+    def __init__(
+        self, statement: Statement, terms: Terms, paging_state: bytes | None, host: Host | None
+    ) -> None:
         super().__init__()
+        self.statement = statement
+        self.terms = terms
+        self.paging_state = paging_state
+        self.host = host
+        self.started = time.monotonic()
         #: The driver's side of it, which knows the hosts; None until it has been sent.
         self.response: ResponseFuture | None = None
+        #: Why no connection could take the request yet, and when to stop trying, on the monotonic clock.
+        self.unsent: NoHostAvailable | None = None
+        self.give_up_at = 0.0
+
+
+class _StillUnsentError(Exception):
+    """No connection became free in time."""
 
 
 class Sender:
@@ -87,7 +113,8 @@ class Sender:
 
     Rows are wanted as tuples, whatever the session's row factory. A session with execution profiles
     is given a copy of its default profile, as that is at the time; one in legacy mode refuses profiles,
-    and there a listener sets the row factory of our own requests.
+    and there a listener sets the row factory of our own requests. The same listener keeps them from waiting
+    for a connection in the thread that sends.
 
     Args:
         session: The backend's session.
@@ -99,12 +126,11 @@ class Sender:
         self._session = session
         self._lifetime = lifetime
         self._request_timeout = request_timeout
-        self._legacy = False
-        self._entering_legacy = threading.Lock()
-        if in_legacy_mode(session.cluster):
-            self._enter_legacy()
+        self._legacy = in_legacy_mode(session.cluster)
+        self._listener = SendListener()
+        session.add_request_init_listener(self._listener)
+        self._pools = PoolWatcher(session, lifetime)
         self._copied: tuple[dict[str, Any], Any] = ({}, None)
-        self._ours = threading.local()
         self._in_flight: set[Future[Answer]] = set()
 
     @property
@@ -139,7 +165,7 @@ class Sender:
         paging_state: bytes | None = None,
         host: Host | None = None,
     ) -> InFlight:
-        """Send, without waiting.
+        """Send, without waiting; what no connection can take now is sent while it is waited for.
 
         Args:
             statement: The driver's.
@@ -151,14 +177,26 @@ class Sender:
             CoodieError: It could not be sent.
         """
         self._lifetime.check()
-        answer = InFlight()
-        self._in_flight.add(answer)
+        answer = InFlight(statement, terms, paging_state, host)
         answer.add_done_callback(self._in_flight.discard)
+        self._attempt(answer, terms.timeout)
+        return answer
+
+    def _attempt(self, answer: InFlight, timeout: float) -> None:
+        """Hand a request to the driver, or note why no connection could take it."""
+        terms = answer.terms
+        answer.unsent = None
+        self._in_flight.add(answer)
+        attempt = self._listener.attempt = Attempt(self._session)
         try:
-            response = self._start(statement, terms, paging_state, host)
+            response = self._start(answer, timeout)
         except Exception as exc:
             complete(answer, None)
             raise self._failure(exc, terms) from exc
+        finally:
+            self._listener.attempt = None
+            attempt.is_running = False
+        attempt.stand_down(response)
         answer.response = response
 
         def arrived(rows: Any) -> None:
@@ -168,10 +206,15 @@ class Sender:
                 complete(answer, translate(exc, terms.stmt))
 
         def failed(exc: Exception) -> None:
-            complete(answer, self._failure(exc, terms))
+            is_unsent = isinstance(exc, NoHostAvailable) and not response.attempted_hosts
+            if is_unsent and (attempt.found_full or attempt.found_closed):
+                self._in_flight.discard(answer)
+                limit = terms.timeout if attempt.found_full else min(terms.timeout, _REPLACEMENT_TIMEOUT)
+                answer.unsent, answer.give_up_at = exc, answer.started + limit
+            else:
+                complete(answer, self._failure(exc, terms))
 
         response.add_callbacks(arrived, failed)
-        return answer
 
     def _failure(self, exc: Exception, terms: Terms) -> Exception:
         """Return the error of ours; connections that fail because the driver was closed are that."""
@@ -189,13 +232,31 @@ class Sender:
             hint = "Its thread has died, or can't keep up: open a new connection."
             return RequestTimeoutError(message, hint=hint, statement=terms.stmt, timeout=terms.timeout)
 
+        while answer.unsent is not None:
+            yield from self._send_later(answer, answer.unsent)
         result: Answer = yield Wait(answer, terms.timeout + _GRACE, late)
         return result
 
+    def _send_later(self, answer: InFlight, refusal: NoHostAvailable) -> Generator[Wait, Any, None]:
+        """Wait until a connection can take a request, and try once more.
+
+        Raises:
+            CoodieError: The request's time is over, or that of closed connections to be replaced.
+        """
+        left = answer.give_up_at - time.monotonic()
+        if left <= 0:
+            # Not a timeout: it was never sent, and this says why.
+            raise self._failure(refusal, answer.terms) from refusal
+        with suppress(_StillUnsentError):
+            yield Wait(self._pools.change(), left, _StillUnsentError)
+        self._lifetime.check()
+        left = answer.started + answer.terms.timeout - time.monotonic()
+        if left > 0 and self._pools.has_room():
+            self._attempt(answer, left)
+
     def detach(self) -> None:
         """Take our listener off the session."""
-        if self._legacy:
-            self._session.remove_request_init_listener(self._mark)
+        self._session.remove_request_init_listener(self._listener)
 
     def fail_in_flight(self) -> None:
         """End every request that the closed session left without an answer."""
@@ -205,16 +266,15 @@ class Sender:
                 self._lifetime.error(CLOSED_IN_FLIGHT),
             )
 
-    def _start(
-        self, statement: Statement, terms: Terms, paging_state: bytes | None, host: Host | None
-    ) -> ResponseFuture:
+    def _start(self, answer: InFlight, timeout: float) -> ResponseFuture:
+        statement, terms, host = answer.statement, answer.terms, answer.host
         options = terms.options
         payload = options.custom_payload if options is not None else None
         arguments: dict[str, Any] = {
-            "timeout": terms.timeout,
+            "timeout": timeout,
             "trace": _traced(terms),
             "custom_payload": dict(payload) if payload else None,
-            "paging_state": paging_state,
+            "paging_state": answer.paging_state,
             "host": host,
         }
         if not self._legacy:
@@ -233,7 +293,7 @@ class Sender:
             except ValueError as exc:
                 if "legacy parameters" not in str(exc):
                     raise
-                self._enter_legacy()
+                self._legacy = True  # which can't change any more
         if options is not None and options.speculative_execution_policy is not None:
             message = (
                 "This session is configured with legacy parameters, which exclude speculative execution."
@@ -241,11 +301,7 @@ class Sender:
             hint = "Give the Cluster execution_profiles instead."
             raise UnsupportedError(message, hint=hint, feature="speculative_execution_policy")
         statement.retry_policy = _safe(options, self._session.cluster.default_retry_policy, terms, host)
-        self._ours.sending = True
-        try:
-            return self._session.execute_async(statement, **arguments)
-        finally:
-            self._ours.sending = False
+        return self._session.execute_async(statement, **arguments)
 
     def _profile(self) -> Any:
         """Return a copy of the session's default profile, made anew when its owner has changed that."""
@@ -258,18 +314,6 @@ class Sender:
             )
             self._copied = (seen, copied)
         return copied
-
-    def _enter_legacy(self) -> None:
-        """Note that the session refuses profiles: that can't change any more."""
-        with self._entering_legacy:
-            if not self._legacy:
-                self._session.add_request_init_listener(self._mark)
-                self._legacy = True
-
-    def _mark(self, response: ResponseFuture) -> None:
-        """Called by the session, in the thread that sends, for its owner's requests, too."""
-        if getattr(self._ours, "sending", False):
-            response.row_factory = tuple_factory
 
 
 def _traced(terms: Terms) -> bool:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import cassandra
 from cassandra.connection import Connection, ConnectionShutdown
 
+from coodie.drivers.cassandra._nonblocking import SendListener
 from coodie.drivers.cassandra._protocol import is_plain_handler
 from coodie.drivers.cassandra.fast.frames import RESULT, Frame, Frames
 from coodie.drivers.cassandra.fast.segments import Segments
@@ -23,7 +24,7 @@ from coodie.drivers.cassandra.fast.sockets import RECEIVE
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
 
     from cassandra.cluster import Cluster, ResponseFuture, Session
 
@@ -33,13 +34,14 @@ __all__ = [
     "abandon",
     "abandon_reactors",
     "adopt_metadata",
+    "are_ours",
     "decode",
     "forget_result",
     "in_legacy_mode",
     "open_link",
     "refusal",
+    "request_listeners",
     "user_types",
-    "watchers",
 ]
 
 #: Releases whose insides are known: scylla-driver 3.29, cassandra-driver 3.29 and 3.30.
@@ -135,10 +137,15 @@ def in_legacy_mode(cluster: Cluster) -> bool:
     return getattr(cluster, "_config_mode", None) == _LEGACY
 
 
-def watchers(session: Session) -> Sequence[Any]:
-    """Return the session's listeners that want to see each request as the driver's object; it may change."""
-    listeners: Sequence[Any] = session._request_init_callbacks  # noqa: SLF001 - this module's purpose
+def request_listeners(session: Session) -> list[Any]:
+    """Return the session's listeners, ours too, which see each request as the driver's object; live."""
+    listeners: list[Any] = session._request_init_callbacks  # noqa: SLF001 - this module's purpose
     return listeners
+
+
+def are_ours(listeners: Iterable[Any]) -> bool:
+    """Tell whether nobody but coodie's own drivers listens, which need not see what they send themselves."""
+    return all(isinstance(listener, SendListener) for listener, _, _ in listeners)
 
 
 def adopt_metadata(prepared: Any, message: Any) -> None:

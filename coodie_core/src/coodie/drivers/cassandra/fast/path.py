@@ -17,7 +17,14 @@ from coodie.drivers.cassandra._retries import SafeRetryPolicy
 from coodie.drivers.cassandra.fast.asked import Asked, AskedStatement
 from coodie.drivers.cassandra.fast.exchange import Posted
 from coodie.drivers.cassandra.fast.frames import BATCH
-from coodie.drivers.cassandra.fast.internals import decode, in_legacy_mode, refusal, user_types, watchers
+from coodie.drivers.cassandra.fast.internals import (
+    are_ours,
+    decode,
+    in_legacy_mode,
+    refusal,
+    request_listeners,
+    user_types,
+)
 from coodie.drivers.cassandra.fast.lanes import LoopLane, ThreadLane
 from coodie.drivers.cassandra.fast.routing import Router
 from coodie.drivers.cassandra.fast.settled import Settled, alike
@@ -69,7 +76,9 @@ class FastPath:
         self._version = self._cluster.protocol_version
         self._router = Router(session)
         self._shards = Shards(session)
-        self._watchers = watchers(session)
+        self._listeners = request_listeners(session)
+        # As they were when none was a user's.
+        self._own_listeners: list[Any] = []
         self._loops: dict[ref[asyncio.AbstractEventLoop], LoopLane] = {}
         self._threads: dict[Any, ThreadLane] = {}
         self._adding = threading.Lock()
@@ -173,7 +182,9 @@ class FastPath:
     def _profile(self, terms: Terms) -> Any:
         """Return the session's profile, which says what a request doesn't; None for an unusual request."""
         options = terms.options
-        if self.refused is not None or self._watchers or in_legacy_mode(self._cluster):
+        if self.refused is not None or in_legacy_mode(self._cluster):
+            return None
+        if self._listeners != self._own_listeners and self._has_listeners():
             return None
         if options is not None and (
             options.trace
@@ -187,6 +198,14 @@ class FastPath:
         if terms.repeatable and speculation.__class__ is not NoSpeculativeExecutionPolicy and speculation:
             return None
         return profile
+
+    def _has_listeners(self) -> bool:
+        """Tell whether somebody wants to see each request as the driver's object."""
+        listeners = list(self._listeners)
+        if not are_ours(listeners):
+            return True
+        self._own_listeners = listeners
+        return False
 
     def _timestamp(self) -> int | None:
         """Return the time of a write, as the session's clients set it; None leaves it to the server."""

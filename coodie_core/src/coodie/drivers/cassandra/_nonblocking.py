@@ -1,0 +1,226 @@
+"""Hand requests to the driver without waiting for a connection.
+
+Used by ``_sending`` for every request that goes through ``Session.execute_async``. That call can block the
+calling thread: ``borrow_connection`` waits up to two seconds at each host whose connection has been closed
+or has no free stream, and ``return_connection`` waits for a lock that scylla-driver holds while it opens
+another connection. On an event loop neither may happen, and in a thread it would exceed the request's
+timeout. So the request sees its session through an ``Attempt`` while it is sent: there ``borrow_connection``
+never waits, and a connection that turns out to be closed is returned in the driver's own executor. What no
+host could take is sent again once a ``PoolWatcher`` finds a connection that can.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from cassandra.pool import NoConnectionsAvailable
+from cassandra.query import tuple_factory
+
+from coodie.waiting import start_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from cassandra.cluster import ResponseFuture, Session
+    from cassandra.pool import Host
+
+    from coodie.drivers._lifetime import Lifetime
+
+__all__ = ["Attempt", "PoolWatcher", "SendListener"]
+
+#: Seconds between two looks at the pools.
+_POLL_INTERVAL = 0.01
+
+#: Seconds after which the waiting requests are woken in any case, so that the watcher's thread ends.
+_LONGEST_WATCH = 2.0
+
+
+class Attempt:
+    """A session, as one request sees it in the thread that sends it.
+
+    It stands for the session in the driver's ``ResponseFuture``; what that asks for otherwise, or in another
+    thread, it gets from the session itself.
+
+    Args:
+        session: The backend's session.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._thread = threading.get_ident()
+        #: The request is being sent now.
+        self.is_running = True
+        #: Connections have been closed, or are being replaced: a moment later there may be one.
+        self.found_closed = False
+        #: All streams of a connection are in use.
+        self.found_full = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    @property
+    def _pools(self) -> Any:
+        pools = self._session._pools  # noqa: SLF001 - there is no public way to a host's pool
+        return _Pools(pools, self) if self.is_sending_here() else pools
+
+    def stand_in(self, response: ResponseFuture) -> None:
+        """Be the session of a request until its hosts have been tried; rows come as tuples."""
+        hosts = response.query_plan
+
+        def plan() -> Iterator[Host]:
+            yield from hosts
+            # What the driver does without a pool, where it is allowed to, it does with the session itself.
+            self.stand_down(response)
+
+        response.query_plan = plan()
+        response.session = self
+        response.row_factory = tuple_factory
+
+    def stand_down(self, response: ResponseFuture) -> None:
+        """Give the request its session back."""
+        response.session = self._session
+
+    def is_sending_here(self) -> bool:
+        """Tell whether the calling thread is the one that sends the request now."""
+        return self.is_running and threading.get_ident() == self._thread
+
+    def return_later(self, pool: Any, connection: Any, *args: Any) -> None:
+        """Return a connection in the driver's executor."""
+        self.found_closed = True
+        with suppress(RuntimeError):  # the cluster is being shut down
+            self._session.submit(pool.return_connection, connection, *args)
+
+
+class _Pools:
+    """The session's pools by host."""
+
+    __slots__ = ("_attempt", "_pools")
+
+    def __init__(self, pools: dict[Host, Any], attempt: Attempt) -> None:
+        self._pools = pools
+        self._attempt = attempt
+
+    def get(self, host: Host) -> Any:
+        """Return a host's pool; None where there is none."""
+        pool = self._pools.get(host)
+        return None if pool is None else _Pool(pool, self._attempt)
+
+    def values(self) -> Iterable[Any]:
+        """Return the pools themselves."""
+        return self._pools.values()
+
+
+class _Pool:
+    """A host's pool that doesn't block the thread that sends."""
+
+    __slots__ = ("_attempt", "_pool")
+
+    def __init__(self, pool: Any, attempt: Attempt) -> None:
+        self._pool = pool
+        self._attempt = attempt
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+    def borrow_connection(self, timeout: float, **routing: Any) -> Any:
+        """Return a connection and a stream, without waiting.
+
+        The connection may have been closed: then sending fails, and the pool is told.
+        """
+        if not self._attempt.is_sending_here():
+            return self._pool.borrow_connection(timeout=timeout, **routing)
+        try:
+            # With no time left, the drivers try twice, and wait for nothing.
+            borrowed = self._pool.borrow_connection(timeout=-1.0, **routing)
+        except NoConnectionsAvailable:
+            if self._pool.open_count:
+                self._attempt.found_full = True
+            else:
+                self._attempt.found_closed = True
+            raise
+        return borrowed
+
+    def return_connection(self, connection: Any, *args: Any, **kwargs: Any) -> None:
+        """Return a connection; from the thread that sends it is one on which nothing could be sent."""
+        if self._attempt.is_sending_here():
+            self._attempt.return_later(self._pool, connection, *args, *kwargs.values())
+        else:
+            self._pool.return_connection(connection, *args, **kwargs)
+
+
+class SendListener:
+    """What the session calls with each request before that is sent, its owner's requests among them."""
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The attempt that the calling thread makes now."""
+        found: Attempt | None = getattr(self._local, "attempt", None)
+        return found
+
+    @attempt.setter
+    def attempt(self, attempt: Attempt | None) -> None:
+        self._local.attempt = attempt
+
+    def __call__(self, response: ResponseFuture) -> None:
+        attempt = self.attempt
+        if attempt is not None:
+            attempt.stand_in(response)
+
+
+class PoolWatcher:
+    """Wake requests that no connection could take, when one can: one thread for all of them.
+
+    Args:
+        session: The backend's session.
+        lifetime: The driver's.
+    """
+
+    def __init__(self, session: Session, lifetime: Lifetime) -> None:
+        self._session = session
+        self._lifetime = lifetime
+        self._lock = threading.Lock()
+        self._change: Future[None] | None = None
+
+    def change(self) -> Future[None]:
+        """Return a future that is completed when another attempt is worthwhile."""
+        with self._lock:
+            if self._change is not None:
+                return self._change
+            change = self._change = Future()
+        try:
+            start_thread(self._watch, "coodie-pools")
+        except RuntimeError:  # no thread can be started now
+            self._woken()
+        return change
+
+    def has_room(self) -> bool:
+        """Tell whether a connection can take a request, or there is no pool left to wait for."""
+        pools = [pool for pool in tuple(self._session.get_pools()) if not pool.is_shutdown]
+        return not pools or any(
+            not connection.is_closed and connection.in_flight < connection.max_request_id
+            for pool in pools
+            for connection in pool.get_connections()
+        )
+
+    def _watch(self) -> None:
+        end = time.monotonic() + _LONGEST_WATCH
+        try:
+            while True:
+                time.sleep(_POLL_INTERVAL)
+                if self._lifetime.closed or time.monotonic() > end or self.has_room():
+                    return
+        finally:
+            self._woken()
+
+    def _woken(self) -> None:
+        with self._lock:
+            change, self._change = self._change, None
+        if change is not None:
+            change.set_result(None)
