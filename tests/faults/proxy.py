@@ -187,6 +187,8 @@ class FaultProxy:
         self.refusing = False
         #: Nothing passes in either direction, and connections stay open.
         self.partitioned = False
+        #: The numbers of connections on which nothing passes, while all others work.
+        self.black_holes: set[int] = set()
         #: Events wait here until they are let go.
         self.holding_events = False
         self._held: list[tuple[Link, Frame]] = []
@@ -228,6 +230,11 @@ class FaultProxy:
     def open(self) -> int:
         """How many clients are connected."""
         return len(self._links)
+
+    @property
+    def open_numbers(self) -> set[int]:
+        """The numbers of the connections that are open."""
+        return {link.number for link in tuple(self._links)}
 
     def cut(self, client_ports: Container[int] | None = None) -> None:
         """End all connections, or those of these clients."""
@@ -301,7 +308,7 @@ class FaultProxy:
         handle: Callable[[Link, Frame], Coroutine[Any, Any, None]],
     ) -> None:
         while data := await reader.read(_CHUNK):
-            while self.partitioned:
+            while self.partitioned or link.number in self.black_holes:
                 await asyncio.sleep(0.02)
             for frame in stream.feed(data):
                 await handle(link, frame)

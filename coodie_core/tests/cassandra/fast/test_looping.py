@@ -135,3 +135,17 @@ async def test_more_requests_than_streams(wire: _Wire, monkeypatch: pytest.Monke
     wire.answer(last)
     assert await futures[2] == b""
     assert wire.connection.in_flight == 0
+
+
+async def test_the_queue_sends_nothing_too_late(wire: _Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that becomes free goes to a request that still has time, also right after the other's end."""
+    monkeypatch.setattr(looping, "STREAMS", 1)
+    monkeypatch.setattr(looping, "_SWEEP", LONG)
+    first, late, last = wire.send(), wire.send(0.01), wire.send()
+    (stream,) = wire.arrived()
+    await asyncio.sleep(0.02)
+    wire.answer(stream, body=b"first")
+    assert await first == b"first"
+    assert await asyncio.wait_for(late, 10) is LATE
+    wire.answer(*wire.arrived(), body=b"last")
+    assert await last == b"last"

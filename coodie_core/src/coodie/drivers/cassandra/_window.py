@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from coodie.contract.many import ManyRun
-    from coodie.drivers.cassandra.fast.pipelining import Pipeline
+    from coodie.drivers.cassandra.fast.pipelining import Pipeline, Place
     from coodie.effects import Effect
     from coodie.requests import Params
     from coodie.rows import ManyResult, Rows
@@ -39,6 +39,9 @@ class _Waiting:
     deadline: float
     #: What it waits for; None where that is an answer on the pipeline.
     wait: Wait | None
+    #: Where that answer comes, and when the request was sent.
+    place: Place | None = None
+    sent_at: float = 0.0
 
 
 class Window:
@@ -62,8 +65,6 @@ class Window:
         self._in_flight: set[_Waiting] = set()
         self._ready: SimpleQueue[_Waiting] = SimpleQueue()
         self._next_sweep = 0.0
-        # On the pipeline, and not answered in time: nobody waits for them, and they may never be.
-        self._given_up = 0
 
     def drain(self) -> ManyResult:
         """Run all there is and return the result."""
@@ -93,13 +94,10 @@ class Window:
         piped = 0 if self._pipeline is None else self._pipeline.in_flight
         if self._pipeline is not None and piped:
             # Where some are out on the driver's way, neither kind is to wait for the other.
-            mixed = piped - self._given_up < len(self._in_flight)
+            mixed = piped < len(self._in_flight)
             for waiting, answer in self._pipeline.answers(_GLANCE if mixed else _SWEEP):
-                if waiting in self._in_flight:
-                    self._in_flight.remove(waiting)
-                    self._advance(waiting.index, waiting.steps, waiting.steps.send, answer)
-                else:
-                    self._given_up -= 1
+                self._in_flight.remove(waiting)
+                self._advance(waiting.index, waiting.steps, waiting.steps.send, answer)
             if not mixed:
                 return
         try:
@@ -124,7 +122,8 @@ class Window:
         for late in [waiting for waiting in self._in_flight if waiting.deadline < now]:
             if late.wait is None:
                 self._in_flight.remove(late)
-                self._given_up += 1
+                if self._pipeline is not None and late.place is not None:
+                    self._pipeline.give_up(late.place, late.sent_at)
                 self._advance(late.index, late.steps, late.steps.send, LATE)
             elif not late.wait.future.done():
                 self._in_flight.remove(late)
@@ -138,9 +137,11 @@ class Window:
             effect = go_on(answer)
             while not isinstance(effect, Wait):
                 if isinstance(effect, Exchange) and self._pipeline is not None:
-                    deadline = time.monotonic() + effect.timeout
-                    waiting = _Waiting(index, steps, deadline, None)
-                    if self._pipeline.send(effect, waiting):
+                    now = time.monotonic()
+                    waiting = _Waiting(index, steps, now + effect.timeout, None)
+                    place = self._pipeline.send(effect, waiting)
+                    if place is not None:
+                        waiting.place, waiting.sent_at = place, now
                         self._in_flight.add(waiting)
                         return
                 # It couldn't be sent: then the driver does it.

@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     #: answer.
     _Cut = Callable[[bytes, int], tuple[list[tuple[int, "bytes | Frame"]], int]]
 
-__all__ = ["BATCH", "COMPRESSED", "EXECUTE", "OPTIONS", "RESULT", "STREAMS", "Frame", "Frames"]
+__all__ = [
+    "BATCH",
+    "COMPRESSED",
+    "EXECUTE",
+    "MAX_UNANSWERED",
+    "OPTIONS",
+    "RESULT",
+    "STREAMS",
+    "Frame",
+    "Frames",
+]
 
 #: Opcodes (native_protocol_v5.spec, section 2.4.4).
 OPTIONS = 0x05
@@ -28,6 +38,10 @@ BATCH = 0x0D
 
 #: Requests in flight on one connection: streams are numbered by 15 bits.
 STREAMS = 32_768
+
+#: Requests whose time is over and whose answers haven't come that a connection may have, before another takes
+#: its place: each costs it a stream.
+MAX_UNANSWERED = 1024
 
 #: The flag of a frame whose body is compressed, up to version 4.
 COMPRESSED = 0x01

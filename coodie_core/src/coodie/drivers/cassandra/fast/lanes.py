@@ -8,7 +8,7 @@ from collections import defaultdict, deque
 from contextlib import suppress
 from random import choice
 from typing import TYPE_CHECKING, Any
-from weakref import ref
+from weakref import WeakKeyDictionary, ref
 
 from cassandra.connection import ConnectionShutdown
 
@@ -64,6 +64,8 @@ class LoopLane:
         self._connections: dict[Any, ref[LoopConnection]] = {}
         self._sharded: dict[Any, dict[int, ref[LoopConnection]]] = {}
         self._openers: dict[Any, Opener] = {}
+        # Replaced, and closed when nobody waits for answers there any more; each with its endpoint.
+        self._retired: WeakKeyDictionary[LoopConnection, Any] = WeakKeyDictionary()
         # Of the connections, and of those that were handed to the loop, which may never take them.
         self._sockets: set[socket.socket] = set()
         self._ended = False
@@ -95,7 +97,7 @@ class LoopLane:
 
     def _all(self) -> list[LoopConnection]:
         sharded = [found for shards in tuple(self._sharded.values()) for found in tuple(shards.values())]
-        return _living([*tuple(self._connections.values()), *sharded])
+        return [*_living([*tuple(self._connections.values()), *sharded]), *self._retired]
 
     def connection(self, host: Host, shard: int | None = None) -> LoopConnection | None:
         """Return the connection to a node; None where none answers, and then one is being opened.
@@ -108,19 +110,22 @@ class LoopLane:
             return self._connection_to_shard(host, shard)
         found = self._connections.get(host.endpoint)
         connection = None if found is None else found()
-        if connection is not None:
-            return None if connection.is_silent else connection
+        if connection is not None and not connection.needs_replacement:
+            return connection
         self._open(host, None)
-        return None
+        # One that isn't silent serves until the other is there.
+        return None if connection is None or connection.is_silent else connection
 
     def _connection_to_shard(self, host: Host, shard: int) -> LoopConnection | None:
         """Return the connection to a shard; while there is none, one to another shard of the node."""
         shards = self._sharded.get(host.endpoint) or {}
         found = shards.get(shard)
         connection = None if found is None else found()
+        if connection is not None and not connection.needs_replacement:
+            return connection
+        self._open(host, shard)
         if connection is not None:
             return None if connection.is_silent else connection
-        self._open(host, shard)
         others = [other for other in _living(shards.values()) if not other.is_silent]
         return choice(others) if others else None  # noqa: S311 - nothing secret about it
 
@@ -151,15 +156,20 @@ class LoopLane:
         else:
             places, place = self._sharded.setdefault(host.endpoint, {}), link.shard
         loop = self._loop()
-        if self._ended or loop is None or place in places:
+        found = places.get(place)
+        before = None if found is None else found()
+        if self._ended or loop is None or (before is not None and not before.needs_replacement):
             self._sockets.discard(link.sock)
             link.sock.close()
             return
 
-        def ended(_: LoopConnection) -> None:
+        def ended(connection: LoopConnection) -> None:
             self.settled.clear()
             self._sockets.discard(link.sock)
-            places.pop(place, None)  # nothing else came there meanwhile
+            self._retired.pop(connection, None)
+            found = places.get(place)
+            if found is not None and found() is connection:
+                del places[place]
 
         connection = LoopConnection(
             link,
@@ -170,6 +180,10 @@ class LoopLane:
             flushing=self.settled.clear,
         )
         places[place] = ref(connection)
+        if before is not None:
+            self.settled.clear()
+            self._retired[before] = host.endpoint
+            before.retire()
 
     def host_changed(self, host: Host, *, is_up: bool) -> None:
         """Note that a node has come up or gone down; from any thread."""
@@ -185,7 +199,8 @@ class LoopLane:
         if not is_up:
             only = self._connections.get(host.endpoint)
             sharded = (self._sharded.get(host.endpoint) or {}).values()
-            for connection in _living([*sharded] if only is None else [only, *sharded]):
+            retired = [one for one, endpoint in self._retired.items() if endpoint == host.endpoint]
+            for connection in [*retired, *_living([*sharded] if only is None else [only, *sharded])]:
                 connection.close(ConnectionShutdown(f"{host} went down"))
 
     def end(self) -> None:

@@ -10,7 +10,7 @@ from cassandra.connection import ConnectionShutdown
 
 from coodie.drivers.cassandra.fast.answers import LATE, Lost
 from coodie.drivers.cassandra.fast.errors import BrokenFrameError
-from coodie.drivers.cassandra.fast.frames import OPTIONS, STREAMS
+from coodie.drivers.cassandra.fast.frames import MAX_UNANSWERED, OPTIONS, STREAMS
 from coodie.drivers.cassandra.fast.sockets import RECEIVE, RECEIVE_MUCH, RETRY, receive
 
 if TYPE_CHECKING:
@@ -76,10 +76,15 @@ class LoopConnection:
         self._received_at = monotonic()
         self._sweeping: asyncio.TimerHandle | None = None
         self._beating: asyncio.TimerHandle | None = None
+        # The answer to the last heartbeat.
+        self._sign: asyncio.Future[Answer] | None = None
         #: Closed, or broken.
         self.is_closed = False
         #: A request got no answer in time, and nothing else has come since it was sent.
         self.is_silent = False
+        #: It is silent, or has too many streams whose answers never came: another one should take its place.
+        self.needs_replacement = False
+        self._is_retired = False
         loop.add_reader(self._sock, self._readable)
         self._schedule_heartbeat()
 
@@ -180,7 +185,8 @@ class LoopConnection:
     def _received(self, answers: list[tuple[int, bytes | Frame]]) -> None:
         """Hand answers to those who wait, and their streams to those who queue."""
         self._received_at = monotonic()
-        self.is_silent = False
+        if self.is_silent:
+            self.is_silent = self.needs_replacement = False  # the next sweep counts what has no answer
         self._several = len(answers) > 1
         in_flight, free = self._in_flight, self._free
         for stream, answer in answers:
@@ -193,7 +199,11 @@ class LoopConnection:
                 future.set_result(answer)
         while self._queue and free:
             future, deadline, opcode, body = self._queue.popleft()
-            if not future.done():
+            if future.done():
+                continue
+            if deadline < self._received_at:
+                future.set_result(LATE)
+            else:
                 self._start(free.pop(), opcode, body, (future, deadline, self._received_at))
 
     # --- time ---------------------------------------------------------------------------
@@ -201,20 +211,29 @@ class LoopConnection:
     def _sweep(self) -> None:
         """Tell the requests whose time is over; their streams stay taken until the answers come."""
         now = monotonic()
-        if any(deadline < now and not future.done() for future, deadline, _ in self._in_flight.values()):
+        if any(
+            deadline < now and (not future.done() or self._received_at < sent_at)
+            for future, deadline, sent_at in self._in_flight.values()
+        ):
             # The loop may have been busy for long: what has come meanwhile isn't late.
             self._readable()
-        silent = False
+        silent, unanswered = False, 0
         for future, deadline, sent_at in self._in_flight.values():
-            if deadline < now and not future.done():
-                future.set_result(LATE)
+            if deadline < now:
+                # A request that its caller has cancelled counts, too: its answer should have come by now.
+                unanswered += 1
                 silent = silent or self._received_at < sent_at
+                if not future.done():
+                    future.set_result(LATE)
         for future, deadline, _, _ in self._queue:
             if deadline < now and not future.done():
                 future.set_result(LATE)
+        self.needs_replacement = silent or unanswered >= MAX_UNANSWERED
         if silent and not self.is_silent:
             self.is_silent = True
             self._probe()
+        if self._is_retired:
+            self._close_unless_awaited()
         busy = not self.is_closed and (self._in_flight or self._queue)
         self._sweeping = self._loop.call_later(_SWEEP, self._sweep) if busy else None
 
@@ -232,7 +251,8 @@ class LoopConnection:
         """Ask the server for a sign; without one, the connection is closed."""
         if self._beating is not None:
             self._beating.cancel()
-        self.send(OPTIONS, b"", self._patience).add_done_callback(self._probed)
+        self._sign = self.send(OPTIONS, b"", self._patience)
+        self._sign.add_done_callback(self._probed)
 
     def _probed(self, sign: asyncio.Future[Answer]) -> None:
         if self.is_closed:
@@ -243,6 +263,16 @@ class LoopConnection:
             self._schedule_heartbeat()
 
     # --- the end ------------------------------------------------------------------------
+
+    def retire(self) -> None:
+        """Close as soon as nobody waits for an answer any more: another connection has taken its place."""
+        self._is_retired = True
+        self._close_unless_awaited()
+
+    def _close_unless_awaited(self) -> None:
+        waiting = [*[entry[0] for entry in self._in_flight.values()], *[entry[0] for entry in self._queue]]
+        if all(future.done() or future is self._sign for future in waiting):
+            self.close(ConnectionShutdown("Too many requests got no answer on this connection"))
 
     def close(self, error: Exception) -> None:
         """Close, and tell all who wait why; does nothing where it is closed."""
