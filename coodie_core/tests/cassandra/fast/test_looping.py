@@ -42,7 +42,9 @@ class _Wire:
         )
 
     def send(self, timeout: float = LONG) -> asyncio.Future[Answer]:
-        return self.connection.send(EXECUTE, b"body", timeout)
+        future = self.connection.send(EXECUTE, b"body", timeout)
+        assert future is not None
+        return future
 
     def arrived(self) -> list[int]:
         """Return the streams of the requests that have arrived since it was last asked."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import defaultdict, deque
 from contextlib import suppress
 from random import choice
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
@@ -263,7 +263,8 @@ class ThreadLane:
         # By shard; under None where there are none.
         self._idle: defaultdict[int | None, deque[BlockingConnection]] = defaultdict(deque)
         self._all: set[BlockingConnection] = set()
-        self._oldest = cluster.idle_heartbeat_interval or float("inf")
+        #: Seconds after which a connection without a sign isn't used any more: there are no heartbeats here.
+        self.oldest = cluster.idle_heartbeat_interval or float("inf")
         self._ended = False
 
     def take(self, shard: int | None = None, *, borrow: bool = True) -> BlockingConnection | None:
@@ -280,7 +281,7 @@ class ThreadLane:
             except IndexError:
                 break
             # One that was idle for long may have been forgotten by what lies between.
-            if connection.used_at + self._oldest > time.monotonic() and connection.is_usable():
+            if connection.used_at + self.oldest > monotonic() and connection.is_usable():
                 return connection
             self.drop(connection)
         if not self._ended and len(self._all) < _MOST_THREADS + len(self._idle):
@@ -303,7 +304,7 @@ class ThreadLane:
         idle = self._idle[connection.shard]
         idle.append(connection)
         oldest = idle[0] if len(idle) > 1 else None
-        if oldest is not None and oldest.used_at + self._oldest < time.monotonic():
+        if oldest is not None and oldest.used_at + self.oldest < monotonic():
             try:
                 idle.remove(oldest)
             except ValueError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,9 @@ __all__ = ["LoopConnection"]
 
 #: Seconds between two looks for requests whose time is over.
 _SWEEP = 0.1
+
+#: Seconds beyond the heartbeat's interval that its answer may take.
+_HEARTBEAT_GRACE = 1.0
 
 
 class LoopConnection:
@@ -74,6 +78,9 @@ class LoopConnection:
         # The answers that came last were several: whoever they woke will ask in the same turn again.
         self._several = False
         self._received_at = monotonic()
+        # One without a sign for longer may have been forgotten by what lies between: the loop was blocked.
+        self._oldest = heartbeat + _HEARTBEAT_GRACE if heartbeat else inf
+        self._too_old_at = self._received_at + self._oldest
         self._sweeping: asyncio.TimerHandle | None = None
         self._beating: asyncio.TimerHandle | None = None
         # The answer to the last heartbeat.
@@ -100,10 +107,15 @@ class LoopConnection:
 
     # --- sending ------------------------------------------------------------------------
 
-    def send(self, opcode: int, body: bytes, timeout: float) -> asyncio.Future[Answer]:
-        """Send a request before the loop's next turn; return the future of its answer."""
-        future = self._create_future()
+    def send(self, opcode: int, body: bytes, timeout: float) -> asyncio.Future[Answer] | None:
+        """Send a request before the loop's next turn; return the future of its answer.
+
+        None where nothing was sent: the connection is too old to be used before the server has given a sign.
+        """
         now = monotonic()
+        if now > self._too_old_at and not self._answers_still():
+            return None
+        future = self._create_future()
         try:
             stream = self._free.pop()
         except IndexError:
@@ -185,6 +197,7 @@ class LoopConnection:
     def _received(self, answers: list[tuple[int, bytes | Frame]]) -> None:
         """Hand answers to those who wait, and their streams to those who queue."""
         self._received_at = monotonic()
+        self._too_old_at = self._received_at + self._oldest
         if self.is_silent:
             self.is_silent = self.needs_replacement = False  # the next sweep counts what has no answer
         self._several = len(answers) > 1
@@ -228,10 +241,10 @@ class LoopConnection:
         for future, deadline, _, _ in self._queue:
             if deadline < now and not future.done():
                 future.set_result(LATE)
-        self.needs_replacement = silent or unanswered >= MAX_UNANSWERED
         if silent and not self.is_silent:
             self.is_silent = True
             self._probe()
+        self.needs_replacement = self.is_silent or unanswered >= MAX_UNANSWERED
         if self._is_retired:
             self._close_unless_awaited()
         busy = not self.is_closed and (self._in_flight or self._queue)
@@ -239,20 +252,38 @@ class LoopConnection:
 
     def _schedule_heartbeat(self) -> None:
         if self._heartbeat:
-            self._beating = self._loop.call_later(self._heartbeat, self._beat)
+            idle = monotonic() - self._received_at
+            self._beating = self._loop.call_later(max(0.0, self._heartbeat - idle), self._beat)
 
     def _beat(self) -> None:
-        if self._received_at > monotonic() - self._heartbeat:
+        now = monotonic()
+        if self._received_at + self._heartbeat > now:
             self._schedule_heartbeat()
+        elif now > self._too_old_at:
+            self._answers_still()
         else:
             self._probe()
+
+    def _answers_still(self) -> bool:
+        """Tell whether something has come meanwhile; if not, send nothing before the server gives a sign."""
+        before = self._received_at
+        self._readable()
+        if self.is_closed or self._received_at > before:
+            return not self.is_closed
+        self.is_silent = self.needs_replacement = True
+        self._probe()
+        return False
 
     def _probe(self) -> None:
         """Ask the server for a sign; without one, the connection is closed."""
         if self._beating is not None:
             self._beating.cancel()
-        self._sign = self.send(OPTIONS, b"", self._patience)
-        self._sign.add_done_callback(self._probed)
+        if self.is_silent:
+            self._too_old_at = inf  # nothing else is sent
+        sign = self.send(OPTIONS, b"", self._patience)
+        if sign is not None:
+            self._sign = sign
+            sign.add_done_callback(self._probed)
 
     def _probed(self, sign: asyncio.Future[Answer]) -> None:
         if self.is_closed:

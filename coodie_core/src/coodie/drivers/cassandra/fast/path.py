@@ -275,6 +275,8 @@ class FastPath:
         if connection is None:
             return None
         future = connection.send(exchange.opcode, exchange.body, exchange.timeout)
+        if future is None:
+            return None
         if connection.is_collecting and isinstance(exchange, AskedStatement) and exchange.key is not None:
             self._settle(lane, exchange, connection)
         return future

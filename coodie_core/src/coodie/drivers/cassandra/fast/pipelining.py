@@ -64,9 +64,12 @@ class Pipeline(Generic[T]):
             return None
         shard = self._path.shard(exchange)
         pipe = self._ways.get((lane, shard))
+        if pipe is not None and pipe.is_old():
+            self._forget(pipe)
+            pipe = None
         if pipe is None:
             # Another shard's serves until there is a connection to this one.
-            others = (other for other in self._pipes.values() if other.lane is lane and not other.is_retired)
+            others = (other for other in self._pipes.values() if other.lane is lane and not other.is_old())
             pipe = next(others, None)
             connection = lane.take(shard, borrow=pipe is None)
             if connection is not None:
@@ -166,6 +169,11 @@ class _Pipe(Generic[T]):
         self.in_flight[stream] = token
         self._out.append(self.connection.frames.make(exchange.opcode, stream, exchange.body))
         return stream
+
+    def is_old(self) -> bool:
+        """Tell whether it gets no more requests, for one because nothing has come for too long."""
+        self.is_retired = self.is_retired or self._received_at + self.lane.oldest < monotonic()
+        return self.is_retired
 
     def give_up(self, stream: int, sent_at: float) -> None:
         """Note that nobody waits for an answer any more."""

@@ -95,7 +95,8 @@ class Settled:
         body = self._before + values + self._after
         if self._timestamps is not None:
             body += _LONG.pack(self._timestamps())
-        return self, values, host, connection.send(EXECUTE, body, self._timeout)
+        future = connection.send(EXECUTE, body, self._timeout)
+        return None if future is None else (self, values, host, future)
 
     def outcome(self, sent: Sent, answer: Answer) -> tuple[Rows | None, Begun | None]:
         """Return what came of a request: all its rows, or what to go on with.
