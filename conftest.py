@@ -53,14 +53,17 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the tests that use the session's Cassandra; leave the long ones out unless they're asked for."""
-    named = {mark for mark in _LONG if mark in config.option.markexpr}
+    if any("::" in argument for argument in config.args):
+        left_out: set[str] = set()  # a test that is named runs
+    else:
+        left_out = {mark for mark in _LONG if mark not in config.option.markexpr}
     long: list[pytest.Item] = []
     kept: list[pytest.Item] = []
     for item in items:
         if "cassandra_node" in getattr(item, "fixturenames", ()):
             item.add_marker("server")
         marks = {mark for mark in _LONG if item.get_closest_marker(mark)}
-        (long if marks and not marks & named else kept).append(item)
+        (long if marks and marks <= left_out else kept).append(item)
     if long:
         config.hook.pytest_deselected(items=long)
         items[:] = kept

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import accelerator
 from environments import ENVIRONMENTS
+from outcomes import Rerun
 from steps import ROOT
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def run_tests(
     title: str,
     arguments: Sequence[str],
     *,
-    target: str = "",
+    rerun: Rerun | None = None,
     nodes: str | None = None,
 ) -> Path:
     """Run pytest in an environment.
@@ -116,7 +117,7 @@ def run_tests(
         environment: Its name.
         title: The step's.
         arguments: For pytest.
-        target: The `make` target that runs these tests alone; by default the environment's.
+        rerun: How one of them is run alone; by default by the environment's target.
         nodes: The address of the nodes that the tests share; None: they start their own.
 
     Returns:
@@ -130,7 +131,7 @@ def run_tests(
         title,
         [pytest, f"--junit-xml={report}", *arguments],
         report=report,
-        target=target or f"test-{environment}",
+        rerun=rerun or Rerun(f"test-{environment}"),
         variables=variables,
     )
     return report
@@ -169,7 +170,7 @@ def accelerator_tests(steps: Steps, backend: str, *options: str, nodes: str | No
     if accelerator.build(steps):
         path = f"pythonpath=scripts benchmarks {accelerator.BUILT.relative_to(ROOT)}"
         arguments = ("-o", path, *options, "coodie_accel/tests")
-        run_tests(steps, backend, f"{backend}: accelerator", arguments, target="accel", nodes=nodes)
+        run_tests(steps, backend, f"{backend}: accelerator", arguments, rerun=Rerun("accel"), nodes=nodes)
 
 
 def example(steps: Steps, *options: str) -> None:
@@ -178,7 +179,9 @@ def example(steps: Steps, *options: str) -> None:
     configuration = f"{_EXAMPLE}/pyproject.toml"
     sources = (f"{_EXAMPLE}/src", f"{_EXAMPLE}/tests")
     steps.run("example: mypy", [python, "-m", "mypy", "--config-file", configuration, *sources])
-    run_tests(steps, "rust", "example: tests", ("-c", configuration, *options, sources[1]), target="example")
+    run_tests(
+        steps, "rust", "example: tests", ("-c", configuration, *options, sources[1]), rerun=Rerun("example")
+    )
 
 
 def shared_nodes(steps: Steps) -> list[str | Path] | None:

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Counts",
     "Outcome",
+    "Rerun",
     "closing_line",
     "failures",
     "percent_of",
     "read_report",
-    "rerun_command",
     "table",
 ]
 
@@ -42,6 +42,29 @@ class Counts:
     failures: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Rerun:
+    """How tests of a step are run alone.
+
+    Args:
+        target: Of `make`.
+        options: For pytest.
+    """
+
+    target: str
+    options: tuple[str, ...] = ()
+
+    def command(self, test: str) -> str:
+        """Write the command that runs one test again.
+
+        Args:
+            test: The test's node id.
+        """
+        argument = shlex.join([*self.options, test]).replace("$", "$$")
+        plain = not set(argument) & set('"$`\\!')
+        return f"make {self.target} ARGS=" + (f'"{argument}"' if plain else shlex.quote(argument))
+
+
 @dataclass
 class Outcome:
     """A step: how long it took, and what came of it."""
@@ -53,22 +76,25 @@ class Outcome:
     #: Whether it never began, since a step that it needs failed.
     left_out: bool = False
     counts: Counts | None = None
-    #: The `make` target that runs tests of this step alone.
-    target: str = ""
+    #: How a test of this step is run alone.
+    rerun: Rerun | None = None
 
 
-def read_report(report: Path) -> Counts:
+def read_report(report: Path, root: Path) -> Counts:
     """Read what pytest wrote for ``--junit-xml``, in the family xunit1.
 
     Args:
         report: The file.
+        root: The directory from which pytest ran.
     """
     counts = Counts()
     for case in ET.parse(report).getroot().iter("testcase"):  # noqa: S314 - our own pytest wrote it
         skipped = case.find("skipped")
         if case.find("failure") is not None or case.find("error") is not None:
             counts.failed += 1
-            counts.failures.append(_node_id(case))
+            test = _node_id(case, root)
+            if test not in counts.failures:  # it may fail, and have an error when it is torn down
+                counts.failures.append(test)
         elif skipped is not None:
             counts.skipped[" ".join((skipped.get("message") or "no reason").split())] += 1
         else:
@@ -76,26 +102,15 @@ def read_report(report: Path) -> Counts:
     return counts
 
 
-def _node_id(case: ET.Element) -> str:
+def _node_id(case: ET.Element, root: Path) -> str:
     """Write a test case as pytest takes it: file::class::name."""
-    file, name = case.get("file", ""), case.get("name", "")
-    if not file:  # a module that can't be collected
-        return case.get("classname") or name
-    module = file.removesuffix(".py").replace("/", ".")
-    classes = case.get("classname", "").removeprefix(module).strip(".")
-    return "::".join([file, *filter(None, classes.split(".")), name])
-
-
-def rerun_command(target: str, test: str) -> str:
-    """Write the command that runs one test again.
-
-    Args:
-        target: Of `make`.
-        test: The test's node id.
-    """
-    argument = shlex.quote(test).replace("$", "$$")
-    plain = not set(argument) & set('"$`\\!')
-    return f'make {target} ARGS="{argument}"' if plain else f"make {target} ARGS={shlex.quote(argument)}"
+    name, parts = case.get("name", ""), case.get("classname", "").split(".")
+    # Not the attribute "file": of a test that a class inherits, it is the file of the base class.
+    for end in range(len(parts), 0, -1):
+        file = f"{'/'.join(parts[:end])}.py"
+        if (root / file).is_file():
+            return "::".join([file, *parts[end:], name])
+    return ".".join(filter(None, [*parts, name]))
 
 
 def table(outcomes: Sequence[Outcome], seconds: float) -> list[str]:
@@ -160,10 +175,10 @@ def _row(outcome: Outcome, width: int) -> str:
 
 def _reruns(outcome: Outcome) -> list[str]:
     failures = outcome.counts.failures if outcome.counts is not None else []
-    if not failures or not outcome.target:
+    if not failures or outcome.rerun is None:
         return []
     lines = ["  again, each alone:"]
-    lines += [f"    {rerun_command(outcome.target, test)}" for test in failures[:MAX_LISTED]]
+    lines += [f"    {outcome.rerun.command(test)}" for test in failures[:MAX_LISTED]]
     if len(failures) > MAX_LISTED:
         lines.append(f"    … and {len(failures) - MAX_LISTED} more, in the step's log")
     return lines

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import checks
 import tiers
 from environments import VENVS
+from outcomes import Rerun
 from release import check
 from reliability import publish
 from serving import serve
@@ -83,7 +84,7 @@ def reliability(steps: Steps, *options: str) -> None:
 def recipes(steps: Steps, *options: str) -> None:
     """Run the recipes with the frameworks that they are for."""
     checks.run_tests(
-        steps, "recipes", "recipes", ("-m", "recipes", *options, "tests/recipes"), target="recipes"
+        steps, "recipes", "recipes", ("-m", "recipes", *options, "tests/recipes"), rerun=Rerun("recipes")
     )
 
 

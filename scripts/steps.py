@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import FrameType
 
+    from outcomes import Rerun
     from progress import Progress
 
 __all__ = ["ROOT", "Failure", "Steps", "interrupt_on_signals"]
@@ -71,7 +72,7 @@ class Steps:
         command: Sequence[str | Path],
         *,
         report: Path | None = None,
-        target: str = "",
+        rerun: Rerun | None = None,
         variables: Mapping[str, str] | None = None,
     ) -> None:
         """Run a command whose output the user reads.
@@ -80,7 +81,7 @@ class Steps:
             title: The step's name.
             command: The program and its arguments; it runs in the project's root.
             report: Where it writes a JUnit report, for a test run.
-            target: The `make` target that runs its tests alone.
+            rerun: How its tests are run alone.
             variables: Additions to its environment.
 
         Raises:
@@ -89,7 +90,7 @@ class Steps:
         if report is not None:
             report.unlink(missing_ok=True)
         again = f"again with: {shlex.join(map(_relative, command))}"
-        with self._outcome(title, report, target):
+        with self._outcome(title, report, rerun):
             if self._progress is None:
                 code = self._call(command, variables=variables)
                 if code:
@@ -206,9 +207,9 @@ class Steps:
         print("\n".join(failures(self.outcomes)), file=sys.stderr)
 
     @contextmanager
-    def _outcome(self, title: str, report: Path | None = None, target: str = "") -> Iterator[None]:
+    def _outcome(self, title: str, report: Path | None = None, rerun: Rerun | None = None) -> Iterator[None]:
         """Announce a step, run the block, and note what came of it."""
-        outcome = Outcome(title, target=target)
+        outcome = Outcome(title, rerun=rerun)
         if self._progress is None:
             print(_line(title), flush=True)
         else:
@@ -225,7 +226,7 @@ class Steps:
         finally:
             outcome.seconds = time.monotonic() - start
             if report is not None and report.is_file():
-                outcome.counts = read_report(report)
+                outcome.counts = read_report(report, ROOT)
             self.outcomes.append(outcome)
             if self._progress is None:
                 print(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import accelerator
 import checks
 from jobs import Job, run_side_by_side
+from outcomes import Rerun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,11 +37,13 @@ class Part:
         title: Its name; begins with the backend's.
         paths: Directories of tests.
         options: For pytest.
+        marks: The expression that selects tests by their marks; empty: those of the first tier.
     """
 
     title: str
     paths: tuple[str, ...]
     options: tuple[str, ...] = ()
+    marks: str = ""
 
     @property
     def backend(self) -> str:
@@ -62,17 +65,17 @@ TEST = (
     ),
 )
 
-_EXTENDED = ("-m", "(extended or faults) and not reliability")
+_EXTENDED = "(extended or faults) and not reliability"
 
 #: What `make test-all` adds.
 EXTENDED = (
     Part("scylla: without the fast path", ("tests/integration", "tests/kit"), ("--fast-path=off",)),
     Part("cassandra: without the fast path", ("tests/integration", "tests/kit"), ("--fast-path=off",)),
-    Part("scylla: faults", ("tests/reliability",), _EXTENDED),
-    Part("cassandra: faults", ("tests/reliability",), _EXTENDED),
-    Part("scylla: kit", ("tests/kit",), _EXTENDED),
-    Part("cassandra: kit", ("tests/kit",), _EXTENDED),
-    Part("scylla: packages", ("tests/plugins",), _EXTENDED),
+    Part("scylla: faults", ("tests/reliability",), marks=_EXTENDED),
+    Part("cassandra: faults", ("tests/reliability",), marks=_EXTENDED),
+    Part("scylla: kit", ("tests/kit",), marks=_EXTENDED),
+    Part("cassandra: kit", ("tests/kit",), marks=_EXTENDED),
+    Part("scylla: packages", ("tests/plugins",), marks=_EXTENDED),
 )
 
 
@@ -164,7 +167,8 @@ def _environment(name: str, steps: Steps) -> Job:
 
 
 def _part(part: Part, steps: Steps, nodes: str | None) -> Job:
-    arguments = [*part.options, *part.paths]
-    work = partial(checks.run_tests, steps, part.backend, part.title, arguments, nodes=nodes)
+    arguments = [*part.options, *(("-m", part.marks) if part.marks else ()), *part.paths]
+    rerun = Rerun(f"test-{part.backend}", part.options)
+    work = partial(checks.run_tests, steps, part.backend, part.title, arguments, rerun=rerun, nodes=nodes)
     after = () if part.backend == "scylla" else (f"{part.backend}: environment",)
     return Job(part.title, work, after)

@@ -41,6 +41,7 @@ def test_served(): pass
         (("-m", "not server"), ["test_quick"]),
         (("-m", "reliability"), ["test_broken", "test_unplugged_for_long"]),
         (("-m", "recipes"), ["test_served"]),
+        (("test_left_out.py::test_broken",), ["test_broken"]),
         (("-m", "reliability or faults"), ["test_broken", "test_unplugged", "test_unplugged_for_long"]),
         (("-m", "(extended or faults) and not reliability"), ["test_installed", "test_unplugged"]),
     ],

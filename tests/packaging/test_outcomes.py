@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from outcomes import Counts, Outcome, closing_line, failures, percent_of, read_report, rerun_command, table
+from outcomes import Counts, Outcome, Rerun, closing_line, failures, percent_of, read_report, table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,9 +18,11 @@ pytest_plugins = ["pytester"]
 SUITE = """
 import pytest
 
-class TestGroup:
+class Base:
     @pytest.mark.parametrize("text", ["a", "b c$"])
     def test_fails(self, text): assert text == "a"
+
+class TestGroup(Base): pass
 
 def test_passes(): pass
 
@@ -38,7 +40,10 @@ def test_error(broken): pass
 def report(pytester: pytest.Pytester) -> Path:
     """Give the report of a run in which a test fails, one is skipped and one has an error."""
     pytester.makeini("[pytest]\njunit_family = xunit1")
-    pytester.makepyfile(test_suite=SUITE)
+    base, suite = SUITE.split("class TestGroup", 1)
+    pytester.makepyfile(
+        base=base, test_suite=f"import pytest\nfrom base import Base\n\nclass TestGroup{suite}"
+    )
     file = pytester.path / "report.xml"
     pytester.runpytest_subprocess(f"--junit-xml={file}")
     return file
@@ -46,18 +51,17 @@ def report(pytester: pytest.Pytester) -> Path:
 
 def test_a_report_is_read(report: Path) -> None:
     """Counts, reasons and the ids of failed tests are those that pytest printed."""
-    counts = read_report(report)
+    counts = read_report(report, report.parent)
     assert (counts.passed, counts.failed, counts.skipped) == (2, 2, Counter({"no compiler": 1}))
     assert counts.failures == ["test_suite.py::TestGroup::test_fails[b c$]", "test_suite.py::test_error"]
 
 
 def test_a_failed_test_comes_with_its_command(report: Path) -> None:
     """The command survives the shell and make: its test id reaches pytest as it is."""
-    outcome = Outcome(
-        "scylla: core", failure="exit status 1", counts=read_report(report), target="test-scylla"
-    )
+    counts = read_report(report, report.parent)
+    outcome = Outcome("scylla: core", failure="exit status 1", counts=counts, rerun=Rerun("test-scylla"))
     text = "\n".join(failures([outcome]))
-    command = rerun_command("test-scylla", "test_suite.py::TestGroup::test_fails[b c$]")
+    command = Rerun("test-scylla").command("test_suite.py::TestGroup::test_fails[b c$]")
     assert command in text
     _, target, argument = shlex.split(command)
     assert target == "test-scylla"
@@ -69,7 +73,7 @@ def test_a_failed_test_comes_with_its_command(report: Path) -> None:
 def test_many_failures_are_cut() -> None:
     """A step that failed altogether doesn't fill the screen."""
     counts = Counts(failed=50, failures=[f"test_x.py::test_{n}" for n in range(50)])
-    lines = failures([Outcome("a: tests", failure="exit status 1", counts=counts, target="test-a")])
+    lines = failures([Outcome("a: tests", failure="exit status 1", counts=counts, rerun=Rerun("test-a"))])
     assert len(lines) < 20
     assert "40 more" in lines[-1]
 
@@ -99,3 +103,9 @@ def test_the_table_has_every_step() -> None:
 def test_progress_is_read_from_pytests_lines(line: str, percent: int | None) -> None:
     """The last thing on a line of pytest's is how much is done."""
     assert percent_of(line) == percent
+
+
+def test_options_of_a_run_are_part_of_the_command() -> None:
+    """A test that failed without the fast path is run again without it."""
+    command = Rerun("test-scylla", ("--fast-path=off",)).command("tests/test_x.py::test_y")
+    assert command == 'make test-scylla ARGS="--fast-path=off tests/test_x.py::test_y"'

@@ -75,13 +75,13 @@ class Proxy:
         self.mute, self.held, self.delay = False, False, 0.0
 
     def cut(self) -> None:
-        """Close all connections."""
+        """Close all connections; when this returns, nothing is forwarded on them any more."""
 
-        def abort() -> None:
+        async def abort() -> None:
             for writer in tuple(self._writers):
                 writer.transport.abort()
 
-        self._loop.call_soon_threadsafe(abort)
+        asyncio.run_coroutine_threadsafe(abort(), self._loop).result()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

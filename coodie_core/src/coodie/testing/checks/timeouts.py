@@ -200,8 +200,9 @@ class TimeoutsChecks:
             try:
                 await api.until(applied, "the server applies the write", 10)
             finally:
-                proxy.heal()
+                # In this order: answers that were held mustn't pass first.
                 proxy.cut()
+                proxy.heal()
 
         await through.together([write, cut_once_applied])
         await self._recovers(through, proxy)
