@@ -115,6 +115,32 @@ def test_query_of_a_write(run: Callable[..., Any], numbers: str) -> None:
     assert '"[applied]": false' in run("query", f"{insert} IF NOT EXISTS", "--json").stdout
 
 
+def test_query_of_nulls_and_timestamps(run: Callable[..., Any], driver: Any, keyspace: str) -> None:
+    """Null isn't an empty text, and a timestamp has its zone."""
+    driver.execute(f"CREATE TABLE {keyspace}.notes (id int PRIMARY KEY, note text, at timestamp)", [])
+    driver.execute(f"INSERT INTO {keyspace}.notes (id, note, at) VALUES (1, '', 0)", [])
+    driver.execute(f"INSERT INTO {keyspace}.notes (id) VALUES (2)", [])
+    done = run("query", f"SELECT id, note, at FROM {keyspace}.notes", "--csv")
+    head, *lines = done.stdout.splitlines()
+    assert (head, sorted(lines)) == ("id,note,at", ['1,"",1970-01-01T00:00:00+00:00', "2,,"])
+
+
+def test_query_without_rows(run: Callable[..., Any], numbers: str) -> None:
+    """A result without rows has its header in CSV and in a table."""
+    select = f"SELECT n, filler AS text FROM {numbers} WHERE n = -1"
+    assert run("query", select, "--csv").stdout == "n,text\n"
+    assert run("query", select).stdout == "n | text\n--+-----\n(0 rows)\n"
+    assert run("query", select, "--json").stdout == ""
+
+
+@pytest.mark.parametrize("form", ["--json", "--csv", "--table"])
+def test_query_with_a_name_twice(run: Callable[..., Any], numbers: str, form: str) -> None:
+    """Two columns of one name are refused: one of them would be lost."""
+    done = run("query", f"SELECT n AS x, filler AS x FROM {numbers} LIMIT 1", form)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: The result has 2 columns named 'x'. Rename them: ")
+
+
 def test_query_where_nothing_more_can_be_written(run: Callable[..., Any], numbers: str) -> None:
     """A full disk is said, without a traceback."""
     with Path("/dev/full").open("w") as full:

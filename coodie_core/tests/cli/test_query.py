@@ -20,7 +20,7 @@ from coodie_core.tests.fakes import Backend, MemoryDriver, registry_of
 
 from coodie.cli import main
 from coodie.cli._printing import FORMATS
-from coodie.exceptions import InvalidQueryError
+from coodie.exceptions import InvalidQueryError, RequestError
 from coodie.registry import using_registry
 from coodie.schema import ColumnDefinition, TableDefinition
 
@@ -68,12 +68,47 @@ def test_json(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_csv(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
-    """Names first; null is empty; any reader of CSV gets the values back."""
+    """Names first; any reader of CSV gets the values back."""
     assert query("--csv") == 0
     names, first, second = csv.reader(io.StringIO(capsys.readouterr().out))
     assert names == ["id", "name", "price", "tags", "raw"]
     assert first[1:] == ["lamp\n\x1b[31m", "1.50", '["a", "b"]', "0x01"]
     assert second == ["", 'a,"b', "", "", ""]
+
+
+NULLS = [
+    {"name": None, "note": "null"},
+    {"name": "", "note": '"null"'},
+]
+
+
+@pytest.mark.parametrize("backend", [NULLS], indirect=True)
+def test_null_is_no_text(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
+    """In every form, null differs from an empty text and from the text "null"."""
+    assert query("--csv") == 0
+    assert capsys.readouterr().out == 'name,note\n,null\n"","""null"""\n'
+    assert query("--json") == 0
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == NULLS
+    assert query() == 0
+    _, _, first, second, _ = capsys.readouterr().out.splitlines()
+    assert [cell.strip() for cell in first.split("|")] == ["null", '"null"']
+    assert [cell.strip() for cell in second.split("|")] == ["", r'"\"null\""']
+
+
+@pytest.mark.parametrize("backend", [[{"a\x1b[2J": 1, 'b,"': 2}]], indirect=True)
+def test_names_of_columns(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name can't move the terminal's cursor, nor break a line of CSV."""
+    assert query() == 0
+    assert capsys.readouterr().out.splitlines()[0] == r'a\x1b[2J | b,"'
+    assert query("--csv") == 0
+    assert capsys.readouterr().out == 'a\x1b[2J,"b,"""\n1,2\n'
+
+
+@pytest.mark.parametrize("form", ["csv", "table"])
+def test_columns_that_change(form: str) -> None:
+    """A row with other columns than the first is an error, and never stands below wrong names."""
+    with pytest.raises(RequestError, match="changed while it was read"):
+        FORMATS[form]([{"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 1, "c": 3}])
 
 
 def test_table(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,6 +129,24 @@ def test_no_rows(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "(0 rows)\n"
     assert query("--json") == query("--csv") == 0
     assert capsys.readouterr().out == ""
+
+
+def test_columns_without_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the names of the columns are known, an empty result has its header."""
+    for print_rows in FORMATS.values():
+        print_rows([], ("id", "name"))
+    assert capsys.readouterr().out == "id | name\n---+-----\n(0 rows)\nid,name\n"
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_moments_have_a_zone(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A timestamp is printed in UTC with its zone, alone, in a collection and as a key; a date has none."""
+    moment, text = datetime(2026, 1, 2, 3, 4, 5), "2026-01-02T03:04:05+00:00"
+    aware = moment.replace(tzinfo=timezone.utc)
+    FORMATS[form]([{"t": moment, "u": aware, "l": [moment], "m": {moment: {moment}}, "d": moment.date()}])
+    out = capsys.readouterr().out
+    assert out.count("2026-01-02T03:04:05") == out.count(text) == 5
+    assert out.count("2026-01-02") == 6
 
 
 @pytest.mark.parametrize("form", FORMATS)

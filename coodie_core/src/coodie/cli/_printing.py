@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import json
+import re
 import sys
+from datetime import datetime, timezone
 from itertools import chain, islice
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
+
+from coodie.exceptions import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,52 +28,77 @@ _MEASURED = 100
 _WIDEST = 60
 
 
-def _print_json(rows: Iterable[Row]) -> None:
+#: What a field of CSV has to be quoted for (RFC 4180, section 2).
+_SPECIAL = re.compile('[",\r\n]')
+
+
+class _Print(Protocol):
+    """Print rows; ``columns`` are the names of their columns, which a result without rows doesn't tell."""
+
+    def __call__(self, rows: Iterable[Row], columns: Sequence[str] = ()) -> None: ...
+
+
+def _print_json(rows: Iterable[Row], columns: Sequence[str] = ()) -> None:  # noqa: ARG001 - as the others
     """Print one JSON object to a line."""
     for row in rows:
         click.echo(json.dumps(_plain(row), ensure_ascii=False))
 
 
-def _print_csv(rows: Iterable[Row]) -> None:
+def _print_csv(rows: Iterable[Row], columns: Sequence[str] = ()) -> None:
     """Print a line of names, then one line to a row (RFC 4180, but for the lines' ends)."""
-    names: list[str] | None = None
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    for row in rows:
-        if names is None:
-            names = list(row)
-            writer.writerow(names)
-        writer.writerow([_text(value, null="") for value in row.values()])
+    names, lines = _split(rows, columns)
+    for line in chain([names] if names else [], lines):
+        sys.stdout.write(",".join(map(_field, line)) + "\n")
     sys.stdout.flush()
 
 
-def _print_table(rows: Iterable[Row]) -> None:
+def _print_table(rows: Iterable[Row], columns: Sequence[str] = ()) -> None:
     """Print columns, as wide as the first rows need."""
-    source = iter(rows)
+    names, lines = _split(rows, columns)
+    head = [_escaped(name) for name in names]
+    source = ([_cell(value) for value in line] for line in lines)
     first = list(islice(source, _MEASURED))
-    if not first:
-        click.echo("(0 rows)")
-        return
-    names = list(first[0])
-    cells = [[_cell(value) for value in row.values()] for row in first]
     widths = [
-        min(_WIDEST, max(len(name), *(len(line[number]) for line in cells)))
-        for number, name in enumerate(names)
+        min(_WIDEST, max(len(name), *(len(line[number]) for line in first), 0))
+        for number, name in enumerate(head)
     ]
-    click.echo(_line(names, widths))
-    click.echo("-+-".join("-" * width for width in widths))
+    if names:
+        click.echo(_line(head, widths))
+        click.echo("-+-".join("-" * width for width in widths))
     count = 0
-    for line in chain(cells, ([_cell(value) for value in row.values()] for row in source)):
+    for line in chain(first, source):
         click.echo(_line(line, widths))
         count += 1
     click.echo(f"({count} row{'' if count == 1 else 's'})")
 
 
 #: Name → what prints the rows.
-FORMATS: Mapping[str, Callable[[Iterable[Row]], None]] = {
+FORMATS: Mapping[str, _Print] = {
     "table": _print_table,
     "json": _print_json,
     "csv": _print_csv,
 }
+
+
+def _split(rows: Iterable[Row], columns: Sequence[str]) -> tuple[list[str], Iterator[Iterable[Any]]]:
+    """Return the names of the columns, and the values of each row in the same order.
+
+    Raises:
+        RequestError: While the values are read: a row has other columns than the first.
+    """
+    source = iter(rows)
+    first = next(source, None)
+    names = list(columns if first is None else first)
+    known = set(names)
+
+    def values() -> Iterator[Iterable[Any]]:
+        for row in chain([] if first is None else [first], source):
+            if row.keys() != known:
+                message = "The columns of the result changed while it was read."
+                raise RequestError(message, hint="Run the query again.")
+            yield [row[name] for name in names]
+
+    return names, values()
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -78,9 +106,24 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _cell(value: Any) -> str:
-    """Return the value on one line, with nothing in it that a terminal would obey."""
+    """Return the value on one line; a text that would read as null is quoted."""
     text = _text(value, null="null")
+    if isinstance(value, str) and (text == "null" or text.startswith('"')):
+        text = json.dumps(text, ensure_ascii=False)
+    return _escaped(text)
+
+
+def _escaped(text: str) -> str:
+    """Escape what a terminal would obey."""
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
+def _field(value: Any) -> str:
+    """Return the value as a field of CSV: null is empty, an empty text is quoted (PostgreSQL's COPY)."""
+    text = _text(value, null="")
+    if _SPECIAL.search(text) or (not text and value is not None):
+        return '"' + text.replace('"', '""') + '"'
+    return text
 
 
 def _text(value: Any, *, null: str) -> str:
@@ -100,6 +143,11 @@ def _plain(value: Any) -> Any:
 
 def _float(value: float) -> float | str:
     return value if isfinite(value) else str(value)  # JSON has neither infinities nor NaN
+
+
+def _moment(value: datetime) -> str:
+    """Return a timestamp with its zone; the drivers give naive ones in UTC."""
+    return (value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value).isoformat()
 
 
 def _hex(value: bytes) -> str:
@@ -125,6 +173,7 @@ def _itself(value: Any) -> Any:
 _CONVERSIONS: tuple[tuple[tuple[type, ...], Callable[[Any], Any]], ...] = (
     ((bool, int, str, type(None)), _itself),
     ((float,), _float),
+    ((datetime,), _moment),
     ((bytes, bytearray, memoryview), _hex),
     ((dict,), _mapping),
     ((list, tuple), _array),

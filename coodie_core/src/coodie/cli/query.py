@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,8 +12,10 @@ import click
 from coodie.cli._printing import FORMATS
 from coodie.cli._targets import connected, connection_option, option_of
 from coodie.cql import Kind, inspect_statement
+from coodie.exceptions import InvalidQueryError
 
 if TYPE_CHECKING:
+    from coodie.contract.driver import AbstractDriver
     from coodie.requests import RequestOptions
 
 __all__ = ["query"]
@@ -52,10 +55,26 @@ def query(
             if rows:  # of a write, a lightweight transaction's
                 FORMATS[form](rows)
             return
+        columns = _columns(driver, statement, timeout)
         # Without --page-size, a profile's holds.
         stream = driver.stream if fetch_size is None else partial(driver.stream, fetch_size=fetch_size)
         with closing(stream(statement, consistency=consistency, timeout=timeout, options=options)) as read:
-            FORMATS[form](read)
+            FORMATS[form](read, columns)
+
+
+def _columns(driver: AbstractDriver, statement: str, timeout: float | None) -> tuple[str, ...]:
+    """Return the names of the columns that a SELECT returns; none where the backend doesn't know them.
+
+    Raises:
+        InvalidQueryError: Two of them have one name, so that rows as dicts would lose one.
+    """
+    find = getattr(getattr(driver, "driver", driver), "_result_columns", None)
+    columns: tuple[str, ...] = () if find is None else find(statement, timeout)
+    for name, count in Counter(columns).items():
+        if count > 1:
+            message = f"The result has {count} columns named {name!r}."
+            raise InvalidQueryError(message, hint="Rename them: SELECT column AS name", statement=statement)
+    return columns
 
 
 def _options(profile: str | None) -> RequestOptions | None:

@@ -277,6 +277,11 @@ class CassandraDriver(AbstractDriver):
 
         return ObservedRequests(self, self._requests, part)
 
+    def _result_columns(self, stmt: str, timeout: float | None = None) -> tuple[str, ...]:
+        """Return the names of the columns that a SELECT returns, for the command line: also without a row."""
+        prepared = run_sync(self._requests.prepared(stmt, timeout)).prepared
+        return tuple(name for _, _, name, _ in prepared.result_metadata or ())
+
     # --- schema -------------------------------------------------------------------------
 
     def sync_table(
