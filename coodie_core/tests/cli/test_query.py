@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
@@ -20,7 +20,7 @@ from coodie_core.tests.fakes import Backend, MemoryDriver, registry_of
 
 from coodie.cli import main
 from coodie.cli._printing import FORMATS
-from coodie.exceptions import InvalidQueryError, RequestError
+from coodie.exceptions import InvalidQueryError, RequestError, SchemaError
 from coodie.registry import using_registry
 from coodie.schema import ColumnDefinition, TableDefinition
 
@@ -277,7 +277,7 @@ def test_definitions(name: str, backend: Backend, tables: None, capsys: pytest.C
     assert main(["schema", "sync", *arguments, "--dry-run", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["keyspace"], report["table"]) == ("shop", "items")
-    assert main(["schema", "diff", *arguments]) == 1
+    assert main(["schema", "diff", *arguments]) == 3
 
 
 @pytest.mark.parametrize(
@@ -299,6 +299,18 @@ def test_wrong_definitions(
     assert main(["schema", "diff", name, "-c", "memory:///shop"]) == 2
     assert said in " ".join(capsys.readouterr().err.replace("│", " ").split())
     assert backend.attempts == []
+
+
+def test_a_diff_that_fails(backend: Backend, tables: None, capsys: pytest.CaptureFixture[str]) -> None:
+    """Differences have an exit status of their own: a script that acts on them doesn't act on a failure."""
+
+    class Refusing(MemoryDriver):
+        def sync_table(self, *args: Any, **kwargs: Any) -> list[str]:
+            raise SchemaError("The primary key differs.")
+
+    backend._make = Refusing
+    assert main(["schema", "diff", "shop_tables:ALL", "-c", "memory:///shop?lazy=true"]) == 1
+    assert "The primary key differs." in capsys.readouterr().err
 
 
 def test_no_keyspace(backend: Backend, tables: None, capsys: pytest.CaptureFixture[str]) -> None:

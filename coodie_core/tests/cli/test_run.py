@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from typing import Any
@@ -75,12 +76,19 @@ def test_python_m_coodie() -> None:
         (ConfigurationError("No.", hint="Say yes."), 1, "Error: No. Say yes."),
         (KeyboardInterrupt(), 130, "Interrupted."),
         (click.UsageError("wrong"), 2, "wrong"),
+        (BrokenPipeError(errno.EPIPE, "a pipe"), 141, ""),
     ],
 )
 def test_exit_status(
-    error: BaseException, status: int, said: str, announce: Any, capsys: pytest.CaptureFixture[str]
+    error: BaseException,
+    status: int,
+    said: str,
+    announce: Any,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """How a command ended is the exit status, and the reason is on standard error."""
+    monkeypatch.setattr(sys, "stdout", sys.stdout)  # click wraps it where a pipe is closed
     announce(x=raising(error))
     assert main(["x"]) == status
     captured = capsys.readouterr()

@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0; 1 where the command failed, with the reason on standard error; 2 where
-        its arguments can't be used; 130 after Ctrl-C.
+        its arguments can't be used; 130 after Ctrl-C; 141 where the reader of the output went away.
     """
     try:
         import click  # noqa: F401 - only whether it is there

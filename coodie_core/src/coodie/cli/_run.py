@@ -18,10 +18,13 @@ __all__ = ["run"]
 
 _FAILED = 1
 _INTERRUPTED = 130
+#: What shells say of a program that SIGPIPE ended: 128 + 13.
+_PIPE_CLOSED = 141
 
 
 def run(arguments: Sequence[str] | None) -> int:
     """Run a command and turn how it ended into an exit status."""
+    stdout = sys.stdout
     try:
         # With standalone_mode, click would end the process itself, and swallow Ctrl-C's status.
         status = coodie.main(arguments, prog_name="coodie", standalone_mode=False)
@@ -35,10 +38,14 @@ def run(arguments: Sequence[str] | None) -> int:
         click.echo(f"{click.style('Error:', fg='red', bold=True)} {exc}", err=True)
         click.secho(f"See: {exc.explanation}", err=True, dim=True)
         return _FAILED
+    except SystemExit:
+        # If the output pipe is closed, click replaces stdout and exits with 1, whatever the mode.
+        if sys.stdout is not stdout:
+            return _PIPE_CLOSED
+        raise
     except OSError as exc:
         # Nothing is left to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(exc, BrokenPipeError):  # that is whoever read our output saying "enough"
-            click.echo(f"{click.style('Error:', fg='red', bold=True)} {exc}", err=True)
+        click.echo(f"{click.style('Error:', fg='red', bold=True)} {exc}", err=True)
         return _FAILED
     return status if isinstance(status, int) else 0

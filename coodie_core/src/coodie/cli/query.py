@@ -43,10 +43,10 @@ def query(
 ) -> None:
     """Execute a CQL statement and print its rows.
 
-    The rows are printed as they come, with one page in memory, however many there are. Where whoever
-    reads them goes away (head, less), the statement is given up without a word.
+    The rows are printed as they come, with one page in memory, however many there are. If the output pipe
+    is closed (head, less), the query is cancelled silently.
 
-    Exit status: 0; 1 where the statement failed or the reader went away; 130 after Ctrl-C.
+    Exit status: 0; 1 where the statement failed; 130 after Ctrl-C; 141 where the output pipe was closed.
     """
     options = _options(profile)
     with connected(connection) as driver:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["schema"]
 
+#: The exit status of ``diff`` where sync would execute something; 1 and 2 are failures.
+_DIFFERENT = 3
+
 _definitions = click.argument("definitions", metavar="MODULE:DEFINITIONS")
 _json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 _drop = click.option(
@@ -65,9 +68,9 @@ def show(*, name: str, connection: str | None) -> None:
 def diff(*, definitions: str, drop: bool, as_json: bool, connection: str | None) -> int:
     """Print what sync would execute; changes nothing.
 
-    Exit status: 0 where the tables are as defined, 1 where they aren't or the statements can't be found.
+    Exit status: 0 where the tables are as defined, 3 where they differ, 1 where that can't be found out.
     """
-    return 1 if _bring(definitions, connection, drop=drop, dry_run=True, as_json=as_json) else 0
+    return _DIFFERENT if _bring(definitions, connection, drop=drop, dry_run=True, as_json=as_json) else 0
 
 
 @schema.command()
