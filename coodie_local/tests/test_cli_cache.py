@@ -124,6 +124,9 @@ def test_wrong_usage(coodie: Any) -> None:
         ("up", "--port", "0"),
         ("down", "a", "--all"),
         ("clean", "a", "--all"),
+        ("path", "--log", "--data"),
+        ("path", "a", "--cache"),
+        ("up", "--durable", "--ephemeral"),
         ("frobnicate",),
     ):
         done = coodie("local", *arguments)

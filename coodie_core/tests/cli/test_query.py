@@ -210,6 +210,8 @@ def test_a_write_is_executed_once(backend: Backend, capsys: pytest.CaptureFixtur
         (["--consistency", "QUORM"], "is not a consistency level"),
         (["--timeout", "soon"], "seconds, more than 0"),
         (["--jsn"], "--json"),
+        (["--json", "--csv"], "Give --json or --csv, not both."),
+        (["--table", "--json"], "Give --table or --json, not both."),
     ],
 )
 def test_wrong_arguments(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,17 +15,31 @@ from coodie.cql import Kind, inspect_statement
 from coodie.exceptions import InvalidQueryError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from coodie.contract.driver import AbstractDriver
     from coodie.requests import RequestOptions
 
 __all__ = ["query"]
 
 
+def _form(name: str, *, help: str) -> Callable[[Any], Any]:  # noqa: A002 - click's word
+    """Return the option that chooses a form, which refuses to be a second choice."""
+
+    def choose(context: click.Context, _option: click.Parameter, chosen: bool) -> None:  # noqa: FBT001 - click's way
+        if chosen:
+            other = context.params.setdefault("form", name)
+            if other != name:
+                raise click.UsageError(f"Give --{other} or --{name}, not both.", context)
+
+    return click.option(f"--{name}", is_flag=True, expose_value=False, callback=choose, help=help)
+
+
 @click.command()
 @click.argument("statement", metavar="CQL")
-@click.option("--json", "form", flag_value="json", help="One JSON object to a line.")
-@click.option("--csv", "form", flag_value="csv", help="Comma-separated values, names first.")
-@click.option("--table", "form", flag_value="table", default=True, help="Columns; without another form.")
+@_form("json", help="One JSON object to a line.")
+@_form("csv", help="Comma-separated values, names first.")
+@_form("table", help="Columns; without another form.")
 @option_of("fetch_size", "--page-size")
 @option_of("consistency")
 @option_of("timeout")
@@ -34,7 +48,7 @@ __all__ = ["query"]
 def query(
     *,
     statement: str,
-    form: str,
+    form: str = "table",
     fetch_size: int | None,
     consistency: str | None,
     timeout: float | None,

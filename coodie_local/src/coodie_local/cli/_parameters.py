@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,11 +11,22 @@ from coodie_local.errors import LocalNodeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from coodie_local._inventory import ClusterEntry
 
-__all__ = ["existing", "name_argument"]
+__all__ = ["choice_option", "existing", "name_argument"]
+
+
+def choice_option(name: str, choice: str, *, help: str) -> Callable[[Any], Any]:  # noqa: A002 - click's word
+    """Return the option ``--CHOICE``: the parameter *name* gets that value; a second choice is refused."""
+
+    def choose(context: click.Context, _option: click.Parameter, chosen: bool) -> None:  # noqa: FBT001 - click's way
+        if chosen:
+            other = context.params.setdefault(name, choice)
+            if other != choice:
+                raise click.UsageError(f"Give --{other} or --{choice}, not both.", context)
+
+    return click.option(f"--{choice}", is_flag=True, expose_value=False, callback=choose, help=help)
 
 
 def name_argument(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ import click
 from coodie_local._places import cache_directory, node_directory
 from coodie_local._protection import certificates_of
 from coodie_local._state import read_state
-from coodie_local.cli._parameters import name_argument
+from coodie_local.cli._parameters import choice_option, name_argument
 from coodie_local.errors import LocalNodeError
 
 __all__ = ["path"]
@@ -15,13 +15,16 @@ __all__ = ["path"]
 
 @click.command()
 @name_argument
-@click.option("--log", "what", flag_value="log", help="The log file of its (first) node.")
-@click.option("--data", "what", flag_value="data", help="Where its data is.")
-@click.option("--ca", "what", flag_value="ca", help="The certificate that its clients trust.")
-@click.option("--cache", "what", flag_value="cache", help="The jars and class archives of all nodes.")
-def path(name: str, what: str | None) -> None:
+@choice_option("what", "log", help="The log file of its (first) node.")
+@choice_option("what", "data", help="Where its data is.")
+@choice_option("what", "ca", help="The certificate that its clients trust.")
+@choice_option("what", "cache", help="The jars and class archives of all nodes.")
+@click.pass_context
+def path(ctx: click.Context, name: str, what: str | None = None) -> None:
     """Print the directory of a node or a cluster, or where something else is."""
     if what == "cache":
+        if ctx.get_parameter_source("name") is not click.core.ParameterSource.DEFAULT:
+            raise click.UsageError("Give NAME or --cache, not both.")
         click.echo(cache_directory())
         return
     directory = node_directory(name)

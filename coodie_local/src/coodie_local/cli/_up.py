@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from coodie_local._jvm import last_lines
-from coodie_local.cli._parameters import name_argument
+from coodie_local.cli._parameters import choice_option, name_argument
 from coodie_local.cli._report import as_json, connection_lines, last_words
 from coodie_local.errors import NodeInUseError, NodeStartError
 
@@ -25,11 +25,8 @@ _POLL = 0.2
 @name_argument
 @click.option("--nodes", type=click.IntRange(min=1), metavar="N", help="How many nodes.  [default: 1]")
 @click.option("--version", metavar="V", help="Of Cassandra.  [default: the newest release]")
-@click.option(
-    "--durable/--ephemeral",
-    default=None,
-    help="Keep the data in the node's directory, or in memory until it stops.  [default: ephemeral]",
-)
+@choice_option("profile", "durable", help="Keep the data in the node's directory.")
+@choice_option("profile", "ephemeral", help="Keep the data in memory until it stops.  [default]")
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),
@@ -53,14 +50,14 @@ def up(
     name: str,
     nodes: int | None,
     version: str | None,
-    durable: bool | None,  # noqa: FBT001 - click's way of options
     port: int | None,
-    tls: bool | None,  # noqa: FBT001 - as above
+    tls: bool | None,  # noqa: FBT001 - click's way of options
     mtls: bool | None,  # noqa: FBT001 - as above
     auth: bool | None,  # noqa: FBT001 - as above
     timeout: float,
     foreground: bool,  # noqa: FBT001 - as above
     json_: bool,  # noqa: FBT001 - as above
+    profile: Profile | None = None,
 ) -> None:
     """Start a node or a cluster, and print how to connect; it goes on until `coodie local down`.
 
@@ -69,7 +66,6 @@ def up(
     """
     from coodie_local.cluster import LocalCluster
 
-    profile: Profile | None = None if durable is None else ("durable" if durable else "ephemeral")
     cluster = LocalCluster(
         name,
         nodes=nodes,
