@@ -87,7 +87,7 @@ LAYERS = (
     Layer("drivers", "coodie.drivers", reach="contract"),
     Layer("doctor", "coodie_doctor"),
     Layer("scaffold", "coodie.scaffold"),
-    Layer("cli", "coodie.__main__ coodie.cli coodie.explanations"),
+    Layer("cli", "coodie.__main__ coodie.cli coodie.explanations coodie_script"),
     Layer("kit", "coodie.pytest_plugin coodie.testing", reach="drivers"),
     Layer("backends", "coodie_cassandra coodie_local coodie_scylla", reach="drivers"),
     Layer("examples", "coodie_rust", is_outside=True),

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 from contextlib import suppress
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ import pytest
 from coodie_local._jvm import last_lines
 from coodie_local._places import cache_directory
 from coodie_local.cli import _logs
+from coodie_local.cli._clean import clean
+from coodie_local.errors import LocalNodeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,6 +143,19 @@ def test_wrong_usage(coodie: Any) -> None:
     for command in ("down", "status", "logs", "cqlsh", "clean"):
         done = coodie("local", command, "nobody")
         assert (done.returncode, done.stderr.splitlines()[-2]) == (1, "coodie local up nobody")
+
+
+def test_a_refused_confirmation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answering no keeps the durable data, and is told as that, not as Ctrl-C."""
+    monkeypatch.setenv("COODIE_LOCAL_HOME", str(tmp_path))
+    data = tmp_path / "nodes" / "kept" / "data"
+    data.mkdir(parents=True)
+    (data / "file").write_text("x")
+    monkeypatch.setattr("sys.stdin", StringIO("n\n"))
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    with pytest.raises(LocalNodeError, match="Nothing was removed"):
+        clean.main(["kept"], standalone_mode=False)
+    assert data.is_dir()
 
 
 def test_the_end_of_a_log_is_without_noise(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def read_projects() -> dict[str, Project]:
         directory: Project(
             ROOT / directory,
             package,
-            (package, "coodie_doctor") if directory == "coodie_core" else (package,),
+            (package, "coodie_doctor", "coodie_script") if directory == "coodie_core" else (package,),
             tomli.loads((ROOT / directory / "pyproject.toml").read_text(encoding="utf-8")),
         )
         for directory, package in packages.items()

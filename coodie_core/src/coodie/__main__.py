@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from coodie.cli._main import main
+from coodie_script.start import main
 
 sys.exit(main())

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +15,7 @@ from coodie.cli._commands import coodie
 from coodie.exceptions import CoodieError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["run"]
 
@@ -26,8 +29,9 @@ def run(arguments: Sequence[str] | None) -> int:
     """Run a command and turn how it ended into an exit status."""
     stdout = sys.stdout
     try:
-        # With standalone_mode, click would end the process itself, and swallow Ctrl-C's status.
-        status = coodie.main(arguments, prog_name="coodie", standalone_mode=False)
+        with _interruptible():
+            # With standalone_mode, click would end the process itself, and swallow Ctrl-C's status.
+            status = coodie.main(arguments, prog_name="coodie", standalone_mode=False)
     except click.ClickException as exc:
         exc.show()
         return exc.exit_code
@@ -49,3 +53,17 @@ def run(arguments: Sequence[str] | None) -> int:
         click.echo(f"{click.style('Error:', fg='red', bold=True)} {exc}", err=True)
         return _FAILED
     return status if isinstance(status, int) else 0
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Have Ctrl-C raise KeyboardInterrupt unless it is ignored; outside, the script handles it."""
+    before = signal.getsignal(signal.SIGINT)
+    if not callable(before) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

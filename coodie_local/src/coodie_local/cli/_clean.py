@@ -61,7 +61,8 @@ def _confirm(durable: list[ClusterEntry], *, yes: bool) -> None:
     if not sys.stdin.isatty():
         msg = f"There is durable data: {sizes}. Nothing was removed."
         raise LocalNodeError(msg, hint="To remove it without being asked, add --yes.")
-    click.confirm(f"Remove the durable data of {sizes}?", abort=True, err=True)
+    if not click.confirm(f"Remove the durable data of {sizes}?", err=True):
+        raise LocalNodeError("Nothing was removed.")
 
 
 def _remove(entry: ClusterEntry) -> None:

@@ -66,6 +66,9 @@ def local() -> None:
         signal.signal(number, _interrupt)
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+def _interrupt(_number: int, frame: FrameType | None) -> NoReturn:
     """Let a closed terminal or a service manager end a command as Ctrl-C does, with nothing left behind."""
-    raise KeyboardInterrupt
+    handler = signal.getsignal(signal.SIGINT)
+    if callable(handler):
+        handler(signal.SIGINT, frame)
+    raise KeyboardInterrupt  # Ctrl-C is ignored
