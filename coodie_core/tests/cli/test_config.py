@@ -75,6 +75,21 @@ def test_show(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     assert "connections.main.consistency = (the backend's, LOCAL_ONE)" in capsys.readouterr().out
 
 
+def test_show_default(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The default's place is told, too: the file, or the variable that wins over it."""
+    (here / "coodie.toml").write_text('default = "main"\n[connections.main]\n[connections.prod]\n')
+    assert main(["config", "show"]) == 0
+    assert 'default = "main"  # coodie.toml:1' in capsys.readouterr().out
+    monkeypatch.setenv("COODIE__DEFAULT", "prod")
+    monkeypatch.setenv("COODIE__OBSERVERS", "counters, requestlog")
+    assert main(["config", "show", "--json"]) == 0
+    rows = {row["key"]: (row["value"], row["where"]) for row in json.loads(capsys.readouterr().out)}
+    assert rows["default"] == ('"prod"', "COODIE__DEFAULT")
+    assert rows["observers"] == ('["counters", "requestlog"]', "COODIE__OBSERVERS")
+
+
 def test_show_hides_what_a_missing_backend_cant_speak_of(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -174,6 +174,42 @@ def test_variables_alone(registry: DriverRegistry, memory: Backend, monkeypatch:
     assert memory.attempts[0].hosts == ("db1",)
 
 
+def test_a_variable_selects_the_default(
+    write: Callable[..., Path], registry: DriverRegistry, memory: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """COODIE__DEFAULT is the key ``default``, and wins over the file; a connection may have that name."""
+    write(
+        'default = "main"\n[connections.main]\ndriver = "memory"\n[connections.prod]\ndriver = "memory"\n'
+        '[connections.default]\ndriver = "memory"\n'
+    )
+    monkeypatch.setenv("COODIE__PROD__PORT", "9142")
+    monkeypatch.setenv("COODIE__DEFAULT__PORT", "9143")
+    monkeypatch.setenv("COODIE__DEFAULT", "prod")
+    configuration = coodie.load_config()
+    assert configuration.default == "prod"
+    coodie.get_driver().execute("SELECT", [])
+    coodie.get_driver("default").execute("SELECT", [])
+    assert [config.port for config in memory.attempts] == [9142, 9143]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("ALLOW", "coodie-scylla, other"), ("BLOCK", "dist-memory,other")]
+)
+def test_a_variable_chooses_distributions(
+    variable: str,
+    value: str,
+    write: Callable[..., Path],
+    registry: DriverRegistry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The other keys of a file as a whole have their variables, too; a list has commas."""
+    write('allow = ["dist-memory"]\n[connections.main]\ndriver = "memory"\n')
+    monkeypatch.setenv(f"COODIE__{variable}", value)
+    coodie.load_config()
+    with pytest.raises(DriverBlockedError):
+        coodie.get_driver("main")
+
+
 # --- what else a file switches ----------------------------------------------------------
 
 

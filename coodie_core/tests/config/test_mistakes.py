@@ -27,6 +27,14 @@ def mistakes_of(text: str, write: Callable[..., Path]) -> tuple[str, ...]:
     return caught.value.mistakes
 
 
+def test_a_default_that_is_no_connection(write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that selects a connection that isn't there is the mistake, not the file."""
+    monkeypatch.setenv("COODIE__DEFAULT", "maim")
+    (mistake,) = mistakes_of('[connections.main]\ndriver = "memory"\n', write)
+    assert mistake.startswith("COODIE__DEFAULT: ")
+    assert "Did you mean 'main'?" in mistake
+
+
 # --- mistakes ---------------------------------------------------------------------------
 
 
@@ -39,6 +47,7 @@ def test_all_mistakes_at_once_with_their_lines(
     monkeypatch.setenv("COODIE__MAIN__PROT", "1")
     monkeypatch.setenv("COODIE__MAIN__PROFILES__A__TIMOUT", "1")
     monkeypatch.setenv("COODIE__MAIN", "1")
+    monkeypatch.setenv("COODIE__BLOCK", "a,,b")
     found = mistakes_of(
         """default = "maim"
 conections = 1
@@ -80,6 +89,7 @@ speculative_execution_policy = "0.1x2"
         ("COODIE__MAIN__PROT: ", "Did you mean 'port'?"),
         ("COODIE__MAIN__PROFILES__A__TIMOUT: ", "Did you mean 'timeout'?"),
         ("COODIE__MAIN: ", "it names no key"),
+        ("COODIE__BLOCK: ", "names"),
     )
     for start, said in expected:
         assert [m for m in found if m.startswith(start) and said in m], (start, found)

@@ -62,7 +62,7 @@ def _rows(configuration: Configuration, *, everything: bool) -> Iterator[dict[st
         if option.name in configuration.top:
             setting = configuration.top[option.name]
             yield _row(option.key, json.dumps(setting.value), setting.where)
-    if configuration.default is not None:
+    if configuration.default is not None and "default" not in configuration.top:
         yield _row("default", json.dumps(configuration.default), "the connection of get_driver()")
     for connection in configuration.connections.values():
         secret = _secret_options(connection)

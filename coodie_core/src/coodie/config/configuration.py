@@ -20,6 +20,7 @@ from coodie.config.settings import (
 )
 from coodie.exceptions import ConfigurationError
 from coodie.options import OPTIONS, Scope, options_for
+from coodie.valuetypes import parse_value
 
 if TYPE_CHECKING:
     from coodie.config.tomlfile import TomlFile
@@ -191,7 +192,9 @@ class _Reader:
         found: dict[str, dict[SettingPath, Setting]] = {}
         for one in ours:
             name = names.get(one.path[0], one.path[0])
-            if not all(one.path) or len(one.path) == 1:
+            if len(one.path) == 1 and one.path[0] in _FILE_KEYS:
+                self.read_top_variable(one.path[0], one)
+            elif not all(one.path) or len(one.path) == 1:
                 self.note(one.name, "", f"it names no key. Write {PREFIX}CONNECTION__OPTION.")
             elif name not in self.layers and one.path[0] not in made:
                 hint = did_you_mean(one.path[0], names) if names else "No file has one."
@@ -202,6 +205,16 @@ class _Reader:
         for name, settings in found.items():
             url = self.url_of(settings, f"connections.{name}")
             self.layers.setdefault(name, []).extend((url, settings))
+
+    def read_top_variable(self, key: str, one: Variable) -> None:
+        try:
+            value = parse_value(OPTIONS[key].type, one.text)
+        except ConfigurationError as exc:
+            self.note(one.name, "", str(exc))
+            return
+        setting = Setting(value=value, where=one.name, is_text=False, base=Path())
+        if self.fits((key,), setting, ""):
+            self.top[key] = setting
 
     def read_variable(self, name: str, one: Variable, settings: dict[SettingPath, Setting]) -> None:
         setting = Setting(value=one.text, where=one.name, is_text=True, base=Path())
@@ -290,6 +303,6 @@ def inspect_configuration(
         path=file.path if file is not None else None,
         connections=connections,
         default=default,
-        top={key: setting for key, setting in reader.top.items() if key != "default"},
+        top=reader.top,
     )
     return configuration, reader.mistakes
