@@ -1,10 +1,12 @@
-"""The drivers' connection, but for what it overlooks of its end."""
+"""The drivers' connection, but for what it makes of answers that it can't decode, and of its end."""
 
 from __future__ import annotations
 
 import socket
 from functools import lru_cache
 from typing import Any
+
+from coodie.drivers.cassandra._protocol import exact_protocol_handler
 
 __all__ = ["attentive"]
 
@@ -14,22 +16,50 @@ _READERS = ("cassandra.io.libevreactor", "cassandra.io.asyncorereactor")
 
 @lru_cache(maxsize=8)
 def attentive(connection_class: Any) -> Any:
-    """Return a connection class that notices the peer's end also in the midst of a frame or handshake.
+    """Return a connection class that is the driver's, but for what follows.
 
-    When the peer closes while a part of a frame has been read, scylla-driver 3.29 and cassandra-driver
-    3.30 take the end for "no more bytes yet": the requests on the connection run into their timeouts, no
-    new connection is made, and the reactor's thread spins until a heartbeat fails. And when it closes
-    before the handshake is over, as for want of a client certificate, cassandra-driver's libev reactor
-    tells nobody: who connects waits until the timeout.
+    An answer that can't be decoded ends its request alone: the drivers close the connection, with
+    all requests on it. Statements that they prepare are read by our protocol handler.
+
+    The peer's end is noticed also in the midst of a frame or handshake. When the peer closes while a part
+    of a frame has been read, scylla-driver 3.29 and cassandra-driver 3.30 take the end for "no more bytes
+    yet": the requests on the connection run into their timeouts, no new connection is made, and the
+    reactor's thread spins until a heartbeat fails. And when it closes before the handshake is over, as for
+    want of a client certificate, cassandra-driver's libev reactor tells nobody: who connects waits until
+    the timeout. Connections of gevent, eventlet, Twisted and asyncio read in another way.
 
     Args:
-        connection_class: The driver's; those of gevent, eventlet, Twisted and asyncio, which read in
-            another way, are returned as they are.
+        connection_class: The driver's.
     """
-    if connection_class.__module__ not in _READERS:
-        return connection_class
+    made = _sheltered(connection_class)
+    if connection_class.__module__ in _READERS:
+        made = _watchful(made)
+    made.__name__ = made.__qualname__ = connection_class.__name__
+    # What is known of the driver's handshake is told by the module.
+    made.__module__ = connection_class.__module__
+    return made
 
-    class AttentiveConnection(connection_class):  # type: ignore[misc]  # the drivers have no types
+
+def _sheltered(connection_class: Any) -> Any:
+    from cassandra.protocol import ProtocolHandler
+
+    default = ProtocolHandler.decode_message
+    ours = exact_protocol_handler().decode_message
+
+    class ShelteredConnection(connection_class):  # type: ignore[misc]  # the drivers have no types
+        @classmethod
+        def initialize_reactor(cls) -> None:
+            # Some keep the reactor's state in the class: it is to be there once, not for each subclass.
+            connection_class.initialize_reactor()
+
+        def send_msg(self, *args: Any, decoder: Any = default, **kwargs: Any) -> Any:
+            return super().send_msg(*args, decoder=ours if decoder == default else decoder, **kwargs)
+
+    return ShelteredConnection
+
+
+def _watchful(connection_class: Any) -> Any:
+    class WatchfulConnection(connection_class):  # type: ignore[misc]  # the drivers have no types
         last_error: Exception | None
 
         def handle_read(self, *args: Any, **kwargs: Any) -> None:
@@ -50,8 +80,7 @@ def attentive(connection_class: Any) -> Any:
                     self.last_error = ConnectionShutdown(message)
                 self.connected_event.set()
 
-    AttentiveConnection.__name__ = AttentiveConnection.__qualname__ = connection_class.__name__
-    return AttentiveConnection
+    return WatchfulConnection
 
 
 def _ended(sock: Any) -> bool:

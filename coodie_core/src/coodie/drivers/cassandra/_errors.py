@@ -13,6 +13,7 @@ from cassandra.pool import NoConnectionsAvailable
 
 from coodie import exceptions as ours
 from coodie.consistency import LEVEL_NAMES
+from coodie.drivers.cassandra._protocol import undecodable_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,6 +172,12 @@ def _unsupported(exc: Any, _: str | None) -> ours.CoodieError:
     return ours.UnsupportedError(f"The backend refuses: {exc}.")
 
 
+def _undecodable(exc: Any, stmt: str | None) -> ours.CoodieError:
+    message = f"The server's answer can't be decoded: {type(exc.__cause__).__name__}."
+    hint = "The connection stays open; a write may have been applied."
+    return ours.RequestError(message, hint=hint, statement=stmt)
+
+
 #: From the special to the general: the first that fits is taken.
 _TABLE: tuple[
     tuple[
@@ -178,6 +185,7 @@ _TABLE: tuple[
     ],
     ...,
 ] = (
+    (undecodable_answer(), _undecodable),
     (cassandra.Unavailable, _unavailable),
     (cassandra.ReadTimeout, _read_timeout),
     (cassandra.WriteTimeout, _write_timeout),

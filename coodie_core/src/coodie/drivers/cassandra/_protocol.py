@@ -9,7 +9,9 @@ gives a *wrong* datetime for timestamps beyond 2**31 days, such as nanoseconds i
 The handler here is made for ``Session.client_protocol_handler`` ("Custom Protocol Handlers" in the
 drivers' API documentation). It decodes as the driver does; only when that fails, it decodes the same
 frame once more, value by value. Types are exchanged as the result is parsed and not when a statement is
-prepared, because the drivers prepare with their own handler and may reuse the result metadata.
+prepared, because other handlers may reuse the result metadata. The names of types that the protocol has no
+code for are read by ``_customtypes``, of results and of prepared statements. And whatever else keeps an
+answer from being decoded becomes the answer, so that it ends one request and not the connection.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from typing import Any
 
 from coodie import types as raw
 from coodie.drivers.cassandra._cqltypes import COLUMN, EXACT, WRAPPED, family, subtypes, value_type
+from coodie.drivers.cassandra._customtypes import custom_type
 
 __all__ = [
     "Undecodable",
@@ -31,6 +34,8 @@ __all__ = [
     "exact_columns",
     "exact_protocol_handler",
     "is_plain_handler",
+    "read_columns",
+    "undecodable_answer",
 ]
 
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - the drivers give naive UTC
@@ -41,6 +46,9 @@ _FAR_TIMESTAMPS = (2**32 * 86_400_000, -(2**32) * 86_400_000, 1_484_300_000_000_
 
 #: The flag of result metadata that leaves the columns out (native_protocol_v5.spec, section 4.2.5.2).
 _NO_METADATA = 0x0004
+
+#: The code of a type that is told by its name (section 4.2.5.2, [option]).
+_CUSTOM = 0x0000
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -86,6 +94,20 @@ def is_plain_handler(handler: Any) -> bool:
     return handler in (ProtocolHandler, _default_handler())
 
 
+def read_columns(data: Any, user_types: Any) -> Any:
+    """Return the columns that a result's metadata has, with types that decode exactly.
+
+    Args:
+        data: A stream that begins with the metadata's flags; it is read to the metadata's end.
+        user_types: The classes that were registered for user types, by keyspace and name.
+    """
+    from cassandra.protocol import RESULT_KIND_ROWS
+
+    message = _names_read_result()(RESULT_KIND_ROWS)
+    message.recv_results_metadata(data, user_types)
+    return exact_columns(message.column_metadata)
+
+
 def exact_columns(columns: Any) -> Any:
     """Return result metadata whose types decode exactly, for who decodes without a handler."""
     return [(*column[:3], _exact(column[3])) for column in columns] if _default_is_blind() else columns
@@ -98,13 +120,43 @@ def _default_is_blind() -> bool:
     return _is_blind_to_far_timestamps(ProtocolHandler.message_types_by_opcode[ResultMessage.opcode])
 
 
+@cache
+def _names_read_result() -> Any:
+    from cassandra.protocol import ResultMessage
+
+    return _with_names_read(ResultMessage)
+
+
+@cache
+def undecodable_answer() -> type[Exception]:
+    """Return the class of what stands for an answer that can't be decoded."""
+    from cassandra import DriverException
+
+    class UndecodableAnswerError(DriverException):  # type: ignore[misc]  # the drivers have no types
+        """Its cause is what the decoder raised; its text has nothing of that, which quotes values."""
+
+    return UndecodableAnswerError
+
+
 def _shielded(handler: Any) -> Any:
     from cassandra.protocol import ResultMessage
 
     opcode = ResultMessage.opcode
-    result = _exact_result(handler.message_types_by_opcode[opcode])
-    types = {**handler.message_types_by_opcode, opcode: result}
-    return type("_ExactProtocolHandler", (handler,), {"message_types_by_opcode": types})
+    result = _exact_result(_with_names_read(handler.message_types_by_opcode[opcode]))
+
+    class _ExactProtocolHandler(handler):  # type: ignore[misc]  # the drivers have no types
+        message_types_by_opcode = {**handler.message_types_by_opcode, opcode: result}  # noqa: RUF012 - theirs
+
+        @classmethod
+        def decode_message(cls, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return super().decode_message(*args, **kwargs)
+            except Exception as exc:  # noqa: BLE001 - raised, it would end the connection
+                error = undecodable_answer()(f"The answer can't be decoded: {type(exc).__name__}")
+                error.__cause__ = exc
+                return error
+
+    return _ExactProtocolHandler
 
 
 def decoded_timestamp(milliseconds: int) -> Any:
@@ -144,9 +196,24 @@ def _is_blind_to_far_timestamps(result: Any) -> bool:
     return False
 
 
+def _with_names_read(base: Any) -> Any:
+    """Return a subclass of a result message class, which knows the types that are told by their names."""
+    from cassandra.protocol import read_short, read_string
+
+    class _NamesReadResultMessage(base):  # type: ignore[misc]
+        @classmethod
+        def read_type(cls, f: Any, user_type_map: Any) -> Any:
+            start = f.tell()
+            if read_short(f) == _CUSTOM:
+                return custom_type(read_string(f), user_type_map)
+            f.seek(start)
+            return super().read_type(f, user_type_map)
+
+    return _NamesReadResultMessage
+
+
 def _exact_result(base: Any) -> Any:
     """Return a subclass of a result message class; its underscore keeps the driver from registering it."""
-    from cassandra import DriverException
     from cassandra.protocol import RESULT_KIND_ROWS
 
     always_exact = _is_blind_to_far_timestamps(base)
@@ -163,7 +230,7 @@ def _exact_result(base: Any) -> Any:
             arguments = (protocol_version, user_type_map)
             try:
                 base.recv_results_rows(self, f, *arguments, self._retyped(result_metadata), policy)
-            except DriverException:
+            except Exception:  # noqa: BLE001 - also what is raised while the failure is put into words
                 f.seek(start)
                 self._salvaging = True
                 base.recv_results_rows(self, f, *arguments, self._retyped(result_metadata), policy)

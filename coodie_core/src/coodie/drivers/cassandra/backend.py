@@ -212,7 +212,7 @@ def _cluster(config: ConnectionConfig) -> Any:
             options[name] = value
     # The driver waits up to two seconds, at random, before it looks at a changed table.
     options.setdefault("schema_event_refresh_window", 0)
-    options.setdefault("connection_class", attentive(Cluster.connection_class))
+    options["connection_class"] = attentive(options.get("connection_class") or Cluster.connection_class)
     return Cluster(contact_points=list(config.hosts or ()), **options)
 
 

@@ -6,7 +6,7 @@ from functools import cache
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from coodie.drivers.cassandra._protocol import exact_columns
+from coodie.drivers.cassandra._protocol import read_columns
 from coodie.drivers.cassandra._reading import row_builder, row_converters
 from coodie.drivers.cassandra.fast.accelerator import row_decoder
 from coodie.drivers.cassandra.fast.collector import collector_paused
@@ -74,6 +74,8 @@ def following(body: bytes) -> bytes | None:
 def _state(body: bytes) -> bytes | None:
     """Return the paging state behind the head of a result that says that it has one."""
     at = _HEAD.size
+    if len(body) < at + _INT.size:
+        return None  # cut off: its decoder says what is wrong
     (length,) = _INT.unpack_from(body, at)
     return body[at + _INT.size : at + _INT.size + length] if length > 0 else None
 
@@ -181,12 +183,9 @@ def _parsed_metadata(data: bytes, user_types: Any) -> tuple[Any, int]:
     """Return a result's columns, and how many bytes after the flags and the number of columns they took."""
     from io import BytesIO
 
-    from cassandra.protocol import RESULT_KIND_ROWS, ResultMessage
-
-    message = ResultMessage(RESULT_KIND_ROWS)
     stream = BytesIO(data)
-    message.recv_results_metadata(stream, user_types)
-    return exact_columns(message.column_metadata), stream.tell() - 8
+    columns = read_columns(stream, user_types)
+    return columns, stream.tell() - 8
 
 
 def _reader(names: tuple[str, ...], columns: Any, version: int, *, aware_timestamps: bool) -> RowReader:

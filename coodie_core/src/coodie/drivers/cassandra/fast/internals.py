@@ -17,7 +17,7 @@ import cassandra
 from cassandra.connection import Connection, ConnectionShutdown
 
 from coodie.drivers.cassandra._nonblocking import SendListener
-from coodie.drivers.cassandra._protocol import is_plain_handler
+from coodie.drivers.cassandra._protocol import is_plain_handler, undecodable_answer
 from coodie.drivers.cassandra.fast.frames import RESULT, Frame, Frames
 from coodie.drivers.cassandra.fast.segments import Segments
 from coodie.drivers.cassandra.fast.sockets import RECEIVE
@@ -50,12 +50,11 @@ _KNOWN = ((3, 29), (3, 30))
 #: Protocol versions that are spoken here.
 _VERSIONS = (4, 5)
 
-#: Where the connections are that have nothing of their own in the handshake; the last are ours.
+#: Where the connections are that have nothing of their own in the handshake.
 _CONNECTIONS = (
     "cassandra.io.libevreactor",
     "cassandra.io.asyncorereactor",
     "cassandra.io.asyncioreactor",
-    "coodie.drivers.cassandra._connection",
 )
 
 #: The drivers' event loops that serve all connections of a process.
@@ -173,11 +172,14 @@ def decode(session: Session, version: int, answer: bytes | Frame, features: Any 
         version: The protocol version.
         answer: The answer; bytes are the body of a RESULT.
         features: What scylla-driver knows of the server; None for one without extensions.
+
+    Raises:
+        Exception: It can't be decoded.
     """
     frame = Frame(0, RESULT, answer) if isinstance(answer, bytes) else answer
     handler = session.client_protocol_handler
     before = () if _features() is None else (features or _features(),)
-    return handler.decode_message(
+    message = handler.decode_message(
         version,
         *before,
         session.cluster._user_types,  # noqa: SLF001 - this module's purpose
@@ -188,6 +190,9 @@ def decode(session: Session, version: int, answer: bytes | Frame, features: Any 
         None,
         None,
     )
+    if isinstance(message, undecodable_answer()):
+        raise message
+    return message
 
 
 @cache

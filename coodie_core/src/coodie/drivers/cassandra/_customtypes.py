@@ -1,0 +1,116 @@
+"""The driver's type classes for types that the protocol has no code for, from the server's names of them.
+
+Vectors and types of users' own come as text, such as ``VectorType(UserType(ks,61646472657373,…),2)``
+(``TypeParser`` in Cassandra's sources). The drivers' parser takes a user type's name, which is hex-coded,
+for a number where it has digits alone, as that of ``address``, and keeps all names that it ever met in one
+table, where a user type called like a type of the server's takes its place. So this one reads the text.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any, NamedTuple
+
+__all__ = ["custom_type"]
+
+_PACKAGE = "org.apache.cassandra.db.marshal."
+_TOKEN = re.compile(r"=>|[(),:]|[^(),:=>\s]+")
+
+#: Types made of types, which the drivers' classes encode and decode.
+_PARAMETERISED = ("CompositeType", "ListType", "MapType", "ReversedType", "SetType", "TupleType")
+
+
+class _Name(NamedTuple):
+    """A type's name, with what stands in its brackets; a user type's keyspace and a size are names, too."""
+
+    name: str
+    parts: tuple[_Name, ...] = ()
+    #: What stands before it: a field's name, or an alias.
+    label: str = ""
+
+
+def custom_type(text: str, user_types: Any) -> Any:
+    """Return the driver's class for a type; one whose values are bytes where the driver has none.
+
+    Args:
+        text: The type's name as the server has it.
+        user_types: The classes that were registered for user types, by keyspace and name.
+    """
+    try:
+        tokens = _TOKEN.findall(text)[::-1]
+        name = _read(tokens)
+        if not tokens:
+            return _type(name, user_types)
+    except (IndexError, ValueError):
+        pass  # not as Cassandra writes it
+    return _opaque(text)
+
+
+def _read(tokens: list[str]) -> _Name:
+    """Take a name off the end of the tokens, which are in reverse order."""
+    name, label = tokens.pop(), ""
+    if tokens and tokens[-1] in {":", "=>"}:
+        tokens.pop()
+        name, label = tokens.pop(), name
+    parts = []
+    if tokens and tokens[-1] == "(":
+        while tokens.pop() != ")":
+            if tokens[-1] != ")":
+                parts.append(_read(tokens))
+    return _Name(name, tuple(parts), label)
+
+
+def _type(name: _Name, user_types: Any) -> Any:
+    from cassandra import cqltypes
+
+    kind = name.name.removeprefix(_PACKAGE)
+    if kind == "UserType":
+        keyspace, coded, *fields = name.parts
+        names = tuple([_decoded(field.label) for field in fields])
+        types = tuple([_type(field, user_types) for field in fields])
+        made = cqltypes.UserType.make_udt_class(keyspace.name, _decoded(coded.name), names, types)
+        made.mapped_class = user_types.get(keyspace.name, {}).get(made.typename)
+        return made
+    if kind == "VectorType":
+        element, size = name.parts
+        return cqltypes.VectorType.apply_parameters((_type(element, user_types), int(size.name)), None)
+    if kind == "FrozenType":
+        (inner,) = name.parts
+        return _type(inner, user_types)
+    if kind in _PARAMETERISED and name.parts:
+        types = tuple([_type(part, user_types) for part in name.parts])
+        return getattr(cqltypes, kind).apply_parameters(types)
+    known = None if name.parts else _simple_types().get(kind)
+    return known or _opaque(_text(name))
+
+
+@cache
+def _simple_types() -> dict[str, Any]:
+    from cassandra import cqltypes
+
+    types = [value for value in vars(cqltypes).values() if isinstance(value, cqltypes.CassandraTypeType)]
+    return {
+        typ.cassname: typ
+        for typ in types
+        if typ.num_subtypes == 0 and not typ.cassname.startswith("_") and typ is not cqltypes.VectorType
+    }
+
+
+@cache
+def _opaque(text: str) -> Any:
+    """Return a class whose values are bytes; its underscore keeps the driver from looking it up by name."""
+    from cassandra import cqltypes
+
+    made = {"typename": f"'{text}'", "cassname": text, "empty_binary_ok": True}
+    return cqltypes.CassandraTypeType("_Opaque", (cqltypes.CassandraType,), made)
+
+
+def _text(name: _Name) -> str:
+    """Return a name as the server writes it."""
+    parts = [f"{part.label}=>{_text(part)}" if part.label else _text(part) for part in name.parts]
+    return f"{name.name}({','.join(parts)})" if parts else name.name
+
+
+def _decoded(coded: str) -> str:
+    return bytes.fromhex(coded).decode()
