@@ -21,6 +21,7 @@ __all__ = [
     "Corrupt",
     "CutAnswer",
     "Delay",
+    "DelayRequest",
     "Fault",
     "ServerError",
     "Silence",
@@ -110,6 +111,20 @@ class Delay(Fault):
         assert answer is not None
         await asyncio.sleep(self.seconds)
         await link.to_client(answer)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DelayRequest(Fault):
+    """The request reaches the node late; what was sent after it comes before it."""
+
+    seconds: float
+    reaches_node: bool = False
+
+    async def answer(self, link: Link, request: Frame, answer: Frame | None) -> None:
+        """Wait, and hand the request on."""
+        await asyncio.sleep(self.seconds)
+        link.waiting[request.stream] = (request, None, None)
+        await link.to_node(request)
 
 
 @dataclass(frozen=True, kw_only=True)

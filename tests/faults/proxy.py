@@ -103,6 +103,8 @@ class Link:
     waiting: dict[int, tuple[Frame, str | None, Fault | None]] = field(default_factory=dict)
     #: The shard where it seems to end.
     shard: int | None = None
+    #: The client asked for events.
+    registered: bool = False
 
     @property
     def client_port(self) -> int:
@@ -198,6 +200,8 @@ class FaultProxy:
         self.seen: list[Seen] = []
         #: Connections accepted so far.
         self.accepted = 0
+        #: How often a client has asked for events.
+        self.registered = 0
 
     def __enter__(self) -> FaultProxy:  # noqa: PYI034 - nothing derives from it
         self._thread.start()
@@ -236,12 +240,18 @@ class FaultProxy:
         """The numbers of the connections that are open."""
         return {link.number for link in tuple(self._links)}
 
-    def cut(self, client_ports: Container[int] | None = None) -> None:
-        """End all connections, or those of these clients."""
+    def cut(self, client_ports: Container[int] | None = None, *, only_registered: bool = False) -> None:
+        """End all connections, or those of these clients.
+
+        Args:
+            client_ports: The clients' own ports; None for all.
+            only_registered: Those alone on which the client asked for events.
+        """
 
         def abort() -> None:
             for link in tuple(self._links):
-                if client_ports is None or link.client_port in client_ports:
+                wanted = client_ports is None or link.client_port in client_ports
+                if wanted and (link.registered or not only_registered):
                     link.abort()
 
         self._loop.call_soon_threadsafe(abort)
@@ -323,6 +333,9 @@ class FaultProxy:
             link.requests.segmented = True
             link.waiting[request.stream] = (request, None, None)
             return
+        if request.opcode == Opcode.REGISTER:
+            link.registered = True
+            self.registered += 1
         text = self._text(request)
         fault = next((rule.fault for rule in self.rules if rule.takes(request.opcode, text)), None)
         reaches = fault is None or fault.reaches_node

@@ -116,10 +116,10 @@ def test_a_policy_that_names_a_delay() -> None:
     assert (again.tried, again.host) == (1, _HOST)
 
 
-def test_an_unknown_statement_is_prepared_by_the_driver() -> None:
-    """The node that doesn't know it is asked again, at no policy's cost: nothing was executed."""
+def test_an_unknown_statement_is_looked_at_again() -> None:
+    """The node that doesn't know it is asked again after that, at no policy's cost: nothing was executed."""
     policy = _Asked(RetryPolicy.RETHROW, None)
-    assert _decide(PreparedQueryNotFound(0x2500, "m", b"id"), policy) == Again(host=_HOST)
+    assert _decide(PreparedQueryNotFound(0x2500, "m", b"id"), policy) == Again(host=_HOST, forgotten=b"id")
     assert policy.asked == []
 
 

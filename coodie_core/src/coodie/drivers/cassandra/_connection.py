@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import socket
-from functools import lru_cache
+from contextlib import suppress
 from typing import Any
+from weakref import WeakSet
 
 from coodie.drivers.cassandra._protocol import exact_protocol_handler
 
-__all__ = ["attentive"]
+__all__ = ["attend", "attentive"]
 
 #: Where the connections are that read as described below.
 _READERS = ("cassandra.io.libevreactor", "cassandra.io.asyncorereactor")
 
 
-@lru_cache(maxsize=8)
 def attentive(connection_class: Any) -> Any:
     """Return a connection class that is the driver's, but for what follows.
+
+    The end of the control connection is noticed at once, for clusters that ``attend`` was told of. The
+    drivers notice it with the next heartbeat, half a minute later, and hear of no change until then: of
+    tables, of nodes, or of their state.
 
     An answer that can't be decoded ends its request alone: the drivers close the connection, with
     all requests on it. Statements that they prepare are read by our protocol handler.
@@ -40,17 +44,39 @@ def attentive(connection_class: Any) -> Any:
     return made
 
 
+def attend(cluster: Any) -> None:
+    """Have the end of a cluster's control connection noticed at once, where its connections are attentive."""
+    tell = getattr(cluster.connection_class, "attend", None)
+    if tell is not None:
+        tell(cluster)
+
+
 def _sheltered(connection_class: Any) -> Any:
     from cassandra.protocol import ProtocolHandler
 
     default = ProtocolHandler.decode_message
     ours = exact_protocol_handler().decode_message
+    clusters: WeakSet[Any] = WeakSet()
 
     class ShelteredConnection(connection_class):  # type: ignore[misc]  # the drivers have no types
         @classmethod
         def initialize_reactor(cls) -> None:
             # Some keep the reactor's state in the class: it is to be there once, not for each subclass.
             connection_class.initialize_reactor()
+
+        @classmethod
+        def attend(cls, cluster: Any) -> None:
+            clusters.add(cluster)
+
+        def close(self) -> None:
+            was_open = not self.is_closed
+            super().close()
+            if was_open and self.is_control_connection:
+                for cluster in tuple(clusters):
+                    # As the heartbeat does; what is the control connection no more is left alone.
+                    if self in cluster.control_connection.get_connections():
+                        with suppress(RuntimeError):  # the interpreter is shutting down
+                            cluster.control_connection.return_connection(self)
 
         def send_msg(self, *args: Any, decoder: Any = default, **kwargs: Any) -> Any:
             return super().send_msg(*args, decoder=ours if decoder == default else decoder, **kwargs)

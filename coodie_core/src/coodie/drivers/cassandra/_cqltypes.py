@@ -9,7 +9,17 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-__all__ = ["COLUMN", "EXACT", "WRAPPED", "cql_name", "family", "subtypes", "unwrapped", "value_type"]
+__all__ = [
+    "COLUMN",
+    "EXACT",
+    "WRAPPED",
+    "cql_name",
+    "family",
+    "same_markers",
+    "subtypes",
+    "unwrapped",
+    "value_type",
+]
 
 #: The attribute of a type class that our protocol handler made: its decoder never rounds.
 EXACT = "coodie_exact"
@@ -95,6 +105,26 @@ def value_type(policy: Any, column: Any) -> Any:
 
     described = ColDesc(*column[:3])
     return policy.column_type(described) if policy.contains_column(described) else column[3]
+
+
+def same_markers(columns: Any, others: Any) -> bool:
+    """Tell whether two statements' bind markers have the same names and types, down to the last field.
+
+    Args:
+        columns: Bind markers, ``PreparedStatement.column_metadata``.
+        others: Those of the other statement.
+    """
+    return [(column.name, _structure(column.type)) for column in columns or ()] == [
+        (column.name, _structure(column.type)) for column in others or ()
+    ]
+
+
+def _structure(typ: Any) -> tuple[Any, ...]:
+    """Return all that a value's encoding depends on; the drivers make a class of a type more than once."""
+    typ = unwrapped(typ)
+    name = family(typ) or typ.cassname
+    parts = tuple([_structure(part) for part in subtypes(typ)])
+    return name, getattr(typ, "vector_size", None), getattr(typ, "fieldnames", None) or (), parts
 
 
 def cql_name(typ: Any) -> str:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from cassandra.pool import NoConnectionsAvailable
 from cassandra.query import tuple_factory
 
+from coodie.drivers.cassandra._forgotten import telling_future
 from coodie.waiting import start_thread
 
 if TYPE_CHECKING:
@@ -172,6 +173,7 @@ class SendListener:
         attempt = self.attempt
         if attempt is not None:
             attempt.stand_in(response)
+            response.__class__ = telling_future()
 
 
 class PoolWatcher:

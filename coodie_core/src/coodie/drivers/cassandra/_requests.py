@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from cassandra.query import BatchStatement, BoundStatement, SimpleStatement
 from cassandra.query import BatchType as DriverBatchType
+from cassandra.query import SimpleStatement
 
 from coodie.batch import check_batch
 from coodie.consistency import CONSISTENCY_LEVELS, parse_consistency
 from coodie.contract.checks import check_fetch_size, check_statement, refuse_parameters, refuse_use
 from coodie.cql import Kind, inspect_statement
-from coodie.drivers.cassandra._binding import bind_values
+from coodie.drivers.cassandra._bound import batch_statement, bound_statement
+from coodie.drivers.cassandra._forgotten import ForgottenStatementError
 from coodie.drivers.cassandra._reading import build_rows, row_converters
+from coodie.drivers.cassandra._recalling import Recaller
 from coodie.drivers.cassandra._sending import Sender, Terms
 from coodie.drivers.cassandra._statements import CachedStatement, StatementCache
 from coodie.drivers.cassandra.fast.decoding import Page
@@ -20,9 +23,9 @@ from coodie.drivers.cassandra.fast.failures import Again
 from coodie.drivers.cassandra.fast.path import FastPath
 from coodie.drivers.cassandra.fast.settled import alike
 from coodie.drivers.cassandra.fast.statements import PAGE
-from coodie.exceptions import ParameterError, RequestError
+from coodie.exceptions import RequestError
 from coodie.paging import open_paging_state, seal_paging_state
-from coodie.requests import BatchType, check_options, check_timeout, parse_batch_type
+from coodie.requests import check_options, check_timeout, parse_batch_type
 from coodie.rows import Rows, first_item, new_rows
 
 if TYPE_CHECKING:
@@ -39,25 +42,17 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra.fast.asked import Asked
     from coodie.drivers.cassandra.fast.settled import Begun, Sent
     from coodie.effects import Effect
-    from coodie.requests import RequestOptions
+    from coodie.requests import BatchType, Params, RequestOptions
     from coodie.schema.requests import Query
     from coodie.waiting import Wait
 
+    #: An answer of the driver's, the statement that was sent, and the terms.
+    _Sent = tuple[Answer, Statement, Terms]
+
 __all__ = ["Requests"]
-
-_BATCH_TYPES = {
-    BatchType.LOGGED: DriverBatchType.LOGGED,
-    BatchType.UNLOGGED: DriverBatchType.UNLOGGED,
-    BatchType.COUNTER: DriverBatchType.COUNTER,
-}
-
 
 #: The driver is asked for the first time.
 _FIRST = Again()
-
-
-def _send_nothing(_stmt: str, _params: Any, _consistency: str | None, _timeout: float | None) -> None:
-    """Send no request by what was settled for others."""
 
 
 class Requests:
@@ -91,9 +86,10 @@ class Requests:
         self.statements = StatementCache(session, lifetime, statement_cache_size)
         self._aware_timestamps = aware_timestamps
         self.fast = FastPath(session, lifetime, aware_timestamps=aware_timestamps) if fast_path else None
+        self._recaller = Recaller(self.statements, self.sender.timeout, self._unsettle)
         #: Sends a request like others of this turn of the running loop; returns None where it sent nothing.
         self.send: Callable[[str, Any, str | None, float | None], Sent | None] = (
-            _send_nothing if self.fast is None else self.fast.send
+            (lambda *_: None) if self.fast is None else self.fast.send
         )
 
     # --- the requests -------------------------------------------------------------------
@@ -134,21 +130,39 @@ class Requests:
             if unfinished is None:
                 return rows
             again, start = unfinished
-        terms, statement, state = yield from self._ready(
-            stmt, params, consistency, timeout, fetch_size, paging_state, options, again
-        )
-        reply = yield from self._answer(statement, terms, start or state, again.host)
+
+        def send(again: Again, start: bytes | None) -> Generator[Wait, Any, _Sent]:
+            terms, statement, state = yield from self._ready(
+                stmt, params, consistency, timeout, fetch_size, paging_state, options, again
+            )
+            reply = yield from self._answer(statement, terms, start or state, again.host)
+            return reply, statement, terms
+
+        def follow(again: Again, start: bytes | None) -> Generator[Effect, Any, _Sent]:
+            return self._recaller.sent(partial(send, start=start), again, stmt, timeout)
+
+        sent = yield from follow(again, start)
         if fetch_size is not None:
-            return self._rows(reply, stmt)
-        rows.warnings = rows.warnings or tuple(reply.warnings)
-        rows.trace_id = reply.trace_id
-        while reply.paging_state is not None:
-            # The next page is under way while this one is decoded.
-            ahead = self.sender.send(statement, terms, reply.paging_state)
-            rows.extend(self._decoded(reply, stmt))
-            reply = yield from self.sender.wait(ahead, terms)
-        rows.extend(self._decoded(reply, stmt))
+            return self._rows(sent[0], stmt)
+        rows.warnings = rows.warnings or tuple(sent[0].warnings)
+        rows.trace_id = sent[0].trace_id
+        yield from self._take_all(rows, sent, follow)
         return rows
+
+    def _take_all(
+        self, rows: Rows, sent: _Sent, follow: Callable[[Again, bytes | None], Generator[Effect, Any, _Sent]]
+    ) -> Generator[Effect, Any, None]:
+        """Add the rows of a page and of all that follow; the next is under way while one is decoded."""
+        reply, statement, terms = sent
+        while (start := reply.paging_state) is not None:
+            ahead = self.sender.send(statement, terms, start)
+            rows.extend(self._decoded(reply, terms.stmt))
+            try:
+                reply = yield from self.sender.wait(ahead, terms)
+            except ForgottenStatementError as exc:
+                again = Again(host=exc.host, forgotten=exc.query_id)
+                reply, statement, terms = yield from follow(again, start)
+        rows.extend(self._decoded(reply, terms.stmt))
 
     def first_value(
         self,
@@ -182,17 +196,20 @@ class Requests:
             if unfinished is None:
                 return first_item(first)
             again, start = unfinished
-        terms, statement, state = yield from self._ready(
-            stmt, params, consistency, timeout, None, None, options, again
-        )
-        state, host = start or state, again.host
+
+        def send(again: Again) -> Generator[Wait, Any, Answer]:
+            terms, statement, _ = yield from self._ready(
+                stmt, params, consistency, timeout, None, None, options, again
+            )
+            return (yield from self._answer(statement, terms, start, again.host))
+
         while True:
-            reply = yield from self._answer(statement, terms, state, host)
+            reply = yield from self._recaller.sent(send, again, stmt, timeout)
             if reply.rows:
-                (row,) = self._decoded(_first_cell(reply), stmt)
+                (row,) = self._decoded(reply.first_cell(), stmt)
                 return row[reply.names[0]]
-            state = reply.paging_state
-            if state is None:
+            again, start = again._replace(forgotten=None), reply.paging_state
+            if start is None:
                 return None
 
     def batch(
@@ -207,18 +224,17 @@ class Requests:
         self._lifetime.check()
         check_options(options)
         kind = parse_batch_type(batch_type)
+        type_of_batch = getattr(DriverBatchType, kind.value)
         seconds = self.sender.timeout(check_timeout(timeout))
         text = f"BEGIN {kind.value} BATCH"
-        parts = []
-        for stmt, params in check_batch(statements):
-            entry = yield from self.prepared(stmt, seconds)
-            parts.append((entry, params))
+        items = check_batch(statements)
+        parts = yield from self._parts(items, seconds)
         idempotent = options is not None and options.idempotent
         terms = Terms(text, Kind.BATCH, seconds, idempotent, options)
         again = _FIRST
         if self.fast is not None and self.fast.refused is None:
             level = self._consistency if consistency is None else consistency
-            asked = self.fast.ask_batch(_BATCH_TYPES[kind].value, parts, terms, level)
+            asked = self.fast.ask_batch(type_of_batch.value, parts, terms, level)
             if asked is not None:
                 page = self._page(asked, (yield asked))
                 if not isinstance(page, Again):
@@ -227,18 +243,26 @@ class Requests:
                 if page.ignored:
                     return Rows()
                 again = page
-        batch = BatchStatement(_BATCH_TYPES[kind])
-        for entry, params in parts:
-            bound = self._bound(entry, entry.prepared.query_string, params)
-            try:
-                batch.add(bound)
-            except ValueError as exc:
-                message = f"The batch is too large for the protocol: {exc}."
-                raise ParameterError(message, hint="Send it in parts.", statement=text) from exc
-        self._decorate(batch, consistency, options, again)
-        terms = terms._replace(tried=again.tried, avoid=again.avoid)
-        answer = yield from self.sender.wait(self.sender.send(batch, terms, None, again.host), terms)
+
+        def send(again: Again) -> Generator[Wait, Any, Answer]:
+            parts = yield from self._parts(items, seconds)
+            batch = batch_statement(type_of_batch, parts, text)
+            self._decorate(batch, consistency, options, again)
+            sent = terms._replace(tried=again.tried, avoid=again.avoid)
+            return (yield from self.sender.wait(self.sender.send(batch, sent, None, again.host), sent))
+
+        answer = yield from self._recaller.sent(send, again, text, timeout)
         return self._rows(answer, text)
+
+    def _parts(
+        self, items: Iterable[tuple[str, Params]], timeout: float
+    ) -> Generator[Wait, Any, list[tuple[CachedStatement, Any]]]:
+        """Return a batch's statements, prepared, each with its parameters."""
+        parts = []
+        for stmt, params in items:
+            entry = yield from self.prepared(stmt, timeout)
+            parts.append((entry, params))
+        return parts
 
     def read(
         self, query: Query, timeout: float | None, host: Host | None
@@ -292,9 +316,12 @@ class Requests:
         answer = yield from self.sender.wait(self.sender.send(statement, terms, state, host), terms)
         if terms.kind is Kind.SCHEMA:
             self.statements.schema_changed()
-            if self.fast is not None:
-                self.fast.unsettle()
+            self._unsettle()
         return answer
+
+    def _unsettle(self) -> None:
+        if self.fast is not None:
+            self.fast.unsettle()
 
     # --- before sending -----------------------------------------------------------------
 
@@ -317,12 +344,13 @@ class Requests:
             if shape.kind is Kind.USE:
                 raise refuse_use(stmt)
             if shape.kind is Kind.SCHEMA or shape.kind is Kind.PLAIN:
-                statement = _plain(stmt, params)
+                refuse_parameters(params, stmt)
+                statement = SimpleStatement(stmt)
                 statement.fetch_size = fetch_size or PAGE
                 self._decorate(statement, consistency, options)
                 return Terms(stmt, shape.kind, seconds, idempotent, options), statement, state
             entry = yield from self.statements.prepare(stmt, shape, seconds)
-        statement = self._bound(entry, stmt, params)
+        statement = bound_statement(entry, stmt, params)
         statement.fetch_size = fetch_size or PAGE
         self._decorate(statement, consistency, options, again)
         kind = entry.shape.kind
@@ -368,9 +396,8 @@ class Requests:
         repeatable = kind is Kind.READ or (options is not None and options.idempotent)
         terms = Terms(stmt, kind, seconds, repeatable, options)
         level = self._consistency if consistency is None else consistency
-        key = None
-        if fetch_size is None and state is None and options is None:
-            key = alike(stmt, consistency, timeout)
+        usual = fetch_size is None and state is None and options is None
+        key = alike(stmt, consistency, timeout) if usual else None
         return self.fast.ask(entry, params, terms, level, fetch_size, state, key)
 
     def _pages(
@@ -430,18 +457,8 @@ class Requests:
         if isinstance(other, Again):
             return other
         if cell and other.rows:
-            other = _first_cell(other)
+            other = other.first_cell()
         return Page(Rows(self._decoded(other, asked.terms.stmt)), other.paging_state, other.warnings)
-
-    def _bound(self, entry: CachedStatement, stmt: str, params: Any) -> BoundStatement:
-        keys = entry.prepared.routing_key_indexes or ()
-        values = bind_values(entry.columns, entry.binders, params, stmt, key_indexes=keys)
-        try:
-            return BoundStatement(entry.prepared).bind(values)
-        except Exception as exc:
-            # The binders let through what this driver's serialiser refuses.
-            message = f"The parameters can't be encoded: {type(exc).__name__}."
-            raise ParameterError(message, statement=stmt) from exc
 
     def _decorate(
         self,
@@ -480,12 +497,3 @@ class Requests:
             warnings=answer.warnings,
             trace_id=answer.trace_id,
         )
-
-
-def _first_cell(answer: Answer) -> Answer:
-    return answer._replace(names=answer.names[:1], types=answer.types[:1], rows=[answer.rows[0][:1]])
-
-
-def _plain(stmt: str, params: Any) -> SimpleStatement:
-    refuse_parameters(params, stmt)
-    return SimpleStatement(stmt)

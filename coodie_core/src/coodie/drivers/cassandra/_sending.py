@@ -77,6 +77,10 @@ class Answer(NamedTuple):
     warnings: Sequence[str]
     trace_id: UUID | None
 
+    def first_cell(self) -> Answer:
+        """Return the first column of the first row alone."""
+        return self._replace(names=self.names[:1], types=self.types[:1], rows=[self.rows[0][:1]])
+
 
 class InFlight(Future[Answer]):
     """An answer under way.

@@ -12,18 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 from coodie.cql import Kind, StatementShape
 from coodie.drivers.cassandra._binding import binders
+from coodie.drivers.cassandra._cqltypes import same_markers
 from coodie.drivers.cassandra._errors import translate
+from coodie.drivers.cassandra.fast.internals import prepare_at
 from coodie.exceptions import RequestTimeoutError
 from coodie.waiting import Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from cassandra.cluster import Session
+    from cassandra.pool import Host
 
     from coodie.drivers._lifetime import Lifetime
 
 __all__ = ["CachedStatement", "StatementCache"]
+
+log = logging.getLogger("coodie.drivers.cassandra")
 
 #: Threads that prepare, at most; the drivers' prepare blocks, ten seconds where the server is silent.
 _PREPARERS = 16
@@ -113,14 +118,49 @@ class StatementCache:
                 return found
             pending = self._pending.get(key)
             if pending is None:
-                pending = self._pending[key] = Future()
-                if self._preparers is None:
-                    self._preparers = ThreadPoolExecutor(_PREPARERS, thread_name_prefix=_THREADS)
-                try:
-                    self._preparers.submit(self._work, key, shape, pending)
-                except RuntimeError as exc:
-                    del self._pending[key]
-                    raise self._lifetime.error("The interpreter is shutting down.") from exc
+                pending = self._submit(key, lambda: self._prepared(stmt, shape))
+        return (yield from self._outcome(key, pending, timeout))
+
+    def recall(self, query_id: bytes, host: Host, timeout: float) -> Generator[Wait, Any, None]:
+        """Look at the statement that a node has forgotten: its table may be another by now.
+
+        All who want it meanwhile wait for that, so that none encodes values for markers of yesterday.
+
+        Args:
+            query_id: The id that the node doesn't know.
+            host: The node.
+            timeout: Seconds to wait.
+        """
+        with self._lock:
+            self._lifetime.check()
+            entries = self._entries.items()
+            known = [(key, entry) for key, entry in entries if entry.prepared.query_id == query_id]
+            if not known:
+                return  # another is at it, whom those who want it join; or it will be prepared anew
+            ((key, entry),) = known
+            del self._entries[key]
+            pending = self._submit(key, lambda: self._recalled(key[1], entry, host))
+        yield from self._outcome(key, pending, timeout)
+
+    def _submit(
+        self, key: tuple[str | None, str], work: Callable[[], CachedStatement]
+    ) -> Future[CachedStatement]:
+        """Have a thread work for all who want a statement; with the lock held."""
+        pending = self._pending[key] = Future()
+        if self._preparers is None:
+            self._preparers = ThreadPoolExecutor(_PREPARERS, thread_name_prefix=_THREADS)
+        try:
+            self._preparers.submit(self._work, key, work, pending)
+        except RuntimeError as exc:
+            del self._pending[key]
+            raise self._lifetime.error("The interpreter is shutting down.") from exc
+        return pending
+
+    def _outcome(
+        self, key: tuple[str | None, str], pending: Future[CachedStatement], timeout: float
+    ) -> Generator[Wait, Any, CachedStatement]:
+        """Wait for what is prepared."""
+        stmt = key[1]
 
         def late() -> RequestTimeoutError:
             message = f"The server didn't prepare the statement within {timeout:g} s."
@@ -163,30 +203,55 @@ class StatementCache:
             complete(future, self._lifetime.error())
 
     def _work(
-        self, key: tuple[str | None, str], shape: StatementShape, pending: Future[CachedStatement]
+        self,
+        key: tuple[str | None, str],
+        work: Callable[[], CachedStatement],
+        pending: Future[CachedStatement],
     ) -> None:
         """Prepare in this thread; an outcome reaches everyone who waits, whatever it is."""
-        stmt = key[1]
         generation = self._generation
         outcome: CachedStatement | BaseException
         try:
-            # Taken before the server sees the statement: a change in between makes it stale.
-            stamp = self._stamp(shape)
-            prepared = self._session.prepare(stmt)
-            columns = prepared.column_metadata or ()
-            bind = binders(columns, prepared.column_encryption_policy)
-            outcome = CachedStatement(prepared, shape, columns, bind, stamp)
+            outcome = work()
         except BaseException as exc:  # noqa: BLE001 - handed on to those who wait
-            outcome = translate(exc, stmt)
+            outcome = translate(exc, key[1])
         with self._lock:
             self._forget(key, pending)
-            # A batch as one text is as good as never seen again.
-            lasting = shape.kind is not Kind.BATCH and generation == self._generation
-            if isinstance(outcome, CachedStatement) and lasting and not self._lifetime.closed:
-                self._entries[key] = outcome
-                while len(self._entries) > self._size:
-                    self._entries.popitem(last=False)
+            if isinstance(outcome, CachedStatement):
+                # A batch as one text is as good as never seen again.
+                lasting = outcome.shape.kind is not Kind.BATCH and generation == self._generation
+                if lasting and not self._lifetime.closed:
+                    self._entries[key] = outcome
+                    while len(self._entries) > self._size:
+                        self._entries.popitem(last=False)
         complete(pending, outcome)
+
+    def _prepared(self, text: str, shape: StatementShape) -> CachedStatement:
+        """Have the server prepare a statement."""
+        # Taken before the server sees the statement: a change in between makes it stale.
+        stamp = self._stamp(shape)
+        prepared = self._session.prepare(text)
+        columns = prepared.column_metadata or ()
+        bind = binders(columns, prepared.column_encryption_policy)
+        return CachedStatement(prepared, shape, columns, bind, stamp)
+
+    def _recalled(self, stmt: str, entry: CachedStatement, host: Host) -> CachedStatement:
+        """Compare what a node makes of a forgotten statement now with what it was.
+
+        Its id comes of its text. As soon as the node knows that again, it takes all that is on its way there
+        with the old values in it. So it is asked about another text that says the same, and gets the one that
+        it knew only where nothing has changed.
+        """
+        text = entry.prepared.query_string
+        other = f"{stmt} " if text == stmt else stmt
+        try:
+            answer = prepare_at(self._session, host, other)
+            if same_markers(answer.bind_metadata, entry.columns):
+                prepare_at(self._session, host, text)
+                return entry
+        except Exception as exc:  # noqa: BLE001 - told by the one that follows, if other nodes fail, too
+            log.debug("%s didn't prepare a statement that it had forgotten: %r", host, exc)
+        return self._prepared(other, entry.shape)
 
     def _stamp(self, shape: StatementShape) -> tuple[Any, ...]:
         """Return the schema objects of the statement's table, and of the types it may use.

@@ -212,6 +212,8 @@ def _cluster(config: ConnectionConfig) -> Any:
             options[name] = value
     # The driver waits up to two seconds, at random, before it looks at a changed table.
     options.setdefault("schema_event_refresh_window", 0)
+    # A statement that a node has forgotten is looked at before it is sent there: StatementCache.recall.
+    options.setdefault("reprepare_on_up", False)
     options["connection_class"] = attentive(options.get("connection_class") or Cluster.connection_class)
     return Cluster(contact_points=list(config.hosts or ()), **options)
 

@@ -80,6 +80,7 @@ class CassandraDriver(AbstractDriver):
         statement_cache_size: int = _STATEMENTS,
         fast_path: bool = True,
     ) -> None:
+        from coodie.drivers.cassandra._connection import attend
         from coodie.drivers.cassandra._requests import Requests
         from coodie.drivers.cassandra.fast.internals import abandon, abandon_reactors
 
@@ -94,6 +95,7 @@ class CassandraDriver(AbstractDriver):
             if not isinstance(value, bool):
                 message = f"{option}={value!r} can't be used."
                 raise ConfigurationError(message, hint="Give True or False.", option=option)
+        attend(session.cluster)
         self._session = session
         self._default_keyspace = session.keyspace if default_keyspace is None else default_keyspace
         self._owns_session = owns_session

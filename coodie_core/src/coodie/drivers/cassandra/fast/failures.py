@@ -45,6 +45,7 @@ class Again(NamedTuple):
         level: The consistency level's code that the retry policy wants; None for the request's own.
         host: The node that has to be asked; None for the load-balancing policy's choice.
         avoid: The node that isn't to be asked again.
+        forgotten: The id of the statement that the node has forgotten: it is to be looked at again before.
         ignored: The retry policy ignores the failure: an empty result, and nothing is sent.
     """
 
@@ -52,6 +53,7 @@ class Again(NamedTuple):
     level: int | None = None
     host: Host | None = None
     avoid: Host | None = None
+    forgotten: bytes | None = None
     ignored: bool = False
 
 
@@ -72,7 +74,7 @@ def after_error(
         CoodieError: Nothing is sent again.
     """
     if isinstance(message, PreparedQueryNotFound):
-        return Again(host=host)
+        return Again(host=host, forgotten=message.info)
     method = next((method for kind, method in _ASKED if isinstance(message, kind)), None)
     if method is not None:
         decision = getattr(policy, method)(statement, retry_num=0, **message.info)

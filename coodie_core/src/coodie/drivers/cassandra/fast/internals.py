@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cassandra
 from cassandra.connection import Connection, ConnectionShutdown
+from cassandra.protocol import PrepareMessage
 
 from coodie.drivers.cassandra._nonblocking import SendListener
 from coodie.drivers.cassandra._protocol import is_plain_handler, undecodable_answer
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from cassandra.cluster import Cluster, ResponseFuture, Session
+    from cassandra.pool import Host
 
 __all__ = [
     "Link",
@@ -39,6 +41,7 @@ __all__ = [
     "forget_result",
     "in_legacy_mode",
     "open_link",
+    "prepare_at",
     "refusal",
     "request_listeners",
     "user_types",
@@ -145,6 +148,25 @@ def request_listeners(session: Session) -> list[Any]:
 def are_ours(listeners: Iterable[Any]) -> bool:
     """Tell whether nobody but coodie's own drivers listens, which need not see what they send themselves."""
     return all(isinstance(listener, SendListener) for listener, _, _ in listeners)
+
+
+def prepare_at(session: Session, host: Host, text: str) -> Any:
+    """Have one node prepare a statement, and no other; return the driver's object of its answer.
+
+    Args:
+        session: The backend's session.
+        host: The node.
+        text: The statement.
+
+    Raises:
+        Exception: What the driver raises.
+    """
+    from cassandra.cluster import ResponseFuture as Base
+
+    timeout = session.default_timeout
+    response = Base(session, PrepareMessage(query=text), query=None, timeout=timeout, host=host)
+    response.send_request()
+    return response.result().one()
 
 
 def adopt_metadata(prepared: Any, message: Any) -> None:

@@ -1,0 +1,60 @@
+"""Prepared statements with their parameters bound, as the driver sends them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cassandra.query import BatchStatement, BoundStatement
+
+from coodie.drivers.cassandra._binding import bind_values
+from coodie.exceptions import ParameterError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from coodie.drivers.cassandra._statements import CachedStatement
+
+__all__ = ["batch_statement", "bound_statement"]
+
+
+def bound_statement(entry: CachedStatement, stmt: str, params: Any) -> BoundStatement:
+    """Bind a statement's parameters, and return what the driver sends.
+
+    Args:
+        entry: The prepared statement.
+        stmt: The CQL text, for errors.
+        params: As in ``bind_values``.
+
+    Raises:
+        ParameterError: As there; or the driver can't encode what that let through.
+    """
+    keys = entry.prepared.routing_key_indexes or ()
+    values = bind_values(entry.columns, entry.binders, params, stmt, key_indexes=keys)
+    try:
+        return BoundStatement(entry.prepared).bind(values)
+    except Exception as exc:
+        # The binders let through what this driver's serialiser refuses.
+        message = f"The parameters can't be encoded: {type(exc).__name__}."
+        raise ParameterError(message, statement=stmt) from exc
+
+
+def batch_statement(kind: Any, parts: Iterable[tuple[CachedStatement, Any]], stmt: str) -> BatchStatement:
+    """Bind the parameters of a batch's statements, and return what the driver sends.
+
+    Args:
+        kind: The driver's batch type.
+        parts: The prepared statements, each with its parameters.
+        stmt: What stands for the batch in errors.
+
+    Raises:
+        ParameterError: As ``bound_statement``; or there are too many statements.
+    """
+    batch = BatchStatement(kind)
+    for entry, params in parts:
+        bound = bound_statement(entry, entry.prepared.query_string, params)
+        try:
+            batch.add(bound)
+        except ValueError as exc:
+            message = f"The batch is too large for the protocol: {exc}."
+            raise ParameterError(message, hint="Send it in parts.", statement=stmt) from exc
+    return batch
