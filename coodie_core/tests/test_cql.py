@@ -74,6 +74,28 @@ def test_table(stmt: str, keyspace: str | None, table: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("stmt", "conditional"),
+    [
+        ("INSERT INTO t (a) VALUES (1) IF NOT EXISTS", True),
+        ("insert into t json '{}' if not exists using ttl 5", True),
+        ("UPDATE ks.t SET a = 1 WHERE b = 2 IF a = 'x'", True),
+        ("UPDATE t SET a = 1 WHERE b = 2 IF\tEXISTS", True),
+        ("DELETE FROM t WHERE a = 1 IF/**/EXISTS", True),
+        ("BEGIN BATCH INSERT INTO t (a) VALUES (1) IF NOT EXISTS; APPLY BATCH", True),
+        ("BEGIN BATCH UPDATE t SET a = 1 WHERE b = 2; APPLY BATCH", False),
+        ("INSERT INTO t (a) VALUES ('IF NOT EXISTS')", False),
+        ("INSERT INTO t (a) VALUES ($$ if $$) -- IF NOT EXISTS", False),
+        ('UPDATE t SET "IF" = 1 /* IF */ WHERE life = 2', False),
+        ("SELECT a FROM t", False),
+        ("CREATE TABLE IF NOT EXISTS t (a int PRIMARY KEY)", False),
+    ],
+)
+def test_condition(stmt: str, conditional: bool) -> None:
+    """A write with IF has one, wherever that stands; strings, comments and quoted names have none."""
+    assert inspect_statement(stmt).conditional is conditional
+
+
+@pytest.mark.parametrize(
     ("stmt", "text", "names"),
     [
         ("SELECT * FROM t WHERE a = :a AND b = :b", "SELECT * FROM t WHERE a = ? AND b = ?", ["a", "b"]),

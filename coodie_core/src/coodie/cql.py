@@ -34,6 +34,9 @@ _TOKEN = re.compile(
 )
 
 
+_IF = re.compile(r"\bif\b", re.IGNORECASE)
+
+
 class Kind(Enum):
     """How a statement has to be sent."""
 
@@ -82,11 +85,13 @@ class StatementShape(NamedTuple):
         kind: How to send it. What isn't known is prepared as a write: the server has the last word.
         keyspace: The keyspace written before the table's name, as the server stores it, or None.
         table: The table's name, as the server stores it; None where none is named.
+        conditional: It is a write with IF: a lightweight transaction, or a batch with one.
     """
 
     kind: Kind
     keyspace: str | None
     table: str | None
+    conditional: bool = False
 
 
 def tokens(stmt: str) -> Iterator[tuple[str, str]]:
@@ -119,17 +124,25 @@ def inspect_statement(stmt: str) -> StatementShape:
     group, text = next(stream, ("", ""))
     verb = text.upper() if group == "word" else ""
     kind = _KINDS.get(verb, Kind.WRITE)
+    conditional = kind in {Kind.WRITE, Kind.BATCH} and _has_condition(stmt)
     marker = _TABLE_AFTER.get(verb)
     if marker is None:
-        return StatementShape(kind, None, None)
+        return StatementShape(kind, None, None, conditional)
     if marker != verb:
         for group, text in stream:
             if group == "word" and text.upper() == marker:
                 break
     first = identifier(*next(stream, ("", "")))
     if first is not None and next(stream, ("", "")) == ("symbol", "."):
-        return StatementShape(kind, first, identifier(*next(stream, ("", ""))))
-    return StatementShape(kind, None, first)
+        return StatementShape(kind, first, identifier(*next(stream, ("", ""))), conditional)
+    return StatementShape(kind, None, first, conditional)
+
+
+def _has_condition(stmt: str) -> bool:
+    """Tell whether a write has an IF; it is a reserved word, so that no name is spelled like it unquoted."""
+    if _IF.search(stmt) is None:  # most have none, also where it would mean nothing
+        return False
+    return any(group == "word" and text.upper() == "IF" for group, text in tokens(stmt))
 
 
 def with_positional_markers(stmt: str) -> tuple[str, list[str]]:

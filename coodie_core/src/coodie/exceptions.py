@@ -38,7 +38,7 @@ beside this module, a section for each class; ``coodie explain NAME`` prints it:
         ├── RequestTimeoutError (TimeoutError)    no answer within the timeout
         │   ├── ReadTimeoutError                  too few replicas answered the coordinator's read
         │   └── WriteTimeoutError                 too few replicas acknowledged the write in time
-        ├── UnavailableError (ConnectionError)    too few replicas alive; nothing was done
+        ├── UnavailableError (ConnectionError)    too few replicas are alive
         ├── OverloadedError (ConnectionError)     the coordinator shed the request
         ├── ServerError                           the coordinator failed in another way
         │   ├── ReadFailureError                  a replica failed while it read
@@ -406,7 +406,7 @@ class WriteTimeoutError(_ReplicaCounts, RequestTimeoutError):
 
 
 class UnavailableError(RequestError, ConnectionError):
-    """Too few replicas are alive for the consistency; nothing was read or written."""
+    """Too few replicas are alive for the consistency; nothing was done, unless the write has a condition."""
 
     #: The consistency that the request asked for.
     consistency: str | None = None
@@ -414,6 +414,8 @@ class UnavailableError(RequestError, ConnectionError):
     required: int | None = None
     #: How many are alive.
     alive: int | None = None
+    #: Whether the write may have been applied: one with IF, which the replicas may have agreed on before.
+    maybe_applied: bool = False
 
 
 class OverloadedError(RequestError, ConnectionError):

@@ -116,6 +116,22 @@ def test_one_kind_of_answer_from_all_hosts_is_that_answer() -> None:
     assert "no pools" in str(nowhere)
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_too_few_alive_for_a_conditional_write(wrapped: bool) -> None:
+    """It may have been applied, and the error says so, in words and as an attribute."""
+    unavailable = _CASES[3][0]
+    raised = NoHostAvailable("no", {"a": unavailable}) if wrapped else unavailable
+    plain: Any = translate(raised, _STMT)
+    assert (plain.maybe_applied, "nothing was done" in str(plain)) == (False, True)
+    error: Any = translate(raised, _STMT, conditional=True)
+    assert type(error) is ours.UnavailableError
+    assert error.maybe_applied
+    assert "may have been applied" in str(error)
+    assert "nothing was done" not in str(error)
+    assert (error.consistency, error.required, error.alive, error.statement) == ("ALL", 3, 1, _STMT)
+    assert error.__cause__ is raised
+
+
 def test_ours_stay_ours() -> None:
     """An error that is translated already is left alone."""
     error = ours.PagingStateError("x")

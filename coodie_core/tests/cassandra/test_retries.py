@@ -49,6 +49,15 @@ def test_where_nothing_was_applied_the_policy_decides(repeatable: bool) -> None:
     assert policy.on_request_error(None, 1, error=starting, retry_num=0) == _AGAIN
 
 
+@pytest.mark.parametrize("repeatable", [True, False])
+def test_a_condition_may_be_met_where_too_few_are_alive(repeatable: bool) -> None:
+    """The replicas may have agreed before the commit was refused; a node that still starts began nothing."""
+    policy = SafeRetryPolicy(_Always(), repeatable=repeatable, conditional=True)
+    starting = IsBootstrappingErrorMessage(0x1002, "m", None)
+    assert policy.on_unavailable(None, 1, 1, 0, 0) == (_AGAIN if repeatable else _NOT)
+    assert policy.on_request_error(None, 1, error=starting, retry_num=0) == _AGAIN
+
+
 class _Elsewhere(RetryPolicy):  # type: ignore[misc]  # as above
     """Wants the next node to be asked."""
 

@@ -19,11 +19,14 @@ from cassandra.protocol import (
     WriteTimeoutErrorMessage,
 )
 
+from coodie.cql import Kind
 from coodie.drivers.cassandra._retries import SafeRetryPolicy
+from coodie.drivers.cassandra._sending import Terms
 from coodie.drivers.cassandra.fast.failures import Again, after_error, after_loss, give_up, too_late
 from coodie.exceptions import ConnectionFailedError, RequestError, RequestTimeoutError
 
 _STMT = "SELECT v FROM t"
+_TERMS = Terms(_STMT, Kind.READ, 5.0, repeatable=True, options=None)
 _LEVEL = 6
 _HOST: Any = "a node"
 
@@ -77,7 +80,7 @@ def _named(value: Any) -> str | None:
 
 def _decide(message: Any, policy: Any) -> Again:
     statement: Any = "the statement"
-    return after_error(message, policy, statement, _LEVEL, _HOST, _STMT)
+    return after_error(message, policy, statement, _LEVEL, _HOST, _TERMS)
 
 
 @pytest.mark.parametrize(("message", "info", "method"), _COUNTED, ids=_named)
@@ -137,10 +140,10 @@ def test_a_lost_connection() -> None:
     error = ConnectionShutdown("gone")
     statement: Any = "the statement"
     policy = _Asked(RetryPolicy.RETRY_NEXT_HOST, None)
-    assert after_loss(error, policy, statement, _LEVEL, _HOST, _STMT) == Again(tried=1, avoid=_HOST)
+    assert after_loss(error, policy, statement, _LEVEL, _HOST, _TERMS) == Again(tried=1, avoid=_HOST)
     assert policy.asked == [("on_request_error", ("the statement", _LEVEL), {"error": error, "retry_num": 0})]
     with pytest.raises(ConnectionFailedError) as caught:
-        after_loss(error, _Asked(RetryPolicy.RETHROW, None), statement, _LEVEL, _HOST, _STMT)
+        after_loss(error, _Asked(RetryPolicy.RETHROW, None), statement, _LEVEL, _HOST, _TERMS)
     assert caught.value.__cause__ is error
 
 
@@ -174,5 +177,5 @@ def test_whatever_else_is_raised_is_ours() -> None:
     """An exception of Python's own becomes an error of ours, with itself as the cause."""
     broken = ValueError("not a body")
     with pytest.raises(RequestError) as caught:
-        give_up(broken, _STMT)
+        give_up(broken, _TERMS)
     assert caught.value.__cause__ is broken

@@ -43,6 +43,7 @@ _ATTRIBUTES: dict[str, tuple[str, Callable[[str], Any]]] = {
 }
 
 _UNSURE = "It may have been applied."
+_NOT_DONE = "Nothing was done, unless the write has a condition: try again, or read what is there."
 
 #: The client's sentence → the error, what happened in coodie's words, what to do.
 _SENTENCES: tuple[tuple[str, type[ours.CoodieError], str, str | None], ...] = (
@@ -51,7 +52,7 @@ _SENTENCES: tuple[tuple[str, type[ours.CoodieError], str, str | None], ...] = (
     ("syntactically correct but invalid", ours.InvalidQueryError, "The server refuses the statement", None),
     ("some configuration issue", ours.InvalidQueryError, "The server refuses the statement", None),
     ("have the right to perform", ours.UnauthorizedError, "The role may not do that", None),
-    ("nodes are alive", ours.UnavailableError, "Too few replicas are alive", "Nothing was done: try again."),
+    ("nodes are alive", ours.UnavailableError, "Too few replicas are alive", _NOT_DONE),
     ("read request in time", ours.ReadTimeoutError, "Too few replicas answered in time", "Try again."),
     ("write request in time", ours.WriteTimeoutError, "Too few replicas acknowledged in time", _UNSURE),
     ("error during a read", ours.ReadFailureError, "A replica failed while it read", None),

@@ -24,17 +24,22 @@ __all__ = ["translate"]
 _FRAME = re.compile(r'message="(.*)"', re.DOTALL)
 
 
-def translate(exc: BaseException, stmt: str | None = None, timeout: float | None = None) -> ours.CoodieError:
+def translate(
+    exc: BaseException, stmt: str | None = None, timeout: float | None = None, *, conditional: bool = False
+) -> ours.CoodieError:
     """Return the error of ours that says what the driver's exception says, with that as its cause.
 
     Args:
         exc: What the driver raised or handed to an errback.
         stmt: The CQL text.
         timeout: The seconds that the request was given.
+        conditional: It is a write with a condition.
     """
     if isinstance(exc, ours.CoodieError):
         return exc
     error = _translate(exc, stmt, timeout)
+    if conditional and isinstance(error, ours.UnavailableError):
+        error = _in_doubt(error)
     error.__cause__ = exc
     return error
 
@@ -94,6 +99,22 @@ def _unavailable(exc: Any, stmt: str | None) -> ours.CoodieError:
         consistency=level,
         required=required,
         alive=alive,
+    )
+
+
+def _in_doubt(error: ours.UnavailableError) -> ours.UnavailableError:
+    """Return the error for a conditional write: its replicas may have agreed on it before the commit failed.
+
+    Cassandra looks at the commit's consistency after Paxos (StorageProxy.cas, commitPaxos).
+    """
+    return ours.UnavailableError(
+        f"{error.consistency} needs {error.required} replicas, {error.alive} are alive.",
+        hint="The write has a condition, and may have been applied: read the row with consistency SERIAL.",
+        statement=error.statement,
+        consistency=error.consistency,
+        required=error.required,
+        alive=error.alive,
+        maybe_applied=True,
     )
 
 

@@ -223,18 +223,18 @@ class Requests:
         """Execute writes in one BATCH message (native_protocol_v5.spec, section 4.1.7)."""
         self._lifetime.check()
         check_options(options)
-        kind = parse_batch_type(batch_type)
-        type_of_batch = getattr(DriverBatchType, kind.value)
+        kind = getattr(DriverBatchType, parse_batch_type(batch_type).value)
         seconds = self.sender.timeout(check_timeout(timeout))
-        text = f"BEGIN {kind.value} BATCH"
+        text = f"BEGIN {kind.name} BATCH"
         items = check_batch(statements)
         parts = yield from self._parts(items, seconds)
         idempotent = options is not None and options.idempotent
-        terms = Terms(text, Kind.BATCH, seconds, idempotent, options)
+        conditional = any(entry.shape.conditional for entry, _ in parts)
+        terms = Terms(text, Kind.BATCH, seconds, idempotent, options, conditional=conditional)
         again = _FIRST
         if self.fast is not None and self.fast.refused is None:
             level = self._consistency if consistency is None else consistency
-            asked = self.fast.ask_batch(type_of_batch.value, parts, terms, level)
+            asked = self.fast.ask_batch(kind.value, parts, terms, level)
             if asked is not None:
                 page = self._page(asked, (yield asked))
                 if not isinstance(page, Again):
@@ -246,13 +246,12 @@ class Requests:
 
         def send(again: Again) -> Generator[Wait, Any, Answer]:
             parts = yield from self._parts(items, seconds)
-            batch = batch_statement(type_of_batch, parts, text)
+            batch = batch_statement(kind, parts, text)
             self._decorate(batch, consistency, options, again)
             sent = terms._replace(tried=again.tried, avoid=again.avoid)
             return (yield from self.sender.wait(self.sender.send(batch, sent, None, again.host), sent))
 
-        answer = yield from self._recaller.sent(send, again, text, timeout)
-        return self._rows(answer, text)
+        return self._rows((yield from self._recaller.sent(send, again, text, timeout)), text)
 
     def _parts(
         self, items: Iterable[tuple[str, Params]], timeout: float
@@ -353,9 +352,10 @@ class Requests:
         statement = bound_statement(entry, stmt, params)
         statement.fetch_size = fetch_size or PAGE
         self._decorate(statement, consistency, options, again)
-        kind = entry.shape.kind
+        kind, conditional = entry.shape.kind, entry.shape.conditional
         repeatable = idempotent or kind is Kind.READ
-        return Terms(stmt, kind, seconds, repeatable, options, again.tried, again.avoid), statement, state
+        terms = Terms(stmt, kind, seconds, repeatable, options, again.tried, again.avoid, conditional)
+        return terms, statement, state
 
     def _checked(
         self,
@@ -394,7 +394,7 @@ class Requests:
             return None
         kind = entry.shape.kind
         repeatable = kind is Kind.READ or (options is not None and options.idempotent)
-        terms = Terms(stmt, kind, seconds, repeatable, options)
+        terms = Terms(stmt, kind, seconds, repeatable, options, conditional=entry.shape.conditional)
         level = self._consistency if consistency is None else consistency
         usual = fetch_size is None and state is None and options is None
         key = alike(stmt, consistency, timeout) if usual else None

@@ -19,14 +19,24 @@ class SafeRetryPolicy(RetryPolicy):  # type: ignore[misc]  # the driver has no t
     Args:
         inner: The policy to ask where sending again is safe.
         repeatable: The request is a read, or the caller said that it is idempotent.
+        conditional: It is a write with a condition.
         tried: How often the request was sent before, which counts for the other policy.
         pinned: It goes to one node alone. There is no next one then, and cassandra-driver 3.30 asks the
             same one again and again until the timeout.
     """
 
-    def __init__(self, inner: RetryPolicy, *, repeatable: bool, tried: int = 0, pinned: bool = False) -> None:
+    def __init__(
+        self,
+        inner: RetryPolicy,
+        *,
+        repeatable: bool,
+        conditional: bool = False,
+        tried: int = 0,
+        pinned: bool = False,
+    ) -> None:
         self._inner = inner
         self._repeatable = repeatable
+        self._conditional = conditional
         self._tried = tried
         self._pinned = pinned
 
@@ -43,7 +53,9 @@ class SafeRetryPolicy(RetryPolicy):  # type: ignore[misc]  # the driver has no t
         return self._possible(self._inner.on_write_timeout(*args, **self._counted(kwargs)))
 
     def on_unavailable(self, *args: Any, **kwargs: Any) -> Any:
-        """Nothing was written: the coordinator looks before it writes."""
+        """The coordinator looks before it writes, but for a condition: that has been agreed on by then."""
+        if self._conditional and not self._repeatable:
+            return self.RETHROW, None
         return self._possible(self._inner.on_unavailable(*args, **self._counted(kwargs)))
 
     def on_request_error(self, *args: Any, **kwargs: Any) -> Any:

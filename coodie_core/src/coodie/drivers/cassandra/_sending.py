@@ -56,6 +56,7 @@ class Terms(NamedTuple):
         options: What the caller asked for.
         tried: How often it was sent before, as a retry policy counts.
         avoid: A node that has been tried, and isn't to be asked again.
+        conditional: It is a write with a condition.
     """
 
     stmt: str
@@ -65,6 +66,7 @@ class Terms(NamedTuple):
     options: RequestOptions | None
     tried: int = 0
     avoid: Host | None = None
+    conditional: bool = False
 
 
 class Answer(NamedTuple):
@@ -222,7 +224,7 @@ class Sender:
 
     def _failure(self, exc: Exception, terms: Terms) -> Exception:
         """Return the error of ours; connections that fail because the driver was closed are that."""
-        error = translate(exc, terms.stmt, terms.timeout)
+        error = translate(exc, terms.stmt, terms.timeout, conditional=terms.conditional)
         if self._lifetime.closed and isinstance(error, ConnectionFailedError):
             error = self._lifetime.error(CLOSED_IN_FLIGHT)
             error.__cause__ = exc
@@ -327,7 +329,13 @@ def _traced(terms: Terms) -> bool:
 def _safe(options: RequestOptions | None, default: Any, terms: Terms, host: Host | None) -> SafeRetryPolicy:
     own = options.retry_policy if options is not None else None
     inner = default if own is None else retry_policy(own)
-    return SafeRetryPolicy(inner, repeatable=terms.repeatable, tried=terms.tried, pinned=host is not None)
+    return SafeRetryPolicy(
+        inner,
+        repeatable=terms.repeatable,
+        conditional=terms.conditional,
+        tried=terms.tried,
+        pinned=host is not None,
+    )
 
 
 def _read_off(response: ResponseFuture, rows: Any, *, traced: bool) -> Answer:

@@ -114,7 +114,7 @@ class Asked(Exchange):
         try:
             message = self._path.decoded(answer, self)
         except Exception as exc:  # noqa: BLE001 - whatever the driver's decoder raises for a broken body
-            give_up(exc, self.terms.stmt)
+            give_up(exc, self.terms)
         if isinstance(message, ErrorMessage):
             return self._failed(message, after_error)
         adopt_metadata(self.statement.prepared, message)
@@ -132,13 +132,12 @@ class Asked(Exchange):
 
     def _failed(self, error: Any, decide: Callable[..., Again]) -> Again:
         """Ask the retry policy; raise where it says so, or wants another node and there is none."""
-        stmt = self.terms.stmt
         batched = self.opcode == BATCH
         statement = BatchStatement() if batched else BoundStatement(self.statement.prepared)
         policy = self._path.retry_policy(self.terms)
-        again = decide(error, policy, statement, self.level, self.host, stmt)
+        again = decide(error, policy, statement, self.level, self.host, self.terms)
         if again.avoid is not None and not self._path.has_others(self, again.avoid):
-            give_up(error, stmt)
+            give_up(error, self.terms)
         return again
 
     def after(self, answer: Answer | None) -> bytes | None:

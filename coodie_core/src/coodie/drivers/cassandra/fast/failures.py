@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from cassandra.pool import Host
     from cassandra.query import Statement
 
+    from coodie.drivers.cassandra._sending import Terms
+
 __all__ = ["Again", "after_error", "after_loss", "give_up", "too_late"]
 
 
@@ -58,7 +60,7 @@ class Again(NamedTuple):
 
 
 def after_error(
-    message: Any, policy: RetryPolicy, statement: Statement, level: int, host: Host, stmt: str
+    message: Any, policy: RetryPolicy, statement: Statement, level: int, host: Host, terms: Terms
 ) -> Again:
     """Decide on an ERROR of the server's, as the driver does.
 
@@ -68,7 +70,7 @@ def after_error(
         statement: The driver's, for the policy.
         level: The consistency level's code.
         host: The node that sent it.
-        stmt: The CQL text, for the error.
+        terms: The terms on which the request was sent, for the error.
 
     Raises:
         CoodieError: Nothing is sent again.
@@ -81,12 +83,12 @@ def after_error(
     elif isinstance(message, _SHED):
         decision = policy.on_request_error(statement, level, error=message, retry_num=0)
     else:
-        give_up(message, stmt)
-    return _decided(decision, message, host, stmt)
+        give_up(message, terms)
+    return _decided(decision, message, host, terms)
 
 
 def after_loss(
-    error: Exception, policy: RetryPolicy, statement: Statement, level: int, host: Host, stmt: str
+    error: Exception, policy: RetryPolicy, statement: Statement, level: int, host: Host, terms: Terms
 ) -> Again:
     """Decide on a connection that ended before the answer came, as the driver does.
 
@@ -94,7 +96,7 @@ def after_loss(
         CoodieError: Nothing is sent again.
     """
     decision = policy.on_request_error(statement, level, error=error, retry_num=0)
-    return _decided(decision, error, host, stmt)
+    return _decided(decision, error, host, terms)
 
 
 def too_late(stmt: str, timeout: float) -> Exception:
@@ -102,11 +104,11 @@ def too_late(stmt: str, timeout: float) -> Exception:
     return translate(OperationTimedOut(), stmt, timeout)
 
 
-def _decided(decision: Any, error: Any, host: Host, stmt: str) -> Again:
+def _decided(decision: Any, error: Any, host: Host, terms: Terms) -> Again:
     # Policies of older code return two values, newer ones also a delay.
     what, level = decision[:2]
     if what == RetryPolicy.RETHROW:
-        give_up(error, stmt)
+        give_up(error, terms)
     if what == RetryPolicy.IGNORE:
         return Again(ignored=True)
     if what == RetryPolicy.RETRY:
@@ -114,7 +116,7 @@ def _decided(decision: Any, error: Any, host: Host, stmt: str) -> Again:
     return Again(tried=1, level=level, avoid=host)
 
 
-def give_up(error: Any, stmt: str) -> NoReturn:
+def give_up(error: Any, terms: Terms) -> NoReturn:
     """Raise the error of ours for a failure."""
     raised = error.to_exception() if hasattr(error, "to_exception") else error
-    raise translate(raised, stmt) from raised
+    raise translate(raised, terms.stmt, conditional=terms.conditional) from raised

@@ -233,7 +233,9 @@ class FastPath:
     def retry_policy(self, terms: Terms) -> SafeRetryPolicy:
         """Return what decides whether a request that has failed is sent again."""
         profile: Any = self._session.get_execution_profile(EXEC_PROFILE_DEFAULT)
-        return SafeRetryPolicy(profile.retry_policy, repeatable=terms.repeatable)
+        return SafeRetryPolicy(
+            profile.retry_policy, repeatable=terms.repeatable, conditional=terms.conditional
+        )
 
     def decoded(self, answer: bytes | Frame, exchange: Exchange) -> Any:
         """Return the driver's object of an answer, and heed what it tells beside the rows."""
