@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
+from functools import cache
 from typing import Any
 from weakref import WeakSet
 
 from coodie.drivers.cassandra._protocol import exact_protocol_handler
 
-__all__ = ["attend", "attentive"]
+__all__ = ["attend", "attentive", "naming_logins", "refused_login"]
 
 #: Where the connections are that read as described below.
 _READERS = ("cassandra.io.libevreactor", "cassandra.io.asyncorereactor")
@@ -21,6 +22,9 @@ def attentive(connection_class: Any) -> Any:
     The end of the control connection is noticed at once, for clusters that ``attend`` was told of. The
     drivers notice it with the next heartbeat, half a minute later, and hear of no change until then: of
     tables, of nodes, or of their state.
+
+    A login that a node refuses is an error like others: after one that is their ``AuthenticationFailed`` the
+    drivers never try the node again, though its roles may have been out of reach for a moment.
 
     An answer that can't be decoded ends its request alone: the drivers close the connection, with
     all requests on it. Statements that they prepare are read by our protocol handler.
@@ -35,13 +39,46 @@ def attentive(connection_class: Any) -> Any:
     Args:
         connection_class: The driver's.
     """
-    made = _sheltered(connection_class)
+    made = _persistent(_sheltered(connection_class))
     if connection_class.__module__ in _READERS:
         made = _watchful(made)
     made.__name__ = made.__qualname__ = connection_class.__name__
     # What is known of the driver's handshake is told by the module.
     made.__module__ = connection_class.__module__
     return made
+
+
+@cache
+def refused_login() -> type[Exception]:
+    """Return the class of the error of a connection whose login was refused; its cause is the driver's."""
+    from cassandra import DriverException
+
+    class RefusedLoginError(DriverException):  # type: ignore[misc]  # the drivers have no types
+        """Not an AuthenticationFailed, after which the drivers give up."""
+
+    return RefusedLoginError
+
+
+def naming_logins(exc: Any, cluster: Any) -> Any:
+    """Return the error of a request, with the logins that nodes have refused where no node could be asked.
+
+    The drivers tell then that a node is down, or nothing.
+
+    Args:
+        exc: What the driver raised.
+        cluster: The cluster, whose connections may be attentive.
+    """
+    from cassandra.cluster import NoHostAvailable
+
+    refused = getattr(cluster.connection_class, "refused_logins", None)
+    if not refused or not isinstance(exc, NoHostAvailable):
+        return exc
+    errors = {str(getattr(host, "endpoint", host)): error for host, error in exc.errors.items()}
+    known = {str(host.endpoint) for host in cluster.metadata.all_hosts()}
+    errors |= {endpoint: error for endpoint, error in tuple(refused.items()) if endpoint in known}
+    named = NoHostAvailable(exc.args[0], errors)
+    named.__cause__ = exc
+    return named
 
 
 def attend(cluster: Any) -> None:
@@ -82,6 +119,31 @@ def _sheltered(connection_class: Any) -> Any:
             return super().send_msg(*args, decoder=ours if decoder == default else decoder, **kwargs)
 
     return ShelteredConnection
+
+
+def _persistent(connection_class: Any) -> Any:
+    from cassandra import AuthenticationFailed
+
+    refused: dict[str, Exception] = {}
+
+    class PersistentConnection(connection_class):  # type: ignore[misc]  # the drivers have no types
+        #: The logins that nodes have refused last, by endpoint.
+        refused_logins = refused
+
+        @classmethod
+        def factory(cls, endpoint: Any, *args: Any, **kwargs: Any) -> Any:
+            try:
+                connection = super().factory(endpoint, *args, **kwargs)
+            except AuthenticationFailed as exc:
+                refused[str(endpoint)] = exc
+                raise refused_login()(str(exc)) from exc
+            except BaseException:
+                refused.pop(str(endpoint), None)
+                raise
+            refused.pop(str(endpoint), None)
+            return connection
+
+    return PersistentConnection
 
 
 def _watchful(connection_class: Any) -> Any:

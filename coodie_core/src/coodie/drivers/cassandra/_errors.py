@@ -13,6 +13,7 @@ from cassandra.pool import NoConnectionsAvailable
 
 from coodie import exceptions as ours
 from coodie.consistency import LEVEL_NAMES
+from coodie.drivers.cassandra._connection import refused_login
 from coodie.drivers.cassandra._protocol import undecodable_answer
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ _TABLE: tuple[
     (cassandra.AlreadyExists, _already_exists),
     (cassandra.Unauthorized, _plain(ours.UnauthorizedError, "The role may not do that")),
     (protocol.SyntaxException, _plain(ours.QuerySyntaxError, "The statement isn't CQL")),
-    ((cassandra.AuthenticationFailed, protocol.BadCredentials), _authentication),
+    ((cassandra.AuthenticationFailed, protocol.BadCredentials, refused_login()), _authentication),
     (
         (cassandra.RequestValidationException, protocol.RequestValidationException),
         _plain(ours.InvalidQueryError, "The server refuses the statement"),

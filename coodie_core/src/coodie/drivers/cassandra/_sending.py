@@ -12,6 +12,7 @@ from cassandra.query import tuple_factory
 
 from coodie.consistency import LEVEL_NAMES
 from coodie.drivers._lifetime import CLOSED_IN_FLIGHT
+from coodie.drivers.cassandra._connection import naming_logins
 from coodie.drivers.cassandra._errors import translate
 from coodie.drivers.cassandra._nonblocking import Attempt, PoolWatcher, SendListener
 from coodie.drivers.cassandra._policies import Elsewhere, retry_policy, speculation_policy
@@ -224,7 +225,8 @@ class Sender:
 
     def _failure(self, exc: Exception, terms: Terms) -> Exception:
         """Return the error of ours; connections that fail because the driver was closed are that."""
-        error = translate(exc, terms.stmt, terms.timeout, conditional=terms.conditional)
+        raised = naming_logins(exc, self._session.cluster)
+        error = translate(raised, terms.stmt, terms.timeout, conditional=terms.conditional)
         if self._lifetime.closed and isinstance(error, ConnectionFailedError):
             error = self._lifetime.error(CLOSED_IN_FLIGHT)
             error.__cause__ = exc

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from coodie.cql import Kind, StatementShape
 from coodie.drivers.cassandra._binding import binders
+from coodie.drivers.cassandra._connection import naming_logins
 from coodie.drivers.cassandra._cqltypes import same_markers
 from coodie.drivers.cassandra._errors import translate
 from coodie.drivers.cassandra.fast.internals import prepare_at
@@ -213,7 +214,9 @@ class StatementCache:
         outcome: CachedStatement | BaseException
         try:
             outcome = work()
-        except BaseException as exc:  # noqa: BLE001 - handed on to those who wait
+        except Exception as exc:  # noqa: BLE001 - handed on to those who wait
+            outcome = translate(naming_logins(exc, self._session.cluster), key[1])
+        except BaseException as exc:  # noqa: BLE001 - as above
             outcome = translate(exc, key[1])
         with self._lock:
             self._forget(key, pending)

@@ -45,6 +45,9 @@ _PROFILE_FIELDS = (
     "speculative_execution_policy",
 )
 
+#: Seconds between two attempts to reach a node that is down.
+_RECONNECT = 1.0
+
 _PIP = {"lz4": "lz4", "snappy": "python-snappy"}
 
 
@@ -198,6 +201,7 @@ def _cluster(config: ConnectionConfig) -> Any:
     """Return an unconnected Cluster; everything of a profile goes into one, never beside it."""
     from cassandra.auth import PlainTextAuthProvider
     from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster
+    from cassandra.policies import ConstantReconnectionPolicy
 
     from coodie.drivers.cassandra._connection import attentive
 
@@ -212,6 +216,8 @@ def _cluster(config: ConnectionConfig) -> Any:
             options[name] = value
     # The driver waits up to two seconds, at random, before it looks at a changed table.
     options.setdefault("schema_event_refresh_window", 0)
+    # Theirs waits up to ten minutes: a node whose login is in order again, or that is back, waits with it.
+    options.setdefault("reconnection_policy", ConstantReconnectionPolicy(_RECONNECT, max_attempts=None))
     # A statement that a node has forgotten is looked at before it is sent there: StatementCache.recall.
     options.setdefault("reprepare_on_up", False)
     options["connection_class"] = attentive(options.get("connection_class") or Cluster.connection_class)
