@@ -25,14 +25,15 @@ if TYPE_CHECKING:
 
 def builders_of(cache: Path) -> list[int]:
     """Find the processes that make a class archive in a cache."""
-    found = []
+    found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             with suppress(OSError):
                 command = (entry / "cmdline").read_bytes()
                 if b"_archive_builder.py" in command and os.fsencode(cache) in command:
-                    found.append(int(entry.name))
-    return found
+                    found[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    # A child that one of them has just forked still has its parent's command line.
+    return [process for process, parent in found.items() if parent not in found]
 
 
 @pytest.mark.server

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from random import randint
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from coodie.registry import DriverRegistry
     from coodie_local import CassandraServer
 
-#: Another loopback address than the one that the node's certificate names.
-_ELSEWHERE = "127.0.0.9"
+#: A loopback address that the certificate of the node doesn't name, another one in each test process.
+_ELSEWHERE = f"127.{randint(1, 254)}.{randint(1, 254)}.9"
 
 
 @pytest.fixture
