@@ -69,8 +69,7 @@ LAYERS = (
     ),
     Layer(
         "options",
-        "coodie.config.connection coodie.config.profiles coodie.drivers._profiled coodie.options coodie.tls "
-        "coodie.valuetypes",
+        "coodie.config.connection coodie.config.profiles coodie.options coodie.tls coodie.valuetypes",
     ),
     Layer("requests", "coodie.batch coodie.observers.requestkind coodie.requests"),
     Layer("hooks", "coodie.hooks"),
@@ -78,7 +77,7 @@ LAYERS = (
     Layer("observers", "coodie.observers"),
     Layer("contract", "coodie.contract"),
     Layer("plugins", "coodie.plugins"),
-    Layer("registry", "coodie.drivers._connecting coodie.drivers.lazy coodie.registry"),
+    Layer("registry", "coodie.registry"),
     Layer("config", "coodie.config coodie.configfile coodie.urls"),
     Layer(
         "diagnostics",

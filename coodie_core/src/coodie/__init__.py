@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING
 from coodie._late import late
 from coodie._version import __version__
 from coodie.configfile import load_config
-from coodie.contract.driver import AbstractDriver
-from coodie.drivers._connecting import get_driver, init_coodie, init_coodie_async, register_driver
-from coodie.drivers.lazy import LazyDriver
+from coodie.drivers import (
+    AbstractDriver,
+    LazyDriver,
+    get_driver,
+    init_coodie,
+    init_coodie_async,
+    register_driver,
+)
 from coodie.exceptions import CoodieError
 from coodie.requests import BatchType, RequestOptions
 from coodie.rows import Rows

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from coodie.drivers.lazy import LazyDriver
 from coodie.exceptions import ConfigurationError
-from coodie.registry import current_registry
+from coodie.registry.lazy import LazyDriver
+from coodie.registry.registry import current_registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

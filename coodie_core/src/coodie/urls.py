@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from coodie.drivers._connecting import init_coodie, init_coodie_async
 from coodie.exceptions import ConfigurationError
-from coodie.registry import current_registry
+from coodie.registry.opening import init_coodie, init_coodie_async
+from coodie.registry.registry import current_registry
 from coodie.waiting import call_in_thread
 
 if TYPE_CHECKING:

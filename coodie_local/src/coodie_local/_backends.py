@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from coodie.exceptions import ConfigurationError, DriverNotFoundError, OverwrittenModuleError
 from coodie.plugins.integrity import check_module_owner
-from coodie.registry import installed_drivers
+from coodie.registry.registry import installed_drivers
 
 __all__ = ["BACKENDS", "choose_backend"]
 

@@ -9,7 +9,7 @@ from coodie.capabilities import Capability
 from coodie.drivers.cassandra.driver import CassandraDriver
 from coodie.drivers.cassandra.inspection import inspect_cassandra
 from coodie.hooks import DriverDescription, OptionDescription, hookimpl
-from coodie.registry import open_driver, open_driver_async
+from coodie.registry.registry import open_driver, open_driver_async
 from coodie_local._backends import choose_backend
 from coodie_local._threads import in_thread
 from coodie_local.cluster import LocalCluster

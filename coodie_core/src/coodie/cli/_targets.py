@@ -66,8 +66,8 @@ def connected(target: str | None) -> Iterator[AbstractDriver]:
         CoodieError: There is no such connection, or it can't be opened.
     """
     from coodie.configfile import load_config
-    from coodie.drivers.lazy import LazyDriver
-    from coodie.registry import current_registry
+    from coodie.registry.lazy import LazyDriver
+    from coodie.registry.registry import current_registry
     from coodie.urls import connect
 
     if target is not None and "://" in target:

@@ -91,7 +91,7 @@ def _shown(setting: Setting, *, hidden: bool) -> str:
 def _secret_options(connection: ConnectionSettings) -> set[str]:
     """Return which of the backend's own options are secrets: all, where the backend can't be asked."""
     from coodie.config.connection import build_config
-    from coodie.registry import current_registry
+    from coodie.registry.registry import current_registry
 
     own = {path[1] for path in connection.settings if path[0] == "options"}
     if not own:
@@ -117,7 +117,7 @@ def check(*, path: str | None, as_json: bool) -> int:
     Exit status: 0 without mistakes, 1 with some.
     """
     from coodie.config.checking import check_connections
-    from coodie.registry import current_registry
+    from coodie.registry.registry import current_registry
 
     where, count = path, 0
     try:

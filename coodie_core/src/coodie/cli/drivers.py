@@ -9,7 +9,7 @@ import click
 
 from coodie.plugins.inventory import BackendReport, BackendState, take_inventory
 from coodie.plugins.trial import TIMEOUT
-from coodie.registry import current_registry
+from coodie.registry.registry import current_registry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -36,7 +36,7 @@ def new_driver(name: str, directory: Path | None, *, as_json: bool) -> None:
     """
     from coodie.capabilities import KNOWN
     from coodie.exceptions import ConfigurationError
-    from coodie.registry import installed_drivers
+    from coodie.registry.registry import installed_drivers
     from coodie.scaffold.names import driver_names
     from coodie.scaffold.package import write_package
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from coodie.exceptions import ConfigurationError, ObserverLoadError
-from coodie.registry import current_registry
+from coodie.registry.registry import current_registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

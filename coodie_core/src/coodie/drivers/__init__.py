@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from coodie.drivers._connecting import get_driver, init_coodie, init_coodie_async, register_driver
 from coodie.drivers.base import AbstractDriver
-from coodie.drivers.lazy import LazyDriver
+from coodie.registry.lazy import LazyDriver
+from coodie.registry.opening import get_driver, init_coodie, init_coodie_async, register_driver
 
 __all__ = [
     "AbstractDriver",

@@ -13,7 +13,7 @@ from coodie.config.connection import ConnectionConfig
 from coodie.hooks import DriverDescription, OptionDescription, hookimpl
 from coodie.plugins.discovery import DRIVER_API_VERSION, Announcement
 from coodie.plugins.integrity import check_module_owner
-from coodie.registry import (
+from coodie.registry.registry import (
     allow_only,
     block,
     installed_drivers,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from coodie.plugins.inventory import BackendReport, BackendState, take_inventory
 from coodie.plugins.needs import unmet_requirements
 from coodie.plugins.trial import try_out
-from coodie.registry import current_registry
+from coodie.registry.registry import current_registry
 from coodie_doctor.findings import Finding
 
 if TYPE_CHECKING:

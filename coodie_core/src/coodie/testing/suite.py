@@ -84,7 +84,7 @@ class Suite:
         """Give what opens a driver: a function that takes options of init_coodie."""
         if cls.driver_type is None:
             pytest.fail(_NO_OPENER, pytrace=False)
-        from coodie.registry import open_driver as open_plugin
+        from coodie.registry.registry import open_driver as open_plugin
 
         def open_(**options: Any) -> AbstractDriver:
             return open_plugin(cls._config(server, options))
@@ -100,7 +100,7 @@ class Suite:
         """
         if cls.driver_type is None:
             return None
-        from coodie.registry import open_driver_async as open_plugin
+        from coodie.registry.registry import open_driver_async as open_plugin
 
         async def open_(**options: Any) -> AbstractDriver:
             return await open_plugin(cls._config(server, options))

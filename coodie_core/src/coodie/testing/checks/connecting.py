@@ -16,7 +16,7 @@ from coodie.exceptions import (
     UnavailableError,
     UnsupportedError,
 )
-from coodie.registry import DriverRegistry
+from coodie.registry.registry import DriverRegistry
 from coodie.requests import RequestOptions
 from coodie.testing.checking import check
 from coodie.testing.watching import assert_loop_goes_on

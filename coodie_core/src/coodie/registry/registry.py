@@ -40,7 +40,7 @@ __all__ = [
     "using_registry",
 ]
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("coodie.registry")
 
 
 @dataclass(frozen=True, slots=True)

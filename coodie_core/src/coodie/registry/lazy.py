@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from coodie._forks import forget_in_children
 from coodie.contract.driver import AbstractDriver, options_argument
-from coodie.drivers._profiled import fill_from_profile
 from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieError, DriverClosedError
 from coodie.observers.identity import DriverIdentity, identify, identity_of
-from coodie.registry import current_registry
+from coodie.registry._profiled import fill_from_profile
+from coodie.registry.registry import current_registry
 from coodie.waiting import Wait, start_thread
 
 if TYPE_CHECKING:

@@ -1,0 +1,27 @@
+"""The registry of drivers: which driver has which name, and what opens it."""
+
+from __future__ import annotations
+
+from coodie.registry.registry import (
+    DriverRegistry,
+    allow_only,
+    block,
+    current_registry,
+    installed_drivers,
+    open_driver,
+    open_driver_async,
+    register_plugin,
+    using_registry,
+)
+
+__all__ = [
+    "DriverRegistry",
+    "allow_only",
+    "block",
+    "current_registry",
+    "installed_drivers",
+    "open_driver",
+    "open_driver_async",
+    "register_plugin",
+    "using_registry",
+]
