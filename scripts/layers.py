@@ -67,10 +67,7 @@ LAYERS = (
         "coodie.drivers.cassandra.fast.layout coodie.drivers.cassandra.fast.segments",
         reach="ground",
     ),
-    Layer(
-        "options",
-        "coodie.config.connection coodie.config.profiles coodie.options coodie.tls coodie.valuetypes",
-    ),
+    Layer("options", "coodie.options"),
     Layer("requests", "coodie.batch coodie.observers.requestkind coodie.requests"),
     Layer("hooks", "coodie.hooks"),
     Layer("schema", "coodie.schema"),

@@ -15,6 +15,8 @@ HEAVY = (
     "cassandra",
     "click",
     "coodie.config",
+    "coodie.options.connection",
+    "coodie.options.profiles",
     "coodie.plugins",
     "coodie.drivers.cassandra",
     "coodie.observers.events",
@@ -87,7 +89,7 @@ print(json.dumps([listed, lacking, hasattr(package, "nothing_of_the_kind")]))
     [
         "coodie.config",
         "coodie.cql",
-        "coodie.tls",
+        "coodie.options.tls",
         "coodie.types",
         "coodie.observers.events",
         "coodie.observers.statements",

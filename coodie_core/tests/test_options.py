@@ -16,9 +16,9 @@ from coodie.config.jsonschema import json_schema
 from coodie.drivers import AbstractDriver
 from coodie.exceptions import ConfigurationError
 from coodie.options import OPTIONS, Option, Scope, options_for
+from coodie.options.valuetypes import VALUE_TYPES, check_value, parse_speculation, parse_value
 from coodie.plugins import DriverDescription, OptionDescription, hookimpl
 from coodie.registry import using_registry
-from coodie.valuetypes import VALUE_TYPES, check_value, parse_speculation, parse_value
 from options import made_from_options
 
 #: Types whose values are quantities: numbers that mean nothing without a unit.

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from coodie.exceptions import ConfigurationError
-from coodie.tls import VERIFY_NONE, VERIFY_PEER_CERT, VERIFY_PEER_IDENTITY, build_ssl_context
+from coodie.options.tls import VERIFY_NONE, VERIFY_PEER_CERT, VERIFY_PEER_IDENTITY, build_ssl_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,9 +12,9 @@ from coodie.plugins.integrity import check_module_owner
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from coodie.config.connection import ConnectionConfig
     from coodie.contract.driver import AbstractDriver
     from coodie.hooks import DriverDescription
+    from coodie.options.connection import ConnectionConfig
 
 
 @hookimpl

@@ -24,7 +24,7 @@ from coodie.rows import Rows
 from coodie.urls import connect, connect_async
 
 if TYPE_CHECKING:
-    from coodie.config.profiles import RequestProfile
+    from coodie.options.profiles import RequestProfile
     from coodie.types import UNSET
 
 __all__ = [
@@ -48,5 +48,5 @@ __all__ = [
 
 if not TYPE_CHECKING:  # with it, any name would pass for one of ours
     __getattr__, __dir__ = late(
-        globals(), {"RequestProfile": "config", "UNSET": "types"}, ("config", "cql", "tls", "types")
+        globals(), {"RequestProfile": "options.profiles", "UNSET": "types"}, ("config", "cql", "types")
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from coodie.config.connection import NOT_OF_THE_CONNECTION, ConnectionConfig
+from coodie.options.connection import NOT_OF_THE_CONNECTION, ConnectionConfig
 
 if TYPE_CHECKING:
     from coodie.capabilities import Capability
@@ -47,7 +47,7 @@ class OptionDescription:
     Args:
         name: As given to ``init_coodie``.
         type: ``"str"``, ``"bool"``, ``"int"``, ``"float"``, ``"count"``, ``"seconds"``, ``"secret"``…, a
-            name in ``coodie.valuetypes.VALUE_TYPES``: core checks the value, and reads it in URLs and
+            name in ``coodie.options.VALUE_TYPES``: core checks the value, and reads it in URLs and
             environment variables. Or what it takes in words, and ``coodie_check_config`` checks it.
         default: What holds where it isn't given.
         help: One line.

@@ -13,7 +13,7 @@ from coodie.consistency import CONSISTENCY_LEVELS
 from coodie.drivers.cassandra._policies import retry_policy, speculation_policy
 from coodie.drivers.cassandra.backend import _profile
 from coodie.exceptions import ConfigurationError
-from coodie.valuetypes import RETRY_POLICIES
+from coodie.options.valuetypes import RETRY_POLICIES
 
 #: Whether the driver that is installed has a policy that waits before it sends again.
 BACKS_OFF = hasattr(policies, "ExponentialBackoffRetryPolicy")

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 import coodie
 from coodie import LazyDriver, RequestProfile
 from coodie.config import build_config
-from coodie.config.connection import check_option
 from coodie.config.url import parse_url
 from coodie.exceptions import ConfigurationError, CoodieError, DriverLoadError
 from coodie.options import Scope, options_for
+from coodie.options.connection import check_option
 from coodie.plugins import DriverDescription, OptionDescription, hookimpl
 from coodie.registry import using_registry
 

@@ -81,7 +81,7 @@ def load_access(directory: Path, security: Security) -> Access:
 def _client_context(files: Certificates, security: Security) -> SSLContext | None:
     if not security.tls:
         return None
-    from coodie.tls import build_ssl_context
+    from coodie.options.tls import build_ssl_context
 
     return build_ssl_context(
         ssl_trusted_cert=str(files.ca),

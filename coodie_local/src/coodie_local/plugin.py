@@ -17,8 +17,8 @@ from coodie_local.cluster import LocalCluster
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from coodie.config.connection import ConnectionConfig
     from coodie.contract.driver import AbstractDriver
+    from coodie.options.connection import ConnectionConfig
 
 __all__ = [
     "coodie_check_config",

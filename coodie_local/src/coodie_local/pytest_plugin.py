@@ -134,7 +134,7 @@ def cassandra_driver(cassandra_node: CassandraServer, cassandra_keyspace: str) -
 
     Every method has its ``…_async`` form, which runs on any event loop.
     """
-    from coodie.config.connection import build_config
+    from coodie.options.connection import build_config
     from coodie.registry.registry import open_driver
     from coodie_local._backends import choose_backend
 

@@ -24,8 +24,8 @@ def option_of(name: str, *flags: str, **more: Any) -> Callable[[Any], Any]:
         more: What click is told beside.
     """
     from coodie.exceptions import ConfigurationError
-    from coodie.options import OPTIONS
-    from coodie.valuetypes import check_value, parse_value
+    from coodie.options.declarations import OPTIONS
+    from coodie.options.valuetypes import check_value, parse_value
 
     option = OPTIONS[name]
 

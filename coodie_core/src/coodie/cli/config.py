@@ -11,7 +11,7 @@ import click
 
 from coodie.configfile import find_configuration, inspect_files
 from coodie.exceptions import ConfigFileError, ConfigurationError, CoodieError
-from coodie.options import OPTIONS, Scope, options_for
+from coodie.options.declarations import OPTIONS, Scope, options_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +90,7 @@ def _shown(setting: Setting, *, hidden: bool) -> str:
 
 def _secret_options(connection: ConnectionSettings) -> set[str]:
     """Return which of the backend's own options are secrets: all, where the backend can't be asked."""
-    from coodie.config.connection import build_config
+    from coodie.options.connection import build_config
     from coodie.registry.registry import current_registry
 
     own = {path[1] for path in connection.settings if path[0] == "options"}

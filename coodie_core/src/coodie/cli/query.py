@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from coodie.contract.driver import AbstractDriver
-    from coodie.requests import RequestOptions
+    from coodie.options.request_options import RequestOptions
 
 __all__ = ["query"]
 
@@ -92,6 +92,6 @@ def _columns(driver: AbstractDriver, statement: str, timeout: float | None) -> t
 
 
 def _options(profile: str | None) -> RequestOptions | None:
-    from coodie.requests import RequestOptions
+    from coodie.options.request_options import RequestOptions
 
     return None if profile is None else RequestOptions(profile=profile)

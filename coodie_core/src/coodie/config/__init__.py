@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from coodie.config.connection import (
+from coodie.options.connection import (
     NOT_OF_THE_CONNECTION,
     TLS_OPTIONS,
     ConnectionConfig,
     build_config,
     check_driver_type,
 )
-from coodie.config.profiles import RequestProfile
+from coodie.options.profiles import RequestProfile
 
 __all__ = [
     "NOT_OF_THE_CONNECTION",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from coodie.config.connection import build_config
 from coodie.config.mistakes import Mistake
 from coodie.config.settings import dotted_key
 from coodie.config.switching import choose_distributions
 from coodie.exceptions import ConfigurationError
-from coodie.options import OPTIONS
+from coodie.options.connection import build_config
+from coodie.options.declarations import OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

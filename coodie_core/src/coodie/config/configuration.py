@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from coodie.config.environment import PREFIX, Variable, as_in_variables, variables
 from coodie.config.mistakes import Mistake, did_you_mean
-from coodie.config.profiles import RequestProfile
 from coodie.config.settings import (
     ConnectionSettings,
     Setting,
@@ -19,8 +18,8 @@ from coodie.config.settings import (
     url_settings,
 )
 from coodie.exceptions import ConfigurationError
-from coodie.options import OPTIONS, Scope, options_for
-from coodie.valuetypes import parse_value
+from coodie.options.declarations import OPTIONS, Scope, options_for
+from coodie.options.valuetypes import parse_value
 
 if TYPE_CHECKING:
     from coodie.config.tomlfile import TomlFile

@@ -6,13 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from coodie.config.url import parse_url
-from coodie.options import Scope, options_for
-from coodie.valuetypes import parse_value
+from coodie.options.declarations import Scope, options_for
+from coodie.options.valuetypes import parse_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from coodie.options import Option
+    from coodie.options.declarations import Option
 
 __all__ = ["example_file"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from coodie.options import Scope, options_for
-from coodie.valuetypes import VALUE_TYPES
+from coodie.options.declarations import Scope, options_for
+from coodie.options.valuetypes import VALUE_TYPES
 
 __all__ = ["json_schema"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from coodie.config.connection import build_config
-from coodie.valuetypes import parse_value
+from coodie.options.connection import build_config
+from coodie.options.valuetypes import parse_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from coodie.options import Option, Scope, options_for
+from coodie.options.declarations import Option, Scope, options_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

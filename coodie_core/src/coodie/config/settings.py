@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from coodie.config.connection import check_option
 from coodie.config.elsewhere import fetch, stands_elsewhere
 from coodie.config.own import read_own_options
 from coodie.config.url import parse_url
 from coodie.exceptions import ConfigurationError
-from coodie.options import OPTIONS
-from coodie.valuetypes import check_value, parse_value
+from coodie.options.connection import check_option
+from coodie.options.declarations import OPTIONS
+from coodie.options.valuetypes import check_value, parse_value
 
 if TYPE_CHECKING:
     from pathlib import Path

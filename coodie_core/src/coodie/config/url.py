@@ -10,10 +10,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from coodie.config.connection import check_option
 from coodie.exceptions import ConfigurationError
-from coodie.options import OPTIONS
-from coodie.valuetypes import parse_value
+from coodie.options.connection import check_option
+from coodie.options.declarations import OPTIONS
+from coodie.options.valuetypes import parse_value
 
 __all__ = ["UrlParts", "parse_url"]
 

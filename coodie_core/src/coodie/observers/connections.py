@@ -13,7 +13,7 @@ from coodie.observers.identity import identify, identity_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from coodie.config.connection import ConnectionConfig
+    from coodie.options.connection import ConnectionConfig
 
 __all__ = ["connecting", "tell_closed", "tell_registered"]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from coodie.requests import RequestOptions
+    from coodie.options.request_options import RequestOptions
 
 __all__ = ["ONE_OF_MANY", "batch_part", "observe_request", "part_of", "untold"]
 

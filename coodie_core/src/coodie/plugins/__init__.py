@@ -9,8 +9,8 @@ this contract that it was made for, where it can be read before anything is impo
 from __future__ import annotations
 
 from coodie.capabilities import Capability
-from coodie.config.connection import ConnectionConfig
 from coodie.hooks import DriverDescription, OptionDescription, hookimpl
+from coodie.options.connection import ConnectionConfig
 from coodie.plugins.discovery import DRIVER_API_VERSION, Announcement
 from coodie.plugins.integrity import check_module_owner
 from coodie.registry.registry import (

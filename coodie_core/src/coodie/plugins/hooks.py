@@ -9,8 +9,8 @@ from coodie.hooks import DriverDescription, OptionDescription, hookspec
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
-    from coodie.config.connection import ConnectionConfig
     from coodie.contract.driver import AbstractDriver
+    from coodie.options.connection import ConnectionConfig
 
 __all__ = ["DriverDescription", "DriverHooks", "OptionDescription"]
 

@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 from coodie._forks import forget_in_children
 from coodie.capabilities import refuse_option
-from coodie.config.connection import TLS_OPTIONS, check_driver_type
 from coodie.exceptions import ConfigurationError, CoodieError, DriverNotFoundError
 from coodie.hooks import DriverDescription
 from coodie.observers.connections import connecting
 from coodie.observers.hub import current_observers
-from coodie.options import OPTIONS
+from coodie.options.connection import TLS_OPTIONS, check_driver_type
+from coodie.options.declarations import OPTIONS
+from coodie.options.valuetypes import check_value
 from coodie.plugins.blocking import Blocking
 from coodie.plugins.discovery import DriverIndex, explicit_announcement
 from coodie.plugins.loading import CHECK, DESCRIBE, INSPECT, OPEN, OPEN_ASYNC, LoadedPlugin, load_plugin
 from coodie.plugins.selection import check_open, is_pinned_to, select
-from coodie.valuetypes import check_value
 from coodie.waiting import call_in_thread
 
 if TYPE_CHECKING:
-    from coodie.config.connection import ConnectionConfig
     from coodie.contract.driver import AbstractDriver
+    from coodie.options.connection import ConnectionConfig
     from coodie.plugins.discovery import Announcement
 
 __all__ = ["DRIVER_METHODS", "PluginHost", "missing_methods"]

@@ -8,13 +8,13 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from coodie.capabilities import KNOWN
-from coodie.config.connection import build_config
 from coodie.exceptions import (
     DriverApiVersionError,
     DriverBlockedError,
     DriverLoadError,
     DuplicateDriverError,
 )
+from coodie.options.connection import build_config
 from coodie.plugins.loading import again
 from coodie.plugins.selection import objection
 from coodie.plugins.trial import TIMEOUT, Trial, try_out

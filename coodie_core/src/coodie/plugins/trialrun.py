@@ -12,16 +12,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coodie.config.connection import build_config
 from coodie.exceptions import ConfigurationError, CoodieError, DriverLoadError
-from coodie.options import OPTIONS
+from coodie.options.connection import build_config
+from coodie.options.declarations import OPTIONS
+from coodie.options.valuetypes import parse_value
 from coodie.plugins.host import PluginHost
-from coodie.valuetypes import parse_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from coodie.config.connection import ConnectionConfig
+    from coodie.options.connection import ConnectionConfig
 
 __all__ = ["main"]
 

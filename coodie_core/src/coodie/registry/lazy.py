@@ -12,7 +12,6 @@ from coodie._forks import forget_in_children
 from coodie.contract.driver import AbstractDriver, options_argument
 from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieError, DriverClosedError
 from coodie.observers.identity import DriverIdentity, identify, identity_of
-from coodie.registry._profiled import fill_from_profile
 from coodie.registry.registry import current_registry
 from coodie.waiting import Wait, start_thread
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Sequence
     from ssl import SSLContext
 
-    from coodie.requests import RequestOptions
+    from coodie.options.request_options import RequestOptions
     from coodie.rows import ManyResult
     from coodie.schema.syncoptions import SyncOptions
 
@@ -89,7 +88,7 @@ class LazyDriver(AbstractDriver):
         if twice:
             message = f"kwargs holds {twice[0]!r}, which is a parameter of its own."
             raise ConfigurationError(message, hint="Give it once.", option=twice[0])
-        from coodie.config.connection import build_config  # slow, and needed where something is opened
+        from coodie.options.connection import build_config  # slow, and needed where something is opened
 
         self._config = build_config(hosts=hosts, keyspace=keyspace, ssl_context=ssl_context, **kwargs)
         if self._config.session is not None:
@@ -362,7 +361,9 @@ class LazyDriver(AbstractDriver):
 
     def _filled(self, args: Sequence[Any], kwargs: dict[str, Any], *, paged: bool = False) -> Any:
         """Return the arguments with what the request's profile says; one that isn't known is refused."""
-        return fill_from_profile(self._config.profiles, args, kwargs, paged=paged)
+        from coodie.options.profiles import apply_profile  # imported by then, for the configuration
+
+        return apply_profile(self._config.profiles, args, kwargs, paged=paged)
 
     def execute_one(self, *args: Any, **kwargs: Any) -> Any:
         """As ``AbstractDriver.execute_one``, in the backend's way."""

@@ -13,8 +13,8 @@ from coodie.waiting import call_in_thread
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-    from coodie.config.connection import ConnectionConfig
     from coodie.contract.driver import AbstractDriver
+    from coodie.options.connection import ConnectionConfig
     from coodie.plugins.host import PluginHost
 
 
@@ -104,7 +104,7 @@ def init_coodie(
         if not lazy:
             later.connect()
     else:
-        from coodie.config.connection import build_config  # slow, and needed where something is opened
+        from coodie.options.connection import build_config  # slow, and needed where something is opened
 
         config = build_config(hosts=hosts, keyspace=keyspace, ssl_context=ssl_context, **kwargs)
         driver = current_registry().plugins.open(config, name)
@@ -173,7 +173,7 @@ async def init_coodie_async(
         # Reading certificates and importing pluggy and the backend take a tenth of a second: not on the loop.
         if lazy or kwargs.get("profiles"):
             return LazyDriver(hosts, keyspace, ssl_context, kwargs), registry.plugins
-        from coodie.config.connection import build_config  # as above
+        from coodie.options.connection import build_config  # as above
 
         config = build_config(hosts=hosts, keyspace=keyspace, ssl_context=ssl_context, **kwargs)
         return config, registry.plugins

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from coodie.capabilities import Capability
-    from coodie.config.connection import ConnectionConfig
     from coodie.contract.driver import AbstractDriver
+    from coodie.options.connection import ConnectionConfig
     from coodie.plugins.discovery import Announcement
     from coodie.plugins.host import PluginHost
 

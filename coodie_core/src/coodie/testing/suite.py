@@ -18,8 +18,8 @@ from coodie.testing.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping
 
-    from coodie.config.connection import ConnectionConfig
     from coodie.contract.driver import AbstractDriver
+    from coodie.options.connection import ConnectionConfig
 
 __all__ = ["Server", "Suite"]
 
@@ -59,7 +59,7 @@ class Suite:
     @classmethod
     def _config(cls, server: Server, options: Mapping[str, Any]) -> ConnectionConfig:
         """Put together what a driver is opened with."""
-        from coodie.config.connection import build_config
+        from coodie.options.connection import build_config
 
         given: dict[str, Any] = {"driver_type": cls.driver_type}
         if "session" not in options:  # a session is connected already

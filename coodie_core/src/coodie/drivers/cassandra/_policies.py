@@ -7,7 +7,7 @@ from typing import Any
 from cassandra import policies
 
 from coodie.exceptions import ConfigurationError
-from coodie.valuetypes import parse_speculation
+from coodie.options.valuetypes import parse_speculation
 
 __all__ = ["Elsewhere", "retry_policy", "speculation_policy"]
 
@@ -47,7 +47,7 @@ def _backoff() -> Any:
     return policies.ExponentialBackoffRetryPolicy(max_num_retries=3, min_interval=0.1)
 
 
-#: Name → the policy; the names are those of ``coodie.valuetypes.RETRY_POLICIES``.
+#: Name → the policy; the names are those of ``coodie.options.valuetypes.RETRY_POLICIES``.
 _RETRIES = {"default": policies.RetryPolicy, "never": policies.FallthroughRetryPolicy, "backoff": _backoff}
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from coodie.cql import Kind
     from coodie.drivers._lifetime import Lifetime
-    from coodie.requests import RequestOptions
+    from coodie.options.request_options import RequestOptions
 
 __all__ = ["Answer", "InFlight", "Sender", "Terms"]
 

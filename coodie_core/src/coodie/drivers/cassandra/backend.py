@@ -12,9 +12,9 @@ from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from coodie.config.connection import ConnectionConfig
     from coodie.drivers.cassandra.driver import CassandraDriver
     from coodie.hooks import DriverDescription
+    from coodie.options.connection import ConnectionConfig
 
 __all__ = ["cassandra_description", "check_cassandra_config", "open_cassandra"]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from coodie.exceptions import CoodieError
     from coodie.observers.events import Host
-    from coodie.requests import RequestOptions
+    from coodie.options.request_options import RequestOptions
 
 __all__ = ["Client", "ClientRequest", "Page", "StaleStatementError", "Steps"]
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from coodie.batch import BatchItem
     from coodie.drivers.client.client import Client
-    from coodie.requests import RequestOptions
+    from coodie.options.request_options import RequestOptions
     from coodie.rows import Rows
 
 __all__ = ["ClientDriver"]

@@ -16,8 +16,8 @@ from coodie.exceptions import (
     UnavailableError,
     UnsupportedError,
 )
+from coodie.options.request_options import RequestOptions
 from coodie.registry.registry import DriverRegistry
-from coodie.requests import RequestOptions
 from coodie.testing.checking import check
 from coodie.testing.watching import assert_loop_goes_on
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from coodie.capabilities import Capability
 from coodie.contract.driver import AbstractDriver
-from coodie.requests import RequestOptions
+from coodie.options.request_options import RequestOptions
 from coodie.testing.checking import check
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from coodie.capabilities import Capability
-from coodie.requests import RequestOptions
+from coodie.options.request_options import RequestOptions
 from coodie.rows import Rows
 from coodie.testing.checking import check
 from coodie.testing.workspace import MANY

@@ -9,7 +9,7 @@ import pytest
 
 from coodie.capabilities import Capability
 from coodie.exceptions import ConfigurationError
-from coodie.requests import RequestOptions
+from coodie.options.request_options import RequestOptions
 from coodie.testing.checking import check
 
 if TYPE_CHECKING:

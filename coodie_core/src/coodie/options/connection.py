@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from coodie.config.profiles import RequestProfile, build_profiles
 from coodie.exceptions import ConfigurationError
-from coodie.options import OPTIONS
-from coodie.tls import build_ssl_context
-from coodie.valuetypes import check_value
+from coodie.options.declarations import OPTIONS
+from coodie.options.profiles import RequestProfile, build_profiles
+from coodie.options.tls import build_ssl_context
+from coodie.options.valuetypes import check_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -41,7 +41,7 @@ class Option:
 
     Args:
         name: As given to ``init_coodie``, to a method of drivers or to ``RequestOptions``.
-        type: One of ``coodie.valuetypes.VALUE_TYPES``.
+        type: One of ``coodie.options.VALUE_TYPES``.
         default: What holds without it, in words.
         unit: Of its value; "" for what has none.
         help: One line.

@@ -1,0 +1,14 @@
+"""Options: what a connection and a request may be told, declared, checked and kept as values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from coodie._late import late
+from coodie.options.declarations import OPTIONS, Option, Scope, options_for
+from coodie.options.valuetypes import VALUE_TYPES, ValueType
+
+__all__ = ["OPTIONS", "VALUE_TYPES", "Option", "Scope", "ValueType", "options_for"]
+
+if not TYPE_CHECKING:  # with it, any name would pass for one of ours
+    __getattr__, __dir__ = late(globals(), {}, ("connection", "profiles", "tls"))
