@@ -75,7 +75,7 @@ LAYERS = (
     Layer("contract", "coodie.contract"),
     Layer("plugins", "coodie.plugins"),
     Layer("registry", "coodie.registry"),
-    Layer("config", "coodie.config coodie.configfile coodie.urls"),
+    Layer("config", "coodie.config"),
     Layer(
         "diagnostics",
         "coodie.plugins.diagnosis coodie.plugins.inventory coodie.plugins.trial coodie.plugins.trialrun",

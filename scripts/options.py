@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from coodie.config.jsonschema import json_schema
-from coodie.config.reference import options_reference
+from coodie.config.reference import json_schema, options_reference
 
 __all__ = ["made_from_options"]
 

@@ -12,7 +12,7 @@ from coodie_core.tests.fakes import Backend, registry_of
 import coodie
 from coodie import RequestOptions, RequestProfile
 from coodie.config import NOT_OF_THE_CONNECTION, TLS_OPTIONS, ConnectionConfig
-from coodie.config.jsonschema import json_schema
+from coodie.config.reference import json_schema
 from coodie.drivers import AbstractDriver
 from coodie.exceptions import ConfigurationError
 from coodie.options import OPTIONS, Option, Scope, options_for

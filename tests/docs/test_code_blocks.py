@@ -29,7 +29,7 @@ from unittest import mock
 
 import pytest
 
-from coodie.configfile import find_configuration
+from coodie.config.loading import find_configuration
 from pages import LOCAL, PAGES, Block, PageError, blocks_of, name_of
 from steps import ROOT
 

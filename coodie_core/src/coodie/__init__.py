@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from coodie._late import late
 from coodie._version import __version__
-from coodie.configfile import load_config
+from coodie.config.loading import connect, connect_async, load_config
 from coodie.drivers import (
     AbstractDriver,
     LazyDriver,
@@ -21,7 +21,6 @@ from coodie.drivers import (
 from coodie.exceptions import CoodieError
 from coodie.requests import BatchType, RequestOptions
 from coodie.rows import Rows
-from coodie.urls import connect, connect_async
 
 if TYPE_CHECKING:
     from coodie.options.profiles import RequestProfile
@@ -48,5 +47,5 @@ __all__ = [
 
 if not TYPE_CHECKING:  # with it, any name would pass for one of ours
     __getattr__, __dir__ = late(
-        globals(), {"RequestProfile": "options.profiles", "UNSET": "types"}, ("config", "cql", "types")
+        globals(), {"RequestProfile": "options.profiles", "UNSET": "types"}, ("cql", "types")
     )

@@ -17,7 +17,8 @@ def late(
 
     Args:
         namespace: The package's ``globals()``.
-        homes: Names that are imported late → their modules in the package.
+        homes: Names that are imported late → their modules, relative to the package: ``types``, or
+            ``.options.tls`` for one beside it.
         modules: Modules that the package's import leaves out, and that are there when they are asked for.
     """
     package = namespace["__name__"]
@@ -30,7 +31,7 @@ def late(
         if name not in homes:
             message = f"module {package!r} has no attribute {name!r}"
             raise AttributeError(message)
-        found = namespace[name] = getattr(import_module(f"{package}.{homes[name]}"), name)
+        found = namespace[name] = getattr(import_module(f".{homes[name]}", package), name)
         return found
 
     return find, lambda: sorted({*namespace, *namespace["__all__"], *modules})

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from coodie.cli import main
-from coodie.config.example import example_file
-from coodie.config.jsonschema import json_schema
+from coodie.config.reference import example_file, json_schema
 from coodie.options import Scope, options_for
 
 if TYPE_CHECKING:

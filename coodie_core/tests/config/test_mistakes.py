@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import coodie
-from coodie.config.checking import check_connections
-from coodie.configfile import find_configuration, inspect_files
+from coodie.config.loading import find_configuration, inspect_files
+from coodie.config.validation import check_connections
 from coodie.exceptions import ConfigFileError, ConfigurationError
 
 if TYPE_CHECKING:

@@ -65,10 +65,9 @@ def connected(target: str | None) -> Iterator[AbstractDriver]:
     Raises:
         CoodieError: There is no such connection, or it can't be opened.
     """
-    from coodie.configfile import load_config
+    from coodie.config.loading import connect, load_config
     from coodie.registry.lazy import LazyDriver
     from coodie.registry.registry import current_registry
-    from coodie.urls import connect
 
     if target is not None and "://" in target:
         driver = connect(target)

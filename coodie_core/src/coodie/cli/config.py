@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coodie.configfile import find_configuration, inspect_files
+from coodie.config.loading import find_configuration, inspect_files
 from coodie.exceptions import ConfigFileError, ConfigurationError, CoodieError
 from coodie.options.declarations import OPTIONS, Scope, options_for
 
@@ -81,7 +81,7 @@ def _row(key: str, value: str, where: str) -> dict[str, Any]:
 
 
 def _shown(setting: Setting, *, hidden: bool) -> str:
-    from coodie.config.elsewhere import is_reference
+    from coodie.config.references import is_reference
 
     if hidden and not is_reference(setting.value):
         return _HIDDEN
@@ -116,7 +116,7 @@ def check(*, path: str | None, as_json: bool) -> int:
 
     Exit status: 0 without mistakes, 1 with some.
     """
-    from coodie.config.checking import check_connections
+    from coodie.config.validation import check_connections
     from coodie.registry.registry import current_registry
 
     where, count = path, 0
@@ -144,7 +144,7 @@ def init(*, path: str) -> None:
 
     PATH is coodie.toml unless given; a file that is there is never overwritten.
     """
-    from coodie.config.example import example_file
+    from coodie.config.reference import example_file
 
     try:
         with Path(path).open("x", encoding="utf-8") as file:

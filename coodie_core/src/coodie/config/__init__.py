@@ -1,15 +1,23 @@
-"""Configuration: what a connection and a request may be told, wherever that is written down."""
+"""Configuration: connections as they are written down, in files, URLs and the environment.
+
+What a connection may be told is in ``coodie.options``; those names are handed on, and imported late.
+"""
 
 from __future__ import annotations
 
-from coodie.options.connection import (
-    NOT_OF_THE_CONNECTION,
-    TLS_OPTIONS,
-    ConnectionConfig,
-    build_config,
-    check_driver_type,
-)
-from coodie.options.profiles import RequestProfile
+from typing import TYPE_CHECKING
+
+from coodie._late import late
+
+if TYPE_CHECKING:
+    from coodie.options.connection import (
+        NOT_OF_THE_CONNECTION,
+        TLS_OPTIONS,
+        ConnectionConfig,
+        build_config,
+        check_driver_type,
+    )
+    from coodie.options.profiles import RequestProfile
 
 __all__ = [
     "NOT_OF_THE_CONNECTION",
@@ -19,3 +27,7 @@ __all__ = [
     "build_config",
     "check_driver_type",
 ]
+
+if not TYPE_CHECKING:  # with it, any name would pass for one of ours
+    _HOMES = dict.fromkeys(__all__, ".options.connection") | {"RequestProfile": ".options.profiles"}
+    __getattr__, __dir__ = late(globals(), _HOMES, ("configuration", "settings", "url"))

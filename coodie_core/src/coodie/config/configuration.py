@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coodie.config.environment import PREFIX, Variable, as_in_variables, variables
-from coodie.config.mistakes import Mistake, did_you_mean
+from coodie.config.problems import Mistake, did_you_mean
 from coodie.config.settings import (
     ConnectionSettings,
     Setting,
@@ -22,7 +22,7 @@ from coodie.options.declarations import OPTIONS, Scope, options_for
 from coodie.options.valuetypes import parse_value
 
 if TYPE_CHECKING:
-    from coodie.config.tomlfile import TomlFile
+    from coodie.config.sources import TomlFile
 
 __all__ = ["Configuration", "inspect_configuration"]
 

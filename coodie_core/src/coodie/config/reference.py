@@ -1,20 +1,45 @@
-"""The table of options as a page: what the documentation shows, and what the command line prints."""
+"""The table of options, written as a page of the documentation, an example file and a JSON schema."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
+from coodie.config.url import parse_url
 from coodie.options.declarations import Option, Scope, options_for
+from coodie.options.valuetypes import VALUE_TYPES, parse_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["options_reference"]
+__all__ = ["example_file", "json_schema", "options_reference"]
 
 _TITLES = {
     Scope.CONNECTION: "Of a connection",
     Scope.REQUEST: "Of a request, or a request profile",
     Scope.FILE: "Of a configuration file",
+}
+
+#: What stands in the example without a comment sign: enough for a connection.
+_GIVEN = {"driver": '"scylla"', "hosts": '["127.0.0.1"]'}
+
+#: What is better shown in another form than as an example of a value.
+_SHOWN = {
+    "password": '"{env:DB_PASSWORD}"  # or "{file:/run/secrets/db}"',
+    "url": '"scylla://ada:{env:DB_PASSWORD}@db1/shop"',
+    "default": '"main"',
+    "allow": '["coodie-scylla"]',
+    "block": "[]",
+    "observers": '["requestlog"]',
+}
+
+#: A value that stands elsewhere; what it stands for is checked when it is read.
+_ELSEWHERE = {"type": "string", "pattern": "\\{(env|file):[^{}]+\\}"}
+
+#: What a bare TOML table of one's own keys may hold.
+_BACKENDS_OWN = {
+    "type": "object",
+    "description": "The backend's own options; `coodie config check` looks at them.",
 }
 
 
@@ -57,3 +82,100 @@ def _value(option: Option) -> str:
     unit = f", {option.unit}" if option.unit not in ("", option.type) else ""
     secret = ", a secret" if option.secret and option.type != "secret" else ""
     return f"{option.type}{unit}{secret}"
+
+
+def example_file() -> str:
+    """Return the text of an example: one connection, with every option that there is."""
+    lines = [
+        "# Connections by name: coodie.load_config(), then coodie.get_driver(NAME).",
+        "# An environment variable wins over a key: COODIE__MAIN__PORT=9142",
+        "# To look for mistakes: coodie config check",
+        "",
+        *_keys(Scope.FILE),
+        "[connections.main]",
+        *_keys(Scope.CONNECTION),
+        "# The backend's own options; which there are: coodie drivers",
+        "# [connections.main.options]",
+        "# aware_timestamps = true",
+        "",
+        '# What requests with RequestOptions(profile="reports") have in common.',
+        "# [connections.main.profiles.reports]",
+        *_keys(Scope.REQUEST),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _keys(scope: Scope) -> Iterator[str]:
+    for option in options_for(scope):
+        if option.key:
+            yield f"# {_about(option)}"
+            given = _GIVEN.get(option.key) if scope is Scope.CONNECTION else None
+            yield f"{option.key} = {given}" if given else f"# {option.key} = {_example(option)}"
+            yield ""
+
+
+def _example(option: Option) -> str:
+    if option.key in _SHOWN:
+        return _SHOWN[option.key]
+    if "://" in option.url:
+        return _literal(parse_url(option.url).arguments[option.name])
+    return _literal(parse_value(option.type, option.url.rpartition("=")[2]))
+
+
+def _literal(value: Any) -> str:
+    """Return the value as TOML, which for these few types is JSON."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the schema of ``coodie.toml``, and of ``[tool.coodie]`` in pyproject.toml."""
+    file = _properties(Scope.FILE)
+    file["connections"] = {
+        "type": "object",
+        "description": "Name → connection; get_driver(name) returns it.",
+        "additionalProperties": {"$ref": "#/$defs/connection"},
+    }
+    connection = _properties(Scope.CONNECTION, elsewhere=True)
+    connection["options"] = _BACKENDS_OWN
+    connection["profiles"] = {
+        "type": "object",
+        "description": "Name → request profile, for RequestOptions(profile=…).",
+        "additionalProperties": {"$ref": "#/$defs/profile"},
+    }
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "coodie",
+        "description": "Named connections to Apache Cassandra and ScyllaDB.",
+        **_object(file),
+        "$defs": {
+            "connection": _object(connection),
+            "profile": _object(_properties(Scope.REQUEST)),
+        },
+    }
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _properties(scope: Scope, *, elsewhere: bool = False) -> dict[str, Any]:
+    """Return the keys of one kind of table.
+
+    Args:
+        scope: Whose options.
+        elsewhere: A value may be ``{env:NAME}`` or ``{file:PATH}``.
+    """
+    found: dict[str, Any] = {}
+    for option in options_for(scope):
+        if not option.key:
+            continue
+        value = dict(VALUE_TYPES[option.type].schema)
+        if elsewhere and value.get("type") != "string":
+            value = {"anyOf": [value, _ELSEWHERE]}
+        found[option.key] = {"description": _about(option), **value}
+    return found
+
+
+def _about(option: Option) -> str:
+    unit = f", in {option.unit}" if option.unit else ""
+    return f"{option.help} Without it: {option.default}{unit}."

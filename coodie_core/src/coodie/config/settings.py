@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from coodie.config.elsewhere import fetch, stands_elsewhere
-from coodie.config.own import read_own_options
+from coodie.config.references import fetch, stands_elsewhere
 from coodie.config.url import parse_url
 from coodie.exceptions import ConfigurationError
-from coodie.options.connection import check_option
+from coodie.options.connection import build_config, check_option
 from coodie.options.declarations import OPTIONS
 from coodie.options.valuetypes import check_value, parse_value
 
@@ -26,6 +25,7 @@ __all__ = [
     "check_setting",
     "dotted_key",
     "option_name",
+    "read_own_options",
     "url_settings",
 ]
 
@@ -123,6 +123,26 @@ class ConnectionSettings:
         if profiles:
             found["profiles"] = profiles
         return {**found, **own, **read_own_options(texts, found, plugins)}
+
+
+def read_own_options(
+    texts: Mapping[str, str], arguments: Mapping[str, Any], plugins: PluginHost
+) -> dict[str, Any]:
+    """Return the options' values; a name that the backend doesn't know is left for it to refuse.
+
+    Args:
+        texts: Name → what was written.
+        arguments: Those of ``init_coodie``; of interest is which backend they name.
+        plugins: Who knows the backend.
+
+    Raises:
+        DriverLoadError: The backend can't be used.
+    """
+    if not texts:
+        return {}
+    named = {name: arguments[name] for name in ("driver_type", "distribution") if name in arguments}
+    types = {option.name: option.type for option in plugins.described(build_config(**named)).options}
+    return {name: parse_value(types.get(name, ""), text) for name, text in texts.items()}
 
 
 def check_setting(path: SettingPath, setting: Setting) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coodie.config.mistakes import Mistake, raise_mistakes
+from coodie.config.problems import Mistake, raise_mistakes
 from coodie.exceptions import ConfigurationError
 
 if sys.version_info >= (3, 11):

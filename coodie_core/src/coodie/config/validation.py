@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from coodie.config.mistakes import Mistake
+from coodie.config.loading import choose_distributions
+from coodie.config.problems import Mistake
 from coodie.config.settings import dotted_key
-from coodie.config.switching import choose_distributions
 from coodie.exceptions import ConfigurationError
 from coodie.options.connection import build_config
 from coodie.options.declarations import OPTIONS

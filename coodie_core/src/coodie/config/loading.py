@@ -1,0 +1,203 @@
+"""Connections by URL, with ``connect``; by name from a file and the environment, with ``load_config``.
+
+A plain ``import coodie`` imports this module, so that what reads files and URLs is imported in the functions.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from coodie.exceptions import ConfigurationError, ObserverLoadError
+from coodie.registry.lazy import LazyDriver
+from coodie.registry.opening import init_coodie, init_coodie_async
+from coodie.registry.registry import current_registry
+from coodie.waiting import call_in_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from coodie.config.configuration import Configuration
+    from coodie.config.problems import Mistake
+    from coodie.config.settings import ConnectionSettings, Setting
+    from coodie.contract.driver import AbstractDriver
+    from coodie.plugins.host import PluginHost
+
+__all__ = [
+    "choose_distributions",
+    "connect",
+    "connect_async",
+    "find_configuration",
+    "inspect_files",
+    "load_config",
+]
+
+
+def connect(url: str, **options: Any) -> AbstractDriver:
+    """Open the connection that a URL describes and register it.
+
+    Args:
+        url: ``scylla://user:password@host1,host2:9042/keyspace?consistency=LOCAL_QUORUM&lazy=true``: the
+            backend's name, credentials, hosts with one port, the keyspace, and any option of
+            ``init_coodie``. In each part, what would separate parts is percent-encoded.
+        options: Options that the URL doesn't have, such as objects.
+
+    Returns:
+        The driver; also what ``get_driver(name)`` returns, where ``name`` is among the options, else
+        "default".
+
+    Raises:
+        ConfigurationError: The URL can't be read or honoured. It is never quoted: it may have a password.
+        CoodieError: As ``init_coodie``.
+    """
+    return init_coodie(**_arguments(url, options, current_registry().plugins))
+
+
+async def connect_async(url: str, **options: Any) -> AbstractDriver:
+    """Async version of :func:`connect`; never blocks the event loop."""
+    registry = current_registry()
+
+    def prepare() -> dict[str, Any]:
+        # May import the backend, to ask it for its options' types.
+        return _arguments(url, options, registry.plugins)
+
+    arguments = await call_in_thread(prepare, "coodie-prepare", discard=lambda _: None)
+    return await init_coodie_async(**arguments)
+
+
+def _arguments(url: str, options: dict[str, Any], plugins: PluginHost) -> dict[str, Any]:
+    """Return the arguments of ``init_coodie``."""
+    from coodie.config.settings import read_own_options
+    from coodie.config.url import parse_url
+
+    parts = parse_url(url)
+    twice = sorted((parts.arguments.keys() | parts.own.keys()) & options.keys())
+    if twice:
+        message = f"{twice[0]} is given in the URL, and as an argument beside it."
+        raise ConfigurationError(message, hint="Give it once.", option=twice[0])
+    return {**parts.arguments, **read_own_options(parts.own, parts.arguments, plugins), **options}
+
+
+def load_config(path: str | Path | None = None) -> Configuration:
+    """Read the configuration, so that ``get_driver(name)`` knows its connections.
+
+    Nothing is connected, and what a value refers to (``{env:…}``, ``{file:…}``) is looked up when its
+    connection is first asked for. ``get_driver(name)`` then returns a ``LazyDriver`` at once, which
+    connects at its first request; where that was closed, or opened before this process was forked, it
+    returns a new one. A connection that is open under its name already stays.
+
+    A call's own argument wins over its request profile, that over an environment variable, that over
+    the file, and that over the default.
+
+    Args:
+        path: The file; otherwise the one that COODIE_CONFIG names, else the nearest ``coodie.toml`` or
+            ``pyproject.toml`` with ``[tool.coodie]``, from the working directory upwards.
+
+    Returns:
+        What was read.
+
+    Raises:
+        ConfigFileError: There are mistakes in it; all of them are told.
+        ConfigurationError: There is no configuration.
+    """
+    configuration = find_configuration(path, os.environ)
+    registry = current_registry()
+    top = configuration.top
+    if top:
+        choose_distributions(top, registry.plugins)
+        if "observers" in top:
+            switch_on(top["observers"])
+    makers = {name: _maker(settings) for name, settings in configuration.connections.items()}
+    registry.declare(makers, configuration.default)
+    return configuration
+
+
+def find_configuration(path: str | Path | None, environ: Mapping[str, str]) -> Configuration:
+    """Read the configuration that there is, and do nothing with it.
+
+    Args:
+        path: As for ``load_config``.
+        environ: The environment.
+
+    Raises:
+        ConfigurationError: As ``load_config``.
+    """
+    from coodie.config.problems import raise_mistakes
+
+    configuration, mistakes = inspect_files(path, environ)
+    if mistakes:
+        raise_mistakes(str(configuration.path or "The environment"), mistakes)
+    return configuration
+
+
+def inspect_files(path: str | Path | None, environ: Mapping[str, str]) -> tuple[Configuration, list[Mistake]]:
+    """Do what ``find_configuration`` does, and return the mistakes beside what is free of them.
+
+    Raises:
+        ConfigFileError: The file isn't TOML.
+        ConfigurationError: There is no configuration, or its file can't be read.
+    """
+    # tomllib, and what only those need who have a file
+    from pathlib import Path
+
+    from coodie.config.configuration import inspect_configuration
+    from coodie.config.sources import PATH_VARIABLE, find_file, read_file
+
+    found = find_file(path, environ, Path.cwd())
+    configuration, mistakes = inspect_configuration(None if found is None else read_file(found), environ)
+    if found is None and not configuration.connections and not mistakes:
+        message = (
+            f"There is no configuration: no {PATH_VARIABLE}, no coodie.toml and no pyproject.toml with "
+            "[tool.coodie] from here upwards, and no COODIE__NAME__URL."
+        )
+        raise ConfigurationError(message, command="coodie config init")
+    return configuration, mistakes
+
+
+def _maker(settings: ConnectionSettings) -> Callable[[], AbstractDriver]:
+    """Return what makes a connection's driver, when that is first asked for."""
+
+    def make() -> AbstractDriver:
+        arguments = settings.arguments(current_registry().plugins)
+        hosts, keyspace = arguments.pop("hosts", None), arguments.pop("keyspace", None)
+        return LazyDriver(hosts, keyspace, None, arguments)
+
+    return make
+
+
+def choose_distributions(top: Mapping[str, Setting], plugins: PluginHost) -> None:
+    """Allow and block the distributions that a file lists."""
+    if "allow" in top:
+        plugins.allow_only(*top["allow"].value)
+    if "block" in top:
+        plugins.block(*top["block"].value)
+
+
+def switch_on(setting: Setting) -> None:
+    """Register the observers of a list; those that an earlier list named stay as they are.
+
+    Args:
+        setting: The names, as ``activate_observer`` takes them.
+
+    Raises:
+        ObserverLoadError: One of them can't be used.
+    """
+    from coodie.observers.activation import activate_observer
+
+    done = current_registry().switched_on
+    for name in setting.value:
+        if name in done:
+            continue
+        try:
+            activate_observer(name)
+        except ConfigurationError as exc:
+            message = f"{setting.where}: {exc}"
+            raise ObserverLoadError(message, option="observers", observer=name) from exc
+        done.add(name)
+
+
+# What users import is coodie: tracebacks and help() name that.
+for _function in (connect, connect_async):
+    _function.__module__ = "coodie"
+del _function
