@@ -59,10 +59,10 @@ def _rows(configuration: Configuration, *, everything: bool) -> Iterator[dict[st
     from coodie.config.settings import dotted_key
 
     for option in options_for(Scope.FILE):
-        if option.name in configuration.top:
-            setting = configuration.top[option.name]
+        if option.name in configuration.general:
+            setting = configuration.general[option.name]
             yield _row(option.key, json.dumps(setting.value), setting.where)
-    if configuration.default is not None and "default" not in configuration.top:
+    if configuration.default is not None and "default" not in configuration.general:
         yield _row("default", json.dumps(configuration.default), "the connection of get_driver()")
     for connection in configuration.connections.values():
         secret = _secret_options(connection)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coodie.config.environment import PREFIX, Variable, as_in_variables, variables
-from coodie.config.problems import Mistake, did_you_mean
+from coodie.config.problems import Problem, did_you_mean
 from coodie.config.settings import (
     ConnectionSettings,
     Setting,
@@ -19,6 +19,7 @@ from coodie.config.settings import (
 )
 from coodie.exceptions import ConfigurationError
 from coodie.options.declarations import OPTIONS, Scope, options_for
+from coodie.options.profiles import RequestProfile
 from coodie.options.valuetypes import parse_value
 
 if TYPE_CHECKING:
@@ -43,13 +44,13 @@ class Configuration:
         path: The file, or None where the environment alone says it.
         connections: Name → its settings.
         default: The name of the connection that ``get_driver()`` returns.
-        top: The other keys of the file as a whole → their settings.
+        general: The other keys of the file as a whole → their settings.
     """
 
     path: Path | None
     connections: Mapping[str, ConnectionSettings]
     default: str | None
-    top: Mapping[str, Setting]
+    general: Mapping[str, Setting]
 
     def named(self, name: str | None) -> ConnectionSettings:
         """Return a connection's settings, or the default's.
@@ -69,43 +70,45 @@ class Configuration:
 
 
 @dataclass(slots=True)
-class _Reader:
-    """What is found on the way; mistakes don't end it."""
+class ConfigurationParser:
+    """Parses a file and the environment, and collects problems instead of raising."""
 
     environ: Mapping[str, str]
     file: TomlFile | None
     #: The directory that relative paths in the file start from.
     base: Path
-    mistakes: list[Mistake] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
     #: Connection → its layers, the weakest first.
     layers: dict[str, list[dict[SettingPath, Setting]]] = field(default_factory=dict)
-    top: dict[str, Setting] = field(default_factory=dict)
+    general: dict[str, Setting] = field(default_factory=dict)
 
-    def note(self, where: str, key: str, message: str) -> None:
-        self.mistakes.append(Mistake(where=where, key=key, message=message))
+    def add_problem(self, where: str, key: str, message: str) -> None:
+        self.problems.append(Problem(where=where, key=key, message=message))
 
     # --- the file -----------------------------------------------------------------------
 
-    def place(self, *key: str) -> str:
-        return self.file.place(key) if self.file is not None else ""
+    def location(self, *key: str) -> str:
+        return self.file.location(key) if self.file is not None else ""
 
-    def read_top(self, data: Mapping[str, Any]) -> None:
+    def read_general(self, data: Mapping[str, Any]) -> None:
         for key, value in data.items():
             if key == "connections":
                 for name, table in self.tables(value, "connections"):
                     self.read_connection(name, table)
             elif key in _FILE_KEYS:
-                setting = Setting(value=value, where=self.place(key), is_text=False, base=self.base)
-                if self.fits((key,), setting, key):
-                    self.top[key] = setting
+                setting = Setting(value=value, where=self.location(key), is_text=False, base=self.base)
+                if self.is_valid((key,), setting, key):
+                    self.general[key] = setting
             else:
                 known = did_you_mean(key, (*_FILE_KEYS, "connections"))
-                self.note(self.place(key), key, f"there is no such key. {known}")
+                self.add_problem(self.location(key), key, f"there is no such key. {known}")
 
     def tables(self, value: Any, *key: str) -> list[tuple[str, Mapping[str, Any]]]:
         """Return the tables in a table of tables."""
         if not isinstance(value, Mapping):
-            self.note(self.place(*key), ".".join(key), f"it isn't a table. Write [{'.'.join(key)}.NAME].")
+            self.add_problem(
+                self.location(*key), ".".join(key), f"it isn't a table. Write [{'.'.join(key)}.NAME]."
+            )
             return []
         found = []
         for name, table in value.items():
@@ -113,7 +116,7 @@ class _Reader:
                 found.append((name, table))
             else:
                 path = ".".join((*key, name))
-                self.note(self.place(*key, name), path, f"it isn't a table. Write [{path}].")
+                self.add_problem(self.location(*key, name), path, f"it isn't a table. Write [{path}].")
         return found
 
     def read_connection(self, name: str, table: Mapping[str, Any]) -> None:
@@ -129,7 +132,7 @@ class _Reader:
             elif entry in _CONNECTION_KEYS:
                 path = (option_name(entry),)
                 setting = self.setting(value, *key, entry)
-                if self.fits(path, setting, ".".join((*key, entry))):
+                if self.is_valid(path, setting, ".".join((*key, entry))):
                     settings[path] = setting
             else:
                 if entry == "options":
@@ -137,11 +140,11 @@ class _Reader:
                 else:
                     hint = f"there is no such key. {did_you_mean(entry, (*_CONNECTION_KEYS, *_TABLES))}"
                     hint += f" Options of the backend's own belong under [connections.{name}.options]."
-                self.note(self.place(*key, entry), ".".join((*key, entry)), hint)
+                self.add_problem(self.location(*key, entry), ".".join((*key, entry)), hint)
         self.layers[name] = [self.url_of(settings, ".".join(key)), settings]
 
     def setting(self, value: Any, *key: str) -> Setting:
-        return Setting(value=value, where=self.place(*key), is_text=False, base=self.base)
+        return Setting(value=value, where=self.location(*key), is_text=False, base=self.base)
 
     def read_profile(
         self, key: tuple[str, ...], profile: str, values: Mapping[str, Any]
@@ -151,18 +154,18 @@ class _Reader:
             setting = self.setting(value, *key, entry)
             if entry not in _PROFILE_KEYS:
                 message = f"there is no such key in a profile. {did_you_mean(entry, _PROFILE_KEYS)}"
-                self.note(setting.where, ".".join((*key, entry)), message)
-            elif self.fits(("profiles", profile, entry), setting, ".".join((*key, entry))):
+                self.add_problem(setting.where, ".".join((*key, entry)), message)
+            elif self.is_valid(("profiles", profile, entry), setting, ".".join((*key, entry))):
                 found["profiles", profile, entry] = setting
         return found
 
     # --- values -------------------------------------------------------------------------
 
-    def fits(self, path: SettingPath, setting: Setting, key: str) -> bool:
+    def is_valid(self, path: SettingPath, setting: Setting, key: str) -> bool:
         try:
             check_setting(path, setting)
         except ConfigurationError as exc:
-            self.note(setting.where, key, str(exc))
+            self.add_problem(setting.where, key, str(exc))
             return False
         return True
 
@@ -174,12 +177,12 @@ class _Reader:
         try:
             found = url_settings(setting, self.environ)
         except ConfigurationError as exc:
-            self.note(setting.where, f"{key}.url", str(exc))
+            self.add_problem(setting.where, f"{key}.url", str(exc))
             return {}
         unknown = [path[2] for path in found if path[0] == "profiles" and path[2] not in _PROFILE_KEYS]
         for name in unknown:
             message = f"its profiles have no option {name!r}. {did_you_mean(name, _PROFILE_KEYS)}"
-            self.note(setting.where, f"{key}.url", message)
+            self.add_problem(setting.where, f"{key}.url", message)
         return {} if unknown else found
 
     # --- the environment ----------------------------------------------------------------
@@ -192,28 +195,28 @@ class _Reader:
         for one in ours:
             name = names.get(one.path[0], one.path[0])
             if len(one.path) == 1 and one.path[0] in _FILE_KEYS:
-                self.read_top_variable(one.path[0], one)
+                self.read_general_variable(one.path[0], one)
             elif not all(one.path) or len(one.path) == 1:
-                self.note(one.name, "", f"it names no key. Write {PREFIX}CONNECTION__OPTION.")
+                self.add_problem(one.name, "", f"it names no key. Write {PREFIX}CONNECTION__OPTION.")
             elif name not in self.layers and one.path[0] not in made:
                 hint = did_you_mean(one.path[0], names) if names else "No file has one."
                 more = f"A new one needs {PREFIX}{one.path[0].upper()}__DRIVER, __HOSTS or __URL."
-                self.note(one.name, "", f"there is no connection {one.path[0]!r}. {hint} {more}")
+                self.add_problem(one.name, "", f"there is no connection {one.path[0]!r}. {hint} {more}")
             else:
                 self.read_variable(name, one, found.setdefault(name, {}))
         for name, settings in found.items():
             url = self.url_of(settings, f"connections.{name}")
             self.layers.setdefault(name, []).extend((url, settings))
 
-    def read_top_variable(self, key: str, one: Variable) -> None:
+    def read_general_variable(self, key: str, one: Variable) -> None:
         try:
             value = parse_value(OPTIONS[key].type, one.text)
         except ConfigurationError as exc:
-            self.note(one.name, "", str(exc))
+            self.add_problem(one.name, "", str(exc))
             return
         setting = Setting(value=value, where=one.name, is_text=False, base=Path())
-        if self.fits((key,), setting, ""):
-            self.top[key] = setting
+        if self.is_valid((key,), setting, ""):
+            self.general[key] = setting
 
     def read_variable(self, name: str, one: Variable, settings: dict[SettingPath, Setting]) -> None:
         setting = Setting(value=one.text, where=one.name, is_text=True, base=Path())
@@ -227,7 +230,7 @@ class _Reader:
                 same = {as_in_variables(known): known for known in profiles}
                 path = ("profiles", same.get(profile, profile), key)
             case ("profiles", _, key):
-                self.note(
+                self.add_problem(
                     one.name, "", f"there is no such key in a profile. {did_you_mean(key, _PROFILE_KEYS)}"
                 )
                 return
@@ -235,9 +238,9 @@ class _Reader:
                 path = (option_name(key),)
             case rest:
                 known = did_you_mean("__".join(rest), (*_CONNECTION_KEYS, *_TABLES))
-                self.note(one.name, "", f"there is no such key. {known}")
+                self.add_problem(one.name, "", f"there is no such key. {known}")
                 return
-        if self.fits(path, setting, ""):
+        if self.is_valid(path, setting, ""):
             settings[path] = setting
 
     # --- as a whole ---------------------------------------------------------------------
@@ -258,22 +261,22 @@ class _Reader:
             try:
                 RequestProfile(**values)
             except ConfigurationError as exc:
-                self.note(places[name], f"connections.{connection.name}.profiles.{name}", str(exc))
+                self.add_problem(places[name], f"connections.{connection.name}.profiles.{name}", str(exc))
 
     def default(self) -> str | None:
-        setting = self.top.get("default")
+        setting = self.general.get("default")
         names = list(self.layers)
         if setting is not None:
             if setting.value not in names:
                 message = f"there is no connection {setting.value!r}. {did_you_mean(setting.value, names)}"
-                self.note(setting.where, "default", message)
+                self.add_problem(setting.where, "default", message)
             return str(setting.value)
         return "default" if "default" in names else names[0] if names else None
 
 
 def inspect_configuration(
     file: TomlFile | None, environ: Mapping[str, str]
-) -> tuple[Configuration, list[Mistake]]:
+) -> tuple[Configuration, list[Problem]]:
     """Put the file and the environment together; nothing that stands elsewhere is looked at yet.
 
     Args:
@@ -281,11 +284,11 @@ def inspect_configuration(
         environ: The environment.
 
     Returns:
-        What is free of mistakes, and the mistakes.
+        What is free of problems, and the problems.
     """
-    reader = _Reader(environ, file, file.path.parent if file is not None else Path())
+    reader = ConfigurationParser(environ, file, file.path.parent if file is not None else Path())
     if file is not None:
-        reader.read_top(file.data)
+        reader.read_general(file.data)
     reader.read_environment()
     connections = {
         name: ConnectionSettings(
@@ -302,6 +305,6 @@ def inspect_configuration(
         path=file.path if file is not None else None,
         connections=connections,
         default=default,
-        top=reader.top,
+        general=reader.general,
     )
-    return configuration, reader.mistakes
+    return configuration, reader.problems

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from coodie.config.configuration import Configuration
-    from coodie.config.problems import Mistake
+    from coodie.config.problems import Problem
     from coodie.config.settings import ConnectionSettings, Setting
     from coodie.contract.driver import AbstractDriver
     from coodie.plugins.host import PluginHost
 
 __all__ = [
-    "choose_distributions",
+    "apply_allowlist",
     "connect",
     "connect_async",
     "find_configuration",
@@ -68,7 +68,7 @@ async def connect_async(url: str, **options: Any) -> AbstractDriver:
 
 def _arguments(url: str, options: dict[str, Any], plugins: PluginHost) -> dict[str, Any]:
     """Return the arguments of ``init_coodie``."""
-    from coodie.config.settings import read_own_options
+    from coodie.config.settings import parse_backend_options
     from coodie.config.url import parse_url
 
     parts = parse_url(url)
@@ -76,7 +76,7 @@ def _arguments(url: str, options: dict[str, Any], plugins: PluginHost) -> dict[s
     if twice:
         message = f"{twice[0]} is given in the URL, and as an argument beside it."
         raise ConfigurationError(message, hint="Give it once.", option=twice[0])
-    return {**parts.arguments, **read_own_options(parts.own, parts.arguments, plugins), **options}
+    return {**parts.arguments, **parse_backend_options(parts.own, parts.arguments, plugins), **options}
 
 
 def load_config(path: str | Path | None = None) -> Configuration:
@@ -98,16 +98,16 @@ def load_config(path: str | Path | None = None) -> Configuration:
         What was read.
 
     Raises:
-        ConfigFileError: There are mistakes in it; all of them are told.
+        ConfigFileError: There are problems in it; all of them are told.
         ConfigurationError: There is no configuration.
     """
     configuration = find_configuration(path, os.environ)
     registry = current_registry()
-    top = configuration.top
+    top = configuration.general
     if top:
-        choose_distributions(top, registry.plugins)
+        apply_allowlist(top, registry.plugins)
         if "observers" in top:
-            switch_on(top["observers"])
+            activate_observers(top["observers"])
     makers = {name: _maker(settings) for name, settings in configuration.connections.items()}
     registry.declare(makers, configuration.default)
     return configuration
@@ -123,16 +123,16 @@ def find_configuration(path: str | Path | None, environ: Mapping[str, str]) -> C
     Raises:
         ConfigurationError: As ``load_config``.
     """
-    from coodie.config.problems import raise_mistakes
+    from coodie.config.problems import raise_problems
 
-    configuration, mistakes = inspect_files(path, environ)
-    if mistakes:
-        raise_mistakes(str(configuration.path or "The environment"), mistakes)
+    configuration, problems = inspect_files(path, environ)
+    if problems:
+        raise_problems(str(configuration.path or "The environment"), problems)
     return configuration
 
 
-def inspect_files(path: str | Path | None, environ: Mapping[str, str]) -> tuple[Configuration, list[Mistake]]:
-    """Do what ``find_configuration`` does, and return the mistakes beside what is free of them.
+def inspect_files(path: str | Path | None, environ: Mapping[str, str]) -> tuple[Configuration, list[Problem]]:
+    """Do what ``find_configuration`` does, and return the problems beside what is free of them.
 
     Raises:
         ConfigFileError: The file isn't TOML.
@@ -145,14 +145,14 @@ def inspect_files(path: str | Path | None, environ: Mapping[str, str]) -> tuple[
     from coodie.config.sources import PATH_VARIABLE, find_file, read_file
 
     found = find_file(path, environ, Path.cwd())
-    configuration, mistakes = inspect_configuration(None if found is None else read_file(found), environ)
-    if found is None and not configuration.connections and not mistakes:
+    configuration, problems = inspect_configuration(None if found is None else read_file(found), environ)
+    if found is None and not configuration.connections and not problems:
         message = (
             f"There is no configuration: no {PATH_VARIABLE}, no coodie.toml and no pyproject.toml with "
             "[tool.coodie] from here upwards, and no COODIE__NAME__URL."
         )
         raise ConfigurationError(message, command="coodie config init")
-    return configuration, mistakes
+    return configuration, problems
 
 
 def _maker(settings: ConnectionSettings) -> Callable[[], AbstractDriver]:
@@ -166,7 +166,7 @@ def _maker(settings: ConnectionSettings) -> Callable[[], AbstractDriver]:
     return make
 
 
-def choose_distributions(top: Mapping[str, Setting], plugins: PluginHost) -> None:
+def apply_allowlist(top: Mapping[str, Setting], plugins: PluginHost) -> None:
     """Allow and block the distributions that a file lists."""
     if "allow" in top:
         plugins.allow_only(*top["allow"].value)
@@ -174,7 +174,7 @@ def choose_distributions(top: Mapping[str, Setting], plugins: PluginHost) -> Non
         plugins.block(*top["block"].value)
 
 
-def switch_on(setting: Setting) -> None:
+def activate_observers(setting: Setting) -> None:
     """Register the observers of a list; those that an earlier list named stay as they are.
 
     Args:
@@ -185,7 +185,7 @@ def switch_on(setting: Setting) -> None:
     """
     from coodie.observers.activation import activate_observer
 
-    done = current_registry().switched_on
+    done = current_registry().activated_observers
     for name in setting.value:
         if name in done:
             continue

@@ -1,4 +1,4 @@
-"""Mistakes in a configuration: all of them are found before any is told."""
+"""Problems of a configuration: all are found before any is reported."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from coodie.exceptions import ConfigFileError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Mistake", "did_you_mean", "raise_mistakes"]
+__all__ = ["Problem", "did_you_mean", "raise_problems"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Mistake:
-    """One mistake.
+class Problem:
+    """One problem.
 
     Args:
         where: ``coodie.toml:12``, the name of an environment variable, or the file alone.
@@ -38,7 +38,7 @@ class Mistake:
 
     @property
     def line(self) -> int:
-        """The line in the file, by which mistakes are told in order; 0 for what has none."""
+        """The line in the file, by which problems are sorted; 0 for what has none."""
         number = self.where.rpartition(":")[2]
         return int(number) if number.isdecimal() else 0
 
@@ -46,15 +46,15 @@ class Mistake:
         return ": ".join(part for part in (self.where, self.key, self.message) if part)
 
 
-def raise_mistakes(source: str, mistakes: Sequence[Mistake]) -> NoReturn:
+def raise_problems(source: str, problems: Sequence[Problem]) -> NoReturn:
     """Raise one error for all of them.
 
     Raises:
         ConfigFileError: Always.
     """
-    count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-    told = tuple(str(mistake) for mistake in sorted(mistakes, key=lambda mistake: mistake.line))
-    lines = "".join(f"\n  {mistake}" for mistake in told)
+    count = "a mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+    told = tuple(str(problem) for problem in sorted(problems, key=lambda problem: problem.line))
+    lines = "".join(f"\n  {problem}" for problem in told)
     raise ConfigFileError(f"{source} has {count}:{lines}", mistakes=told)
 
 

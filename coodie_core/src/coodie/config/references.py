@@ -1,4 +1,4 @@
-"""Values that stand elsewhere: ``{env:NAME}`` and ``{file:PATH}`` in a string."""
+"""References in values: ``{env:NAME}`` and ``{file:PATH}`` in a string."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["fetch", "is_reference", "stands_elsewhere"]
+__all__ = ["has_reference", "is_reference", "resolve_references"]
 
 _REFERENCE = re.compile(r"\{(env|file):([^{}]+)\}")
 
 
-def stands_elsewhere(value: object) -> bool:
+def has_reference(value: object) -> bool:
     """Tell whether a value is a string that refers to another place."""
     return isinstance(value, str) and _REFERENCE.search(value) is not None
 
@@ -26,7 +26,7 @@ def is_reference(value: object) -> bool:
     return isinstance(value, str) and _REFERENCE.fullmatch(value) is not None
 
 
-def fetch(text: str, environ: Mapping[str, str], base: Path) -> str:
+def resolve_references(text: str, environ: Mapping[str, str], base: Path) -> str:
     """Return the text with what its references stand for; that isn't looked at for more of them.
 
     Args:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from coodie.config.references import fetch, stands_elsewhere
+from coodie.config.references import has_reference, resolve_references
 from coodie.config.url import parse_url
 from coodie.exceptions import ConfigurationError
 from coodie.options.connection import build_config, check_option
@@ -25,7 +25,7 @@ __all__ = [
     "check_setting",
     "dotted_key",
     "option_name",
-    "read_own_options",
+    "parse_backend_options",
     "url_settings",
 ]
 
@@ -71,14 +71,17 @@ class Setting:
         """
         value = self.value
         if isinstance(value, Sequence) and not isinstance(value, str):
-            return [fetch(item, environ, self.base) if isinstance(item, str) else item for item in value]
+            return [
+                resolve_references(item, environ, self.base) if isinstance(item, str) else item
+                for item in value
+            ]
         if not isinstance(value, str):
             return value
-        text = fetch(value, environ, self.base)
+        text = resolve_references(value, environ, self.base)
         if kind == "PEM" and not self.is_text and "-----BEGIN" not in text:
             # In a file, a path starts where the file is.
             return str(self.base / text)
-        return parse_value(kind, text) if self.is_text or stands_elsewhere(value) else text
+        return parse_value(kind, text) if self.is_text or has_reference(value) else text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,8 +112,8 @@ class ConnectionSettings:
         for path, setting in self.settings.items():
             if path[0] == "options":
                 if isinstance(setting.value, str):
-                    text = fetch(setting.value, self.environ, setting.base)
-                    is_text = setting.is_text or stands_elsewhere(setting.value)
+                    text = resolve_references(setting.value, self.environ, setting.base)
+                    is_text = setting.is_text or has_reference(setting.value)
                     (texts if is_text else own)[path[1]] = text
                 else:
                     own[path[1]] = setting.value
@@ -122,10 +125,10 @@ class ConnectionSettings:
                     found[path[0]] = value
         if profiles:
             found["profiles"] = profiles
-        return {**found, **own, **read_own_options(texts, found, plugins)}
+        return {**found, **own, **parse_backend_options(texts, found, plugins)}
 
 
-def read_own_options(
+def parse_backend_options(
     texts: Mapping[str, str], arguments: Mapping[str, Any], plugins: PluginHost
 ) -> dict[str, Any]:
     """Return the options' values; a name that the backend doesn't know is left for it to refuse.
@@ -152,7 +155,7 @@ def check_setting(path: SettingPath, setting: Setting) -> None:
         ConfigurationError: It can't be.
     """
     option = OPTIONS[path[-1]]
-    if stands_elsewhere(setting.value):
+    if has_reference(setting.value):
         return
     value = parse_value(option.type, setting.value) if setting.is_text else setting.value
     if len(path) == 1:
@@ -175,7 +178,7 @@ def url_settings(setting: Setting, environ: Mapping[str, str]) -> dict[SettingPa
         return Setting(value=value, where=f"url, {setting.where}", is_text=is_text, base=setting.base)
 
     whole = isinstance(setting.value, str) and setting.value.startswith("{")
-    url = fetch(setting.value, environ, setting.base) if whole else setting.value
+    url = resolve_references(setting.value, environ, setting.base) if whole else setting.value
     parts = parse_url(url)
     for name in ("lazy", "name"):
         if name in parts.arguments:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coodie.config.problems import Mistake, raise_mistakes
+from coodie.config.problems import Problem, raise_problems
 from coodie.exceptions import ConfigurationError
 
 if sys.version_info >= (3, 11):
@@ -46,7 +46,7 @@ class TomlFile:
     data: Mapping[str, Any] = field(repr=False)
     text: str = field(repr=False)
 
-    def place(self, key: Sequence[str]) -> str:
+    def location(self, key: Sequence[str]) -> str:
         """Return where a key stands, as ``coodie.toml:12``; without a line where it isn't there."""
         line = _line_of(self.text, (*self.table, *key))
         return self.path.name if line is None else f"{self.path.name}:{line}"
@@ -117,13 +117,13 @@ def read_file(path: Path) -> TomlFile:
         where = f"{path.name}:{line[1]}" if line else path.name
         reason = _AT_LINE.sub("", str(exc)).strip()
         # "from None": the parser's own error carries the whole text, passwords and all.
-        error = Mistake(where=where, key="", message=f"it isn't TOML: {reason}.")
-        raise_mistakes(str(path), [error])
+        error = Problem(where=where, key="", message=f"it isn't TOML: {reason}.")
+        raise_problems(str(path), [error])
     for part in table:
         data = data.get(part, {}) if isinstance(data, dict) else {}
     if not isinstance(data, dict):
-        raise_mistakes(
-            str(path), [Mistake(where=path.name, key=".".join(table), message="it isn't a table.")]
+        raise_problems(
+            str(path), [Problem(where=path.name, key=".".join(table), message="it isn't a table.")]
         )
     return TomlFile(path=path, table=table, data=data, text=text)
 

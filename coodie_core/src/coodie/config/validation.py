@@ -1,12 +1,12 @@
-"""What only shows when a connection is needed: its secrets, its certificates, its backend."""
+"""Validation of what a connection needs when it is opened: its secrets, certificates and backend."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from coodie.config.loading import choose_distributions
-from coodie.config.problems import Mistake
+from coodie.config.loading import apply_allowlist
+from coodie.config.problems import Problem
 from coodie.config.settings import dotted_key
 from coodie.exceptions import ConfigurationError
 from coodie.options.connection import build_config
@@ -23,46 +23,46 @@ __all__ = ["check_connections"]
 
 
 def check_connections(
-    configuration: Configuration, plugins: PluginHost, known: Sequence[Mistake] = ()
-) -> list[Mistake]:
-    """Return the mistakes of all connections and observers; nothing is connected or switched on.
+    configuration: Configuration, plugins: PluginHost, known: Sequence[Problem] = ()
+) -> list[Problem]:
+    """Return the problems of all connections and observers; nothing is connected or switched on.
 
     Args:
         configuration: What was read.
         plugins: Who knows the backends; the distributions are chosen there as the file has it.
-        known: The mistakes that were found while it was read: what only follows from them isn't told.
+        known: The problems that were found while it was read: what only follows from them isn't told.
     """
-    choose_distributions(configuration.top, plugins)
+    apply_allowlist(configuration.general, plugins)
     found = list(_observers(configuration))
     for connection in configuration.connections.values():
-        is_whole = not any(mistake.is_about(connection.name) for mistake in known)
-        found += _mistakes(connection, configuration, plugins, is_whole=is_whole)
+        is_whole = not any(problem.is_about(connection.name) for problem in known)
+        found += _problems_of(connection, configuration, plugins, is_whole=is_whole)
     return found
 
 
-def _observers(configuration: Configuration) -> Iterator[Mistake]:
+def _observers(configuration: Configuration) -> Iterator[Problem]:
     from coodie.observers.activation import find_observer
 
-    if "observers" not in configuration.top:
+    if "observers" not in configuration.general:
         return
-    setting = configuration.top["observers"]
+    setting = configuration.general["observers"]
     for name in setting.value:
         try:
             find_observer(name)
         except ConfigurationError as exc:
-            yield Mistake(where=setting.where, key="observers", message=str(exc))
+            yield Problem(where=setting.where, key="observers", message=str(exc))
 
 
-def _mistakes(
+def _problems_of(
     connection: ConnectionSettings, configuration: Configuration, plugins: PluginHost, *, is_whole: bool
-) -> Iterator[Mistake]:
-    """Find one mistake after the other: each is taken out before the next is looked for.
+) -> Iterator[Problem]:
+    """Find one problem after the other: each is taken out before the next is looked for.
 
     Args:
         connection: What is looked at.
         configuration: What it belongs to.
         plugins: Who knows the backends.
-        is_whole: Whether nothing of it is missing, so that what it lacks is a mistake.
+        is_whole: Whether nothing of it is missing, so that what it lacks is a problem.
     """
     left = dict(connection.settings)
     for path, setting in connection.settings.items():
@@ -71,7 +71,7 @@ def _mistakes(
             setting.resolved(kind, connection.environ)
         except ConfigurationError as exc:
             is_whole = False
-            yield Mistake(where=setting.where, key=_key(connection, path), message=str(exc))
+            yield Problem(where=setting.where, key=_key(connection, path), message=str(exc))
             if kind in ("str", "secret"):  # any will do, so that what belongs with it isn't told, too
                 left[path] = replace(setting, value="there", is_text=False)
             else:
@@ -87,9 +87,9 @@ def _mistakes(
             if at is None:
                 if is_whole:
                     key = f"connections.{connection.name}"
-                    yield Mistake(where=_file(configuration), key=key, message=str(exc))
+                    yield Problem(where=_file(configuration), key=key, message=str(exc))
                 return
-            yield Mistake(where=left[at].where, key=_key(connection, at), message=str(exc))
+            yield Problem(where=left[at].where, key=_key(connection, at), message=str(exc))
             is_whole = False
             del left[at]
         else:

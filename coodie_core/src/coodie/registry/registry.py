@@ -74,7 +74,7 @@ class DriverRegistry:
         self._declared: dict[str, Callable[[], AbstractDriver]] = {}
         self._making = threading.Lock()
         #: The names of the observers that configurations have switched on.
-        self.switched_on: set[str] = set()
+        self.activated_observers: set[str] = set()
         forget_in_children(self, DriverRegistry._forget)
 
     def _forget(self) -> None:
