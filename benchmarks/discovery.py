@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import importlib_metadata
 
-from coodie.plugins.blocking import Blocking
+from coodie.plugins.allowlist import Blocking
 from coodie.plugins.discovery import DriverIndex
 from coodie.plugins.selection import select
 

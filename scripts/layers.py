@@ -76,10 +76,7 @@ LAYERS = (
     Layer("plugins", "coodie.plugins"),
     Layer("registry", "coodie.registry"),
     Layer("config", "coodie.config"),
-    Layer(
-        "diagnostics",
-        "coodie.plugins.diagnosis coodie.plugins.inventory coodie.plugins.trial coodie.plugins.trialrun",
-    ),
+    Layer("diagnostics", "coodie.diagnostics"),
     Layer("drivers", "coodie.drivers", reach="contract"),
     Layer("doctor", "coodie_doctor"),
     Layer("scaffold", "coodie.scaffold"),

@@ -25,7 +25,7 @@ from coodie.exceptions import UnauthorizedError
 from coodie.observers import activate_observer, register_observer
 from coodie.paging import open_paging_state
 from coodie.plugins import check_module_owner
-from coodie.plugins.blocking import Blocking
+from coodie.plugins.allowlist import Blocking
 from coodie.plugins.selection import select
 from coodie.schema import ColumnDefinition as Column
 from coodie.schema import failures, sync_table

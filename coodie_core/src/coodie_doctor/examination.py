@@ -33,7 +33,7 @@ def examine(connect: Mapping[str, Any] | None = None, *, timeout: float = 30.0) 
     if not report.ok:
         return report
     try:
-        from coodie.plugins.diagnosis import diagnose
+        from coodie.diagnostics.diagnosis import diagnose
 
         diagnosis = diagnose(connect, timeout)
     except Exception as exc:  # noqa: BLE001 - what keeps our own package from working is the finding

@@ -64,7 +64,7 @@ def test_nothing_but_the_standard_library() -> None:
     [
         ("importlib_metadata", "needs the module 'importlib_metadata'"),
         ("pluggy", "needs the module 'pluggy'"),
-        ("coodie.plugins.diagnosis", "The package coodie raised ModuleNotFoundError"),
+        ("coodie.diagnostics.diagnosis", "The package coodie raised ModuleNotFoundError"),
     ],
 )
 def test_where_coodie_cannot_be_imported(missing: str, said: str) -> None:

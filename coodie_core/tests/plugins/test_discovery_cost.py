@@ -9,7 +9,7 @@ import importlib_metadata
 import pytest
 from coodie_core.tests.distributions import Site, announcing
 
-from coodie.plugins.blocking import Blocking
+from coodie.plugins.allowlist import Blocking
 from coodie.plugins.selection import select
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from coodie.exceptions import (
     OverwrittenModuleError,
 )
 from coodie.plugins import DRIVER_API_VERSION
-from coodie.plugins.blocking import Blocking
+from coodie.plugins.allowlist import Blocking
 from coodie.plugins.discovery import DriverIndex
 from coodie.plugins.selection import select
 

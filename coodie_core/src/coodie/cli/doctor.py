@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from coodie.plugins.trial import TIMEOUT
+from coodie.diagnostics.probe import TIMEOUT
 from coodie_doctor.examination import connect_task, examine
 
 __all__ = ["doctor"]

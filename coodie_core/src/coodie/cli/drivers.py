@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coodie.plugins.inventory import BackendReport, BackendState, take_inventory
-from coodie.plugins.trial import TIMEOUT
+from coodie.diagnostics.inventory import BackendReport, BackendState, take_inventory
+from coodie.diagnostics.probe import TIMEOUT
 from coodie.registry.registry import current_registry
 
 if TYPE_CHECKING:

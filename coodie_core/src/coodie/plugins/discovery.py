@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from coodie._forks import forget_in_children
-from coodie.plugins.blocking import normalized
+from coodie.plugins.allowlist import normalized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

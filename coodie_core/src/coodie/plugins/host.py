@@ -17,7 +17,7 @@ from coodie.observers.hub import current_observers
 from coodie.options.connection import TLS_OPTIONS, check_driver_type
 from coodie.options.declarations import OPTIONS
 from coodie.options.valuetypes import check_value
-from coodie.plugins.blocking import Blocking
+from coodie.plugins.allowlist import Blocking
 from coodie.plugins.discovery import DriverIndex, explicit_announcement
 from coodie.plugins.loading import CHECK, DESCRIBE, INSPECT, OPEN, OPEN_ASYNC, LoadedPlugin, load_plugin
 from coodie.plugins.selection import check_open, is_pinned_to, select
@@ -126,7 +126,7 @@ class PluginHost:
             message = f"{DESCRIBE} of {plugin.announcement.owner} returned a {kind}, not a DriverDescription."
             raise plugin.not_a_driver(message)
         if description.needs:
-            from coodie.plugins.needs import check_needs  # packaging, for those that need something
+            from coodie.plugins.requirements import check_needs  # packaging, for those that need something
 
             check_needs(description.needs, plugin.announcement)
         with self._lock:

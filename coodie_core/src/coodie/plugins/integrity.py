@@ -99,7 +99,9 @@ def check_module_owner(module: str, distribution: str, rivals: tuple[str, ...], 
 
 def _requirement(driver_type: str, distribution: str) -> str:
     """Return what a backend of ours asks for of a distribution, with its versions."""
-    from coodie.plugins.needs import requirement_of  # packaging, where there is something to complain of
+    from coodie.plugins.requirements import (
+        requirement_of,  # packaging, where there is something to complain of
+    )
 
     known = KNOWN.get(driver_type)
     asked = None if known is None else requirement_of(known.distribution, distribution)

@@ -16,9 +16,9 @@ from coodie.exceptions import (
 )
 from coodie.hooks import PROJECT
 from coodie.observers.hooks import OBSERVER_HOOKS, ObserverHooks
-from coodie.plugins.blocking import normalized
+from coodie.plugins.allowlist import normalized
+from coodie.plugins.errors import DOCTOR
 from coodie.plugins.hooks import DriverHooks
-from coodie.plugins.refusals import DOCTOR
 
 if TYPE_CHECKING:
     from coodie.plugins.discovery import Announcement
@@ -159,7 +159,10 @@ def import_error(raised: BaseException, announcement: Announcement) -> DriverLoa
 
 def _dependency(missing: str, announcement: Announcement) -> DriverDependencyError:
     """Name the distribution that a missing module comes with, where the backend's metadata tells."""
-    from coodie.plugins.needs import dependency_error, unmet_requirements  # packaging, for a message alone
+    from coodie.plugins.requirements import (  # packaging, for a message alone
+        dependency_error,
+        unmet_requirements,
+    )
 
     unmet = unmet_requirements(announcement.distribution) if announcement.distribution else []
     top = missing.partition(".")[0].lower()

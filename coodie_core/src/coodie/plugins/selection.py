@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 
 from coodie.capabilities import KNOWN
 from coodie.exceptions import DriverBlockedError
-from coodie.plugins.blocking import normalized
+from coodie.plugins.allowlist import normalized
 from coodie.plugins.discovery import DRIVER_API_VERSION
-from coodie.plugins.integrity import check_core
-from coodie.plugins.refusals import (
+from coodie.plugins.errors import (
     blocked,
     duplicate,
     no_metadata,
@@ -28,12 +27,13 @@ from coodie.plugins.refusals import (
     unreadable,
     wrong_version,
 )
+from coodie.plugins.integrity import check_core
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from coodie.exceptions import DriverLoadError
-    from coodie.plugins.blocking import Blocking
+    from coodie.plugins.allowlist import Blocking
     from coodie.plugins.discovery import Announcement, DriverIndex
 
 __all__ = ["objection", "select"]

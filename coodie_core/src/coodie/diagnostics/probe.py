@@ -25,7 +25,7 @@ TIMEOUT = 30.0
 _CHILD = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
-from coodie.plugins.trialrun import main
+from coodie.diagnostics.probe_child import main
 main()
 """
 

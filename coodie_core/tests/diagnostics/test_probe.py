@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from coodie_core.tests.distributions import announcing
 
-from coodie.plugins.trial import Trial, try_out
+from coodie.diagnostics.probe import Trial, try_out
 
 if TYPE_CHECKING:
     from coodie_core.tests.distributions import Site

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from coodie.capabilities import KNOWN
+from coodie.diagnostics.probe import TIMEOUT, Trial, try_out
 from coodie.exceptions import (
     DriverApiVersionError,
     DriverBlockedError,
@@ -17,7 +18,6 @@ from coodie.exceptions import (
 from coodie.options.connection import build_config
 from coodie.plugins.loading import again
 from coodie.plugins.selection import objection
-from coodie.plugins.trial import TIMEOUT, Trial, try_out
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

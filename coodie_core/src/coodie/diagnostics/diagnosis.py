@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from coodie.plugins.inventory import BackendReport, BackendState, take_inventory
-from coodie.plugins.needs import unmet_requirements
-from coodie.plugins.trial import try_out
+from coodie.diagnostics.inventory import BackendReport, BackendState, take_inventory
+from coodie.diagnostics.probe import try_out
+from coodie.plugins.requirements import unmet_requirements
 from coodie.registry.registry import current_registry
 from coodie_doctor.findings import Finding
 

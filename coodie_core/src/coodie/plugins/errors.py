@@ -15,7 +15,7 @@ from coodie.exceptions import (
     DriverNotFoundError,
     DuplicateDriverError,
 )
-from coodie.plugins.blocking import ALLOW_VARIABLE, BLOCK_VARIABLE, listed, normalized
+from coodie.plugins.allowlist import ALLOW_VARIABLE, BLOCK_VARIABLE, listed, normalized
 from coodie.plugins.discovery import DRIVER_API_VERSION
 
 if TYPE_CHECKING:

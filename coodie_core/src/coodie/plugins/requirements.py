@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import InvalidRequirement, Requirement
 
 from coodie.exceptions import DriverDependencyError, NotADriverError
-from coodie.plugins.blocking import normalized
+from coodie.plugins.allowlist import normalized
 from coodie.plugins.discovery import find_installed
 
 if TYPE_CHECKING:
