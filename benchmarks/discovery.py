@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import importlib_metadata
 
-from coodie.plugins.allowlist import Blocking
+from coodie.plugins.allowlist import DistributionAllowlist
 from coodie.plugins.discovery import DriverIndex
 from coodie.plugins.selection import select
 
@@ -72,14 +72,14 @@ def measure(directory: Path) -> dict[str, float]:
 
     def scanned() -> DriverIndex:
         found = index()
-        found.announcements()
+        found.entry_points()
         return found
 
     def resolved(found: DriverIndex, name: str, pin: str | None = None) -> None:
-        select(found, Blocking(), name, pin)
+        select(found, DistributionAllowlist(), name, pin)
 
     return {
-        "scan": best(index, DriverIndex.announcements),
+        "scan": best(index, DriverIndex.entry_points),
         "resolve": best(scanned, lambda found: resolved(found, "acme")),
         "known": best(index, lambda found: resolved(found, "scylla")),
         "pinned": best(index, lambda found: resolved(found, "acme", "acme-db")),

@@ -25,7 +25,7 @@ from coodie.exceptions import UnauthorizedError
 from coodie.observers import activate_observer, register_observer
 from coodie.paging import open_paging_state
 from coodie.plugins import check_module_owner
-from coodie.plugins.allowlist import Blocking
+from coodie.plugins.allowlist import DistributionAllowlist
 from coodie.plugins.selection import select
 from coodie.schema import ColumnDefinition as Column
 from coodie.schema import failures, sync_table
@@ -108,13 +108,13 @@ def _select(site: Site, **announced: tuple[str, int]) -> None:
     for name, (version, api) in announced.items():
         points = announcing("acme", "no_such_module", api)
         site.install(name.replace("_", "-"), version, entry_points=points)
-    select(site.index(), Blocking(), "acme", None)
+    select(site.index(), DistributionAllowlist(), "acme", None)
 
 
 def _blocked(site: Site) -> None:
     site.install("acme-db", "2.0", entry_points=announcing("acme", "no_such_module"))
     with mock.patch.dict(os.environ, COODIE_BLOCK="acme-db"):
-        select(site.index(), Blocking(), "acme", None)
+        select(site.index(), DistributionAllowlist(), "acme", None)
 
 
 def _overwritten(site: Site) -> None:
@@ -147,7 +147,7 @@ EXAMPLES: dict[str, Callable[[Site], Any]] = {
     "DriverLoadError": lambda site: host_with(site, f"{_HOOK}raise RuntimeError('boom')\n").open(
         config_for()
     ),
-    "DriverNotFoundError": lambda site: select(site.index(), Blocking(), "scyla", None),
+    "DriverNotFoundError": lambda site: select(site.index(), DistributionAllowlist(), "scyla", None),
     "DriverImportError": lambda site: host_with(site, "raise RuntimeError('boom')\n").open(config_for()),
     "DriverDependencyError": _missing,
     "DriverApiVersionError": lambda site: _select(site, acme_db=("2.0", 7)),

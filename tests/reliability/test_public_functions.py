@@ -57,7 +57,7 @@ WINDOWS = (
 #: What stands there and isn't called by users with values of their own.
 NOT_CALLED = {
     # Made by coodie, and given to users: checked where they are made.
-    "Announcement", "ConnectionClosed", "ConnectionConfig", "ConnectionEvent", "ConnectionFailed",
+    "DriverEntryPoint", "ConnectionClosed", "ConnectionConfig", "ConnectionEvent", "ConnectionFailed",
     "ConnectionOpened", "DriverRegistered", "Execute", "Host", "ObservedRequest", "Part", "Pause", "Query",
     "Read", "ReadNodes", "RequestEvent", "RequestFinished", "RequestStarted", "Rows", "SchemaChanged",
     "Settle", "SyncResult",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from coodie_core.tests.distributions import announcing
 
-from coodie.diagnostics.probe import Trial, try_out
+from coodie.diagnostics.probe import ProbeResult, probe
 
 if TYPE_CHECKING:
     from coodie_core.tests.distributions import Site
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 AGAIN = "pip install --force-reinstall acme-db"
 
 
-def tried(site: Site, source: str, timeout: float = 60) -> Trial:
+def tried(site: Site, source: str, timeout: float = 60) -> ProbeResult:
     """Install a backend made of this source, and try it out."""
     site.install(
         "acme-db", "2.0", entry_points=announcing("acme", "acme_plugin"), files={"acme_plugin.py": source}
     )
-    return try_out("acme", "acme-db", timeout=timeout)
+    return probe("acme", "acme-db", timeout=timeout)
 
 
 def test_ready(on_path: Site) -> None:

@@ -27,14 +27,14 @@ def test_named(site: Site) -> None:
     assert (found.entry_point.name, found.entry_point.value) == ("acme", NOWHERE)
 
 
-def test_announcements_are_in_order(site: Site) -> None:
-    """All announcements come in order of driver_type and distribution, unusable ones included."""
+def test_entry_points_are_in_order(site: Site) -> None:
+    """All entry points come in order of driver_type and distribution, unusable ones included."""
     site.install("zebra", entry_points=announcing("b", NOWHERE))
     site.install("ant", entry_points=announcing("b", NOWHERE, 7))
     site.install("two", entry_points={"coodie.drivers": {"c": NOWHERE, "a": NOWHERE}})
     site.install("none", entry_points={"console_scripts": {"coodie": NOWHERE}})
     site.install("plain")
-    found = [(entry.driver_type, entry.distribution) for entry in site.index().announcements()]
+    found = [(entry.driver_type, entry.distribution) for entry in site.index().entry_points()]
     assert found == [("a", "two"), ("b", "ant"), ("b", "zebra"), ("c", "two")]
 
 
@@ -52,13 +52,13 @@ def test_scanned_once_and_late(site: Site) -> None:
     assert scans == []
     outcomes = run_threads(16, lambda _: index.named("acme"))
     assert all(len(outcome) == 1 for outcome in outcomes)
-    index.announcements()
+    index.entry_points()
     assert scans == [1]
 
 
 def test_default_source_is_this_environment() -> None:
     """Without a source the index reads this environment, where coodie-core itself is no backend."""
-    assert all(entry.distribution != "coodie-core" for entry in DriverIndex().announcements())
+    assert all(entry.distribution != "coodie-core" for entry in DriverIndex().entry_points())
 
 
 # --- broken metadata --------------------------------------------------------------------
@@ -82,7 +82,7 @@ def test_one_broken_distribution(site: Site, how: str, caplog: pytest.LogCapture
     site.install("acme-db", entry_points=announcing("acme", NOWHERE))
     with caplog.at_level(logging.WARNING):
         index = site.index()
-        assert [entry.distribution for entry in index.announcements()] == ["acme-db"]
+        assert [entry.distribution for entry in index.entry_points()] == ["acme-db"]
 
 
 def test_undecodable_metadata(site: Site, caplog: pytest.LogCaptureFixture) -> None:
@@ -91,7 +91,7 @@ def test_undecodable_metadata(site: Site, caplog: pytest.LogCaptureFixture) -> N
     (info / "METADATA").write_bytes(b"Name: \xff\xfe\n")
     site.install("acme-db", entry_points=announcing("acme", NOWHERE))
     with caplog.at_level(logging.WARNING, "coodie.plugins.discovery"):
-        assert [entry.driver_type for entry in site.index().announcements()] == ["acme"]
+        assert [entry.driver_type for entry in site.index().entry_points()] == ["acme"]
     assert "metadata can't be read" in caplog.text
 
 
@@ -100,7 +100,7 @@ def test_half_uninstalled(site: Site) -> None:
     info = site.install("acme-db", entry_points=announcing("acme", NOWHERE))
     (info / "METADATA").unlink()
     site.install("other", entry_points=announcing("other", NOWHERE))
-    assert [entry.driver_type for entry in site.index().announcements()] == ["other"]
+    assert [entry.driver_type for entry in site.index().entry_points()] == ["other"]
 
 
 @pytest.mark.parametrize("again", ["acme-db", "Acme_DB", "acme.db"])
@@ -111,7 +111,7 @@ def test_first_on_the_path_wins(tmp_path: Path, again: str) -> None:
     second.install(again, "1.0", entry_points=announcing("acme", NOWHERE))
     index = DriverIndex(source=lambda **name: first.distributions(**name) + second.distributions(**name))
     assert [entry.version for entry in index.named("acme")] == ["2.0"]
-    assert [entry.version for entry in index.announced_by("acme-db")] == ["2.0"]
+    assert [entry.version for entry in index.entry_points_of("acme-db")] == ["2.0"]
 
 
 def test_the_first_on_the_path_hides_what_the_second_announces(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_the_first_on_the_path_hides_what_the_second_announces(tmp_path: Path) -
     first.install("acme-db", "2.0")
     second.install("acme-db", "1.0", entry_points=announcing("acme", NOWHERE))
     index = DriverIndex(source=lambda **name: first.distributions(**name) + second.distributions(**name))
-    assert index.announcements() == []
+    assert index.entry_points() == []
 
 
 def test_a_malformed_value_hides_no_other_backend(site: Site, caplog: pytest.LogCaptureFixture) -> None:
@@ -129,7 +129,7 @@ def test_a_malformed_value_hides_no_other_backend(site: Site, caplog: pytest.Log
     site.install("good-db", entry_points=announcing("good", NOWHERE))
     index = site.index()
     assert [entry.distribution for entry in index.named("good")] == ["good-db"]
-    names = [entry.driver_type for entry in index.announcements()]
+    names = [entry.driver_type for entry in index.entry_points()]
     assert "acme" in names or "acme" in caplog.text
 
 

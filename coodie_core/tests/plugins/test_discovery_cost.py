@@ -9,7 +9,7 @@ import importlib_metadata
 import pytest
 from coodie_core.tests.distributions import Site, announcing
 
-from coodie.plugins.allowlist import Blocking
+from coodie.plugins.allowlist import DistributionAllowlist
 from coodie.plugins.selection import select
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def test_the_scan_is_linear(crowd: Site, reads: list[str]) -> None:
     """One file for each distribution, and a few more for each that announces something."""
     index = crowd.index()
     started = time.monotonic()
-    assert len(index.announcements()) == 301
+    assert len(index.entry_points()) == 301
     assert time.monotonic() - started < PATIENCE
     assert len(reads) <= 602 + 301 * 10
 
@@ -59,9 +59,9 @@ def test_the_scan_is_linear(crowd: Site, reads: list[str]) -> None:
 def test_resolving_reads_nothing_of_the_others(crowd: Site, reads: list[str]) -> None:
     """Once scanned, a name costs what looks at core itself, however many there are."""
     index = crowd.index()
-    index.announcements()
+    index.entry_points()
     reads.clear()
-    assert select(index, Blocking(), "type301").distribution == "package-301"
+    assert select(index, DistributionAllowlist(), "type301").distribution == "package-301"
     assert len(reads) <= 10
 
 
@@ -70,5 +70,5 @@ def test_known_and_pinned_read_nothing_of_the_others(
     crowd: Site, reads: list[str], name: str, pin: str | None
 ) -> None:
     """Without a scan, only the files of the one that is meant and of core are read."""
-    assert select(crowd.index(), Blocking(), name, pin).driver_type == name
+    assert select(crowd.index(), DistributionAllowlist(), name, pin).driver_type == name
     assert len(reads) <= 20

@@ -32,7 +32,7 @@ def test_only_the_named_backend_is_imported(on_path: Site) -> None:
         "other-db", entry_points=announcing("other", "other_plugin"), files={"other_plugin.py": MODULE}
     )
     host = host_with(on_path, MODULE)
-    host.index.announcements()
+    host.index.entry_points()
     assert "acme_plugin" not in sys.modules
     assert isinstance(host.open(config_for()), MemoryDriver)
     assert "acme_plugin" in sys.modules

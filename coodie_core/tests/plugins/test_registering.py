@@ -29,7 +29,7 @@ def test_registered(site: Site) -> None:
     backend = Backend()
     host.register("acme", backend)
     assert host.open(config_for()) is backend.driver
-    assert [(entry.driver_type, entry.distribution) for entry in host.announcements()] == [("acme", "")]
+    assert [(entry.driver_type, entry.distribution) for entry in host.entry_points()] == [("acme", "")]
 
 
 def test_registered_goes_before_installed(on_path: Site) -> None:

@@ -1,4 +1,4 @@
-"""Which announcement is meant, and what is said where none can be used."""
+"""Which entry point is meant, and what is said where none can be used."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from coodie.exceptions import (
     OverwrittenModuleError,
 )
 from coodie.plugins import DRIVER_API_VERSION
-from coodie.plugins.allowlist import Blocking
+from coodie.plugins.allowlist import DistributionAllowlist
 from coodie.plugins.discovery import DriverIndex
 from coodie.plugins.selection import select
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from coodie.plugins import Announcement
+    from coodie.plugins import DriverEntryPoint
 
 #: A module that nobody has: choosing must not import it.
 NOWHERE = "no_such_module_anywhere.plugin"
@@ -40,10 +40,13 @@ def _no_lists(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def choose(
-    site: Site, driver_type: str, distribution: str | None = None, blocking: Blocking | None = None
-) -> Announcement:
+    site: Site,
+    driver_type: str,
+    distribution: str | None = None,
+    blocking: DistributionAllowlist | None = None,
+) -> DriverEntryPoint:
     """Choose among what is installed there."""
-    return select(site.index(), blocking or Blocking(), driver_type, distribution)
+    return select(site.index(), blocking or DistributionAllowlist(), driver_type, distribution)
 
 
 def last_line(error: Exception) -> str:
@@ -67,7 +70,7 @@ def test_no_scan(site: Site, driver_type: str, distribution: str | None) -> None
         assert name, "all distributions were asked for"
         return site.distributions(**name)
 
-    found = select(DriverIndex(source=source), Blocking(), driver_type, distribution)
+    found = select(DriverIndex(source=source), DistributionAllowlist(), driver_type, distribution)
     assert found.driver_type == driver_type
 
 
@@ -136,7 +139,7 @@ def test_what_is_installed_broken_and_blocked(site: Site, monkeypatch: pytest.Mo
         site.install(name, entry_points=announcing("twice", NOWHERE))
     monkeypatch.setenv("COODIE_BLOCK", "shut-db")
     with pytest.raises(DriverNotFoundError) as caught:
-        select(site.index(), Blocking(), "postgres", failed={"flaky": RuntimeError})
+        select(site.index(), DistributionAllowlist(), "postgres", failed={"flaky": RuntimeError})
     error = caught.value
     assert (error.installed, error.broken, error.blocked) == (("good",), ("flaky", "old", "twice"), ("shut",))
     assert "Installed: good. Broken: flaky, old, twice. Blocked: shut." in str(error)
@@ -306,7 +309,7 @@ def test_an_empty_list_blocks_nothing(
 def test_blocked_by_the_application(site: Site) -> None:
     """The application's lists hold beside the environment's."""
     site.install("acme-db", entry_points=announcing("acme", NOWHERE))
-    denied, allowed = Blocking(), Blocking()
+    denied, allowed = DistributionAllowlist(), DistributionAllowlist()
     denied.block("ACME.db")
     allowed.allow_only("other")
     for blocking, by in ((denied, "block"), (allowed, "allow_only")):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from coodie.diagnostics.inventory import BackendReport, BackendState, take_inventory
-from coodie.diagnostics.probe import try_out
+from coodie.diagnostics.probe import probe
 from coodie.plugins.requirements import unmet_requirements
 from coodie.registry.registry import current_registry
 from coodie_doctor.findings import Finding
@@ -55,7 +55,7 @@ def diagnose(connect: Mapping[str, Any] | None, timeout: float) -> Diagnosis:
 
     Args:
         connect: ``{"driver": name or None, "hosts": […], "options": {name: text}}``; None: don't connect.
-        timeout: Seconds that each trial may take.
+        timeout: Seconds that each probe may take.
     """
     return Diagnosis(connect, timeout)
 
@@ -97,11 +97,11 @@ def _connection(connect: Mapping[str, Any], reports: list[BackendReport], timeou
         command = f"python -m coodie_doctor --host {host} --driver {example}"
         return {"error": {"type": "ConfigurationError", "message": message, "command": command}}
     (backend,) = chosen
-    trial = try_out(backend.driver_type, backend.distribution, connect=connect, timeout=timeout)
-    if trial.connection is None:
-        told = {"type": trial.error_type, "message": trial.error, "command": trial.command}
+    found = probe(backend.driver_type, backend.distribution, connect=connect, timeout=timeout)
+    if found.connection is None:
+        told = {"type": found.error_type, "message": found.error, "command": found.command}
         return {"driver": backend.driver_type, "error": told}
-    outcome = {"driver": backend.driver_type, **trial.connection}
+    outcome = {"driver": backend.driver_type, **found.connection}
     if outcome.get("answers") is False:
         message = "The connection was made, but the server answers no request."
         outcome["error"] = {"type": "ConnectionFailedError", "message": message, "command": None}

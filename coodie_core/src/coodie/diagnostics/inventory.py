@@ -8,7 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from coodie.capabilities import KNOWN
-from coodie.diagnostics.probe import TIMEOUT, Trial, try_out
+from coodie.diagnostics.probe import TIMEOUT, ProbeResult, probe
 from coodie.exceptions import (
     DriverApiVersionError,
     DriverBlockedError,
@@ -17,12 +17,12 @@ from coodie.exceptions import (
 )
 from coodie.options.connection import build_config
 from coodie.plugins.loading import again
-from coodie.plugins.selection import objection
+from coodie.plugins.selection import rejection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from coodie.plugins.discovery import Announcement
+    from coodie.plugins.discovery import DriverEntryPoint
     from coodie.plugins.host import PluginHost
 
 __all__ = ["BackendReport", "BackendState", "take_inventory"]
@@ -94,9 +94,9 @@ def take_inventory(host: PluginHost, *, timeout: float = TIMEOUT) -> list[Backen
 
     Args:
         host: Where to look.
-        timeout: Seconds that each trial may take.
+        timeout: Seconds that each probe may take.
     """
-    entries = host.index.announcements()
+    entries = host.index.entry_points()
     reports = [_registered(entry, host) for entry in host.registered()]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         reports += pool.map(lambda entry: _report(entry, entries, host, timeout), entries)
@@ -107,21 +107,21 @@ def take_inventory(host: PluginHost, *, timeout: float = TIMEOUT) -> list[Backen
 
 
 def _report(
-    entry: Announcement, entries: list[Announcement], host: PluginHost, timeout: float
+    entry: DriverEntryPoint, entries: list[DriverEntryPoint], host: PluginHost, timeout: float
 ) -> BackendReport:
     rivals = [other for other in entries if other.driver_type == entry.driver_type]
-    error = objection(entry, rivals, host.blocking)
+    error = rejection(entry, rivals, host.allowlist)
     known = _known(entry)
     if error is not None:
         return BackendReport(**known, state=_state(error), reason=_words(error), command=error.command)
-    trial = try_out(entry.driver_type, entry.distribution, timeout=timeout)
-    if trial.error is not None:
-        command = trial.command or again(entry)
-        return BackendReport(**known, state=BackendState.BROKEN, reason=trial.error, command=command)
-    return BackendReport(**known, state=BackendState.READY, **_told(trial))
+    found = probe(entry.driver_type, entry.distribution, timeout=timeout)
+    if found.error is not None:
+        command = found.command or again(entry)
+        return BackendReport(**known, state=BackendState.BROKEN, reason=found.error, command=command)
+    return BackendReport(**known, state=BackendState.READY, **_as_fields(found))
 
 
-def _registered(entry: Announcement, host: PluginHost) -> BackendReport:
+def _registered(entry: DriverEntryPoint, host: PluginHost) -> BackendReport:
     config = build_config(driver_type=entry.driver_type, distribution=entry.distribution or None)
     known = _known(entry)
     try:
@@ -139,7 +139,7 @@ def _registered(entry: Announcement, host: PluginHost) -> BackendReport:
     )
 
 
-def _known(entry: Announcement) -> dict[str, Any]:
+def _known(entry: DriverEntryPoint) -> dict[str, Any]:
     return {
         "driver_type": entry.driver_type,
         "distribution": entry.distribution,
@@ -148,12 +148,12 @@ def _known(entry: Announcement) -> dict[str, Any]:
     }
 
 
-def _told(trial: Trial) -> dict[str, Any]:
+def _as_fields(found: ProbeResult) -> dict[str, Any]:
     return {
-        "summary": trial.summary,
-        "capabilities": trial.capabilities,
-        "options": trial.options,
-        "facts": trial.facts,
+        "summary": found.summary,
+        "capabilities": found.capabilities,
+        "options": found.options,
+        "facts": found.facts,
     }
 
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["TIMEOUT", "Trial", "try_out"]
+__all__ = ["TIMEOUT", "ProbeResult", "probe"]
 
-#: Seconds that the trial of one backend may take.
+#: Seconds that the probe of one backend may take.
 TIMEOUT = 30.0
 
 #: As the parent's: a directory on sys.path that isn't in the environment (that of a script, PYTHONPATH).
@@ -34,7 +34,7 @@ _LAST_WORDS = 400
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
+class ProbeResult:
     """What became of the attempt to load a backend.
 
     Args:
@@ -58,13 +58,13 @@ class Trial:
     connection: Mapping[str, Any] | None = None
 
 
-def try_out(
+def probe(
     driver_type: str,
     distribution: str,
     *,
     connect: Mapping[str, Any] | None = None,
     timeout: float = TIMEOUT,
-) -> Trial:
+) -> ProbeResult:
     """Load a backend in a process of its own, and connect where that's asked for.
 
     Args:
@@ -73,7 +73,7 @@ def try_out(
         connect: ``{"hosts": […], "options": {name: text}}``; None: don't connect.
         timeout: Seconds that it may take.
     """
-    with tempfile.TemporaryDirectory(prefix="coodie-trial-") as directory:
+    with tempfile.TemporaryDirectory(prefix="coodie-probe-") as directory:
         outcome = Path(directory) / "outcome.json"
         task = {
             "driver_type": driver_type,
@@ -118,11 +118,11 @@ def _finish(process: subprocess.Popen[bytes], task: bytes, timeout: float) -> bo
     return False
 
 
-def _read(outcome: Mapping[str, Any]) -> Trial:
+def _read(outcome: Mapping[str, Any]) -> ProbeResult:
     if "error" in outcome:
         told = outcome["error"]
-        return Trial(error=told["message"], error_type=told["type"], command=told["command"])
-    return Trial(
+        return ProbeResult(error=told["message"], error_type=told["type"], command=told["command"])
+    return ProbeResult(
         summary=outcome["summary"],
         capabilities=tuple(outcome["capabilities"]),
         options=tuple(outcome["options"]),
@@ -131,8 +131,8 @@ def _read(outcome: Mapping[str, Any]) -> Trial:
     )
 
 
-def _failed(kind: str, message: str, said: str) -> Trial:
-    return Trial(error=f"{message} The last it wrote: {said}" if said else message, error_type=kind)
+def _failed(kind: str, message: str, said: str) -> ProbeResult:
+    return ProbeResult(error=f"{message} The last it wrote: {said}" if said else message, error_type=kind)
 
 
 def _ended(status: int) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from coodie.capabilities import Capability
 from coodie.hooks import DriverDescription, OptionDescription, hookimpl
 from coodie.options.connection import ConnectionConfig
-from coodie.plugins.discovery import DRIVER_API_VERSION, Announcement
+from coodie.plugins.discovery import DRIVER_API_VERSION, DriverEntryPoint
 from coodie.plugins.integrity import check_module_owner
 from coodie.registry.registry import (
     allow_only,
@@ -24,10 +24,10 @@ from coodie.registry.registry import (
 
 __all__ = [
     "DRIVER_API_VERSION",
-    "Announcement",
     "Capability",
     "ConnectionConfig",
     "DriverDescription",
+    "DriverEntryPoint",
     "OptionDescription",
     "allow_only",
     "block",

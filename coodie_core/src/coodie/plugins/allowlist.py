@@ -1,31 +1,26 @@
-"""Which distributions may serve as backends: an allow-list and a deny-list."""
+"""Which distributions may be used as backends: an allow-list and a deny-list."""
 
 from __future__ import annotations
 
 import os
-import re
 
 from coodie.exceptions import ConfigurationError
+from coodie.plugins.discovery import canonical_name
 
-__all__ = ["ALLOW_VARIABLE", "BLOCK_VARIABLE", "Blocking", "listed", "normalized"]
+__all__ = ["ALLOW_VARIABLE", "BLOCK_VARIABLE", "DistributionAllowlist", "from_environment"]
 
 #: Environment variables with distributions, separated by commas; read at each look-up.
 BLOCK_VARIABLE = "COODIE_BLOCK"
 ALLOW_VARIABLE = "COODIE_ALLOW"
 
 
-def normalized(distribution: str) -> str:
-    """Return a distribution's name in the one spelling that all others are equal to (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", distribution).lower()
-
-
-def listed(variable: str) -> tuple[str, ...]:
+def from_environment(variable: str) -> tuple[str, ...]:
     """Return the distributions that an environment variable lists; none where it's empty."""
     names = os.environ.get(variable, "").split(",")
-    return tuple(normalized(name.strip()) for name in names if name.strip())
+    return tuple(canonical_name(name.strip()) for name in names if name.strip())
 
 
-class Blocking:
+class DistributionAllowlist:
     """The lists of the environment and of the application; a distribution has to pass all of them."""
 
     def __init__(self) -> None:
@@ -46,10 +41,10 @@ class Blocking:
         Returns:
             The environment variable's name, or "block" or "allow_only".
         """
-        name = normalized(distribution)
-        if name in listed(BLOCK_VARIABLE):
+        name = canonical_name(distribution)
+        if name in from_environment(BLOCK_VARIABLE):
             return BLOCK_VARIABLE
-        allowed = listed(ALLOW_VARIABLE)
+        allowed = from_environment(ALLOW_VARIABLE)
         if allowed and name not in allowed:
             return ALLOW_VARIABLE
         if name in self._blocked:
@@ -60,8 +55,8 @@ class Blocking:
 
 
 def _checked(distribution: object) -> str:
-    """Return the name of a distribution that an application gives, normalized."""
+    """Return the name of a distribution that an application gives, canonical_name."""
     if not isinstance(distribution, str) or not distribution:
         message = f"{distribution!r} is not a distribution's name."
         raise ConfigurationError(message, hint="Give each as a str of its own, such as 'coodie-scylla'.")
-    return normalized(distribution)
+    return canonical_name(distribution)

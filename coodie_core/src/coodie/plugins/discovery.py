@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from coodie._forks import forget_in_children
-from coodie.plugins.allowlist import normalized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -19,10 +18,11 @@ if TYPE_CHECKING:
 __all__ = [
     "DRIVER_API_VERSION",
     "GROUP",
-    "Announcement",
+    "DriverEntryPoint",
     "DriverIndex",
     "InstalledDistribution",
-    "explicit_announcement",
+    "canonical_name",
+    "explicit_entry_point",
     "find_installed",
 ]
 
@@ -38,6 +38,11 @@ _API_GROUP_PREFIX = "coodie.driver_api."
 
 #: The header Name of a METADATA file; parsing all headers of all distributions takes a hundred times longer.
 _NAME = re.compile(r"^Name:[ \t]*(\S+)", re.MULTILINE | re.IGNORECASE)
+
+
+def canonical_name(distribution: str) -> str:
+    """Return a distribution's name in the one spelling that all others are equal to (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 class InstalledDistribution(Protocol):
@@ -63,7 +68,7 @@ class InstalledDistribution(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Announcement:
+class DriverEntryPoint:
     """A backend, as its distribution's metadata announces it.
 
     Args:
@@ -108,20 +113,20 @@ class DriverIndex:
     ) -> None:
         self._source = source
         self._lock = threading.Lock()
-        self._found: dict[str, list[Announcement]] | None = None
+        self._found: dict[str, list[DriverEntryPoint]] | None = None
         self._unreadable: list[str] = []
         forget_in_children(self, DriverIndex._forget)
 
     def _forget(self) -> None:
         self._lock = threading.Lock()
 
-    def announcements(self) -> list[Announcement]:
-        """Return all announcements, ordered by driver_type and distribution."""
+    def entry_points(self) -> list[DriverEntryPoint]:
+        """Return all entry points, ordered by driver_type and distribution."""
         found = self._scanned()
         return [entry for name in sorted(found) for entry in found[name]]
 
-    def named(self, driver_type: str) -> list[Announcement]:
-        """Return the announcements of this driver_type, ordered by distribution."""
+    def named(self, driver_type: str) -> list[DriverEntryPoint]:
+        """Return the entry points of this driver_type, ordered by distribution."""
         return list(self._scanned().get(driver_type, ()))
 
     def unreadable(self) -> tuple[str, ...]:
@@ -131,33 +136,33 @@ class DriverIndex:
 
     def distribution(self, name: str) -> InstalledDistribution | None:
         """Return the installed distribution of that name, which an import would find; no scan."""
-        wanted = normalized(name)
+        wanted = canonical_name(name)
         for distribution in self._source(name=name):
             try:
                 # A nameless one is half uninstalled.
-                if normalized(_name(distribution)) == wanted:
+                if canonical_name(_name(distribution)) == wanted:
                     return distribution
             except Exception:  # noqa: BLE001 - as in the scan: it's as good as not there
                 _log.warning("Skipping %s: its metadata can't be read.", name, exc_info=True)
         return None
 
-    def announced_by(self, name: str) -> list[Announcement]:
+    def entry_points_of(self, name: str) -> list[DriverEntryPoint]:
         """Return what the distribution of that name announces; no scan.
 
         Raises:
             Exception: Its metadata can't be read.
         """
         distribution = self.distribution(name)
-        return [] if distribution is None else _announcements(distribution)
+        return [] if distribution is None else _entry_points(distribution)
 
-    def _scanned(self) -> dict[str, list[Announcement]]:
+    def _scanned(self) -> dict[str, list[DriverEntryPoint]]:
         with self._lock:
             if self._found is None:
                 self._found = self._scan()
             return self._found
 
-    def _scan(self) -> dict[str, list[Announcement]]:
-        found: dict[str, list[Announcement]] = {}
+    def _scan(self) -> dict[str, list[DriverEntryPoint]]:
+        found: dict[str, list[DriverEntryPoint]] = {}
         seen: set[str] = set()
         for distribution in self._source():
             name = ""
@@ -166,11 +171,11 @@ class DriverIndex:
                 if GROUP not in (distribution.read_text("entry_points.txt") or ""):
                     continue
                 name = _name(distribution)
-                if not name or normalized(name) in seen:
+                if not name or canonical_name(name) in seen:
                     continue
-                seen.add(normalized(name))
+                seen.add(canonical_name(name))
                 # The first of that name on sys.path is what an import finds, whatever it announces.
-                announced = self.announced_by(name)
+                announced = self.entry_points_of(name)
             except Exception:  # noqa: BLE001 - one distribution's broken metadata hides no other's backend
                 _log.warning("Skipping %s: its metadata can't be read.", name or distribution, exc_info=True)
                 if name:
@@ -184,12 +189,14 @@ class DriverIndex:
         }
 
 
-def explicit_announcement(driver_type: str, plugin: object, distribution: str, version: str) -> Announcement:
-    """Return the announcement of a plug-in that the application imported itself."""
+def explicit_entry_point(
+    driver_type: str, plugin: object, distribution: str, version: str
+) -> DriverEntryPoint:
+    """Return the entry point of a plug-in that the application imported itself."""
     from importlib_metadata import EntryPoint  # slow, and needed by discovery alone
 
     module = getattr(plugin, "__name__", None) or type(plugin).__module__
-    return Announcement(
+    return DriverEntryPoint(
         driver_type=driver_type,
         entry_point=EntryPoint(name=driver_type, value=str(module), group=GROUP),
         distribution=distribution,
@@ -210,13 +217,13 @@ def _name(distribution: InstalledDistribution) -> str:
     return match[1] if match else ""
 
 
-def _announcements(distribution: InstalledDistribution) -> list[Announcement]:
+def _entry_points(distribution: InstalledDistribution) -> list[DriverEntryPoint]:
     if GROUP not in (distribution.read_text("entry_points.txt") or ""):
         return []
     points = list(distribution.entry_points)
     name = _name(distribution)
     return [
-        Announcement(
+        DriverEntryPoint(
             driver_type=point.name,
             entry_point=point,
             distribution=name,

@@ -15,13 +15,13 @@ from coodie.exceptions import (
     DriverNotFoundError,
     DuplicateDriverError,
 )
-from coodie.plugins.allowlist import ALLOW_VARIABLE, BLOCK_VARIABLE, listed, normalized
-from coodie.plugins.discovery import DRIVER_API_VERSION
+from coodie.plugins.allowlist import ALLOW_VARIABLE, BLOCK_VARIABLE, from_environment
+from coodie.plugins.discovery import DRIVER_API_VERSION, canonical_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from coodie.plugins.discovery import Announcement
+    from coodie.plugins.discovery import DriverEntryPoint
 
 __all__ = [
     "DOCTOR",
@@ -106,7 +106,7 @@ def not_installed(driver_type: str, distribution: str, others: Sequence[str]) ->
     if others:
         message += f" {driver_type!r} is announced by {' and '.join(others)}."
     known = KNOWN.get(driver_type)
-    if known is not None and normalized(distribution) == known.distribution:
+    if known is not None and canonical_name(distribution) == known.distribution:
         command = known.install
     else:
         command = f"pip install {shlex.quote(distribution)}"
@@ -142,7 +142,7 @@ def unreadable(driver_type: str, distribution: str) -> DriverLoadError:
     )
 
 
-def duplicate(entries: Sequence[Announcement]) -> DuplicateDriverError:
+def duplicate(entries: Sequence[DriverEntryPoint]) -> DuplicateDriverError:
     """Return the error for a name that several distributions announce."""
     first, last = entries[0], entries[-1]
     owners = tuple(entry.owner for entry in entries)
@@ -157,7 +157,7 @@ def duplicate(entries: Sequence[Announcement]) -> DuplicateDriverError:
     )
 
 
-def wrong_version(entry: Announcement) -> DriverApiVersionError:
+def wrong_version(entry: DriverEntryPoint) -> DriverApiVersionError:
     """Return the error for a backend that was made for other versions of the contract, or for none."""
     declared = ", ".join(map(str, entry.api_versions)) or "none"
     message = (
@@ -175,17 +175,19 @@ def wrong_version(entry: Announcement) -> DriverApiVersionError:
     )
 
 
-def blocked(entry: Announcement, blocked_by: str) -> DriverBlockedError:
+def blocked(entry: DriverEntryPoint, blocked_by: str) -> DriverBlockedError:
     """Return the error for a backend whose distribution isn't let through."""
     message = f"{entry.owner}, which announces driver_type={entry.driver_type!r}, is blocked"
-    name = normalized(entry.distribution)
+    name = canonical_name(entry.distribution)
     if blocked_by == BLOCK_VARIABLE:
         message += f" by the environment: {BLOCK_VARIABLE}={os.environ[BLOCK_VARIABLE]}."
-        command = _setting(BLOCK_VARIABLE, [other for other in listed(BLOCK_VARIABLE) if other != name])
+        command = _setting(
+            BLOCK_VARIABLE, [other for other in from_environment(BLOCK_VARIABLE) if other != name]
+        )
         hint = "To let it through, run:"
     elif blocked_by == ALLOW_VARIABLE:
         message += f" by the environment: it isn't in {ALLOW_VARIABLE}={os.environ[ALLOW_VARIABLE]}."
-        command = _setting(ALLOW_VARIABLE, [*listed(ALLOW_VARIABLE), name])
+        command = _setting(ALLOW_VARIABLE, [*from_environment(ALLOW_VARIABLE), name])
         hint = "To let it through, run:"
     else:
         message += f" by the application, which called coodie.plugins.{blocked_by}()."

@@ -17,8 +17,8 @@ from coodie.observers.hub import current_observers
 from coodie.options.connection import TLS_OPTIONS, check_driver_type
 from coodie.options.declarations import OPTIONS
 from coodie.options.valuetypes import check_value
-from coodie.plugins.allowlist import Blocking
-from coodie.plugins.discovery import DriverIndex, explicit_announcement
+from coodie.plugins.allowlist import DistributionAllowlist
+from coodie.plugins.discovery import DriverIndex, explicit_entry_point
 from coodie.plugins.loading import CHECK, DESCRIBE, INSPECT, OPEN, OPEN_ASYNC, LoadedPlugin, load_plugin
 from coodie.plugins.selection import check_open, is_pinned_to, select
 from coodie.waiting import call_in_thread
@@ -26,7 +26,7 @@ from coodie.waiting import call_in_thread
 if TYPE_CHECKING:
     from coodie.contract.driver import AbstractDriver
     from coodie.options.connection import ConnectionConfig
-    from coodie.plugins.discovery import Announcement
+    from coodie.plugins.discovery import DriverEntryPoint
 
 __all__ = ["DRIVER_METHODS", "PluginHost", "missing_methods"]
 
@@ -52,7 +52,7 @@ class PluginHost:
     def __init__(self, index: DriverIndex | None = None) -> None:
         self.index = DriverIndex() if index is None else index
         #: Which distributions may be used.
-        self.blocking = Blocking()
+        self.allowlist = DistributionAllowlist()
         self._loaded: dict[tuple[str, str | None], LoadedPlugin] = {}
         self._registered: dict[str, LoadedPlugin] = {}
         self._failed: dict[str, CoodieError] = {}
@@ -79,27 +79,27 @@ class PluginHost:
             ConfigurationError: The driver_type isn't a name.
         """
         check_driver_type(driver_type)
-        announcement = explicit_announcement(driver_type, plugin, distribution, version)
-        loaded = LoadedPlugin(plugin, announcement)
+        entry = explicit_entry_point(driver_type, plugin, distribution, version)
+        loaded = LoadedPlugin(plugin, entry)
         with self._lock:
             self._registered[driver_type] = loaded
 
     def block(self, *distributions: str) -> None:
         """Refuse backends of these distributions, in addition to those that COODIE_BLOCK lists."""
-        self.blocking.block(*distributions)
+        self.allowlist.block(*distributions)
 
     def allow_only(self, *distributions: str) -> None:
         """Refuse backends of any other distribution, in addition to what COODIE_ALLOW refuses."""
-        self.blocking.allow_only(*distributions)
+        self.allowlist.allow_only(*distributions)
 
-    def announcements(self) -> list[Announcement]:
+    def entry_points(self) -> list[DriverEntryPoint]:
         """Return what the application registered and what is installed; nothing is imported."""
-        return [*self.registered(), *self.index.announcements()]
+        return [*self.registered(), *self.index.entry_points()]
 
-    def registered(self) -> list[Announcement]:
+    def registered(self) -> list[DriverEntryPoint]:
         """Return what the application registered."""
         with self._lock:
-            return [plugin.announcement for plugin in self._registered.values()]
+            return [plugin.entry for plugin in self._registered.values()]
 
     def failures(self) -> Mapping[str, CoodieError]:
         """Return why backends failed to load, by driver_type; those that were mended since aren't in it."""
@@ -123,12 +123,12 @@ class PluginHost:
             description = DriverDescription(summary="")
         if not isinstance(description, DriverDescription):
             kind = type(description).__name__
-            message = f"{DESCRIBE} of {plugin.announcement.owner} returned a {kind}, not a DriverDescription."
+            message = f"{DESCRIBE} of {plugin.entry.owner} returned a {kind}, not a DriverDescription."
             raise plugin.not_a_driver(message)
         if description.needs:
             from coodie.plugins.requirements import check_needs  # packaging, for those that need something
 
-            check_needs(description.needs, plugin.announcement)
+            check_needs(description.needs, plugin.entry)
         with self._lock:
             self._described[config.driver_type] = description
         return description
@@ -143,7 +143,7 @@ class PluginHost:
         facts = plugin.call(INSPECT, driver=driver) if plugin.implements(INSPECT) else {}
         if not isinstance(facts, Mapping):
             raise plugin.not_a_driver(
-                f"{INSPECT} of {plugin.announcement.owner} returned a {type(facts).__name__}, not a mapping."
+                f"{INSPECT} of {plugin.entry.owner} returned a {type(facts).__name__}, not a mapping."
             )
         return facts
 
@@ -225,17 +225,15 @@ class PluginHost:
         driver_type, distribution = config.driver_type, config.distribution
         with self._lock:
             plugin = self._registered.get(driver_type)
-            if plugin is None or not is_pinned_to(plugin.announcement, distribution):
+            if plugin is None or not is_pinned_to(plugin.entry, distribution):
                 plugin = self._loaded.get((driver_type, distribution))
             if plugin is not None:
                 # What was loaded before may have been blocked since.
-                check_open(plugin.announcement, self.blocking)
+                check_open(plugin.entry, self.allowlist)
                 return plugin
             try:
-                announcement = select(
-                    self.index, self.blocking, driver_type, distribution, failed=self._failed
-                )
-                plugin = self._loaded[driver_type, distribution] = load_plugin(announcement)
+                entry = select(self.index, self.allowlist, driver_type, distribution, failed=self._failed)
+                plugin = self._loaded[driver_type, distribution] = load_plugin(entry)
             except DriverNotFoundError:
                 raise
             except CoodieError as exc:
@@ -275,7 +273,7 @@ def _opened(plugin: LoadedPlugin, config: ConnectionConfig, name: str | None) ->
 def _checked(plugin: LoadedPlugin, driver: Any) -> AbstractDriver:
     missing = missing_methods(driver)
     if missing:
-        kind, driver_type = type(driver).__name__, plugin.announcement.driver_type
+        kind, driver_type = type(driver).__name__, plugin.entry.driver_type
         message = f"driver_type={driver_type!r} opened a {kind} without {', '.join(missing)}."
         raise plugin.not_a_driver(message, missing=missing)
     checked: AbstractDriver = driver

@@ -16,12 +16,12 @@ from coodie.exceptions import (
 )
 from coodie.hooks import PROJECT
 from coodie.observers.hooks import OBSERVER_HOOKS, ObserverHooks
-from coodie.plugins.allowlist import normalized
+from coodie.plugins.discovery import canonical_name
 from coodie.plugins.errors import DOCTOR
 from coodie.plugins.hooks import DriverHooks
 
 if TYPE_CHECKING:
-    from coodie.plugins.discovery import Announcement
+    from coodie.plugins.discovery import DriverEntryPoint
 
 __all__ = ["CHECK", "DESCRIBE", "INSPECT", "OPEN", "OPEN_ASYNC", "LoadedPlugin", "again", "load_plugin"]
 
@@ -43,24 +43,24 @@ class LoadedPlugin:
 
     Args:
         plugin: What the entry point names.
-        announcement: Where it comes from.
+        entry: Where it comes from.
 
     Raises:
         NotADriverError: Its hooks don't fit the specifications, or it can't open a driver.
     """
 
-    __slots__ = ("_hooks", "announcement", "plugin")
+    __slots__ = ("_hooks", "entry", "plugin")
 
-    def __init__(self, plugin: Any, announcement: Announcement) -> None:
-        self.announcement = announcement
+    def __init__(self, plugin: Any, entry: DriverEntryPoint) -> None:
+        self.entry = entry
         self.plugin = plugin
         manager = pluggy.PluginManager(PROJECT)
         manager.add_hookspecs(DriverHooks)
         manager.add_hookspecs(ObserverHooks)
         self._hooks = manager.hook
-        where = f"{announcement.entry_point.value!r} of {announcement.owner}"
+        where = f"{entry.entry_point.value!r} of {entry.owner}"
         try:
-            manager.register(plugin, announcement.driver_type)
+            manager.register(plugin, entry.driver_type)
             manager.check_pending()
         except pluggy.PluginValidationError as exc:
             raise self.not_a_driver(f"{where} is not a plug-in of ours: {exc}") from exc
@@ -103,14 +103,14 @@ class LoadedPlugin:
 
     def _sign(self, error: CoodieError) -> None:
         """Note in an error about this backend whose it is, where the hook didn't."""
-        mine = self.announcement
+        mine = self.entry
         if isinstance(error, DriverLoadError) and error.driver_type in (None, mine.driver_type):
             error.driver_type = mine.driver_type
             error.distribution = error.distribution or mine.distribution
 
     def error(self, hook: str, raised: Exception) -> CoodieError:
         """Return our error for what a hook let through."""
-        owner = self.announcement
+        owner = self.entry
         if isinstance(raised, ImportError):
             return import_error(raised, owner)
         message = f"{hook} of {owner.owner} raised {type(raised).__name__}: {raised}."
@@ -120,10 +120,10 @@ class LoadedPlugin:
 
     def not_a_driver(self, message: str, *, missing: tuple[str, ...] = ()) -> NotADriverError:
         """Return the error for a plug-in that doesn't keep the contract."""
-        return NotADriverError(message, missing=missing, **_report(self.announcement))
+        return NotADriverError(message, missing=missing, **_report(self.entry))
 
 
-def load_plugin(announcement: Announcement) -> LoadedPlugin:
+def load_plugin(entry: DriverEntryPoint) -> LoadedPlugin:
     """Import what the entry point names.
 
     Raises:
@@ -132,21 +132,21 @@ def load_plugin(announcement: Announcement) -> LoadedPlugin:
         NotADriverError: It isn't a plug-in.
     """
     try:
-        plugin = announcement.entry_point.load()
+        plugin = entry.entry_point.load()
     except CoodieError:
         raise
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as exc:  # a module that calls sys.exit() is broken, and no reason to end the program
-        raise import_error(exc, announcement) from exc
-    return LoadedPlugin(plugin, announcement)
+        raise import_error(exc, entry) from exc
+    return LoadedPlugin(plugin, entry)
 
 
-def import_error(raised: BaseException, announcement: Announcement) -> DriverLoadError:
+def import_error(raised: BaseException, entry: DriverEntryPoint) -> DriverLoadError:
     """Tell a missing dependency from a broken module."""
-    point, owner = announcement.entry_point, announcement.owner
-    known = {"driver_type": announcement.driver_type, "distribution": announcement.distribution}
-    reinstall = {"hint": "To install it anew, run:", "command": again(announcement)}
+    point, owner = entry.entry_point, entry.owner
+    known = {"driver_type": entry.driver_type, "distribution": entry.distribution}
+    reinstall = {"hint": "To install it anew, run:", "command": again(entry)}
     if not isinstance(raised, ModuleNotFoundError):
         message = f"Importing {point.value!r} of {owner} raised {type(raised).__name__}: {raised}."
         return DriverImportError(message, **reinstall, **known)
@@ -154,42 +154,42 @@ def import_error(raised: BaseException, announcement: Announcement) -> DriverLoa
     if missing.partition(".")[0] == point.module.partition(".")[0]:
         message = f"{owner} announces {point.value!r}, but has no module {missing!r}."
         return DriverImportError(message, **reinstall, **known)
-    return _dependency(missing, announcement)
+    return _dependency(missing, entry)
 
 
-def _dependency(missing: str, announcement: Announcement) -> DriverDependencyError:
+def _dependency(missing: str, entry: DriverEntryPoint) -> DriverDependencyError:
     """Name the distribution that a missing module comes with, where the backend's metadata tells."""
     from coodie.plugins.requirements import (  # packaging, for a message alone
         dependency_error,
         unmet_requirements,
     )
 
-    unmet = unmet_requirements(announcement.distribution) if announcement.distribution else []
+    unmet = unmet_requirements(entry.distribution) if entry.distribution else []
     top = missing.partition(".")[0].lower()
-    named = [wanted for wanted in unmet if normalized(wanted.name).replace("-", "_") == top]
+    named = [wanted for wanted in unmet if canonical_name(wanted.name).replace("-", "_") == top]
     if named or len(unmet) == 1:
-        return dependency_error((named or unmet)[0], announcement)
-    message = f"{announcement.owner} needs the module {missing!r}, which isn't installed."
+        return dependency_error((named or unmet)[0], entry)
+    message = f"{entry.owner} needs the module {missing!r}, which isn't installed."
     return DriverDependencyError(
         message,
-        command=again(announcement),
+        command=again(entry),
         missing=missing,
-        driver_type=announcement.driver_type,
-        distribution=announcement.distribution,
+        driver_type=entry.driver_type,
+        distribution=entry.distribution,
     )
 
 
-def again(announcement: Announcement) -> str:
+def again(entry: DriverEntryPoint) -> str:
     """Return the command that installs a backend anew."""
-    if not announcement.distribution:
+    if not entry.distribution:
         return DOCTOR
-    return f"pip install --force-reinstall {announcement.distribution}"
+    return f"pip install --force-reinstall {entry.distribution}"
 
 
-def _report(announcement: Announcement) -> dict[str, Any]:
+def _report(entry: DriverEntryPoint) -> dict[str, Any]:
     """Return what is said and carried where a plug-in doesn't do what it should."""
-    known = {"driver_type": announcement.driver_type, "distribution": announcement.distribution}
-    if not announcement.distribution:
+    known = {"driver_type": entry.driver_type, "distribution": entry.distribution}
+    if not entry.distribution:
         return {"hint": "For what a plug-in has to do, run:", "command": _HOOKS, **known}
-    hint = f"Report it to the authors of {announcement.distribution}, or see whether they've mended it:"
-    return {"hint": hint, "command": f"pip install --upgrade {announcement.distribution}", **known}
+    hint = f"Report it to the authors of {entry.distribution}, or see whether they've mended it:"
+    return {"hint": hint, "command": f"pip install --upgrade {entry.distribution}", **known}

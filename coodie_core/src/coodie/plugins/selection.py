@@ -1,4 +1,4 @@
-"""Choose the one announcement of a backend, or say why there is none to be used.
+"""Choose the one entry point of a backend, or say why there is none to be used.
 
 What is checked when:
 
@@ -6,7 +6,7 @@ What is checked when:
   name: no scan. A known name is its distribution's alone; another that announces it never takes its place.
 - Any other name, and a known one whose distribution isn't there, needs the scan, and with it the check for
   duplicates.
-- Blocking, the API version, and PyPI's ``coodie`` beside coodie-core are checked always.
+- DistributionAllowlist, the API version, and PyPI's ``coodie`` beside coodie-core are checked always.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 
 from coodie.capabilities import KNOWN
 from coodie.exceptions import DriverBlockedError
-from coodie.plugins.allowlist import normalized
-from coodie.plugins.discovery import DRIVER_API_VERSION
+from coodie.plugins.discovery import DRIVER_API_VERSION, canonical_name
 from coodie.plugins.errors import (
     blocked,
     duplicate,
@@ -33,25 +32,25 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from coodie.exceptions import DriverLoadError
-    from coodie.plugins.allowlist import Blocking
-    from coodie.plugins.discovery import Announcement, DriverIndex
+    from coodie.plugins.allowlist import DistributionAllowlist
+    from coodie.plugins.discovery import DriverEntryPoint, DriverIndex
 
-__all__ = ["objection", "select"]
+__all__ = ["rejection", "select"]
 
 
 def select(
     index: DriverIndex,
-    blocking: Blocking,
+    allowlist: DistributionAllowlist,
     driver_type: str,
     distribution: str | None = None,
     *,
     failed: Collection[str] = (),
-) -> Announcement:
-    """Return the one announcement that is meant and may be used.
+) -> DriverEntryPoint:
+    """Return the one entry point that is meant and may be used.
 
     Args:
         index: What is installed.
-        blocking: What may be used of it.
+        allowlist: What may be used of it.
         driver_type: The backend's name.
         distribution: The distribution that it is pinned to.
         failed: The driver_types that failed to load before; told of where the name isn't found.
@@ -68,35 +67,35 @@ def select(
     if distribution is not None:
         entries = _pinned(index, driver_type, distribution)
     else:
-        entries = _own(index, driver_type)
-        if not entries or blocking.blocked_by(entries[0].distribution) is not None:
+        entries = _known(index, driver_type)
+        if not entries or allowlist.blocked_by(entries[0].distribution) is not None:
             entries = index.named(driver_type)
     if not entries:
-        raise _nowhere(index, blocking, driver_type, failed)
-    open_to_us = [entry for entry in entries if blocking.blocked_by(entry.distribution) is None]
-    chosen = open_to_us[0] if open_to_us else entries[0]
-    error = objection(chosen, entries, blocking)
+        raise _not_found(index, allowlist, driver_type, failed)
+    allowed = [entry for entry in entries if allowlist.blocked_by(entry.distribution) is None]
+    chosen = allowed[0] if allowed else entries[0]
+    error = rejection(chosen, entries, allowlist)
     if error is not None:
         raise error
     return chosen
 
 
-def objection(
-    entry: Announcement, entries: Sequence[Announcement], blocking: Blocking
+def rejection(
+    entry: DriverEntryPoint, entries: Sequence[DriverEntryPoint], allowlist: DistributionAllowlist
 ) -> DriverLoadError | None:
-    """Return why an announcement can't be used, as far as metadata tells; None where it can.
+    """Return why an entry point can't be used, as far as metadata tells; None where it can.
 
     Args:
-        entry: The announcement.
+        entry: The entry point.
         entries: All of its driver_type.
-        blocking: What may be used.
+        allowlist: What may be used.
     """
-    reason = blocking.blocked_by(entry.distribution)
+    reason = allowlist.blocked_by(entry.distribution)
     if reason is not None:
         return blocked(entry, reason)
-    rivals = [other for other in entries if blocking.blocked_by(other.distribution) is None]
+    rivals = [other for other in entries if allowlist.blocked_by(other.distribution) is None]
     if len(rivals) > 1:
-        owner = next((rival for rival in rivals if _is_owner(rival)), None)
+        owner = next((rival for rival in rivals if _is_official(rival)), None)
         if owner is not entry:
             return duplicate(rivals if owner is None else [owner, entry])
     if DRIVER_API_VERSION not in entry.api_versions:
@@ -104,68 +103,68 @@ def objection(
     return None
 
 
-def check_open(entry: Announcement, blocking: Blocking) -> None:
+def check_open(entry: DriverEntryPoint, allowlist: DistributionAllowlist) -> None:
     """Refuse a backend that was loaded before and whose distribution is blocked by now.
 
     Raises:
         DriverBlockedError: It is.
     """
-    reason = blocking.blocked_by(entry.distribution) if entry.distribution else None
+    reason = allowlist.blocked_by(entry.distribution) if entry.distribution else None
     if reason is not None:
         raise blocked(entry, reason)
 
 
-def is_pinned_to(entry: Announcement, distribution: str | None) -> bool:
-    """Tell whether an announcement is of the distribution that a name is pinned to, if it is pinned."""
-    return distribution is None or normalized(distribution) == normalized(entry.distribution)
+def is_pinned_to(entry: DriverEntryPoint, distribution: str | None) -> bool:
+    """Tell whether an entry point is of the distribution that a name is pinned to, if it is pinned."""
+    return distribution is None or canonical_name(distribution) == canonical_name(entry.distribution)
 
 
-def _is_owner(entry: Announcement) -> bool:
+def _is_official(entry: DriverEntryPoint) -> bool:
     known = KNOWN.get(entry.driver_type)
-    return known is not None and normalized(entry.distribution) == known.distribution
+    return known is not None and canonical_name(entry.distribution) == known.distribution
 
 
-def _own(index: DriverIndex, driver_type: str) -> list[Announcement]:
+def _known(index: DriverIndex, driver_type: str) -> list[DriverEntryPoint]:
     """Look a known backend up in its own distribution."""
     if driver_type not in KNOWN:
         return []
     return _announced(index, driver_type, KNOWN[driver_type].distribution)
 
 
-def _pinned(index: DriverIndex, driver_type: str, distribution: str) -> list[Announcement]:
+def _pinned(index: DriverIndex, driver_type: str, distribution: str) -> list[DriverEntryPoint]:
     entries = _announced(index, driver_type, distribution)
     if entries:
         return entries
     if index.distribution(distribution) is None:
         raise not_installed(driver_type, distribution, [entry.owner for entry in index.named(driver_type)])
-    others = [entry.driver_type for entry in index.announced_by(distribution)]
+    others = [entry.driver_type for entry in index.entry_points_of(distribution)]
     raise not_announced(driver_type, distribution, others)
 
 
-def _announced(index: DriverIndex, driver_type: str, distribution: str) -> list[Announcement]:
+def _announced(index: DriverIndex, driver_type: str, distribution: str) -> list[DriverEntryPoint]:
     try:
-        announced = index.announced_by(distribution)
+        announced = index.entry_points_of(distribution)
     except Exception as exc:
         raise unreadable(driver_type, distribution) from exc
     return [entry for entry in announced if entry.driver_type == driver_type]
 
 
-def _nowhere(
-    index: DriverIndex, blocking: Blocking, driver_type: str, failed: Collection[str]
+def _not_found(
+    index: DriverIndex, allowlist: DistributionAllowlist, driver_type: str, failed: Collection[str]
 ) -> DriverLoadError:
-    entries = index.announcements()
+    entries = index.entry_points()
     if not entries and index.distribution("coodie-core") is None:
         return no_metadata(driver_type)
     installed: set[str] = set()
     broken: set[str] = {*failed, *index.unreadable()}
-    shut: set[str] = set()
+    denied: set[str] = set()
     for entry in entries:
-        error = objection(entry, index.named(entry.driver_type), blocking)
-        names = shut if isinstance(error, DriverBlockedError) else installed if error is None else broken
+        error = rejection(entry, index.named(entry.driver_type), allowlist)
+        names = denied if isinstance(error, DriverBlockedError) else installed if error is None else broken
         names.add(entry.driver_type)
     return not_found(
         driver_type,
         installed=tuple(sorted(installed - broken)),
         broken=tuple(sorted(broken)),
-        blocked=tuple(sorted(shut - installed)),
+        blocked=tuple(sorted(denied - installed)),
     )

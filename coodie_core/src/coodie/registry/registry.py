@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from coodie.capabilities import Capability
     from coodie.contract.driver import AbstractDriver
     from coodie.options.connection import ConnectionConfig
-    from coodie.plugins.discovery import Announcement
+    from coodie.plugins.discovery import DriverEntryPoint
     from coodie.plugins.host import PluginHost
 
 __all__ = [
@@ -91,7 +91,7 @@ class DriverRegistry:
             return self._plugins
 
     def _blocked_by(self, distribution: str) -> str | None:
-        return self.plugins.blocking.blocked_by(distribution)
+        return self.plugins.allowlist.blocked_by(distribution)
 
     def loaded_capabilities(self) -> dict[str, frozenset[Capability]]:
         """Return what the backends that were loaded declare, by driver_type; nothing is imported for it."""
@@ -249,12 +249,12 @@ def check_name(name: object) -> None:
         raise ConfigurationError(message, hint="Give a non-empty str.", option="name")
 
 
-def installed_drivers() -> list[Announcement]:
+def installed_drivers() -> list[DriverEntryPoint]:
     """Return what is installed under the entry-point group ``coodie.drivers``; nothing is imported.
 
     What the application registered with ``register_plugin`` comes first.
     """
-    return current_registry().plugins.announcements()
+    return current_registry().plugins.entry_points()
 
 
 def register_plugin(driver_type: str, plugin: object, *, distribution: str = "", version: str = "") -> None:
