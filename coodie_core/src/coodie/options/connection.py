@@ -98,18 +98,19 @@ def build_config(*, driver_type: str = "scylla", **arguments: Any) -> Connection
     Raises:
         ConfigurationError: A value is of the wrong kind, or two contradict each other.
     """
-    profiles = build_profiles(arguments.pop("profiles", None))
+    profiles = arguments.pop("profiles", None)
+    profiles = MappingProxyType({}) if profiles is None else build_profiles(profiles)
     driver_type, distribution = _split_pin(driver_type, arguments.pop("distribution", None))
     tls = _taken(arguments, TLS_OPTIONS)
     named = _taken(
         arguments,
         [entry.name for entry in fields(ConnectionConfig) if entry.name not in NOT_OF_THE_CONNECTION],
     )
-    context = build_ssl_context(ssl_context=named.pop("ssl_context", None), **tls)
+    if tls or "ssl_context" in named:
+        named["ssl_context"] = build_ssl_context(ssl_context=named.get("ssl_context"), **tls)
     config = ConnectionConfig(
         driver_type=driver_type,
         distribution=distribution,
-        ssl_context=context,
         options=MappingProxyType(arguments),
         profiles=profiles,
         **named,
@@ -130,8 +131,13 @@ def check_option(name: str, value: Any) -> Any:
 
 def _taken(arguments: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """Take what was given under these names out of the arguments, checked; None is nothing given."""
-    found = {name: arguments.pop(name) for name in names if name in arguments}
-    return {name: check_option(name, value) for name, value in found.items() if value is not None}
+    taken = {}
+    for name in names:
+        value = arguments.pop(name, None)
+        if value is not None:
+            option = OPTIONS[name]
+            taken[name] = check_value(name, option.type, value, secret=option.secret)
+    return taken
 
 
 def check_driver_type(driver_type: object) -> None:

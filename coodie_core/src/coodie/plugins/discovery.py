@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from coodie._forks import forget_in_children
@@ -77,6 +77,8 @@ class DriverEntryPoint:
         distribution: The name of the distribution; empty where the application registered it.
         version: The distribution's version.
         api_versions: The versions of the plug-in contract that it declares.
+        canonical: The distribution's name in the one spelling that all others are equal to.
+        installed: The distribution itself, as it was found; None where the application registered it.
     """
 
     driver_type: str
@@ -84,6 +86,8 @@ class DriverEntryPoint:
     distribution: str
     version: str
     api_versions: tuple[int, ...]
+    canonical: str
+    installed: InstalledDistribution | None = field(default=None, repr=False, compare=False)
 
     @property
     def owner(self) -> str:
@@ -202,6 +206,7 @@ def explicit_entry_point(
         distribution=distribution,
         version=version,
         api_versions=(DRIVER_API_VERSION,),
+        canonical=canonical_name(distribution),
     )
 
 
@@ -222,6 +227,7 @@ def _entry_points(distribution: InstalledDistribution) -> list[DriverEntryPoint]
         return []
     points = list(distribution.entry_points)
     name = _name(distribution)
+    canonical = canonical_name(name)
     return [
         DriverEntryPoint(
             driver_type=point.name,
@@ -229,6 +235,8 @@ def _entry_points(distribution: InstalledDistribution) -> list[DriverEntryPoint]
             distribution=name,
             version=distribution.version,
             api_versions=_api_versions(points, point.name),
+            canonical=canonical,
+            installed=distribution,
         )
         for point in points
         if point.group == GROUP

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from coodie._forks import forget_in_children
 from coodie.capabilities import refuse_option
 from coodie.exceptions import ConfigurationError, CoodieError, DriverNotFoundError
-from coodie.hooks import DriverDescription
 from coodie.observers.connections import connecting
 from coodie.observers.hub import current_observers
 from coodie.options.connection import TLS_OPTIONS, check_driver_type
@@ -19,12 +18,13 @@ from coodie.options.declarations import OPTIONS
 from coodie.options.valuetypes import check_value
 from coodie.plugins.allowlist import DistributionAllowlist
 from coodie.plugins.discovery import DriverIndex, explicit_entry_point
-from coodie.plugins.loading import CHECK, DESCRIBE, INSPECT, OPEN, OPEN_ASYNC, LoadedPlugin, load_plugin
+from coodie.plugins.loading import CHECK, INSPECT, OPEN, OPEN_ASYNC, LoadedPlugin, load_plugin
 from coodie.plugins.selection import check_open, is_pinned_to, select
 from coodie.waiting import call_in_thread
 
 if TYPE_CHECKING:
     from coodie.contract.driver import AbstractDriver
+    from coodie.hooks import DriverDescription
     from coodie.options.connection import ConnectionConfig
     from coodie.plugins.discovery import DriverEntryPoint
 
@@ -117,18 +117,7 @@ class PluginHost:
         Raises:
             DriverLoadError: The backend can't be used.
         """
-        plugin = self._load(config)
-        description = plugin.call(DESCRIBE)
-        if description is None:
-            description = DriverDescription(summary="")
-        if not isinstance(description, DriverDescription):
-            kind = type(description).__name__
-            message = f"{DESCRIBE} of {plugin.entry.owner} returned a {kind}, not a DriverDescription."
-            raise plugin.not_a_driver(message)
-        if description.needs:
-            from coodie.plugins.requirements import check_needs  # packaging, for those that need something
-
-            check_needs(description.needs, plugin.entry)
+        description = self._load(config).describe()
         with self._lock:
             self._described[config.driver_type] = description
         return description
@@ -154,10 +143,17 @@ class PluginHost:
             DriverLoadError: The backend can't be used.
             ConfigurationError: The error names the option and the backend.
         """
-        driver_type = config.driver_type
-        description = self.described(config)
-        _check_abilities(config, description)
-        unknown = [name for name in config.given() if name not in description.connection_fields]
+        self._checked_plugin(config)
+
+    def _checked_plugin(self, config: ConnectionConfig) -> LoadedPlugin:
+        """Return the plug-in that opens the configuration, which it can honour."""
+        plugin = self._load(config)
+        description = plugin.describe()
+        driver_type, given = config.driver_type, config.given()
+        with self._lock:
+            self._described[driver_type] = description
+        _check_abilities(config, given, description)
+        unknown = [name for name in given if name not in description.connection_fields]
         if unknown:
             message = f"driver_type={driver_type!r} can't honour {unknown[0]}=."
             hint = f"Leave it out; it takes {_listed(description.connection_fields)}."
@@ -174,7 +170,8 @@ class PluginHost:
         for option in description.options:
             if (value := config.options.get(option.name)) is not None:
                 check_value(option.name, option.type, value, secret=option.secret)
-        self._load(config).call(CHECK, config=config)
+        plugin.call(CHECK, config=config)
+        return plugin
 
     def open(self, config: ConnectionConfig, name: str | None = None) -> AbstractDriver:
         """Check the configuration, connect, and return the driver.
@@ -186,8 +183,7 @@ class PluginHost:
         Raises:
             CoodieError: Anything that ``check`` raises, or the failure to connect.
         """
-        self.check(config)
-        return _opened(self._load(config), config, name)
+        return _opened(self._checked_plugin(config), config, name)
 
     async def open_async(self, config: ConnectionConfig, name: str | None = None) -> AbstractDriver:
         """As ``open``, without blocking the event loop; a cancellation returns at once.
@@ -198,8 +194,7 @@ class PluginHost:
 
         def blocking() -> tuple[LoadedPlugin, AbstractDriver | None]:
             # Importing a backend takes a tenth of a second and reads many files: not on the loop.
-            self.check(config)
-            plugin = self._load(config)
+            plugin = self._checked_plugin(config)
             return plugin, None if plugin.implements(OPEN_ASYNC) else _opened(plugin, config, name)
 
         plugin, driver = await call_in_thread(
@@ -243,14 +238,14 @@ class PluginHost:
             return plugin
 
 
-def _check_abilities(config: ConnectionConfig, description: DriverDescription) -> None:
+def _check_abilities(config: ConnectionConfig, given: Iterable[str], description: DriverDescription) -> None:
     """Refuse options that take what the backend doesn't declare.
 
     Raises:
         ConfigurationError: It names the option, the backend, and the backends that can.
     """
     who, have = f"driver_type={config.driver_type!r}", description.capabilities
-    for name in config.given():
+    for name in given:
         need = OPTIONS[name].capability
         # No compression is what a backend without compression gives.
         if need is None or need in have or (name == "compression" and config.compression is False):

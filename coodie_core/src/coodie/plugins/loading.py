@@ -14,7 +14,7 @@ from coodie.exceptions import (
     DriverLoadError,
     NotADriverError,
 )
-from coodie.hooks import PROJECT
+from coodie.hooks import PROJECT, DriverDescription
 from coodie.observers.hooks import OBSERVER_HOOKS, ObserverHooks
 from coodie.plugins.discovery import canonical_name
 from coodie.plugins.errors import DOCTOR
@@ -58,15 +58,17 @@ class LoadedPlugin:
         manager.add_hookspecs(DriverHooks)
         manager.add_hookspecs(ObserverHooks)
         self._hooks = manager.hook
-        where = f"{entry.entry_point.value!r} of {entry.owner}"
         try:
             manager.register(plugin, entry.driver_type)
             manager.check_pending()
         except pluggy.PluginValidationError as exc:
-            raise self.not_a_driver(f"{where} is not a plug-in of ours: {exc}") from exc
+            raise self.not_a_driver(f"{self._where()} is not a plug-in of ours: {exc}") from exc
         if not self.implements(OPEN):
-            message = f"{where} implements no hook {OPEN}, marked with coodie.plugins.hookimpl."
+            message = f"{self._where()} implements no hook {OPEN}, marked with coodie.plugins.hookimpl."
             raise self.not_a_driver(message, missing=(OPEN,))
+
+    def _where(self) -> str:
+        return f"{self.entry.entry_point.value!r} of {self.entry.owner}"
 
     @property
     def observes(self) -> bool:
@@ -90,6 +92,26 @@ class LoadedPlugin:
             raise
         except Exception as exc:
             raise self.error(hook, exc) from exc
+
+    def describe(self) -> DriverDescription:
+        """Return what the backend says of itself, once what it needs is there.
+
+        Raises:
+            DriverDependencyError: A distribution that it needs isn't installed in a version that fits.
+            NotADriverError: It returned something else.
+        """
+        description = self.call(DESCRIBE)
+        if description is None:
+            return DriverDescription(summary="")
+        if not isinstance(description, DriverDescription):
+            kind = type(description).__name__
+            message = f"{DESCRIBE} of {self.entry.owner} returned a {kind}, not a DriverDescription."
+            raise self.not_a_driver(message)
+        if description.needs:
+            from coodie.plugins.requirements import check_needs  # packaging, for those that need something
+
+            check_needs(description.needs, self.entry)
+        return description
 
     async def call_async(self, hook: str, **arguments: Any) -> Any:
         """Call a hook that returns an awaitable, and await it; raises as ``call``."""

@@ -6,11 +6,13 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from coodie.exceptions import DriverDependencyError, NotADriverError
-from coodie.plugins.discovery import canonical_name, find_installed
+from coodie.plugins.discovery import find_installed
 
 if TYPE_CHECKING:
+    from coodie.exceptions import DriverLoadError
     from coodie.plugins.discovery import DriverEntryPoint
 
 __all__ = ["check_needs", "dependency_error", "requirement_of", "unmet_requirements"]
@@ -30,32 +32,51 @@ def check_needs(needs: tuple[str, ...], entry: DriverEntryPoint) -> None:
         DriverDependencyError: It names the requirement, and what is installed.
         NotADriverError: A need isn't a requirement.
     """
-    if not needs or find_installed("coodie-core") is None:
-        return
     for need in needs:
-        wanted = _parsed(need, entry)
-        if not _is_met(wanted):
-            raise dependency_error(wanted, entry)
+        error = _objection(need, entry)
+        if error is not None and find_installed("coodie-core") is not None:
+            raise error
 
 
 def unmet_requirements(distribution: str) -> list[Requirement]:
     """Return what a distribution's metadata asks for, without its extras, and isn't there."""
-    return [wanted for wanted in _requirements(distribution) if not _is_met(wanted)]
+    asked = _requirements(find_installed(distribution))
+    return [wanted for wanted in asked if not _fits(find_installed(wanted.name), wanted)]
 
 
 def requirement_of(distribution: str, name: str) -> Requirement | None:
     """Return what a distribution's metadata asks for of another distribution, or None."""
-    wanted = (
-        entry for entry in _requirements(distribution) if canonical_name(entry.name) == canonical_name(name)
-    )
-    return next(wanted, None)
+    return _named(_requirements(find_installed(distribution)), name)
 
 
 def dependency_error(wanted: Requirement, entry: DriverEntryPoint) -> DriverDependencyError:
     """Return the error for a requirement that isn't met."""
-    installed = find_installed(wanted.name)
+    return _unmet(wanted, entry, find_installed(wanted.name))
+
+
+def _objection(need: str, entry: DriverEntryPoint) -> DriverLoadError | None:
+    """Return what is wrong with a need, or None."""
+    try:
+        wanted = Requirement(need)
+    except InvalidRequirement as exc:
+        error = NotADriverError(
+            f"{entry.owner} says that it needs {need!r}, which is no requirement: {exc}.",
+            command=f"pip install --upgrade {entry.distribution}",
+            driver_type=entry.driver_type,
+            distribution=entry.distribution,
+        )
+        error.__cause__ = exc
+        return error
+    if not wanted.specifier and entry.distribution:
+        own = entry.installed or find_installed(entry.distribution)
+        wanted = _named(_requirements(own), wanted.name) or wanted
+    found = find_installed(wanted.name)
+    return None if _fits(found, wanted) else _unmet(wanted, entry, found)
+
+
+def _unmet(wanted: Requirement, entry: DriverEntryPoint, found: Any) -> DriverDependencyError:
     plain = f"{wanted.name}{wanted.specifier}"
-    what = "which isn't installed" if installed is None else f"and {installed.version} is installed"
+    what = "which isn't installed" if found is None else f"and {found.version} is installed"
     return DriverDependencyError(
         f"{entry.owner} needs {plain}, {what}.",
         command=f"pip install {shlex.quote(plain)}",
@@ -63,32 +84,22 @@ def dependency_error(wanted: Requirement, entry: DriverEntryPoint) -> DriverDepe
         distribution=entry.distribution,
         missing=wanted.name,
         requirement=plain,
-        found=None if installed is None else installed.version,
+        found=None if found is None else found.version,
     )
 
 
-def _parsed(need: str, entry: DriverEntryPoint) -> Requirement:
-    try:
-        wanted = Requirement(need)
-    except InvalidRequirement as exc:
-        raise NotADriverError(
-            f"{entry.owner} says that it needs {need!r}, which is no requirement: {exc}.",
-            command=f"pip install --upgrade {entry.distribution}",
-            driver_type=entry.driver_type,
-            distribution=entry.distribution,
-        ) from exc
-    if wanted.specifier or not entry.distribution:
-        return wanted
-    return requirement_of(entry.distribution, wanted.name) or wanted
+def _fits(found: Any, wanted: Requirement) -> bool:
+    """Tell whether an installed distribution, or None, is what a requirement asks for."""
+    return found is not None and wanted.specifier.contains(found.version, prereleases=True)
 
 
-def _is_met(wanted: Requirement) -> bool:
-    installed = find_installed(wanted.name)
-    return installed is not None and wanted.specifier.contains(installed.version, prereleases=True)
+def _named(requirements: list[Requirement], name: str) -> Requirement | None:
+    canonical = canonicalize_name(name)
+    return next((one for one in requirements if canonicalize_name(one.name) == canonical), None)
 
 
-def _requirements(distribution: str) -> list[Requirement]:
-    """Parse the Requires-Dist that hold on this interpreter, without any extra."""
-    installed: Any = find_installed(distribution)
-    parsed = [Requirement(text) for text in (installed.requires if installed is not None else None) or ()]
+def _requirements(distribution: Any) -> list[Requirement]:
+    """Parse the Requires-Dist that hold on this interpreter, without any extra, of a distribution or None."""
+    texts = None if distribution is None else distribution.requires
+    parsed = [Requirement(text) for text in texts or ()]
     return [wanted for wanted in parsed if wanted.marker is None or wanted.marker.evaluate({"extra": ""})]

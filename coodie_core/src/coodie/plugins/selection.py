@@ -68,13 +68,14 @@ def select(
         entries = _pinned(index, driver_type, distribution)
     else:
         entries = _known(index, driver_type)
-        if not entries or allowlist.blocked_by(entries[0].distribution) is not None:
-            entries = index.named(driver_type)
+    reasons = allowlist.reasons(entries)
+    if distribution is None and (not entries or reasons[0] is not None):
+        entries = index.named(driver_type)
+        reasons = allowlist.reasons(entries)
     if not entries:
         raise _not_found(index, allowlist, driver_type, failed)
-    allowed = [entry for entry in entries if allowlist.blocked_by(entry.distribution) is None]
-    chosen = allowed[0] if allowed else entries[0]
-    error = rejection(chosen, entries, allowlist)
+    chosen = entries[reasons.index(None) if None in reasons else 0]
+    error = _rejection(chosen, entries, reasons)
     if error is not None:
         raise error
     return chosen
@@ -90,10 +91,18 @@ def rejection(
         entries: All of its driver_type.
         allowlist: What may be used.
     """
-    reason = allowlist.blocked_by(entry.distribution)
+    return _rejection(entry, entries, allowlist.reasons(entries))
+
+
+def _rejection(
+    entry: DriverEntryPoint, entries: Sequence[DriverEntryPoint], reasons: Sequence[str | None]
+) -> DriverLoadError | None:
+    reason = reasons[entries.index(entry)]
     if reason is not None:
         return blocked(entry, reason)
-    rivals = [other for other in entries if allowlist.blocked_by(other.distribution) is None]
+    if len(entries) == 1 and DRIVER_API_VERSION in entry.api_versions:
+        return None
+    rivals = [other for other, why in zip(entries, reasons, strict=True) if why is None]
     if len(rivals) > 1:
         owner = next((rival for rival in rivals if _is_official(rival)), None)
         if owner is not entry:
@@ -109,19 +118,19 @@ def check_open(entry: DriverEntryPoint, allowlist: DistributionAllowlist) -> Non
     Raises:
         DriverBlockedError: It is.
     """
-    reason = allowlist.blocked_by(entry.distribution) if entry.distribution else None
+    reason = allowlist.blocked_by(entry.canonical) if entry.canonical else None
     if reason is not None:
         raise blocked(entry, reason)
 
 
 def is_pinned_to(entry: DriverEntryPoint, distribution: str | None) -> bool:
     """Tell whether an entry point is of the distribution that a name is pinned to, if it is pinned."""
-    return distribution is None or canonical_name(distribution) == canonical_name(entry.distribution)
+    return distribution is None or canonical_name(distribution) == entry.canonical
 
 
 def _is_official(entry: DriverEntryPoint) -> bool:
     known = KNOWN.get(entry.driver_type)
-    return known is not None and canonical_name(entry.distribution) == known.distribution
+    return known is not None and entry.canonical == known.distribution
 
 
 def _known(index: DriverIndex, driver_type: str) -> list[DriverEntryPoint]:

@@ -91,7 +91,9 @@ class DriverRegistry:
             return self._plugins
 
     def _blocked_by(self, distribution: str) -> str | None:
-        return self.plugins.allowlist.blocked_by(distribution)
+        from coodie.plugins.discovery import canonical_name  # as above
+
+        return self.plugins.allowlist.blocked_by(canonical_name(distribution))
 
     def loaded_capabilities(self) -> dict[str, frozenset[Capability]]:
         """Return what the backends that were loaded declare, by driver_type; nothing is imported for it."""
