@@ -11,7 +11,7 @@ from coodie.consistency import parse_consistency
 from coodie.contract.checks import check_fetch_size
 from coodie.contract.streaming import stream_rows, stream_rows_async
 from coodie.exceptions import ConnectionFailedError, RequestTimeoutError, UnsupportedError
-from coodie.observers.identity import DriverIdentity
+from coodie.observers.connections import DriverIdentity
 from coodie.observers.observation import part_of
 from coodie.observers.request import Part
 from coodie.observers.requestkind import RequestKind

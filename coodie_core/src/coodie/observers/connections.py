@@ -1,24 +1,46 @@
-"""What becomes of connections: told by the plug-ins' host, by the registry, and by drivers that close."""
+"""What becomes of connections, and what their drivers are called in events: name and backend.
+
+The plug-ins' host, the registry and drivers that close call this.
+"""
 
 from __future__ import annotations
 
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from coodie.observers.hub import current_observers, tell
-from coodie.observers.identity import identify, identity_of
+from coodie._in_use import in_use
+from coodie.observers.hub import tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from coodie.options.connection import ConnectionConfig
 
-__all__ = ["connecting", "tell_closed", "tell_registered"]
+__all__ = ["DriverIdentity", "connecting", "identify", "identity_of", "tell_closed", "tell_registered"]
 
 #: Whether a backend is opening a driver here: one that wraps another opens that one's, too.
 _opening: ContextVar[bool] = ContextVar("coodie_opening", default=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DriverIdentity:
+    """A driver's names.
+
+    Args:
+        name: The name under which it was registered last; None for none.
+        driver_type: The backend that opened it; None where its maker did.
+        silent: Another backend opened it for a driver of its own, which tells what there is to tell.
+    """
+
+    name: str | None = None
+    driver_type: str | None = None
+    silent: bool = False
+
+
+_NOBODY = DriverIdentity()
 
 
 class Opening:
@@ -48,7 +70,7 @@ def connecting(config: ConnectionConfig, name: str | None) -> Iterator[Opening]:
     try:
         yield opening
     except BaseException as exc:
-        if not within and current_observers().everyone:
+        if not within and in_use.registry.observers.everyone:
             from coodie.observers.events import ConnectionFailed  # slow, and for those alone who observe
 
             failed = ConnectionFailed(
@@ -65,7 +87,7 @@ def connecting(config: ConnectionConfig, name: str | None) -> Iterator[Opening]:
     else:
         # The same object may come out of both: then it is the outer one's, and tells.
         identify(opening.driver, name=name, driver_type=config.driver_type, silent=within)
-        if not within and current_observers().everyone:
+        if not within and in_use.registry.observers.everyone:
             from coodie.observers.events import ConnectionOpened  # as above
 
             opened = ConnectionOpened(
@@ -89,7 +111,7 @@ def tell_closed(driver: object, error: BaseException | None = None) -> None:
         driver: The driver itself.
         error: What closing raised, or None.
     """
-    if not current_observers().everyone:
+    if not in_use.registry.observers.everyone:
         return
     identity = identity_of(driver)
     if identity.silent:
@@ -115,7 +137,7 @@ def tell_registered(driver: object, name: str, *, default: bool, replaced: bool)
         replaced: Another one had the name.
     """
     identify(driver, name=name)
-    if not current_observers().everyone:
+    if not in_use.registry.observers.everyone:
         return
     from coodie.observers.events import DriverRegistered  # as above
 
@@ -127,3 +149,29 @@ def tell_registered(driver: object, name: str, *, default: bool, replaced: bool)
         replaced=replaced,
     )
     tell("coodie_driver_registered", event)
+
+
+def identity_of(driver: object) -> DriverIdentity:
+    """Return what a driver is called; nothing, for objects that aren't AbstractDriver's."""
+    identity: DriverIdentity = getattr(driver, "_identity", _NOBODY)
+    return identity
+
+
+def identify(
+    driver: object,
+    *,
+    name: str | None = None,
+    driver_type: str | None = None,
+    silent: bool | None = None,
+) -> None:
+    """Give a driver what isn't None of these; objects of other kinds are left as they are."""
+    if not hasattr(type(driver), "_identity"):
+        return
+    identity = identity_of(driver)
+    known = replace(
+        identity,
+        name=identity.name if name is None else name,
+        driver_type=identity.driver_type if driver_type is None else driver_type,
+        silent=identity.silent if silent is None else silent,
+    )
+    driver._identity = known  # type: ignore[attr-defined]  # noqa: SLF001 - AbstractDriver's, and set here alone

@@ -7,8 +7,8 @@ from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from coodie.observers.connections import identity_of
 from coodie.observers.hub import request_observers
-from coodie.observers.identity import identity_of
 from coodie.observers.request import ObservedRequest, Part
 from coodie.observers.requestkind import RequestKind
 

@@ -150,14 +150,19 @@ class DriverIndex:
                 _log.warning("Skipping %s: its metadata can't be read.", name, exc_info=True)
         return None
 
-    def entry_points_of(self, name: str) -> list[DriverEntryPoint]:
-        """Return what the distribution of that name announces; no scan.
+    def entry_points_of(self, name: str, driver_type: str | None = None) -> list[DriverEntryPoint]:
+        """Return the entry points of the distribution of that name; no scan.
+
+        Args:
+            name: The distribution's.
+            driver_type: Return those of this backend alone.
 
         Raises:
             Exception: Its metadata can't be read.
         """
         distribution = self.distribution(name)
-        return [] if distribution is None else _entry_points(distribution)
+        found = [] if distribution is None else _entry_points(distribution)
+        return found if driver_type is None else [one for one in found if one.driver_type == driver_type]
 
     def _scanned(self) -> dict[str, list[DriverEntryPoint]]:
         with self._lock:

@@ -152,10 +152,9 @@ def _pinned(index: DriverIndex, driver_type: str, distribution: str) -> list[Dri
 
 def _announced(index: DriverIndex, driver_type: str, distribution: str) -> list[DriverEntryPoint]:
     try:
-        announced = index.entry_points_of(distribution)
+        return index.entry_points_of(distribution, driver_type)
     except Exception as exc:
         raise unreadable(driver_type, distribution) from exc
-    return [entry for entry in announced if entry.driver_type == driver_type]
 
 
 def _not_found(

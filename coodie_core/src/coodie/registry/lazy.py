@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from coodie._forks import forget_in_children
 from coodie.contract.driver import AbstractDriver, options_argument
 from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieError, DriverClosedError
-from coodie.observers.identity import DriverIdentity, identify, identity_of
+from coodie.observers.connections import DriverIdentity, identify, identity_of
 from coodie.registry.registry import current_registry
 from coodie.waiting import Wait, start_thread
 

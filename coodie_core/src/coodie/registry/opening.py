@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from coodie.exceptions import ConfigurationError
-from coodie.observers.identity import identify
+from coodie.observers.connections import identify
 from coodie.registry.lazy import LazyDriver
 from coodie.registry.registry import check_name, current_registry
 from coodie.waiting import call_in_thread

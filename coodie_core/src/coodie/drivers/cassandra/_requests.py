@@ -82,7 +82,9 @@ class Requests:
         self._session = session
         self._lifetime = lifetime
         self._consistency = consistency
-        self.sender = Sender(session, lifetime, check_timeout(request_timeout, "request_timeout"))
+        if request_timeout is not None:
+            check_timeout(request_timeout, "request_timeout")
+        self.sender = Sender(session, lifetime, request_timeout)
         self.statements = StatementCache(session, lifetime, statement_cache_size)
         self._aware_timestamps = aware_timestamps
         self.fast = FastPath(session, lifetime, aware_timestamps=aware_timestamps) if fast_path else None

@@ -88,8 +88,6 @@ def check_cassandra_config(config: ConnectionConfig) -> None:
     Raises:
         ConfigurationError: The error names the option.
     """
-    from coodie.drivers.cassandra._policies import retry_policy
-
     cluster_options = [name for name in config.options if name not in _DRIVER_OPTIONS]
     if config.session is not None:
         if cluster_options:
@@ -112,11 +110,18 @@ def check_cassandra_config(config: ConnectionConfig) -> None:
     if config.local_dc is not None and "load_balancing_policy" in config.options:
         message = "local_dc= beside load_balancing_policy=."
         raise ConfigurationError(message, hint="Tell the policy its data centre.", option="local_dc")
-    if config.retry_policy is not None and "default_retry_policy" in config.options:
+    if config.retry_policy is not None:
+        _check_retry_policy(config)
+    _check_compression(config.compression)
+
+
+def _check_retry_policy(config: ConnectionConfig) -> None:
+    from coodie.drivers.cassandra._policies import retry_policy
+
+    if "default_retry_policy" in config.options:
         message = "retry_policy= beside default_retry_policy=."
         raise ConfigurationError(message, hint="Give one of them.", option="retry_policy")
     retry_policy(config.retry_policy)
-    _check_compression(config.compression)
 
 
 def open_cassandra(config: ConnectionConfig) -> CassandraDriver:
