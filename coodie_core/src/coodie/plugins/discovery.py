@@ -140,15 +140,8 @@ class DriverIndex:
 
     def distribution(self, name: str) -> InstalledDistribution | None:
         """Return the installed distribution of that name, which an import would find; no scan."""
-        wanted = canonical_name(name)
-        for distribution in self._source(name=name):
-            try:
-                # A nameless one is half uninstalled.
-                if canonical_name(_name(distribution)) == wanted:
-                    return distribution
-            except Exception:  # noqa: BLE001 - as in the scan: it's as good as not there
-                _log.warning("Skipping %s: its metadata can't be read.", name, exc_info=True)
-        return None
+        found: InstalledDistribution | None = find_installed(name, self._source)
+        return found
 
     def entry_points_of(self, name: str, driver_type: str | None = None) -> list[DriverEntryPoint]:
         """Return the entry points of the distribution of that name; no scan.
@@ -215,9 +208,24 @@ def explicit_entry_point(
     )
 
 
-def find_installed(name: str) -> Any:
-    """Return the installed distribution of that name, or None."""
-    return DriverIndex().distribution(name)
+def find_installed(
+    name: str, source: Callable[..., Iterable[InstalledDistribution]] = _installed_distributions
+) -> Any:
+    """Return the installed distribution of that name, which an import would find, or None.
+
+    Args:
+        name: The name, in any spelling.
+        source: As for ``DriverIndex``.
+    """
+    wanted = canonical_name(name)
+    for distribution in source(name=name):
+        try:
+            # A nameless one is half uninstalled.
+            if canonical_name(_name(distribution)) == wanted:
+                return distribution
+        except Exception:  # noqa: BLE001 - as in the scan: it's as good as not there
+            _log.warning("Skipping %s: its metadata can't be read.", name, exc_info=True)
+    return None
 
 
 def _name(distribution: InstalledDistribution) -> str:

@@ -50,9 +50,9 @@ class PluginHost:
     """
 
     def __init__(self, index: DriverIndex | None = None) -> None:
-        self.index = DriverIndex() if index is None else index
         #: Which distributions may be used.
         self.allowlist = DistributionAllowlist()
+        self.index = DriverIndex() if index is None else index
         self._loaded: dict[tuple[str, str | None], LoadedPlugin] = {}
         self._registered: dict[str, LoadedPlugin] = {}
         self._failed: dict[str, CoodieError] = {}

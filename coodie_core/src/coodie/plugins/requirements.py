@@ -40,8 +40,7 @@ def check_needs(needs: tuple[str, ...], entry: DriverEntryPoint) -> None:
 
 def unmet_requirements(distribution: str) -> list[Requirement]:
     """Return what a distribution's metadata asks for, without its extras, and isn't there."""
-    asked = _requirements(find_installed(distribution))
-    return [wanted for wanted in asked if not _fits(find_installed(wanted.name), wanted)]
+    return [wanted for wanted in _requirements(find_installed(distribution)) if not _is_met(wanted)]
 
 
 def requirement_of(distribution: str, name: str) -> Requirement | None:
@@ -51,7 +50,18 @@ def requirement_of(distribution: str, name: str) -> Requirement | None:
 
 def dependency_error(wanted: Requirement, entry: DriverEntryPoint) -> DriverDependencyError:
     """Return the error for a requirement that isn't met."""
-    return _unmet(wanted, entry, find_installed(wanted.name))
+    found = find_installed(wanted.name)
+    plain = f"{wanted.name}{wanted.specifier}"
+    what = "which isn't installed" if found is None else f"and {found.version} is installed"
+    return DriverDependencyError(
+        f"{entry.owner} needs {plain}, {what}.",
+        command=f"pip install {shlex.quote(plain)}",
+        driver_type=entry.driver_type,
+        distribution=entry.distribution,
+        missing=wanted.name,
+        requirement=plain,
+        found=None if found is None else found.version,
+    )
 
 
 def _objection(need: str, entry: DriverEntryPoint) -> DriverLoadError | None:
@@ -70,26 +80,11 @@ def _objection(need: str, entry: DriverEntryPoint) -> DriverLoadError | None:
     if not wanted.specifier and entry.distribution:
         own = entry.installed or find_installed(entry.distribution)
         wanted = _named(_requirements(own), wanted.name) or wanted
+    return None if _is_met(wanted) else dependency_error(wanted, entry)
+
+
+def _is_met(wanted: Requirement) -> bool:
     found = find_installed(wanted.name)
-    return None if _fits(found, wanted) else _unmet(wanted, entry, found)
-
-
-def _unmet(wanted: Requirement, entry: DriverEntryPoint, found: Any) -> DriverDependencyError:
-    plain = f"{wanted.name}{wanted.specifier}"
-    what = "which isn't installed" if found is None else f"and {found.version} is installed"
-    return DriverDependencyError(
-        f"{entry.owner} needs {plain}, {what}.",
-        command=f"pip install {shlex.quote(plain)}",
-        driver_type=entry.driver_type,
-        distribution=entry.distribution,
-        missing=wanted.name,
-        requirement=plain,
-        found=None if found is None else found.version,
-    )
-
-
-def _fits(found: Any, wanted: Requirement) -> bool:
-    """Tell whether an installed distribution, or None, is what a requirement asks for."""
     return found is not None and wanted.specifier.contains(found.version, prereleases=True)
 
 

@@ -96,9 +96,9 @@ def init_coodie(
         "compression": compression,
         "speculative_execution_policy": speculative_execution_policy,
     }
-    check_name(name)
+    _check(name, lazy)
     driver: AbstractDriver
-    if _is_lazy(lazy) or kwargs.get("profiles"):
+    if lazy or kwargs.get("profiles"):
         driver = later = LazyDriver(hosts, keyspace, ssl_context, kwargs)
         identify(driver, name=name)
         if not lazy:
@@ -165,8 +165,8 @@ async def init_coodie_async(
         "ssl_private_key": ssl_private_key,
         "ssl_verify_flags": ssl_verify_flags,
     }
-    check_name(name)
-    lazy = _is_lazy(kwargs.pop("lazy", False))
+    lazy = kwargs.pop("lazy", False)
+    _check(name, lazy)
     registry = current_registry()
 
     def prepare() -> tuple[LazyDriver | ConnectionConfig, PluginHost]:
@@ -193,11 +193,12 @@ async def init_coodie_async(
     return driver
 
 
-def _is_lazy(lazy: object) -> bool:
+def _check(name: object, lazy: object) -> None:
+    """Refuse what can't be a driver's name, and what is neither now nor later."""
+    check_name(name)
     if not isinstance(lazy, bool):
         message = f"lazy={lazy!r} can't be used."
         raise ConfigurationError(message, hint="Give True or False.", option="lazy")
-    return lazy
 
 
 # What users import is coodie.drivers: tracebacks and help() name that.
