@@ -73,7 +73,7 @@ def test_light(module: str) -> None:
     assert [name for name in HEAVY if name in loaded] == []
 
 
-@pytest.mark.parametrize("module", ["coodie", "coodie.observers"])
+@pytest.mark.parametrize("module", ["coodie", "coodie.config", "coodie.observers"])
 def test_names_that_are_imported_late(module: str) -> None:
     """What the import leaves out is listed, is there when it's asked for, and hides no misspelt name."""
     code = f"""
