@@ -75,6 +75,8 @@ def select(
     if not entries:
         raise _not_found(index, allowlist, driver_type, failed)
     chosen = entries[reasons.index(None) if None in reasons else 0]
+    if reasons == [None] and DRIVER_API_VERSION in chosen.api_versions:
+        return chosen  # nearly always
     error = _rejection(chosen, entries, reasons)
     if error is not None:
         raise error
@@ -100,8 +102,6 @@ def _rejection(
     reason = reasons[entries.index(entry)]
     if reason is not None:
         return blocked(entry, reason)
-    if len(entries) == 1 and DRIVER_API_VERSION in entry.api_versions:
-        return None
     rivals = [other for other, why in zip(entries, reasons, strict=True) if why is None]
     if len(rivals) > 1:
         owner = next((rival for rival in rivals if _is_official(rival)), None)
