@@ -54,6 +54,9 @@ def test_registering_no_plugin(site: Site) -> None:
     for name in ("", "acme@acme-db", 5):
         with pytest.raises(ConfigurationError, match="driver_type="):
             host.register(name, Backend())  # type: ignore[arg-type]
+    for distribution in (None, 5):
+        with pytest.raises(ConfigurationError, match=f"distribution={distribution} is not"):
+            host.register("acme", Backend(), distribution=distribution)  # type: ignore[arg-type]
 
 
 def test_blocked_after_it_was_loaded(on_path: Site) -> None:

@@ -76,9 +76,13 @@ class PluginHost:
 
         Raises:
             NotADriverError: Its hooks don't fit the specifications, or it can't open a driver.
-            ConfigurationError: The driver_type isn't a name.
+            ConfigurationError: The driver_type isn't a name, or the distribution no str.
         """
         check_driver_type(driver_type)
+        if not isinstance(distribution, str):
+            message = f"distribution={distribution!r} is not a distribution's name."
+            hint = "Give a str; leave it out for a plug-in of the application's own."
+            raise ConfigurationError(message, hint=hint, option="distribution")
         entry = explicit_entry_point(driver_type, plugin, distribution, version)
         loaded = LoadedPlugin(plugin, entry)
         with self._lock:
