@@ -61,12 +61,7 @@ LAYERS = (
         "coodie.effects coodie.exceptions coodie.paging coodie.parameters coodie.rows coodie.types "
         "coodie.waiting",
     ),
-    Layer(
-        "protocol",
-        "coodie.drivers.cassandra.fast.errors coodie.drivers.cassandra.fast.frames "
-        "coodie.drivers.cassandra.fast.layout coodie.drivers.cassandra.fast.segments",
-        reach="ground",
-    ),
+    Layer("protocol", "coodie.protocol", reach="ground"),
     Layer("options", "coodie.options"),
     Layer("requests", "coodie.batch coodie.observers.requestkind coodie.requests"),
     Layer("hooks", "coodie.hooks"),

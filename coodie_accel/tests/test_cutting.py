@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from coodie.drivers.cassandra.fast.frames import Frame, _cut
+from coodie.protocol.frames import Frame, _cut
 
 native = pytest.importorskip("coodie_accel._native", reason="coodie-accel isn't built here")
 

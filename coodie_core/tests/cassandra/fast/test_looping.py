@@ -11,9 +11,9 @@ import pytest
 
 from coodie.drivers.cassandra.fast import looping
 from coodie.drivers.cassandra.fast.answers import LATE
-from coodie.drivers.cassandra.fast.frames import EXECUTE, RESULT, Frames
 from coodie.drivers.cassandra.fast.internals import Link
 from coodie.drivers.cassandra.fast.looping import LoopConnection
+from coodie.protocol.frames import EXECUTE, RESULT, Frames
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coodie.drivers.cassandra.fast import internals, shards
-from coodie.drivers.cassandra.fast.frames import Frame, Frames
 from coodie.drivers.cassandra.fast.internals import Extensions, Link, shard_aware_endpoint
 from coodie.drivers.cassandra.fast.opening import Opener
 from coodie.drivers.cassandra.fast.routing import Route
 from coodie.drivers.cassandra.fast.shards import Shards
+from coodie.protocol.frames import Frame, Frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coodie.drivers.cassandra._reading import build_rows, row_converters
-from coodie.drivers.cassandra.fast.layout import FIXED, SIZED
 from coodie.drivers.cassandra.fast.simplerows import simple_reader
+from coodie.protocol.codec import FIXED_SIZE, VARIABLE_SIZE
 
-_SIMPLE = sorted({*FIXED, *SIZED})
+_SIMPLE = sorted({*FIXED_SIZE, *VARIABLE_SIZE})
 
 
 def _body(rows: list[list[bytes | None]], before: bytes = b"") -> bytes:

@@ -1,14 +1,11 @@
-"""The compiled accelerator, where the distribution coodie-accel is installed."""
+"""What the compiled accelerator does for rows and parameters, where it is installed."""
 
 from __future__ import annotations
 
-import logging
-from functools import cache
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from coodie._version import __version__
 from coodie.drivers.cassandra._cqltypes import family, unwrapped
+from coodie.protocol._accelerator import accelerator
 from coodie.rows import new_rows
 
 if TYPE_CHECKING:
@@ -17,33 +14,7 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra._reading import Converter
     from coodie.rows import Rows
 
-__all__ = ["accelerator", "parameter_encoder", "row_decoder"]
-
-log = logging.getLogger("coodie.drivers.cassandra.fast")
-
-
-@cache
-def accelerator() -> Any:
-    """Return the module coodie_accel; None where it isn't installed, or isn't of our version.
-
-    The latter is logged, once.
-    """
-    try:
-        module = import_module("coodie_accel")
-    except ImportError:
-        return None
-    # A directory of that name on the path is a module, too, without anything in it; and one that was built
-    # from an older clone has not all of it.
-    if not hasattr(module, "cut_answers"):
-        return None
-    if module.__version__ != __version__:
-        log.warning(
-            "coodie-accel %s isn't used, since coodie-core is %s: install both at one version.",
-            module.__version__,
-            __version__,
-        )
-        return None
-    return module
+__all__ = ["parameter_encoder", "row_decoder"]
 
 
 def row_decoder(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from coodie.drivers.cassandra.fast.frames import Frame
+from coodie.protocol.frames import Frame
 
 __all__ = ["LATE", "Answer", "Late", "Lost"]
 

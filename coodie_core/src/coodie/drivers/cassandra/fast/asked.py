@@ -12,8 +12,8 @@ from coodie.drivers.cassandra.fast.answers import Late, Lost
 from coodie.drivers.cassandra.fast.decoding import following
 from coodie.drivers.cassandra.fast.exchange import Exchange, Posting
 from coodie.drivers.cassandra.fast.failures import Again, after_error, after_loss, give_up, too_late
-from coodie.drivers.cassandra.fast.frames import BATCH, EXECUTE
 from coodie.drivers.cassandra.fast.internals import adopt_metadata
+from coodie.protocol.frames import BATCH, EXECUTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

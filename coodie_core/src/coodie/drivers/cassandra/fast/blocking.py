@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from cassandra.connection import ConnectionShutdown
 
 from coodie.drivers.cassandra.fast.answers import LATE, Lost
-from coodie.drivers.cassandra.fast.errors import BrokenFrameError
 from coodie.drivers.cassandra.fast.sockets import RECEIVE, RECEIVE_MUCH, RETRY, receive
+from coodie.protocol.errors import BrokenFrameError
 
 if TYPE_CHECKING:
     from coodie.drivers.cassandra.fast.answers import Answer, Late

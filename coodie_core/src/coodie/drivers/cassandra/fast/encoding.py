@@ -14,7 +14,7 @@ from uuid import UUID
 from coodie.drivers.cassandra._binding import bind_values
 from coodie.drivers.cassandra._cqltypes import family, unwrapped
 from coodie.drivers.cassandra.fast.accelerator import parameter_encoder
-from coodie.drivers.cassandra.fast.layout import FIXED
+from coodie.protocol.codec import FIXED_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,7 +131,7 @@ def _written(kinds: tuple[str, ...]) -> Callable[..., Encoder]:
     for index, kind in enumerate(kinds):
         value, data = f"v{index}", f"b{index}"
         if kind in _PACKED:
-            letter, size = FIXED[kind]
+            letter, size = FIXED_SIZE[kind]
             python, item = _PACKED[kind]
             tests.append(f"{value}.__class__ is {python}")
             fields += f"i{letter}"

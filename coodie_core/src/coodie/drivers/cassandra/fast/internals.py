@@ -19,9 +19,9 @@ from cassandra.protocol import PrepareMessage
 
 from coodie.drivers.cassandra._nonblocking import SendListener
 from coodie.drivers.cassandra._protocol import is_plain_handler, undecodable_answer
-from coodie.drivers.cassandra.fast.frames import RESULT, Frame, Frames
-from coodie.drivers.cassandra.fast.segments import Segments
 from coodie.drivers.cassandra.fast.sockets import RECEIVE
+from coodie.protocol.frames import RESULT, Frame, Frames
+from coodie.protocol.segments import Segments
 
 if TYPE_CHECKING:
     import socket

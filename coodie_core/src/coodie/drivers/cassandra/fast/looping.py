@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 from cassandra.connection import ConnectionShutdown
 
 from coodie.drivers.cassandra.fast.answers import LATE, Lost
-from coodie.drivers.cassandra.fast.errors import BrokenFrameError
-from coodie.drivers.cassandra.fast.frames import MAX_UNANSWERED, OPTIONS, STREAMS
 from coodie.drivers.cassandra.fast.sockets import RECEIVE, RECEIVE_MUCH, RETRY, receive
+from coodie.protocol.errors import BrokenFrameError
+from coodie.protocol.frames import MAX_UNANSWERED, OPTIONS, STREAMS
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
     from coodie.drivers.cassandra.fast.answers import Answer
-    from coodie.drivers.cassandra.fast.frames import Frame
     from coodie.drivers.cassandra.fast.internals import Link
+    from coodie.protocol.frames import Frame
 
     #: The future of an answer, its deadline, and when the request was sent.
     _Waiting = tuple[asyncio.Future[Answer], float, float]

@@ -16,7 +16,6 @@ from coodie.drivers._lifetime import CLOSED_IN_FLIGHT
 from coodie.drivers.cassandra._retries import SafeRetryPolicy
 from coodie.drivers.cassandra.fast.asked import Asked, AskedStatement
 from coodie.drivers.cassandra.fast.exchange import Posted
-from coodie.drivers.cassandra.fast.frames import BATCH
 from coodie.drivers.cassandra.fast.internals import (
     are_ours,
     decode,
@@ -36,6 +35,7 @@ from coodie.drivers.cassandra.fast.statements import (
     batch_body,
     batch_leader,
 )
+from coodie.protocol.frames import BATCH
 
 if TYPE_CHECKING:
     import asyncio
@@ -49,10 +49,10 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra._statements import CachedStatement
     from coodie.drivers.cassandra.fast.answers import Answer
     from coodie.drivers.cassandra.fast.exchange import Exchange
-    from coodie.drivers.cassandra.fast.frames import Frame
     from coodie.drivers.cassandra.fast.looping import LoopConnection
     from coodie.drivers.cassandra.fast.routing import Route
     from coodie.drivers.cassandra.fast.settled import Sent
+    from coodie.protocol.frames import Frame
 
 __all__ = ["FastPath"]
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from cassandra.connection import ConnectionShutdown
 
 from coodie.drivers.cassandra.fast.answers import Lost
-from coodie.drivers.cassandra.fast.errors import BrokenFrameError
-from coodie.drivers.cassandra.fast.frames import MAX_UNANSWERED, STREAMS
 from coodie.drivers.cassandra.fast.sockets import RECEIVE, RETRY, receive
+from coodie.protocol.errors import BrokenFrameError
+from coodie.protocol.frames import MAX_UNANSWERED, STREAMS
 
 if TYPE_CHECKING:
     from coodie.drivers.cassandra.fast.answers import Answer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
-from coodie.drivers.cassandra.fast.frames import EXECUTE
+from coodie.protocol.frames import EXECUTE
 
 if TYPE_CHECKING:
     import asyncio

@@ -15,7 +15,7 @@ from uuid import UUID, SafeUUID
 
 from coodie.drivers.cassandra._cqltypes import family, unwrapped
 from coodie.drivers.cassandra._reading import AWARE_EPOCH, EPOCH
-from coodie.drivers.cassandra.fast.layout import FIXED, SIZED
+from coodie.protocol.codec import FIXED_SIZE, VARIABLE_SIZE
 from coodie.rows import new_rows
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def simple_reader(
         aware_timestamps: Give timestamps as aware datetimes in UTC.
     """
     kinds = tuple([family(unwrapped(typ)) for typ in types])
-    if not kinds or not all(kind in FIXED or kind in SIZED for kind in kinds):
+    if not kinds or not all(kind in FIXED_SIZE or kind in VARIABLE_SIZE for kind in kinds):
         return None
     return _written(names, kinds, aware_timestamps)
 
@@ -110,7 +110,8 @@ def _written(names: tuple[str, ...], kinds: tuple[str, ...], aware: bool) -> Sim
 
     def unpack(sized: int | None) -> None:
         """Unpack the run of fixed columns before a sized one, and that one's length."""
-        fields = "".join([f"i{FIXED[kinds[index]][0]}" for index in run]) + ("" if sized is None else "i")
+        fields = "".join([f"i{FIXED_SIZE[kinds[index]][0]}" for index in run])
+        fields += "" if sized is None else "i"
         targets = [f"n{index}, v{index}" for index in run] + ([] if sized is None else [f"n{sized}"])
         name = f"unpack{len(steps)}"
         scope[name] = (layout := Struct(f">{fields}")).unpack_from
@@ -118,9 +119,9 @@ def _written(names: tuple[str, ...], kinds: tuple[str, ...], aware: bool) -> Sim
         if run:
             # Nulls are shorter: at the end of a body there may be less than there usually is.
             steps.extend((f"try: {taken}", f"except error: n{run[0]} = {_NULL}"))
-            usual = " and ".join([f"n{index} == {FIXED[kinds[index]][1]}" for index in run])
+            usual = " and ".join([f"n{index} == {FIXED_SIZE[kinds[index]][1]}" for index in run])
             slow = f"single{len(steps)}"
-            scope[slow] = _one_by_one([Struct(f">{FIXED[kinds[index]][0]}") for index in run])
+            scope[slow] = _one_by_one([Struct(f">{FIXED_SIZE[kinds[index]][0]}") for index in run])
             values = "".join([f"v{index}, " for index in run])
             rest = "" if sized is None else f"; (n{sized},) = length(body, at); at += {_INT.size}"
             steps.append(f"if {usual}: at += {layout.size}")
@@ -134,7 +135,7 @@ def _written(names: tuple[str, ...], kinds: tuple[str, ...], aware: bool) -> Sim
         run.clear()
 
     for index, kind in enumerate(kinds):
-        if kind in FIXED:
+        if kind in FIXED_SIZE:
             run.append(index)
         else:
             unpack(index)

@@ -13,11 +13,11 @@ from coodie_core.tests.cassandra.fast.arbitrary import quickly, scattered
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coodie.drivers.cassandra.fast import frames as frames_module
-from coodie.drivers.cassandra.fast.errors import BrokenFrameError
-from coodie.drivers.cassandra.fast.frames import COMPRESSED, EXECUTE, OPTIONS, RESULT, Frame, Frames
 from coodie.drivers.cassandra.fast.internals import _blocks
-from coodie.drivers.cassandra.fast.segments import LARGEST_PAYLOAD, Segments
+from coodie.protocol import frames as frames_module
+from coodie.protocol.errors import BrokenFrameError
+from coodie.protocol.frames import COMPRESSED, EXECUTE, OPTIONS, RESULT, Frame, Frames
+from coodie.protocol.segments import LARGEST_PAYLOAD, Segments
 
 if TYPE_CHECKING:
     from collections.abc import Callable

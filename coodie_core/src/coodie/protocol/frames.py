@@ -5,13 +5,13 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from coodie.drivers.cassandra.fast.accelerator import accelerator
-from coodie.drivers.cassandra.fast.errors import BrokenFrameError
+from coodie.protocol._accelerator import accelerator
+from coodie.protocol.errors import BrokenFrameError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from coodie.drivers.cassandra.fast.segments import Segments
+    from coodie.protocol.segments import Segments
 
     #: Takes bytes that begin with an answer, and the version byte of answers; returns the answers that are
     #: complete with their streams, and where the first begins that isn't. Raises ValueError for what is no

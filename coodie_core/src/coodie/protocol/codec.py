@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["FIXED", "SIZED"]
+__all__ = ["FIXED_SIZE", "VARIABLE_SIZE"]
 
 #: Families of fixed size: struct's letter, and bytes.
-FIXED = {
+FIXED_SIZE = {
     "bigint": ("q", 8),
     "boolean": ("?", 1),
     "counter": ("q", 8),
@@ -20,4 +20,4 @@ FIXED = {
 }
 
 #: Families of any size that are text or bytes, as they stand.
-SIZED = ("ascii", "blob", "text")
+VARIABLE_SIZE = ("ascii", "blob", "text")

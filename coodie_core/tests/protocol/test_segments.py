@@ -12,9 +12,9 @@ from coodie_core.tests.cassandra.fast.arbitrary import quickly, scattered
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from coodie.drivers.cassandra.fast.errors import BrokenFrameError
 from coodie.drivers.cassandra.fast.internals import _blocks
-from coodie.drivers.cassandra.fast.segments import LARGEST_PAYLOAD, Segments, crc24
+from coodie.protocol.errors import BrokenFrameError
+from coodie.protocol.segments import LARGEST_PAYLOAD, Segments, crc24
 
 #: Payloads: of any content, and of much the same.
 _PAYLOADS = st.one_of(

@@ -1,4 +1,4 @@
-"""What ends a connection of the fast path."""
+"""What was received isn't the protocol."""
 
 from __future__ import annotations
 

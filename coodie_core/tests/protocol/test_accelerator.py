@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import coodie
-from coodie.drivers.cassandra.fast.accelerator import accelerator
+from coodie.protocol._accelerator import accelerator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,8 @@ import zlib
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from coodie.drivers.cassandra.fast.accelerator import accelerator
-from coodie.drivers.cassandra.fast.errors import BrokenFrameError
+from coodie.protocol._accelerator import accelerator
+from coodie.protocol.errors import BrokenFrameError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
