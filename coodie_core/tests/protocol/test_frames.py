@@ -8,15 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cassandra.connection import frame_header_v3, lz4_compress, lz4_decompress
+from cassandra.protocol import OptionsMessage, ProtocolHandler, get_registered_classes
 from cassandra.segment import SegmentCodec
 from coodie_core.tests.cassandra.fast.arbitrary import quickly, scattered
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coodie.drivers.cassandra.fast.internals import _blocks
+from coodie.drivers.cassandra.fast.internals import _blocks, _features
 from coodie.protocol import frames as frames_module
 from coodie.protocol.errors import BrokenFrameError
-from coodie.protocol.frames import COMPRESSED, EXECUTE, OPTIONS, RESULT, Frame, Frames
+from coodie.protocol.frames import (
+    COMPRESSED,
+    EXECUTE,
+    OPTIONS,
+    RESPONSE,
+    RESULT,
+    Frame,
+    FrameReader,
+    Frames,
+    Opcode,
+    RawFrame,
+    encode_frame,
+)
 from coodie.protocol.segments import LARGEST_PAYLOAD, Segments
 
 if TYPE_CHECKING:
@@ -198,3 +211,69 @@ def test_any_bytes_are_frames_or_refused(data: bytes) -> None:
     for frames in (Frames(4, None, lz4_compress, lz4_decompress), Frames(5, Segments())):
         with suppress(BrokenFrameError):
             frames.feed(bytes([0x84]) + data)
+
+
+@pytest.mark.parametrize("direction", [0, RESPONSE])
+@pytest.mark.parametrize("version", [3, 4, 5])
+@quickly
+@given(frames=_FRAMES, bare=st.integers(0, 4), data=st.data())
+def test_either_direction_from_its_first_byte(
+    direction: int, version: int, frames: list[_Sent], bare: int, data: st.DataObject
+) -> None:
+    """Each frame comes whole, with its header, also where segments begin behind one of them."""
+    sent = [
+        RawFrame(direction | version, flags, stream, opcode, body) for stream, flags, opcode, body in frames
+    ]
+    bare = bare if version >= 5 else len(sent)
+    stream = b"".join(map(encode_frame, sent[:bare]))
+    if sent[bare:]:
+        stream += Segments().wrap([encode_frame(frame) for frame in sent[bare:]])
+    reader = FrameReader(direction)
+    if bare == 0:
+        reader.use_segments(Segments())
+    found = []
+    for piece in data.draw(scattered(stream)):
+        for frame in reader.feed(piece):
+            found.append(frame)
+            if len(found) == bare < len(sent):
+                reader.use_segments(Segments())
+    assert found == sent
+    assert not reader.has_more
+    assert {frame.protocol for frame in found} == {version}
+
+
+@quickly
+@given(st.integers(0, 32_767), st.sampled_from([4, 5]))
+def test_a_frame_is_the_drivers(stream: int, version: int) -> None:
+    """Header and body of a request are what the driver's protocol handler writes, before any segments."""
+    after = () if _features() is None else (_features(),)
+    message = OptionsMessage()
+    theirs = ProtocolHandler.encode_message(message, stream, version, None, False, *after)
+    assert encode_frame(RawFrame(version, 0, stream, OPTIONS, b"")) == theirs
+
+
+def test_an_answer_to_a_request() -> None:
+    """It has the request's stream and version, and goes in the other direction."""
+    request = RawFrame(4, 2, 7, Opcode.QUERY, b"query")
+    assert request.answer(Opcode.RESULT, b"rows") == RawFrame(0x84, 0, 7, Opcode.RESULT, b"rows")
+
+
+@pytest.mark.parametrize(
+    ("direction", "data", "said"),
+    [
+        (0, b"\x84", "direction"),
+        (RESPONSE, b"\x04", "direction"),
+        (0, b"\4\0\0\0\5\xff\xff\xff\xff", "-1 bytes"),
+        (0, b"\4\0\0\0\5\x10\0\0\1", "268435457 bytes"),
+    ],
+)
+def test_no_frame_of_this_direction(direction: int, data: bytes, said: str) -> None:
+    """It's refused at its first byte, and no such body is waited for."""
+    with pytest.raises(BrokenFrameError, match=said):
+        list(FrameReader(direction).feed(data))
+
+
+def test_opcodes_are_the_drivers() -> None:
+    """Each has the number of the driver's message."""
+    theirs = {message.name: opcode for opcode, message in get_registered_classes().items()}
+    assert {opcode.name: theirs[opcode.name] for opcode in Opcode} == {code.name: code for code in Opcode}

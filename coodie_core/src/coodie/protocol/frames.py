@@ -1,7 +1,16 @@
-"""Frames of the native protocol, versions 4 and 5: made, and cut out of a stream of bytes."""
+"""Frames: a header of nine bytes and a body (section 2.4.1); made, and cut out of a stream of bytes.
+
+``Frames`` is a client's side of a connection whose handshake is over: it makes requests, and cuts answers
+as cheaply as it can, for it does so with each request. ``FrameReader`` reads either direction of a connection
+from its first byte on, whichever version is spoken: for handshakes, and for a proxy.
+
+The specification of version 5 calls the segments frames, too, which frames travel in. Here both have the
+names that the drivers give them.
+"""
 
 from __future__ import annotations
 
+from enum import IntEnum
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -9,7 +18,7 @@ from coodie.protocol._accelerator import accelerator
 from coodie.protocol.errors import BrokenFrameError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from coodie.protocol.segments import Segments
 
@@ -21,20 +30,50 @@ if TYPE_CHECKING:
 __all__ = [
     "BATCH",
     "COMPRESSED",
+    "CUSTOM_PAYLOAD",
     "EXECUTE",
     "MAX_UNANSWERED",
     "OPTIONS",
+    "RESPONSE",
     "RESULT",
     "STREAMS",
+    "TRACING",
+    "WARNING",
     "Frame",
+    "FrameReader",
     "Frames",
+    "Opcode",
+    "RawFrame",
+    "encode_frame",
 ]
 
-#: Opcodes (native_protocol_v5.spec, section 2.4.4).
-OPTIONS = 0x05
-RESULT = 0x08
-EXECUTE = 0x0A
-BATCH = 0x0D
+
+class Opcode(IntEnum):
+    """What a frame is (section 2.4.1.4)."""
+
+    ERROR = 0x00
+    STARTUP = 0x01
+    READY = 0x02
+    AUTHENTICATE = 0x03
+    OPTIONS = 0x05
+    SUPPORTED = 0x06
+    QUERY = 0x07
+    RESULT = 0x08
+    PREPARE = 0x09
+    EXECUTE = 0x0A
+    REGISTER = 0x0B
+    EVENT = 0x0C
+    BATCH = 0x0D
+    AUTH_CHALLENGE = 0x0E
+    AUTH_RESPONSE = 0x0F
+    AUTH_SUCCESS = 0x10
+
+
+#: As plain ints, which are compared and packed faster: with each request, one of these is.
+OPTIONS = int(Opcode.OPTIONS)
+RESULT = int(Opcode.RESULT)
+EXECUTE = int(Opcode.EXECUTE)
+BATCH = int(Opcode.BATCH)
 
 #: Requests in flight on one connection: streams are numbered by 15 bits.
 STREAMS = 32_768
@@ -43,17 +82,21 @@ STREAMS = 32_768
 #: its place: each costs it a stream.
 MAX_UNANSWERED = 1024
 
-#: The flag of a frame whose body is compressed, up to version 4.
+#: Flags of a frame (section 2.4.1.2): its body is compressed, up to version 4; before the message, the body
+#: has the id of a trace, a custom payload, warnings.
 COMPRESSED = 0x01
+TRACING = 0x02
+CUSTOM_PAYLOAD = 0x04
+WARNING = 0x08
 
-#: Version, flags, stream, opcode, length of the body (section 2.1).
+#: Version, flags, stream, opcode, length of the body (section 2.4.1).
 _HEADER = Struct(">BBhBi")
 _HEADER_SIZE = _HEADER.size
 
-#: What a server's version byte has that a client's hasn't.
-_RESPONSE = 0x80
+#: The bit of the version byte that a server sets and a client doesn't (section 2.4.1.1).
+RESPONSE = 0x80
 
-#: A body is of 256 MB at most (section 2.1).
+#: A body is of 256 MB at most (section 2.4.1.5).
 _LARGEST_BODY = 256 * 1024 * 1024
 
 
@@ -114,7 +157,7 @@ class Frames:
         expand: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self._version = version
-        self._answer_version = version | _RESPONSE
+        self._answer_version = version | RESPONSE
         self._segments = segments
         self._compress = compress
         self._expand = expand
@@ -185,3 +228,84 @@ class Frames:
             raise BrokenFrameError(message) from exc
         flags = answer.flags & ~COMPRESSED
         return body if answer.opcode == RESULT and not flags else Frame(flags, answer.opcode, body)
+
+
+class RawFrame(NamedTuple):
+    """A frame with its whole header.
+
+    Attributes:
+        version: The version byte, with the bit ``RESPONSE`` of an answer.
+        flags: The flags.
+        stream: The stream's id.
+        opcode: What it is.
+        body: Its body, as it came.
+    """
+
+    version: int
+    flags: int
+    stream: int
+    opcode: int
+    body: bytes
+
+    @property
+    def protocol(self) -> int:
+        """The protocol's version."""
+        return self.version & ~RESPONSE
+
+    def answer(self, opcode: int, body: bytes) -> RawFrame:
+        """Make an answer to this request."""
+        return RawFrame(self.version | RESPONSE, 0, self.stream, opcode, body)
+
+
+def encode_frame(frame: RawFrame) -> bytes:
+    """Return a frame's bytes."""
+    version, flags, stream, opcode, body = frame
+    return _HEADER.pack(version, flags, stream, opcode, len(body)) + body
+
+
+class FrameReader:
+    """Cut one direction of a connection into frames, from its first byte on.
+
+    Args:
+        direction: ``RESPONSE`` where a server sends; 0 where a client does.
+    """
+
+    def __init__(self, direction: int) -> None:
+        self._direction = direction
+        self._segments: Segments | None = None
+        self._data = bytearray()
+
+    @property
+    def has_more(self) -> bool:
+        """Whether bytes are left of what isn't a whole frame yet."""
+        return bool(self._data)
+
+    def use_segments(self, segments: Segments) -> None:
+        """Take what follows for segments: also what has arrived by now behind the last frame."""
+        self._segments = segments
+        self._data[:] = segments.feed(bytes(self._data))
+
+    def feed(self, data: bytes) -> Iterator[RawFrame]:
+        """Take bytes in, and yield the frames that are complete; ``use_segments`` may be called between two.
+
+        Raises:
+            BrokenFrameError: These aren't frames, or go in the other direction.
+        """
+        self._data += data if self._segments is None else self._segments.feed(data)
+        while (frame := self._next()) is not None:
+            yield frame
+
+    def _next(self) -> RawFrame | None:
+        if self._data and self._data[0] & RESPONSE != self._direction:
+            raise BrokenFrameError("What arrived isn't a frame of this direction.")
+        if len(self._data) < _HEADER_SIZE:
+            return None
+        version, flags, stream, opcode, length = _HEADER.unpack_from(self._data)
+        if not 0 <= length <= _LARGEST_BODY:
+            raise BrokenFrameError(f"A frame of {length} bytes.")
+        end = _HEADER_SIZE + length
+        if len(self._data) < end:
+            return None
+        body = bytes(self._data[_HEADER_SIZE:end])
+        del self._data[:end]
+        return RawFrame(version, flags, stream, opcode, body)

@@ -1,4 +1,10 @@
-"""The segments of protocol version 5, which frames travel in (native_protocol_v5.spec, section 2.2)."""
+"""Segments: what frames travel in from version 5 on, with checksums (section 2, which calls them frames).
+
+A segment carries whole frames, or a part of one that is larger; nothing here looks at what it carries. The
+header of three bytes (five with LZ4) has the payload's length and whether it stands alone. Behind it stands
+a checksum of the header, behind the payload one of that. A checksum that doesn't fit ends the connection:
+lengths can't be believed any more, so that nobody knows where the next segment begins.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +23,7 @@ __all__ = ["LARGEST_PAYLOAD", "Segments", "crc24"]
 #: Bytes that a segment carries at most.
 LARGEST_PAYLOAD = 128 * 1024 - 1
 
+#: Polynomial and first value of the header's checksum; the payload's is zlib's, begun with four bytes.
 _CRC24_START = 0x875060
 _CRC24_POLYNOMIAL = 0x1974F0B
 _CRC32_START = zlib.crc32(b"\xfa\x2d\x55\xca")

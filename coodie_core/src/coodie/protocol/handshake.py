@@ -1,0 +1,142 @@
+"""The handshake: from a new connection to one that takes requests (section 2.3.1), without I/O.
+
+The caller has a socket, with TLS or without. It sends what ``start`` returns, gives what it receives to
+``receive``, sends what that returns, and goes on until ``is_ready``. Then ``frames`` makes and cuts
+the frames of the connection. A failure raises, and the connection is of no use any more.
+
+    state           the client sent   the server answers   what is next
+    --------------  ----------------  -------------------  -----------------------------------
+    STARTING        STARTUP           READY                READY
+    STARTING                          AUTHENTICATE         AUTH_RESPONSE; AUTHENTICATING
+    AUTHENTICATING  AUTH_RESPONSE     AUTH_SUCCESS         READY
+    any                               ERROR, all others    FAILED
+
+Version 5: STARTUP and its answer are bare frames; all that follows, also the login, travels in segments.
+
+Left out, since nobody here needs it: OPTIONS, compression, and mechanisms that answer a challenge. The
+fast path takes its connections from the driver, after the driver's own handshake.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from coodie.protocol.errors import BrokenFrameError, BrokenMessageError, HandshakeError
+from coodie.protocol.frames import RESPONSE, FrameReader, Frames, Opcode, RawFrame, encode_frame
+from coodie.protocol.messages import auth_response_body, startup_body
+from coodie.protocol.segments import Segments
+from coodie.protocol.server_errors import read_error
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Handshake", "HandshakeState"]
+
+#: The first version whose frames travel in segments.
+_WITH_SEGMENTS = 5
+
+
+class HandshakeState(Enum):
+    """Where a handshake is."""
+
+    STARTING = auto()
+    AUTHENTICATING = auto()
+    READY = auto()
+    FAILED = auto()
+
+
+#: What the server's answer leads to; whatever isn't here fails.
+_TRANSITIONS: dict[tuple[HandshakeState, int], HandshakeState] = {
+    (HandshakeState.STARTING, Opcode.READY): HandshakeState.READY,
+    (HandshakeState.STARTING, Opcode.AUTHENTICATE): HandshakeState.AUTHENTICATING,
+    (HandshakeState.AUTHENTICATING, Opcode.AUTH_SUCCESS): HandshakeState.READY,
+}
+
+
+class Handshake:
+    """One handshake of a client.
+
+    Args:
+        version: The protocol version to ask for, 4 or 5.
+        token: What is answered to a server that wants a login, as ``plain_token`` makes it; None without one.
+        options: What else STARTUP says.
+    """
+
+    def __init__(
+        self, version: int, token: bytes | None = None, options: Mapping[str, str] | None = None
+    ) -> None:
+        self._version = version
+        self._token = token
+        self._options = options
+        self._segments: Segments | None = None
+        self._reader = FrameReader(RESPONSE)
+        self.state = HandshakeState.STARTING
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the connection takes requests."""
+        return self.state is HandshakeState.READY
+
+    def start(self) -> bytes:
+        """Return what is sent first."""
+        return self._request(Opcode.STARTUP, startup_body(self._options))
+
+    def receive(self, data: bytes) -> bytes:
+        """Take bytes off the wire, and return what is to be sent; nothing, where more has to arrive.
+
+        Raises:
+            HandshakeError: The server doesn't let this client in.
+            BrokenFrameError: It doesn't speak the protocol.
+            BrokenMessageError: The same.
+        """
+        try:
+            return self._read(data)
+        except (BrokenFrameError, BrokenMessageError, HandshakeError):
+            self.state = HandshakeState.FAILED
+            raise
+
+    def frames(self) -> Frames:
+        """Return what makes and cuts the frames of the connection, once that is ready."""
+        if not self.is_ready:
+            raise RuntimeError(f"The handshake is {self.state.name}, not READY.")
+        return Frames(self._version, self._segments)
+
+    def _read(self, data: bytes) -> bytes:
+        following = b"".join([self._answer(frame) for frame in self._reader.feed(data)])
+        # A server sends nothing unasked before a client registers for events.
+        if self.is_ready and self._reader.has_more:
+            raise BrokenFrameError("The server sent more than the handshake takes.")
+        return following
+
+    def _request(self, opcode: Opcode, body: bytes) -> bytes:
+        frame = encode_frame(RawFrame(self._version, 0, 0, opcode, body))
+        return frame if self._segments is None else self._segments.wrap([frame])
+
+    def _answer(self, frame: RawFrame) -> bytes:
+        """Go on with an answer; return what is to be sent."""
+        if frame.opcode == Opcode.ERROR:
+            self._refused(frame)
+        if frame.protocol != self._version:
+            raise BrokenFrameError(f"The server answers in version {frame.protocol} to {self._version}.")
+        following = _TRANSITIONS.get((self.state, frame.opcode))
+        if following is None:
+            raise HandshakeError(f"opcode {frame.opcode} came while the handshake was {self.state.name}")
+        if self.state is HandshakeState.STARTING and self._version >= _WITH_SEGMENTS:
+            self._segments = Segments()
+            self._reader.use_segments(self._segments)
+        self.state = following
+        if following is not HandshakeState.AUTHENTICATING:
+            return b""
+        if self._token is None:
+            raise HandshakeError("the server asks for a password")
+        return self._request(Opcode.AUTH_RESPONSE, auth_response_body(self._token))
+
+    def _refused(self, frame: RawFrame) -> None:
+        """Raise for an ERROR.
+
+        A server that is older than the client answers in the newest version that it speaks (section 2.4.1.1).
+        """
+        error = read_error(frame.body, frame.protocol)
+        older = frame.protocol if frame.protocol < self._version else None
+        raise HandshakeError(error.message, code=error.code, version=older)

@@ -1,0 +1,193 @@
+"""The bodies of what clients send (section 4.1): made, and as far as a proxy looks into them, read.
+
+A body says nothing of its frame: opcode, stream and flags are the frame's. OPTIONS has an empty body. What
+differs between the versions is given the version: 5 writes the flags of a request in four bytes instead of
+one, has flags in PREPARE, and an id of the result's metadata in EXECUTE.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from coodie.protocol.codec import (
+    INT,
+    LONG,
+    SHORT,
+    Reader,
+    encode_bytes,
+    encode_long_string,
+    encode_short_bytes,
+    encode_string_list,
+    encode_string_map,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = [
+    "BATCH_LIMIT",
+    "PAGE_SIZE",
+    "PAGING_STATE",
+    "auth_response_body",
+    "batch_body",
+    "batch_part",
+    "execute_head",
+    "optional_flags",
+    "optional_parameters",
+    "plain_token",
+    "prepare_body",
+    "query_body",
+    "register_body",
+    "startup_body",
+    "statement_id",
+    "statement_text",
+]
+
+#: The first version with flags of four bytes, flags of PREPARE, and ids of result metadata.
+_VERSION_5 = 5
+
+#: Flags of QUERY, EXECUTE and BATCH (section 4.1.4).
+_VALUES = 0x01
+_SKIP_METADATA = 0x02
+PAGE_SIZE = 0x04
+PAGING_STATE = 0x08
+_SERIAL_CONSISTENCY = 0x10
+_TIMESTAMP = 0x20
+
+#: Statements of one batch at most: their number is a [short].
+BATCH_LIMIT = 65_535
+
+#: The version of CQL, which each STARTUP names; it has been this one since Cassandra 2.0.
+_CQL_VERSION = {"CQL_VERSION": "3.0.0"}
+
+#: The kind of a batch, and how many statements it has; of each, that it is a prepared one.
+_BATCH_HEAD = Struct(">BH")
+_IS_PREPARED = b"\x01"
+
+
+def startup_body(options: Mapping[str, str] | None = None) -> bytes:
+    """Make the body of STARTUP (section 4.1.1).
+
+    Args:
+        options: What else the client says of itself, and asks for: COMPRESSION, DRIVER_NAME.
+    """
+    return encode_string_map({**_CQL_VERSION, **(options or {})})
+
+
+def auth_response_body(token: bytes) -> bytes:
+    """Make the body of AUTH_RESPONSE (section 4.1.2)."""
+    return encode_bytes(token)
+
+
+def plain_token(username: str, password: str) -> bytes:
+    """Return the token of SASL's PLAIN (RFC 4616), which Cassandra's PasswordAuthenticator takes."""
+    return f"\0{username}\0{password}".encode()
+
+
+def query_body(statement: str, consistency: int, version: int, *, skips_metadata: bool = False) -> bytes:
+    """Make the body of QUERY (section 4.1.4), for a statement without values.
+
+    Args:
+        statement: CQL text.
+        consistency: The consistency level's code.
+        version: The protocol version.
+        skips_metadata: Have the result leave out what its columns are.
+    """
+    flags = _SKIP_METADATA if skips_metadata else 0
+    return encode_long_string(statement) + SHORT.pack(consistency) + _packed_flags(flags, version)
+
+
+def prepare_body(statement: str, version: int) -> bytes:
+    """Make the body of PREPARE (section 4.1.5)."""
+    return encode_long_string(statement) + (INT.pack(0) if version >= _VERSION_5 else b"")
+
+
+def execute_head(
+    statement: bytes, metadata: bytes | None, values: int, level: int, flags: int, version: int
+) -> bytes:
+    """Make what comes before the values in the body of EXECUTE (section 4.1.6).
+
+    Behind the values come, as far as the flags say so: the page size, the paging state, then
+    ``optional_parameters``.
+
+    Args:
+        statement: The statement's id.
+        metadata: The id of the result's metadata, or None; not sent before version 5.
+        values: How many values there are.
+        level: The consistency level's code.
+        flags: Which parameters follow the values.
+        version: The protocol version.
+    """
+    parts = [encode_short_bytes(statement)]
+    if version >= _VERSION_5:
+        parts.append(encode_short_bytes(metadata or b""))
+    parts.append(SHORT.pack(level))
+    if values:
+        parts += (_packed_flags(flags | _VALUES, version), SHORT.pack(values))
+    else:
+        parts.append(_packed_flags(flags, version))
+    return b"".join(parts)
+
+
+def optional_flags(serial: int | None, timestamp: int | None) -> int:
+    """Return the flags of ``optional_parameters``."""
+    return (_SERIAL_CONSISTENCY if serial is not None else 0) | (_TIMESTAMP if timestamp is not None else 0)
+
+
+def optional_parameters(serial: int | None, timestamp: int | None) -> bytes:
+    """Make the end of EXECUTE and BATCH: what follows the page size and the paging state.
+
+    Args:
+        serial: The serial consistency level's code, or None.
+        timestamp: Microseconds since 1970, or None: the server's.
+    """
+    first = b"" if serial is None else SHORT.pack(serial)
+    return first if timestamp is None else first + LONG.pack(timestamp)
+
+
+def batch_part(statement: bytes, values: int) -> bytes:
+    """Make what comes before the values of a prepared statement in a BATCH.
+
+    Args:
+        statement: The statement's id.
+        values: How many values there are.
+    """
+    return _IS_PREPARED + encode_short_bytes(statement) + SHORT.pack(values)
+
+
+def batch_body(
+    kind: int, parts: Sequence[bytes], level: int, serial: int | None, timestamp: int | None, version: int
+) -> bytes:
+    """Make the body of BATCH (section 4.1.7).
+
+    Args:
+        kind: The batch type's code.
+        parts: Its statements: of each ``batch_part`` and the values.
+        level: The consistency level's code.
+        serial: The serial level's code, or None.
+        timestamp: Microseconds since 1970, or None: the server's.
+        version: The protocol version.
+    """
+    head = _BATCH_HEAD.pack(kind, len(parts))
+    flags = _packed_flags(optional_flags(serial, timestamp), version)
+    return b"".join((head, *parts, SHORT.pack(level), flags, optional_parameters(serial, timestamp)))
+
+
+def register_body(events: Sequence[str]) -> bytes:
+    """Make the body of REGISTER (section 4.1.8): which kinds of EVENT the client wants."""
+    return encode_string_list(events)
+
+
+def statement_text(body: bytes) -> str:
+    """Return the CQL of a QUERY or PREPARE: both begin with it."""
+    return Reader(body).read_long_string()
+
+
+def statement_id(body: bytes) -> bytes:
+    """Return the id of the statement that an EXECUTE names."""
+    return Reader(body).read_short_bytes()
+
+
+def _packed_flags(flags: int, version: int) -> bytes:
+    return flags.to_bytes(4 if version >= _VERSION_5 else 1, "big")

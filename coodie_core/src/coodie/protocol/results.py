@@ -1,0 +1,150 @@
+"""The bodies of what servers send when all is well (section 4.2): what comes before a message, RESULT, EVENT.
+
+Of a RESULT that has rows, this is what comes before them, and rows without metadata as bytes. What the
+columns are and how their values are read is the fast path's, in ``fast.decoding``. ERROR is in
+``server_errors``.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from coodie.protocol.codec import INT, Reader
+from coodie.protocol.errors import BrokenMessageError
+from coodie.protocol.frames import CUSTOM_PAYLOAD, TRACING, WARNING
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
+
+__all__ = [
+    "GLOBAL_TABLE",
+    "HAS_MORE_PAGES",
+    "ROWS",
+    "ROWS_HEAD",
+    "VOID_BODY",
+    "Event",
+    "ResultKind",
+    "bare_message",
+    "next_paging_state",
+    "paging_state",
+    "prepared_id",
+    "read_event",
+    "rows_without_metadata",
+]
+
+
+class ResultKind(IntEnum):
+    """What a RESULT is (section 4.2.5)."""
+
+    VOID = 1
+    ROWS = 2
+    SET_KEYSPACE = 3
+    PREPARED = 4
+    SCHEMA_CHANGE = 5
+
+
+#: As a plain int: compared with each result.
+ROWS = int(ResultKind.ROWS)
+
+#: Flags of a result's metadata (section 4.2.5.2).
+GLOBAL_TABLE = 0x1
+HAS_MORE_PAGES = 0x2
+_NO_METADATA = 0x4
+
+#: Bytes of a trace's id.
+_UUID_SIZE = 16
+
+#: How a RESULT with rows begins: kind, flags, number of columns.
+ROWS_HEAD = Struct(">iii")
+
+#: The whole body of a RESULT that says nothing, as a write's.
+VOID_BODY = INT.pack(ResultKind.VOID)
+
+
+def bare_message(flags: int, body: bytes) -> bytes:
+    """Return a body without what its frame's flags say is before the message (section 4)."""
+    if not flags & (TRACING | WARNING | CUSTOM_PAYLOAD):
+        return body
+    reader = Reader(body)
+    if flags & TRACING:
+        reader.take(_UUID_SIZE)
+    if flags & WARNING:
+        reader.read_string_list()
+    if flags & CUSTOM_PAYLOAD:
+        reader.read_bytes_map()
+    return reader.rest()
+
+
+def next_paging_state(body: bytes) -> bytes | None:
+    """Return the paging state of the page that follows a RESULT's rows, without reading those."""
+    if len(body) < ROWS_HEAD.size:
+        return None
+    kind, flags, _ = ROWS_HEAD.unpack_from(body)
+    return paging_state(body) if kind == ROWS and flags & HAS_MORE_PAGES else None
+
+
+def paging_state(body: bytes) -> bytes | None:
+    """Return the paging state behind the head of a RESULT whose flags say that it has one."""
+    at = ROWS_HEAD.size
+    (length,) = INT.unpack_from(body, at)
+    return body[at + INT.size : at + INT.size + length] if length > 0 else None
+
+
+def rows_without_metadata(body: bytes) -> list[tuple[bytes | None, ...]]:
+    """Return the rows of a RESULT that a request asked for without metadata; each value as it came.
+
+    A RESULT that isn't rows has none.
+
+    Raises:
+        BrokenMessageError: The body has metadata all the same, or isn't a RESULT.
+    """
+    reader = Reader(body)
+    if reader.read_int() != ResultKind.ROWS:
+        return []
+    flags, columns = reader.read_int(), reader.read_int()
+    if flags & HAS_MORE_PAGES:
+        reader.read_bytes()
+    if not flags & _NO_METADATA:
+        raise BrokenMessageError("A result came with metadata that wasn't asked for.")
+    return [tuple([reader.read_bytes() for _ in range(columns)]) for _ in range(reader.read_int())]
+
+
+def prepared_id(body: bytes) -> bytes | None:
+    """Return the statement's id of a RESULT that answers a PREPARE; None for other results."""
+    reader = Reader(body)
+    return reader.read_short_bytes() if reader.read_int() == ResultKind.PREPARED else None
+
+
+class Event(NamedTuple):
+    """What a server tells unasked (section 4.2.6).
+
+    Attributes:
+        kind: TOPOLOGY_CHANGE, STATUS_CHANGE or SCHEMA_CHANGE.
+        change: As NEW_NODE, DOWN or CREATED.
+        address: The node of the first two.
+        target: Of SCHEMA_CHANGE: KEYSPACE, TABLE, TYPE, FUNCTION or AGGREGATE.
+        names: Then the keyspace, what it is in that keyspace, and the types of a function's arguments.
+    """
+
+    kind: str
+    change: str
+    address: tuple[IPv4Address | IPv6Address, int] | None = None
+    target: str = ""
+    names: tuple[str, ...] = ()
+
+
+def read_event(body: bytes) -> Event:
+    """Read the body of EVENT."""
+    reader = Reader(body)
+    kind, change = reader.read_string(), reader.read_string()
+    if kind != "SCHEMA_CHANGE":
+        return Event(kind, change, reader.read_inet())
+    target = reader.read_string()
+    names = [reader.read_string()]
+    if target != "KEYSPACE":
+        names.append(reader.read_string())
+    if target in {"FUNCTION", "AGGREGATE"}:
+        names += reader.read_string_list()
+    return Event(kind, change, None, target, tuple(names))
