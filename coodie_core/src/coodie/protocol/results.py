@@ -88,6 +88,8 @@ def next_paging_state(body: bytes) -> bytes | None:
 def paging_state(body: bytes) -> bytes | None:
     """Return the paging state behind the head of a RESULT whose flags say that it has one."""
     at = ROWS_HEAD.size
+    if len(body) < at + INT.size:
+        return None  # cut off: who decodes the result says what is wrong
     (length,) = INT.unpack_from(body, at)
     return body[at + INT.size : at + INT.size + length] if length > 0 else None
 

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coodie.drivers.cassandra.fast.internals import adopt_metadata
-from coodie.drivers.cassandra.fast.statements import FastStatement, batch_body, batch_leader
+from coodie.drivers.cassandra.fast.statements import FastStatement, batch_leader
+from coodie.protocol.messages import batch_body
 from coodie.types import UNSET
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from cassandra.query import BatchStatement, BoundStatement
 
 from coodie.drivers.cassandra._sending import Answer as DriverAnswer
 from coodie.drivers.cassandra.fast.answers import Late, Lost
-from coodie.drivers.cassandra.fast.decoding import following
 from coodie.drivers.cassandra.fast.exchange import Exchange, Posting
 from coodie.drivers.cassandra.fast.failures import Again, after_error, after_loss, give_up, too_late
 from coodie.drivers.cassandra.fast.internals import adopt_metadata
 from coodie.protocol.frames import BATCH, EXECUTE
+from coodie.protocol.results import next_paging_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,7 +142,7 @@ class Asked(Exchange):
 
     def after(self, answer: Answer | None) -> bytes | None:
         """Return the server's state of the page that follows, without reading the rows before it."""
-        return following(answer) if isinstance(answer, bytes) else None
+        return next_paging_state(answer) if isinstance(answer, bytes) else None
 
     def turn_to(self, state: bytes) -> Posting:
         """Ask for the page that starts there; return the effect that sends it."""

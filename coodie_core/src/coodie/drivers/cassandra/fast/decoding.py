@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coodie.drivers.cassandra._protocol import read_columns
@@ -11,6 +10,8 @@ from coodie.drivers.cassandra._reading import row_builder, row_converters
 from coodie.drivers.cassandra.fast.accelerator import row_decoder
 from coodie.drivers.cassandra.fast.collector import collector_paused
 from coodie.drivers.cassandra.fast.simplerows import simple_reader
+from coodie.protocol.codec import INT
+from coodie.protocol.results import GLOBAL_TABLE, HAS_MORE_PAGES, ROWS, ROWS_HEAD, VOID_BODY, paging_state
 from coodie.rows import Rows, new_rows
 
 if TYPE_CHECKING:
@@ -22,24 +23,10 @@ if TYPE_CHECKING:
     #: Takes the same, and returns the driver's values.
     _Parser = Callable[[bytes, int, int], list[tuple[Any, ...]]]
 
-__all__ = ["Page", "ResultReader", "UnusualResultError", "following"]
-
-_VOID = 1
-_ROWS = 2
-
-#: Flags of result metadata (native_protocol_v5.spec, section 4.2.5.2).
-_GLOBAL_TABLE = 0x1
-_MORE_PAGES = 0x2
-
-#: Kind, flags, number of columns.
-_HEAD = Struct(">iii")
-_INT = Struct(">i")
+__all__ = ["Page", "ResultReader", "UnusualResultError"]
 
 #: Result shapes that are kept of a statement: a conditional write has two, others change with the schema.
 _SHAPES = 4
-
-#: The body of a result that says nothing, as a write's.
-_NOTHING = _INT.pack(_VOID)
 
 #: Rows from which on the collector is paused.
 _MANY = 500
@@ -61,23 +48,6 @@ class Page(NamedTuple):
     rows: Rows
     paging_state: bytes | None
     warnings: Sequence[str] = ()
-
-
-def following(body: bytes) -> bytes | None:
-    """Return the server's state of the page that follows a RESULT's rows, without reading those."""
-    if len(body) < _HEAD.size:
-        return None
-    kind, flags, _ = _HEAD.unpack_from(body)
-    return _state(body) if kind == _ROWS and flags & _MORE_PAGES else None
-
-
-def _state(body: bytes) -> bytes | None:
-    """Return the paging state behind the head of a result that says that it has one."""
-    at = _HEAD.size
-    if len(body) < at + _INT.size:
-        return None  # cut off: its decoder says what is wrong
-    (length,) = _INT.unpack_from(body, at)
-    return body[at + _INT.size : at + _INT.size + length] if length > 0 else None
 
 
 class _Shape(NamedTuple):
@@ -117,9 +87,9 @@ class ResultReader:
         # All that comes before the number of rows is the same in most results of a statement.
         usual = self._usual
         if usual is None or not body.startswith(usual.beginning):
-            return new_rows() if body == _NOTHING else None
+            return new_rows() if body == VOID_BODY else None
         start = usual.start
-        (count,) = _INT.unpack_from(body, start - _INT.size)
+        (count,) = INT.unpack_from(body, start - INT.size)
         return usual.read(body, start, count) if count < _MANY else _read(usual, body, start)
 
     def read(self, body: bytes) -> Page:
@@ -129,20 +99,20 @@ class ResultReader:
             UnusualResultError: It is neither rows nor nothing, or says more than rows.
             Exception: A value can't be decoded.
         """
-        if body == _NOTHING:
+        if body == VOID_BODY:
             return Page(new_rows(), None)
-        kind, flags, columns = _HEAD.unpack_from(body)
-        if kind != _ROWS or flags & ~(_GLOBAL_TABLE | _MORE_PAGES):
+        kind, flags, columns = ROWS_HEAD.unpack_from(body)
+        if kind != ROWS or flags & ~(GLOBAL_TABLE | HAS_MORE_PAGES):
             raise UnusualResultError
-        at = _HEAD.size
+        at = ROWS_HEAD.size
         state = None
-        if flags & _MORE_PAGES:
-            state = _state(body)
-            at += _INT.size + len(state or b"")
-        shape = self._shape(body, (flags & _GLOBAL_TABLE, columns), at)
-        if not flags & _MORE_PAGES:
+        if flags & HAS_MORE_PAGES:
+            state = paging_state(body)
+            at += INT.size + len(state or b"")
+        shape = self._shape(body, (flags & GLOBAL_TABLE, columns), at)
+        if not flags & HAS_MORE_PAGES:
             self._usual = shape
-        return Page(_read(shape, body, at + len(shape.metadata) + _INT.size), state)
+        return Page(_read(shape, body, at + len(shape.metadata) + INT.size), state)
 
     def _shape(self, body: bytes, head: tuple[int, int], at: int) -> _Shape:
         """Return what the metadata says that starts there."""
@@ -153,14 +123,14 @@ class ResultReader:
 
     def _learn(self, body: bytes, head: tuple[int, int], at: int) -> _Shape:
         """Have the driver's own parser read the metadata, and keep what follows from it."""
-        columns, length = _parsed_metadata(_HEAD.pack(_ROWS, *head)[4:] + body[at:], self._user_types)
+        columns, length = _parsed_metadata(ROWS_HEAD.pack(ROWS, *head)[4:] + body[at:], self._user_types)
         names = tuple([column[2] for column in columns])
-        beginning = _HEAD.pack(_ROWS, *head) + body[at : at + length]
+        beginning = ROWS_HEAD.pack(ROWS, *head) + body[at : at + length]
         shape = _Shape(
             head,
             body[at : at + length],
             beginning,
-            len(beginning) + _INT.size,
+            len(beginning) + INT.size,
             _reader(names, columns, self._version, aware_timestamps=self._aware),
         )
         # A new list: others may be going through the old one.
@@ -169,9 +139,9 @@ class ResultReader:
 
 
 def _read(shape: _Shape, body: bytes, start: int) -> Rows:
-    (count,) = _INT.unpack_from(body, start - _INT.size)
+    (count,) = INT.unpack_from(body, start - INT.size)
     # Each cell stands behind four bytes: a number of rows that can't be is noticed before it is believed.
-    if not 0 <= _INT.size * count <= len(body) - start:
+    if not 0 <= INT.size * count <= len(body) - start:
         raise UnusualResultError
     if count < _MANY:
         return shape.read(body, start, count)
@@ -219,7 +189,7 @@ def _compiled_parser(names: tuple[str, ...], columns: Any, version: int) -> _Par
     types = [column[3] for column in columns]
     described = describe(list(names), types, None, [None] * len(types), deserializers(types), version)
     # It reads the number of rows by itself.
-    return lambda body, start, _: parse(make_reader(body[start - _INT.size :]), described)
+    return lambda body, start, _: parse(make_reader(body[start - INT.size :]), described)
 
 
 @cache
@@ -243,7 +213,7 @@ def _plain_parser(types: list[Any], version: int) -> _Parser:
         for _ in range(count):
             row = []
             for decode in decoders:
-                (length,) = _INT.unpack_from(body, at)
+                (length,) = INT.unpack_from(body, at)
                 at += 4
                 data = None
                 if length >= 0:

@@ -7,14 +7,14 @@ the driver's serialisers, so that there is one place that says what is allowed.
 from __future__ import annotations
 
 from functools import lru_cache
-from struct import Struct, pack
+from struct import Struct
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from coodie.drivers.cassandra._binding import bind_values
 from coodie.drivers.cassandra._cqltypes import family, unwrapped
 from coodie.drivers.cassandra.fast.accelerator import parameter_encoder
-from coodie.protocol.codec import FIXED_SIZE
+from coodie.protocol.codec import FIXED_SIZE, INT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,8 +47,8 @@ _ENCODED = {
 }
 
 #: What stands for a null, and for a value that is to be left alone (native_protocol_v5.spec, section 3).
-_NULL = pack(">i", -1)
-_UNSET = pack(">i", -2)
+_NULL = INT.pack(-1)
+_UNSET = INT.pack(-2)
 
 #: Written encoders that are kept.
 _WRITTEN = 1024
@@ -100,7 +100,7 @@ class _General:
                 parts.append(_UNSET)
             else:
                 data = typ.serialize(value, self._version)
-                parts += (pack(">i", len(data)), data)
+                parts += (INT.pack(len(data)), data)
         return b"".join(parts)
 
 

@@ -28,14 +28,9 @@ from coodie.drivers.cassandra.fast.lanes import LoopLane, ThreadLane
 from coodie.drivers.cassandra.fast.routing import Router
 from coodie.drivers.cassandra.fast.settled import Settled, alike
 from coodie.drivers.cassandra.fast.shards import Shards
-from coodie.drivers.cassandra.fast.statements import (
-    LARGEST_BATCH,
-    PAGE,
-    FastStatement,
-    batch_body,
-    batch_leader,
-)
+from coodie.drivers.cassandra.fast.statements import PAGE, FastStatement, batch_leader
 from coodie.protocol.frames import BATCH
+from coodie.protocol.messages import BATCH_LIMIT, batch_body
 
 if TYPE_CHECKING:
     import asyncio
@@ -163,7 +158,7 @@ class FastPath:
             level: The consistency level; None for the session's.
         """
         profile = self._profile(terms)
-        if profile is None or not 0 < len(parts) <= LARGEST_BATCH:
+        if profile is None or not 0 < len(parts) <= BATCH_LIMIT:
             return None
         statements = [entry.compiled or self._compiled(entry) for entry, _ in parts]
         try:

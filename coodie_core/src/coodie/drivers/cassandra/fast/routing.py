@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, Any
 
 from cassandra.policies import HostDistance
+
+from coodie.protocol.codec import INT, SHORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Route", "Router", "routing_key"]
 
-_LENGTH = struct.Struct(">i")
 
 #: The places of a key that is one value, the request's first.
 _FIRST_ALONE = [0]
@@ -29,19 +29,19 @@ def routing_key(values: bytes, indexes: Sequence[int]) -> bytes:
         indexes: The key's places among them, in the key's order.
     """
     if indexes == _FIRST_ALONE:
-        (length,) = _LENGTH.unpack_from(values)
+        (length,) = INT.unpack_from(values)
         return values[4 : 4 + length]
     parts: list[bytes] = []
     at = 0
     for _ in range(max(indexes) + 1):
-        (length,) = _LENGTH.unpack_from(values, at)
+        (length,) = INT.unpack_from(values, at)
         at += 4
         parts.append(values[at : at + max(length, 0)])
         at += max(length, 0)
     if len(indexes) == 1:
         return parts[indexes[0]]
     # CompositeType: each part behind its length and before a zero.
-    return b"".join([struct.pack(">H", len(parts[n])) + parts[n] + b"\x00" for n in indexes])
+    return b"".join([SHORT.pack(len(parts[n])) + parts[n] + b"\x00" for n in indexes])
 
 
 class Route:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from struct import Struct
 from typing import TYPE_CHECKING, Any
 
+from coodie.protocol.codec import LONG
 from coodie.protocol.frames import EXECUTE
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     Sent = tuple["Settled", bytes, Host | None, asyncio.Future[Answer]]
 
 __all__ = ["Begun", "Sent", "Settled", "Way", "alike"]
-
-_LONG = Struct(">q")
 
 #: What a timeout is, exactly.
 _TIMEOUTS = (int, float, type(None))
@@ -94,7 +92,7 @@ class Settled:
             host, connection = found
         body = self._before + values + self._after
         if self._timestamps is not None:
-            body += _LONG.pack(self._timestamps())
+            body += LONG.pack(self._timestamps())
         future = connection.send(EXECUTE, body, self._timeout)
         return None if future is None else (self, values, host, future)
 

@@ -15,7 +15,7 @@ from uuid import UUID, SafeUUID
 
 from coodie.drivers.cassandra._cqltypes import family, unwrapped
 from coodie.drivers.cassandra._reading import AWARE_EPOCH, EPOCH
-from coodie.protocol.codec import FIXED_SIZE, VARIABLE_SIZE
+from coodie.protocol.codec import FIXED_SIZE, INT, VARIABLE_SIZE
 from coodie.rows import new_rows
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ _UUID = "u{0} = new(UUID); set_int(u{0}, from_bytes(v{0}, 'big')); set_is_safe(u
 
 _UUIDS = ("timeuuid", "uuid")
 
-_INT = Struct(">i")
 _NULL = -1
 
 #: What the written code calls by name.
@@ -53,7 +52,7 @@ _SCOPE: dict[str, Any] = {
     "UUID": UUID,
     "error": struct.error,
     "from_bytes": int.from_bytes,
-    "length": _INT.unpack_from,
+    "length": INT.unpack_from,
     "new": object.__new__,
     "new_rows": new_rows,
     "set_int": vars(UUID)["int"].__set__,
@@ -84,8 +83,8 @@ def _one_by_one(layouts: Sequence[Struct]) -> Callable[[bytes, int], tuple[Any, 
     def read(body: bytes, at: int) -> tuple[Any, ...]:
         values: list[Any] = []
         for layout in layouts:
-            (size,) = _INT.unpack_from(body, at)
-            at += _INT.size
+            (size,) = INT.unpack_from(body, at)
+            at += INT.size
             if size == layout.size:
                 values += layout.unpack_from(body, at)
                 at += size
@@ -123,7 +122,7 @@ def _written(names: tuple[str, ...], kinds: tuple[str, ...], aware: bool) -> Sim
             slow = f"single{len(steps)}"
             scope[slow] = _one_by_one([Struct(f">{FIXED_SIZE[kinds[index]][0]}") for index in run])
             values = "".join([f"v{index}, " for index in run])
-            rest = "" if sized is None else f"; (n{sized},) = length(body, at); at += {_INT.size}"
+            rest = "" if sized is None else f"; (n{sized},) = length(body, at); at += {INT.size}"
             steps.append(f"if {usual}: at += {layout.size}")
             steps.append(f"else: {values}at = {slow}(body, at){rest}")
         else:
