@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coodie.exceptions import ConfigurationError
+from coodie.protocol.codec import Consistency
 from coodie_local import LocalCluster, LocalNode, LocalNodeError, NodeInUseError, NodeStartError
 from coodie_local._cassandra_yaml import cassandra_yaml
-from coodie_local._native import ALL, ONE, QUORUM, RefusedError, rows_or_none, run_statement
+from coodie_local._native import RefusedError, rows_or_none, run_statement
 from coodie_local._progress import SilentProgress
 from coodie_local._scratch import memory_root
 
@@ -42,10 +43,11 @@ def test_three_nodes_replicate_and_come_back(
         def ask(statement: str, level: int, host: str = first.host) -> int:
             return len(run_statement(host, cluster.port, statement, consistency=level))
 
-        assert [ask("SELECT peer FROM system.peers", ONE, host) for host in cluster.hosts] == [2, 2, 2]
-        ask(KEYSPACE, ONE)
-        ask("CREATE TABLE k.t (a int PRIMARY KEY)", ONE)
-        _until_answered(lambda: ask("INSERT INTO k.t (a) VALUES (1)", ALL))
+        peers = "SELECT peer FROM system.peers"
+        assert [ask(peers, Consistency.ONE, host) for host in cluster.hosts] == [2, 2, 2]
+        ask(KEYSPACE, Consistency.ONE)
+        ask("CREATE TABLE k.t (a int PRIMARY KEY)", Consistency.ONE)
+        _until_answered(lambda: ask("INSERT INTO k.t (a) VALUES (1)", Consistency.ALL))
 
         other = python(
             "import sys; from coodie_local import LocalCluster\n"
@@ -62,18 +64,18 @@ def test_three_nodes_replicate_and_come_back(
         third.kill()
         assert (first.alive, second.alive, third.alive) == (True, True, False)
         assert cluster.running
-        _until_answered(lambda: ask("INSERT INTO k.t (a) VALUES (2)", QUORUM))
+        _until_answered(lambda: ask("INSERT INTO k.t (a) VALUES (2)", Consistency.QUORUM))
         third.restart()
         assert third.alive
         assert third.pid != killed
-        assert ask("SELECT a FROM k.t", ALL, third.host) == 2
+        assert ask("SELECT a FROM k.t", Consistency.ALL, third.host) == 2
 
         second.kill()
         third.kill()
         assert len(jvms(node_dir)) == 1
         cluster.start(progress=QUIET)  # what is missing
         assert len(jvms(node_dir)) == 3
-        assert ask("SELECT a FROM k.t", ALL) == 2
+        assert ask("SELECT a FROM k.t", Consistency.ALL) == 2
         begun = time.monotonic()
     assert time.monotonic() - begun < 2
     assert jvms(node_dir) == []
@@ -108,13 +110,14 @@ def test_two_durable_nodes_keep_data_and_addresses(node_dir: Path) -> None:
         "CREATE TABLE k.t (a int PRIMARY KEY)",
         *(f"INSERT INTO k.t (a) VALUES ({number})" for number in range(20)),
     ):
-        _until_answered(functools.partial(run_statement, *address, statement, consistency=ALL))
+        _until_answered(functools.partial(run_statement, *address, statement, consistency=Consistency.ALL))
     for node in cluster.nodes:
         os.kill(node.pid, signal.SIGKILL)
     cluster.stop()
     with LocalCluster("two", profile="durable", directory=node_dir) as again:
         assert (again.hosts[0], again.port) == address
-        assert len(run_statement(again.hosts[1], again.port, "SELECT a FROM k.t", consistency=ALL)) == 20
+        rows = run_statement(again.hosts[1], again.port, "SELECT a FROM k.t", consistency=Consistency.ALL)
+        assert len(rows) == 20
     with pytest.raises(ConfigurationError, match="durable data of 2 nodes; nodes=3 was asked for") as caught:
         LocalCluster("two", nodes=3, profile="durable", directory=node_dir).start(progress=QUIET)
     assert caught.value.option == "nodes"

@@ -3,37 +3,51 @@
 from __future__ import annotations
 
 import socket
-import struct
 import threading
 from typing import Any
 
 import pytest
 
 from coodie_local._access import Credentials
-from coodie_local._native import Frame, RefusedError, conversation, is_ready, run_statement
+from coodie_local._native import RefusedError, conversation, is_ready, run_statement
 
 
-def test_the_frames_are_those_of_the_specification() -> None:
+def _frame(opcode: int, body: bytes = b"", flags: int = 0) -> bytes:
+    return bytes([0x84, flags, 0, 0, opcode]) + len(body).to_bytes(4, "big") + body
+
+
+#: A RESULT: rows, without metadata, two columns, one row.
+_RESULT = bytes.fromhex("00000002 00000004 00000002 00000001 00000002 6162 ffffffff")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [_frame(0x08, _RESULT), _frame(0x08, b"\0\1\0\4oh, " + _RESULT, flags=0x08)],
+    ids=["plain", "with a warning"],
+)
+def test_the_frames_are_those_of_the_specification(answer: bytes) -> None:
     """STARTUP with the CQL version, then QUERY with the statement at consistency ONE."""
     talk = conversation("SELECT 1")
     startup = next(talk)
     assert startup == b"\x04\x00\x00\x00\x01\x00\x00\x00\x16\x00\x01\x00\x0bCQL_VERSION\x00\x053.0.0"
-    query = talk.send(Frame(opcode=0x02, body=b""))
+    query = talk.send(_frame(0x02))
     assert query == b"\x04\x00\x00\x00\x07\x00\x00\x00\x0f\x00\x00\x00\x08SELECT 1\x00\x01\x02"
+    assert talk.send(answer[:10]) == b""
     with pytest.raises(StopIteration) as end:
-        talk.send(
-            Frame(opcode=0x08, body=struct.pack("!iiii", 2, 4, 2, 1) + b"\x00\x00\x00\x02ab" + b"\xff" * 4)
-        )
+        talk.send(answer[10:])
     assert end.value.value == [(b"ab", None)]
 
 
-def test_an_error_frame_becomes_its_text() -> None:
+@pytest.mark.parametrize("is_ready", [False, True], ids=["to STARTUP", "to QUERY"])
+def test_an_error_frame_becomes_its_text(is_ready: bool) -> None:
     """What the server says is what the user reads."""
     talk = conversation("SELECT")
     next(talk)
+    if is_ready:
+        talk.send(_frame(0x02))
     text = b"Server is bootstrapping"
     with pytest.raises(RefusedError, match=r"^Server is bootstrapping$"):
-        talk.send(Frame(opcode=0x00, body=struct.pack("!ih", 0x1002, len(text)) + text))
+        talk.send(_frame(0x00, b"\0\0\x10\x02" + len(text).to_bytes(2, "big") + text))
 
 
 def test_another_answer_isnt_taken_for_ready() -> None:
@@ -41,19 +55,24 @@ def test_another_answer_isnt_taken_for_ready() -> None:
     talk = conversation("SELECT")
     next(talk)
     with pytest.raises(RefusedError, match="asks for a password"):
-        talk.send(Frame(opcode=0x03, body=b""))
+        talk.send(_frame(0x03))
     talk = conversation("SELECT")
     next(talk)
     with pytest.raises(RefusedError, match="opcode 8"):
-        talk.send(Frame(opcode=0x08, body=b""))
+        talk.send(_frame(0x08))
+    talk = conversation("SELECT")
+    next(talk)
+    talk.send(_frame(0x02))
+    with pytest.raises(RefusedError, match="opcode 2 came where 8 was expected"):
+        talk.send(_frame(0x02))
 
 
 def test_a_password_goes_out_as_plain_sasl() -> None:
     """AUTH_RESPONSE with both, then the statement once AUTH_SUCCESS has come."""
     talk = conversation("SELECT 1", Credentials("me", "secret"))
     next(talk)
-    assert talk.send(Frame(opcode=0x03, body=b"")).endswith(b"\x00\x00\x00\x0a\x00me\x00secret")
-    assert b"SELECT 1" in talk.send(Frame(opcode=0x10, body=b""))
+    assert talk.send(_frame(0x03)).endswith(b"\x00\x00\x00\x0a\x00me\x00secret")
+    assert b"SELECT 1" in talk.send(_frame(0x10, b"\xff\xff\xff\xff"))
     assert "secret" not in repr(Credentials("me", "secret"))
 
 

@@ -7,8 +7,9 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from coodie.protocol.codec import Consistency
 from coodie_local._jvm import last_lines
-from coodie_local._native import ALL, ONE, QUORUM, is_ready, rows_or_none
+from coodie_local._native import is_ready, rows_or_none
 from coodie_local._protection import BUILT_IN, load_access
 from coodie_local.errors import NodeStartError, PortInUseError
 
@@ -103,8 +104,8 @@ def _at_odds(running: RunningCluster, living: list[int], access: Access) -> list
 def _level(count: int, living: int) -> int:
     """Choose the highest level that so many living nodes can always answer."""
     if living == count:
-        return ALL if count >= _REPLICAS else QUORUM
-    return QUORUM if count == _REPLICAS and living == count - 1 else ONE
+        return Consistency.ALL if count >= _REPLICAS else Consistency.QUORUM
+    return Consistency.QUORUM if count == _REPLICAS and living == count - 1 else Consistency.ONE
 
 
 def _log(running: RunningCluster, index: int) -> Path:
