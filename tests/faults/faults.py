@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.faults.frames import Opcode
-from tests.faults.messages import error_body, statement_id, tablet_payload
+from tests.faults.messages import example_error_body, tablet_payload
+
+from coodie.protocol.frames import CUSTOM_PAYLOAD, Opcode
+from coodie.protocol.messages import statement_id
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from tests.faults.frames import Frame
     from tests.faults.proxy import Link
+
+    from coodie.protocol.frames import RawFrame
 
 __all__ = [
     "Close",
@@ -42,7 +45,7 @@ class Fault(ABC):
     reaches_node: bool = True
 
     @abstractmethod
-    async def answer(self, link: Link, request: Frame, answer: Frame | None) -> None:
+    async def answer(self, link: Link, request: RawFrame, answer: RawFrame | None) -> None:
         """Do it.
 
         Args:
@@ -60,11 +63,13 @@ class ServerError(Fault):
     reaches_node: bool = False
     write_type: str = "SIMPLE"
 
-    async def answer(self, link: Link, request: Frame, answer: Frame | None) -> None:
+    async def answer(self, link: Link, request: RawFrame, answer: RawFrame | None) -> None:
         """Answer with the error."""
         # An EXECUTE begins with its statement's id, which UNPREPARED repeats.
         statement = statement_id(request.body) if request.opcode == Opcode.EXECUTE else b""
-        body = error_body(self.name, request.protocol, write_type=self.write_type, statement=statement)
+        body = example_error_body(
+            self.name, request.protocol, write_type=self.write_type, statement=statement
+        )
         await link.to_client(request.answer(Opcode.ERROR, body))
 
 
@@ -72,7 +77,7 @@ class ServerError(Fault):
 class Silence(Fault):
     """No answer."""
 
-    async def answer(self, link: Link, request: Frame, answer: Frame | None) -> None:
+    async def answer(self, link: Link, request: RawFrame, answer: RawFrame | None) -> None:
         """Do nothing."""
 
 
@@ -80,7 +85,7 @@ class Silence(Fault):
 class Close(Fault):
     """The connection ends in the place of an answer."""
 
-    async def answer(self, link: Link, request: Frame, answer: Frame | None) -> None:
+    async def answer(self, link: Link, request: RawFrame, answer: RawFrame | None) -> None:
         """Close."""
         link.abort()
 
@@ -89,7 +94,7 @@ class Close(Fault):
 class CutAnswer(Fault):
     """The connection ends in the middle of the answer."""
 
-    async def answer(self, link: Link, request: Frame, answer: Frame | None) -> None:
+    async def answer(self, link: Link, request: RawFrame, answer: RawFrame | None) -> None:
         """Send half of the frame, and close; another answer behind it would be taken for the rest."""
         assert answer is not None
         data = link.encoded(answer)
@@ -106,7 +111,7 @@ class Delay(Fault):
 
     seconds: float
 
-    async def answer(self, link: Link, request: Frame, answer: Frame | None) -> None:
+    async def answer(self, link: Link, request: RawFrame, answer: RawFrame | None) -> None:
         """Wait."""
         assert answer is not None
         await asyncio.sleep(self.seconds)
@@ -120,7 +125,7 @@ class DelayRequest(Fault):
     seconds: float
     reaches_node: bool = False
 
-    async def answer(self, link: Link, request: Frame, answer: Frame | None) -> None:
+    async def answer(self, link: Link, request: RawFrame, answer: RawFrame | None) -> None:
         """Wait, and hand the request on."""
         await asyncio.sleep(self.seconds)
         link.waiting[request.stream] = (request, None, None)
@@ -134,7 +139,7 @@ class Trickle(Fault):
     chunk: int = 7
     pause: float = 0.002
 
-    async def answer(self, link: Link, request: Frame, answer: Frame | None) -> None:
+    async def answer(self, link: Link, request: RawFrame, answer: RawFrame | None) -> None:
         """Send it in pieces; nothing else may come between them."""
         assert answer is not None
         data = link.encoded(answer)
@@ -149,21 +154,21 @@ class Trickle(Fault):
 class WrongStream(Fault):
     """The answer carries a stream id that nobody waits on."""
 
-    async def answer(self, link: Link, request: Frame, answer: Frame | None) -> None:
+    async def answer(self, link: Link, request: RawFrame, answer: RawFrame | None) -> None:
         """Send it to another stream."""
         assert answer is not None
-        await link.to_client(replace(answer, stream=answer.stream ^ 0x3FFF))
+        await link.to_client(answer._replace(stream=answer.stream ^ 0x3FFF))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Corrupt(Fault):
     """The answer's body is broken where it says what it is; its frame is whole."""
 
-    async def answer(self, link: Link, request: Frame, answer: Frame | None) -> None:
+    async def answer(self, link: Link, request: RawFrame, answer: RawFrame | None) -> None:
         """Break the kind of the result, and what follows."""
         assert answer is not None
         broken = bytes(byte ^ 0xFF for byte in answer.body[:24]) + answer.body[24:]
-        await link.to_client(answer.with_body(broken))
+        await link.to_client(answer._replace(body=broken))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,8 +177,8 @@ class TellTablet(Fault):
 
     replicas: tuple[tuple[UUID, int], ...]
 
-    async def answer(self, link: Link, request: Frame, answer: Frame | None) -> None:
+    async def answer(self, link: Link, request: RawFrame, answer: RawFrame | None) -> None:
         """Put a custom payload before the rest, as ScyllaDB does."""
         assert answer is not None
-        told = answer.with_body(tablet_payload(self.replicas) + answer.body)
-        await link.to_client(replace(told, flags=told.flags | 0x04))
+        body = tablet_payload(self.replicas) + answer.body
+        await link.to_client(answer._replace(flags=answer.flags | CUSTOM_PAYLOAD, body=body))

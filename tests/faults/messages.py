@@ -1,140 +1,66 @@
-"""Bodies of the native protocol's messages: what a proxy has to read of them, and the errors it makes."""
+"""What faults say in a server's place: errors with example details, tablets; and ScyllaDB's timeouts."""
 
 from __future__ import annotations
 
-import struct
-from typing import TYPE_CHECKING
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+from coodie.protocol.codec import (
+    INT,
+    LONG,
+    Consistency,
+    Reader,
+    encode_bytes,
+    encode_bytes_map,
+    encode_long_string,
+)
+from coodie.protocol.server_errors import ErrorCode, ServerError, error_body
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-__all__ = [
-    "ERROR_CODES",
-    "error_body",
-    "prepared_id",
-    "read_multimap",
-    "statement_id",
-    "statement_text",
-    "tablet_payload",
-    "without_timeout",
-    "write_multimap",
-]
+__all__ = ["example_error_body", "tablet_payload", "without_timeout"]
 
-_QUORUM = 0x0004
-
-#: Names as in native_protocol_v5.spec, section 9.
-ERROR_CODES = {
-    "server error": 0x0000,
-    "protocol error": 0x000A,
-    "bad credentials": 0x0100,
-    "unavailable": 0x1000,
-    "overloaded": 0x1001,
-    "is bootstrapping": 0x1002,
-    "truncate error": 0x1003,
-    "write timeout": 0x1100,
-    "read timeout": 0x1200,
-    "read failure": 0x1300,
-    "function failure": 0x1400,
-    "write failure": 0x1500,
-    "syntax error": 0x2000,
-    "unauthorized": 0x2100,
-    "invalid": 0x2200,
-    "config error": 0x2300,
-    "already exists": 0x2400,
-    "unprepared": 0x2500,
-}
+#: The first version that tells failed nodes by their addresses.
+_VERSION_5 = 5
 
 
-def _string(text: str) -> bytes:
-    data = text.encode()
-    return struct.pack(">H", len(data)) + data
-
-
-def _replicas(received: int = 1, required: int = 2) -> bytes:
-    return struct.pack(">Hii", _QUORUM, received, required)
-
-
-def error_body(
+def example_error_body(
     name: str, protocol: int, *, message: str = "", write_type: str = "SIMPLE", statement: bytes = b""
 ) -> bytes:
     """Return the body of an ERROR.
 
     Args:
-        name: One of ``ERROR_CODES``.
+        name: An ``ErrorCode`` in small letters, with spaces.
         protocol: The protocol's version.
         message: What the server says; without one, what this is.
         write_type: For write timeouts and failures.
         statement: The id of a prepared statement, for "unprepared".
     """
-    failures = struct.pack(">i", 1)
-    if protocol >= 5:  # a map of addresses to reasons
-        failures += b"\x04\x7f\x00\x00\x01" + struct.pack(">H", 0)
-    extra = {
-        "unavailable": struct.pack(">Hii", _QUORUM, 2, 1),
-        "write timeout": _replicas() + _string(write_type),
-        "read timeout": _replicas() + b"\x00",
-        "read failure": _replicas() + failures + b"\x00",
-        "write failure": _replicas() + failures + _string(write_type),
-        "function failure": _string("ks") + _string("f") + struct.pack(">H", 0),
-        "already exists": _string("ks") + _string("t"),
-        "unprepared": struct.pack(">H", len(statement)) + statement,
+    details: dict[str, Any] = {
+        "consistency": Consistency.QUORUM,
+        "received": 1,
+        "required": 2,
+        "alive": 1,
+        "data_present": False,
+        "write_type": write_type,
+        "failures": {ip_address("127.0.0.1"): 0} if protocol >= _VERSION_5 else 1,
+        "keyspace": "ks",
+        "table": "t",
+        "function": "f",
+        "arg_types": [],
+        "statement": statement,
     }
-    return (
-        struct.pack(">i", ERROR_CODES[name]) + _string(message or f"injected: {name}") + extra.get(name, b"")
-    )
-
-
-def statement_text(body: bytes) -> str:
-    """Return the CQL of a QUERY or PREPARE, which both begin with it."""
-    (length,) = struct.unpack_from(">i", body)
-    return body[4 : 4 + length].decode()
+    code = ErrorCode[name.upper().replace(" ", "_")]
+    return error_body(ServerError(code, message or f"injected: {name}", details), protocol)
 
 
 def without_timeout(body: bytes) -> bytes:
     """Take `` USING TIMEOUT …ms`` off a QUERY, which scylla-driver adds for ScyllaDB alone."""
-    (length,) = struct.unpack_from(">i", body)
-    text = body[4 : 4 + length]
-    head, found, _ = text.partition(b" USING TIMEOUT ")
-    return struct.pack(">i", len(head)) + head + body[4 + length :] if found else body
-
-
-def statement_id(body: bytes) -> bytes:
-    """Return the statement's id of an EXECUTE."""
-    (length,) = struct.unpack_from(">H", body)
-    return body[2 : 2 + length]
-
-
-def prepared_id(body: bytes) -> bytes | None:
-    """Return the statement's id of a RESULT that answers a PREPARE; None for other results."""
-    (kind,) = struct.unpack_from(">i", body)
-    return statement_id(body[4:]) if kind == 4 else None
-
-
-def read_multimap(body: bytes) -> dict[str, list[str]]:
-    """Read the body of SUPPORTED."""
-    place = 0
-
-    def short() -> int:
-        nonlocal place
-        place += 2
-        return int(struct.unpack_from(">H", body, place - 2)[0])
-
-    def string() -> str:
-        nonlocal place
-        length = short()
-        place += length
-        return body[place - length : place].decode()
-
-    return {string(): [string() for _ in range(short())] for _ in range(short())}
-
-
-def write_multimap(options: dict[str, list[str]]) -> bytes:
-    """Write the body of SUPPORTED."""
-    body = struct.pack(">H", len(options))
-    for name, values in options.items():
-        body += _string(name) + struct.pack(">H", len(values)) + b"".join(map(_string, values))
-    return body
+    reader = Reader(body)
+    head, found, _ = reader.read_long_string().partition(" USING TIMEOUT ")
+    return encode_long_string(head) + reader.rest() if found else body
 
 
 def tablet_payload(replicas: Sequence[tuple[UUID, int]]) -> bytes:
@@ -142,11 +68,7 @@ def tablet_payload(replicas: Sequence[tuple[UUID, int]]) -> bytes:
 
     It is a tuple: first token, excluded; last token; a list of tuples.
     """
-
-    def value(data: bytes) -> bytes:
-        return struct.pack(">i", len(data)) + data
-
-    pairs = [value(node.bytes) + value(struct.pack(">i", shard)) for node, shard in replicas]
-    listed = struct.pack(">i", len(pairs)) + b"".join(map(value, pairs))
-    tablet = value(struct.pack(">q", -(2**63))) + value(struct.pack(">q", 2**63 - 1)) + value(listed)
-    return struct.pack(">H", 1) + _string("tablets-routing-v1") + value(tablet)
+    pairs = [encode_bytes(node.bytes) + encode_bytes(INT.pack(shard)) for node, shard in replicas]
+    listed = INT.pack(len(pairs)) + b"".join(map(encode_bytes, pairs))
+    tokens = encode_bytes(LONG.pack(-(2**63))) + encode_bytes(LONG.pack(2**63 - 1))
+    return encode_bytes_map({"tablets-routing-v1": tokens + encode_bytes(listed)})

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.faults.frames import ANSWER, FrameStream, Opcode, encode_frame, encode_segments
-from tests.faults.messages import (
-    error_body,
-    prepared_id,
-    read_multimap,
-    statement_id,
-    statement_text,
-    without_timeout,
-    write_multimap,
-)
+from tests.faults.messages import example_error_body, without_timeout
+
+from coodie.protocol.codec import Reader, encode_string_multimap
+from coodie.protocol.frames import RESPONSE, FrameReader, Opcode, RawFrame, encode_frame
+from coodie.protocol.messages import statement_id, statement_text
+from coodie.protocol.results import prepared_id
+from coodie.protocol.segments import Segments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Coroutine
     from types import TracebackType
 
     from tests.faults.faults import Fault
-    from tests.faults.frames import Frame
 
 __all__ = ["FaultProxy", "Link", "Rule", "Seen"]
 
@@ -87,6 +83,28 @@ class Seen:
     shard: int | None = None
 
 
+class Direction:
+    """The frames that go one way over a connection.
+
+    Args:
+        bit: ``RESPONSE`` for the server's.
+    """
+
+    def __init__(self, bit: int) -> None:
+        self.frames = FrameReader(bit)
+        self._segments: Segments | None = None
+
+    def use_segments(self) -> None:
+        """Read and write segments from now on, without compression."""
+        self._segments = Segments()
+        self.frames.use_segments(self._segments)
+
+    def encoded(self, frame: RawFrame) -> bytes:
+        """Return a frame's bytes as they go over the connection now."""
+        data = encode_frame(frame)
+        return data if self._segments is None else self._segments.wrap([data])
+
+
 @dataclass(eq=False)
 class Link:
     """One client's connection, and its twin to the node."""
@@ -95,12 +113,12 @@ class Link:
     number: int
     client: asyncio.StreamWriter
     node: asyncio.StreamWriter
-    requests: FrameStream = field(default_factory=FrameStream)
-    answers: FrameStream = field(default_factory=FrameStream)
+    requests: Direction = field(default_factory=lambda: Direction(0))
+    answers: Direction = field(default_factory=lambda: Direction(RESPONSE))
     #: Held while a frame is written to the client.
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     #: Stream → the request that waits there, its statement, and its fault.
-    waiting: dict[int, tuple[Frame, str | None, Fault | None]] = field(default_factory=dict)
+    waiting: dict[int, tuple[RawFrame, str | None, Fault | None]] = field(default_factory=dict)
     #: The shard where it seems to end.
     shard: int | None = None
     #: The client asked for events.
@@ -111,10 +129,9 @@ class Link:
         """The client's own port."""
         return int(self.client.get_extra_info("peername")[1])
 
-    def encoded(self, answer: Frame) -> bytes:
+    def encoded(self, answer: RawFrame) -> bytes:
         """Return an answer's bytes as they go over this connection now."""
-        data = encode_frame(answer)
-        return encode_segments(data) if self.answers.segmented else data
+        return self.answers.encoded(answer)
 
     async def write_client(self, data: bytes) -> None:
         """Write bytes to the client, as fast as the proxy's bandwidth is at each moment."""
@@ -129,14 +146,13 @@ class Link:
                 if rate is not None:
                     await asyncio.sleep(len(piece) / rate)
 
-    async def to_client(self, answer: Frame) -> None:
+    async def to_client(self, answer: RawFrame) -> None:
         """Send an answer to the client."""
         await self.write_client(self.encoded(answer))
 
-    async def to_node(self, request: Frame) -> None:
+    async def to_node(self, request: RawFrame) -> None:
         """Send a request to the node."""
-        data = encode_frame(request)
-        self.node.write(encode_segments(data) if self.requests.segmented else data)
+        self.node.write(self.requests.encoded(request))
         await self.node.drain()
 
     def abort(self) -> None:
@@ -193,7 +209,7 @@ class FaultProxy:
         self.black_holes: set[int] = set()
         #: Events wait here until they are let go.
         self.holding_events = False
-        self._held: list[tuple[Link, Frame]] = []
+        self._held: list[tuple[Link, RawFrame]] = []
         #: What befalls which request; the first that takes it is applied.
         self.rules: list[Rule] = []
         #: All requests with a statement that came by.
@@ -314,23 +330,23 @@ class FaultProxy:
         self,
         reader: asyncio.StreamReader,
         link: Link,
-        stream: FrameStream,
-        handle: Callable[[Link, Frame], Coroutine[Any, Any, None]],
+        direction: Direction,
+        handle: Callable[[Link, RawFrame], Coroutine[Any, Any, None]],
     ) -> None:
         while data := await reader.read(_CHUNK):
             while self.partitioned or link.number in self.black_holes:
                 await asyncio.sleep(0.02)
-            for frame in stream.feed(data):
+            for frame in direction.frames.feed(data):
                 await handle(link, frame)
         link.abort()
 
-    async def _request(self, link: Link, request: Frame) -> None:
+    async def _request(self, link: Link, request: RawFrame) -> None:
         if request.protocol > self._most_protocol:
             await link.to_client(self._too_new(request))
             return
         if request.opcode == Opcode.STARTUP and request.protocol >= 5:
             await link.to_node(request)
-            link.requests.segmented = True
+            link.requests.use_segments()
             link.waiting[request.stream] = (request, None, None)
             return
         if request.opcode == Opcode.REGISTER:
@@ -346,34 +362,34 @@ class FaultProxy:
             return
         link.waiting[request.stream] = (request, text, fault)
         if self._supported is not None and request.opcode == Opcode.QUERY:
-            request = request.with_body(without_timeout(request.body))
+            request = request._replace(body=without_timeout(request.body))
         await link.to_node(request)
 
-    def _too_new(self, request: Frame) -> Frame:
+    def _too_new(self, request: RawFrame) -> RawFrame:
         """Answer as a node does that is older than the client."""
         most = self._most_protocol
         said = f"Invalid or unsupported protocol version ({request.protocol}); the greatest is {most}"
-        answer = request.answer(Opcode.ERROR, error_body("protocol error", most, message=said))
-        return replace(answer, version=most | ANSWER)
+        body = example_error_body("protocol error", most, message=said)
+        return request._replace(version=most).answer(Opcode.ERROR, body)
 
-    def _text(self, request: Frame) -> str | None:
+    def _text(self, request: RawFrame) -> str | None:
         if request.opcode in (Opcode.QUERY, Opcode.PREPARE):
             return statement_text(request.body)
         if request.opcode == Opcode.EXECUTE:
             return self._statements.get(statement_id(request.body), "")
         return None
 
-    async def _answer(self, link: Link, answer: Frame) -> None:
+    async def _answer(self, link: Link, answer: RawFrame) -> None:
         if answer.opcode == Opcode.EVENT and self.holding_events:
             self._held.append((link, answer))
             return
         request, text, fault = link.waiting.pop(answer.stream, (None, None, None))
         if answer.opcode == Opcode.SUPPORTED:
-            options = read_multimap(answer.body)
+            options = Reader(answer.body).read_string_multimap()
             options["COMPRESSION"] = []
             if self._supported is not None:
                 self._supported(link, options)
-            answer = answer.with_body(write_multimap(options))
+            answer = answer._replace(body=encode_string_multimap(options))
         elif answer.opcode == Opcode.RESULT and request is not None and request.opcode == Opcode.PREPARE:
             identity = prepared_id(answer.body)
             if identity is not None and text is not None:
@@ -383,7 +399,7 @@ class FaultProxy:
             return
         await link.to_client(answer)
         if request is not None and request.opcode == Opcode.STARTUP and request.protocol >= 5:
-            link.answers.segmented = True
+            link.answers.use_segments()
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         """Let a fault take its time beside the rest of the connection."""

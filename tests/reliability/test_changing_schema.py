@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.conftest import Api, open_driver
 from tests.faults.faults import DelayRequest, ServerError
-from tests.faults.frames import Opcode
 from tests.reliability.conftest import heal_async
 
 from coodie.exceptions import (
@@ -19,6 +18,7 @@ from coodie.exceptions import (
     ParameterTypeError,
     RequestError,
 )
+from coodie.protocol.frames import Opcode
 from coodie.registry import DriverRegistry, using_registry
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.conftest import Api, open_driver
 from tests.faults.faults import ServerError
-from tests.faults.frames import Opcode
 from tests.faults.proxy import FaultProxy
 
 from coodie.exceptions import AuthenticationError, CoodieError, SchemaError
+from coodie.protocol.frames import Opcode
 from coodie.registry import DriverRegistry, using_registry
 from coodie.schema import ColumnDefinition
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.conftest import Api
 from tests.faults.faults import Close, Corrupt, CutAnswer, Delay, ServerError, Silence, Trickle, WrongStream
-from tests.faults.frames import Opcode
 from tests.reliability.conftest import heal_async
 
 from coodie import exceptions
 from coodie.exceptions import CoodieError
+from coodie.protocol.frames import Opcode
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

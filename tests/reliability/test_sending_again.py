@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.conftest import Api, open_driver
 from tests.faults.faults import Close, ServerError, Silence
-from tests.faults.frames import Opcode
 from tests.reliability.conftest import heal_async
 
 from coodie import RequestOptions
 from coodie.exceptions import ConnectionFailedError, CoodieError, UnavailableError
+from coodie.protocol.frames import Opcode
 from coodie.registry import DriverRegistry, using_registry
 
 if TYPE_CHECKING:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.faults.faults import TellTablet
-from tests.faults.frames import Opcode
 from tests.faults.proxy import FaultProxy
 from tests.faults.shards import Sharding, shard_of
 from tests.integration.ways import Ways
+
+from coodie.protocol.frames import Opcode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

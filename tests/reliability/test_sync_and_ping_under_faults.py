@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.conftest import Api
 from tests.faults.faults import Delay
-from tests.faults.frames import Opcode
 from tests.reliability.conftest import heal_async
 from tests.reliability.test_requests_under_faults import FAULTS, HANG
 
 from coodie.contract.driver import _PING
 from coodie.exceptions import ConnectionFailedError, CoodieError, RequestTimeoutError, SchemaError
+from coodie.protocol.frames import Opcode
 from coodie.schema import ColumnDefinition, SyncOptions
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.conftest import Api, open_driver
 from tests.faults.faults import Corrupt, Delay
-from tests.faults.frames import Opcode
 from tests.integration.ways import Ways
 
 from coodie.exceptions import ExecuteManyError, RequestError
+from coodie.protocol.frames import Opcode
 from coodie.registry import DriverRegistry, using_registry
 
 if TYPE_CHECKING:
