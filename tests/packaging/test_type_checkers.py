@@ -20,7 +20,7 @@ ALLOWED = {
     "benchmarks/contestants/scylladb_rs_client.py": ["ignore[reportMissingImports]"],
     "benchmarks/contestants/scyllapy_client.py": ["ignore[reportMissingImports]"],
     # A property that can be set stands in for an attribute.
-    "coodie_core/src/coodie/drivers/lazy.py": ["ignore[reportIncompatibleVariableOverride]"],
+    "coodie_core/src/coodie/registry/lazy.py": ["ignore[reportIncompatibleVariableOverride]"],
     # Defects break the contract's signatures on purpose.
     "tests/kit/defects/requests.py": ["reportIncompatibleMethodOverride=false"],
 }
