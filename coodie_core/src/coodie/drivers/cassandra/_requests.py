@@ -178,10 +178,7 @@ class Requests:
         """Execute and return the first column of the first row, or None; nothing else is converted."""
         again = _FIRST
         start: bytes | None = None
-        asked, answer = begun or (
-            self._ask(stmt, params, consistency, timeout, None, None, options),
-            None,
-        )
+        asked, answer = begun or (self._ask(stmt, params, consistency, timeout, None, None, options), None)
         if asked is not None:
             if answer is None:
                 answer = yield asked
