@@ -96,10 +96,17 @@ def read_report(report: Path, root: Path) -> Counts:
             if test not in counts.failures:  # it may fail, and have an error when it is torn down
                 counts.failures.append(test)
         elif skipped is not None:
-            counts.skipped[" ".join((skipped.get("message") or "no reason").split())] += 1
+            counts.skipped[_reason(skipped)] += 1
         else:
             counts.passed += 1
     return counts
+
+
+def _reason(skipped: ET.Element) -> str:
+    """Return why a test was skipped; of a whole module it stands in the text alone."""
+    _, mark, text = (skipped.text or "").rpartition("Skipped: ")
+    message = skipped.get("message") or "no reason"
+    return " ".join((text.rstrip("')\"") if mark and message == "collection skipped" else message).split())
 
 
 def _node_id(case: ET.Element, root: Path) -> str:

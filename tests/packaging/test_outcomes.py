@@ -42,7 +42,9 @@ def report(pytester: pytest.Pytester) -> Path:
     pytester.makeini("[pytest]\njunit_family = xunit1")
     base, suite = SUITE.split("class TestGroup", 1)
     pytester.makepyfile(
-        base=base, test_suite=f"import pytest\nfrom base import Base\n\nclass TestGroup{suite}"
+        base=base,
+        test_suite=f"import pytest\nfrom base import Base\n\nclass TestGroup{suite}",
+        test_module='import pytest\npytest.skip("no shards", allow_module_level=True)',
     )
     file = pytester.path / "report.xml"
     pytester.runpytest_subprocess(f"--junit-xml={file}")
@@ -52,7 +54,11 @@ def report(pytester: pytest.Pytester) -> Path:
 def test_a_report_is_read(report: Path) -> None:
     """Counts, reasons and the ids of failed tests are those that pytest printed."""
     counts = read_report(report, report.parent)
-    assert (counts.passed, counts.failed, counts.skipped) == (2, 2, Counter({"no compiler": 1}))
+    assert (counts.passed, counts.failed, counts.skipped) == (
+        2,
+        2,
+        Counter({"no compiler": 1, "no shards": 1}),
+    )
     assert counts.failures == ["test_suite.py::TestGroup::test_fails[b c$]", "test_suite.py::test_error"]
 
 
