@@ -19,7 +19,7 @@ from coodie_local._stop import stop_cluster
 from coodie_local._tenancy import Tenancy, tenancy_of
 from coodie_local._threads import in_thread
 from coodie_local.errors import LocalNodeError, StorageError
-from coodie_local.member import ClusterNode
+from coodie_local.member import ClusterAccess, ClusterNode
 
 if TYPE_CHECKING:
     import os
@@ -212,7 +212,8 @@ class LocalCluster:
         Raises:
             LocalNodeError: It isn't started.
         """
-        return tuple(ClusterNode(self, index) for index in range(self._found.count))
+        access = ClusterAccess(self.directory, lambda: self._found, self._change, self._restart)
+        return tuple(ClusterNode(access, index) for index in range(self._found.count))
 
     @property
     def profile(self) -> Profile | None:
