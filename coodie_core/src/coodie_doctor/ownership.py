@@ -8,6 +8,7 @@ one another leave no other trace: what the modules offer tells nothing after a m
 from __future__ import annotations
 
 import csv
+import re
 from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,7 +18,16 @@ from coodie_doctor.findings import Finding
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["CORE", "NAMESAKE", "Installed", "altered_files", "core_findings", "reinstall"]
+__all__ = [
+    "CORE",
+    "DOCTOR",
+    "NAMESAKE",
+    "Installed",
+    "altered_files",
+    "core_findings",
+    "pip_command",
+    "reinstall",
+]
 
 #: Our distribution, and the one of somebody else's that installs the package ``coodie``, too.
 CORE = "coodie-core"
@@ -25,6 +35,12 @@ NAMESAKE = "coodie"
 
 #: How many altered files a message names.
 _NAMED = 3
+
+#: A distribution's name, as the packaging specifications have it.
+_DISTRIBUTION_NAME = re.compile(r"[A-Z0-9](?:[A-Z0-9._-]*[A-Z0-9])?", re.IGNORECASE | re.ASCII)
+
+#: What leads further where no single command is the cure.
+DOCTOR = "python -m coodie_doctor"
 
 
 class Installed(Protocol):
@@ -42,6 +58,16 @@ class Installed(Protocol):
     def locate_file(self, path: Any, /) -> Any:
         """Return where a file of the distribution is."""
         ...
+
+
+def pip_command(arguments: str, distribution: str) -> str:
+    """Return the pip command about a distribution; the doctor's where the text can't be a name of one.
+
+    Args:
+        arguments: What pip is given before the name.
+        distribution: As metadata, an application or a user names it.
+    """
+    return f"pip {arguments} {distribution}" if _DISTRIBUTION_NAME.fullmatch(distribution) else DOCTOR
 
 
 def altered_files(distribution: Installed, *, only: str | None = None) -> Iterator[str]:

@@ -79,3 +79,38 @@ def test_need_that_is_none(on_path: Site) -> None:
     """A need that isn't a requirement is the backend's fault."""
     with pytest.raises(NotADriverError, match="no requirement"):
         needy_host(on_path, "acme client!").check(config_for())
+
+
+@pytest.mark.parametrize(
+    ("requires", "command"),
+    [
+        ("no-such-db[fast]>=1", "pip install 'no-such-db[fast]>=1'"),
+        ("no-such-db @ https://acme.example/no-such-db.whl",) * 2,
+    ],
+)
+def test_command_is_the_whole_requirement(on_path: Site, requires: str, command: str) -> None:
+    """What is installed is what was declared: a name alone may be a stranger's on the index."""
+    host = needy_host(on_path, requires)
+    with pytest.raises(DriverDependencyError) as caught:
+        host.open(config_for())
+    assert command in str(caught.value.command)
+
+
+def test_need_of_another_platform(on_path: Site) -> None:
+    """A need whose marker doesn't hold here is none."""
+    needy_host(on_path, "no-such-db; python_version < '3'").check(config_for())
+
+
+def test_other_requirements_that_are_none(on_path: Site) -> None:
+    """A Requires-Dist that is no requirement hides no other."""
+    requires = "Requires-Dist: acme client!\nRequires-Dist: acme-client<2\n"
+    with pytest.raises(DriverDependencyError, match=r"acme-client<2, and 2\.1"):
+        needy_host(on_path, "acme-client", requires=requires).check(config_for())
+
+
+def test_needed_distribution_without_a_version(on_path: Site) -> None:
+    """A distribution whose METADATA has no version meets no requirement of one."""
+    host = needy_host(on_path, "no-version>=1")
+    on_path.install("no-version", metadata="Metadata-Version: 2.1\nName: no-version\n")
+    with pytest.raises(DriverDependencyError, match="no-version>=1, and unknown is installed"):
+        host.check(config_for())

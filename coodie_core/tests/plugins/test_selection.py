@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from coodie_core.tests.distributions import Site, announcing
 
+from coodie.config import build_config
 from coodie.exceptions import (
     ConfigurationError,
     DriverApiVersionError,
@@ -14,12 +15,13 @@ from coodie.exceptions import (
     DriverLoadError,
     DriverNotFoundError,
     DuplicateDriverError,
+    NotADriverError,
     OverwrittenModuleError,
 )
 from coodie.plugins import DRIVER_API_VERSION
 from coodie.plugins.allowlist import DistributionAllowlist
 from coodie.plugins.discovery import DriverIndex
-from coodie.plugins.selection import select
+from coodie.plugins.selection import rejection, select
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,6 +157,25 @@ def test_pinned_to_what_is_not_installed(site: Site) -> None:
     with pytest.raises(DriverNotFoundError) as caught:
         choose(site, "scylla", "Coodie_Scylla")
     assert last_line(caught.value) == 'pip install "coodie-core[scylla]"'
+
+
+@pytest.mark.parametrize("pin", ["--pre", "https://acme.example/x.whl", "acme db", "-r x"])
+def test_pinned_to_what_no_distribution_is_called(site: Site, pin: str) -> None:
+    """Only what can be a distribution's name gets into a command."""
+    with pytest.raises(DriverNotFoundError, match="can't be a distribution's name") as caught:
+        choose(site, "acme", pin)
+    assert last_line(caught.value) == DOCTOR
+
+
+def test_name_that_looks_like_a_pin(site: Site) -> None:
+    """An entry point named `ac@me` is its distribution's fault: nobody is told to install `me`."""
+    site.install("acme-db", entry_points=announcing("ac@me", NOWHERE))
+    config = build_config(driver_type="ac@me")
+    with pytest.raises(NotADriverError, match="'ac@me', which can't be a driver_type") as caught:
+        choose(site, config.driver_type, config.distribution)
+    assert last_line(caught.value) == "pip install --upgrade acme-db"
+    (entry,) = site.index().entry_points()
+    assert isinstance(rejection(entry, [entry], DistributionAllowlist()), NotADriverError)
 
 
 @pytest.mark.parametrize("points", [None, announcing("other", NOWHERE)])

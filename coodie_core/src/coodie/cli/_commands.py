@@ -94,12 +94,14 @@ def _loaded(point: Any) -> click.Command:
 
 def _broken(point: Any, reason: str) -> click.Command:
     """Return a command that fails with the reason, whatever its arguments."""
+    from coodie_doctor.ownership import pip_command  # for a broken one alone
+
     owner = point.dist.name if point.dist is not None else "an unknown distribution"
+    command = pip_command("install --force-reinstall", owner)
 
     def fail(arguments: tuple[str, ...]) -> None:  # noqa: ARG001 - whatever was given
         raise click.ClickException(
-            f"The command {point.name!r} of {owner} can't be loaded: {reason}.\n"
-            f"pip install --force-reinstall {owner}"
+            f"The command {point.name!r} of {owner} can't be loaded: {reason}.\n{command}"
         )
 
     return click.Command(

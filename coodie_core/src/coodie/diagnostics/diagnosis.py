@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from coodie.diagnostics.inventory import BackendReport, BackendState, take_inventory
 from coodie.diagnostics.probe import probe
-from coodie.plugins.requirements import unmet_requirements
+from coodie.plugins.requirements import plain_requirement, unmet_requirements
 from coodie.registry.registry import current_registry
 from coodie_doctor.findings import Finding
 
@@ -73,10 +74,12 @@ def _unmet(distribution: str, told: list[Finding]) -> list[Finding]:
     """Return what a distribution asks for and isn't there, but for what was told of already."""
     found = []
     for wanted in unmet_requirements(distribution):
-        plain = f"{wanted.name}{wanted.specifier}"
+        plain = plain_requirement(wanted)
         if not any(wanted.name in finding.message for finding in told):
             message = f"{distribution} asks for {plain}, which isn't installed in such a version. Run:"
-            found.append(Finding(distribution, message, f"pip install '{plain}'", is_problem=False))
+            found.append(
+                Finding(distribution, message, f"pip install {shlex.quote(plain)}", is_problem=False)
+            )
     return found
 
 

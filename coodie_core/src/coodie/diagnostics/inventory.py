@@ -18,6 +18,7 @@ from coodie.exceptions import (
 from coodie.options.connection import build_config
 from coodie.plugins.loading import again
 from coodie.plugins.selection import rejection
+from coodie_doctor.ownership import pip_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -178,7 +179,7 @@ def _unreadable(distribution: str) -> BackendReport:
         version=None,
         state=BackendState.BROKEN,
         reason="Its metadata can't be read. To mend it, run:",
-        command=f"pip install --force-reinstall --no-deps {distribution}",
+        command=pip_command("install --force-reinstall --no-deps", distribution),
     )
 
 

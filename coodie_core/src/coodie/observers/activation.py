@@ -106,12 +106,12 @@ def _announced(name: str) -> Any:
     owners = [_owner(point) for point in found]
     if len(found) > 1:
         message = f"The observer {name!r} is announced by {' and '.join(owners)}."
-        raise ObserverLoadError(message, command=f"pip uninstall {owners[-1].split()[0]}", observer=name)
+        raise ObserverLoadError(message, command=_pip("uninstall", found[-1]), observer=name)
     (point,), (owner,) = found, owners
     _check_open(owner, name)
     if all(other.name != name for other in entry_points(group=_API_GROUP)):
         message = f"The observer {name!r} of {owner} isn't made for version 1 of the hooks ({_API_GROUP})."
-        command = f"pip install --upgrade coodie-core {owner.split()[0]}"
+        command = _pip("install --upgrade coodie-core", point)
         raise ObserverLoadError(message, command=command, observer=name)
     try:
         return point.load()
@@ -119,7 +119,7 @@ def _announced(name: str) -> Any:
         raise
     except Exception as exc:
         message = f"Importing {point.value!r} of {owner} raised {type(exc).__name__}: {exc}."
-        command = f"pip install --force-reinstall {owner.split()[0]}"
+        command = _pip("install --force-reinstall", point)
         raise ObserverLoadError(message, command=command, observer=name) from exc
 
 
@@ -129,6 +129,12 @@ def _check_open(owner: str, name: str) -> None:
     if blocked_by is not None:
         message = f"The observer {name!r} of {owner} is blocked by {blocked_by}."
         raise ObserverLoadError(message, hint="Name another, or let it through.", observer=name)
+
+
+def _pip(arguments: str, point: EntryPoint) -> str:
+    from coodie_doctor.ownership import pip_command  # for the errors alone
+
+    return pip_command(arguments, "" if point.dist is None else point.dist.name)
 
 
 def _owner(point: EntryPoint) -> str:

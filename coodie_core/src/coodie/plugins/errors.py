@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -14,9 +13,11 @@ from coodie.exceptions import (
     DriverLoadError,
     DriverNotFoundError,
     DuplicateDriverError,
+    NotADriverError,
 )
 from coodie.plugins.allowlist import ALLOW_VARIABLE, BLOCK_VARIABLE, from_environment
 from coodie.plugins.discovery import DRIVER_API_VERSION, canonical_name
+from coodie_doctor.ownership import DOCTOR, pip_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from coodie.plugins.discovery import DriverEntryPoint
 
 __all__ = [
-    "DOCTOR",
     "blocked",
     "duplicate",
     "no_metadata",
@@ -32,11 +32,9 @@ __all__ = [
     "not_found",
     "not_installed",
     "unreadable",
+    "unusable_name",
     "wrong_version",
 ]
-
-#: What leads further where no single command is the cure.
-DOCTOR = "python -m coodie_doctor"
 
 
 def not_found(
@@ -109,10 +107,12 @@ def not_installed(driver_type: str, distribution: str, others: Sequence[str]) ->
     if known is not None and canonical_name(distribution) == known.distribution:
         command = known.install
     else:
-        command = f"pip install {shlex.quote(distribution)}"
+        command = pip_command("install", distribution)
     return DriverNotFoundError(
         message,
-        hint="To install it, run:",
+        hint="It can't be a distribution's name. For what is here, run:"
+        if command == DOCTOR
+        else "To install it, run:",
         command=command,
         driver_type=driver_type,
         distribution=distribution,
@@ -136,9 +136,20 @@ def unreadable(driver_type: str, distribution: str) -> DriverLoadError:
     return DriverLoadError(
         f"The metadata of the installed distribution {distribution!r} can't be read.",
         hint="To mend it, run:",
-        command=f"pip install --force-reinstall --no-deps {shlex.quote(distribution)}",
+        command=pip_command("install --force-reinstall --no-deps", distribution),
         driver_type=driver_type,
         distribution=distribution,
+    )
+
+
+def unusable_name(entry: DriverEntryPoint) -> NotADriverError:
+    """Return the error for an entry point whose name can't be a driver_type: behind an "@", a pin begins."""
+    return NotADriverError(
+        f"{entry.owner} announces a backend as {entry.driver_type!r}, which can't be a driver_type.",
+        hint=f"Report it to the authors of {entry.distribution}, or see whether they've corrected it:",
+        command=pip_command("install --upgrade", entry.distribution),
+        driver_type=entry.driver_type,
+        distribution=entry.distribution,
     )
 
 
@@ -151,7 +162,7 @@ def duplicate(entries: Sequence[DriverEntryPoint]) -> DuplicateDriverError:
     return DuplicateDriverError(
         message,
         hint=f"Pin one, such as driver_type={pin!r}, or uninstall the others:",
-        command=f"pip uninstall --yes {last.distribution}",
+        command=pip_command("uninstall --yes", last.distribution),
         driver_type=first.driver_type,
         distributions=owners,
     )
@@ -167,7 +178,7 @@ def wrong_version(entry: DriverEntryPoint) -> DriverApiVersionError:
     return DriverApiVersionError(
         message,
         hint="To bring them together, run:",
-        command=f"pip install --upgrade coodie-core {entry.distribution}",
+        command=pip_command("install --upgrade coodie-core", entry.distribution),
         driver_type=entry.driver_type,
         distribution=entry.distribution,
         declared=entry.api_versions,

@@ -17,8 +17,8 @@ from coodie.exceptions import (
 from coodie.hooks import PROJECT, DriverDescription
 from coodie.observers.hooks import OBSERVER_HOOKS, ObserverHooks
 from coodie.plugins.discovery import canonical_name
-from coodie.plugins.errors import DOCTOR
 from coodie.plugins.hooks import DriverHooks
+from coodie_doctor.ownership import pip_command
 
 if TYPE_CHECKING:
     from coodie.plugins.discovery import DriverEntryPoint
@@ -203,9 +203,7 @@ def _dependency(missing: str, entry: DriverEntryPoint) -> DriverDependencyError:
 
 def again(entry: DriverEntryPoint) -> str:
     """Return the command that installs a backend anew."""
-    if not entry.distribution:
-        return DOCTOR
-    return f"pip install --force-reinstall {entry.distribution}"
+    return pip_command("install --force-reinstall", entry.distribution)
 
 
 def _report(entry: DriverEntryPoint) -> dict[str, Any]:
@@ -214,4 +212,4 @@ def _report(entry: DriverEntryPoint) -> dict[str, Any]:
     if not entry.distribution:
         return {"hint": "For what a plug-in has to do, run:", "command": _HOOKS, **known}
     hint = f"Report it to the authors of {entry.distribution}, or see whether they've mended it:"
-    return {"hint": hint, "command": f"pip install --upgrade {entry.distribution}", **known}
+    return {"hint": hint, "command": pip_command("install --upgrade", entry.distribution), **known}

@@ -24,6 +24,7 @@ from coodie.plugins.errors import (
     not_found,
     not_installed,
     unreadable,
+    unusable_name,
     wrong_version,
 )
 from coodie.plugins.integrity import check_core
@@ -75,7 +76,7 @@ def select(
     if not entries:
         raise _not_found(index, allowlist, driver_type, failed)
     chosen = entries[reasons.index(None) if None in reasons else 0]
-    if reasons == [None] and DRIVER_API_VERSION in chosen.api_versions:
+    if reasons == [None] and "@" not in driver_type and DRIVER_API_VERSION in chosen.api_versions:
         return chosen  # nearly always
     error = _rejection(chosen, entries, reasons)
     if error is not None:
@@ -102,6 +103,8 @@ def _rejection(
     reason = reasons[entries.index(entry)]
     if reason is not None:
         return blocked(entry, reason)
+    if "@" in entry.driver_type:
+        return unusable_name(entry)
     rivals = [other for other, why in zip(entries, reasons, strict=True) if why is None]
     if len(rivals) > 1:
         owner = next((rival for rival in rivals if _is_official(rival)), None)
@@ -145,6 +148,8 @@ def _pinned(index: DriverIndex, driver_type: str, distribution: str) -> list[Dri
     if entries:
         return entries
     if index.distribution(distribution) is None:
+        for entry in index.named(f"{driver_type}@{distribution}"):
+            raise unusable_name(entry)  # what looks like a pin is a name that someone announces
         raise not_installed(driver_type, distribution, [entry.owner for entry in index.named(driver_type)])
     others = [entry.driver_type for entry in index.entry_points_of(distribution)]
     raise not_announced(driver_type, distribution, others)
