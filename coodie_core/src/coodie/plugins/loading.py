@@ -16,6 +16,7 @@ from coodie.exceptions import (
 )
 from coodie.hooks import PROJECT, DriverDescription
 from coodie.observers.hooks import OBSERVER_HOOKS, ObserverHooks
+from coodie.plugins.descriptions import problem_of
 from coodie.plugins.discovery import canonical_name
 from coodie.plugins.hooks import DriverHooks
 from coodie_doctor.ownership import pip_command
@@ -98,7 +99,7 @@ class LoadedPlugin:
 
         Raises:
             DriverDependencyError: A distribution that it needs isn't installed in a version that fits.
-            NotADriverError: It returned something else.
+            NotADriverError: It returned something else, or a field holds what it can't.
         """
         description = self.call(DESCRIBE)
         if description is None:
@@ -107,6 +108,9 @@ class LoadedPlugin:
             kind = type(description).__name__
             message = f"{DESCRIBE} of {self.entry.owner} returned a {kind}, not a DriverDescription."
             raise self.not_a_driver(message)
+        problem = problem_of(description)
+        if problem is not None:
+            raise self.not_a_driver(f"The DriverDescription of {self.entry.owner} can't be used: {problem}.")
         if description.needs:
             from coodie.plugins.requirements import check_needs  # packaging, for those that need something
 
