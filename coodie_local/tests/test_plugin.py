@@ -12,6 +12,7 @@ from coodie.drivers import init_coodie, init_coodie_async
 from coodie.exceptions import (
     ConfigurationError,
     ConnectionFailedError,
+    DriverBlockedError,
     DriverClosedError,
     DriverLoadError,
     DriverNotFoundError,
@@ -22,7 +23,7 @@ from coodie.plugins.discovery import DriverIndex
 from coodie.plugins.host import PluginHost
 from coodie.registry import DriverRegistry, using_registry
 from coodie.testing.children import in_a_child
-from coodie_local import LocalNode, NodeInUseError, Security, plugin
+from coodie_local import LocalNode, NodeInUseError, Security, _backends, plugin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -45,6 +46,16 @@ def registry() -> Iterator[DriverRegistry]:
         yield registry
         for name in registry.names():
             registry.get(name).close()
+
+
+def announce_of_others(directory: Path, distribution: str, driver_type: str, version: int = 1) -> None:
+    """Write the metadata of somebody else's distribution that announces a backend of ours."""
+    info = directory / f"{distribution.replace('-', '_')}-2.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 2.0\n")
+    point = f"{driver_type} = acme.plugin\n"
+    text = f"[coodie.drivers]\n{point}\n[coodie.driver_api.{version}]\n{point}"
+    (info / "entry_points.txt").write_text(text)
 
 
 def announce(directory: Path, *names: str) -> None:
@@ -334,3 +345,50 @@ def test_a_named_backend_must_own_its_driver(tmp_path: Path, home: Path) -> None
         with pytest.raises(DriverLoadError, match=f"needs {other}-driver, which isn't installed"):
             init_coodie(driver_type="local", backend=other)
     assert not home.exists()
+
+
+@pytest.mark.parametrize("version", [1, 9])
+@pytest.mark.parametrize("mine", ["scylla", "cassandra"])
+@pytest.mark.parametrize("same", [False, True])
+def test_what_others_announce_makes_no_second_backend(
+    tmp_path: Path, home: Path, mine: str, version: int, same: bool
+) -> None:
+    """Beside a distribution of ours, another one's that announces either name is never counted."""
+    site = tmp_path / "site"
+    announce(site, mine)
+    other = "cassandra" if mine == "scylla" else "scylla"
+    announce_of_others(site, "acme-db", mine if same else other, version)
+    index = DriverIndex(lambda **name: distributions_in(site, **name))
+    with using_registry(DriverRegistry(PluginHost(index))):
+        assert _backends._only() == mine
+    assert not home.exists()
+
+
+def test_a_blocked_backend_is_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With both installed, blocking one chooses the other; blocking both says so."""
+    site = tmp_path / "site"
+    announce(site, "scylla", "cassandra")
+    index = DriverIndex(lambda **name: distributions_in(site, **name))
+    monkeypatch.setenv("COODIE_BLOCK", "coodie-scylla")
+    with using_registry(DriverRegistry(PluginHost(index))):
+        assert _backends._only() == "cassandra"
+        monkeypatch.setenv("COODIE_BLOCK", "coodie-scylla,coodie-cassandra")
+        for options in ({}, {"backend": "cassandra"}):
+            with pytest.raises(DriverBlockedError, match="is blocked by the environment"):
+                _backends.choose_backend(options.get("backend"))
+
+
+def test_two_backends_of_others(tmp_path: Path) -> None:
+    """Where neither is ours, the error names both and how one is chosen."""
+    site = tmp_path / "site"
+    announce(site)
+    announce_of_others(site, "acme-scylla", "scylla")
+    announce_of_others(site, "acme-cassandra", "cassandra")
+    index = DriverIndex(lambda **name: distributions_in(site, **name))
+    said = r"'scylla' of acme-scylla 2\.0 and 'cassandra' of acme-cassandra 2\.0"
+    with (
+        using_registry(DriverRegistry(PluginHost(index))),
+        pytest.raises(ConfigurationError, match=said) as caught,
+    ):
+        _backends.choose_backend(None)
+    assert caught.value.option == "backend"

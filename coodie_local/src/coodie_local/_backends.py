@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from coodie.exceptions import ConfigurationError, DriverNotFoundError, OverwrittenModuleError
+from typing import TYPE_CHECKING
+
+from coodie.capabilities import KNOWN
+from coodie.exceptions import (
+    ConfigurationError,
+    DriverLoadError,
+    DriverNotFoundError,
+    OverwrittenModuleError,
+)
 from coodie.plugins.integrity import check_module_owner
-from coodie.registry.registry import installed_drivers
+from coodie.registry.registry import current_registry
+
+if TYPE_CHECKING:
+    from coodie.plugins.discovery import DriverEntryPoint
 
 __all__ = ["BACKENDS", "choose_backend"]
 
@@ -28,20 +39,24 @@ def choose_backend(wanted: object) -> str:
         Its driver_type.
 
     Raises:
-        ConfigurationError: It isn't one of the two.
+        ConfigurationError: It isn't one of the two, or others' distributions announce both.
         DriverNotFoundError: It, or any, isn't installed.
+        DriverLoadError: It, or each that is installed, is blocked or made for another version of coodie.
         OverwrittenModuleError: Both are, and their drivers overwrite each other's files.
         DriverDependencyError: Its driver isn't installed.
     """
-    installed = tuple(entry.driver_type for entry in installed_drivers() if entry.driver_type in _DRIVERS)
     if wanted is None:
-        chosen = _only(installed)
+        chosen = _only()
     elif wanted in _DRIVERS:
         chosen = str(wanted)
-        if chosen not in installed:
+        try:
+            current_registry().plugins.chosen(chosen)
+        except DriverNotFoundError as exc:
             msg = f"driver_type='local' with backend={chosen!r} needs coodie-{chosen}, which isn't installed."
             command = f'pip install "coodie-core[{chosen}]"'
-            raise DriverNotFoundError(msg, command=command, driver_type=chosen, installed=installed)
+            raise DriverNotFoundError(
+                msg, command=command, driver_type=chosen, installed=exc.installed
+            ) from None
     else:
         msg = f"backend={wanted!r} can't talk to a local node."
         hint = f"Give one of {', '.join(map(repr, BACKENDS))}, or leave it out where one is installed."
@@ -51,12 +66,30 @@ def choose_backend(wanted: object) -> str:
     return chosen
 
 
-def _only(installed: tuple[str, ...]) -> str:
-    if not installed:
+def _only() -> str:
+    """Return the one driver_type that can be used; those of our distributions go before others'."""
+    usable: dict[str, DriverEntryPoint] = {}
+    refusals: list[DriverLoadError] = []
+    for driver_type in _DRIVERS:
+        try:
+            usable[driver_type] = current_registry().plugins.chosen(driver_type)
+        except DriverNotFoundError:
+            continue
+        except DriverLoadError as exc:
+            refusals.append(exc)
+    if not usable:
+        if refusals:
+            raise refusals[0]
         msg = "driver_type='local' needs a backend to talk to the node, and none is installed."
         hint = f"Install one: {_INSTALL[1]}, or:"
         raise DriverNotFoundError(msg, hint=hint, command=_INSTALL[0], driver_type="local")
-    only, *others = installed
+    ours = [name for name, entry in usable.items() if entry.canonical == KNOWN[name].distribution]
+    only, *others = ours or usable
+    if others and not ours:
+        owners = " and ".join(f"{name!r} of {entry.owner}" for name, entry in usable.items())
+        msg = f"driver_type='local' can use more than one backend: {owners}."
+        hint = f"Name one: backend={only!r}."
+        raise ConfigurationError(msg, hint=hint, option="backend")
     if others:
         msg = "coodie-scylla and coodie-cassandra are both installed, and their drivers own the same package."
         raise OverwrittenModuleError(

@@ -105,6 +105,19 @@ class PluginHost:
         with self._lock:
             return [plugin.entry for plugin in self._registered.values()]
 
+    def chosen(self, driver_type: str) -> DriverEntryPoint:
+        """Return the entry point that opens this driver_type, as far as metadata tells; nothing is imported.
+
+        Raises:
+            DriverLoadError: None can be used.
+        """
+        with self._lock:
+            plugin = self._registered.get(driver_type)
+        if plugin is not None:
+            check_open(plugin.entry, self.allowlist)
+            return plugin.entry
+        return select(self.index, self.allowlist, driver_type)
+
     def failures(self) -> Mapping[str, CoodieError]:
         """Return why backends failed to load, by driver_type; those that were mended since aren't in it."""
         with self._lock:
