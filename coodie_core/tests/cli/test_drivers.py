@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from coodie_core.tests.distributions import announcing
 from coodie_core.tests.fakes import Backend
 
 from coodie.cli import main
@@ -71,6 +72,26 @@ def test_doctor(host: PluginHost, capsys: pytest.CaptureFixture[str]) -> None:
     host.register("memory", Backend(), distribution="acme-db", version="2.0")
     assert main(["doctor", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["ok"] is True
+
+
+@pytest.mark.parametrize(("name", "driver_type"), [("coodie-scylla", "scylla"), ("acme-db", "?")])
+def test_unreadable_metadata(
+    host: PluginHost, site: Site, capsys: pytest.CaptureFixture[str], name: str, driver_type: str
+) -> None:
+    """It is one line in each list, with the command that repairs it; the doctor exits with 1."""
+    info = site.install(name, entry_points=announcing("scylla", "nowhere"))
+    (info / "METADATA").write_bytes(b"Name: \xff\xfe\n")
+    host.register("memory", Backend(), distribution="dist-memory", version="2.0")
+    assert main(["drivers"]) == 0
+    listed = capsys.readouterr().out
+    assert main(["doctor"]) == 1
+    examined = capsys.readouterr().out
+    for text in (listed, examined):
+        rows = [line.split() for line in text.splitlines()]
+        (row,) = [row for row in rows if row[:1] == [driver_type]]
+        assert {name, "broken"} <= set(row)
+        assert f"pip install --force-reinstall --no-deps {name}" in text.splitlines()
+    assert "No backend is installed" not in examined
 
 
 def test_arguments_that_cannot_be_used(capsys: pytest.CaptureFixture[str]) -> None:

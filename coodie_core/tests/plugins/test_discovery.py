@@ -9,7 +9,10 @@ import pytest
 from coodie_core.tests.distributions import Site, announcing
 from coodie_core.tests.fakes import run_threads
 
+from coodie.exceptions import DriverLoadError, DriverNotFoundError
+from coodie.plugins.allowlist import DistributionAllowlist
 from coodie.plugins.discovery import DriverIndex
+from coodie.plugins.selection import select
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,21 +89,67 @@ def test_one_broken_distribution(site: Site, how: str, caplog: pytest.LogCapture
 
 
 def test_undecodable_metadata(site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    """METADATA that isn't text is told of in the log, and skipped."""
+    """METADATA that isn't text is told of in one line of the log, and listed by its directory's name."""
     info = site.install("broken", entry_points=announcing("broken", NOWHERE))
     (info / "METADATA").write_bytes(b"Name: \xff\xfe\n")
     site.install("acme-db", entry_points=announcing("acme", NOWHERE))
     with caplog.at_level(logging.WARNING, "coodie.plugins.discovery"):
-        assert [entry.driver_type for entry in site.index().entry_points()] == ["acme"]
-    assert "metadata can't be read" in caplog.text
+        index = site.index()
+        assert [entry.driver_type for entry in index.entry_points()] == ["acme"]
+    assert "Skipping broken: its metadata can't be read (UnicodeDecodeError)." in caplog.messages
+    assert all(record.exc_info is None for record in caplog.records)
+    assert index.unreadable() == ("broken",)
+
+
+@pytest.mark.parametrize("file", ["METADATA", "entry_points.txt"])
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\n", b""])
+@pytest.mark.parametrize("name", ["coodie-scylla", "acme-db"])
+def test_metadata_that_cannot_be_read_is_listed(
+    site: Site, file: str, content: bytes | None, name: str
+) -> None:
+    """Missing, emptied or no text: it's listed, and who names the backend is told of it."""
+    driver_type = "scylla" if name == "coodie-scylla" else "acme"
+    info = site.install(name, entry_points=announcing(driver_type, NOWHERE))
+    if content is None:
+        (info / file).unlink()
+    else:
+        (info / file).write_bytes(content)
+    index = site.index()
+    assert index.entry_points() == []
+    # without entry points, only a distribution that is known to have some is known to lack them
+    lost = not content and file == "entry_points.txt" and name == "acme-db"
+    assert index.unreadable() == (() if lost else (name,))
+    if lost:
+        return
+    for pin in (None, name):
+        if driver_type == "scylla" or pin:
+            with pytest.raises(DriverLoadError, match=f"distribution '{name}' can't be read") as caught:
+                select(index, DistributionAllowlist(), driver_type, pin)
+            assert caught.value.command == f"pip install --force-reinstall --no-deps {name}"
+    with pytest.raises(DriverNotFoundError) as missing:
+        select(index, DistributionAllowlist(), "other")
+    assert missing.value.broken == (name,)
+
+
+@pytest.mark.parametrize("metadata", ["Name: acme-db\n", "Name: --pre\nVersion: 1\n", "Version: 1\n"])
+def test_metadata_without_a_name_or_a_version(site: Site, metadata: str) -> None:
+    """What lacks either, or has a name that none can have, is listed by its directory's name."""
+    site.install("acme-db", entry_points=announcing("acme", NOWHERE), metadata=metadata)
+    index = site.index()
+    assert index.entry_points() == []
+    assert index.unreadable() == ("acme-db",)
 
 
 def test_half_uninstalled(site: Site) -> None:
-    """A dist-info directory without METADATA, as a broken uninstall leaves it, is no distribution."""
+    """A dist-info directory without METADATA, as a broken uninstall leaves it, hides no other backend."""
     info = site.install("acme-db", entry_points=announcing("acme", NOWHERE))
     (info / "METADATA").unlink()
     site.install("other", entry_points=announcing("other", NOWHERE))
     assert [entry.driver_type for entry in site.index().entry_points()] == ["other"]
+    site.install("acme-db", "2.0", entry_points=announcing("acme", NOWHERE))
+    index = site.index()
+    assert [entry.driver_type for entry in index.entry_points()] == ["acme", "other"]
+    assert index.unreadable() == ()
 
 
 @pytest.mark.parametrize("again", ["acme-db", "Acme_DB", "acme.db"])

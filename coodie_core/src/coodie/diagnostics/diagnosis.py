@@ -39,7 +39,7 @@ class Diagnosis:
         self.backends = [report.as_dict() for report in reports]
         self.findings = [finding for report in reports if (finding := _finding(report)) is not None]
         installed = [report for report in reports if report.version is not None]
-        if not installed:
+        if all(report.state is BackendState.NOT_INSTALLED for report in reports):
             self.findings.append(_NO_BACKEND)
         for distribution in sorted({report.distribution for report in installed if report.distribution}):
             self.findings += _unmet(distribution, self.findings)

@@ -16,6 +16,7 @@ from coodie.exceptions import (
     DuplicateDriverError,
 )
 from coodie.options.connection import build_config
+from coodie.plugins.discovery import canonical_name
 from coodie.plugins.loading import again
 from coodie.plugins.selection import rejection
 from coodie_doctor.ownership import pip_command
@@ -173,8 +174,9 @@ def _words(error: DriverLoadError) -> str:
 
 
 def _unreadable(distribution: str) -> BackendReport:
+    ours = (name for name, backend in KNOWN.items() if backend.distribution == canonical_name(distribution))
     return BackendReport(
-        driver_type="",
+        driver_type=next(ours, ""),
         distribution=distribution,
         version=None,
         state=BackendState.BROKEN,

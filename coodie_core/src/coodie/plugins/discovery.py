@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from coodie._forks import forget_in_children
+from coodie.capabilities import KNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -37,7 +38,13 @@ GROUP = "coodie.drivers"
 _API_GROUP_PREFIX = "coodie.driver_api."
 
 #: The header Name of a METADATA file; parsing all headers of all distributions takes a hundred times longer.
-_NAME = re.compile(r"^Name:[ \t]*(\S+)", re.MULTILINE | re.IGNORECASE)
+#: What can't be a distribution's name is none.
+_NAME = re.compile(
+    r"^Name:[ \t]*([A-Z0-9](?:[A-Z0-9._-]*[A-Z0-9])?)[ \t]*\r?$", re.MULTILINE | re.IGNORECASE | re.ASCII
+)
+
+#: The distributions that announce a backend, unless their entry_points.txt got lost.
+_OURS = frozenset(backend.distribution for backend in KNOWN.values())
 
 
 def canonical_name(distribution: str) -> str:
@@ -118,7 +125,7 @@ class DriverIndex:
         self._source = source
         self._lock = threading.Lock()
         self._found: dict[str, list[DriverEntryPoint]] | None = None
-        self._unreadable: list[str] = []
+        self._unreadable: tuple[str, ...] = ()
         forget_in_children(self, DriverIndex._forget)
 
     def _forget(self) -> None:
@@ -136,7 +143,11 @@ class DriverIndex:
     def unreadable(self) -> tuple[str, ...]:
         """Return the distributions that may announce a backend, but whose metadata can't be read."""
         self._scanned()
-        return tuple(self._unreadable)
+        return self._unreadable
+
+    def is_unreadable(self, name: str) -> bool:
+        """Tell whether the distribution of that name is one of the ``unreadable``."""
+        return canonical_name(name) in map(canonical_name, self.unreadable())
 
     def distribution(self, name: str) -> InstalledDistribution | None:
         """Return the installed distribution of that name, which an import would find; no scan."""
@@ -163,28 +174,39 @@ class DriverIndex:
                 self._found = self._scan()
             return self._found
 
+    def _read(self, name: str) -> list[DriverEntryPoint]:
+        """Return what a distribution announces: the first of that name, which an import finds."""
+        announced = self.entry_points_of(name)
+        if not announced and canonical_name(name) in _OURS:
+            raise MissingMetadataError("entry_points.txt")
+        return announced
+
     def _scan(self) -> dict[str, list[DriverEntryPoint]]:
         found: dict[str, list[DriverEntryPoint]] = {}
         seen: set[str] = set()
+        unreadable: dict[str, str] = {}
         for distribution in self._source():
             name = ""
             try:
                 # The one file that most distributions don't have, and few name us in.
-                if GROUP not in (distribution.read_text("entry_points.txt") or ""):
+                text = distribution.read_text("entry_points.txt") or ""
+                if GROUP not in text and _directory_name(distribution) not in _OURS:
                     continue
-                name = _name(distribution)
-                if not name or canonical_name(name) in seen:
+                name = _required_name(distribution)
+                if canonical_name(name) in seen:
                     continue
                 seen.add(canonical_name(name))
-                # The first of that name on sys.path is what an import finds, whatever it announces.
-                announced = self.entry_points_of(name)
-            except Exception:  # noqa: BLE001 - one distribution's broken metadata hides no other's backend
-                _log.warning("Skipping %s: its metadata can't be read.", name or distribution, exc_info=True)
-                if name:
-                    self._unreadable.append(name)
+                announced = self._read(name)
+            except Exception as exc:  # noqa: BLE001 - one distribution's broken metadata hides no other's backend
+                name = name or _directory_name(distribution) or "a distribution without a name"
+                _log.warning("Skipping %s: its metadata can't be read (%s).", name, type(exc).__name__)
+                unreadable.setdefault(canonical_name(name), name)
                 continue
             for entry in announced:
                 found.setdefault(entry.driver_type, []).append(entry)
+        # What an import finds can be read, whatever else of that name is there.
+        readable = {entry.canonical for entries in found.values() for entry in entries}
+        self._unreadable = tuple(sorted(name for key, name in unreadable.items() if key not in readable))
         return {
             driver_type: sorted(entries, key=lambda entry: entry.distribution)
             for driver_type, entries in found.items()
@@ -223,8 +245,8 @@ def find_installed(
             # A nameless one is half uninstalled.
             if canonical_name(_name(distribution)) == wanted:
                 return distribution
-        except Exception:  # noqa: BLE001 - as in the scan: it's as good as not there
-            _log.warning("Skipping %s: its metadata can't be read.", name, exc_info=True)
+        except Exception as exc:  # noqa: BLE001 - as in the scan: it's as good as not there
+            _log.warning("Skipping %s: its metadata can't be read (%s).", name, type(exc).__name__)
     return None
 
 
@@ -235,12 +257,31 @@ def _name(distribution: InstalledDistribution) -> str:
     return match[1] if match else ""
 
 
+class MissingMetadataError(Exception):
+    """A file of metadata, or what it has to hold, isn't there."""
+
+
+def _required_name(distribution: InstalledDistribution) -> str:
+    name = _name(distribution)
+    if not name:
+        raise MissingMetadataError("METADATA")
+    return name
+
+
+def _directory_name(distribution: InstalledDistribution) -> str:
+    """Return the name that the metadata's directory has, or nothing where there is none."""
+    directory = getattr(getattr(distribution, "_path", None), "name", "")
+    return canonical_name(str(directory).rpartition(".")[0].partition("-")[0])
+
+
 def _entry_points(distribution: InstalledDistribution) -> list[DriverEntryPoint]:
     if GROUP not in (distribution.read_text("entry_points.txt") or ""):
         return []
     points = list(distribution.entry_points)
     name = _name(distribution)
     canonical = canonical_name(name)
+    if not distribution.version:
+        raise MissingMetadataError("Version")
     return [
         DriverEntryPoint(
             driver_type=point.name,

@@ -147,6 +147,8 @@ def _pinned(index: DriverIndex, driver_type: str, distribution: str) -> list[Dri
     entries = _announced(index, driver_type, distribution)
     if entries:
         return entries
+    if index.is_unreadable(distribution):
+        raise unreadable(driver_type, distribution)
     if index.distribution(distribution) is None:
         for entry in index.named(f"{driver_type}@{distribution}"):
             raise unusable_name(entry)  # what looks like a pin is a name that someone announces
@@ -168,6 +170,9 @@ def _not_found(
     entries = index.entry_points()
     if not entries and index.distribution("coodie-core") is None:
         return no_metadata(driver_type)
+    known = KNOWN.get(driver_type)
+    if known is not None and index.is_unreadable(known.distribution):
+        return unreadable(driver_type, known.distribution)
     installed: set[str] = set()
     broken: set[str] = {*failed, *index.unreadable()}
     denied: set[str] = set()
