@@ -10,9 +10,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Finding", "Report"]
+__all__ = ["Finding", "Report", "plain_text", "words_of"]
 
 _WIDTH = 100
+
+
+def plain_text(value: object) -> str:
+    """Return a value's text as a terminal may have it, whoever wrote it: control characters are escaped.
+
+    Never raises: a ``__str__`` that does is told of instead.
+    """
+    try:
+        text = str(value)
+    except Exception as exc:  # noqa: BLE001 - what it is about is more than how it's written
+        return f"(its text can't be had: {type(exc).__name__})"
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
+def words_of(raised: BaseException) -> str:
+    """Return an exception's class and text in one line, for a sentence of ours."""
+    text = " ".join(plain_text(raised).split())
+    return f"{type(raised).__name__}: {text}" if text else type(raised).__name__
 
 
 @dataclass(frozen=True)
@@ -59,7 +80,7 @@ class Report:
 
     def as_text(self) -> str:
         """Return it for people; each command stands alone on its line."""
-        return "\n".join(self._lines())
+        return "\n".join(map(plain_text, self._lines()))
 
     def _lines(self) -> Iterator[str]:
         yield "Environment"

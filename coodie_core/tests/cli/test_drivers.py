@@ -10,6 +10,7 @@ from coodie_core.tests.distributions import announcing
 from coodie_core.tests.fakes import Backend
 
 from coodie.cli import main
+from coodie.exceptions import ConfigurationError
 from coodie.plugins import DriverDescription, hookimpl
 from coodie.plugins.host import PluginHost
 from coodie.registry import DriverRegistry, using_registry
@@ -72,6 +73,38 @@ def test_doctor(host: PluginHost, capsys: pytest.CaptureFixture[str]) -> None:
     host.register("memory", Backend(), distribution="acme-db", version="2.0")
     assert main(["doctor", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["ok"] is True
+
+
+class Shouting(Backend):
+    """Tells facts and errors that a terminal mustn't have."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        super().__init__()
+        self._error = error
+
+    @hookimpl
+    def coodie_inspect_driver(self) -> dict[str, object]:
+        """Tell them."""
+        if self._error is not None:
+            raise self._error
+        return {"\x1b[2Jfact": "\x1b]0;x\x07"}
+
+
+def test_what_a_terminal_must_not_have(host: PluginHost, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever a plug-in says or raises, both lists are whole, and without control characters."""
+    host.register("facts", Shouting())
+    host.register("mine", Shouting(ConfigurationError("\x1b[2J mine", hint="Give another.")))
+    host.register("exits", Shouting(SystemExit(3)))
+    assert main(["drivers"]) == 0
+    listed = capsys.readouterr().out
+    assert main(["doctor"]) == 1
+    examined = capsys.readouterr().out
+    for text in (listed, examined):
+        assert "mine: \\x1b[2J mine" in text
+        assert "exits: coodie_inspect_driver of" in text
+        assert "\x1b[2J" not in text
+        assert "\x07" not in text
+    assert "\\x1b]0;x\\x07" in examined
 
 
 @pytest.mark.parametrize(("name", "driver_type"), [("coodie-scylla", "scylla"), ("acme-db", "?")])

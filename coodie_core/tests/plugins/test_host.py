@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
 import threading
 from typing import Any
 
@@ -200,6 +202,73 @@ async def test_opening_raises_something_else(
     assert type(caught.value) is becomes
     assert isinstance(caught.value, builtin)
     assert caught.value.__cause__ is raised
+
+
+class SpeechlessError(Exception):
+    """Has no words."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (SystemExit(3), "raised SystemExit: 3."),
+        (SpeechlessError(), "raised SpeechlessError: (its text can't be had: RuntimeError)."),
+        (KeyError("\x1b[2J"), "raised KeyError: "),
+        (ValueError("a\x1b]0;b\x07\u202ec\npip install me"), r"a\x1b]0;b\x07\u202ec pip install me."),
+    ],
+)
+@pytest.mark.parametrize("kind", [Backend, AsyncBackend])
+async def test_opening_raises_what_is_hard_to_tell(
+    kind: type[Backend], raised: BaseException, said: str, is_async: bool
+) -> None:
+    """It ends no program, and comes as one of our errors, with words that a terminal may have."""
+    backend = kind()
+    backend.failures = [raised]  # type: ignore[list-item]  # one of them is no Exception
+    with pytest.raises(DriverLoadError) as caught:
+        await opened(host_of(acme=backend), is_async=is_async)
+    assert said in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+    assert caught.value.__cause__ is raised
+
+
+@pytest.mark.parametrize("hook", ["coodie_describe_driver", "coodie_check_config", "coodie_inspect_driver"])
+def test_other_hooks_raise_what_is_hard_to_tell(hook: str) -> None:
+    """So does what the other hooks raise."""
+
+    class Wrong(Backend):
+        pass
+
+    def fail(self: Any) -> Any:
+        raise errors.pop()
+
+    errors: list[BaseException] = [SystemExit(3), SpeechlessError()]
+    setattr(Wrong, hook, hookimpl(fail))
+    host = host_of(acme=Wrong())
+    for said in ("SpeechlessError: ", "SystemExit: 3"):
+        with pytest.raises(DriverLoadError, match=f"{hook} of dist-acme 1.0 raised {said}"):
+            host.inspect(config_for(), None) if "inspect" in hook else host.check(config_for())
+
+
+def test_a_signal_ends_the_program() -> None:
+    """A handler that exits on SIGTERM isn't the backend's: while a backend connects, it is let through."""
+
+    class Slow(Backend):
+        @hookimpl
+        def coodie_open_driver(self, config: ConnectionConfig) -> Any:
+            signal.raise_signal(signal.SIGTERM)
+
+    def end(number: int, frame: object) -> None:
+        sys.exit(3)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        with pytest.raises(SystemExit):
+            host_of(acme=Slow()).open(config_for())
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 async def test_opening_raises_one_of_ours(is_async: bool) -> None:

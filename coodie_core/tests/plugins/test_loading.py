@@ -94,6 +94,11 @@ def test_not_installed(site: Site) -> None:
         ("raise RuntimeError('boom')", "RuntimeError: boom"),
         ("def (", "SyntaxError"),
         ("from json import no_such_name", "no_such_name"),
+        ("raise RuntimeError('\\x1b[2J boom')", r"RuntimeError: \x1b[2J boom"),
+        (
+            "class E(Exception):\n    def __str__(self): raise RuntimeError\nraise E",
+            "E: (its text can't be had",
+        ),
         ("import acme_plugin.missing", "no module 'acme_plugin.missing'"),
     ],
 )

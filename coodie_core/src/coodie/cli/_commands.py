@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coodie._version import __version__
+from coodie_doctor.findings import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -85,8 +86,8 @@ def _announced() -> Iterable[Any]:
 def _loaded(point: Any) -> click.Command:
     try:
         command = point.load()
-    except Exception as exc:  # noqa: BLE001 - one distribution's broken command hides no other
-        return _broken(point, f"{type(exc).__name__}: {exc}")
+    except (Exception, SystemExit) as exc:  # noqa: BLE001 - one distribution's broken command hides no other
+        return _broken(point, words_of(exc))
     if not isinstance(command, click.Command):
         return _broken(point, f"{point.value!r} is a {type(command).__name__}, not a click command")
     return command

@@ -13,6 +13,7 @@ import click
 
 from coodie.cli._commands import coodie
 from coodie.exceptions import CoodieError
+from coodie_doctor.findings import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,7 +40,7 @@ def run(arguments: Sequence[str] | None) -> int:
         click.echo("Interrupted.", err=True)
         return _INTERRUPTED
     except CoodieError as exc:
-        click.echo(f"{click.style('Error:', fg='red', bold=True)} {exc}", err=True)
+        click.echo(f"{click.style('Error:', fg='red', bold=True)} {plain_text(exc)}", err=True)
         click.secho(f"See: {exc.explanation}", err=True, dim=True)
         return _FAILED
     except SystemExit:
@@ -50,7 +51,7 @@ def run(arguments: Sequence[str] | None) -> int:
     except OSError as exc:
         # Nothing is left to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        click.echo(f"{click.style('Error:', fg='red', bold=True)} {exc}", err=True)
+        click.echo(f"{click.style('Error:', fg='red', bold=True)} {plain_text(exc)}", err=True)
         return _FAILED
     return status if isinstance(status, int) else 0
 

@@ -10,6 +10,7 @@ import click
 from coodie.diagnostics.inventory import BackendReport, BackendState, take_inventory
 from coodie.diagnostics.probe import TIMEOUT
 from coodie.registry.registry import current_registry
+from coodie_doctor.findings import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,15 +45,16 @@ def drivers(*, as_json: bool, timeout: float) -> None:
             click.echo(f"\n{report.driver_type} can: {', '.join(report.capabilities)}")
     for report in reports:
         if report.reason:
-            click.echo(f"\n{report.driver_type or report.distribution}: {report.reason}")
+            click.echo(plain_text(f"\n{report.driver_type or report.distribution}: {report.reason}"))
             # At the line's start, so that it can be copied as it stands.
-            click.echo(report.command)
+            if report.command:
+                click.echo(plain_text(report.command))
 
 
 def _table(reports: Sequence[BackendReport]) -> None:
     titles = ("NAME", "DISTRIBUTION", "VERSION", "API", "STATE")
     rows = [
-        (
+        _cells(
             report.driver_type or "?",
             report.distribution or "(the application's)",
             report.version or "–",
@@ -67,3 +69,7 @@ def _table(reports: Sequence[BackendReport]) -> None:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         cells[-1] = click.style(row[-1], fg=_COLOURS.get(report.state, "red"))
         click.echo("  ".join(cells))
+
+
+def _cells(*values: str) -> tuple[str, ...]:
+    return tuple(map(plain_text, values))

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 from coodie.capabilities import KNOWN
 from coodie.diagnostics.probe import TIMEOUT, ProbeResult, probe
 from coodie.exceptions import (
+    CoodieError,
     DriverApiVersionError,
     DriverBlockedError,
-    DriverLoadError,
     DuplicateDriverError,
 )
 from coodie.options.connection import build_config
 from coodie.plugins.discovery import canonical_name
 from coodie.plugins.loading import again
 from coodie.plugins.selection import rejection
+from coodie_doctor.findings import plain_text
 from coodie_doctor.ownership import pip_command
 
 if TYPE_CHECKING:
@@ -128,8 +129,8 @@ def _registered(entry: DriverEntryPoint, host: PluginHost) -> BackendReport:
     known = _known(entry)
     try:
         description = host.described(config)
-        facts = {str(name): str(value) for name, value in host.inspect(config, None).items()}
-    except DriverLoadError as exc:
+        facts = {plain_text(name): plain_text(value) for name, value in host.inspect(config, None).items()}
+    except CoodieError as exc:
         return BackendReport(**known, state=_state(exc), reason=_words(exc), command=exc.command)
     return BackendReport(
         **known,
@@ -159,7 +160,7 @@ def _as_fields(found: ProbeResult) -> dict[str, Any]:
     }
 
 
-def _state(error: DriverLoadError) -> BackendState:
+def _state(error: CoodieError) -> BackendState:
     if isinstance(error, DriverBlockedError):
         return BackendState.BLOCKED
     if isinstance(error, DriverApiVersionError):
@@ -169,7 +170,7 @@ def _state(error: DriverLoadError) -> BackendState:
     return BackendState.BROKEN
 
 
-def _words(error: DriverLoadError) -> str:
+def _words(error: CoodieError) -> str:
     return str(error).removesuffix(f"\n{error.command}")
 
 

@@ -17,6 +17,7 @@ from coodie.options.connection import build_config
 from coodie.options.declarations import OPTIONS
 from coodie.options.valuetypes import parse_value
 from coodie.plugins.host import PluginHost
+from coodie_doctor.findings import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,7 @@ def main() -> None:
     outcome: dict[str, Any]
     try:
         outcome = _tried(task)
-    except Exception as exc:  # noqa: BLE001 - whatever it is, it's what the parent asks for
+    except (Exception, SystemExit) as exc:  # noqa: BLE001 - whatever it is, it's what the parent asks for
         outcome = {"error": _told(exc)}
     Path(task["outcome"]).write_text(json.dumps(outcome), encoding="utf-8")
 
@@ -57,7 +58,7 @@ def _tried(task: Mapping[str, Any]) -> dict[str, Any]:
     if task["connect"] is not None:
         try:
             outcome["connection"] = _connected(host, build_config(**pin, **_arguments(task["connect"])))
-        except Exception as exc:  # noqa: BLE001 - as above; what was found before stays
+        except (Exception, SystemExit) as exc:  # noqa: BLE001 - as above; what was found before stays
             outcome["connection"] = {"error": _told(exc)}
     return outcome
 
@@ -79,7 +80,7 @@ def _connected(host: PluginHost, config: ConnectionConfig) -> dict[str, Any]:
 
 
 def _facts(host: PluginHost, config: ConnectionConfig, driver: Any) -> dict[str, str]:
-    return {str(name): str(value) for name, value in host.inspect(config, driver).items()}
+    return {plain_text(name): plain_text(value) for name, value in host.inspect(config, driver).items()}
 
 
 def _arguments(connect: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,9 +94,9 @@ def _arguments(connect: Mapping[str, Any]) -> dict[str, Any]:
     return arguments
 
 
-def _told(exc: Exception) -> dict[str, Any]:
+def _told(exc: BaseException) -> dict[str, Any]:
     command = exc.command if isinstance(exc, CoodieError) else None
-    text = str(exc)
+    text = plain_text(exc)
     # The command is told apart from the words.
     message = text.removesuffix(f"\n{command}") if command else text
     return {"type": type(exc).__name__, "message": message, "command": command}

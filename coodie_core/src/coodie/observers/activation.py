@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from coodie.exceptions import ConfigurationError, CoodieError, ObserverLoadError
 from coodie.observers.hub import current_observers
 from coodie.observers.registration import register_observer
+from coodie_doctor.findings import plain_text, words_of
 
 if TYPE_CHECKING:
     from importlib_metadata import EntryPoint
@@ -51,7 +52,8 @@ def activate_observer(name: str, **options: Any) -> Any:
         try:
             observer = make(**options)
         except TypeError as exc:
-            message = f"The observer {name!r} can't be made with {', '.join(options) or 'no options'}: {exc}."
+            given = ", ".join(options) or "no options"
+            message = f"The observer {name!r} can't be made with {given}: {plain_text(exc)}."
             hint = "Give the options that it takes."
             raise ConfigurationError(message, hint=hint, option=next(iter(options), None)) from exc
     elif options:
@@ -84,7 +86,7 @@ def _written(name: str) -> Any:
     try:
         return getattr(import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as exc:
-        message = f"The observer {name!r} can't be found: {exc}."
+        message = f"The observer {name!r} can't be found: {plain_text(exc)}."
         hint = "Write the module and the attribute, such as 'shop.observers:slow_requests'."
         raise ObserverLoadError(message, hint=hint, observer=name) from exc
 
@@ -117,8 +119,8 @@ def _announced(name: str) -> Any:
         return point.load()
     except CoodieError:
         raise
-    except Exception as exc:
-        message = f"Importing {point.value!r} of {owner} raised {type(exc).__name__}: {exc}."
+    except (Exception, SystemExit) as exc:
+        message = f"Importing {point.value!r} of {owner} raised {words_of(exc)}."
         command = _pip("install --force-reinstall", point)
         raise ObserverLoadError(message, command=command, observer=name) from exc
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -19,6 +21,7 @@ from coodie.observers.hooks import OBSERVER_HOOKS, ObserverHooks
 from coodie.plugins.descriptions import problem_of
 from coodie.plugins.discovery import canonical_name
 from coodie.plugins.hooks import DriverHooks
+from coodie_doctor.findings import plain_text, words_of
 from coodie_doctor.ownership import pip_command
 
 if TYPE_CHECKING:
@@ -63,7 +66,7 @@ class LoadedPlugin:
             manager.register(plugin, entry.driver_type)
             manager.check_pending()
         except pluggy.PluginValidationError as exc:
-            raise self.not_a_driver(f"{self._where()} is not a plug-in of ours: {exc}") from exc
+            raise self.not_a_driver(f"{self._where()} is not a plug-in of ours: {plain_text(exc)}") from exc
         if not self.implements(OPEN):
             message = f"{self._where()} implements no hook {OPEN}, marked with coodie.plugins.hookimpl."
             raise self.not_a_driver(message, missing=(OPEN,))
@@ -91,7 +94,9 @@ class LoadedPlugin:
         except CoodieError as exc:
             self._sign(exc)
             raise
-        except Exception as exc:
+        except (Exception, SystemExit) as exc:
+            if _ends_the_program(exc):
+                raise
             raise self.error(hook, exc) from exc
 
     def describe(self) -> DriverDescription:
@@ -124,7 +129,9 @@ class LoadedPlugin:
         except CoodieError as exc:
             self._sign(exc)
             raise
-        except Exception as exc:
+        except (Exception, SystemExit) as exc:
+            if _ends_the_program(exc):
+                raise
             raise self.error(hook, exc) from exc
 
     def _sign(self, error: CoodieError) -> None:
@@ -134,12 +141,12 @@ class LoadedPlugin:
             error.driver_type = mine.driver_type
             error.distribution = error.distribution or mine.distribution
 
-    def error(self, hook: str, raised: Exception) -> CoodieError:
+    def error(self, hook: str, raised: BaseException) -> CoodieError:
         """Return our error for what a hook let through."""
         owner = self.entry
         if isinstance(raised, ImportError):
             return import_error(raised, owner)
-        message = f"{hook} of {owner.owner} raised {type(raised).__name__}: {raised}."
+        message = f"{hook} of {owner.owner} raised {words_of(raised)}."
         if hook in (OPEN, OPEN_ASYNC) and isinstance(raised, OSError):
             return ConnectionFailedError(message)
         return DriverLoadError(message, **_report(owner))
@@ -164,8 +171,18 @@ def load_plugin(entry: DriverEntryPoint) -> LoadedPlugin:
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as exc:  # a module that calls sys.exit() is broken, and no reason to end the program
+        if _ends_the_program(exc):
+            raise
         raise import_error(exc, entry) from exc
     return LoadedPlugin(plugin, entry)
+
+
+def _ends_the_program(raised: BaseException) -> bool:
+    """Tell whether a signal's handler raised it, such as one that exits on SIGTERM: the plug-in didn't."""
+    if not isinstance(raised, SystemExit):
+        return False
+    handlers = [getattr(signal.getsignal(number), "__code__", None) for number in signal.valid_signals()]
+    return any(frame.f_code in handlers for frame, _ in walk_tb(raised.__traceback__))
 
 
 def import_error(raised: BaseException, entry: DriverEntryPoint) -> DriverLoadError:
@@ -174,9 +191,9 @@ def import_error(raised: BaseException, entry: DriverEntryPoint) -> DriverLoadEr
     known = {"driver_type": entry.driver_type, "distribution": entry.distribution}
     reinstall = {"hint": "To install it anew, run:", "command": again(entry)}
     if not isinstance(raised, ModuleNotFoundError):
-        message = f"Importing {point.value!r} of {owner} raised {type(raised).__name__}: {raised}."
+        message = f"Importing {point.value!r} of {owner} raised {words_of(raised)}."
         return DriverImportError(message, **reinstall, **known)
-    missing = raised.name or str(raised)
+    missing = raised.name or plain_text(raised)
     if missing.partition(".")[0] == point.module.partition(".")[0]:
         message = f"{owner} announces {point.value!r}, but has no module {missing!r}."
         return DriverImportError(message, **reinstall, **known)

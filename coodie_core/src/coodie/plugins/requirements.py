@@ -13,6 +13,7 @@ from packaging.version import InvalidVersion
 
 from coodie.exceptions import DriverDependencyError, NotADriverError
 from coodie.plugins.discovery import find_installed
+from coodie_doctor.findings import words_of
 from coodie_doctor.ownership import pip_command
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _objection(need: str, entry: DriverEntryPoint) -> DriverLoadError | None:
         wanted = Requirement(need)
     except InvalidRequirement as exc:
         error = NotADriverError(
-            f"{entry.owner} says that it needs {need!r}, which is no requirement: {exc}.",
+            f"{entry.owner} says that it needs {need!r}, which is no requirement: {words_of(exc)}.",
             hint="Report it to its authors, or see whether they've corrected it:",
             command=pip_command("install --upgrade", entry.distribution),
             driver_type=entry.driver_type,
