@@ -227,6 +227,32 @@ def test_duplicate(site: Site) -> None:
         assert choose(site, "acme", pinned).distribution == pinned
 
 
+def twice(name: str, *values: str) -> str:
+    """Return an entry_points.txt that has a backend's line once for each of these values."""
+    lines = "".join(f"{name} = {value}\n" for value in values)
+    return f"[coodie.drivers]\n{lines}\n[coodie.driver_api.1]\n{lines}"
+
+
+@pytest.mark.parametrize("pin", [None, "acme-db"])
+def test_line_that_is_there_twice(site: Site, pin: str | None) -> None:
+    """It's one backend."""
+    site.install("acme-db", entry_points=twice("acme", NOWHERE, NOWHERE))
+    assert choose(site, "acme", pin).api_versions == (1,)
+    assert len(site.index().entry_points()) == 1
+
+
+@pytest.mark.parametrize(("name", "distribution"), [("acme", "acme-db"), ("scylla", "coodie-scylla")])
+def test_lines_of_one_distribution_that_differ(site: Site, name: str, distribution: str) -> None:
+    """It's that distribution's fault: no pin is suggested, and not to uninstall it."""
+    site.install(distribution, entry_points=twice(name, NOWHERE, "elsewhere"))
+    for pin in (None, distribution):
+        with pytest.raises(DuplicateDriverError, match=f"more than once, as '{NOWHERE}' and ") as caught:
+            choose(site, name, pin)
+        assert "Pin" not in str(caught.value)
+        assert last_line(caught.value) == f"pip install --upgrade {distribution}"
+        assert caught.value.distributions == (f"{distribution} 1.0",)
+
+
 @pytest.mark.parametrize("versions", [(2,), (0, 7), ()])
 def test_wrong_api_version(site: Site, versions: tuple[int, ...]) -> None:
     """A backend made for other versions of the driver API, or for none, is refused before it is imported."""

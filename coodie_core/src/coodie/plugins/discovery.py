@@ -277,7 +277,10 @@ def _directory_name(distribution: InstalledDistribution) -> str:
 def _entry_points(distribution: InstalledDistribution) -> list[DriverEntryPoint]:
     if GROUP not in (distribution.read_text("entry_points.txt") or ""):
         return []
-    points = list(distribution.entry_points)
+    # A line that is there twice says no more than once.
+    points = list(
+        {(point.group, point.name, point.value): point for point in distribution.entry_points}.values()
+    )
     name = _name(distribution)
     canonical = canonical_name(name)
     if not distribution.version:
@@ -298,9 +301,9 @@ def _entry_points(distribution: InstalledDistribution) -> list[DriverEntryPoint]
 
 
 def _api_versions(points: list[EntryPoint], name: str) -> tuple[int, ...]:
-    versions = (
+    versions = {
         point.group.removeprefix(_API_GROUP_PREFIX)
         for point in points
         if point.name == name and point.group.startswith(_API_GROUP_PREFIX)
-    )
+    }
     return tuple(sorted(int(version) for version in versions if version.isdecimal()))

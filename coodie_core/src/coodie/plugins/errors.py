@@ -154,9 +154,18 @@ def unusable_name(entry: DriverEntryPoint) -> NotADriverError:
 
 
 def duplicate(entries: Sequence[DriverEntryPoint]) -> DuplicateDriverError:
-    """Return the error for a name that several distributions announce."""
+    """Return the error for a name that several distributions announce, or one of them more than once."""
     first, last = entries[0], entries[-1]
-    owners = tuple(entry.owner for entry in entries)
+    owners = tuple(dict.fromkeys(entry.owner for entry in entries))
+    if len(owners) == 1:
+        values = " and ".join(repr(entry.entry_point.value) for entry in entries)
+        return DuplicateDriverError(
+            f"{first.owner} announces driver_type={first.driver_type!r} more than once, as {values}.",
+            hint=f"Report it to the authors of {first.distribution}, or see whether they've corrected it:",
+            command=pip_command("install --upgrade", first.distribution),
+            driver_type=first.driver_type,
+            distributions=owners,
+        )
     message = f"driver_type={first.driver_type!r} is announced by {' and '.join(owners)}."
     pin = f"{first.driver_type}@{first.distribution}"
     return DuplicateDriverError(

@@ -106,6 +106,9 @@ def _rejection(
     if "@" in entry.driver_type:
         return unusable_name(entry)
     rivals = [other for other, why in zip(entries, reasons, strict=True) if why is None]
+    twins = [rival for rival in rivals if rival.canonical == entry.canonical]
+    if len(twins) > 1:
+        return duplicate(twins)
     if len(rivals) > 1:
         owner = next((rival for rival in rivals if _is_official(rival)), None)
         if owner is not entry:
