@@ -6,7 +6,9 @@ import re
 
 import pytest
 
+from coodie import drivers
 from coodie.capabilities import KNOWN
+from coodie.drivers import client
 from coodie.exceptions import ConfigurationError
 from coodie.scaffold import driver_names
 
@@ -65,11 +67,22 @@ def test_bad_names(name: str, near: str | None) -> None:
         assert driver_names(near, {}).driver_type == near
 
 
-@pytest.mark.parametrize("name", [*KNOWN, "core", "acme"])
+@pytest.mark.parametrize("name", [*KNOWN, "core", "accel", "acme"])
 def test_taken_names(name: str) -> None:
     """A name that somebody has is refused with whose it is, and with one that is free."""
     taken = {"acme": "acme-drivers"} | {known.driver_type: known.distribution for known in KNOWN.values()}
-    with pytest.raises(ConfigurationError, match=taken.get(name, "coodie-core")) as caught:
+    with pytest.raises(ConfigurationError, match=taken.get(name, f"coodie-{name}")) as caught:
         driver_names(name, taken)
     free = str(caught.value).split()[-1]
     assert driver_names(free, taken).driver_type == free
+
+
+def test_no_class_has_the_name_of_what_its_package_imports() -> None:
+    """A driver's class is none that coodie has: one of that name would be its own parent."""
+    public = {*drivers.__all__, *client.__all__}
+    stems = {name.removesuffix(end) for name in public for end in ("Driver", "Client") if name.endswith(end)}
+    assert {"Abstract", "Client"} <= stems
+    for stem in stems - {""}:
+        with pytest.raises(ConfigurationError, match="is taken") as caught:
+            driver_names(stem.lower(), {})
+        assert str(caught.value).endswith(f"coodie new-driver my-{stem.lower()}")

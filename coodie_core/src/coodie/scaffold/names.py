@@ -18,8 +18,14 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 
 _PREFIX = "coodie-"
 
-#: Parts of this project that aren't backends: their distributions have these names.
-_RESERVED = ("core",)
+#: Name → whose it is: parts of this project that aren't backends, and classes of core's drivers.
+_RESERVED = {
+    "core": "coodie-core",
+    "accel": "coodie-accel",
+    "abstract": "coodie-core's AbstractDriver",
+    "client": "coodie-core's ClientDriver",
+    "lazy": "coodie-core's LazyDriver",
+}
 
 #: Longer names don't fit into the template's lines.
 _LONGEST = 30
@@ -70,9 +76,7 @@ def driver_names(name: str, taken: Mapping[str, str]) -> DriverNames:
         if near is not None:
             hint = f"{rule}: coodie new-driver {near}"
         raise ConfigurationError(message, hint=hint, option="name")
-    owner = taken.get(name)
-    if owner is None and name in _RESERVED:
-        owner = f"{_PREFIX}{name}"
+    owner = taken.get(name, _RESERVED.get(name))
     if owner is not None:
         message = f"The name {name!r} is taken: it belongs to {owner}."
         hint = f"Choose another, such as: coodie new-driver my-{name}"
