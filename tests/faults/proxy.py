@@ -238,6 +238,16 @@ class FaultProxy:
         self.rules.append(rule)
         return rule
 
+    def connections_of(self, text: str) -> list[int]:
+        """Return the connections on which requests with a statement came, in their order.
+
+        Other requests pass, too: a driver reads the schema whenever somebody changes it.
+
+        Args:
+            text: The statement.
+        """
+        return [seen.connection for seen in tuple(self.seen) if seen.text == text]
+
     def sent(self, contains: str, *opcodes: Opcode) -> int:
         """Count the requests that the node got with this in their statement."""
         wanted = opcodes or (Opcode.QUERY, Opcode.EXECUTE)

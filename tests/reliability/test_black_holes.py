@@ -48,7 +48,7 @@ def fast(request: pytest.FixtureRequest, faulty_node: FaultProxy, backend: str) 
 
 def _swallow(proxy: FaultProxy) -> None:
     """Let nothing pass any more on the connection that had the last request."""
-    proxy.black_holes.add(proxy.seen[-1].connection)
+    proxy.black_holes.add(proxy.connections_of(_SELECT)[-1])
 
 
 def _until(condition: Callable[[], bool], what: str) -> None:
@@ -130,7 +130,7 @@ async def test_some_answers_never_come_on_a_loop(
     monkeypatch.setattr(looping, "MAX_UNANSWERED", 20)
     ways = Ways(fast)
     await ways.warm_async(_SELECT, ["local"])
-    first = faulty_node.seen[-1].connection
+    first = faulty_node.connections_of(_SELECT)[-1]
     faulty_node.add(Silence(), contains=_SELECT, times=20)
     outcomes = await asyncio.gather(
         *(fast.execute_async(_SELECT, ["local"]) for _ in range(21)), return_exceptions=True
@@ -138,7 +138,7 @@ async def test_some_answers_never_come_on_a_loop(
     assert outcomes.count(_FOUND) == 1
     before = ways.drivers
     deadline = time.monotonic() + 10
-    while faulty_node.seen[-1].connection == first:
+    while faulty_node.connections_of(_SELECT)[-1] == first:
         assert await fast.execute_async(_SELECT, ["local"]) == _FOUND
         assert time.monotonic() < deadline, "the connection isn't replaced"
         await asyncio.sleep(0.01)
@@ -153,7 +153,7 @@ def test_some_answers_never_come_in_execute_many(
     monkeypatch.setattr(pipelining, "MAX_UNANSWERED", 20)
     ways = Ways(fast)
     ways.warm(_SELECT, ["local"])
-    first = faulty_node.seen[-1].connection
+    first = faulty_node.connections_of(_SELECT)[-1]
     faulty_node.add(Silence(), contains=_SELECT, times=30)
     used: set[int] = set()
 
@@ -165,10 +165,10 @@ def test_some_answers_never_come_in_execute_many(
             before = ways.drivers
             faulty_node.seen.clear()
             yield from [["local"]] * 50
-            used.update(seen.connection for seen in tuple(faulty_node.seen))
+            used.update(faulty_node.connections_of(_SELECT))
 
     many = fast.execute_many(_SELECT, params(), concurrency=40, raise_on_error=False)
     assert len(many.errors) == 30
     assert used - {first}
-    assert first not in {seen.connection for seen in faulty_node.seen}
+    assert first not in faulty_node.connections_of(_SELECT)
     _until(lambda: first not in faulty_node.open_numbers, "the old connection stays open")

@@ -48,7 +48,7 @@ def fast(faulty_node: FaultProxy, backend: str) -> Iterator[Any]:
 
 def _forget(proxy: FaultProxy) -> None:
     """Let nothing pass any more on the connection that had the last request."""
-    proxy.black_holes.add(proxy.seen[-1].connection)
+    proxy.black_holes.add(proxy.connections_of(_SELECT)[-1])
 
 
 async def test_the_loop_was_blocked(fast: Any, faulty_node: FaultProxy) -> None:
@@ -59,7 +59,7 @@ async def test_the_loop_was_blocked(fast: Any, faulty_node: FaultProxy) -> None:
     time.sleep(_IDLE)  # noqa: ASYNC251 - the loop is to be blocked
     outcomes = await asyncio.gather(*(fast.execute_async(_SELECT, ["local"]) for _ in range(5)))
     assert outcomes == [_FOUND] * 5
-    assert faulty_node.seen[-1].connection not in faulty_node.black_holes
+    assert faulty_node.connections_of(_SELECT)[-1] not in faulty_node.black_holes
     await asyncio.wait_for(ways.warm_async(_SELECT, ["local"]), 10)
 
 
