@@ -60,6 +60,8 @@ def test_a_durable_node_acknowledges_after_the_commit_log() -> None:
     """Only the ephemeral profile may acknowledge first and forget schema changes."""
     assert json.loads(cassandra_yaml(DURABLE))["commitlog_sync"] == "batch"
     assert json.loads(cassandra_yaml(PLAN))["commitlog_sync"] == "periodic"
+    assert "commit_failure_policy" not in json.loads(cassandra_yaml(DURABLE))
+    assert json.loads(cassandra_yaml(PLAN))["commit_failure_policy"] == "ignore"
     forgets = "-Dcassandra.test.flush_local_schema_changes=false"
     assert forgets in daemon_command(JAVA, JARS, PLAN)
     assert forgets not in daemon_command(JAVA, JARS, DURABLE)
