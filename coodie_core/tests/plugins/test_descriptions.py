@@ -19,17 +19,18 @@ class Describing(Backend):
 
     def __init__(self, **fields: Any) -> None:
         super().__init__()
-        self._fields = fields
+        self._fields: dict[str, Any] = {"summary": "describing"} | fields
 
     @hookimpl
     def coodie_describe_driver(self) -> DriverDescription:
         """Describe it."""
-        return DriverDescription(**({"summary": "describing"} | self._fields))
+        return DriverDescription(**self._fields)
 
 
 def option(**fields: Any) -> Any:
     """Return an option of its own, with what the test gives."""
-    return (OptionDescription(**({"name": "colour"} | fields)),)
+    given: dict[str, Any] = {"name": "colour"} | fields
+    return (OptionDescription(**given),)
 
 
 @pytest.mark.parametrize(
