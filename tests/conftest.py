@@ -46,7 +46,7 @@ class Api:
 
 
 #: While they connect, the drivers wait 5 and 2 seconds, too little on a machine that is busy with tests.
-PATIENT: dict[str, Any] = {"connect_timeout": 30.0, "control_connection_timeout": 30.0}
+PATIENT: dict[str, Any] = {"connect_timeout": 30.0, "control_connection_timeout": 10.0}
 
 
 def open_driver(backend: str, **options: Any) -> Any:

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.conftest import PATIENT
 
 import coodie
 from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieError
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from coodie.testing import Proxy
 
 pytestmark = pytest.mark.server
+
+#: Seconds until the threads of a closed driver have ended: one may wait for an answer as long as it takes.
+_THREADS_END = 3 * PATIENT["control_connection_timeout"]
 
 
 @pytest.fixture
@@ -37,8 +41,8 @@ def _threads() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if thread.name != "event_loop"}
 
 
-async def _settled(before: set[threading.Thread], seconds: float) -> set[threading.Thread]:
-    deadline = time.monotonic() + seconds
+async def _settled(before: set[threading.Thread]) -> set[threading.Thread]:
+    deadline = time.monotonic() + _THREADS_END
     while (extra := _threads() - before) and time.monotonic() < deadline:
         await asyncio.sleep(0.05)
     return extra
@@ -161,7 +165,7 @@ async def test_a_compression_that_wasnt_negotiated_raises(
     monkeypatch.setitem(connection.locally_supported_compressions, "lz4", real)
     with pytest.raises(ConfigurationError, match="lz4"):
         connect(compression="snappy", protocol_version=5)
-    assert await _settled(before, 10) == set()
+    assert await _settled(before) == set()
 
 
 def test_unknown_options_are_refused_with_did_you_mean(
@@ -218,7 +222,7 @@ async def test_a_refused_port_fails_clean(
         assert caught.value.__cause__ is not None
         del caught
         gc.collect()
-        assert await _settled(before, 10) == set()
+        assert await _settled(before) == set()
     assert registry.names() == ()
 
 
@@ -267,7 +271,7 @@ async def test_a_cancelled_connect_returns_at_once(
         await connecting
     assert time.monotonic() - started < 1
     assert registry.names() == ()
-    assert await _settled(before, 15) == set()
+    assert await _settled(before) == set()
     assert problems == []
 
 
@@ -285,7 +289,7 @@ async def test_a_connect_cancelled_too_late_is_closed(
     with pytest.raises(asyncio.CancelledError):
         await connecting
     assert registry.names() == ()
-    assert await _settled(before, 15) == set()
+    assert await _settled(before) == set()
     deadline = time.monotonic() + 5
     while proxy.open and time.monotonic() < deadline:
         await asyncio.sleep(0.05)
@@ -299,7 +303,7 @@ def test_connecting_and_closing_leaves_nothing(connect: Callable[..., Any], prox
         driver = connect(hosts=[proxy.host], port=proxy.port)
         assert driver.ping()
         driver.close()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + _THREADS_END
     while (_threads() - before or proxy.open) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert _threads() - before == set()
