@@ -23,7 +23,7 @@ test: python ## lint, types, docs, tests with both backends: 8 minutes
 
 ##@ Test
 
-test-all: python ## `make test`, then what takes longer: about half an hour
+test-all: python ## `make test`, then what takes longer: 20 minutes
 	@$(PYTHON) scripts/project.py test-all
 
 test-scylla: python ## all tests with scylla-driver
