@@ -87,10 +87,11 @@ async def test_threads_and_tasks_share_a_driver(
 
     def change_the_schema() -> int:
         changes = 0
-        while not stop.wait(0.3):
+        while True:
             driver.execute(f"ALTER TABLE {name} ADD extra{changes} int", [])
             changes += 1
-        return changes
+            if stop.wait(0.3):
+                return changes
 
     with ThreadPoolExecutor(33) as pool:
         changing = pool.submit(change_the_schema)
