@@ -177,6 +177,7 @@ def test_a_crashed_node_says_why(
     assert coodie("local", "down").stdout == "default had crashed; tidied up.\n"
 
 
+@pytest.mark.reliability
 def test_what_a_killed_up_left_is_told_and_ended(
     coodie: Any, jvms: Callable[[Path], list[int]], eventually: Callable[..., bool]
 ) -> None:
