@@ -32,10 +32,10 @@ from cassandra.protocol import ProtocolHandler, ResultMessage, write_value
 from cassandra.query import PreparedStatement, dict_factory
 
 from coodie.cql import inspect_statement
-from coodie.drivers.cassandra._binding import binders
 from coodie.drivers.cassandra._statements import CachedStatement
 from coodie.drivers.cassandra.fast.decoding import ResultReader
 from coodie.drivers.cassandra.fast.encoding import encoder
+from coodie.drivers.cassandra.values.binding import binders
 from coodie.protocol._accelerator import accelerator
 
 if TYPE_CHECKING:

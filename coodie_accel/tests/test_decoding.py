@@ -11,10 +11,10 @@ from cassandra import cqltypes
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from coodie.drivers.cassandra._protocol import exact_columns
-from coodie.drivers.cassandra._reading import row_converters
 from coodie.drivers.cassandra.fast import decoding
 from coodie.drivers.cassandra.fast.accelerator import row_decoder
+from coodie.drivers.cassandra.values.lenient_decoding import exact_columns
+from coodie.drivers.cassandra.values.rows import row_converters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from coodie import UNSET
 from coodie.cql import inspect_statement
-from coodie.drivers.cassandra._binding import bind_values, binders
 from coodie.drivers.cassandra._statements import CachedStatement
 from coodie.drivers.cassandra.fast import encoding
+from coodie.drivers.cassandra.values.binding import bind_values, binders
 from coodie.exceptions import ParameterError
 
 native = pytest.importorskip("coodie_accel._native", reason="coodie-accel isn't built here")

@@ -19,8 +19,8 @@ from coodie.capabilities import Capability, require
 from coodie.config import build_config
 from coodie.contract.many import ManyRun, run_with_threads
 from coodie.drivers._lifetime import Lifetime
-from coodie.drivers.cassandra._binding import bind_values, binders
 from coodie.drivers.cassandra._errors import translate
+from coodie.drivers.cassandra.values.binding import bind_values, binders
 from coodie.exceptions import UnauthorizedError
 from coodie.observers import activate_observer, register_observer
 from coodie.paging import open_paging_state

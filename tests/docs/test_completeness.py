@@ -15,7 +15,7 @@ import coodie
 from coodie import exceptions
 from coodie.capabilities import KNOWN
 from coodie.config import TLS_OPTIONS, ConnectionConfig
-from coodie.drivers.cassandra._cqltypes import _families
+from coodie.drivers.cassandra.values.types import _families
 from coodie.schema import ColumnDefinition
 from coodie_local import errors as local_errors
 from coodie_local._inventory import Condition

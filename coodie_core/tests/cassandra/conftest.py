@@ -11,9 +11,9 @@ import pytest
 from cassandra import cqltypes, protocol
 from cassandra.protocol import ColumnMetadata
 
-from coodie.drivers.cassandra._binding import bind_values, binders
-from coodie.drivers.cassandra._protocol import exact_protocol_handler
-from coodie.drivers.cassandra._reading import build_rows, row_converters
+from coodie.drivers.cassandra.values.binding import bind_values, binders
+from coodie.drivers.cassandra.values.lenient_decoding import exact_protocol_handler
+from coodie.drivers.cassandra.values.rows import build_rows, row_converters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,8 +10,8 @@ from cassandra import cqltypes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coodie.drivers.cassandra._cqltypes import cql_name
 from coodie.drivers.cassandra._customtypes import custom_type
+from coodie.drivers.cassandra.values.types import cql_name
 
 _PACKAGE = "org.apache.cassandra.db.marshal."
 

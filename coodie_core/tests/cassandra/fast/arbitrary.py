@@ -13,8 +13,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from coodie.cql import inspect_statement
-from coodie.drivers.cassandra._binding import binders
 from coodie.drivers.cassandra._statements import CachedStatement
+from coodie.drivers.cassandra.values.binding import binders
 from coodie.types import Duration
 
 __all__ = [

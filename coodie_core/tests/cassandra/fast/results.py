@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cassandra.protocol import ResultMessage
 from coodie_core.tests.cassandra.fast.arbitrary import type_of
 
-from coodie.drivers.cassandra._cqltypes import family, subtypes
+from coodie.drivers.cassandra.values.types import family, subtypes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

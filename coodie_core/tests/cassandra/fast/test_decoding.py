@@ -13,11 +13,11 @@ from coodie_core.tests.cassandra.fast.results import rows_body
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coodie.drivers.cassandra._protocol import exact_protocol_handler
-from coodie.drivers.cassandra._reading import build_rows, row_converters
 from coodie.drivers.cassandra.fast import decoding
 from coodie.drivers.cassandra.fast.decoding import Page, ResultReader, UnusualResultError
 from coodie.drivers.cassandra.fast.internals import decode
+from coodie.drivers.cassandra.values.lenient_decoding import exact_protocol_handler
+from coodie.drivers.cassandra.values.rows import build_rows, row_converters
 from coodie.rows import Rows
 
 

@@ -18,8 +18,8 @@ from coodie_core.tests.cassandra.fast.arbitrary import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coodie.drivers.cassandra._binding import bind_values
 from coodie.drivers.cassandra.fast.encoding import encoder
+from coodie.drivers.cassandra.values.binding import bind_values
 from coodie.exceptions import ParameterError, ParameterTypeError
 from coodie.types import UNSET
 

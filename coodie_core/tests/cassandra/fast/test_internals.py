@@ -20,10 +20,10 @@ from coodie.drivers._lifetime import Lifetime
 from coodie.drivers.cassandra import fast
 from coodie.drivers.cassandra._connection import attentive
 from coodie.drivers.cassandra._nonblocking import SendListener
-from coodie.drivers.cassandra._protocol import exact_protocol_handler
 from coodie.drivers.cassandra.fast import internals
 from coodie.drivers.cassandra.fast.internals import refusal
 from coodie.drivers.cassandra.fast.path import FastPath
+from coodie.drivers.cassandra.values.lenient_decoding import exact_protocol_handler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

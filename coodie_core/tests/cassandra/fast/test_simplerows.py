@@ -12,8 +12,8 @@ from coodie_core.tests.cassandra.fast.results import cells
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coodie.drivers.cassandra._reading import build_rows, row_converters
 from coodie.drivers.cassandra.fast.simplerows import simple_reader
+from coodie.drivers.cassandra.values.rows import build_rows, row_converters
 from coodie.protocol.codec import FIXED_SIZE, VARIABLE_SIZE
 
 _SIMPLE = sorted({*FIXED_SIZE, *VARIABLE_SIZE})

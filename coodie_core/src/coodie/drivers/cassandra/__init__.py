@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from coodie.drivers.cassandra._connection import attentive
-from coodie.drivers.cassandra._protocol import exact_protocol_handler
 from coodie.drivers.cassandra.backend import cassandra_description, check_cassandra_config, open_cassandra
 from coodie.drivers.cassandra.driver import CassandraDriver
 from coodie.drivers.cassandra.inspection import inspect_cassandra
+from coodie.drivers.cassandra.values.lenient_decoding import exact_protocol_handler
 
 __all__ = [
     "CassandraDriver",

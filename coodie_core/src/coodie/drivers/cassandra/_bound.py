@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cassandra.query import BatchStatement, BoundStatement
 
-from coodie.drivers.cassandra._binding import bind_values
+from coodie.drivers.cassandra.values.binding import bind_values
 from coodie.exceptions import ParameterError
 
 if TYPE_CHECKING:

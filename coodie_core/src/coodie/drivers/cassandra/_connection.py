@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 from weakref import WeakSet
 
-from coodie.drivers.cassandra._protocol import exact_protocol_handler
+from coodie.drivers.cassandra.values.lenient_decoding import exact_protocol_handler
 
 __all__ = ["attend", "attentive", "naming_logins", "refused_login"]
 

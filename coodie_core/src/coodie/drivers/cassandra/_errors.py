@@ -14,7 +14,7 @@ from cassandra.pool import NoConnectionsAvailable
 from coodie import exceptions as ours
 from coodie.consistency import LEVEL_NAMES
 from coodie.drivers.cassandra._connection import refused_login
-from coodie.drivers.cassandra._protocol import undecodable_answer
+from coodie.drivers.cassandra.values.lenient_decoding import undecodable_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

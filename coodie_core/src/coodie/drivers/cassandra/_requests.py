@@ -14,7 +14,6 @@ from coodie.contract.checks import check_fetch_size, check_statement, refuse_par
 from coodie.cql import Kind, inspect_statement
 from coodie.drivers.cassandra._bound import batch_statement, bound_statement
 from coodie.drivers.cassandra._forgotten import ForgottenStatementError
-from coodie.drivers.cassandra._reading import build_rows, row_converters
 from coodie.drivers.cassandra._recalling import Recaller
 from coodie.drivers.cassandra._sending import Sender, Terms
 from coodie.drivers.cassandra._statements import CachedStatement, StatementCache
@@ -23,6 +22,7 @@ from coodie.drivers.cassandra.fast.failures import Again
 from coodie.drivers.cassandra.fast.path import FastPath
 from coodie.drivers.cassandra.fast.settled import alike
 from coodie.drivers.cassandra.fast.statements import PAGE
+from coodie.drivers.cassandra.values.rows import build_rows, row_converters
 from coodie.exceptions import RequestError
 from coodie.paging import open_paging_state, seal_paging_state
 from coodie.requests import check_options, check_timeout, parse_batch_type

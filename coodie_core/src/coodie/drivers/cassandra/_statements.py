@@ -11,11 +11,11 @@ from operator import is_
 from typing import TYPE_CHECKING, Any
 
 from coodie.cql import Kind, StatementShape
-from coodie.drivers.cassandra._binding import binders
 from coodie.drivers.cassandra._connection import naming_logins
-from coodie.drivers.cassandra._cqltypes import same_markers
 from coodie.drivers.cassandra._errors import translate
 from coodie.drivers.cassandra.fast.internals import prepare_at
+from coodie.drivers.cassandra.values.binding import binders
+from coodie.drivers.cassandra.values.types import same_markers
 from coodie.exceptions import RequestTimeoutError
 from coodie.waiting import Wait
 

@@ -155,8 +155,8 @@ def _connect(config: ConnectionConfig) -> Any:
 
     from coodie.drivers.cassandra._errors import translate
     from coodie.drivers.cassandra._exit import end_event_loop_at_exit
-    from coodie.drivers.cassandra._protocol import exact_protocol_handler
     from coodie.drivers.cassandra.fast.internals import abandon
+    from coodie.drivers.cassandra.values.lenient_decoding import exact_protocol_handler
 
     end_event_loop_at_exit()
     try:

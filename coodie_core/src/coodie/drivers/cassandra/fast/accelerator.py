@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from coodie.drivers.cassandra._cqltypes import family, unwrapped
+from coodie.drivers.cassandra.values.types import family, unwrapped
 from coodie.protocol._accelerator import accelerator
 from coodie.rows import new_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from coodie.drivers.cassandra._reading import Converter
+    from coodie.drivers.cassandra.values.rows import Converter
     from coodie.rows import Rows
 
 __all__ = ["parameter_encoder", "row_decoder"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from coodie.drivers.cassandra._protocol import read_columns
-from coodie.drivers.cassandra._reading import row_builder, row_converters
 from coodie.drivers.cassandra.fast.accelerator import row_decoder
 from coodie.drivers.cassandra.fast.collector import collector_paused
 from coodie.drivers.cassandra.fast.simplerows import simple_reader
+from coodie.drivers.cassandra.values.lenient_decoding import read_columns
+from coodie.drivers.cassandra.values.rows import row_builder, row_converters
 from coodie.protocol.codec import INT
 from coodie.protocol.results import GLOBAL_TABLE, HAS_MORE_PAGES, ROWS, ROWS_HEAD, VOID_BODY, paging_state
 from coodie.rows import Rows, new_rows

@@ -11,16 +11,16 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from coodie.drivers.cassandra._binding import bind_values
-from coodie.drivers.cassandra._cqltypes import family, unwrapped
 from coodie.drivers.cassandra.fast.accelerator import parameter_encoder
+from coodie.drivers.cassandra.values.binding import bind_values
+from coodie.drivers.cassandra.values.types import family, unwrapped
 from coodie.protocol.codec import FIXED_SIZE, INT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from coodie.drivers.cassandra._binding import Binder
     from coodie.drivers.cassandra._statements import CachedStatement
+    from coodie.drivers.cassandra.values.binding import Binder
 
     #: Takes the parameters; returns the values as a request's body has them, each behind its length.
     Encoder = Callable[[Any], bytes]

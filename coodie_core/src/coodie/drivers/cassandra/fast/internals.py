@@ -18,8 +18,8 @@ from cassandra.connection import Connection, ConnectionShutdown
 from cassandra.protocol import PrepareMessage
 
 from coodie.drivers.cassandra._nonblocking import SendListener
-from coodie.drivers.cassandra._protocol import is_plain_handler, undecodable_answer
 from coodie.drivers.cassandra.fast.sockets import RECEIVE
+from coodie.drivers.cassandra.values.lenient_decoding import is_plain_handler, undecodable_answer
 from coodie.protocol.frames import RESULT, Frame, Frames
 from coodie.protocol.segments import Segments
 

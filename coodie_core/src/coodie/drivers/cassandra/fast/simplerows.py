@@ -13,8 +13,8 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, SafeUUID
 
-from coodie.drivers.cassandra._cqltypes import family, unwrapped
-from coodie.drivers.cassandra._reading import AWARE_EPOCH, EPOCH
+from coodie.drivers.cassandra.values.rows import AWARE_EPOCH, EPOCH
+from coodie.drivers.cassandra.values.types import family, unwrapped
 from coodie.protocol.codec import FIXED_SIZE, INT, VARIABLE_SIZE
 from coodie.rows import new_rows
 

@@ -12,10 +12,10 @@ from cassandra import DriverException, cqltypes, protocol, util
 from cassandra.protocol import ColumnMetadata
 from cassandra.query import PreparedStatement
 
-from coodie.drivers.cassandra import _protocol
-from coodie.drivers.cassandra._binding import bind_values, binders
-from coodie.drivers.cassandra._protocol import Undecodable, exact_protocol_handler
-from coodie.drivers.cassandra._reading import build_rows, row_converters
+from coodie.drivers.cassandra.values import lenient_decoding
+from coodie.drivers.cassandra.values.binding import bind_values, binders
+from coodie.drivers.cassandra.values.lenient_decoding import Undecodable, exact_protocol_handler
+from coodie.drivers.cassandra.values.rows import build_rows, row_converters
 from coodie.exceptions import RequestError
 from coodie.types import Timestamp
 
@@ -105,7 +105,7 @@ def test_huge_decimals_are_read_exactly(base: Any, parse: Any, types: Any, read:
     assert found.as_tuple() == (0, (1, *[0] * 4999, 1), -3)
     for scale, digits in ((5, 3), (0, 0), (-3, -1)):
         small = struct.pack(">i", scale) + digits.to_bytes(1, "big", signed=True)
-        exact = _protocol._exact_decimal().deserialize(small, 5)
+        exact = lenient_decoding._exact_decimal().deserialize(small, 5)
         assert exact.as_tuple() == cqltypes.DecimalType.deserialize(small, 5).as_tuple()
 
 
@@ -246,5 +246,5 @@ def test_the_probe_knows_this_drivers_faults() -> None:
     is_scylla = hasattr(util, "datetime_from_ms_timestamp")
     compiled = protocol.ProtocolHandler.message_types_by_opcode[8]
     python = protocol._ProtocolHandler.message_types_by_opcode[8]
-    assert _protocol._is_blind_to_far_timestamps(compiled) == is_scylla
-    assert not _protocol._is_blind_to_far_timestamps(python)
+    assert lenient_decoding._is_blind_to_far_timestamps(compiled) == is_scylla
+    assert not lenient_decoding._is_blind_to_far_timestamps(python)

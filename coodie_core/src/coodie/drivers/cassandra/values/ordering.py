@@ -14,7 +14,7 @@ from collections.abc import Callable
 from operator import attrgetter, itemgetter
 from typing import Any
 
-from coodie.drivers.cassandra._cqltypes import family, subtypes, unwrapped
+from coodie.drivers.cassandra.values.types import family, subtypes, unwrapped
 
 __all__ = ["SortKey", "sort_key", "sorted_pairs", "sorted_unique"]
 

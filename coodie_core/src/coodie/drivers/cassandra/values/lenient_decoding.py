@@ -25,8 +25,8 @@ from operator import is_
 from typing import Any
 
 from coodie import types as raw
-from coodie.drivers.cassandra._cqltypes import COLUMN, EXACT, WRAPPED, family, subtypes, value_type
 from coodie.drivers.cassandra._customtypes import custom_type
+from coodie.drivers.cassandra.values.types import COLUMN, EXACT, WRAPPED, family, subtypes, value_type
 
 __all__ = [
     "Undecodable",

@@ -8,10 +8,9 @@ from functools import cache
 from typing import Any, NoReturn
 
 from coodie.cql import with_positional_markers
-from coodie.drivers.cassandra._cqltypes import cql_name, value_type
-from coodie.drivers.cassandra._mismatch import Mismatch
-from coodie.drivers.cassandra._scalars import Binder
-from coodie.drivers.cassandra._values import binder
+from coodie.drivers.cassandra.values.collections import binder
+from coodie.drivers.cassandra.values.scalars import Binder, Mismatch
+from coodie.drivers.cassandra.values.types import cql_name, value_type
 from coodie.exceptions import ParameterError, ParameterTypeError
 from coodie.types import UNSET
 

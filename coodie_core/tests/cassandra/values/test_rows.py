@@ -14,7 +14,7 @@ from uuid import uuid1, uuid4
 import pytest
 from cassandra.cqltypes import EMPTY
 
-from coodie.drivers.cassandra._reading import build_rows, map_items, row_converters
+from coodie.drivers.cassandra.values.rows import build_rows, map_items, row_converters
 from coodie.exceptions import RequestError
 from coodie.types import Date, Duration, Time, Timestamp
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cassandra.query import UNSET_VALUE, PreparedStatement
 
-from coodie.drivers.cassandra._binding import bind_values, binders
+from coodie.drivers.cassandra.values.binding import bind_values, binders
 from coodie.exceptions import ParameterError, ParameterTypeError
 from coodie.types import UNSET
 
@@ -148,9 +148,9 @@ def test_nothing_is_imported_before_it_is_needed() -> None:
 import sys
 sys.modules["cassandra"] = None
 from coodie import types
-from coodie.drivers.cassandra import _binding, _protocol, _reading
+from coodie.drivers.cassandra.values import binding, lenient_decoding, rows
 try:
-    _protocol.exact_protocol_handler()
+    lenient_decoding.exact_protocol_handler()
 except ImportError:
     print("only now")
 """

@@ -14,7 +14,8 @@ from keyword import iskeyword
 from typing import Any
 
 from coodie import types as raw
-from coodie.drivers.cassandra._cqltypes import (
+from coodie.drivers.cassandra.values.lenient_decoding import Undecodable, decoded_timestamp
+from coodie.drivers.cassandra.values.types import (
     COLUMN,
     EXACT,
     WRAPPED,
@@ -23,7 +24,6 @@ from coodie.drivers.cassandra._cqltypes import (
     subtypes,
     unwrapped,
 )
-from coodie.drivers.cassandra._protocol import Undecodable, decoded_timestamp
 from coodie.exceptions import RequestError
 
 __all__ = ["AWARE_EPOCH", "EPOCH", "Converter", "build_rows", "map_items", "row_builder", "row_converters"]

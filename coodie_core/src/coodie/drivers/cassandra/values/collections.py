@@ -8,11 +8,10 @@ from difflib import get_close_matches
 from numbers import Number
 from typing import Any
 
-from coodie.drivers.cassandra._cqltypes import cql_name, family, subtypes, unwrapped
-from coodie.drivers.cassandra._mismatch import Mismatch, wrong_type
-from coodie.drivers.cassandra._order import sort_key, sorted_pairs, sorted_unique
-from coodie.drivers.cassandra._reading import map_items, udt_tuple
-from coodie.drivers.cassandra._scalars import Binder, scalar_binders
+from coodie.drivers.cassandra.values.ordering import sort_key, sorted_pairs, sorted_unique
+from coodie.drivers.cassandra.values.rows import map_items, udt_tuple
+from coodie.drivers.cassandra.values.scalars import Binder, Mismatch, scalar_binders, wrong_type
+from coodie.drivers.cassandra.values.types import cql_name, family, subtypes, unwrapped
 from coodie.types import UNSET
 
 __all__ = ["binder"]
