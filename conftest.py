@@ -16,7 +16,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from coodie_local._pytest_pool import ServerPool
+    from coodie_local._pytest_servers import ServerPool
 
 for _name in ("coodie_scylla", "coodie_cassandra", "coodie_local", "coodie_accel"):
     _spec = importlib.util.find_spec(_name)
@@ -84,7 +84,7 @@ def _cassandra_servers(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerPool]:
     """Give the nodes that all test processes of a run of `make` share, instead of starting others."""
-    from coodie_local._pytest_pool import ServerPool
+    from coodie_local._pytest_servers import ServerPool
 
     name = request.config.getoption("coodie_local")
     with ServerPool(tmp_path_factory, name, os.environ.get(_NODES)) as pool:

@@ -23,16 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coodie_local._access import Access
-from coodie_local._cassandra_yaml import cassandra_yaml, logback_xml
-from coodie_local._java_command import clean_environment, daemon_command
-from coodie_local._manifest import Jar
 from coodie_local._native import RefusedError, is_ready, run_statement
-from coodie_local._plan import NodePlan, Security
-from coodie_local._platform import find_java, platform_tag
 from coodie_local._ports import choose_ports
-from coodie_local._protection import BUILT_IN, certificates_of, load_access, protect
-from coodie_local._releases import find_release
+from coodie_local._releases import Jar, find_java, find_release, platform_tag
+from coodie_local._security import BUILT_IN, Access, Security, certificates_of, load_access, protect
+from coodie_local._settings import cassandra_yaml, clean_environment, daemon_command, logback_xml
+from coodie_local._state import NodePlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 
-from coodie_local._pytest_sharing import ClusterHost
+from coodie_local._pytest_servers import ClusterHost
 from coodie_local.testserver import ServerSettings
 
 

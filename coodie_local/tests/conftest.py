@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coodie_local._manifest import Jar, Manifest
+from coodie_local._releases import Jar, Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

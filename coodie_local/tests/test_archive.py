@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coodie_local import LocalNode, _archive_builder
-from coodie_local._archive import ClassArchive, locate_archive
-from coodie_local._manifest import load_manifest
-from coodie_local._places import cache_directory
-from coodie_local._platform import JavaRuntime
+from coodie_local._installation import ClassArchive, locate_archive
+from coodie_local._paths import cache_directory
+from coodie_local._releases import JavaRuntime, load_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -145,7 +145,7 @@ def test_named_nodes_side_by_side(
 
 
 def _execute(cluster: LocalCluster, statement: str) -> None:
-    from coodie_local._protection import load_access
+    from coodie_local._security import load_access
 
     access = load_access(cluster.directory, cluster.security)
     run_statement(cluster.hosts[0], cluster.port, statement, access)

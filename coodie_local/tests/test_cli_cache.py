@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from coodie_local._jvm import last_lines
-from coodie_local._places import cache_directory
+from coodie_local._node_log import last_lines
+from coodie_local._paths import cache_directory
 from coodie_local.cli import _logs
-from coodie_local.cli._clean import clean
+from coodie_local.cli._directories import clean
 from coodie_local.errors import LocalNodeError
 
 if TYPE_CHECKING:
@@ -73,9 +73,9 @@ def test_the_archive_is_made_after_up(
 INSTALL = """
 import sys
 from coodie.exceptions import CoodieError
-from coodie_local.cli._cqlsh_environment import cqlsh_command
+from coodie_local.cli._cqlsh import _cqlsh_command
 try:
-    cqlsh_command()
+    _cqlsh_command()
 except CoodieError as exc:
     sys.exit(f"{type(exc).__name__}: {exc}")
 """

@@ -14,16 +14,16 @@ import pytest
 from coodie.exceptions import ConfigurationError
 from coodie.protocol.codec import Consistency
 from coodie_local import LocalCluster, LocalNode, LocalNodeError, NodeInUseError, NodeStartError
-from coodie_local._cassandra_yaml import cassandra_yaml
+from coodie_local._ephemeral_storage import memory_root
 from coodie_local._native import RefusedError, rows_or_none, run_statement
 from coodie_local._progress import SilentProgress
-from coodie_local._scratch import memory_root
+from coodie_local._settings import cassandra_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from coodie_local._plan import NodePlan
+    from coodie_local._state import NodePlan
 
 QUIET = SilentProgress()
 KEYSPACE = "CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 3}"
@@ -133,7 +133,7 @@ def test_one_node_that_dies_takes_the_start_along(
         text = cassandra_yaml(plan)
         return text.replace("num_tokens", "no_such_setting") if plan.index == 1 else text
 
-    monkeypatch.setattr("coodie_local._launch.cassandra_yaml", broken)
+    monkeypatch.setattr("coodie_local._start.cassandra_yaml", broken)
     with pytest.raises(NodeStartError, match=r"(?s)no_such_setting.*node2/cassandra\.log"):
         LocalCluster("dies", nodes=3, directory=node_dir).start(progress=QUIET)
     assert jvms(node_dir) == []

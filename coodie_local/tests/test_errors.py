@@ -15,11 +15,11 @@ from coodie.explanations import explanations, read_explanations
 from coodie_local import LocalNodeError, errors
 from coodie_local._cancellation import Cancellation
 from coodie_local._jars import JarCache
-from coodie_local._manifest import load_manifest
-from coodie_local._places import make_private
+from coodie_local._paths import make_private
 from coodie_local._ports import choose_ports
 from coodie_local._progress import SilentProgress
-from coodie_local._readiness import _never_ready
+from coodie_local._queries import _never_ready
+from coodie_local._releases import load_manifest
 from coodie_local._request import check_matches
 
 if TYPE_CHECKING:

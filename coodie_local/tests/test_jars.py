@@ -17,8 +17,8 @@ from coodie.exceptions import CoodieError
 from coodie_local import ChecksumError, DownloadError, StartCancelledError, StorageError
 from coodie_local._cancellation import Cancellation
 from coodie_local._jars import JarCache
-from coodie_local._manifest import load_manifest
 from coodie_local._progress import SilentProgress
+from coodie_local._releases import load_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -114,9 +114,7 @@ def test_a_mismatch_is_fetched_once_more(repository: Any, tmp_path: Path) -> Non
 def test_a_mismatch_twice_is_an_error_and_nothing_of_it_stays(repository: Any, tmp_path: Path) -> None:
     """What isn't in the lock file never gets into the cache; the error names both checksums."""
     repository.answers[repository.path("beta")] = [b"altered by a proxy"]
-    with pytest.raises(
-        ChecksumError, match=r"beta-1\.0\.jar isn't what the lock file names.*twice"
-    ) as caught:
+    with pytest.raises(ChecksumError, match=r"beta-1\.0\.jar differs from the lock file, twice") as caught:
         JarCache(tmp_path / "cache").ensure(repository.manifest, SilentProgress(), Cancellation())
     assert repository.manifest.jars[1].sha256 in str(caught.value)
     assert isinstance(caught.value, ConnectionError)
@@ -141,7 +139,7 @@ def test_a_missing_jar_is_an_error_that_says_what_to_do(repository: Any, tmp_pat
     """Jars that came are kept, so that running it again fetches the rest alone."""
     answers = repository.answers.pop(repository.path("beta"))
     cache = JarCache(tmp_path / "cache")
-    with pytest.raises(DownloadError, match=r"beta-1\.0\.jar could not be downloaded.*run it again"):
+    with pytest.raises(DownloadError, match=r"Could not download beta-1\.0\.jar.*try again"):
         cache.ensure(repository.manifest, SilentProgress(), Cancellation())
     repository.answers[repository.path("beta")] = answers
     repository.requests.clear()
@@ -215,7 +213,7 @@ import json, sys
 from pathlib import Path
 from coodie_local._cancellation import Cancellation
 from coodie_local._jars import JarCache
-from coodie_local._manifest import Manifest, Jar
+from coodie_local._releases import Manifest, Jar
 from coodie_local._progress import SilentProgress
 cache, jars = Path(sys.argv[1]), json.loads(sys.argv[2])
 manifest = Manifest("0.0", "test", tuple(Jar(*jar) for jar in jars))
@@ -268,7 +266,7 @@ def test_a_full_disk_says_so(repository: Any, tmp_path: Path, monkeypatch: pytes
         raise AssertionError
 
     monkeypatch.setattr(PythonResolver, "download", full)
-    with pytest.raises(StorageError, match=r"No space left.*Make room"):
+    with pytest.raises(StorageError, match=r"No space left.*Free disk space"):
         JarCache(tmp_path / "cache").ensure(repository.manifest, SilentProgress(), Cancellation())
 
 

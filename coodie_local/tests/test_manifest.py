@@ -8,8 +8,7 @@ import pytest
 
 from coodie.exceptions import UnsupportedError
 from coodie_local import UnsupportedPlatformError
-from coodie_local._manifest import load_manifest, parse_manifest
-from coodie_local._releases import DEFAULT_VERSION
+from coodie_local._releases import DEFAULT_VERSION, load_manifest, parse_manifest
 
 
 def test_the_shipped_lock_pins_every_jar() -> None:

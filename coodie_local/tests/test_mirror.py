@@ -14,8 +14,8 @@ from coodie.exceptions import ConfigurationError
 from coodie_local import DownloadError
 from coodie_local._cancellation import Cancellation
 from coodie_local._jars import JarCache
-from coodie_local._manifest import load_manifest
 from coodie_local._progress import SilentProgress
+from coodie_local._releases import load_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ import json, sys
 from pathlib import Path
 from coodie_local._cancellation import Cancellation
 from coodie_local._jars import JarCache
-from coodie_local._manifest import Jar, Manifest
+from coodie_local._releases import Jar, Manifest
 from coodie_local._progress import SilentProgress
 manifest = Manifest("0.0", "test", tuple(Jar(*jar) for jar in json.loads(sys.argv[2])))
 JarCache(Path(sys.argv[1])).ensure(manifest, SilentProgress(), Cancellation())
@@ -102,7 +102,7 @@ def test_a_config_file_that_cannot_be_read_is_named(
     config = tmp_path / "broken.conf"
     config.write_text(text, encoding="utf-8")
     monkeypatch.setenv("JGO_CONFIG_FILE", str(config))
-    with pytest.raises(ConfigurationError, match=r"broken\.conf can't be read.*JGO_CONFIG_FILE") as caught:
+    with pytest.raises(ConfigurationError, match=r"Could not read .*broken\.conf.*JGO_CONFIG_FILE") as caught:
         JarCache(tmp_path / "cache").ensure(repository.manifest, QUIET, Cancellation())
     assert "%@x" not in str(caught.value)
     assert repository.requests == []
@@ -145,7 +145,7 @@ def test_up_without_a_network_says_what_to_do(coodie: Any, tmp_path: Path, throu
         }
     done = coodie("local", "up", **environment)
     assert done.returncode == 1
-    assert "could not be downloaded" in done.stderr
+    assert "Could not download" in done.stderr
     assert "Check the network, and HTTPS_PROXY" in done.stderr
     assert "Traceback" not in done.stderr
     assert json.loads(coodie("local", "status", "--json").stdout)["nodes"][0]["state"] == "stopped"

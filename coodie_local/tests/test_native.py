@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from coodie_local._access import Credentials
 from coodie_local._native import RefusedError, conversation, is_ready, run_statement
+from coodie_local._security import Credentials
 
 
 def _frame(opcode: int, body: bytes = b"", flags: int = 0) -> bytes:

@@ -24,13 +24,13 @@ from coodie_local import (
     StartCancelledError,
     StorageError,
 )
-from coodie_local._cassandra_yaml import cassandra_yaml
+from coodie_local._ephemeral_storage import memory_root
 from coodie_local._native import is_ready, run_statement
-from coodie_local._plan import NodePlan, Ports
-from coodie_local._platform import JavaRuntime
 from coodie_local._ports import choose_ports
 from coodie_local._progress import SilentProgress
-from coodie_local._scratch import memory_root
+from coodie_local._releases import JavaRuntime
+from coodie_local._settings import cassandra_yaml
+from coodie_local._state import NodePlan, Ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -232,7 +232,7 @@ def test_a_jvm_that_dies_says_why(
     def broken(plan: NodePlan) -> str:
         return cassandra_yaml(plan).replace("num_tokens", "no_such_setting")
 
-    monkeypatch.setattr("coodie_local._launch.cassandra_yaml", broken)
+    monkeypatch.setattr("coodie_local._start.cassandra_yaml", broken)
     with pytest.raises(NodeStartError, match=r"ended with exit status \d+ before it was ready") as caught:
         LocalNode("dies", directory=node_dir).start(progress=QUIET)
     assert "no_such_setting" in str(caught.value)

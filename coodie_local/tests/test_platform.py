@@ -9,8 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from coodie_local import LocalNode, UnsupportedPlatformError
-from coodie_local._platform import find_java, platform_tag
-from coodie_local._releases import Release
+from coodie_local._releases import Release, find_java, platform_tag
 
 RELEASE = Release("5.0.9", java=17)
 

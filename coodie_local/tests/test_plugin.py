@@ -248,7 +248,7 @@ def test_a_node_that_was_running_goes_on(home: Path, jvms: Callable[[Path], list
     """Neither the driver's close() nor a failure takes away a node that somebody else here has started."""
     with LocalNode("mine") as node:
         with pytest.raises(
-            ConfigurationError, match="The keyspace 'no-such-name' can't be created"
+            ConfigurationError, match="Could not create the keyspace 'no-such-name'"
         ) as caught:
             init_coodie(driver_type="local", node="mine", keyspace="no-such-name")
         assert caught.value.option == "keyspace"

@@ -48,12 +48,12 @@ def test_closed_connections_dont_hold_a_port() -> None:
     assert port_is_free(HOST, port)
 
 
-def test_wished_ports_are_used_where_they_are_free() -> None:
+def test_preferred_ports_are_used_where_they_are_free() -> None:
     """A durable node keeps its address; a port that somebody has is chosen anew."""
     ports = choose_ports([HOST])
-    assert choose_ports([HOST], wished=ports) == ports
+    assert choose_ports([HOST], preferred=ports) == ports
     with socket.create_server((HOST, ports.storage)):
-        others = choose_ports([HOST], wished=ports)
+        others = choose_ports([HOST], preferred=ports)
     assert others.native == ports.native
     assert others.storage != ports.storage
 

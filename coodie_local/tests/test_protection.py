@@ -13,12 +13,10 @@ from cryptography import x509
 
 from coodie.exceptions import ConfigurationError, DriverDependencyError
 from coodie_local import Certificates, Credentials, LocalCluster, LocalNode
-from coodie_local._access import OPEN, Access
 from coodie_local._certificates import make_certificates
 from coodie_local._native import is_ready, run_statement
-from coodie_local._plan import Security
 from coodie_local._progress import SilentProgress
-from coodie_local._protection import BUILT_IN, load_access, load_credentials, protect
+from coodie_local._security import BUILT_IN, OPEN, Access, Security, load_access, load_credentials, protect
 
 if TYPE_CHECKING:
     from pathlib import Path

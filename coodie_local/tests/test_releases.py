@@ -6,8 +6,7 @@ import pytest
 
 from coodie.exceptions import ConfigurationError
 from coodie_local import LocalCluster
-from coodie_local._manifest import load_manifest
-from coodie_local._releases import DEFAULT_VERSION, RELEASES, find_release
+from coodie_local._releases import DEFAULT_VERSION, RELEASES, find_release, load_manifest
 
 
 def test_every_version_has_a_lock_file_of_its_own_jars() -> None:

@@ -11,17 +11,18 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from coodie_local import StorageError
-from coodie_local._cassandra_yaml import cassandra_yaml, logback_xml
 from coodie_local._certificates import Certificates
-from coodie_local._java_command import (
+from coodie_local._releases import JavaRuntime
+from coodie_local._settings import (
     archive_command,
+    cassandra_yaml,
     class_path,
     clean_environment,
     daemon_command,
     heap_limit,
+    logback_xml,
 )
-from coodie_local._plan import NodePlan, Ports
-from coodie_local._platform import JavaRuntime
+from coodie_local._state import NodePlan, Ports
 
 JAVA = JavaRuntime(Path("/java/bin/java"), (17, 0, 9))
 JARS = (Path("/jars/a.jar"), Path("/jars/b.jar"))

@@ -12,11 +12,12 @@ import pytest
 
 from coodie.exceptions import ConfigurationError
 from coodie_local import StorageError
-from coodie_local import _scratch as scratch
+from coodie_local import _ephemeral_storage as storage
 from coodie_local._flock import try_acquire
-from coodie_local._places import LOCK_NAME, cache_directory, make_private, node_directory
-from coodie_local._plan import Ports, Security
-from coodie_local._state import ClusterState, is_process_of, read_state, write_state
+from coodie_local._jvm import is_process_of
+from coodie_local._paths import LOCK_NAME, cache_directory, cluster_directory, make_private
+from coodie_local._security import Security
+from coodie_local._state import ClusterState, Ports, read_state, write_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,18 +93,18 @@ def test_directories_can_be_moved(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     """COODIE_LOCAL_HOME and COODIE_LOCAL_CACHE, else the user's own directories."""
     monkeypatch.setenv("COODIE_LOCAL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("COODIE_LOCAL_CACHE", str(tmp_path / "cache"))
-    assert node_directory("n") == tmp_path / "home" / "nodes" / "n"
+    assert cluster_directory("n") == tmp_path / "home" / "nodes" / "n"
     assert cache_directory() == tmp_path / "cache"
     monkeypatch.delenv("COODIE_LOCAL_HOME")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    assert node_directory("n") == tmp_path / "data" / "coodie-local" / "nodes" / "n"
+    assert cluster_directory("n") == tmp_path / "data" / "coodie-local" / "nodes" / "n"
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "-x", "a b", "x" * 65, "a\n"])
 def test_a_name_that_isnt_a_directorys_is_refused(name: str) -> None:
     """No name leads out of the nodes' directory."""
     with pytest.raises(ConfigurationError, match="can't be the name"):
-        node_directory(name)
+        cluster_directory(name)
 
 
 def test_a_directory_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,13 +118,13 @@ def test_throw_away_data_of_a_killed_node_is_swept(tmp_path: Path, monkeypatch: 
     """What nobody holds goes; what a living node holds stays; what lost its directory goes, too."""
     memory = tmp_path / "memory"
     memory.mkdir()
-    monkeypatch.setattr(scratch, "_MEMORY", memory)
+    monkeypatch.setattr(storage, "_MEMORY", memory)
     places, held = {}, None
     for name in ("killed", "living", "removed"):
         directory = make_private(tmp_path / name)
         lock = try_acquire(directory / LOCK_NAME)
         assert lock is not None
-        places[name] = scratch.make_scratch(directory)
+        places[name] = storage.create_storage(directory)
         (places[name] / "data").write_text("x", encoding="utf-8")
         if name == "living":
             held = lock
@@ -133,10 +134,10 @@ def test_throw_away_data_of_a_killed_node_is_swept(tmp_path: Path, monkeypatch: 
     (tmp_path / "removed").rmdir()
     assert held is not None
     with held:
-        scratch.sweep()
+        storage.sweep()
         assert [name for name, place in places.items() if place.exists()] == ["living"]
-        scratch.clear_scratch(tmp_path / "living")
-    root = scratch.memory_root()
+        storage.remove_storage(tmp_path / "living")
+    root = storage.memory_root()
     assert root is not None
     assert list(root.iterdir()) == []
 
@@ -144,9 +145,9 @@ def test_throw_away_data_of_a_killed_node_is_swept(tmp_path: Path, monkeypatch: 
 def test_little_memory_sends_the_data_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is no room in memory (containers), the node's own directory takes the data."""
     directory = make_private(tmp_path / "node")
-    monkeypatch.setattr(scratch, "NEEDED", 1 << 60)
-    assert scratch.make_scratch(directory) == directory / "scratch"
-    scratch.clear_scratch(directory)
+    monkeypatch.setattr(storage, "NEEDED", 1 << 60)
+    assert storage.create_storage(directory) == directory / "scratch"
+    storage.remove_storage(directory)
     assert list(directory.iterdir()) == []
 
 
@@ -154,6 +155,6 @@ def test_a_link_in_shared_memory_isnt_followed(tmp_path: Path, monkeypatch: pyte
     """A stranger's link under our name in a directory that all may write to isn't used."""
     memory = tmp_path / "memory"
     memory.mkdir()
-    monkeypatch.setattr(scratch, "_MEMORY", memory)
+    monkeypatch.setattr(storage, "_MEMORY", memory)
     (memory / f"coodie-local-{os.getuid()}").symlink_to(tmp_path)
-    assert scratch.memory_root() is None
+    assert storage.memory_root() is None

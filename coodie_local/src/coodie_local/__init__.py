@@ -8,10 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from coodie_local._access import Credentials
     from coodie_local._certificates import Certificates
-    from coodie_local._plan import Security
-    from coodie_local.cluster import LocalCluster
+    from coodie_local._security import Credentials, Security
+    from coodie_local.cluster import LocalCluster, LocalNode
     from coodie_local.errors import (
         ChecksumError,
         DownloadError,
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
         StorageError,
         UnsupportedPlatformError,
     )
-    from coodie_local.member import ClusterNode
-    from coodie_local.node import LocalNode
+    from coodie_local.node import ClusterNode
     from coodie_local.testserver import CassandraServer
 
 __all__ = [
@@ -49,16 +47,16 @@ __all__ = [
 _HOMES = {
     "CassandraServer": "testserver",
     "Certificates": "_certificates",
-    "ClusterNode": "member",
-    "Credentials": "_access",
+    "ClusterNode": "node",
+    "Credentials": "_security",
     "LocalCluster": "cluster",
-    "LocalNode": "node",
-    "Security": "_plan",
+    "LocalNode": "cluster",
+    "Security": "_security",
 }
 
 
 def __getattr__(name: str) -> object:
-    """Import what is asked for."""
+    """Import a name when it is first used."""
     if name not in __all__:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)

@@ -1,16 +1,25 @@
-"""The way to end a start from another thread."""
+"""Ending a start from another thread, or by cancelling the task that awaits it."""
 
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
 
+from coodie.waiting import on_loop
 from coodie_local.errors import StartCancelledError
 
-__all__ = ["Cancellation"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Cancellation", "in_thread"]
+
+_T = TypeVar("_T")
 
 
 class Cancellation:
-    """A flag that the long parts of a start look at between their steps."""
+    """A flag that a start checks between its steps."""
 
     __slots__ = ("_event",)
 
@@ -18,29 +27,50 @@ class Cancellation:
         self._event = threading.Event()
 
     def cancel(self) -> None:
-        """Ask whoever works under this flag to end as soon as it can."""
+        """Request the end of the work as soon as possible."""
         self._event.set()
 
-    @property
-    def cancelled(self) -> bool:
-        """Whether the work is to end."""
-        return self._event.is_set()
-
     def check(self) -> None:
-        """Raise where the work is to end.
-
-        Raises:
-            StartCancelledError: Somebody called cancel().
-        """
+        """Raise StartCancelledError if cancel() was called."""
         if self._event.is_set():
             msg = "The start of the local node was cancelled."
             raise StartCancelledError(msg)
 
     def sleep(self, seconds: float) -> None:
-        """Wait for so many seconds, or raise as soon as the work is to end.
-
-        Raises:
-            StartCancelledError: Somebody called cancel().
-        """
+        """Wait for a number of seconds; raise StartCancelledError as soon as cancel() is called."""
         self._event.wait(seconds)
         self.check()
+
+
+async def in_thread(work: Callable[[], _T], on_cancel: Callable[[], None] | None = None) -> _T:
+    """Run blocking work without blocking the event loop.
+
+    It gets a daemon thread of its own: the loop's default executor may be full, and neither the end of the
+    loop nor the exit of the interpreter shall wait for the work.
+
+    Args:
+        work: A function without arguments.
+        on_cancel: Called when the awaiting task is cancelled, to make the work end soon. The task waits for
+            that end before it is cancelled.
+    """
+    import asyncio
+
+    future: Future[_T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as exc:  # noqa: BLE001 - raised again in the awaiting task
+            future.set_exception(exc)
+
+    waiter = on_loop(future)
+    threading.Thread(target=run, name="coodie-local-work", daemon=True).start()
+    try:
+        return await waiter
+    except asyncio.CancelledError:
+        if on_cancel is not None:
+            on_cancel()
+        while not future.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([on_loop(future)])
+        raise

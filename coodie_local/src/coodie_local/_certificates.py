@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from coodie.exceptions import DriverDependencyError
-from coodie_local._places import make_private, write_private
+from coodie_local._paths import make_private, write_private
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

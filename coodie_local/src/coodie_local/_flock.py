@@ -14,29 +14,28 @@ if TYPE_CHECKING:
 
     from coodie_local._cancellation import Cancellation
 
-__all__ = ["FileLock", "acquire", "try_acquire"]
+__all__ = ["FileLock", "acquire", "is_locked", "try_acquire"]
 
-_POLL = 0.05
+_POLL_INTERVAL = 0.05
 
-
-#: What this process holds: a fork would keep it held without knowing of it.
+#: The locks that this process holds: a forked child inherits their descriptors, and closes them.
 _held: weakref.WeakSet[FileLock] = weakref.WeakSet()
 
 
-def _let_go() -> None:
+def _close_all() -> None:
     for lock in tuple(_held):
         lock.close()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_let_go)
+    os.register_at_fork(after_in_child=_close_all)
 
 
 class FileLock:
-    """An exclusive flock(2) that was taken; it lasts until every copy of its descriptor is closed.
+    """An exclusive flock(2); it lasts until every copy of its descriptor is closed.
 
-    A child that inherits the descriptor holds the lock too, so the lock of a node's
-    directory, handed to its JVM, says whether that JVM lives, without any process id.
+    A child process that inherits the descriptor holds the lock too: the lock of a node's directory, which its
+    JVM inherits, tells whether the JVM lives.
     """
 
     __slots__ = ("__weakref__", "fd")
@@ -64,13 +63,13 @@ class FileLock:
 
 
 def try_acquire(path: Path) -> FileLock | None:
-    """Take the lock of a file, which is created where it is missing and never removed.
+    """Lock a file, which is created if it is missing and never removed.
 
     Args:
         path: The file; its directory must exist.
 
     Returns:
-        The lock, or None where another descriptor, of this process or another, has it.
+        The lock, or None if another descriptor, of this process or another, holds it.
     """
     import fcntl
 
@@ -86,16 +85,23 @@ def try_acquire(path: Path) -> FileLock | None:
     return FileLock(fd)
 
 
-def acquire(path: Path, cancellation: Cancellation) -> FileLock:
-    """Take the lock of a file as soon as nobody else has it.
+def is_locked(path: Path) -> bool:
+    """Return whether somebody holds the lock of a file; a file that doesn't exist isn't locked."""
+    if not path.exists():
+        return False
+    lock = try_acquire(path)
+    if lock is None:
+        return True
+    lock.close()
+    return False
 
-    Args:
-        path: The file; its directory must exist.
-        cancellation: Ends the wait.
+
+def acquire(path: Path, cancellation: Cancellation) -> FileLock:
+    """Lock a file as soon as nobody else holds its lock.
 
     Raises:
-        StartCancelledError: The wait was ended.
+        StartCancelledError: The wait was cancelled.
     """
     while (lock := try_acquire(path)) is None:
-        cancellation.sleep(_POLL)
+        cancellation.sleep(_POLL_INTERVAL)
     return lock

@@ -1,4 +1,4 @@
-"""The cache of jars: fetched once in several threads, checked, and shared by every process."""
+"""The cache of jars: downloaded once in several threads, checked, and shared by all processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from coodie.exceptions import ConfigurationError
 from coodie_local._flock import acquire
-from coodie_local._places import make_private
+from coodie_local._paths import make_private
 from coodie_local.errors import ChecksumError, DownloadError, StartCancelledError, StorageError
 
 if TYPE_CHECKING:
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from jgo.maven import MavenContext
 
     from coodie_local._cancellation import Cancellation
-    from coodie_local._manifest import Jar, Manifest
     from coodie_local._progress import Progress
+    from coodie_local._releases import Jar, Manifest
 
 __all__ = ["DOWNLOAD_THREADS", "JarCache"]
 
-#: How many jars are fetched at once.
+#: How many jars are downloaded at once.
 DOWNLOAD_THREADS = 8
 
-#: What stands before a host in an address.
+#: The user name and password in a URL.
 _CREDENTIALS = re.compile(r"(?<=//)[^/@\s]+@")
 
 _ATTEMPTS = 2
-_POLL = 0.05
+_POLL_INTERVAL = 0.05
 _STOP_WAIT = 0.3
 
 
@@ -55,24 +55,21 @@ class JarCache:
         return self._directory / "jars" / jar.group / jar.file_name
 
     def ensure(self, manifest: Manifest, progress: Progress, cancellation: Cancellation) -> tuple[Path, ...]:
-        """Make sure that every jar is there and is what the manifest names.
+        """Download jars that are missing or differ from the manifest; return the paths of all, in its order.
 
-        Without a missing jar nothing but local files is touched. Of several processes that
-        come at once one fetches, and the others wait for it.
+        Without missing jars, no network is used. If several processes need jars, one downloads them and the
+        others wait.
 
         Args:
             manifest: The jars.
             progress: Where the download is shown.
-            cancellation: Ends it; jars that came whole are kept.
-
-        Returns:
-            The jars' paths in the manifest's order.
+            cancellation: Cancels it; complete jars are kept.
 
         Raises:
-            DownloadError: A jar could not be fetched.
+            DownloadError: A jar can't be downloaded.
             ChecksumError: A jar was wrong twice.
             StorageError: The cache can't be written.
-            StartCancelledError: The download was ended.
+            StartCancelledError: The download was cancelled.
         """
         if self._missing(manifest):
             make_private(self._directory)
@@ -92,21 +89,21 @@ class JarCache:
         staging = make_private(partial / secrets.token_hex(8))
         total = sum(jar.size for jar in missing)
         progress.begin(f"Downloading Cassandra {manifest.cassandra}: {len(missing)} jars", total)
-        crew = _Crew(staging, self.path, missing, progress)
+        downloaders = _Downloaders(staging, self.path, missing, progress)
         try:
-            crew.run(cancellation)
+            downloaders.run(cancellation)
         finally:
-            crew.stop()
+            downloaders.stop()
             progress.end()
-            # all of it: we have the lock, so anything else in there is a killed process's
+            # with the lock held, all other files in it are those of killed processes
             shutil.rmtree(partial, ignore_errors=True)
 
 
-class _Crew:
-    """Threads that fetch jars into a staging directory and move the good ones into place.
+class _Downloaders:
+    """Threads that download jars into a staging directory and move the correct ones into the cache.
 
-    They are daemons: jgo can't be interrupted while it waits for the network, and neither
-    Ctrl-C nor the interpreter's exit shall wait for its timeout.
+    They are daemons: jgo can't be interrupted while it waits for the network, and neither Ctrl-C nor the
+    interpreter's exit shall wait for its timeout.
     """
 
     def __init__(
@@ -116,7 +113,7 @@ class _Crew:
         self._target = target
         self._progress = progress
         self._jobs: queue.SimpleQueue[Jar] = queue.SimpleQueue()
-        # the largest first, so that no thread begins a long one when the others are done
+        # the largest first, so that no thread starts a long download when the others are done
         for jar in sorted(jars, key=lambda jar: jar.size, reverse=True):
             self._jobs.put(jar)
         self._results: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
@@ -134,7 +131,7 @@ class _Crew:
         while done < self._count:
             cancellation.check()
             try:
-                error = self._results.get(timeout=_POLL)
+                error = self._results.get(timeout=_POLL_INTERVAL)
             except queue.Empty:
                 continue
             if error is not None:
@@ -170,7 +167,7 @@ class _Crew:
             def count(amount: int) -> None:
                 nonlocal counted
                 if self._stopped.is_set():
-                    msg = "The download was ended."
+                    msg = "The download was cancelled."
                     raise StartCancelledError(msg)
                 counted += amount
                 self._progress.advance(amount)
@@ -186,8 +183,8 @@ class _Crew:
             except DownloadError as error:
                 failure = error
             except OSError as exc:
-                msg = f"{jar.file_name} can't be written to the cache: {exc.strerror or exc}."
-                hint = "Make room, or set COODIE_LOCAL_CACHE to a directory on another disk."
+                msg = f"Could not write {jar.file_name} to the cache: {exc.strerror or exc}."
+                hint = "Free disk space, or set COODIE_LOCAL_CACHE to a directory on another disk."
                 raise StorageError(msg, hint=hint, path=target) from exc
             self._progress.advance(-counted)
         assert failure is not None  # noqa: S101 - the loop ran at least once
@@ -195,7 +192,7 @@ class _Crew:
 
 
 def _resolve(jar: Jar, repository: Path, count: Callable[[int], None]) -> Path:
-    """Let jgo fetch one jar into a Maven repository of its own."""
+    """Download one jar with jgo, into a Maven repository of its own."""
     import requests
 
     context = _context(repository, count)
@@ -203,7 +200,7 @@ def _resolve(jar: Jar, repository: Path, count: Callable[[int], None]) -> Path:
         context.project(jar.group, jar.artifact).at_version(jar.version).artifact(jar.classifier, "jar")
     )
     hint = (
-        "Check the network, and HTTPS_PROXY if there is a proxy, and run it again: what came so far is kept. "
+        "Check the network, and HTTPS_PROXY if there is a proxy, and try again: complete jars are kept. "
         "A mirror is configured as for jgo: `central = URL` below [repositories] in its config file, "
         "~/.config/jgo.conf or the one that JGO_CONFIG_FILE names."
     )
@@ -211,12 +208,12 @@ def _resolve(jar: Jar, repository: Path, count: Callable[[int], None]) -> Path:
         return artifact.resolve()
     except requests.RequestException as exc:
         # requests' errors are OSErrors too, and their text begins with an address that says little
-        msg = f"{jar.file_name} could not be downloaded: {type(exc).__name__}: {exc}."
+        msg = f"Could not download {jar.file_name}: {type(exc).__name__}: {exc}."
         raise DownloadError(msg, hint=hint) from exc
     except RuntimeError as exc:
-        # jgo's word for 'no repository has it'
-        msg = f"{jar.file_name} could not be downloaded: {_CREDENTIALS.sub('***@', str(exc))}."
-        # not as the cause: its text has the addresses with the passwords that are in them
+        # jgo's error if no repository has the jar
+        msg = f"Could not download {jar.file_name}: {_CREDENTIALS.sub('***@', str(exc))}."
+        # not as the cause: its text has the URLs with their passwords
         raise DownloadError(msg, hint=hint) from None
 
 
@@ -225,7 +222,7 @@ def _context(repository: Path, count: Callable[[int], None]) -> MavenContext:
 
     @contextmanager
     def callback(_name: str, _size: int) -> Iterator[Callable[[int], None]]:
-        count(0)  # before jgo opens the file: an ended download shall not begin one
+        count(0)  # before jgo opens the file: a cancelled download shall not create one
         yield count
 
     context = MavenContext(resolver=PythonResolver(progress_callback=callback), repo_cache=repository)
@@ -234,7 +231,7 @@ def _context(repository: Path, count: Callable[[int], None]) -> MavenContext:
 
 
 def _repositories() -> dict[str, str]:
-    """Read the repositories that jgo's config file names, by name; one called "central" replaces that."""
+    """Read the repositories of jgo's config file, by name; "central" replaces Maven Central."""
     import configparser
 
     from jgo.config import GlobalSettings, get_settings_path
@@ -242,14 +239,14 @@ def _repositories() -> dict[str, str]:
     try:
         return GlobalSettings.load().repositories
     except (configparser.Error, OSError, UnicodeDecodeError) as exc:
-        # their text quotes the file, in which a password may be
-        msg = f"jgo's config file {get_settings_path()} can't be read: {type(exc).__name__}."
-        hint = "Mend it (a % in a value is written %%), or let JGO_CONFIG_FILE name another one."
+        # their text quotes the file, which may contain a password
+        msg = f"Could not read jgo's config file {get_settings_path()}: {type(exc).__name__}."
+        hint = "Fix it (write %% for a % in a value), or set JGO_CONFIG_FILE to another file."
         raise ConfigurationError(msg, hint=hint) from None
 
 
 def _matches(path: Path, jar: Jar) -> bool:
-    """Say whether a file is there and has the jar's size and SHA-256."""
+    """Return whether a file exists and has the jar's size and SHA-256."""
     try:
         if path.stat().st_size != jar.size:
             return False
@@ -268,8 +265,8 @@ def _sha256(path: Path) -> str:
 
 def _mismatch(jar: Jar, arrived: Path) -> ChecksumError:
     msg = (
-        f"{jar.file_name} isn't what the lock file names: {jar.size:,} bytes with SHA-256 {jar.sha256} were "
-        f"expected, {arrived.stat().st_size:,} bytes with {_sha256(arrived)} came, twice."
+        f"{jar.file_name} differs from the lock file, twice: expected {jar.size:,} bytes with SHA-256 "
+        f"{jar.sha256}, got {arrived.stat().st_size:,} bytes with {_sha256(arrived)}."
     )
-    hint = "A proxy or mirror may have altered it; nothing of it was kept."
+    hint = "A proxy or mirror may have altered it; the file was deleted."
     return ChecksumError(msg, hint=hint)

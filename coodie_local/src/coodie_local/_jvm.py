@@ -1,40 +1,29 @@
-"""The JVM of a node as a child of this process, kept by a thread of its own."""
+"""The JVM of a node: as a child of this process, and as the system sees it."""
 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from coodie_local._java_command import clean_environment
+from coodie_local._settings import clean_environment
 from coodie_local.errors import NodeStartError
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-__all__ = ["Jvm", "JvmRun", "last_lines", "runs_die_with_process"]
-
-#: The trace that Cassandra's GCInspector leaves where it has no MBeans, which start faster without it.
-_NOISE = re.compile(
-    r"^java\.lang\.NullPointerException.*\n\tat org\.apache\.cassandra\.service\.GCInspector\..*\n"
-    r"(?:\tat .*\n?)*",
-    re.MULTILINE,
-)
+__all__ = ["Jvm", "JvmRun", "ProcessFigures", "figures_of", "is_process_of"]
 
 _LAUNCHER = Path(__file__).with_name("_launcher.py")
+_KIB = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class JvmRun:
-    """What to run: the command, its log file, the lock that it shall hold, and how it ends.
+    """How to run a JVM: the command, its log file, the lock that it holds, and when it ends.
 
-    ``dies_with_process``: the kernel kills it when this process ends in any way (Linux only);
-    else it goes on.
+    ``dies_with_process``: the kernel kills it when this process ends in any way (on Linux alone);
+    otherwise it keeps running.
     """
 
     command: tuple[str, ...]
@@ -44,19 +33,11 @@ class JvmRun:
     dies_with_process: bool
 
 
-def runs_die_with_process() -> bool:
-    """Say whether this system can end a child together with a killed parent."""
-    return sys.platform.startswith("linux")
-
-
 class Jvm:
-    """A running JVM.
+    """A JVM that is a child of this process.
 
-    A daemon thread starts it and waits for it until its end: the kernel counts the *thread*
-    that forked as the parent, and a caller's worker thread would take the JVM along with it.
-
-    Args:
-        run: What to run.
+    A daemon thread starts it and waits for its end: to the kernel the *thread* that forked is the parent, so
+    a JVM that a caller's worker thread started would end with that thread.
     """
 
     def __init__(self, run: JvmRun) -> None:
@@ -68,10 +49,7 @@ class Jvm:
         self._keeper = threading.Thread(target=self._keep, name="coodie-local-jvm", daemon=True)
 
     def start(self) -> int:
-        """Start it; call this inside of the ``try`` that ends in terminate().
-
-        Returns:
-            The process id.
+        """Start it and return its process id; call this inside the ``try`` that ends in terminate().
 
         Raises:
             NodeStartError: It can't be run.
@@ -90,11 +68,11 @@ class Jvm:
         return self._process.returncode if self._exited.is_set() and self._process is not None else None
 
     def wait(self, timeout: float) -> bool:
-        """Wait until it ended, for at most so many seconds; say whether it did."""
+        """Wait for its end, at most for this many seconds; return whether it ended."""
         return self._exited.wait(timeout)
 
     def terminate(self, grace: float) -> None:
-        """End it: SIGTERM, and SIGKILL where it is still there after so many seconds (0: at once)."""
+        """End it by SIGTERM, and by SIGKILL after this many seconds (0: at once)."""
         if self._keeper.ident is None:
             return
         self._spawned.wait()
@@ -121,7 +99,7 @@ class Jvm:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         command = list(self._run.command)
-        if self._run.dies_with_process and runs_die_with_process():
+        if self._run.dies_with_process and sys.platform.startswith("linux"):
             command = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), *command]
         with self._run.log.open("ab") as log:
             return subprocess.Popen(
@@ -132,27 +110,51 @@ class Jvm:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 pass_fds=(self._run.lock_fd,),
-                # Ctrl-C on the terminal is for us alone; we end the node in our own time
+                # Ctrl-C on the terminal is for this process alone, which then ends the node
                 start_new_session=True,
             )
 
 
-def last_lines(log: Path, count: int = 20, limit: int = 65_536) -> tuple[str, ...]:
-    """Read the end of a log file, without the noise that every garbage collection makes.
-
-    Args:
-        log: The file; one that isn't there has no lines.
-        count: How many lines at most.
-        limit: How many bytes at most.
-
-    Returns:
-        The lines, oldest first.
-    """
+def is_process_of(pid: int, directory: Path) -> bool:
+    """Return whether a process is the JVM of the node in a directory, and not one that got its id later."""
+    if pid <= 0:
+        return False
+    if sys.platform.startswith("linux"):
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return False
+        return os.fsencode(f"-Dcoodie.directory={directory}") in command.split(b"\0")
     try:
-        with log.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - limit))
-            text = file.read().decode("utf-8", "replace")
-    except FileNotFoundError:
-        return ()
-    lines: Sequence[str] = _NOISE.sub("", text).splitlines()
-    return tuple(line for line in lines if line.strip())[-count:]
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessFigures:
+    """Figures of a running process; None where the system doesn't have them."""
+
+    #: Resident memory in bytes.
+    rss: int | None = None
+    #: Seconds since it began.
+    uptime: float | None = None
+
+
+def figures_of(pid: int) -> ProcessFigures:
+    """Read the figures of a process from Linux's /proc (proc(5)); a process that doesn't exist has none."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+        # after the name, which may contain anything; the 20th is the start in ticks since the system's boot
+        fields = (
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        )
+        since_boot = float(Path("/proc/uptime").read_text(encoding="utf-8").split()[0])
+    except OSError:
+        return ProcessFigures()
+    memory = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:")]
+    return ProcessFigures(
+        rss=int(memory[0]) * _KIB if memory else None,
+        uptime=max(0.0, since_boot - int(fields[19]) / os.sysconf("SC_CLK_TCK")),
+    )

@@ -15,13 +15,13 @@ from coodie.protocol.handshake import Handshake
 from coodie.protocol.messages import plain_token, query_body
 from coodie.protocol.results import bare_message, rows_without_metadata
 from coodie.protocol.server_errors import read_error
-from coodie_local._access import OPEN
+from coodie_local._security import OPEN
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from coodie.protocol.frames import Frame
-    from coodie_local._access import Access, Credentials
+    from coodie_local._security import Access, Credentials
 
 __all__ = ["RefusedError", "Rows", "conversation", "is_ready", "rows_or_none", "run_statement"]
 

@@ -1,4 +1,4 @@
-"""Choosing loopback addresses, and TCP ports that nobody has on them."""
+"""Choosing loopback addresses, and free TCP ports on them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from coodie_local._plan import Ports
+from coodie_local._state import Ports
 from coodie_local.errors import PortInUseError, UnsupportedPlatformError
 
 if TYPE_CHECKING:
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["choose_hosts", "choose_ports", "consecutive_hosts", "port_is_free"]
 
-#: Below the range (32768 and up on Linux, 49152 and up elsewhere) from which the system takes
-#: the near ends of outgoing connections, so that none of those gets in between.
+#: Below the ephemeral ports (32768 and up on Linux, 49152 and up elsewhere), which outgoing connections take.
 _RANGE = range(20_000, 32_000)
 _TRIES = 200
 
@@ -31,10 +30,10 @@ def choose_hosts(count: int, native: int | None = None) -> tuple[str, ...]:
 
     Args:
         count: How many nodes.
-        native: The port for CQL where it is settled; a block where it is free is preferred.
+        native: The port for CQL if it is given; a block in which it is free is preferred.
 
     Returns:
-        127.0.0.1 for one node, else consecutive addresses of a block that other clusters hardly have.
+        127.0.0.1 for one node, else consecutive addresses of a random block.
     """
     if count == 1:
         return ("127.0.0.1",)
@@ -47,51 +46,50 @@ def choose_hosts(count: int, native: int | None = None) -> tuple[str, ...]:
 
 
 def consecutive_hosts(first: str, count: int) -> tuple[str, ...]:
-    """Name so many addresses from a first one on."""
+    """Return a number of consecutive addresses."""
     address = ipaddress.IPv4Address(first)
     return tuple(str(address + number) for number in range(count))
 
 
-def choose_ports(hosts: Sequence[str], native: int | None = None, *, wished: Ports | None = None) -> Ports:
+def choose_ports(hosts: Sequence[str], native: int | None = None, *, preferred: Ports | None = None) -> Ports:
     """Choose the ports of a cluster's nodes, the same ones on each address.
 
     Another process can take one before the JVM binds it; the caller then chooses again.
 
     Args:
         hosts: The addresses to be bound.
-        native: The port for CQL where it is settled; it must be free.
-        wished: Ports to be taken where they are still free.
+        native: The port for CQL if it is given; it must be free.
+        preferred: Ports to take if they are free.
 
     Raises:
-        PortInUseError: The settled port isn't free.
+        PortInUseError: The given port isn't free.
     """
     if native is not None:
         for host in hosts:
             if not port_is_free(host, native):
                 msg = f"The port {native} on {host} is in use by another process."
-                hint = "Stop that process, or leave port= out to have a free one chosen."
+                hint = "Stop that process, or leave port= out to get a free one."
                 raise PortInUseError(msg, hint=hint)
     with ExitStack() as held:
         # held until all are chosen, so that they differ
-        def chosen(settled: int | None, wish: int | None) -> int:
-            if settled is not None:
-                return settled
-            if wish is not None and wish != native and all(port_is_free(host, wish) for host in hosts):
-                return wish
+        def choose(port: int) -> int:
+            if port and port != native and all(port_is_free(host, port) for host in hosts):
+                return port
             return _hold_free_port(hosts, held, avoid=native)
 
+        wanted = preferred or Ports(0, 0, 0)
         return Ports(
-            native=chosen(native, None if wished is None else wished.native),
-            storage=chosen(None, None if wished is None else wished.storage),
-            ssl_storage=chosen(None, None if wished is None else wished.ssl_storage),
+            native=native or choose(wanted.native),
+            storage=choose(wanted.storage),
+            ssl_storage=choose(wanted.ssl_storage),
         )
 
 
 def port_is_free(host: str, port: int) -> bool:
-    """Say whether a server could listen on a port now.
+    """Return whether a server could listen on a port now.
 
-    As servers do, it takes the address although closed connections linger on it (SO_REUSEADDR);
-    a listener is then still in the way, which only listen() tells for sure.
+    As for servers, connections in TIME_WAIT don't count (SO_REUSEADDR). A listener does, which listen() alone
+    detects reliably.
 
     Raises:
         UnsupportedPlatformError: This system doesn't have the address.

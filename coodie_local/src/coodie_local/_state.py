@@ -1,28 +1,99 @@
-"""What a running cluster's directory tells other processes: where it listens and who it is."""
+"""A cluster as its directory describes it to other processes, and the plan of each of its nodes."""
 
 from __future__ import annotations
 
 import json
-import os
-import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
-from coodie_local._places import LOG_NAME, member_directory
-from coodie_local._plan import PROFILES, NodePlan, Ports, Profile, Security
-from coodie_local._protection import certificates_of
+from coodie_local._paths import LOG_NAME
+from coodie_local._security import Security, certificates_of
 
-__all__ = ["ClusterState", "is_process_of", "read_state", "write_state"]
+if TYPE_CHECKING:
+    from coodie_local._certificates import Certificates
+
+__all__ = ["PROFILES", "ClusterState", "NodePlan", "Ports", "Profile", "read_state", "write_state"]
 
 _FILE = "state.json"
+_TOKENS = 1 << 64
+
+#: "ephemeral": data in memory where there is room, deleted when the cluster stops.
+#: "durable": data in the node's directory; a killed process loses no acknowledged write.
+Profile: TypeAlias = Literal["ephemeral", "durable"]
+
+PROFILES: tuple[Profile, ...] = ("ephemeral", "durable")
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The TCP ports of a node: CQL, and the two for other nodes."""
+
+    native: int
+    storage: int
+    ssl_storage: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlan:
+    """One start of a node, the ``index``-th of the cluster at ``hosts``.
+
+    ``directory`` is the node's own (lock, log, settings); ``data`` holds what Cassandra writes:
+    inside the cluster's directory for the durable profile, elsewhere for the ephemeral one.
+    """
+
+    name: str
+    profile: Profile
+    hosts: tuple[str, ...]
+    index: int
+    ports: Ports
+    directory: Path
+    data: Path
+    #: Where the cluster's certificates are.
+    certificates: Certificates
+    security: Security = field(default_factory=Security)
+
+    @property
+    def host(self) -> str:
+        """The node's own address."""
+        return self.hosts[self.index]
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is the only node."""
+        return len(self.hosts) == 1
+
+    @property
+    def forgetful(self) -> bool:
+        """Whether acknowledged writes may be lost: the node never starts again with its data."""
+        return self.profile == "ephemeral" and self.alone
+
+    @property
+    def token(self) -> int:
+        """Its position on the ring; the nodes have equal distances."""
+        return -_TOKENS // 2 + self.index * _TOKENS // len(self.hosts)
+
+    @property
+    def settings_file(self) -> Path:
+        """The node's cassandra.yaml."""
+        return self.directory / "cassandra.yaml"
+
+    @property
+    def logging_file(self) -> Path:
+        """The node's logback.xml."""
+        return self.directory / "logback.xml"
+
+    @property
+    def temporary(self) -> Path:
+        """Where the JVM unpacks native libraries (memory-backed storage is often mounted noexec)."""
+        return self.directory / "tmp"
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterState:
-    """The last start of a cluster, of one node or of several, as its directory remembers it.
+    """The last start of a cluster, of one node or of several.
 
-    It says nothing about whether a node lives: the lock of the node's directory does.
+    Whether a node lives isn't in it: the lock of the node's directory tells.
     """
 
     name: str
@@ -47,20 +118,15 @@ class ClusterState:
         return replace(self, pids=tuple(pids))
 
     def directory_of(self, directory: Path, index: int) -> Path:
-        """Name the own directory of a node of the cluster in a directory."""
-        return member_directory(directory, index, len(self.hosts))
+        """Name the directory of a node of the cluster in a directory: the same one if it is the only node."""
+        return directory if len(self.hosts) == 1 else directory / f"node{index + 1}"
 
     def log_of(self, directory: Path, index: int) -> Path:
         """Name the log file of a node of the cluster in a directory."""
         return self.directory_of(directory, index) / LOG_NAME
 
     def plan(self, directory: Path, index: int) -> NodePlan:
-        """Plan a start of one of the nodes.
-
-        Args:
-            directory: The cluster's directory.
-            index: Which node.
-        """
+        """Plan a start of a node of the cluster in a directory."""
         alone = len(self.hosts) == 1
         return NodePlan(
             name=self.name,
@@ -76,18 +142,14 @@ class ClusterState:
 
 
 def write_state(directory: Path, state: ClusterState) -> None:
-    """Write a cluster's state in one step; only who starts or stops it may."""
+    """Write a cluster's state atomically; only for the holder of the start lock."""
     draft = directory / f"{_FILE}.new"
     draft.write_text(json.dumps(asdict(state) | {"data": str(state.data)}, indent=1) + "\n", encoding="utf-8")
     draft.replace(directory / _FILE)
 
 
 def read_state(directory: Path) -> ClusterState | None:
-    """Read a cluster's state.
-
-    Returns:
-        The state, or None where there is none that this version can read.
-    """
+    """Read a cluster's state; None if there is none that this version can read."""
     try:
         found = json.loads((directory / _FILE).read_text(encoding="utf-8"))
         if found["profile"] not in PROFILES or not 0 < len(found["hosts"]) == len(found["pids"]):
@@ -106,25 +168,3 @@ def read_state(directory: Path) -> ClusterState | None:
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def is_process_of(pid: int, directory: Path) -> bool:
-    """Say whether a process is the JVM of the node in a directory, and not one that got its number later.
-
-    Args:
-        pid: The process id.
-        directory: The node's own directory.
-    """
-    if pid <= 0:
-        return False
-    if sys.platform.startswith("linux"):
-        try:
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            return False
-        return os.fsencode(f"-Dcoodie.directory={directory}") in command.split(b"\0")
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    return True

@@ -1,88 +1,95 @@
-"""`LocalNode`: a real Apache Cassandra on loopback, as a child process."""
+"""`ClusterNode`: one node of a local cluster, for tests that kill, pause and restart nodes."""
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
-from coodie_local._places import LOG_NAME
-from coodie_local.cluster import LocalCluster
+from coodie_local._cancellation import Cancellation, in_thread
+from coodie_local._start import restart_node
 
 if TYPE_CHECKING:
-    import os
     from pathlib import Path
 
-    from coodie_local._plan import Profile
+    from coodie_local._leases import Lease
 
-__all__ = ["LocalNode"]
+__all__ = ["ClusterNode"]
 
 
-class LocalNode(LocalCluster):
-    """One Apache Cassandra node on this machine's loopback interface: a cluster of one.
-
-    It starts, is found and ends as every LocalCluster::
-
-        with LocalNode() as node:
-            driver = init_coodie(**node.connection_options(), driver_type="scylla")
+class ClusterNode:
+    """One node of a running cluster; made by ``LocalCluster.nodes``.
 
     Args:
-        name: The node's name; nodes of different names run side by side.
-        profile: As for LocalCluster.
-        port: The port for CQL, 1 to 65535; None chooses a free one (a durable node's last).
-        directory: As for LocalCluster.
-        host: The loopback address to bind, IPv4.
-        stop_with_process: As for LocalCluster.
-        version: As for LocalCluster.
-        tls: As for LocalCluster.
-        mtls: As for LocalCluster.
-        auth: As for LocalCluster.
-        timeout: Seconds from the end of the download until it must answer CQL.
-
-    Raises:
-        ConfigurationError: An argument can't be honoured.
+        lease: The cluster's lease.
+        index: Which node, from 0.
     """
 
-    def __init__(
-        self,
-        name: str = "default",
-        *,
-        profile: Profile | None = None,
-        port: int | None = None,
-        directory: str | os.PathLike[str] | None = None,
-        host: str = "127.0.0.1",
-        stop_with_process: bool = True,
-        version: str | None = None,
-        tls: bool | None = None,
-        mtls: bool | None = None,
-        auth: bool | None = None,
-        timeout: float = 120.0,
-    ) -> None:
-        super().__init__(
-            name,
-            nodes=1,
-            profile=profile,
-            port=port,
-            directory=directory,
-            host=host,
-            stop_with_process=stop_with_process,
-            version=version,
-            tls=tls,
-            mtls=mtls,
-            auth=auth,
-            timeout=timeout,
-        )
-        self._host = host
+    def __init__(self, lease: Lease, index: int) -> None:
+        self._lease = lease
+        self._index = index
+
+    def __repr__(self) -> str:
+        """Show the address, and whether it lives."""
+        return f"<ClusterNode {self.host}:{self.port} {'alive' if self.alive else 'dead'}>"
 
     @property
     def host(self) -> str:
         """The address that it listens on."""
-        return self._host
+        return self._lease.cluster.state.hosts[self._index]
+
+    @property
+    def port(self) -> int:
+        """The port for CQL."""
+        return self._lease.cluster.state.ports.native
+
+    @property
+    def pid(self) -> int:
+        """The process id of its JVM, or of the last one that it had."""
+        return self._lease.cluster.pid(self._index)
+
+    @property
+    def directory(self) -> Path:
+        """Where its lock, log and settings are."""
+        return self._lease.cluster.directory_of(self._index)
 
     @property
     def log(self) -> Path:
         """The log file of its last start."""
-        return self.directory / LOG_NAME
+        return self._lease.cluster.log_of(self._index)
 
     @property
-    def pid(self) -> int | None:
-        """The process id of its JVM; None where start() hasn't succeeded."""
-        return None if self._running is None else self._running.pid(0)
+    def alive(self) -> bool:
+        """Whether its process lives, paused or not."""
+        return self._lease.cluster.alive(self._index)
+
+    def kill(self) -> None:
+        """End it as ``kill -9`` does; its data stays, unless it is the only node of an ephemeral cluster."""
+        self._lease.change(lambda running, _: running.end([self._index], grace=0.0))
+
+    def pause(self) -> None:
+        """Stop its process without ending it: connections stay open, and nothing answers."""
+        self._lease.change(lambda running, _: running.signal(self._index, signal.SIGSTOP))
+
+    def resume(self) -> None:
+        """Let a paused process continue."""
+        self._lease.change(lambda running, _: running.signal(self._index, signal.SIGCONT))
+
+    def restart(self) -> None:
+        """Start it with its data, after killing it if it lives; return when it answers CQL.
+
+        Raises:
+            LocalNodeError: As for ``LocalCluster.start``.
+        """
+        self._restart(Cancellation())
+
+    async def restart_async(self) -> None:
+        """Do as restart() does, without blocking the event loop.
+
+        Raises:
+            LocalNodeError: As for ``LocalCluster.start``.
+        """
+        cancellation = Cancellation()
+        await in_thread(lambda: self._restart(cancellation), cancellation.cancel)
+
+    def _restart(self, cancellation: Cancellation) -> None:
+        self._lease.change(lambda running, attempt: restart_node(running, self._index, attempt), cancellation)

@@ -11,7 +11,7 @@ from coodie.drivers.cassandra.inspection import inspect_cassandra
 from coodie.hooks import DriverDescription, OptionDescription, hookimpl
 from coodie.registry.registry import open_driver, open_driver_async
 from coodie_local._backends import choose_backend
-from coodie_local._threads import in_thread
+from coodie_local._cancellation import in_thread
 from coodie_local.cluster import LocalCluster
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
-"""The pytest plug-in: a real Cassandra for a test session, gone when it ends in whatever way.
+"""The pytest plug-in: a real Cassandra for a test session, which ends with it even if pytest is killed.
 
-It is imported in every run of pytest where coodie-local is installed, so that everything but
-pytest itself is imported by the fixtures that need it.
+Every run of pytest in an environment with coodie-local imports this module, so fixtures and hooks import what
+they need themselves.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from coodie.contract.driver import AbstractDriver
-    from coodie_local._pytest_pool import ServerPool
+    from coodie_local._pytest_servers import ServerPool
     from coodie_local.testserver import CassandraServer
 
 __all__ = ["cassandra_driver", "cassandra_driver_async", "cassandra_keyspace", "cassandra_node"]
@@ -26,13 +26,13 @@ _MARK_HELP = (
     "which Cassandra the fixtures cassandra_node, cassandra_keyspace and cassandra_driver give to this test"
 )
 _HOST_KEY = pytest.StashKey[Any]()
-#: In what a worker is told by the process that runs it.
+#: The key of the owner's socket in what pytest-xdist gives to a worker.
 _INPUT = "coodie_local_host"
 _LONGEST_NAME = 48
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the one option."""
+    """Add the option --coodie-local."""
     group = parser.getgroup("coodie-local", "coodie-local: a real Cassandra for tests")
     group.addoption(
         _OPTION,
@@ -48,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """End what was started for workers."""
+    """Stop what was started for workers."""
     host = config.stash.get(_HOST_KEY, None)
     if host is not None:
         host.close()
@@ -56,21 +56,21 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a pytest-xdist worker where it can ask for a cluster: of this process, so that all share it."""
+    """Give a pytest-xdist worker the socket of this process, which owns the clusters of all workers."""
     import socket
 
     if not hasattr(socket, "AF_UNIX"):  # Windows: each worker starts its own
         return
     config = node.config
     if _HOST_KEY not in config.stash:
-        from coodie_local._pytest_sharing import ClusterHost
+        from coodie_local._pytest_servers import ClusterHost
 
         config.stash[_HOST_KEY] = ClusterHost()
     node.workerinput[_INPUT] = config.stash[_HOST_KEY].address
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give a test that is marked the Cassandra that its mark asks for."""
+    """Give a marked test the Cassandra that its mark asks for."""
     marks = [(mark.args, mark.kwargs) for mark in metafunc.definition.iter_markers(_MARK)]
     if not marks:
         return
@@ -94,7 +94,7 @@ def _cassandra_servers(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerPool]:
     """Hold the session's servers."""
-    from coodie_local._pytest_pool import ServerPool
+    from coodie_local._pytest_servers import ServerPool
 
     config = request.config
     host = getattr(config, "workerinput", {}).get(_INPUT)
@@ -116,7 +116,7 @@ def cassandra_node(request: pytest.FixtureRequest, _cassandra_servers: ServerPoo
 
 @pytest.fixture(scope="module")
 def cassandra_keyspace(request: pytest.FixtureRequest, cassandra_node: CassandraServer) -> Iterator[str]:
-    """Make a keyspace for the test module, in each pytest-xdist worker one of its own; give its name."""
+    """Create a keyspace for the test module, in each pytest-xdist worker another one; give its name."""
     import re
     import uuid
 
@@ -130,7 +130,7 @@ def cassandra_keyspace(request: pytest.FixtureRequest, cassandra_node: Cassandra
 
 @pytest.fixture(scope="module")
 def cassandra_driver(cassandra_node: CassandraServer, cassandra_keyspace: str) -> Iterator[AbstractDriver]:
-    """Connect the installed backend, with the module's keyspace as its default; no registry knows of it.
+    """Connect the installed backend, with the module's keyspace as its default; the driver is in no registry.
 
     Every method has its ``…_async`` form, which runs on any event loop.
     """

@@ -1,4 +1,4 @@
-"""`CassandraServer`: what the pytest plug-in gives to tests, and which one a mark asks for."""
+"""`CassandraServer`: the server that the pytest plug-in gives to tests, and the settings of the mark."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from coodie_local._plan import Profile
+    from coodie_local._state import Profile
     from coodie_local.cluster import LocalCluster
 
 __all__ = ["CassandraServer", "ServerSettings", "merge_settings"]
@@ -26,7 +26,7 @@ class ServerSettings:
     auth: bool = False
 
     def __str__(self) -> str:
-        """Tell what differs from a plain node, as a part of a test's name."""
+        """Return what differs from a plain node, for the names of tests."""
         default = ServerSettings()
         values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         parts = [
@@ -38,16 +38,13 @@ class ServerSettings:
 
 
 def merge_settings(marks: Iterable[tuple[tuple[Any, ...], Mapping[str, Any]]]) -> ServerSettings:
-    """Read the marks of a test, those of its module and class with it.
+    """Merge the marks of a test, its class and its module.
 
     Args:
-        marks: The arguments of each, the nearest first.
-
-    Returns:
-        What they ask for together; the nearest wins.
+        marks: The arguments of each, the nearest first; the nearest wins.
 
     Raises:
-        ValueError: One has an argument that isn't known.
+        ValueError: One has an unknown argument.
     """
     known = [entry.name for entry in fields(ServerSettings)]
     merged: dict[str, Any] = {}
@@ -64,12 +61,12 @@ def merge_settings(marks: Iterable[tuple[tuple[Any, ...], Mapping[str, Any]]]) -
 
 @dataclass(frozen=True, slots=True)
 class CassandraServer:
-    """A Cassandra that tests may use, and share: let them keep to keyspaces and keys of their own.
+    """A Cassandra that tests share; each uses its own keyspaces and keys.
 
     Args:
         hosts: The addresses that it listens on.
         port: The port for CQL.
-        cluster: The local cluster, whose nodes can be killed and started; None for a server that
+        cluster: The local cluster, whose nodes can be killed and restarted; None for a server that
             COODIE_HOSTS names.
     """
 
@@ -83,13 +80,13 @@ class CassandraServer:
         return self.hosts[0]
 
     def connection_options(self) -> dict[str, Any]:
-        """Say how to connect, as arguments of ``init_coodie`` for any backend."""
+        """Return what a driver needs to connect, as arguments of ``init_coodie`` for any backend."""
         if self.cluster is None:
             return {"hosts": list(self.hosts), "port": self.port}
         return self.cluster.connection_options()
 
     def create_keyspace(self, keyspace: str) -> None:
-        """Create a keyspace; it has a replica on each node, three at most.
+        """Create a keyspace if it doesn't exist, with a replica on each node, three at most.
 
         Args:
             keyspace: Its plain name.
@@ -101,7 +98,7 @@ class CassandraServer:
         self._run(f'CREATE KEYSPACE IF NOT EXISTS "{keyspace}" WITH replication = {replication}')
 
     def drop_keyspace(self, keyspace: str) -> None:
-        """Drop a keyspace.
+        """Drop a keyspace if it exists.
 
         Args:
             keyspace: Its plain name.
@@ -109,8 +106,8 @@ class CassandraServer:
         self._run(f'DROP KEYSPACE IF EXISTS "{keyspace}"')
 
     def _run(self, statement: str) -> None:
-        from coodie_local._access import OPEN, Access
         from coodie_local._native import run_statement
+        from coodie_local._security import OPEN, Access
 
         cluster = self.cluster
         access = OPEN if cluster is None else Access(cluster.ssl_context(), cluster.credentials)

@@ -1,35 +1,45 @@
-"""``coodie local cqlsh``."""
+"""``coodie local cqlsh``, and the virtual environment in the cache that cqlsh runs in."""
 
 from __future__ import annotations
 
 import configparser
+import os
 import subprocess
 import sys
+from io import StringIO
 from typing import TYPE_CHECKING
 
 import click
 
-from coodie_local._places import write_private
-from coodie_local.cli._cqlsh_environment import cqlsh_command
-from coodie_local.cli._parameters import existing, name_argument
-from coodie_local.errors import LocalNodeError
+from coodie_local._cancellation import Cancellation
+from coodie_local._flock import acquire
+from coodie_local._paths import cache_directory, make_private, remove_tree, write_private
+from coodie_local._progress import default_progress
+from coodie_local.cli._group import existing, name_argument
+from coodie_local.errors import DownloadError, LocalNodeError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from coodie_local.cluster import LocalCluster
 
 __all__ = ["cqlsh"]
 
+#: The package; it depends on cassandra-driver.
+_REQUIREMENT = "cqlsh>=6.2.2,<7"
 
+#: Variables by which the caller's environment would affect cqlsh's.
+_FOREIGN = ("PYTHONPATH", "PYTHONHOME", "PIP_REQUIRE_VIRTUALENV", "PIP_TARGET", "PIP_PREFIX", "PIP_USER")
+_LINES = 15
 _PASSED_ON = "coodie_local.cqlsh"
 
 
 class _PassingOn(click.Command):
-    """A command that keeps what follows `--` for another program, whether a NAME stands before it or not."""
+    """A command that keeps the arguments after `--` for another program."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse what stands before."""
+        """Parse the arguments before `--`."""
         end = args.index("--") if "--" in args else len(args)
         ctx.meta[_PASSED_ON] = args[end + 1 :]
         return super().parse_args(ctx, args[:end])
@@ -39,10 +49,10 @@ class _PassingOn(click.Command):
 @name_argument
 @click.pass_context
 def cqlsh(ctx: click.Context, name: str) -> None:
-    """Open cqlsh on a node that is up; TLS and the password are seen to. What follows `--` goes to cqlsh.
+    """Open cqlsh on a running node, with TLS and the password. Arguments after `--` are those of cqlsh.
 
-    cqlsh is installed on first use, in an environment of its own: it needs cassandra-driver, which must
-    not get among your packages.
+    cqlsh is installed on first use, in a virtual environment of its own: it depends on cassandra-driver,
+    which may conflict with your packages.
     """
     from coodie_local.cluster import LocalCluster
 
@@ -50,13 +60,13 @@ def cqlsh(ctx: click.Context, name: str) -> None:
     cluster = LocalCluster(name)
     if not cluster.find():
         raise LocalNodeError(f"{name} isn't up.", hint="To start it, run:", command=f"coodie local up {name}")
-    command = [*cqlsh_command(), f"--cqlshrc={_settings(cluster)}", *ctx.meta[_PASSED_ON]]
+    command = [*_cqlsh_command(), f"--cqlshrc={_settings(cluster)}", *ctx.meta[_PASSED_ON]]
     process = subprocess.Popen(command)
     while True:
         try:
             ctx.exit(process.wait())
         except KeyboardInterrupt:
-            # on a terminal it has had the Ctrl-C, too, and what that means is its own to say
+            # on a terminal cqlsh has received the Ctrl-C, too, and handles it
             if not sys.stdin.isatty():
                 process.terminate()
                 process.wait()
@@ -64,7 +74,7 @@ def cqlsh(ctx: click.Context, name: str) -> None:
 
 
 def _settings(cluster: LocalCluster) -> Path:
-    """Write the settings by which cqlsh gets in; only this user can read them."""
+    """Write cqlsh's settings for a cluster, which only this user can read."""
     first = next((node.host for node in cluster.nodes if node.alive), cluster.hosts[0])
     settings = configparser.RawConfigParser()
     settings["connection"] = {"hostname": first, "port": str(cluster.port), "ssl": str(cluster.security.tls)}
@@ -83,14 +93,75 @@ def _settings(cluster: LocalCluster) -> Path:
 
 
 def _escaped(path: Path) -> str:
-    """Write a path for a reader that expands percent signs."""
+    """Escape the percent signs of a path."""
     return str(path).replace("%", "%%")
 
 
 def _write(file: Path, settings: configparser.RawConfigParser) -> Path:
-    from io import StringIO
-
     text = StringIO()
     settings.write(text)
     write_private(file, text.getvalue().encode())
     return file
+
+
+def _cqlsh_command() -> list[str]:
+    """Return the command that runs cqlsh, after installing it if necessary.
+
+    Raises:
+        DownloadError: pip can't install it.
+        LocalNodeError: This Python can't create virtual environments.
+    """
+    version = ".".join(map(str, sys.version_info[:2]))
+    cache = make_private(cache_directory())
+    environment = cache / f"cqlsh-python{version}"
+    python = environment / "bin" / "python"
+    done = environment / "complete"
+    with acquire(cache / "cqlsh.lock", Cancellation()):
+        # the interpreter that it was made with may have been removed
+        if not (done.is_file() and python.exists()):
+            _make(environment, python)
+            done.touch()
+    return [str(python), "-I", "-m", "cqlshlib"]
+
+
+def _make(environment: Path, python: Path) -> None:
+    progress = default_progress()
+    progress.begin("Installing cqlsh in an environment of its own", None)
+    try:
+        remove_tree(environment)
+        _install(environment, python)
+    except BaseException:
+        remove_tree(environment)
+        raise
+    finally:
+        progress.end()
+
+
+def _install(environment: Path, python: Path) -> None:
+    made = _run([sys.executable, "-m", "venv", str(environment)])
+    if made.returncode:
+        msg = f"This Python can't create a virtual environment for cqlsh:\n{_end(made)}\n"
+        raise LocalNodeError(msg, hint="On Debian and Ubuntu, install the package python3-venv.")
+    pip = ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--only-binary=:all:"]
+    installed = _run([str(python), *pip, _REQUIREMENT])
+    if installed.returncode:
+        hint = "Check the network and try again; pip's configuration (PIP_INDEX_URL, pip.conf) names mirrors."
+        raise DownloadError(f"pip couldn't install cqlsh:\n{_end(installed)}\n", hint=hint)
+
+
+def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    return subprocess.run(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+
+
+def _end(done: subprocess.CompletedProcess[str]) -> str:
+    return "\n".join(f"    {line}" for line in done.stdout.splitlines()[-_LINES:])

@@ -1,4 +1,4 @@
-"""The command group ``coodie local``."""
+"""The command group ``coodie local``, and the parameters that its commands share."""
 
 from __future__ import annotations
 
@@ -6,24 +6,37 @@ import logging
 import signal
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
 
+from coodie_local.errors import LocalNodeError
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
-__all__ = ["local"]
+    from coodie_local._inventory import ClusterEntry
 
-#: The commands, in the order of their use: name → the line that ``--help`` shows. Each is a module.
+__all__ = ["choice_option", "existing", "local", "name_argument"]
+
+
+class _Command(NamedTuple):
+    """A command: its module, and the line that ``--help`` shows."""
+
+    module: str
+    help: str
+
+
+#: The commands, in the order of their use.
 _COMMANDS = {
-    "up": "Start a node or a cluster, or say that it is up.",
-    "status": "Show what there is, and how it is.",
-    "cqlsh": "Open a CQL shell on a node.",
-    "logs": "Print what a node has logged.",
-    "path": "Print where things are.",
-    "down": "Stop a node or a cluster.",
-    "clean": "Remove what stopped nodes left, or the cache.",
+    "up": _Command("_lifecycle", "Start a node or a cluster."),
+    "status": _Command("_status", "Show all nodes and clusters, and their states."),
+    "cqlsh": _Command("_cqlsh", "Open a CQL shell on a node."),
+    "logs": _Command("_logs", "Print the log of a node."),
+    "path": _Command("_directories", "Print the path of a node's directory, log, data or certificate."),
+    "down": _Command("_lifecycle", "Stop a node or a cluster."),
+    "clean": _Command("_directories", "Remove the files of stopped nodes, or the cache."),
 }
 
 
@@ -38,24 +51,25 @@ class _Commands(click.Group):
         """Import the command."""
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"coodie_local.cli._{cmd_name}"), cmd_name)
+        module = import_module(f"coodie_local.cli.{_COMMANDS[cmd_name].module}")
+        command: click.Command = getattr(module, cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
-        """List the commands; none is imported for it."""
+        """List the commands without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+            formatter.write_dl([(name, command.help) for name, command in _COMMANDS.items()])
 
 
 @click.group(
     cls=_Commands,
-    epilog="Exit statuses: 0 done; 1 it failed, and why is on standard error; 2 wrong usage; "
-    "3 from `status NAME` where that isn't running; 130 after Ctrl-C.",
+    epilog="Exit status: 0 success; 1 failure, with the reason on standard error; 2 wrong usage; "
+    "3 `status NAME`: not running; 130 Ctrl-C.",
 )
 def local() -> None:
     """Run a real Apache Cassandra on this machine, for development and tests."""
     if not sys.stderr.isatty():
-        # no bars there; the steps are told line by line instead
+        # log lines instead of a bar
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(message)s"))
         log = logging.getLogger("coodie_local")
@@ -67,8 +81,41 @@ def local() -> None:
 
 
 def _interrupt(_number: int, frame: FrameType | None) -> NoReturn:
-    """Let a closed terminal or a service manager end a command as Ctrl-C does, with nothing left behind."""
+    """Handle SIGTERM and SIGHUP as Ctrl-C, which leaves nothing behind."""
     handler = signal.getsignal(signal.SIGINT)
     if callable(handler):
         handler(signal.SIGINT, frame)
     raise KeyboardInterrupt  # Ctrl-C is ignored
+
+
+def choice_option(name: str, choice: str, *, help: str) -> Callable[[Any], Any]:  # noqa: A002 - click's word
+    """Return the option ``--CHOICE``, which sets the parameter *name*; a second choice is an error."""
+
+    def choose(context: click.Context, _option: click.Parameter, chosen: bool) -> None:  # noqa: FBT001 - click's way
+        if chosen:
+            other = context.params.setdefault(name, choice)
+            if other != choice:
+                raise click.UsageError(f"Give --{other} or --{choice}, not both.", context)
+
+    return click.option(f"--{choice}", is_flag=True, expose_value=False, callback=choose, help=help)
+
+
+def name_argument(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the argument NAME."""
+    return click.argument("name", default="default", metavar="[NAME]")(function)
+
+
+def existing(name: str) -> ClusterEntry:
+    """Return the node or cluster of a name.
+
+    Raises:
+        LocalNodeError: There is none.
+    """
+    from coodie_local._inventory import entries, entry_of
+
+    entry = entry_of(name)
+    if not entry.directory.is_dir():
+        known = ", ".join(entry.name for entry in entries())
+        msg = f"There is no local node {name!r}; {f'there are: {known}' if known else 'no node exists'}."
+        raise LocalNodeError(msg, hint="To start it, run:", command=f"coodie local up {name}")
+    return entry

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coodie_local.cli._parameters import existing, name_argument
+from coodie_local.cli._group import existing, name_argument
 from coodie_local.errors import LocalNodeError
 
 if TYPE_CHECKING:
@@ -16,35 +16,38 @@ if TYPE_CHECKING:
 
 __all__ = ["logs"]
 
-_POLL = 0.2
+_POLL_INTERVAL = 0.2
 
 
 @click.command()
 @name_argument
-@click.option("-f", "--follow", is_flag=True, help="Go on with what is logged from now on, until Ctrl-C.")
+@click.option("-f", "--follow", is_flag=True, help="Print new lines, too, until Ctrl-C.")
 @click.option(
-    "-n", "--lines", type=click.IntRange(min=0), metavar="N", help="The last so many lines.  [default: all]"
+    "-n",
+    "--lines",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="How many lines, the last ones.  [default: all]",
 )
 @click.option(
     "--node", type=click.IntRange(min=1), metavar="N", help="Which node of a cluster.  [default: all]"
 )
 def logs(name: str, follow: bool, lines: int | None, node: int | None) -> None:  # noqa: FBT001 - click's way of options
-    """Print what Cassandra and its JVM have logged since the last start."""
+    """Print the log of Cassandra and its JVM since the last start."""
     entry = existing(name)
-    members = entry.members
+    nodes = entry.nodes
     if node is not None:
-        if node > len(members):
-            raise click.BadParameter(f"{name} has {len(members)} nodes.", param_hint="--node")
-        members = members[node - 1 : node]
-    if not members:
+        if node > len(nodes):
+            raise click.BadParameter(f"{name} has {len(nodes)} nodes.", param_hint="--node")
+        nodes = nodes[node - 1 : node]
+    if not nodes:
         raise LocalNodeError(
             f"{name} was never up, so it has no log.",
             hint="To start it, run:",
             command=f"coodie local up {name}",
         )
     shown = [
-        _Log(member.log, f"node{number} | " if len(members) > 1 else "")
-        for number, member in enumerate(members, 1)
+        _Log(each.log, f"node{number} | " if len(nodes) > 1 else "") for number, each in enumerate(nodes, 1)
     ]
     try:
         for log in shown:
@@ -52,14 +55,14 @@ def logs(name: str, follow: bool, lines: int | None, node: int | None) -> None: 
         while follow:
             for log in shown:
                 log.print_new()
-            time.sleep(_POLL)
+            time.sleep(_POLL_INTERVAL)
     finally:
         for log in shown:
             log.close()
 
 
 class _Log:
-    """A log file that grows, and is begun anew when its node is."""
+    """A log file that grows, and that a restart of its node replaces."""
 
     def __init__(self, file: Path, prefix: str) -> None:
         self._file = file
@@ -68,18 +71,18 @@ class _Log:
         self._rest = b""
 
     def print_end(self, count: int | None) -> None:
-        """Print its last lines; all where None."""
+        """Print its last lines, or all."""
         lines = self._read_lines()
         for line in lines if count is None else lines[len(lines) - min(count, len(lines)) :]:
             self._print(line)
 
     def print_new(self) -> None:
-        """Print what has come since the last time."""
+        """Print the lines that are new since the last call."""
         for line in self._read_lines():
             self._print(line)
 
     def close(self) -> None:
-        """Be done with it."""
+        """Close the file."""
         if self._open is not None:
             self._open.close()
 

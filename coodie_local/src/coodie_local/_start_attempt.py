@@ -1,4 +1,4 @@
-"""One attempt to start something: what is wanted, until when, and who watches."""
+"""One attempt to start something: what is wanted, until when, and where its progress is shown."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from coodie_local._flock import try_acquire
-from coodie_local._places import START_LOCK_NAME
+from coodie_local._node_locks import lock_start
 from coodie_local.errors import NodeStartError
 
 if TYPE_CHECKING:
@@ -19,20 +18,20 @@ if TYPE_CHECKING:
     from coodie_local._progress import Progress
     from coodie_local._request import StartRequest
 
-__all__ = ["Attempt"]
+__all__ = ["StartAttempt"]
 
-_POLL = 0.05
+_POLL_INTERVAL = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class StartAttempt:
     """What the steps of a start share.
 
     Args:
         request: What is wanted.
         progress: Where the steps are shown.
-        cancellation: Ends the start; then nothing of it is left.
-        deadline: When it must be done, in seconds of ``time.monotonic()``.
+        cancellation: Ends the start, which then leaves nothing behind.
+        deadline: In seconds of ``time.monotonic()``.
     """
 
     request: StartRequest
@@ -45,41 +44,41 @@ class Attempt:
         """The cluster's directory."""
         return self.request.directory
 
-    def renewed(self) -> Attempt:
-        """Return it with all of its time, for after a download."""
+    def renewed(self) -> StartAttempt:
+        """Return a copy with the whole time left, for after a download."""
         return replace(self, deadline=time.monotonic() + self.request.timeout)
 
-    def pause(self, what: str) -> None:
+    def pause(self, problem: str) -> None:
         """Wait for a moment.
 
         Args:
-            what: What isn't as it should be, for the error.
+            problem: What is waited for, for the error.
 
         Raises:
-            StartCancelledError: The start was ended.
+            StartCancelledError: The start was cancelled.
             NodeStartError: The time is over.
         """
         if time.monotonic() > self.deadline:
-            msg = f"{what} after {self.request.timeout:g} s."
-            hint = f"Give it longer with timeout=, or see what holds {self.directory}."
+            msg = f"{problem} after {self.request.timeout:g} s."
+            hint = f"Give a longer timeout=, or look which process uses {self.directory}."
             raise NodeStartError(msg, hint=hint)
-        self.cancellation.sleep(_POLL)
+        self.cancellation.sleep(_POLL_INTERVAL)
 
     @contextmanager
-    def sole(self) -> Iterator[None]:
-        """Be the only one, of all processes, who starts or stops nodes of this cluster.
+    def exclusive(self) -> Iterator[None]:
+        """Be the only process that starts or stops nodes of this cluster.
 
         Raises:
-            StartCancelledError: The start was ended meanwhile.
+            StartCancelledError: The start was cancelled.
             NodeStartError: The time is over.
         """
-        lock_file = self.directory / START_LOCK_NAME
+        name = self.request.name
         waiting = False
-        while (lock := try_acquire(lock_file)) is None:
+        while (lock := lock_start(self.directory)) is None:
             if not waiting:
-                text = f"Waiting for the node {self.request.name}, which another process starts or stops"
+                text = f"Waiting for another process that starts or stops the node {name}"
                 self.progress.begin(text, None)
                 waiting = True
-            self.pause(f"Another process still starts or stops the node {self.request.name!r}")
+            self.pause(f"Another process still starts or stops the node {name!r}")
         with lock:
             yield

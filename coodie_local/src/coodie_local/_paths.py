@@ -1,4 +1,4 @@
-"""The directories that outlive a start: the nodes' own, and the cache that they share."""
+"""Directories: those of clusters and their nodes, and the cache that all of them share."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import os
 import re
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from coodie.exceptions import ConfigurationError
 from coodie_local.errors import StorageError
+
+if TYPE_CHECKING:
+    from platformdirs.api import PlatformDirsABC
 
 __all__ = [
     "CACHE_VARIABLE",
@@ -20,10 +24,9 @@ __all__ = [
     "cache_directory",
     "check_name",
     "check_room",
+    "cluster_directory",
     "home_directory",
     "make_private",
-    "member_directory",
-    "node_directory",
     "remove_tree",
     "write_private",
 ]
@@ -35,7 +38,7 @@ CACHE_VARIABLE = "COODIE_LOCAL_CACHE"
 
 #: The file in a node's directory whose lock the node holds while it lives.
 LOCK_NAME = "node.lock"
-#: The file in a cluster's directory whose lock is held by whoever starts or stops nodes of it.
+#: The file in a cluster's directory whose lock a process holds while it starts or stops nodes.
 START_LOCK_NAME = "start.lock"
 #: The file in a node's directory to which Cassandra and its JVM write.
 LOG_NAME = "cassandra.log"
@@ -47,10 +50,10 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 def check_name(name: str) -> str:
-    """Accept a node's name, or say what one looks like.
+    """Return a valid name of a node.
 
     Raises:
-        ConfigurationError: The name isn't usable as a directory's.
+        ConfigurationError: The name can't be that of a directory.
     """
     if not _NAME.fullmatch(name):
         msg = f"{name!r} can't be the name of a local node."
@@ -60,41 +63,33 @@ def check_name(name: str) -> str:
 
 
 def home_directory() -> Path:
-    """Find where the nodes' directories live: COODIE_LOCAL_HOME, or the user's data directory."""
-    if override := os.environ.get(HOME_VARIABLE):
-        return Path(override).expanduser().absolute()
-    import platformdirs
-
-    return platformdirs.user_data_path("coodie-local", appauthor=False)
+    """Return the directory of all clusters' directories: COODIE_LOCAL_HOME, or the user's data directory."""
+    return _from_environment(HOME_VARIABLE) or _platform_directories().user_data_path
 
 
 def cache_directory() -> Path:
-    """Find where jars and class archives live: COODIE_LOCAL_CACHE, or the user's cache directory."""
-    if override := os.environ.get(CACHE_VARIABLE):
-        return Path(override).expanduser().absolute()
-    import platformdirs
-
-    return platformdirs.user_cache_path("coodie-local", appauthor=False)
+    """Return the directory of jars and class archives: COODIE_LOCAL_CACHE, or the user's cache directory."""
+    return _from_environment(CACHE_VARIABLE) or _platform_directories().user_cache_path
 
 
-def node_directory(name: str) -> Path:
-    """Find the directory of the node of that name.
+def _from_environment(variable: str) -> Path | None:
+    value = os.environ.get(variable)
+    return Path(value).expanduser().absolute() if value else None
+
+
+def _platform_directories() -> PlatformDirsABC:
+    from platformdirs import PlatformDirs
+
+    return PlatformDirs("coodie-local", appauthor=False)
+
+
+def cluster_directory(name: str) -> Path:
+    """Return the directory of the node or cluster of a name.
 
     Raises:
         ConfigurationError: The name isn't usable.
     """
     return home_directory() / "nodes" / check_name(name)
-
-
-def member_directory(directory: Path, index: int, count: int) -> Path:
-    """Name the own directory of one node: the cluster's where it is the only one, else one inside.
-
-    Args:
-        directory: The cluster's directory.
-        index: Which node, from 0.
-        count: How many nodes the cluster has.
-    """
-    return directory if count == 1 else directory / f"node{index + 1}"
 
 
 def make_private(directory: Path) -> Path:
@@ -106,16 +101,15 @@ def make_private(directory: Path) -> Path:
     Raises:
         StorageError: It can't be created, belongs to another user, or isn't writable.
     """
+    hint = f"Give another one with directory=, or set {HOME_VARIABLE} or {CACHE_VARIABLE}."
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         owner = directory.stat().st_uid
     except OSError as exc:
-        msg = f"The directory {directory} can't be made: {exc.strerror or exc}."
-        hint = f"Give another one with directory=, or set {HOME_VARIABLE} or {CACHE_VARIABLE}."
+        msg = f"Could not create the directory {directory}: {exc.strerror or exc}."
         raise StorageError(msg, hint=hint, path=directory) from exc
     if owner != os.getuid():
         msg = f"The directory {directory} belongs to another user (uid {owner}, this is uid {os.getuid()})."
-        hint = f"Give another one with directory=, or set {HOME_VARIABLE} or {CACHE_VARIABLE}."
         raise StorageError(msg, hint=hint, path=directory)
     if not os.access(directory, os.W_OK | os.X_OK):
         msg = f"The directory {directory} isn't writable."
@@ -124,7 +118,7 @@ def make_private(directory: Path) -> Path:
 
 
 def check_room(directory: Path) -> None:
-    """Make sure that a node can begin to write below a directory; a full disk would only show in its log.
+    """Check that there is room for a node's first files; otherwise only its log would show a full disk.
 
     Raises:
         StorageError: Too little is free.
@@ -137,10 +131,10 @@ def check_room(directory: Path) -> None:
 
 
 def remove_tree(directory: Path) -> None:
-    """Remove a directory and all in it; it is fine where there is none.
+    """Remove a directory and its contents; a directory that doesn't exist is fine.
 
     Raises:
-        StorageError: Something in it can't be removed.
+        StorageError: A file in it can't be removed.
     """
     try:
         shutil.rmtree(directory)
@@ -152,7 +146,7 @@ def remove_tree(directory: Path) -> None:
 
 
 def write_private(file: Path, content: bytes) -> None:
-    """Write a file in one step that only this user can read."""
+    """Write a file atomically that only this user can read."""
     draft = file.with_name(f"{file.name}.new")
     draft.unlink(missing_ok=True)
     with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:  # noqa: PTH123 - a descriptor
