@@ -279,20 +279,20 @@ class _Interrupted(BaseException):
 
 def test_an_interrupted_wait(fast: Any, select: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer that was waited for never reaches the next request: that has another connection."""
-    from coodie.drivers.cassandra.fast.blocking import BlockingConnection
+    from coodie.drivers.cassandra.fast.sync_connection import SyncConnection
 
     ways = Ways(fast)
     ways.warm(select, [1])
-    original = BlockingConnection._answer
+    original = SyncConnection.read
 
     def interrupted(self: Any) -> Any:
         raise _Interrupted
 
     for _ in range(3):
-        monkeypatch.setattr(BlockingConnection, "_answer", interrupted)
+        monkeypatch.setattr(SyncConnection, "read", interrupted)
         with pytest.raises(_Interrupted):
             fast.execute(select, [2])
-        monkeypatch.setattr(BlockingConnection, "_answer", original)
+        monkeypatch.setattr(SyncConnection, "read", original)
         for _ in range(20):
             assert fast.execute(select, [1]) == [{"v": 10}]
         ways.warm(select, [1])
@@ -328,22 +328,20 @@ async def test_idle_connections_get_heartbeats(
     connect: Callable[..., Any], select: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A connection on which nothing happens is kept alive, and is the same one afterwards."""
-    from coodie.drivers.cassandra.fast.looping import LoopConnection
-
     fast = connect(fast_path=True, idle_heartbeat_interval=0.2, idle_heartbeat_timeout=20)
     ways = Ways(fast)
     await ways.warm_async(select, [1])
     (lane,) = fast._requests.fast._loops.values()
     (connection,) = lane._all()
     answers = 0
-    original = LoopConnection._received
+    original = connection._protocol.receive
 
-    def received(self: Any, frames: Any) -> None:
+    def received(data: bytes, now: float) -> Any:
         nonlocal answers
-        answers += self is connection
-        original(self, frames)
+        answers += 1
+        return original(data, now)
 
-    monkeypatch.setattr(LoopConnection, "_received", received)
+    monkeypatch.setattr(connection._protocol, "receive", received)
     deadline = time.monotonic() + 20
     while answers < 3:
         assert time.monotonic() < deadline

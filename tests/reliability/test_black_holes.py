@@ -11,8 +11,8 @@ from tests.conftest import open_driver
 from tests.faults.faults import Silence
 from tests.integration.ways import Ways
 
-from coodie.drivers.cassandra.fast import looping, pipelining
 from coodie.exceptions import RequestTimeoutError
+from coodie.protocol import connection
 from coodie.registry import DriverRegistry, using_registry
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ async def test_some_answers_never_come_on_a_loop(
     fast: Any, faulty_node: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A connection that isn't silent is replaced long before its streams are gone, and goes on until then."""
-    monkeypatch.setattr(looping, "MAX_UNANSWERED", 20)
+    monkeypatch.setattr(connection, "MAX_UNANSWERED", 20)
     ways = Ways(fast)
     await ways.warm_async(_SELECT, ["local"])
     first = faulty_node.connections_of(_SELECT)[-1]
@@ -150,7 +150,7 @@ def test_some_answers_never_come_in_execute_many(
     fast: Any, faulty_node: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same holds for the connections of one thread."""
-    monkeypatch.setattr(pipelining, "MAX_UNANSWERED", 20)
+    monkeypatch.setattr(connection, "MAX_UNANSWERED", 20)
     ways = Ways(fast)
     ways.warm(_SELECT, ["local"])
     first = faulty_node.connections_of(_SELECT)[-1]

@@ -32,11 +32,9 @@ __all__ = [
     "COMPRESSED",
     "CUSTOM_PAYLOAD",
     "EXECUTE",
-    "MAX_UNANSWERED",
     "OPTIONS",
     "RESPONSE",
     "RESULT",
-    "STREAMS",
     "TRACING",
     "WARNING",
     "Frame",
@@ -74,13 +72,6 @@ OPTIONS = int(Opcode.OPTIONS)
 RESULT = int(Opcode.RESULT)
 EXECUTE = int(Opcode.EXECUTE)
 BATCH = int(Opcode.BATCH)
-
-#: Requests in flight on one connection: streams are numbered by 15 bits.
-STREAMS = 32_768
-
-#: Requests whose time is over and whose answers haven't come that a connection may have, before another takes
-#: its place: each costs it a stream.
-MAX_UNANSWERED = 1024
 
 #: Flags of a frame (section 2.4.1.2): its body is compressed, up to version 4; before the message, the body
 #: has the id of a trace, a custom payload, warnings.
@@ -203,7 +194,11 @@ class Frames:
         if at < len(data):
             self._keep(data[at:] if at else data)
         if self._segments is None:
-            return [(stream, self._expanded(answer)) for stream, answer in found]
+            # No call for those that are nothing but a body: nearly all.
+            return [
+                (stream, answer if answer.__class__ is bytes else self._expanded(answer))
+                for stream, answer in found
+            ]
         return found
 
     def _keep(self, rest: bytes) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from math import inf
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from coodie.drivers.cassandra.fast.answers import LATE
 from coodie.drivers.cassandra.fast.exchange import Exchange
 from coodie.waiting import Wait
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from coodie.contract.many import ManyRun
-    from coodie.drivers.cassandra.fast.pipelining import Pipeline, Place
+    from coodie.drivers.cassandra.fast.pipeline import Pipeline
     from coodie.effects import Effect
     from coodie.requests import Params
     from coodie.rows import ManyResult, Rows
@@ -35,13 +35,10 @@ class _Waiting:
 
     index: int
     steps: Generator[Effect, Any, Rows]
+    #: What it waits for; None where that is a response on the pipeline, which keeps the time itself.
+    wait: Wait | None = None
     #: When its time is over, on the monotonic clock.
-    deadline: float
-    #: What it waits for; None where that is an answer on the pipeline.
-    wait: Wait | None
-    #: Where that answer comes, and when the request was sent.
-    place: Place | None = None
-    sent_at: float = 0.0
+    deadline: float = inf
 
 
 class Window:
@@ -95,7 +92,7 @@ class Window:
         if self._pipeline is not None and piped:
             # Where some are out on the driver's way, neither kind is to wait for the other.
             mixed = piped < len(self._in_flight)
-            for waiting, answer in self._pipeline.answers(_GLANCE if mixed else _SWEEP):
+            for waiting, answer in self._pipeline.responses(_GLANCE if mixed else _SWEEP):
                 self._in_flight.remove(waiting)
                 self._advance(waiting.index, waiting.steps, waiting.steps.send, answer)
             if not mixed:
@@ -120,12 +117,7 @@ class Window:
             return
         self._next_sweep = now + _SWEEP
         for late in [waiting for waiting in self._in_flight if waiting.deadline < now]:
-            if late.wait is None:
-                self._in_flight.remove(late)
-                if self._pipeline is not None and late.place is not None:
-                    self._pipeline.give_up(late.place, late.sent_at)
-                self._advance(late.index, late.steps, late.steps.send, LATE)
-            elif not late.wait.future.done():
+            if late.wait is not None and not late.wait.future.done():
                 self._in_flight.remove(late)
                 self._advance(late.index, late.steps, late.steps.throw, late.wait.late())
 
@@ -137,11 +129,8 @@ class Window:
             effect = go_on(answer)
             while not isinstance(effect, Wait):
                 if isinstance(effect, Exchange) and self._pipeline is not None:
-                    now = time.monotonic()
-                    waiting = _Waiting(index, steps, now + effect.timeout, None)
-                    place = self._pipeline.send(effect, waiting)
-                    if place is not None:
-                        waiting.place, waiting.sent_at = place, now
+                    waiting = _Waiting(index, steps)
+                    if self._pipeline.send(effect, waiting):
                         self._in_flight.add(waiting)
                         return
                 # It couldn't be sent: then the driver does it.
@@ -151,7 +140,7 @@ class Window:
         except Exception as exc:  # noqa: BLE001 - each failure is recorded by its index
             self._run.record(index, exc)
         else:
-            limit = float("inf") if effect.timeout is None else effect.timeout
-            waiting = _Waiting(index, steps, time.monotonic() + limit, effect)
+            limit = inf if effect.timeout is None else effect.timeout
+            waiting = _Waiting(index, steps, effect, time.monotonic() + limit)
             self._in_flight.add(waiting)
             effect.future.add_done_callback(lambda _: self._ready.put(waiting))

@@ -260,7 +260,7 @@ class CassandraDriver(AbstractDriver):
         """Keep the window full from this thread alone; the backend's own thread does the waiting."""
         note_page(self, None)
         from coodie.drivers.cassandra._window import Window
-        from coodie.drivers.cassandra.fast.pipelining import Pipeline
+        from coodie.drivers.cassandra.fast.pipeline import Pipeline
 
         self._lifetime.check()
 

@@ -2,8 +2,9 @@
 
 The driver keeps what it is good at: cluster metadata, the control connection, handshakes, policies,
 prepare, and every unusual case. What is common goes from a prepared statement (``statements``), through
-its encoder (``encoding``) and ``frames``, to a connection that lives on the caller's event loop
-(``looping``) or that a thread takes for one request (``blocking``), and comes back through ``decoding``.
+its encoder (``encoding``), to a connection that lives on the caller's event loop (``async_connection``),
+or that a thread takes for one request (``sync_connection``) or for many (``pipeline``), and comes back
+through ``decoding``. These are transports of ``coodie.protocol.connection``.
 ``shards`` knows which of a node's shards it belongs to. ``internals`` alone touches what is private to
 the drivers. The way in is ``path.FastPath``.
 """

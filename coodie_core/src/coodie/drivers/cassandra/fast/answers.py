@@ -2,28 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from coodie.protocol.frames import Frame
+from coodie.protocol.connection import TIMED_OUT as LATE
+from coodie.protocol.connection import ConnectionLost as Lost
+from coodie.protocol.connection import Response as Answer
+from coodie.protocol.connection import TimedOut as Late
 
 __all__ = ["LATE", "Answer", "Late", "Lost"]
-
-
-class Lost(NamedTuple):
-    """The connection ended before the answer came.
-
-    Attributes:
-        error: Why.
-    """
-
-    error: Exception
-
-
-class Late:
-    """No answer came in time."""
-
-
-LATE = Late()
-
-#: Bytes are the body of a RESULT.
-Answer = bytes | Frame | Lost | Late

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from cassandra.pool import Host
 
     from coodie.drivers.cassandra.fast.answers import Answer
-    from coodie.drivers.cassandra.fast.blocking import BlockingConnection
     from coodie.drivers.cassandra.fast.lanes import ThreadLane
     from coodie.drivers.cassandra.fast.path import FastPath
     from coodie.drivers.cassandra.fast.routing import Route
+    from coodie.drivers.cassandra.fast.sync_connection import SyncConnection
 
 __all__ = ["Exchange", "Posted", "Posting"]
 
@@ -91,7 +91,7 @@ class Posted:
 
     __slots__ = ("_connection", "_failed", "_lane")
 
-    def __init__(self, connection: BlockingConnection, lane: ThreadLane, failed: Answer | None) -> None:
+    def __init__(self, connection: SyncConnection, lane: ThreadLane, failed: Answer | None) -> None:
         self._connection = connection
         self._lane = lane
         self._failed = failed

@@ -18,7 +18,7 @@ from cassandra.connection import Connection, ConnectionShutdown
 from cassandra.protocol import PrepareMessage
 
 from coodie.drivers.cassandra._nonblocking import SendListener
-from coodie.drivers.cassandra.fast.sockets import RECEIVE
+from coodie.drivers.cassandra.fast.sockets import READ_SIZE
 from coodie.drivers.cassandra.values.lenient_decoding import is_plain_handler, undecodable_answer
 from coodie.protocol.frames import RESULT, Frame, Frames
 from coodie.protocol.segments import Segments
@@ -416,7 +416,7 @@ class _Handshake(Connection):  # type: ignore[misc]  # the drivers have no types
         while not self.connected_event.is_set():
             self._socket.settimeout(max(0.001, self._deadline - time.monotonic()))
             try:
-                data = self._socket.recv(RECEIVE)
+                data = self._socket.recv(READ_SIZE)
             except OSError as exc:
                 self.defunct(exc)
                 return

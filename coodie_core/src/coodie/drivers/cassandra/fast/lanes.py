@@ -5,16 +5,16 @@ from __future__ import annotations
 import threading
 from collections import defaultdict, deque
 from contextlib import suppress
+from math import inf
 from random import choice
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
 from cassandra.connection import ConnectionShutdown
 
-from coodie.drivers.cassandra.fast.blocking import BlockingConnection
-from coodie.drivers.cassandra.fast.looping import LoopConnection
+from coodie.drivers.cassandra.fast.async_connection import AsyncConnection
 from coodie.drivers.cassandra.fast.opening import Opener
+from coodie.drivers.cassandra.fast.sync_connection import SyncConnection
 
 if TYPE_CHECKING:
     import asyncio
@@ -61,11 +61,11 @@ class LoopLane:
         self._refuse = refuse
         self._thread = threading.get_ident()
         # By endpoint: of nodes without shards; and of the others, by shard.
-        self._connections: dict[Any, ref[LoopConnection]] = {}
-        self._sharded: dict[Any, dict[int, ref[LoopConnection]]] = {}
+        self._connections: dict[Any, ref[AsyncConnection]] = {}
+        self._sharded: dict[Any, dict[int, ref[AsyncConnection]]] = {}
         self._openers: dict[Any, Opener] = {}
         # Replaced, and closed when nobody waits for answers there any more; each with its endpoint.
-        self._retired: WeakKeyDictionary[LoopConnection, Any] = WeakKeyDictionary()
+        self._retired: WeakKeyDictionary[AsyncConnection, Any] = WeakKeyDictionary()
         # Of the connections, and of those that were handed to the loop, which may never take them.
         self._sockets: set[socket.socket] = set()
         self._ended = False
@@ -95,11 +95,11 @@ class LoopLane:
         for sock in tuple(self._sockets):
             sock.close()
 
-    def _all(self) -> list[LoopConnection]:
+    def _all(self) -> list[AsyncConnection]:
         sharded = [found for shards in tuple(self._sharded.values()) for found in tuple(shards.values())]
         return [*_living([*tuple(self._connections.values()), *sharded]), *self._retired]
 
-    def connection(self, host: Host, shard: int | None = None) -> LoopConnection | None:
+    def connection(self, host: Host, shard: int | None = None) -> AsyncConnection | None:
         """Return the connection to a node; None where none answers, and then one is being opened.
 
         Args:
@@ -113,10 +113,10 @@ class LoopLane:
         if connection is not None and not connection.needs_replacement:
             return connection
         self._open(host, None)
-        # One that isn't silent serves until the other is there.
-        return None if connection is None or connection.is_silent else connection
+        # One that isn't unresponsive serves until the other is there.
+        return None if connection is None or connection.is_unresponsive else connection
 
-    def _connection_to_shard(self, host: Host, shard: int) -> LoopConnection | None:
+    def _connection_to_shard(self, host: Host, shard: int) -> AsyncConnection | None:
         """Return the connection to a shard; while there is none, one to another shard of the node."""
         shards = self._sharded.get(host.endpoint) or {}
         found = shards.get(shard)
@@ -125,8 +125,8 @@ class LoopLane:
             return connection
         self._open(host, shard)
         if connection is not None:
-            return None if connection.is_silent else connection
-        others = [other for other in _living(shards.values()) if not other.is_silent]
+            return None if connection.is_unresponsive else connection
+        others = [other for other in _living(shards.values()) if not other.is_unresponsive]
         return choice(others) if others else None  # noqa: S311 - nothing secret about it
 
     def _open(self, host: Host, shard: int | None) -> None:
@@ -150,7 +150,7 @@ class LoopLane:
             link.sock.close()  # the loop has been closed meanwhile
 
     def _install(self, host: Host, link: Link) -> None:
-        places: dict[Any, ref[LoopConnection]]
+        places: dict[Any, ref[AsyncConnection]]
         if link.shard is None:
             places, place = self._connections, host.endpoint
         else:
@@ -163,7 +163,7 @@ class LoopLane:
             link.sock.close()
             return
 
-        def ended(connection: LoopConnection) -> None:
+        def closed(connection: AsyncConnection) -> None:
             self.settled.clear()
             self._sockets.discard(link.sock)
             self._retired.pop(connection, None)
@@ -171,13 +171,13 @@ class LoopLane:
             if found is not None and found() is connection:
                 del places[place]
 
-        connection = LoopConnection(
+        connection = AsyncConnection(
             link,
             loop,
             heartbeat=self._cluster.idle_heartbeat_interval or 0,
-            patience=self._cluster.idle_heartbeat_timeout,
-            ended=ended,
-            flushing=self.settled.clear,
+            heartbeat_timeout=self._cluster.idle_heartbeat_timeout,
+            on_closed=closed,
+            before_flush=self.settled.clear,
         )
         places[place] = ref(connection)
         if before is not None:
@@ -239,7 +239,7 @@ class LoopLane:
             sock.close()
 
 
-def _living(found: Iterable[ref[LoopConnection]]) -> list[LoopConnection]:
+def _living(found: Iterable[ref[AsyncConnection]]) -> list[AsyncConnection]:
     """Return the connections whose loops are there."""
     return [connection for one in found if (connection := one()) is not None]
 
@@ -261,13 +261,12 @@ class ThreadLane:
     def __init__(self, cluster: Cluster, shards: Shards, host: Host, refuse: Callable[[str], None]) -> None:
         self._opener = Opener(shards, host, refuse)
         # By shard; under None where there are none.
-        self._idle: defaultdict[int | None, deque[BlockingConnection]] = defaultdict(deque)
-        self._all: set[BlockingConnection] = set()
-        #: Seconds after which a connection without a sign isn't used any more: there are no heartbeats here.
-        self.oldest = cluster.idle_heartbeat_interval or float("inf")
+        self._idle: defaultdict[int | None, deque[SyncConnection]] = defaultdict(deque)
+        self._all: set[SyncConnection] = set()
+        self._max_idle: float = cluster.idle_heartbeat_interval or inf
         self._ended = False
 
-    def take(self, shard: int | None = None, *, borrow: bool = True) -> BlockingConnection | None:
+    def take(self, shard: int | None = None, *, borrow: bool = True) -> SyncConnection | None:
         """Return a connection that nobody uses; None where there is none, and then one is being opened.
 
         Args:
@@ -280,8 +279,7 @@ class ThreadLane:
                 connection = idle.pop()
             except IndexError:
                 break
-            # One that was idle for long may have been forgotten by what lies between.
-            if connection.used_at + self.oldest > monotonic() and connection.is_usable():
+            if connection.is_usable():
                 return connection
             self.drop(connection)
         if not self._ended and len(self._all) < _MOST_THREADS + len(self._idle):
@@ -292,11 +290,11 @@ class ThreadLane:
         return next((other for other in taken if other is not None), None)
 
     def _deliver(self, link: Link) -> None:
-        connection = BlockingConnection(link)
+        connection = SyncConnection(link, self._max_idle)
         self._all.add(connection)
         self.give(connection)
 
-    def give(self, connection: BlockingConnection) -> None:
+    def give(self, connection: SyncConnection) -> None:
         """Put a connection back, with no answer outstanding."""
         if connection.is_closed or self._ended:
             self.drop(connection)
@@ -304,14 +302,14 @@ class ThreadLane:
         idle = self._idle[connection.shard]
         idle.append(connection)
         oldest = idle[0] if len(idle) > 1 else None
-        if oldest is not None and oldest.used_at + self.oldest < monotonic():
+        if oldest is not None and oldest.is_stale:
             try:
                 idle.remove(oldest)
             except ValueError:
                 return  # another thread has just taken it
             self.drop(oldest)
 
-    def drop(self, connection: BlockingConnection) -> None:
+    def drop(self, connection: SyncConnection) -> None:
         """Close a connection that was taken."""
         connection.close()
         self._all.discard(connection)

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra._sending import Terms
     from coodie.drivers.cassandra._statements import CachedStatement
     from coodie.drivers.cassandra.fast.answers import Answer
+    from coodie.drivers.cassandra.fast.async_connection import AsyncConnection
     from coodie.drivers.cassandra.fast.exchange import Exchange
-    from coodie.drivers.cassandra.fast.looping import LoopConnection
     from coodie.drivers.cassandra.fast.routing import Route
     from coodie.drivers.cassandra.fast.settled import Sent
     from coodie.protocol.frames import Frame
@@ -274,7 +274,11 @@ class FastPath:
         future = connection.send(exchange.opcode, exchange.body, exchange.timeout)
         if future is None:
             return None
-        if connection.is_collecting and isinstance(exchange, AskedStatement) and exchange.key is not None:
+        if (
+            connection.has_unsent_requests
+            and isinstance(exchange, AskedStatement)
+            and exchange.key is not None
+        ):
             self._settle(lane, exchange, connection)
         return future
 
@@ -289,10 +293,10 @@ class FastPath:
             return None  # the first on this loop, or a fork of the process whose loop it was
         return None if settled is None else settled.send(params)
 
-    def _settle(self, lane: LoopLane, asked: AskedStatement, connection: LoopConnection) -> None:
+    def _settle(self, lane: LoopLane, asked: AskedStatement, connection: AsyncConnection) -> None:
         """Have the requests that are like one that was sent follow it, in this turn of the loop."""
 
-        def way(values: bytes) -> tuple[Host | None, LoopConnection] | None:
+        def way(values: bytes) -> tuple[Host | None, AsyncConnection] | None:
             route = asked.statement.route(values, asked.level)
             host = only or next(self._hosts(asked.policy, route), None)
             found = None if host is None else lane.connection(host, self._shards.of(host, route))

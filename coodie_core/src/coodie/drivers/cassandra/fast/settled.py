@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from coodie.drivers.cassandra.fast.answers import Answer
     from coodie.drivers.cassandra.fast.asked import Asked, AskedStatement
-    from coodie.drivers.cassandra.fast.looping import LoopConnection
+    from coodie.drivers.cassandra.fast.async_connection import AsyncConnection
     from coodie.rows import Rows
 
     #: Returns the node for a request's encoded values, and the connection to it; None where there is none.
-    Way = Callable[[bytes], tuple[Host | None, LoopConnection] | None]
+    Way = Callable[[bytes], tuple[Host | None, AsyncConnection] | None]
 
     #: A request that has been sent, and its answer.
     Begun = tuple[Asked, Answer]
@@ -64,7 +64,7 @@ class Settled:
     def __init__(
         self,
         asked: AskedStatement,
-        connection: LoopConnection,
+        connection: AsyncConnection,
         way: Way | None,
         timestamps: Callable[[], int] | None,
     ) -> None:

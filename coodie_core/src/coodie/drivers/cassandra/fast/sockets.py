@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import socket
 
-__all__ = ["RECEIVE", "RECEIVE_MUCH", "RETRY", "receive"]
+__all__ = ["LARGE_READ_SIZE", "READ_SIZE", "WOULD_BLOCK", "receive"]
 
 #: Bytes to read at once; and more, where it has turned out that there is more.
-RECEIVE = 65_536
-RECEIVE_MUCH = 1_048_576
+READ_SIZE = 65_536
+LARGE_READ_SIZE = 1_048_576
 
 #: What a socket raises that has nothing to read, or no place to write.
-RETRY = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 def receive(sock: socket.socket, size: int) -> bytes:
@@ -26,7 +26,7 @@ def receive(sock: socket.socket, size: int) -> bytes:
         size: Bytes to read at once.
 
     Raises:
-        OSError: Also one of ``RETRY``, where nothing is there after all.
+        OSError: Also one of ``WOULD_BLOCK``, where nothing is there after all.
     """
     data = sock.recv(size)
     if isinstance(sock, ssl.SSLSocket):

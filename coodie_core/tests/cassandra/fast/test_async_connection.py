@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coodie.drivers.cassandra.fast import looping
 from coodie.drivers.cassandra.fast.answers import LATE
+from coodie.drivers.cassandra.fast.async_connection import AsyncConnection
 from coodie.drivers.cassandra.fast.internals import Link
-from coodie.drivers.cassandra.fast.looping import LoopConnection
+from coodie.protocol import connection as protocol
 from coodie.protocol.frames import EXECUTE, RESULT, Frames
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ class _Wire:
     def __init__(self) -> None:
         ours, self._server = socket.socketpair()
         self._server.setblocking(False)
-        self.connection = LoopConnection(
+        self.connection = AsyncConnection(
             Link(ours, Frames(4)),
             asyncio.get_running_loop(),
             heartbeat=0,
-            patience=LONG,
-            ended=lambda _: None,
-            flushing=lambda: None,
+            heartbeat_timeout=LONG,
+            on_closed=lambda _: None,
+            before_flush=lambda: None,
         )
 
     def send(self, timeout: float = LONG) -> asyncio.Future[Answer]:
@@ -95,7 +95,7 @@ async def test_those_who_were_woken_together_are_sent_together(wire: _Wire) -> N
     await _several(wire)
     futures = [wire.send(), wire.send()]
     assert wire.arrived() == []
-    assert wire.connection.is_collecting
+    assert wire.connection.has_unsent_requests
     await asyncio.sleep(0)
     streams = wire.arrived()
     assert len(streams) == 2
@@ -115,15 +115,13 @@ async def test_time_runs_out(wire: _Wire, after_several: bool, beside: int) -> N
     """However a request was sent, it is told when its time is over: the first, and those beside it."""
     if after_several:
         await _several(wire)
-    while wire.connection._sweeping is not None:  # none is due: the next request has to see to it
-        await asyncio.sleep(0.01)
     futures = [wire.send(0.01) for _ in range(1 + beside)]
     assert await asyncio.wait_for(asyncio.gather(*futures), 10) == [LATE] * (1 + beside)
 
 
 async def test_more_requests_than_streams(wire: _Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are sent as streams become free, or run out of time in the queue; none is sent then."""
-    monkeypatch.setattr(looping, "STREAMS", 2)
+    monkeypatch.setattr(protocol, "MAX_STREAMS", 2)
     futures = [wire.send() for _ in range(3)]
     late = wire.send(0.01)
     await asyncio.sleep(0)
@@ -141,8 +139,8 @@ async def test_more_requests_than_streams(wire: _Wire, monkeypatch: pytest.Monke
 
 async def test_the_queue_sends_nothing_too_late(wire: _Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream that becomes free goes to a request that still has time, also right after the other's end."""
-    monkeypatch.setattr(looping, "STREAMS", 1)
-    monkeypatch.setattr(looping, "_SWEEP", LONG)
+    monkeypatch.setattr(protocol, "MAX_STREAMS", 1)
+    monkeypatch.setattr(wire.connection, "_expired_at", asyncio.get_running_loop().time() + LONG)
     first, late, last = wire.send(), wire.send(0.01), wire.send()
     (stream,) = wire.arrived()
     await asyncio.sleep(0.02)
