@@ -1,0 +1,339 @@
+"""The connection without sockets: whatever happens in whatever order, each request ends exactly once."""
+
+from __future__ import annotations
+
+from math import inf
+from struct import Struct
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from coodie.protocol import connection as room
+from coodie.protocol.connection import (
+    TIMED_OUT,
+    Connection,
+    ConnectionLost,
+    ConnectionState,
+    KeepAlive,
+)
+from coodie.protocol.frames import EXECUTE, OPTIONS, RESPONSE, RESULT, FrameReader, Frames, Opcode
+from coodie.protocol.segments import Segments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_HEADER = Struct(">BBhBi")
+
+#: So few that they run out, and that a connection has too many orphans.
+_STREAMS = 4
+_UNANSWERED = 3
+
+_HEARTBEAT, _HEARTBEAT_TIMEOUT, _MAX_SILENCE = 5.0, 3.0, 6.0
+_KEEP_ALIVE = KeepAlive(_HEARTBEAT, _HEARTBEAT_TIMEOUT, _MAX_SILENCE)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small() -> Iterator[None]:
+    """Have few streams."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(room, "MAX_STREAMS", _STREAMS)
+        patch.setattr(room, "MAX_UNANSWERED", _UNANSWERED)
+        yield
+
+
+def _answer(version: int, stream: int, opcode: int, body: bytes) -> bytes:
+    return _HEADER.pack(RESPONSE | version, 0, stream, opcode, len(body)) + body
+
+
+class _Token:
+    """Who waits for a request: told once, or given up by its caller."""
+
+    def __init__(self, number: int, deadline: float) -> None:
+        self.body = b"%d" % number
+        self.deadline = deadline
+        self.is_abandoned = False
+        self.responses: list[Any] = []
+
+
+class Machine(RuleBasedStateMachine):
+    """A connection, a server that answers in any order or never, and a wire that hands on any pieces."""
+
+    @initialize(version=st.sampled_from([4, 5]))
+    def start(self, version: int) -> None:
+        """Connect."""
+        self.version = version
+        self.now = 100.0
+        segmented = version == 5
+        self.connection: Connection[_Token] = Connection(
+            Frames(version, Segments() if segmented else None),
+            self.now,
+            _KEEP_ALIVE,
+            is_abandoned=lambda token: token.is_abandoned,
+        )
+        self.reader = FrameReader(0)
+        self.seal = Segments()
+        if segmented:
+            self.reader.use_segments(Segments())
+        self.tokens: list[_Token] = []
+        #: What the server has to answer: by stream, the request's body.
+        self.asked: dict[int, bytes] = {}
+        #: What it has answered, on its way.
+        self.answered: list[tuple[int, bytes]] = []
+        self.coming = b""
+        self.received_at = self.now
+        self.sign_by = inf
+
+    # --- what a transport does ----------------------------------------------------------
+
+    @rule(timeout=st.sampled_from([0.5, 1.0, 4.0, 20.0]))
+    def send(self, timeout: float) -> None:
+        """Ask."""
+        token = _Token(len(self.tokens), self.now + timeout)
+        takes = self.connection.takes_requests(self.now)
+        assert takes == (
+            self.connection.state is ConnectionState.OPEN and self.now <= self.received_at + _MAX_SILENCE
+        )
+        taken = self.connection.send(EXECUTE, token.body, token, timeout, self.now)
+        assert bool(taken) == takes
+        if taken:
+            self.tokens.append(token)
+
+    @precondition(lambda self: self.tokens)
+    @rule(data=st.data())
+    def abandon(self, data: st.DataObject) -> None:
+        """Cancel a request, at any point of its life."""
+        data.draw(st.sampled_from(self.tokens)).is_abandoned = True
+
+    @rule(data=st.data())
+    def write(self, data: st.DataObject) -> None:
+        """Write all, a part or nothing; the server reads it."""
+        pending = self.connection.data_to_send()
+        written = data.draw(st.integers(0, len(pending)))
+        if written < len(pending):
+            self.connection.put_back(pending, written)
+        for frame in self.reader.feed(bytes(pending[:written])):
+            # A stream is taken until its answer has come.
+            assert frame.stream not in self.asked
+            assert frame.stream not in [stream for stream, _ in self.answered]
+            assert 0 <= frame.stream < _STREAMS
+            assert frame.opcode in {EXECUTE, OPTIONS}
+            self.asked[frame.stream] = frame.body
+
+    @precondition(lambda self: self.asked)
+    @rule(data=st.data())
+    def answer(self, data: st.DataObject) -> None:
+        """Have the server answer one request, in any order."""
+        stream = data.draw(st.sampled_from(sorted(self.asked)))
+        body = self.asked.pop(stream)
+        self.answered.append((stream, body))
+        self._put(_answer(self.version, stream, RESULT, body))
+
+    @rule(stream=st.sampled_from([-1, 30_000]))
+    def unasked(self, stream: int) -> None:
+        """Have it send what nobody asked for: an event, an answer to nothing."""
+        self._put(_answer(self.version, stream, Opcode.EVENT, b""))
+
+    def _put(self, frame: bytes) -> None:
+        self.coming += self.seal.wrap([frame]) if self.version == 5 else frame
+
+    @precondition(lambda self: self.coming)
+    @rule(data=st.data(), whole=st.booleans())
+    def read(self, data: st.DataObject, whole: bool) -> None:
+        """Read what comes, cut anywhere."""
+        size = len(self.coming) if whole else data.draw(st.integers(1, len(self.coming)))
+        piece, self.coming = self.coming[:size], self.coming[size:]
+        was_closed = self.connection.is_closed
+        if not was_closed:
+            self.received_at, self.sign_by = self.now, inf
+        self._ended(self.connection.receive(piece, self.now))
+        if not self.coming:
+            self.answered.clear()  # all of it has come
+        assert self.connection.state is not ConnectionState.UNRESPONSIVE
+
+    @rule(seconds=st.sampled_from([0.3, 0.7, 2.0, 7.0]))
+    def pass_time(self, seconds: float) -> None:
+        """Wait; what is due happens then, as late as that may be."""
+        self.now += seconds
+        due = [token for token in self.tokens if not token.responses and token.deadline <= self.now]
+        if due and not self.connection.is_closed:
+            assert self.connection.next_deadline <= self.now
+        self._ended(self.connection.expire(self.now))
+        assert self.connection.next_deadline > self.now
+        assert all(token.responses for token in due)
+
+    @rule()
+    def expire_early(self) -> None:
+        """Look too early: nothing happens."""
+        if self.now < self.connection.next_deadline:
+            assert self.connection.expire(self.now) == []
+
+    @precondition(lambda self: len(self.tokens) > 5)
+    @rule()
+    def retire(self) -> None:
+        """Have another connection take its place."""
+        self._ended(self.connection.retire())
+
+    @precondition(lambda self: len(self.tokens) > 5)
+    @rule(how=st.sampled_from(["end", "nonsense", "error"]))
+    def end(self, how: str) -> None:
+        """End it, in each way."""
+        if how == "end":
+            self._ended(self.connection.receive(b"", self.now))
+        elif how == "nonsense":
+            if self.coming:
+                return
+            self._ended(self.connection.receive(b"HTTP/1.1 400 Bad Request\r\n", self.now))
+        else:
+            self._ended(self.connection.close(OSError("reset")))
+        if how != "nonsense" or self.version == 5:
+            assert self.connection.is_closed
+
+    # --- what must hold -----------------------------------------------------------------
+
+    def _ended(self, ended: list[tuple[_Token, Any]]) -> None:
+        for token, response in ended:
+            assert not token.responses, "a request ended twice"
+            token.responses.append(response)
+            if response is TIMED_OUT:
+                assert token.deadline <= self.now or token.is_abandoned
+            elif isinstance(response, ConnectionLost):
+                assert self.connection.is_closed
+            else:
+                assert response == token.body, "another request's response"
+
+    @invariant()
+    def nothing_is_lost(self) -> None:
+        """Who hasn't ended is waited for, and ends with the connection."""
+        if not hasattr(self, "connection"):
+            return
+        waiting = sum(not token.responses for token in self.tokens)
+        assert self.connection.waiting == waiting
+        assert self.connection.in_flight >= waiting
+        if self.connection.is_closed:
+            assert waiting == 0
+            assert not self.connection.data_to_send()
+        if self.connection.state is ConnectionState.DRAINING:
+            assert any(not token.responses for token in self.tokens)
+        assert self.connection.needs_replacement == (
+            self.connection.state is not ConnectionState.OPEN
+            or self.connection.in_flight - waiting >= _UNANSWERED
+        )
+
+    def teardown(self) -> None:
+        """Close it: whoever is left ends."""
+        if hasattr(self, "connection"):
+            self._ended(self.connection.close(OSError("closed")))
+            assert all(len(token.responses) == 1 for token in self.tokens)
+
+
+TestConnection = Machine.TestCase
+TestConnection.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+
+
+def _connection(keep_alive: KeepAlive = _KEEP_ALIVE) -> Connection[str]:
+    return Connection(Frames(4), 0.0, keep_alive)
+
+
+def test_silence_past_a_deadline() -> None:
+    """No more requests are taken, the server is asked for a sign, and any bytes open it again."""
+    connection = _connection()
+    assert connection.send(EXECUTE, b"", "one", 1.0, 0.5) == 1
+    connection.data_to_send()
+    assert connection.expire(1.5) == [("one", TIMED_OUT)]
+    assert connection.state is ConnectionState.UNRESPONSIVE
+    assert connection.needs_replacement
+    assert connection.send(EXECUTE, b"", "two", 1.0, 1.6) == 0
+    assert connection.data_to_send()[4] == OPTIONS
+    assert connection.receive(_answer(4, -1, Opcode.EVENT, b""), 1.7) == []
+    assert connection.state.name == "OPEN"
+    assert connection.send(EXECUTE, b"", "two", 1.0, 1.8) == 1
+
+
+def test_no_silence_past_a_deadline() -> None:
+    """Where other answers come, one that doesn't is no reason to doubt the server."""
+    connection = _connection()
+    connection.send(EXECUTE, b"", "one", 1.0, 0.5)
+    connection.receive(_answer(4, -1, Opcode.EVENT, b""), 0.6)
+    assert connection.expire(1.5) == [("one", TIMED_OUT)]
+    assert connection.state is ConnectionState.OPEN
+
+
+def test_a_heartbeat() -> None:
+    """It is asked for after silence, again after the next; without a sign it ends the connection."""
+    connection = _connection()
+    assert connection.next_deadline == _HEARTBEAT
+    assert connection.expire(5.0) == []
+    assert connection.data_to_send()[4] == OPTIONS
+    assert connection.receive(_answer(4, 0, Opcode.SUPPORTED, b""), 5.5) == []
+    assert connection.in_flight == 0
+    assert connection.next_deadline <= 10.5
+    connection.expire(10.5)
+    connection.send(EXECUTE, b"", "one", 60.0, 10.6)
+    ((token, lost),) = connection.expire(13.5)
+    assert token == "one"
+    assert isinstance(lost, ConnectionLost)
+    assert str(lost.error) == "The server gave no sign for 3 s"
+    assert connection.is_closed
+
+
+def test_a_long_pause() -> None:
+    """A request after too long a silence isn't taken before the server gives a sign."""
+    connection = _connection(KeepAlive(timeout=3.0, max_silence=6.0))
+    assert connection.send(EXECUTE, b"", "one", 1.0, 6.5) == 0
+    assert connection.state is ConnectionState.UNRESPONSIVE
+    assert connection.data_to_send()[4] == OPTIONS
+    assert connection.next_deadline == 9.5
+    assert connection.expire(9.5) == []
+    assert connection.is_closed
+
+
+def test_a_late_answer_frees_its_stream() -> None:
+    """It isn't handed out, and not before it has come is the stream used again."""
+    connection = _connection(KeepAlive())
+    connection.send(EXECUTE, b"", "one", 1.0, 0.0)
+    connection.expire(1.0)
+    connection.send(EXECUTE, b"", "two", 1.0, 1.0)
+    assert connection.in_flight == 2
+    assert connection.receive(_answer(4, 0, RESULT, b"late"), 1.1) == []
+    assert connection.receive(_answer(4, 1, RESULT, b"two"), 1.2) == [("two", b"two")]
+    assert connection.in_flight == 0
+    connection.data_to_send()
+    for token in ("three", "four"):
+        connection.send(EXECUTE, b"", token, 1.0, 1.3)
+    assert sorted(frame.stream for frame in FrameReader(0).feed(bytes(connection.data_to_send()))) == [0, 1]
+
+
+def test_the_queue() -> None:
+    """As streams become free, it sends what has time and is waited for; closing ends the rest, once."""
+    abandoned = {"given up"}
+    connection: Connection[str] = Connection(Frames(4), 0.0, is_abandoned=abandoned.__contains__)
+    for number in range(_STREAMS):
+        connection.send(EXECUTE, b"", str(number), 60.0, 0.0)
+    for token, timeout in (("overdue", 1.0), ("given up", 60.0), ("sent", 60.0), ("left", 60.0)):
+        connection.send(EXECUTE, b"", token, timeout, 0.0)
+    connection.data_to_send()
+    responses = connection.receive(_answer(4, 2, RESULT, b"2"), 1.5)
+    assert responses == [("2", b"2"), ("overdue", TIMED_OUT), ("given up", TIMED_OUT)]
+    assert [frame.stream for frame in FrameReader(0).feed(bytes(connection.data_to_send()))] == [2]
+    assert [token for token, _ in connection.close(OSError())] == ["0", "1", "3", "sent", "left"]
+    assert connection.close(OSError()) == []
+    assert connection.waiting == 0
+
+
+def test_retiring() -> None:
+    """It takes nothing more, also when bytes come, and closes when nobody waits any more."""
+    abandoned: set[str] = set()
+    connection: Connection[str] = Connection(Frames(4), 0.0, is_abandoned=abandoned.__contains__)
+    for token in ("one", "two"):
+        connection.send(EXECUTE, b"", token, 60.0, 0.0)
+    assert connection.retire() == []
+    assert connection.receive(_answer(4, 0, RESULT, b"1"), 1.0) == [("one", b"1")]
+    assert connection.state is ConnectionState.DRAINING
+    assert connection.send(EXECUTE, b"", "three", 60.0, 1.1) == 0
+    abandoned.add("two")
+    ((token, lost),) = connection.retire()
+    assert (token, type(lost)) == ("two", ConnectionLost)
+    assert connection.is_closed
