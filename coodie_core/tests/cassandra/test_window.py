@@ -87,21 +87,25 @@ def test_what_a_request_does_about_its_timeout_is_its_own() -> None:
 
 
 class _SilentPipeline:
-    """Takes requests, and never has an answer."""
+    """Takes requests, has an answer to none, and says so when their time is over."""
 
-    in_flight = 0
+    def __init__(self) -> None:
+        self._deadlines: dict[Any, float] = {}
 
-    def send(self, exchange: Any, token: Any) -> Any:
-        self.in_flight += 1
-        return object()
+    @property
+    def in_flight(self) -> int:
+        """How many requests have neither an answer nor an end."""
+        return len(self._deadlines)
 
-    def give_up(self, place: Any, sent_at: float) -> None:
-        assert sent_at <= time.monotonic()
-        self.in_flight -= 1
+    def send(self, exchange: Any, token: Any) -> bool:
+        self._deadlines[token] = time.monotonic() + exchange.timeout
+        return True
 
-    def answers(self, timeout: float) -> list[Any]:
+    def responses(self, timeout: float) -> list[Any]:
         time.sleep(timeout)
-        return []
+        now = time.monotonic()
+        late = [token for token, deadline in self._deadlines.items() if deadline <= now]
+        return [(token, LATE) for token in late if self._deadlines.pop(token)]
 
     def close(self) -> None:
         """Have nothing to give back."""
