@@ -42,6 +42,7 @@ _CHECKED = (
     "coodie_core/src",
     "coodie_scylla/src",
     "coodie_cassandra/src",
+    "coodie_testing/src",
     "coodie_local/src",
     "coodie_accel/src",
     "coodie_core/tests",

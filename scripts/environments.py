@@ -167,26 +167,32 @@ ENVIRONMENTS = {
         Environment(
             "scylla",
             ("scylla", "dev"),
-            ("coodie_core[cli,otel,testing]", "coodie_scylla", "coodie_local[tls]"),
+            ("coodie_core[cli,otel,testing]", "coodie_scylla", "coodie_testing", "coodie_local[tls]"),
         ),
         Environment(
             "cassandra",
             ("cassandra", "dev"),
-            ("coodie_core[cli,otel,testing]", "coodie_cassandra", "coodie_local[tls]"),
+            ("coodie_core[cli,otel,testing]", "coodie_cassandra", "coodie_testing", "coodie_local[tls]"),
         ),
         # The recipes, with the frameworks that they are for.
         Environment(
             "recipes",
             ("scylla", "dev", "recipes"),
-            ("coodie_core[cli,otel,testing]", "coodie_scylla", "coodie_local[tls]"),
+            ("coodie_core[cli,otel,testing]", "coodie_scylla", "coodie_testing", "coodie_local[tls]"),
         ),
         # The example of a third party's backend: without scylla-driver and cassandra-driver.
         Environment(
-            "rust", ("rust", "dev"), ("coodie_core[cli,testing]", "coodie_local[tls]", "examples/coodie_rust")
+            "rust",
+            ("rust", "dev"),
+            ("coodie_core[cli,testing]", "coodie_testing", "coodie_local[tls]", "examples/coodie_rust"),
         ),
         # pyright alone; it looks into a backend's environment.
         Environment("types", ("types",), ()),
-        Environment("docs", ("docs",), ("coodie_core[cli,otel,testing]", "coodie_scylla", "coodie_local")),
+        Environment(
+            "docs",
+            ("docs",),
+            ("coodie_core[cli,otel,testing]", "coodie_scylla", "coodie_testing", "coodie_local"),
+        ),
         # What builds the accelerator, which stands beside the environments that have it on their path.
         Environment("accel", ("bench-accel",), ()),
         # The benchmarks' contestants: coodie and the driver under it, with either; and the others.

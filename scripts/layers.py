@@ -76,7 +76,7 @@ LAYERS = (
     Layer("doctor", "coodie_doctor"),
     Layer("scaffold", "coodie.scaffold"),
     Layer("cli", "coodie.__main__ coodie.cli coodie.explanations coodie_script"),
-    Layer("kit", "coodie.pytest_plugin coodie.testing", reach="drivers"),
+    Layer("kit", "coodie_testing", reach="drivers"),
     Layer("backends", "coodie_cassandra coodie_local coodie_scylla", reach="drivers"),
     Layer("examples", "coodie_rust", is_outside=True),
 )

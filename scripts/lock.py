@@ -26,7 +26,12 @@ _FILES = {
     "build": ("-r", "requirements/build.in"),
     "scylla": ("./coodie_core[cli,otel]", "./coodie_scylla", "./coodie_local"),
     "cassandra": ("./coodie_core[cli,otel]", "./coodie_cassandra", "./coodie_local"),
-    "rust": ("./coodie_core[cli,testing]", "./coodie_local[tls]", "./examples/coodie_rust"),
+    "rust": (
+        "./coodie_core[cli,testing]",
+        "./coodie_testing",
+        "./coodie_local[tls]",
+        "./examples/coodie_rust",
+    ),
     "dev": ("-r", "requirements/dev.in"),
     "recipes": ("-r", "requirements/recipes.in"),
     "types": ("-r", "requirements/types.in"),
@@ -43,6 +48,7 @@ _FILES = {
         "requirements/docs.in",
         "./coodie_core[cli,otel,testing]",
         "./coodie_scylla",
+        "./coodie_testing",
         "./coodie_local",
     ),
 }

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["BACKENDS", "DISTRIBUTIONS", "check"]
 
 #: Directories of the distributions that are released, all with one version.
-DISTRIBUTIONS = ("coodie_core", "coodie_scylla", "coodie_cassandra", "coodie_local")
+DISTRIBUTIONS = ("coodie_core", "coodie_scylla", "coodie_cassandra", "coodie_testing", "coodie_local")
 #: Each has an environment of its own: their drivers overwrite each other's files.
 BACKENDS = ("scylla", "cassandra")
 

@@ -15,7 +15,7 @@ from coodie_core.tests.fakes import PATIENCE, Backend, DuckDriver
 from coodie import LazyDriver, get_driver, init_coodie, init_coodie_async, register_driver
 from coodie.drivers.client import ClientDriver
 from coodie.plugins import hookimpl, register_plugin
-from coodie.testing.children import in_a_child
+from coodie_testing.children import in_a_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,8 +22,8 @@ from coodie.plugins import installed_drivers
 from coodie.plugins.discovery import DriverIndex
 from coodie.plugins.host import PluginHost
 from coodie.registry import DriverRegistry, using_registry
-from coodie.testing.children import in_a_child
 from coodie_local import LocalNode, NodeInUseError, Security, _backends, plugin
+from coodie_testing.children import in_a_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

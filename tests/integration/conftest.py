@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.integration.schema_rows import new_name
 
-from coodie.testing import Proxy
+from coodie_testing import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from coodie.registry import DriverRegistry
-    from coodie.testing import Proxy
+    from coodie_testing import Proxy
 
 pytestmark = pytest.mark.server
 

@@ -18,7 +18,7 @@ from coodie.schema import ColumnDefinition
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from coodie.testing import Proxy
+    from coodie_testing import Proxy
 
 pytestmark = pytest.mark.server
 

@@ -15,13 +15,13 @@ import pytest
 from cassandra.cluster import Cluster
 
 import coodie
-from coodie.testing.children import in_a_child
+from coodie_testing.children import in_a_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from coodie.registry import DriverRegistry
-    from coodie.testing import Proxy
+    from coodie_testing import Proxy
 
 pytestmark = pytest.mark.server
 

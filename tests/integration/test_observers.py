@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from tests.conftest import Api
 
     from coodie.registry import DriverRegistry
-    from coodie.testing import Proxy
+    from coodie_testing import Proxy
 
 pytestmark = pytest.mark.server
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Api
 
-    from coodie.testing import Proxy
+    from coodie_testing import Proxy
 
 pytestmark = pytest.mark.server
 

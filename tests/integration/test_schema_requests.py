@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Api, Connector
 
-    from coodie.testing import Proxy
+    from coodie_testing import Proxy
 
 pytestmark = pytest.mark.server
 

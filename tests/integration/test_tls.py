@@ -10,8 +10,8 @@ import pytest
 
 import coodie
 from coodie.exceptions import ConnectionFailedError
-from coodie.testing import Proxy
 from coodie_local import Certificates
+from coodie_testing import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,12 +10,12 @@ from tests.kit.defects import failures, lives, many, requests, results
 from tests.kit.defects.planting import DEFECTS, Faulty
 
 from coodie.plugins import installed_drivers
-from coodie.testing import DriverConformance
+from coodie_testing import DriverConformance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from coodie.testing import Server
+    from coodie_testing import Server
 
 __all__ = ["failures", "lives", "many", "requests", "results"]  # what registers the defects
 

@@ -9,12 +9,12 @@ from tests.conftest import PATIENT
 
 from coodie.drivers import LazyDriver
 from coodie.plugins import installed_drivers
-from coodie.testing import DriverConformance
+from coodie_testing import DriverConformance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from coodie.testing import Server
+    from coodie_testing import Server
 
 pytestmark = pytest.mark.server
 

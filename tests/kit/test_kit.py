@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coodie.capabilities import Capability
-from coodie.testing import DriverConformance, check, overrides_check
-from coodie.testing.checking import check_of, checks_of, faults_of
-from coodie.testing.loop import CheckLoop, run_without_loop
+from coodie_testing import DriverConformance, check, overrides_check
+from coodie_testing.checking import check_of, checks_of, faults_of
+from coodie_testing.loop import CheckLoop, run_without_loop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,7 @@ SUITE = '''
 import pytest
 from coodie.capabilities import Capability
 from coodie.drivers import AbstractDriver
-from coodie.testing import DriverConformance, Server, check, overrides_check
+from coodie_testing import DriverConformance, Server, check, overrides_check
 
 
 class Nothing(AbstractDriver):
@@ -263,7 +263,7 @@ def test_leaving_out_without_a_reason_fails_the_run(tmp_path: Path) -> None:
 def test_a_suite_that_says_nothing(tmp_path: Path) -> None:
     """Without driver_type and open_driver the error says what to set."""
     source = (
-        "from coodie.testing import DriverConformance, Server\nimport pytest\n\n\n"
+        "from coodie_testing import DriverConformance, Server\nimport pytest\n\n\n"
         "class TestMine(DriverConformance):\n"
         "    @pytest.fixture(scope='class')\n    @classmethod\n"
         "    def server(cls): return Server('127.0.0.1', 1)\n"
@@ -285,9 +285,9 @@ def test_who_does_not_use_it_pays_nothing(tmp_path: Path) -> None:
     """The plug-in imports nothing of the kit, nor a driver, in a run without a suite."""
     source = (
         "import sys\n\n\ndef test():\n"
-        "    assert 'coodie.pytest_plugin' in sys.modules\n"
-        "    heavy = {'coodie.testing', 'cryptography', 'cassandra'} & set(sys.modules)\n"
-        "    assert not heavy\n"
+        "    ours = {name for name in sys.modules if name.startswith('coodie_testing.')}\n"
+        "    assert ours == {'coodie_testing.pytest_plugin'}\n"
+        "    assert not {'cryptography', 'trustme', 'cassandra'} & set(sys.modules)\n"
     )
     done = run(tmp_path, source)
     assert done.returncode == 0, done.stdout

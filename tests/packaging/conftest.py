@@ -39,8 +39,11 @@ class Project:
 
 
 def read_projects() -> dict[str, Project]:
-    """Read the four distributions, by the name of their directories."""
-    packages = {directory: directory for directory in ("coodie_scylla", "coodie_cassandra", "coodie_local")}
+    """Read the five distributions, by the name of their directories."""
+    packages = {
+        directory: directory
+        for directory in ("coodie_scylla", "coodie_cassandra", "coodie_testing", "coodie_local")
+    }
     packages["coodie_core"] = "coodie"
     return {
         directory: Project(
@@ -61,7 +64,7 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def projects() -> dict[str, Project]:
-    """Give the four distributions."""
+    """Give the five distributions."""
     return read_projects()
 
 

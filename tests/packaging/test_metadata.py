@@ -102,6 +102,14 @@ def test_core_announces_no_driver(projects: dict[str, Project]) -> None:
     assert "coodie.drivers" not in projects["coodie_core"].metadata.get("entry-points", {})
 
 
+def test_the_kit_is_a_pytest_plugin(projects: dict[str, Project]) -> None:
+    """Who installs coodie-testing, or asks for core's extra, has the report; core alone is no plug-in."""
+    kit, core = projects["coodie_testing"].metadata, projects["coodie_core"].metadata
+    assert kit["entry-points"]["pytest11"] == {"coodie_testing": "coodie_testing.pytest_plugin"}
+    assert core["optional-dependencies"]["testing"] == [f"{kit['name']}=={kit['version']}"]
+    assert "entry-points" not in core
+
+
 def test_local_is_a_pytest_plugin(projects: dict[str, Project]) -> None:
     """Who installs coodie-local has its fixtures."""
     local = projects["coodie_local"]

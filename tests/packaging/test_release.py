@@ -32,7 +32,11 @@ class NoSteps:
 def test_all_distributions_are_checked(projects: dict[str, object]) -> None:
     """A distribution that is added is released, too, and each backend has its environment."""
     assert set(DISTRIBUTIONS) == set(projects)
-    assert {f"coodie_{backend}" for backend in BACKENDS} == set(projects) - {"coodie_core", "coodie_local"}
+    assert {f"coodie_{backend}" for backend in BACKENDS} == set(projects) - {
+        "coodie_core",
+        "coodie_testing",
+        "coodie_local",
+    }
 
 
 def test_an_environment_takes_wheels_instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +54,7 @@ def test_a_missing_sdist_is_a_failure(tmp_path: Path, monkeypatch: pytest.Monkey
     """A build that succeeds and leaves nothing isn't taken for one."""
     monkeypatch.setattr(release, "ROOT", tmp_path)
     monkeypatch.setattr(release, "VENVS", tmp_path / ".venvs")
-    with pytest.raises(Failure, match="4 sdists were to be built, found: none"):
+    with pytest.raises(Failure, match="5 sdists were to be built, found: none"):
         release.check(NoSteps(), tmp_path / "python")  # type: ignore[arg-type]  # a fake in its place
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 
 #: What the generated package asks for: of this project, and of others, at the versions that are tested.
-DISTRIBUTIONS = ("coodie_core", "coodie_scylla", "coodie_local")
+DISTRIBUTIONS = ("coodie_core", "coodie_scylla", "coodie_testing", "coodie_local")
 PINS = ("build", "scylla", "dev")
 
 #: Settings that would lead pip or Python somewhere else.

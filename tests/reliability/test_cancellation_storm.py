@@ -15,7 +15,7 @@ import coodie
 from coodie.drivers.cassandra.fast import encoding, simplerows
 from coodie.drivers.cassandra.values import rows
 from coodie.exceptions import CoodieError
-from coodie.testing.watching import Holdings
+from coodie_testing.watching import Holdings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

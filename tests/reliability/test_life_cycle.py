@@ -16,7 +16,7 @@ from tests.integration.ways import Ways
 
 import coodie
 from coodie.exceptions import CoodieError, DriverClosedError
-from coodie.testing.watching import Holdings
+from coodie_testing.watching import Holdings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

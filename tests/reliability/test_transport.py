@@ -13,8 +13,8 @@ from tests.conftest import open_driver
 
 import coodie
 from coodie.exceptions import CoodieError
-from coodie.testing import Proxy
-from coodie.testing.certificates import Authority, server_context
+from coodie_testing import Proxy
+from coodie_testing.certificates import Authority, server_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -46,7 +46,7 @@ def test_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["MyDb"], 1, "coodie new-driver my-db"),
         (["scylla"], 1, "belongs to coodie-scylla"),
         (["local-pytest"], 0, ""),
-        (["testing", "--directory", "no/parent"], 1, "whose parent exists"),
+        (["shop", "--directory", "no/parent"], 1, "whose parent exists"),
         ([], 2, "NAME"),
     ],
 )

@@ -67,7 +67,7 @@ def test_bad_names(name: str, near: str | None) -> None:
         assert driver_names(near, {}).driver_type == near
 
 
-@pytest.mark.parametrize("name", [*KNOWN, "core", "accel", "acme"])
+@pytest.mark.parametrize("name", [*KNOWN, "core", "accel", "testing", "acme"])
 def test_taken_names(name: str) -> None:
     """A name that somebody has is refused with whose it is, and with one that is free."""
     taken = {"acme": "acme-drivers"} | {known.driver_type: known.distribution for known in KNOWN.values()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from coodie.testing import DriverConformance
+from coodie_testing import DriverConformance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -22,6 +22,7 @@ _PREFIX = "coodie-"
 _RESERVED = {
     "core": "coodie-core",
     "accel": "coodie-accel",
+    "testing": "coodie-testing",
     "abstract": "coodie-core's AbstractDriver",
     "client": "coodie-core's ClientDriver",
     "lazy": "coodie-core's LazyDriver",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from coodie.drivers.cassandra.fast.collector import collector_paused
-from coodie.testing.children import in_a_child
+from coodie_testing.children import in_a_child
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,36 @@
+"""The conformance kit: subclass ``DriverConformance``, say how your driver is opened, and run pytest.
+
+Names are imported when they are first used: pytest imports this package in every run, for its plug-in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from coodie._late import late
+
+if TYPE_CHECKING:
+    from coodie_testing.api import Api
+    from coodie_testing.checking import Check, check, overrides_check
+    from coodie_testing.conformance import DriverConformance
+    from coodie_testing.proxy import Proxy
+    from coodie_testing.suite import Server
+    from coodie_testing.workspace import Workspace
+
+__all__ = ["Api", "Check", "DriverConformance", "Proxy", "Server", "Workspace", "check", "overrides_check"]
+
+if not TYPE_CHECKING:  # with it, any name would pass for one of ours
+    __getattr__, __dir__ = late(
+        globals(),
+        {
+            "Api": "api",
+            "Check": "checking",
+            "DriverConformance": "conformance",
+            "Proxy": "proxy",
+            "Server": "suite",
+            "Workspace": "workspace",
+            "check": "checking",
+            "overrides_check": "checking",
+        },
+        (),
+    )

@@ -1,0 +1,165 @@
+"""A driver through its sync or its async methods, so that one check tests both."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from coodie_testing.loop import CheckLoop, run_without_loop
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+
+    from coodie.contract.driver import AbstractDriver
+
+__all__ = ["Api", "Openers"]
+
+T = TypeVar("T")
+
+#: Threads at most that a sync check uses at once.
+_THREADS = 64
+
+#: More rows than any result of the kit has.
+_ENDLESS = 20_000
+
+
+class Openers:
+    """How a suite's driver is opened, and what has been opened so far.
+
+    Args:
+        open_driver: Opens a driver; takes options of ``init_coodie``.
+        open_driver_async: The same, returning an awaitable; None where the suite has none.
+    """
+
+    def __init__(
+        self,
+        open_driver: Callable[..., AbstractDriver],
+        open_driver_async: Callable[..., Coroutine[Any, Any, AbstractDriver]] | None,
+    ) -> None:
+        self.open_driver = open_driver
+        self.open_driver_async = open_driver_async
+        self.opened: list[AbstractDriver] = []
+
+    async def open(self, *, is_async: bool, **options: Any) -> AbstractDriver:
+        """Open a driver, one way or the other; it is closed when the check ends."""
+        if not is_async:
+            driver = self.open_driver(**options)
+        elif self.open_driver_async is not None:
+            driver = await self.open_driver_async(**options)
+        else:
+            driver = await asyncio.to_thread(self.open_driver, **options)
+        self.opened.append(driver)
+        return driver
+
+    def close_all(self) -> None:
+        """Close what was opened."""
+        while self.opened:
+            self.opened.pop().close()
+
+
+class Api:
+    """A driver through its sync or its async methods; either way the check awaits.
+
+    Every method of the driver is here under its plain name, and what comes back is to be awaited:
+    ``await api.execute(…)`` is ``driver.execute(…)`` in one run and ``await
+    driver.execute_async(…)`` in the other.
+
+    Args:
+        driver: The driver.
+        loop: The loop of the async run; None for the sync one.
+        openers: How further drivers are opened.
+    """
+
+    def __init__(self, driver: Any, loop: CheckLoop | None, openers: Openers) -> None:
+        self.driver = driver
+        self.openers = openers
+        self._loop = loop
+
+    def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            if self.is_async:
+                return await getattr(self.driver, f"{name}_async")(*args, **kwargs)
+            return getattr(self.driver, name)(*args, **kwargs)
+
+        return call
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the async methods are tested."""
+        return self._loop is not None
+
+    def run(self, check: Coroutine[Any, Any, T]) -> T:
+        """Run a check to its end, on the loop or without one."""
+        return run_without_loop(check) if self._loop is None else self._loop.run(check)
+
+    def of(self, driver: Any) -> Api:
+        """Return the same for another driver."""
+        return Api(driver, self._loop, self.openers)
+
+    def name_of(self, method: str) -> str:
+        """Return the name of the driver's method, the sync or the async one."""
+        return f"{method}_async" if self.is_async else method
+
+    def method(self, name: str) -> Any:
+        """Return the driver's method of that name, the sync or the async one."""
+        return getattr(self.driver, self.name_of(name))
+
+    async def open(self, **options: Any) -> Api:
+        """Open another driver, with options of ``init_coodie``; it is closed when the check ends."""
+        return self.of(await self.openers.open(is_async=self.is_async, **options))
+
+    async def stream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[dict[str, Any], None]:
+        """Yield the rows of ``stream`` or ``stream_async``.
+
+        Raises:
+            AssertionError: There are more than any result of the kit has.
+        """
+        count = itertools.count()
+        if self.is_async:
+            async for row in self.driver.stream_async(*args, **kwargs):
+                assert next(count) < _ENDLESS, "the stream comes to no end"
+                yield row
+        else:
+            for row in self.driver.stream(*args, **kwargs):
+                assert next(count) < _ENDLESS, "the stream comes to no end"
+                yield row
+
+    async def together(self, calls: Iterable[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
+        """Run many at once, in tasks or in threads; return what came back, in order."""
+        if self.is_async:
+            return list(await asyncio.gather(*(call() for call in calls)))
+        calls = list(calls)
+        with ThreadPoolExecutor(min(len(calls), _THREADS)) as pool:
+            return list(pool.map(lambda call: run_without_loop(call()), calls))
+
+    async def pause(self, seconds: float) -> None:
+        """Wait."""
+        if self.is_async:
+            await asyncio.sleep(seconds)
+        else:
+            time.sleep(seconds)  # noqa: ASYNC251 - there is no event loop here
+
+    async def until(
+        self, condition: Callable[[], Coroutine[Any, Any, bool]], what: str, seconds: float = 20
+    ) -> None:
+        """Wait until a condition holds.
+
+        Args:
+            condition: Asked again and again.
+            what: What is waited for, for the error.
+            seconds: How long.
+
+        Raises:
+            AssertionError: It doesn't hold in time.
+        """
+        deadline = time.monotonic() + seconds
+        while not await condition():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"Not within {seconds:g} s: {what}")
+            await self.pause(0.05)

@@ -1,0 +1,141 @@
+"""Batches: all of their writes or none, refused before sending where they make no sense."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from coodie.capabilities import Capability
+from coodie.exceptions import (
+    ConfigurationError,
+    CoodieError,
+    InvalidQueryError,
+    ParameterError,
+    ParameterTypeError,
+)
+from coodie.requests import BatchType
+from coodie_testing.checking import check
+
+if TYPE_CHECKING:
+    from coodie_testing.api import Api
+    from coodie_testing.workspace import Workspace
+
+__all__ = ["BatchesChecks"]
+
+_BATCHES = Capability.BATCHES
+
+
+def _insert(space: Workspace) -> str:
+    return f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, ?)"
+
+
+async def _rows(api: Api, space: Workspace, key: str) -> list[tuple[int, Any]]:
+    rows = await api.execute(f"SELECT c, v FROM {space.items} WHERE p = ?", [key])
+    return [(row["c"], row["v"]) for row in rows]
+
+
+class BatchesChecks:
+    """execute_batch."""
+
+    @check(_BATCHES)
+    async def test_batches_write_all(self, api: Api, space: Workspace, key: str) -> None:
+        """Every kind of batch writes all of its statements, and returns no rows."""
+        kinds: list[Any] = [BatchType.LOGGED, BatchType.UNLOGGED, "logged", "Unlogged"]
+        for kind in kinds:
+            partition = f"{key}{kind}"
+            rows = await api.execute_batch([(_insert(space), [partition, c, "a"]) for c in range(5)], kind)
+            assert rows == []
+            assert await _rows(api, space, partition) == [(c, "a") for c in range(5)]
+
+    @check(_BATCHES)
+    async def test_batches_mix_statements(self, api: Api, space: Workspace, key: str) -> None:
+        """Statements without parameters, by position and by name, and of several kinds go together."""
+        await api.execute(_insert(space), [key, 9, "old"])
+        await api.execute_batch(
+            [
+                (_insert(space), [key, 1, "one"]),
+                (_insert(space).replace("?, ?, ?", ":p, :c, :v"), {"v": "t; -- :p", "p": key, "c": 2}),
+                f"INSERT INTO {space.items} (p, c, v) VALUES ('{key}', 3, 'three');",
+                (f"UPDATE {space.items} SET v = ? WHERE p = ? AND c = ?", ["four", key, 4]),
+                (f"DELETE FROM {space.items} WHERE p = ? AND c = ?", [key, 9]),
+            ]
+        )
+        assert await _rows(api, space, key) == [(1, "one"), (2, "t; -- :p"), (3, "three"), (4, "four")]
+
+    @check(_BATCHES)
+    async def test_batches_are_one_write(self, api: Api, space: Workspace, key: str) -> None:
+        """All writes of a batch have one timestamp, as one request has."""
+        await api.execute_batch([(_insert(space), [key, c, "a"]) for c in range(8)])
+        rows = await api.execute(f"SELECT writetime(v) AS w FROM {space.items} WHERE p = ?", [key])
+        assert len(rows) == 8
+        assert len({row["w"] for row in rows}) == 1
+
+    @check(_BATCHES)
+    async def test_batches_are_all_or_nothing(self, api: Api, space: Workspace, key: str) -> None:
+        """Where the server refuses one statement, none of the others has taken effect."""
+        bad = f"UPDATE {space.counters} SET n = n + 1 WHERE k = '{key}'"
+        with pytest.raises(CoodieError):
+            await api.execute_batch([(_insert(space), [key, 1, "a"]), bad, (_insert(space), [key, 2, "b"])])
+        assert await _rows(api, space, key) == []
+
+    @check(_BATCHES)
+    async def test_batches_check_all_first(self, api: Api, space: Workspace, key: str) -> None:
+        """A parameter that doesn't fit, in whichever statement, and nothing is sent."""
+        good = (_insert(space), [key, 1, "a"])
+        for bad, error in (
+            ((_insert(space), [key, 2]), ParameterError),
+            ((_insert(space), [key, 2, 3]), ParameterTypeError),
+        ):
+            with pytest.raises(error):
+                await api.execute_batch([good, bad])
+        assert await _rows(api, space, key) == []
+
+    @check(_BATCHES)
+    async def test_counter_batches(self, api: Api, space: Workspace, key: str) -> None:
+        """Counters add up in a batch of their kind, and are refused in another."""
+        add = f"UPDATE {space.counters} SET n = n + ? WHERE k = ?"
+        await api.execute_batch([(add, [2, key]), (add, [3, key])], BatchType.COUNTER)
+        assert await api.execute_one(f"SELECT n FROM {space.counters} WHERE k = ?", [key]) == 5
+        with pytest.raises(InvalidQueryError):
+            await api.execute_batch([(_insert(space), [key, 1, "a"])], BatchType.COUNTER)
+
+    @check(_BATCHES, Capability.LIGHTWEIGHT_TRANSACTIONS)
+    async def test_conditional_batches(self, api: Api, space: Workspace, key: str) -> None:
+        """A batch with a condition says whether it applied; where not, nothing of it is written."""
+        insert = f"{_insert(space)} IF NOT EXISTS"
+        first = await api.execute_batch([(insert, [key, 1, "a"]), (insert, [key, 2, "b"])])
+        assert first[0]["[applied]"] is True
+        second = await api.execute_batch([(insert, [key, 2, "c"]), (insert, [key, 3, "d"])])
+        assert second[0]["[applied]"] is False
+        assert await _rows(api, space, key) == [(1, "a"), (2, "b")]
+
+    @check()
+    async def test_batches_that_make_no_sense(self, api: Api, space: Workspace, key: str) -> None:
+        """Empty, of an unknown kind, of things that aren't statements: a ValueError each."""
+        good = (_insert(space), [key, 1, "a"])
+        for statements, kind in (([], "LOGGED"), ([good], "FAST"), ([good, 4], "LOGGED"), ([good], None)):
+            with pytest.raises(ConfigurationError):
+                await api.execute_batch(statements, kind)
+        with pytest.raises((ParameterError, InvalidQueryError)):
+            await api.execute_batch([good, f"SELECT * FROM {space.items}"])
+        assert await _rows(api, space, key) == []
+
+    @check()
+    async def test_batches_written_as_one_text(self, api: Api, space: Workspace, key: str) -> None:
+        """BEGIN … APPLY BATCH is a statement like another, with parameters."""
+        text = f"BEGIN BATCH {_insert(space)}; {_insert(space)}; APPLY BATCH"
+        assert await api.execute(text, [key, 1, "a", key, 2, "b"]) == []
+        assert await _rows(api, space, key) == [(1, "a"), (2, "b")]
+
+    @check(_BATCHES)
+    async def test_many_batches_at_once(self, api: Api, space: Workspace, key: str) -> None:
+        """Batches through one driver are apart from one another."""
+
+        async def write(n: int) -> None:
+            await api.execute_batch([(_insert(space), [f"{key}{n}", c, str(n)]) for c in range(10)])
+
+        await api.together([partial(write, n) for n in range(16)])
+        for n in range(16):
+            assert await _rows(api, space, f"{key}{n}") == [(c, str(n)) for c in range(10)]

@@ -1,0 +1,203 @@
+"""Cancellation: the one who is cancelled is told so at once, and nothing else notices."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from contextlib import aclosing
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from coodie.capabilities import Capability
+from coodie.schema.definitions import ColumnDefinition
+from coodie_testing.checking import check
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from coodie_testing.api import Api
+    from coodie_testing.proxy import Proxy
+    from coodie_testing.workspace import Workspace
+
+__all__ = ["CancellingChecks"]
+
+#: Seconds within which a cancelled call has to be over.
+_AT_ONCE = 5.0
+
+
+async def _cancelled(call: Coroutine[Any, Any, Any], after: float = 0.1) -> None:
+    """Cancel a call that is under way; see that it ends at once, and as cancelled."""
+    task = asyncio.ensure_future(call)
+    await asyncio.sleep(after)
+    assert not task.done(), "the call ended before it could be cancelled"
+    task.cancel()
+    done, _ = await asyncio.wait({task}, timeout=_AT_ONCE)
+    assert done, f"the call goes on {_AT_ONCE:g} s after it was cancelled"
+    assert task.cancelled(), "the cancelled call ended in another way"
+
+
+async def _through(api: Api, proxy: Proxy, space: Workspace) -> tuple[Api, str]:
+    """Open a connection through the proxy, and prepare a statement on it."""
+    through = await api.open(hosts=[proxy.host], port=proxy.port)
+    stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < ?"
+    assert len(await through.execute(stmt, [9])) == 9
+    return through, stmt
+
+
+class CancellingChecks:
+    """Tasks that are cancelled; the event loop's exception handler is watched all the while."""
+
+    @check()
+    async def test_cancelled_requests_end_at_once(
+        self, async_api: Api, space: Workspace, proxy: Proxy
+    ) -> None:
+        """A request that waits for its answer ends with CancelledError, and its late answer is nobody's."""
+        through, stmt = await _through(async_api, proxy, space)
+        proxy.held = True
+        await _cancelled(through.execute(stmt, [9]))
+        await _cancelled(through.execute_one(stmt, [8]))
+        proxy.held = False
+        found = await through.together([partial(through.execute, stmt, [n]) for n in range(20)])
+        assert [len(rows) for rows in found] == list(range(20))
+
+    @check()
+    async def test_cancelling_at_any_point(self, async_api: Api, space: Workspace, key: str) -> None:
+        """Hundreds of tasks cancelled wherever they are leave nothing, and the driver goes on."""
+        insert = f"INSERT INTO {space.items} (p, c) VALUES (?, ?)"
+        for turn in range(8):
+            stmt = f"{insert} USING TTL {600 + turn}"
+            tasks = [asyncio.ensure_future(async_api.execute(stmt, [key, c])) for c in range(60)]
+            await asyncio.sleep(0.003 * (turn % 4))
+            for task in tasks:
+                task.cancel()
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+            assert all(outcome == [] or isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
+        await async_api.execute(insert, [key, 1000])
+        assert await async_api.execute(f"SELECT c FROM {space.items} WHERE p = ? AND c = 1000", [key])
+
+    @check()
+    async def test_a_timeout_from_outside(self, async_api: Api, space: Workspace, proxy: Proxy) -> None:
+        """asyncio.wait_for ends a request cleanly, also when its own timeout comes afterwards."""
+        through, stmt = await _through(async_api, proxy, space)
+        proxy.mute = True
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(through.execute(stmt, [9], timeout=0.6), 0.2)
+        await asyncio.sleep(0.8)
+
+    @check()
+    async def test_cancelling_one_of_those_who_prepare(
+        self, async_api: Api, space: Workspace, proxy: Proxy
+    ) -> None:
+        """Of many who wait for one statement to be prepared, the others get it."""
+        through, _ = await _through(async_api, proxy, space)
+        stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < ? /* {uuid.uuid4()} */"
+        proxy.delay = 0.4
+        tasks = [asyncio.ensure_future(through.execute(stmt, [n])) for n in range(6)]
+        await asyncio.sleep(0.1)
+        tasks[0].cancel()
+        tasks[3].cancel()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        for n, outcome in enumerate(outcomes):
+            if n in (0, 3):
+                assert isinstance(outcome, asyncio.CancelledError)
+            else:
+                assert not isinstance(outcome, BaseException)
+                assert len(outcome) == n
+
+    @check(Capability.PAGING)
+    async def test_cancelling_a_page(self, async_api: Api, space: Workspace, proxy: Proxy) -> None:
+        """A cancelled page can be asked for again with the same state."""
+        through, _ = await _through(async_api, proxy, space)
+        stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < 100"
+        page = await through.execute(stmt, [], fetch_size=10)
+        proxy.held = True
+        await _cancelled(through.execute(stmt, [], fetch_size=10, paging_state=page.paging_state))
+        proxy.held = False
+        again = await through.execute(stmt, [], fetch_size=10, paging_state=page.paging_state)
+        assert [row["c"] for row in again] == list(range(10, 20))
+
+    @check()
+    async def test_cancelling_a_stream(self, async_api: Api, space: Workspace, proxy: Proxy) -> None:
+        """A task that iterates over a stream can be cancelled between its pages."""
+        through, _ = await _through(async_api, proxy, space)
+        stmt = f"SELECT c FROM {space.items} WHERE p = 'many'"
+        reached = asyncio.Event()
+
+        async def read() -> None:
+            async with aclosing(through.stream(stmt, fetch_size=100)) as rows:
+                async for _ in rows:
+                    if not reached.is_set():
+                        proxy.held = True
+                        reached.set()
+                await asyncio.sleep(60)  # a driver that can't page has read all by now
+
+        task = asyncio.ensure_future(read())
+        await reached.wait()
+        await _cancelled(_shielded(task), 0.2)
+        proxy.held = False
+        assert await through.ping()
+
+    @check()
+    async def test_cancelling_many(self, async_api: Api, space: Workspace, proxy: Proxy, key: str) -> None:
+        """A cancelled execute_many starts no more."""
+        through, _ = await _through(async_api, proxy, space)
+        insert = f"INSERT INTO {space.items} (p, c) VALUES (?, ?)"
+        await through.execute(insert, [key, 0])
+        proxy.delay = 0.05
+        await _cancelled(
+            through.execute_many(insert, ([key, c] for c in range(5000)), concurrency=2), after=0.4
+        )
+        proxy.delay = 0
+        await asyncio.sleep(0.3)
+        count = f"SELECT count(*) FROM {space.items} WHERE p = ?"
+        written = await async_api.execute_one(count, [key])
+        await asyncio.sleep(0.3)
+        assert await async_api.execute_one(count, [key]) == written < 1000
+
+    @check(Capability.SCHEMA_SYNC)
+    async def test_cancelling_sync_table(self, async_api: Api, space: Workspace, proxy: Proxy) -> None:
+        """A cancelled sync_table can be called again, and brings the table into shape."""
+        through, _ = await _through(async_api, proxy, space)
+        name = space.new_name()
+        cols = [ColumnDefinition("id", "int", primary_key=True), ColumnDefinition("v", "text")]
+        proxy.held = True
+        await _cancelled(through.sync_table(name, space.keyspace, cols))
+        proxy.held = False
+        await through.sync_table(name, space.keyspace, cols)
+        assert await through.sync_table(name, space.keyspace, cols) == []
+
+    @check()
+    async def test_cancelling_a_connect(self, async_api: Api, proxy: Proxy) -> None:
+        """A cancelled connect returns at once, and leaves no connection."""
+        if async_api.openers.open_driver_async is None:
+            pytest.skip("the suite gives no open_driver_async")
+        proxy.delay = 0.5
+        await _cancelled(async_api.open(hosts=[proxy.host], port=proxy.port), 0.2)
+        proxy.delay = 0
+
+        async def none_left() -> bool:
+            return proxy.open == 0
+
+        await async_api.until(none_left, "the cancelled connect has closed its connections", 30)
+
+    @check()
+    async def test_cancelling_close(self, async_api: Api, space: Workspace, proxy: Proxy) -> None:
+        """A close_async that is cancelled closes all the same."""
+        through, _ = await _through(async_api, proxy, space)
+        task = asyncio.ensure_future(through.close())
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task}, timeout=_AT_ONCE)
+        await through.close()
+
+        async def none_left() -> bool:
+            return proxy.open == 0
+
+        await async_api.until(none_left, "the closed driver's connections are gone", 15)
+
+
+async def _shielded(task: asyncio.Future[None]) -> None:
+    """Wait for a task, and cancel it when cancelled."""
+    await task

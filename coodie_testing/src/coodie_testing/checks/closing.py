@@ -1,0 +1,239 @@
+"""The end of a driver: closing, what comes after it, a fork, a context manager."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from coodie.capabilities import Capability
+from coodie.exceptions import CoodieError, DriverClosedError
+from coodie.schema.definitions import ColumnDefinition
+from coodie_testing.checking import check
+from coodie_testing.children import in_a_child
+from coodie_testing.watching import assert_loop_goes_on
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from coodie_testing.api import Api
+    from coodie_testing.proxy import Proxy
+    from coodie_testing.workspace import Workspace
+
+__all__ = ["ClosingChecks"]
+
+_LOCAL = "SELECT key FROM system.local"
+
+#: Seconds within which close() has to be over, whatever the server does.
+_AT_MOST = 20.0
+
+
+async def _closed(api: Api, proxy: Proxy) -> None:
+    """See that nothing is connected through the proxy any more."""
+
+    async def none_left() -> bool:
+        return proxy.open == 0
+
+    await api.until(none_left, "the closed driver's connections are gone", 15)
+
+
+class ClosingChecks:
+    """Each with a driver of its own."""
+
+    @check()
+    async def test_close_twice(self, api: Api) -> None:
+        """Closing again, in the same way or the other, does nothing."""
+        other = await api.open()
+        assert await other.execute_one(_LOCAL, []) == "local"
+        await other.close()
+        await other.close()
+        other.driver.close()
+
+    @check()
+    async def test_close_before_the_first_use(self, api: Api) -> None:
+        """A driver that was never used closes, too."""
+        other = await api.open()
+        await other.close()
+
+    @check()
+    async def test_many_close_at_once(self, api: Api) -> None:
+        """Several threads or tasks may close at the same time."""
+        other = await api.open()
+        await other.together([other.close for _ in range(6)])
+        with pytest.raises(DriverClosedError):
+            await other.execute(_LOCAL, [])
+
+    @check()
+    async def test_use_after_close(self, api: Api, space: Workspace) -> None:
+        """Every method of a closed driver raises a DriverClosedError, a RuntimeError."""
+        other = await api.open()
+        assert await other.execute_one(_LOCAL, []) == "local"
+        await other.close()
+        insert = f"INSERT INTO {space.items} (p, c) VALUES ('closed', 1)"
+        cols = [ColumnDefinition("k", "int", primary_key=True)]
+        calls: list[Callable[[], Any]] = [
+            partial(other.execute, _LOCAL, []),
+            partial(other.execute_one, _LOCAL, []),
+            partial(other.execute, "SELECT release_version FROM system.local", []),
+            partial(other.execute_batch, [insert]),
+            other.ping,
+            partial(other.sync_table, space.new_name(), space.keyspace, cols),
+            partial(_first, other),
+        ]
+        for call in calls:
+            with pytest.raises(DriverClosedError) as caught:
+                await call()
+            assert isinstance(caught.value, RuntimeError)
+        result = await _many(other)
+        assert isinstance(result, DriverClosedError)
+
+    @check()
+    async def test_closing_one_leaves_the_other(self, api: Api, space: Workspace) -> None:
+        """Two drivers of one server are apart: the end of one is none of the other's."""
+        one, two = await api.open(), await api.open()
+        assert await one.execute_one(_LOCAL, []) == await two.execute_one(_LOCAL, []) == "local"
+        await one.close()
+        assert await two.execute_one(_LOCAL, []) == "local"
+        assert await two.execute(f"SELECT c FROM {space.items} WHERE p = 'none'", []) == []
+        assert await api.ping()
+
+    @check()
+    async def test_close_ends_the_connections(self, api: Api, proxy: Proxy) -> None:
+        """Afterwards no connection is open, whether it was used or not."""
+        for used in (True, False):
+            other = await api.open(hosts=[proxy.host], port=proxy.port)
+            assert proxy.open > 0
+            if used:
+                assert await other.execute_one(_LOCAL, []) == "local"
+            await other.close()
+            await _closed(api, proxy)
+
+    @check()
+    async def test_close_ends_what_is_under_way(self, api: Api, space: Workspace, proxy: Proxy) -> None:
+        """Requests without an answer end with an error of the tree, long before their timeout."""
+        other = await api.open(hosts=[proxy.host], port=proxy.port)
+        stmt = f"SELECT c FROM {space.items} WHERE p = 'none'"
+        assert await other.execute(stmt, []) == []
+        proxy.mute = True
+
+        async def waiting() -> Any:
+            try:
+                return await other.execute(stmt, [], timeout=60)
+            except CoodieError as exc:
+                return exc
+
+        async def closing() -> None:
+            await api.pause(0.4)
+            await other.close()
+
+        started = time.monotonic()
+        outcomes = await other.together([*[waiting] * 8, closing])
+        assert time.monotonic() - started < _AT_MOST
+        assert all(isinstance(outcome, CoodieError) for outcome in outcomes[:-1])
+
+    @check()
+    async def test_close_of_a_silent_server(self, api: Api, proxy: Proxy) -> None:
+        """close() ends although the server no longer answers."""
+        other = await api.open(hosts=[proxy.host], port=proxy.port)
+        proxy.mute = True
+        started = time.monotonic()
+        await other.close()
+        assert time.monotonic() - started < _AT_MOST
+        await _closed(api, proxy)
+
+    @check()
+    async def test_closing_leaves_the_loop_alone(self, async_api: Api, proxy: Proxy) -> None:
+        """While a driver is closed, the event loop goes on."""
+
+        async def open_and_close() -> None:
+            other = await async_api.open(hosts=[proxy.host], port=proxy.port)
+            await other.ping()
+            proxy.mute = True
+            await other.close()
+            proxy.mute = False
+
+        await assert_loop_goes_on(open_and_close, 0.4)
+
+    @check()
+    async def test_context_managers(self, api: Api) -> None:
+        """The end of a with block closes, also when the block raises, and the exception goes on."""
+        for fails in (False, True):
+            other = await api.open()
+            with pytest.raises(LookupError, match="of the block") if fails else nullcontext():
+                if api.is_async:
+                    async with other.driver as entered:
+                        assert entered is other.driver
+                        _fail_if(fails)
+                else:
+                    with other.driver as entered:
+                        assert entered is other.driver
+                        _fail_if(fails)
+            with pytest.raises(DriverClosedError):
+                await other.execute(_LOCAL, [])
+
+    @check()
+    async def test_closing_the_other_way(self, api: Api) -> None:
+        """What the sync close closed is closed for async methods, and the other way round."""
+        other = await api.open()
+        if api.is_async:
+            other.driver.close()
+        else:
+            await other.close()
+        with pytest.raises(DriverClosedError):
+            await other.execute(_LOCAL, [])
+
+    @check()
+    async def test_a_repr_of_a_closed_driver(self, api: Api) -> None:
+        """A closed driver can be shown."""
+        other = await api.open()
+        await other.close()
+        assert repr(other.driver)
+
+    @check()
+    async def test_a_fork_is_told_so(self, sync_api: Api) -> None:
+        """In a forked child the driver raises a DriverClosedError instead of hanging; the parent's works."""
+        if not hasattr(os, "fork"):
+            pytest.skip("this system has no fork")
+        other = await sync_api.open()
+        assert await other.execute_one(_LOCAL, []) == "local"
+        said = in_a_child(lambda: other.driver.execute(_LOCAL, []))
+        assert said.startswith("DriverClosedError:"), f"in the child: {said}"
+        assert await other.execute_one(_LOCAL, []) == "local"
+
+    @check(Capability.SCHEMA_SYNC)
+    async def test_a_fork_is_told_so_by_every_method(self, sync_api: Api, space: Workspace) -> None:
+        """So do execute_one, ping and sync_table; close() in the child returns."""
+        if not hasattr(os, "fork"):
+            pytest.skip("this system has no fork")
+        driver = (await sync_api.open()).driver
+        cols = [ColumnDefinition("k", "int", primary_key=True)]
+        for call in (
+            lambda: driver.execute_one(_LOCAL, []),
+            driver.ping,
+            lambda: driver.sync_table("forked", space.keyspace, cols),
+        ):
+            said = in_a_child(call)
+            assert said.startswith("DriverClosedError:"), f"in the child: {said}"
+        assert in_a_child(driver.close) == "None"
+        assert driver.ping()
+
+
+def _fail_if(fails: bool) -> None:  # noqa: FBT001 - the check's one flag
+    if fails:
+        raise LookupError("of the block")
+
+
+async def _first(api: Api) -> Any:
+    return [row async for row in api.stream(_LOCAL)]
+
+
+async def _many(api: Api) -> Any:
+    """Return what one execution of many on a closed driver raised, before it began or while it ran."""
+    try:
+        return (await api.execute_many(_LOCAL, [[]], raise_on_error=False)).errors[0]
+    except CoodieError as exc:
+        return exc

@@ -1,0 +1,125 @@
+"""Schema statements through execute, and what has to be known after them."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from coodie.capabilities import Capability
+from coodie.exceptions import CoodieError, InvalidQueryError, UnsupportedError
+from coodie_testing.checking import check
+
+if TYPE_CHECKING:
+    from coodie_testing.api import Api
+    from coodie_testing.workspace import Workspace
+
+__all__ = ["DdlChecks"]
+
+
+class DdlChecks:
+    """CREATE, ALTER, DROP, TRUNCATE, USE."""
+
+    @check()
+    async def test_a_table_from_birth_to_death(self, api: Api, space: Workspace) -> None:
+        """CREATE, INSERT, ALTER, TRUNCATE and DROP take effect at once, and return no rows."""
+        table = space.new_table()
+        assert await api.execute(f"CREATE TABLE {table} (k int PRIMARY KEY, v int)", []) == []
+        await api.execute(f"INSERT INTO {table} (k, v) VALUES (?, ?)", [1, 1])
+        assert await api.execute(f"ALTER TABLE {table} ADD w text", []) == []
+        await api.execute(f"INSERT INTO {table} (k, w) VALUES (?, ?)", [1, "a"])
+        assert await api.execute(f"SELECT * FROM {table}", []) == [{"k": 1, "v": 1, "w": "a"}]
+        assert await api.execute(f"TRUNCATE {table}", []) == []
+        assert await api.execute(f"SELECT * FROM {table}", []) == []
+        assert await api.execute(f"DROP TABLE {table}", []) == []
+        with pytest.raises(InvalidQueryError):
+            await api.execute(f"SELECT * FROM {table}", [])
+
+    @check()
+    async def test_if_not_exists(self, api: Api, space: Workspace) -> None:
+        """IF NOT EXISTS and IF EXISTS are the server's to decide, also for many at once."""
+        table = space.new_table()
+        create = f"CREATE TABLE IF NOT EXISTS {table} (k int PRIMARY KEY)"
+        await api.execute(create, [])
+        await api.together([lambda: api.execute(create, []) for _ in range(4)])
+        await api.execute(f"INSERT INTO {table} (k) VALUES (?)", [1])
+        assert await api.execute(f"SELECT k FROM {table}", []) == [{"k": 1}]
+        await api.execute(f"DROP TABLE IF EXISTS {space.new_table()}", [])
+
+    @check()
+    async def test_schema_statements_after_comments(self, api: Api, space: Workspace) -> None:
+        """A comment before a schema statement changes nothing."""
+        table = space.new_table()
+        await api.execute(f"-- first\n/* the\n table */ CREATE TABLE {table} (k int PRIMARY KEY)", [])
+        await api.execute(f"// again\nalter table {table} add v int", [])
+        assert await api.execute(f"SELECT * FROM {table}", []) == []
+
+    @check()
+    async def test_names_in_quotes(self, api: Api, space: Workspace) -> None:
+        """Names that need quotes are used as they are written."""
+        table = f'{space.keyspace}."Mixed_{space.new_name()}"'
+        await api.execute(f'CREATE TABLE {table} ("Key" int PRIMARY KEY, "select" text)', [])
+        await api.execute(f'INSERT INTO {table} ("Key", "select") VALUES (?, ?)', [1, "a"])
+        await api.execute(
+            f'UPDATE {table} SET "select" = :value WHERE "Key" = :key', {"key": 1, "value": "b"}
+        )
+        assert await api.execute(f"SELECT * FROM {table}", []) == [{"Key": 1, "select": "b"}]
+
+    @check()
+    async def test_another_drivers_table(self, api: Api, space: Workspace) -> None:
+        """A table that another connection makes can be used at once."""
+        table = space.new_table()
+        other = await api.open()
+        await other.execute(f"CREATE TABLE {table} (k int PRIMARY KEY, v text)", [])
+        await api.execute(f"INSERT INTO {table} (k, v) VALUES (?, ?)", [1, "a"])
+        assert await other.execute(f"SELECT v FROM {table} WHERE k = ?", [1]) == [{"v": "a"}]
+
+    @check()
+    async def test_use_changes_nothing_for_others(self, api: Api, space: Workspace) -> None:
+        """USE is refused, or changes nothing: unqualified names mean afterwards what they meant before."""
+        unqualified = f"SELECT c FROM {space.items.partition('.')[2]} WHERE p = 'many' AND c = 1"
+        other = await api.open()
+        with pytest.raises(CoodieError):
+            await other.execute(unqualified, [])
+        with suppress(InvalidQueryError, UnsupportedError):
+            await other.execute(f"USE {space.keyspace}", [])
+        with pytest.raises(CoodieError):
+            await other.execute(unqualified, [])
+
+    @check(Capability.MATERIALIZED_VIEWS)
+    async def test_materialized_views(self, api: Api, space: Workspace) -> None:
+        """A view is read like a table."""
+        table, view = space.new_table(), space.new_table()
+        await api.execute(f"CREATE TABLE {table} (k int PRIMARY KEY, v text)", [])
+        await api.execute(
+            f"CREATE MATERIALIZED VIEW {view} AS SELECT k, v FROM {table} "
+            "WHERE v IS NOT NULL AND k IS NOT NULL PRIMARY KEY (v, k)",
+            [],
+        )
+        await api.execute(f"INSERT INTO {table} (k, v) VALUES (?, ?)", [1, "a"])
+
+        async def there() -> bool:
+            rows = await api.execute(f"SELECT k FROM {view} WHERE v = ?", ["a"])
+            assert rows in ([], [{"k": 1}])
+            return bool(rows)
+
+        await api.until(there, "the view has the row")
+        stmt = f"SELECT k FROM {view} WHERE v = ?"
+        assert [row async for row in api.stream(stmt, ["a"], fetch_size=1)] == [{"k": 1}]
+
+    @check()
+    async def test_indexes(self, api: Api, space: Workspace) -> None:
+        """A column with an index can be searched once the server has built it."""
+        table = space.new_table()
+        await api.execute(f"CREATE TABLE {table} (k int PRIMARY KEY, v text)", [])
+        await api.execute(f"INSERT INTO {table} (k, v) VALUES (?, ?)", [1, "a"])
+        await api.execute(f"CREATE INDEX ON {table} (v)", [])
+
+        async def built() -> bool:
+            try:
+                return bool(await api.execute(f"SELECT k FROM {table} WHERE v = ?", ["a"]))
+            except CoodieError:
+                return False
+
+        await api.until(built, "the index answers")

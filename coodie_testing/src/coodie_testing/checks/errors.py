@@ -1,0 +1,223 @@
+"""Errors: each failure is of the tree, of the right class and builtin, and leaves the driver whole."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from coodie.capabilities import Capability
+from coodie.exceptions import (
+    AlreadyExistsError,
+    ConfigurationError,
+    CoodieError,
+    FunctionFailureError,
+    InvalidQueryError,
+    QuerySyntaxError,
+    RequestError,
+    UnavailableError,
+)
+from coodie_testing.checking import check
+
+if TYPE_CHECKING:
+    from coodie_testing.api import Api
+    from coodie_testing.workspace import Workspace
+
+__all__ = ["ErrorsChecks"]
+
+
+async def _fails(api: Api, kind: type[RequestError], stmt: str, *args: Any) -> RequestError:
+    """Execute what the server refuses; see what every such error has to have."""
+    with pytest.raises(CoodieError) as caught:
+        await api.execute(stmt, [], *args)
+    error = caught.value
+    assert type(error) is kind
+    assert isinstance(error, RequestError)
+    assert error.statement == stmt, "the error doesn't say which statement failed"
+    assert error.__cause__ is not None, "the error doesn't have the backend's exception as its cause"
+    assert not isinstance(error.__cause__, CoodieError)
+    assert str(error).strip()
+    return error
+
+
+class ErrorsChecks:
+    """What the server refuses, and what it can't do."""
+
+    @check()
+    async def test_syntax_errors(self, api: Api) -> None:
+        """What isn't CQL is a QuerySyntaxError and a ValueError."""
+        for stmt in ("SELEC key FROM system.local", "SELECT key FROM", "?"):
+            assert isinstance(await _fails(api, QuerySyntaxError, stmt), ValueError)
+
+    @check()
+    async def test_unknown_tables(self, api: Api, space: Workspace) -> None:
+        """A table or keyspace that isn't there is an InvalidQueryError, for reads and for writes."""
+        for stmt in (
+            f"SELECT * FROM {space.keyspace}.nothing",
+            "SELECT * FROM kit_nowhere.nothing",
+            f"INSERT INTO {space.keyspace}.nothing (a) VALUES (1)",
+            f"TRUNCATE {space.keyspace}.nothing",
+            f"DROP TABLE {space.keyspace}.nothing",
+            f"ALTER TABLE {space.keyspace}.nothing ADD a int",
+        ):
+            assert isinstance(await _fails(api, InvalidQueryError, stmt), ValueError)
+
+    @check()
+    async def test_unknown_columns(self, api: Api, space: Workspace) -> None:
+        """So is a column that isn't there."""
+        for stmt in (
+            f"SELECT nothing FROM {space.items}",
+            f"INSERT INTO {space.items} (p, c, nothing) VALUES ('a', 1, 2)",
+        ):
+            error = await _fails(api, InvalidQueryError, stmt)
+            assert "nothing" in str(error)
+
+    @check()
+    async def test_refused_filters(self, api: Api, space: Workspace) -> None:
+        """So is a filter that the server doesn't allow."""
+        await _fails(api, InvalidQueryError, f"SELECT * FROM {space.items} WHERE v = 'a'")
+
+    @check()
+    async def test_what_exists_already(self, api: Api, space: Workspace) -> None:
+        """Creating what exists names it: keyspace and table, or None for a keyspace."""
+        error = await _fails(api, AlreadyExistsError, f"CREATE TABLE {space.items} (p text PRIMARY KEY)")
+        assert isinstance(error, AlreadyExistsError)
+        assert (error.keyspace, error.table) == (space.keyspace, space.items.partition(".")[2])
+        replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
+        error = await _fails(
+            api, AlreadyExistsError, f"CREATE KEYSPACE {space.keyspace} WITH replication = {replication}"
+        )
+        assert isinstance(error, AlreadyExistsError)
+        assert (error.keyspace, error.table) == (space.keyspace, None)
+
+    @check(Capability.CONSISTENCY)
+    async def test_too_few_replicas(self, api: Api, space: Workspace) -> None:
+        """Where too few replicas are alive, it is an UnavailableError and a ConnectionError, with counts."""
+        for stmt in (
+            f"SELECT v FROM {space.unavailable} WHERE k = 'a'",
+            f"INSERT INTO {space.unavailable} (k, v) VALUES ('a', 1)",
+        ):
+            error = await _fails(api, UnavailableError, stmt, "QUORUM")
+            assert isinstance(error, UnavailableError)
+            assert isinstance(error, ConnectionError)
+            assert (error.consistency, error.required, error.alive) == ("QUORUM", 2, 1)
+
+    @check(Capability.CONSISTENCY)
+    async def test_consistency_is_sent(self, api: Api, space: Workspace) -> None:
+        """Each level, in any case, is the one that the server hears of."""
+        write = f"INSERT INTO {space.unavailable} (k, v) VALUES (?, ?)"
+        read = f"SELECT v FROM {space.unavailable} WHERE k = ?"
+        for level in ("ONE", "local_one"):
+            await api.execute(write, ["b", 1], level)
+            assert await api.execute(read, ["b"], consistency=level) == [{"v": 1}]
+        for level, required in (("TWO", 2), ("Three", 3), ("all", 3), ("LOCAL_QUORUM", 2)):
+            for stmt, params in ((write, ["b", 2]), (read, ["b"])):
+                with pytest.raises(UnavailableError) as caught:
+                    await api.execute(stmt, params, consistency=level)
+                assert (caught.value.consistency, caught.value.required) == (level.upper(), required)
+                with pytest.raises(UnavailableError):
+                    await api.execute_one(stmt, params, level)
+        assert await api.execute(read, ["b"], "ONE") == [{"v": 1}]
+
+    @check(Capability.CONSISTENCY)
+    async def test_consistency_of_everything_else(self, api: Api, space: Workspace) -> None:
+        """stream, execute_many and execute_batch send theirs, too."""
+        read = f"SELECT v FROM {space.unavailable} WHERE k = ?"
+        write = f"INSERT INTO {space.unavailable} (k, v) VALUES ('b', 2)"
+        with pytest.raises(UnavailableError):
+            [row async for row in api.stream(read, ["b"], consistency="ALL")]
+        result = await api.execute_many(read, [["b"]], consistency="ALL", raise_on_error=False)
+        assert isinstance(result.errors[0], UnavailableError)
+        if Capability.BATCHES in api.driver.capabilities:
+            with pytest.raises(UnavailableError):
+                await api.execute_batch([write], consistency="ALL")
+
+    @check()
+    async def test_functions_that_fail(self, api: Api, space: Workspace, key: str) -> None:
+        """A user-defined function that raises is a FunctionFailureError that names it."""
+        name = f"{space.keyspace}.fails"
+        try:
+            await api.execute(
+                f"CREATE OR REPLACE FUNCTION {name} (a int) CALLED ON NULL INPUT RETURNS int LANGUAGE java "
+                "AS 'throw new RuntimeException(\"on purpose\");'",
+                [],
+            )
+        except CoodieError:
+            pytest.skip("the server has no user-defined functions in Java")
+        await api.execute(f"INSERT INTO {space.items} (p, c) VALUES (?, 1)", [key])
+        stmt = f"SELECT {name}(c) FROM {space.items} WHERE p = '{key}'"
+        error = await _fails(api, FunctionFailureError, stmt)
+        assert isinstance(error, FunctionFailureError)
+        assert (error.keyspace, error.function) == (space.keyspace, "fails")
+
+    @check()
+    async def test_errors_of_every_method(self, api: Api, space: Workspace) -> None:
+        """execute_one, execute_many, execute_batch and stream raise what execute raises."""
+        stmt = f"SELECT * FROM {space.keyspace}.nothing"
+        with pytest.raises(InvalidQueryError):
+            await api.execute_one(stmt, [])
+        result = await api.execute_many(stmt, [[]], raise_on_error=False)
+        assert type(result.errors[0]) is InvalidQueryError
+        with pytest.raises(InvalidQueryError):
+            await api.execute_batch([f"INSERT INTO {space.keyspace}.nothing (a) VALUES (1)"])
+
+    @check()
+    async def test_errors_leave_the_driver_whole(self, api: Api, space: Workspace, key: str) -> None:
+        """After any failure the next request works, and the failed one fails again."""
+        for stmt in (
+            "SELEC",
+            f"SELECT * FROM {space.keyspace}.nothing",
+            f"SELECT nothing FROM {space.items}",
+        ):
+            for _ in range(2):
+                with pytest.raises(InvalidQueryError):
+                    await api.execute(stmt, [])
+                await api.execute(f"INSERT INTO {space.items} (p, c) VALUES (?, 1)", [key])
+                assert await api.execute(f"SELECT c FROM {space.items} WHERE p = ?", [key]) == [{"c": 1}]
+
+    @check()
+    async def test_errors_at_once_with_successes(self, api: Api, space: Workspace) -> None:
+        """Of many requests at once each gets its own outcome."""
+
+        async def one(n: int) -> Any:
+            column = "c" if n % 2 else "nothing"
+            stmt = f"SELECT {column} FROM {space.items} WHERE p = 'many' AND c = {n}"
+            try:
+                return await api.execute(stmt, [])
+            except InvalidQueryError as exc:
+                return exc.statement == stmt
+
+        outcomes = await api.together([partial(one, n) for n in range(20)])
+        assert outcomes == [[{"c": n}] if n % 2 else True for n in range(20)]
+
+    @check()
+    async def test_bad_timeouts_are_refused(self, api: Api, space: Workspace) -> None:
+        """A timeout that is no positive number of seconds is a ValueError that names the argument."""
+        for timeout in (0, -1.0, "5", float("nan"), float("inf"), True):
+            with pytest.raises(ConfigurationError) as caught:
+                await api.execute(f"SELECT c FROM {space.items} WHERE p = 'a'", [], timeout=timeout)
+            assert caught.value.option == "timeout"
+
+    @check()
+    async def test_bad_consistencies_are_refused(self, api: Api, space: Workspace) -> None:
+        """So is the name of no consistency level."""
+        for consistency in ("MANY", "", 1):
+            with pytest.raises(ConfigurationError) as caught:
+                await api.execute(f"SELECT c FROM {space.items} WHERE p = 'a'", [], consistency)
+            assert isinstance(caught.value, ValueError)
+            assert caught.value.option == "consistency"
+
+    @check()
+    async def test_bad_options_are_refused(self, api: Api, space: Workspace) -> None:
+        """So is an options= that is no RequestOptions."""
+        for options in ({"trace": True}, "idempotent", True):
+            with pytest.raises(ConfigurationError):
+                await api.execute(f"SELECT c FROM {space.items} WHERE p = 'a'", [], options=options)
+
+    @check()
+    async def test_statements_are_text(self, api: Api) -> None:
+        """Bytes, None or an object of a client's own in the place of the CQL is a ValueError."""
+        for stmt in (b"SELECT key FROM system.local", None, 7):
+            with pytest.raises(ConfigurationError):
+                await api.execute(stmt, [])

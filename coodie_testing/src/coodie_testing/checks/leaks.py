@@ -1,0 +1,100 @@
+"""What a driver leaves behind: no thread, no open file, no task, no connection."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from coodie.exceptions import CoodieError
+from coodie_testing.checking import check
+from coodie_testing.watching import Holdings, assert_released
+
+if TYPE_CHECKING:
+    from coodie_testing.api import Api
+    from coodie_testing.proxy import Proxy
+    from coodie_testing.workspace import Workspace
+
+__all__ = ["LeaksChecks"]
+
+
+async def _use(api: Api, space: Workspace, key: str) -> None:
+    """Use a driver in the usual ways, good and bad."""
+    insert = f"INSERT INTO {space.items} (p, c) VALUES (?, ?)"
+    await api.execute_many(insert, ([key, c] for c in range(20)), concurrency=8)
+    assert len(await api.execute(f"SELECT c FROM {space.items} WHERE p = ?", [key])) == 20
+    with suppress(CoodieError):
+        await api.execute("SELEC", [])
+    with suppress(CoodieError):
+        await api.execute(insert, [key])
+    await api.execute_batch([(insert, [key, 1]), (insert, [key, 2])])
+
+
+async def _fill_pools(api: Api, space: Workspace, key: str) -> None:
+    """Let pools of threads and connections grow to their size: one at a time, whenever requests overlap."""
+    for _ in range(20):
+        await _use(api, space, key)
+
+
+class LeaksChecks:
+    """Counted before and after."""
+
+    @check()
+    async def test_closing_releases_all(self, api: Api, space: Workspace, key: str) -> None:
+        """After opening, using and closing, the process has the threads and files that it had before."""
+
+        async def once() -> None:
+            other = await api.open()
+            await _use(other, space, key)
+            await other.close()
+            api.openers.opened.clear()
+
+        await once()  # what a client starts once for a process is there from now on
+        before = Holdings()
+        await once()
+        await assert_released(api, before)
+
+    @check()
+    async def test_requests_hold_nothing(self, api: Api, space: Workspace, key: str) -> None:
+        """An open driver's threads and files don't grow with its requests."""
+        await _fill_pools(api, space, key)
+        before = Holdings()
+        for _ in range(5):
+            await _use(api, space, key)
+        await assert_released(api, before)
+
+    @check()
+    async def test_a_failed_connect_releases_all(self, api: Api, proxy: Proxy) -> None:
+        """A connect that fails leaves no thread and no open file."""
+        dead = proxy.unused_port()
+        with pytest.raises(CoodieError):
+            await api.open(hosts=[proxy.host], port=dead)
+        before = Holdings()
+        with pytest.raises(CoodieError):
+            await api.open(hosts=[proxy.host], port=dead)
+        await assert_released(api, before)
+
+    @check()
+    async def test_tasks_end(self, async_api: Api, space: Workspace, key: str) -> None:
+        """After a driver was opened, used and closed on a loop, no task of its is left there."""
+        before = asyncio.all_tasks()
+        other = await async_api.open()
+        await _use(other, space, key)
+        await other.close()
+
+        async def none_left() -> bool:
+            return asyncio.all_tasks() <= before
+
+        await async_api.until(none_left, "the closed driver's tasks have ended", 5)
+
+    @check()
+    async def test_connections_are_few(self, api: Api, space: Workspace, proxy: Proxy, key: str) -> None:
+        """Requests share connections: their number doesn't grow with the requests."""
+        other = await api.open(hosts=[proxy.host], port=proxy.port)
+        await _fill_pools(other, space, key)
+        before = proxy.accepted
+        for _ in range(4):
+            await _use(other, space, key)
+        assert proxy.accepted <= before + 2

@@ -1,0 +1,142 @@
+"""Many executions: each outcome is where it belongs, none is lost, and no more run at once than allowed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from coodie.exceptions import ConfigurationError, ExecuteManyError, ParameterError, ParameterTypeError
+from coodie_testing.checking import check
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from coodie_testing.api import Api
+    from coodie_testing.workspace import Workspace
+
+__all__ = ["ManyChecks"]
+
+
+class ManyChecks:
+    """execute_many."""
+
+    @check()
+    async def test_many_writes(self, api: Api, space: Workspace, key: str) -> None:
+        """Every execution happens, once, and is counted."""
+        insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, ?)"
+        result = await api.execute_many(insert, ([key, c, f"v{c}"] for c in range(300)), concurrency=16)
+        assert (result.succeeded, result.total, result.errors) == (300, 300, {})
+        rows = await api.execute(f"SELECT c, v FROM {space.items} WHERE p = ?", [key])
+        assert rows == [{"c": c, "v": f"v{c}"} for c in range(300)]
+
+    @check()
+    async def test_many_reads(self, api: Api, space: Workspace) -> None:
+        """Rows are found by the index of their parameters, all rows of each."""
+        select = f"SELECT c FROM {space.items} WHERE p = 'many' AND c >= ? AND c < ?"
+        result = await api.execute_many(select, ([n, n + n % 3] for n in range(100)))
+        for n in range(100):
+            assert [row["c"] for row in result.rows(n)] == list(range(n, n + n % 3))
+
+    @check()
+    async def test_many_with_names(self, api: Api, space: Workspace, key: str) -> None:
+        """Mappings are parameters here, too."""
+        insert = f"INSERT INTO {space.items} (p, c) VALUES (:p, :c)"
+        result = await api.execute_many(insert, [{"p": key, "c": c} for c in range(20)])
+        assert result.succeeded == 20
+
+    @check()
+    async def test_many_of_nothing(self, api: Api, space: Workspace) -> None:
+        """Without parameters nothing is executed, and nothing fails."""
+        result = await api.execute_many(f"INSERT INTO {space.items} (p, c) VALUES (?, ?)", [])
+        assert (result.succeeded, result.errors) == (0, {})
+
+    @check()
+    async def test_many_draw_as_they_go(self, api: Api, space: Workspace, key: str) -> None:
+        """Parameters are drawn no further ahead than concurrency allows."""
+        drawn, ended = 0, 0
+
+        def params() -> Iterator[list[Any]]:
+            nonlocal drawn
+            for c in range(200):
+                drawn += 1
+                assert drawn - ended <= 9
+                yield [key, c]
+
+        def progress(count: int) -> None:
+            nonlocal ended
+            ended = count
+
+        insert = f"INSERT INTO {space.items} (p, c) VALUES (?, ?)"
+        await api.execute_many(insert, params(), concurrency=8, on_progress=progress)
+        assert (drawn, ended) == (200, 200)
+
+    @check()
+    async def test_many_failures_are_kept(self, api: Api, space: Workspace, key: str) -> None:
+        """With raise_on_error=False all are executed, and each failure is at its index."""
+        insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, ?)"
+        params = [[key, c, 1 if c % 10 == 3 else "a"] for c in range(50)]
+        result = await api.execute_many(insert, params, raise_on_error=False, concurrency=4)
+        assert sorted(result.errors) == [3, 13, 23, 33, 43]
+        assert all(isinstance(error, ParameterTypeError) for error in result.errors.values())
+        with pytest.raises(ParameterTypeError):
+            result.rows(13)
+        found = await api.execute_one(f"SELECT count(*) FROM {space.items} WHERE p = ?", [key])
+        assert found == result.succeeded == 45
+
+    @check()
+    async def test_many_stop_at_a_failure(self, api: Api, space: Workspace, key: str) -> None:
+        """By default the first failure stops the rest and is raised, with all that is known."""
+        insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, ?)"
+        with pytest.raises(ExecuteManyError) as caught:
+            await api.execute_many(
+                insert, ([key, c, 1 if c == 20 else "a"] for c in range(2000)), concurrency=4
+            )
+        result = caught.value.result
+        assert result is not None
+        assert list(result.errors) == [20]
+        assert isinstance(caught.value.__cause__, ParameterError)
+        found = await api.execute_one(f"SELECT count(*) FROM {space.items} WHERE p = ?", [key])
+        assert found == result.succeeded < 200
+
+    @check()
+    async def test_many_tell_as_they_end(self, api: Api, space: Workspace) -> None:
+        """on_result gets each outcome with its index, rows or error."""
+        told: dict[int, Any] = {}
+        select = f"SELECT c FROM {space.items} WHERE p = 'many' AND c = ?"
+        params = [[n if n != 5 else "five"] for n in range(10)]
+        await api.execute_many(select, params, raise_on_error=False, on_result=told.__setitem__)
+        assert isinstance(told.pop(5), ParameterTypeError)
+        assert told == {n: [{"c": n}] for n in (0, 1, 2, 3, 4, 6, 7, 8, 9)}
+
+    @check()
+    async def test_many_from_a_broken_source(self, api: Api, space: Workspace, key: str) -> None:
+        """What the caller's own generator raises comes out as it is."""
+
+        def params() -> Iterator[list[Any]]:
+            yield from ([key, c] for c in range(20))
+            raise LookupError("source")
+
+        with pytest.raises(LookupError, match="source"):
+            await api.execute_many(f"INSERT INTO {space.items} (p, c) VALUES (?, ?)", params(), concurrency=4)
+        assert await api.ping()
+
+    @check()
+    async def test_many_refuse_bad_concurrency(self, api: Api, space: Workspace) -> None:
+        """A concurrency below one is a ValueError."""
+        for concurrency in (0, -1, "all"):
+            with pytest.raises(ConfigurationError):
+                await api.execute_many(f"SELECT c FROM {space.items}", [[]], concurrency=concurrency)
+
+    @check()
+    async def test_many_from_an_async_source(self, async_api: Api, space: Workspace, key: str) -> None:
+        """Parameters may come from an async generator."""
+
+        async def params() -> AsyncIterator[list[Any]]:
+            for c in range(40):
+                await async_api.pause(0)
+                yield [key, c]
+
+        insert = f"INSERT INTO {space.items} (p, c) VALUES (?, ?)"
+        result = await async_api.driver.execute_many_async(insert, params(), concurrency=4)
+        assert result.succeeded == 40

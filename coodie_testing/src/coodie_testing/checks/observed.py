@@ -1,0 +1,98 @@
+"""Observers: each request of the driver's is told once when it starts and once when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from coodie.exceptions import InvalidQueryError
+from coodie.observers.events import RequestFinished, RequestStarted
+from coodie.observers.recorder import Recorder
+from coodie.observers.registration import observing
+from coodie_testing.checking import check
+
+if TYPE_CHECKING:
+    from coodie_testing.api import Api
+    from coodie_testing.proxy import Proxy
+    from coodie_testing.workspace import Workspace
+
+__all__ = ["ObservedChecks"]
+
+
+def _told(recorder: Recorder, kind: type[RequestStarted | RequestFinished], stmt: str) -> list[Any]:
+    """Return the events of one statement."""
+    return [event for event in recorder.events if isinstance(event, kind) and event.statement == stmt]
+
+
+class ObservedChecks:
+    """The context manager that a driver puts around each request: ``coodie.observers.observe_request``."""
+
+    @check()
+    async def test_requests_are_told(self, api: Api, space: Workspace, key: str) -> None:
+        """A request has one start and one end, with its rows and its duration."""
+        stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < ? /* {key} */"
+        recorder = Recorder()
+        with observing(recorder):
+            assert len(await api.execute(stmt, [3])) == 3
+        assert len(_told(recorder, RequestStarted, stmt)) == 1
+        (ended,) = _told(recorder, RequestFinished, stmt)
+        assert (ended.rows, ended.error) == (3, None)
+        assert ended.pages >= 1
+        assert 0 < ended.duration < 60
+
+    @check()
+    async def test_failures_are_told(self, api: Api, space: Workspace) -> None:
+        """A request that fails ends with the error that is raised."""
+        stmt = f"SELECT * FROM {space.new_table()}"
+        recorder = Recorder()
+        with observing(recorder), pytest.raises(InvalidQueryError) as caught:
+            await api.execute(stmt, [])
+        (ended,) = _told(recorder, RequestFinished, stmt)
+        assert ended.error is caught.value
+        assert ended.rows == 0
+
+    @check()
+    async def test_observers_break_nothing(self, api: Api, space: Workspace) -> None:
+        """An observer that raises is nobody's concern but its own."""
+
+        def fail(_event: object) -> None:
+            raise RuntimeError("an observer's own fault")
+
+        with observing(Recorder(fail)):
+            rows = await api.execute(f"SELECT c FROM {space.items} WHERE p = 'many' AND c < 2", [])
+        assert rows == [{"c": 0}, {"c": 1}]
+
+    @check()
+    async def test_many_are_told_apart(self, api: Api, space: Workspace, key: str) -> None:
+        """Requests at once each have their own start and end."""
+        stmts = [f"SELECT c FROM {space.items} WHERE p = 'many' AND c < {n} /* {key} */" for n in range(8)]
+        recorder = Recorder()
+
+        async def read(stmt: str) -> None:
+            await api.execute(stmt, [])
+
+        with observing(recorder):
+            await api.together([partial(read, stmt) for stmt in stmts])
+        for n, stmt in enumerate(stmts):
+            assert len(_told(recorder, RequestStarted, stmt)) == 1
+            assert [event.rows for event in _told(recorder, RequestFinished, stmt)] == [n]
+
+    @check()
+    async def test_cancellations_are_told(self, async_api: Api, space: Workspace, proxy: Proxy) -> None:
+        """A cancelled request ends, too, as one that was interrupted."""
+        through = await async_api.open(hosts=[proxy.host], port=proxy.port)
+        stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < 4"
+        await through.execute(stmt, [])
+        proxy.held = True
+        recorder = Recorder()
+        with observing(recorder):
+            task = asyncio.ensure_future(through.execute(stmt, []))
+            await asyncio.sleep(0.1)
+            task.cancel()
+            await asyncio.wait({task}, timeout=10)
+        proxy.held = False
+        (ended,) = _told(recorder, RequestFinished, stmt)
+        assert ended.interrupted

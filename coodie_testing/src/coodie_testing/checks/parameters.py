@@ -1,0 +1,214 @@
+"""Parameters: bound by position or by name, checked before they are sent, never written into CQL."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from coodie.capabilities import Capability
+from coodie.exceptions import CoodieError, ParameterError, ParameterTypeError
+from coodie.types import UNSET
+from coodie_testing.checking import check
+
+if TYPE_CHECKING:
+    from coodie_testing.api import Api
+    from coodie_testing.workspace import Workspace
+
+__all__ = ["ParametersChecks"]
+
+
+async def _refused(api: Api, space: Workspace, stmt: str, params: Any, *keys: str) -> ParameterError:
+    """Execute what has to be refused; see that nothing of it was written."""
+    with pytest.raises(ParameterError) as caught:
+        await api.execute(stmt, params)
+    for key in keys:
+        assert await api.execute(f"SELECT c FROM {space.items} WHERE p = ?", [key]) == []
+    return caught.value
+
+
+class ParametersChecks:
+    """What is bound."""
+
+    @check()
+    async def test_parameters_by_position(self, api: Api, space: Workspace, key: str) -> None:
+        """A list or a tuple binds ``?``, in order."""
+        await api.execute(f"INSERT INTO {space.items} (p, c, v, n) VALUES (?, ?, ?, ?)", [key, 1, "a", 2])
+        select = f"SELECT v, n FROM {space.items} WHERE p = ? AND c = ?"
+        assert await api.execute(select, [key, 1]) == [{"v": "a", "n": 2}]
+        assert await api.execute(select, (key, 1)) == [{"v": "a", "n": 2}]
+
+    @check()
+    async def test_parameters_by_name(self, api: Api, space: Workspace, key: str) -> None:
+        """A mapping binds ``:name``, whatever its order; a name may stand twice."""
+        insert = f"INSERT INTO {space.items} (p, c, v, n) VALUES (:p, :c, :v, :c)"
+        await api.execute(insert, {"v": "a", "c": 1, "p": key})
+        select = f"SELECT v, n FROM {space.items} WHERE p = :p AND c = :c"
+        assert await api.execute(select, {"c": 1, "p": key}) == [{"v": "a", "n": 1}]
+
+    @check()
+    async def test_one_statement_with_other_parameters(self, api: Api, space: Workspace, key: str) -> None:
+        """What was bound before is forgotten: each execution has its own."""
+        insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, ?)"
+        for c in range(5):
+            await api.execute(insert, [key, c, f"v{c}"])
+        select = f"SELECT v FROM {space.items} WHERE p = ? AND c = ?"
+        for c in (3, 0, 4):
+            assert await api.execute(select, [key, c]) == [{"v": f"v{c}"}]
+
+    @check()
+    async def test_too_few_are_refused(self, api: Api, space: Workspace, key: str) -> None:
+        """A missing value is an error, not a null."""
+        insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, ?)"
+        await _refused(api, space, insert, [key, 1], key)
+        await _refused(api, space, insert, [], key)
+        await _refused(api, space, insert.replace("?, ?, ?", ":p, :c, :v"), {"p": key, "c": 1}, key)
+
+    @check()
+    async def test_too_many_are_refused(self, api: Api, space: Workspace, key: str) -> None:
+        """A value that has no place is an error, also for a statement without any."""
+        insert = f"INSERT INTO {space.items} (p, c) VALUES (?, ?)"
+        await _refused(api, space, insert, [key, 1, 2], key)
+        await _refused(api, space, f"INSERT INTO {space.items} (p, c) VALUES ('{key}', 1)", [1], key)
+
+    @check()
+    async def test_unknown_names_are_refused(self, api: Api, space: Workspace, key: str) -> None:
+        """A name that the statement doesn't have is an error."""
+        insert = f"INSERT INTO {space.items} (p, c) VALUES (:p, :c)"
+        await _refused(api, space, insert, {"p": key, "c": 1, "d": 2}, key)
+
+    @check()
+    async def test_what_is_no_parameters_is_refused(self, api: Api, space: Workspace) -> None:
+        """A str or None in the place of the parameters is an error, also of fitting length."""
+        select = f"SELECT v FROM {space.items} WHERE p = ? AND s = ? ALLOW FILTERING"
+        for params in ("ab", b"ab", None, 2):
+            await _refused(api, space, select, params)
+
+    @check()
+    async def test_schema_statements_take_none(self, api: Api, space: Workspace) -> None:
+        """A value for a statement that takes none is refused before it is sent."""
+        table = space.new_table()
+        with pytest.raises(ParameterError):
+            await api.execute(f"CREATE TABLE {table} (k int PRIMARY KEY)", [1])
+        with pytest.raises(CoodieError):
+            await api.execute(f"SELECT k FROM {table}", [])
+
+    @check()
+    async def test_a_wrong_type_is_named(self, api: Api, space: Workspace, key: str) -> None:
+        """The error says column, CQL type and the value's type; it is a TypeError and a ValueError."""
+        insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, ?)"
+        error = await _refused(api, space, insert, [key, 1, 4711], key)
+        assert isinstance(error, ParameterTypeError)
+        assert isinstance(error, TypeError)
+        assert isinstance(error, ValueError)
+        assert (error.column, error.cql_type, error.value_type) == ("v", "text", "int")
+        assert error.statement == insert
+
+    @check()
+    async def test_wrong_types_are_refused(self, api: Api, space: Workspace, key: str) -> None:
+        """No type takes a value of another kind for its own, and nothing is guessed."""
+        wrong: dict[str, list[Any]] = {
+            "text_": [1, b"bytes", ["a"]],
+            "int_": ["1", 1.0, b"\0\0\0\1"],
+            "boolean_": ["true", 2],
+            "double_": ["0.5"],
+            "blob_": ["text", 1],
+            "uuid_": [1, b"0123456789abcdef"],
+            "timestamp_": ["2024-01-01", object()],
+            "date_": ["yesterday", 1.5],
+            "list_": ["12", 1, ["a"]],
+            "map_": [[1], {"a": "b"}, {1: 1}],
+            "set_": ["ab", [1]],
+            "inet_": ["nowhere", 1.5],
+        }
+        for column, values in wrong.items():
+            for value in values:
+                insert = f"INSERT INTO {space.values} (k, {column}) VALUES (?, ?)"
+                try:
+                    await api.execute(insert, [key, value])
+                except ParameterError:
+                    continue
+                raise AssertionError(f"{column} took {value!r}")
+        assert await api.execute(f"SELECT k FROM {space.values} WHERE k = ?", [key]) == []
+
+    @check()
+    async def test_out_of_range_is_refused(self, api: Api, space: Workspace, key: str) -> None:
+        """A number that its column can't hold is a ValueError; nothing wraps around."""
+        for column, value in (
+            ("tinyint_", 128),
+            ("smallint_", -(2**15) - 1),
+            ("int_", 2**31),
+            ("bigint_", 2**63),
+        ):
+            with pytest.raises(ParameterError):
+                await api.execute(f"INSERT INTO {space.values} (k, {column}) VALUES (?, ?)", [key, value])
+        assert await api.execute(f"SELECT k FROM {space.values} WHERE k = ?", [key]) == []
+
+    @check()
+    async def test_errors_hold_no_value(self, api: Api, space: Workspace, key: str) -> None:
+        """A value may be secret: no error's text has it, nor its repr."""
+        secret = "s3cret-value"  # noqa: S105 - that is what is looked for
+        insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, ?)"
+        for params in ([key, secret, "a"], [key, 1, [secret]], [key, 1, secret, secret], {"x": secret}):
+            error = await _refused(api, space, insert, params, key)
+            assert secret not in str(error) + repr(error)
+
+    @check()
+    async def test_none_deletes(self, api: Api, space: Workspace, key: str) -> None:
+        """None is null: it removes a value that was there."""
+        insert = f"INSERT INTO {space.items} (p, c, v, n) VALUES (?, 1, ?, ?)"
+        await api.execute(insert, [key, "a", 1])
+        await api.execute(insert, [key, None, 2])
+        assert await api.execute(f"SELECT v, n FROM {space.items} WHERE p = ?", [key]) == [
+            {"v": None, "n": 2}
+        ]
+
+    @check(Capability.UNSET_VALUES)
+    async def test_unset_leaves_alone(self, api: Api, space: Workspace, key: str) -> None:
+        """UNSET changes nothing of its column, by position and by name."""
+        by_position = f"INSERT INTO {space.items} (p, c, v, n) VALUES (?, 1, ?, ?)"
+        by_name = by_position.replace("?, 1, ?, ?", ":p, 1, :v, :n")
+        await api.execute(by_position, [key, "a", 1])
+        await api.execute(by_position, [key, UNSET, 2])
+        await api.execute(by_name, {"p": key, "v": UNSET, "n": 3})
+        assert await api.execute(f"SELECT v, n FROM {space.items} WHERE p = ?", [key]) == [{"v": "a", "n": 3}]
+
+    @check()
+    async def test_parameters_are_left_as_they_are(self, api: Api, space: Workspace, key: str) -> None:
+        """The caller's list, and what is in it, isn't changed."""
+        inner = {"a": [dt.date(2024, 1, 1)]}
+        params: list[Any] = [key, {1: inner}, [3, 1]]
+        await api.execute(f"INSERT INTO {space.values} (k, nested_, list_) VALUES (?, ?, ?)", params)
+        assert params == [key, {1: {"a": [dt.date(2024, 1, 1)]}}, [3, 1]]
+        assert params[1][1] is inner
+
+    @check()
+    async def test_values_are_never_cql(self, api: Api, space: Workspace, key: str) -> None:
+        """Quotes, question marks and whole statements in a value are that value."""
+        texts = ["'", "it's", "''; DROP TABLE x; --", "?", ":p", "$$", "\\", "\x00", "%s", "{}"]
+        insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, ?)"
+        for c, text in enumerate(texts):
+            await api.execute(insert, [key, c, text])
+        rows = await api.execute(f"SELECT v FROM {space.items} WHERE p = ?", [key])
+        assert [row["v"] for row in rows] == texts
+
+    @check()
+    async def test_parameters_of_clauses(self, api: Api, space: Workspace, key: str) -> None:
+        """LIMIT, IN, TTL and TIMESTAMP take parameters, too."""
+        insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, 'a') USING TTL ? AND TIMESTAMP ?"
+        for c in range(5):
+            await api.execute(insert, [key, c, 3600, 1_700_000_000_000_000 + c])
+        rows = await api.execute(f"SELECT writetime(v) AS w FROM {space.items} WHERE p = ? LIMIT ?", [key, 2])
+        assert rows == [{"w": 1_700_000_000_000_000}, {"w": 1_700_000_000_000_001}]
+        rows = await api.execute(f"SELECT c FROM {space.items} WHERE p = ? AND c IN ?", [key, [4, 1]])
+        assert [row["c"] for row in rows] == [1, 4]
+        rows = await api.execute(f"SELECT c FROM {space.items} WHERE p = ? AND c IN (?, ?)", [key, 4, 0])
+        assert [row["c"] for row in rows] == [0, 4]
+
+    @check()
+    async def test_a_null_key_is_refused(self, api: Api, space: Workspace) -> None:
+        """None as a key is a ValueError of the tree, whoever notices it."""
+        with pytest.raises(CoodieError) as caught:
+            await api.execute(f"INSERT INTO {space.items} (p, c) VALUES (?, 1)", [None])
+        assert isinstance(caught.value, ValueError)

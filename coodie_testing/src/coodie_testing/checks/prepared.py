@@ -1,0 +1,194 @@
+"""The life of prepared statements: none is used beyond the schema that it was prepared for."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import uuid
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from coodie.capabilities import Capability
+from coodie.exceptions import CoodieError, InvalidQueryError, ParameterTypeError, RequestTimeoutError
+from coodie_testing.checking import check
+from coodie_testing.watching import assert_loop_goes_on
+
+if TYPE_CHECKING:
+    from coodie_testing.api import Api
+    from coodie_testing.proxy import Proxy
+    from coodie_testing.suite import Suite
+    from coodie_testing.workspace import Workspace
+
+__all__ = ["PreparedChecks"]
+
+
+class PreparedChecks:
+    """What a driver remembers of statements."""
+
+    @check()
+    async def test_many_first_users(self, api: Api, space: Workspace, key: str) -> None:
+        """Many that need a statement first all get it."""
+        stmt = f"SELECT c FROM {space.items} WHERE p = ? /* {key} */"
+        found = await api.together([lambda: api.execute(stmt, [key]) for _ in range(24)])
+        assert found == [[]] * 24
+
+    @check()
+    async def test_a_new_column_is_seen(self, api: Api, space: Workspace) -> None:
+        """``SELECT *`` has a column that was added through this driver, and loses one that was dropped."""
+        await self._select_star(api, api, space.new_table())
+
+    @check()
+    async def test_anothers_new_column_is_seen(self, api: Api, space: Workspace) -> None:
+        """So it does where another connection changed the table."""
+        await self._select_star(api, await api.open(), space.new_table())
+
+    @staticmethod
+    async def _select_star(api: Api, changer: Api, table: str) -> None:
+        stmt = f"SELECT * FROM {table}"
+        await api.execute(f"CREATE TABLE {table} (k int PRIMARY KEY, v int)", [])
+        await api.execute(f"INSERT INTO {table} (k, v) VALUES (?, ?)", [1, 1])
+        for _ in range(2):
+            assert await api.execute(stmt, []) == [{"k": 1, "v": 1}]
+        await changer.execute(f"ALTER TABLE {table} ADD b text", [])
+        for _ in range(2):
+            assert await api.execute(stmt, []) == [{"k": 1, "b": None, "v": 1}]
+        await changer.execute(f"ALTER TABLE {table} DROP v", [])
+        for _ in range(2):
+            assert await api.execute(stmt, []) == [{"k": 1, "b": None}]
+
+    @check()
+    async def test_another_type_is_known_at_once(self, api: Api, space: Workspace) -> None:
+        """After DROP and CREATE with another type, the very next request knows it."""
+        table = space.new_table()
+        insert = f"INSERT INTO {table} (k, v) VALUES (?, ?)"
+        await api.execute(f"CREATE TABLE {table} (k int PRIMARY KEY, v int)", [])
+        await api.execute(insert, [1, 1])
+        await api.execute(f"DROP TABLE {table}", [])
+        await api.execute(f"CREATE TABLE {table} (k int PRIMARY KEY, v text)", [])
+        with pytest.raises(ParameterTypeError):
+            await api.execute(insert, [1, 1])
+        await api.execute(insert, [1, "one"])
+        assert await api.execute(f"SELECT v FROM {table} WHERE k = ?", [1]) == [{"v": "one"}]
+
+    @check()
+    async def test_anothers_type_is_known_soon(self, api: Api, space: Workspace) -> None:
+        """Where another connection did that, it is known within seconds."""
+        table = space.new_table()
+        insert = f"INSERT INTO {table} (k, v) VALUES (?, ?)"
+        other = await api.open()
+        await api.execute(f"CREATE TABLE {table} (k int PRIMARY KEY, v int)", [])
+        await api.execute(insert, [1, 1])
+        await other.execute(f"DROP TABLE {table}", [])
+        await other.execute(f"CREATE TABLE {table} (k int PRIMARY KEY, v text)", [])
+
+        async def known() -> bool:
+            try:
+                await api.execute(insert, [1, 1])
+            except ParameterTypeError:
+                return True
+            except CoodieError:
+                return False
+            return False
+
+        await api.until(known, "the driver knows the new type")
+        await api.execute(insert, [2, "two"])
+        assert await api.execute(f"SELECT v FROM {table} WHERE k = ?", [2]) == [{"v": "two"}]
+
+    @check(Capability.USER_DEFINED_TYPES)
+    async def test_a_new_field_is_known_soon(self, api: Api, space: Workspace) -> None:
+        """A field that another connection adds to a user-defined type can be written within seconds."""
+        kind, table = space.new_table(), space.new_table()
+        other = await api.open()
+        await api.execute(f"CREATE TYPE {kind} (x int)", [])
+        name = kind.partition(".")[2]
+        await api.execute(f"CREATE TABLE {table} (k int PRIMARY KEY, p frozen<{name}>)", [])
+        insert = f"INSERT INTO {table} (k, p) VALUES (?, ?)"
+        await api.execute(insert, [1, {"x": 1}])
+        await other.execute(f"ALTER TYPE {kind} ADD y int", [])
+
+        async def known() -> bool:
+            try:
+                await api.execute(insert, [2, {"x": 2, "y": 2}])
+            except CoodieError:
+                return False
+            return True
+
+        await api.until(known, "the driver knows the new field")
+        assert await api.execute(f"SELECT p FROM {table} WHERE k = 2", []) == [{"p": {"x": 2, "y": 2}}]
+
+    @check()
+    async def test_the_server_may_forget(self, api: Api, space: Workspace) -> None:
+        """A statement that the server has forgotten is prepared again, unnoticed."""
+        table = space.new_table()
+        insert = f"INSERT INTO {table} (k, v) VALUES (?, ?)"
+        await api.execute(f"CREATE TABLE {table} (k int PRIMARY KEY, v int)", [])
+        await api.execute(insert, [0, 0])
+        other = await api.open()
+        for n in range(1, 4):
+            # A changed table makes the server forget what was prepared for it.
+            await other.execute(f"ALTER TABLE {table} ADD w{n} int", [])
+            await api.execute(insert, [n, n])
+        assert await api.execute_one(f"SELECT count(*) FROM {table}", []) == 4
+
+    @check()
+    async def test_failures_are_not_remembered(self, api: Api, space: Workspace) -> None:
+        """A statement that failed for want of its table works once the table is there."""
+        table = space.new_table()
+        stmt = f"SELECT v FROM {table} WHERE k = ?"
+        for _ in range(2):
+            with pytest.raises(InvalidQueryError):
+                await api.execute(stmt, [1])
+        await api.execute(f"CREATE TABLE {table} (k int PRIMARY KEY, v int)", [])
+        assert await api.execute(stmt, [1]) == []
+
+    @check()
+    async def test_the_cache_is_bounded(self: Any, async_api: Api, space: Workspace) -> None:
+        """The driver keeps no more statements than the suite says, and those let go still work."""
+        suite: Suite = self
+        count = suite.statement_cache_bound + 100
+        # Texts of their own: a driver that remembers one holds a reference to it, which can be counted.
+        texts = [f"SELECT c FROM {space.items} WHERE p = ? AND c = {n}" for n in range(count)]
+        for first in range(0, count, 50):
+            await async_api.together(
+                [partial(async_api.execute, text, ["many"]) for text in texts[first : first + 50]]
+            )
+        fresh = f"SELECT c FROM {space.items} WHERE p = ? AND c = {count} -- {uuid.uuid4()}"
+
+        async def few_are_kept() -> bool:
+            gc.collect()  # what a request leaves in cycles isn't what a driver keeps
+            alone = sys.getrefcount(fresh)
+            kept = sum(sys.getrefcount(texts[n]) > alone + 1 for n in range(count))
+            return kept <= suite.statement_cache_bound
+
+        # A client that prepares all statements anew, for a node that has come up, holds them all meanwhile.
+        what = f"no more than {suite.statement_cache_bound} statements are kept"
+        await async_api.until(few_are_kept, what, 10)
+        assert await async_api.execute(texts[0], ["many"]) == [{"c": 0}]
+
+    @check()
+    async def test_preparing_leaves_the_loop_alone(
+        self, async_api: Api, space: Workspace, proxy: Proxy
+    ) -> None:
+        """While a statement is prepared for the first time, the event loop goes on."""
+        api = await async_api.open(hosts=[proxy.host], port=proxy.port)
+        await api.ping()
+        proxy.delay = 0.5
+
+        async def first() -> None:
+            stmt = f"SELECT c FROM {space.items} WHERE p = ? /* {uuid.uuid4()} */"
+            assert await api.execute(stmt, ["none"]) == []
+
+        await assert_loop_goes_on(first, 0.4)
+
+    @check()
+    async def test_preparing_keeps_the_timeout(self, api: Api, space: Workspace, proxy: Proxy) -> None:
+        """A first execution without an answer ends with the request's timeout."""
+        through = await api.open(hosts=[proxy.host], port=proxy.port)
+        await through.ping()
+        proxy.mute = True
+        stmt = f"SELECT c FROM {space.items} WHERE p = ? /* {uuid.uuid4()} */"
+        with pytest.raises(RequestTimeoutError) as caught:
+            await through.execute(stmt, ["none"], timeout=0.4)
+        assert caught.value.statement == stmt

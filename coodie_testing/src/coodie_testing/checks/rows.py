@@ -1,0 +1,199 @@
+"""What a request returns: all rows, as plain dicts of the caller's own."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from coodie.capabilities import Capability
+from coodie.options.request_options import RequestOptions
+from coodie.rows import Rows
+from coodie_testing.checking import check
+from coodie_testing.workspace import MANY
+
+if TYPE_CHECKING:
+    from coodie_testing.api import Api
+    from coodie_testing.workspace import Workspace
+
+__all__ = ["RowsChecks"]
+
+
+class RowsChecks:
+    """Results without paging."""
+
+    @check()
+    async def test_all_rows_come_back(self, api: Api, space: Workspace) -> None:
+        """Without fetch_size, more rows than any page are returned, once each and in order."""
+        rows = await api.execute(f"SELECT c FROM {space.items} WHERE p = 'many'", [])
+        assert [row["c"] for row in rows] == list(range(MANY))
+
+    @check()
+    async def test_all_rows_come_back_to_parameters(self, api: Api, space: Workspace) -> None:
+        """So they do for a statement with parameters, and with all of execute's arguments."""
+        stmt = f"SELECT c FROM {space.items} WHERE p = ? AND c >= ?"
+        rows = await api.execute(stmt, ["many", 10], timeout=30)
+        assert [row["c"] for row in rows] == list(range(10, MANY))
+
+    @check()
+    async def test_rows_are_plain_dicts(self, api: Api, space: Workspace, key: str) -> None:
+        """A result is a list, a row exactly a dict: column name → value, in the order of the SELECT."""
+        await api.execute(f"INSERT INTO {space.items} (p, c, v, n) VALUES (?, 1, 'a', 2)", [key])
+        rows = await api.execute(f"SELECT n, v, c FROM {space.items} WHERE p = ?", [key])
+        assert isinstance(rows, list)
+        assert type(rows[0]) is dict
+        assert rows == [{"n": 2, "v": "a", "c": 1}]
+        assert list(rows[0]) == ["n", "v", "c"]
+
+    @check()
+    async def test_rows_are_the_callers_own(self, api: Api, space: Workspace, key: str) -> None:
+        """What a caller does to a result, no other caller sees."""
+        await api.execute(f"INSERT INTO {space.items} (p, c, v) VALUES (?, 1, 'a')", [key])
+        stmt = f"SELECT c, v FROM {space.items} WHERE p = ?"
+        first = await api.execute(stmt, [key])
+        first[0]["v"] = "changed"
+        first[0]["extra"] = 1
+        first.append({})
+        assert await api.execute(stmt, [key]) == [{"c": 1, "v": "a"}]
+
+    @check()
+    async def test_values_of_rows_are_the_callers_own(self, api: Api, space: Workspace, key: str) -> None:
+        """So are the lists, sets and dicts in them, and those of two rows of one result."""
+        insert = f"INSERT INTO {space.values} (k, list_, map_) VALUES (?, [1, 2], {{'a': 1}})"
+        await api.execute(insert, [key])
+        await api.execute(insert, [f"{key}2"])
+        stmt = f"SELECT list_, map_ FROM {space.values} WHERE k IN (?, ?)"
+        first = await api.execute(stmt, [key, f"{key}2"])
+        first[0]["list_"].append(3)
+        first[0]["map_"]["b"] = 2
+        expected = {"list_": [1, 2], "map_": {"a": 1}}
+        assert first[1] == expected
+        assert await api.execute(stmt, [key, f"{key}2"]) == [expected, expected]
+
+    @check()
+    async def test_no_match_is_an_empty_list(self, api: Api, space: Workspace, key: str) -> None:
+        """A read that finds nothing returns no rows, not None."""
+        assert await api.execute(f"SELECT v FROM {space.items} WHERE p = ?", [key]) == []
+
+    @check()
+    async def test_writes_return_no_rows(self, api: Api, space: Workspace, key: str) -> None:
+        """INSERT, UPDATE and DELETE return an empty list each."""
+        for stmt in (
+            f"INSERT INTO {space.items} (p, c, v) VALUES (?, 1, 'a')",
+            f"UPDATE {space.items} SET v = 'b' WHERE p = ? AND c = 1",
+            f"DELETE FROM {space.items} WHERE p = ?",
+        ):
+            assert await api.execute(stmt, [key]) == []
+
+    @check()
+    async def test_a_null_is_none(self, api: Api, space: Workspace, key: str) -> None:
+        """A column without a value is in its row, as None; an empty text is none of that."""
+        await api.execute(f"INSERT INTO {space.items} (p, c, v) VALUES (?, 1, '')", [key])
+        rows = await api.execute(f"SELECT c, v, n, s FROM {space.items} WHERE p = ?", [key])
+        assert rows == [{"c": 1, "v": "", "n": None, "s": None}]
+
+    @check()
+    async def test_names_of_columns_are_the_servers(self, api: Api, space: Workspace, key: str) -> None:
+        """Aliases, functions and names in upper case are the keys that CQL says they are."""
+        await api.execute(f"INSERT INTO {space.items} (p, c, v) VALUES (?, 7, 'a')", [key])
+        stmt = f'SELECT c AS "Other Name", v AS v2, count(*) FROM {space.items} WHERE p = ?'
+        assert await api.execute(stmt, [key]) == [{"Other Name": 7, "v2": "a", "count": 1}]
+
+    @check()
+    async def test_static_columns_are_in_every_row(self, api: Api, space: Workspace, key: str) -> None:
+        """A partition's static value comes with each of its rows."""
+        await api.execute(f"INSERT INTO {space.items} (p, s) VALUES (?, 'all')", [key])
+        for c in range(3):
+            await api.execute(f"INSERT INTO {space.items} (p, c) VALUES (?, ?)", [key, c])
+        rows = await api.execute(f"SELECT c, s FROM {space.items} WHERE p = ?", [key])
+        assert rows == [{"c": c, "s": "all"} for c in range(3)]
+
+    @check()
+    async def test_statements_may_have_comments(self, api: Api, space: Workspace, key: str) -> None:
+        """Comments, line breaks and semicolons are no obstacle, question marks in them no parameters."""
+        stmt = f"-- why? :not\nSELECT v /* ? */\nFROM {space.items} // ?\nWHERE p = ?;"
+        assert await api.execute(stmt, [key]) == []
+
+    @check()
+    async def test_text_literals_are_left_alone(self, api: Api, space: Workspace, key: str) -> None:
+        """A question mark, a colon or a quote in a literal is text."""
+        literals = "'? :v -- it''s', 1"
+        await api.execute(f"INSERT INTO {space.items} (p, v, c) VALUES (?, {literals})", [key])
+        assert await api.execute_one(f"SELECT v FROM {space.items} WHERE p = ?", [key]) == "? :v -- it's"
+
+    @check()
+    async def test_large_values(self, api: Api, space: Workspace, key: str) -> None:
+        """A megabyte in one value goes there and back."""
+        value = bytes(range(256)) * 4096
+        await api.execute(f"INSERT INTO {space.values} (k, blob_) VALUES (?, ?)", [key, value])
+        assert await api.execute_one(f"SELECT blob_ FROM {space.values} WHERE k = ?", [key]) == value
+
+    @check()
+    async def test_execute_one_is_the_first_value(self, api: Api, space: Workspace, key: str) -> None:
+        """The first column of the first row."""
+        for c in (3, 1, 2):
+            await api.execute(f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, ?)", [key, c, f"v{c}"])
+        assert await api.execute_one(f"SELECT v, c FROM {space.items} WHERE p = ?", [key]) == "v1"
+        assert await api.execute_one(f"SELECT count(*) FROM {space.items} WHERE p = ?", [key]) == 3
+
+    @check()
+    async def test_execute_one_is_none_without_a_row(self, api: Api, space: Workspace, key: str) -> None:
+        """None where there is no row, and where the first value is null."""
+        select = f"SELECT v FROM {space.items} WHERE p = ?"
+        assert await api.execute_one(select, [key]) is None
+        await api.execute(f"INSERT INTO {space.items} (p, c) VALUES (?, 1)", [key])
+        assert await api.execute_one(select, [key]) is None
+
+    @check()
+    async def test_results_are_let_go(self, api: Api, space: Workspace, key: str) -> None:
+        """The driver keeps no reference to the rows that it returned."""
+        await api.execute(f"INSERT INTO {space.items} (p, c) VALUES (?, 1)", [key])
+        rows = await api.execute(f"SELECT p, c FROM {space.items} WHERE p = ?", [key])
+        row = rows.pop()
+        # The name and the argument of the call; something else would be the driver's.
+        assert sys.getrefcount(row) <= 2
+
+    @check()
+    async def test_the_system_tables(self, api: Api) -> None:
+        """The server's own tables can be read: collections, addresses and UUIDs among their columns."""
+        (row,) = await api.execute("SELECT * FROM system.local", [])
+        assert row["key"] == "local"
+        assert isinstance(row["tokens"], set)
+        if not api.driver.needs_row_validation:
+            assert isinstance(row["host_id"], UUID)
+
+    @check(Capability.PAGING)
+    async def test_rows_say_that_they_are_all(self, api: Api, space: Workspace, key: str) -> None:
+        """A driver that pages returns Rows, which tell that there are no more, of no transaction."""
+        rows = await api.execute(f"SELECT v FROM {space.items} WHERE p = ?", [key])
+        assert isinstance(rows, Rows)
+        assert (rows.paging_state, rows.has_more_pages, rows.applied) == (None, False, None)
+        assert (tuple(rows.warnings), rows.trace_id) == ((), None)
+
+    @check(Capability.TRACING)
+    async def test_tracing(self, api: Api, space: Workspace, key: str) -> None:
+        """A request that asks for it is traced; the id is the server's, and the next request's is None."""
+        stmt = f"SELECT v FROM {space.items} WHERE p = ?"
+        traced = await api.execute(stmt, [key], options=RequestOptions(trace=True))
+        assert isinstance(traced.trace_id, UUID)
+        find = "SELECT session_id FROM system_traces.sessions WHERE session_id = ?"
+
+        async def written() -> bool:
+            return bool(await api.execute(find, [traced.trace_id]))
+
+        await api.until(written, "the trace's session is in system_traces")
+        assert (await api.execute(stmt, [key])).trace_id is None
+
+    @check(Capability.CUSTOM_PAYLOAD)
+    async def test_custom_payloads(self, api: Api, space: Workspace, key: str) -> None:
+        """A payload for the server's query handler is taken."""
+        options = RequestOptions(custom_payload={"name": b"value"})
+        assert await api.execute(f"SELECT v FROM {space.items} WHERE p = ?", [key], options=options) == []
+
+    @check(Capability.PAGING)
+    async def test_warnings_reach_the_caller(self, api: Api, space: Workspace, key: str) -> None:
+        """What the server warns of is on the result: here, of a batch over too many partitions."""
+        inserts = f"INSERT INTO {space.items} (p, c, v) VALUES (?, 1, ?);" * 12
+        params = [part for n in range(12) for part in (f"{key}{n}", "x" * 1000)]
+        rows = await api.execute(f"BEGIN UNLOGGED BATCH {inserts} APPLY BATCH", params)
+        assert any("atch" in warning for warning in rows.warnings)

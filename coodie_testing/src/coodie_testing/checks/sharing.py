@@ -1,0 +1,170 @@
+"""One driver for many: threads, tasks and event loops, at once and one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from coodie_testing.checking import check
+
+if TYPE_CHECKING:
+    from coodie_testing.api import Api
+    from coodie_testing.workspace import Workspace
+
+__all__ = ["SharingChecks"]
+
+_LOCAL = "SELECT key FROM system.local"
+
+
+class SharingChecks:
+    """Nothing about one request is on the driver."""
+
+    @check()
+    async def test_many_at_once(self, api: Api, space: Workspace, key: str) -> None:
+        """Two dozen threads or tasks write and read their own partitions through one driver."""
+        insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, ?)"
+        select = f"SELECT p, c, v FROM {space.items} WHERE p = ?"
+
+        async def work(n: int) -> None:
+            mine = f"{key}{n}"
+            for c in range(8):
+                await api.execute(insert, [mine, c, str(n)])
+            rows = await api.execute(select, [mine])
+            assert rows == [{"p": mine, "c": c, "v": str(n)} for c in range(8)]
+
+        await api.together([partial(work, n) for n in range(24)])
+
+    @check()
+    async def test_other_statements_at_once(self, api: Api, space: Workspace) -> None:
+        """Different statements at once don't get each other's columns or rows."""
+
+        async def work(n: int) -> None:
+            stmt = f"SELECT c AS c{n} FROM {space.items} WHERE p = 'many' AND c >= ? AND c < ?"
+            for _ in range(4):
+                rows = await api.execute(stmt, [n, n + 3])
+                assert rows == [{f"c{n}": c} for c in range(n, n + 3)]
+
+        await api.together([partial(work, n) for n in range(16)])
+
+    @check()
+    async def test_one_requests_arguments_are_its_own(self, api: Api, space: Workspace) -> None:
+        """What one request asks for holds for that one alone, not for those beside and after it."""
+        stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < 50"
+
+        async def paged(n: int) -> int:
+            if n % 2 or not _pages(api):
+                return len(await api.execute(stmt, [], timeout=30)) - 50
+            return len(await api.execute(stmt, [], fetch_size=n + 1)) - (n + 1)
+
+        assert await api.together([partial(paged, n) for n in range(20)]) == [0] * 20
+        assert len(await api.execute(stmt, [])) == 50
+
+    @check()
+    async def test_sync_and_async_at_once(self, async_api: Api, space: Workspace) -> None:
+        """Threads and tasks use one driver at the same time."""
+        stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c = ?"
+        driver, loop = async_api.driver, asyncio.get_running_loop()
+        with ThreadPoolExecutor(4) as pool:
+            threads = [loop.run_in_executor(pool, driver.execute, stmt, [n]) for n in range(30)]
+            tasks = [driver.execute_async(stmt, [n]) for n in range(30, 60)]
+            found = await asyncio.gather(*threads, *tasks)
+        assert found == [[{"c": n}] for n in range(60)]
+
+    @check()
+    async def test_blocking_calls_on_the_loop(self, async_api: Api, space: Workspace) -> None:
+        """A sync method called in a coroutine blocks its loop, but works, closing included."""
+        stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c = 3"
+        assert async_api.driver.execute(stmt, []) == [{"c": 3}]
+        assert async_api.driver.execute_one(stmt, []) == 3
+        other = async_api.openers.open_driver()
+        assert other.execute_one(_LOCAL, []) == "local"
+        other.close()
+
+    @check()
+    async def test_loops_one_after_the_other(self, sync_api: Api, space: Workspace) -> None:
+        """Each asyncio.run has a loop of its own; one driver serves them all."""
+        stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < ?"
+        for n in range(4):
+            rows = asyncio.run(_gathered(sync_api.driver, stmt, n))
+            assert rows == [n] * 5
+            assert len(sync_api.driver.execute(stmt, [n])) == n
+
+    @check()
+    async def test_several_loops_at_once(self, async_api: Api, space: Workspace) -> None:
+        """Loops in other threads use the driver at the same time as this one."""
+        stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < ?"
+        driver, loop = async_api.driver, asyncio.get_running_loop()
+        with ThreadPoolExecutor(3) as pool:
+            others = [
+                loop.run_in_executor(pool, partial(asyncio.run, _gathered(driver, stmt, n)))
+                for n in range(1, 4)
+            ]
+            mine = await _gathered(driver, stmt, 9)
+            found = await asyncio.gather(*others)
+        assert mine == [9] * 5
+        assert found == [[n] * 5 for n in range(1, 4)]
+
+    @check()
+    async def test_a_loop_closed_under_requests(self, sync_api: Api, space: Workspace, caplog: Any) -> None:
+        """Answers that find their loop closed are dropped without a word, and the next loop works."""
+        stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < ?"
+        driver = sync_api.driver
+        driver.execute(stmt, [1])
+        caplog.clear()
+        problems: list[Any] = []
+        for _ in range(3):
+            loop = asyncio.new_event_loop()
+            loop.set_exception_handler(lambda _, context: problems.append(context))
+            tasks = [loop.create_task(driver.execute_async(stmt, [5])) for _ in range(30)]
+            loop.call_soon(loop.stop)
+            loop.run_forever()
+            for task in tasks:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            loop.close()
+        await sync_api.pause(0.3)
+        assert asyncio.run(_gathered(driver, stmt, 2)) == [2] * 5
+        assert problems == []
+        assert [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []
+
+    @check()
+    async def test_threads_come_and_go(self, sync_api: Api, space: Workspace) -> None:
+        """A thread's end takes nothing from the others."""
+        stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c = ?"
+        found: list[Any] = []
+
+        def work(n: int) -> None:
+            found.append(sync_api.driver.execute_one(stmt, [n]))
+
+        for n in range(12):
+            thread = threading.Thread(target=work, args=(n,))
+            thread.start()
+            thread.join(30)
+        assert found == list(range(12))
+        assert await sync_api.execute_one(stmt, [12]) == 12
+
+    @check()
+    async def test_many_threads_first_statement(self, sync_api: Api, space: Workspace) -> None:
+        """Threads that begin at the same moment, on a new driver, all get their rows."""
+        other = await sync_api.open()
+        stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c = ?"
+        barrier = threading.Barrier(12)
+
+        def work(n: int) -> Any:
+            barrier.wait(30)
+            return other.driver.execute_one(stmt, [n])
+
+        with ThreadPoolExecutor(12) as pool:
+            assert list(pool.map(work, range(12))) == list(range(12))
+
+
+def _pages(api: Api) -> bool:
+    return any(each.name == "PAGING" for each in api.driver.capabilities)
+
+
+async def _gathered(driver: Any, stmt: str, n: int) -> list[int]:
+    rows = await asyncio.gather(*(driver.execute_async(stmt, [n]) for _ in range(5)))
+    return [len(each) for each in rows]

@@ -1,0 +1,262 @@
+"""sync_table: idempotent, safe when many run it, and refusing before it changes anything."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from coodie.capabilities import Capability
+from coodie.exceptions import CoodieError, SchemaError
+from coodie.schema.definitions import ColumnDefinition as Column
+from coodie_testing.checking import check
+
+if TYPE_CHECKING:
+    from coodie_testing.api import Api
+    from coodie_testing.workspace import Workspace
+
+__all__ = ["TablesChecks"]
+
+_SYNC = Capability.SCHEMA_SYNC
+_KEY = Column("id", "int", primary_key=True)
+
+
+async def _columns(api: Api, space: Workspace, table: str) -> dict[str, tuple[str, str, str]]:
+    """Read what the server has: name → kind, type, order."""
+    rows = await api.execute(
+        "SELECT * FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ?",
+        [space.keyspace, table],
+    )
+    return {row["column_name"]: (row["kind"], row["type"], row["clustering_order"]) for row in rows}
+
+
+async def _indexes(api: Api, space: Workspace, table: str) -> set[str]:
+    """Read the names of a table's indexes."""
+    rows = await api.execute(
+        "SELECT index_name FROM system_schema.indexes WHERE keyspace_name = ? AND table_name = ?",
+        [space.keyspace, table],
+    )
+    return {row["index_name"] for row in rows}
+
+
+class TablesChecks:
+    """Each with a table of its own."""
+
+    @check(_SYNC)
+    async def test_sync_table_makes_a_table(self, api: Api, space: Workspace) -> None:
+        """All that a definition says is in the table: keys, order, static columns, types."""
+        table = space.new_name()
+        cols = [
+            Column("b", "int", primary_key=True, partition_key_index=1),
+            Column("a", "text", primary_key=True),
+            Column("at", "timeuuid", clustering_key=True, clustering_order="DESC"),
+            Column("n", "int", clustering_key=True, clustering_key_index=1),
+            Column("total", "decimal", static=True),
+            Column("tags", "set<text>"),
+            Column("parts", "map<text, frozen<list<int>>>"),
+        ]
+        (statement,) = await api.sync_table(table, space.keyspace, cols)
+        assert isinstance(statement, str)
+        assert await _columns(api, space, table) == {
+            "a": ("partition_key", "text", "none"),
+            "b": ("partition_key", "int", "none"),
+            "at": ("clustering", "timeuuid", "desc"),
+            "n": ("clustering", "int", "asc"),
+            "total": ("static", "decimal", "none"),
+            "tags": ("regular", "set<text>", "none"),
+            "parts": ("regular", "map<text, frozen<list<int>>>", "none"),
+        }
+
+    @check(_SYNC)
+    async def test_sync_table_again_does_nothing(self, api: Api, space: Workspace) -> None:
+        """The second run executes nothing, and says so."""
+        table, cols = space.new_name(), [_KEY, Column("v", "text", index=True)]
+        options = {"comment": "it's", "gc_grace_seconds": 60}
+        done = await api.sync_table(table, space.keyspace, cols, options)
+        assert len(done) == 2
+        assert await api.sync_table(table, space.keyspace, cols, options) == []
+
+    @check(_SYNC)
+    async def test_sync_table_adds_columns(self, api: Api, space: Workspace) -> None:
+        """New columns are added, the rows stay, and what the definition no longer has stays, too."""
+        table = space.new_name()
+        await api.sync_table(table, space.keyspace, [_KEY, Column("old", "text")])
+        await api.execute(f"INSERT INTO {space.keyspace}.{table} (id, old) VALUES (1, 'kept')", [])
+        done = await api.sync_table(
+            table, space.keyspace, [_KEY, Column("new", "int"), Column("l", "list<int>")]
+        )
+        assert len(done) == 1
+        rows = await api.execute(f"SELECT * FROM {space.keyspace}.{table}", [])
+        assert rows == [{"id": 1, "old": "kept", "new": None, "l": None}]
+
+    @check(_SYNC)
+    async def test_a_dry_run_changes_nothing(self, api: Api, space: Workspace) -> None:
+        """It returns what would be executed, for a table that isn't there and for one that is."""
+        table, cols = space.new_name(), [_KEY, Column("v", "text", index=True)]
+        said = await api.sync_table(table, space.keyspace, cols, dry_run=True)
+        assert await _columns(api, space, table) == {}
+        assert await api.sync_table(table, space.keyspace, cols) == said
+        grown = [*cols, Column("w", "int")]
+        said = await api.sync_table(table, space.keyspace, grown, {"comment": "x"}, dry_run=True)
+        assert len(said) == 2
+        assert set(await _columns(api, space, table)) == {"id", "v"}
+        assert await api.sync_table(table, space.keyspace, grown, {"comment": "x"}) == said
+
+    @check(_SYNC)
+    async def test_sync_table_sets_options(self, api: Api, space: Workspace) -> None:
+        """Options hold for a new table, and are changed on one that is there."""
+        table = space.new_name()
+        read = (
+            "SELECT comment, default_time_to_live AS ttl FROM system_schema.tables "
+            "WHERE keyspace_name = ? AND table_name = ?"
+        )
+        for comment, ttl in (('it\'s "one"', 60), ("two", 3600)):
+            options = {"comment": comment, "default_time_to_live": ttl}
+            await api.sync_table(table, space.keyspace, [_KEY], options)
+            rows = await api.execute(read, [space.keyspace, table])
+            assert rows == [{"comment": comment, "ttl": ttl}]
+            assert await api.sync_table(table, space.keyspace, [_KEY], options) == []
+
+    @check(_SYNC)
+    async def test_what_alter_cannot_do(self, api: Api, space: Workspace) -> None:
+        """Another type, key, order or STATIC is a SchemaError, before anything has changed."""
+        table = space.new_name()
+        clustering = Column("c", "int", clustering_key=True)
+        await api.sync_table(
+            table, space.keyspace, [_KEY, clustering, Column("s", "int", static=True), Column("x", "int")]
+        )
+        before = await _columns(api, space, table)
+        new = Column("new", "int", index=True)
+        descending = Column("c", "int", clustering_key=True, clustering_order="DESC")
+        for wrong in (
+            [_KEY, clustering, Column("x", "text"), new],
+            [_KEY, descending, new],
+            [_KEY, clustering, Column("s", "int"), new],
+            [_KEY, clustering, Column("d", "int", clustering_key=True, clustering_key_index=1), new],
+            [Column("id", "text", primary_key=True), clustering, new],
+        ):
+            with pytest.raises(SchemaError) as caught:
+                await api.sync_table(table, space.keyspace, wrong, {"comment": "changed"})
+            assert (caught.value.keyspace, caught.value.table) == (space.keyspace, table)
+            assert tuple(caught.value.executed) == ()
+        assert await _columns(api, space, table) == before
+        assert await _indexes(api, space, table) == set()
+
+    @check(_SYNC)
+    async def test_indexes_come_and_stay(self, api: Api, space: Workspace) -> None:
+        """Indexes are made, and dropped only with drop_removed_indexes."""
+        table = space.new_name()
+        await api.sync_table(table, space.keyspace, [_KEY, Column("v", "text", index=True)])
+        assert len(await _indexes(api, space, table)) == 1
+        without = [_KEY, Column("v", "text")]
+        assert await api.sync_table(table, space.keyspace, without) == []
+        assert len(await _indexes(api, space, table)) == 1
+        assert len(await api.sync_table(table, space.keyspace, without, drop_removed_indexes=True)) == 1
+        assert await _indexes(api, space, table) == set()
+
+    @check(_SYNC)
+    async def test_names_are_quoted(self, api: Api, space: Workspace) -> None:
+        """Upper case, reserved words and odd letters in names are no obstacle."""
+        table = f"Mixed_{space.new_name()}"
+        cols = [
+            Column("Id", "int", primary_key=True),
+            Column("select", "text", index=True),
+            Column('with "quotes" é', "int"),
+        ]
+        await api.sync_table(table, space.keyspace, cols)
+        assert set(await _columns(api, space, table)) == {"Id", "select", 'with "quotes" é'}
+        assert await api.sync_table(table, space.keyspace, cols) == []
+
+    @check(_SYNC)
+    async def test_anothers_change_is_seen(self, api: Api, space: Workspace) -> None:
+        """Nothing is remembered from the last call: what the server has now decides."""
+        table, cols = space.new_name(), [_KEY, Column("x", "int")]
+        await api.sync_table(table, space.keyspace, cols)
+        other = await api.open()
+        await other.execute(f"ALTER TABLE {space.keyspace}.{table} DROP x", [])
+        assert len(await api.sync_table(table, space.keyspace, cols)) == 1
+        assert set(await _columns(api, space, table)) == {"id", "x"}
+        await other.execute(f"DROP TABLE {space.keyspace}.{table}", [])
+        assert len(await api.sync_table(table, space.keyspace, cols)) == 1
+
+    @check(_SYNC)
+    async def test_many_sync_at_once(self, api: Api, space: Workspace) -> None:
+        """Threads or tasks that make and grow the same table at once all find it in shape."""
+        table = space.new_name()
+        parts = [[_KEY, Column(f"c{n}", "int"), Column(f"c{(n + 1) % 4}", "int")] for n in range(4)]
+        await api.together([partial(api.sync_table, table, space.keyspace, cols) for cols in parts])
+        assert set(await _columns(api, space, table)) == {"id", "c0", "c1", "c2", "c3"}
+        for cols in parts:
+            assert await api.sync_table(table, space.keyspace, cols) == []
+
+    @check(_SYNC)
+    async def test_a_missing_keyspace(self, api: Api) -> None:
+        """It is a SchemaError that names the keyspace, in a dry run, too."""
+        for dry_run in (True, False):
+            with pytest.raises(SchemaError, match="kit_nowhere"):
+                await api.sync_table("t", "kit_nowhere", [_KEY], dry_run=dry_run)
+
+    @check(_SYNC)
+    async def test_definitions_that_make_no_sense(self, api: Api, space: Workspace) -> None:
+        """No key, one name twice, no such type: an error of the tree each, and no table."""
+        table = space.new_name()
+        bad: list[list[Any]] = [
+            [Column("v", "int")],
+            [_KEY, Column("v", "int"), Column("v", "int")],
+            [_KEY, Column("v", "integer or so")],
+            [],
+        ]
+        for cols in bad:
+            with pytest.raises(CoodieError):
+                await api.sync_table(table, space.keyspace, cols)
+        assert await _columns(api, space, table) == {}
+
+    @check(_SYNC)
+    async def test_columns_of_other_kinds(self, api: Api, space: Workspace) -> None:
+        """Any object with the attributes of a ColumnDefinition is one."""
+        table = space.new_name()
+        plain = {
+            "partition_key_index": 0, "clustering_key": False, "clustering_key_index": 0,
+            "clustering_order": "ASC", "index": False, "index_name": None, "required": False, "static": False,
+        }  # fmt: skip
+        cols = [
+            SimpleNamespace(name="id", cql_type="int", primary_key=True, **plain),
+            SimpleNamespace(name="v", cql_type="text", primary_key=False, **plain),
+        ]
+        await api.sync_table(table, space.keyspace, cols)
+        assert set(await _columns(api, space, table)) == {"id", "v"}
+
+    @check(_SYNC)
+    async def test_counters_apart(self, api: Api, space: Workspace) -> None:
+        """A table of counters is made, and takes no other column."""
+        table = space.new_name()
+        await api.sync_table(table, space.keyspace, [_KEY, Column("n", "counter")])
+        with pytest.raises(CoodieError):
+            await api.sync_table(table, space.keyspace, [_KEY, Column("n", "counter"), Column("x", "int")])
+        assert set(await _columns(api, space, table)) == {"id", "n"}
+
+    @check(_SYNC)
+    async def test_a_synced_table_is_usable(self, api: Api, space: Workspace) -> None:
+        """What sync_table made or changed is there for the very next request."""
+        table = space.new_name()
+        full = f"{space.keyspace}.{table}"
+        await api.sync_table(table, space.keyspace, [_KEY, Column("v", "int")])
+        await api.execute(f"INSERT INTO {full} (id, v) VALUES (?, ?)", [1, 1])
+        assert await api.execute(f"SELECT * FROM {full}", []) == [{"id": 1, "v": 1}]
+        await api.sync_table(table, space.keyspace, [_KEY, Column("v", "int"), Column("w", "text")])
+        await api.execute(f"INSERT INTO {full} (id, w) VALUES (?, ?)", [1, "a"])
+        assert await api.execute(f"SELECT * FROM {full}", []) == [{"id": 1, "v": 1, "w": "a"}]
+
+    @check(_SYNC, Capability.VECTORS)
+    async def test_vector_indexes(self, api: Api, space: Workspace) -> None:
+        """A vector's index is made with its similarity function, once."""
+        table = space.new_name()
+        cols = [
+            _KEY,
+            Column("e", "vector<float, 3>", vector_index=True, vector_similarity_function="dot_product"),
+        ]
+        assert len(await api.sync_table(table, space.keyspace, cols)) == 2
+        assert await api.sync_table(table, space.keyspace, cols) == []
+        assert len(await _indexes(api, space, table)) == 1

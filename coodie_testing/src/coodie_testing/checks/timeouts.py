@@ -1,0 +1,216 @@
+"""Time: no request waits longer than it may, and a late or lost answer harms nobody."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from coodie.capabilities import Capability
+from coodie.exceptions import ConnectionFailedError, CoodieError, RequestTimeoutError
+from coodie_testing.checking import check
+from coodie_testing.watching import assert_loop_goes_on
+
+if TYPE_CHECKING:
+    from coodie_testing.api import Api
+    from coodie_testing.proxy import Proxy
+    from coodie_testing.workspace import Workspace
+
+__all__ = ["TimeoutsChecks"]
+
+#: Seconds that the requests of these checks may take.
+_TIMEOUT = 0.4
+
+#: Seconds within which they have to be over, on a busy machine.
+_AT_MOST = 8.0
+
+
+async def _through(api: Api, proxy: Proxy, space: Workspace, **options: Any) -> tuple[Api, str]:
+    """Open a connection through the proxy, and prepare a statement on it."""
+    through = await api.open(hosts=[proxy.host], port=proxy.port, **options)
+    stmt = f"SELECT c FROM {space.items} WHERE p = ? AND c < 100"
+    assert len(await through.execute(stmt, ["many"])) == 100
+    return through, stmt
+
+
+class _InTime:
+    """See that a block raises a timeout, in time."""
+
+    def __init__(self) -> None:
+        self.error = RequestTimeoutError("none yet")
+        self._started = time.monotonic()
+
+    def __enter__(self) -> _InTime:  # noqa: PYI034 - nothing derives from it
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> bool:
+        took = time.monotonic() - self._started
+        assert took < _AT_MOST, f"it took {took:.1f} s instead of {_TIMEOUT:g} s"
+        assert kind is not None, "no timeout was raised, though no answer came"
+        if not isinstance(error, RequestTimeoutError):
+            return False
+        assert isinstance(error, TimeoutError)
+        self.error = error
+        return True
+
+
+class TimeoutsChecks:
+    """Answers that don't come, or come late."""
+
+    @check()
+    async def test_no_answer_is_a_timeout(self, api: Api, space: Workspace, proxy: Proxy) -> None:
+        """Within its timeout a request raises a RequestTimeoutError, a TimeoutError, with what is known."""
+        through, stmt = await _through(api, proxy, space)
+        proxy.mute = True
+        with _InTime() as seen:
+            await through.execute(stmt, ["many"], timeout=_TIMEOUT)
+        assert (seen.error.timeout, seen.error.statement) == (_TIMEOUT, stmt)
+
+    @check()
+    async def test_every_method_has_its_timeout(self, api: Api, space: Workspace, proxy: Proxy) -> None:
+        """execute_one, execute_many, stream and a page give up in time, too."""
+        through, stmt = await _through(api, proxy, space)
+        proxy.mute = True
+        with _InTime():
+            await through.execute_one(stmt, ["many"], timeout=_TIMEOUT)
+        with _InTime():
+            await through.execute(stmt, ["many"], None, _TIMEOUT)
+        with _InTime():
+            [row async for row in through.stream(stmt, ["many"], timeout=_TIMEOUT)]
+        result = await through.execute_many(stmt, [["many"]] * 3, timeout=_TIMEOUT, raise_on_error=False)
+        assert all(isinstance(error, RequestTimeoutError) for error in result.errors.values())
+        assert len(result.errors) == 3
+        if Capability.PAGING in api.driver.capabilities:
+            with _InTime():
+                await through.execute(stmt, ["many"], timeout=_TIMEOUT, fetch_size=10)
+
+    @check(Capability.BATCHES)
+    async def test_batches_have_their_timeout(self, api: Api, space: Workspace, proxy: Proxy) -> None:
+        """So does a batch."""
+        through, _ = await _through(api, proxy, space)
+        write = (f"INSERT INTO {space.items} (p, c) VALUES (?, ?)", ["timeouts", 1])
+        await through.execute_batch([write])
+        proxy.mute = True
+        with _InTime():
+            await through.execute_batch([write], timeout=_TIMEOUT)
+
+    @check()
+    async def test_the_connections_timeout(self, api: Api, space: Workspace, proxy: Proxy) -> None:
+        """request_timeout= of the connection holds for requests that name none."""
+        through, stmt = await _through(api, proxy, space, request_timeout=_TIMEOUT)
+        proxy.mute = True
+        for method in (through.execute, through.execute_one):
+            with _InTime() as seen:
+                await method(stmt, ["many"])
+            assert seen.error.timeout == _TIMEOUT
+
+    @check()
+    async def test_a_late_answer_harms_nobody(self, api: Api, space: Workspace, proxy: Proxy) -> None:
+        """An answer that comes after its timeout is nobody's: the next requests get their own."""
+        through, stmt = await _through(api, proxy, space)
+        one = f"SELECT c FROM {space.items} WHERE p = 'many' AND c = ?"
+        assert await through.execute_one(one, [1]) == 1
+        proxy.held = True
+        for n in range(5):
+            with pytest.raises(RequestTimeoutError):
+                await through.execute(one, [n], timeout=0.2)
+        proxy.held = False
+        outcomes = await through.together([partial(through.execute_one, one, [n]) for n in range(50, 80)])
+        assert outcomes == list(range(50, 80))
+        assert len(await through.execute(stmt, ["many"])) == 100
+
+    @check()
+    async def test_ping_says_false(self, api: Api, space: Workspace, proxy: Proxy) -> None:
+        """A server that doesn't answer isn't there; ping says so in time, and True once it answers again."""
+        through, _ = await _through(api, proxy, space)
+        proxy.mute = True
+        started = time.monotonic()
+        assert await through.ping(timeout=_TIMEOUT) is False
+        assert time.monotonic() - started < _AT_MOST
+        await self._recovers(through, proxy)
+
+    @check()
+    async def test_waiting_leaves_the_loop_alone(
+        self, async_api: Api, space: Workspace, proxy: Proxy
+    ) -> None:
+        """While an answer is awaited, the event loop goes on."""
+        through, stmt = await _through(async_api, proxy, space)
+        proxy.delay = 0.5
+        await assert_loop_goes_on(lambda: through.execute(stmt, ["many"]), 0.4)
+        await assert_loop_goes_on(lambda: through.execute_one(stmt, ["many"]), 0.4)
+
+    @check(Capability.PAGING)
+    async def test_paging_leaves_the_loop_alone(self, async_api: Api, space: Workspace, proxy: Proxy) -> None:
+        """While a page, and while all pages of a result are awaited, the event loop goes on."""
+        through, stmt = await _through(async_api, proxy, space)
+        page = await through.execute(stmt, ["many"], fetch_size=50)
+        proxy.delay = 0.5
+        await assert_loop_goes_on(
+            lambda: through.execute(stmt, ["many"], fetch_size=50, paging_state=page.paging_state), 0.4
+        )
+        everything = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < 5500"
+        await assert_loop_goes_on(lambda: through.execute(everything, []), 0.4)
+
+    @check()
+    async def test_a_lost_connection(self, api: Api, space: Workspace, proxy: Proxy) -> None:
+        """When the connection breaks, what waits on it fails at once; later the driver is back."""
+        through, stmt = await _through(api, proxy, space)
+        insert = f"INSERT INTO {space.items} (p, c) VALUES (?, ?)"
+        await through.execute(insert, ["lost", 1])
+        proxy.held = True
+
+        async def write() -> float:
+            started = time.monotonic()
+            with pytest.raises(ConnectionFailedError) as caught:
+                await through.execute(insert, ["lost", 2], timeout=30)
+            assert isinstance(caught.value, ConnectionError)
+            return time.monotonic() - started
+
+        async def cut() -> float:
+            await api.pause(0.3)
+            proxy.cut()
+            return 0.0
+
+        took = await through.together([write, cut])
+        assert max(took) < 15
+        await self._recovers(through, proxy)
+        assert len(await through.execute(stmt, ["many"])) == 100
+
+    @check()
+    async def test_a_write_is_never_repeated(
+        self, api: Api, space: Workspace, proxy: Proxy, key: str
+    ) -> None:
+        """A write that may have been applied isn't sent again unless the caller says that it may be."""
+        through, _ = await _through(api, proxy, space)
+        update = f"UPDATE {space.counters} SET n = n + 1 WHERE k = ?"
+        await through.execute(update, [f"{key}other"])
+        proxy.held = True
+
+        async def write() -> None:
+            with pytest.raises(CoodieError):
+                await through.execute(update, [key], timeout=15)
+
+        async def cut_once_applied() -> None:
+            async def applied() -> bool:
+                rows = await api.execute(f"SELECT n FROM {space.counters} WHERE k = ?", [key])
+                return bool(rows)
+
+            try:
+                await api.until(applied, "the server applies the write", 10)
+            finally:
+                # In this order: answers that were held mustn't pass first.
+                proxy.cut()
+                proxy.heal()
+
+        await through.together([write, cut_once_applied])
+        await self._recovers(through, proxy)
+        assert await api.execute_one(f"SELECT n FROM {space.counters} WHERE k = ?", [key]) == 1
+
+    @staticmethod
+    async def _recovers(through: Api, proxy: Proxy) -> None:
+        """See that the driver works again once the server answers again."""
+        proxy.heal()
+        proxy.cut()
+        await through.until(lambda: through.ping(timeout=2), "the driver is connected again", 40)

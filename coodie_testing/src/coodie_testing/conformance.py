@@ -1,0 +1,71 @@
+"""The class that a driver's tests subclass: all checks, by themes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coodie_testing.checking import faults_of
+from coodie_testing.checks.batches import BatchesChecks
+from coodie_testing.checks.cancelling import CancellingChecks
+from coodie_testing.checks.closing import ClosingChecks
+from coodie_testing.checks.connecting import ConnectingChecks
+from coodie_testing.checks.contract import ContractChecks
+from coodie_testing.checks.ddl import DdlChecks
+from coodie_testing.checks.encryption import EncryptionChecks
+from coodie_testing.checks.errors import ErrorsChecks
+from coodie_testing.checks.leaks import LeaksChecks
+from coodie_testing.checks.many import ManyChecks
+from coodie_testing.checks.observed import ObservedChecks
+from coodie_testing.checks.paging import PagingChecks
+from coodie_testing.checks.parameters import ParametersChecks
+from coodie_testing.checks.prepared import PreparedChecks
+from coodie_testing.checks.rows import RowsChecks
+from coodie_testing.checks.sharing import SharingChecks
+from coodie_testing.checks.tables import TablesChecks
+from coodie_testing.checks.timeouts import TimeoutsChecks
+from coodie_testing.checks.transactions import TransactionsChecks
+from coodie_testing.checks.types import TypesChecks
+from coodie_testing.suite import Suite
+
+__all__ = ["DriverConformance"]
+
+
+class DriverConformance(
+    ContractChecks,
+    ConnectingChecks,
+    EncryptionChecks,
+    RowsChecks,
+    ParametersChecks,
+    TypesChecks,
+    PagingChecks,
+    ManyChecks,
+    TransactionsChecks,
+    BatchesChecks,
+    DdlChecks,
+    TablesChecks,
+    PreparedChecks,
+    ErrorsChecks,
+    TimeoutsChecks,
+    CancellingChecks,
+    SharingChecks,
+    ClosingChecks,
+    LeaksChecks,
+    ObservedChecks,
+    Suite,
+):
+    """Every check of the kit; subclass it, and say how your driver is opened.
+
+    Set ``driver_type``, or override the fixture ``open_driver``. A check for what the driver doesn't
+    declare in its ``capabilities`` is skipped; one that is deleted or overridden without a reason fails
+    the suite.
+    """
+
+    def test_every_check_stands(self) -> None:
+        """No check of the kit was deleted, or overridden without a reason."""
+        faults = faults_of(type(self), DriverConformance, self.waived)
+        assert not faults, "\n".join(["This suite leaves out checks without saying why:", *faults])
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Put back the one test that nobody may replace."""
+        super().__init_subclass__(**kwargs)
+        cls.test_every_check_stands = DriverConformance.test_every_check_stands  # type: ignore[method-assign]  # that is the point

@@ -1,0 +1,207 @@
+"""The fixtures of a suite: the server, the driver, and what the checks stand on."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+
+from coodie_testing.api import Api, Openers
+from coodie_testing.checking import check_of
+from coodie_testing.loop import CheckLoop
+from coodie_testing.proxy import Proxy
+from coodie_testing.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator, Mapping
+
+    from coodie.contract.driver import AbstractDriver
+    from coodie.options.connection import ConnectionConfig
+
+__all__ = ["Server", "Suite"]
+
+#: One workspace for each server, shared by all suites of a test session.
+_WORKSPACES: pytest.StashKey[dict[Server, Workspace]] = pytest.StashKey()
+
+_NO_SERVER = (
+    "The kit needs a Cassandra, and no fixture gives one. Install coodie-core[testing,local], which "
+    "starts one, or override the fixture `server` to return coodie_testing.Server(host, port)."
+)
+_NO_OPENER = (
+    "The kit doesn't know how the driver is opened. Set driver_type = '…' on the class, or override the "
+    "fixture `open_driver` to return a function that takes options of init_coodie and returns an open driver."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where the Cassandra of the checks listens."""
+
+    host: str
+    port: int
+
+
+class Suite:
+    """What a suite may say about its driver, and the fixtures that its checks use."""
+
+    #: The driver's name for init_coodie; or override the fixture ``open_driver``.
+    driver_type: ClassVar[str | None] = None
+    #: Options of init_coodie for every connection, but for one that is given a connected session.
+    driver_options: ClassVar[Mapping[str, Any]] = {}
+    #: Check → why it can't hold for this driver; it is skipped, and the report shows the reason.
+    waived: ClassVar[Mapping[str, str]] = {}
+    #: How many different statements the driver may keep prepared at most.
+    statement_cache_bound: ClassVar[int] = 1000
+
+    @classmethod
+    def _config(cls, server: Server, options: Mapping[str, Any]) -> ConnectionConfig:
+        """Put together what a driver is opened with."""
+        from coodie.options.connection import build_config
+
+        given: dict[str, Any] = {"driver_type": cls.driver_type}
+        if "session" not in options:  # a session is connected already
+            given |= {"hosts": [server.host], "port": server.port, **cls.driver_options}
+        return build_config(**(given | dict(options)))
+
+    # --- what a suite may override ------------------------------------------------------
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def server(cls, request: pytest.FixtureRequest) -> Server:
+        """Give the server's address; the Cassandra of coodie-local unless overridden."""
+        try:
+            node = request.getfixturevalue("cassandra_node")
+        except pytest.FixtureLookupError:
+            pytest.fail(_NO_SERVER, pytrace=False)
+        return Server(node.host, node.port)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def open_driver(cls, server: Server) -> Callable[..., AbstractDriver]:
+        """Give what opens a driver: a function that takes options of init_coodie."""
+        if cls.driver_type is None:
+            pytest.fail(_NO_OPENER, pytrace=False)
+        from coodie.registry.registry import open_driver as open_plugin
+
+        def open_(**options: Any) -> AbstractDriver:
+            return open_plugin(cls._config(server, options))
+
+        return open_
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def open_driver_async(cls, server: Server) -> Callable[..., Coroutine[Any, Any, AbstractDriver]] | None:
+        """Give what opens a driver on the event loop; None where there is no such way.
+
+        Without it, async checks open further drivers in a thread.
+        """
+        if cls.driver_type is None:
+            return None
+        from coodie.registry.registry import open_driver_async as open_plugin
+
+        async def open_(**options: Any) -> AbstractDriver:
+            return await open_plugin(cls._config(server, options))
+
+        return open_
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def driver(cls, open_driver: Callable[..., AbstractDriver]) -> Iterator[AbstractDriver]:
+        """Give the driver that the checks share; those that close one open their own."""
+        opened = open_driver()
+        yield opened
+        opened.close()
+
+    # --- what the checks stand on -------------------------------------------------------
+
+    @pytest.fixture(autouse=True)
+    def _applies(self, request: pytest.FixtureRequest, driver: AbstractDriver) -> None:
+        """Skip what the driver doesn't declare, and what the suite waives."""
+        described = check_of(request.function)
+        if described is None:
+            return
+        if described.name in self.waived:
+            pytest.skip(f"waived: {self.waived[described.name]}")
+        lacking = [need for need in described.needs if need not in driver.capabilities]
+        if lacking:
+            names = ", ".join(f"Capability.{need.name}" for need in lacking)
+            pytest.skip(f"the driver doesn't declare {names}")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def loop(cls) -> Iterator[CheckLoop]:
+        """Give the event loop of the async checks."""
+        loop = CheckLoop()
+        yield loop
+        loop.close()
+
+    @pytest.fixture
+    def openers(
+        self,
+        open_driver: Callable[..., AbstractDriver],
+        open_driver_async: Callable[..., Coroutine[Any, Any, AbstractDriver]] | None,
+    ) -> Iterator[Openers]:
+        """Give what opens further drivers; they are closed when the check ends."""
+        openers = Openers(open_driver, open_driver_async)
+        yield openers
+        openers.close_all()
+
+    @pytest.fixture(params=["sync", "async"])
+    def api(
+        self, request: pytest.FixtureRequest, driver: AbstractDriver, loop: CheckLoop, openers: Openers
+    ) -> Api:
+        """Give the driver, once through its sync and once through its async methods."""
+        return Api(driver, loop if request.param == "async" else None, openers)
+
+    @pytest.fixture
+    def sync_api(self, driver: AbstractDriver, openers: Openers) -> Api:
+        """Give the driver through its sync methods."""
+        return Api(driver, None, openers)
+
+    @pytest.fixture
+    def async_api(self, driver: AbstractDriver, loop: CheckLoop, openers: Openers) -> Api:
+        """Give the driver through its async methods."""
+        return Api(driver, loop, openers)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def space(
+        cls,
+        request: pytest.FixtureRequest,
+        server: Server,
+        driver: AbstractDriver,
+        open_driver: Callable[..., AbstractDriver],
+    ) -> Workspace:
+        """Give the kit's keyspace and its tables; they are dropped when the session ends."""
+        spaces = request.config.stash.setdefault(_WORKSPACES, {})
+        space = spaces.get(server)
+        if space is None:
+            space = spaces[server] = Workspace()
+            request.session.addfinalizer(partial(_drop, space, open_driver))
+        space.prepare(driver)
+        return space
+
+    @pytest.fixture
+    def key(self) -> str:
+        """Give a key that nothing else uses."""
+        return uuid.uuid4().hex
+
+    @pytest.fixture
+    def proxy(self, server: Server, openers: Openers) -> Iterator[Proxy]:
+        """Put a proxy in front of the server; what is connected through it ends before it does."""
+        with Proxy(server.host, server.port) as running:
+            yield running
+            running.heal()
+            openers.close_all()
+
+
+def _drop(space: Workspace, open_driver: Callable[..., AbstractDriver]) -> None:
+    """Drop the kit's keyspaces over a connection of its own: the suites' are closed by then."""
+    driver = open_driver()
+    try:
+        space.drop(driver)
+    finally:
+        driver.close()

@@ -1,0 +1,105 @@
+"""What a process has, and whether an event loop goes on: watched from outside the driver."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from coodie_testing.api import Api
+
+__all__ = ["Holdings", "assert_loop_goes_on", "assert_released"]
+
+#: Seconds between two ticks.
+_TICK = 0.01
+
+#: A driver that blocks the loop does so each time; a machine that is busy doesn't.
+_ATTEMPTS = 3
+
+#: Seconds that threads and sockets get for their end.
+_RELEASE_TIMEOUT = 20.0
+
+_FILES = Path("/proc/self/fd")
+
+
+async def assert_loop_goes_on(call: Callable[[], Awaitable[Any]], longest: float) -> None:
+    """Await a call while the event loop has something else to do, and see that it is done.
+
+    Args:
+        call: Made anew for each attempt.
+        longest: Seconds that the loop may stand still.
+
+    Raises:
+        AssertionError: It stood still for longer, each time.
+    """
+    gap = 0.0
+    for _ in range(_ATTEMPTS):
+        gap = await _longest_gap(call)
+        if gap < longest:
+            return
+    raise AssertionError(f"The event loop stood still for {gap:.2f} s while the call was awaited.")
+
+
+async def _longest_gap(call: Callable[[], Awaitable[Any]]) -> float:
+    longest = 0.0
+
+    async def tick() -> None:
+        nonlocal longest
+        last = time.monotonic()
+        while True:
+            await asyncio.sleep(_TICK)
+            now = time.monotonic()
+            longest, last = max(longest, now - last), now
+
+    ticker = asyncio.ensure_future(tick())
+    await asyncio.sleep(2 * _TICK)
+    try:
+        await call()
+        # A call that blocked to its end is seen by the tick after it.
+        await asyncio.sleep(2 * _TICK)
+    finally:
+        ticker.cancel()
+    return longest
+
+
+class Holdings:
+    """The threads and open files of this process at one moment."""
+
+    def __init__(self) -> None:
+        gc.collect()
+        self.threads = set(threading.enumerate())
+        #: None where the system doesn't tell.
+        self.files = len(os.listdir(_FILES)) if _FILES.is_dir() else None  # noqa: PTH208 - a count is all
+
+    def excess(self) -> str:
+        """Say what the process has now beyond this, or nothing."""
+        now = Holdings()
+        threads = [thread.name for thread in now.threads - self.threads if thread.is_alive()]
+        said = f"threads {threads}" if threads else ""
+        if self.files is not None and now.files is not None and now.files > self.files:
+            said += f" {now.files - self.files} open files"
+        return said.strip()
+
+
+async def assert_released(api: Api, before: Holdings) -> None:
+    """See that no thread and no open file is left of what came after a moment.
+
+    Args:
+        api: Waits in the check's way.
+        before: The moment.
+
+    Raises:
+        AssertionError: Some are left, seconds later.
+    """
+    deadline = time.monotonic() + _RELEASE_TIMEOUT
+    while left := before.excess():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"Left behind: {left}")
+        await api.pause(0.05)
