@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import ipaddress
 import itertools
 import os
 import ssl
@@ -13,10 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from coodie.exceptions import ConfigurationError
 from coodie.options.tls import VERIFY_NONE, VERIFY_PEER_CERT, VERIFY_PEER_IDENTITY, build_ssl_context
@@ -36,49 +37,19 @@ class Pem:
     encrypted_key: str
 
 
-def _issue(
-    name: str, issuer: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None, host: str
-) -> tuple[Pem, x509.Certificate, ec.EllipticCurvePrivateKey]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = dt.datetime.now(dt.timezone.utc)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer[0].subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(days=2))
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))]), critical=False
-        )
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+def _pem(certificate: trustme.LeafCert) -> Pem:
+    key = certificate.private_key_pem.bytes()
+    encrypted = load_pem_private_key(key, None).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
     )
-    signer = issuer[1] if issuer else key
-    builder = builder.add_extension(
-        x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
-    )
-    certificate = builder.sign(signer, hashes.SHA256())
-
-    def text(encryption: serialization.KeySerializationEncryption) -> str:
-        pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-        return key.private_bytes(pem, pkcs8, encryption).decode()
-
-    pem = Pem(
-        certificate.public_bytes(serialization.Encoding.PEM).decode(),
-        text(serialization.NoEncryption()),
-        text(serialization.BestAvailableEncryption(b"secret")),
-    )
-    return pem, certificate, key
+    return Pem(certificate.cert_chain_pems[0].bytes().decode(), key.decode(), encrypted.decode())
 
 
 @dataclass(frozen=True)
 class Certificates:
-    """An authority and what it signed, and an authority that signed none of it."""
+    """An authority's certificate, those that it signed, and one that another authority signed."""
 
-    authority: Pem
+    authority: str
     server: Pem
     elsewhere: Pem
     client: Pem
@@ -88,14 +59,13 @@ class Certificates:
 @pytest.fixture(scope="module")
 def pems() -> Certificates:
     """Certificates of the test's own."""
-    authority, certificate, key = _issue("authority", None, HOST)
-    signer = (certificate, key)
+    authority = trustme.CA()
     return Certificates(
-        authority,
-        _issue("server", signer, HOST)[0],
-        _issue("elsewhere", signer, "192.0.2.1")[0],
-        _issue("client", signer, HOST)[0],
-        _issue("stranger", None, HOST)[0],
+        authority.cert_pem.bytes().decode(),
+        _pem(authority.issue_cert(HOST)),
+        _pem(authority.issue_cert("192.0.2.1")),
+        _pem(authority.issue_cert(HOST)),
+        _pem(trustme.CA().issue_cert(HOST)),
     )
 
 
@@ -186,7 +156,7 @@ def test_ready_context_is_used_as_it_is() -> None:
 def test_any_option_implies_tls(pems: Certificates) -> None:
     """Each ssl_… option turns TLS on by itself, also the one that verifies nothing."""
     for options in (
-        {"ssl_trusted_cert": pems.authority.cert},
+        {"ssl_trusted_cert": pems.authority},
         {"ssl_cert": pems.client.cert + pems.client.key},
         {"ssl_verify_flags": VERIFY_NONE},
         {"ssl_verify_flags": VERIFY_PEER_CERT},
@@ -200,14 +170,14 @@ def test_any_option_implies_tls(pems: Certificates) -> None:
 @pytest.mark.parametrize("as_path", [False, True], ids=["text", "path"])
 def test_trusted(pems: Certificates, path_of: Any, as_path: bool) -> None:
     """A server whose certificate a trusted authority signed for its address is accepted."""
-    trusted = path_of(pems.authority.cert) if as_path else pems.authority.cert
+    trusted = path_of(pems.authority) if as_path else pems.authority
     handshake(made(ssl_trusted_cert=trusted), server_context(pems.server, path_of))
 
 
 @pytest.mark.parametrize("as_path", [False, True], ids=["text", "path"])
 def test_bundle_with_names(pems: Certificates, path_of: Any, as_path: bool) -> None:
     """A bundle may have several certificates, and text in any script between them."""
-    bundle = f"# Főtanúsítvány\n{pems.stranger.cert}\n認証局\n{pems.authority.cert}"
+    bundle = f"# Főtanúsítvány\n{pems.stranger.cert}\n認証局\n{pems.authority}"
     trusted = path_of(bundle) if as_path else bundle
     handshake(made(ssl_trusted_cert=trusted), server_context(pems.server, path_of))
 
@@ -217,7 +187,7 @@ def test_untrusted(pems: Certificates, path_of: Any, flags: int | None) -> None:
     """A server whose certificate nobody trusted signed is refused, with the default and with 1."""
     with pytest.raises(ssl.SSLCertVerificationError):
         handshake(
-            made(ssl_trusted_cert=pems.authority.cert, ssl_verify_flags=flags),
+            made(ssl_trusted_cert=pems.authority, ssl_verify_flags=flags),
             server_context(pems.stranger, path_of),
         )
 
@@ -233,7 +203,7 @@ def test_untrusted(pems: Certificates, path_of: Any, flags: int | None) -> None:
 )
 def test_address(pems: Certificates, path_of: Any, flags: int | None, accepted: bool) -> None:
     """A trusted certificate for another address is refused by default and by 3, accepted by 1 and 0."""
-    client = made(ssl_trusted_cert=pems.authority.cert, ssl_verify_flags=flags)
+    client = made(ssl_trusted_cert=pems.authority, ssl_verify_flags=flags)
     server = server_context(pems.elsewhere, path_of)
     if accepted:
         handshake(client, server)
@@ -257,19 +227,19 @@ def test_client_certificate(pems: Certificates, path_of: Any, cert_as_path: bool
     cert, key = pems.client.cert, pems.client.key
     given_cert = cert + key if key_as == "in the chain" else cert
     client = made(
-        ssl_trusted_cert=pems.authority.cert,
+        ssl_trusted_cert=pems.authority,
         ssl_cert=path_of(given_cert) if cert_as_path else given_cert,
         ssl_private_key={"text": key, "path": path_of(key), "in the chain": None}[key_as],
     )
-    handshake(client, server_context(pems.server, path_of, client_authority=pems.authority.cert))
+    handshake(client, server_context(pems.server, path_of, client_authority=pems.authority))
 
 
 def test_without_client_certificate(pems: Certificates, path_of: Any) -> None:
     """Without it, that server refuses."""
     with pytest.raises(ssl.SSLError, match=r"(?i)certificate"):
         handshake(
-            made(ssl_trusted_cert=pems.authority.cert),
-            server_context(pems.server, path_of, client_authority=pems.authority.cert),
+            made(ssl_trusted_cert=pems.authority),
+            server_context(pems.server, path_of, client_authority=pems.authority),
         )
 
 
@@ -366,7 +336,7 @@ def test_broken_pem(path_of: Any, option: str, text: str, as_path: bool) -> None
 def test_authority_given_as_a_key(pems: Certificates) -> None:
     """A key in the place of the authority's certificate is refused."""
     with pytest.raises(ConfigurationError):
-        build_ssl_context(ssl_trusted_cert=pems.authority.key)
+        build_ssl_context(ssl_trusted_cert=pems.server.key)
 
 
 def test_pair_that_does_not_belong_together(pems: Certificates) -> None:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import socketserver
+import ssl
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trustme
 from tests.conftest import open_driver
 
 import coodie
 from coodie.exceptions import CoodieError
 from coodie_testing import Proxy
-from coodie_testing.certificates import Authority, server_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from ssl import SSLContext
 
     from coodie.registry import DriverRegistry
 
@@ -102,23 +102,53 @@ async def test_no_fallback_to_plain_text(
 
 
 @pytest.fixture(scope="module")
-def authority() -> Authority:
+def authority() -> trustme.CA:
     """Make an authority that the clients trust."""
-    return Authority()
+    return trustme.CA()
 
 
-def _node(cassandra_node: Any, context: SSLContext) -> Proxy:
+def _node(cassandra_node: Any, certificate: trustme.LeafCert, clients: trustme.CA | None = None) -> Proxy:
+    """Put TLS in front of the node.
+
+    Args:
+        cassandra_node: The node.
+        certificate: The server's.
+        clients: The authority of the certificates that clients need; None where they need none.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    if clients is not None:
+        clients.configure_trust(context)
+        context.verify_mode = ssl.CERT_REQUIRED
     return Proxy(cassandra_node.host, cassandra_node.port, context)
+
+
+def _expired(authority: trustme.CA) -> trustme.LeafCert:
+    """Issue a certificate that was valid until five minutes ago."""
+    return authority.issue_cert(
+        "127.0.0.1", not_after=dt.datetime.now(dt.timezone.utc) - dt.timedelta(minutes=5)
+    )
+
+
+def _trusting(authority: trustme.CA, proxy: Proxy) -> dict[str, Any]:
+    """Return the options that connect to the proxy and trust this authority."""
+    pem = authority.cert_pem.bytes().decode()
+    return {"hosts": [proxy.host], "port": proxy.port, "ssl_trusted_cert": pem}
+
+
+def _shown(certificate: trustme.LeafCert) -> dict[str, str]:
+    """Return the options that show the server a client's certificate."""
+    chain, key = certificate.cert_chain_pems[0], certificate.private_key_pem
+    return {"ssl_cert": chain.bytes().decode(), "ssl_private_key": key.bytes().decode()}
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 async def test_an_expired_certificate(
-    is_async: bool, authority: Authority, cassandra_node: Any, backend: str, registry: DriverRegistry
+    is_async: bool, authority: trustme.CA, cassandra_node: Any, backend: str, registry: DriverRegistry
 ) -> None:
     """It is refused, and the error says why; only a client that verifies nothing connects."""
-    pair = authority.issue("127.0.0.1", ends=dt.timedelta(minutes=-5))
-    with _node(cassandra_node, server_context(pair)) as proxy:
-        where = {"hosts": [proxy.host], "port": proxy.port, "ssl_trusted_cert": authority.pem}
+    with _node(cassandra_node, _expired(authority)) as proxy:
+        where = _trusting(authority, proxy)
         for flags in (1, 3):
             error = await _refused(is_async, backend, **where, ssl_verify_flags=flags)
             assert "certificate has expired" in str(error)
@@ -129,34 +159,29 @@ async def test_an_expired_certificate(
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 async def test_plain_text_on_a_tls_port(
-    is_async: bool, authority: Authority, cassandra_node: Any, backend: str, registry: DriverRegistry
+    is_async: bool, authority: trustme.CA, cassandra_node: Any, backend: str, registry: DriverRegistry
 ) -> None:
     """A client without TLS is told in time that it can't connect."""
-    with _node(cassandra_node, server_context(authority.issue("127.0.0.1"))) as proxy:
+    with _node(cassandra_node, authority.issue_cert("127.0.0.1")) as proxy:
         await _refused(is_async, backend, hosts=[proxy.host], port=proxy.port)
-        with open_driver(
-            backend, hosts=[proxy.host], port=proxy.port, ssl_trusted_cert=authority.pem
-        ) as driver:
+        with open_driver(backend, **_trusting(authority, proxy)) as driver:
             assert driver.execute_one(LOCAL, []) == "local"
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 async def test_a_missing_client_certificate(
-    is_async: bool, authority: Authority, cassandra_node: Any, backend: str, registry: DriverRegistry
+    is_async: bool, authority: trustme.CA, cassandra_node: Any, backend: str, registry: DriverRegistry
 ) -> None:
     """Where the server wants one: none, an expired one and a stranger's are refused; a good one connects."""
-    mine, stranger = authority.issue("127.0.0.1"), Authority().issue("127.0.0.1")
-    expired = authority.issue("127.0.0.1", ends=dt.timedelta(minutes=-5))
-    with _node(cassandra_node, server_context(authority.issue("127.0.0.1"), authority.pem)) as proxy:
-        where = {"hosts": [proxy.host], "port": proxy.port, "ssl_trusted_cert": authority.pem}
+    mine, stranger = (each.issue_cert("127.0.0.1") for each in (authority, trustme.CA()))
+    with _node(cassandra_node, authority.issue_cert("127.0.0.1"), authority) as proxy:
+        where = _trusting(authority, proxy)
         started = time.monotonic()
         await _refused(is_async, backend, **where, connect_timeout=2 * HANG)
         # The server's end is noticed: nobody waits for the timeout.
         assert time.monotonic() - started < HANG
-        for pair in (stranger, expired):
-            error = await _refused(
-                is_async, backend, **where, ssl_cert=pair.certificate, ssl_private_key=pair.key
-            )
+        for certificate in (stranger, _expired(authority)):
+            error = await _refused(is_async, backend, **where, **_shown(certificate))
             assert "PRIVATE KEY" not in f"{error}{error!r}"
-        with open_driver(backend, **where, ssl_cert=mine.certificate, ssl_private_key=mine.key) as driver:
+        with open_driver(backend, **where, **_shown(mine)) as driver:
             assert driver.execute_one(LOCAL, []) == "local"

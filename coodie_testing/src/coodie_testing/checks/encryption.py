@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ssl
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 
 from coodie.capabilities import Capability
 from coodie.exceptions import ConnectionFailedError
@@ -28,18 +29,33 @@ _LOCAL = "SELECT key FROM system.local"
 @contextmanager
 def _encrypted(
     api: Api, server: Server, address: str = "127.0.0.1", *, clients: bool = False
-) -> Iterator[tuple[Proxy, Any, Any]]:
-    """Put TLS in front of the server; give the proxy, the authority and a client's certificate."""
-    certificates = pytest.importorskip(
-        "coodie_testing.certificates", reason="cryptography makes the certificates", exc_type=ImportError
-    )
-    authority = certificates.Authority()
-    context = certificates.server_context(authority.issue(address), authority.pem if clients else None)
+) -> Iterator[tuple[Proxy, trustme.CA]]:
+    """Put TLS in front of the server; give the proxy, and the authority of its certificate.
+
+    Args:
+        api: Closes what is connected through the proxy.
+        server: The server.
+        address: What the certificate is for.
+        clients: Whether clients need a certificate, too.
+    """
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(address).configure_cert(context)
+    if clients:
+        authority.configure_trust(context)
+        context.verify_mode = ssl.CERT_REQUIRED
     with Proxy(server.host, server.port, context) as proxy:
         try:
-            yield proxy, authority, authority.issue("127.0.0.1")
+            yield proxy, authority
         finally:
             api.openers.close_all()
+
+
+def _trusting(authority: trustme.CA) -> ssl.SSLContext:
+    """Return a client's context that trusts this authority alone."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority.configure_trust(context)
+    return context
 
 
 class EncryptionChecks:
@@ -48,9 +64,8 @@ class EncryptionChecks:
     @check(Capability.TLS)
     async def test_tls_connects(self, api: Api, server: Server, space: Workspace) -> None:
         """Through a context that trusts the server's authority everything works."""
-        with _encrypted(api, server) as (proxy, authority, _):
-            context = ssl.create_default_context(cadata=authority.pem)
-            other = await api.open(hosts=[proxy.host], port=proxy.port, ssl_context=context)
+        with _encrypted(api, server) as (proxy, authority):
+            other = await api.open(hosts=[proxy.host], port=proxy.port, ssl_context=_trusting(authority))
             stmt = f"SELECT c FROM {space.items} WHERE p = ? AND c < 3000"
             assert len(await other.execute(stmt, ["many"])) == 3000
             assert await other.execute_one(_LOCAL, []) == "local"
@@ -67,34 +82,30 @@ class EncryptionChecks:
     @check(Capability.TLS)
     async def test_plain_text_at_a_tls_port(self, api: Api, server: Server) -> None:
         """Without TLS, a port that wants it is a ConnectionFailedError."""
-        with _encrypted(api, server) as (proxy, _, _), pytest.raises(ConnectionFailedError):
+        with _encrypted(api, server) as (proxy, _), pytest.raises(ConnectionFailedError):
             await api.open(hosts=[proxy.host], port=proxy.port)
 
     @check(Capability.TLS)
     async def test_an_unknown_authority(self, api: Api, server: Server) -> None:
         """A certificate that nobody trusted has signed ends the connect."""
-        with _encrypted(api, server) as (proxy, _, _), _encrypted(api, server) as (_, foreign, _):
-            context = ssl.create_default_context(cadata=foreign.pem)
-            with pytest.raises(ConnectionFailedError):
-                await api.open(hosts=[proxy.host], port=proxy.port, ssl_context=context)
+        with _encrypted(api, server) as (proxy, _), pytest.raises(ConnectionFailedError):
+            await api.open(hosts=[proxy.host], port=proxy.port, ssl_context=_trusting(trustme.CA()))
 
     @check(Capability.TLS)
     async def test_a_certificate_of_another_address(self, api: Api, server: Server) -> None:
         """So does one for another address, where the context checks that."""
-        with _encrypted(api, server, "127.0.0.9") as (proxy, authority, _):
-            context = ssl.create_default_context(cadata=authority.pem)
+        with _encrypted(api, server, "127.0.0.9") as (proxy, authority):
+            context = _trusting(authority)
             with pytest.raises(ConnectionFailedError):
                 await api.open(hosts=[proxy.host], port=proxy.port, ssl_context=context)
 
     @check(Capability.TLS)
-    async def test_client_certificates(self, api: Api, server: Server, tmp_path: Any) -> None:
+    async def test_client_certificates(self, api: Api, server: Server) -> None:
         """The context's own certificate is shown to the server that asks for it."""
-        with _encrypted(api, server, clients=True) as (proxy, authority, pair):
-            context = ssl.create_default_context(cadata=authority.pem)
+        with _encrypted(api, server, clients=True) as (proxy, authority):
+            context = _trusting(authority)
             with pytest.raises(ConnectionFailedError):
                 await api.open(hosts=[proxy.host], port=proxy.port, ssl_context=context)
-            file = tmp_path / "client.pem"
-            file.write_text(pair.certificate + pair.key)
-            context.load_cert_chain(file)
+            authority.issue_cert("127.0.0.1").configure_cert(context)
             other = await api.open(hosts=[proxy.host], port=proxy.port, ssl_context=context)
             assert await other.execute_one(_LOCAL, []) == "local"
