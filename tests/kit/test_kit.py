@@ -12,7 +12,7 @@ import pytest
 
 from coodie.capabilities import Capability
 from coodie_testing import DriverConformance, check, overrides_check
-from coodie_testing.checking import check_of, checks_of, faults_of
+from coodie_testing.checking import check_of, checks_of, problems_of
 from coodie_testing.loop import CheckLoop, run_without_loop
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class _Suite(DriverConformance):
 
 def _faults(waived: Mapping[str, str] | None = None, **members: Any) -> list[str]:
     suite = type("Suite", (_Suite,), members)
-    return faults_of(suite, DriverConformance, waived or {})
+    return problems_of(suite, DriverConformance, waived or {})
 
 
 # --- what may be left out ---------------------------------------------------------------

@@ -15,7 +15,7 @@ import coodie
 from coodie.drivers.cassandra.fast import encoding, simplerows
 from coodie.drivers.cassandra.values import rows
 from coodie.exceptions import CoodieError
-from coodie_testing.watching import Holdings
+from coodie_testing.resources import ResourceSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -154,7 +154,7 @@ async def test_a_storm(
     name = table("p int, n int, v text, PRIMARY KEY (p, n)")
     # pytest keeps what is logged, and with a traceback the Cluster that failed to connect.
     monkeypatch.setattr(logging.getLogger("cassandra"), "propagate", False)
-    before = Holdings()
+    before = ResourceSnapshot()
     driver = connect(statement_cache_size=50)
     stmt = f"INSERT INTO {name} (p, n, v) VALUES (0, ?, 'some text')"
     await driver.execute_many_async(stmt, ([n] for n in range(500)))

@@ -16,7 +16,7 @@ from tests.integration.ways import Ways
 
 import coodie
 from coodie.exceptions import CoodieError, DriverClosedError
-from coodie_testing.watching import Holdings
+from coodie_testing.resources import ResourceSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ def answering(connect: Connector, proxy: FaultProxy, request: pytest.FixtureRequ
     return driver
 
 
-async def _nothing_left(before: Holdings, seconds: float = 20) -> None:
+async def _nothing_left(before: ResourceSnapshot, seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
     while left := before.excess():
         assert time.monotonic() < deadline, f"left behind: {left}"
@@ -77,7 +77,7 @@ async def test_connecting_and_closing_leaves_nothing(
     for _ in range(3):
         await live()
     await asyncio.sleep(0.5)
-    before = Holdings()
+    before = ResourceSnapshot()
     tracemalloc.start()
     try:
         for _ in range(3):
@@ -93,7 +93,7 @@ async def test_connecting_and_closing_leaves_nothing(
         tracemalloc.stop()
     grown = last - first
     record_property("threads more", len(set(threading.enumerate()) - before.threads))
-    record_property("open files more", (Holdings().files or 0) - (before.files or 0))
+    record_property("open files more", (ResourceSnapshot().files or 0) - (before.files or 0))
     record_property("memory more (KiB)", round(grown / 1024))
     assert grown < _MIB
 
@@ -205,7 +205,7 @@ def test_one_loop_after_the_other(count: int, connect: Connector, table: Callabl
         return [row["v"] for row in rows]
 
     assert asyncio.run(work(0)) == [0]
-    before = Holdings()
+    before = ResourceSnapshot()
     for turn in range(1, count):
         assert asyncio.run(work(turn)) == [-turn]
     # Each loop may have connections of its own, which end soon after it has.
@@ -213,5 +213,5 @@ def test_one_loop_after_the_other(count: int, connect: Connector, table: Callabl
     while before.excess() and time.monotonic() < deadline:
         time.sleep(0.1)
     assert set(threading.enumerate()) - before.threads == set()
-    assert (Holdings().files or 0) - (before.files or 0) < 5
+    assert (ResourceSnapshot().files or 0) - (before.files or 0) < 5
     assert driver.execute_one(f"SELECT count(*) FROM {name}", []) == count

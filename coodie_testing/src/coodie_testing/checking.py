@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from coodie.capabilities import Capability
 
-__all__ = ["Check", "check", "check_of", "checks_of", "faults_of", "override_of", "overrides_check"]
+__all__ = ["Check", "check", "check_of", "checks_of", "override_of", "overrides_check", "problems_of"]
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
@@ -116,7 +116,7 @@ def checks_of(suite: type) -> dict[str, Check]:
     return found
 
 
-def faults_of(suite: type, kit: type, waived: Mapping[str, str]) -> list[str]:
+def problems_of(suite: type, kit: type, waived: Mapping[str, str]) -> list[str]:
     """List the checks that a suite left out without saying why.
 
     Args:
@@ -125,21 +125,21 @@ def faults_of(suite: type, kit: type, waived: Mapping[str, str]) -> list[str]:
         waived: Check → reason.
 
     Returns:
-        A sentence for each fault; none where all is well.
+        A sentence for each problem; none where there are none.
     """
-    faults = []
+    problems = []
     checks = checks_of(kit)
     for name, reason in waived.items():
         if name not in checks:
-            faults.append(f"waived names {name!r}, which is no check of the kit.")
+            problems.append(f"waived names {name!r}, which is no check of the kit.")
         elif not isinstance(reason, str) or not reason.strip():
-            faults.append(f"waived gives no reason for {name!r}.")
+            problems.append(f"waived gives no reason for {name!r}.")
     for name in checks:
         found = getattr(suite, name, None)
         if name in waived or found is getattr(kit, name) or override_of(found) is not None:
             continue
         done = "was deleted" if not callable(found) else "was overridden without a reason"
-        faults.append(
+        problems.append(
             f"{name} {done}. Give the reason: waived = {{{name!r}: '…'}}, or @overrides_check('…') on yours."
         )
-    return faults
+    return problems

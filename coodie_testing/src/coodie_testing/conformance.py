@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from coodie_testing.checking import faults_of
+from coodie_testing.checking import problems_of
 from coodie_testing.checks.batches import BatchesChecks
 from coodie_testing.checks.cancelling import CancellingChecks
 from coodie_testing.checks.closing import ClosingChecks
@@ -62,8 +62,8 @@ class DriverConformance(
 
     def test_every_check_stands(self) -> None:
         """No check of the kit was deleted, or overridden without a reason."""
-        faults = faults_of(type(self), DriverConformance, self.waived)
-        assert not faults, "\n".join(["This suite leaves out checks without saying why:", *faults])
+        problems = problems_of(type(self), DriverConformance, self.waived)
+        assert not problems, "\n".join(["This suite leaves out checks without saying why:", *problems])
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Put back the one test that nobody may replace."""

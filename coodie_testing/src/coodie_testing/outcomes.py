@@ -10,13 +10,13 @@ from coodie_testing.conformance import DriverConformance
 if TYPE_CHECKING:
     import pytest
 
-__all__ = ["place_of"]
+__all__ = ["check_location"]
 
 #: The guard's place: no check of a driver, but what makes the others count.
 _GUARD = "test_every_check_stands"
 
 
-def place_of(item: pytest.Item) -> dict[str, Any] | None:
+def check_location(item: pytest.Item) -> dict[str, Any] | None:
     """Say which check of which suite a test is, in values that travel between processes.
 
     Returns:

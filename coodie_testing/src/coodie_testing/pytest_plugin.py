@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 #: A failing check shows what it compared; for that pytest rewrites these modules when they are imported. In a
 #: distribution that isn't installed in place it finds them by itself.
 pytest.register_assert_rewrite(
-    "coodie_testing.api", "coodie_testing.checks", "coodie_testing.conformance", "coodie_testing.watching"
+    "coodie_testing.api", "coodie_testing.checks", "coodie_testing.conformance", "coodie_testing.resources"
 )
 
 #: What the report can be written as.
@@ -66,9 +66,9 @@ class _Conformance:
         """Note on a test's report which check of which suite it is."""
         report = yield
         if "coodie_testing.conformance" in sys.modules:
-            from coodie_testing.outcomes import place_of
+            from coodie_testing.outcomes import check_location
 
-            place = place_of(item)
+            place = check_location(item)
             if place is not None:
                 setattr(report, _PLACE, place)
         return report

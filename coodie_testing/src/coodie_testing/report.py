@@ -72,7 +72,7 @@ def suites_of(outcomes: Iterable[tuple[dict[str, Any], str, str]]) -> list[Suite
     """Sort outcomes by suites.
 
     Args:
-        outcomes: Where each stands, as ``place_of`` says it; its outcome; why it was skipped.
+        outcomes: Where each stands, as ``check_location`` says it; its outcome; why it was skipped.
     """
     suites: dict[str, SuiteReport] = {}
     for place, outcome, reason in outcomes:

@@ -15,7 +15,7 @@ from coodie.exceptions import CoodieError, DriverClosedError
 from coodie.schema.definitions import ColumnDefinition
 from coodie_testing.checking import check
 from coodie_testing.children import in_a_child
-from coodie_testing.watching import assert_loop_goes_on
+from coodie_testing.resources import assert_loop_not_blocked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,7 +156,7 @@ class ClosingChecks:
             await other.close()
             proxy.mute = False
 
-        await assert_loop_goes_on(open_and_close, 0.4)
+        await assert_loop_not_blocked(open_and_close, 0.4)
 
     @check()
     async def test_context_managers(self, api: Api) -> None:

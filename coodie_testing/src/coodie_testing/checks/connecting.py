@@ -19,7 +19,7 @@ from coodie.exceptions import (
 from coodie.options.request_options import RequestOptions
 from coodie.registry.registry import DriverRegistry
 from coodie_testing.checking import check
-from coodie_testing.watching import assert_loop_goes_on
+from coodie_testing.resources import assert_loop_not_blocked
 
 if TYPE_CHECKING:
     from coodie_testing.api import Api
@@ -108,7 +108,7 @@ class ConnectingChecks:
         if async_api.openers.open_driver_async is None:
             pytest.skip("the suite gives no open_driver_async")
         proxy.delay = 0.2  # and connecting takes several answers
-        await assert_loop_goes_on(lambda: async_api.open(hosts=[proxy.host], port=proxy.port), 0.7)
+        await assert_loop_not_blocked(lambda: async_api.open(hosts=[proxy.host], port=proxy.port), 0.7)
 
     @check()
     async def test_a_failed_connect_leaves_nothing(self, api: Api, proxy: Proxy) -> None:

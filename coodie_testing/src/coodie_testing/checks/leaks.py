@@ -10,7 +10,7 @@ import pytest
 
 from coodie.exceptions import CoodieError
 from coodie_testing.checking import check
-from coodie_testing.watching import Holdings, assert_released
+from coodie_testing.resources import ResourceSnapshot, assert_released
 
 if TYPE_CHECKING:
     from coodie_testing.api import Api
@@ -52,7 +52,7 @@ class LeaksChecks:
             api.openers.opened.clear()
 
         await once()  # what a client starts once for a process is there from now on
-        before = Holdings()
+        before = ResourceSnapshot()
         await once()
         await assert_released(api, before)
 
@@ -60,7 +60,7 @@ class LeaksChecks:
     async def test_requests_hold_nothing(self, api: Api, space: Workspace, key: str) -> None:
         """An open driver's threads and files don't grow with its requests."""
         await _fill_pools(api, space, key)
-        before = Holdings()
+        before = ResourceSnapshot()
         for _ in range(5):
             await _use(api, space, key)
         await assert_released(api, before)
@@ -71,7 +71,7 @@ class LeaksChecks:
         dead = proxy.unused_port()
         with pytest.raises(CoodieError):
             await api.open(hosts=[proxy.host], port=dead)
-        before = Holdings()
+        before = ResourceSnapshot()
         with pytest.raises(CoodieError):
             await api.open(hosts=[proxy.host], port=dead)
         await assert_released(api, before)

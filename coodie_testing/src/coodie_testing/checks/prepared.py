@@ -13,7 +13,7 @@ import pytest
 from coodie.capabilities import Capability
 from coodie.exceptions import CoodieError, InvalidQueryError, ParameterTypeError, RequestTimeoutError
 from coodie_testing.checking import check
-from coodie_testing.watching import assert_loop_goes_on
+from coodie_testing.resources import assert_loop_not_blocked
 
 if TYPE_CHECKING:
     from coodie_testing.api import Api
@@ -180,7 +180,7 @@ class PreparedChecks:
             stmt = f"SELECT c FROM {space.items} WHERE p = ? /* {uuid.uuid4()} */"
             assert await api.execute(stmt, ["none"]) == []
 
-        await assert_loop_goes_on(first, 0.4)
+        await assert_loop_not_blocked(first, 0.4)
 
     @check()
     async def test_preparing_keeps_the_timeout(self, api: Api, space: Workspace, proxy: Proxy) -> None:

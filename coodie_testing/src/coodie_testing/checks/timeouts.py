@@ -11,7 +11,7 @@ import pytest
 from coodie.capabilities import Capability
 from coodie.exceptions import ConnectionFailedError, CoodieError, RequestTimeoutError
 from coodie_testing.checking import check
-from coodie_testing.watching import assert_loop_goes_on
+from coodie_testing.resources import assert_loop_not_blocked
 
 if TYPE_CHECKING:
     from coodie_testing.api import Api
@@ -138,8 +138,8 @@ class TimeoutsChecks:
         """While an answer is awaited, the event loop goes on."""
         through, stmt = await _through(async_api, proxy, space)
         proxy.delay = 0.5
-        await assert_loop_goes_on(lambda: through.execute(stmt, ["many"]), 0.4)
-        await assert_loop_goes_on(lambda: through.execute_one(stmt, ["many"]), 0.4)
+        await assert_loop_not_blocked(lambda: through.execute(stmt, ["many"]), 0.4)
+        await assert_loop_not_blocked(lambda: through.execute_one(stmt, ["many"]), 0.4)
 
     @check(Capability.PAGING)
     async def test_paging_leaves_the_loop_alone(self, async_api: Api, space: Workspace, proxy: Proxy) -> None:
@@ -147,11 +147,11 @@ class TimeoutsChecks:
         through, stmt = await _through(async_api, proxy, space)
         page = await through.execute(stmt, ["many"], fetch_size=50)
         proxy.delay = 0.5
-        await assert_loop_goes_on(
+        await assert_loop_not_blocked(
             lambda: through.execute(stmt, ["many"], fetch_size=50, paging_state=page.paging_state), 0.4
         )
         everything = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < 5500"
-        await assert_loop_goes_on(lambda: through.execute(everything, []), 0.4)
+        await assert_loop_not_blocked(lambda: through.execute(everything, []), 0.4)
 
     @check()
     async def test_a_lost_connection(self, api: Api, space: Workspace, proxy: Proxy) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from coodie_testing.api import Api
 
-__all__ = ["Holdings", "assert_loop_goes_on", "assert_released"]
+__all__ = ["ResourceSnapshot", "assert_loop_not_blocked", "assert_released"]
 
 #: Seconds between two ticks.
 _TICK = 0.01
@@ -29,7 +29,7 @@ _RELEASE_TIMEOUT = 20.0
 _FILES = Path("/proc/self/fd")
 
 
-async def assert_loop_goes_on(call: Callable[[], Awaitable[Any]], longest: float) -> None:
+async def assert_loop_not_blocked(call: Callable[[], Awaitable[Any]], longest: float) -> None:
     """Await a call while the event loop has something else to do, and see that it is done.
 
     Args:
@@ -69,7 +69,7 @@ async def _longest_gap(call: Callable[[], Awaitable[Any]]) -> float:
     return longest
 
 
-class Holdings:
+class ResourceSnapshot:
     """The threads and open files of this process at one moment."""
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class Holdings:
 
     def excess(self) -> str:
         """Say what the process has now beyond this, or nothing."""
-        now = Holdings()
+        now = ResourceSnapshot()
         threads = [thread.name for thread in now.threads - self.threads if thread.is_alive()]
         said = f"threads {threads}" if threads else ""
         if self.files is not None and now.files is not None and now.files > self.files:
@@ -88,7 +88,7 @@ class Holdings:
         return said.strip()
 
 
-async def assert_released(api: Api, before: Holdings) -> None:
+async def assert_released(api: Api, before: ResourceSnapshot) -> None:
     """See that no thread and no open file is left of what came after a moment.
 
     Args:
