@@ -223,7 +223,7 @@ class Machine(RuleBasedStateMachine):
         )
 
     def teardown(self) -> None:
-        """Close it: whoever is left ends."""
+        """Close it: all requests that are left end."""
         if hasattr(self, "connection"):
             self._ended(self.connection.close(OSError("closed")))
             assert all(len(token.responses) == 1 for token in self.tokens)

@@ -252,8 +252,8 @@ class Connection(Generic[T]):
             elif stream in self._orphaned:
                 self._orphaned.remove(stream)
                 free.append(stream)
-            # Others are events, on the stream -1 (section 4.2.6), which nobody has registered for, or answers
-            # to nothing: whoever they were for runs out of time. Both are signs of life.
+            # Other frames are events on stream -1 (section 4.2.6), which no client has registered for, or
+            # have a stream without a request. Both show that the server is alive.
         if self._queue:
             self._send_queued(now, responses)
         return responses if state is not _DRAINING else self._end_if_drained(responses)

@@ -70,7 +70,7 @@ class AsyncConnection:
         self._on_closed = on_closed
         self._before_flush = before_flush
         self._read_size = READ_SIZE
-        # The responses that came last were several: whoever they woke will ask in the same tick again.
+        # Whether the last read brought several responses: their tasks may send again in the same tick.
         self._read_several = False
         self._is_writing = False
         self._timer: asyncio.TimerHandle | None = None
@@ -114,7 +114,7 @@ class AsyncConnection:
             self._readable()
             in_flight = self._take(opcode, body, future, timeout, monotonic())
         if in_flight == 1 and not self._read_several:
-            # Nothing to wait for: whoever has one request at a time wants it to be sent now.
+            # The only request in flight: there is nothing to collect it with.
             self._flush()
         else:
             self._flush_soon()

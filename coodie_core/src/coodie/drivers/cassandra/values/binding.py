@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from coodie.cql import with_positional_markers
 from coodie.drivers.cassandra.values.collections import binder
-from coodie.drivers.cassandra.values.scalars import Binder, Mismatch
+from coodie.drivers.cassandra.values.scalars import Binder, BindingError
 from coodie.drivers.cassandra.values.types import cql_name, value_type
 from coodie.exceptions import ParameterError, ParameterTypeError
 from coodie.types import UNSET
@@ -59,7 +59,7 @@ def bind_values(
         raise ParameterError(message, hint=hint, statement=statement)
     for index in key_indexes or ():
         if params[index] is None or params[index] is UNSET:
-            missing = Mismatch(f"got {params[index]}", "It is part of the partition key: give a value.")
+            missing = BindingError(f"got {params[index]}", "It is part of the partition key: give a value.")
             _refuse(missing, columns[index], index, statement)
     bound: list[Any] = []
     try:
@@ -70,8 +70,8 @@ def bind_values(
                 bound.append(_unset_value())
             else:
                 bound.append(bind(value))
-    except Mismatch as mismatch:
-        _refuse(mismatch, columns[len(bound)], len(bound), statement)
+    except BindingError as error:
+        _refuse(error, columns[len(bound)], len(bound), statement)
     return bound
 
 
@@ -117,20 +117,20 @@ def _by_name(columns: Sequence[Any], params: Mapping[Any, Any], statement: str |
     return [params[name] for name in names]
 
 
-def _refuse(mismatch: Mismatch, column: Any, index: int, statement: str | None) -> NoReturn:
+def _refuse(error: BindingError, column: Any, index: int, statement: str | None) -> NoReturn:
     """Raise the public error for a value that doesn't fit."""
     name, cql_type = column.name, cql_name(column.type)
-    place = f" in {' of '.join(reversed(mismatch.path))}" if mismatch.path else ""
-    message = f"Parameter {index + 1}, {name!r} of type {cql_type}, {mismatch.problem}{place}."
-    if mismatch.value_type is None:
-        raise ParameterError(message, hint=mismatch.hint, statement=statement) from None
+    place = f" in {' of '.join(reversed(error.path))}" if error.path else ""
+    message = f"Parameter {index + 1}, {name!r} of type {cql_type}, {error.problem}{place}."
+    if error.value_type is None:
+        raise ParameterError(message, hint=error.hint, statement=statement) from None
     raise ParameterTypeError(
         message,
-        hint=mismatch.hint,
+        hint=error.hint,
         statement=statement,
         column=name,
         cql_type=cql_type,
-        value_type=mismatch.value_type.__name__,
+        value_type=error.value_type.__name__,
     ) from None
 
 

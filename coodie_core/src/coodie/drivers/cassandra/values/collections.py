@@ -10,7 +10,7 @@ from typing import Any
 
 from coodie.drivers.cassandra.values.ordering import sort_key, sorted_pairs, sorted_unique
 from coodie.drivers.cassandra.values.rows import map_items, udt_tuple
-from coodie.drivers.cassandra.values.scalars import Binder, Mismatch, scalar_binders, wrong_type
+from coodie.drivers.cassandra.values.scalars import Binder, BindingError, scalar_binders, wrong_type
 from coodie.drivers.cassandra.values.types import cql_name, family, subtypes, unwrapped
 from coodie.types import UNSET
 
@@ -87,7 +87,7 @@ def _map(typ: Any) -> Binder:
             raise wrong_type(value, "Give a dict, or a tuple of (key, value) pairs.")
         ordered = sorted_pairs(bind_keys([k for k, _ in pairs]), bind_items([v for _, v in pairs]), key)
         if ordered is None:
-            raise Mismatch("has the same key twice, as CQL sees it", "Keep one of them.")
+            raise BindingError("has the same key twice, as CQL sees it", "Keep one of them.")
         return Pairs(ordered)
 
     return bind_map
@@ -135,7 +135,7 @@ class _UserType:
             if name not in self._fields:
                 close = get_close_matches(str(name), self._fields, 1)
                 hint = f"Did you mean {close[0]!r}?" if close else f"It has {', '.join(self._fields)}."
-                raise Mismatch(f"has a field {name!r}, which {self._name} lacks", hint)
+                raise BindingError(f"has a field {name!r}, which {self._name} lacks", hint)
         return [value.get(name) for name in self._fields]
 
     def _by_attribute(self, value: Any) -> Sequence[Any]:
@@ -146,7 +146,7 @@ class _UserType:
             return [getattr(value, name) for name in self._fields]
         except AttributeError:
             problem = f"got a value of type {type(value).__name__}, which lacks a field of {self._name}"
-            raise Mismatch(problem, f"Give all of them: {fields}.", value_type=type(value)) from None
+            raise BindingError(problem, f"Give all of them: {fields}.", value_type=type(value)) from None
 
 
 def _custom(typ: Any) -> Binder:
@@ -178,8 +178,8 @@ def _each(element: Any, place: str = "an element") -> Callable[[Iterable[Any]], 
     def bind_each(values: Iterable[Any]) -> list[Any]:
         try:
             return [bind(value) for value in values]
-        except Mismatch as mismatch:
-            raise mismatch.inside(place) from None
+        except BindingError as error:
+            raise error.inside(place) from None
 
     return bind_each
 
@@ -190,15 +190,15 @@ def _components(places: Sequence[tuple[Binder, str]], values: Iterable[Any]) -> 
     for (bind, place), value in zip(places, values, strict=True):
         try:
             bound.append(None if value is None else bind(value))
-        except Mismatch as mismatch:
-            raise mismatch.inside(place) from None
+        except BindingError as error:
+            raise error.inside(place) from None
     return tuple(bound)
 
 
 def _of_length(value: Sequence[Any], length: int, how: str) -> Sequence[Any]:
     if len(value) == length:
         return value
-    raise Mismatch(f"has the length {len(value)}", f"Give {length}, {how}.")
+    raise BindingError(f"has the length {len(value)}", f"Give {length}, {how}.")
 
 
 def _is_pair(value: Any) -> bool:

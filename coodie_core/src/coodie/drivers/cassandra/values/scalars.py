@@ -24,9 +24,9 @@ from coodie import types as raw
 from coodie.exceptions import ParameterError
 from coodie.types import UNSET
 
-__all__ = ["Binder", "Mismatch", "scalar_binders", "wrong_type"]
+__all__ = ["Binder", "BindingError", "scalar_binders", "wrong_type"]
 
-#: Takes a value that is neither None nor UNSET; returns what the driver serialises or raises Mismatch.
+#: Takes a value that is neither None nor UNSET; returns what the driver serialises or raises BindingError.
 Binder = Callable[[Any], Any]
 
 _UNIX_DAY = dt.date(1970, 1, 1).toordinal()
@@ -39,8 +39,8 @@ _DAY_NANOSECONDS = 86_400 * 10**9
 _FLOAT_LIMIT = (2 - 2**-24) * 2.0**127
 
 
-class Mismatch(Exception):  # noqa: N818 - it never leaves the package
-    """A value doesn't fit its type; the value itself is no part of this.
+class BindingError(Exception):
+    """A value doesn't fit its type; never leaves the package, and never holds the value.
 
     Args:
         problem: What is wrong, as a verb: "got a value of type float", "is out of range".
@@ -56,14 +56,14 @@ class Mismatch(Exception):  # noqa: N818 - it never leaves the package
         #: Where in the parameter the value stands, from the outside in: "an element", "field 'street'".
         self.path: tuple[str, ...] = ()
 
-    def inside(self, place: str) -> Mismatch:
+    def inside(self, place: str) -> BindingError:
         """Note the place of the value in the one around it, and return self."""
         self.path = (place, *self.path)
         return self
 
 
-def wrong_type(value: Any, hint: str) -> Mismatch:
-    """Return the mismatch of a value whose type is wrong.
+def wrong_type(value: Any, hint: str) -> BindingError:
+    """Return the error of a value whose type is wrong.
 
     Args:
         value: The value.
@@ -71,10 +71,12 @@ def wrong_type(value: Any, hint: str) -> Mismatch:
     """
     kind = type(value)
     if value is None:
-        return Mismatch("got None", "Collections in CQL hold no nulls: leave it out.", value_type=kind)
+        return BindingError("got None", "Collections in CQL hold no nulls: leave it out.", value_type=kind)
     if value is UNSET:
-        return Mismatch("got UNSET", "It stands for a whole column, never inside a value.", value_type=kind)
-    return Mismatch(f"got a value of type {kind.__name__}", hint, value_type=kind)
+        return BindingError(
+            "got UNSET", "It stands for a whole column, never inside a value.", value_type=kind
+        )
+    return BindingError(f"got a value of type {kind.__name__}", hint, value_type=kind)
 
 
 @cache
@@ -116,7 +118,9 @@ def _text(value: Any) -> str:
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise Mismatch("has a lone surrogate, which UTF-8 can't hold", "Give valid Unicode.") from None
+            raise BindingError(
+                "has a lone surrogate, which UTF-8 can't hold", "Give valid Unicode."
+            ) from None
     # A StrEnum's member is its text.
     return value if type(value) is str else str.__str__(value)
 
@@ -125,7 +129,7 @@ def _ascii(value: Any) -> str:
     if not isinstance(value, str):
         raise wrong_type(value, "Give a str.")
     if not value.isascii():
-        raise Mismatch("has characters beyond ASCII", "Declare the column as text, or give ASCII.")
+        raise BindingError("has characters beyond ASCII", "Declare the column as text, or give ASCII.")
     return value
 
 
@@ -165,7 +169,7 @@ def _integer(bits: int) -> Binder:
         number = value if type(value) is int else _whole(value)
         if low <= number <= high:
             return number
-        raise Mismatch("is out of range", f"It goes from {low:,} to {high:,}.")
+        raise BindingError("is out of range", f"It goes from {low:,} to {high:,}.")
 
     return bind
 
@@ -177,7 +181,7 @@ def _double(value: Any) -> float:
         try:
             return float(value)
         except OverflowError:
-            raise Mismatch("is out of range", "A double goes up to about 1.8e308.") from None
+            raise BindingError("is out of range", "A double goes up to about 1.8e308.") from None
     raise wrong_type(value, "Give a float or an int; of a Decimal, float(value).")
 
 
@@ -185,7 +189,7 @@ def _float(value: Any) -> float:
     number = value if type(value) is float else _double(value)
     if -_FLOAT_LIMIT < number < _FLOAT_LIMIT or not math.isfinite(number):
         return number
-    raise Mismatch("is out of range", "A float goes up to about 3.4e38; a double holds more.")
+    raise BindingError("is out of range", "A float goes up to about 3.4e38; a double holds more.")
 
 
 def _decimal(value: Any) -> Decimal:
@@ -196,14 +200,14 @@ def _decimal(value: Any) -> Decimal:
     number: Decimal = value
     _, digits, exponent = number.as_tuple()
     if not isinstance(exponent, int):
-        raise Mismatch("isn't finite", "CQL's decimal has neither NaN nor infinity; a double does.")
+        raise BindingError("isn't finite", "CQL's decimal has neither NaN nor infinity; a double does.")
     if not -(2**31) < -exponent < 2**31:
-        raise Mismatch("has an exponent out of range", "It has to fit in 32 bits.")
+        raise BindingError("has an exponent out of range", "It has to fit in 32 bits.")
     # The drivers write the digits as one int; interpreters of 3.10.6 and before have no limit there.
     limit = getattr(sys, "get_int_max_str_digits", int)()
     if limit and len(digits) > limit:
         hint = f"The driver can't write more than {limit:,}: see sys.set_int_max_str_digits."
-        raise Mismatch("has too many digits", hint)
+        raise BindingError("has too many digits", hint)
     return number
 
 
@@ -227,7 +231,7 @@ def _timestamp(value: Any) -> int:
     milliseconds = _whole(value, "Give a datetime (naive is UTC), a date, a Timestamp, or an int of ms.")
     if -(2**63) <= milliseconds < 2**63:
         return milliseconds
-    raise Mismatch("is out of range", "Milliseconds since 1970 have to fit in 64 bits.")
+    raise BindingError("is out of range", "Milliseconds since 1970 have to fit in 64 bits.")
 
 
 def _date_binder() -> Binder:
@@ -244,7 +248,7 @@ def _date_binder() -> Binder:
         if isinstance(value, Date):
             if -(2**31) <= value.days_from_epoch < 2**31:
                 return value
-            raise Mismatch("is out of range", "Days since 1970-01-01 have to fit in 32 bits.")
+            raise BindingError("is out of range", "Days since 1970-01-01 have to fit in 32 bits.")
         raise wrong_type(value, "Give a date or a coodie.types.Date; of text, date.fromisoformat(value).")
 
     return bind
@@ -256,7 +260,7 @@ def _time_binder() -> Binder:
     def bind(value: Any) -> Any:
         if isinstance(value, dt.time):
             if value.tzinfo is not None:
-                raise Mismatch("has a time zone", "CQL's time has none: give value.replace(tzinfo=None).")
+                raise BindingError("has a time zone", "CQL's time has none: give value.replace(tzinfo=None).")
             seconds = (value.hour * 60 + value.minute) * 60 + value.second
             return Time((seconds * 1_000_000 + value.microsecond) * 1000)
         if isinstance(value, raw.Time):
@@ -264,7 +268,7 @@ def _time_binder() -> Binder:
         if isinstance(value, Time):
             if 0 <= value.nanosecond_time < _DAY_NANOSECONDS:
                 return value
-            raise Mismatch("is out of range", "It has to be within a day.")
+            raise BindingError("is out of range", "It has to be within a day.")
         raise wrong_type(value, "Give a time or a coodie.types.Time; of text, time.fromisoformat(value).")
 
     return bind
@@ -279,7 +283,7 @@ def _duration_binder() -> Binder:
                 value = raw.Duration(value.months, value.days, value.nanoseconds)
             except ParameterError:
                 hint = "Months and days have to fit in 32 bits, nanoseconds in 64, all of one sign."
-                raise Mismatch("is out of range", hint) from None
+                raise BindingError("is out of range", hint) from None
         if isinstance(value, raw.Duration):
             return Duration(value.months, value.days, value.nanoseconds)
         raise wrong_type(value, "Give a coodie.types.Duration; of a timedelta, Duration.from_timedelta().")
@@ -300,7 +304,7 @@ def _timeuuid(value: Any) -> UUID:
     if not isinstance(value, UUID):
         raise wrong_type(value, "Give a uuid.UUID of version 1, such as uuid.uuid1().")
     if value.version != 1:
-        raise Mismatch("isn't a UUID of version 1", "Give uuid.uuid1(), or declare the column as uuid.")
+        raise BindingError("isn't a UUID of version 1", "Give uuid.uuid1(), or declare the column as uuid.")
     return value
 
 
@@ -309,9 +313,9 @@ def _inet(value: Any) -> str:
         try:
             value = ipaddress.ip_address(value)
         except ValueError:
-            raise Mismatch("isn't an IP address", "Give it in full: 192.0.2.1, 2001:db8::1.") from None
+            raise BindingError("isn't an IP address", "Give it in full: 192.0.2.1, 2001:db8::1.") from None
     if not isinstance(value, (ipaddress.IPv4Address, ipaddress.IPv6Address)):
         raise wrong_type(value, "Give a str or an address from ipaddress.")
     if getattr(value, "scope_id", None) is not None:
-        raise Mismatch("has a scope", "CQL's inet has no place for what follows the %.")
+        raise BindingError("has a scope", "CQL's inet has no place for what follows the %.")
     return str(value)
