@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.conftest import open_driver
-from tests.faults.proxy import FaultProxy
+
+from coodie_testing.faults import FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,7 @@ def protocol(request: pytest.FixtureRequest) -> int:
 @pytest.fixture(scope="module")
 def faulty_node(cassandra_node: Any, protocol: int) -> Iterator[FaultProxy]:
     """Put a proxy in front of the node, which seems to speak this protocol version at most."""
-    with FaultProxy(cassandra_node.host, cassandra_node.port, most_protocol=protocol) as proxy:
+    with FaultProxy(cassandra_node.host, cassandra_node.port, max_protocol=protocol) as proxy:
         yield proxy
 
 
@@ -61,7 +62,7 @@ def through(faulty_node: FaultProxy, backend: str, protocol: int) -> Iterator[An
 def proxy(faulty_node: FaultProxy, through: Any) -> Iterator[FaultProxy]:
     """Give the proxy without faults, and the driver connected; afterwards both are so again."""
     faulty_node.rules.clear()
-    faulty_node.seen.clear()
+    faulty_node.requests.clear()
     yield faulty_node
     faulty_node.rules.clear()
     faulty_node.bandwidth = None

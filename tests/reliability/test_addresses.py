@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.conftest import open_driver
-from tests.faults.proxy import FaultProxy
 
 import coodie
 from coodie.exceptions import ConnectionFailedError, CoodieError
+from coodie_testing.faults import FaultProxy
 
 if TYPE_CHECKING:
     from tests.conftest import Connector
@@ -131,7 +131,7 @@ async def test_a_server_that_comes_up_late(is_async: bool, connect: Connector, c
     with pytest.raises(ConnectionFailedError):
         connect(**where)
     assert time.monotonic() - started < 60
-    with FaultProxy(cassandra_node.host, cassandra_node.port, listen_port=port):
+    with FaultProxy(cassandra_node.host, cassandra_node.port, listen=("127.0.0.1", port)):
         assert await ask() == "local"
         assert connect(**where).execute_one(LOCAL, []) == "local"
         lazy.close()
@@ -165,7 +165,7 @@ def test_a_server_that_comes_up_while_threads_wait(
     for thread in threads:
         thread.start()
     time.sleep(0.5)
-    with FaultProxy(cassandra_node.host, cassandra_node.port, listen_port=port):
+    with FaultProxy(cassandra_node.host, cassandra_node.port, listen=("127.0.0.1", port)):
         for thread in threads:
             thread.join(90)
         lazy.close()

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.conftest import open_driver
-from tests.faults.faults import Silence
 from tests.integration.ways import Ways
 
 from coodie.exceptions import RequestTimeoutError
 from coodie.protocol import connection
 from coodie.registry import DriverRegistry, using_registry
+from coodie_testing.faults import Silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.faults.proxy import FaultProxy
+    from coodie_testing.faults import FaultProxy
 
 pytestmark = pytest.mark.server
 
@@ -163,7 +163,7 @@ def test_some_answers_never_come_in_execute_many(
         end = time.monotonic() + 10
         while time.monotonic() < end and not (used - {first} and ways.drivers == before):
             before = ways.drivers
-            faulty_node.seen.clear()
+            faulty_node.requests.clear()
             yield from [["local"]] * 50
             used.update(faulty_node.connections_of(_SELECT))
 

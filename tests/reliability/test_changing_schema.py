@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.conftest import Api, open_driver
-from tests.faults.faults import DelayRequest, ServerError
 from tests.reliability.conftest import heal_async
 
 from coodie.exceptions import (
@@ -20,12 +19,14 @@ from coodie.exceptions import (
 )
 from coodie.protocol.frames import Opcode
 from coodie.registry import DriverRegistry, using_registry
+from coodie_testing.faults import DelayRequest, ErrorCode, ServerError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from tests.conftest import Connector
-    from tests.faults.proxy import FaultProxy
+
+    from coodie_testing.faults import FaultProxy
 
 pytestmark = pytest.mark.server
 
@@ -255,7 +256,7 @@ async def test_pages_of_a_statement_that_is_forgotten(
     for is_async in (False, True):
         calls = Api(deaf, is_async=is_async)
         await calls.execute(select, [])
-        rule = proxy.add(ServerError(name="unprepared"), contains=select, after=1, times=2)
+        rule = proxy.add(ServerError(code=ErrorCode.UNPREPARED), contains=select, after=1, times=2)
         rows = await _drained(calls.stream(select, [], fetch_size=100))
         assert sorted(row["k"] for row in rows) == list(range(500))
         assert rule.hits == 2
@@ -277,9 +278,9 @@ async def test_a_node_that_forgets_again_and_again(
     ]
     for write in writes:
         await write()
-        proxy.seen.clear()
+        proxy.requests.clear()
         rule = proxy.add(
-            ServerError(name="unprepared"),
+            ServerError(code=ErrorCode.UNPREPARED),
             contains=insert,
             opcodes=(Opcode.EXECUTE, Opcode.BATCH),
             times=None,
@@ -289,7 +290,7 @@ async def test_a_node_that_forgets_again_and_again(
         ):
             await write()
         assert rule.hits == 6
-        assert proxy.sent(insert, Opcode.PREPARE) <= 10
+        assert proxy.count(insert, Opcode.PREPARE) <= 10
         proxy.rules.clear()
         await write()
 
@@ -305,10 +306,10 @@ async def test_nothing_is_prepared_that_nobody_looks_at(
     proxy.refusing = True
     proxy.cut()
     await _retyped(other, name, "text")
-    proxy.seen.clear()
+    proxy.requests.clear()
     proxy.refusing = False
     await heal_async(through)
-    assert proxy.sent(insert, Opcode.PREPARE) == 0
+    assert proxy.count(insert, Opcode.PREPARE) == 0
     with pytest.raises(ParameterTypeError):
         await through.execute_async(insert, [5])
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.conftest import open_driver
-from tests.faults.proxy import FaultProxy
 from tests.reliability.load import Load
 
 from coodie.exceptions import (
@@ -21,6 +20,7 @@ from coodie.exceptions import (
     UnavailableError,
 )
 from coodie_local import LocalCluster
+from coodie_testing.faults import FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,9 +49,7 @@ class Stage:
 
         self.nodes = cluster.nodes
         self.proxies = [
-            stack.enter_context(
-                FaultProxy(node.host, node.port, listen=f"127.0.77.{number}", listen_port=node.port)
-            )
+            stack.enter_context(FaultProxy(node.host, node.port, listen=(f"127.0.77.{number}", node.port)))
             for number, node in enumerate(cluster.nodes, start=1)
         ]
         addresses = {node.host: proxy.host for node, proxy in zip(self.nodes, self.proxies, strict=True)}

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.conftest import open_driver
-from tests.faults.faults import Delay
 
 from coodie.exceptions import (
     ConnectionFailedError,
@@ -20,12 +19,13 @@ from coodie.exceptions import (
 from coodie.registry import DriverRegistry, using_registry
 from coodie.schema import ColumnDefinition
 from coodie_local import LocalCluster
+from coodie_testing.faults import Delay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
     from pathlib import Path
 
-    from tests.faults.proxy import FaultProxy
+    from coodie_testing.faults import FaultProxy
 
 pytestmark = pytest.mark.server
 

@@ -15,7 +15,7 @@ from coodie.registry import DriverRegistry, using_registry
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.faults.proxy import FaultProxy
+    from coodie_testing.faults import FaultProxy
 
 pytestmark = pytest.mark.server
 

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.conftest import open_driver
-from tests.faults.faults import Silence
 from tests.integration.ways import Ways
 
 import coodie
 from coodie.exceptions import CoodieError, DriverClosedError
+from coodie_testing.faults import Silence
 from coodie_testing.resources import ResourceSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.conftest import Connector
-    from tests.faults.proxy import FaultProxy
 
     from coodie.registry import DriverRegistry
+    from coodie_testing.faults import FaultProxy
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(900)]
 

@@ -12,7 +12,7 @@ from tests.reliability.conftest import heal_async
 from coodie.exceptions import RequestTimeoutError
 
 if TYPE_CHECKING:
-    from tests.faults.proxy import FaultProxy
+    from coodie_testing.faults import FaultProxy
 
 pytestmark = [pytest.mark.server, pytest.mark.reliability]
 

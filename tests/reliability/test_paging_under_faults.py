@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.conftest import Api
-from tests.faults.faults import Close, ServerError, Silence, Trickle
 from tests.reliability.conftest import heal_async
 
 from coodie.exceptions import CoodieError
+from coodie_testing.faults import Close, ErrorCode, ServerError, Silence, Trickle
 
 if TYPE_CHECKING:
-    from tests.faults.faults import Fault
-    from tests.faults.proxy import FaultProxy
+    from coodie_testing.faults import Fault, FaultProxy
 
 pytestmark = pytest.mark.server
 
@@ -22,8 +21,8 @@ ROWS = 95
 
 FAULTS: dict[str, Fault] = {
     "close": Close(),
-    "invalid": ServerError(name="invalid"),
-    "read failure": ServerError(name="read failure"),
+    "invalid": ServerError(code=ErrorCode.INVALID),
+    "read failure": ServerError(code=ErrorCode.READ_FAILURE),
     "silence": Silence(),
 }
 
@@ -96,7 +95,7 @@ async def test_all_rows_or_an_error(calls: Api, proxy: FaultProxy, numbers: str,
     many = f"SELECT n FROM {name} WHERE p = ? ORDER BY n"
     await calls.execute_many(f"INSERT INTO {name} (p, n) VALUES (1, ?)", ([n] for n in range(5200)))
     assert len(await calls.execute(many, [1])) == 5200
-    rule = proxy.add(ServerError(name="invalid"), contains="ORDER BY", after=1, times=None)
+    rule = proxy.add(ServerError(code=ErrorCode.INVALID), contains="ORDER BY", after=1, times=None)
     with pytest.raises(CoodieError):
         await calls.execute(many, [1])
     rule.times = rule.hits

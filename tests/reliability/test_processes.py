@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.faults.faults import Silence
+
+from coodie_testing.faults import Silence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.faults.proxy import FaultProxy
+    from coodie_testing.faults import FaultProxy
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.conftest import Api, open_driver
-from tests.faults.faults import ServerError
-from tests.faults.proxy import FaultProxy
 
 from coodie.exceptions import AuthenticationError, CoodieError, SchemaError
 from coodie.protocol.frames import Opcode
 from coodie.registry import DriverRegistry, using_registry
 from coodie.schema import ColumnDefinition
+from coodie_testing.faults import ErrorCode, FaultProxy, ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -79,7 +78,7 @@ async def test_until_the_node_takes_it_again(is_async: bool, mine: Any, proxy: F
     """Every request names the login as the reason; a second or two after the node is well they work."""
     calls = Api(mine, is_async=is_async)
     assert await calls.execute(_SELECT, ["local"]) == [{"key": "local"}]
-    rule = proxy.add(ServerError(name="bad credentials"), opcodes=(Opcode.AUTH_RESPONSE,), times=None)
+    rule = proxy.add(ServerError(code=ErrorCode.BAD_CREDENTIALS), opcodes=(Opcode.AUTH_RESPONSE,), times=None)
     registered = proxy.registered
     proxy.cut()
 

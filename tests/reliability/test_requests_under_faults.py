@@ -8,18 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.conftest import Api
-from tests.faults.faults import Close, Corrupt, CutAnswer, Delay, ServerError, Silence, Trickle, WrongStream
 from tests.reliability.conftest import heal_async
 
 from coodie import exceptions
 from coodie.exceptions import CoodieError
 from coodie.protocol.frames import Opcode
+from coodie_testing.faults import (
+    Close,
+    Corrupt,
+    CutAnswer,
+    Delay,
+    ErrorCode,
+    ServerError,
+    Silence,
+    Trickle,
+    WrongStream,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tests.faults.faults import Fault
-    from tests.faults.proxy import FaultProxy
+    from coodie_testing.faults import Fault, FaultProxy
 
 pytestmark = pytest.mark.server
 
@@ -30,19 +39,19 @@ HANG = 15
 
 #: Fault → the error of a request that is never sent again.
 FAULTS: dict[str, tuple[Fault, type[CoodieError]]] = {
-    "server error": (ServerError(name="server error"), exceptions.ServerError),
-    "truncate error": (ServerError(name="truncate error"), exceptions.ServerError),
-    "unavailable": (ServerError(name="unavailable"), exceptions.UnavailableError),
-    "overloaded": (ServerError(name="overloaded"), exceptions.OverloadedError),
-    "read timeout": (ServerError(name="read timeout"), exceptions.ReadTimeoutError),
-    "write timeout": (ServerError(name="write timeout"), exceptions.WriteTimeoutError),
-    "read failure": (ServerError(name="read failure"), exceptions.ReadFailureError),
-    "write failure": (ServerError(name="write failure"), exceptions.WriteFailureError),
-    "function failure": (ServerError(name="function failure"), exceptions.FunctionFailureError),
-    "syntax error": (ServerError(name="syntax error"), exceptions.QuerySyntaxError),
-    "unauthorized": (ServerError(name="unauthorized"), exceptions.UnauthorizedError),
-    "invalid": (ServerError(name="invalid"), exceptions.InvalidQueryError),
-    "already exists": (ServerError(name="already exists"), exceptions.AlreadyExistsError),
+    "server error": (ServerError(code=ErrorCode.SERVER_ERROR), exceptions.ServerError),
+    "truncate error": (ServerError(code=ErrorCode.TRUNCATE_ERROR), exceptions.ServerError),
+    "unavailable": (ServerError(code=ErrorCode.UNAVAILABLE), exceptions.UnavailableError),
+    "overloaded": (ServerError(code=ErrorCode.OVERLOADED), exceptions.OverloadedError),
+    "read timeout": (ServerError(code=ErrorCode.READ_TIMEOUT), exceptions.ReadTimeoutError),
+    "write timeout": (ServerError(code=ErrorCode.WRITE_TIMEOUT), exceptions.WriteTimeoutError),
+    "read failure": (ServerError(code=ErrorCode.READ_FAILURE), exceptions.ReadFailureError),
+    "write failure": (ServerError(code=ErrorCode.WRITE_FAILURE), exceptions.WriteFailureError),
+    "function failure": (ServerError(code=ErrorCode.FUNCTION_FAILURE), exceptions.FunctionFailureError),
+    "syntax error": (ServerError(code=ErrorCode.SYNTAX_ERROR), exceptions.QuerySyntaxError),
+    "unauthorized": (ServerError(code=ErrorCode.UNAUTHORIZED), exceptions.UnauthorizedError),
+    "invalid": (ServerError(code=ErrorCode.INVALID), exceptions.InvalidQueryError),
+    "already exists": (ServerError(code=ErrorCode.ALREADY_EXISTS), exceptions.AlreadyExistsError),
     "silence": (Silence(), exceptions.RequestTimeoutError),
     "silence before": (Silence(reaches_node=False), exceptions.RequestTimeoutError),
     "late": (Delay(seconds=1.2), exceptions.RequestTimeoutError),
@@ -126,7 +135,7 @@ async def test_a_write_fails_once(
     key = f"{fault} {method} {calls.is_async}"
     await WRITES[method](calls, counters, f"warm {key}")
     rule = proxy.add(broken, contains="UPDATE", opcodes=(Opcode.EXECUTE, Opcode.BATCH), times=None)
-    proxy.seen.clear()
+    proxy.requests.clear()
     await _fails(WRITES[method](calls, counters, key, timeout=_timeout(error)), error)
     assert rule.hits == 1
     rule.times = rule.hits

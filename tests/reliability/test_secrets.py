@@ -9,21 +9,21 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.faults.faults import Close, ServerError, Silence
 from tests.reliability.conftest import heal_async
 
 import coodie
 from coodie import RequestOptions
 from coodie.exceptions import CoodieError
 from coodie.schema import ColumnDefinition
+from coodie_testing.faults import Close, ErrorCode, ServerError, Silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.conftest import Api
-    from tests.faults.proxy import FaultProxy
 
     from coodie.registry import DriverRegistry
+    from coodie_testing.faults import FaultProxy
 
 pytestmark = pytest.mark.server
 
@@ -118,7 +118,12 @@ async def test_a_failed_request_shows_no_value(
         await fails(calls.execute(f"INSERT INTO {name} (k, s) VALUES (?, ?)", [MARKER, {MARKER}]))
         await fails(calls.execute_many(insert, [[MARKER, MARKER]]))
         await fails(calls.execute_batch([(insert, [MARKER, "x"])]))
-        for fault in (ServerError(name="invalid"), ServerError(name="write timeout"), Close(), Silence()):
+        for fault in (
+            ServerError(code=ErrorCode.INVALID),
+            ServerError(code=ErrorCode.WRITE_TIMEOUT),
+            Close(),
+            Silence(),
+        ):
             proxy.add(fault, contains="INSERT")
             await fails(
                 calls.execute(insert, [MARKER, 5], timeout=0.4, options=RequestOptions(idempotent=False))

@@ -6,37 +6,36 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.conftest import Api, open_driver
-from tests.faults.faults import Close, ServerError, Silence
 from tests.reliability.conftest import heal_async
 
 from coodie import RequestOptions
 from coodie.exceptions import ConnectionFailedError, CoodieError, UnavailableError
 from coodie.protocol.frames import Opcode
 from coodie.registry import DriverRegistry, using_registry
+from coodie_testing.faults import Close, ErrorCode, ServerError, Silence
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tests.faults.faults import Fault
-    from tests.faults.proxy import FaultProxy
+    from coodie_testing.faults import Fault, FaultProxy
 
 pytestmark = pytest.mark.server
 
 #: Faults under which a write may have been applied.
 IN_DOUBT: dict[str, Fault] = {
-    "write timeout": ServerError(name="write timeout", reaches_node=True),
-    "batch log timeout": ServerError(name="write timeout", reaches_node=True, write_type="BATCH_LOG"),
-    "CAS timeout": ServerError(name="write timeout", reaches_node=True, write_type="CAS"),
-    "read timeout": ServerError(name="read timeout", reaches_node=True),
-    "server error": ServerError(name="server error", reaches_node=True),
-    "overloaded": ServerError(name="overloaded", reaches_node=True),
+    "write timeout": ServerError(code=ErrorCode.WRITE_TIMEOUT, reaches_node=True),
+    "batch log timeout": ServerError(code=ErrorCode.WRITE_TIMEOUT, reaches_node=True, write_type="BATCH_LOG"),
+    "CAS timeout": ServerError(code=ErrorCode.WRITE_TIMEOUT, reaches_node=True, write_type="CAS"),
+    "read timeout": ServerError(code=ErrorCode.READ_TIMEOUT, reaches_node=True),
+    "server error": ServerError(code=ErrorCode.SERVER_ERROR, reaches_node=True),
+    "overloaded": ServerError(code=ErrorCode.OVERLOADED, reaches_node=True),
     "close": Close(),
 }
 
 #: Faults under which nothing was done.
 HARMLESS: dict[str, Fault] = {
-    "unavailable": ServerError(name="unavailable"),
-    "is bootstrapping": ServerError(name="is bootstrapping"),
+    "unavailable": ServerError(code=ErrorCode.UNAVAILABLE),
+    "is bootstrapping": ServerError(code=ErrorCode.IS_BOOTSTRAPPING),
 }
 
 
@@ -204,7 +203,7 @@ async def test_a_read_is_up_to_the_policy(fault: str, calls: Api, proxy: FaultPr
 
 async def test_preparing_fails_by_itself(calls: Api, proxy: FaultProxy, written: str) -> None:
     """A PREPARE without an answer, or with an error, is that request's failure; the next prepares anew."""
-    for number, fault in enumerate((Silence(), ServerError(name="invalid"), Close())):
+    for number, fault in enumerate((Silence(), ServerError(code=ErrorCode.INVALID), Close())):
         stmt = f"SELECT v FROM {written} WHERE k = ? LIMIT {number + 1 + 10 * calls.is_async}"
         rule = proxy.add(fault, contains=stmt, opcodes=(Opcode.PREPARE,))
         try:
@@ -222,9 +221,11 @@ async def test_a_forgotten_statement_is_prepared_again(calls: Api, proxy: FaultP
     stmt = f"UPDATE {written} SET v = 5 WHERE k = 'again'"
     await calls.execute(stmt, [])
     # Twice: what was sent on a connection of the fast path is sent again on one of the driver's.
-    rule = proxy.add(ServerError(name="unprepared"), contains=stmt, opcodes=(Opcode.EXECUTE,), times=2)
-    proxy.seen.clear()
+    rule = proxy.add(
+        ServerError(code=ErrorCode.UNPREPARED), contains=stmt, opcodes=(Opcode.EXECUTE,), times=2
+    )
+    proxy.requests.clear()
     await calls.execute(stmt, [])
     assert rule.hits == 2
-    assert proxy.sent(stmt, Opcode.PREPARE) >= 1
-    assert proxy.sent(stmt, Opcode.EXECUTE) == 1
+    assert proxy.count(stmt, Opcode.PREPARE) >= 1
+    assert proxy.count(stmt, Opcode.EXECUTE) == 1

@@ -12,18 +12,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.faults.faults import TellTablet
-from tests.faults.proxy import FaultProxy
-from tests.faults.shards import Sharding, shard_of
 from tests.integration.ways import Ways
 
 from coodie.protocol.frames import Opcode
+from coodie_testing.faults import FaultProxy, TellTablet
+from coodie_testing.faults.shards import Sharding, shard_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.conftest import Connector
-    from tests.faults.proxy import Seen
+
+    from coodie_testing.faults import RecordedRequest
 
 pytestmark = pytest.mark.server
 
@@ -57,7 +57,8 @@ def sharded(
 ) -> Iterator[FaultProxy]:
     """Put a proxy in front of the node whose connections seem to end at shards."""
     node = (cassandra_node.host, cassandra_node.port)
-    with FaultProxy(*node, most_protocol=protocol, supported=sharding.in_turn) as proxy:
+    with FaultProxy(*node, max_protocol=protocol) as proxy:
+        proxy.edit_supported = sharding.in_turn
         yield proxy
         connect.close()
 
@@ -91,10 +92,12 @@ class Requests:
 
 def went(proxies: list[FaultProxy], name: str) -> dict[int, int | None]:
     """Return the shard where each key's last request to a table came in, and forget them."""
-    seen: list[Seen] = []
+    seen: list[RecordedRequest] = []
     for proxy in proxies:
-        seen += [one for one in proxy.seen if one.opcode == Opcode.EXECUTE and name in (one.text or "")]
-        proxy.seen.clear()
+        seen += [
+            one for one in proxy.requests if one.opcode == Opcode.EXECUTE and name in (one.statement or "")
+        ]
+        proxy.requests.clear()
     return {_key(one.body): one.shard for one in seen}
 
 
@@ -162,7 +165,7 @@ async def test_each_request_goes_to_its_shard(
     await requests.until(lambda: went([sharded], name) == by_token())
     assert driver.fast_path_refusal is None
     if is_async:
-        sharded.seen.clear()
+        sharded.requests.clear()
         before = requests.ways.drivers
         await asyncio.gather(*(driver.execute_async(stmt, [key]) for key in KEYS))
         assert went([sharded], name) == by_token()
@@ -202,8 +205,8 @@ async def test_the_port_where_clients_choose(
     """Where the node has one, each connection to a shard goes there, and ends at its shard at once."""
     name = table("k int PRIMARY KEY, v int")
     node = (cassandra_node.host, cassandra_node.port)
-    change = sharding.by_client_port
-    with FaultProxy(*node, most_protocol=protocol, supported=change, beside=sharded) as chosen:
+    with FaultProxy(*node, max_protocol=protocol, shared_with=sharded) as chosen:
+        chosen.edit_supported = sharding.by_client_port
         sharding.port = chosen.port
         driver = connect(hosts=[sharded.host], port=sharded.port, fast_path=True)
         await all_shards(driver)

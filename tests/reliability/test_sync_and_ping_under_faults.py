@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.conftest import Api
-from tests.faults.faults import Delay
 from tests.reliability.conftest import heal_async
 from tests.reliability.test_requests_under_faults import FAULTS, HANG
 
@@ -16,12 +15,12 @@ from coodie.contract.driver import _PING
 from coodie.exceptions import ConnectionFailedError, CoodieError, RequestTimeoutError, SchemaError
 from coodie.protocol.frames import Opcode
 from coodie.schema import ColumnDefinition, SyncOptions
+from coodie_testing.faults import Delay
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from tests.faults.faults import Fault
-    from tests.faults.proxy import FaultProxy
+    from coodie_testing.faults import Fault, FaultProxy
 
 pytestmark = [pytest.mark.server, pytest.mark.reliability]
 
@@ -91,11 +90,11 @@ async def test_a_sync_that_cannot_read(
     """Where the server can't be looked at, nothing is changed; the next sync makes the table."""
     broken, error, seconds = _fault(fault)
     rule = proxy.add(broken, contains=f"table_name = '{fresh}'", times=None)
-    proxy.seen.clear()
+    proxy.requests.clear()
     found = await _fails(calls.sync_table(fresh, keyspace, COLUMNS, options=SyncOptions(timeout=seconds)))
     assert isinstance(found, error), repr(found)
     assert rule.hits
-    assert proxy.sent("CREATE TABLE") == 0
+    assert proxy.count("CREATE TABLE") == 0
     rule.times = rule.hits
     await heal_async(calls.driver)
     assert len(await calls.sync_table(fresh, keyspace, COLUMNS)) == 1

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.conftest import Api, open_driver
-from tests.faults.faults import Corrupt, Delay
 from tests.integration.ways import Ways
 
 from coodie.exceptions import ExecuteManyError, RequestError
 from coodie.protocol.frames import Opcode
 from coodie.registry import DriverRegistry, using_registry
+from coodie_testing.faults import Corrupt, Delay
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from tests.faults.proxy import FaultProxy
+    from coodie_testing.faults import FaultProxy
 
 pytestmark = pytest.mark.server
 

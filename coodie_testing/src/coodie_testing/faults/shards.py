@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.faults.proxy import Link
+    from coodie_testing.faults.connection import ProxiedConnection
 
 __all__ = ["IGNORED_BITS", "Sharding", "shard_of"]
 
@@ -30,21 +30,21 @@ class Sharding:
     tablets: bool = False
     missing: int | None = None
 
-    def in_turn(self, link: Link, options: dict[str, list[str]]) -> None:
-        """Have connections end at the shards one after the other: a proxy's ``supported``."""
-        link.shard = link.number % self.count
-        if link.shard == self.missing:
-            link.shard = (link.shard + 1) % self.count
-        self._say(link, options)
+    def in_turn(self, connection: ProxiedConnection, options: dict[str, list[str]]) -> None:
+        """Have connections end at the shards one after the other: a proxy's ``edit_supported``."""
+        connection.shard = connection.number % self.count
+        if connection.shard == self.missing:
+            connection.shard = (connection.shard + 1) % self.count
+        self._say(connection, options)
 
-    def by_client_port(self, link: Link, options: dict[str, list[str]]) -> None:
-        """Have them end where the client's port says: ``supported`` of the proxy at ``port``."""
-        link.shard = link.client_port % self.count
-        self._say(link, options)
+    def by_client_port(self, connection: ProxiedConnection, options: dict[str, list[str]]) -> None:
+        """Have them end where the client's port says: ``edit_supported`` of the proxy at ``port``."""
+        connection.shard = connection.client_port % self.count
+        self._say(connection, options)
 
-    def _say(self, link: Link, options: dict[str, list[str]]) -> None:
+    def _say(self, connection: ProxiedConnection, options: dict[str, list[str]]) -> None:
         options |= {
-            "SCYLLA_SHARD": [str(link.shard)],
+            "SCYLLA_SHARD": [str(connection.shard)],
             "SCYLLA_NR_SHARDS": [str(self.count)],
             "SCYLLA_PARTITIONER": ["org.apache.cassandra.dht.Murmur3Partitioner"],
             "SCYLLA_SHARDING_ALGORITHM": ["biased-token-round-robin"],

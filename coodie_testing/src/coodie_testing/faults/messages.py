@@ -1,4 +1,4 @@
-"""What faults say in a server's place: errors with example details, tablets; and ScyllaDB's timeouts."""
+"""What a proxy sends in a server's place: errors with example details, tablets; and ScyllaDB's timeouts."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _VERSION_5 = 5
 
 
 def example_error_body(
-    name: str, protocol: int, *, message: str = "", write_type: str = "SIMPLE", statement: bytes = b""
+    code: ErrorCode, protocol: int, *, message: str = "", write_type: str = "SIMPLE", statement: bytes = b""
 ) -> bytes:
     """Return the body of an ERROR.
 
     Args:
-        name: An ``ErrorCode`` in small letters, with spaces.
+        code: The error.
         protocol: The protocol's version.
         message: What the server says; without one, what this is.
         write_type: For write timeouts and failures.
@@ -52,8 +52,7 @@ def example_error_body(
         "arg_types": [],
         "statement": statement,
     }
-    code = ErrorCode[name.upper().replace(" ", "_")]
-    return error_body(ServerError(code, message or f"injected: {name}", details), protocol)
+    return error_body(ServerError(code, message or f"injected: {code.name}", details), protocol)
 
 
 def without_timeout(body: bytes) -> bytes:

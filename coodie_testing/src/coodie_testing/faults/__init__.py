@@ -1,0 +1,44 @@
+"""Faults between a driver and its server, frame by frame: a proxy, and rules that say what goes wrong."""
+
+from __future__ import annotations
+
+from coodie.protocol.frames import Opcode, RawFrame
+from coodie.protocol.server_errors import ErrorCode
+from coodie_testing.faults.connection import PendingRequest, ProxiedConnection
+from coodie_testing.faults.fault import (
+    Close,
+    Corrupt,
+    CutAnswer,
+    Delay,
+    DelayRequest,
+    Fault,
+    ServerError,
+    Silence,
+    TellTablet,
+    Trickle,
+    WrongStream,
+)
+from coodie_testing.faults.proxy import FaultProxy
+from coodie_testing.faults.rules import RecordedRequest, Rule
+
+__all__ = [
+    "Close",
+    "Corrupt",
+    "CutAnswer",
+    "Delay",
+    "DelayRequest",
+    "ErrorCode",
+    "Fault",
+    "FaultProxy",
+    "Opcode",
+    "PendingRequest",
+    "ProxiedConnection",
+    "RawFrame",
+    "RecordedRequest",
+    "Rule",
+    "ServerError",
+    "Silence",
+    "TellTablet",
+    "Trickle",
+    "WrongStream",
+]

@@ -1,0 +1,333 @@
+"""A proxy in front of a node that reads the frames of the CQL native protocol, and breaks what rules name.
+
+It runs in a thread of its own, on an event loop of its own; a test changes its attributes from any thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from coodie.protocol.codec import Reader, encode_string_multimap
+from coodie.protocol.errors import BrokenFrameError
+from coodie.protocol.frames import Opcode, RawFrame
+from coodie.protocol.messages import statement_id, statement_text
+from coodie.protocol.results import bare_message, prepared_id
+from coodie.protocol.server_errors import ErrorCode
+from coodie_testing.faults.connection import Direction, PendingRequest, ProxiedConnection
+from coodie_testing.faults.messages import example_error_body, without_timeout
+from coodie_testing.faults.rules import RecordedRequest, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Coroutine
+    from types import TracebackType
+
+    from coodie_testing.faults.fault import Fault
+
+__all__ = ["FaultProxy"]
+
+_CHUNK = 65536
+#: Seconds between two looks at whether frames may pass again.
+_POLL_INTERVAL = 0.02
+#: The first version whose frames travel in segments, from the response to STARTUP on.
+_SEGMENTS_FROM = 5
+_STATEMENTS = (Opcode.QUERY, Opcode.PREPARE, Opcode.EXECUTE, Opcode.BATCH)
+
+
+class FaultProxy:
+    """Forward the frames of a node's clients, and apply the faults that rules name.
+
+    A context manager: it listens while it is entered. Versions 4 and 5 of the protocol go through it.
+    Compression is never negotiated, since it reads what passes; a client that sends what isn't the protocol
+    is disconnected.
+
+    Args:
+        host: The node's address.
+        port: The node's port.
+        listen: The address and the port to listen on; port 0 for a free one.
+        max_protocol: The newest protocol version that the node seems to speak, 4 or 5.
+        shared_with: Another proxy of the node, which knows the statements that were prepared through it.
+
+    Raises:
+        OSError: On entering: the address can't be listened on.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        listen: tuple[str, int] = ("127.0.0.1", 0),
+        max_protocol: int = 5,
+        shared_with: FaultProxy | None = None,
+    ) -> None:
+        self._target = (host, port)
+        self._max_protocol = max_protocol
+        self._loop = asyncio.new_event_loop()
+        self._connections: set[ProxiedConnection] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._statements: dict[bytes, str] = {} if shared_with is None else shared_with._statements
+        self._started = threading.Event()
+        self._failed: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="fault-proxy")
+        #: Where it listens; of port 0, the free port once it is entered.
+        self.host, self.port = listen
+        #: Changes the options that the node says it supports, for a connection; None for no change.
+        self.edit_supported: Callable[[ProxiedConnection, dict[str, list[str]]], None] | None = None
+        #: Bytes a second to each client; None for no limit.
+        self.bandwidth: float | None = None
+        #: Connections are closed as soon as they are accepted.
+        self.refusing = False
+        #: Nothing passes in either direction, and connections stay open.
+        self.partitioned = False
+        #: The numbers of connections on which nothing passes, while all others work.
+        self.black_holes: set[int] = set()
+        #: Events of the node are kept back, until ``release_events``.
+        self.holding_events = False
+        self._held: list[tuple[ProxiedConnection, RawFrame]] = []
+        #: Which fault applies to which request: the first rule that matches.
+        self.rules: list[Rule] = []
+        #: All requests with a statement or a batch, in their order; may be cleared at any time.
+        self.requests: list[RecordedRequest] = []
+        #: Connections accepted so far.
+        self.accepted = 0
+        #: How often a client has asked for events.
+        self.registered = 0
+
+    def __enter__(self) -> FaultProxy:  # noqa: PYI034 - nothing derives from it
+        self._thread.start()
+        self._started.wait(10)
+        if self._failed is not None:
+            raise self._failed
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    def add(
+        self,
+        fault: Fault,
+        *,
+        opcodes: tuple[Opcode, ...] = (Opcode.QUERY, Opcode.EXECUTE, Opcode.BATCH),
+        contains: str = "",
+        times: int | None = 1,
+        after: int = 0,
+    ) -> Rule:
+        """Add a rule behind the others, and return it; its ``hits`` count the requests that it applied to.
+
+        Args:
+            fault: What happens to the requests.
+            opcodes: The kinds of request.
+            contains: Part of the statement. A batch has none, and matches whatever this is.
+            times: How many requests; None for all.
+            after: How many matching requests pass unharmed before.
+        """
+        rule = Rule(fault, opcodes, contains, times, after)
+        self.rules.append(rule)
+        return rule
+
+    def connections_of(self, statement: str) -> list[int]:
+        """Return the connections on which requests with a statement came, in their order.
+
+        Other requests pass, too: a driver reads the schema whenever somebody changes it.
+
+        Args:
+            statement: The CQL, whole.
+        """
+        return [one.connection for one in tuple(self.requests) if one.statement == statement]
+
+    def count(self, contains: str, *opcodes: Opcode) -> int:
+        """Count the requests that the node got with this in their statement.
+
+        Args:
+            contains: Part of the statement.
+            opcodes: The kinds of request; QUERY and EXECUTE unless given.
+        """
+        wanted = opcodes or (Opcode.QUERY, Opcode.EXECUTE)
+        return sum(
+            one.reached_node and one.opcode in wanted and contains in (one.statement or "")
+            for one in tuple(self.requests)
+        )
+
+    @property
+    def open(self) -> int:
+        """How many clients are connected."""
+        return len(self._connections)
+
+    @property
+    def open_numbers(self) -> set[int]:
+        """The numbers of the connections that are open."""
+        return {connection.number for connection in tuple(self._connections)}
+
+    def cut(self, client_ports: Container[int] | None = None, *, only_registered: bool = False) -> None:
+        """End all connections, or those of these clients.
+
+        Args:
+            client_ports: The clients' own ports; None for all.
+            only_registered: Those alone on which the client asked for events.
+        """
+
+        def abort() -> None:
+            for connection in tuple(self._connections):
+                wanted = client_ports is None or connection.client_port in client_ports
+                if wanted and (connection.registered or not only_registered):
+                    connection.abort()
+
+        self._loop.call_soon_threadsafe(abort)
+
+    def release_events(self) -> None:
+        """Let events go, those that wait first."""
+
+        async def send() -> None:
+            self.holding_events = False
+            while self._held:
+                connection, event = self._held.pop(0)
+                await connection.send_response(event)
+
+        self._loop.call_soon_threadsafe(lambda: self._later(send()))
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            server = self._loop.run_until_complete(asyncio.start_server(self._serve, self.host, self.port))
+        except OSError as exc:
+            self._failed = exc
+            self._started.set()
+            return
+        self.port = server.sockets[0].getsockname()[1]
+        self._started.set()
+        self._loop.run_forever()
+        server.close()
+        # A client may connect up to the last moment, and aborted transports close in the turns that follow.
+        for _ in range(5):
+            tasks = asyncio.all_tasks(self._loop)
+            for task in tasks:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            self._loop.run_until_complete(asyncio.sleep(0.01))
+        self._loop.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        number, self.accepted = self.accepted, self.accepted + 1
+        connection: ProxiedConnection | None = None
+        try:
+            if self.refusing:
+                return
+            node_reader, node_writer = await asyncio.open_connection(*self._target)
+            connection = ProxiedConnection(number, writer, node_writer, lambda: self.bandwidth)
+            self._connections.add(connection)
+            await asyncio.gather(
+                self._pump(reader, connection, connection.requests, self._request),
+                self._pump(node_reader, connection, connection.responses, self._response),
+            )
+        except (asyncio.CancelledError, OSError, BrokenFrameError):
+            # The end of the proxy, of the node or of the client; or it doesn't speak the protocol.
+            return
+        finally:
+            if connection is not None:
+                self._connections.discard(connection)
+                connection.abort()
+            writer.transport.abort()
+
+    async def _pump(
+        self,
+        reader: asyncio.StreamReader,
+        connection: ProxiedConnection,
+        direction: Direction,
+        handle: Callable[[ProxiedConnection, RawFrame], Coroutine[Any, Any, None]],
+    ) -> None:
+        while data := await reader.read(_CHUNK):
+            while self.partitioned or connection.number in self.black_holes:  # noqa: ASYNC110 - another thread sets it
+                await asyncio.sleep(_POLL_INTERVAL)
+            for frame in direction.frames.feed(data):
+                await handle(connection, frame)
+        connection.abort()
+
+    async def _request(self, connection: ProxiedConnection, request: RawFrame) -> None:
+        if request.protocol > self._max_protocol:
+            await connection.send_response(self._too_new(request))
+            return
+        if request.opcode == Opcode.STARTUP and request.protocol >= _SEGMENTS_FROM:
+            await connection.send_request(PendingRequest(request))
+            connection.requests.use_segments()
+            return
+        if request.opcode == Opcode.REGISTER:
+            connection.registered = True
+            self.registered += 1
+        text = self._statement_of(request)
+        fault = next((rule.fault for rule in self.rules if rule.matches(request.opcode, text)), None)
+        reaches = fault is None or fault.reaches_node
+        if request.opcode in _STATEMENTS:
+            self.requests.append(
+                RecordedRequest(
+                    connection.number, request.opcode, text, request.body, reaches, connection.shard
+                )
+            )
+        if fault is not None and not reaches:
+            self._later(fault.respond(connection, request, None))
+            return
+        if self.edit_supported is not None and request.opcode == Opcode.QUERY:
+            request = request._replace(body=without_timeout(request.body))
+        respond = None if fault is None else partial(fault.respond, connection, request)
+        await connection.send_request(PendingRequest(request, text, respond))
+
+    def _too_new(self, request: RawFrame) -> RawFrame:
+        """Answer as a node does that is older than the client."""
+        most = self._max_protocol
+        said = f"Invalid or unsupported protocol version ({request.protocol}); the greatest is {most}"
+        body = example_error_body(ErrorCode.PROTOCOL_ERROR, most, message=said)
+        return request._replace(version=most).answer(Opcode.ERROR, body)
+
+    def _statement_of(self, request: RawFrame) -> str | None:
+        if request.opcode in (Opcode.QUERY, Opcode.PREPARE):
+            return statement_text(request.body)
+        if request.opcode == Opcode.EXECUTE:
+            return self._statements.get(statement_id(request.body), "")
+        return None
+
+    async def _response(self, connection: ProxiedConnection, response: RawFrame) -> None:
+        if response.opcode == Opcode.EVENT and self.holding_events:
+            self._held.append((connection, response))
+            return
+        pending = connection.pending.pop(response.stream, None)
+        if response.opcode == Opcode.SUPPORTED:
+            options = Reader(response.body).read_string_multimap()
+            options["COMPRESSION"] = []
+            if self.edit_supported is not None:
+                self.edit_supported(connection, options)
+            response = response._replace(body=encode_string_multimap(options))
+        if (
+            pending is not None
+            and pending.request.opcode == Opcode.PREPARE
+            and response.opcode == Opcode.RESULT
+        ):
+            # A statement without its keyspace is prepared with a warning, which stands before the message.
+            identity = prepared_id(bare_message(response.flags, response.body))
+            if identity is not None and pending.statement is not None:
+                self._statements[identity] = pending.statement
+        if pending is not None and pending.respond is not None:
+            self._later(pending.respond(response))
+            return
+        await connection.send_response(response)
+        if pending is None or pending.request.opcode != Opcode.STARTUP:
+            return
+        if pending.request.protocol >= _SEGMENTS_FROM:
+            connection.responses.use_segments()
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let a fault take its time shared_with the rest of the connection."""
+
+        async def guarded() -> None:
+            try:
+                await work
+            except ConnectionError:
+                return  # the client has gone meanwhile
+
+        task = self._loop.create_task(guarded())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
