@@ -28,8 +28,8 @@ from coodie.plugins import check_module_owner
 from coodie.plugins.allowlist import DistributionAllowlist
 from coodie.plugins.selection import select
 from coodie.schema import ColumnDefinition as Column
-from coodie.schema import failures, sync_table
-from coodie.schema.wanted import wanted_table
+from coodie.schema import errors, sync_table
+from coodie.schema.desired import desired_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +70,7 @@ def _failed(kind: Any, **info: Any) -> Exception:
 
 def _wanted() -> Any:
     columns = [Column("id", "int", primary_key=True), Column("name", "text")]
-    return wanted_table("items", "shop", columns, None)
+    return desired_table("items", "shop", columns, None)
 
 
 def _other_shape() -> None:
@@ -164,11 +164,11 @@ EXAMPLES: dict[str, Callable[[Site], Any]] = {
         cassandra.AuthenticationFailed("Provided username ada and/or password are incorrect")
     ),
     "SchemaError": lambda _: _other_shape(),
-    "SchemaTimeoutError": lambda _: failures.indexes_not_built(_wanted(), {"items_name_idx": 1}, 3, 30, ()),
-    "SchemaPermissionError": lambda _: failures.failed(
+    "SchemaTimeoutError": lambda _: errors.indexes_not_built(_wanted(), {"items_name_idx": 1}, 3, 30, ()),
+    "SchemaPermissionError": lambda _: errors.failed(
         _wanted(), UnauthorizedError("The role may not do that: no ALTER on <table shop.items>."), (), [_ADD]
     ),
-    "SchemaConnectionError": lambda _: failures.failed(
+    "SchemaConnectionError": lambda _: errors.failed(
         _wanted(), translate(ConnectionResetError("reset by peer")), (), [_ADD]
     ),
     "RequestError": lambda _: translate(RuntimeError("something that coodie doesn't know")),

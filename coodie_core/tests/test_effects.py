@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from coodie.effects import Call, Pause, run_async, run_sync
+from coodie.effects import Call, Sleep, run_async, run_sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -101,8 +101,8 @@ def test_a_pause_lets_time_pass(run: Callable[..., Any]) -> None:
     """It waits for the seconds that it was given, and for nothing else."""
     started = time.monotonic()
 
-    def steps() -> Generator[Pause, Any, Any]:
-        return (yield Pause(0.05))
+    def steps() -> Generator[Sleep, Any, Any]:
+        return (yield Sleep(0.05))
 
     assert run(steps()) is None
     assert time.monotonic() - started >= 0.04
@@ -111,8 +111,8 @@ def test_a_pause_lets_time_pass(run: Callable[..., Any]) -> None:
 async def test_a_pause_blocks_no_loop() -> None:
     """Others run meanwhile."""
 
-    def steps() -> Generator[Pause, Any, None]:
-        yield Pause(60)
+    def steps() -> Generator[Sleep, Any, None]:
+        yield Sleep(60)
 
     task = asyncio.create_task(run_async(steps()))
     await asyncio.sleep(0.01)

@@ -57,10 +57,10 @@ WINDOWS = (
 #: What stands there and isn't called by users with values of their own.
 NOT_CALLED = {
     # Made by coodie, and given to users: checked where they are made.
-    "DriverEntryPoint", "ConnectionClosed", "ConnectionConfig", "ConnectionEvent", "ConnectionFailed",
-    "ConnectionOpened", "DriverRegistered", "Execute", "Host", "ObservedRequest", "Part", "Pause", "Query",
-    "Read", "ReadNodes", "RequestEvent", "RequestFinished", "RequestStarted", "Rows", "SchemaChanged",
-    "Settle", "SyncResult",
+    "AwaitAgreement", "DriverEntryPoint", "ConnectionClosed", "ConnectionConfig", "ConnectionEvent",
+    "ConnectionFailed", "ConnectionOpened", "DriverRegistered", "Execute", "Host", "ObservedRequest", "Part",
+    "Query", "Read", "ReadNodes", "RequestEvent", "RequestFinished", "RequestStarted", "Rows",
+    "SchemaChanged", "Sleep", "SyncResult",
     # Called by drivers, with objects of the contract.
     "batch_part", "check_module_owner", "hookimpl", "observe_request", "open_driver", "open_driver_async",
     "tell_closed", "untold",

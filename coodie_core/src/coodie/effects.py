@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Sequence
 
-__all__ = ["Call", "Effect", "Pause", "go_on", "run_async", "run_sync", "together"]
+__all__ = ["Call", "Effect", "Sleep", "gather", "resume", "run_async", "run_sync"]
 
 T = TypeVar("T")
 E = TypeVar("E", bound="Effect")
@@ -60,8 +60,8 @@ class Call:
         return method(*self.args, **self.kwargs)
 
 
-class Pause:
-    """Let time pass.
+class Sleep:
+    """Wait for a time.
 
     Args:
         seconds: How much.
@@ -83,7 +83,7 @@ class Pause:
         return asyncio.sleep(self.seconds)
 
 
-def go_on(
+def resume(
     steps: Generator[E, Any, T], effect: E, seen: Callable[[E, Any], None] | None = None
 ) -> Generator[E, Any, T]:
     """Go on with steps that have yielded an effect already, to their end; return their value.
@@ -110,7 +110,7 @@ def go_on(
         return value
 
 
-def together(several: Sequence[Generator[E, Any, T]]) -> Generator[E, Any, list[T]]:
+def gather(several: Sequence[Generator[E, Any, T]]) -> Generator[E, Any, list[T]]:
     """Let each of several take its first step before any is waited for; return their values.
 
     The first failure is raised, and the others are closed.
@@ -119,7 +119,7 @@ def together(several: Sequence[Generator[E, Any, T]]) -> Generator[E, Any, list[
         effects = [next(steps) for steps in several]
         values = []
         for steps, effect in zip(several, effects, strict=True):
-            values.append((yield from go_on(steps, effect)))
+            values.append((yield from resume(steps, effect)))
         return values
     finally:
         for steps in several:

@@ -10,7 +10,7 @@ import pytest
 from cassandra.policies import HostDistance
 
 from coodie.drivers.cassandra._coordinator import Coordinator
-from coodie.effects import Pause, run_sync
+from coodie.effects import Sleep, run_sync
 from coodie.exceptions import ConnectionFailedError, InvalidQueryError, RequestTimeoutError
 from coodie.schema import Execute, Query, Read, ReadNodes, SyncOptions
 
@@ -67,7 +67,7 @@ class Requests:
     def read(self, query: Query, _timeout: float | None, node: Host | None) -> Generator[Any, Any, list[Any]]:
         """Answer with the node's schema version where that is asked, else with its name."""
         self._ask(node)
-        yield Pause(0)
+        yield Sleep(0)
         if "system.local" in query.cql:
             return [{"host_id": node and node.host_id, "schema_version": node and node.version}]
         if "system.peers" in query.cql:
@@ -80,7 +80,7 @@ class Requests:
     ) -> Generator[Any, Any, None]:
         """Do nothing."""
         self._ask(node)
-        yield Pause(0)
+        yield Sleep(0)
 
 
 def coordinator(session: Any, requests: Any, **options: Any) -> Coordinator:

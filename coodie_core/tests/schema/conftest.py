@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from coodie.schema import Execute, Pause, Read, ReadNodes
+from coodie.schema import Execute, Read, ReadNodes, Sleep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -65,7 +65,7 @@ class RowServer:
         #: For each node, the indexes that it has built.
         self.built: list[set[str]] = [set()]
         self.replication = {"class": "org.apache.cassandra.locator.SimpleStrategy", "replication_factor": "1"}
-        #: What comes back for Settle.
+        #: What comes back for AwaitAgreement.
         self.disagreement: str | None = None
         #: Seconds of all pauses.
         self.paused = 0.0
@@ -144,7 +144,7 @@ class RowServer:
             return [self.answer(query.cql, query.params) for query in request.queries]
         if isinstance(request, ReadNodes):
             return [[{"index_name": name} for name in node] for node in self.built]
-        if isinstance(request, Pause):
+        if isinstance(request, Sleep):
             self.paused += request.seconds
         return self.execute(request.cql) if isinstance(request, Execute) else self.disagreement
 

@@ -9,7 +9,7 @@ import pytest
 
 from coodie.exceptions import ConfigurationError, SchemaError
 from coodie.schema import ColumnDefinition as Col
-from coodie.schema import NetworkTopologyStrategy, Pause, SimpleStrategy, SyncOptions, plan_table
+from coodie.schema import NetworkTopologyStrategy, SimpleStrategy, Sleep, SyncOptions, plan_table
 
 if TYPE_CHECKING:
     from coodie_core.tests.schema.conftest import RowServer
@@ -236,7 +236,7 @@ def test_a_refusal_is_looked_at_twice(server: RowServer) -> None:
     server.tables.clear()
     plan = plan_table("t", "ks", [KEY], dry_run=True)
     request = plan.send(server.reply(next(plan)))
-    assert isinstance(request, Pause)
+    assert isinstance(request, Sleep)
     server.tables += seen
     request = plan.send(None)
     with pytest.raises(StopIteration) as stop:

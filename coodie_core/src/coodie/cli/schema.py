@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from coodie.contract.driver import AbstractDriver
-    from coodie.schema.tabledefinition import TableDefinition
+    from coodie.schema.definitions import TableDefinition
 
 __all__ = ["schema"]
 
@@ -126,7 +126,7 @@ def _found(name: str) -> list[TableDefinition]:
     Raises:
         click.BadParameter: There is no such thing, or it isn't definitions.
     """
-    from coodie.schema.tabledefinition import TableDefinition
+    from coodie.schema.definitions import TableDefinition
 
     module, colon, attribute = name.partition(":")
     if not colon or not module or not attribute:

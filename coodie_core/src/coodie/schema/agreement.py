@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from coodie.effects import Pause
+from coodie.effects import Sleep
 from coodie.schema.requests import Query
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ VERSION_QUERIES = (
 )
 
 #: Seconds between two looks.
-_LOOK_AGAIN = 0.1
+_POLL_INTERVAL = 0.1
 
 
 def versions(rows: Iterable[Mapping[str, Any]]) -> set[str]:
@@ -50,5 +50,5 @@ def await_agreement(
         if time.monotonic() >= deadline:
             listing = ", ".join(sorted(found))
             return f"the nodes don't agree on the schema after {seconds:g} s: versions {listing}"
-        yield Pause(_LOOK_AGAIN)
+        yield Sleep(_POLL_INTERVAL)
     return None

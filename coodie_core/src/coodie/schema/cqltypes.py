@@ -236,9 +236,9 @@ class _Parser:
                 break
             arguments.append(self._type())
         self._expect(">")
-        wanted = _GENERIC[name]
-        if wanted is not None and len(arguments) != wanted:
-            raise self._error(f"{name} takes {wanted}, not {len(arguments)}")
+        desired = _GENERIC[name]
+        if desired is not None and len(arguments) != desired:
+            raise self._error(f"{name} takes {desired}, not {len(arguments)}")
         if name == "frozen":
             return self._frozen(arguments[0])
         if name == "vector":

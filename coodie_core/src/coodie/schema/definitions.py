@@ -1,4 +1,4 @@
-"""What a caller says of a column."""
+"""What a caller says of a column, and of a whole table."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["ColumnDefinition"]
+__all__ = ["ColumnDefinition", "TableDefinition"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +64,20 @@ class ColumnDefinition:
     #: Whether a vector, or a storage-attached index, is left out with a warning on a server that has
     #: no such thing, instead of being refused.
     optional: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TableDefinition:
+    """What ``sync_table`` takes, as one object.
+
+    Args:
+        table: The table's plain name.
+        columns: Objects with the attributes of ``ColumnDefinition``.
+        keyspace: The keyspace's plain name; None means the connection's.
+        table_options: Option → value, as in ``CREATE TABLE … WITH``.
+    """
+
+    table: str
+    columns: Sequence[Any]
+    keyspace: str | None = None
+    table_options: Mapping[str, Any] | None = None

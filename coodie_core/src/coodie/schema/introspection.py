@@ -15,7 +15,7 @@ from coodie.schema.tables import Column, Index, Kind, Table
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["built_indexes_query", "keyspace_query", "shown_table", "table_queries", "taken_index_names"]
+__all__ = ["built_indexes_query", "keyspace_query", "table_from_rows", "table_queries", "taken_index_names"]
 
 _TARGET = re.compile(
     r"(?:(?P<function>values|keys|entries|full)\()?(?P<name>\w+|\"(?:[^\"]|\"\")+\")(?(function)\))"
@@ -61,7 +61,7 @@ def built_indexes_query(keyspace: str) -> Query:
     return Query('SELECT index_name FROM system."IndexInfo" WHERE table_name = ?', (keyspace,))
 
 
-def shown_table(
+def table_from_rows(
     keyspace: str,
     table: str,
     table_row: Mapping[str, Any],

@@ -1,32 +1,32 @@
-"""The plan: from what is wanted and what the server has to the statements between them."""
+"""The plan: from what is desired and what the server has to the statements between them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from coodie.effects import Sleep
 from coodie.schema import statements
-from coodie.schema.comparison import compare_columns, compare_indexes, name_clashes
-from coodie.schema.failures import missing_keyspace, refused
-from coodie.schema.introspection import keyspace_query, shown_table, table_queries, taken_index_names
-from coodie.schema.optioncomparison import compare_options
+from coodie.schema.diff import compare_columns, compare_indexes, compare_options, name_clashes
+from coodie.schema.errors import missing_keyspace, refused
+from coodie.schema.introspection import keyspace_query, table_from_rows, table_queries, taken_index_names
 from coodie.schema.replication import create_keyspace, replication_differs
-from coodie.schema.requests import Pause, Read, Request
-from coodie.schema.servers import Server, adapt, needs_server, server_query
+from coodie.schema.requests import Read, Request
+from coodie.schema.server_features import Server, adapt, needs_server, server_query
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
     from coodie.schema.tables import Table
 
-__all__ = ["Plan", "Wish", "make_plan"]
+__all__ = ["DesiredState", "Plan", "make_plan"]
 
 #: Seconds between two looks at what would be refused.
-_LOOK_AGAIN = 0.1
+_POLL_INTERVAL = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class DesiredState:
     """What the caller wants, checked."""
 
     table: Table
@@ -43,7 +43,7 @@ class Plan:
     statements: tuple[str, ...] = ()
     #: What the server has and the definition doesn't, and the like.
     warnings: tuple[str, ...] = ()
-    #: The names under which the server has the wanted indexes, or will have them.
+    #: The names under which the server has the desired indexes, or will have them.
     index_names: tuple[str, ...] = ()
 
 
@@ -57,66 +57,66 @@ class _Draft:
     problems: dict[str, Sequence[str]] = field(default_factory=dict)
 
 
-def make_plan(wish: Wish, executed: Sequence[str]) -> Generator[Request, Any, Plan]:
+def make_plan(state: DesiredState, executed: Sequence[str]) -> Generator[Request, Any, Plan]:
     """Read what the server has and plan from it.
 
     The reads are no snapshot: while somebody changes the table, one may show it before and another after
     that. So what would be refused is looked at until it is the same twice.
 
     Args:
-        wish: What is wanted.
+        state: What is desired.
         executed: What was done so far, for errors.
 
     Yields:
-        Read: one, and a second one where the table isn't there. Before a refusal a Pause, and all again.
+        Read: one, and a second one where the table isn't there. Before a refusal a Sleep, and all again.
 
     Raises:
         SchemaError: The server can't be brought there; nothing more was changed.
     """
     seen = None
     while True:
-        draft = yield from _look(wish, executed)
+        draft = yield from _look(state, executed)
         problems = {hint: list(found) for hint, found in draft.problems.items() if found}
         if not problems:
             return Plan(tuple(draft.statements), tuple(draft.warnings), tuple(draft.index_names))
         if problems == seen:
-            raise refused(wish.table, problems, executed)
+            raise refused(state.table, problems, executed)
         seen = problems
-        yield Pause(_LOOK_AGAIN)
+        yield Sleep(_POLL_INTERVAL)
 
 
-def _look(wish: Wish, executed: Sequence[str]) -> Generator[Request, Any, _Draft]:
+def _look(state: DesiredState, executed: Sequence[str]) -> Generator[Request, Any, _Draft]:
     """Read once, and draft a plan from it."""
-    wanted = wish.table
-    asks_server, asks_keyspace = needs_server(wanted), wish.create_keyspace is not None
-    queries = list(table_queries(wanted.keyspace, wanted.name))
+    desired = state.table
+    asks_server, asks_keyspace = needs_server(desired), state.create_keyspace is not None
+    queries = list(table_queries(desired.keyspace, desired.name))
     queries += [server_query()] if asks_server else []
-    queries += [keyspace_query(wanted.keyspace)] if asks_keyspace else []
+    queries += [keyspace_query(desired.keyspace)] if asks_keyspace else []
     tables, columns, indexes, *others = yield Read(tuple(queries))
     draft = _Draft()
     if asks_server:
-        wanted = _adapted(wanted, others[0], draft)
+        desired = _adapted(desired, others[0], draft)
     keyspaces = others[-1] if asks_keyspace else None
-    taken = taken_index_names(wanted.name, indexes)
+    taken = taken_index_names(desired.name, indexes)
     if tables:
-        shown = shown_table(wanted.keyspace, wanted.name, tables[0], columns, indexes)
-        _alter(wanted, shown, taken, draft, drop_removed=wish.drop_removed)
+        shown = table_from_rows(desired.keyspace, desired.name, tables[0], columns, indexes)
+        _alter(desired, shown, taken, draft, drop_removed=state.drop_removed)
     elif columns:
         draft.problems["Give the table another name."] = ["a materialized view has this name"]
     else:
         if keyspaces is None:
-            (keyspaces,) = yield Read((keyspace_query(wanted.keyspace),))
+            (keyspaces,) = yield Read((keyspace_query(desired.keyspace),))
         if not keyspaces:
-            draft.statements.append(_new_keyspace(wish, executed))
-        _create(wanted, taken, draft)
-    if keyspaces and wish.create_keyspace is not None:
-        _compare_replication(wish.create_keyspace, keyspaces[0]["replication"], draft)
+            draft.statements.append(_new_keyspace(state, executed))
+        _create(desired, taken, draft)
+    if keyspaces and state.create_keyspace is not None:
+        _compare_replication(state.create_keyspace, keyspaces[0]["replication"], draft)
     return draft
 
 
-def _adapted(wanted: Table, rows: Sequence[Mapping[str, Any]], draft: _Draft) -> Table:
+def _adapted(desired: Table, rows: Sequence[Mapping[str, Any]], draft: _Draft) -> Table:
     """Return the definition as far as this server can have it."""
-    adapted = adapt(wanted, Server.from_row(rows[0] if rows else {}))
+    adapted = adapt(desired, Server.from_row(rows[0] if rows else {}))
     draft.warnings += adapted.notes
     draft.problems["Leave it out, mark its column as optional=True, or use a server that has it."] = (
         adapted.problems
@@ -124,33 +124,33 @@ def _adapted(wanted: Table, rows: Sequence[Mapping[str, Any]], draft: _Draft) ->
     return adapted.table
 
 
-def _new_keyspace(wish: Wish, executed: Sequence[str]) -> str:
-    if wish.create_keyspace is None:
-        raise missing_keyspace(wish.table, executed)
-    return create_keyspace(wish.table.keyspace, wish.create_keyspace)
+def _new_keyspace(state: DesiredState, executed: Sequence[str]) -> str:
+    if state.create_keyspace is None:
+        raise missing_keyspace(state.table, executed)
+    return create_keyspace(state.table.keyspace, state.create_keyspace)
 
 
-def _create(wanted: Table, taken: Mapping[str, str], draft: _Draft) -> None:
+def _create(desired: Table, taken: Mapping[str, str], draft: _Draft) -> None:
     """Plan a new table."""
-    draft.statements.append(statements.create_table(wanted))
-    draft.statements += [statements.create_index(wanted, index) for index in wanted.indexes]
-    draft.index_names = [index.name for index in wanted.indexes]
-    draft.problems["Names of indexes are unique in their keyspace."] = name_clashes(wanted, taken)
+    draft.statements.append(statements.create_table(desired))
+    draft.statements += [statements.create_index(desired, index) for index in desired.indexes]
+    draft.index_names = [index.name for index in desired.indexes]
+    draft.problems["Names of indexes are unique in their keyspace."] = name_clashes(desired, taken)
 
 
 def _alter(
-    wanted: Table, shown: Table, taken: Mapping[str, str], draft: _Draft, *, drop_removed: bool
+    desired: Table, shown: Table, taken: Mapping[str, str], draft: _Draft, *, drop_removed: bool
 ) -> None:
     """Plan for a table that is there."""
-    columns = compare_columns(wanted, shown)
-    options = compare_options(wanted.options, shown.options)
-    indexes = compare_indexes(wanted, shown, taken, drop_removed=drop_removed)
+    columns = compare_columns(desired, shown)
+    options = compare_options(desired.options, shown.options)
+    indexes = compare_indexes(desired, shown, taken, drop_removed=drop_removed)
     if columns.new:  # first, because it is the one that the server may still refuse
-        draft.statements.append(statements.add_columns(wanted, columns.new))
+        draft.statements.append(statements.add_columns(desired, columns.new))
     if options.changes:
-        draft.statements.append(statements.set_options(wanted, options.changes))
-    draft.statements += [statements.drop_index(wanted, index) for index in indexes.drop]
-    draft.statements += [statements.create_index(wanted, index) for index in indexes.create]
+        draft.statements.append(statements.set_options(desired, options.changes))
+    draft.statements += [statements.drop_index(desired, index) for index in indexes.drop]
+    draft.statements += [statements.create_index(desired, index) for index in indexes.create]
     draft.warnings += [*columns.notes, *options.notes, *indexes.notes]
     draft.index_names = indexes.names
     draft.problems |= {
@@ -161,9 +161,9 @@ def _alter(
     }
 
 
-def _compare_replication(wanted: Mapping[str, str], shown: Mapping[str, str], draft: _Draft) -> None:
-    if replication_differs(wanted, shown):
+def _compare_replication(desired: Mapping[str, str], shown: Mapping[str, str], draft: _Draft) -> None:
+    if replication_differs(desired, shown):
         draft.warnings.append(
-            f"replication of the keyspace: server {dict(shown)}, wanted {dict(wanted)}; it is left as it is, "
-            "since ALTER KEYSPACE needs a repair of the data afterwards"
+            f"replication of the keyspace: server {dict(shown)}, wanted {dict(desired)}; it is left "
+            "as it is, since ALTER KEYSPACE needs a repair of the data afterwards"
         )

@@ -122,15 +122,15 @@ def create_keyspace(keyspace: str, replication: Mapping[str, str]) -> str:
     return f"CREATE KEYSPACE IF NOT EXISTS {quote(keyspace)} WITH replication = {{{pairs}}}"
 
 
-def replication_differs(wanted: Mapping[str, str], shown: Mapping[str, str]) -> bool:
+def replication_differs(desired: Mapping[str, str], shown: Mapping[str, str]) -> bool:
     """Tell whether the server's replication means something else than the wanted one.
 
     A factor for every data centre is shown as one entry for each of them.
     """
-    if _class(wanted) != _class(shown):
+    if _class(desired) != _class(shown):
         return True
-    factors = {key: value for key, value in wanted.items() if key not in ("class", _FACTOR)}
-    general = wanted.get(_FACTOR)
+    factors = {key: value for key, value in desired.items() if key not in ("class", _FACTOR)}
+    general = desired.get(_FACTOR)
     present = {key: value for key, value in shown.items() if key != "class"}
     if any(present.get(key, "0") != value for key, value in factors.items()):
         return True

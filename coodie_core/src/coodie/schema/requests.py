@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from coodie.effects import Sleep
 from coodie.schema.identifiers import quote_literal
 
-__all__ = ["Execute", "Pause", "Query", "Read", "ReadNodes", "Request", "Settle", "SyncResult"]
+__all__ = ["AwaitAgreement", "Execute", "Query", "Read", "ReadNodes", "Request", "SyncResult"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Execute:
 
 
 @dataclass(frozen=True, slots=True)
-class Settle:
+class AwaitAgreement:
     """Wait until the nodes agree on the schema, so that whichever is asked next knows of the change.
 
     Nothing to do for a driver that asks one node for everything. The answer is None; or, where they
@@ -65,14 +66,7 @@ class Settle:
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Wait. The answer is None."""
-
-    seconds: float
-
-
-Request: TypeAlias = Read | ReadNodes | Execute | Settle | Pause
+Request: TypeAlias = Read | ReadNodes | Execute | AwaitAgreement | Sleep
 
 
 class SyncResult(list[str]):

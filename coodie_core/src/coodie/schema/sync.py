@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from coodie.effects import Call, Pause, run_async, run_sync
+from coodie.effects import Call, Sleep, run_async, run_sync
 from coodie.exceptions import NotADriverError
-from coodie.schema import requests
 from coodie.schema.agreement import AGREEMENT_TIMEOUT, VERSION_QUERIES, await_agreement, versions
-from coodie.schema.planner import plan_table
+from coodie.schema.apply import plan_table
 from coodie.schema.requests import Execute, Read, ReadNodes
 from coodie.schema.syncoptions import SyncOptions, check_sync_options
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from coodie.effects import Effect
     from coodie.schema.requests import Query, Request, SyncResult
 
-__all__ = ["drive", "sync_table", "sync_table_async"]
+__all__ = ["SchemaSyncMixin", "drive", "sync_table", "sync_table_async"]
 
 
 def sync_table(
@@ -32,7 +31,7 @@ def sync_table(
     *,
     options: SyncOptions | None = None,
 ) -> SyncResult:
-    """Bring a table into the wanted shape through ``driver.execute``.
+    """Bring a table into its desired state through ``driver.execute``.
 
     Args:
         driver: Anything with ``execute(stmt, params)`` that returns rows as mappings; with a timeout
@@ -71,11 +70,57 @@ async def sync_table_async(
     *,
     options: SyncOptions | None = None,
 ) -> SyncResult:
-    """Bring a table into the wanted shape through ``driver.execute_async``; see ``sync_table``."""
+    """Bring a table into its desired state through ``driver.execute_async``; see ``sync_table``."""
     _check_driver(driver, "execute_async")
     return await run_async(
         _steps(driver, table, keyspace, cols, table_options, dry_run, drop_removed_indexes, options)
     )
+
+
+class SchemaSyncMixin:
+    """Give a driver with ``execute`` and ``execute_async`` the whole of ``sync_table``.
+
+    It goes before the contract: ``class MyDriver(SchemaSyncMixin, AbstractDriver)``. All it asks of
+    the driver is ``execute(stmt, params)`` and its async twin, and ``timeout=`` where the caller gives
+    one.
+
+    A request costs a round trip, one after another. A table in order costs three; four where its
+    definition has a vector or a storage-attached index. For what has to be changed there are, beside
+    the statements, one more where the table isn't there, two after each statement (and two more each
+    tenth of a second, until the nodes agree on the schema), and at the end the first three or four again.
+    """
+
+    def sync_table(
+        self,
+        table: str,
+        keyspace: str,
+        cols: list[Any],
+        table_options: dict[str, Any] | None = None,
+        dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
+        drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
+        *,
+        options: SyncOptions | None = None,
+    ) -> SyncResult:
+        """Idempotent CREATE TABLE + ALTER TABLE ADD for new columns; see ``AbstractDriver``."""
+        return sync_table(
+            self, table, keyspace, cols, table_options, dry_run, drop_removed_indexes, options=options
+        )
+
+    async def sync_table_async(
+        self,
+        table: str,
+        keyspace: str,
+        cols: list[Any],
+        table_options: dict[str, Any] | None = None,
+        dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
+        drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
+        *,
+        options: SyncOptions | None = None,
+    ) -> SyncResult:
+        """Async version of :meth:`sync_table`."""
+        return await sync_table_async(
+            self, table, keyspace, cols, table_options, dry_run, drop_removed_indexes, options=options
+        )
 
 
 def drive(
@@ -155,8 +200,8 @@ class _Calls:
         if isinstance(request, Execute):
             yield Call(self._driver, "execute", request.cql, [], **self._extra)
             return None
-        if isinstance(request, requests.Pause):
-            yield Pause(request.seconds)
+        if isinstance(request, Sleep):
+            yield request
             return None
         return (yield from await_agreement(self._versions, self._patience))
 

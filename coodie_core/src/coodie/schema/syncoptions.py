@@ -25,7 +25,7 @@ class SyncOptions:
         create_keyspace: Create the keyspace with this replication where it doesn't exist: a
             ``SimpleStrategy``, a ``NetworkTopologyStrategy``, or what CQL has behind ``replication =``
             as a dict. One that exists is never altered; where it differs, the result says so.
-        wait_for_indexes: Seconds to wait until the wanted indexes are built, on every node that the
+        wait_for_indexes: Seconds to wait until the desired indexes are built, on every node that the
             driver can ask; None doesn't wait.
         timeout: Seconds for each request; None means the connection's default.
         agreement_timeout: Seconds to wait until the nodes agree on the schema; 0 doesn't wait, None

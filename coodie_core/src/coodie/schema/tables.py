@@ -68,7 +68,7 @@ class Table:
     name: str
     #: In the order of the definitions.
     columns: tuple[Column, ...]
-    #: As checked at the border for a wanted table, as shown by system_schema.tables for the server's.
+    #: As checked at the border for a desired table, as shown by system_schema.tables for the server's.
     options: Mapping[str, Any]
     indexes: tuple[Index, ...]
     #: Whether its columns outside the key are counters.

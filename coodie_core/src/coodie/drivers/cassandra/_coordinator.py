@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from cassandra.cluster import EXEC_PROFILE_DEFAULT
 from cassandra.policies import HostDistance
 
-from coodie.effects import Pause, together
+from coodie.effects import Sleep, gather
 from coodie.exceptions import ConnectionFailedError, OverloadedError, RequestTimeoutError
-from coodie.schema import requests
 from coodie.schema.agreement import VERSION_QUERIES, await_agreement, versions
 from coodie.schema.requests import Execute, Read, ReadNodes
 
@@ -34,7 +33,7 @@ logger = logging.getLogger("coodie.schema")
 _POOL_PATIENCE = 2.0
 
 #: Seconds between two looks.
-_LOOK_AGAIN = 0.05
+_POLL_INTERVAL = 0.05
 
 #: What says that a node can't be asked now, and another might.
 _ELSEWHERE = (ConnectionFailedError, RequestTimeoutError, OverloadedError)
@@ -75,9 +74,9 @@ class Coordinator:
             return (yield from self._read_nodes(request.query))
         if isinstance(request, Execute):
             yield from self._requests.change_schema(request.cql, self._timeout, self._host)
-        elif isinstance(request, requests.Pause):
-            yield Pause(request.seconds)
-        return None  # Settle: the next read, which is of the same node, waits for the others
+        elif isinstance(request, Sleep):
+            yield request
+        return None  # AwaitAgreement: the next read, which is of the same node, waits for the others
 
     # --- the node -----------------------------------------------------------------------
 
@@ -93,8 +92,8 @@ class Coordinator:
             if waited >= _POOL_PATIENCE:
                 self._host = next((host for host in candidates if host in reachable), None)
                 break
-            yield Pause(_LOOK_AGAIN)
-            waited += _LOOK_AGAIN
+            yield Sleep(_POLL_INTERVAL)
+            waited += _POLL_INTERVAL
         self._chosen = True
 
     def _candidates(self) -> list[Host]:
@@ -128,7 +127,7 @@ class Coordinator:
         while True:
             try:
                 reads = [self._requests.read(query, self._timeout, self._host) for query in queries]
-                return (yield from together(reads))
+                return (yield from gather(reads))
             except _ELSEWHERE:
                 if self._host is None:
                     raise
@@ -151,4 +150,4 @@ class Coordinator:
         """Read from every node that this session has a connection to."""
         hosts = [host for host in self._candidates() if host in self._session.get_pool_state()]
         reads = [self._requests.read(query, self._timeout, host) for host in hosts or [self._host]]
-        return (yield from together(reads))
+        return (yield from gather(reads))

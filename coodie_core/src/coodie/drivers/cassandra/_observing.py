@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from coodie.drivers.cassandra._sending import Answer, InFlight
 from coodie.drivers.cassandra.fast.exchange import Exchange
-from coodie.effects import go_on
+from coodie.effects import resume
 from coodie.observers.events import Host
 from coodie.observers.observation import batch_part, observe_request
 from coodie.waiting import Wait
@@ -160,7 +160,7 @@ def _observed(request: ObservedRequest, steps: Generator[Effect, Any, T]) -> Gen
         except StopIteration as stop:
             value: T = stop.value
             return value
-        return (yield from go_on(steps, wait, seen))
+        return (yield from resume(steps, wait, seen))
 
 
 def _host(in_flight: InFlight) -> Host | None:

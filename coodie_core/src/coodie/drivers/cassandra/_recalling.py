@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from coodie.drivers.cassandra._forgotten import ForgottenStatementError
-from coodie.effects import Pause
+from coodie.effects import Sleep
 from coodie.exceptions import RequestError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Recaller:
                     raise RequestError(message, hint=hint, statement=stmt)
                 self._unsettle()
                 if recalls:
-                    yield Pause(_PAUSE * 2 ** (recalls - 1))
+                    yield Sleep(_PAUSE * 2 ** (recalls - 1))
                 yield from self._statements.recall(again.forgotten, again.host, self._seconds(timeout))
                 recalls += 1
             try:

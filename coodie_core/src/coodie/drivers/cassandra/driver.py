@@ -19,7 +19,7 @@ from coodie.observers.hub import request_observers
 from coodie.observers.observation import ONE_OF_MANY
 from coodie.requests import BatchType
 from coodie.rows import first_item
-from coodie.schema.planner import plan_table
+from coodie.schema.apply import plan_table
 from coodie.schema.sync import drive
 from coodie.schema.syncoptions import SyncOptions
 from coodie.waiting import on_loop, start_thread

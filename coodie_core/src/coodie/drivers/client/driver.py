@@ -15,7 +15,7 @@ from coodie.effects import run_async, run_sync
 from coodie.exceptions import ConfigurationError
 from coodie.observers.connections import tell_closed
 from coodie.requests import BatchType, check_timeout
-from coodie.schema.mixin import SchemaSyncMixin
+from coodie.schema.sync import SchemaSyncMixin
 from coodie.waiting import on_loop, start_thread
 
 if TYPE_CHECKING:

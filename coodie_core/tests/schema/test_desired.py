@@ -9,8 +9,8 @@ import pytest
 
 from coodie.exceptions import ConfigurationError
 from coodie.schema import ColumnDefinition as Col
+from coodie.schema.desired import desired_table
 from coodie.schema.tables import Kind
-from coodie.schema.wanted import wanted_table
 
 KEY = Col("id", "int", primary_key=True)
 
@@ -22,7 +22,7 @@ def names(columns: Any) -> list[str]:
 
 def test_keys_by_index() -> None:
     """Key columns are ordered by their index, wherever they stand."""
-    table = wanted_table(
+    table = desired_table(
         "t",
         "ks",
         [
@@ -40,7 +40,7 @@ def test_keys_by_index() -> None:
 def test_keys_without_index_keep_their_order(index: int | None) -> None:
     """Where no index is given, the order is that of the definitions."""
     cols = [Col(name, "int", primary_key=True, partition_key_index=index) for name in "zay"]
-    assert names(wanted_table("t", "ks", cols).key(Kind.PARTITION_KEY)) == ["z", "a", "y"]
+    assert names(desired_table("t", "ks", cols).key(Kind.PARTITION_KEY)) == ["z", "a", "y"]
 
 
 def test_any_object_with_the_attributes() -> None:
@@ -56,7 +56,7 @@ def test_any_object_with_the_attributes() -> None:
         index=False,
         index_name=None,
     )
-    assert names(wanted_table("t", "ks", [column]).columns) == ["id"]
+    assert names(desired_table("t", "ks", [column]).columns) == ["id"]
 
 
 @pytest.mark.parametrize(
@@ -145,14 +145,14 @@ def test_any_object_with_the_attributes() -> None:
 def test_definitions_that_cannot_be_used(cols: list[Any], why: str) -> None:
     """Each fault is named, with the column."""
     with pytest.raises(ConfigurationError, match=why):
-        wanted_table("t", "ks", cols)
+        desired_table("t", "ks", cols)
 
 
 def test_all_faults_in_one_error() -> None:
     """One run tells everything that is wrong with the columns."""
     cols = [Col("a", "list<", primary_key=True), Col("b", "int", index_name="x"), Col("c", "int", static=1)]  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError) as caught:
-        wanted_table("t", "ks", cols)
+        desired_table("t", "ks", cols)
     assert str(caught.value).count("\n  - ") == 3
 
 
@@ -160,11 +160,11 @@ def test_all_faults_in_one_error() -> None:
 def test_columns_of_the_wrong_kind(cols: Any) -> None:
     """A string or a dict instead of a list of definitions is told of as such."""
     with pytest.raises(ConfigurationError, match="are given as"):
-        wanted_table("t", "ks", cols)
+        desired_table("t", "ks", cols)
 
 
 @pytest.mark.parametrize(("table", "keyspace"), [("a b", "ks"), ("t", "k-s"), ('"t"', "ks")])
 def test_names_that_no_server_takes(table: str, keyspace: str) -> None:
     """Names are checked before anything is read."""
     with pytest.raises(ConfigurationError, match="can't be used as"):
-        wanted_table(table, keyspace, [KEY])
+        desired_table(table, keyspace, [KEY])

@@ -1,4 +1,4 @@
-"""Bring a table into the wanted shape: a generator that asks for what it needs and does no I/O.
+"""Bring a table into its desired state: a generator that asks for what it needs and does no I/O.
 
 Whoever drives it answers each request and throws back what goes wrong with it; the drivers' sync and
 async methods are such shells, and so are ``coodie.schema.sync_table`` and ``sync_table_async`` for
@@ -12,13 +12,14 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from coodie.effects import Sleep
 from coodie.exceptions import ConfigurationError, InvalidQueryError, SchemaError, ServerError
-from coodie.schema.failures import failed, indexes_not_built, unread
+from coodie.schema.desired import desired_table
+from coodie.schema.errors import failed, indexes_not_built, read_failed
 from coodie.schema.introspection import built_indexes_query
-from coodie.schema.plan import Wish, make_plan
-from coodie.schema.requests import Execute, Pause, ReadNodes, Request, Settle, SyncResult
+from coodie.schema.plan import DesiredState, make_plan
+from coodie.schema.requests import AwaitAgreement, Execute, ReadNodes, Request, SyncResult
 from coodie.schema.syncoptions import check_sync_options
-from coodie.schema.wanted import wanted_table
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
@@ -34,7 +35,7 @@ logger = logging.getLogger("coodie.schema")
 _MAX_PLANS = 20
 
 #: Seconds between two looks, at whether an index is built or somebody else is done.
-_LOOK_AGAIN = 0.1
+_POLL_INTERVAL = 0.1
 
 #: What ScyllaDB says where another change came first: nothing was done, and it may be tried again.
 _RACE = "concurrent modification"
@@ -43,18 +44,18 @@ _RACE = "concurrent modification"
 class _Run:
     """What one sync has done and said so far."""
 
-    def __init__(self, wish: Wish) -> None:
-        self.wish = wish
+    def __init__(self, state: DesiredState) -> None:
+        self.state = state
         self.executed: list[str] = []
         self.plans = 0
         self._said: dict[str, None] = {}
 
-    def say(self, *warnings: str) -> None:
+    def warn(self, *warnings: str) -> None:
         """Log each warning, once."""
         for warning in warnings:
             if warning not in self._said:
                 self._said[warning] = None
-                logger.warning("%s.%s: %s", self.wish.table.keyspace, self.wish.table.name, warning)
+                logger.warning("%s.%s: %s", self.state.table.keyspace, self.state.table.name, warning)
 
     def result(self) -> SyncResult:
         """Return what there is to tell."""
@@ -63,18 +64,18 @@ class _Run:
     def plan(self) -> Generator[Request, Any, Plan]:
         """Plan from what the server has now."""
         self.plans += 1
-        plan = yield from make_plan(self.wish, self.executed)
-        self.say(*plan.warnings)
+        plan = yield from make_plan(self.state, self.executed)
+        self.warn(*plan.warnings)
         return plan
 
     def settle(self) -> Generator[Request, Any, None]:
         """Let the nodes agree; that they don't is for the caller to know, and no failure of the sync."""
         try:
-            disagreement = yield Settle()
+            disagreement = yield AwaitAgreement()
         except Exception as exc:  # noqa: BLE001 - what is wrong for good shows in the next request
             disagreement = f"whether all nodes know of the change couldn't be told: {exc}"
         if disagreement:
-            self.say(disagreement)
+            self.warn(disagreement)
 
 
 def plan_table(
@@ -106,8 +107,8 @@ def plan_table(
         options: What else is asked for.
 
     Yields:
-        Read, to be answered with a list of row lists; Execute, to be answered with None; Settle after
-        it; with ``options.wait_for_indexes`` ReadNodes and Pause.
+        Read, to be answered with a list of row lists; Execute, to be answered with None; AwaitAgreement after
+        it; with ``options.wait_for_indexes`` ReadNodes and Sleep.
 
     Returns:
         The statements asked for, and what the server has beside the definition.
@@ -121,9 +122,9 @@ def plan_table(
         if not isinstance(value, bool):
             message = f"{option}={value!r} can't be used."
             raise ConfigurationError(message, hint="Give True or False.", option=option)
-    wanted = wanted_table(table, keyspace, cols, table_options)
+    desired = desired_table(table, keyspace, cols, table_options)
     asked = check_sync_options(options)
-    run = _Run(Wish(wanted, drop_removed_indexes, asked.create_keyspace))  # type: ignore[arg-type]  # SyncOptions has made it a dict
+    run = _Run(DesiredState(desired, drop_removed_indexes, asked.create_keyspace))  # type: ignore[arg-type]  # SyncOptions has made it a dict
     plan = yield from run.plan()
     if dry_run:
         run.executed += plan.statements
@@ -142,9 +143,9 @@ def _next(run: _Run, pending: deque[str], plan: Plan) -> Generator[Request, Any,
     try:
         yield Execute(statement)
     except (InvalidQueryError, ServerError) as exc:
-        plan = yield from _after_refusal(run, pending, exc)
+        plan = yield from _replan_after_error(run, pending, exc)
     except Exception as exc:  # a third party's driver may raise anything; say what was executed
-        raise failed(run.wish.table, exc, run.executed, pending) from exc
+        raise failed(run.state.table, exc, run.executed, pending) from exc
     else:
         run.executed.append(pending.popleft())
         yield from run.settle()
@@ -155,50 +156,50 @@ def _next(run: _Run, pending: deque[str], plan: Plan) -> Generator[Request, Any,
         except SchemaError:
             raise
         except Exception as exc:
-            raise unread(run.wish.table, exc, run.executed) from exc
+            raise read_failed(run.state.table, exc, run.executed) from exc
     pending.clear()
     for planned in plan.statements:
         if planned in run.executed:  # once is enough: that it doesn't show won't change
-            run.say(f"the server accepted this and doesn't show it: {planned}")
+            run.warn(f"the server accepted this and doesn't show it: {planned}")
         else:
             pending.append(planned)
     return plan
 
 
-def _after_refusal(
+def _replan_after_error(
     run: _Run, pending: deque[str], refusal: InvalidQueryError | ServerError
 ) -> Generator[Request, Any, Plan]:
     """Plan anew: perhaps somebody else just did the same. What the server has now decides."""
     lost_a_race = _RACE in str(refusal)
     if isinstance(refusal, ServerError) and not lost_a_race:
-        raise failed(run.wish.table, refusal, run.executed, pending) from refusal
+        raise failed(run.state.table, refusal, run.executed, pending) from refusal
     yield from run.settle()
     if lost_a_race:
-        yield Pause(_LOOK_AGAIN)
+        yield Sleep(_POLL_INTERVAL)
     try:
         plan = yield from run.plan()
     except SchemaError:
         raise
     except Exception:  # noqa: BLE001 - the read's failure says less than the refusal
-        raise failed(run.wish.table, refusal, run.executed, pending) from refusal
+        raise failed(run.state.table, refusal, run.executed, pending) from refusal
     if (pending[0] in plan.statements and not lost_a_race) or run.plans > _MAX_PLANS:
-        raise failed(run.wish.table, refusal, run.executed, pending) from refusal
+        raise failed(run.state.table, refusal, run.executed, pending) from refusal
     return plan
 
 
 def _await_indexes(run: _Run, names: Iterable[str], seconds: float) -> Generator[Request, Any, None]:
     """Wait until every node that can be asked has built the indexes."""
     deadline = time.monotonic() + seconds
-    table = run.wish.table
+    table = run.state.table
     while True:
         try:
             nodes = yield ReadNodes(built_indexes_query(table.keyspace))
         except Exception as exc:
-            raise unread(table, exc, run.executed) from exc
+            raise read_failed(table, exc, run.executed) from exc
         built = [{row["index_name"] for row in rows} for rows in nodes]
         waiting = {name: count for name in names if (count := sum(name not in node for node in built))}
         if not waiting:
             return
         if time.monotonic() >= deadline:
             raise indexes_not_built(table, waiting, len(built), seconds, run.executed)
-        yield Pause(_LOOK_AGAIN)
+        yield Sleep(_POLL_INTERVAL)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from coodie.schema.optioncomparison import compare_options
+from coodie.schema.diff import compare_options
 from coodie.schema.options import check_options
 
 STCS = "org.apache.cassandra.db.compaction.SizeTieredCompactionStrategy"
