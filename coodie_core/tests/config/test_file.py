@@ -13,6 +13,7 @@ from coodie_core.tests.fakes import Backend, run_threads
 import coodie
 from coodie import LazyDriver, RequestOptions
 from coodie.exceptions import ConfigurationError, DriverBlockedError
+from coodie.observers import activate_observer, get_observer, unregister_observer
 from coodie.observers.hub import current_observers
 from coodie.plugins import hookimpl
 
@@ -290,6 +291,23 @@ def test_shipped_observers_need_no_module(write: Callable[..., Path]) -> None:
     coodie.load_config()
     told = [type(one.observer).__name__ for one in current_observers().everyone]
     assert told == ["RequestLog", "RequestCounters", "OpenTelemetryObserver"]
+
+
+@pytest.mark.usefixtures("registry")
+def test_observers_of_a_file_are_reachable(write: Callable[..., Path]) -> None:
+    """The program reaches the observers that the file names, by those names."""
+    write('observers = ["counters", "requestlog"]\n')
+    counters = activate_observer("counters", most_series=5)
+    coodie.load_config()
+    assert get_observer("counters") is counters
+    log = get_observer("requestlog")
+    assert [one.observer for one in current_observers().everyone] == [counters, log]
+    unregister_observer(log)
+    with pytest.raises(ConfigurationError, match=r"under 'requestlog'\. Registered: counters\.") as caught:
+        get_observer("requestlog")
+    assert caught.value.option == "name"
+    coodie.load_config()
+    assert get_observer("requestlog") is not log
 
 
 def test_observers_are_switched_on_once(

@@ -175,7 +175,7 @@ def apply_allowlist(top: Mapping[str, Setting], plugins: PluginHost) -> None:
 
 
 def activate_observers(setting: Setting) -> None:
-    """Register the observers of a list; those that an earlier list named stay as they are.
+    """Register the observers of a list; those that are registered under their names already stay as they are.
 
     Args:
         setting: The names, as ``activate_observer`` takes them.
@@ -185,16 +185,15 @@ def activate_observers(setting: Setting) -> None:
     """
     from coodie.observers.activation import activate_observer
 
-    done = current_registry().activated_observers
+    observers = current_registry().observers
     for name in setting.value:
-        if name in done:
+        if any(one.name == name for one in observers.everyone):
             continue
         try:
             activate_observer(name)
         except ConfigurationError as exc:
             message = f"{setting.where}: {exc}"
             raise ObserverLoadError(message, option="observers", observer=name) from exc
-        done.add(name)
 
 
 # What users import is coodie: tracebacks and help() name that.

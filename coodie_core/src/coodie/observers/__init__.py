@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from coodie._late import late
-from coodie.observers.activation import activate_observer
+from coodie.observers.activation import activate_observer, get_observer
 from coodie.observers.connections import tell_closed
 from coodie.observers.observation import ONE_OF_MANY, batch_part, observe_request, untold
 from coodie.observers.registration import observing, register_observer, unregister_observer
@@ -57,6 +57,7 @@ __all__ = [
     "SchemaChanged",
     "activate_observer",
     "batch_part",
+    "get_observer",
     "observe_request",
     "observing",
     "register_observer",

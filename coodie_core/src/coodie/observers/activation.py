@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from coodie.exceptions import ConfigurationError, CoodieError, ObserverLoadError
 from coodie.observers.hub import current_observers
-from coodie.observers.registration import register_observer
 from coodie_doctor.findings import plain_text, words_of
 
 if TYPE_CHECKING:
     from importlib_metadata import EntryPoint
 
-__all__ = ["activate_observer", "find_observer"]
+__all__ = ["activate_observer", "find_observer", "get_observer"]
 
 _GROUP = "coodie.observers"
 _API_GROUP = "coodie.observer_api.1"
@@ -40,7 +39,7 @@ def activate_observer(name: str, **options: Any) -> Any:
         options: What its class or function takes.
 
     Returns:
-        The observer, which ``unregister_observer`` takes off again.
+        The observer, which ``get_observer`` returns from now on, and ``unregister_observer`` takes off again.
 
     Raises:
         ObserverLoadError: Nobody announces it, two distributions do, it was made for another version of
@@ -61,8 +60,29 @@ def activate_observer(name: str, **options: Any) -> Any:
         raise ConfigurationError(message, hint="Leave them out.", option=next(iter(options)))
     else:
         observer = make
-    register_observer(observer)
+    current_observers().add(observer, name)
     return observer
+
+
+def get_observer(name: str) -> Any:
+    """Return the observer that a configuration or ``activate_observer`` registered under that name.
+
+    Args:
+        name: As ``activate_observer`` takes it, and ``observers`` in a configuration.
+
+    Returns:
+        The observer; of several of one name, the last.
+
+    Raises:
+        ConfigurationError: None of that name is registered.
+    """
+    named = {one.name: one.observer for one in current_observers().everyone if one.name is not None}
+    if isinstance(name, str) and name in named:
+        return named[name]
+    known = ", ".join(named) or "none"
+    message = f"No observer is registered under {name!r}. Registered: {known}."
+    hint = "Name it in observers of the configuration and call load_config(), or call activate_observer()."
+    raise ConfigurationError(message, hint=hint, option="name")
 
 
 def find_observer(name: str) -> Any:

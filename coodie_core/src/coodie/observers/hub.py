@@ -36,15 +36,17 @@ class Observer:
 
     Args:
         observer: Any object with hooks marked ``@hookimpl``.
+        name: The name that it was activated by; None where the object was registered.
 
     Raises:
         NotAnObserverError: Its hooks don't fit the specifications, or it has none.
     """
 
-    __slots__ = ("_failures", "_hooks", "observer")
+    __slots__ = ("_failures", "_hooks", "name", "observer")
 
-    def __init__(self, observer: object) -> None:
+    def __init__(self, observer: object, name: str | None = None) -> None:
         self.observer = observer
+        self.name = name
         self._failures = 0
         self._hooks: dict[str, Callable[..., Any]] = _hooks_of(observer)
 
@@ -109,14 +111,14 @@ class Observers:
     def _forget(self) -> None:
         self._lock = threading.Lock()
 
-    def add(self, observer: object) -> None:
-        """Tell this observer from now on.
+    def add(self, observer: object, name: str | None = None) -> None:
+        """Tell this observer from now on; ``name`` is the one that it was activated by.
 
         Raises:
             NotAnObserverError: It's no observer.
             ConfigurationError: It is registered already.
         """
-        made = Observer(observer)
+        made = Observer(observer, name)
         with self._lock:
             if any(one.observer is observer for one in self.everyone):
                 message = f"The observer {_described(observer)} is registered already."

@@ -73,8 +73,6 @@ class DriverRegistry:
         #: Connections of a configuration: name → what makes the driver when it's first asked for.
         self._declared: dict[str, Callable[[], AbstractDriver]] = {}
         self._making = threading.Lock()
-        #: The names of the observers that configurations have switched on.
-        self.activated_observers: set[str] = set()
         forget_in_children(self, DriverRegistry._forget)
 
     def _forget(self) -> None:
