@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,7 +10,7 @@ from tests.conftest import Api, open_driver
 from tests.reliability.conftest import heal_async
 
 from coodie import RequestOptions
-from coodie.exceptions import ConnectionFailedError, CoodieError, UnavailableError
+from coodie.exceptions import ConnectionFailedError, CoodieError, OverloadedError, UnavailableError
 from coodie.protocol.frames import Opcode
 from coodie.registry import DriverRegistry, using_registry
 from coodie_testing.faults import Close, ErrorCode, ServerError, Silence
@@ -199,6 +200,42 @@ async def test_a_read_is_up_to_the_policy(fault: str, calls: Api, proxy: FaultPr
         assert fault == "close"  # the one connection was gone
     assert (rule.hits, policy.asked > 0) == (1, True)
     await heal_async(calls.driver)
+
+
+@pytest.mark.parametrize("place", ["connection", "request"])
+@pytest.mark.parametrize("fast_path", [True, False], ids=["fast", "driver's way"])
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+async def test_a_policy_that_waits_needs_no_other_node(
+    is_async: bool, fast_path: bool, place: str, proxy: FaultProxy, backend: str, written: str
+) -> None:
+    """An overloaded node that is alone gets a read or an idempotent write up to four times."""
+    if backend == "cassandra":  # which has no such policy, and says so
+        return
+    terms: dict[str, Any] = {"port": proxy.port, "fast_path": fast_path}
+    own: dict[str, Any] = {"retry_policy": "backoff"} if place == "request" else {}
+    if place == "connection":
+        terms["retry_policy"] = "backoff"
+    with using_registry(DriverRegistry()):
+        driver = open_driver(backend, hosts=[proxy.host], **terms)
+    select, kinds = f"SELECT v FROM {written} WHERE k = 'x'", ("insert", "batch", "truncate")
+    options = RequestOptions(idempotent=True, **own)
+    with driver:
+        calls = Api(driver, is_async=is_async)
+        for _ in range(3):
+            await calls.execute(select, [])
+            for kind in kinds:
+                await WRITES[kind](calls, written, "x")
+        rule = _broken(proxy, IN_DOUBT["overloaded"])
+        for number, kind in enumerate(kinds):
+            rule.times = 2 * number + 2
+            began = time.monotonic()
+            await WRITES[kind](calls, written, "x", options=options)
+            assert rule.hits == rule.times
+            assert time.monotonic() - began > 0.2  # after 0.1 s and 0.2 s, or a little less
+        rule.times = None
+        with pytest.raises(OverloadedError):
+            await calls.execute_one(select, [], options=options)
+        assert rule.hits == 2 * len(kinds) + 4
 
 
 async def test_preparing_fails_by_itself(calls: Api, proxy: FaultProxy, written: str) -> None:

@@ -116,7 +116,10 @@ def test_what_a_policy_decides_is_done(message: Any) -> None:
 def test_a_policy_that_names_a_delay() -> None:
     """Newer policies return three values: the third is how long to wait."""
     again = _decide(_OTHERS[0], _Asked(RetryPolicy.RETRY, None, 0.1))
-    assert (again.tried, again.host) == (1, _HOST)
+    assert again == Again(tried=1, host=_HOST, delay=0.1)
+    again = _decide(_OTHERS[0], _Asked(RetryPolicy.RETRY_NEXT_HOST, None, 0.1))
+    assert again == Again(tried=1, avoid=_HOST, delay=0.1)
+    assert _decide(_OTHERS[0], _Asked(RetryPolicy.RETRY, None, None)).delay == 0
 
 
 def test_an_unknown_statement_is_looked_at_again() -> None:

@@ -70,10 +70,15 @@ class Attempt:
 
     def stand_in(self, response: ResponseFuture) -> None:
         """Be the session of a request until its hosts have been tried; rows come as tuples."""
-        hosts = response.query_plan
+        hosts, policy = response.query_plan, response.query.retry_policy
 
         def plan() -> Iterator[Host]:
-            yield from hosts
+            asked = []
+            for host in hosts:
+                asked.append(host)
+                yield host
+            while policy.starts_over():
+                yield from asked
             # What the driver does without a pool, where it is allowed to, it does with the session itself.
             self.stand_down(response)
 

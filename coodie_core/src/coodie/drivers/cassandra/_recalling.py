@@ -62,6 +62,8 @@ class Recaller:
             RequestError: The node forgets it again and again.
         """
         recalls = 0
+        if again.delay:
+            yield Sleep(again.delay)
         while True:
             if again.forgotten is not None and again.host is not None:
                 if recalls == _MOST:

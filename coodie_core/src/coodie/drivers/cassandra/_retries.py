@@ -7,7 +7,12 @@ from typing import Any
 from cassandra.policies import RetryPolicy
 from cassandra.protocol import IsBootstrappingErrorMessage
 
-__all__ = ["SafeRetryPolicy"]
+__all__ = ["SafeRetryPolicy", "delay_of"]
+
+
+def delay_of(decision: Any) -> float:
+    """Return the seconds that a policy's decision waits; those of older policies have no third value."""
+    return float(decision[2] or 0) if len(decision) > 2 else 0.0  # noqa: PLR2004 - the third value
 
 
 class SafeRetryPolicy(RetryPolicy):  # type: ignore[misc]  # the driver has no types
@@ -15,6 +20,9 @@ class SafeRetryPolicy(RetryPolicy):  # type: ignore[misc]  # the driver has no t
 
     The drivers' own policies send a statement to the next host when a connection breaks or the
     coordinator fails, whether it was a write or not.
+
+    A policy that waits before the next host is asked wants another attempt, not another host: where all
+    have been asked, they are asked once more.
 
     Args:
         inner: The policy to ask where sending again is safe.
@@ -39,6 +47,12 @@ class SafeRetryPolicy(RetryPolicy):  # type: ignore[misc]  # the driver has no t
         self._conditional = conditional
         self._tried = tried
         self._pinned = pinned
+        self._waits = False
+
+    def starts_over(self) -> bool:
+        """Tell, once for each wait, whether hosts that have been asked are to be asked again."""
+        waits, self._waits = self._waits, False
+        return waits
 
     def on_read_timeout(self, *args: Any, **kwargs: Any) -> Any:
         """A conditional write reads first, and times out as a read does."""
@@ -65,9 +79,11 @@ class SafeRetryPolicy(RetryPolicy):  # type: ignore[misc]  # the driver has no t
         return self.RETHROW, None
 
     def _possible(self, decision: Any) -> Any:
-        """Rethrow where the next node is to be asked and there is none."""
-        if self._pinned and decision[0] == self.RETRY_NEXT_HOST:
-            return self.RETHROW, None
+        """Rethrow where the next node is to be asked at once and there is none."""
+        if decision[0] == self.RETRY_NEXT_HOST:
+            self._waits = delay_of(decision) > 0
+            if self._pinned and not self._waits:
+                return self.RETHROW, None
         return decision
 
     def _counted(self, arguments: dict[str, Any]) -> dict[str, Any]:

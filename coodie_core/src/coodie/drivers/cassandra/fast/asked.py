@@ -131,13 +131,15 @@ class Asked(Exchange):
         )
 
     def _failed(self, error: Any, decide: Callable[..., Again]) -> Again:
-        """Ask the retry policy; raise where it says so, or wants another node and there is none."""
+        """Ask the retry policy; raise where it says so, or wants another node at once and there is none."""
         batched = self.opcode == BATCH
         statement = BatchStatement() if batched else BoundStatement(self.statement.prepared)
         policy = self._path.retry_policy(self.terms)
         again = decide(error, policy, statement, self.level, self.host, self.terms)
         if again.avoid is not None and not self._path.has_others(self, again.avoid):
-            give_up(error, self.terms)
+            if not again.delay:
+                give_up(error, self.terms)
+            return again._replace(avoid=None)
         return again
 
     def after(self, answer: Answer | None) -> bytes | None:

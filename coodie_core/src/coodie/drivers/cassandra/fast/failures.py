@@ -18,6 +18,7 @@ from cassandra.protocol import (
 )
 
 from coodie.drivers.cassandra._errors import translate
+from coodie.drivers.cassandra._retries import delay_of
 
 if TYPE_CHECKING:
     from cassandra.pool import Host
@@ -49,6 +50,7 @@ class Again(NamedTuple):
         avoid: The node that isn't to be asked again.
         forgotten: The id of the statement that the node has forgotten: it is to be looked at again before.
         ignored: The retry policy ignores the failure: an empty result, and nothing is sent.
+        delay: Seconds to wait before.
     """
 
     tried: int = 0
@@ -57,6 +59,7 @@ class Again(NamedTuple):
     avoid: Host | None = None
     forgotten: bytes | None = None
     ignored: bool = False
+    delay: float = 0.0
 
 
 def after_error(
@@ -105,15 +108,14 @@ def too_late(stmt: str, timeout: float) -> Exception:
 
 
 def _decided(decision: Any, error: Any, host: Host, terms: Terms) -> Again:
-    # Policies of older code return two values, newer ones also a delay.
     what, level = decision[:2]
     if what == RetryPolicy.RETHROW:
         give_up(error, terms)
     if what == RetryPolicy.IGNORE:
         return Again(ignored=True)
     if what == RetryPolicy.RETRY:
-        return Again(tried=1, level=level, host=host)
-    return Again(tried=1, level=level, avoid=host)
+        return Again(tried=1, level=level, host=host, delay=delay_of(decision))
+    return Again(tried=1, level=level, avoid=host, delay=delay_of(decision))
 
 
 def give_up(error: Any, terms: Terms) -> NoReturn:
