@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import socket
 import threading
 import time
@@ -14,6 +15,7 @@ from tests.conftest import PATIENT
 
 import coodie
 from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieError
+from coodie_testing.faults import FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,6 +48,20 @@ async def _settled(before: set[threading.Thread]) -> set[threading.Thread]:
     while (extra := _threads() - before) and time.monotonic() < deadline:
         await asyncio.sleep(0.05)
     return extra
+
+
+@pytest.mark.parametrize("newest", [5, 4])
+def test_a_normal_server_is_no_reason_to_warn(
+    newest: int, connect: Callable[..., Any], cassandra_node: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The protocol's version is negotiated with no more connections than it takes, and without a warning."""
+    with FaultProxy(cassandra_node.host, cassandra_node.port, max_protocol=newest) as proxy:
+        driver = connect(hosts=[proxy.host], port=proxy.port, fast_path=False, compression=False)
+        driver.execute("SELECT key FROM system.local", [])
+        assert driver.session.cluster.protocol_version == newest
+        assert proxy.accepted == 2 + 5 - newest  # one for events, one for requests, one to be told
+        driver.close()
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 def test_the_options_reach_the_driver(connect: Callable[..., Any], keyspace: str) -> None:

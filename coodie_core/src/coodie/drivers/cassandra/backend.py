@@ -208,6 +208,7 @@ def _cluster(config: ConnectionConfig) -> Any:
     from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster
     from cassandra.policies import ConstantReconnectionPolicy
 
+    from coodie.drivers.cassandra._cluster import negotiating_cluster
     from coodie.drivers.cassandra._connection import attentive
 
     options = {name: value for name, value in config.options.items() if name not in _DRIVER_OPTIONS}
@@ -226,7 +227,8 @@ def _cluster(config: ConnectionConfig) -> Any:
     # A statement that a node has forgotten is looked at before it is sent there: StatementCache.recall.
     options.setdefault("reprepare_on_up", False)
     options["connection_class"] = attentive(options.get("connection_class") or Cluster.connection_class)
-    return Cluster(contact_points=list(config.hosts or ()), **options)
+    cluster = Cluster if config.protocol_version is not None else negotiating_cluster()
+    return cluster(contact_points=list(config.hosts or ()), **options)
 
 
 def _profile(config: ConnectionConfig, moved: dict[str, Any]) -> Any:
