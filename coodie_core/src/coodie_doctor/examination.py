@@ -8,7 +8,7 @@ import platform
 import sys
 from typing import TYPE_CHECKING, Any
 
-from coodie_doctor.findings import Finding, Report
+from coodie_doctor.findings import Finding, Report, words_of
 from coodie_doctor.ownership import CORE, NAMESAKE, core_findings, reinstall
 
 if TYPE_CHECKING:
@@ -29,7 +29,10 @@ def examine(connect: Mapping[str, Any] | None = None, *, timeout: float = 30.0) 
         connect: ``{"driver": name or None, "hosts": […], "options": {name: text}}``; None: don't connect.
         timeout: Seconds that the trial of each backend may take.
     """
-    report = Report(_environment(), _core())
+    try:
+        report = Report(_environment(), _core())
+    except OSError as exc:  # which says nothing of what is installed
+        return Report({}, [Finding(NAMESAKE, f"Metadata of {CORE} can't be read now: {words_of(exc)}.")])
     if not report.ok:
         return report
     try:

@@ -78,6 +78,9 @@ def altered_files(distribution: Installed, *, only: str | None = None) -> Iterat
     Args:
         distribution: The distribution.
         only: Look at this path alone.
+
+    Raises:
+        OSError: A file can't be read now, which says nothing of what is in it.
     """
     for entry in csv.reader((distribution.read_text("RECORD") or "").splitlines()):
         if not entry[1:2] or not entry[1].startswith("sha256=") or only not in (None, entry[0]):
@@ -85,7 +88,7 @@ def altered_files(distribution: Installed, *, only: str | None = None) -> Iterat
         try:
             with open(distribution.locate_file(entry[0]), "rb") as file:  # noqa: PTH123 - what locate_file gives need not be a Path
                 digest = urlsafe_b64encode(sha256(file.read()).digest()).rstrip(b"=").decode()
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
             yield entry[0]
             continue
         if digest != entry[1].removeprefix("sha256="):

@@ -115,7 +115,11 @@ def _announced(name: str) -> Any:
     """Return what the one entry point of that name stands for."""
     from importlib_metadata import entry_points  # slow, and needed here alone
 
-    points: list[EntryPoint] = list(entry_points(group=_GROUP))
+    try:
+        points: list[EntryPoint] = list(entry_points(group=_GROUP))
+    except OSError as exc:
+        message = f"The observer {name!r} can't be looked up: reading metadata raised {words_of(exc)}."
+        raise ObserverLoadError(message, hint="The next call reads it again.", observer=name) from exc
     found = [point for point in points if point.name == name]
     if not found:
         from difflib import get_close_matches  # for the error alone

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+import sys
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -125,6 +127,8 @@ class DriverIndex:
         self._source = source
         self._lock = threading.Lock()
         self._found: dict[str, list[DriverEntryPoint]] | None = None
+        #: What kept the last scan from reading all that is there; such a scan isn't kept.
+        self._passing: OSError | None = None
         self._unreadable: tuple[str, ...] = ()
         forget_in_children(self, DriverIndex._forget)
 
@@ -168,11 +172,23 @@ class DriverIndex:
         found = [] if distribution is None else _entry_points(distribution)
         return found if driver_type is None else [one for one in found if one.driver_type == driver_type]
 
+    def check_complete(self) -> None:
+        """Raise what kept the last scan from reading all that is there.
+
+        Raises:
+            OSError: Not for long, perhaps: the next question scans again.
+        """
+        if self._passing is not None:
+            raise self._passing
+
     def _scanned(self) -> dict[str, list[DriverEntryPoint]]:
         with self._lock:
-            if self._found is None:
-                self._found = self._scan()
-            return self._found
+            if self._found is not None:
+                return self._found
+            found = self._scan()
+            if self._passing is None:
+                self._found = found
+            return found
 
     def _read(self, name: str) -> list[DriverEntryPoint]:
         """Return what a distribution announces: the first of that name, which an import finds."""
@@ -185,6 +201,7 @@ class DriverIndex:
         found: dict[str, list[DriverEntryPoint]] = {}
         seen: set[str] = set()
         unreadable: dict[str, str] = {}
+        self._passing, distribution = None, None
         for distribution in self._source():
             name = ""
             try:
@@ -199,11 +216,15 @@ class DriverIndex:
                 announced = self._read(name)
             except Exception as exc:  # noqa: BLE001 - one distribution's broken metadata hides no other's backend
                 name = name or _directory_name(distribution) or "a distribution without a name"
+                if isinstance(exc, OSError):
+                    self._passing = exc
                 _log.warning("Skipping %s: its metadata can't be read (%s).", name, type(exc).__name__)
                 unreadable.setdefault(canonical_name(name), name)
                 continue
             for entry in announced:
                 found.setdefault(entry.driver_type, []).append(entry)
+        if distribution is None:
+            self._passing = _listing_failure()
         # What an import finds can be read, whatever else of that name is there.
         readable = {entry.canonical for entries in found.values() for entry in entries}
         self._unreadable = tuple(sorted(name for key, name in unreadable.items() if key not in readable))
@@ -238,6 +259,9 @@ def find_installed(
     Args:
         name: The name, in any spelling.
         source: As for ``DriverIndex``.
+
+    Raises:
+        OSError: Its metadata can't be read now.
     """
     wanted = canonical_name(name)
     for distribution in source(name=name):
@@ -245,6 +269,8 @@ def find_installed(
             # A nameless one is half uninstalled.
             if canonical_name(_name(distribution)) == wanted:
                 return distribution
+        except OSError:
+            raise
         except Exception as exc:  # noqa: BLE001 - as in the scan: it's as good as not there
             _log.warning("Skipping %s: its metadata can't be read (%s).", name, type(exc).__name__)
     return None
@@ -255,6 +281,24 @@ def _name(distribution: InstalledDistribution) -> str:
     text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
     match = _NAME.search(text.partition("\n\n")[0])
     return match[1] if match else ""
+
+
+def _listing_failure() -> OSError | None:
+    """Return why a directory of ``sys.path`` can't be listed, or None.
+
+    importlib-metadata takes such a directory for an empty one, and remembers that; no more after this.
+    """
+    from importlib_metadata import MetadataPathFinder
+
+    MetadataPathFinder.invalidate_caches()
+    for path in sys.path:
+        try:
+            os.scandir(path or ".").close()
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            continue
+        except OSError as exc:
+            return exc
+    return None
 
 
 class MissingMetadataError(Exception):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from coodie.capabilities import KNOWN
 from coodie.exceptions import (
+    CoodieError,
     DriverApiVersionError,
     DriverBlockedError,
     DriverLoadError,
@@ -17,10 +19,11 @@ from coodie.exceptions import (
 )
 from coodie.plugins.allowlist import ALLOW_VARIABLE, BLOCK_VARIABLE, from_environment
 from coodie.plugins.discovery import DRIVER_API_VERSION, canonical_name
+from coodie_doctor.findings import words_of
 from coodie_doctor.ownership import DOCTOR, pip_command
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from coodie.plugins.discovery import DriverEntryPoint
 
@@ -31,10 +34,32 @@ __all__ = [
     "not_announced",
     "not_found",
     "not_installed",
+    "reading_metadata",
     "unreadable",
     "unusable_name",
     "wrong_version",
 ]
+
+
+@contextmanager
+def reading_metadata(driver_type: str | None = None) -> Iterator[None]:
+    """Raise an error of ours where the metadata of distributions can't be read in the block now.
+
+    Args:
+        driver_type: The backend that it is read for.
+
+    Raises:
+        DriverLoadError: The machine lacks something, such as a free file descriptor.
+    """
+    try:
+        yield
+    except OSError as exc:
+        if isinstance(exc, CoodieError):
+            raise
+        what = "The installed backends" if driver_type is None else f"driver_type={driver_type!r}"
+        message = f"{what} can't be looked up: reading metadata of distributions raised {words_of(exc)}."
+        hint = "The next call reads it again. For what is here, run:"
+        raise DriverLoadError(message, hint=hint, command=DOCTOR, driver_type=driver_type) from exc
 
 
 def not_found(

@@ -18,6 +18,7 @@ from coodie.options.declarations import OPTIONS
 from coodie.options.valuetypes import check_value
 from coodie.plugins.allowlist import DistributionAllowlist
 from coodie.plugins.discovery import DriverIndex, explicit_entry_point
+from coodie.plugins.errors import reading_metadata
 from coodie.plugins.loading import CHECK, INSPECT, OPEN, OPEN_ASYNC, LoadedPlugin, load_plugin
 from coodie.plugins.selection import check_open, is_pinned_to, select
 from coodie.waiting import call_in_thread
@@ -97,8 +98,16 @@ class PluginHost:
         self.allowlist.allow_only(*distributions)
 
     def entry_points(self) -> list[DriverEntryPoint]:
-        """Return what the application registered and what is installed; nothing is imported."""
-        return [*self.registered(), *self.index.entry_points()]
+        """Return what the application registered and what is installed; nothing is imported.
+
+        Raises:
+            DriverLoadError: Metadata can't be read now.
+        """
+        with reading_metadata():
+            installed = self.index.entry_points()
+            if not installed:
+                self.index.check_complete()
+        return [*self.registered(), *installed]
 
     def registered(self) -> list[DriverEntryPoint]:
         """Return what the application registered."""
@@ -116,7 +125,8 @@ class PluginHost:
         if plugin is not None:
             check_open(plugin.entry, self.allowlist)
             return plugin.entry
-        return select(self.index, self.allowlist, driver_type)
+        with reading_metadata(driver_type):
+            return select(self.index, self.allowlist, driver_type)
 
     def failures(self) -> Mapping[str, CoodieError]:
         """Return why backends failed to load, by driver_type; those that were mended since aren't in it."""
@@ -235,7 +245,7 @@ class PluginHost:
     def _found(self, config: ConnectionConfig) -> LoadedPlugin:
         """Return the plug-in; one that can't be loaded is tried anew at the next call."""
         driver_type, distribution = config.driver_type, config.distribution
-        with self._lock:
+        with self._lock, reading_metadata(driver_type):
             plugin = self._registered.get(driver_type)
             if plugin is None or not is_pinned_to(plugin.entry, distribution):
                 plugin = self._loaded.get((driver_type, distribution))

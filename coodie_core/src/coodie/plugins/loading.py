@@ -20,6 +20,7 @@ from coodie.hooks import PROJECT, DriverDescription
 from coodie.observers.hooks import OBSERVER_HOOKS, ObserverHooks
 from coodie.plugins.descriptions import problem_of
 from coodie.plugins.discovery import canonical_name
+from coodie.plugins.errors import reading_metadata
 from coodie.plugins.hooks import DriverHooks
 from coodie_doctor.findings import plain_text, words_of
 from coodie_doctor.ownership import pip_command
@@ -119,7 +120,8 @@ class LoadedPlugin:
         if description.needs:
             from coodie.plugins.requirements import check_needs  # packaging, for those that need something
 
-            check_needs(description.needs, self.entry)
+            with reading_metadata(self.entry.driver_type):
+                check_needs(description.needs, self.entry)
         return description
 
     async def call_async(self, hook: str, **arguments: Any) -> Any:

@@ -63,6 +63,7 @@ def select(
         DriverApiVersionError: It doesn't declare the contract's version that core speaks.
         OverwrittenModuleError: PyPI's ``coodie`` is installed beside coodie-core.
         DriverLoadError: Its metadata can't be read.
+        OSError: Metadata can't be read now.
     """
     check_core(index.distribution, driver_type)
     if distribution is not None:
@@ -150,6 +151,8 @@ def _pinned(index: DriverIndex, driver_type: str, distribution: str) -> list[Dri
     entries = _announced(index, driver_type, distribution)
     if entries:
         return entries
+    index.named(driver_type)
+    index.check_complete()
     if index.is_unreadable(distribution):
         raise unreadable(driver_type, distribution)
     if index.distribution(distribution) is None:
@@ -163,6 +166,8 @@ def _pinned(index: DriverIndex, driver_type: str, distribution: str) -> list[Dri
 def _announced(index: DriverIndex, driver_type: str, distribution: str) -> list[DriverEntryPoint]:
     try:
         return index.entry_points_of(distribution, driver_type)
+    except OSError:
+        raise
     except Exception as exc:
         raise unreadable(driver_type, distribution) from exc
 
@@ -171,6 +176,7 @@ def _not_found(
     index: DriverIndex, allowlist: DistributionAllowlist, driver_type: str, failed: Collection[str]
 ) -> DriverLoadError:
     entries = index.entry_points()
+    index.check_complete()
     if not entries and index.distribution("coodie-core") is None:
         return no_metadata(driver_type)
     known = KNOWN.get(driver_type)
