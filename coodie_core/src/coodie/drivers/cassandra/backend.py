@@ -58,13 +58,15 @@ def cassandra_description(summary: str, *, distribution: str) -> DriverDescripti
         summary: One line.
         distribution: The distribution that it needs.
     """
-    from cassandra.cluster import Cluster
-
-    from coodie.drivers.cassandra.driver import CassandraDriver
+    from coodie.drivers.cassandra._reactors import import_cluster
     from coodie.hooks import DriverDescription, OptionDescription
 
+    cluster_class = import_cluster()  # before what else imports it
+
+    from coodie.drivers.cassandra.driver import CassandraDriver
+
     # What ConnectionConfig names never arrives as an option.
-    parameters = (p for name, p in signature(Cluster.__init__).parameters.items() if name != "self")
+    parameters = (p for name, p in signature(cluster_class.__init__).parameters.items() if name != "self")
     own = tuple(
         OptionDescription(name=name, type=kind, default=default, help=text)
         for name, (kind, default, text) in _DRIVER_OPTIONS.items()
@@ -88,6 +90,8 @@ def check_cassandra_config(config: ConnectionConfig) -> None:
     Raises:
         ConfigurationError: The error names the option.
     """
+    from coodie.drivers.cassandra._reactors import check_patching, import_cluster
+
     cluster_options = [name for name in config.options if name not in _DRIVER_OPTIONS]
     if config.session is not None:
         if cluster_options:
@@ -97,6 +101,7 @@ def check_cassandra_config(config: ConnectionConfig) -> None:
     if config.hosts is None:
         message = f"driver_type={config.driver_type!r} has neither hosts= nor session=."
         raise ConfigurationError(message, hint="Give hosts=['127.0.0.1'], for example.", option="hosts")
+    check_patching(config.options.get("connection_class") or import_cluster().connection_class)
     for name, instead in _STOOD_FOR.items():
         if name in config.options and (instead or config.username is not None):
             message = f"{name}= beside or instead of {instead or 'username= and password='}."

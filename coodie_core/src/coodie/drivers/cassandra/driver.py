@@ -269,7 +269,9 @@ class CassandraDriver(AbstractDriver):
             return asked.rows(run.stmt, params, consistency, timeout, None, None, options)
 
         path = self._requests.fast
-        return Window(run, start, None if path is None else Pipeline(path)).drain()
+        if path is None or path.refused is not None:
+            return Window(run, start).drain()
+        return Window(run, start, Pipeline(path)).drain()
 
     def _asked(self, part: Part | None = None) -> Requests | ObservedRequests:
         """Return what makes the steps of a request: of one that is observed, where somebody observes."""

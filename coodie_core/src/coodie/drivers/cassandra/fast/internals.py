@@ -7,6 +7,7 @@ a handshake takes are theirs and as configured; what is ours begins after it.
 from __future__ import annotations
 
 import os
+import select
 import sys
 import threading
 import time
@@ -123,6 +124,7 @@ def refusal(session: Session) -> str | None:
         f"protocol version {cluster.protocol_version} isn't known": cluster.protocol_version not in _VERSIONS,
         "a beta version of the protocol is allowed": cluster.allow_beta_protocol_version,
         "the cluster is configured with legacy parameters": in_legacy_mode(cluster),
+        "this platform has no poll()": not hasattr(select, "poll"),
         "the driver's metrics would miss its requests": cluster.metrics_enabled,
         "the session decodes with a protocol handler of its own": not is_plain_handler(
             session.client_protocol_handler
