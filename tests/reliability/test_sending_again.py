@@ -223,6 +223,7 @@ async def test_a_policy_that_waits_needs_no_other_node(
         calls = Api(driver, is_async=is_async)
         for _ in range(3):
             await calls.execute(select, [])
+            await calls.execute(f"SELECT v FROM {written} WHERE k = ?", ["x"])
             for kind in kinds:
                 await WRITES[kind](calls, written, "x")
         rule = _broken(proxy, IN_DOUBT["overloaded"])
@@ -232,10 +233,15 @@ async def test_a_policy_that_waits_needs_no_other_node(
             await WRITES[kind](calls, written, "x", options=options)
             assert rule.hits == rule.times
             assert time.monotonic() - began > 0.2  # after 0.1 s and 0.2 s, or a little less
+        rule.times += 2
+        began = time.monotonic()
+        await calls.execute_many(f"SELECT v FROM {written} WHERE k = ?", [["x"]], options=options)
+        assert rule.hits == rule.times
+        assert time.monotonic() - began > 0.2
         rule.times = None
         with pytest.raises(OverloadedError):
             await calls.execute_one(select, [], options=options)
-        assert rule.hits == 2 * len(kinds) + 4
+        assert rule.hits == 2 * len(kinds) + 2 + 4
 
 
 async def test_preparing_fails_by_itself(calls: Api, proxy: FaultProxy, written: str) -> None:

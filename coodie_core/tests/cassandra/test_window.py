@@ -13,6 +13,7 @@ from coodie.contract.many import ManyRun
 from coodie.drivers.cassandra._window import Window
 from coodie.drivers.cassandra.fast.answers import LATE
 from coodie.drivers.cassandra.fast.exchange import Exchange
+from coodie.effects import Sleep
 from coodie.exceptions import RequestTimeoutError
 from coodie.rows import Rows
 from coodie.waiting import Wait
@@ -84,6 +85,24 @@ def test_what_a_request_does_about_its_timeout_is_its_own() -> None:
         raise AssertionError
 
     assert Window(run(1, 1), start).drain().rows(0) == [{"answer": "second"}]
+
+
+def test_a_request_that_pauses_holds_up_no_other() -> None:
+    """A pause before another attempt is made, and the other requests go on meanwhile."""
+    ended: list[int] = []
+
+    def start(params: Any) -> Generator[Any, Any, Rows]:
+        if params[0] == 0:
+            assert (yield Sleep(0.1)) is None
+        done: Future[Any] = Future()
+        done.set_result(params[0])
+        ended.append((yield Wait(done)))
+        return Rows()
+
+    began = time.monotonic()
+    assert Window(run(50, 2), start).drain().succeeded == 50
+    assert ended == [*range(1, 50), 0]
+    assert time.monotonic() - began >= 0.1
 
 
 class _SilentPipeline:

@@ -9,6 +9,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from coodie.drivers.cassandra.fast.exchange import Exchange
+from coodie.effects import Sleep
 from coodie.waiting import Wait
 
 if TYPE_CHECKING:
@@ -35,9 +36,9 @@ class _Waiting:
 
     index: int
     steps: Generator[Effect, Any, Rows]
-    #: What it waits for; None where that is a response on the pipeline, which keeps the time itself.
+    #: What it waits for; None for a response on the pipeline, which keeps the time itself, and for a pause.
     wait: Wait | None = None
-    #: When its time is over, on the monotonic clock.
+    #: When its time is over, or has come, on the monotonic clock.
     deadline: float = inf
 
 
@@ -111,13 +112,16 @@ class Window:
                 self._advance(ended.index, steps, steps.send, future.result())
 
     def _sweep(self) -> None:
-        """Tell the requests whose wait has lasted too long: what they do then is theirs."""
+        """Wake the requests whose time has come, and tell those whose wait has lasted too long."""
         now = time.monotonic()
         if now < self._next_sweep:
             return
         self._next_sweep = now + _SWEEP
         for late in [waiting for waiting in self._in_flight if waiting.deadline < now]:
-            if late.wait is not None and not late.wait.future.done():
+            if late.wait is None:
+                self._in_flight.remove(late)
+                self._advance(late.index, late.steps, late.steps.send, None)
+            elif not late.wait.future.done():
                 self._in_flight.remove(late)
                 self._advance(late.index, late.steps, late.steps.throw, late.wait.late())
 
@@ -128,6 +132,10 @@ class Window:
         try:
             effect = go_on(answer)
             while not isinstance(effect, Wait):
+                if isinstance(effect, Sleep):
+                    until = time.monotonic() + effect.seconds
+                    self._in_flight.add(_Waiting(index, steps, deadline=until))
+                    return
                 if isinstance(effect, Exchange) and self._pipeline is not None:
                     waiting = _Waiting(index, steps)
                     if self._pipeline.send(effect, waiting):
