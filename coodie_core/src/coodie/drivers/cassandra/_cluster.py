@@ -1,27 +1,67 @@
-"""The drivers' Cluster, but for how it negotiates the protocol's version."""
+"""The drivers' Cluster, but for how it negotiates the protocol, and where it looks for its nodes."""
 
 from __future__ import annotations
 
 import logging
+import socket
+import time
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import ref
 
-__all__ = ["negotiating_cluster"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["cluster_class"]
 
 _log = logging.getLogger("coodie.drivers.cassandra")
 
+#: The least seconds between two looks at the contact points.
+_RESOLVE_INTERVAL = 1.0
+
 
 @cache
-def negotiating_cluster() -> Any:
-    """Return the Cluster's class for connections whose protocol version is negotiated.
+def cluster_class(*, negotiates: bool) -> Any:
+    """Return a class that is the driver's Cluster, but for what follows.
 
-    cassandra-driver begins with two versions that DSE alone knows, so that any other server costs it two
-    connections and two warnings. Neither driver's warning is of use: an older server is no mistake.
+    The contact points are resolved again where no node is up: all may have moved. scylla-driver does that
+    itself, after it has tried every node that it knows; cassandra-driver never does.
+
+    cassandra-driver begins with two versions of the protocol that DSE alone knows, so that any other server
+    costs it two connections and two warnings. Neither driver's warning is of use: an older server is no
+    mistake.
+
+    Args:
+        negotiates: The protocol's version isn't given.
     """
     from cassandra import ProtocolVersion
     from cassandra.cluster import Cluster
 
-    class NegotiatingCluster(Cluster):  # type: ignore[misc]  # the drivers have no types
+    class ResolvingCluster(Cluster):  # type: ignore[misc]  # the drivers have no types
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            if not hasattr(Cluster, "_resolve_hostnames"):  # scylla-driver's
+                this = ref(self)
+                self.next_resolution = 0.0
+                self.connection_class.on_failure = lambda: resolve_contact_points(this())
+
+    def resolve_contact_points(cluster: Any) -> None:
+        """Add the nodes at the addresses that the contact points have now, where no node is up."""
+        # Without a session, its contact points have been resolved a moment ago.
+        if cluster is None or cluster.is_shutdown or not cluster.sessions:
+            return
+        hosts = cluster.metadata.all_hosts()
+        now = time.monotonic()
+        if now < cluster.next_resolution or any(host.is_up for host in hosts):
+            return
+        cluster.next_resolution = now + _RESOLVE_INTERVAL
+        known = {host.endpoint for host in hosts}
+        for endpoint in _endpoints(cluster):
+            if endpoint not in known:
+                _log.info("No node is up; trying the contact point at %s.", endpoint)
+                cluster.add_host(endpoint, refresh_nodes=False)
+
+    class NegotiatingCluster(ResolvingCluster):
         protocol_version = min(Cluster.protocol_version, ProtocolVersion.V5)
 
         def protocol_downgrade(self, host_endpoint: Any, previous_version: int) -> None:
@@ -32,4 +72,20 @@ def negotiating_cluster() -> Any:
             _log.debug("%s doesn't speak version %d of the protocol.", host_endpoint, previous_version)
             self.protocol_version = lower
 
-    return NegotiatingCluster
+    return NegotiatingCluster if negotiates else ResolvingCluster
+
+
+def _endpoints(cluster: Any) -> Iterator[Any]:
+    """Yield where a Cluster's contact points are, as far as they can be resolved."""
+    from cassandra.connection import DefaultEndPoint
+
+    for point in cluster.contact_points:
+        if isinstance(point, (str, tuple)):
+            host, port = (point, cluster.port) if isinstance(point, str) else point
+            try:
+                found = socket.getaddrinfo(host, port, socket.AF_UNSPEC, socket.SOCK_STREAM)
+            except OSError as exc:
+                _log.debug("The contact point %s can't be resolved: %s.", host, exc)
+                continue
+            for *_, address in found:
+                yield DefaultEndPoint(address[0], port)

@@ -130,6 +130,10 @@ def _persistent(connection_class: Any) -> Any:
         #: The logins that nodes have refused last, by endpoint.
         refused_logins = refused
 
+        @staticmethod
+        def on_failure() -> None:
+            """Do nothing more about a connection that couldn't be opened; a Cluster may replace this."""
+
         @classmethod
         def factory(cls, endpoint: Any, *args: Any, **kwargs: Any) -> Any:
             try:
@@ -139,6 +143,7 @@ def _persistent(connection_class: Any) -> Any:
                 raise refused_login()(str(exc)) from exc
             except BaseException:
                 refused.pop(str(endpoint), None)
+                cls.on_failure()
                 raise
             refused.pop(str(endpoint), None)
             return connection

@@ -210,10 +210,10 @@ def _connect_error(error: CoodieError, config: ConnectionConfig, keyspaces: set[
 def _cluster(config: ConnectionConfig) -> Any:
     """Return an unconnected Cluster; everything of a profile goes into one, never beside it."""
     from cassandra.auth import PlainTextAuthProvider
-    from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster
+    from cassandra.cluster import EXEC_PROFILE_DEFAULT
     from cassandra.policies import ConstantReconnectionPolicy
 
-    from coodie.drivers.cassandra._cluster import negotiating_cluster
+    from coodie.drivers.cassandra._cluster import cluster_class
     from coodie.drivers.cassandra._connection import attentive
 
     options = {name: value for name, value in config.options.items() if name not in _DRIVER_OPTIONS}
@@ -231,8 +231,8 @@ def _cluster(config: ConnectionConfig) -> Any:
     options.setdefault("reconnection_policy", ConstantReconnectionPolicy(_RECONNECT, max_attempts=None))
     # A statement that a node has forgotten is looked at before it is sent there: StatementCache.recall.
     options.setdefault("reprepare_on_up", False)
-    options["connection_class"] = attentive(options.get("connection_class") or Cluster.connection_class)
-    cluster = Cluster if config.protocol_version is not None else negotiating_cluster()
+    cluster = cluster_class(negotiates=config.protocol_version is None)
+    options["connection_class"] = attentive(options.get("connection_class") or cluster.connection_class)
     return cluster(contact_points=list(config.hosts or ()), **options)
 
 
