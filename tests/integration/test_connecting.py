@@ -101,6 +101,22 @@ def test_the_options_reach_the_driver(connect: Callable[..., Any], keyspace: str
     assert driver.execute("SELECT key FROM system.local", [])
 
 
+@pytest.mark.parametrize("own", [None, [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]])
+def test_nothing_is_kept_back_to_be_sent_with_more(own: Any, connect: Callable[..., Any]) -> None:
+    """All connections have TCP_NODELAY, beside the socket options of the caller's."""
+    driver = connect(sockopts=own)
+    for holder in driver.session.cluster.get_connection_holders():
+        for connection in holder.get_connections():
+            assert connection._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            assert bool(connection._socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)) == (
+                own is not None
+            )
+    driver.close()
+    off = connect(sockopts=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)])
+    (connection,) = off.session.cluster.control_connection.get_connections()
+    assert not connection._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_local_dc_is_preferred(connect: Callable[..., Any]) -> None:
     """local_dc= makes a token-aware policy for that data centre."""
     from cassandra.cluster import EXEC_PROFILE_DEFAULT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -229,6 +230,8 @@ def _cluster(config: ConnectionConfig) -> Any:
     options.setdefault("schema_event_refresh_window", 0)
     # Theirs waits up to ten minutes: a node whose login is in order again, or that is back, waits with it.
     options.setdefault("reconnection_policy", ConstantReconnectionPolicy(_RECONNECT, max_attempts=None))
+    # They send more than 4,096 bytes in pieces, of which the system would keep the last back for 40 ms.
+    options["sockopts"] = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), *(options.get("sockopts") or ())]
     # A statement that a node has forgotten is looked at before it is sent there: StatementCache.recall.
     options.setdefault("reprepare_on_up", False)
     cluster = cluster_class(negotiates=config.protocol_version is None)
