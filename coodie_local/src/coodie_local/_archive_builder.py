@@ -23,7 +23,7 @@ def main() -> int:
     os.nice(_LOWEST_PRIORITY)
     if sys.platform.startswith("linux"):
         launcher = Path(__file__).with_name("_launcher.py")
-        command = [sys.executable, "-I", "-S", str(launcher), str(os.getpid()), *command]
+        command = [sys.executable, "-I", "-S", str(launcher), str(os.getpid()), "-1", *command]
     try:
         # run() kills the child when the time is over or when we are interrupted
         status = subprocess.run(command, check=False, timeout=_TIMEOUT).returncode

@@ -87,12 +87,19 @@ def try_acquire(path: Path) -> FileLock | None:
 
 def is_locked(path: Path) -> bool:
     """Return whether somebody holds the lock of a file; a file that doesn't exist isn't locked."""
-    if not path.exists():
+    import fcntl
+
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
         return False
-    lock = try_acquire(path)
-    if lock is None:
+    try:
+        # shared: two processes that look at the same moment don't take each other for the holder
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
-    lock.close()
+    finally:
+        os.close(fd)
     return False
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from coodie.exceptions import CoodieError
-from coodie_local._jvm import ProcessFigures, figures_of, is_process_of
+from coodie_local._jvm import ProcessFigures, figures_of
 from coodie_local._native import is_ready
-from coodie_local._node_locks import is_being_changed, living_in
+from coodie_local._node_locks import is_being_changed, living_in, process_of
 from coodie_local._node_log import last_lines
 from coodie_local._paths import cluster_directory, home_directory
 from coodie_local._running import RunningCluster
@@ -85,20 +85,18 @@ def entry_of(name: str) -> ClusterEntry:
     directory = cluster_directory(name)
     state = read_state(directory)
     if state is None:
-        living = bool(living_in(directory))
-        return ClusterEntry(name, directory, "starting" if living else _idle(directory), None, ())
+        return ClusterEntry(name, directory, _idle(directory), None, ())
     nodes = tuple(_node(directory, state, index) for index in range(len(state.hosts)))
     return ClusterEntry(name, directory, _condition(directory, state, nodes), state, nodes)
 
 
 def _node(directory: Path, state: ClusterState, index: int) -> NodeEntry:
-    own, pid, host = state.directory_of(directory, index), state.pids[index], state.hosts[index]
-    alive = is_process_of(pid, own)
+    host, pid = state.hosts[index], process_of(state.directory_of(directory, index))
     return NodeEntry(
         host=host,
-        pid=pid if alive else None,
-        answers=alive and _answers(directory, state, host),
-        figures=figures_of(pid) if alive else ProcessFigures(),
+        pid=pid or None,
+        answers=bool(pid) and _answers(directory, state, host),
+        figures=figures_of(pid) if pid else ProcessFigures(),
         log=state.log_of(directory, index),
     )
 
@@ -124,5 +122,5 @@ def _condition(directory: Path, state: ClusterState, nodes: tuple[NodeEntry, ...
 
 
 def _idle(directory: Path) -> Condition:
-    """Return the state of a cluster without processes."""
-    return "starting" if is_being_changed(directory) else "stopped"
+    """Return the state of a cluster whose processes aren't known."""
+    return "starting" if is_being_changed(directory) or living_in(directory) else "stopped"

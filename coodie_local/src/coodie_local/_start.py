@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,8 @@ from coodie.exceptions import ConfigurationError
 from coodie_local._ephemeral_storage import create_storage, remove_storage, sweep
 from coodie_local._flock import acquire
 from coodie_local._installation import find_recipe
-from coodie_local._jvm import Jvm, JvmRun, is_process_of
-from coodie_local._node_locks import living_in
+from coodie_local._jvm import Jvm, JvmRun
+from coodie_local._node_locks import living_in, process_of
 from coodie_local._paths import LOCK_NAME, LOG_NAME, check_room, make_private, remove_tree
 from coodie_local._ports import choose_hosts, choose_ports, consecutive_hosts
 from coodie_local._queries import await_ready
@@ -98,8 +99,8 @@ def find_cluster(request: StartRequest) -> RunningCluster | None:
     living = living_in(request.directory)
     if state is None or not state.ready or not living:
         return None
-    pids = {state.directory_of(request.directory, index): pid for index, pid in enumerate(state.pids)}
-    if not all(is_process_of(pids.get(node, 0), node) for node in living):
+    known = {state.directory_of(request.directory, index) for index in range(len(state.hosts))}
+    if not (living <= known and all(map(process_of, living))):
         return None
     check_matches(request, state)
     return RunningCluster(request.directory, state, started_here=False)
@@ -156,7 +157,6 @@ def _start_all(installation: Installation, attempt: StartAttempt) -> RunningClus
             state = ClusterState(
                 name=request.name,
                 hosts=hosts,
-                pids=(0,) * count,
                 ports=choose_ports(hosts, request.port, preferred=preferred),
                 profile=request.profile or "ephemeral",
                 version=installation.manifest.cassandra,
@@ -216,6 +216,8 @@ def _launch(
     class_list: Path | None = None
     try:
         protect(running.directory, running.state.hosts, running.state.security)
+        # before there is a process, so that nobody has to guess whose it is
+        write_state(running.directory, running.state)
         for index in indices:
             attempt.cancellation.check()
             plan = running.state.plan(running.directory, index)
@@ -223,7 +225,6 @@ def _launch(
             class_list = class_list or classes
             started.append(index)
             _run(running, plan, installation, classes, attempt)
-            write_state(running.directory, running.state)
         await_ready(running, attempt, started)
         running.state = replace(running.state, ready=True)
         write_state(running.directory, running.state)
@@ -255,7 +256,9 @@ def _run(
         log = plan.directory / LOG_NAME
         if log.exists():
             log.replace(log.with_name(f"{LOG_NAME}.1"))
-        jvm = Jvm(
+        # of the process that held it last
+        os.truncate(lock.fd, 0)
+        jvm = running.jvms[plan.index] = Jvm(
             JvmRun(
                 command=daemon_command(
                     installation.java,
@@ -270,5 +273,4 @@ def _run(
                 dies_with_process=running.state.stop_with_process,
             )
         )
-        running.jvms[plan.index] = jvm
-        running.state = running.state.with_pid(plan.index, jvm.start())
+        jvm.start()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
@@ -93,13 +93,11 @@ class NodePlan:
 class ClusterState:
     """The last start of a cluster, of one node or of several.
 
-    Whether a node lives isn't in it: the lock of the node's directory tells.
+    Whether a node lives, and in which process, isn't in it: the lock of the node's directory tells.
     """
 
     name: str
     hosts: tuple[str, ...]
-    #: The process ids of the nodes' JVMs; 0 for one that wasn't started yet.
-    pids: tuple[int, ...]
     ports: Ports
     profile: Profile
     version: str
@@ -110,12 +108,6 @@ class ClusterState:
     stop_with_process: bool
     #: Whether all nodes have answered CQL since they were started together.
     ready: bool
-
-    def with_pid(self, index: int, pid: int) -> ClusterState:
-        """Return it with another process as its node of that index."""
-        pids = list(self.pids)
-        pids[index] = pid
-        return replace(self, pids=tuple(pids))
 
     def directory_of(self, directory: Path, index: int) -> Path:
         """Name the directory of a node of the cluster in a directory: the same one if it is the only node."""
@@ -152,12 +144,11 @@ def read_state(directory: Path) -> ClusterState | None:
     """Read a cluster's state; None if there is none that this version can read."""
     try:
         found = json.loads((directory / _FILE).read_text(encoding="utf-8"))
-        if found["profile"] not in PROFILES or not 0 < len(found["hosts"]) == len(found["pids"]):
+        if found["profile"] not in PROFILES or not found["hosts"]:
             return None
         return ClusterState(
             name=str(found["name"]),
             hosts=tuple(map(str, found["hosts"])),
-            pids=tuple(map(int, found["pids"])),
             ports=Ports(**found["ports"]),
             profile=cast("Profile", found["profile"]),
             version=str(found["version"]),

@@ -1,0 +1,45 @@
+"""What a start leaves that is killed in the middle, wherever that is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+
+SCRIPT = Path(__file__).with_name("killed_starts.py")
+
+
+@pytest.mark.parametrize("nodes", [1, pytest.param(2, marks=pytest.mark.extended)])
+@pytest.mark.parametrize("before", ["new", "crashed"])
+@pytest.mark.parametrize("who", ["up", "launcher"])
+def test_a_start_killed_at_any_step_leaves_nothing_or_what_is_told_and_ended(
+    tmp_path: Path, jvms: Callable[[Path], list[int]], who: str, before: str, nodes: int
+) -> None:
+    """`kill -9` before each step of `up` and of the launcher: `status` knows what is left, `down` ends it.
+
+    A process that becomes the JVM after the kill counts.
+    """
+    command = [sys.executable, str(SCRIPT), str(tmp_path), who, before, str(nodes)]
+    environment = os.environ | {"COODIE_LOCAL_HOME": str(tmp_path), "COODIE_LOCAL_ARCHIVE": "0"}
+    try:
+        run = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+    finally:
+        left = jvms(tmp_path)
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+    assert run.returncode == 0, run.stderr
+    nothing, process = map(int, run.stdout.split())
+    assert (nothing > 50 and process > 20) if who == "up" else (nothing == 0 and process > 4)
+    assert left == []
