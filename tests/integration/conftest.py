@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.integration.schema_rows import new_name
 
-from coodie_testing import Proxy
+from coodie_testing.faults import FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def proxy(cassandra_node: Any, connect: Connector) -> Iterator[Proxy]:
+def proxy(cassandra_node: Any, connect: Connector) -> Iterator[FaultProxy]:
     """Put a proxy in front of the node; what is connected through it ends before it does."""
-    with Proxy(cassandra_node.host, cassandra_node.port) as running:
+    with FaultProxy(cassandra_node.host, cassandra_node.port) as running:
         yield running
         connect.close()
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from coodie.registry import DriverRegistry
-    from coodie_testing import Proxy
+    from coodie_testing.faults import FaultProxy
 
 pytestmark = pytest.mark.server
 
@@ -308,7 +308,7 @@ async def test_a_cancelled_connect_returns_at_once(
 
 
 async def test_a_connect_cancelled_too_late_is_closed(
-    proxy: Proxy, backend: str, registry: DriverRegistry
+    proxy: FaultProxy, backend: str, registry: DriverRegistry
 ) -> None:
     """What the thread connects after the cancellation is closed: no thread, no socket stays."""
     before = _threads()
@@ -323,12 +323,12 @@ async def test_a_connect_cancelled_too_late_is_closed(
     assert registry.names() == ()
     assert await _settled(before) == set()
     deadline = time.monotonic() + 5
-    while proxy.open and time.monotonic() < deadline:
+    while proxy.open_connections and time.monotonic() < deadline:
         await asyncio.sleep(0.05)
-    assert proxy.open == 0
+    assert not proxy.open_connections
 
 
-def test_connecting_and_closing_leaves_nothing(connect: Callable[..., Any], proxy: Proxy) -> None:
+def test_connecting_and_closing_leaves_nothing(connect: Callable[..., Any], proxy: FaultProxy) -> None:
     """Twenty times: threads and sockets are as before."""
     before = _threads()
     for _ in range(20):
@@ -336,10 +336,10 @@ def test_connecting_and_closing_leaves_nothing(connect: Callable[..., Any], prox
         assert driver.ping()
         driver.close()
     deadline = time.monotonic() + _THREADS_END
-    while (_threads() - before or proxy.open) and time.monotonic() < deadline:
+    while (_threads() - before or proxy.open_connections) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert _threads() - before == set()
-    assert proxy.open == 0
+    assert not proxy.open_connections
 
 
 async def test_the_password_is_in_no_error(backend: str, registry: DriverRegistry, silent: int) -> None:

@@ -18,13 +18,13 @@ from coodie.schema import ColumnDefinition
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from coodie_testing import Proxy
+    from coodie_testing.faults import FaultProxy
 
 pytestmark = pytest.mark.server
 
 
 @pytest.fixture
-def proxied(connect: Callable[..., Any], proxy: Proxy) -> Any:
+def proxied(connect: Callable[..., Any], proxy: FaultProxy) -> Any:
     """Connect through the proxy, on a single connection to the node."""
     return connect(hosts=[proxy.host], port=proxy.port, reconnection_policy=_quick())
 
@@ -42,7 +42,7 @@ async def _until(driver: Any, seconds: float = 20) -> None:
         await asyncio.sleep(0.1)
 
 
-async def test_no_answer_is_a_timeout(proxied: Any, proxy: Proxy, table: Callable[[str], str]) -> None:
+async def test_no_answer_is_a_timeout(proxied: Any, proxy: FaultProxy, table: Callable[[str], str]) -> None:
     """Within its timeout the request raises a TimeoutError; afterwards the driver works."""
     stmt = f"SELECT k FROM {table('k int PRIMARY KEY')}"
     assert proxied.execute(stmt, []) == []
@@ -67,7 +67,7 @@ async def test_no_answer_is_a_timeout(proxied: Any, proxy: Proxy, table: Callabl
 
 @pytest.mark.parametrize("idempotent", [False, True])
 async def test_a_write_is_sent_again_only_when_idempotent(
-    connect: Callable[..., Any], driver: Any, proxy: Proxy, table: Callable[[str], str], idempotent: bool
+    connect: Callable[..., Any], driver: Any, proxy: FaultProxy, table: Callable[[str], str], idempotent: bool
 ) -> None:
     """The connection breaks after the server applied the write: a counter shows how often it did."""
     from cassandra.policies import RetryPolicy
@@ -146,7 +146,7 @@ async def test_cancelling_leaves_nothing(
     assert await driver.ping_async()
 
 
-async def test_wait_for_is_clean(proxied: Any, proxy: Proxy, table: Callable[[str], str]) -> None:
+async def test_wait_for_is_clean(proxied: Any, proxy: FaultProxy, table: Callable[[str], str]) -> None:
     """A timeout from outside cancels the request, and the answer that comes later harms nobody."""
     stmt = f"SELECT k FROM {table('k int PRIMARY KEY')}"
     proxied.execute(stmt, [])
@@ -227,7 +227,7 @@ async def test_closing(connect: Callable[..., Any], is_async: bool) -> None:
 
 
 async def test_closing_ends_what_is_in_flight(
-    connect: Callable[..., Any], proxy: Proxy, table: Callable[[str], str]
+    connect: Callable[..., Any], proxy: FaultProxy, table: Callable[[str], str]
 ) -> None:
     """Each of a thousand requests without an answer ends with an error, long before its timeout."""
     driver = connect(hosts=[proxy.host], port=proxy.port)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from coodie.registry import DriverRegistry
-    from coodie_testing import Proxy
+    from coodie_testing.faults import FaultProxy
 
 pytestmark = pytest.mark.server
 
@@ -98,7 +98,7 @@ class Parent:
         table: A table.
     """
 
-    def __init__(self, driver: Any, beside: Any, proxy: Proxy, table: str) -> None:
+    def __init__(self, driver: Any, beside: Any, proxy: FaultProxy, table: str) -> None:
         self.driver = driver
         self._beside = beside
         self._proxy = proxy
@@ -125,7 +125,7 @@ class Parent:
 
     def lost(self) -> int:
         """Return how many of its connections have ended so far."""
-        return self._proxy.accepted - self._proxy.open
+        return self._proxy.accepted - len(self._proxy.open_connections)
 
     @staticmethod
     def await_state(holds: Callable[[], bool], what: str) -> None:
@@ -140,7 +140,7 @@ class Parent:
         try:
             assert in_a_child(lambda: DEEDS[deed](self.driver, options)) == "closed"
         finally:
-            self._proxy.held = False
+            self._proxy.hold = False
 
 
 @pytest.fixture(params=["fast", _LONG("driver's"), _LONG("session")])
@@ -148,7 +148,7 @@ def parent(
     request: pytest.FixtureRequest,
     backend: str,
     driver: Any,
-    proxy: Proxy,
+    proxy: FaultProxy,
     registry: DriverRegistry,
     table: Callable[[str], str],
 ) -> Any:
@@ -172,13 +172,13 @@ def options(cassandra_node: Any, backend: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("deed", DEEDS)
-def test_threads(deed: str, parent: Parent, proxy: Proxy, options: dict[str, Any]) -> None:
+def test_threads(deed: str, parent: Parent, proxy: FaultProxy, options: dict[str, Any]) -> None:
     """Threads get the answers that were on the way while a child forgot the driver, and those after."""
     with ThreadPoolExecutor(_MANY) as pool:
         for _ in range(20):  # until each has a connection
             list(pool.map(parent.insert, parent.numbers()))
         lost = parent.lost()
-        proxy.held = True
+        proxy.hold = True
         waiting = [pool.submit(parent.insert, k) for k in parent.numbers()]
         parent.await_received()
         parent.fork(deed, options)
@@ -189,7 +189,7 @@ def test_threads(deed: str, parent: Parent, proxy: Proxy, options: dict[str, Any
 
 @pytest.mark.parametrize("within", [False, _LONG(True)], ids=["between two runs", "in a task"])
 @pytest.mark.parametrize("deed", DEEDS)
-def test_tasks(deed: str, within: bool, parent: Parent, proxy: Proxy, options: dict[str, Any]) -> None:
+def test_tasks(deed: str, within: bool, parent: Parent, proxy: FaultProxy, options: dict[str, Any]) -> None:
     """So do tasks, whose event loop shares its epoll with the child, whether it runs at the fork or not."""
     loop = asyncio.new_event_loop()
     lost = 0
@@ -200,7 +200,7 @@ def test_tasks(deed: str, within: bool, parent: Parent, proxy: Proxy, options: d
             await asyncio.gather(*map(parent.insert_async, parent.numbers()))
             await asyncio.sleep(0.01)
         lost = parent.lost()
-        proxy.held = True
+        proxy.hold = True
         waiting = [asyncio.ensure_future(parent.insert_async(k)) for k in parent.numbers()]
         await asyncio.to_thread(parent.await_received)
         if within:
@@ -226,7 +226,7 @@ def test_tasks(deed: str, within: bool, parent: Parent, proxy: Proxy, options: d
 @pytest.mark.parametrize("carried_by", ["a thread", "an event loop"])
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 def test_connecting(
-    carried_by: str, is_async: bool, proxy: Proxy, options: dict[str, Any], registry: DriverRegistry
+    carried_by: str, is_async: bool, proxy: FaultProxy, options: dict[str, Any], registry: DriverRegistry
 ) -> None:
     """A child that is forked while another thread connects a LazyDriver connects by itself, and serves."""
     stmt = "SELECT key FROM system.local"
@@ -240,10 +240,10 @@ def test_connecting(
         before = proxy.accepted
         started.set()
         Parent.await_state(lambda: proxy.accepted > before, "the child connects")
-        proxy.held = False
+        proxy.hold = False
 
     started = threading.Event()
-    proxy.held = True
+    proxy.hold = True
     with lazy, ThreadPoolExecutor(2) as pool:
         try:
             if carried_by == "a thread":
@@ -257,7 +257,7 @@ def test_connecting(
             assert connecting.result(_PATIENCE) == "local"
             answering.result(_PATIENCE)
         finally:
-            proxy.held = False
+            proxy.hold = False
     assert registry.get(_NAME) is lazy
 
 
@@ -328,7 +328,7 @@ driver.close()
 @pytest.mark.parametrize("way", ["fast", _LONG("driver's")])
 @pytest.mark.parametrize("how", ["exits", "exits while another thread connects", "collects", "connects"])
 def test_the_end_of_a_child(
-    how: str, way: str, proxy: Proxy, options: dict[str, Any], driver: Any, table: Callable[[str], str]
+    how: str, way: str, proxy: FaultProxy, options: dict[str, Any], driver: Any, table: Callable[[str], str]
 ) -> None:
     """A child that ends, lets go of the driver or connects for itself sends and ends nothing of another's."""
     name = table("k int PRIMARY KEY, n counter")
@@ -355,19 +355,19 @@ def test_the_end_of_a_child(
                     continue
                 assert process.stdout.readline() == f"{said}\n", process.communicate(timeout=60)
                 if said == "warm":
-                    accepted, proxy.held = proxy.accepted, True
+                    accepted, proxy.hold = proxy.accepted, True
                     sent += _MANY
                 elif said == "sent":
                     Parent.await_state(partial(counted, sent), "sent")
                     if "another" in how:
                         Parent.await_state(lambda: proxy.accepted > accepted, "it connects")  # noqa: B023 - called here
                 else:
-                    proxy.held = False
+                    proxy.hold = False
                 process.stdin.write("\n")
                 process.stdin.flush()
             out, errors = process.communicate(timeout=60)
         finally:
-            proxy.held = False
+            proxy.hold = False
             process.kill()
     sent += _MANY
     assert (out, errors) == (f"{sent}\n", "")

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from tests.conftest import Api
 
     from coodie.registry import DriverRegistry
-    from coodie_testing import Proxy
+    from coodie_testing.faults import FaultProxy
 
 pytestmark = pytest.mark.server
 
@@ -195,7 +195,7 @@ async def test_failures_among_many(api: Api, numbers: str, recorder: Recorder) -
 
 @pytest.mark.parametrize("is_async", [False, True])
 async def test_a_run_that_is_given_up(
-    connect: Callable[..., Any], proxy: Proxy, numbers: str, recorder: Recorder, is_async: bool
+    connect: Callable[..., Any], proxy: FaultProxy, numbers: str, recorder: Recorder, is_async: bool
 ) -> None:
     """Parameters that raise end execute_many; those in flight have their ends at once."""
     driver = connect(hosts=[proxy.host], port=proxy.port)
@@ -216,7 +216,7 @@ async def test_a_run_that_is_given_up(
 
 
 async def test_timeouts_and_cancellations(
-    connect: Callable[..., Any], proxy: Proxy, numbers: str, recorder: Recorder
+    connect: Callable[..., Any], proxy: FaultProxy, numbers: str, recorder: Recorder
 ) -> None:
     """Without an answer, the end has no page, the error, and the node that was asked."""
     driver = connect(hosts=[proxy.host], port=proxy.port)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Api
 
-    from coodie_testing import Proxy
+    from coodie_testing.faults import FaultProxy
 
 pytestmark = pytest.mark.server
 
@@ -197,7 +197,7 @@ def test_a_changed_type_drops_its_users(driver: Any, connect: Callable[..., Any]
 
 
 async def test_prepare_keeps_the_requests_timeout(
-    connect: Callable[..., Any], proxy: Proxy, table: Callable[[str], str]
+    connect: Callable[..., Any], proxy: FaultProxy, table: Callable[[str], str]
 ) -> None:
     """A prepare without an answer ends in time, off the loop; a late one enters the cache."""
     driver = connect(hosts=[proxy.host], port=proxy.port)

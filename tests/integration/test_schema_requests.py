@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Api, Connector
 
-    from coodie_testing import Proxy
+    from coodie_testing.faults import FaultProxy
 
 pytestmark = pytest.mark.server
 
@@ -28,7 +28,7 @@ INDEXED = Col("x", "int", index=True)
 
 
 @pytest.fixture
-def proxied(connect: Connector, proxy: Proxy) -> Any:
+def proxied(connect: Connector, proxy: FaultProxy) -> Any:
     """Connect through the proxy."""
     return connect(hosts=[proxy.host], port=proxy.port, request_timeout=20)
 
@@ -37,18 +37,18 @@ def proxied(connect: Connector, proxy: Proxy) -> Any:
 
 
 async def test_a_table_in_order_costs_one_round_trip(
-    driver: Any, proxied: Any, proxy: Proxy, keyspace: str, name: str
+    driver: Any, proxied: Any, proxy: FaultProxy, keyspace: str, name: str
 ) -> None:
     """Everything is asked before the first answer, also by a driver that has never asked before."""
     driver.sync_table(name, keyspace, [KEY])
     asked: list[Any] = []
     proxied.session.add_request_init_listener(asked.append)
-    proxy.held = True
+    proxy.hold = True
     task = asyncio.create_task(proxied.sync_table_async(name, keyspace, [KEY]))
     await asyncio.sleep(0.5)
     before = len(asked)
     assert not task.done()
-    proxy.held = False
+    proxy.hold = False
     assert await asyncio.wait_for(task, 20) == []
     assert before == len(asked) == 5  # three tables of the schema, two of the nodes' versions
 
@@ -57,7 +57,7 @@ async def test_a_table_in_order_costs_one_round_trip(
 
 
 @pytest.fixture
-def muted_at_index(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def muted_at_index(proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Lose the answers from the moment on at which an index is asked for."""
     change_schema = Requests.change_schema
 
@@ -96,7 +96,7 @@ async def test_a_timeout_in_the_middle(
     assert driver.sync_table(name, keyspace, cols) == []
 
 
-async def test_no_answer_to_a_read(proxied: Any, proxy: Proxy, keyspace: str, name: str) -> None:
+async def test_no_answer_to_a_read(proxied: Any, proxy: FaultProxy, keyspace: str, name: str) -> None:
     """Before anything is changed, a timeout is what it is."""
     proxy.mute = True
     with pytest.raises(RequestTimeoutError):

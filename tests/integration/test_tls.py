@@ -11,7 +11,7 @@ import pytest
 import coodie
 from coodie.exceptions import ConnectionFailedError
 from coodie_local import Certificates
-from coodie_testing import Proxy
+from coodie_testing.faults import FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,12 +44,18 @@ def stranger(tmp_path: Path) -> Certificates:
 
 
 @pytest.fixture
-def elsewhere(cassandra_node: CassandraServer) -> Iterator[tuple[str, int]]:
+def elsewhere(cassandra_node: CassandraServer, certificates: Certificates) -> Iterator[tuple[str, int]]:
     """Let the node be reached at an address that its certificate doesn't name."""
-    proxy = Proxy(cassandra_node.host, cassandra_node.port)
-    # the port stays: the driver looks for the node's own address there, too
-    proxy.host, proxy.port = _ELSEWHERE, cassandra_node.port
-    with proxy:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates.server)
+    with FaultProxy(
+        cassandra_node.host,
+        cassandra_node.port,
+        # the port stays: the driver looks for the node's own address there, too
+        listen=(_ELSEWHERE, cassandra_node.port),
+        ssl_context=context,
+        node_ssl_context=ssl.create_default_context(cafile=str(certificates.ca)),
+    ) as proxy:
         yield proxy.host, proxy.port
 
 

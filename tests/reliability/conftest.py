@@ -64,10 +64,7 @@ def proxy(faulty_node: FaultProxy, through: Any) -> Iterator[FaultProxy]:
     faulty_node.rules.clear()
     faulty_node.requests.clear()
     yield faulty_node
-    faulty_node.rules.clear()
-    faulty_node.bandwidth = None
-    faulty_node.release_events()
-    faulty_node.refusing = faulty_node.partitioned = False
+    faulty_node.heal()
     heal(through)
 
 

@@ -143,7 +143,7 @@ async def test_some_answers_never_come_on_a_loop(
         assert time.monotonic() < deadline, "the connection isn't replaced"
         await asyncio.sleep(0.01)
     assert ways.drivers == before
-    await _until_async(lambda: first not in faulty_node.open_numbers, "the old connection stays open")
+    await _until_async(lambda: first not in faulty_node.open_connections, "the old connection stays open")
 
 
 def test_some_answers_never_come_in_execute_many(
@@ -171,4 +171,4 @@ def test_some_answers_never_come_in_execute_many(
     assert len(many.errors) == 30
     assert used - {first}
     assert first not in faulty_node.connections_of(_SELECT)
-    _until(lambda: first not in faulty_node.open_numbers, "the old connection stays open")
+    _until(lambda: first not in faulty_node.open_connections, "the old connection stays open")

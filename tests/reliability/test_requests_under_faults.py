@@ -16,12 +16,12 @@ from coodie.protocol.frames import Opcode
 from coodie_testing.faults import (
     Close,
     Corrupt,
-    CutAnswer,
     Delay,
     ErrorCode,
     ServerError,
     Silence,
     Trickle,
+    Truncate,
     WrongStream,
 )
 
@@ -58,7 +58,7 @@ FAULTS: dict[str, tuple[Fault, type[CoodieError]]] = {
     "wrong stream": (WrongStream(), exceptions.RequestTimeoutError),
     "close": (Close(), exceptions.ConnectionFailedError),
     "close before": (Close(reaches_node=False), exceptions.ConnectionFailedError),
-    "cut answer": (CutAnswer(), exceptions.ConnectionFailedError),
+    "cut answer": (Truncate(), exceptions.ConnectionFailedError),
     "corrupt": (Corrupt(), CoodieError),
 }
 

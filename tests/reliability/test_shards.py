@@ -15,7 +15,7 @@ import pytest
 from tests.integration.ways import Ways
 
 from coodie.protocol.frames import Opcode
-from coodie_testing.faults import FaultProxy, TellTablet
+from coodie_testing.faults import FaultProxy, TabletInfo
 from coodie_testing.faults.shards import Sharding, shard_of
 
 if TYPE_CHECKING:
@@ -205,7 +205,8 @@ async def test_the_port_where_clients_choose(
     """Where the node has one, each connection to a shard goes there, and ends at its shard at once."""
     name = table("k int PRIMARY KEY, v int")
     node = (cassandra_node.host, cassandra_node.port)
-    with FaultProxy(*node, max_protocol=protocol, shared_with=sharded) as chosen:
+    with FaultProxy(*node, max_protocol=protocol) as chosen:
+        chosen.statements = sharded.statements
         chosen.edit_supported = sharding.by_client_port
         sharding.port = chosen.port
         driver = connect(hosts=[sharded.host], port=sharded.port, fast_path=True)
@@ -213,7 +214,8 @@ async def test_the_port_where_clients_choose(
         requests = Requests(driver, insert(name), is_async=is_async)
         await requests.until(lambda: went([sharded, chosen], name) == by_token())
         # The first connections to the node went to its plain port: the control connection, the pool's, ours.
-        assert (chosen.accepted, chosen.open, sharded.open) == (2 * (SHARDS - 1), 2 * (SHARDS - 1), 3)
+        assert (chosen.accepted, len(chosen.open_connections)) == (2 * (SHARDS - 1), 2 * (SHARDS - 1))
+        assert len(sharded.open_connections) == 3
         connect.close()
 
 
@@ -314,7 +316,7 @@ async def test_tablets(
     await requests.until(lambda: went([sharded], name) == by_token())
     (host,) = driver.session.cluster.metadata.all_hosts()
     for shard in (2, 1):
-        told = sharded.add(TellTablet(replicas=((host.host_id, shard),)), contains=name)
+        told = sharded.add(TabletInfo(replicas=((host.host_id, shard),)), contains=name)
         assert await requests.send() == 0
         assert told.hits == 1
         went([sharded], name)
@@ -323,7 +325,7 @@ async def test_tablets(
         driver.session.execute(driver.session.prepare(insert(name)), [0])
         assert went([sharded], name) == {0: shard}
     # Of a node that isn't the tablet's, and of a shard that the node doesn't have, the token tells.
-    sharded.add(TellTablet(replicas=((host.host_id, SHARDS),)), contains=name)
+    sharded.add(TabletInfo(replicas=((host.host_id, SHARDS),)), contains=name)
     await requests.send()
     went([sharded], name)
     assert await requests.send() == 0
@@ -342,7 +344,7 @@ async def test_shards_disregarded_on_demand(
     )
     requests = Requests(driver, insert(name), is_async=True)
     await requests.until(lambda: len(set(went([sharded], name).values())) == 1)
-    assert sharded.open == 3
+    assert len(sharded.open_connections) == 3
 
 
 @pytest.mark.usefixtures("aware")
@@ -379,11 +381,11 @@ def test_loops_and_threads_at_once(
     assert sorted((row["k"], row["v"]) for row in driver.execute(f"SELECT k, v FROM {name}", [])) == [
         (key + 1000 * number, rounds - 1) for number in range(threads) for key in KEYS
     ]
-    assert sharded.open <= 1 + SHARDS * (1 + threads // 4) + 3 * SHARDS + 64 + SHARDS
+    assert len(sharded.open_connections) <= 1 + SHARDS * (1 + threads // 4) + 3 * SHARDS + 64 + SHARDS
     driver.close()
     deadline = time.monotonic() + 30
-    while sharded.open:
-        assert time.monotonic() < deadline, f"{sharded.open} connections are open"
+    while sharded.open_connections:
+        assert time.monotonic() < deadline, f"{len(sharded.open_connections)} connections are open"
         time.sleep(0.05)
 
 

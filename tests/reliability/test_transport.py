@@ -15,7 +15,7 @@ from tests.conftest import open_driver
 
 import coodie
 from coodie.exceptions import CoodieError
-from coodie_testing import Proxy
+from coodie_testing.faults import FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +107,9 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
-def _node(cassandra_node: Any, certificate: trustme.LeafCert, clients: trustme.CA | None = None) -> Proxy:
+def _node(
+    cassandra_node: Any, certificate: trustme.LeafCert, clients: trustme.CA | None = None
+) -> FaultProxy:
     """Put TLS in front of the node.
 
     Args:
@@ -120,7 +122,7 @@ def _node(cassandra_node: Any, certificate: trustme.LeafCert, clients: trustme.C
     if clients is not None:
         clients.configure_trust(context)
         context.verify_mode = ssl.CERT_REQUIRED
-    return Proxy(cassandra_node.host, cassandra_node.port, context)
+    return FaultProxy(cassandra_node.host, cassandra_node.port, ssl_context=context)
 
 
 def _expired(authority: trustme.CA) -> trustme.LeafCert:
@@ -130,7 +132,7 @@ def _expired(authority: trustme.CA) -> trustme.LeafCert:
     )
 
 
-def _trusting(authority: trustme.CA, proxy: Proxy) -> dict[str, Any]:
+def _trusting(authority: trustme.CA, proxy: FaultProxy) -> dict[str, Any]:
     """Return the options that connect to the proxy and trust this authority."""
     pem = authority.cert_pem.bytes().decode()
     return {"hosts": [proxy.host], "port": proxy.port, "ssl_trusted_cert": pem}

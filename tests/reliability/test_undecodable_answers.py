@@ -100,11 +100,11 @@ async def test_only_its_own_request_fails(
 async def _ended(proxy: FaultProxy) -> int:
     """Count the connections that have ended, when none is just being opened."""
     deadline = time.monotonic() + 10
-    while (ended := proxy.accepted - proxy.open) != await _later(proxy):
+    while (ended := proxy.accepted - len(proxy.open_connections)) != await _later(proxy):
         assert time.monotonic() < deadline
     return ended
 
 
 async def _later(proxy: FaultProxy) -> int:
     await asyncio.sleep(0.02)
-    return proxy.accepted - proxy.open
+    return proxy.accepted - len(proxy.open_connections)

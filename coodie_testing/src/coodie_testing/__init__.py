@@ -13,11 +13,10 @@ if TYPE_CHECKING:
     from coodie_testing.api import Api
     from coodie_testing.checking import Check, check, overrides_check
     from coodie_testing.conformance import DriverConformance
-    from coodie_testing.proxy import Proxy
     from coodie_testing.suite import Server
     from coodie_testing.workspace import Workspace
 
-__all__ = ["Api", "Check", "DriverConformance", "Proxy", "Server", "Workspace", "check", "overrides_check"]
+__all__ = ["Api", "Check", "DriverConformance", "Server", "Workspace", "check", "overrides_check"]
 
 if not TYPE_CHECKING:  # with it, any name would pass for one of ours
     __getattr__, __dir__ = late(
@@ -26,7 +25,6 @@ if not TYPE_CHECKING:  # with it, any name would pass for one of ours
             "Api": "api",
             "Check": "checking",
             "DriverConformance": "conformance",
-            "Proxy": "proxy",
             "Server": "suite",
             "Workspace": "workspace",
             "check": "checking",

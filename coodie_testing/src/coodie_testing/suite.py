@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import uuid
 from dataclasses import dataclass
 from functools import partial
@@ -11,8 +12,8 @@ import pytest
 
 from coodie_testing.api import Api, Openers
 from coodie_testing.checking import check_of
+from coodie_testing.faults.proxy import FaultProxy
 from coodie_testing.loop import CheckLoop
-from coodie_testing.proxy import Proxy
 from coodie_testing.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -190,9 +191,17 @@ class Suite:
         return uuid.uuid4().hex
 
     @pytest.fixture
-    def proxy(self, server: Server, openers: Openers) -> Iterator[Proxy]:
+    def closed_port(self) -> int:
+        """Give a port of 127.0.0.1 where nothing listens."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port: int = free.getsockname()[1]
+        return port
+
+    @pytest.fixture
+    def proxy(self, server: Server, openers: Openers) -> Iterator[FaultProxy]:
         """Put a proxy in front of the server; what is connected through it ends before it does."""
-        with Proxy(server.host, server.port) as running:
+        with FaultProxy(server.host, server.port) as running:
             yield running
             running.heal()
             openers.close_all()

@@ -87,6 +87,9 @@ _HEADER_SIZE = _HEADER.size
 #: The bit of the version byte that a server sets and a client doesn't (section 2.4.1.1).
 RESPONSE = 0x80
 
+#: The versions that a header of nine bytes may begin with: version 3 to 6, and two of DataStax Enterprise.
+_VERSIONS = frozenset({3, 4, 5, 6, 0x41, 0x42})
+
 #: A body is of 256 MB at most (section 2.4.1.5).
 _LARGEST_BODY = 256 * 1024 * 1024
 
@@ -291,7 +294,8 @@ class FrameReader:
             yield frame
 
     def _next(self) -> RawFrame | None:
-        if self._data and self._data[0] & RESPONSE != self._direction:
+        # The first byte tells what isn't the protocol: the length of a TLS record would be waited for.
+        if self._data and self._data[0] ^ self._direction not in _VERSIONS:
             raise BrokenFrameError("What arrived isn't a frame of this direction.")
         if len(self._data) < _HEADER_SIZE:
             return None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from coodie_testing.api import Api
-    from coodie_testing.proxy import Proxy
+    from coodie_testing.faults.proxy import FaultProxy
     from coodie_testing.workspace import Workspace
 
 __all__ = ["CancellingChecks"]
@@ -38,7 +38,7 @@ async def _cancelled(call: Coroutine[Any, Any, Any], after: float = 0.1) -> None
     assert task.cancelled(), "the cancelled call ended in another way"
 
 
-async def _through(api: Api, proxy: Proxy, space: Workspace) -> tuple[Api, str]:
+async def _through(api: Api, proxy: FaultProxy, space: Workspace) -> tuple[Api, str]:
     """Open a connection through the proxy, and prepare a statement on it."""
     through = await api.open(hosts=[proxy.host], port=proxy.port)
     stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < ?"
@@ -51,14 +51,14 @@ class CancellingChecks:
 
     @check()
     async def test_cancelled_requests_end_at_once(
-        self, async_api: Api, space: Workspace, proxy: Proxy
+        self, async_api: Api, space: Workspace, proxy: FaultProxy
     ) -> None:
         """A request that waits for its answer ends with CancelledError, and its late answer is nobody's."""
         through, stmt = await _through(async_api, proxy, space)
-        proxy.held = True
+        proxy.hold = True
         await _cancelled(through.execute(stmt, [9]))
         await _cancelled(through.execute_one(stmt, [8]))
-        proxy.held = False
+        proxy.hold = False
         found = await through.together([partial(through.execute, stmt, [n]) for n in range(20)])
         assert [len(rows) for rows in found] == list(range(20))
 
@@ -78,7 +78,7 @@ class CancellingChecks:
         assert await async_api.execute(f"SELECT c FROM {space.items} WHERE p = ? AND c = 1000", [key])
 
     @check()
-    async def test_a_timeout_from_outside(self, async_api: Api, space: Workspace, proxy: Proxy) -> None:
+    async def test_a_timeout_from_outside(self, async_api: Api, space: Workspace, proxy: FaultProxy) -> None:
         """asyncio.wait_for ends a request cleanly, also when its own timeout comes afterwards."""
         through, stmt = await _through(async_api, proxy, space)
         proxy.mute = True
@@ -88,7 +88,7 @@ class CancellingChecks:
 
     @check()
     async def test_cancelling_one_of_those_who_prepare(
-        self, async_api: Api, space: Workspace, proxy: Proxy
+        self, async_api: Api, space: Workspace, proxy: FaultProxy
     ) -> None:
         """Of many who wait for one statement to be prepared, the others get it."""
         through, _ = await _through(async_api, proxy, space)
@@ -107,19 +107,19 @@ class CancellingChecks:
                 assert len(outcome) == n
 
     @check(Capability.PAGING)
-    async def test_cancelling_a_page(self, async_api: Api, space: Workspace, proxy: Proxy) -> None:
+    async def test_cancelling_a_page(self, async_api: Api, space: Workspace, proxy: FaultProxy) -> None:
         """A cancelled page can be asked for again with the same state."""
         through, _ = await _through(async_api, proxy, space)
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < 100"
         page = await through.execute(stmt, [], fetch_size=10)
-        proxy.held = True
+        proxy.hold = True
         await _cancelled(through.execute(stmt, [], fetch_size=10, paging_state=page.paging_state))
-        proxy.held = False
+        proxy.hold = False
         again = await through.execute(stmt, [], fetch_size=10, paging_state=page.paging_state)
         assert [row["c"] for row in again] == list(range(10, 20))
 
     @check()
-    async def test_cancelling_a_stream(self, async_api: Api, space: Workspace, proxy: Proxy) -> None:
+    async def test_cancelling_a_stream(self, async_api: Api, space: Workspace, proxy: FaultProxy) -> None:
         """A task that iterates over a stream can be cancelled between its pages."""
         through, _ = await _through(async_api, proxy, space)
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many'"
@@ -129,18 +129,20 @@ class CancellingChecks:
             async with aclosing(through.stream(stmt, fetch_size=100)) as rows:
                 async for _ in rows:
                     if not reached.is_set():
-                        proxy.held = True
+                        proxy.hold = True
                         reached.set()
                 await asyncio.sleep(60)  # a driver that can't page has read all by now
 
         task = asyncio.ensure_future(read())
         await reached.wait()
         await _cancelled(_shielded(task), 0.2)
-        proxy.held = False
+        proxy.hold = False
         assert await through.ping()
 
     @check()
-    async def test_cancelling_many(self, async_api: Api, space: Workspace, proxy: Proxy, key: str) -> None:
+    async def test_cancelling_many(
+        self, async_api: Api, space: Workspace, proxy: FaultProxy, key: str
+    ) -> None:
         """A cancelled execute_many starts no more."""
         through, _ = await _through(async_api, proxy, space)
         insert = f"INSERT INTO {space.items} (p, c) VALUES (?, ?)"
@@ -157,19 +159,19 @@ class CancellingChecks:
         assert await async_api.execute_one(count, [key]) == written < 1000
 
     @check(Capability.SCHEMA_SYNC)
-    async def test_cancelling_sync_table(self, async_api: Api, space: Workspace, proxy: Proxy) -> None:
+    async def test_cancelling_sync_table(self, async_api: Api, space: Workspace, proxy: FaultProxy) -> None:
         """A cancelled sync_table can be called again, and brings the table into shape."""
         through, _ = await _through(async_api, proxy, space)
         name = space.new_name()
         cols = [ColumnDefinition("id", "int", primary_key=True), ColumnDefinition("v", "text")]
-        proxy.held = True
+        proxy.hold = True
         await _cancelled(through.sync_table(name, space.keyspace, cols))
-        proxy.held = False
+        proxy.hold = False
         await through.sync_table(name, space.keyspace, cols)
         assert await through.sync_table(name, space.keyspace, cols) == []
 
     @check()
-    async def test_cancelling_a_connect(self, async_api: Api, proxy: Proxy) -> None:
+    async def test_cancelling_a_connect(self, async_api: Api, proxy: FaultProxy) -> None:
         """A cancelled connect returns at once, and leaves no connection."""
         if async_api.openers.open_driver_async is None:
             pytest.skip("the suite gives no open_driver_async")
@@ -178,12 +180,12 @@ class CancellingChecks:
         proxy.delay = 0
 
         async def none_left() -> bool:
-            return proxy.open == 0
+            return not proxy.open_connections
 
         await async_api.until(none_left, "the cancelled connect has closed its connections", 30)
 
     @check()
-    async def test_cancelling_close(self, async_api: Api, space: Workspace, proxy: Proxy) -> None:
+    async def test_cancelling_close(self, async_api: Api, space: Workspace, proxy: FaultProxy) -> None:
         """A close_async that is cancelled closes all the same."""
         through, _ = await _through(async_api, proxy, space)
         task = asyncio.ensure_future(through.close())
@@ -193,7 +195,7 @@ class CancellingChecks:
         await through.close()
 
         async def none_left() -> bool:
-            return proxy.open == 0
+            return not proxy.open_connections
 
         await async_api.until(none_left, "the closed driver's connections are gone", 15)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from coodie_testing.api import Api
-    from coodie_testing.proxy import Proxy
+    from coodie_testing.faults.proxy import FaultProxy
     from coodie_testing.workspace import Workspace
 
 __all__ = ["ClosingChecks"]
@@ -32,11 +32,11 @@ _LOCAL = "SELECT key FROM system.local"
 _AT_MOST = 20.0
 
 
-async def _closed(api: Api, proxy: Proxy) -> None:
+async def _closed(api: Api, proxy: FaultProxy) -> None:
     """See that nothing is connected through the proxy any more."""
 
     async def none_left() -> bool:
-        return proxy.open == 0
+        return not proxy.open_connections
 
     await api.until(none_left, "the closed driver's connections are gone", 15)
 
@@ -102,18 +102,18 @@ class ClosingChecks:
         assert await api.ping()
 
     @check()
-    async def test_close_ends_the_connections(self, api: Api, proxy: Proxy) -> None:
+    async def test_close_ends_the_connections(self, api: Api, proxy: FaultProxy) -> None:
         """Afterwards no connection is open, whether it was used or not."""
         for used in (True, False):
             other = await api.open(hosts=[proxy.host], port=proxy.port)
-            assert proxy.open > 0
+            assert proxy.open_connections
             if used:
                 assert await other.execute_one(_LOCAL, []) == "local"
             await other.close()
             await _closed(api, proxy)
 
     @check()
-    async def test_close_ends_what_is_under_way(self, api: Api, space: Workspace, proxy: Proxy) -> None:
+    async def test_close_ends_what_is_under_way(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
         """Requests without an answer end with an error of the tree, long before their timeout."""
         other = await api.open(hosts=[proxy.host], port=proxy.port)
         stmt = f"SELECT c FROM {space.items} WHERE p = 'none'"
@@ -136,7 +136,7 @@ class ClosingChecks:
         assert all(isinstance(outcome, CoodieError) for outcome in outcomes[:-1])
 
     @check()
-    async def test_close_of_a_silent_server(self, api: Api, proxy: Proxy) -> None:
+    async def test_close_of_a_silent_server(self, api: Api, proxy: FaultProxy) -> None:
         """close() ends although the server no longer answers."""
         other = await api.open(hosts=[proxy.host], port=proxy.port)
         proxy.mute = True
@@ -146,7 +146,7 @@ class ClosingChecks:
         await _closed(api, proxy)
 
     @check()
-    async def test_closing_leaves_the_loop_alone(self, async_api: Api, proxy: Proxy) -> None:
+    async def test_closing_leaves_the_loop_alone(self, async_api: Api, proxy: FaultProxy) -> None:
         """While a driver is closed, the event loop goes on."""
 
         async def open_and_close() -> None:

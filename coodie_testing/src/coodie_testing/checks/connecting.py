@@ -23,7 +23,7 @@ from coodie_testing.resources import assert_loop_not_blocked
 
 if TYPE_CHECKING:
     from coodie_testing.api import Api
-    from coodie_testing.proxy import Proxy
+    from coodie_testing.faults.proxy import FaultProxy
     from coodie_testing.workspace import Workspace
 
 __all__ = ["ConnectingChecks"]
@@ -44,16 +44,16 @@ class ConnectingChecks:
     """Options of init_coodie."""
 
     @check()
-    async def test_nobody_listens(self, api: Api, proxy: Proxy) -> None:
+    async def test_nobody_listens(self, api: Api, closed_port: int) -> None:
         """A host that can't be reached is a ConnectionFailedError and a ConnectionError, with its cause."""
         with pytest.raises(ConnectionFailedError) as caught:
-            await api.open(hosts=[proxy.host], port=proxy.unused_port())
+            await api.open(hosts=["127.0.0.1"], port=closed_port)
         assert isinstance(caught.value, ConnectionError)
         assert caught.value.__cause__ is not None
         assert str(caught.value).strip()
 
     @check()
-    async def test_one_host_of_several(self, api: Api, proxy: Proxy) -> None:
+    async def test_one_host_of_several(self, api: Api, proxy: FaultProxy) -> None:
         """One contact point that answers is enough."""
         other = await api.open(hosts=["127.0.0.254", proxy.host], port=proxy.port)
         assert await other.execute_one(_LOCAL, []) == "local"
@@ -103,7 +103,7 @@ class ConnectingChecks:
         assert "no_such_option" in str(caught.value)
 
     @check()
-    async def test_connecting_leaves_the_loop_alone(self, async_api: Api, proxy: Proxy) -> None:
+    async def test_connecting_leaves_the_loop_alone(self, async_api: Api, proxy: FaultProxy) -> None:
         """While a driver is opened, the event loop goes on."""
         if async_api.openers.open_driver_async is None:
             pytest.skip("the suite gives no open_driver_async")
@@ -111,14 +111,14 @@ class ConnectingChecks:
         await assert_loop_not_blocked(lambda: async_api.open(hosts=[proxy.host], port=proxy.port), 0.7)
 
     @check()
-    async def test_a_failed_connect_leaves_nothing(self, api: Api, proxy: Proxy) -> None:
+    async def test_a_failed_connect_leaves_nothing(self, api: Api, proxy: FaultProxy) -> None:
         """A connect that fails after the connection was made closes that connection."""
         with pytest.raises(CoodieError):
             await _use_of(api, hosts=[proxy.host], port=proxy.port, keyspace="kit_nowhere")
         api.openers.close_all()
 
         async def none_left() -> bool:
-            return proxy.open == 0
+            return not proxy.open_connections
 
         await api.until(none_left, "the failed connect's connections are gone", 15)
 
@@ -215,7 +215,7 @@ class ConnectingChecks:
         assert [row async for row in api.stream(select, options=options)] == [{"c": 1}]
 
     @check()
-    async def test_a_slow_server_is_waited_for(self, api: Api, space: Workspace, proxy: Proxy) -> None:
+    async def test_a_slow_server_is_waited_for(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
         """An answer that is late, but in time, is an answer."""
         other = await api.open(hosts=[proxy.host], port=proxy.port)
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c = 1"

@@ -12,7 +12,7 @@ import trustme
 from coodie.capabilities import Capability
 from coodie.exceptions import ConnectionFailedError
 from coodie_testing.checking import check
-from coodie_testing.proxy import Proxy
+from coodie_testing.faults.proxy import FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ _LOCAL = "SELECT key FROM system.local"
 @contextmanager
 def _encrypted(
     api: Api, server: Server, address: str = "127.0.0.1", *, clients: bool = False
-) -> Iterator[tuple[Proxy, trustme.CA]]:
+) -> Iterator[tuple[FaultProxy, trustme.CA]]:
     """Put TLS in front of the server; give the proxy, and the authority of its certificate.
 
     Args:
@@ -44,7 +44,7 @@ def _encrypted(
     if clients:
         authority.configure_trust(context)
         context.verify_mode = ssl.CERT_REQUIRED
-    with Proxy(server.host, server.port, context) as proxy:
+    with FaultProxy(server.host, server.port, ssl_context=context) as proxy:
         try:
             yield proxy, authority
         finally:
@@ -71,7 +71,7 @@ class EncryptionChecks:
             assert await other.execute_one(_LOCAL, []) == "local"
 
     @check(Capability.TLS)
-    async def test_tls_is_never_plain_text(self, api: Api, proxy: Proxy) -> None:
+    async def test_tls_is_never_plain_text(self, api: Api, proxy: FaultProxy) -> None:
         """Asked for TLS at a port without it, the connect fails instead of doing without."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False

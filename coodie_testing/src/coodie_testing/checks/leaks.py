@@ -14,7 +14,7 @@ from coodie_testing.resources import ResourceSnapshot, assert_released
 
 if TYPE_CHECKING:
     from coodie_testing.api import Api
-    from coodie_testing.proxy import Proxy
+    from coodie_testing.faults.proxy import FaultProxy
     from coodie_testing.workspace import Workspace
 
 __all__ = ["LeaksChecks"]
@@ -66,14 +66,13 @@ class LeaksChecks:
         await assert_released(api, before)
 
     @check()
-    async def test_a_failed_connect_releases_all(self, api: Api, proxy: Proxy) -> None:
+    async def test_a_failed_connect_releases_all(self, api: Api, closed_port: int) -> None:
         """A connect that fails leaves no thread and no open file."""
-        dead = proxy.unused_port()
         with pytest.raises(CoodieError):
-            await api.open(hosts=[proxy.host], port=dead)
+            await api.open(hosts=["127.0.0.1"], port=closed_port)
         before = ResourceSnapshot()
         with pytest.raises(CoodieError):
-            await api.open(hosts=[proxy.host], port=dead)
+            await api.open(hosts=["127.0.0.1"], port=closed_port)
         await assert_released(api, before)
 
     @check()
@@ -90,7 +89,7 @@ class LeaksChecks:
         await async_api.until(none_left, "the closed driver's tasks have ended", 5)
 
     @check()
-    async def test_connections_are_few(self, api: Api, space: Workspace, proxy: Proxy, key: str) -> None:
+    async def test_connections_are_few(self, api: Api, space: Workspace, proxy: FaultProxy, key: str) -> None:
         """Requests share connections: their number doesn't grow with the requests."""
         other = await api.open(hosts=[proxy.host], port=proxy.port)
         await _fill_pools(other, space, key)

@@ -16,7 +16,7 @@ from coodie_testing.checking import check
 
 if TYPE_CHECKING:
     from coodie_testing.api import Api
-    from coodie_testing.proxy import Proxy
+    from coodie_testing.faults.proxy import FaultProxy
     from coodie_testing.workspace import Workspace
 
 __all__ = ["ObservedChecks"]
@@ -81,18 +81,18 @@ class ObservedChecks:
             assert [event.rows for event in _told(recorder, RequestFinished, stmt)] == [n]
 
     @check()
-    async def test_cancellations_are_told(self, async_api: Api, space: Workspace, proxy: Proxy) -> None:
+    async def test_cancellations_are_told(self, async_api: Api, space: Workspace, proxy: FaultProxy) -> None:
         """A cancelled request ends, too, as one that was interrupted."""
         through = await async_api.open(hosts=[proxy.host], port=proxy.port)
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < 4"
         await through.execute(stmt, [])
-        proxy.held = True
+        proxy.hold = True
         recorder = Recorder()
         with observing(recorder):
             task = asyncio.ensure_future(through.execute(stmt, []))
             await asyncio.sleep(0.1)
             task.cancel()
             await asyncio.wait({task}, timeout=10)
-        proxy.held = False
+        proxy.hold = False
         (ended,) = _told(recorder, RequestFinished, stmt)
         assert ended.interrupted

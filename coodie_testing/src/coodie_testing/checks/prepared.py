@@ -17,7 +17,7 @@ from coodie_testing.resources import assert_loop_not_blocked
 
 if TYPE_CHECKING:
     from coodie_testing.api import Api
-    from coodie_testing.proxy import Proxy
+    from coodie_testing.faults.proxy import FaultProxy
     from coodie_testing.suite import Suite
     from coodie_testing.workspace import Workspace
 
@@ -169,7 +169,7 @@ class PreparedChecks:
 
     @check()
     async def test_preparing_leaves_the_loop_alone(
-        self, async_api: Api, space: Workspace, proxy: Proxy
+        self, async_api: Api, space: Workspace, proxy: FaultProxy
     ) -> None:
         """While a statement is prepared for the first time, the event loop goes on."""
         api = await async_api.open(hosts=[proxy.host], port=proxy.port)
@@ -183,7 +183,7 @@ class PreparedChecks:
         await assert_loop_not_blocked(first, 0.4)
 
     @check()
-    async def test_preparing_keeps_the_timeout(self, api: Api, space: Workspace, proxy: Proxy) -> None:
+    async def test_preparing_keeps_the_timeout(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
         """A first execution without an answer ends with the request's timeout."""
         through = await api.open(hosts=[proxy.host], port=proxy.port)
         await through.ping()

@@ -15,7 +15,7 @@ from coodie_testing.resources import assert_loop_not_blocked
 
 if TYPE_CHECKING:
     from coodie_testing.api import Api
-    from coodie_testing.proxy import Proxy
+    from coodie_testing.faults.proxy import FaultProxy
     from coodie_testing.workspace import Workspace
 
 __all__ = ["TimeoutsChecks"]
@@ -27,7 +27,7 @@ _TIMEOUT = 0.4
 _AT_MOST = 8.0
 
 
-async def _through(api: Api, proxy: Proxy, space: Workspace, **options: Any) -> tuple[Api, str]:
+async def _through(api: Api, proxy: FaultProxy, space: Workspace, **options: Any) -> tuple[Api, str]:
     """Open a connection through the proxy, and prepare a statement on it."""
     through = await api.open(hosts=[proxy.host], port=proxy.port, **options)
     stmt = f"SELECT c FROM {space.items} WHERE p = ? AND c < 100"
@@ -60,7 +60,7 @@ class TimeoutsChecks:
     """Answers that don't come, or come late."""
 
     @check()
-    async def test_no_answer_is_a_timeout(self, api: Api, space: Workspace, proxy: Proxy) -> None:
+    async def test_no_answer_is_a_timeout(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
         """Within its timeout a request raises a RequestTimeoutError, a TimeoutError, with what is known."""
         through, stmt = await _through(api, proxy, space)
         proxy.mute = True
@@ -69,7 +69,7 @@ class TimeoutsChecks:
         assert (seen.error.timeout, seen.error.statement) == (_TIMEOUT, stmt)
 
     @check()
-    async def test_every_method_has_its_timeout(self, api: Api, space: Workspace, proxy: Proxy) -> None:
+    async def test_every_method_has_its_timeout(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
         """execute_one, execute_many, stream and a page give up in time, too."""
         through, stmt = await _through(api, proxy, space)
         proxy.mute = True
@@ -87,7 +87,7 @@ class TimeoutsChecks:
                 await through.execute(stmt, ["many"], timeout=_TIMEOUT, fetch_size=10)
 
     @check(Capability.BATCHES)
-    async def test_batches_have_their_timeout(self, api: Api, space: Workspace, proxy: Proxy) -> None:
+    async def test_batches_have_their_timeout(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
         """So does a batch."""
         through, _ = await _through(api, proxy, space)
         write = (f"INSERT INTO {space.items} (p, c) VALUES (?, ?)", ["timeouts", 1])
@@ -97,7 +97,7 @@ class TimeoutsChecks:
             await through.execute_batch([write], timeout=_TIMEOUT)
 
     @check()
-    async def test_the_connections_timeout(self, api: Api, space: Workspace, proxy: Proxy) -> None:
+    async def test_the_connections_timeout(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
         """request_timeout= of the connection holds for requests that name none."""
         through, stmt = await _through(api, proxy, space, request_timeout=_TIMEOUT)
         proxy.mute = True
@@ -107,22 +107,22 @@ class TimeoutsChecks:
             assert seen.error.timeout == _TIMEOUT
 
     @check()
-    async def test_a_late_answer_harms_nobody(self, api: Api, space: Workspace, proxy: Proxy) -> None:
+    async def test_a_late_answer_harms_nobody(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
         """An answer that comes after its timeout is nobody's: the next requests get their own."""
         through, stmt = await _through(api, proxy, space)
         one = f"SELECT c FROM {space.items} WHERE p = 'many' AND c = ?"
         assert await through.execute_one(one, [1]) == 1
-        proxy.held = True
+        proxy.hold = True
         for n in range(5):
             with pytest.raises(RequestTimeoutError):
                 await through.execute(one, [n], timeout=0.2)
-        proxy.held = False
+        proxy.hold = False
         outcomes = await through.together([partial(through.execute_one, one, [n]) for n in range(50, 80)])
         assert outcomes == list(range(50, 80))
         assert len(await through.execute(stmt, ["many"])) == 100
 
     @check()
-    async def test_ping_says_false(self, api: Api, space: Workspace, proxy: Proxy) -> None:
+    async def test_ping_says_false(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
         """A server that doesn't answer isn't there; ping says so in time, and True once it answers again."""
         through, _ = await _through(api, proxy, space)
         proxy.mute = True
@@ -133,7 +133,7 @@ class TimeoutsChecks:
 
     @check()
     async def test_waiting_leaves_the_loop_alone(
-        self, async_api: Api, space: Workspace, proxy: Proxy
+        self, async_api: Api, space: Workspace, proxy: FaultProxy
     ) -> None:
         """While an answer is awaited, the event loop goes on."""
         through, stmt = await _through(async_api, proxy, space)
@@ -142,7 +142,9 @@ class TimeoutsChecks:
         await assert_loop_not_blocked(lambda: through.execute_one(stmt, ["many"]), 0.4)
 
     @check(Capability.PAGING)
-    async def test_paging_leaves_the_loop_alone(self, async_api: Api, space: Workspace, proxy: Proxy) -> None:
+    async def test_paging_leaves_the_loop_alone(
+        self, async_api: Api, space: Workspace, proxy: FaultProxy
+    ) -> None:
         """While a page, and while all pages of a result are awaited, the event loop goes on."""
         through, stmt = await _through(async_api, proxy, space)
         page = await through.execute(stmt, ["many"], fetch_size=50)
@@ -154,12 +156,12 @@ class TimeoutsChecks:
         await assert_loop_not_blocked(lambda: through.execute(everything, []), 0.4)
 
     @check()
-    async def test_a_lost_connection(self, api: Api, space: Workspace, proxy: Proxy) -> None:
+    async def test_a_lost_connection(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
         """When the connection breaks, what waits on it fails at once; later the driver is back."""
         through, stmt = await _through(api, proxy, space)
         insert = f"INSERT INTO {space.items} (p, c) VALUES (?, ?)"
         await through.execute(insert, ["lost", 1])
-        proxy.held = True
+        proxy.hold = True
 
         async def write() -> float:
             started = time.monotonic()
@@ -180,13 +182,13 @@ class TimeoutsChecks:
 
     @check()
     async def test_a_write_is_never_repeated(
-        self, api: Api, space: Workspace, proxy: Proxy, key: str
+        self, api: Api, space: Workspace, proxy: FaultProxy, key: str
     ) -> None:
         """A write that may have been applied isn't sent again unless the caller says that it may be."""
         through, _ = await _through(api, proxy, space)
         update = f"UPDATE {space.counters} SET n = n + 1 WHERE k = ?"
         await through.execute(update, [f"{key}other"])
-        proxy.held = True
+        proxy.hold = True
 
         async def write() -> None:
             with pytest.raises(CoodieError):
@@ -209,7 +211,7 @@ class TimeoutsChecks:
         assert await api.execute_one(f"SELECT n FROM {space.counters} WHERE k = ?", [key]) == 1
 
     @staticmethod
-    async def _recovers(through: Api, proxy: Proxy) -> None:
+    async def _recovers(through: Api, proxy: FaultProxy) -> None:
         """See that the driver works again once the server answers again."""
         proxy.heal()
         proxy.cut()

@@ -8,14 +8,14 @@ from coodie_testing.faults.connection import PendingRequest, ProxiedConnection
 from coodie_testing.faults.fault import (
     Close,
     Corrupt,
-    CutAnswer,
     Delay,
     DelayRequest,
     Fault,
     ServerError,
     Silence,
-    TellTablet,
+    TabletInfo,
     Trickle,
+    Truncate,
     WrongStream,
 )
 from coodie_testing.faults.proxy import FaultProxy
@@ -24,7 +24,6 @@ from coodie_testing.faults.rules import RecordedRequest, Rule
 __all__ = [
     "Close",
     "Corrupt",
-    "CutAnswer",
     "Delay",
     "DelayRequest",
     "ErrorCode",
@@ -38,7 +37,8 @@ __all__ = [
     "Rule",
     "ServerError",
     "Silence",
-    "TellTablet",
+    "TabletInfo",
     "Trickle",
+    "Truncate",
     "WrongStream",
 ]

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from coodie.protocol.frames import RESPONSE, FrameReader, RawFrame, encode_frame
+from coodie.protocol.frames import RESPONSE, FrameReader, Opcode, RawFrame, encode_frame
 from coodie.protocol.segments import Segments
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ __all__ = ["Direction", "PendingRequest", "ProxiedConnection"]
 
 #: Seconds of a limited bandwidth that are sent at once.
 _SLICE = 0.02
+#: The first version whose frames travel in segments, from the response to STARTUP on.
+_SEGMENTS_FROM = 5
 
 
 class PendingRequest(NamedTuple):
@@ -30,6 +32,11 @@ class PendingRequest(NamedTuple):
     request: RawFrame
     statement: str | None = None
     respond: Callable[[RawFrame], Coroutine[Any, Any, None]] | None = None
+
+    @property
+    def starts_segments(self) -> bool:
+        """Whether frames travel in segments behind this request, and behind its response."""
+        return self.request.opcode == Opcode.STARTUP and self.request.protocol >= _SEGMENTS_FROM
 
 
 class Direction:
@@ -79,6 +86,9 @@ class ProxiedConnection:
     shard: int | None = None
     #: Whether the client asked for events.
     registered: bool = False
+    #: Set by ``abort``, and when nothing is forwarded any more.
+    aborted: asyncio.Event = field(default_factory=asyncio.Event)
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def client_port(self) -> int:
@@ -121,9 +131,12 @@ class ProxiedConnection:
         """
         self.pending[pending.request.stream] = pending
         self.node.write(self.requests.encoded(pending.request))
+        if pending.starts_segments:
+            self.requests.use_segments()
         await self.node.drain()
 
     def abort(self) -> None:
         """End both sides at once, without sending what is still buffered."""
+        self.aborted.set()
         for writer in (self.client, self.node):
             writer.transport.abort()

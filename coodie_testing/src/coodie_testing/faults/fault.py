@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 __all__ = [
     "Close",
     "Corrupt",
-    "CutAnswer",
     "Delay",
     "DelayRequest",
     "Fault",
     "ServerError",
     "Silence",
-    "TellTablet",
+    "TabletInfo",
     "Trickle",
+    "Truncate",
     "WrongStream",
 ]
 
@@ -108,7 +108,7 @@ class Close(Fault):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CutAnswer(Fault):
+class Truncate(Fault):
     """The connection ends in the middle of the response."""
 
     async def respond(
@@ -204,7 +204,7 @@ class Corrupt(Fault):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TellTablet(Fault):
+class TabletInfo(Fault):
     """The response comes with the tablet that the request should have gone to: one of all tokens."""
 
     replicas: tuple[tuple[UUID, int], ...]

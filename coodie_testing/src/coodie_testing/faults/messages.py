@@ -52,7 +52,8 @@ def example_error_body(
         "arg_types": [],
         "statement": statement,
     }
-    return error_body(ServerError(code, message or f"injected: {code.name}", details), protocol)
+    text = message or f"injected: {code.name.lower().replace('_', ' ')}"
+    return error_body(ServerError(code, text, details), protocol)
 
 
 def without_timeout(body: bytes) -> bytes:

@@ -1,12 +1,13 @@
-"""A proxy in front of a node that reads the frames of the CQL native protocol, and breaks what rules name.
+"""A proxy in front of a node that reads the frames of the CQL native protocol, and applies faults to them.
 
-It runs in a thread of its own, on an event loop of its own; a test changes its attributes from any thread.
+Its event loop runs in a thread of the proxy; a test changes its attributes from any other thread.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from coodie_testing.faults.rules import RecordedRequest, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Coroutine
+    from ssl import SSLContext
     from types import TracebackType
 
     from coodie_testing.faults.fault import Fault
@@ -30,9 +32,9 @@ __all__ = ["FaultProxy"]
 
 _CHUNK = 65536
 #: Seconds between two looks at whether frames may pass again.
-_POLL_INTERVAL = 0.02
-#: The first version whose frames travel in segments, from the response to STARTUP on.
-_SEGMENTS_FROM = 5
+_POLL_INTERVAL = 0.005
+#: Seconds within which the proxy's loop has to do what another thread asks of it.
+_LOOP_TIMEOUT = 10.0
 _STATEMENTS = (Opcode.QUERY, Opcode.PREPARE, Opcode.EXECUTE, Opcode.BATCH)
 
 
@@ -40,15 +42,16 @@ class FaultProxy:
     """Forward the frames of a node's clients, and apply the faults that rules name.
 
     A context manager: it listens while it is entered. Versions 4 and 5 of the protocol go through it.
-    Compression is never negotiated, since it reads what passes; a client that sends what isn't the protocol
-    is disconnected.
+    Compression is never negotiated, since the proxy reads what passes. A client whose first byte is no
+    version of the protocol is disconnected at once, for example one that speaks TLS to a proxy without TLS.
 
     Args:
         host: The node's address.
         port: The node's port.
         listen: The address and the port to listen on; port 0 for a free one.
         max_protocol: The newest protocol version that the node seems to speak, 4 or 5.
-        shared_with: Another proxy of the node, which knows the statements that were prepared through it.
+        ssl_context: Speak TLS to clients; a context of a server, with a certificate.
+        node_ssl_context: Speak TLS to the node; a context of a client.
 
     Raises:
         OSError: On entering: the address can't be listened on.
@@ -61,14 +64,16 @@ class FaultProxy:
         *,
         listen: tuple[str, int] = ("127.0.0.1", 0),
         max_protocol: int = 5,
-        shared_with: FaultProxy | None = None,
+        ssl_context: SSLContext | None = None,
+        node_ssl_context: SSLContext | None = None,
     ) -> None:
         self._target = (host, port)
         self._max_protocol = max_protocol
+        self._ssl_context = ssl_context
+        self._node_ssl_context = node_ssl_context
         self._loop = asyncio.new_event_loop()
         self._connections: set[ProxiedConnection] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._statements: dict[bytes, str] = {} if shared_with is None else shared_with._statements
         self._started = threading.Event()
         self._failed: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="fault-proxy")
@@ -76,17 +81,25 @@ class FaultProxy:
         self.host, self.port = listen
         #: Changes the options that the node says it supports, for a connection; None for no change.
         self.edit_supported: Callable[[ProxiedConnection, dict[str, list[str]]], None] | None = None
+        #: The CQL of prepared statements, by their ids. Proxies of one node may share one dict.
+        self.statements: dict[bytes, str] = {}
+        #: The node's responses and events are thrown away.
+        self.mute = False
+        #: The node's responses and events are kept back, until this is False again.
+        self.hold = False
+        #: Seconds by which the node's responses and events are late.
+        self.delay = 0.0
         #: Bytes a second to each client; None for no limit.
         self.bandwidth: float | None = None
         #: Connections are closed as soon as they are accepted.
         self.refusing = False
-        #: Nothing passes in either direction, and connections stay open.
+        #: Nothing is forwarded in either direction, and connections stay open.
         self.partitioned = False
-        #: The numbers of connections on which nothing passes, while all others work.
+        #: The numbers of connections on which nothing is forwarded, while all others work.
         self.black_holes: set[int] = set()
         #: Events of the node are kept back, until ``release_events``.
         self.holding_events = False
-        self._held: list[tuple[ProxiedConnection, RawFrame]] = []
+        self._held_events: list[tuple[ProxiedConnection, RawFrame]] = []
         #: Which fault applies to which request: the first rule that matches.
         self.rules: list[Rule] = []
         #: All requests with a statement or a batch, in their order; may be cleared at any time.
@@ -98,8 +111,9 @@ class FaultProxy:
 
     def __enter__(self) -> FaultProxy:  # noqa: PYI034 - nothing derives from it
         self._thread.start()
-        self._started.wait(10)
+        self._started.wait(_LOOP_TIMEOUT)
         if self._failed is not None:
+            self._thread.join(_LOOP_TIMEOUT)
             raise self._failed
         return self
 
@@ -107,7 +121,7 @@ class FaultProxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(_LOOP_TIMEOUT)
 
     def add(
         self,
@@ -155,48 +169,69 @@ class FaultProxy:
         )
 
     @property
-    def open(self) -> int:
-        """How many clients are connected."""
-        return len(self._connections)
-
-    @property
-    def open_numbers(self) -> set[int]:
-        """The numbers of the connections that are open."""
+    def open_connections(self) -> set[int]:
+        """The numbers of the connections that are open, counted from 0 in the order of ``accepted``."""
         return {connection.number for connection in tuple(self._connections)}
 
     def cut(self, client_ports: Container[int] | None = None, *, only_registered: bool = False) -> None:
-        """End all connections, or those of these clients.
+        """End all connections, or those of these clients; when this returns, they forward nothing any more.
+
+        Not for the proxy's own thread: a fault calls ``ProxiedConnection.abort``.
 
         Args:
             client_ports: The clients' own ports; None for all.
             only_registered: Those alone on which the client asked for events.
+
+        Raises:
+            TimeoutError: They didn't end within ten seconds.
         """
 
-        def abort() -> None:
-            for connection in tuple(self._connections):
-                wanted = client_ports is None or connection.client_port in client_ports
-                if wanted and (connection.registered or not only_registered):
-                    connection.abort()
+        async def end() -> None:
+            chosen = [
+                connection
+                for connection in self._connections
+                if (client_ports is None or connection.client_port in client_ports)
+                and (connection.registered or not only_registered)
+            ]
+            for connection in chosen:
+                connection.abort()
+            for connection in chosen:
+                await connection.closed.wait()
 
-        self._loop.call_soon_threadsafe(abort)
+        asyncio.run_coroutine_threadsafe(end(), self._loop).result(_LOOP_TIMEOUT)
+
+    def heal(self) -> None:
+        """Forward everything again: remove rules, reset the attributes above, release events.
+
+        What was counted and recorded stays, and so does ``edit_supported``.
+        """
+        self.rules.clear()
+        self.black_holes.clear()
+        self.mute = self.hold = self.refusing = self.partitioned = False
+        self.delay, self.bandwidth = 0.0, None
+        self.release_events()
 
     def release_events(self) -> None:
-        """Let events go, those that wait first."""
+        """Forward events again, first those that were kept back."""
+        self.holding_events = False
 
         async def send() -> None:
-            self.holding_events = False
-            while self._held:
-                connection, event = self._held.pop(0)
-                await connection.send_response(event)
+            while self._held_events and not self.holding_events:
+                connection, event = self._held_events.pop(0)
+                with suppress(ConnectionError):  # this client has gone, others wait for theirs
+                    await connection.send_response(event)
 
         self._loop.call_soon_threadsafe(lambda: self._later(send()))
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
-            server = self._loop.run_until_complete(asyncio.start_server(self._serve, self.host, self.port))
+            server = self._loop.run_until_complete(
+                asyncio.start_server(self._serve, self.host, self.port, ssl=self._ssl_context)
+            )
         except OSError as exc:
             self._failed = exc
+            self._loop.close()
             self._started.set()
             return
         self.port = server.sockets[0].getsockname()[1]
@@ -214,25 +249,43 @@ class FaultProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         number, self.accepted = self.accepted, self.accepted + 1
-        connection: ProxiedConnection | None = None
         try:
             if self.refusing:
                 return
-            node_reader, node_writer = await asyncio.open_connection(*self._target)
+            node_reader, node_writer = await asyncio.open_connection(
+                *self._target, ssl=self._node_ssl_context
+            )
             connection = ProxiedConnection(number, writer, node_writer, lambda: self.bandwidth)
             self._connections.add(connection)
-            await asyncio.gather(
-                self._pump(reader, connection, connection.requests, self._request),
-                self._pump(node_reader, connection, connection.responses, self._response),
-            )
+            try:
+                await self._forward(connection, reader, node_reader)
+            finally:
+                self._connections.discard(connection)
+                connection.abort()
+                connection.closed.set()
         except (asyncio.CancelledError, OSError, BrokenFrameError):
             # The end of the proxy, of the node or of the client; or it doesn't speak the protocol.
             return
         finally:
-            if connection is not None:
-                self._connections.discard(connection)
-                connection.abort()
             writer.transport.abort()
+
+    async def _forward(
+        self, connection: ProxiedConnection, reader: asyncio.StreamReader, node_reader: asyncio.StreamReader
+    ) -> None:
+        """Forward both directions, until one of them ends or a fault ends the connection."""
+        work = [
+            asyncio.ensure_future(self._pump(reader, connection, connection.requests, self._request)),
+            asyncio.ensure_future(self._pump(node_reader, connection, connection.responses, self._response)),
+            asyncio.ensure_future(connection.aborted.wait()),
+        ]
+        try:
+            done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in work:
+                each.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+        for each in done:
+            each.result()
 
     async def _pump(
         self,
@@ -241,20 +294,18 @@ class FaultProxy:
         direction: Direction,
         handle: Callable[[ProxiedConnection, RawFrame], Coroutine[Any, Any, None]],
     ) -> None:
+        is_response = direction is connection.responses
         while data := await reader.read(_CHUNK):
-            while self.partitioned or connection.number in self.black_holes:  # noqa: ASYNC110 - another thread sets it
+            if is_response and self.delay:
+                await asyncio.sleep(self.delay)
+            while self.partitioned or connection.number in self.black_holes or (is_response and self.hold):  # noqa: ASYNC110 - another thread changes these
                 await asyncio.sleep(_POLL_INTERVAL)
             for frame in direction.frames.feed(data):
                 await handle(connection, frame)
-        connection.abort()
 
     async def _request(self, connection: ProxiedConnection, request: RawFrame) -> None:
         if request.protocol > self._max_protocol:
             await connection.send_response(self._too_new(request))
-            return
-        if request.opcode == Opcode.STARTUP and request.protocol >= _SEGMENTS_FROM:
-            await connection.send_request(PendingRequest(request))
-            connection.requests.use_segments()
             return
         if request.opcode == Opcode.REGISTER:
             connection.registered = True
@@ -287,47 +338,53 @@ class FaultProxy:
         if request.opcode in (Opcode.QUERY, Opcode.PREPARE):
             return statement_text(request.body)
         if request.opcode == Opcode.EXECUTE:
-            return self._statements.get(statement_id(request.body), "")
+            return self.statements.get(statement_id(request.body), "")
         return None
 
     async def _response(self, connection: ProxiedConnection, response: RawFrame) -> None:
-        if response.opcode == Opcode.EVENT and self.holding_events:
-            self._held.append((connection, response))
-            return
         pending = connection.pending.pop(response.stream, None)
         if response.opcode == Opcode.SUPPORTED:
-            options = Reader(response.body).read_string_multimap()
-            options["COMPRESSION"] = []
-            if self.edit_supported is not None:
-                self.edit_supported(connection, options)
-            response = response._replace(body=encode_string_multimap(options))
-        if (
-            pending is not None
-            and pending.request.opcode == Opcode.PREPARE
-            and response.opcode == Opcode.RESULT
-        ):
-            # A statement without its keyspace is prepared with a warning, which stands before the message.
-            identity = prepared_id(bare_message(response.flags, response.body))
-            if identity is not None and pending.statement is not None:
-                self._statements[identity] = pending.statement
-        if pending is not None and pending.respond is not None:
+            response = self._edited(connection, response)
+        if pending is not None:
+            self._learn(pending, response)
+        if self.mute:
+            pass
+        elif response.opcode == Opcode.EVENT and (self.holding_events or self._held_events):
+            self._held_events.append((connection, response))
+        elif pending is None or pending.respond is None:
+            await connection.send_response(response)
+        elif pending.starts_segments:  # the response to STARTUP is the last one outside of segments
+            await pending.respond(response)
+        else:
             self._later(pending.respond(response))
-            return
-        await connection.send_response(response)
-        if pending is None or pending.request.opcode != Opcode.STARTUP:
-            return
-        if pending.request.protocol >= _SEGMENTS_FROM:
+        if pending is not None and pending.starts_segments:
             connection.responses.use_segments()
 
+    def _edited(self, connection: ProxiedConnection, supported: RawFrame) -> RawFrame:
+        """Return SUPPORTED without compression, and as ``edit_supported`` wants it."""
+        options = Reader(supported.body).read_string_multimap()
+        options["COMPRESSION"] = []
+        if self.edit_supported is not None:
+            self.edit_supported(connection, options)
+        return supported._replace(body=encode_string_multimap(options))
+
+    def _learn(self, pending: PendingRequest, response: RawFrame) -> None:
+        """Keep the text of a statement that the node has prepared."""
+        if pending.request.opcode != Opcode.PREPARE or response.opcode != Opcode.RESULT:
+            return
+        # A statement without its keyspace is prepared with a warning, which stands before the message.
+        identity = prepared_id(bare_message(response.flags, response.body))
+        if identity is not None and pending.statement is not None:
+            self.statements[identity] = pending.statement
+
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
-        """Let a fault take its time shared_with the rest of the connection."""
+        """Run what takes its time beside the rest of the connection."""
 
         async def guarded() -> None:
-            try:
+            with suppress(ConnectionError):  # the client has gone meanwhile
                 await work
-            except ConnectionError:
-                return  # the client has gone meanwhile
 
         task = self._loop.create_task(guarded())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: work.close())  # where the task was cancelled before it began
