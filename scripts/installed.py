@@ -22,7 +22,14 @@ def problems(backend: str) -> list[str]:
         A line for each problem.
     """
     found = []
-    for module in ("coodie.drivers", "coodie_doctor", f"coodie_{backend}.plugin", "coodie_local"):
+    for module in (
+        "coodie.drivers",
+        "coodie_doctor",
+        f"coodie_{backend}.plugin",
+        "coodie_local",
+        "coodie_testing.conformance",
+        "coodie_testing.pytest_plugin",
+    ):
         file = import_module(module).__file__ or ""
         if not Path(file).is_relative_to(sys.prefix):
             found.append(f"{module} was imported from {file}, outside of {sys.prefix}")

@@ -32,6 +32,7 @@ _FILES = {
         "./coodie_local[tls]",
         "./examples/coodie_rust",
     ),
+    "testing": ("./coodie_core[testing]", "./coodie_testing"),
     "dev": ("-r", "requirements/dev.in"),
     "recipes": ("-r", "requirements/recipes.in"),
     "types": ("-r", "requirements/types.in"),

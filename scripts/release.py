@@ -55,9 +55,9 @@ def check(steps: Steps, builder: Path) -> None:
     _build(steps, builder)
     _build_accelerator(steps)
     for backend in BACKENDS:
-        wanted = ("coodie_core[cli]", f"coodie_{backend}", "coodie_local")
+        wanted = ("coodie_core[cli,testing]", f"coodie_{backend}", "coodie_testing", "coodie_local")
         for origin, wheels in (("wheels", _BUILT), ("sdists", _FROM_SDISTS)):
-            environment = Environment(f"release-{backend}-{origin}", (backend,), wanted, wheels)
+            environment = Environment(f"release-{backend}-{origin}", (backend, "testing"), wanted, wheels)
             shutil.rmtree(environment.path, ignore_errors=True)
             environment.ensure(steps)
             # Isolated: neither the tree nor the user's site-packages can stand in for what wasn't installed.

@@ -22,7 +22,7 @@ BENCHMARKS = (
     "scyllapy",
     "uvloop",
 )
-OURS = ("build", "scylla", "cassandra", "rust", "dev", "recipes", "types", "docs")
+OURS = ("build", "scylla", "cassandra", "rust", "testing", "dev", "recipes", "types", "docs")
 FILES = (*OURS, *(f"bench-{name}" for name in BENCHMARKS))
 
 
@@ -51,7 +51,7 @@ def test_there_are_no_other_files(root: Path) -> None:
 @pytest.mark.parametrize("names", [("scylla",), ("cassandra",), ("rust",), ("scylla", "recipes")])
 def test_files_agree(root: Path, names: tuple[str, ...]) -> None:
     """What is installed together is pinned to one version."""
-    together = [pins_of(root, name) for name in ("build", "dev", *names)]
+    together = [pins_of(root, name) for name in ("build", "testing", "dev", *names)]
     for name in set().union(*together):
         assert len({pins[name] for pins in together if name in pins}) == 1, name
 
