@@ -153,9 +153,9 @@ def main() -> None:
     installation = Installation(
         JavaRuntime(java, (17, 0, 9)), Manifest("5.0.9", "test", ()), (), ClassArchive(HOME / "no")
     )
-    vars(_start).update(
-        find_recipe=lambda _version: SimpleNamespace(install=lambda *_: installation), await_ready=await_jvms
-    )
+    recipe = SimpleNamespace(install=lambda *_: installation)
+    for name, stand_in in {"find_recipe": lambda _version: recipe, "await_ready": await_jvms}.items():
+        setattr(_start, name, stand_in)
     if WHO == "launcher":
         launcher.write_text(LAUNCHER, encoding="utf-8")
         _jvm._LAUNCHER = launcher

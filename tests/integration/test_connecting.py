@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from coodie.registry import DriverRegistry
-    from coodie_testing.faults import FaultProxy
 
 pytestmark = pytest.mark.server
 
