@@ -19,7 +19,8 @@ from coodie.capabilities import Capability, require
 from coodie.config import build_config
 from coodie.contract.many import ManyRun, run_with_threads
 from coodie.drivers._lifetime import Lifetime
-from coodie.drivers.cassandra._errors import translate
+from coodie.drivers._server_errors import error_of
+from coodie.drivers.cassandra._errors import Fate, translate
 from coodie.drivers.cassandra.values.binding import bind_values, binders
 from coodie.exceptions import UnauthorizedError
 from coodie.observers import activate_observer, register_observer
@@ -27,6 +28,8 @@ from coodie.paging import open_paging_state
 from coodie.plugins import check_module_owner
 from coodie.plugins.allowlist import DistributionAllowlist
 from coodie.plugins.selection import select
+from coodie.protocol.error_codes import Write
+from coodie.protocol.server_errors import ServerError
 from coodie.schema import ColumnDefinition as Column
 from coodie.schema import errors, sync_table
 from coodie.schema.desired import desired_table
@@ -56,16 +59,25 @@ def _bind(*values: Any) -> None:
     bind_values(markers, binders(markers), values, _INSERT)
 
 
+#: A write that was sent.
+_WRITTEN = Fate(Write.SINGLE, sent=True)
+
+
 def _server(kind: Any, text: str) -> Exception:
     """Return what becomes of a frame with an error of the server's."""
-    return translate(kind(code=kind.error_code, message=text, info=None))
+    return translate(kind(code=kind.error_code, message=text, info=None), fate=_WRITTEN)
 
 
 def _failed(kind: Any, **info: Any) -> Exception:
     """Return what becomes of a frame in which the coordinator tells that replicas failed."""
     text = "Operation failed - received 1 responses and 1 failures"
     info |= {"failures": 1, **_COUNTS}
-    return translate(kind(code=kind.error_code, message=text, info=info).to_exception())
+    return translate(kind(code=kind.error_code, message=text, info=info).to_exception(), fate=_WRITTEN)
+
+
+def _said(code: int, text: str, **details: Any) -> Exception:
+    """Return what becomes of an ERROR whose fields the drivers drop."""
+    return error_of(ServerError(code, text, details), None, _WRITTEN)
 
 
 def _wanted() -> Any:
@@ -160,6 +172,7 @@ EXAMPLES: dict[str, Callable[[Site], Any]] = {
     "ConnectionFailedError": lambda _: translate(
         NoHostAvailable("", {"192.0.2.1:9042": ConnectionRefusedError(111, "Connection refused")})
     ),
+    "ConnectionLostError": lambda _: translate(ConnectionResetError(104, "reset by peer"), fate=_WRITTEN),
     "AuthenticationError": lambda _: translate(
         cassandra.AuthenticationFailed("Provided username ada and/or password are incorrect")
     ),
@@ -187,15 +200,26 @@ EXAMPLES: dict[str, Callable[[Site], Any]] = {
             "User ada has no SELECT permission on <table shop.items> or any of its parents"
         )
     ),
-    "RequestTimeoutError": lambda _: translate(cassandra.OperationTimedOut({}), timeout=2.5),
+    "RequestTimeoutError": lambda _: translate(cassandra.OperationTimedOut({}), timeout=2.5, fate=_WRITTEN),
     "ReadTimeoutError": lambda _: translate(cassandra.ReadTimeout("", data_retrieved=True, **_COUNTS)),
     "WriteTimeoutError": lambda _: translate(
-        cassandra.WriteTimeout("", write_type=WriteType.SIMPLE, **_COUNTS)
+        cassandra.WriteTimeout("", write_type=WriteType.SIMPLE, **_COUNTS), fate=_WRITTEN
+    ),
+    "CasWriteUnknownError": lambda _: error_of(
+        ServerError(0x1700, "", {"consistency": 8, "required": 2, "received": 1}),
+        None,
+        Fate(Write.CONDITIONAL, sent=True),
     ),
     "UnavailableError": lambda _: translate(
         cassandra.Unavailable("", consistency=ConsistencyLevel.QUORUM, required_replicas=2, alive_replicas=1)
     ),
     "OverloadedError": lambda _: _server(protocol.OverloadedErrorMessage, "Too many requests in flight"),
+    "RateLimitedError": lambda _: _said(
+        0x4321,
+        "Per-partition rate limit reached for write in table shop.items, rejected by coordinator",
+        op_type=1,
+        rejected_by_coordinator=True,
+    ),
     "ServerError": lambda _: _server(protocol.ServerError, "java.lang.NullPointerException"),
     "ReadFailureError": lambda _: _failed(protocol.ReadFailureMessage, data_retrieved=False),
     "WriteFailureError": lambda _: _failed(protocol.WriteFailureMessage, write_type=WriteType.SIMPLE),

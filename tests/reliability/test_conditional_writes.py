@@ -96,7 +96,7 @@ async def test_too_few_replicas_for_the_commit(way: str, is_async: bool, driver:
         key = next(_KEYS)
         with pytest.raises(UnavailableError, match="may have been applied") as caught:
             await write(calls, key)
-        assert (caught.value.maybe_applied, caught.value.alive) == (True, 2)
+        assert (caught.value.may_have_been_applied, caught.value.alive) == (True, 2)
         select = "SELECT v FROM ks.t WHERE k = ?"
         assert await calls.execute(select, [key], consistency="SERIAL") == [{"v": 2}]
 
@@ -105,5 +105,5 @@ async def test_what_has_no_condition(driver: Any) -> None:
     """Nothing was done there: the coordinator looks before it writes."""
     with pytest.raises(UnavailableError, match="nothing was done") as caught:
         await driver.execute_async("INSERT INTO ks.t (k, v) VALUES (-5, 1)", [], consistency="ALL")
-    assert not caught.value.maybe_applied
+    assert not caught.value.may_have_been_applied
     assert driver.execute("SELECT v FROM ks.t WHERE k = -5", [], consistency="QUORUM") == []

@@ -27,9 +27,7 @@ IN_DOUBT: dict[str, Fault] = {
     "write timeout": ServerError(code=ErrorCode.WRITE_TIMEOUT, reaches_node=True),
     "batch log timeout": ServerError(code=ErrorCode.WRITE_TIMEOUT, reaches_node=True, write_type="BATCH_LOG"),
     "CAS timeout": ServerError(code=ErrorCode.WRITE_TIMEOUT, reaches_node=True, write_type="CAS"),
-    "read timeout": ServerError(code=ErrorCode.READ_TIMEOUT, reaches_node=True),
     "server error": ServerError(code=ErrorCode.SERVER_ERROR, reaches_node=True),
-    "overloaded": ServerError(code=ErrorCode.OVERLOADED, reaches_node=True),
     "close": Close(),
 }
 
@@ -37,11 +35,13 @@ IN_DOUBT: dict[str, Fault] = {
 HARMLESS: dict[str, Fault] = {
     "unavailable": ServerError(code=ErrorCode.UNAVAILABLE),
     "is bootstrapping": ServerError(code=ErrorCode.IS_BOOTSTRAPPING),
+    "overloaded": ServerError(code=ErrorCode.OVERLOADED),
+    "read timeout": ServerError(code=ErrorCode.READ_TIMEOUT),
 }
 
 
 #: Faults under which that is so, unless the write has a condition: the replicas may have agreed on it before.
-WITHOUT_CONDITION = ("unavailable",)
+WITHOUT_CONDITION = ("unavailable", "overloaded", "read timeout")
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -163,7 +163,7 @@ async def test_a_condition_that_may_have_been_met(
         rule = _broken(proxy, HARMLESS["unavailable"])
         with pytest.raises(UnavailableError, match="may have been applied") as caught:
             await WRITES[kind](calls, written, kind)
-        assert caught.value.maybe_applied
+        assert caught.value.may_have_been_applied
         assert (rule.hits, policy.asked) == (1, 0)
         with pytest.raises(UnavailableError, match="may have been applied"):
             await WRITES[kind](calls, written, kind, options=RequestOptions(idempotent=True))
@@ -178,6 +178,8 @@ async def test_what_was_not_done_may_be_done_again(
     """Where the node did nothing, the policy decides for every write; here it succeeds in the end."""
     if fault in WITHOUT_CONDITION and kind.startswith("conditional"):
         return  # see the test above
+    if fault == "overloaded" and kind == "batch as text":
+        return  # it has a log, which may have been written
     policy = _always()
     await WRITES[kind](calls, written, "warm")
     rule = _broken(proxy, HARMLESS[fault])

@@ -35,6 +35,10 @@ _TOKEN = re.compile(
 
 
 _IF = re.compile(r"\bif\b", re.IGNORECASE)
+_IN = re.compile(r"\bin\b", re.IGNORECASE)
+
+#: What stands between BEGIN and BATCH of one whose parts are written one after the other.
+_WITHOUT_LOG = ("UNLOGGED", "COUNTER")
 
 
 class Kind(Enum):
@@ -86,12 +90,15 @@ class StatementShape(NamedTuple):
         keyspace: The keyspace written before the table's name, as the server stores it, or None.
         table: The table's name, as the server stores it; None where none is named.
         conditional: It is a write with IF: a lightweight transaction, or a batch with one.
+        parted: It may write to several partitions one after the other: a batch without a log or of counters,
+            or an UPDATE or DELETE with IN, of whatever column.
     """
 
     kind: Kind
     keyspace: str | None
     table: str | None
     conditional: bool = False
+    parted: bool = False
 
 
 def tokens(stmt: str) -> Iterator[tuple[str, str]]:
@@ -124,25 +131,29 @@ def inspect_statement(stmt: str) -> StatementShape:
     group, text = next(stream, ("", ""))
     verb = text.upper() if group == "word" else ""
     kind = _KINDS.get(verb, Kind.WRITE)
-    conditional = kind in {Kind.WRITE, Kind.BATCH} and _has_condition(stmt)
+    conditional = kind in {Kind.WRITE, Kind.BATCH} and _has_word(stmt, _IF)
+    if kind is Kind.BATCH:
+        parted = next(stream, ("", ""))[1].upper() in _WITHOUT_LOG
+    else:
+        parted = kind is Kind.WRITE and verb != "INSERT" and _has_word(stmt, _IN)
     marker = _TABLE_AFTER.get(verb)
     if marker is None:
-        return StatementShape(kind, None, None, conditional)
+        return StatementShape(kind, None, None, conditional, parted)
     if marker != verb:
         for group, text in stream:
             if group == "word" and text.upper() == marker:
                 break
     first = identifier(*next(stream, ("", "")))
     if first is not None and next(stream, ("", "")) == ("symbol", "."):
-        return StatementShape(kind, first, identifier(*next(stream, ("", ""))), conditional)
-    return StatementShape(kind, None, first, conditional)
+        return StatementShape(kind, first, identifier(*next(stream, ("", ""))), conditional, parted)
+    return StatementShape(kind, None, first, conditional, parted)
 
 
-def _has_condition(stmt: str) -> bool:
-    """Tell whether a write has an IF; it is a reserved word, so that no name is spelled like it unquoted."""
-    if _IF.search(stmt) is None:  # most have none, also where it would mean nothing
+def _has_word(stmt: str, word: re.Pattern[str]) -> bool:
+    """Tell whether a statement has a reserved word, as which no name is spelled unquoted."""
+    if word.search(stmt) is None:  # most have none, also where it would mean nothing
         return False
-    return any(group == "word" and text.upper() == "IF" for group, text in tokens(stmt))
+    return any(group == "word" and word.fullmatch(text) for group, text in tokens(stmt))
 
 
 def with_positional_markers(stmt: str) -> tuple[str, list[str]]:

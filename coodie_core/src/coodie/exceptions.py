@@ -21,7 +21,8 @@ beside this module, a section for each class; ``coodie explain NAME`` prints it:
     │       └── OverwrittenModuleError            another distribution's files are what is imported
     ├── DriverClosedError (RuntimeError)          used after close(), or in a forked child
     ├── UnsupportedError (NotImplementedError)    this backend can't do that
-    ├── ConnectionFailedError (ConnectionError)   no host could be reached, or the connection was lost
+    ├── ConnectionFailedError (ConnectionError)   no host could be reached; nothing was sent
+    │   ├── ConnectionLostError                   … or the connection ended before the answer came
     │   └── AuthenticationError (PermissionError) the server refused the credentials
     ├── SchemaError                               a table can't be brought into the wanted shape
     │   ├── SchemaTimeoutError (TimeoutError)     … in time
@@ -38,8 +39,10 @@ beside this module, a section for each class; ``coodie explain NAME`` prints it:
         ├── RequestTimeoutError (TimeoutError)    no answer within the timeout
         │   ├── ReadTimeoutError                  too few replicas answered the coordinator's read
         │   └── WriteTimeoutError                 too few replicas acknowledged the write in time
+        │       └── CasWriteUnknownError          … of a conditional one that met others
         ├── UnavailableError (ConnectionError)    too few replicas are alive
         ├── OverloadedError (ConnectionError)     the coordinator shed the request
+        │   └── RateLimitedError                  … or its partition has had too many of its kind
         ├── ServerError                           the coordinator failed in another way
         │   ├── ReadFailureError                  a replica failed while it read
         │   ├── WriteFailureError                 a replica failed while it wrote
@@ -61,9 +64,11 @@ if TYPE_CHECKING:
 __all__ = [
     "AlreadyExistsError",
     "AuthenticationError",
+    "CasWriteUnknownError",
     "ConfigFileError",
     "ConfigurationError",
     "ConnectionFailedError",
+    "ConnectionLostError",
     "CoodieError",
     "DriverApiVersionError",
     "DriverBlockedError",
@@ -85,6 +90,7 @@ __all__ = [
     "ParameterError",
     "ParameterTypeError",
     "QuerySyntaxError",
+    "RateLimitedError",
     "ReadFailureError",
     "ReadTimeoutError",
     "RequestError",
@@ -116,6 +122,10 @@ class CoodieError(Exception):
     hint: str | None = None
     #: A command that can be run as it stands, which is the message's last line; or None.
     command: str | None = None
+
+    #: Whether something of the request may have been applied, by any attempt of it: False only where it is
+    #: certain that nothing was, as of a read.
+    may_have_been_applied: bool = False
 
     #: The module whose classes have a section each. A class made elsewhere is explained as its parent,
     #: unless its own module says the same of itself, and has the sections in a file beside it.
@@ -286,10 +296,16 @@ class UnsupportedError(CoodieError, NotImplementedError):
 
 
 class ConnectionFailedError(CoodieError, ConnectionError):
-    """No host could be reached, or the connection was lost under way."""
+    """No host could be reached, or none would take the request: this attempt of it was never sent."""
 
     #: Host → what went wrong there.
     hosts: Mapping[str, str] = MappingProxyType({})
+
+
+class ConnectionLostError(ConnectionFailedError):
+    """The connection ended after the request was sent, and before its answer came."""
+
+    may_have_been_applied: bool = True
 
 
 class AuthenticationError(ConnectionFailedError, PermissionError):
@@ -326,14 +342,19 @@ class SchemaConnectionError(SchemaError, ConnectionError):
 # --- one request ------------------------------------------------------------------------
 
 
+class _NothingDone:
+    may_have_been_applied: bool = False
+
+
 class RequestError(CoodieError):
     """One request failed; bound values are never part of an error."""
 
+    may_have_been_applied: bool = True
     #: The CQL text of the request, without its values.
     statement: str | None = None
 
 
-class InvalidQueryError(RequestError, ValueError):
+class InvalidQueryError(_NothingDone, RequestError, ValueError):
     """The server refuses the statement: an unknown table or column, or a filter that it doesn't allow."""
 
 
@@ -350,7 +371,7 @@ class AlreadyExistsError(InvalidQueryError):
     table: str | None = None
 
 
-class ParameterError(RequestError, ValueError):
+class ParameterError(_NothingDone, RequestError, ValueError):
     """The parameters don't fit the statement; nothing was sent."""
 
 
@@ -365,16 +386,16 @@ class ParameterTypeError(ParameterError, TypeError):
     value_type: str | None = None
 
 
-class PagingStateError(RequestError, ValueError):
+class PagingStateError(_NothingDone, RequestError, ValueError):
     """A paging state is empty, cut, altered or another statement's; nothing was sent."""
 
 
-class UnauthorizedError(RequestError, PermissionError):
+class UnauthorizedError(_NothingDone, RequestError, PermissionError):
     """The role lacks a permission for this statement."""
 
 
 class RequestTimeoutError(RequestError, TimeoutError):
-    """No answer came within the timeout; a write may or may not have been applied."""
+    """No answer came within the timeout; a write may have been applied, unless it was never sent."""
 
     #: How long was waited, in seconds; None where the server gave up.
     timeout: float | None = None
@@ -403,10 +424,16 @@ class WriteTimeoutError(_ReplicaCounts, RequestTimeoutError):
 
     #: SIMPLE, BATCH, UNLOGGED_BATCH, COUNTER, BATCH_LOG, CAS, VIEW or CDC.
     write_type: str | None = None
+    #: How many others a conditional write met, where the server tells.
+    contentions: int | None = None
+
+
+class CasWriteUnknownError(WriteTimeoutError):
+    """A conditional write met others, and was agreed on in part: it may be applied, now or by them."""
 
 
 class UnavailableError(RequestError, ConnectionError):
-    """Too few replicas are alive for the consistency; nothing was done, unless the write has a condition."""
+    """Too few replicas are alive for the consistency; whether something was done the error says."""
 
     #: The consistency that the request asked for.
     consistency: str | None = None
@@ -414,12 +441,19 @@ class UnavailableError(RequestError, ConnectionError):
     required: int | None = None
     #: How many are alive.
     alive: int | None = None
-    #: Whether the write may have been applied: one with IF, which the replicas may have agreed on before.
-    maybe_applied: bool = False
 
 
 class OverloadedError(RequestError, ConnectionError):
     """The coordinator is overloaded, or still starting, and shed the request."""
+
+
+class RateLimitedError(OverloadedError):
+    """A partition has had more requests of a kind than its table allows (ScyllaDB)."""
+
+    #: The kind: "read" or "write".
+    operation: str | None = None
+    #: Who rejected it: "coordinator", or "replicas", of which others may have accepted it.
+    rejected_by: str | None = None
 
 
 class ServerError(RequestError):
@@ -431,6 +465,10 @@ class ReadFailureError(_ReplicaCounts, ServerError):
 
     #: How many replicas failed.
     failures: int | None = None
+    #: Why, by the replica's address: codes of the server's, from protocol version 5 on.
+    reasons: Mapping[str, int] = MappingProxyType({})
+    #: As in ReadTimeoutError.
+    data_retrieved: bool | None = None
 
 
 class WriteFailureError(_ReplicaCounts, ServerError):
@@ -438,6 +476,8 @@ class WriteFailureError(_ReplicaCounts, ServerError):
 
     #: How many replicas failed.
     failures: int | None = None
+    #: As in ReadFailureError.
+    reasons: Mapping[str, int] = MappingProxyType({})
     #: As in WriteTimeoutError.
     write_type: str | None = None
 
@@ -449,6 +489,8 @@ class FunctionFailureError(ServerError):
     keyspace: str | None = None
     #: The function's name.
     function: str | None = None
+    #: The CQL types of its arguments.
+    argument_types: tuple[str, ...] = ()
 
 
 class ExecuteManyError(RequestError):

@@ -12,7 +12,8 @@ from cassandra.cluster import NoHostAvailable
 from cassandra.pool import NoConnectionsAvailable
 
 from coodie import exceptions as ours
-from coodie.drivers.cassandra._errors import translate
+from coodie.drivers.cassandra._errors import Fate, translate
+from coodie.protocol.error_codes import Write
 
 _STMT = "SELECT a FROM b"
 
@@ -121,15 +122,35 @@ def test_too_few_alive_for_a_conditional_write(wrapped: bool) -> None:
     """It may have been applied, and the error says so, in words and as an attribute."""
     unavailable = _CASES[3][0]
     raised = NoHostAvailable("no", {"a": unavailable}) if wrapped else unavailable
-    plain: Any = translate(raised, _STMT)
-    assert (plain.maybe_applied, "nothing was done" in str(plain)) == (False, True)
-    error: Any = translate(raised, _STMT, conditional=True)
+    plain: Any = translate(raised, _STMT, fate=Fate(Write.SINGLE, sent=True))
+    assert (plain.may_have_been_applied, "nothing was done" in str(plain)) == (False, True)
+    error: Any = translate(raised, _STMT, fate=Fate(Write.CONDITIONAL, sent=True))
     assert type(error) is ours.UnavailableError
-    assert error.maybe_applied
+    assert error.may_have_been_applied
     assert "may have been applied" in str(error)
     assert "nothing was done" not in str(error)
     assert (error.consistency, error.required, error.alive, error.statement) == ("ALL", 3, 1, _STMT)
     assert error.__cause__ is raised
+
+
+@pytest.mark.parametrize("raised", [_CASES[3][0], _message(protocol.OverloadedErrorMessage)])
+def test_an_error_tells_of_all_attempts(raised: BaseException) -> None:
+    """Nothing was done by the last one; what an earlier one did isn't known, and so it isn't said."""
+    error = translate(raised, _STMT, fate=Fate(Write.SINGLE, sent=True, doubt=True))
+    assert error.may_have_been_applied
+    assert "earlier attempt may have been applied" in str(error)
+    assert "nothing was done" not in str(error)
+
+
+def test_lost_or_never_sent() -> None:
+    """A connection that ends under a request has a class of its own."""
+    reset = ConnectionResetError("reset")
+    lost = translate(reset, _STMT, fate=Fate(Write.SINGLE, sent=True))
+    assert (type(lost), lost.may_have_been_applied) == (ours.ConnectionLostError, True)
+    never = translate(reset, _STMT, fate=Fate(Write.SINGLE))
+    assert (type(never), never.may_have_been_applied) == (ours.ConnectionFailedError, False)
+    read = translate(reset, _STMT, fate=Fate(Write.NONE, sent=True))
+    assert (type(read), read.may_have_been_applied) == (ours.ConnectionLostError, False)
 
 
 def test_ours_stay_ours() -> None:

@@ -10,6 +10,9 @@ from cassandra.policies import RetryPolicy
 from cassandra.protocol import IsBootstrappingErrorMessage, OverloadedErrorMessage, ServerError
 
 from coodie.drivers.cassandra._retries import SafeRetryPolicy
+from coodie.drivers.cassandra._server_errors import keep
+from coodie.protocol.error_codes import Write
+from coodie.protocol.server_errors import ServerError as Said
 
 
 class _Always(RetryPolicy):  # type: ignore[misc]  # the driver has no types
@@ -28,22 +31,43 @@ _NOT = (RetryPolicy.RETHROW, None)
 @pytest.mark.parametrize("repeatable", [True, False])
 def test_after_it_may_have_been_applied(repeatable: bool) -> None:
     """Time-outs, lost connections and failed coordinators are rethrown unless it's repeatable."""
-    policy = SafeRetryPolicy(_Always(), repeatable=repeatable)
+    policy = SafeRetryPolicy(_Always(), repeatable=repeatable, write=Write.SINGLE)
     wanted = _AGAIN if repeatable else _NOT
-    assert policy.on_read_timeout(None, 1, 1, 0, False, 0) == wanted
     assert policy.on_write_timeout(None, 1, "SIMPLE", 1, 0, 0) == wanted
-    for error in (
-        ConnectionShutdown("x"),
-        ServerError(0, "m", None),
-        OverloadedErrorMessage(0x1001, "m", None),
-    ):
+    for error in (ConnectionShutdown("x"), ServerError(0, "m", None)):
         assert policy.on_request_error(None, 1, error=error, retry_num=0) == wanted
+    assert (policy.in_doubt, policy.has_lost, policy.told) == (repeatable, repeatable, 3)
+
+
+@pytest.mark.parametrize("write", [Write.LOGGED, Write.PARTS, Write.CONDITIONAL])
+def test_what_is_refused_in_parts(write: Write) -> None:
+    """An overloaded coordinator may have begun with the other parts, or with the agreement."""
+    policy = SafeRetryPolicy(_Always(), repeatable=False, write=write)
+    shed = OverloadedErrorMessage(0x1001, "m", None)
+    assert policy.on_request_error(None, 1, error=shed, retry_num=0) == _NOT
+    unavailable = policy.on_unavailable(None, 1, 1, 0, 0)
+    assert unavailable == (_AGAIN if write is Write.LOGGED else _NOT)
+
+
+def test_the_rate_limit_of_a_partition() -> None:
+    """The drivers' default isn't asked, since it goes on at once; another policy is, where that is safe."""
+    said = ServerError(0x4321, "m", None)
+    keep(said, Said(0x4321, "m", {"op_type": 1, "rejected_by_coordinator": True}))
+    for inner, wanted in ((RetryPolicy(), _NOT), (_Always(), _AGAIN)):
+        policy = SafeRetryPolicy(inner, repeatable=False, write=Write.SINGLE)
+        assert policy.on_request_error(None, 1, error=said, retry_num=0) == wanted
+    keep(said, Said(0x4321, "m", {"op_type": 1, "rejected_by_coordinator": False}))
+    policy = SafeRetryPolicy(_Always(), repeatable=False, write=Write.SINGLE)
+    assert policy.on_request_error(None, 1, error=said, retry_num=0) == _NOT
 
 
 @pytest.mark.parametrize("repeatable", [True, False])
 def test_where_nothing_was_applied_the_policy_decides(repeatable: bool) -> None:
-    """Too few replicas alive, or a node that still starts: the inner policy is asked."""
-    policy = SafeRetryPolicy(_Always(), repeatable=repeatable)
+    """Too few alive, an overloaded node, one that still starts: the inner policy is asked."""
+    policy = SafeRetryPolicy(_Always(), repeatable=repeatable, write=Write.SINGLE)
+    shed = OverloadedErrorMessage(0x1001, "m", None)
+    assert policy.on_request_error(None, 1, error=shed, retry_num=0) == _AGAIN
+    assert policy.on_read_timeout(None, 1, 1, 0, False, 0) == _AGAIN
     starting = IsBootstrappingErrorMessage(0x1002, "m", None)
     assert policy.on_unavailable(None, 1, 1, 0, 0) == _AGAIN
     assert policy.on_request_error(None, 1, error=starting, retry_num=0) == _AGAIN
@@ -52,7 +76,8 @@ def test_where_nothing_was_applied_the_policy_decides(repeatable: bool) -> None:
 @pytest.mark.parametrize("repeatable", [True, False])
 def test_a_condition_may_be_met_where_too_few_are_alive(repeatable: bool) -> None:
     """The replicas may have agreed before the commit was refused; a node that still starts began nothing."""
-    policy = SafeRetryPolicy(_Always(), repeatable=repeatable, conditional=True)
+    policy = SafeRetryPolicy(_Always(), repeatable=repeatable, write=Write.CONDITIONAL)
+    assert policy.on_read_timeout(None, 1, 1, 0, False, 0) == (_AGAIN if repeatable else _NOT)
     starting = IsBootstrappingErrorMessage(0x1002, "m", None)
     assert policy.on_unavailable(None, 1, 1, 0, 0) == (_AGAIN if repeatable else _NOT)
     assert policy.on_request_error(None, 1, error=starting, retry_num=0) == _AGAIN
@@ -70,13 +95,14 @@ class _Elsewhere(RetryPolicy):  # type: ignore[misc]  # as above
 @pytest.mark.parametrize("pinned", [True, False])
 def test_a_pinned_request_has_no_next_node(pinned: bool) -> None:
     """Where only one node is to be asked, what would go to the next one is rethrown."""
-    policy = SafeRetryPolicy(_Elsewhere(), repeatable=True, pinned=pinned)
+    policy = SafeRetryPolicy(_Elsewhere(), repeatable=True, write=Write.SINGLE, pinned=pinned)
     wanted = _NOT if pinned else (RetryPolicy.RETRY_NEXT_HOST, None)
     assert policy.on_read_timeout(None, 1, 1, 0, False, 0) == wanted
     assert policy.on_write_timeout(None, 1, "SIMPLE", 1, 0, 0) == wanted
     assert policy.on_unavailable(None, 1, 1, 0, 0) == wanted
     assert policy.on_request_error(None, 1, error=ConnectionShutdown("x"), retry_num=0) == wanted
-    assert SafeRetryPolicy(_Always(), repeatable=True, pinned=True).on_unavailable(None, 1, 1, 0, 0) == _AGAIN
+    same = SafeRetryPolicy(_Always(), repeatable=True, write=Write.SINGLE, pinned=True)
+    assert same.on_unavailable(None, 1, 1, 0, 0) == _AGAIN
 
 
 @pytest.mark.parametrize("pinned", [True, False])

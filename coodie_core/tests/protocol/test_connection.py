@@ -13,11 +13,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from coodie.protocol import connection as room
 from coodie.protocol.connection import (
+    NEVER_SENT,
     TIMED_OUT,
     Connection,
     ConnectionLost,
     ConnectionState,
     KeepAlive,
+    TimedOut,
 )
 from coodie.protocol.frames import EXECUTE, OPTIONS, RESPONSE, RESULT, FrameReader, Frames, Opcode
 from coodie.protocol.segments import Segments
@@ -54,7 +56,7 @@ class _Token:
     def __init__(self, number: int, deadline: float) -> None:
         self.body = b"%d" % number
         self.deadline = deadline
-        self.is_abandoned = False
+        self.is_abandoned = self.was_read = False
         self.responses: list[Any] = []
 
 
@@ -121,6 +123,10 @@ class Machine(RuleBasedStateMachine):
             assert 0 <= frame.stream < _STREAMS
             assert frame.opcode in {EXECUTE, OPTIONS}
             self.asked[frame.stream] = frame.body
+            if frame.opcode == EXECUTE:
+                token = self.tokens[int(frame.body)]
+                token.was_read = True
+                assert all(response != NEVER_SENT for response in token.responses)
 
     @precondition(lambda self: self.asked)
     @rule(data=st.data())
@@ -197,10 +203,12 @@ class Machine(RuleBasedStateMachine):
         for token, response in ended:
             assert not token.responses, "a request ended twice"
             token.responses.append(response)
-            if response is TIMED_OUT:
+            if isinstance(response, TimedOut):
                 assert token.deadline <= self.now or token.is_abandoned
+                assert response.sent or not token.was_read
             elif isinstance(response, ConnectionLost):
                 assert self.connection.is_closed
+                assert response.sent or not token.was_read
             else:
                 assert response == token.body, "another request's response"
 
@@ -316,9 +324,10 @@ def test_the_queue() -> None:
         connection.send(EXECUTE, b"", token, timeout, 0.0)
     connection.data_to_send()
     responses = connection.receive(_answer(4, 2, RESULT, b"2"), 1.5)
-    assert responses == [("2", b"2"), ("overdue", TIMED_OUT), ("given up", TIMED_OUT)]
+    assert responses == [("2", b"2"), ("overdue", NEVER_SENT), ("given up", NEVER_SENT)]
     assert [frame.stream for frame in FrameReader(0).feed(bytes(connection.data_to_send()))] == [2]
-    assert [token for token, _ in connection.close(OSError())] == ["0", "1", "3", "sent", "left"]
+    ended = [(token, getattr(lost, "sent", None)) for token, lost in connection.close(OSError())]
+    assert ended == [("0", True), ("1", True), ("3", True), ("sent", True), ("left", False)]
     assert connection.close(OSError()) == []
     assert connection.waiting == 0
 

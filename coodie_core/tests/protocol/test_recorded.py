@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from coodie.protocol import messages
 from coodie.protocol.codec import INT, Consistency, Reader, encode_bytes, encode_string_multimap
+from coodie.protocol.error_codes import ErrorCode
 from coodie.protocol.errors import HandshakeError
 from coodie.protocol.frames import (
     RESPONSE,
@@ -33,7 +34,7 @@ from coodie.protocol.results import (
     read_event,
 )
 from coodie.protocol.segments import Segments
-from coodie.protocol.server_errors import ErrorCode, error_body, read_error
+from coodie.protocol.server_errors import error_body, read_error
 
 _FILE = Path(__file__).with_name("recorded.txt")
 _VERSIONS = pytest.mark.parametrize("version", [4, 5])

@@ -13,9 +13,10 @@ from coodie_core.tests.protocol.drivers_codec import read_by_driver
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coodie.protocol.error_codes import ERRORS, ErrorCode
 from coodie.protocol.errors import BrokenMessageError
 from coodie.protocol.frames import Opcode
-from coodie.protocol.server_errors import ErrorCode, ServerError, error_body, read_error
+from coodie.protocol.server_errors import ServerError, error_body, named_rate_limit, read_error
 
 _TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 _COUNTS = st.integers(0, 2**31 - 1)
@@ -35,6 +36,8 @@ _DETAILS = st.fixed_dictionaries(
         "arg_types": st.lists(_TEXTS, max_size=3),
         "statement": st.binary(max_size=20),
         "contentions": st.integers(0, 65_535),
+        "op_type": st.integers(0, 1),
+        "rejected_by_coordinator": st.booleans(),
         "failures": st.dictionaries(st.ip_addresses(), st.integers(0, 65_535), max_size=3),
     }
 )
@@ -79,7 +82,7 @@ def test_the_driver_reads_what_we_write(
     if version < 5:
         details["failures"] = len(details["failures"])
     body = error_body(ServerError(code, message, details), version)
-    ours = read_error(body, version)
+    ours = read_error(body, version, ErrorCode.RATE_LIMIT_ERROR)
     assert (ours.code, ours.message) == (code, message)
     assert ours.details.items() <= details.items()
     assert error_body(ours, version) == body
@@ -92,17 +95,20 @@ def test_the_driver_reads_what_we_write(
             # An IPv4 address within IPv6 has two spellings.
             reasons = info["error_code_map"].items()
             info["error_code_map"] = {ip_address(node): reason for node, reason in reasons}
+        if code == ErrorCode.RATE_LIMIT_ERROR:
+            info["op_type"] = info["op_type"].value
+            info["rejected_by_coordinator"] = bool(info["rejected_by_coordinator"])
         assert info == _as_driver(ours, version)
     cut = data.draw(st.integers(0, len(body) - 1))
     if not (ours.details.get("contentions") is not None and cut == len(body) - 2):
         with pytest.raises(BrokenMessageError):
-            read_error(body[:cut], version)
+            read_error(body[:cut], version, ErrorCode.RATE_LIMIT_ERROR)
 
 
 def test_no_code_is_missing() -> None:
     """All that the drivers know, but those that are one server's own."""
-    own = {0x8000}  # a client write failure of DataStax Enterprise
-    assert error_classes.keys() - {code.value for code in ErrorCode} - {0x4321} == own & error_classes.keys()
+    assert error_classes.keys() - {code.value for code in ErrorCode} == set()
+    assert {code.value for code in ErrorCode} == ERRORS.keys()
 
 
 def test_a_lightweight_transaction_tells_how_many_it_met() -> None:
@@ -127,6 +133,21 @@ def test_another_server_s_own_code() -> None:
     """Its details are left alone, since nobody knows their fields."""
     body = b"\0\0\x43\x21" + b"\0\1m" + b"\0\1"
     assert read_error(body, 4) == ServerError(0x4321, "m", {})
+
+
+def test_the_rate_limit_has_the_code_that_was_agreed_on() -> None:
+    """Whatever the number; and where none was agreed on, ScyllaDB's words are what is left."""
+    details = {"op_type": 1, "rejected_by_coordinator": True}
+    body = b"\0\0\x12\x34" + b"\0\1m" + b"\1\1"
+    assert read_error(body, 4, 0x1234) == ServerError(ErrorCode.RATE_LIMIT_ERROR, "m", details)
+    said = "Per-partition rate limit reached for write in table ks.t, rejected by "
+    for rejecter, by_coordinator in (("coordinator", True), ("replicas", False)):
+        config = ServerError(ErrorCode.CONFIG_ERROR, said + rejecter, {})
+        limited = named_rate_limit(config)
+        assert limited.code == ErrorCode.RATE_LIMIT_ERROR
+        assert limited.details == {**details, "rejected_by_coordinator": by_coordinator}
+    other = ServerError(ErrorCode.CONFIG_ERROR, "no such option", {})
+    assert named_rate_limit(other) is other
 
 
 def test_a_conditional_write_that_nobody_knows_of() -> None:

@@ -67,7 +67,7 @@ def test_what_servers_say(sentence: str, kind: type[Exception], attributes: dict
     [
         (RuntimeError("Request execution exceeded a client timeout of 2000ms"), ours.RequestTimeoutError),
         (TimeoutError(), ours.RequestTimeoutError),
-        (RuntimeError("Connection broken, reason: reset"), ours.ConnectionFailedError),
+        (RuntimeError("Connection broken, reason: reset"), ours.ConnectionLostError),
         (
             RuntimeError("The pool is broken; Last connection failed with: refused"),
             ours.ConnectionFailedError,

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
+from coodie.cql import Kind, inspect_statement
 from coodie.exceptions import ConfigurationError, ExecuteManyError
 from coodie.observers.observation import ONE_OF_MANY, part_of
 from coodie.rows import ManyResult
@@ -162,7 +163,13 @@ class ManyRun:
                 f"{type(error).__name__}: {error}"
             )
             hint = "The error's result has each outcome by index; nothing was started after the failure."
-            raise ExecuteManyError(message, hint=hint, statement=self.stmt, result=result) from error
+            applied = inspect_statement(self.stmt).kind is not Kind.READ and (
+                result.succeeded > 0
+                or any(getattr(exc, "may_have_been_applied", True) for exc in result.errors.values())
+            )
+            raise ExecuteManyError(
+                message, hint=hint, statement=self.stmt, result=result, may_have_been_applied=applied
+            ) from error
         return self.result
 
 

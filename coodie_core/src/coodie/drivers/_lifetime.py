@@ -46,6 +46,17 @@ class Lifetime:
         nothing.set_result(None)
         return nothing
 
+    @classmethod
+    def cut_off(cls, *, writes: bool) -> DriverClosedError:
+        """Return the error of a request that the driver's end has cut off.
+
+        Args:
+            writes: Something of it may have been applied.
+        """
+        error = cls.error(CLOSED_IN_FLIGHT)
+        error.may_have_been_applied = writes
+        return error
+
     @staticmethod
     def error(message: str = "The driver has been closed.") -> DriverClosedError:
         """Return the error that a closed driver answers with."""

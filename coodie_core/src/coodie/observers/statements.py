@@ -98,7 +98,7 @@ class SchemaTarget(NamedTuple):
 @lru_cache(_KEPT)
 def describe(stmt: str) -> Described:
     """Return a statement in a few words."""
-    kind, keyspace, name, _ = inspect_statement(stmt)
+    kind, keyspace, name, *_ = inspect_statement(stmt)
     words = [text.upper() for group, text in islice(tokens(stmt), 2) if group == "word"]
     operation = words[0] if words else ""
     if kind is Kind.BATCH:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from coodie.protocol.frames import Frames
 
 __all__ = [
+    "NEVER_SENT",
     "TIMED_OUT",
     "Connection",
     "ConnectionLost",
@@ -91,11 +92,18 @@ class KeepAlive(NamedTuple):
     max_silence: float = inf
 
 
-class TimedOut:
-    """No response came before the request's deadline."""
+class TimedOut(NamedTuple):
+    """No response came before the request's deadline.
+
+    Attributes:
+        sent: The request may have been sent; else it waited for a stream all the time.
+    """
+
+    sent: bool = True
 
 
 TIMED_OUT = TimedOut()
+NEVER_SENT = TimedOut(sent=False)
 
 
 class ConnectionLost(NamedTuple):
@@ -103,9 +111,11 @@ class ConnectionLost(NamedTuple):
 
     Attributes:
         error: Why.
+        sent: The request may have been sent; else it still waited for a stream.
     """
 
     error: Exception
+    sent: bool = True
 
 
 #: What ends a request. Bytes are the body of a RESULT that nothing else comes with.
@@ -264,7 +274,7 @@ class Connection(Generic[T]):
         while queue and free:
             token, deadline, opcode, body = queue.popleft()
             if self._is_abandoned(token) or deadline <= now:
-                responses.append((token, TIMED_OUT))
+                responses.append((token, NEVER_SENT))
                 continue
             stream = free.pop()
             self._in_flight[stream] = (token, deadline, now)
@@ -306,7 +316,7 @@ class Connection(Generic[T]):
             is_silent = is_silent or self.received_at < sent_at
         responses: list[tuple[T, Response]] = [(one[0], TIMED_OUT) for _, one in overdue]
         if self._queue:
-            responses += [(one[0], TIMED_OUT) for one in self._queue if one[1] <= now]
+            responses += [(one[0], NEVER_SENT) for one in self._queue if one[1] <= now]
             self._queue = deque([one for one in self._queue if one[1] > now])
         if is_silent:
             self._doubt(now)
@@ -383,8 +393,9 @@ class Connection(Generic[T]):
         self.state = _CLOSED
         self._usable_until = -inf
         self.next_deadline = inf
-        lost = ConnectionLost(error)
-        responses: list[tuple[T, Response]] = [(token, lost) for token in self._tokens()]
+        lost, unsent = ConnectionLost(error), ConnectionLost(error, sent=False)
+        responses: list[tuple[T, Response]] = [(one[0], lost) for one in self._in_flight.values()]
+        responses += [(one[0], unsent) for one in self._queue]
         self._in_flight.clear()
         self._queue.clear()
         self._orphaned.clear()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coodie.drivers.cassandra.fast.answers import LATE
+from coodie.drivers.cassandra.fast.answers import LATE, NEVER_SENT
 from coodie.drivers.cassandra.fast.async_connection import AsyncConnection
 from coodie.drivers.cassandra.fast.internals import Link
 from coodie.protocol import connection as protocol
@@ -127,7 +127,7 @@ async def test_more_requests_than_streams(wire: _Wire, monkeypatch: pytest.Monke
     await asyncio.sleep(0)
     streams = wire.arrived()
     assert sorted(streams) == [0, 1]
-    assert await asyncio.wait_for(late, 10) is LATE
+    assert await asyncio.wait_for(late, 10) is NEVER_SENT
     wire.answer(*streams)
     await asyncio.gather(*futures[:2])
     await asyncio.sleep(0)
@@ -146,6 +146,6 @@ async def test_the_queue_sends_nothing_too_late(wire: _Wire, monkeypatch: pytest
     await asyncio.sleep(0.02)
     wire.answer(stream, body=b"first")
     assert await first == b"first"
-    assert await asyncio.wait_for(late, 10) is LATE
+    assert await asyncio.wait_for(late, 10) is NEVER_SENT
     wire.answer(*wire.arrived(), body=b"last")
     assert await last == b"last"

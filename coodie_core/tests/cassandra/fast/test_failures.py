@@ -23,7 +23,8 @@ from coodie.cql import Kind
 from coodie.drivers.cassandra._retries import SafeRetryPolicy
 from coodie.drivers.cassandra._sending import Terms
 from coodie.drivers.cassandra.fast.failures import Again, after_error, after_loss, give_up, too_late
-from coodie.exceptions import ConnectionFailedError, RequestError, RequestTimeoutError
+from coodie.exceptions import ConnectionLostError, RequestError, RequestTimeoutError
+from coodie.protocol.error_codes import Write
 
 _STMT = "SELECT v FROM t"
 _TERMS = Terms(_STMT, Kind.READ, 5.0, repeatable=True, options=None)
@@ -80,7 +81,13 @@ def _named(value: Any) -> str | None:
 
 def _decide(message: Any, policy: Any) -> Again:
     statement: Any = "the statement"
-    return after_error(message, policy, statement, _LEVEL, _HOST, _TERMS)
+    return after_error(message, _safe(policy), statement, _LEVEL, _HOST, _TERMS)
+
+
+def _safe(policy: Any) -> SafeRetryPolicy:
+    if isinstance(policy, SafeRetryPolicy):
+        return policy
+    return SafeRetryPolicy(policy, repeatable=True, write=Write.NONE)
 
 
 @pytest.mark.parametrize(("message", "info", "method"), _COUNTED, ids=_named)
@@ -143,10 +150,10 @@ def test_a_lost_connection() -> None:
     error = ConnectionShutdown("gone")
     statement: Any = "the statement"
     policy = _Asked(RetryPolicy.RETRY_NEXT_HOST, None)
-    assert after_loss(error, policy, statement, _LEVEL, _HOST, _TERMS) == Again(tried=1, avoid=_HOST)
+    assert after_loss(error, _safe(policy), statement, _LEVEL, _HOST, _TERMS) == Again(tried=1, avoid=_HOST)
     assert policy.asked == [("on_request_error", ("the statement", _LEVEL), {"error": error, "retry_num": 0})]
-    with pytest.raises(ConnectionFailedError) as caught:
-        after_loss(error, _Asked(RetryPolicy.RETHROW, None), statement, _LEVEL, _HOST, _TERMS)
+    with pytest.raises(ConnectionLostError) as caught:
+        after_loss(error, _safe(_Asked(RetryPolicy.RETHROW, None)), statement, _LEVEL, _HOST, _TERMS)
     assert caught.value.__cause__ is error
 
 
@@ -154,9 +161,11 @@ def test_a_lost_connection() -> None:
 def test_writes_that_may_have_been_applied(message: Any) -> None:
     """The policy that knows of it lets them go again only where that does no harm."""
     wants = _Asked(RetryPolicy.RETRY, None)
-    assert _decide(message, SafeRetryPolicy(wants, repeatable=True)).tried == 1
-    with pytest.raises(RequestError):
-        _decide(message, SafeRetryPolicy(wants, repeatable=False))
+    again = _decide(message, SafeRetryPolicy(wants, repeatable=True, write=Write.SINGLE))
+    assert (again.tried, again.doubt) == (1, True)
+    with pytest.raises(RequestError) as caught:
+        _decide(message, SafeRetryPolicy(wants, repeatable=False, write=Write.SINGLE))
+    assert caught.value.may_have_been_applied
     assert len(wants.asked) == 1
 
 
@@ -164,16 +173,25 @@ def test_writes_that_may_have_been_applied(message: Any) -> None:
 def test_tries_are_counted_on(tried: int) -> None:
     """The driver's retries after ours count from where we stopped."""
     inner = _Asked(RetryPolicy.RETRY, None)
-    SafeRetryPolicy(inner, repeatable=True, tried=tried).on_request_error(None, 1, error=None, retry_num=0)
-    SafeRetryPolicy(inner, repeatable=True, tried=tried).on_unavailable(None, retry_num=2, **_UNAVAILABLE)
+    policy = SafeRetryPolicy(inner, repeatable=True, write=Write.NONE, tried=tried)
+    policy.on_request_error(None, 1, error=None, retry_num=0)
+    policy.on_unavailable(None, retry_num=2, **_UNAVAILABLE)
     assert [kwargs["retry_num"] for _, _, kwargs in inner.asked] == [tried, 2 + tried]
 
 
 def test_no_answer_in_time() -> None:
     """It is the driver's timeout as we translate it, with the seconds that there were."""
-    error = too_late(_STMT, 0.25)
+    error = too_late(_TERMS, sent=True)
     assert isinstance(error, RequestTimeoutError)
-    assert (error.timeout, error.statement) == (0.25, _STMT)
+    assert (error.timeout, error.statement) == (5.0, _STMT)
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_no_answer_to_a_write(sent: bool) -> None:
+    """What was sent may have been applied; what waited for a stream was not, and both are said."""
+    error: Any = too_late(_TERMS._replace(write=Write.SINGLE), sent=sent)
+    assert error.may_have_been_applied is sent
+    assert ("may have been applied" in str(error), "never sent" in str(error)) == (sent, not sent)
 
 
 def test_whatever_else_is_raised_is_ours() -> None:

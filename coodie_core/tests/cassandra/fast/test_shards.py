@@ -150,8 +150,12 @@ def test_a_tablet_of_no_table(node: _Node) -> None:
     assert not node.session.cluster.metadata._tablets.table_has_tablets(KEYSPACE, TABLE)
 
 
-def test_what_is_agreed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """STARTUP asks for the driver's extensions, but for two that change what requests look like."""
+@pytest.mark.parametrize("shards", [True, False])
+def test_what_is_agreed_on(shards: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """STARTUP asks for the driver's extensions, but for two that change what requests look like.
+
+    And without shards not for the code of the rate limit, of which nothing would be kept.
+    """
     from cassandra.protocol_features import ProtocolFeatures
 
     monkeypatch.setattr(internals._Handshake, "_connect_socket", lambda _: None)
@@ -170,11 +174,19 @@ def test_what_is_agreed_on(monkeypatch: pytest.MonkeyPatch) -> None:
         "TABLETS_ROUTING_V1": [],
         "TABLETS_ROUTING_V2_EXPERIMENTAL": [],
     }
+    if shards:
+        offered |= {
+            "SCYLLA_SHARD": ["0"],
+            "SCYLLA_NR_SHARDS": ["1"],
+            "SCYLLA_PARTITIONER": ["org.apache.cassandra.dht.Murmur3Partitioner"],
+            "SCYLLA_SHARDING_ALGORITHM": ["biased-token-round-robin"],
+            "SCYLLA_SHARDING_IGNORE_MSB": ["12"],
+        }
     connection.features = ProtocolFeatures.parse_from_supported(offered)
     asked: dict[str, str] = {}
     connection.features.add_startup_options(asked)
-    assert asked == {
-        "SCYLLA_RATE_LIMIT_ERROR": "",
+    limit = {"SCYLLA_RATE_LIMIT_ERROR": ""} if shards else {}
+    assert asked == limit | {
         "SCYLLA_LWT_ADD_METADATA_MARK": "2147483648",
         "TABLETS_ROUTING_V1": "",
     }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from coodie.protocol.error_codes import ErrorCode
 from coodie.protocol.frames import Opcode, RawFrame
-from coodie.protocol.server_errors import ErrorCode
 from coodie_testing.faults.connection import PendingRequest, ProxiedConnection
 from coodie_testing.faults.fault import (
     Close,

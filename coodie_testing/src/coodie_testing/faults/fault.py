@@ -15,8 +15,8 @@ from coodie_testing.faults.messages import example_error_body, tablet_payload
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from coodie.protocol.error_codes import ErrorCode
     from coodie.protocol.frames import RawFrame
-    from coodie.protocol.server_errors import ErrorCode
     from coodie_testing.faults.connection import ProxiedConnection
 
 __all__ = [
@@ -68,11 +68,15 @@ class ServerError(Fault):
     Args:
         code: The error.
         write_type: For write timeouts and failures: SIMPLE, BATCH, UNLOGGED_BATCH, COUNTER, BATCH_LOG, CAS.
+        message: What the server says; without one, what this is.
+        by_coordinator: For ScyllaDB's rate limit: whether the coordinator rejects, not replicas.
     """
 
     code: ErrorCode
     reaches_node: bool = False
     write_type: str = "SIMPLE"
+    message: str = ""
+    by_coordinator: bool = True
 
     async def respond(
         self, connection: ProxiedConnection, request: RawFrame, response: RawFrame | None
@@ -81,7 +85,12 @@ class ServerError(Fault):
         # An EXECUTE begins with its statement's id, which UNPREPARED repeats.
         statement = statement_id(request.body) if request.opcode == Opcode.EXECUTE else b""
         body = example_error_body(
-            self.code, request.protocol, write_type=self.write_type, statement=statement
+            self.code,
+            request.protocol,
+            message=self.message,
+            write_type=self.write_type,
+            statement=statement,
+            by_coordinator=self.by_coordinator,
         )
         await connection.send_response(request.answer(Opcode.ERROR, body))
 

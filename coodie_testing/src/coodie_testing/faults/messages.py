@@ -14,11 +14,13 @@ from coodie.protocol.codec import (
     encode_bytes_map,
     encode_long_string,
 )
-from coodie.protocol.server_errors import ErrorCode, ServerError, error_body
+from coodie.protocol.server_errors import ServerError, error_body
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
+
+    from coodie.protocol.error_codes import ErrorCode
 
 __all__ = ["example_error_body", "tablet_payload", "without_timeout"]
 
@@ -27,7 +29,13 @@ _VERSION_5 = 5
 
 
 def example_error_body(
-    code: ErrorCode, protocol: int, *, message: str = "", write_type: str = "SIMPLE", statement: bytes = b""
+    code: ErrorCode,
+    protocol: int,
+    *,
+    message: str = "",
+    write_type: str = "SIMPLE",
+    statement: bytes = b"",
+    by_coordinator: bool = True,
 ) -> bytes:
     """Return the body of an ERROR.
 
@@ -37,6 +45,7 @@ def example_error_body(
         message: What the server says; without one, what this is.
         write_type: For write timeouts and failures.
         statement: The id of a prepared statement, for "unprepared".
+        by_coordinator: Who has rejected it, for "rate limit error".
     """
     details: dict[str, Any] = {
         "consistency": Consistency.QUORUM,
@@ -51,6 +60,8 @@ def example_error_body(
         "function": "f",
         "arg_types": [],
         "statement": statement,
+        "op_type": 1,
+        "rejected_by_coordinator": by_coordinator,
     }
     text = message or f"injected: {code.name.lower().replace('_', ' ')}"
     return error_body(ServerError(code, text, details), protocol)

@@ -12,11 +12,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from coodie.protocol.codec import Reader, encode_string_multimap
+from coodie.protocol.error_codes import ErrorCode
 from coodie.protocol.errors import BrokenFrameError
 from coodie.protocol.frames import Opcode, RawFrame
 from coodie.protocol.messages import statement_id, statement_text
 from coodie.protocol.results import bare_message, prepared_id
-from coodie.protocol.server_errors import ErrorCode
 from coodie_testing.faults.connection import Direction, PendingRequest, ProxiedConnection
 from coodie_testing.faults.messages import example_error_body, without_timeout
 from coodie_testing.faults.rules import RecordedRequest, Rule

@@ -61,7 +61,7 @@ _SENTENCES: tuple[tuple[str, type[ours.CoodieError], str, str | None], ...] = (
     ("node is overloaded", ours.OverloadedError, "The server sheds requests", "Try again later."),
     ("still bootstrapping", ours.OverloadedError, "The server is still starting", "Try again later."),
     ("Database returned an error", ours.ServerError, "The server failed", None),
-    ("onnection broken", ours.ConnectionFailedError, "The connection was lost", _UNSURE),
+    ("onnection broken", ours.ConnectionLostError, "The connection was lost", _UNSURE),
     ("onnection", ours.ConnectionFailedError, "No host can be reached", "Check that the server runs."),
 )
 

@@ -29,18 +29,24 @@ class ForgottenStatementError(RequestError):
 
 @cache
 def telling_future() -> Any:
-    """Return the class of the driver's future that tells of a forgotten statement, by an error.
+    """Return the class of the driver's future that asks the retry policy by what an ERROR means.
+
+    And it tells of a forgotten statement, by an error.
 
     The drivers prepare the statement again and send the same bytes, even where its markers have other types
     by then.
     """
     from cassandra.cluster import ResponseFuture
-    from cassandra.protocol import PreparedQueryNotFound
+    from cassandra.protocol import ErrorMessage, PreparedQueryNotFound
+
+    from coodie.drivers.cassandra._server_errors import as_asked
 
     class TellingResponseFuture(ResponseFuture):  # type: ignore[misc]  # the drivers have no types
         def _set_result(self, host: Any, connection: Any, pool: Any, response: Any) -> None:
             if isinstance(response, PreparedQueryNotFound):
                 response = ForgottenStatementError(response.info, host)
+            elif isinstance(response, ErrorMessage):
+                response = as_asked(response)
             super()._set_result(host, connection, pool, response)
 
     return TellingResponseFuture

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from coodie.drivers.cassandra._forgotten import ForgottenStatementError
 from coodie.effects import Sleep
-from coodie.exceptions import RequestError
+from coodie.exceptions import CoodieError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+
+    from cassandra.pool import Host
 
     from coodie.drivers.cassandra._statements import StatementCache
     from coodie.drivers.cassandra.fast.failures import Again
@@ -65,19 +67,24 @@ class Recaller:
         if again.delay:
             yield Sleep(again.delay)
         while True:
-            if again.forgotten is not None and again.host is not None:
-                if recalls == _MOST:
-                    message = (
-                        f"{again.host} has forgotten the prepared statement {recalls + 1} times in a row."
-                    )
-                    hint = "Its cache of prepared statements may be too small for those that are in use."
-                    raise RequestError(message, hint=hint, statement=stmt)
-                self._unsettle()
-                if recalls:
-                    yield Sleep(_PAUSE * 2 ** (recalls - 1))
-                yield from self._statements.recall(again.forgotten, again.host, self._seconds(timeout))
-                recalls += 1
             try:
+                if again.forgotten is not None and again.host is not None:
+                    if recalls == _MOST:
+                        raise _forgetful(again.host, recalls + 1, stmt)
+                    self._unsettle()
+                    if recalls:
+                        yield Sleep(_PAUSE * 2 ** (recalls - 1))
+                    yield from self._statements.recall(again.forgotten, again.host, self._seconds(timeout))
+                    recalls += 1
                 return (yield from send(again))
             except ForgottenStatementError as exc:
                 again = again._replace(forgotten=exc.query_id, host=exc.host)
+            except CoodieError as exc:
+                exc.may_have_been_applied |= again.doubt
+                raise
+
+
+def _forgetful(host: Host, times: int, stmt: str) -> RequestError:
+    message = f"{host} has forgotten the prepared statement {times} times in a row."
+    hint = "Its cache of prepared statements may be too small for those that are in use."
+    return RequestError(message, hint=hint, statement=stmt, may_have_been_applied=False)

@@ -12,6 +12,7 @@ from coodie.batch import check_batch
 from coodie.consistency import CONSISTENCY_LEVELS, parse_consistency
 from coodie.contract.checks import check_fetch_size, check_statement, refuse_parameters, refuse_use
 from coodie.cql import Kind, inspect_statement
+from coodie.drivers._writes import batch_write
 from coodie.drivers.cassandra._bound import batch_statement, bound_statement
 from coodie.drivers.cassandra._forgotten import ForgottenStatementError
 from coodie.drivers.cassandra._recalling import Recaller
@@ -25,6 +26,7 @@ from coodie.drivers.cassandra.fast.statements import PAGE
 from coodie.drivers.cassandra.values.rows import build_rows, row_converters
 from coodie.exceptions import RequestError
 from coodie.paging import open_paging_state, seal_paging_state
+from coodie.protocol.error_codes import Write
 from coodie.requests import check_options, check_timeout, parse_batch_type
 from coodie.rows import Rows, first_item, new_rows
 
@@ -227,9 +229,9 @@ class Requests:
         text = f"BEGIN {kind.name} BATCH"
         items = check_batch(statements)
         parts = yield from self._parts(items, seconds)
-        idempotent = options is not None and options.idempotent
-        conditional = any(entry.shape.conditional for entry, _ in parts)
-        terms = Terms(text, Kind.BATCH, seconds, idempotent, options, conditional=conditional)
+        write = batch_write([entry.shape for entry, _ in parts], kind.name)
+        repeatable = options is not None and options.idempotent
+        terms = Terms(text, Kind.BATCH, seconds, repeatable, options, write=write)
         again = _FIRST
         if self.fast is not None and self.fast.refused is None:
             level = self._consistency if consistency is None else consistency
@@ -247,7 +249,7 @@ class Requests:
             parts = yield from self._parts(items, seconds)
             batch = batch_statement(kind, parts, text)
             self._decorate(batch, consistency, options, again)
-            sent = terms._replace(tried=again.tried, avoid=again.avoid)
+            sent = terms._replace(tried=again.tried, avoid=again.avoid, doubt=again.doubt)
             return (yield from self.sender.wait(self.sender.send(batch, sent, None, again.host), sent))
 
         return self._rows((yield from self._recaller.sent(send, again, text, timeout)), text)
@@ -274,8 +276,7 @@ class Requests:
             timeout: Seconds for each page.
             host: The node to ask; None leaves that to the session's policy.
         """
-        seconds = self.sender.timeout(check_timeout(timeout))
-        text = query.as_text()
+        seconds, text = self.sender.timeout(check_timeout(timeout)), query.as_text()
         statement = SimpleStatement(text, consistency_level=CONSISTENCY_LEVELS["LOCAL_ONE"])
         statement.fetch_size = PAGE
         terms = Terms(text, Kind.READ, seconds, True, None)  # noqa: FBT003 - a named field
@@ -293,7 +294,7 @@ class Requests:
     ) -> Generator[Wait, Any, None]:
         """Execute a schema statement on the node; None leaves the choice to the session's policy."""
         seconds = self.sender.timeout(check_timeout(timeout))
-        terms = Terms(stmt, Kind.SCHEMA, seconds, False, None)  # noqa: FBT003 - a named field
+        terms = Terms(stmt, Kind.SCHEMA, seconds, repeatable=False, options=None, write=Write.OTHER)
         yield from self._answer(SimpleStatement(stmt), terms, None, host)
 
     def prepared(self, stmt: str, timeout: float | None) -> Generator[Wait, Any, CachedStatement]:
@@ -346,15 +347,15 @@ class Requests:
                 statement = SimpleStatement(stmt)
                 statement.fetch_size = fetch_size or PAGE
                 self._decorate(statement, consistency, options)
-                return Terms(stmt, shape.kind, seconds, idempotent, options), statement, state
+                terms = Terms(stmt, shape.kind, seconds, idempotent, options, write=Write.OTHER)
+                return terms, statement, state
             entry = yield from self.statements.prepare(stmt, shape, seconds)
         statement = bound_statement(entry, stmt, params)
         statement.fetch_size = fetch_size or PAGE
         self._decorate(statement, consistency, options, again)
-        kind, conditional = entry.shape.kind, entry.shape.conditional
-        repeatable = idempotent or kind is Kind.READ
-        terms = Terms(stmt, kind, seconds, repeatable, options, again.tried, again.avoid, conditional)
-        return terms, statement, state
+        repeatable = idempotent or entry.write is Write.NONE
+        before = again.tried, again.avoid, entry.write, again.doubt
+        return Terms(stmt, entry.shape.kind, seconds, repeatable, options, *before), statement, state
 
     def _checked(
         self,
@@ -393,7 +394,7 @@ class Requests:
             return None
         kind = entry.shape.kind
         repeatable = kind is Kind.READ or (options is not None and options.idempotent)
-        terms = Terms(stmt, kind, seconds, repeatable, options, conditional=entry.shape.conditional)
+        terms = Terms(stmt, kind, seconds, repeatable, options, write=entry.write)
         level = self._consistency if consistency is None else consistency
         usual = fetch_size is None and state is None and options is None
         key = alike(stmt, consistency, timeout) if usual else None
@@ -486,6 +487,7 @@ class Requests:
             return build_rows(answer.names, answer.rows, converters)
         except RequestError as exc:
             exc.statement = stmt
+            exc.may_have_been_applied = inspect_statement(stmt).kind is not Kind.READ
             raise
 
     def _rows(self, answer: Answer, stmt: str) -> Rows:

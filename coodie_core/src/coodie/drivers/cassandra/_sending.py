@@ -7,19 +7,21 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cassandra import OperationTimedOut
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, NoHostAvailable
 from cassandra.query import tuple_factory
 
 from coodie.consistency import LEVEL_NAMES
-from coodie.drivers._lifetime import CLOSED_IN_FLIGHT
 from coodie.drivers.cassandra._connection import naming_logins
-from coodie.drivers.cassandra._errors import translate
+from coodie.drivers.cassandra._errors import Fate, translate
 from coodie.drivers.cassandra._nonblocking import Attempt, PoolWatcher, SendListener
 from coodie.drivers.cassandra._policies import Elsewhere, retry_policy, speculation_policy
 from coodie.drivers.cassandra._retries import SafeRetryPolicy
+from coodie.drivers.cassandra._server_errors import on_servers
 from coodie.drivers.cassandra._statements import complete
 from coodie.drivers.cassandra.fast.internals import forget_result, in_legacy_mode
 from coodie.exceptions import ConnectionFailedError, RequestTimeoutError, UnsupportedError
+from coodie.protocol.error_codes import Write
 from coodie.waiting import Wait
 
 if TYPE_CHECKING:
@@ -57,7 +59,8 @@ class Terms(NamedTuple):
         options: What the caller asked for.
         tried: How often it was sent before, as a retry policy counts.
         avoid: A node that has been tried, and isn't to be asked again.
-        conditional: It is a write with a condition.
+        write: What kind of write it is.
+        doubt: What was sent before may have been applied.
     """
 
     stmt: str
@@ -67,7 +70,8 @@ class Terms(NamedTuple):
     options: RequestOptions | None
     tried: int = 0
     avoid: Host | None = None
-    conditional: bool = False
+    write: Write = Write.NONE
+    doubt: bool = False
 
 
 class Answer(NamedTuple):
@@ -199,7 +203,7 @@ class Sender:
             response = self._start(answer, timeout)
         except Exception as exc:
             complete(answer, None)
-            raise self._failure(exc, terms) from exc
+            raise self._failure(exc, answer) from exc
         finally:
             self._listener.attempt = None
             attempt.is_running = False
@@ -210,7 +214,7 @@ class Sender:
             try:
                 complete(answer, _read_off(response, rows, traced=_traced(terms)))
             except Exception as exc:  # noqa: BLE001 - handed on to whoever waits
-                complete(answer, translate(exc, terms.stmt))
+                complete(answer, translate(exc, terms.stmt, fate=_fate(exc, answer)))
 
         def failed(exc: Exception) -> None:
             is_unsent = isinstance(exc, NoHostAvailable) and not response.attempted_hosts
@@ -219,16 +223,17 @@ class Sender:
                 limit = terms.timeout if attempt.found_full else min(terms.timeout, _REPLACEMENT_TIMEOUT)
                 answer.unsent, answer.give_up_at = exc, answer.started + limit
             else:
-                complete(answer, self._failure(exc, terms))
+                complete(answer, self._failure(exc, answer))
 
         response.add_callbacks(arrived, failed)
 
-    def _failure(self, exc: Exception, terms: Terms) -> Exception:
+    def _failure(self, exc: Exception, answer: InFlight) -> Exception:
         """Return the error of ours; connections that fail because the driver was closed are that."""
+        terms = answer.terms
         raised = naming_logins(exc, self._session.cluster)
-        error = translate(raised, terms.stmt, terms.timeout, conditional=terms.conditional)
+        error: Exception = translate(raised, terms.stmt, terms.timeout, _fate(raised, answer))
         if self._lifetime.closed and isinstance(error, ConnectionFailedError):
-            error = self._lifetime.error(CLOSED_IN_FLIGHT)
+            error = self._lifetime.cut_off(writes=terms.write is not Write.NONE)
             error.__cause__ = exc
         return error
 
@@ -238,7 +243,14 @@ class Sender:
         def late() -> RequestTimeoutError:
             message = f"The driver gave neither an answer nor a timeout within {terms.timeout:g} s."
             hint = "Its thread has died, or can't keep up: open a new connection."
-            return RequestTimeoutError(message, hint=hint, statement=terms.stmt, timeout=terms.timeout)
+            applied = terms.doubt or terms.write is not Write.NONE
+            return RequestTimeoutError(
+                message,
+                hint=hint,
+                statement=terms.stmt,
+                timeout=terms.timeout,
+                may_have_been_applied=applied,
+            )
 
         while answer.unsent is not None:
             yield from self._send_later(answer, answer.unsent)
@@ -254,7 +266,7 @@ class Sender:
         left = answer.give_up_at - time.monotonic()
         if left <= 0:
             # Not a timeout: it was never sent, and this says why.
-            raise self._failure(refusal, answer.terms) from refusal
+            raise self._failure(refusal, answer) from refusal
         with suppress(_StillUnsentError):
             yield Wait(self._pools.change(), left, _StillUnsentError)
         self._lifetime.check()
@@ -269,10 +281,8 @@ class Sender:
     def fail_in_flight(self) -> None:
         """End every request that the closed session left without an answer."""
         for answer in tuple(self._in_flight):
-            complete(
-                answer,
-                self._lifetime.error(CLOSED_IN_FLIGHT),
-            )
+            reads = isinstance(answer, InFlight) and answer.terms.write is Write.NONE
+            complete(answer, self._lifetime.cut_off(writes=not reads))
 
     def _start(self, answer: InFlight, timeout: float) -> ResponseFuture:
         statement, terms, host = answer.statement, answer.terms, answer.host
@@ -295,7 +305,7 @@ class Sender:
             if terms.avoid is not None:
                 policy = Elsewhere(profile.load_balancing_policy, terms.avoid)
                 profile = self._session.execution_profile_clone_update(profile, load_balancing_policy=policy)
-            statement.retry_policy = _safe(options, profile.retry_policy, terms, host)
+            statement.retry_policy = self._safe(profile.retry_policy, terms, host)
             try:
                 return self._session.execute_async(statement, execution_profile=profile, **arguments)
             except ValueError as exc:
@@ -308,8 +318,18 @@ class Sender:
             )
             hint = "Give the Cluster execution_profiles instead."
             raise UnsupportedError(message, hint=hint, feature="speculative_execution_policy")
-        statement.retry_policy = _safe(options, self._session.cluster.default_retry_policy, terms, host)
+        statement.retry_policy = self._safe(self._session.cluster.default_retry_policy, terms, host)
         return self._session.execute_async(statement, **arguments)
+
+    def _safe(self, default: Any, terms: Terms, host: Host | None) -> SafeRetryPolicy:
+        own = terms.options.retry_policy if terms.options is not None else None
+        return SafeRetryPolicy(
+            default if own is None else retry_policy(own),
+            repeatable=terms.repeatable,
+            write=on_servers(self._session.cluster, terms.write),
+            tried=terms.tried,
+            pinned=host is not None,
+        )
 
     def _profile(self) -> Any:
         """Return a copy of the session's default profile, made anew when its owner has changed that."""
@@ -328,16 +348,20 @@ def _traced(terms: Terms) -> bool:
     return terms.options is not None and terms.options.trace
 
 
-def _safe(options: RequestOptions | None, default: Any, terms: Terms, host: Host | None) -> SafeRetryPolicy:
-    own = options.retry_policy if options is not None else None
-    inner = default if own is None else retry_policy(own)
-    return SafeRetryPolicy(
-        inner,
-        repeatable=terms.repeatable,
-        conditional=terms.conditional,
-        tried=terms.tried,
-        pinned=host is not None,
-    )
+def _fate(exc: Any, answer: InFlight) -> Fate:
+    """Return what is known of a request, beside its last failure, by all that the driver did with it."""
+    response, policy, terms = answer.response, answer.statement.retry_policy, answer.terms
+    if response is None or not isinstance(policy, SafeRetryPolicy):
+        return Fate(terms.write, doubt=terms.doubt)
+    attempts = len(response.attempted_hosts)
+    sent = attempts > 0
+    if isinstance(exc, NoHostAvailable):
+        sent = policy.has_lost  # the last node that was looked at got nothing
+    elif isinstance(exc, OperationTimedOut):
+        sent = sent or exc.last_host is not None  # which is noted before it is sent to
+    # Under speculative execution another attempt may still be under way.
+    doubt = policy.in_doubt or (terms.write is not Write.NONE and attempts > max(1, policy.told))
+    return Fate(policy.write, sent, terms.doubt or doubt)
 
 
 def _read_off(response: ResponseFuture, rows: Any, *, traced: bool) -> Answer:

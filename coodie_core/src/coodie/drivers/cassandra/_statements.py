@@ -6,11 +6,12 @@ import logging
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import is_
 from typing import TYPE_CHECKING, Any
 
 from coodie.cql import Kind, StatementShape
+from coodie.drivers._writes import statement_write
 from coodie.drivers.cassandra._connection import naming_logins
 from coodie.drivers.cassandra._errors import translate
 from coodie.drivers.cassandra.fast.internals import prepare_at
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from cassandra.pool import Host
 
     from coodie.drivers._lifetime import Lifetime
+    from coodie.protocol.error_codes import Write
 
 __all__ = ["CachedStatement", "StatementCache"]
 
@@ -50,6 +52,11 @@ class CachedStatement:
     stamp: tuple[Any, ...]
     #: What the fast path made of it; None until that is asked to execute it.
     compiled: Any = None
+    #: What kind of write it is.
+    write: Write = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.write = statement_write(self.shape)
 
 
 class StatementCache:
@@ -165,7 +172,7 @@ class StatementCache:
 
         def late() -> RequestTimeoutError:
             message = f"The server didn't prepare the statement within {timeout:g} s."
-            return RequestTimeoutError(message, statement=stmt, timeout=timeout)
+            return RequestTimeoutError(message, statement=stmt, timeout=timeout, may_have_been_applied=False)
 
         try:
             entry: CachedStatement = yield Wait(pending, timeout, late)

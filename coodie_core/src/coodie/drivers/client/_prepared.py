@@ -75,7 +75,7 @@ class PreparedStatements:
 
         def late() -> RequestTimeoutError:
             message = f"The server didn't prepare the statement within {timeout:g} s."
-            return RequestTimeoutError(message, statement=cql, timeout=timeout)
+            return RequestTimeoutError(message, statement=cql, timeout=timeout, may_have_been_applied=False)
 
         while True:
             with self._lock:

@@ -107,10 +107,10 @@ class Asked(Exchange):
         if answer is None:
             return Again()
         if isinstance(answer, Late):
-            raise too_late(self.terms.stmt, self.terms.timeout)
+            raise too_late(self.terms, sent=answer.sent)
         if isinstance(answer, Lost):
-            self._path.check_open()
-            return self._failed(answer.error, after_loss)
+            self._path.check_open(self.terms)
+            return self._failed(answer.error, after_loss) if answer.sent else Again()
         try:
             message = self._path.decoded(answer, self)
         except Exception as exc:  # noqa: BLE001 - whatever the driver's decoder raises for a broken body
@@ -138,7 +138,7 @@ class Asked(Exchange):
         again = decide(error, policy, statement, self.level, self.host, self.terms)
         if again.avoid is not None and not self._path.has_others(self, again.avoid):
             if not again.delay:
-                give_up(error, self.terms)
+                give_up(error, self.terms, policy.write)
             return again._replace(avoid=None)
         return again
 

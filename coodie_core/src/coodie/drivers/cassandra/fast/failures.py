@@ -17,14 +17,17 @@ from cassandra.protocol import (
     WriteTimeoutErrorMessage,
 )
 
-from coodie.drivers.cassandra._errors import translate
+from coodie.drivers.cassandra._errors import Fate, translate
 from coodie.drivers.cassandra._retries import delay_of
+from coodie.drivers.cassandra._server_errors import as_asked
 
 if TYPE_CHECKING:
     from cassandra.pool import Host
     from cassandra.query import Statement
 
+    from coodie.drivers.cassandra._retries import SafeRetryPolicy
     from coodie.drivers.cassandra._sending import Terms
+    from coodie.protocol.error_codes import Write
 
 __all__ = ["Again", "after_error", "after_loss", "give_up", "too_late"]
 
@@ -51,6 +54,7 @@ class Again(NamedTuple):
         forgotten: The id of the statement that the node has forgotten: it is to be looked at again before.
         ignored: The retry policy ignores the failure: an empty result, and nothing is sent.
         delay: Seconds to wait before.
+        doubt: What was sent so far may have been applied.
     """
 
     tried: int = 0
@@ -60,10 +64,11 @@ class Again(NamedTuple):
     forgotten: bytes | None = None
     ignored: bool = False
     delay: float = 0.0
+    doubt: bool = False
 
 
 def after_error(
-    message: Any, policy: RetryPolicy, statement: Statement, level: int, host: Host, terms: Terms
+    message: Any, policy: SafeRetryPolicy, statement: Statement, level: int, host: Host, terms: Terms
 ) -> Again:
     """Decide on an ERROR of the server's, as the driver does.
 
@@ -80,18 +85,19 @@ def after_error(
     """
     if isinstance(message, PreparedQueryNotFound):
         return Again(host=host, forgotten=message.info)
+    message = as_asked(message)
     method = next((method for kind, method in _ASKED if isinstance(message, kind)), None)
     if method is not None:
         decision = getattr(policy, method)(statement, retry_num=0, **message.info)
     elif isinstance(message, _SHED):
         decision = policy.on_request_error(statement, level, error=message, retry_num=0)
     else:
-        give_up(message, terms)
-    return _decided(decision, message, host, terms)
+        give_up(message, terms, policy.write)
+    return _decided(decision, message, policy, host, terms)
 
 
 def after_loss(
-    error: Exception, policy: RetryPolicy, statement: Statement, level: int, host: Host, terms: Terms
+    error: Exception, policy: SafeRetryPolicy, statement: Statement, level: int, host: Host, terms: Terms
 ) -> Again:
     """Decide on a connection that ended before the answer came, as the driver does.
 
@@ -99,26 +105,33 @@ def after_loss(
         CoodieError: Nothing is sent again.
     """
     decision = policy.on_request_error(statement, level, error=error, retry_num=0)
-    return _decided(decision, error, host, terms)
+    return _decided(decision, error, policy, host, terms)
 
 
-def too_late(stmt: str, timeout: float) -> Exception:
+def too_late(terms: Terms, *, sent: bool) -> Exception:
     """Return the error of a request that got no answer in time."""
-    return translate(OperationTimedOut(), stmt, timeout)
+    return translate(OperationTimedOut(), terms.stmt, terms.timeout, Fate(terms.write, sent))
 
 
-def _decided(decision: Any, error: Any, host: Host, terms: Terms) -> Again:
+def _decided(decision: Any, error: Any, policy: SafeRetryPolicy, host: Host, terms: Terms) -> Again:
     what, level = decision[:2]
     if what == RetryPolicy.RETHROW:
-        give_up(error, terms)
+        give_up(error, terms, policy.write)
     if what == RetryPolicy.IGNORE:
         return Again(ignored=True)
     if what == RetryPolicy.RETRY:
-        return Again(tried=1, level=level, host=host, delay=delay_of(decision))
-    return Again(tried=1, level=level, avoid=host, delay=delay_of(decision))
+        return Again(tried=1, level=level, host=host, delay=delay_of(decision), doubt=policy.in_doubt)
+    return Again(tried=1, level=level, avoid=host, delay=delay_of(decision), doubt=policy.in_doubt)
 
 
-def give_up(error: Any, terms: Terms) -> NoReturn:
-    """Raise the error of ours for a failure."""
+def give_up(error: Any, terms: Terms, write: Write | None = None) -> NoReturn:
+    """Raise the error of ours for a failure of a request that was sent.
+
+    Args:
+        error: The driver's.
+        terms: The terms on which it was sent.
+        write: What kind of write it counts as; None for that of the terms.
+    """
     raised = error.to_exception() if hasattr(error, "to_exception") else error
-    raise translate(raised, terms.stmt, conditional=terms.conditional) from raised
+    fate = Fate(terms.write if write is None else write, sent=True)
+    raise translate(raised, terms.stmt, fate=fate) from raised

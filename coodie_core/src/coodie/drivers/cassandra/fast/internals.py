@@ -397,6 +397,8 @@ class _Handshake(Connection):  # type: ignore[misc]  # the drivers have no types
         second = bool(getattr(offered, "tablets_routing_v2", False))
         self.tells_tablets = second or bool(getattr(offered, "tablets_routing_v1", False))
         offered.tablets_routing_v2 = offered.use_metadata_id = False
+        if offered.sharding_info is None:
+            offered.rate_limit_error = None  # nothing of such a node is kept: it says it in words
         self._agreed = offered
 
     def push(self, data: bytes) -> None:

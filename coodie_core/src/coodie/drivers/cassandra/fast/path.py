@@ -12,8 +12,8 @@ from cassandra.policies import HostStateListener, NoSpeculativeExecutionPolicy
 
 from coodie.consistency import CONSISTENCY_LEVELS, parse_consistency
 from coodie.cql import Kind
-from coodie.drivers._lifetime import CLOSED_IN_FLIGHT
 from coodie.drivers.cassandra._retries import SafeRetryPolicy
+from coodie.drivers.cassandra._server_errors import on_servers
 from coodie.drivers.cassandra.fast.asked import Asked, AskedStatement
 from coodie.drivers.cassandra.fast.exchange import Posted
 from coodie.drivers.cassandra.fast.internals import (
@@ -29,6 +29,7 @@ from coodie.drivers.cassandra.fast.routing import Router
 from coodie.drivers.cassandra.fast.settled import Settled, alike
 from coodie.drivers.cassandra.fast.shards import Shards
 from coodie.drivers.cassandra.fast.statements import PAGE, FastStatement, batch_leader
+from coodie.protocol.error_codes import Write
 from coodie.protocol.frames import BATCH
 from coodie.protocol.messages import BATCH_LIMIT, batch_body
 
@@ -216,21 +217,20 @@ class FastPath:
         entry.compiled = made
         return made
 
-    def check_open(self) -> None:
+    def check_open(self, terms: Terms) -> None:
         """Refuse to go on with a request whose connection was lost because the driver was closed.
 
         Raises:
             DriverClosedError: It was.
         """
         if self._lifetime.closed:
-            raise self._lifetime.error(CLOSED_IN_FLIGHT)
+            raise self._lifetime.cut_off(writes=terms.write is not Write.NONE)
 
     def retry_policy(self, terms: Terms) -> SafeRetryPolicy:
         """Return what decides whether a request that has failed is sent again."""
         profile: Any = self._session.get_execution_profile(EXEC_PROFILE_DEFAULT)
-        return SafeRetryPolicy(
-            profile.retry_policy, repeatable=terms.repeatable, conditional=terms.conditional
-        )
+        write = on_servers(self._cluster, terms.write)
+        return SafeRetryPolicy(profile.retry_policy, repeatable=terms.repeatable, write=write)
 
     def decoded(self, answer: bytes | Frame, exchange: Exchange) -> Any:
         """Return the driver's object of an answer, and heed what it tells beside the rows."""

@@ -27,6 +27,7 @@ from typing import Any
 from coodie import types as raw
 from coodie.drivers.cassandra._customtypes import custom_type
 from coodie.drivers.cassandra.values.types import COLUMN, EXACT, WRAPPED, family, subtypes, value_type
+from coodie.protocol.server_errors import read_error
 
 __all__ = [
     "Undecodable",
@@ -139,13 +140,16 @@ def undecodable_answer() -> type[Exception]:
 
 
 def _shielded(handler: Any) -> Any:
-    from cassandra.protocol import ResultMessage
+    from cassandra.protocol import ErrorMessage, ResultMessage
 
-    opcode = ResultMessage.opcode
-    result = _exact_result(_with_names_read(handler.message_types_by_opcode[opcode]))
+    theirs = handler.message_types_by_opcode
+    ours = {
+        ResultMessage.opcode: _exact_result(_with_names_read(theirs[ResultMessage.opcode])),
+        ErrorMessage.opcode: _whole_error(theirs[ErrorMessage.opcode]),
+    }
 
     class _ExactProtocolHandler(handler):  # type: ignore[misc]  # the drivers have no types
-        message_types_by_opcode = {**handler.message_types_by_opcode, opcode: result}  # noqa: RUF012 - theirs
+        message_types_by_opcode = {**theirs, **ours}  # noqa: RUF012 - theirs
 
         @classmethod
         def decode_message(cls, *args: Any, **kwargs: Any) -> Any:
@@ -157,6 +161,26 @@ def _shielded(handler: Any) -> Any:
                 return error
 
     return _ExactProtocolHandler
+
+
+def _whole_error(base: Any) -> Any:
+    """Return a subclass of the class of ERROR, which keeps the fields that the drivers don't read."""
+    from coodie.drivers.cassandra._server_errors import keep
+
+    class _WholeErrorMessage(base):  # type: ignore[misc]
+        @classmethod
+        def recv_body(cls, f: Any, protocol_version: Any, *args: Any) -> Any:
+            # scylla-driver tells first what was agreed on with the server.
+            rate_limit = getattr(args[0], "rate_limit_error", None) if args else None
+            said = read_error(f.getvalue()[f.tell() :], protocol_version, rate_limit)
+            try:
+                message = base.recv_body(f, protocol_version, *args)
+            except Exception:  # noqa: BLE001 - a value of a field that the driver doesn't know
+                message = base(said.code, said.message, None)
+            keep(message, said)
+            return message
+
+    return _WholeErrorMessage
 
 
 def decoded_timestamp(milliseconds: int) -> Any:
