@@ -172,7 +172,9 @@ EXAMPLES: dict[str, Callable[[Site], Any]] = {
     "ConnectionFailedError": lambda _: translate(
         NoHostAvailable("", {"192.0.2.1:9042": ConnectionRefusedError(111, "Connection refused")})
     ),
-    "ConnectionLostError": lambda _: translate(ConnectionResetError(104, "reset by peer"), fate=_WRITTEN),
+    "ConnectionLostError": lambda _: translate(
+        ConnectionResetError(104, "reset by peer"), fate=_WRITTEN._replace(host="192.0.2.1:9042")
+    ),
     "AuthenticationError": lambda _: translate(
         cassandra.AuthenticationFailed("Provided username ada and/or password are incorrect")
     ),

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.conftest import PATIENT
+from tests.conftest import PATIENT, open_driver
 
 import coodie
 from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieError
@@ -255,6 +255,26 @@ async def test_a_refused_port_fails_clean(
         gc.collect()
         assert await _settled(before) == set()
     assert registry.names() == ()
+
+
+async def test_a_node_that_announces_another_address(
+    cassandra_node: Any, backend: str, registry: DriverRegistry
+) -> None:
+    """Behind a mapped address: cassandra-driver goes on with the given one, scylla-driver with the other."""
+    with FaultProxy(cassandra_node.host, cassandra_node.port, listen=("127.0.0.5", 0)) as mapped:
+        where = {"hosts": [mapped.host], "port": mapped.port}
+        if backend == "cassandra":
+            with open_driver(backend, **where) as driver:
+                assert driver.ping()
+            return
+        with pytest.raises(ConnectionFailedError, match="announce other addresses") as caught:
+            open_driver(backend, **where)
+        with pytest.raises(ConnectionFailedError, match="announce other addresses"):
+            await coodie.init_coodie_async(driver_type=backend, **where)
+    ((host, reason),) = caught.value.hosts.items()
+    assert host == f"{cassandra_node.host}:{mapped.port}"
+    assert "Connection refused" in reason
+    assert reason in str(caught.value)
 
 
 async def test_an_unresolvable_host_is_a_connection_error(backend: str, registry: DriverRegistry) -> None:

@@ -200,6 +200,7 @@ async def test_a_connection_that_is_lost(reads: bool, calls: Api, proxy: FaultPr
     await heal_async(calls.driver)
     if not reads:
         assert type(error) is exceptions.ConnectionLostError
+        assert list(error.hosts) == [f"{proxy.host}:{proxy.port}"]
     assert error.may_have_been_applied is not reads
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from types import SimpleNamespace
 from typing import Any
 
 import cassandra
@@ -12,6 +13,7 @@ from cassandra.cluster import NoHostAvailable
 from cassandra.pool import NoConnectionsAvailable
 
 from coodie import exceptions as ours
+from coodie.drivers.cassandra._connection import with_connect_errors
 from coodie.drivers.cassandra._errors import Fate, translate
 from coodie.protocol.error_codes import Write
 
@@ -110,6 +112,7 @@ def test_one_kind_of_answer_from_all_hosts_is_that_answer() -> None:
     assert error.__cause__ is same
     login = translate(NoHostAvailable("no", {"a": cassandra.AuthenticationFailed("x")}))
     assert type(login) is ours.AuthenticationError
+    assert list(login.hosts) == ["a"]
     mixed = translate(NoHostAvailable("no", {"a": _CASES[3][0], "b": ConnectionRefusedError("x")}))
     assert type(mixed) is ours.ConnectionFailedError
     assert set(mixed.hosts) == {"a", "b"}
@@ -140,6 +143,41 @@ def test_an_error_tells_of_all_attempts(raised: BaseException) -> None:
     assert error.may_have_been_applied
     assert "earlier attempt may have been applied" in str(error)
     assert "nothing was done" not in str(error)
+
+
+def _cluster(connect_errors: dict[str, Any]) -> Any:
+    """Make what a cluster of four nodes knows; the third one is up."""
+    hosts = [SimpleNamespace(endpoint=name, is_up=name == "c") for name in "abcd"]
+    return SimpleNamespace(
+        connection_class=SimpleNamespace(connect_errors=connect_errors),
+        metadata=SimpleNamespace(all_hosts=lambda: hosts),
+    )
+
+
+@pytest.mark.parametrize("errors", [["10.0.0.1"], {}])
+def test_why_no_node_could_be_asked(errors: Any) -> None:
+    """Each node that can't be reached is named with the reason; others than the cluster's aren't."""
+    failures: dict[str, Any] = {"a": ssl.SSLError("bad certificate"), "z": OSError("gone")}
+    error = translate(with_connect_errors(NoHostAvailable("none", errors), _cluster(failures)))
+    assert type(error) is ours.ConnectionFailedError
+    assert list(error.hosts) == ["a", "b", "d"]
+    assert "bad certificate" in error.hosts["a"]
+    assert "marked the host down" in error.hosts["b"]
+
+
+def test_a_reason_takes_no_answers_place() -> None:
+    """It stands where the driver says that a host is down, and not where a server has answered."""
+    refused: Any = cassandra.AuthenticationFailed("who?")
+    found = {"a": connection.ConnectionException("marked down"), "b": _CASES[3][0], "d": OSError("x")}
+    raised = NoHostAvailable("none", found)
+    named = with_connect_errors(raised, _cluster({"a": refused, "b": refused, "c": refused}))
+    assert named.errors == found | {"a": refused, "c": refused}
+    assert named.__cause__ is raised
+    only = NoHostAvailable("none", {})
+    everywhere = _cluster(dict.fromkeys("abcd", refused))
+    assert type(translate(with_connect_errors(only, everywhere))) is ours.AuthenticationError
+    other = OSError("x")
+    assert with_connect_errors(other, everywhere) is other
 
 
 def test_lost_or_never_sent() -> None:

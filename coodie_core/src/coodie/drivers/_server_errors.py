@@ -47,11 +47,13 @@ class Fate(NamedTuple):
         write: What kind of write it is.
         sent: This attempt of it has been sent.
         doubt: Another attempt of it may have been applied.
+        host: The node that it was sent to last, as address and port; None where that isn't known.
     """
 
     write: Write = Write.NONE
     sent: bool = False
     doubt: bool = False
+    host: str | None = None
 
     @property
     def may_have_been_applied(self) -> bool:

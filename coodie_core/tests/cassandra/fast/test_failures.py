@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ from coodie.protocol.error_codes import Write
 _STMT = "SELECT v FROM t"
 _TERMS = Terms(_STMT, Kind.READ, 5.0, repeatable=True, options=None)
 _LEVEL = 6
-_HOST: Any = "a node"
+_HOST: Any = SimpleNamespace(endpoint="192.0.2.1:9042")
 
 
 class _Asked(RetryPolicy):  # type: ignore[misc]  # the driver has no types
@@ -155,6 +156,7 @@ def test_a_lost_connection() -> None:
     with pytest.raises(ConnectionLostError) as caught:
         after_loss(error, _safe(_Asked(RetryPolicy.RETHROW, None)), statement, _LEVEL, _HOST, _TERMS)
     assert caught.value.__cause__ is error
+    assert caught.value.hosts == {"192.0.2.1:9042": "ConnectionShutdown: gone"}
 
 
 @pytest.mark.parametrize("message", [ServerError(0, "m", None), _COUNTED[1][0]], ids=_named)

@@ -10,7 +10,7 @@ from weakref import WeakSet
 
 from coodie.drivers.cassandra.values.lenient_decoding import exact_protocol_handler
 
-__all__ = ["attend", "attentive", "naming_logins", "refused_login"]
+__all__ = ["attend", "attentive", "refused_login", "with_connect_errors"]
 
 #: Where the connections are that read as described below.
 _READERS = ("cassandra.io.libevreactor", "cassandra.io.asyncorereactor")
@@ -22,6 +22,9 @@ def attentive(connection_class: Any) -> Any:
     The end of the control connection is noticed at once, for clusters that ``attend`` was told of. The
     drivers notice it with the next heartbeat, half a minute later, and hear of no change until then: of
     tables, of nodes, or of their state.
+
+    The last failure to connect to each node is kept, for ``with_connect_errors``: the drivers log it, and
+    later say no more than that the node is down.
 
     A login that a node refuses is an error like others: after one that is their ``AuthenticationFailed`` the
     drivers never try the node again, though its roles may have been out of reach for a moment.
@@ -59,23 +62,34 @@ def refused_login() -> type[Exception]:
     return RefusedLoginError
 
 
-def naming_logins(exc: Any, cluster: Any) -> Any:
-    """Return the error of a request, with the logins that nodes have refused where no node could be asked.
+def with_connect_errors(exc: Any, cluster: Any) -> Any:
+    """Return the error of a request that no node could be asked, with what is wrong at each node.
 
-    The drivers tell then that a node is down, or nothing.
+    The drivers then list the nodes that were up a moment ago, or none, and leave out why no connection could
+    be opened. Other errors are returned as they are.
 
     Args:
         exc: What the driver raised.
         cluster: The cluster, whose connections may be attentive.
     """
     from cassandra.cluster import NoHostAvailable
+    from cassandra.connection import ConnectionException
+    from cassandra.pool import NoConnectionsAvailable
 
-    refused = getattr(cluster.connection_class, "refused_logins", None)
-    if not refused or not isinstance(exc, NoHostAvailable):
+    if not isinstance(exc, NoHostAvailable):
         return exc
-    errors = {str(getattr(host, "endpoint", host)): error for host, error in exc.errors.items()}
-    known = {str(host.endpoint) for host in cluster.metadata.all_hosts()}
-    errors |= {endpoint: error for endpoint, error in tuple(refused.items()) if endpoint in known}
+    # While a session connects it is a list of addresses.
+    found = exc.errors if isinstance(exc.errors, dict) else {}
+    errors = {str(getattr(host, "endpoint", host)): error for host, error in found.items()}
+    failures = getattr(cluster.connection_class, "connect_errors", {})
+    for host in cluster.metadata.all_hosts():
+        endpoint = str(host.endpoint)
+        if endpoint in failures:
+            # Not in the place of what a server has answered.
+            if isinstance(errors.get(endpoint), (ConnectionException, NoConnectionsAvailable, type(None))):
+                errors[endpoint] = failures[endpoint]
+        elif endpoint not in errors and host.is_up is False:
+            errors[endpoint] = ConnectionException("The driver has marked the host down")
     named = NoHostAvailable(exc.args[0], errors)
     named.__cause__ = exc
     return named
@@ -124,11 +138,11 @@ def _sheltered(connection_class: Any) -> Any:
 def _persistent(connection_class: Any) -> Any:
     from cassandra import AuthenticationFailed
 
-    refused: dict[str, Exception] = {}
+    failures: dict[str, Exception] = {}
 
     class PersistentConnection(connection_class):  # type: ignore[misc]  # the drivers have no types
-        #: The logins that nodes have refused last, by endpoint.
-        refused_logins = refused
+        #: Why the last attempt to connect failed, by endpoint; nothing where it didn't.
+        connect_errors = failures
 
         @staticmethod
         def on_failure() -> None:
@@ -139,13 +153,13 @@ def _persistent(connection_class: Any) -> Any:
             try:
                 connection = super().factory(endpoint, *args, **kwargs)
             except AuthenticationFailed as exc:
-                refused[str(endpoint)] = exc
+                failures[str(endpoint)] = exc
                 raise refused_login()(str(exc)) from exc
-            except BaseException:
-                refused.pop(str(endpoint), None)
+            except Exception as exc:
+                failures[str(endpoint)] = exc
                 cls.on_failure()
                 raise
-            refused.pop(str(endpoint), None)
+            failures.pop(str(endpoint), None)
             return connection
 
     return PersistentConnection

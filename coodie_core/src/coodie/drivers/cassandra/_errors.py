@@ -79,6 +79,15 @@ def _timed_out(exc: Any, stmt: str | None, timeout: float | None, fate: Fate) ->
     )
 
 
+#: Errors that say what is wrong with a host, and not what a server has answered.
+_OF_HOSTS = (
+    ours.ConnectionFailedError,
+    ours.ConnectionLostError,
+    ours.RequestError,
+    ours.RequestTimeoutError,
+)
+
+
 def _no_host(exc: Any, stmt: str | None, timeout: float | None, fate: Fate) -> ours.CoodieError:
     """Tell what all hosts have in common: one kind of answer from everywhere is that answer."""
     errors = exc.errors if isinstance(exc.errors, dict) else {}
@@ -87,11 +96,12 @@ def _no_host(exc: Any, stmt: str | None, timeout: float | None, fate: Fate) -> o
         _translate(error, stmt, timeout, fate) for error in answers.values() if isinstance(error, Exception)
     ]
     kinds = {type(error) for error in translated}
-    if len(kinds) == 1 and kinds.isdisjoint(
-        (ours.ConnectionFailedError, ours.ConnectionLostError, ours.RequestError)
-    ):
-        return translated[0]
     hosts = {host: f"{type(error).__name__}: {error}" for host, error in answers.items()}
+    if len(kinds) == 1 and kinds.isdisjoint(_OF_HOSTS):
+        (common, *_) = translated
+        if isinstance(common, ours.ConnectionFailedError):
+            common.hosts = hosts
+        return common
     tried = "; ".join(f"{host} ({said})" for host, said in hosts.items()) or str(exc.args[0]).rstrip(".")
     hint = "See that the server runs, and that hosts=, port= and TLS are right."
     message = f"No host could serve the request: {tried}."
@@ -106,12 +116,12 @@ def _lost(exc: Any, fate: Fate) -> ours.CoodieError:
     said = f"{type(exc).__name__}: {exc}"
     applied = fate.may_have_been_applied
     hint = _APPLIED if applied else None
-    if fate.sent:
-        message = f"The connection was lost before the answer came: {said}."
-        return ours.ConnectionLostError(message, hint=hint, may_have_been_applied=applied)
-    return ours.ConnectionFailedError(
-        f"The connection failed: {said}.", hint=hint, may_have_been_applied=applied
-    )
+    hosts = {} if fate.host is None else {fate.host: said}
+    where = "" if fate.host is None else f" to {fate.host}"
+    kind = ours.ConnectionLostError if fate.sent else ours.ConnectionFailedError
+    what = "was lost before the answer came" if fate.sent else "failed"
+    message = f"The connection{where} {what}: {said}."
+    return kind(message, hint=hint, hosts=hosts, may_have_been_applied=applied)
 
 
 def _busy(exc: Any, stmt: str | None, fate: Fate) -> ours.CoodieError:

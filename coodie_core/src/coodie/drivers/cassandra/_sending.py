@@ -12,7 +12,7 @@ from cassandra.cluster import EXEC_PROFILE_DEFAULT, NoHostAvailable
 from cassandra.query import tuple_factory
 
 from coodie.consistency import LEVEL_NAMES
-from coodie.drivers.cassandra._connection import naming_logins
+from coodie.drivers.cassandra._connection import with_connect_errors
 from coodie.drivers.cassandra._errors import Fate, translate
 from coodie.drivers.cassandra._nonblocking import Attempt, PoolWatcher, SendListener
 from coodie.drivers.cassandra._policies import Elsewhere, retry_policy, speculation_policy
@@ -230,7 +230,7 @@ class Sender:
     def _failure(self, exc: Exception, answer: InFlight) -> Exception:
         """Return the error of ours; connections that fail because the driver was closed are that."""
         terms = answer.terms
-        raised = naming_logins(exc, self._session.cluster)
+        raised = with_connect_errors(exc, self._session.cluster)
         error: Exception = translate(raised, terms.stmt, terms.timeout, _fate(raised, answer))
         if self._lifetime.closed and isinstance(error, ConnectionFailedError):
             error = self._lifetime.cut_off(writes=terms.write is not Write.NONE)
@@ -361,7 +361,8 @@ def _fate(exc: Any, answer: InFlight) -> Fate:
         sent = sent or exc.last_host is not None  # which is noted before it is sent to
     # Under speculative execution another attempt may still be under way.
     doubt = policy.in_doubt or (terms.write is not Write.NONE and attempts > max(1, policy.told))
-    return Fate(policy.write, sent, terms.doubt or doubt)
+    host = str(response.attempted_hosts[-1].endpoint) if attempts else None
+    return Fate(policy.write, sent, terms.doubt or doubt, host)
 
 
 def _read_off(response: ResponseFuture, rows: Any, *, traced: bool) -> Answer:

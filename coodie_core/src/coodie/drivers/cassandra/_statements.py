@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from coodie.cql import Kind, StatementShape
 from coodie.drivers._writes import statement_write
-from coodie.drivers.cassandra._connection import naming_logins
+from coodie.drivers.cassandra._connection import with_connect_errors
 from coodie.drivers.cassandra._errors import translate
 from coodie.drivers.cassandra.fast.internals import prepare_at
 from coodie.drivers.cassandra.values.binding import binders
@@ -222,7 +222,7 @@ class StatementCache:
         try:
             outcome = work()
         except Exception as exc:  # noqa: BLE001 - handed on to those who wait
-            outcome = translate(naming_logins(exc, self._session.cluster), key[1])
+            outcome = translate(with_connect_errors(exc, self._session.cluster), key[1])
         except BaseException as exc:  # noqa: BLE001 - as above
             outcome = translate(exc, key[1])
         with self._lock:

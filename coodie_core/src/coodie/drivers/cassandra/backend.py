@@ -159,6 +159,7 @@ def _connect(config: ConnectionConfig) -> Any:
     """Return a session of a Cluster of our own; a failure leaves neither thread nor socket."""
     from cassandra import UnresolvableContactPoints
 
+    from coodie.drivers.cassandra._connection import with_connect_errors
     from coodie.drivers.cassandra._errors import translate
     from coodie.drivers.cassandra._exit import end_event_loop_at_exit
     from coodie.drivers.cassandra.fast.internals import abandon
@@ -180,13 +181,22 @@ def _connect(config: ConnectionConfig) -> Any:
         session.client_protocol_handler = exact_protocol_handler(session.client_protocol_handler)
         _check_negotiated(cluster, config)
     except BaseException as exc:
+        named = with_connect_errors(exc, cluster)
+        elsewhere = _announced_elsewhere(cluster)
         # Empty where the cluster wasn't reached, or keeps no schema metadata.
         keyspaces = set(cluster.metadata.keyspaces)
         cluster.shutdown()
         if not isinstance(exc, Exception):
             raise
-        raise _connect_error(translate(exc), config, keyspaces) from exc
+        raise _connect_error(translate(named), config, keyspaces, elsewhere) from exc
     return session
+
+
+def _announced_elsewhere(cluster: Any) -> tuple[str, ...]:
+    """Return the addresses that the nodes announce, where none of them is one that was given."""
+    given = {str(endpoint) for endpoint in cluster.endpoints_resolved}
+    known = sorted(str(host.endpoint) for host in cluster.metadata.all_hosts())
+    return () if given.intersection(known) else tuple(known)
 
 
 def _unresolvable(hosts: Sequence[str]) -> ConnectionFailedError:
@@ -197,15 +207,31 @@ def _unresolvable(hosts: Sequence[str]) -> ConnectionFailedError:
     )
 
 
-def _connect_error(error: CoodieError, config: ConnectionConfig, keyspaces: set[str]) -> CoodieError:
-    """Return the error to raise; of a missing keyspace the driver says that no host would do."""
+def _connect_error(
+    error: CoodieError, config: ConnectionConfig, keyspaces: set[str], elsewhere: tuple[str, ...]
+) -> CoodieError:
+    """Return the error to raise; of a missing keyspace the driver says that no host would do.
+
+    Args:
+        error: The error of ours.
+        config: What was to be connected.
+        keyspaces: The cluster's, as far as they are known.
+        elsewhere: What its nodes announce, where that isn't among the hosts.
+    """
     if keyspaces and config.keyspace is not None and config.keyspace not in keyspaces:
         message = f"The keyspace {config.keyspace!r} doesn't exist."
         hint = "Create it first (CREATE KEYSPACE … WITH replication = …), or connect without keyspace=."
         return ConfigurationError(message, hint=hint, option="keyspace")
+    if type(error) is ConnectionFailedError and elsewhere:
+        tried = "; ".join(f"{host} ({said})" for host, said in error.hosts.items()) or ", ".join(elsewhere)
+        message = f"The nodes announce other addresses than hosts=, and can't be reached there: {tried}."
+        hint = "Set broadcast_rpc_address in cassandra.yaml, or give address_translator=."
+        return ConnectionFailedError(message, hint=hint, hosts=error.hosts)
     if isinstance(error, (ConnectionFailedError, ConfigurationError)):
         return error
-    return ConnectionFailedError(f"Connecting to {', '.join(config.hosts or ())} failed: {error}")
+    hosts = config.hosts or ()
+    message = f"Connecting to {', '.join(hosts)} failed: {error}"
+    return ConnectionFailedError(message, hosts=dict.fromkeys(hosts, str(error)))
 
 
 def _cluster(config: ConnectionConfig) -> Any:

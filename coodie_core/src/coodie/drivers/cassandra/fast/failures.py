@@ -92,7 +92,7 @@ def after_error(
     elif isinstance(message, _SHED):
         decision = policy.on_request_error(statement, level, error=message, retry_num=0)
     else:
-        give_up(message, terms, policy.write)
+        give_up(message, terms, policy.write, host)
     return _decided(decision, message, policy, host, terms)
 
 
@@ -116,7 +116,7 @@ def too_late(terms: Terms, *, sent: bool) -> Exception:
 def _decided(decision: Any, error: Any, policy: SafeRetryPolicy, host: Host, terms: Terms) -> Again:
     what, level = decision[:2]
     if what == RetryPolicy.RETHROW:
-        give_up(error, terms, policy.write)
+        give_up(error, terms, policy.write, host)
     if what == RetryPolicy.IGNORE:
         return Again(ignored=True)
     if what == RetryPolicy.RETRY:
@@ -124,14 +124,16 @@ def _decided(decision: Any, error: Any, policy: SafeRetryPolicy, host: Host, ter
     return Again(tried=1, level=level, avoid=host, delay=delay_of(decision), doubt=policy.in_doubt)
 
 
-def give_up(error: Any, terms: Terms, write: Write | None = None) -> NoReturn:
+def give_up(error: Any, terms: Terms, write: Write | None = None, host: Host | None = None) -> NoReturn:
     """Raise the error of ours for a failure of a request that was sent.
 
     Args:
         error: The driver's.
         terms: The terms on which it was sent.
         write: What kind of write it counts as; None for that of the terms.
+        host: The node that it was sent to.
     """
     raised = error.to_exception() if hasattr(error, "to_exception") else error
-    fate = Fate(terms.write if write is None else write, sent=True)
+    where = None if host is None else str(host.endpoint)
+    fate = Fate(terms.write if write is None else write, sent=True, host=where)
     raise translate(raised, terms.stmt, fate=fate) from raised
