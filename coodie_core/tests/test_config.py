@@ -117,6 +117,11 @@ def test_error_keeps_secrets() -> None:
         ("hosts", [None]),
         ("hosts", ["127.0.0.1:9042"]),
         ("hosts", {"127.0.0.1"}),
+        ("hosts", ["db1/shop"]),
+        ("hosts", [" db1"]),
+        ("hosts", ["db1:"]),
+        ("hosts", ["db1:a:b"]),
+        ("hosts", ["/run/cassandra.sock"]),
         ("hosts", 5),
         ("keyspace", ""),
         ("keyspace", 5),
@@ -171,6 +176,38 @@ def test_port_apart() -> None:
     """A port written behind the host is refused with the way to write it."""
     with pytest.raises(ConfigurationError, match="port=9142"):
         build_config(hosts=["a", "b:9142"])
+
+
+@pytest.mark.parametrize(
+    ("host", "hint"),
+    [
+        ("[::1]", "an address without brackets: '::1'."),
+        ("[::1]:9142", "'::1', and the port apart, as port=9142."),
+        ("unix:///x", "not a URL"),
+        ("http://a:1", "not a URL"),
+        ("a, b", "each host by itself: hosts=['a', 'b']."),
+        ("::1:x", "an IPv6 address in full"),
+    ],
+)
+def test_what_is_no_host(host: str, hint: str) -> None:
+    """It is refused before anything connects, with the way to write what was meant."""
+    with pytest.raises(ConfigurationError) as caught:
+        build_config(hosts=["a", host])
+    assert hint in str(caught.value)
+    assert caught.value.option == "hosts"
+
+
+@pytest.mark.parametrize("host", ["db-1.example", "db_1", "größe.example", "10.0.0.1", "fe80::1%eth0"])
+def test_what_is_a_host(host: str) -> None:
+    """Names, addresses, and those with a scope."""
+    assert build_config(hosts=[host]).hosts == (host,)
+
+
+def test_a_url_in_the_place_of_a_host() -> None:
+    """It may have a password in it, which the error doesn't show."""
+    with pytest.raises(ConfigurationError, match="not a URL") as caught:
+        build_config(hosts=["scylla://ada:hunter2@db1"])
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("given", "lacking"), [("username", "password"), ("password", "username")])

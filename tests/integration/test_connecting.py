@@ -15,7 +15,7 @@ from tests.conftest import PATIENT, open_driver
 
 import coodie
 from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieError
-from coodie_testing.faults import FaultProxy
+from coodie_testing.faults import FaultProxy, Opcode, Silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -124,6 +124,45 @@ def test_local_dc_is_preferred(connect: Callable[..., Any]) -> None:
     policy = driver.session.get_execution_profile(EXEC_PROFILE_DEFAULT).load_balancing_policy
     assert policy._child_policy.local_dc == "datacenter1"
     assert driver.ping()
+
+
+@pytest.mark.parametrize("centre", ["datacentre1", "Datacenter1"])
+async def test_a_wrong_local_dc(
+    centre: str, connect: Callable[..., Any], cassandra_node: Any, backend: str
+) -> None:
+    """The error names the data centres that there are."""
+    with pytest.raises(
+        ConfigurationError, match=f"no data centre '{centre}'. It has 'datacenter1'"
+    ) as caught:
+        connect(local_dc=centre)
+    assert caught.value.option == "local_dc"
+    with pytest.raises(ConfigurationError, match="It has 'datacenter1'"):
+        await coodie.init_coodie_async(
+            driver_type=backend, local_dc=centre, **cassandra_node.connection_options() | PATIENT
+        )
+
+
+def test_a_policy_that_uses_no_node(connect: Callable[..., Any], cassandra_node: Any) -> None:
+    """The error names the nodes, with their data centres, and the options."""
+    from cassandra.policies import DCAwareRoundRobinPolicy
+
+    with pytest.raises(ConnectionFailedError, match=r"uses none of the nodes: .* in 'datacenter1'") as caught:
+        connect(load_balancing_policy=DCAwareRoundRobinPolicy("elsewhere"))
+    assert list(caught.value.hosts) == [f"{cassandra_node.host}:{cassandra_node.port}"]
+
+
+@pytest.mark.parametrize("handshake", [True, False])
+def test_a_slow_connect(handshake: bool, cassandra_node: Any, backend: str, registry: DriverRegistry) -> None:
+    """The error names the two options that give it more time; both are for their part of it."""
+    with FaultProxy(cassandra_node.host, cassandra_node.port) as proxy:
+        proxy.partitioned = handshake
+        proxy.add(Silence(), opcodes=(Opcode.QUERY,), times=None)
+        short: dict[str, Any] = {"connect_timeout": 0.5, "control_connection_timeout": 0.5}
+        with pytest.raises(ConnectionFailedError) as caught:
+            coodie.init_coodie([proxy.host], driver_type=backend, port=proxy.port, **short)
+    assert list(caught.value.hosts) == [f"{proxy.host}:{proxy.port}"]
+    assert "connect_timeout= and control_connection_timeout=, both" in str(caught.value)
+    assert " timeout=" not in str(caught.value)
 
 
 @pytest.mark.parametrize("is_async", [False, True])

@@ -17,6 +17,7 @@ __all__ = [
     "Kind",
     "StatementShape",
     "count_positional_markers",
+    "foreign_marker",
     "identifier",
     "inspect_statement",
     "tokens",
@@ -190,6 +191,20 @@ def with_positional_markers(stmt: str) -> tuple[str, list[str]]:
         braces += (text == "{") - (text == "}")
         after_value = group != "symbol" or text in ")]}?"
     return "".join(parts), names
+
+
+def foreign_marker(stmt: str) -> str | None:
+    """Return a bind marker of Python's other database drivers, ``%s`` or ``%(name)s``, where there is one."""
+    stream = tokens(stmt)
+    for token in stream:
+        if token == ("symbol", "%"):
+            following = next(stream, ("", ""))
+            if following == ("word", "s"):
+                return "%s"
+            if following == ("symbol", "("):
+                group, name = next(stream, ("", ""))
+                return f"%({name})s" if group == "word" else "%s"
+    return None
 
 
 def count_positional_markers(stmt: str) -> int:

@@ -180,6 +180,36 @@ def test_a_reason_takes_no_answers_place() -> None:
     assert with_connect_errors(other, everywhere) is other
 
 
+@pytest.mark.parametrize(
+    ("stmt", "hint"),
+    [
+        ("SELECT * FROM t WHERE k = %s", "%s is no marker of CQL: write ? for a value, or :name."),
+        ("SELECT * FROM t WHERE k = %(key)s", "%(key)s is no marker of CQL"),
+        ("SELECT * FROM t WHERE k = %('a')s", "%s is no marker of CQL"),
+        ("SELEC '%s'", None),
+        ("SELEC a % s", "%s is no"),
+        ("SELEC a % b", None),
+    ],
+)
+def test_markers_of_other_drivers(stmt: str, hint: str | None) -> None:
+    """The server says where the text isn't CQL, and we what to write."""
+    error = translate(_message(protocol.SyntaxException), stmt)
+    assert type(error) is ours.QuerySyntaxError
+    assert error.hint is None if hint is None else hint in str(error)
+
+
+def test_a_timeout_of_connecting() -> None:
+    """It is none of a request, for which another option stands."""
+    slow = cassandra.OperationTimedOut("Timed out creating connection (1 seconds)")
+    error = translate(NoHostAvailable("none", {"a": slow, "b": cassandra.OperationTimedOut()}))
+    assert type(error) is ours.ConnectionFailedError
+    assert error.hosts == {
+        "a": "OperationTimedOut: Timed out creating connection (1 seconds)",
+        "b": "OperationTimedOut: no answer came in time",
+    }
+    assert "connect_timeout= and control_connection_timeout=, both" in str(error)
+
+
 def test_lost_or_never_sent() -> None:
     """A connection that ends under a request has a class of its own."""
     reset = ConnectionResetError("reset")

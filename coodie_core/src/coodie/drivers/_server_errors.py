@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coodie import exceptions
 from coodie.consistency import LEVEL_NAMES
+from coodie.cql import foreign_marker
 from coodie.protocol.error_codes import ErrorCode, Write, meaning
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ def error_of(said: ServerError, stmt: str | None, fate: Fate) -> exceptions.Cood
     applied = meant.may_have_been_applied(fate.write, said.details)
     make = _WORDS.get(said.code)
     words, hint = make(attributes, _quoted(said)) if make else (f"The server failed: {_quoted(said)}", None)
+    if said.code == ErrorCode.SYNTAX_ERROR and (marker := foreign_marker(stmt or "")) is not None:
+        hint = f"{marker} is no marker of CQL: write ? for a value, or :name."
     if cls is exceptions.CasWriteUnknownError:
         attributes["write_type"] = "CAS"
     if issubclass(cls, exceptions.RequestError):

@@ -33,6 +33,9 @@ RETRY_POLICIES = {
 }
 
 _SPECULATION = re.compile(r"(\d+(?:\.\d+)?)x([1-9]\d*)")
+_BRACKETED = re.compile(r"\[(.*)\](?::([0-9]+))?")
+#: What neither a name nor an address has.
+_NO_HOST = re.compile(r"[\s/\\@\[\]?#]")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
@@ -82,6 +85,8 @@ def check_value(option: str, type_name: str, value: Any, *, secret: bool = False
         return kind.check(value)
     except _Unfit as unfit:
         wanted = str(unfit) or kind.wanted
+    # Somebody's URL may stand in the place of a host.
+    secret = secret or (type_name == "hosts" and "@" in str(value))
     shown = f"= is of type {type(value).__name__} and" if secret else f"={value!r}"
     raise ConfigurationError(f"{option}{shown} can't be used.", hint=f"Give {wanted}.", option=option)
 
@@ -166,9 +171,31 @@ def _checked_hosts(hosts: Any) -> tuple[str, ...]:
     _need(not isinstance(hosts, str) and isinstance(hosts, Sequence))
     _need(hosts, "at least one host, or leave hosts out")
     for host in hosts:
-        _need(isinstance(host, str) and host.strip(), "names or addresses, each a non-empty str")
-        _need(host.count(":") != 1, f"the port apart, as port={host.rpartition(':')[2]}")
+        _check_host(host)
     return tuple(hosts)
+
+
+def _check_host(host: Any) -> None:
+    """Refuse what is neither a name nor an address, with the way to write what was meant."""
+    from ipaddress import ip_address  # keeps it out of the import of coodie.drivers
+
+    _need(isinstance(host, str) and host.strip(), "names or addresses, each a non-empty str")
+    _need("://" not in host, "a name or an address, and not a URL")
+    if "," in host:
+        raise _Unfit(f"each host by itself: hosts={_listed(host)!r}")
+    if (bracketed := _BRACKETED.fullmatch(host)) is not None:
+        address, port = bracketed.groups()
+        apart = "" if port is None else f", and the port apart, as port={port}"
+        raise _Unfit(f"an address without brackets: {address!r}{apart}")
+    _need(_NO_HOST.search(host) is None, "names or addresses, without spaces and slashes")
+    name, colon, port = host.rpartition(":")
+    if colon and ":" not in name:
+        raise _Unfit(f"the port apart, as port={port}" if port.isdecimal() else "names or addresses")
+    if colon:
+        try:
+            ip_address(host)
+        except ValueError:
+            raise _Unfit("an IPv6 address in full, such as '2001:db8::1'") from None
 
 
 def _checked_names(value: Any) -> tuple[str, ...]:

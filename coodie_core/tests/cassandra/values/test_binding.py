@@ -48,6 +48,30 @@ def test_null_and_unset_pass(bind_all: Callable[..., list[Any]], columns: Callab
     assert prepared.bind(bound).values == [b"\x00\x00\x00\x01", UNSET_VALUE]
 
 
+@pytest.mark.parametrize("value", [["a"], ("a",), {"a"}], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("marker", ["IN (?)", "in(:v)", "IN ( ? , ?)"])
+def test_a_list_for_one_place_of_in(bind_all: Callable[..., list[Any]], value: Any, marker: str) -> None:
+    """The error says how several values are given; not where there is no IN."""
+    with pytest.raises(ParameterTypeError, match=r"Give a str\. For several values, write IN \? without"):
+        bind_all([1, value], f"SELECT * FROM t WHERE k = ? AND v {marker}")
+    with pytest.raises(ParameterTypeError) as elsewhere:
+        bind_all([1, value])
+    with pytest.raises(ParameterTypeError) as single:
+        bind_all([1, 5], f"SELECT * FROM t WHERE k = ? AND v {marker}")
+    assert "IN ?" not in f"{elsewhere.value} {single.value}"
+
+
+def test_types_that_share_a_name(columns: Callable[..., Any]) -> None:
+    """A bool of numpy's is no bool, and the error doesn't call it one."""
+    markers = columns(b="boolean")
+    value = type("bool", (), {"__module__": "numpy"})()
+    with pytest.raises(
+        ParameterTypeError, match=r"type numpy\.bool\. Give True or False; of .*bool"
+    ) as caught:
+        bind_values(markers, binders(markers), [value])
+    assert caught.value.value_type == "numpy.bool"
+
+
 @pytest.mark.parametrize(("params", "given"), [([], 0), ((1,), 1), ([1, "a", 2], 3), (None, 0)])
 def test_the_count_is_exact(bind_all: Callable[..., list[Any]], params: Any, given: int) -> None:
     """Too few or too many raise with both numbers; the driver would fill up with UNSET."""

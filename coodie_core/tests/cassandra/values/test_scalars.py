@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cassandra import util
 
+from coodie.drivers.cassandra.values.scalars import type_name
 from coodie.exceptions import ParameterError, ParameterTypeError
 from coodie.types import UNSET, Date, Duration, Time, Timestamp
 
@@ -174,7 +175,7 @@ def test_a_wrong_type_is_refused(bind: Callable[[str, Any], Any], cql: str, valu
     with pytest.raises(ParameterTypeError) as wrong:
         bind(cql, value)
     error = wrong.value
-    assert (error.column, error.cql_type, error.value_type) == ("c", cql, type(value).__name__)
+    assert (error.column, error.cql_type, error.value_type) == ("c", cql, type_name(type(value)))
     assert error.hint
     assert error.__cause__ is None
 

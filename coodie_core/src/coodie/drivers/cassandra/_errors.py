@@ -96,7 +96,7 @@ def _no_host(exc: Any, stmt: str | None, timeout: float | None, fate: Fate) -> o
         _translate(error, stmt, timeout, fate) for error in answers.values() if isinstance(error, Exception)
     ]
     kinds = {type(error) for error in translated}
-    hosts = {host: f"{type(error).__name__}: {error}" for host, error in answers.items()}
+    hosts = {host: f"{type(error).__name__}: {_words(error)}" for host, error in answers.items()}
     if len(kinds) == 1 and kinds.isdisjoint(_OF_HOSTS):
         (common, *_) = translated
         if isinstance(common, ours.ConnectionFailedError):
@@ -104,12 +104,21 @@ def _no_host(exc: Any, stmt: str | None, timeout: float | None, fate: Fate) -> o
         return common
     tried = "; ".join(f"{host} ({said})" for host, said in hosts.items()) or str(exc.args[0]).rstrip(".")
     hint = "See that the server runs, and that hosts=, port= and TLS are right."
+    if any(isinstance(error, cassandra.OperationTimedOut) for error in answers.values()):
+        hint += " If it is slow, give longer connect_timeout= and control_connection_timeout=, both."
     message = f"No host could serve the request: {tried}."
     applied = fate.may_have_been_applied
     if applied:
         hint = f"{_APPLIED} {hint}"
     kind = ours.ConnectionLostError if fate.sent else ours.ConnectionFailedError
     return kind(message, hint=hint, hosts=hosts, may_have_been_applied=applied)
+
+
+def _words(error: Any) -> str:
+    """Return what the driver says of a host; it puts other things around the words of a timeout."""
+    if not isinstance(error, cassandra.OperationTimedOut):
+        return str(error)
+    return error.errors if isinstance(error.errors, str) else "no answer came in time"
 
 
 def _lost(exc: Any, fate: Fate) -> ours.CoodieError:

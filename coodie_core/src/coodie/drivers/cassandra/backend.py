@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coodie._forks import forget_in_children
 from coodie.consistency import CONSISTENCY_LEVELS
@@ -182,21 +182,32 @@ def _connect(config: ConnectionConfig) -> Any:
         _check_negotiated(cluster, config)
     except BaseException as exc:
         named = with_connect_errors(exc, cluster)
-        elsewhere = _announced_elsewhere(cluster)
-        # Empty where the cluster wasn't reached, or keeps no schema metadata.
-        keyspaces = set(cluster.metadata.keyspaces)
+        known = _known(cluster)
         cluster.shutdown()
         if not isinstance(exc, Exception):
             raise
-        raise _connect_error(translate(named), config, keyspaces, elsewhere) from exc
+        raise _connect_error(translate(named), config, known) from exc
     return session
 
 
-def _announced_elsewhere(cluster: Any) -> tuple[str, ...]:
-    """Return the addresses that the nodes announce, where none of them is one that was given."""
+class _Known(NamedTuple):
+    """What a cluster knows that couldn't be connected; nothing, where it wasn't reached.
+
+    Attributes:
+        keyspaces: Its keyspaces; none where it keeps no schema metadata.
+        data_centres: The nodes' data centres, by address and port.
+        elsewhere: None of these addresses is one that was given.
+    """
+
+    keyspaces: frozenset[str]
+    data_centres: dict[str, str | None]
+    elsewhere: bool
+
+
+def _known(cluster: Any) -> _Known:
     given = {str(endpoint) for endpoint in cluster.endpoints_resolved}
-    known = sorted(str(host.endpoint) for host in cluster.metadata.all_hosts())
-    return () if given.intersection(known) else tuple(known)
+    centres = {str(host.endpoint): host.datacenter for host in cluster.metadata.all_hosts()}
+    return _Known(frozenset(cluster.metadata.keyspaces), centres, given.isdisjoint(centres))
 
 
 def _unresolvable(hosts: Sequence[str]) -> ConnectionFailedError:
@@ -207,31 +218,43 @@ def _unresolvable(hosts: Sequence[str]) -> ConnectionFailedError:
     )
 
 
-def _connect_error(
-    error: CoodieError, config: ConnectionConfig, keyspaces: set[str], elsewhere: tuple[str, ...]
-) -> CoodieError:
-    """Return the error to raise; of a missing keyspace the driver says that no host would do.
-
-    Args:
-        error: The error of ours.
-        config: What was to be connected.
-        keyspaces: The cluster's, as far as they are known.
-        elsewhere: What its nodes announce, where that isn't among the hosts.
-    """
-    if keyspaces and config.keyspace is not None and config.keyspace not in keyspaces:
+def _connect_error(error: CoodieError, config: ConnectionConfig, known: _Known) -> CoodieError:
+    """Return the error to raise; of most mistakes the driver says that no host would do."""
+    if known.keyspaces and config.keyspace is not None and config.keyspace not in known.keyspaces:
         message = f"The keyspace {config.keyspace!r} doesn't exist."
         hint = "Create it first (CREATE KEYSPACE … WITH replication = …), or connect without keyspace=."
         return ConfigurationError(message, hint=hint, option="keyspace")
-    if type(error) is ConnectionFailedError and elsewhere:
-        tried = "; ".join(f"{host} ({said})" for host, said in error.hosts.items()) or ", ".join(elsewhere)
-        message = f"The nodes announce other addresses than hosts=, and can't be reached there: {tried}."
-        hint = "Set broadcast_rpc_address in cassandra.yaml, or give address_translator=."
-        return ConnectionFailedError(message, hint=hint, hosts=error.hosts)
+    centres = sorted({centre for centre in known.data_centres.values() if centre is not None})
+    if centres and config.local_dc is not None and config.local_dc not in centres:
+        message = f"The cluster has no data centre {config.local_dc!r}."
+        hint = f"It has {', '.join(map(repr, centres))}; capitals count."
+        return ConfigurationError(message, hint=hint, option="local_dc")
+    if type(error) is ConnectionFailedError and known.data_centres:
+        return _unused_nodes(known) if not error.hosts else _nodes_elsewhere(error, known)
     if isinstance(error, (ConnectionFailedError, ConfigurationError)):
         return error
     hosts = config.hosts or ()
     message = f"Connecting to {', '.join(hosts)} failed: {error}"
     return ConnectionFailedError(message, hosts=dict.fromkeys(hosts, str(error)))
+
+
+def _unused_nodes(known: _Known) -> ConnectionFailedError:
+    """Return the error where no node was tried."""
+    nodes = {host: f"in {centre!r}, not used" for host, centre in sorted(known.data_centres.items())}
+    listed = ", ".join(f"{host} in {centre!r}" for host, centre in sorted(known.data_centres.items()))
+    message = f"The load-balancing policy uses none of the nodes: {listed}."
+    hint = "Look at local_dc= and load_balancing_policy=."
+    return ConnectionFailedError(message, hint=hint, hosts=nodes)
+
+
+def _nodes_elsewhere(error: ConnectionFailedError, known: _Known) -> ConnectionFailedError:
+    """Return the error where nodes were tried: theirs, unless the nodes announce other addresses."""
+    if not known.elsewhere:
+        return error
+    tried = "; ".join(f"{host} ({said})" for host, said in error.hosts.items())
+    message = f"The nodes announce other addresses than hosts=, and can't be reached there: {tried}."
+    hint = "Set broadcast_rpc_address in cassandra.yaml, or give address_translator=."
+    return ConnectionFailedError(message, hint=hint, hosts=error.hosts)
 
 
 def _cluster(config: ConnectionConfig) -> Any:

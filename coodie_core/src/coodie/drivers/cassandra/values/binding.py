@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
@@ -9,12 +10,15 @@ from typing import Any, NoReturn
 
 from coodie.cql import with_positional_markers
 from coodie.drivers.cassandra.values.collections import binder
-from coodie.drivers.cassandra.values.scalars import Binder, BindingError
+from coodie.drivers.cassandra.values.scalars import Binder, BindingError, type_name
 from coodie.drivers.cassandra.values.types import cql_name, value_type
 from coodie.exceptions import ParameterError, ParameterTypeError
 from coodie.types import UNSET
 
 __all__ = ["Binder", "bind_values", "binders"]
+
+#: A list of single markers.
+_IN = re.compile(r"\bIN\s*\(\s*[?:]", re.IGNORECASE)
 
 
 def binders(columns: Sequence[Any], policy: Any = None) -> tuple[Binder, ...]:
@@ -90,7 +94,7 @@ def _in_order(columns: Sequence[Any], params: Any, statement: str | None) -> Seq
         return _by_name(columns, params, statement)
     if isinstance(params, Sequence) and not isinstance(params, (str, bytes, bytearray, memoryview)):
         return params
-    name = type(params).__name__
+    name = type_name(type(params))
     hint = "Give a list or tuple with a value for each ?, or a dict for :names."
     raise ParameterTypeError(f"The parameters are a {name}.", hint=hint, statement=statement, value_type=name)
 
@@ -124,13 +128,16 @@ def _refuse(error: BindingError, column: Any, index: int, statement: str | None)
     message = f"Parameter {index + 1}, {name!r} of type {cql_type}, {error.problem}{place}."
     if error.value_type is None:
         raise ParameterError(message, hint=error.hint, statement=statement) from None
+    hint = error.hint
+    if issubclass(error.value_type, (list, tuple, set, frozenset)) and _IN.search(statement or ""):
+        hint += " For several values, write IN ? without parentheses."
     raise ParameterTypeError(
         message,
-        hint=error.hint,
+        hint=hint,
         statement=statement,
         column=name,
         cql_type=cql_type,
-        value_type=error.value_type.__name__,
+        value_type=type_name(error.value_type),
     ) from None
 
 

@@ -10,7 +10,13 @@ from typing import Any
 
 from coodie.drivers.cassandra.values.ordering import sort_key, sorted_pairs, sorted_unique
 from coodie.drivers.cassandra.values.rows import map_items, udt_tuple
-from coodie.drivers.cassandra.values.scalars import Binder, BindingError, scalar_binders, wrong_type
+from coodie.drivers.cassandra.values.scalars import (
+    Binder,
+    BindingError,
+    scalar_binders,
+    type_name,
+    wrong_type,
+)
 from coodie.drivers.cassandra.values.types import cql_name, family, subtypes, unwrapped
 from coodie.types import UNSET
 
@@ -145,7 +151,7 @@ class _UserType:
         try:
             return [getattr(value, name) for name in self._fields]
         except AttributeError:
-            problem = f"got a value of type {type(value).__name__}, which lacks a field of {self._name}"
+            problem = f"got a value of type {type_name(type(value))}, which lacks a field of {self._name}"
             raise BindingError(problem, f"Give all of them: {fields}.", value_type=type(value)) from None
 
 

@@ -24,7 +24,7 @@ from coodie import types as raw
 from coodie.exceptions import ParameterError
 from coodie.types import UNSET
 
-__all__ = ["Binder", "BindingError", "scalar_binders", "wrong_type"]
+__all__ = ["Binder", "BindingError", "scalar_binders", "type_name", "wrong_type"]
 
 #: Takes a value that is neither None nor UNSET; returns what the driver serialises or raises BindingError.
 Binder = Callable[[Any], Any]
@@ -76,7 +76,15 @@ def wrong_type(value: Any, hint: str) -> BindingError:
         return BindingError(
             "got UNSET", "It stands for a whole column, never inside a value.", value_type=kind
         )
-    return BindingError(f"got a value of type {kind.__name__}", hint, value_type=kind)
+    return BindingError(f"got a value of type {type_name(kind)}", hint, value_type=kind)
+
+
+def type_name(kind: type) -> str:
+    """Return a type's name, with the module of one that isn't Python's: numpy, too, has a ``bool``."""
+    name: str = kind.__name__
+    return (
+        name if kind.__module__.partition(".")[0] in sys.stdlib_module_names else f"{kind.__module__}.{name}"
+    )
 
 
 @cache
@@ -147,7 +155,7 @@ def _blob(value: Any) -> bytes:
 def _boolean(value: Any) -> bool:
     if value is True or value is False:
         return value is True
-    raise wrong_type(value, "Give True or False.")
+    raise wrong_type(value, "Give True or False; of something else, bool(value).")
 
 
 def _whole(value: Any, hint: str = "Give an int.") -> int:
