@@ -113,7 +113,7 @@ def test_after_a_wait_the_nodes_are_asked_again(pinned: bool) -> None:
         def on_request_error(self, *_args: Any, **_kwargs: Any) -> Any:
             return self.RETRY_NEXT_HOST, None, 0.1
 
-    policy = SafeRetryPolicy(Waiting(), repeatable=True, pinned=pinned)
+    policy = SafeRetryPolicy(Waiting(), repeatable=True, write=Write.SINGLE, pinned=pinned)
     assert not policy.starts_over()
     decision = policy.on_request_error(None, 1, error=ConnectionShutdown("x"), retry_num=0)
     assert decision == (RetryPolicy.RETRY_NEXT_HOST, None, 0.1)
