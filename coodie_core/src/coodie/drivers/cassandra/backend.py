@@ -49,6 +49,9 @@ _PROFILE_FIELDS = (
 #: Seconds between two attempts to reach a node that is down.
 _RECONNECT = 1.0
 
+#: Threads in which a Cluster connects, to this many nodes at once.
+_EXECUTOR_THREADS = 16
+
 _PIP = {"lz4": "lz4", "snappy": "python-snappy"}
 
 
@@ -281,6 +284,9 @@ def _cluster(config: ConnectionConfig) -> Any:
     options.setdefault("reconnection_policy", ConstantReconnectionPolicy(_RECONNECT, max_attempts=None))
     # They send more than 4,096 bytes in pieces, of which the system would keep the last back for 40 ms.
     options["sockopts"] = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), *(options.get("sockopts") or ())]
+    # Each node that hangs keeps one of them for connect_timeout, again and again: with two, as the drivers
+    # have it, a node that is back waits for others. They are started when they are needed.
+    options.setdefault("executor_threads", _EXECUTOR_THREADS)
     # A statement that a node has forgotten is looked at before it is sent there: StatementCache.recall.
     options.setdefault("reprepare_on_up", False)
     cluster = cluster_class(negotiates=config.protocol_version is None)
