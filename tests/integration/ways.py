@@ -6,7 +6,19 @@ import asyncio
 import time
 from typing import Any
 
+from coodie.drivers.cassandra._nonblocking import SendListener
+
 __all__ = ["Ways"]
+
+
+class _Counter(SendListener):
+    """Count the requests that a session sends; for other listeners the fast path would step aside."""
+
+    count = 0
+
+    def __call__(self, response: Any) -> None:
+        """Count one."""
+        self.count += 1
 
 
 class Ways:
@@ -18,14 +30,13 @@ class Ways:
 
     def __init__(self, driver: Any) -> None:
         self._driver = driver
-        self._original = driver.session.execute_async
-        #: How many requests the session has sent.
-        self.drivers = 0
-        driver.session.execute_async = self._count
+        self._counter = _Counter()
+        driver.session.add_request_init_listener(self._counter)
 
-    def _count(self, *args: Any, **kwargs: Any) -> Any:
-        self.drivers += 1
-        return self._original(*args, **kwargs)
+    @property
+    def drivers(self) -> int:
+        """How many requests the session has sent."""
+        return self._counter.count
 
     def warm(self, stmt: str, params: Any = (), seconds: float = 30) -> None:
         """Repeat a request from this thread until it doesn't go the driver's way any more."""

@@ -14,6 +14,7 @@ from cassandra.query import tuple_factory
 from coodie.consistency import LEVEL_NAMES
 from coodie.drivers.cassandra._connection import with_connect_errors
 from coodie.drivers.cassandra._errors import Fate, translate
+from coodie.drivers.cassandra._instrumentation import sending_method
 from coodie.drivers.cassandra._nonblocking import Attempt, PoolWatcher, SendListener
 from coodie.drivers.cassandra._policies import Elsewhere, retry_policy, speculation_policy
 from coodie.drivers.cassandra._retries import SafeRetryPolicy
@@ -286,7 +287,7 @@ class Sender:
 
     def _start(self, answer: InFlight, timeout: float) -> ResponseFuture:
         statement, terms, host = answer.statement, answer.terms, answer.host
-        options = terms.options
+        options, send = terms.options, sending_method(self._session)
         payload = options.custom_payload if options is not None else None
         arguments: dict[str, Any] = {
             "timeout": timeout,
@@ -307,7 +308,7 @@ class Sender:
                 profile = self._session.execution_profile_clone_update(profile, load_balancing_policy=policy)
             statement.retry_policy = self._safe(profile.retry_policy, terms, host)
             try:
-                return self._session.execute_async(statement, execution_profile=profile, **arguments)
+                return send(statement, execution_profile=profile, **arguments)
             except ValueError as exc:
                 if "legacy parameters" not in str(exc):
                     raise
@@ -319,7 +320,7 @@ class Sender:
             hint = "Give the Cluster execution_profiles instead."
             raise UnsupportedError(message, hint=hint, feature="speculative_execution_policy")
         statement.retry_policy = self._safe(self._session.cluster.default_retry_policy, terms, host)
-        return self._session.execute_async(statement, **arguments)
+        return send(statement, **arguments)
 
     def _safe(self, default: Any, terms: Terms, host: Host | None) -> SafeRetryPolicy:
         own = terms.options.retry_policy if terms.options is not None else None

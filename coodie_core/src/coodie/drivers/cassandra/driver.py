@@ -126,7 +126,7 @@ class CassandraDriver(AbstractDriver):
     def fast_path_refusal(self) -> str | None:
         """Why requests go the driver's way; None while the fast path serves the common ones."""
         path = self._requests.fast
-        return "fast_path=False" if path is None else path.refused
+        return "fast_path=False" if path is None else path.reason_to_decline
 
     @property
     def _last_paging_state(self) -> bytes | None:

@@ -12,6 +12,7 @@ from cassandra.policies import HostStateListener, NoSpeculativeExecutionPolicy
 
 from coodie.consistency import CONSISTENCY_LEVELS, parse_consistency
 from coodie.cql import Kind
+from coodie.drivers.cassandra._instrumentation import Instrumentation
 from coodie.drivers.cassandra._retries import SafeRetryPolicy
 from coodie.drivers.cassandra._server_errors import on_servers
 from coodie.drivers.cassandra.fast.asked import Asked, AskedStatement
@@ -72,6 +73,7 @@ class FastPath:
         self._version = self._cluster.protocol_version
         self._router = Router(session)
         self._shards = Shards(session)
+        self._instrumentation = Instrumentation(session)
         self._listeners = request_listeners(session)
         # As they were when none was a user's.
         self._own_listeners: list[Any] = []
@@ -95,6 +97,11 @@ class FastPath:
             self.refused = reason
             self.unsettle()
             log.info("The fast path is off, and requests go the driver's way: %s.", reason)
+
+    @property
+    def reason_to_decline(self) -> str | None:
+        """Why it serves nothing now; None while it serves."""
+        return self.refused or self._instrumentation.wants_requests()
 
     @property
     def in_flight(self) -> int:
@@ -181,6 +188,8 @@ class FastPath:
         if self.refused is not None or in_legacy_mode(self._cluster):
             return None
         if self._listeners != self._own_listeners and self._has_listeners():
+            return None
+        if self._instrumentation.wants_requests() is not None:
             return None
         if options is not None and (
             options.trace
