@@ -9,6 +9,8 @@ import pytest
 from tests.conftest import Api
 from tests.integration.ways import Ways
 
+from coodie.exceptions import ParameterTypeError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -73,6 +75,30 @@ async def test_in_every_way(mine: Any, is_async: bool, keyspace: str, table: Cal
     (one,) = await calls.execute(f"SELECT k FROM {name} WHERE v = ? AND k = 1 ALLOW FILTERING", [value])
     assert one == {"k": 1}
     assert _connections(mine) == connections
+
+
+_COMPOSITE = "'org.apache.cassandra.db.marshal.CompositeType(UTF8Type, Int32Type)'"
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+async def test_composites(mine: Any, is_async: bool, table: Callable[[str], str]) -> None:
+    """Each method takes their bytes, alone, as keys and in lists; the drivers can't write them."""
+    calls = Api(mine, is_async=is_async)
+    name = table(f"k {_COMPOSITE} PRIMARY KEY, v list<{_COMPOSITE}>")
+    insert, select = f"INSERT INTO {name} (k, v) VALUES (?, ?)", f"SELECT k, v FROM {name} WHERE k = ?"
+    keys = [
+        struct.pack(">H", 4) + b"Brno\0" + struct.pack(">Hi", 4, number) + b"\0"
+        for number in range(60200, 60204)
+    ]
+    for key in keys[:2]:
+        await calls.execute(insert, [key, [key, keys[0]]])
+    await calls.execute_many(insert, [[keys[2], [keys[2], keys[0]]]])
+    await calls.execute_batch([(insert, [keys[3], [keys[3], keys[0]]])])
+    for number, key in enumerate(keys, 60200):
+        cells = [("Brno", number), ("Brno", 60200)]
+        assert await calls.execute(select, [key]) == [{"k": cells[0], "v": cells}]
+    with pytest.raises(ParameterTypeError, match=r"'k' of type .*CompositeType.* Give the bytes"):
+        await calls.execute(insert, [("Brno", 60200), []])
 
 
 def _connections(driver: Any) -> set[int]:

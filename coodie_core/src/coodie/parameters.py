@@ -31,7 +31,15 @@ def positional(stmt: str, params: Any) -> Positional:
         ParameterTypeError: What holds the parameters is neither a sequence nor a mapping.
     """
     text, names = with_positional_markers(stmt)
-    values = _in_order(params, names, stmt)
+    try:
+        values = _in_order(params, names, stmt)
+    except ParameterError:
+        raise
+    except Exception as exc:  # the methods of the parameters' class may raise anything
+        kind = type(params).__name__
+        message = f"The parameters are a {kind}, which raised {type(exc).__name__} when it was read."
+        hint = "The fault is in the code of that class."
+        raise ParameterTypeError(message, hint=hint, statement=stmt, value_type=kind) from exc
     # Counted here: in a batch, one too many would fill the place of one missing elsewhere.
     wanted = count_positional_markers(text)
     if len(values) != wanted:

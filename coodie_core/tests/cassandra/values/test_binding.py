@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import subprocess
 import sys
 from collections import OrderedDict, UserDict, deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,10 +14,11 @@ from cassandra.query import UNSET_VALUE, PreparedStatement
 
 from coodie.drivers.cassandra.values.binding import bind_values, binders
 from coodie.exceptions import ParameterError, ParameterTypeError
+from coodie.parameters import positional
 from coodie.types import UNSET
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _STATEMENT = "INSERT INTO t (k, v) VALUES (?, ?)"
 
@@ -59,6 +62,109 @@ def test_a_list_for_one_place_of_in(bind_all: Callable[..., list[Any]], value: A
     with pytest.raises(ParameterTypeError) as single:
         bind_all([1, 5], f"SELECT * FROM t WHERE k = ? AND v {marker}")
     assert "IN ?" not in f"{elsewhere.value} {single.value}"
+
+
+class _Array:
+    """An array without dimensions: it has the methods of a sequence, and no length."""
+
+    def __len__(self) -> int:
+        raise TypeError("len() of unsized object")
+
+    def __iter__(self) -> Iterator[Any]:
+        raise TypeError("iteration over a 0-d array")
+
+    def __getitem__(self, index: int) -> Any:
+        raise IndexError("too many indices for array")
+
+
+@pytest.mark.parametrize(
+    "cql",
+    ["list<int>", "set<int>", "map<int, int>", "tuple<int, int>", "vector<int, 2>", "int", "text"],
+)
+@pytest.mark.parametrize("nested", [False, True])
+def test_an_array_without_dimensions(cql: str, nested: bool, columns: Callable[..., Any]) -> None:
+    """It is no sequence: the error names the parameter and both types."""
+    markers = columns(v=f"list<frozen<{cql}>>" if nested else cql)
+    with pytest.raises(ParameterTypeError, match=r"Parameter 1, 'v' of type .*type \S+\._Array") as caught:
+        bind_values(markers, binders(markers), [[_Array()] if nested else _Array()])
+    assert caught.value.column == "v"
+    assert "was read" not in str(caught.value)
+
+
+class _BrokenSequence(Sequence[Any]):
+    """Has a length, and no values."""
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: Any) -> Any:
+        raise ValueError("marker-91c4")
+
+
+class _BrokenMapping(dict[Any, Any]):
+    """Has names, and no values."""
+
+    def __getitem__(self, name: Any) -> Any:
+        raise ValueError("marker-91c4")
+
+    def items(self) -> Any:
+        raise ValueError("marker-91c4")
+
+
+class _BrokenNumber:
+    """Says that it is a number, and isn't."""
+
+    def __index__(self) -> int:
+        raise ValueError("marker-91c4")
+
+
+class _BrokenZone(dt.tzinfo):
+    """Knows no offset."""
+
+    def utcoffset(self, _: dt.datetime | None) -> dt.timedelta:
+        raise ValueError("marker-91c4")
+
+    def dst(self, _: dt.datetime | None) -> dt.timedelta:
+        raise ValueError("marker-91c4")
+
+    def tzname(self, _: dt.datetime | None) -> str:
+        raise ValueError("marker-91c4")
+
+
+@pytest.mark.parametrize(
+    ("cql", "value"),
+    [
+        ("list<int>", _BrokenSequence()),
+        ("set<int>", _BrokenSequence()),
+        ("tuple<int, int>", _BrokenSequence()),
+        ("vector<int, 2>", _BrokenSequence()),
+        ("map<int, int>", _BrokenMapping(a=1)),
+        ("list<frozen<map<int, int>>>", [_BrokenMapping(a=1)]),
+        ("int", _BrokenNumber()),
+        ("timestamp", dt.datetime(2024, 1, 1, tzinfo=_BrokenZone())),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_value_that_cant_be_read(columns: Callable[..., Any], cql: str, value: Any) -> None:
+    """Whatever its own methods raise is the cause of an error that names the parameter."""
+    markers = columns(k="int", v=cql)
+    with pytest.raises(
+        ParameterTypeError, match=r"Parameter 2, 'v' of type .* raised ValueError when"
+    ) as caught:
+        bind_values(markers, binders(markers), [1, value], _STATEMENT)
+    assert isinstance(caught.value.__cause__, ValueError)
+    assert "marker-91c4" not in str(caught.value)
+    assert (caught.value.column, caught.value.statement) == ("v", _STATEMENT)
+
+
+@pytest.mark.parametrize("params", [_BrokenSequence(), _BrokenMapping(k=1, v="a")], ids=["list", "dict"])
+def test_parameters_that_cant_be_read(bind_all: Callable[..., list[Any]], params: Any) -> None:
+    """So are those of what holds the values; for every backend."""
+    for bind in (bind_all, lambda broken: positional("INSERT INTO t (k, v) VALUES (:k, :v)", broken)):
+        with pytest.raises(ParameterTypeError, match=r"The parameters are a .* raised ValueError") as caught:
+            bind(params)
+        assert isinstance(caught.value.__cause__, ValueError)
+        assert "marker-91c4" not in str(caught.value)
 
 
 def test_types_that_share_a_name(columns: Callable[..., Any]) -> None:

@@ -17,6 +17,8 @@ from coodie.types import UNSET
 
 __all__ = ["Binder", "bind_values", "binders"]
 
+_ITS_OWN_CODE = "The fault is in the code of that class."
+
 #: A list of single markers.
 _IN = re.compile(r"\bIN\s*\(\s*[?:]", re.IGNORECASE)
 
@@ -56,7 +58,7 @@ def bind_values(
             contains a value.
     """
     if type(params) is not list and type(params) is not tuple:
-        params = _in_order(columns, params, statement)
+        params = _read(columns, params, statement)
     if len(params) != len(columns):
         message = f"The statement has {_count(len(columns), 'bind marker')}, and {_given(len(params))}."
         hint = "Give a value for each; UNSET leaves a column alone."
@@ -76,6 +78,12 @@ def bind_values(
                 bound.append(bind(value))
     except BindingError as error:
         _refuse(error, columns[len(bound)], len(bound), statement)
+    except Exception as exc:  # noqa: BLE001 - the methods of a value's class may raise anything
+        index = len(bound)
+        kind = type(params[index])
+        problem = f"got a value of type {type_name(kind)}, which raised {type(exc).__name__} when it was read"
+        unreadable = BindingError(problem, _ITS_OWN_CODE, value_type=kind)
+        _refuse(unreadable, columns[index], index, statement, exc)
     return bound
 
 
@@ -86,6 +94,18 @@ def _unset_value() -> Any:
     return UNSET_VALUE
 
 
+def _read(columns: Sequence[Any], params: Any, statement: str | None) -> Sequence[Any]:
+    """Return the values in the order of the markers, whatever holds them."""
+    try:
+        return _in_order(columns, params, statement)
+    except ParameterError:
+        raise
+    except Exception as exc:  # as of a value
+        name = type_name(type(params))
+        message = f"The parameters are a {name}, which raised {type(exc).__name__} when it was read."
+        raise ParameterTypeError(message, hint=_ITS_OWN_CODE, statement=statement, value_type=name) from exc
+
+
 def _in_order(columns: Sequence[Any], params: Any, statement: str | None) -> Sequence[Any]:
     """Return the values in the order of the markers."""
     if params is None:
@@ -93,7 +113,7 @@ def _in_order(columns: Sequence[Any], params: Any, statement: str | None) -> Seq
     if isinstance(params, Mapping):
         return _by_name(columns, params, statement)
     if isinstance(params, Sequence) and not isinstance(params, (str, bytes, bytearray, memoryview)):
-        return params
+        return list(params)
     name = type_name(type(params))
     hint = "Give a list or tuple with a value for each ?, or a dict for :names."
     raise ParameterTypeError(f"The parameters are a {name}.", hint=hint, statement=statement, value_type=name)
@@ -121,7 +141,9 @@ def _by_name(columns: Sequence[Any], params: Mapping[Any, Any], statement: str |
     return [params[name] for name in names]
 
 
-def _refuse(error: BindingError, column: Any, index: int, statement: str | None) -> NoReturn:
+def _refuse(
+    error: BindingError, column: Any, index: int, statement: str | None, cause: Exception | None = None
+) -> NoReturn:
     """Raise the public error for a value that doesn't fit."""
     name, cql_type = column.name, cql_name(column.type)
     place = f" in {' of '.join(reversed(error.path))}" if error.path else ""
@@ -138,7 +160,7 @@ def _refuse(error: BindingError, column: Any, index: int, statement: str | None)
         column=name,
         cql_type=cql_type,
         value_type=type_name(error.value_type),
-    ) from None
+    ) from cause
 
 
 def _count(number: int, noun: str) -> str:

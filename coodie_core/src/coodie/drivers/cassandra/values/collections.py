@@ -158,6 +158,9 @@ class _UserType:
 def _custom(typ: Any) -> Binder:
     """Bind to a type that isn't CQL's: bytes as they are, or the driver's own class for it."""
     name = cql_name(typ)
+    if subtypes(typ) and not hasattr(typ, "serialize_safe"):
+        # The drivers read a CompositeType, and can't write it. The class was made for this type alone.
+        typ.serialize_safe = staticmethod(_as_bytes)
 
     def bind_custom(value: Any) -> Any:
         if isinstance(value, bytes) or type(value).__module__.startswith("cassandra."):
@@ -165,6 +168,10 @@ def _custom(typ: Any) -> Binder:
         raise wrong_type(value, f"Give the bytes of a {name}.")
 
     return bind_custom
+
+
+def _as_bytes(value: bytes, _version: int) -> bytes:
+    return value
 
 
 _MAKERS: dict[str, Callable[[Any], Binder]] = {
@@ -217,6 +224,12 @@ def _is_sequence(value: Any) -> bool:
         return True
     if isinstance(value, (str, bytes, bytearray, memoryview, Mapping, AbstractSet)) or value is UNSET:
         return False
-    return isinstance(value, Sequence) or all(
-        hasattr(value, name) for name in ("__len__", "__getitem__", "__iter__")
-    )
+    if isinstance(value, Sequence):
+        return True
+    if not all(hasattr(value, name) for name in ("__len__", "__getitem__", "__iter__")):
+        return False
+    try:
+        len(value)
+    except TypeError:  # an array without dimensions has the methods, too
+        return False
+    return True
