@@ -427,3 +427,16 @@ def test_first_failure_is_the_first_that_ended() -> None:
         run.record(index, error)
     with pytest.raises(ExecuteManyError, match="2 of 2 executions failed; the first, at index 2: KeyError"):
         run.finish()
+
+
+@pytest.mark.parametrize("stmt", [None, 5, b"SELECT"])
+def test_a_statement_that_is_no_text(stmt: Any) -> None:
+    """Its refusal is told as that of any execution, and nothing has been applied."""
+    refused = ConfigurationError("The statement is no text.")
+    run = _run()
+    run.stmt = stmt
+    run.record(0, refused)
+    with pytest.raises(ExecuteManyError) as caught:
+        run.finish()
+    assert caught.value.__cause__ is refused
+    assert not caught.value.may_have_been_applied

@@ -163,10 +163,11 @@ class ManyRun:
                 f"{type(error).__name__}: {error}"
             )
             hint = "The error's result has each outcome by index; nothing was started after the failure."
-            applied = inspect_statement(self.stmt).kind is not Kind.READ and (
+            # In this order: a statement that was refused may be anything, and no text.
+            applied = (
                 result.succeeded > 0
                 or any(getattr(exc, "may_have_been_applied", True) for exc in result.errors.values())
-            )
+            ) and inspect_statement(self.stmt).kind is not Kind.READ
             raise ExecuteManyError(
                 message, hint=hint, statement=self.stmt, result=result, may_have_been_applied=applied
             ) from error
