@@ -174,6 +174,7 @@ def _swept(release: Release, jars: list[_Found], directory: Path) -> _Outcome:
         directory=directory,
         data=directory / "data",
         certificates=certificates_of(directory),
+        heap=384,
         security=_SECURITY,
     )
     protect(directory, plan.hosts, _SECURITY)

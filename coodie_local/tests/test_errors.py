@@ -58,11 +58,11 @@ def _in_use() -> None:
 
 def _otherwise() -> None:
     """Ask for another profile than the one that runs."""
-    nothing = dict.fromkeys(("nodes", "port", "host", "version", "tls", "mtls", "auth"))
+    nothing = dict.fromkeys(("nodes", "port", "host", "version", "tls", "mtls", "auth", "heap"))
     request: Any = SimpleNamespace(name="shared", profile="durable", **nothing)
     ports, security = SimpleNamespace(native=9042), SimpleNamespace(tls=False, mtls=False, auth=False)
     state: Any = SimpleNamespace(
-        hosts=("127.0.0.1",), profile="ephemeral", ports=ports, version="5.0.9", security=security
+        hosts=("127.0.0.1",), profile="ephemeral", ports=ports, version="5.0.9", security=security, heap=384
     )
     check_matches(request, state)
 

@@ -289,6 +289,7 @@ def test_a_script_that_closes_nothing_ends_clean(
         ({"tls": "yes"}, "tls"),
         ({"mtls": True, "tls": False}, "mtls"),
         ({"keep": 1}, "keep"),
+        ({"heap": 100}, "heap"),
         ({"profile": "fast"}, "profile"),
         ({"backend": "duckdb"}, "backend"),
         ({"nod": "x"}, "nod"),

@@ -59,6 +59,7 @@ def test_a_state_survives_the_file(tmp_path: Path) -> None:
         version="5.0.9",
         data=Path("/d"),
         security=Security(tls=True),
+        heap=384,
         stop_with_process=True,
         ready=True,
     )

@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
     from coodie_local._state import ClusterState, Profile
 
-__all__ = ["MAX_NODES", "StartRequest", "check_matches"]
+__all__ = ["MAX_NODES", "MIN_HEAP", "StartRequest", "check_matches"]
 
 #: More would compete for the memory and the processors of one machine.
 MAX_NODES = 9
+
+#: MiB; with less, Cassandra runs out of memory before it answers.
+MIN_HEAP = 256
+_MAX_HEAP = 1 << 20
 
 _MAX_PORT = 65_535
 
@@ -44,6 +48,7 @@ class StartRequest:
     tls: bool | None
     mtls: bool | None
     auth: bool | None
+    heap: int | None
     stop_with_process: bool
     timeout: float
 
@@ -57,6 +62,8 @@ class StartRequest:
             raise _refused("profile", self.profile, "isn't a profile.", hint)
         if self.port is not None and not _is_between(self.port, 1, _MAX_PORT):
             raise _refused("port", self.port, "isn't a TCP port.", f"Give 1 to {_MAX_PORT}, or leave it out.")
+        if self.heap is not None and not _is_between(self.heap, MIN_HEAP, _MAX_HEAP):
+            raise _refused("heap", self.heap, "isn't a size of a heap in MiB.", f"Give {MIN_HEAP} or more.")
         if self.timeout <= 0:
             raise _refused("timeout", self.timeout, "isn't a positive number.", "Give seconds above 0.")
         self._check_security()
@@ -93,6 +100,7 @@ def check_matches(request: StartRequest, state: ClusterState) -> None:
         ("tls", request.tls, state.security.tls),
         ("mtls", request.mtls, state.security.mtls),
         ("auth", request.auth, state.security.auth),
+        ("heap", request.heap, state.heap),
     ):
         if wanted is not None and wanted != found:
             msg = f"The node {request.name!r} runs already with {option}={found!r}; {wanted!r} was asked for."

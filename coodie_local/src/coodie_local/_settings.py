@@ -102,15 +102,22 @@ _CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 _LEAST_HEAP, _MOST_HEAP = 384, 1024
 #: The heaps of a cluster may take one part in this many of the machine's memory.
 _SHARE = 16
+#: Answers wait outside the heap until clients have taken them, in up to this many times its size; Cassandra
+#: ends where that is used up.
+_DIRECT_MEMORY = 3
+#: A read of more than one part in this many of the heap is refused: a node copies what it reads several
+#: times, for several clients at once.
+_READ_SHARE = 32
 
 
-def heap_limit(memory: int, nodes: int) -> int:
-    """Return the size to which a node's heap may grow, in MiB.
+def heap_limit(nodes: int, memory: int | None = None) -> int:
+    """Return the size to which a node's heap may grow by default, in MiB.
 
     Args:
-        memory: The machine's, in MiB.
         nodes: How many nodes the cluster has.
+        memory: MiB; None: this machine's.
     """
+    memory = _memory() if memory is None else memory
     return max(_LEAST_HEAP, min(_MOST_HEAP, memory // _SHARE // nodes))
 
 
@@ -159,7 +166,8 @@ def _daemon_arguments(
     jars: Sequence[Path], plan: NodePlan, archive: Path | None, class_list: Path | None
 ) -> Iterator[str]:
     yield from _MEMORY_FLAGS
-    yield f"-Xmx{heap_limit(_memory(), len(plan.hosts))}m"
+    yield f"-Xmx{plan.heap}m"
+    yield f"-XX:MaxDirectMemorySize={_DIRECT_MEMORY * plan.heap}m"
     if archive is not None:
         yield f"-XX:SharedArchiveFile={archive}"
         yield "-Xshare:auto"
@@ -259,6 +267,9 @@ def cassandra_yaml(plan: NodePlan) -> str:
         "concurrent_reads": 8,
         "concurrent_writes": 8,
         "auto_snapshot": False,
+        "read_thresholds_enabled": True,
+        "local_read_size_fail_threshold": f"{plan.heap // _READ_SHARE}MiB",
+        "coordinator_read_size_fail_threshold": f"{plan.heap // _READ_SHARE}MiB",
         "materialized_views_enabled": True,
         "user_defined_functions_enabled": True,
         "disk_optimization_strategy": "ssd",

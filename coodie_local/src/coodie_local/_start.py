@@ -19,7 +19,7 @@ from coodie_local._releases import DEFAULT_VERSION
 from coodie_local._request import check_matches
 from coodie_local._running import RunningCluster
 from coodie_local._security import Security, protect
-from coodie_local._settings import cassandra_yaml, daemon_command, logback_xml
+from coodie_local._settings import cassandra_yaml, daemon_command, heap_limit, logback_xml
 from coodie_local._state import ClusterState, read_state, write_state
 from coodie_local.errors import PortInUseError
 
@@ -162,6 +162,7 @@ def _start_all(installation: Installation, attempt: StartAttempt) -> RunningClus
                 version=installation.manifest.cassandra,
                 data=data,
                 security=_security(request, stored),
+                heap=request.heap or (heap_limit(count) if stored is None else stored.heap),
                 stop_with_process=request.stop_with_process,
                 ready=False,
             )

@@ -51,6 +51,8 @@ class NodePlan:
     data: Path
     #: Where the cluster's certificates are.
     certificates: Certificates
+    #: The size to which the heap may grow, in MiB.
+    heap: int
     security: Security = field(default_factory=Security)
 
     @property
@@ -104,6 +106,8 @@ class ClusterState:
     #: Where all nodes' data is.
     data: Path
     security: Security
+    #: The size to which the heap of each node may grow, in MiB.
+    heap: int
     #: Whether the nodes end with the process that started them.
     stop_with_process: bool
     #: Whether all nodes have answered CQL since they were started together.
@@ -129,6 +133,7 @@ class ClusterState:
             directory=self.directory_of(directory, index),
             data=self.data if alone else self.data / f"node{index + 1}",
             certificates=certificates_of(directory),
+            heap=self.heap,
             security=self.security,
         )
 
@@ -154,6 +159,7 @@ def read_state(directory: Path) -> ClusterState | None:
             version=str(found["version"]),
             data=Path(found["data"]),
             security=Security(**found["security"]),
+            heap=int(found["heap"]),
             stop_with_process=bool(found["stop_with_process"]),
             ready=bool(found["ready"]),
         )

@@ -62,6 +62,8 @@ class LocalCluster:
             ``coodie-local[tls]``). None: as the running cluster or the last durable start, else no.
         mtls: Whether clients need a certificate, too; implies ``tls``.
         auth: Whether clients have to log in, and roles need permissions; see ``credentials``.
+        heap: The size in MiB to which each node's heap may grow, 256 or more. None: that of the running
+            cluster or of the last durable start, else by the machine's memory, 384 to 1,024.
         timeout: Seconds from the end of the download until every node must answer CQL.
 
     Raises:
@@ -82,6 +84,7 @@ class LocalCluster:
         tls: bool | None = None,
         mtls: bool | None = None,
         auth: bool | None = None,
+        heap: int | None = None,
         timeout: float = 120.0,
     ) -> None:
         self._lease = Lease(
@@ -96,6 +99,7 @@ class LocalCluster:
                 tls=tls,
                 mtls=mtls,
                 auth=auth,
+                heap=heap,
                 stop_with_process=stop_with_process,
                 timeout=timeout,
             )
@@ -350,6 +354,7 @@ class LocalNode(LocalCluster):
         tls: As for LocalCluster.
         mtls: As for LocalCluster.
         auth: As for LocalCluster.
+        heap: As for LocalCluster.
         timeout: Seconds from the end of the download until it must answer CQL.
 
     Raises:
@@ -369,6 +374,7 @@ class LocalNode(LocalCluster):
         tls: bool | None = None,
         mtls: bool | None = None,
         auth: bool | None = None,
+        heap: int | None = None,
         timeout: float = 120.0,
     ) -> None:
         super().__init__(
@@ -383,6 +389,7 @@ class LocalNode(LocalCluster):
             tls=tls,
             mtls=mtls,
             auth=auth,
+            heap=heap,
             timeout=timeout,
         )
         self._host = host

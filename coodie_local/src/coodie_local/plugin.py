@@ -55,6 +55,11 @@ def coodie_describe_driver() -> DriverDescription:
             OptionDescription(name="mtls", type="bool", help="Show a certificate, too; implies tls."),
             OptionDescription(name="auth", type="bool", help="Log in, by a password made for the node."),
             OptionDescription(
+                name="heap",
+                type="count",
+                help="MiB to which the heap of each node may grow; by default by the machine's memory.",
+            ),
+            OptionDescription(
                 name="keep",
                 type="bool",
                 default=False,
@@ -136,6 +141,7 @@ def _cluster(config: ConnectionConfig) -> LocalCluster:
         tls=options.get("tls"),
         mtls=options.get("mtls"),
         auth=options.get("auth"),
+        heap=options.get("heap"),
         stop_with_process=not options.get("keep"),
     )
 

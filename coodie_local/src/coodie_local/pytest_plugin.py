@@ -22,7 +22,8 @@ __all__ = ["cassandra_driver", "cassandra_driver_async", "cassandra_keyspace", "
 _OPTION = "--coodie-local"
 _MARK = "cassandra"
 _MARK_HELP = (
-    "cassandra(nodes=1, profile='ephemeral', version=None, tls=False, mtls=False, auth=False): "
+    "cassandra(nodes=1, profile='ephemeral', version=None, tls=False, mtls=False, auth=False, "
+    "heap=None): "
     "which Cassandra the fixtures cassandra_node, cassandra_keyspace and cassandra_driver give to this test"
 )
 _HOST_KEY = pytest.StashKey[Any]()

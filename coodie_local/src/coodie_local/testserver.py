@@ -24,6 +24,7 @@ class ServerSettings:
     tls: bool = False
     mtls: bool = False
     auth: bool = False
+    heap: int | None = None
 
     def __str__(self) -> str:
         """Return what differs from a plain node, for the names of tests."""

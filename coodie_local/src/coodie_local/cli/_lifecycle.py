@@ -9,6 +9,7 @@ import click
 
 from coodie_local._inventory import entries, entry_of
 from coodie_local._node_log import last_lines, quote_lines
+from coodie_local._request import MIN_HEAP
 from coodie_local.cli._group import choice_option, existing, name_argument
 from coodie_local.cli._status import as_json
 from coodie_local.errors import NodeInUseError, NodeStartError
@@ -39,6 +40,12 @@ _POLL_INTERVAL = 0.2
 @click.option("--mtls/--no-mtls", default=None, help="Require a certificate of clients, too.")
 @click.option("--auth/--no-auth", default=None, help="Require a password, made for the cluster.")
 @click.option(
+    "--heap",
+    type=click.IntRange(min=MIN_HEAP),
+    metavar="MIB",
+    help="The size to which the heap of each node may grow.  [default: by the machine's memory]",
+)
+@click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
@@ -56,6 +63,7 @@ def up(
     tls: bool | None,  # noqa: FBT001 - click's way of options
     mtls: bool | None,  # noqa: FBT001 - as above
     auth: bool | None,  # noqa: FBT001 - as above
+    heap: int | None,
     timeout: float,
     foreground: bool,  # noqa: FBT001 - as above
     json_: bool,  # noqa: FBT001 - as above
@@ -77,6 +85,7 @@ def up(
         tls=tls,
         mtls=mtls,
         auth=auth,
+        heap=heap,
         stop_with_process=foreground,
         timeout=timeout,
     )
