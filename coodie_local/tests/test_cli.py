@@ -168,8 +168,12 @@ def test_a_crashed_node_says_why(
 
     os.kill(first, signal.SIGKILL)
     assert eventually(lambda: jvms(coodie.home) == [])
+    (log,) = coodie.home.glob("nodes/default/node1/cassandra.log")
+    with log.open("a") as end:
+        end.write("Terminating due to java.lang.OutOfMemoryError: Java heap space\n")
     status = coodie("local", "status", "default")
     assert status.returncode == 3
+    assert "default: a node died. It ran out of memory (OutOfMemoryError: Java heap space): " in status.stdout
     assert "crashed" in status.stdout.splitlines()[1]
     assert "default: a node died. The log's last lines:\n    " in status.stdout
     assert "INFO" in status.stdout
@@ -241,7 +245,7 @@ def test_in_the_foreground(
     os.kill(jvms(coodie.home)[0], signal.SIGKILL)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert "Error: The node at 127.0.0.1 died. The log's last lines:\n    " in errors
+    assert "Error: The node at 127.0.0.1 died. It was ended by SIGKILL. The log's last lines:\n    " in errors
     os.killpg(followed.pid, signal.SIGINT)
     followed.communicate(timeout=20)
     assert followed.returncode == 130

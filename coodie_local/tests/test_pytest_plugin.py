@@ -172,6 +172,35 @@ def test_one(cassandra_node):
 
 
 @pytest.mark.server
+@pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["alone", "with pytest-xdist"])
+def test_a_node_that_died_is_started_again_for_the_tests_that_follow(
+    suite: Suite, options: tuple[str, ...]
+) -> None:
+    """At the same address; the keyspace of a module is dropped without an error."""
+    text = """
+import os, signal, time
+
+def test_one(cassandra_node, cassandra_keyspace):
+    note(cassandra_node)
+    node, = cassandra_node.cluster.nodes
+    os.kill(node.pid, signal.SIGKILL)
+    while node.alive: time.sleep(0.01)
+
+def test_two(cassandra_node):
+    note(cassandra_node)
+    assert [node.alive for node in cassandra_node.cluster.nodes] == [True]
+    cassandra_node.create_keyspace("new")
+    cassandra_node.drop_keyspace("new")
+    node, = cassandra_node.cluster.nodes
+    os.kill(node.pid, signal.SIGKILL)
+    while node.alive: time.sleep(0.01)
+"""
+    status, output = suite.run(text, *options)
+    assert status == 0, output
+    first, second = suite.notes
+    assert first["address"] == second["address"]
+
+
 def test_a_node_that_runs_is_used_by_name(
     suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jvms: Callable[[Path], list[int]]
 ) -> None:

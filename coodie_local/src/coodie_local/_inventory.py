@@ -9,7 +9,7 @@ from coodie.exceptions import CoodieError
 from coodie_local._jvm import ProcessFigures, figures_of
 from coodie_local._native import is_ready
 from coodie_local._node_locks import is_being_changed, living_in, process_of
-from coodie_local._node_log import last_lines
+from coodie_local._node_log import cause_of_death
 from coodie_local._paths import cluster_directory, home_directory
 from coodie_local._running import RunningCluster
 from coodie_local._security import load_access
@@ -38,6 +38,8 @@ class NodeEntry:
     answers: bool
     figures: ProcessFigures
     log: Path
+    #: Why it died, as a sentence; None if it lives, was stopped, or nothing tells.
+    cause_of_death: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +65,10 @@ class ClusterEntry:
         """Whether it has data that outlives its processes."""
         return (self.directory / _DATA).is_dir()
 
-    def last_words(self, count: int = 10) -> dict[Path, tuple[str, ...]]:
-        """Read the last lines of the logs of dead nodes; how many of each at most."""
-        return {node.log: last_lines(node.log, count) for node in self.nodes if node.pid is None}
+    @property
+    def dead(self) -> tuple[NodeEntry, ...]:
+        """The nodes that don't live."""
+        return tuple(node for node in self.nodes if node.pid is None)
 
 
 def entries() -> list[ClusterEntry]:
@@ -91,13 +94,15 @@ def entry_of(name: str) -> ClusterEntry:
 
 
 def _node(directory: Path, state: ClusterState, index: int) -> NodeEntry:
+    log = state.log_of(directory, index)
     host, pid = state.hosts[index], process_of(state.directory_of(directory, index))
     return NodeEntry(
         host=host,
         pid=pid or None,
         answers=bool(pid) and _answers(directory, state, host),
         figures=figures_of(pid) if pid else ProcessFigures(),
-        log=state.log_of(directory, index),
+        log=log,
+        cause_of_death=cause_of_death(log) if state.ready and not pid else None,
     )
 
 

@@ -103,6 +103,8 @@ class Lease:
             self._starting = cancellation
             try:
                 running = self.running
+                if running is not None:
+                    running.warn_of_deaths()
                 if running is None or not running.living:
                     self._give_up()
                     running = self._started_here()

@@ -51,6 +51,8 @@ class ServerPool:
         self._node = node
         self._host = host
         self._servers: dict[ServerSettings | None, CassandraServer] = {}
+        #: The settings of the servers that belong to the test run.
+        self._owned: list[ServerSettings | None] = []
         self._ends = ExitStack()
 
     def __enter__(self) -> Self:
@@ -74,6 +76,16 @@ class ServerPool:
             server = self._servers[settings] = self._open(settings)
         return server
 
+    def revive(self) -> None:
+        """Start nodes again that died, in the clusters of this test run, but none of the user's."""
+        for settings in self._owned:
+            cluster = self._servers[settings].cluster
+            if cluster is not None and not all(node.alive for node in cluster.nodes):
+                if self._host is None:
+                    cluster.restart_dead()
+                else:
+                    _ask_for_cluster(self._host, settings or ServerSettings())
+
     def _open(self, settings: ServerSettings | None) -> CassandraServer:
         if named := os.environ.get("COODIE_HOSTS"):
             if settings not in (None, ServerSettings()):
@@ -83,6 +95,7 @@ class ServerPool:
             return CassandraServer(hosts, port, cluster=None)
         if self._node is not None and (found := _running(self._node, settings)) is not None:
             return _server(self._join(found))
+        self._owned.append(settings)
         wanted = ServerSettings() if settings is None else settings
         if self._host is not None:
             return _server(self._join(_ask_for_cluster(self._host, wanted)))
@@ -165,11 +178,13 @@ class ClusterHost:
         self._thread.start()
 
     def start(self, settings: ServerSettings) -> dict[str, str]:
-        """Start a cluster unless it runs; return the answer to the process that asks."""
+        """Start a cluster, or the nodes of it that died; return the answer to the process that asks."""
         with self._lock:
             try:
                 cluster = self._clusters.get(settings)
-                if cluster is None:
+                if cluster is not None:
+                    cluster.restart_dead()
+                else:
                     cluster = _make_cluster(settings, self._directory / f"cluster{len(self._clusters)}")
                     self._clusters[settings] = cluster.start()
             except Exception as error:  # noqa: BLE001 - raised again in the worker

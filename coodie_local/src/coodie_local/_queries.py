@@ -11,7 +11,7 @@ from coodie.exceptions import ConfigurationError, ConnectionFailedError
 from coodie.protocol.codec import Consistency
 from coodie.schema.identifiers import quote
 from coodie_local._native import RefusedError, is_ready, rows_or_none, run_statement
-from coodie_local._node_log import last_lines, quote_lines
+from coodie_local._node_log import cause_of_death, last_lines, quote_lines
 from coodie_local._security import BUILT_IN, load_access
 from coodie_local.errors import NodeStartError, PortInUseError
 
@@ -146,7 +146,8 @@ def _level(count: int, living: int) -> int:
 def _died(log: Path, jvm: Jvm) -> NodeStartError:
     lines = last_lines(log)
     kind = PortInUseError if any(map(_PORT_TAKEN.search, last_lines(log, 400))) else NodeStartError
-    msg = f"Cassandra ended with exit status {jvm.exit_code} before it was ready. {quote_lines(lines)}"
+    ended = f"Cassandra ended with exit status {jvm.exit_code} before it was ready."
+    msg = " ".join(filter(None, (ended, cause_of_death(log), quote_lines(lines))))
     return kind(msg, hint=f"The whole log: {log}", log_lines=lines, exit_code=jvm.exit_code)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from coodie_local._ephemeral_storage import remove_storage
 from coodie_local._node_locks import is_alive, last_process_of, lock_all_nodes, lock_start, process_of
+from coodie_local._node_log import cause_of_death
 from coodie_local._paths import remove_tree
 from coodie_local._state import write_state
 
@@ -31,6 +33,8 @@ _POLL_INTERVAL = 0.02
 _GRACE = 2.0
 #: Seconds to wait for a start of the same cluster in another process, and for locks of processes that end.
 _LOCK_TIMEOUT = 1.0
+
+_log = logging.getLogger("coodie_local")
 
 
 class RunningCluster:
@@ -78,6 +82,18 @@ class RunningCluster:
             return True
         # it isn't a child of this process, or another process has restarted it
         return is_alive(self.directory_of(index))
+
+    def cause_of_death(self, index: int) -> str | None:
+        """Say why a node that doesn't live died, as a sentence; None if nothing tells."""
+        jvm = self.jvms.get(index)
+        return cause_of_death(self.log_of(index), None if jvm is None else jvm.exit_code)
+
+    def warn_of_deaths(self) -> None:
+        """Log why nodes died, before they are started again."""
+        for index in range(self.count):
+            if not self.alive(index) and (cause := self.cause_of_death(index)):
+                host = self.state.hosts[index]
+                _log.warning("The local node %r at %s died. %s", self.state.name, host, cause)
 
     @property
     def living(self) -> tuple[int, ...]:

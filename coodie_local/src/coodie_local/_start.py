@@ -24,7 +24,7 @@ from coodie_local._state import ClusterState, read_state, write_state
 from coodie_local.errors import PortInUseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from coodie_local._installation import Installation
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from coodie_local._start_attempt import StartAttempt
     from coodie_local._state import NodePlan
 
-__all__ = ["find_cluster", "restart_node", "start_cluster"]
+__all__ = ["find_cluster", "restart_nodes", "start_cluster"]
 
 _PORT_ATTEMPTS = 3
 _DATA = "data"
@@ -63,6 +63,8 @@ def start_cluster(attempt: StartAttempt, known: RunningCluster | None = None) ->
                 await_ready(running, attempt)
                 return running
             if installation is not None:
+                if known is None:
+                    _warn_of_deaths(attempt.directory)
                 if running is None:
                     return _start_all(installation, attempt)
                 attempt.progress.begin(f"Starting {len(missing)} of {running.count} nodes", None)
@@ -73,17 +75,18 @@ def start_cluster(attempt: StartAttempt, known: RunningCluster | None = None) ->
         attempt = attempt.renewed()
 
 
-def restart_node(running: RunningCluster, index: int, attempt: StartAttempt) -> None:
-    """Start a node of a running cluster again, with its data; return when it answers CQL.
+def restart_nodes(running: RunningCluster, indices: Sequence[int], attempt: StartAttempt) -> None:
+    """Start nodes of a cluster again, at their addresses and with their data; return when they answer CQL.
 
-    A node that lives is killed first. Raises what start_cluster() does.
+    Nodes that live are killed first. Raises what start_cluster() does.
     """
     installation = find_recipe(running.state.version).install(attempt.progress, attempt.cancellation)
-    attempt.progress.begin(f"Starting node {index + 1} of {running.count}", None)
+    which = ", ".join(str(index + 1) for index in indices)
+    attempt.progress.begin(f"Starting node {which} of {running.count}", None)
     attempt = attempt.renewed()
     with attempt.exclusive():
-        running.end([index], grace=0.0)
-        _launch(running, [index], installation, attempt)
+        running.end(indices, grace=0.0)
+        _launch(running, indices, installation, attempt)
 
 
 def find_cluster(request: StartRequest) -> RunningCluster | None:
@@ -117,6 +120,13 @@ def _what_runs(attempt: StartAttempt, known: RunningCluster | None) -> RunningCl
             half_started.end(range(half_started.count), grace=0.0)
         attempt.pause(f"An unknown process still holds {', '.join(map(str, living))}")
     return None
+
+
+def _warn_of_deaths(directory: Path) -> None:
+    """Log why nodes died that other processes started."""
+    state = read_state(directory)
+    if state is not None and state.ready:
+        RunningCluster(directory, state, started_here=False).warn_of_deaths()
 
 
 def _stored_settings(request: StartRequest) -> ClusterState | None:

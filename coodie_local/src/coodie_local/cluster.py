@@ -11,6 +11,7 @@ from coodie_local._paths import LOG_NAME, cluster_directory
 from coodie_local._queries import create_keyspace
 from coodie_local._request import StartRequest
 from coodie_local._security import certificates_of, load_access, load_credentials, tls_options
+from coodie_local._start import restart_nodes
 from coodie_local.node import ClusterNode
 
 if TYPE_CHECKING:
@@ -257,6 +258,25 @@ class LocalCluster:
             NodeInUseError: It runs with other options.
         """
         return self._lease.find()
+
+    def restart_dead(self) -> tuple[ClusterNode, ...]:
+        """Start the nodes that died again, at the same addresses and port; return when they answer CQL.
+
+        A single ephemeral node has lost its data; other nodes have theirs.
+
+        Returns:
+            The nodes that had died; none if all live.
+
+        Raises:
+            LocalNodeError: As for start().
+        """
+        dead = tuple(
+            index for index in range(self._lease.cluster.count) if not self._lease.cluster.alive(index)
+        )
+        if dead:
+            self._lease.cluster.warn_of_deaths()
+            self._lease.change(lambda running, attempt: restart_nodes(running, dead, attempt))
+        return tuple(ClusterNode(self._lease, index) for index in dead)
 
     def stop(self, *, found: bool = False) -> None:
         """Release the cluster; it ends if this process started it and no other object here uses it.

@@ -6,14 +6,23 @@ import signal
 from typing import TYPE_CHECKING
 
 from coodie_local._cancellation import Cancellation, in_thread
-from coodie_local._start import restart_node
+from coodie_local._node_log import last_lines, quote_lines
+from coodie_local._start import restart_nodes
+from coodie_local.errors import NodeStartError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from coodie_local._leases import Lease
 
-__all__ = ["ClusterNode"]
+__all__ = ["ClusterNode", "error_of_death"]
+
+
+def error_of_death(node: ClusterNode) -> NodeStartError:
+    """Return the error that says that a node died, and why."""
+    lines = last_lines(node.log)
+    died = " ".join(filter(None, (f"The node at {node.host} died.", node.cause_of_death)))
+    return NodeStartError(f"{died} {quote_lines(lines)}", hint=f"The whole log: {node.log}", log_lines=lines)
 
 
 class ClusterNode:
@@ -62,6 +71,11 @@ class ClusterNode:
         """Whether its process lives, paused or not."""
         return self._lease.cluster.alive(self._index)
 
+    @property
+    def cause_of_death(self) -> str | None:
+        """Why it died, as a sentence; None if it lives, or if neither its exit status nor its log tells."""
+        return None if self.alive else self._lease.cluster.cause_of_death(self._index)
+
     def kill(self) -> None:
         """End it as ``kill -9`` does; its data stays, unless it is the only node of an ephemeral cluster."""
         self._lease.change(lambda running, _: running.end([self._index], grace=0.0))
@@ -92,4 +106,6 @@ class ClusterNode:
         await in_thread(lambda: self._restart(cancellation), cancellation.cancel)
 
     def _restart(self, cancellation: Cancellation) -> None:
-        self._lease.change(lambda running, attempt: restart_node(running, self._index, attempt), cancellation)
+        self._lease.change(
+            lambda running, attempt: restart_nodes(running, [self._index], attempt), cancellation
+        )

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from coodie.capabilities import Capability
 from coodie.drivers.cassandra.driver import CassandraDriver
 from coodie.drivers.cassandra.inspection import inspect_cassandra
+from coodie.exceptions import ConnectionFailedError
 from coodie.hooks import DriverDescription, OptionDescription, hookimpl
 from coodie.registry.registry import open_driver, open_driver_async
 from coodie_local._backends import choose_backend
 from coodie_local._cancellation import in_thread
 from coodie_local.cluster import LocalCluster
+from coodie_local.node import error_of_death
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from coodie.contract.driver import AbstractDriver
     from coodie.options.connection import ConnectionConfig
@@ -104,7 +107,8 @@ def coodie_open_driver(config: ConnectionConfig) -> AbstractDriver:
     cluster = _cluster(config)
     try:
         cluster.start()
-        return _together(open_driver(_backend_config(config, cluster, backend)), cluster, config)
+        with _explain_death(cluster):
+            return _together(open_driver(_backend_config(config, cluster, backend)), cluster, config)
     except BaseException:
         cluster.stop()
         raise
@@ -117,8 +121,9 @@ async def coodie_open_driver_async(config: ConnectionConfig) -> AbstractDriver:
     cluster = _cluster(config)
     try:
         await cluster.start_async()
-        backend_config = await in_thread(lambda: _backend_config(config, cluster, backend))
-        return _together(await open_driver_async(backend_config), cluster, config)
+        with _explain_death(cluster):
+            backend_config = await in_thread(lambda: _backend_config(config, cluster, backend))
+            return _together(await open_driver_async(backend_config), cluster, config)
     except BaseException:
         await cluster.stop_async()
         raise
@@ -128,6 +133,18 @@ async def coodie_open_driver_async(config: ConnectionConfig) -> AbstractDriver:
 def coodie_inspect_driver(driver: AbstractDriver | None) -> Mapping[str, str]:
     """Tell what is in use: what the backend's driver does."""
     return inspect_cassandra(driver)
+
+
+@contextmanager
+def _explain_death(cluster: LocalCluster) -> Iterator[None]:
+    """Raise instead of "connection refused" that a node died, and why."""
+    try:
+        yield
+    except ConnectionFailedError as exc:
+        for node in cluster.nodes:
+            if not node.alive:
+                raise error_of_death(node) from exc
+        raise
 
 
 def _cluster(config: ConnectionConfig) -> LocalCluster:

@@ -27,6 +27,7 @@ _MARK_HELP = (
     "which Cassandra the fixtures cassandra_node, cassandra_keyspace and cassandra_driver give to this test"
 )
 _HOST_KEY = pytest.StashKey[Any]()
+_POOL_KEY = pytest.StashKey["ServerPool"]()
 #: The key of the owner's socket in what pytest-xdist gives to a worker.
 _INPUT = "coodie_local_host"
 _LONGEST_NAME = 48
@@ -90,6 +91,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("cassandra_node", [settings], indirect=True, ids=[str(settings)], scope="session")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Start nodes of the test run again that died, so that the tests that follow have a server."""
+    pool = item.config.stash.get(_POOL_KEY, None)
+    if pool is not None and "cassandra_node" in getattr(item, "fixturenames", ()):
+        pool.revive()
+
+
 @pytest.fixture(scope="session")
 def _cassandra_servers(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -100,7 +109,9 @@ def _cassandra_servers(
     config = request.config
     host = getattr(config, "workerinput", {}).get(_INPUT)
     with ServerPool(tmp_path_factory, config.getoption("coodie_local"), host) as pool:
+        config.stash[_POOL_KEY] = pool
         yield pool
+        del config.stash[_POOL_KEY]
 
 
 @pytest.fixture(scope="session")
@@ -116,7 +127,9 @@ def cassandra_node(request: pytest.FixtureRequest, _cassandra_servers: ServerPoo
 
 
 @pytest.fixture(scope="module")
-def cassandra_keyspace(request: pytest.FixtureRequest, cassandra_node: CassandraServer) -> Iterator[str]:
+def cassandra_keyspace(
+    request: pytest.FixtureRequest, cassandra_node: CassandraServer, _cassandra_servers: ServerPool
+) -> Iterator[str]:
     """Create a keyspace for the test module, in each pytest-xdist worker another one; give its name."""
     import re
     import uuid
@@ -126,6 +139,7 @@ def cassandra_keyspace(request: pytest.FixtureRequest, cassandra_node: Cassandra
     name = name if name[0].isalpha() else f"test{name}"
     cassandra_node.create_keyspace(name)
     yield name
+    _cassandra_servers.revive()
     cassandra_node.drop_keyspace(name)
 
 

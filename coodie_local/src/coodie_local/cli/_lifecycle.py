@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from coodie_local._inventory import entries, entry_of
-from coodie_local._node_log import last_lines, quote_lines
 from coodie_local._request import MIN_HEAP
 from coodie_local.cli._group import choice_option, existing, name_argument
 from coodie_local.cli._status import as_json
-from coodie_local.errors import NodeInUseError, NodeStartError
+from coodie_local.errors import NodeInUseError
+from coodie_local.node import error_of_death
 
 if TYPE_CHECKING:
     from coodie_local._inventory import ClusterEntry
@@ -157,9 +157,7 @@ def _stay(cluster: LocalCluster) -> None:
         while True:
             for node in cluster.nodes:
                 if not node.alive:
-                    lines = last_lines(node.log)
-                    msg = f"The node at {node.host} died. {quote_lines(lines)}"
-                    raise NodeStartError(msg, hint=f"The whole log: {node.log}", log_lines=lines)
+                    raise error_of_death(node)
             time.sleep(_POLL_INTERVAL)
     finally:
         cluster.stop()

@@ -9,7 +9,7 @@ import click
 
 from coodie_local._installation import archive_is_built
 from coodie_local._inventory import entries, entry_of
-from coodie_local._node_log import quote_lines
+from coodie_local._node_log import last_lines, quote_lines
 from coodie_local._security import certificates_of
 from coodie_local.cli._group import existing
 
@@ -27,6 +27,8 @@ _STYLES = {"running": "green", "starting": "yellow", "stopped": "dim"}
 
 _NOT_RUNNING = 3
 _WIDEST = 250
+#: How many lines of a dead node's log are shown.
+_LINES = 10
 # \b: the lines stay as they are
 _STATES = """\b
 running         all nodes answer CQL
@@ -58,8 +60,10 @@ def status(ctx: click.Context, name: str | None, json_: bool) -> None:  # noqa: 
         Console(width=_WIDEST).print(_as_table(found))
         for entry in found:
             if entry.condition in ("crashed", "partly running"):
-                for log, lines in entry.last_words().items():
-                    click.echo(f"\n{entry.name}: a node died. {quote_lines(lines)}The whole log: {log}")
+                for node in entry.dead:
+                    died = " ".join(filter(None, (f"{entry.name}: a node died.", node.cause_of_death)))
+                    lines = quote_lines(last_lines(node.log, _LINES))
+                    click.echo(f"\n{died} {lines}The whole log: {node.log}")
         if archive_is_built():
             click.echo("\nA class archive for faster starts is being made in the background.")
     if name is not None and found[0].condition != "running":
@@ -102,6 +106,7 @@ def _plain_node(node: NodeEntry) -> dict[str, Any]:
         "rss_bytes": node.figures.rss,
         "uptime_seconds": None if node.figures.uptime is None else round(node.figures.uptime, 1),
         "log": str(node.log),
+        "cause_of_death": node.cause_of_death,
     }
 
 
