@@ -1,8 +1,6 @@
-"""RESULT without its columns, EVENT, and what may stand before a message."""
+"""RESULT without its columns, and what may stand before a message."""
 
 from __future__ import annotations
-
-from ipaddress import ip_address
 
 import pytest
 from coodie_core.tests.cassandra.fast.arbitrary import quickly
@@ -18,10 +16,8 @@ from coodie.protocol.results import (
     ROWS,
     ROWS_HEAD,
     VOID_BODY,
-    Event,
     bare_message,
     next_paging_state,
-    read_event,
     rows_without_metadata,
 )
 
@@ -80,17 +76,3 @@ def test_what_stands_before_a_message(flags: int) -> None:
     assert bare_message(flags, body) == VOID_BODY
     theirs = read_by_driver(Opcode.RESULT, body, 4, flags & ~1)
     assert (theirs.kind, theirs.warnings) == (1, ["one", "two"] if flags & WARNING else None)
-
-
-def test_other_events() -> None:
-    """Those of nodes have an address; those of functions, the types of arguments."""
-    node = b"\0\x0dSTATUS_CHANGE\0\4DOWN\4\x7f\0\0\1\0\0\x23\x52"
-    assert read_event(node) == Event("STATUS_CHANGE", "DOWN", (ip_address("127.0.0.1"), 9042))
-    change = b"\0\x0dSCHEMA_CHANGE\0\7DROPPED"
-    keyspace = change + b"\0\x08KEYSPACE\0\2ks"
-    assert read_event(keyspace) == Event("SCHEMA_CHANGE", "DROPPED", None, "KEYSPACE", ("ks",))
-    function = change + b"\0\x08FUNCTION\0\2ks\0\1f\0\2\0\3int\0\4text"
-    expected = Event("SCHEMA_CHANGE", "DROPPED", None, "FUNCTION", ("ks", "f", "int", "text"))
-    assert read_event(function) == expected
-    theirs = read_by_driver(Opcode.EVENT, function, 4)
-    assert (theirs.event_type, theirs.event_args["target_type"]) == (expected.kind, expected.target)

@@ -1,16 +1,18 @@
 """As much CQL as starting a node takes, without a driver: is it ready, who may log in, a keyspace.
 
-The protocol is ``coodie.protocol``'s; here is a socket, and one statement on it.
+The protocol is ``coodie.protocol``'s, handshake and connection; here is a socket, and one statement on it.
 """
 
 from __future__ import annotations
 
 import socket
+from math import inf
 from typing import TYPE_CHECKING, TypeAlias
 
 from coodie.protocol.codec import Consistency
+from coodie.protocol.connection import Connection, ConnectionLost
 from coodie.protocol.errors import BrokenFrameError, BrokenMessageError, HandshakeError
-from coodie.protocol.frames import Opcode
+from coodie.protocol.frames import Frame, Opcode
 from coodie.protocol.handshake import Handshake
 from coodie.protocol.messages import plain_token, query_body
 from coodie.protocol.results import bare_message, rows_without_metadata
@@ -20,7 +22,7 @@ from coodie_local._security import OPEN
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from coodie.protocol.frames import Frame
+    from coodie.protocol.connection import Response
     from coodie_local._security import Access, Credentials
 
 __all__ = ["RefusedError", "Rows", "conversation", "is_ready", "rows_or_none", "run_statement"]
@@ -63,12 +65,13 @@ def conversation(
         following = handshake.start()
         while not handshake.is_ready:
             following = handshake.receive((yield following))
-        frames = handshake.frames()
+        # the socket has the timeouts, so that this connection needs no clock
+        connection: Connection[None] = Connection(handshake.frames(), 0.0)
         query = query_body(statement, consistency, _VERSION, skips_metadata=True)
-        answers = frames.feed((yield following + frames.wire([frames.make(Opcode.QUERY, 0, query)])))
-        while not answers:
-            answers = frames.feed((yield b""))
-        return _rows(answers[0][1])
+        connection.send(Opcode.QUERY, query, None, inf, 0.0)
+        while not (responses := connection.receive((yield bytes(connection.data_to_send())), 0.0)):
+            pass
+        return _rows(responses[0][1])
     except (BrokenFrameError, BrokenMessageError, HandshakeError) as exc:
         raise RefusedError(str(exc)) from exc
 
@@ -149,8 +152,7 @@ def _talk(connection: socket.socket, talk: Generator[bytes, bytes, Rows]) -> Row
         connection.sendall(request)
         data = connection.recv(_CHUNK)
         if not data:
-            msg = "the connection was closed"
-            raise RefusedError(msg)
+            raise RefusedError("The server closed the connection")
         try:
             request = talk.send(data)
         except StopIteration as end:
@@ -158,9 +160,11 @@ def _talk(connection: socket.socket, talk: Generator[bytes, bytes, Rows]) -> Row
             return rows
 
 
-def _rows(answer: bytes | Frame) -> Rows:
+def _rows(answer: Response) -> Rows:
     if isinstance(answer, bytes):
         return rows_without_metadata(answer)
+    if not isinstance(answer, Frame):
+        raise RefusedError(str(answer.error) if isinstance(answer, ConnectionLost) else "no answer came")
     body = bare_message(answer.flags, answer.body)
     if answer.opcode == Opcode.ERROR:
         raise RefusedError(read_error(body, _VERSION).message)

@@ -163,10 +163,6 @@ class Reader:
             raise BrokenMessageError(f"An address of {size} bytes.")
         return ip_address(self.take(size))
 
-    def read_inet(self) -> tuple[IPv4Address | IPv6Address, int]:
-        """Read an [inet]: an address and a port."""
-        return self.read_inet_address(), self.read_int()
-
 
 def _text(data: bytes) -> str:
     try:

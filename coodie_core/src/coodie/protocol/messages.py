@@ -2,7 +2,7 @@
 
 A body says nothing of its frame: opcode, stream and flags are the frame's. OPTIONS has an empty body. What
 differs between the versions is given the version: 5 writes the flags of a request in four bytes instead of
-one, has flags in PREPARE, and an id of the result's metadata in EXECUTE.
+one, and has an id of the result's metadata in EXECUTE.
 """
 
 from __future__ import annotations
@@ -11,14 +11,12 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from coodie.protocol.codec import (
-    INT,
     LONG,
     SHORT,
     Reader,
     encode_bytes,
     encode_long_string,
     encode_short_bytes,
-    encode_string_list,
     encode_string_map,
 )
 
@@ -36,15 +34,13 @@ __all__ = [
     "optional_flags",
     "optional_parameters",
     "plain_token",
-    "prepare_body",
     "query_body",
-    "register_body",
     "startup_body",
     "statement_id",
     "statement_text",
 ]
 
-#: The first version with flags of four bytes, flags of PREPARE, and ids of result metadata.
+#: The first version with flags of four bytes, and ids of result metadata.
 _VERSION_5 = 5
 
 #: Flags of QUERY, EXECUTE and BATCH (section 4.1.4).
@@ -96,11 +92,6 @@ def query_body(statement: str, consistency: int, version: int, *, skips_metadata
     """
     flags = _SKIP_METADATA if skips_metadata else 0
     return encode_long_string(statement) + SHORT.pack(consistency) + _packed_flags(flags, version)
-
-
-def prepare_body(statement: str, version: int) -> bytes:
-    """Make the body of PREPARE (section 4.1.5)."""
-    return encode_long_string(statement) + (INT.pack(0) if version >= _VERSION_5 else b"")
 
 
 def execute_head(
@@ -172,11 +163,6 @@ def batch_body(
     head = _BATCH_HEAD.pack(kind, len(parts))
     flags = _packed_flags(optional_flags(serial, timestamp), version)
     return b"".join((head, *parts, SHORT.pack(level), flags, optional_parameters(serial, timestamp)))
-
-
-def register_body(events: Sequence[str]) -> bytes:
-    """Make the body of REGISTER (section 4.1.8): which kinds of EVENT the client wants."""
-    return encode_string_list(events)
 
 
 def statement_text(body: bytes) -> str:

@@ -1,4 +1,4 @@
-"""The bodies of what servers send when all is well (section 4.2): what comes before a message, RESULT, EVENT.
+"""The bodies of what servers send when all is well (section 4.2): what comes before a message, and RESULT.
 
 Of a RESULT that has rows, this is what comes before them, and rows without metadata as bytes. What the
 columns are and how their values are read is the fast path's, in ``fast.decoding``. ERROR is in
@@ -9,14 +9,10 @@ from __future__ import annotations
 
 from enum import IntEnum
 from struct import Struct
-from typing import TYPE_CHECKING, NamedTuple
 
 from coodie.protocol.codec import INT, Reader
 from coodie.protocol.errors import BrokenMessageError
 from coodie.protocol.frames import CUSTOM_PAYLOAD, TRACING, WARNING
-
-if TYPE_CHECKING:
-    from ipaddress import IPv4Address, IPv6Address
 
 __all__ = [
     "GLOBAL_TABLE",
@@ -24,13 +20,11 @@ __all__ = [
     "ROWS",
     "ROWS_HEAD",
     "VOID_BODY",
-    "Event",
     "ResultKind",
     "bare_message",
     "next_paging_state",
     "paging_state",
     "prepared_id",
-    "read_event",
     "rows_without_metadata",
 ]
 
@@ -117,36 +111,3 @@ def prepared_id(body: bytes) -> bytes | None:
     """Return the statement's id of a RESULT that answers a PREPARE; None for other results."""
     reader = Reader(body)
     return reader.read_short_bytes() if reader.read_int() == ResultKind.PREPARED else None
-
-
-class Event(NamedTuple):
-    """What a server tells unasked (section 4.2.6).
-
-    Attributes:
-        kind: TOPOLOGY_CHANGE, STATUS_CHANGE or SCHEMA_CHANGE.
-        change: As NEW_NODE, DOWN or CREATED.
-        address: The node of the first two.
-        target: Of SCHEMA_CHANGE: KEYSPACE, TABLE, TYPE, FUNCTION or AGGREGATE.
-        names: Then the keyspace, what it is in that keyspace, and the types of a function's arguments.
-    """
-
-    kind: str
-    change: str
-    address: tuple[IPv4Address | IPv6Address, int] | None = None
-    target: str = ""
-    names: tuple[str, ...] = ()
-
-
-def read_event(body: bytes) -> Event:
-    """Read the body of EVENT."""
-    reader = Reader(body)
-    kind, change = reader.read_string(), reader.read_string()
-    if kind != "SCHEMA_CHANGE":
-        return Event(kind, change, reader.read_inet())
-    target = reader.read_string()
-    names = [reader.read_string()]
-    if target != "KEYSPACE":
-        names.append(reader.read_string())
-    if target in {"FUNCTION", "AGGREGATE"}:
-        names += reader.read_string_list()
-    return Event(kind, change, None, target, tuple(names))
