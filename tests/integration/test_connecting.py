@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cassandra.cluster import _clusters_for_shutdown
 from tests.conftest import PATIENT, open_driver
 
 import coodie
@@ -37,16 +38,27 @@ def silent() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def _threads() -> set[threading.Thread]:
-    """Return the threads that a connection brings; the drivers' reactor is one for all and stays."""
-    return {thread for thread in threading.enumerate() if thread.name != "event_loop"}
+def _watch_threads() -> Callable[[], set[threading.Thread]]:
+    """Return what tells the threads that connections have brought since.
 
+    The drivers' reactor is one for all and stays. A driver that other tests share adds threads to its
+    executor whenever it has more to do than before.
+    """
+    others = tuple(_clusters_for_shutdown)
+    before = set(threading.enumerate())
 
-async def _settled(before: set[threading.Thread]) -> set[threading.Thread]:
-    deadline = time.monotonic() + _THREADS_END
-    while (extra := _threads() - before) and time.monotonic() < deadline:
-        await asyncio.sleep(0.05)
+    def extra() -> set[threading.Thread]:
+        known = before.union(*(cluster.executor._threads for cluster in others))
+        return {thread for thread in set(threading.enumerate()) - known if thread.name != "event_loop"}
+
     return extra
+
+
+async def _settled(extra: Callable[[], set[threading.Thread]]) -> set[threading.Thread]:
+    deadline = time.monotonic() + _THREADS_END
+    while (threads := extra()) and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
+    return threads
 
 
 @pytest.mark.parametrize("newest", [5, 4])
@@ -229,13 +241,13 @@ async def test_a_compression_that_wasnt_negotiated_raises(
     """What the server agreed to is looked at, not what was asked for; nothing is left behind."""
     from cassandra import connection
 
-    before = _threads()
+    extra = _watch_threads()
     real = connection.locally_supported_compressions["lz4"]
     monkeypatch.setitem(connection.locally_supported_compressions, "snappy", (lambda b: b, lambda b: b))
     monkeypatch.setitem(connection.locally_supported_compressions, "lz4", real)
     with pytest.raises(ConfigurationError, match="lz4"):
         connect(compression="snappy", protocol_version=5)
-    assert await _settled(before) == set()
+    assert await _settled(extra) == set()
 
 
 def test_unknown_options_are_refused_with_did_you_mean(
@@ -281,7 +293,7 @@ async def test_a_refused_port_fails_clean(
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
     for number in range(2):
-        before = _threads()
+        extra = _watch_threads()
         with pytest.raises(ConnectionError) as caught:
             if number:
                 await coodie.init_coodie_async(["127.0.0.1"], driver_type=backend, port=port)
@@ -292,7 +304,7 @@ async def test_a_refused_port_fails_clean(
         assert caught.value.__cause__ is not None
         del caught
         gc.collect()
-        assert await _settled(before) == set()
+        assert await _settled(extra) == set()
     assert registry.names() == ()
 
 
@@ -350,7 +362,7 @@ async def test_a_cancelled_connect_returns_at_once(
     """No registration stays, and its thread is gone within the connect timeout."""
     problems: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
-    before = _threads()
+    extra = _watch_threads()
     connecting = asyncio.create_task(
         coodie.init_coodie_async(["127.0.0.1"], driver_type=backend, port=silent, connect_timeout=2)
     )
@@ -361,7 +373,7 @@ async def test_a_cancelled_connect_returns_at_once(
         await connecting
     assert time.monotonic() - started < 1
     assert registry.names() == ()
-    assert await _settled(before) == set()
+    assert await _settled(extra) == set()
     assert problems == []
 
 
@@ -369,7 +381,7 @@ async def test_a_connect_cancelled_too_late_is_closed(
     proxy: FaultProxy, backend: str, registry: DriverRegistry
 ) -> None:
     """What the thread connects after the cancellation is closed: no thread, no socket stays."""
-    before = _threads()
+    extra = _watch_threads()
     connecting = asyncio.create_task(
         coodie.init_coodie_async([proxy.host], driver_type=backend, port=proxy.port)
     )
@@ -379,7 +391,7 @@ async def test_a_connect_cancelled_too_late_is_closed(
     with pytest.raises(asyncio.CancelledError):
         await connecting
     assert registry.names() == ()
-    assert await _settled(before) == set()
+    assert await _settled(extra) == set()
     deadline = time.monotonic() + 5
     while proxy.open_connections and time.monotonic() < deadline:
         await asyncio.sleep(0.05)
@@ -388,15 +400,15 @@ async def test_a_connect_cancelled_too_late_is_closed(
 
 def test_connecting_and_closing_leaves_nothing(connect: Callable[..., Any], proxy: FaultProxy) -> None:
     """Twenty times: threads and sockets are as before."""
-    before = _threads()
+    extra = _watch_threads()
     for _ in range(20):
         driver = connect(hosts=[proxy.host], port=proxy.port)
         assert driver.ping()
         driver.close()
     deadline = time.monotonic() + _THREADS_END
-    while (_threads() - before or proxy.open_connections) and time.monotonic() < deadline:
+    while (extra() or proxy.open_connections) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert _threads() - before == set()
+    assert extra() == set()
     assert not proxy.open_connections
 
 
