@@ -202,7 +202,9 @@ EXAMPLES: dict[str, Callable[[Site], Any]] = {
             "User ada has no SELECT permission on <table shop.items> or any of its parents"
         )
     ),
-    "RequestTimeoutError": lambda _: translate(cassandra.OperationTimedOut({}), timeout=2.5, fate=_WRITTEN),
+    "RequestTimeoutError": lambda _: translate(
+        cassandra.OperationTimedOut({}, "10.0.0.1:9042"), timeout=2.5, fate=_WRITTEN
+    ),
     "ReadTimeoutError": lambda _: translate(cassandra.ReadTimeout("", data_retrieved=True, **_COUNTS)),
     "WriteTimeoutError": lambda _: translate(
         cassandra.WriteTimeout("", write_type=WriteType.SIMPLE, **_COUNTS), fate=_WRITTEN

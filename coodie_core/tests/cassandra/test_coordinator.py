@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import groupby
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,8 @@ class Requests:
     def __init__(self) -> None:
         self.asked: list[Any] = []
         self.broken: dict[str, Exception] = {}
+        #: The seconds that each read was given.
+        self.seconds: list[float] = []
         #: How often the other nodes' versions were looked at, and how often they are what they are.
         self.looks = 0
         self.agree_after = 1000
@@ -64,8 +67,9 @@ class Requests:
         if node is not None and (failure := self.broken.get(node.endpoint)) is not None:
             raise failure
 
-    def read(self, query: Query, _timeout: float | None, node: Host | None) -> Generator[Any, Any, list[Any]]:
+    def read(self, query: Query, timeout: float, node: Host | None) -> Generator[Any, Any, list[Any]]:
         """Answer with the node's schema version where that is asked, else with its name."""
+        self.seconds.append(timeout)
         self._ask(node)
         yield Sleep(0)
         if "system.local" in query.cql:
@@ -85,7 +89,8 @@ class Requests:
 
 def coordinator(session: Any, requests: Any, **options: Any) -> Coordinator:
     """Make one for a sync."""
-    return Coordinator(session, requests, SyncOptions(**options))
+    asked = SyncOptions(**options)
+    return Coordinator(session, requests, asked.timeout or 10, asked)
 
 
 def in_turn(asked: list[Any]) -> list[Any]:
@@ -174,12 +179,35 @@ def test_nodes_that_agree_later() -> None:
 
 
 def test_nodes_that_do_not_agree() -> None:
-    """The backend's own patience is what holds; then it is told, once."""
+    """The backend's own time is what holds; then it is told, once, and isn't waited for again."""
     node = host("a", "1", peers=[{"host_id": "2", "schema_version": "other"}])
-    one = coordinator(Session(node, host("b", "2")), Requests())
+    requests = Requests()
+    one = coordinator(Session(node, host("b", "2")), requests)
     for _ in range(2):
         assert ask(one, Read((QUERY,))) == [["a"]]
-    assert one.warnings == ["the nodes don't agree on the schema after 0.05 s: versions other, v"]
+    assert len(requests.asked) == 3 + 4 + 1 + 3
+    disagreement = "the nodes don't agree on the schema after 0.05 s: version other on 2, version v on 1"
+    assert one.warnings == [disagreement]
+
+
+def test_a_silent_node_takes_a_part_of_the_time() -> None:
+    """The caller's seconds are for all nodes together; who gave no answer is named."""
+    requests = Requests()
+    requests.broken["a"] = RequestTimeoutError("no answer")
+    one = coordinator(Session(host("a", "1"), host("b", "2")), requests, timeout=8)
+    assert ask(one, Read((QUERY,))) == [["b"]]
+    assert requests.seconds[0] == pytest.approx(4, abs=0.5)
+    assert requests.seconds[-1] == pytest.approx(8, abs=0.5)
+    (warning,) = one.warnings
+    assert re.fullmatch(r"a gave no answer within [34][\d.]* s; another node was asked", warning)
+
+
+def test_nodes_are_looked_at_within_the_time_to_agree() -> None:
+    """A look that gets no answer takes two seconds at most, not the time of a request."""
+    node = host("a", "1", peers=[{"host_id": "2", "schema_version": "other"}])
+    requests = Requests()
+    ask(coordinator(Session(node), requests, agreement_timeout=0.2, timeout=60), Read((QUERY,)))
+    assert max(requests.seconds[3:-1]) <= 2
 
 
 @pytest.mark.parametrize("options", [{"agreement_timeout": 0}, {}])

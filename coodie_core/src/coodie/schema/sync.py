@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from coodie.effects import Call, Sleep, run_async, run_sync
 from coodie.exceptions import NotADriverError
-from coodie.schema.agreement import AGREEMENT_TIMEOUT, VERSION_QUERIES, await_agreement, versions
+from coodie.schema.agreement import AGREEMENT_TIMEOUT, VERSION_QUERIES, Agreement
 from coodie.schema.apply import plan_table
 from coodie.schema.requests import Execute, Read, ReadNodes
 from coodie.schema.syncoptions import SyncOptions, check_sync_options
@@ -187,31 +187,35 @@ class _Calls:
 
     def __init__(self, driver: Any, options: SyncOptions) -> None:
         self._driver = driver
-        self._extra = {} if options.timeout is None else {"timeout": options.timeout}
+        self._timeout = options.timeout
         given = options.agreement_timeout
-        self._patience = AGREEMENT_TIMEOUT if given is None else given
+        self._agreement = Agreement(AGREEMENT_TIMEOUT if given is None else given)
 
     def answer(self, request: Request) -> Generator[Effect, Any, Any]:
         """Carry one request out."""
         if isinstance(request, Read):
-            return (yield from self._rows(request.queries))
+            return (yield from self._rows(request.queries, self._timeout))
         if isinstance(request, ReadNodes):
-            return (yield from self._rows([request.query]))
+            return (yield from self._rows([request.query], self._timeout))
         if isinstance(request, Execute):
-            yield Call(self._driver, "execute", request.cql, [], **self._extra)
+            yield from self._execute(request.cql, (), self._timeout)
             return None
         if isinstance(request, Sleep):
             yield request
             return None
-        return (yield from await_agreement(self._versions, self._patience))
+        return (yield from self._agreement.wait(self._look))
 
-    def _rows(self, queries: Sequence[Query]) -> Generator[Effect, Any, list[Any]]:
+    def _execute(self, cql: str, params: Sequence[str], timeout: float | None) -> Generator[Effect, Any, Any]:
+        extra = {} if timeout is None else {"timeout": timeout}
+        return (yield Call(self._driver, "execute", cql, list(params), **extra))
+
+    def _rows(self, queries: Sequence[Query], timeout: float | None) -> Generator[Effect, Any, list[Any]]:
         found = []
         for query in queries:
-            rows = yield Call(self._driver, "execute", query.cql, list(query.params), **self._extra)
+            rows = yield from self._execute(query.cql, query.params, timeout)
             found.append(rows)
         return found
 
-    def _versions(self) -> Generator[Effect, Any, set[str]]:
-        local, peers = yield from self._rows(VERSION_QUERIES)
-        return versions([*local, *peers])
+    def _look(self, left: float) -> Generator[Effect, Any, list[Any]]:
+        timeout = None if self._timeout is None else min(self._timeout, left)
+        return (yield from self._rows(VERSION_QUERIES, timeout))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 from cassandra.cluster import EXEC_PROFILE_DEFAULT
@@ -10,7 +11,7 @@ from cassandra.policies import HostDistance
 
 from coodie.effects import Sleep, gather
 from coodie.exceptions import ConnectionFailedError, OverloadedError, RequestTimeoutError
-from coodie.schema.agreement import VERSION_QUERIES, await_agreement, versions
+from coodie.schema.agreement import VERSION_QUERIES, Agreement
 from coodie.schema.requests import Execute, Read, ReadNodes
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ _POOL_PATIENCE = 2.0
 #: Seconds between two looks.
 _POLL_INTERVAL = 0.05
 
+#: Seconds that a node has at least: one that is only busy isn't to be given up, since it orders the changes.
+_SHORTEST_READ = 2.0
+
 #: What says that a node can't be asked now, and another might.
 _ELSEWHERE = (ConnectionFailedError, RequestTimeoutError, OverloadedError)
 
@@ -49,20 +53,28 @@ class Coordinator:
     Args:
         session: The backend's session.
         requests: What can be asked through it.
-        options: What the caller asks for.
+        timeout: Seconds for each request.
+        options: What else the caller asks for.
     """
 
-    def __init__(self, session: Session, requests: Requests | ObservedRequests, options: SyncOptions) -> None:
+    def __init__(
+        self, session: Session, requests: Requests | ObservedRequests, timeout: float, options: SyncOptions
+    ) -> None:
         self._session = session
         self._requests = requests
-        self._timeout = options.timeout
+        self._timeout = timeout
         given = options.agreement_timeout
-        self._patience = session.cluster.max_schema_agreement_wait if given is None else given
+        self._agreement = Agreement(session.cluster.max_schema_agreement_wait if given is None else given)
         self._host: Host | None = None
         self._chosen = False
         self._given_up: set[Host] = set()
         #: What the caller should know beside what the planner says.
         self.warnings: list[str] = []
+
+    def _warn(self, warning: str) -> None:
+        if warning not in self.warnings:
+            self.warnings.append(warning)
+            logger.warning("%s", warning)
 
     def answer(self, request: Request) -> Generator[Effect, Any, Any]:
         """Carry one request out."""
@@ -112,39 +124,50 @@ class Coordinator:
 
     def _read(self, queries: Sequence[Query]) -> Generator[Effect, Any, list[Any]]:
         """Read all at once, with the schema's versions; once more where the nodes had to agree first."""
-        rows = yield from self._together((*queries, *VERSION_QUERIES))
-        answers, shown = rows[: len(queries)], rows[len(queries) :]
-        if self._patience <= 0 or len(self._versions(*shown)) < 2:  # noqa: PLR2004 - one is agreement
+        rows = yield from self._read_together((*queries, *VERSION_QUERIES), self._timeout)
+        answers, (local, peers) = rows[: len(queries)], rows[len(queries) :]
+        if self._agreement.reached(local, self._up(peers)):
             return answers
-        disagreement = yield from await_agreement(self._look, self._patience)
-        if disagreement is not None and disagreement not in self.warnings:
-            self.warnings.append(disagreement)
-            logger.warning("%s", disagreement)
-        return (yield from self._together(queries))
+        disagreement = yield from self._agreement.wait(self._look)
+        if disagreement is not None:
+            self._warn(disagreement)
+        return (yield from self._read_together(queries, self._timeout))
 
-    def _together(self, queries: Sequence[Query]) -> Generator[Effect, Any, list[Any]]:
-        """Read from the node, or from the next one if it can't be asked: nothing is changed by that."""
+    def _read_together(self, queries: Sequence[Query], timeout: float) -> Generator[Effect, Any, list[Any]]:
+        """Read from the node, or from the next one if it can't be asked: nothing is changed by that.
+
+        The time is for all nodes that are asked: where there is another one, half of what is left.
+        """
+        deadline = time.monotonic() + timeout
         while True:
+            left = deadline - time.monotonic()
+            share = left / 2 if len(self._candidates()) > 1 else left
+            seconds = max(share, min(_SHORTEST_READ, self._timeout))
             try:
-                reads = [self._requests.read(query, self._timeout, self._host) for query in queries]
+                reads = [self._requests.read(query, seconds, self._host) for query in queries]
                 return (yield from gather(reads))
-            except _ELSEWHERE:
+            except _ELSEWHERE as exc:
                 if self._host is None:
                     raise
-                self._given_up.add(self._host)
+                silent = self._host
+                self._given_up.add(silent)
                 yield from self._choose()
                 if self._host is None:
                     raise
+                if isinstance(exc, RequestTimeoutError):
+                    self._warn(
+                        f"{silent.endpoint} gave no answer within {seconds:g} s; another node was asked"
+                    )
 
-    def _look(self) -> Generator[Effect, Any, set[str]]:
-        local, peers = yield from self._together(VERSION_QUERIES)
-        return self._versions(local, peers)
+    def _look(self, left: float) -> Generator[Effect, Any, tuple[list[Any], list[Any]]]:
+        local, peers = yield from self._read_together(VERSION_QUERIES, min(left, self._timeout))
+        return local, self._up(peers)
 
-    def _versions(self, local: list[Any], peers: list[Any]) -> set[str]:
-        """Return the versions of the nodes that aren't known to be down: those can't agree."""
+    def _up(self, peers: list[Any]) -> list[Any]:
+        """Return the rows of the nodes that aren't known to be down: those can't agree."""
         hosts = self._session.cluster.metadata.all_hosts()
         down = {host.host_id for host in hosts if host.is_up is False}
-        return versions([*local, *(row for row in peers if row["host_id"] not in down)])
+        return [row for row in peers if row["host_id"] not in down]
 
     def _read_nodes(self, query: Query) -> Generator[Effect, Any, list[Any]]:
         """Read from every node that this session has a connection to."""

@@ -65,11 +65,12 @@ def _translate(exc: BaseException, stmt: str | None, timeout: float | None, fate
 def _timed_out(exc: Any, stmt: str | None, timeout: float | None, fate: Fate) -> ours.CoodieError:
     waited = "" if timeout is None else f" within {timeout:g} s"
     applied = fate.may_have_been_applied
+    asked = "" if exc.last_host is None else f" from {getattr(exc.last_host, 'endpoint', exc.last_host)}"
     hint = "Give a longer timeout=, or look at what the server is busy with."
     if "schema agreement" in str(exc):
         message = f"The schema change was made, but the nodes didn't agree on it{waited}."
     elif fate.sent or applied:
-        message = f"No answer came{waited}."
+        message = f"No answer came{asked}{waited}."
         hint = f"{_APPLIED} {hint}" if applied else hint
     else:
         message = f"No connection could take the request{waited}; it was never sent."

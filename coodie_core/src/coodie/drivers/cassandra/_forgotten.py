@@ -1,16 +1,20 @@
-"""What a node says that has forgotten a prepared statement."""
+"""The driver's future of a request, which tells of a forgotten statement and doesn't wait for other nodes."""
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from coodie.exceptions import RequestError
+from coodie.waiting import start_thread
 
 if TYPE_CHECKING:
     from cassandra.pool import Host
 
 __all__ = ["ForgottenStatementError", "telling_future"]
+
+logger = logging.getLogger("coodie.schema")
 
 
 class ForgottenStatementError(RequestError):
@@ -35,9 +39,20 @@ def telling_future() -> Any:
 
     The drivers prepare the statement again and send the same bytes, even where its markers have other types
     by then.
+
+    A schema change of ``sync_table`` is one that is pinned to a node. The drivers would hold its answer back
+    until all nodes agree, in one of two threads that also wait for this after each event, and beyond the
+    request's own time; ``sync_table`` waits itself, and knows how long. So its answer comes as soon as the
+    driver has read what was changed.
     """
     from cassandra.cluster import ResponseFuture
-    from cassandra.protocol import ErrorMessage, PreparedQueryNotFound
+    from cassandra.protocol import (
+        RESULT_KIND_SCHEMA_CHANGE,
+        RESULT_KIND_VOID,
+        ErrorMessage,
+        PreparedQueryNotFound,
+        ResultMessage,
+    )
 
     from coodie.drivers.cassandra._server_errors import as_asked
 
@@ -47,6 +62,21 @@ def telling_future() -> Any:
                 response = ForgottenStatementError(response.info, host)
             elif isinstance(response, ErrorMessage):
                 response = as_asked(response)
-            super()._set_result(host, connection, pool, response)
+            is_change = isinstance(response, ResultMessage) and response.kind == RESULT_KIND_SCHEMA_CHANGE
+            if not is_change or self._host is None:
+                super()._set_result(host, connection, pool, response)
+                return
+            deliver = super()._set_result
+
+            def refresh() -> None:
+                control, change = self.session.cluster.control_connection, response.schema_change_event
+                try:
+                    control._refresh_schema(connection, schema_agreement_wait=0, **change)  # noqa: SLF001 - its public way reads from another node
+                except Exception as exc:  # noqa: BLE001 - the event of the same change refreshes it, too
+                    logger.debug("The driver couldn't read what was changed: %s", exc)
+                response.kind = RESULT_KIND_VOID
+                deliver(host, connection, pool, response)
+
+            start_thread(refresh, "coodie-schema")
 
     return TellingResponseFuture

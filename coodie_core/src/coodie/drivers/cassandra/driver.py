@@ -21,7 +21,7 @@ from coodie.requests import BatchType
 from coodie.rows import first_item
 from coodie.schema.apply import plan_table
 from coodie.schema.sync import drive
-from coodie.schema.syncoptions import SyncOptions
+from coodie.schema.syncoptions import SyncOptions, check_sync_options
 from coodie.waiting import on_loop, start_thread
 
 if TYPE_CHECKING:
@@ -349,7 +349,9 @@ class CassandraDriver(AbstractDriver):
             drop_removed_indexes=drop_removed_indexes,
             options=options,
         )
-        coordinator = Coordinator(self._session, self._asked(), options or SyncOptions())
+        asked = check_sync_options(options)
+        seconds = self._requests.sender.timeout(asked.timeout)
+        coordinator = Coordinator(self._session, self._asked(), seconds, asked)
         result = yield from drive(plan, coordinator.answer)
         result.warnings += tuple(coordinator.warnings)
         return result
