@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from coodie.effects import Call, Sleep, run_async, run_sync
+from coodie.effects import Call, Sleep, gather, run_async, run_sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -143,3 +143,17 @@ async def test_cancellation_runs_finally() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert seen == [3]
+
+
+def test_gather_takes_steps_that_wait_for_nothing() -> None:
+    """Their values stand in their places."""
+
+    def at_once() -> Generator[Sleep, None, str]:
+        return "at once"
+        yield  # which makes it a generator
+
+    def later() -> Generator[Sleep, None, str]:
+        yield Sleep(0)
+        return "later"
+
+    assert run_sync(gather([at_once(), later(), at_once()])) == ["at once", "later", "at once"]

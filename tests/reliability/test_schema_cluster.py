@@ -125,15 +125,18 @@ async def test_tasks_and_processes_that_create(
 async def test_everything_of_a_sync_goes_to_one_node(
     cluster: LocalCluster, connect: Callable[..., Any]
 ) -> None:
-    """Whichever node a driver has connected to, the same one is asked for reads and changes."""
+    """All drivers ask the same node for reads and changes; the others, whether they know the table."""
     asked: list[Any] = []
     for index in range(3):
         driver = connect(index)
         driver.session.add_request_init_listener(asked.append)
         for _ in range(2):
             driver.sync_table(new_name(), KEYSPACE, GROWN, options=OPTIONS)
-    assert len(asked) > 6 * 8
-    assert len({host.address for future in asked for host in future.attempted_hosts}) == 1
+    probes = [future for future in asked if "IN ()" in future.query.query_string]
+    others = [future for future in asked if future not in probes]
+    assert len(others) > 6 * 8
+    assert len({host.address for future in others for host in future.attempted_hosts}) == 1
+    assert len({host.address for future in probes for host in future.attempted_hosts}) == 3
 
 
 async def test_nodes_that_accept_the_same_change(cluster: LocalCluster, connect: Callable[..., Any]) -> None:

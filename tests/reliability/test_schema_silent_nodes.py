@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -98,6 +99,67 @@ async def test_a_node_that_is_killed(driver: Any, victim: ClusterNode) -> None:
     victim.kill()
     for is_async in (False, True):
         await assert_told_in_time(Api(driver, is_async=is_async), victim)
+
+
+#: A process of its own, which syncs a new table when it is told to, and writes to it by way of each node.
+_WORKER = """
+import json, sys
+import coodie
+from cassandra.policies import WhiteListRoundRobinPolicy
+from coodie.exceptions import CoodieError, InvalidQueryError
+from coodie.schema import ColumnDefinition, SyncOptions
+
+hosts, port, backend, keyspace, table = json.loads(sys.argv[1])
+where = {"port": port, "driver_type": backend, "request_timeout": 10}
+driver = coodie.init_coodie(hosts, **where)
+nodes = {}
+for host in hosts:
+    policy = WhiteListRoundRobinPolicy([host])
+    nodes[host] = coodie.init_coodie([host], name=host, load_balancing_policy=policy, **where)
+print("ready", flush=True)
+sys.stdin.readline()
+unknown, warnings = [], ["it failed"]
+try:
+    cols = [ColumnDefinition("id", "int", primary_key=True), ColumnDefinition("x", "int")]
+    warnings = driver.sync_table(table, keyspace, cols, options=SyncOptions(agreement_timeout=5)).warnings
+except CoodieError:
+    pass  # the node was killed that was to make the table
+else:
+    for host, node in nodes.items():
+        try:
+            node.execute(f"INSERT INTO {keyspace}.{table} (id, x) VALUES (1, 2)", [], timeout=2)
+        except InvalidQueryError:
+            unknown.append(host)
+        except CoodieError:
+            pass  # it's the one that is dead
+print(json.dumps([unknown, warnings]), flush=True)
+driver.close()
+"""
+
+
+def test_processes_while_a_node_is_killed(
+    driver: Any, victim: ClusterNode, cluster: LocalCluster, backend: str
+) -> None:
+    """Where a sync has returned, the table can be used on all nodes that are up, or they are named."""
+    where = json.dumps([list(cluster.hosts), cluster.port, backend, KEYSPACE, new_name()])
+    assert driver.ping()
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    workers: list[Any] = [subprocess.Popen([sys.executable, "-c", _WORKER, where], **pipes) for _ in range(8)]
+    try:
+        for worker in workers:
+            assert worker.stdout.readline() == "ready\n"
+        for worker in workers:
+            worker.stdin.write("\n")
+            worker.stdin.flush()
+        victim.kill()
+        outcomes = [json.loads(worker.communicate(timeout=120)[0]) for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.communicate()
+    for unknown, warnings in outcomes:
+        assert all(any(host in warning for warning in warnings) for host in unknown), (unknown, warnings)
+    assert any(warnings != ["it failed"] for _, warnings in outcomes)
 
 
 def test_the_command_names_the_node(

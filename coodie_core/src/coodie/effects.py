@@ -115,11 +115,19 @@ def gather(several: Sequence[Generator[E, Any, T]]) -> Generator[E, Any, list[T]
 
     The first failure is raised, and the others are closed.
     """
+    values: list[Any] = []
+    effects: list[E | None] = []
     try:
-        effects = [next(steps) for steps in several]
-        values = []
-        for steps, effect in zip(several, effects, strict=True):
-            values.append((yield from resume(steps, effect)))
+        for steps in several:
+            try:
+                effects.append(next(steps))
+                values.append(None)
+            except StopIteration as stop:  # it had nothing to wait for
+                effects.append(None)
+                values.append(stop.value)
+        for place, (steps, effect) in enumerate(zip(several, effects, strict=True)):
+            if effect is not None:
+                values[place] = yield from resume(steps, effect)
         return values
     finally:
         for steps in several:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cassandra.policies import HostDistance
 
+from coodie.drivers.cassandra import _coordinator
 from coodie.drivers.cassandra._coordinator import Coordinator
 from coodie.effects import Sleep, run_sync
-from coodie.exceptions import ConnectionFailedError, InvalidQueryError, RequestTimeoutError
-from coodie.schema import Execute, Query, Read, ReadNodes, SyncOptions
+from coodie.exceptions import ConnectionFailedError, InvalidQueryError, RequestTimeoutError, UnauthorizedError
+from coodie.schema import AwaitAgreement, Execute, Query, Read, ReadNodes, SyncOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
 QUERY = Query("SELECT a FROM b")
 
@@ -56,6 +57,8 @@ class Requests:
     def __init__(self) -> None:
         self.asked: list[Any] = []
         self.broken: dict[str, Exception] = {}
+        #: How many of their requests fail.
+        self.broken_for = 1000
         #: The seconds that each read was given.
         self.seconds: list[float] = []
         #: How often the other nodes' versions were looked at, and how often they are what they are.
@@ -64,7 +67,8 @@ class Requests:
 
     def _ask(self, node: Host | None) -> None:
         self.asked.append(node and node.endpoint)
-        if node is not None and (failure := self.broken.get(node.endpoint)) is not None:
+        if node is not None and (failure := self.broken.get(node.endpoint)) is not None and self.broken_for:
+            self.broken_for -= 1
             raise failure
 
     def read(self, query: Query, timeout: float, node: Host | None) -> Generator[Any, Any, list[Any]]:
@@ -219,6 +223,63 @@ def test_who_need_not_agree(options: dict[str, Any]) -> None:
     one = coordinator(Session(node, other), requests, **options)
     assert ask(one, Read((QUERY,))) == [["a"]]
     assert (len(requests.asked), one.warnings) == (3, [])
+
+
+def test_a_table_that_a_node_shows_before_it_can_use_it() -> None:
+    """Each node is asked until it can; the answer is None then."""
+    requests = Requests()
+    requests.broken["b"] = InvalidQueryError("unconfigured table")
+    requests.broken_for = 3
+    one = coordinator(Session(host("a", "1"), host("b", "2")), requests, agreement_timeout=60)
+    assert ask(one, AwaitAgreement(QUERY)) is None
+    assert requests.asked.count("b") == 4
+    assert requests.asked.count("a") == 1
+
+
+def test_nodes_on_which_a_table_cannot_be_used() -> None:
+    """They are named; those that are down where the schema is being changed. Rights don't matter."""
+    nodes = [host("a", "1"), host("b", "2"), host("c", "3"), host("d", "4"), host("e", "5", is_up=False)]
+    requests = Requests()
+    requests.broken = {
+        "b": InvalidQueryError("unconfigured table"),
+        "c": RequestTimeoutError("no answer"),
+        "d": UnauthorizedError("no SELECT"),
+    }
+    one = coordinator(Session(*nodes), requests, agreement_timeout=0.05)
+    assert ask(one, AwaitAgreement(QUERY)) == (
+        "the table can't be used on all nodes: b (don't know it); c (gave no answer); e (down)"
+    )
+    assert set(requests.seconds) == {2.0}
+    requests.broken.clear()
+    assert ask(coordinator(Session(*nodes), requests), AwaitAgreement(QUERY)) is None
+    changing = coordinator(Session(*nodes), requests)
+    ask(changing, Execute("ALTER …"))
+    assert ask(changing, AwaitAgreement(QUERY)) == "the table can't be used on all nodes: e (down)"
+
+
+def test_a_node_that_the_session_has_not_reached_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is given some time, as where one is chosen; then it's named."""
+    session = Session(host("a", "1"), host("b", "2"))
+    late = session.reachable.pop()
+    monkeypatch.setattr(_coordinator, "_POOL_PATIENCE", 0.1)
+    requests = Requests()
+    one = coordinator(session, requests, agreement_timeout=60)
+    assert ask(one, AwaitAgreement(QUERY)) == "the table can't be used on all nodes: b (gave no answer)"
+    monkeypatch.setattr(_coordinator, "_POOL_PATIENCE", 60)
+    states: Iterator[Any] = iter(
+        [*[{session.reachable[0]: {}}] * 6, *[{session.reachable[0]: {}, late: {}}] * 100]
+    )
+    monkeypatch.setattr(session, "get_pool_state", lambda: next(states))
+    assert ask(coordinator(session, requests, agreement_timeout=60), AwaitAgreement(QUERY)) is None
+    assert requests.asked[-1] == "b"
+
+
+def test_nobody_waits_for_a_table_where_that_is_not_wanted() -> None:
+    """No node is asked then."""
+    requests = Requests()
+    one = coordinator(Session(host("a", "1")), requests, agreement_timeout=0)
+    assert ask(one, AwaitAgreement(QUERY)) is None
+    assert requests.asked == []
 
 
 def test_every_node_is_asked_for_its_own() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from coodie.exceptions import InvalidQueryError
 from coodie.schema import Execute, Read, ReadNodes, Sleep
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ class RowServer:
         self.replication = {"class": "org.apache.cassandra.locator.SimpleStrategy", "replication_factor": "1"}
         #: What comes back for AwaitAgreement.
         self.disagreement: str | None = None
+        #: How often the node that is asked doesn't know the table yet, which it shows.
+        self.unknown_for = 0
         #: Seconds of all pauses.
         self.paused = 0.0
 
@@ -116,6 +119,12 @@ class RowServer:
 
     def answer(self, cql: str, params: tuple[Any, ...]) -> list[dict[str, Any]]:
         """Return the rows of one of the planner's reads."""
+        if " IN ()" in cql:
+            if self.unknown_for:
+                self.unknown_for -= 1
+                message = "table t does not exist"
+                raise InvalidQueryError(message)
+            return []
         if "system_schema.keyspaces" in cql:
             found = {"replication": self.replication}
             return [{"keyspace_name": name, **found} for name in self.keyspaces if (name,) == params]

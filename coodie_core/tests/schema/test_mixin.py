@@ -72,22 +72,33 @@ def sync(request: pytest.FixtureRequest) -> Callable[..., Any]:
 
 
 def test_a_table_in_order(server: RowServer, sync: Callable[..., Any]) -> None:
-    """It costs three round trips; four where the server's version matters."""
+    """It costs six round trips; seven where the server's version matters."""
     server.add_table("t", "id int pk0", "v|vector<float, 3>")
     driver = Inheriting(server)
     assert sync(driver, KEY) == []
-    assert len(driver.trips) == 3
+    assert len(driver.trips) == 6
     assert sync(driver, KEY, VECTOR) == []
-    assert len(driver.trips) == 7
+    assert len(driver.trips) == 6 + 7
+
+
+def test_a_table_that_is_shown_before_it_is_known(server: RowServer, sync: Callable[..., Any]) -> None:
+    """It returns when the table can be read, or tells that it can't."""
+    server.add_table("t", "id int pk0")
+    server.unknown_for = 2
+    assert sync(Inheriting(server), KEY).warnings == ()
+    assert server.unknown_for == 0
+    server.unknown_for = 1000
+    (warning,) = sync(Inheriting(server), KEY, options=SyncOptions(agreement_timeout=0.15)).warnings
+    assert "table t does not exist" in warning
 
 
 def test_a_table_that_grows(server: RowServer, sync: Callable[..., Any]) -> None:
-    """Three reads, the statement, two to see that the nodes agree, and the table again."""
+    """Three reads, the statement, two for agreement, the table again, and three to see that it is known."""
     server.add_table("t", "id int pk0")
     server.effects[ADD] = lambda: server.add_column("t", "x int")
     driver = Inheriting(server)
     assert sync(driver, KEY, Col("x", "int")) == [ADD]
-    assert len(driver.trips) == 3 + 1 + 2 + 3
+    assert len(driver.trips) == 3 + 1 + 2 + 3 + 3
 
 
 def test_nodes_that_do_not_agree(server: RowServer, sync: Callable[..., Any]) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from coodie.effects import Effect
 
-__all__ = ["AGREEMENT_TIMEOUT", "VERSION_QUERIES", "Agreement"]
+__all__ = ["AGREEMENT_TIMEOUT", "POLL_INTERVAL", "VERSION_QUERIES", "Agreement"]
 
 #: Seconds to wait where nothing else is said; the drivers' own default.
 AGREEMENT_TIMEOUT = 10.0
@@ -26,7 +26,7 @@ VERSION_QUERIES = (
 )
 
 #: Seconds between two looks.
-_POLL_INTERVAL = 0.1
+POLL_INTERVAL = 0.1
 
 
 class Agreement:
@@ -39,12 +39,12 @@ class Agreement:
     """
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         self._late: set[str] = set()
 
     def reached(self, local: Sequence[Mapping[str, Any]], peers: Sequence[Mapping[str, Any]]) -> bool:
         """Tell whether there is nothing to wait for, from the rows of ``VERSION_QUERIES``."""
-        return self._seconds <= 0 or len(self._versions(local, peers)) <= 1
+        return self.seconds <= 0 or len(self._versions(local, peers)) <= 1
 
     def wait(
         self, look: Callable[[float], Generator[Effect, Any, Any]]
@@ -57,9 +57,9 @@ class Agreement:
         Returns:
             None; or, where time is over, a sentence that says so and names the nodes.
         """
-        deadline = time.monotonic() + self._seconds
+        deadline = time.monotonic() + self.seconds
         while True:
-            local, peers = yield from look(max(deadline - time.monotonic(), _POLL_INTERVAL))
+            local, peers = yield from look(max(deadline - time.monotonic(), POLL_INTERVAL))
             found = self._versions(local, peers)
             if len(found) <= 1:
                 return None
@@ -67,8 +67,8 @@ class Agreement:
                 here = {str(row["schema_version"]) for row in local}
                 self._late |= {name for one in found.keys() - here for name in found[one]}
                 listing = ", ".join(f"version {one} on {' and '.join(found[one])}" for one in sorted(found))
-                return f"the nodes don't agree on the schema after {self._seconds:g} s: {listing}"
-            yield Sleep(_POLL_INTERVAL)
+                return f"the nodes don't agree on the schema after {self.seconds:g} s: {listing}"
+            yield Sleep(POLL_INTERVAL)
 
     def _versions(
         self, local: Sequence[Mapping[str, Any]], peers: Sequence[Mapping[str, Any]]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
 
     from coodie.schema.plan import Plan
+    from coodie.schema.requests import Query
     from coodie.schema.syncoptions import SyncOptions
 
 __all__ = ["plan_table"]
@@ -68,10 +69,10 @@ class _Run:
         self.warn(*plan.warnings)
         return plan
 
-    def settle(self) -> Generator[Request, Any, None]:
+    def settle(self, probe: Query | None = None) -> Generator[Request, Any, None]:
         """Let the nodes agree; that they don't is for the caller to know, and no failure of the sync."""
         try:
-            disagreement = yield AwaitAgreement()
+            disagreement = yield AwaitAgreement(probe)
         except Exception as exc:  # noqa: BLE001 - what is wrong for good shows in the next request
             disagreement = f"whether all nodes know of the change couldn't be told: {exc}"
         if disagreement:
@@ -108,7 +109,7 @@ def plan_table(
 
     Yields:
         Read, to be answered with a list of row lists; Execute, to be answered with None; AwaitAgreement after
-        it; with ``options.wait_for_indexes`` ReadNodes and Sleep.
+        it and, with a query, at the end; with ``options.wait_for_indexes`` ReadNodes and Sleep.
 
     Returns:
         The statements asked for, and what the server has beside the definition.
@@ -132,6 +133,8 @@ def plan_table(
     pending = deque(plan.statements)
     while pending:
         plan = yield from _next(run, pending, plan)
+    # What was read may be newer than what the nodes go by: their own, and even that of the one that was read.
+    yield from run.settle(plan.probe)
     if asked.wait_for_indexes is not None and plan.index_names:
         yield from _await_indexes(run, plan.index_names, asked.wait_for_indexes)
     return run.result()

@@ -11,7 +11,7 @@ from coodie.schema.diff import compare_columns, compare_indexes, compare_options
 from coodie.schema.errors import missing_keyspace, refused
 from coodie.schema.introspection import keyspace_query, table_from_rows, table_queries, taken_index_names
 from coodie.schema.replication import create_keyspace, replication_differs
-from coodie.schema.requests import Read, Request
+from coodie.schema.requests import Query, Read, Request
 from coodie.schema.server_features import Server, adapt, needs_server, server_query
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ class Plan:
     warnings: tuple[str, ...] = ()
     #: The names under which the server has the desired indexes, or will have them.
     index_names: tuple[str, ...] = ()
+    #: What a node can answer that knows the table with all of its columns.
+    probe: Query | None = None
 
 
 @dataclass(slots=True)
@@ -54,6 +56,7 @@ class _Draft:
     statements: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     index_names: Sequence[str] = ()
+    probe: Query | None = None
     problems: dict[str, Sequence[str]] = field(default_factory=dict)
 
 
@@ -78,7 +81,7 @@ def make_plan(state: DesiredState, executed: Sequence[str]) -> Generator[Request
         draft = yield from _look(state, executed)
         problems = {hint: list(found) for hint, found in draft.problems.items() if found}
         if not problems:
-            return Plan(tuple(draft.statements), tuple(draft.warnings), tuple(draft.index_names))
+            return Plan(tuple(draft.statements), tuple(draft.warnings), tuple(draft.index_names), draft.probe)
         if problems == seen:
             raise refused(state.table, problems, executed)
         seen = problems
@@ -96,6 +99,7 @@ def _look(state: DesiredState, executed: Sequence[str]) -> Generator[Request, An
     draft = _Draft()
     if asks_server:
         desired = _adapted(desired, others[0], draft)
+    draft.probe = Query(statements.select_nothing(desired))
     keyspaces = others[-1] if asks_keyspace else None
     taken = taken_index_names(desired.name, indexes)
     if tables:

@@ -21,6 +21,8 @@ class Query:
 
     def as_text(self) -> str:
         """Return it with its values as literals, to be sent without being prepared."""
+        if not self.params:
+            return self.cql
         parts = self.cql.split("?")
         values = [*map(quote_literal, self.params), ""]
         return "".join(part + value for part, value in zip(parts, values, strict=True))
@@ -61,9 +63,13 @@ class Execute:
 class AwaitAgreement:
     """Wait until the nodes agree on the schema, so that whichever is asked next knows of the change.
 
-    Nothing to do for a driver that asks one node for everything. The answer is None; or, where they
-    don't agree in time, a sentence that says so.
+    Nothing to do after a change for a driver that asks one node for everything. The answer is None; or, where
+    they don't agree in time, a sentence that says so.
     """
+
+    #: Asked for once, at the end: what every node must be able to answer that is to be used. A node that
+    #: doesn't know the table yet answers that the query is invalid.
+    query: Query | None = None
 
 
 Request: TypeAlias = Read | ReadNodes | Execute | AwaitAgreement | Sleep

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from coodie.schema.options import OptionValue
 
-__all__ = ["add_columns", "create_index", "create_table", "drop_index", "set_options"]
+__all__ = ["add_columns", "create_index", "create_table", "drop_index", "select_nothing", "set_options"]
 
 
 def create_table(table: Table) -> str:
@@ -31,6 +31,13 @@ def create_table(table: Table) -> str:
     tail = f" WITH {' AND '.join(settings)}" if settings else ""
     name = qualify(table.keyspace, table.name)
     return f"CREATE TABLE IF NOT EXISTS {name} ({columns}, PRIMARY KEY ({key})){tail}"
+
+
+def select_nothing(table: Table) -> str:
+    """Return a SELECT of all columns and no row, which a node answers from its schema alone."""
+    columns = ", ".join(quote(column.name) for column in table.columns)
+    keys = " AND ".join(f"{quote(column.name)} IN ()" for column in table.key(Kind.PARTITION_KEY))
+    return f"SELECT {columns} FROM {qualify(table.keyspace, table.name)} WHERE {keys}"  # noqa: S608 - quoted names
 
 
 def add_columns(table: Table, columns: Sequence[Column]) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from coodie.effects import Call, Sleep, run_async, run_sync
-from coodie.exceptions import NotADriverError
-from coodie.schema.agreement import AGREEMENT_TIMEOUT, VERSION_QUERIES, Agreement
+from coodie.exceptions import InvalidQueryError, NotADriverError
+from coodie.schema.agreement import AGREEMENT_TIMEOUT, POLL_INTERVAL, VERSION_QUERIES, Agreement
 from coodie.schema.apply import plan_table
 from coodie.schema.requests import Execute, Read, ReadNodes
 from coodie.schema.syncoptions import SyncOptions, check_sync_options
@@ -84,10 +85,11 @@ class SchemaSyncMixin:
     the driver is ``execute(stmt, params)`` and its async twin, and ``timeout=`` where the caller gives
     one.
 
-    A request costs a round trip, one after another. A table in order costs three; four where its
-    definition has a vector or a storage-attached index. For what has to be changed there are, beside
-    the statements, one more where the table isn't there, two after each statement (and two more each
-    tenth of a second, until the nodes agree on the schema), and at the end the first three or four again.
+    A request costs a round trip, one after another. A table in order costs six, three of them to see that
+    the nodes know it; seven where its definition has a vector or a storage-attached index. For what has to be
+    changed there are, beside the statements, one more where the table isn't there, two after each statement
+    (and two more each tenth of a second, until the nodes agree on the schema), and the first three or four
+    again.
     """
 
     def sync_table(
@@ -203,7 +205,26 @@ class _Calls:
         if isinstance(request, Sleep):
             yield request
             return None
+        if request.query is not None:
+            yield from self._await_table(request.query)
         return (yield from self._agreement.wait(self._look))
+
+    def _await_table(self, query: Query) -> Generator[Effect, Any, None]:
+        """Wait until the node that is asked knows the table.
+
+        Raises:
+            InvalidQueryError: It doesn't in time.
+        """
+        deadline = time.monotonic() + self._agreement.seconds
+        while True:
+            try:
+                yield from self._execute(query.cql, (), self._timeout)
+            except InvalidQueryError:
+                if time.monotonic() >= deadline:
+                    raise
+            else:
+                return
+            yield Sleep(POLL_INTERVAL)
 
     def _execute(self, cql: str, params: Sequence[str], timeout: float | None) -> Generator[Effect, Any, Any]:
         extra = {} if timeout is None else {"timeout": timeout}

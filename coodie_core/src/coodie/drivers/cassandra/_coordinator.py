@@ -10,7 +10,14 @@ from cassandra.cluster import EXEC_PROFILE_DEFAULT
 from cassandra.policies import HostDistance
 
 from coodie.effects import Sleep, gather
-from coodie.exceptions import ConnectionFailedError, OverloadedError, RequestTimeoutError
+from coodie.exceptions import (
+    ConnectionFailedError,
+    CoodieError,
+    InvalidQueryError,
+    OverloadedError,
+    RequestTimeoutError,
+    UnauthorizedError,
+)
 from coodie.schema.agreement import VERSION_QUERIES, Agreement
 from coodie.schema.requests import Execute, Read, ReadNodes
 
@@ -68,6 +75,8 @@ class Coordinator:
         self._host: Host | None = None
         self._chosen = False
         self._given_up: set[Host] = set()
+        #: The schema is being changed, by us or by others.
+        self._in_flux = False
         #: What the caller should know beside what the planner says.
         self.warnings: list[str] = []
 
@@ -85,10 +94,13 @@ class Coordinator:
         if isinstance(request, ReadNodes):
             return (yield from self._read_nodes(request.query))
         if isinstance(request, Execute):
+            self._in_flux = True
             yield from self._requests.change_schema(request.cql, self._timeout, self._host)
         elif isinstance(request, Sleep):
             yield request
-        return None  # AwaitAgreement: the next read, which is of the same node, waits for the others
+        elif request.query is not None:
+            return (yield from self._await_table(request.query))
+        return None  # after a change: the next read, which is of the same node, waits for the others
 
     # --- the node -----------------------------------------------------------------------
 
@@ -109,16 +121,15 @@ class Coordinator:
         self._chosen = True
 
     def _candidates(self) -> list[Host]:
-        """Return the nodes that are up and not for others to use, in the order that everybody has."""
+        """Return those that are up and haven't failed."""
+        return [host for host in self._hosts() if host.is_up is not False and host not in self._given_up]
+
+    def _hosts(self) -> list[Host]:
+        """Return the nodes that aren't for others to use, in the order that everybody has."""
         policy = self._session.get_execution_profile(EXEC_PROFILE_DEFAULT).load_balancing_policy
-        hosts = [
-            host
-            for host in self._session.cluster.metadata.all_hosts()
-            if host.is_up is not False
-            and host not in self._given_up
-            and policy.distance(host) != HostDistance.IGNORED
-        ]
-        return sorted(hosts, key=lambda host: (str(host.host_id), str(host.endpoint)))
+        hosts = self._session.cluster.metadata.all_hosts()
+        usable = [host for host in hosts if policy.distance(host) != HostDistance.IGNORED]
+        return sorted(usable, key=lambda host: (str(host.host_id), str(host.endpoint)))
 
     # --- reads --------------------------------------------------------------------------
 
@@ -128,6 +139,7 @@ class Coordinator:
         answers, (local, peers) = rows[: len(queries)], rows[len(queries) :]
         if self._agreement.reached(local, self._up(peers)):
             return answers
+        self._in_flux = True
         disagreement = yield from self._agreement.wait(self._look)
         if disagreement is not None:
             self._warn(disagreement)
@@ -169,8 +181,65 @@ class Coordinator:
         down = {host.host_id for host in hosts if host.is_up is False}
         return [row for row in peers if row["host_id"] not in down]
 
+    # --- the table on all nodes ---------------------------------------------------------
+
+    def _await_table(self, query: Query) -> Generator[Effect, Any, str | None]:
+        """Wait until each node that this session uses can answer the query.
+
+        Nodes show a new table in system_schema before they can use it. So what one of them shows, or that all
+        have the same version, doesn't yet say that the table can be used.
+
+        Returns:
+            None; or a sentence that names the nodes on which it can't be used, or isn't known to.
+        """
+        if self._agreement.seconds <= 0:
+            return None
+        started = time.monotonic()
+        deadline, pools_by = started + self._agreement.seconds, started + _POOL_PATIENCE
+        waiting, silent = self._candidates() or [self._host], []
+        while True:
+            found = yield from gather([self._probe(query, host, pools_by) for host in waiting])
+            silent += [host for host, known in zip(waiting, found, strict=True) if known is None]
+            waiting = [host for host, known in zip(waiting, found, strict=True) if known is False]
+            if not waiting or time.monotonic() >= deadline:
+                break
+            yield Sleep(_POLL_INTERVAL)
+        down = [host for host in self._hosts() if host.is_up is False and self._in_flux]
+        groups = ((waiting, "don't know it"), (silent, "gave no answer"), (down, "down"))
+        named = [f"{', '.join(_name(host) for host in hosts)} ({why})" for hosts, why in groups if hosts]
+        return f"the table can't be used on all nodes: {'; '.join(named)}" if named else None
+
+    def _probe(self, query: Query, host: Host | None, pools_by: float) -> Generator[Effect, Any, bool | None]:
+        """Tell whether a node can answer; None where that can't be told.
+
+        Args:
+            query: What it is to answer.
+            host: The node.
+            pools_by: Until when a session that has just connected may still reach it, on the monotonic clock.
+        """
+        if host is not None and host not in self._session.get_pool_state():
+            return False if time.monotonic() < pools_by else None
+        try:
+            yield from self._requests.read(query, min(_SHORTEST_READ, self._timeout), host)
+        except InvalidQueryError:
+            self._in_flux = True
+            return False
+        except UnauthorizedError:  # the table, to which the role has no right, is known
+            return True
+        except CoodieError:
+            return None
+        return True
+
     def _read_nodes(self, query: Query) -> Generator[Effect, Any, list[Any]]:
         """Read from every node that this session has a connection to."""
-        hosts = [host for host in self._candidates() if host in self._session.get_pool_state()]
-        reads = [self._requests.read(query, self._timeout, host) for host in hosts or [self._host]]
+        reads = [self._requests.read(query, self._timeout, host) for host in self._connected()]
         return (yield from gather(reads))
+
+    def _connected(self) -> list[Host | None]:
+        reachable = self._session.get_pool_state()
+        hosts: list[Host | None] = [host for host in self._candidates() if host in reachable]
+        return hosts or [self._host]
+
+
+def _name(host: Host | None) -> str:
+    return "the node that was asked" if host is None else str(host.endpoint)
