@@ -110,24 +110,67 @@ def resume(
         return value
 
 
-def gather(several: Sequence[Generator[E, Any, T]]) -> Generator[E, Any, list[T]]:
-    """Let each of several take its first step before any is waited for; return their values.
+class _Several:
+    """Wait for several effects; answer with the answer of each, or what was raised in its place.
+
+    Args:
+        effects: The effects.
+    """
+
+    __slots__ = ("effects",)
+
+    def __init__(self, effects: Sequence[Effect]) -> None:
+        self.effects = effects
+
+    def run(self) -> list[Any]:
+        """Wait for one after the other in the calling thread."""
+        found: list[Any] = []
+        for effect in self.effects:
+            try:
+                found.append(effect.run())
+            except Exception as exc:  # noqa: BLE001 - the generator that waits for it decides
+                found.append(_Raised(exc))
+        return found
+
+    async def run_async(self) -> list[Any]:
+        """Wait for one after the other on the running loop."""
+        found: list[Any] = []
+        for effect in self.effects:
+            try:
+                found.append(await effect.run_async())
+            except Exception as exc:  # noqa: BLE001 - the generator that waits for it decides
+                found.append(_Raised(exc))
+        return found
+
+
+class _Raised:
+    """What an effect raised."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+def gather(several: Sequence[Generator[Any, Any, T]]) -> Generator[Effect, Any, list[T]]:
+    """Let each of several take a step, wait for all of them, and so on; return their values.
 
     The first failure is raised, and the others are closed.
     """
-    values: list[Any] = []
-    effects: list[E | None] = []
+    values: list[Any] = [None] * len(several)
+    answers: dict[int, Any] = dict.fromkeys(range(len(several)))
     try:
-        for steps in several:
-            try:
-                effects.append(next(steps))
-                values.append(None)
-            except StopIteration as stop:  # it had nothing to wait for
-                effects.append(None)
-                values.append(stop.value)
-        for place, (steps, effect) in enumerate(zip(several, effects, strict=True)):
-            if effect is not None:
-                values[place] = yield from resume(steps, effect)
+        while answers:
+            effects: dict[int, Effect] = {}
+            for place, answer in answers.items():
+                steps = several[place]
+                try:
+                    raised = isinstance(answer, _Raised)
+                    effects[place] = steps.throw(answer.error) if raised else steps.send(answer)
+                except StopIteration as stop:
+                    values[place] = stop.value
+            found = (yield _Several(tuple(effects.values()))) if effects else ()
+            answers = dict(zip(effects, found, strict=True))
         return values
     finally:
         for steps in several:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from coodie.schema.identifiers import quote, quote_literal
 
@@ -26,6 +27,9 @@ _TYPE_WORDS = (
     | set(_GENERIC)
     | {"varchar", "empty", "byte", "bitstring", "complex", "enum", "interval", "macaddr"}
 )
+
+#: Texts whose types are kept: definitions and tables name few types, many times.
+_PARSED = 512
 
 #: Where Cassandra's classes of types are; a class without a package is one of them.
 _MARSHAL = "org.apache.cassandra.db.marshal."
@@ -128,6 +132,7 @@ def _write(cql_type: CqlType, *, quote_type_words: bool) -> str:
     return f"frozen<{text}>" if cql_type.frozen else text
 
 
+@lru_cache(_PARSED)
 def parse_type(text: str, keyspace: str) -> CqlType:
     """Return the type that a definition names.
 
@@ -141,6 +146,7 @@ def parse_type(text: str, keyspace: str) -> CqlType:
     return _Parser(text, keyspace, strict=True).parse()
 
 
+@lru_cache(_PARSED)
 def parse_shown_type(text: str, keyspace: str) -> CqlType:
     """Return the type that a row of ``system_schema`` names.
 

@@ -51,12 +51,8 @@ def row_converters(types: Sequence[Any], *, aware_timestamps: bool) -> tuple[Con
         One converter for each column, None where the driver's value is the plain one. A converter
         is called with any value but None, and raises RequestError for one that couldn't be decoded.
     """
-    scalars = _scalars(aware_timestamps)
-    reader = _Reader(aware_timestamps=aware_timestamps)
-    return tuple(
-        scalars[typ] if typ in scalars and not typ.support_empty_values else reader.converter(typ)
-        for typ in types
-    )
+    reader = _Reader(_scalars(aware_timestamps), aware_timestamps=aware_timestamps)
+    return tuple([reader.converter(typ) for typ in types])
 
 
 def build_rows(
@@ -114,7 +110,7 @@ def _scalars(aware_timestamps: bool) -> Mapping[Any, Converter | None]:  # noqa:
     """Return what the driver's own scalar classes need; subclasses go through ``_Reader``."""
     from cassandra import cqltypes
 
-    reader = _Reader(aware_timestamps=aware_timestamps)
+    reader = _Reader({}, aware_timestamps=aware_timestamps)
     known = [typ for typ in vars(cqltypes).values() if isinstance(typ, type) and family(typ)]
     return {typ: reader.scalar(typ) for typ in known if not hasattr(reader, f"_{family(typ)}")}
 
@@ -180,13 +176,17 @@ class _Reader:
     """Choose converters; ``hashable`` ones for what stands in a set or is a map's key.
 
     Args:
+        scalars: What is known of scalar types.
         aware_timestamps: As in ``row_converters``.
     """
 
-    def __init__(self, *, aware_timestamps: bool) -> None:
+    def __init__(self, scalars: Mapping[Any, Converter | None], *, aware_timestamps: bool) -> None:
+        self._scalars = scalars
         self._aware = aware_timestamps
 
     def converter(self, typ: Any, *, hashable: bool = False) -> Converter | None:
+        if typ in self._scalars and not typ.support_empty_values:
+            return self._scalars[typ]
         if hasattr(typ, WRAPPED):
             return _decoded(typ, self.converter(getattr(typ, WRAPPED), hashable=hashable))
         typ = unwrapped(typ)
