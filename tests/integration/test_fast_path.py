@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import select
+import time
 import uuid
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -12,6 +15,7 @@ from tests.conftest import Api
 from tests.integration.ways import Ways
 
 from coodie import RequestOptions
+from coodie.drivers.cassandra.fast import internals, shards
 from coodie.exceptions import CoodieError, ParameterError
 
 if TYPE_CHECKING:
@@ -256,3 +260,125 @@ async def test_compression(connect: Callable[..., Any], protocol: int, table: Ca
             await fast.execute(insert, [k, text])
             assert await fast.execute(select, [k]) == [{"v": text}]
         assert ways.drivers == before
+
+
+class _WithoutReaders(asyncio.SelectorEventLoop):
+    """A loop like the one of Windows."""
+
+    add_reader = asyncio.AbstractEventLoop.add_reader
+
+
+class _WithoutRoom(asyncio.SelectorEventLoop):
+    """A loop that the system lets watch no more sockets."""
+
+    def add_reader(self, *_: Any) -> Any:  # type: ignore[override]  # it takes whatever comes
+        message = "no more watches"
+        raise OSError(message)
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Give the connections of the fast path that are opened."""
+    found: list[Any] = []
+
+    def opening(*arguments: Any) -> Any:
+        found.append(internals.open_link(*arguments))
+        return found[-1]
+
+    monkeypatch.setattr(shards, "open_link", opening)
+    return found
+
+
+def _use(driver: Any, name: str, loop: asyncio.AbstractEventLoop | None) -> None:
+    """Write and read in every way, several times."""
+
+    def call(method: str, *arguments: Any) -> Any:
+        if loop is None:
+            return getattr(driver, method)(*arguments)
+        return loop.run_until_complete(getattr(driver, f"{method}_async")(*arguments))
+
+    insert, read = f"INSERT INTO {name} (k) VALUES (?)", f"SELECT k FROM {name}"
+    for _ in range(5):
+        call("execute", insert, [1])
+        call("execute_many", insert, [[k] for k in range(50)])
+        call("execute_batch", [(insert, [1])] * 2)
+        assert len(call("execute", read, [])) == 50
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason", "number"),
+    [
+        (_WithoutReaders, "_WithoutReaders has no add_reader", 0),
+        (_WithoutRoom, "_WithoutRoom can't read its connections (OSError('no more watches'))", 1),
+    ],
+)
+def test_an_event_loop_that_cannot_read_sockets(
+    make: Callable[[], Any],
+    reason: str,
+    number: int,
+    connect: Callable[..., Any],
+    table: Callable[[str], str],
+    opened: list[Any],
+) -> None:
+    """The driver serves there; the fast path says why it's off, and tries nothing twice."""
+    name = table("k int PRIMARY KEY")
+    driver = connect(fast_path=True)
+    loop = make()
+    try:
+        _use(driver, name, loop)
+        assert driver.fast_path_refusal == reason
+        _use(driver, name, None)
+        assert [link.sock.fileno() for link in opened] == [-1] * number
+    finally:
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+
+
+def test_a_platform_without_poll(
+    connect: Callable[..., Any],
+    table: Callable[[str], str],
+    opened: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing of it is needed on the driver's way, execute_many included."""
+    monkeypatch.delattr(select, "poll")
+    driver = connect(fast_path=True)
+    assert driver.fast_path_refusal == "this platform has no select.poll"
+    _use(driver, table("k int PRIMARY KEY"), None)
+    assert opened == []
+
+
+def test_threads_that_cannot_wait_for_sockets(
+    connect: Callable[..., Any],
+    table: Callable[[str], str],
+    opened: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What fails when a connection is to be used is the reason, once."""
+
+    def fails() -> Any:
+        message = "no more files"
+        raise OSError(message)
+
+    name = table("k int PRIMARY KEY")
+    driver = connect(fast_path=True)
+    monkeypatch.setattr(select, "poll", fails)
+    _use(driver, name, None)
+    assert "in a thread (OSError('no more files'))" in driver.fast_path_refusal
+    assert [link.sock.fileno() for link in opened] == [-1]
+
+
+def test_a_driver_whose_insides_have_changed(
+    connect: Callable[..., Any],
+    table: Callable[[str], str],
+    opened: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A patch release that renamed something costs the fast path, and no request."""
+    monkeypatch.setattr(internals._Handshake, "_receive", lambda self: self.renamed())
+    driver = connect(fast_path=True)
+    _use(driver, table("k int PRIMARY KEY"), None)
+    assert "handshake isn't the one that is known" in driver.fast_path_refusal
+    assert "'renamed'" in driver.fast_path_refusal
+    assert opened == []

@@ -13,7 +13,7 @@ import cassandra
 import pytest
 from cassandra import protocol
 from cassandra.cluster import Cluster, ResponseFuture, Session
-from cassandra.connection import Connection
+from cassandra.connection import Connection, DefaultEndPoint
 from cassandra.query import PreparedStatement
 
 from coodie.drivers._lifetime import Lifetime
@@ -21,7 +21,8 @@ from coodie.drivers.cassandra import fast
 from coodie.drivers.cassandra._connection import attentive
 from coodie.drivers.cassandra._nonblocking import SendListener
 from coodie.drivers.cassandra.fast import internals
-from coodie.drivers.cassandra.fast.internals import refusal
+from coodie.drivers.cassandra.fast.driver_probe import ATTRIBUTES, CALLS, SHARD_ATTRIBUTES, SHARD_CALLS
+from coodie.drivers.cassandra.fast.internals import RefusedError, refusal
 from coodie.drivers.cassandra.fast.path import FastPath
 from coodie.drivers.cassandra.values.lenient_decoding import exact_protocol_handler
 
@@ -83,11 +84,12 @@ def _known_class() -> Any:
 
 def _session(cluster: Cluster, **changed: Any) -> Any:
     """Return what is looked at of a session; no server is asked."""
-    return SimpleNamespace(
-        cluster=cluster,
-        client_protocol_handler=exact_protocol_handler(),
-        **changed,
-    )
+    found = {
+        "client_protocol_handler": exact_protocol_handler(),
+        "_request_init_callbacks": [],
+        "_lock": None,
+    }
+    return SimpleNamespace(cluster=cluster, **(found | changed))
 
 
 #: What internals.py uses, by what it takes it of.
@@ -129,6 +131,15 @@ def test_all_private_names_are_checked_below() -> None:
         assert names <= _USED.get(of, set()), f"of {of}"
 
 
+def test_all_are_looked_for_when_the_path_opens() -> None:
+    """But for what forked children alone use."""
+    looked_for = {call.name for call in (*CALLS, *SHARD_CALLS)}
+    looked_for.update(*ATTRIBUTES.values(), *SHARD_ATTRIBUTES.values())
+    ours = {"_agreed", "_deadline", "_receive"}
+    for owner in ("cluster", "session", "response", "connection", "self", "part", "pool", "metadata"):
+        assert _USED[owner] - ours <= looked_for, owner
+
+
 def test_the_installed_driver_has_them(cluster: Cluster) -> None:
     """Each private attribute exists where it is looked for."""
     for name in _USED["cluster"]:
@@ -168,8 +179,6 @@ def test_the_installed_driver_has_them(cluster: Cluster) -> None:
 
 def _unconnected(cluster: Cluster) -> Any:
     """Return a connection that was never opened."""
-    from cassandra.connection import DefaultEndPoint
-
     endpoint = DefaultEndPoint("127.0.0.1")
     options = cluster._make_connection_kwargs(endpoint, {})
     return Connection(endpoint, connect_timeout=1, **options)
@@ -213,6 +222,9 @@ def test_what_is_refused(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> N
     session = _session(cluster)
     session.client_protocol_handler = _OwnHandler
     assert "protocol handler of its own" in str(refusal(session))
+    with monkeypatch.context() as patch:
+        patch.delattr("select.poll")
+        assert refusal(_session(cluster)) == "this platform has no select.poll"
     monkeypatch.setattr(cassandra, "__version__", "4.0.1")
     assert refusal(_session(cluster)) == "version 4.0.1 of the package cassandra isn't known"
 
@@ -240,9 +252,7 @@ def test_a_reason_is_logged_once(cluster: Cluster, caplog: pytest.LogCaptureFixt
     """However often it is refused, the first reason stands, in one line of the log."""
     cluster.protocol_version = 3
     with caplog.at_level(logging.INFO, logger="coodie.drivers.cassandra.fast"):
-        path = FastPath(
-            _session(cluster, keyspace=None, _request_init_callbacks=[]), Lifetime(), aware_timestamps=False
-        )
+        path = FastPath(_session(cluster, keyspace=None), Lifetime(), aware_timestamps=False)
         path.refuse("another reason")
         path.close()
     assert path.refused == "protocol version 3 isn't known"
@@ -262,3 +272,18 @@ def test_a_session_with_listeners_is_watched() -> None:
     assert internals.are_ours(listeners)
     session.add_request_init_listener(print)
     assert not internals.are_ours(listeners)
+
+
+@pytest.mark.parametrize("error", [AttributeError("no attribute"), TypeError("takes 2 arguments")])
+def test_a_handshake_that_is_another(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Where the driver's code has changed, that is the reason; it isn't tried again as an outage would be."""
+
+    def fails(*_: Any, **__: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(internals._Handshake, "factory", fails)
+    with pytest.raises(RefusedError, match="handshake isn't the one that is known") as caught:
+        internals.open_link(cluster, DefaultEndPoint("127.0.0.1"))
+    assert str(error) in str(caught.value)

@@ -19,6 +19,7 @@ from cassandra.connection import Connection, ConnectionShutdown
 from cassandra.protocol import PrepareMessage
 
 from coodie.drivers.cassandra._nonblocking import SendListener
+from coodie.drivers.cassandra.fast.driver_probe import unknown_internals
 from coodie.drivers.cassandra.fast.sockets import READ_SIZE
 from coodie.drivers.cassandra.values.lenient_decoding import is_plain_handler, undecodable_answer
 from coodie.protocol.frames import RESULT, Frame, Frames
@@ -120,6 +121,7 @@ def refusal(session: Session) -> str | None:
     version = tuple(int(part) for part in cassandra.__version__.split(".")[:2])
     opens = cluster.connection_class
     reasons = {
+        "this platform has no select.poll": not hasattr(select, "poll"),
         f"version {cassandra.__version__} of the package cassandra isn't known": version not in _KNOWN,
         f"protocol version {cluster.protocol_version} isn't known": cluster.protocol_version not in _VERSIONS,
         "a beta version of the protocol is allowed": cluster.allow_beta_protocol_version,
@@ -133,7 +135,7 @@ def refusal(session: Session) -> str | None:
             opens.__module__ not in _CONNECTIONS
         ),
     }
-    return next((reason for reason, holds in reasons.items() if holds), None)
+    return next((reason for reason, holds in reasons.items() if holds), None) or unknown_internals(session)
 
 
 def in_legacy_mode(cluster: Cluster) -> bool:
@@ -142,8 +144,11 @@ def in_legacy_mode(cluster: Cluster) -> bool:
 
 
 def request_listeners(session: Session) -> list[Any]:
-    """Return the session's listeners, ours too, which see each request as the driver's object; live."""
-    listeners: list[Any] = session._request_init_callbacks  # noqa: SLF001 - this module's purpose
+    """Return the session's listeners, ours too, which see each request as the driver's object; live.
+
+    None of a session that has no such attribute, which ``refusal`` refuses.
+    """
+    listeners: list[Any] = getattr(session, "_request_init_callbacks", [])
     return listeners
 
 
@@ -314,18 +319,23 @@ def open_link(cluster: Cluster, endpoint: Any, shard: int | None = None, shards:
         shards: How many there are.
 
     Raises:
-        RefusedError: The server is one that the fast path doesn't know.
+        RefusedError: The server is one that the fast path doesn't know, or the driver is.
         Exception: What the driver raises where it can't connect.
     """
     options = cluster._make_connection_kwargs(endpoint, {})  # noqa: SLF001 - this module's purpose
     if shard is not None:
         options |= {"shard_id": shard, "total_shards": shards}
-    connection = _Handshake.factory(endpoint, cluster.connect_timeout, **options)
     try:
-        return _detached(connection, heeds_shards=not _disregards_shards(cluster))
-    except BaseException:
-        connection.close()
-        raise
+        connection = _Handshake.factory(endpoint, cluster.connect_timeout, **options)
+        try:
+            return _detached(connection, heeds_shards=not _disregards_shards(cluster))
+        except BaseException:
+            connection.close()
+            raise
+    except (AttributeError, TypeError) as exc:
+        # No server and no network brings these about: trying again wouldn't help.
+        message = f"the driver's handshake isn't the one that is known ({exc!r})"
+        raise RefusedError(message) from exc
 
 
 def _disregards_shards(cluster: Cluster) -> bool:

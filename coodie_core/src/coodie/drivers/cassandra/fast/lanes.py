@@ -7,6 +7,7 @@ from collections import defaultdict, deque
 from contextlib import suppress
 from math import inf
 from random import choice
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
@@ -68,7 +69,11 @@ class LoopLane:
         self._retired: WeakKeyDictionary[AsyncConnection, Any] = WeakKeyDictionary()
         # Of the connections, and of those that were handed to the loop, which may never take them.
         self._sockets: set[socket.socket] = set()
-        self._ended = False
+        # Those that wait for the loop's next turn to be installed, each with its endpoint.
+        self._delivered: set[tuple[Any, socket.socket]] = set()
+        self._ended = not _has_readers(loop)
+        if self._ended:
+            refuse(f"{type(loop).__name__} has no add_reader")
         #: How requests like others of this turn of the loop are sent, by what they are alike in.
         self.settled: dict[Any, Settled] = {}
 
@@ -130,7 +135,8 @@ class LoopLane:
         return choice(others) if others else None  # noqa: S311 - nothing secret about it
 
     def _open(self, host: Host, shard: int | None) -> None:
-        if not self._ended:
+        # A busy turn of the loop asks often, and mustn't open a connection each time until it installs one.
+        if not self._ended and all(endpoint != host.endpoint for endpoint, _ in tuple(self._delivered)):
             opener = self._openers.get(host.endpoint)
             if opener is None:
                 opener = self._openers[host.endpoint] = Opener(self._shards, host, self._refuse)
@@ -143,13 +149,16 @@ class LoopLane:
             link.sock.close()
             return
         self._sockets.add(link.sock)
+        self._delivered.add((host.endpoint, link.sock))
         try:
             loop.call_soon_threadsafe(self._install, host, link)
         except RuntimeError:
             self._sockets.discard(link.sock)
+            self._delivered.discard((host.endpoint, link.sock))
             link.sock.close()  # the loop has been closed meanwhile
 
     def _install(self, host: Host, link: Link) -> None:
+        self._delivered.discard((host.endpoint, link.sock))
         places: dict[Any, ref[AsyncConnection]]
         if link.shard is None:
             places, place = self._connections, host.endpoint
@@ -171,14 +180,20 @@ class LoopLane:
             if found is not None and found() is connection:
                 del places[place]
 
-        connection = AsyncConnection(
-            link,
-            loop,
-            heartbeat=self._cluster.idle_heartbeat_interval or 0,
-            heartbeat_timeout=self._cluster.idle_heartbeat_timeout,
-            on_closed=closed,
-            before_flush=self.settled.clear,
-        )
+        try:
+            connection = AsyncConnection(
+                link,
+                loop,
+                heartbeat=self._cluster.idle_heartbeat_interval or 0,
+                heartbeat_timeout=self._cluster.idle_heartbeat_timeout,
+                on_closed=closed,
+                before_flush=self.settled.clear,
+            )
+        except Exception as exc:  # noqa: BLE001 - what a loop raises that can't read sockets
+            self._sockets.discard(link.sock)
+            link.sock.close()
+            self._refuse(f"{type(loop).__name__} can't read its connections ({exc!r})")
+            return
         places[place] = ref(connection)
         if before is not None:
             self.settled.clear()
@@ -239,6 +254,14 @@ class LoopLane:
             sock.close()
 
 
+def _has_readers(loop: asyncio.AbstractEventLoop) -> bool:
+    """Tell whether a loop can be asked to watch a socket: that of Windows can't, by default."""
+    from asyncio import AbstractEventLoop
+
+    method = getattr(loop, "add_reader", None)
+    return method is not None and method != MethodType(AbstractEventLoop.add_reader, loop)
+
+
 def _living(found: Iterable[ref[AsyncConnection]]) -> list[AsyncConnection]:
     """Return the connections whose loops are there."""
     return [connection for one in found if (connection := one()) is not None]
@@ -260,6 +283,7 @@ class ThreadLane:
 
     def __init__(self, cluster: Cluster, shards: Shards, host: Host, refuse: Callable[[str], None]) -> None:
         self._opener = Opener(shards, host, refuse)
+        self._refuse = refuse
         # By shard; under None where there are none.
         self._idle: defaultdict[int | None, deque[SyncConnection]] = defaultdict(deque)
         self._all: set[SyncConnection] = set()
@@ -290,7 +314,12 @@ class ThreadLane:
         return next((other for other in taken if other is not None), None)
 
     def _deliver(self, link: Link) -> None:
-        connection = SyncConnection(link, self._max_idle)
+        try:
+            connection = SyncConnection(link, self._max_idle)
+        except Exception as exc:  # noqa: BLE001 - what a platform raises where sockets can't be waited for
+            link.sock.close()
+            self._refuse(f"its connections can't be waited for in a thread ({exc!r})")
+            return
         self._all.add(connection)
         self.give(connection)
 

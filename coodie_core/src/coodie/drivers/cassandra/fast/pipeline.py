@@ -45,7 +45,8 @@ class Pipeline(Generic[T]):
 
     def __init__(self, path: FastPath) -> None:
         self._path = path
-        self._poll = select.poll()
+        # Made when it is first waited on: a platform without poll has no connection to wait for.
+        self._poll: select.poll | None = None
         # By file number; and those that end where requests belong, by node and shard.
         self._by_fd: dict[int, PipelinedConnection] = {}
         self._by_shard: dict[tuple[ThreadLane, int | None], PipelinedConnection] = {}
@@ -87,11 +88,12 @@ class Pipeline(Generic[T]):
             timeout: Seconds to wait for the first, at most.
         """
         found: list[tuple[T, Answer]] = []
+        poll = self._poll = self._poll or select.poll()
         for number, one in self._by_fd.items():
             found += one.connection.write()
             is_writing = one.connection.protocol.has_data_to_send
-            self._poll.register(number, select.POLLIN | (select.POLLOUT if is_writing else 0))
-        for number, _ in self._poll.poll(timeout * 1000):
+            poll.register(number, select.POLLIN | (select.POLLOUT if is_writing else 0))
+        for number, _ in poll.poll(timeout * 1000):
             found += self._by_fd[number].connection.read()
         now = monotonic()
         for number, one in list(self._by_fd.items()):
@@ -113,8 +115,9 @@ class Pipeline(Generic[T]):
         connection, lane = one = self._by_fd.pop(number)
         if self._by_shard.get((lane, connection.shard)) is one:
             del self._by_shard[lane, connection.shard]
-        with suppress(KeyError):  # never polled
-            self._poll.unregister(number)
+        if self._poll is not None:
+            with suppress(KeyError):  # never polled
+                self._poll.unregister(number)
         if connection.protocol.in_flight or connection.protocol.has_data_to_send:
             lane.drop(connection)
         else:
