@@ -7,10 +7,18 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cassandra.connection import lz4_compress, lz4_decompress
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
+from coodie.drivers.cassandra.fast.internals import _blocks
 from coodie.protocol import connection as room
 from coodie.protocol.connection import (
     NEVER_SENT,
@@ -21,7 +29,18 @@ from coodie.protocol.connection import (
     KeepAlive,
     TimedOut,
 )
-from coodie.protocol.frames import EXECUTE, OPTIONS, RESPONSE, RESULT, FrameReader, Frames, Opcode
+from coodie.protocol.frames import (
+    COMPRESSED,
+    EXECUTE,
+    OPTIONS,
+    RESPONSE,
+    RESULT,
+    FrameReader,
+    Frames,
+    Opcode,
+    RawFrame,
+    encode_frame,
+)
 from coodie.protocol.segments import Segments
 
 if TYPE_CHECKING:
@@ -54,45 +73,60 @@ class _Token:
     """Who waits for a request: told once, or given up by its caller."""
 
     def __init__(self, number: int, deadline: float) -> None:
-        self.body = b"%d" % number
+        # Some are large enough to be compressed, and for a read to bring a part.
+        self.body = b"%d;" % number * (1, 40, 2000)[number % 3]
         self.deadline = deadline
         self.is_abandoned = self.was_read = False
         self.responses: list[Any] = []
 
 
 class Machine(RuleBasedStateMachine):
-    """A connection, a server that answers in any order or never, and a wire that hands on any pieces."""
+    """A connection, a server that answers in any order or never, and a wire that hands on any pieces.
 
-    @initialize(version=st.sampled_from([4, 5]))
-    def start(self, version: int) -> None:
-        """Connect."""
+    Args:
+        version: The protocol version.
+        delivered: Takes the responses that requests get.
+        compressed: With LZ4.
+    """
+
+    def __init__(self, version: int, delivered: list[bytes], *, compressed: bool) -> None:
+        super().__init__()
         self.version = version
+        self.delivered = delivered
+        #: Whether bodies are compressed; from version 5 on, segments are.
+        self.compresses_bodies = compressed and version == 4
         self.now = 100.0
         segmented = version == 5
+        blocks = _blocks(lz4_compress, lz4_decompress) if compressed else (None, None)
+        functions = (lz4_compress, lz4_decompress) if self.compresses_bodies else (None, None)
         self.connection: Connection[_Token] = Connection(
-            Frames(version, Segments() if segmented else None),
+            Frames(version, Segments(*blocks) if segmented else None, *functions),
             self.now,
             _KEEP_ALIVE,
             is_abandoned=lambda token: token.is_abandoned,
         )
         self.reader = FrameReader(0)
-        self.seal = Segments()
+        self.seal = Segments(*blocks)
         if segmented:
-            self.reader.use_segments(Segments())
+            self.reader.use_segments(Segments(*blocks))
         self.tokens: list[_Token] = []
         #: What the server has to answer: by stream, the request's body.
         self.asked: dict[int, bytes] = {}
-        #: What it has answered, on its way.
-        self.answered: list[tuple[int, bytes]] = []
+        #: What it has answered, on its way: each stream, and how many bytes come until that answer is whole.
+        self.answered: list[tuple[int, int]] = []
         self.coming = b""
         self.received_at = self.now
         self.sign_by = inf
 
     # --- what a transport does ----------------------------------------------------------
 
-    @rule(timeout=st.sampled_from([0.5, 1.0, 4.0, 20.0]))
-    def send(self, timeout: float) -> None:
+    @rule(timeouts=st.lists(st.sampled_from([0.5, 1.0, 4.0, 20.0]), min_size=1, max_size=_STREAMS + 2))
+    def send(self, timeouts: list[float]) -> None:
         """Ask."""
+        for timeout in timeouts:
+            self._send(timeout)
+
+    def _send(self, timeout: float) -> None:
         token = _Token(len(self.tokens), self.now + timeout)
         takes = self.connection.takes_requests(self.now)
         assert takes == (
@@ -109,11 +143,11 @@ class Machine(RuleBasedStateMachine):
         """Cancel a request, at any point of its life."""
         data.draw(st.sampled_from(self.tokens)).is_abandoned = True
 
-    @rule(data=st.data())
-    def write(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), whole=st.booleans())
+    def write(self, data: st.DataObject, whole: bool) -> None:
         """Write all, a part or nothing; the server reads it."""
         pending = self.connection.data_to_send()
-        written = data.draw(st.integers(0, len(pending)))
+        written = len(pending) if whole else data.draw(st.integers(0, len(pending)))
         if written < len(pending):
             self.connection.put_back(pending, written)
         for frame in self.reader.feed(bytes(pending[:written])):
@@ -122,20 +156,29 @@ class Machine(RuleBasedStateMachine):
             assert frame.stream not in [stream for stream, _ in self.answered]
             assert 0 <= frame.stream < _STREAMS
             assert frame.opcode in {EXECUTE, OPTIONS}
-            self.asked[frame.stream] = frame.body
+            is_compressed = bool(frame.flags & COMPRESSED)
+            assert is_compressed == (self.compresses_bodies and frame.opcode == EXECUTE)
+            body = self.asked[frame.stream] = lz4_decompress(frame.body) if is_compressed else frame.body
             if frame.opcode == EXECUTE:
-                token = self.tokens[int(frame.body)]
+                token = self.tokens[int(body.partition(b";")[0])]
                 token.was_read = True
                 assert all(response != NEVER_SENT for response in token.responses)
 
     @precondition(lambda self: self.asked)
-    @rule(data=st.data())
-    def answer(self, data: st.DataObject) -> None:
-        """Have the server answer one request, in any order."""
-        stream = data.draw(st.sampled_from(sorted(self.asked)))
+    @rule(data=st.data(), number=st.integers(1, _STREAMS), compressed=st.booleans())
+    def answer(self, data: st.DataObject, number: int, compressed: bool) -> None:
+        """Have the server answer requests, in any order; it may leave a body as it is."""
+        for stream in data.draw(st.permutations(sorted(self.asked)))[:number]:
+            self._answer(stream, compressed=compressed)
+
+    def _answer(self, stream: int, *, compressed: bool) -> None:
         body = self.asked.pop(stream)
-        self.answered.append((stream, body))
-        self._put(_answer(self.version, stream, RESULT, body))
+        if self.compresses_bodies and compressed:
+            answer = RawFrame(RESPONSE | self.version, COMPRESSED, stream, RESULT, lz4_compress(body))
+            self._put(encode_frame(answer))
+        else:
+            self._put(_answer(self.version, stream, RESULT, body))
+        self.answered.append((stream, len(self.coming)))
 
     @rule(stream=st.sampled_from([-1, 30_000]))
     def unasked(self, stream: int) -> None:
@@ -155,9 +198,20 @@ class Machine(RuleBasedStateMachine):
         if not was_closed:
             self.received_at, self.sign_by = self.now, inf
         self._ended(self.connection.receive(piece, self.now))
-        if not self.coming:
-            self.answered.clear()  # all of it has come
+        self.answered = [(stream, left - size) for stream, left in self.answered if left > size]
         assert self.connection.state is not ConnectionState.UNRESPONSIVE
+
+    @rule(data=st.data(), number=st.integers(0, _STREAMS + 2), compressed=st.booleans())
+    def serve(self, data: st.DataObject, number: int, compressed: bool) -> None:
+        """Have all go well for a while: else hardly a request would get as far as its response."""
+        for _ in range(number):
+            self._send(20.0)
+        while self.connection.has_data_to_send:
+            self.write(data, whole=True)
+        if self.asked:
+            self.answer(data, _STREAMS, compressed)
+        if self.coming:
+            self.read(data, whole=True)
 
     @rule(seconds=st.sampled_from([0.3, 0.7, 2.0, 7.0]))
     def pass_time(self, seconds: float) -> None:
@@ -176,13 +230,13 @@ class Machine(RuleBasedStateMachine):
         if self.now < self.connection.next_deadline:
             assert self.connection.expire(self.now) == []
 
-    @precondition(lambda self: len(self.tokens) > 5)
+    @precondition(lambda self: len(self.tokens) > 15)
     @rule()
     def retire(self) -> None:
         """Have another connection take its place."""
         self._ended(self.connection.retire())
 
-    @precondition(lambda self: len(self.tokens) > 5)
+    @precondition(lambda self: len(self.tokens) > 15)
     @rule(how=st.sampled_from(["end", "nonsense", "error"]))
     def end(self, how: str) -> None:
         """End it, in each way."""
@@ -211,12 +265,11 @@ class Machine(RuleBasedStateMachine):
                 assert response.sent or not token.was_read
             else:
                 assert response == token.body, "another request's response"
+                self.delivered.append(response)
 
     @invariant()
     def nothing_is_lost(self) -> None:
         """Who hasn't ended is waited for, and ends with the connection."""
-        if not hasattr(self, "connection"):
-            return
         waiting = sum(not token.responses for token in self.tokens)
         assert self.connection.waiting == waiting
         assert self.connection.in_flight >= waiting
@@ -232,13 +285,20 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Close it: all requests that are left end."""
-        if hasattr(self, "connection"):
-            self._ended(self.connection.close(OSError("closed")))
-            assert all(len(token.responses) == 1 for token in self.tokens)
+        self._ended(self.connection.close(OSError("closed")))
+        assert all(len(token.responses) == 1 for token in self.tokens)
 
 
-TestConnection = Machine.TestCase
-TestConnection.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "lz4"])
+@pytest.mark.parametrize("version", [4, 5])
+def test_whatever_happens(version: int, compressed: bool) -> None:
+    """Run the machine many times; and enough requests get their response for that to mean something."""
+    answered: list[bytes] = []
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # hypothesis has no type for it
+        lambda: Machine(version, answered, compressed=compressed),
+        settings=settings(max_examples=50, stateful_step_count=40, deadline=None),
+    )
+    assert len(answered) >= 50
 
 
 def _connection(keep_alive: KeepAlive = _KEEP_ALIVE) -> Connection[str]:

@@ -126,7 +126,6 @@ def refusal(session: Session) -> str | None:
         f"protocol version {cluster.protocol_version} isn't known": cluster.protocol_version not in _VERSIONS,
         "a beta version of the protocol is allowed": cluster.allow_beta_protocol_version,
         "the cluster is configured with legacy parameters": in_legacy_mode(cluster),
-        "this platform has no poll()": not hasattr(select, "poll"),
         "the driver's metrics would miss its requests": cluster.metrics_enabled,
         "the session decodes with a protocol handler of its own": not is_plain_handler(
             session.client_protocol_handler
