@@ -76,6 +76,7 @@ EXTENDED = (
     Part("scylla: kit", ("tests/kit",), marks=_EXTENDED),
     Part("cassandra: kit", ("tests/kit",), marks=_EXTENDED),
     Part("scylla: packages", ("tests/plugins",), marks=_EXTENDED),
+    Part("scylla: starts of a local node", ("coodie_local/tests",), marks=_EXTENDED),
 )
 
 
