@@ -70,7 +70,10 @@ async def _longest_gap(call: Callable[[], Awaitable[Any]]) -> float:
 
 
 class ResourceSnapshot:
-    """The threads and open files of this process at one moment."""
+    """The threads and open files of this process at one moment.
+
+    An executor that has threads at this moment is of something that stays open: it may get more of them.
+    """
 
     def __init__(self) -> None:
         gc.collect()
@@ -81,11 +84,19 @@ class ResourceSnapshot:
     def excess(self) -> str:
         """Say what the process has now beyond this, or nothing."""
         now = ResourceSnapshot()
-        threads = [thread.name for thread in now.threads - self.threads if thread.is_alive()]
+        pools = {_pool(thread) for thread in self.threads} - {None}
+        later = [thread for thread in now.threads - self.threads if thread.is_alive()]
+        threads = [thread.name for thread in later if _pool(thread) not in pools]
         said = f"threads {threads}" if threads else ""
         if self.files is not None and now.files is not None and now.files > self.files:
             said += f" {now.files - self.files} open files"
         return said.strip()
+
+
+def _pool(thread: threading.Thread) -> str | None:
+    """Return the name of the executor that a thread is of, as concurrent.futures names its threads."""
+    pool, _, number = thread.name.rpartition("_")
+    return pool if pool and number.isdigit() else None
 
 
 async def assert_released(api: Api, before: ResourceSnapshot) -> None:
