@@ -14,6 +14,7 @@ import socket
 import socketserver
 import tempfile
 import threading
+import time
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -38,7 +39,10 @@ _NAME = "pytest"
 _ANSWER_TIMEOUT = 600.0
 
 #: How often the owner is asked for a cluster that can't be found right after its answer.
-_ASKS = 3
+_ASKS = 20
+
+#: Seconds between two of them.
+_PAUSE = 0.25
 
 
 class ServerPool:
@@ -153,6 +157,7 @@ def _ask_for_cluster(address: str, settings: ServerSettings) -> LocalCluster:
         if asked == _ASKS:
             msg = "The test session's Cassandra has ended."
             raise LocalNodeError(msg, hint=f"Its log is in {cluster.directory}.")
+        time.sleep(_PAUSE)
     raise AssertionError
 
 
