@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from coodie.exceptions import ConnectionFailedError
 from coodie_local import LocalNode, NodeStartError
+from coodie_local._flock import try_acquire
 from coodie_local._node_log import cause_of_death
+from coodie_local._paths import LOCK_NAME
 from coodie_local._progress import SilentProgress
+from coodie_local._running import RunningCluster
 from coodie_local.plugin import _explain_death
 
 if TYPE_CHECKING:
@@ -52,6 +56,19 @@ def test_the_log_and_the_exit_status_tell(
     if log is not None:
         (tmp_path / "log").write_text(log, encoding="utf-8")
     assert cause_of_death(tmp_path / "log", exit_code) == cause
+
+
+def test_a_node_lives_as_long_as_its_lock_is_held(tmp_path: Path) -> None:
+    """Also a child whose exit status isn't known yet: other processes see its end by the lock."""
+    state: Any = SimpleNamespace(hosts=("127.0.0.1",), directory_of=lambda directory, _: directory)
+    running = RunningCluster(tmp_path, state, started_here=True)
+    child: Any = SimpleNamespace(exit_code=None, pid=1)
+    running.jvms[0] = child
+    assert not running.alive(0)
+    lock = try_acquire(tmp_path / LOCK_NAME)
+    assert lock is not None
+    with lock:
+        assert running.alive(0)
 
 
 @pytest.mark.server

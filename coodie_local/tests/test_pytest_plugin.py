@@ -172,11 +172,7 @@ def test_one(cassandra_node):
 
 
 @pytest.mark.server
-@pytest.mark.parametrize(
-    "options",
-    [(), pytest.param(("-n", "1"), marks=pytest.mark.extended)],
-    ids=["alone", "with pytest-xdist"],
-)
+@pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["alone", "with pytest-xdist"])
 def test_a_node_that_died_is_started_again_for_the_tests_that_follow(
     suite: Suite, options: tuple[str, ...]
 ) -> None:

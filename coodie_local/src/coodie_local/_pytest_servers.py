@@ -6,7 +6,6 @@ worker's end takes a cluster away.
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import shutil
@@ -14,7 +13,6 @@ import socket
 import socketserver
 import tempfile
 import threading
-import time
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -37,12 +35,6 @@ _DEFAULT_PORT = 9042
 _NAME = "pytest"
 #: Seconds that a worker waits: a download and a start.
 _ANSWER_TIMEOUT = 600.0
-
-#: How often the owner is asked for a cluster that can't be found right after its answer.
-_ASKS = 20
-
-#: Seconds between two of them.
-_PAUSE = 0.25
 
 
 class ServerPool:
@@ -146,29 +138,19 @@ def _ask_for_cluster(address: str, settings: ServerSettings) -> LocalCluster:
     Raises:
         LocalNodeError: It can't be started.
     """
-    # A node that dies at this moment may have been alive for the owner: then it starts it when asked again.
-    for asked in itertools.count(1):
-        answer = _answer_of(address, settings)
-        if "error" in answer:
-            raise LocalNodeError(answer["error"])
-        cluster = _make_cluster(settings, Path(answer["directory"]))
-        if cluster.find():
-            return cluster
-        if asked == _ASKS:
-            msg = "The test session's Cassandra has ended."
-            raise LocalNodeError(msg, hint=f"Its log is in {cluster.directory}.")
-        time.sleep(_PAUSE)
-    raise AssertionError
-
-
-def _answer_of(address: str, settings: ServerSettings) -> dict[str, str]:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(_ANSWER_TIMEOUT)
         connection.connect(address)
         connection.sendall(json.dumps(asdict(settings)).encode() + b"\n")
         with connection.makefile() as lines:
-            answer: dict[str, str] = json.loads(lines.readline())
-    return answer
+            answer = json.loads(lines.readline())
+    if "error" in answer:
+        raise LocalNodeError(answer["error"])
+    cluster = _make_cluster(settings, Path(answer["directory"]))
+    if not cluster.find():
+        msg = "The test session's Cassandra has ended."
+        raise LocalNodeError(msg, hint=f"Its log is in {cluster.directory}.")
+    return cluster
 
 
 class ClusterHost:

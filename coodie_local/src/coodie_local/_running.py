@@ -33,6 +33,8 @@ _POLL_INTERVAL = 0.02
 _GRACE = 2.0
 #: Seconds to wait for a start of the same cluster in another process, and for locks of processes that end.
 _LOCK_TIMEOUT = 1.0
+#: Seconds until the exit status of a child that has released its lock is known.
+_REAP_TIMEOUT = 1.0
 
 _log = logging.getLogger("coodie_local")
 
@@ -77,15 +79,14 @@ class RunningCluster:
 
     def alive(self, index: int) -> bool:
         """Return whether a node lives."""
-        jvm = self.jvms.get(index)
-        if jvm is not None and jvm.exit_code is None:
-            return True
-        # it isn't a child of this process, or another process has restarted it
+        # by the lock alone, also for a child: all processes see its end at the same moment
         return is_alive(self.directory_of(index))
 
     def cause_of_death(self, index: int) -> str | None:
         """Say why a node that doesn't live died, as a sentence; None if nothing tells."""
         jvm = self.jvms.get(index)
+        if jvm is not None:
+            jvm.wait(_REAP_TIMEOUT)
         return cause_of_death(self.log_of(index), None if jvm is None else jvm.exit_code)
 
     def warn_of_deaths(self) -> None:
