@@ -36,7 +36,7 @@ def test_after_it_may_have_been_applied(repeatable: bool) -> None:
     assert policy.on_write_timeout(None, 1, "SIMPLE", 1, 0, 0) == wanted
     for error in (ConnectionShutdown("x"), ServerError(0, "m", None)):
         assert policy.on_request_error(None, 1, error=error, retry_num=0) == wanted
-    assert (policy.in_doubt, policy.has_lost, policy.told) == (repeatable, repeatable, 3)
+    assert (policy.in_doubt, policy.has_lost, policy.failed_attempts) == (repeatable, repeatable, 3)
 
 
 @pytest.mark.parametrize("write", [Write.LOGGED, Write.PARTS, Write.CONDITIONAL])

@@ -12,11 +12,15 @@ from coodie import exceptions
 from coodie.consistency import LEVEL_NAMES
 from coodie.cql import foreign_marker
 from coodie.protocol.error_codes import ErrorCode, Write, meaning
+from coodie.protocol.server_errors import LIMITED_OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from coodie.protocol.server_errors import ServerError
+
+    #: Takes the attributes and the server's words; returns our words and a hint.
+    _Words = Callable[[Mapping[str, Any], str], tuple[str, str | None]]
 
 __all__ = ["Fate", "error_of"]
 
@@ -28,13 +32,10 @@ _ATTRIBUTES = {
     "rejected_by_coordinator": "rejected_by",
 }
 
-#: What a rate limit is for, by its number.
-_OPERATIONS = {0: "read", 1: "write"}
-
-#: What is told as an int or a tuple, and isn't read so.
+#: Fields that an attribute of our error has in another form.
 _CONVERTED: dict[str, Callable[[Any], Any]] = {
     "consistency": lambda code: LEVEL_NAMES.get(code, str(code)),
-    "op_type": _OPERATIONS.get,
+    "op_type": dict(enumerate(LIMITED_OPERATIONS)).get,
     "rejected_by_coordinator": lambda by_coordinator: "coordinator" if by_coordinator else "replicas",
     "arg_types": tuple,
     "table": lambda name: name or None,
@@ -163,12 +164,23 @@ def _rate_limited(_: Mapping[str, Any], said: str) -> tuple[str, str | None]:
     return f"The partition has had too many requests: {said}", hint
 
 
-def _plain(text: str, hint: str | None = None) -> Callable[[Mapping[str, Any], str], tuple[str, str | None]]:
+def _counted(text: str) -> _Words:
+    """Return what adds how many replicas have answered."""
+    return lambda known, _: (f"{text}{_replicas(known)}", None)
+
+
+def _failed(text: str) -> _Words:
+    """Return what adds that, and the server's words."""
+    return lambda known, said: (f"{text}{_replicas(known)}: {said}", None)
+
+
+def _plain(text: str, hint: str | None = None) -> _Words:
+    """Return what adds the server's words."""
     return lambda _, said: (f"{text}: {said}", hint)
 
 
-#: Code → what makes the words, without the full stop, and the hint; of its attributes and the server's words.
-_WORDS: dict[int, Callable[[Mapping[str, Any], str], tuple[str, str | None]]] = {
+#: Code → what makes the words, without the full stop, and the hint.
+_WORDS: dict[int, _Words] = {
     ErrorCode.BAD_CREDENTIALS: _plain(
         "The server refused the credentials, or got none", "Give username= and password=."
     ),
@@ -179,18 +191,9 @@ _WORDS: dict[int, Callable[[Mapping[str, Any], str], tuple[str, str | None]]] = 
         f"The replicas didn't acknowledge the {known.get('write_type', '')} write in time{_replicas(known)}",
         None,
     ),
-    ErrorCode.READ_TIMEOUT: lambda known, _: (
-        f"The replicas didn't answer the read in time{_replicas(known)}",
-        None,
-    ),
-    ErrorCode.READ_FAILURE: lambda known, said: (
-        f"A replica failed while it read{_replicas(known)}: {said}",
-        None,
-    ),
-    ErrorCode.WRITE_FAILURE: lambda known, said: (
-        f"A replica failed while it wrote{_replicas(known)}: {said}",
-        None,
-    ),
+    ErrorCode.READ_TIMEOUT: _counted("The replicas didn't answer the read in time"),
+    ErrorCode.READ_FAILURE: _failed("A replica failed while it read"),
+    ErrorCode.WRITE_FAILURE: _failed("A replica failed while it wrote"),
     ErrorCode.FUNCTION_FAILURE: lambda known, said: (
         f"The function {known.get('keyspace')}.{known.get('function')} raised: {said}",
         None,
@@ -198,9 +201,8 @@ _WORDS: dict[int, Callable[[Mapping[str, Any], str], tuple[str, str | None]]] = 
     ErrorCode.CDC_WRITE_FAILURE: _plain(
         "A replica has no room for the change log", "Have what reads the log (CDC) catch up."
     ),
-    ErrorCode.CAS_WRITE_UNKNOWN: lambda known, _: (
-        f"The conditional write met others, and wasn't agreed on to the end{_replicas(known)}",
-        None,
+    ErrorCode.CAS_WRITE_UNKNOWN: _counted(
+        "The conditional write met others, and wasn't agreed on to the end"
     ),
     ErrorCode.SYNTAX_ERROR: _plain("The statement isn't CQL"),
     ErrorCode.UNAUTHORIZED: _plain("The role may not do that"),

@@ -139,7 +139,7 @@ _FLAG = Notation(lambda reader: bool(reader.read_byte()), lambda value: bytes([b
 _STRING = Notation(Reader.read_string, encode_string)
 _STRINGS = Notation(Reader.read_string_list, encode_string_list)
 _ID = Notation(Reader.read_short_bytes, encode_short_bytes)
-#: Each failed node with its reason; a number of nodes before version 5, where ``failures`` are told as INT.
+#: Each failed node with its reason; before version 5 ``failures`` is their number, an INT.
 _FAILURES = Notation(_read_failures, _write_failures)
 
 _ANSWERS = {"consistency": _SHORT, "received": _INT, "required": _INT}

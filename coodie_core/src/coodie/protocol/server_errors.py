@@ -14,19 +14,19 @@ from coodie.protocol.error_codes import ErrorCode, Notation, meaning
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ServerError", "error_body", "named_rate_limit", "read_error"]
+__all__ = ["LIMITED_OPERATIONS", "ServerError", "error_body", "named_rate_limit", "read_error"]
 
-#: The first version whose failures are told for each node.
+#: The first version with a reason for each failed node.
 _VERSION_5 = 5
 
-#: How a number of failed nodes is told before.
+#: The number of failed nodes, in the versions before.
 _COUNT = Notation(Reader.read_int, INT.pack)
 
 #: What ScyllaDB says of its rate limit (exceptions.cc, rate_limit_exception).
 _RATE_LIMIT = re.compile(r"(?s)rate limit reached for (read|write)\b.* rejected by (coordinator|replicas)")
 
-#: What it limits, by its number.
-_OPERATIONS = ("read", "write")
+#: What a rate limit is for, by the number in the ERROR.
+LIMITED_OPERATIONS = ("read", "write")
 
 
 class ServerError(NamedTuple):
@@ -107,7 +107,7 @@ def named_rate_limit(error: ServerError) -> ServerError:
         return error
     operation, rejecter = said.groups()
     details = {
-        "op_type": _OPERATIONS.index(operation),
+        "op_type": LIMITED_OPERATIONS.index(operation),
         "rejected_by_coordinator": rejecter == "coordinator",
     }
     return ServerError(ErrorCode.RATE_LIMIT_ERROR, error.message, details)

@@ -314,11 +314,10 @@ def _index_options(definition: Any, attribute: str, column: Column, faults: list
         return {}
     checked = {}
     for key, value in options.items():
-        if isinstance(value, bool):
-            value = "true" if value else "false"  # noqa: PLW2901 - CQL's spelling
-        if not isinstance(key, str) or not isinstance(value, (str, int, float)):
-            faults.append(f"column {column.name!r}: {attribute} has {key!r}: {value!r}, not text")
-        checked[str(key)] = str(value)
+        text = str(value).lower() if isinstance(value, bool) else value
+        if not isinstance(key, str) or not isinstance(text, (str, int, float)):
+            faults.append(f"column {column.name!r}: {attribute} has {key!r}: {text!r}, not text")
+        checked[str(key)] = str(text)
     return checked
 
 

@@ -127,9 +127,11 @@ def compare_columns(desired: Table, shown: Table) -> ColumnComparison:
         current = shown.column(column.name)
         if current is not None:
             _compare_column(column, current, result)
-        elif not column.kind.is_key:  # a new key column is a changed key, told of above
+        elif not column.kind.is_key:  # a new key column is a changed key, which is a problem above
             result.new.append(column)
-    shown_kind, desired_kind = (_what_it_holds(table.counter) for table in (shown, desired))
+    shown_kind, desired_kind = (
+        "counters" if table.counter else "ordinary columns" for table in (shown, desired)
+    )
     if result.new and shown_kind != desired_kind:
         names_of_new = ", ".join(repr(c.name) for c in result.new)
         result.problems.append(
@@ -141,10 +143,6 @@ def compare_columns(desired: Table, shown: Table) -> ColumnComparison:
                 f"column {current.name!r} ({current.type}) is on the server, not in the definition"
             )
     return result
-
-
-def _what_it_holds(counter: bool) -> str:  # noqa: FBT001 - a word for a flag
-    return "counters" if counter else "ordinary columns"
 
 
 def _compare_column(desired: Column, shown: Column, result: ColumnComparison) -> None:
@@ -340,7 +338,7 @@ def _current(name: str, shown: Any) -> OptionValue:
 def _same(name: str, desired: OptionValue, current: str | float) -> bool:
     """Whether two values of an option that isn't a map mean the same; ValueError if one can't be."""
     if isinstance(desired, dict):
-        raise ValueError("which is a single value on this server, not a dict")  # noqa: TRY004 - told, not raised
+        raise ValueError("which is a single value on this server, not a dict")  # noqa: TRY004 - the caller adds it to a list
     text = str(desired).strip()
     if isinstance(current, bool):
         if text.lower() not in _BOOLEANS:
@@ -379,7 +377,7 @@ def _compare_maps(
 ) -> dict[str, str] | None:
     """Return the map to set, or None where all that is desired is there."""
     if not isinstance(desired, dict):
-        raise ValueError("which isn't a dict")  # noqa: TRY004 - told, not raised
+        raise ValueError("which isn't a dict")  # noqa: TRY004 - the caller adds it to a list
     if name == "compression":
         spelling = {new: old for old, new in _COMPRESSION_NAMES.items() if old in current}
         change = _compare_entries(name, _compression(desired), _compression(current), notes)

@@ -1,4 +1,4 @@
-"""Many requests of one thread at once: each ends once, and whoever comes next gets sound connections."""
+"""Many requests of one thread at once: each ends once, and the next request gets a working connection."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ def test_too_many_unanswered(
 
 @pytest.mark.parametrize("how", ["end", "nonsense", "while writing"])
 def test_the_end_of_a_connection(how: str, make: Callable[..., Server]) -> None:
-    """All that wait there are told, once, nobody elsewhere, and the next request takes another."""
+    """All requests on it fail, once, no others do, and the next request takes another connection."""
     server, other = make(), make()
     lane = _Lane(server, other)
     pipeline = _pipeline(lane)

@@ -176,7 +176,7 @@ def test_too_long_idle(server: Server) -> None:
 
 
 def test_ended_by_another_thread(server: Server) -> None:
-    """Who waits is told; it is that thread that closes."""
+    """The waiting thread gets the error, and closes the connection."""
     connection = server.connection()
     assert connection.send(EXECUTE, b"one", LONG) is None
     timer = threading.Timer(0.05, connection.abort)

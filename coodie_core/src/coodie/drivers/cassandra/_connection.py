@@ -155,7 +155,7 @@ def _persistent(connection_class: Any) -> Any:
             except AuthenticationFailed as exc:
                 failures[str(endpoint)] = exc
                 raise refused_login()(str(exc)) from exc
-            except Exception as exc:
+            except Exception as exc:  # whatever the reason is, the next request that needs the node names it
                 failures[str(endpoint)] = exc
                 cls.on_failure()
                 raise

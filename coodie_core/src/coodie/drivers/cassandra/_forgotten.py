@@ -1,4 +1,4 @@
-"""The driver's future of a request, which tells of a forgotten statement and doesn't wait for other nodes."""
+"""The driver's future of a request, with a forgotten statement as an error, and no wait for other nodes."""
 
 from __future__ import annotations
 
@@ -35,10 +35,8 @@ class ForgottenStatementError(RequestError):
 def telling_future() -> Any:
     """Return the class of the driver's future that asks the retry policy by what an ERROR means.
 
-    And it tells of a forgotten statement, by an error.
-
-    The drivers prepare the statement again and send the same bytes, even where its markers have other types
-    by then.
+    A forgotten statement is an error. The drivers would prepare it again and send the same bytes, even where
+    its markers have other types by then.
 
     A schema change of ``sync_table`` is one that is pinned to a node. The drivers would hold its answer back
     until all nodes agree, in one of two threads that also wait for this after each event, and beyond the

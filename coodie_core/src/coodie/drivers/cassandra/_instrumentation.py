@@ -1,7 +1,7 @@
 """Instrumentation that wraps ``Session.execute_async``, as OpenTelemetry's for both drivers does.
 
-It sees what goes through that method, and so nothing of the fast path. Whoever installed it wants to see all
-requests: while it is there, they go the driver's way. Where coodie's own observer for OpenTelemetry is
+Such a wrapper sees no request of the fast path. It was installed to see all requests: while it is there, they
+go through the session. Where coodie's own observer for OpenTelemetry is
 registered, that makes a span for each request, and OpenTelemetry's wrapper is passed over.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from coodie.observers.hub import current_observers
@@ -37,7 +38,7 @@ class Instrumentation:
         self._class, self._own = vars(_owner(session)), vars(session)
         #: The class's method, once it is known to be the driver's own.
         self._plain: Any = None
-        self._told: str | None = None
+        self._logged_reason: str | None = None
 
     def wants_requests(self) -> str | None:
         """Return the reason to send them so; None where there is none."""
@@ -50,8 +51,8 @@ class Instrumentation:
         if _is_traced() and all(map(_is_telemetry, wrappers)):
             return None
         reason = f"{_module(wrappers[0])} has wrapped Session.execute_async"
-        if reason != self._told:
-            self._told = reason
+        if reason != self._logged_reason:
+            self._logged_reason = reason
             _log.warning(
                 "%s: the fast path is off, so that it sees all requests. "
                 "coodie's own observers see them on the fast path, too.",
@@ -61,12 +62,12 @@ class Instrumentation:
 
 
 def sending_method(session: Session) -> Callable[..., Any]:
-    """Return a session's ``execute_async``, beneath what would tell of a request a second time."""
+    """Return a session's ``execute_async``, without a wrapper that would make a second span."""
     if _is_traced() and _METHOD not in vars(session):
         layers = list(_layers(session))
         if _is_telemetry(layers[0]):
             beneath: Callable[..., Any] = next(layer for layer in layers if not _is_telemetry(layer))
-            return beneath.__get__(session, type(session))  # type: ignore[no-any-return]
+            return MethodType(beneath, session)
     method: Callable[..., Any] = session.execute_async
     return method
 

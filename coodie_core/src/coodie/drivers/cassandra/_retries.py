@@ -57,7 +57,7 @@ class SafeRetryPolicy(RetryPolicy):  # type: ignore[misc]  # the driver has no t
         #: An attempt was lost with its connection, and another one has followed.
         self.has_lost = False
         #: How many attempts have failed here.
-        self.told = 0
+        self.failed_attempts = 0
 
     def starts_over(self) -> bool:
         """Tell, once for each wait, whether hosts that have been asked are to be asked again."""
@@ -88,7 +88,7 @@ class SafeRetryPolicy(RetryPolicy):  # type: ignore[misc]  # the driver has no t
             return decision
         if said.code == ErrorCode.RATE_LIMIT_ERROR and type(self._inner) is RetryPolicy:
             # The drivers' default asks another node at once, and it is the partition that has had too much.
-            self.told += 1
+            self.failed_attempts += 1
             return self.RETHROW, None
         doubtful = meaning(said.code).may_have_been_applied(self.write, said.details)
         return self._decided("on_request_error", args, kwargs, doubtful=doubtful)
@@ -98,7 +98,7 @@ class SafeRetryPolicy(RetryPolicy):  # type: ignore[misc]  # the driver has no t
 
     def _decided(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, doubtful: bool) -> Any:
         """Ask the other policy, unless the attempt may have been applied and mustn't be twice."""
-        self.told += 1
+        self.failed_attempts += 1
         if doubtful and not self._repeatable:
             return self.RETHROW, None
         decision = self._possible(getattr(self._inner, method)(*args, **self._counted(kwargs)))

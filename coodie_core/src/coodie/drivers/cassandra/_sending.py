@@ -361,7 +361,7 @@ def _fate(exc: Any, answer: InFlight) -> Fate:
     elif isinstance(exc, OperationTimedOut):
         sent = sent or exc.last_host is not None  # which is noted before it is sent to
     # Under speculative execution another attempt may still be under way.
-    doubt = policy.in_doubt or (terms.write is not Write.NONE and attempts > max(1, policy.told))
+    doubt = policy.in_doubt or (terms.write is not Write.NONE and attempts > max(1, policy.failed_attempts))
     host = str(response.attempted_hosts[-1].endpoint) if attempts else None
     return Fate(policy.write, sent, terms.doubt or doubt, host)
 

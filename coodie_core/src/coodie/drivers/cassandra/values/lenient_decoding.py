@@ -167,10 +167,10 @@ def _whole_error(base: Any) -> Any:
     """Return a subclass of the class of ERROR, which keeps the fields that the drivers don't read."""
     from coodie.drivers.cassandra._server_errors import keep
 
-    class _WholeErrorMessage(base):  # type: ignore[misc]
+    class _WholeErrorMessage(base):  # type: ignore[misc]  # the drivers have no types
         @classmethod
         def recv_body(cls, f: Any, protocol_version: Any, *args: Any) -> Any:
-            # scylla-driver tells first what was agreed on with the server.
+            # scylla-driver's first argument is what was agreed on with the server.
             rate_limit = getattr(args[0], "rate_limit_error", None) if args else None
             said = read_error(f.getvalue()[f.tell() :], protocol_version, rate_limit)
             try:
