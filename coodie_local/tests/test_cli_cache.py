@@ -49,7 +49,10 @@ def test_the_archive_is_made_after_up(
     assert coodie("local", "up").returncode == 0
     (builder,) = builders_of(cache)
     try:
-        opened = [str(link.readlink()) for link in Path(f"/proc/{builder}/fd").iterdir()]
+        opened = []
+        for link in Path(f"/proc/{builder}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                opened.append(str(link.readlink()))
         assert [Path(file).parent.name for file in opened if file.endswith(".lock")] == ["archives"]
         assert json.loads(coodie("local", "status", "--json").stdout)["archive_is_built"] is True
         assert "being made in the background" in coodie("local", "status").stdout
