@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from coodie import UNSET
 from coodie.cql import inspect_statement
-from coodie.drivers.cassandra._statements import CachedStatement
+from coodie.drivers.cassandra._prepared import SessionStatement
 from coodie.drivers.cassandra.fast import encoding
 from coodie.drivers.cassandra.values.binding import bind_values, binders
 from coodie.exceptions import ParameterError
@@ -62,14 +62,14 @@ _ODD: st.SearchStrategy[Any] = st.one_of(
 )
 
 
-def _statement(types: list[Any], keys: list[int] | None = None) -> CachedStatement:
+def _statement(types: list[Any], keys: list[int] | None = None) -> SessionStatement:
     columns = [ColumnMetadata("ks", "t", f"c{n}", typ) for n, typ in enumerate(types)]
     stmt = "INSERT INTO ks.t (…) VALUES (…)"
     prepared = PreparedStatement(columns, b"id", keys, stmt, "ks", 5, None, b"meta")
-    return CachedStatement(prepared, inspect_statement(stmt), columns, binders(columns), ())
+    return SessionStatement(prepared, inspect_statement(stmt), columns, binders(columns), ())
 
 
-def _by_driver(entry: CachedStatement, params: list[Any]) -> bytes:
+def _by_driver(entry: SessionStatement, params: list[Any]) -> bytes:
     """Return what the driver writes of a bound statement."""
     keys = entry.prepared.routing_key_indexes
     values = bind_values(entry.columns, entry.binders, params, entry.prepared.query_string, key_indexes=keys)

@@ -18,7 +18,7 @@ import coodie
 from coodie.capabilities import Capability, require
 from coodie.config import build_config
 from coodie.contract.many import ManyRun, run_with_threads
-from coodie.drivers._lifetime import Lifetime
+from coodie.drivers._lifecycle import Lifecycle
 from coodie.drivers._server_errors import error_of
 from coodie.drivers.cassandra._errors import Fate, translate
 from coodie.drivers.cassandra.values.binding import bind_values, binders
@@ -145,7 +145,7 @@ def _many() -> None:
 
 
 def _closed() -> None:
-    lifetime = Lifetime()
+    lifetime = Lifecycle()
     lifetime.closed = True
     lifetime.check()
 

@@ -17,8 +17,8 @@ from coodie import drivers
 #: The published page, as it was given.
 PAGE = (Path(__file__).parent / "drivers_api.txt").read_text(encoding="utf-8")
 
-#: Return annotations that promise more than the page does → what the page may say.
-NARROWER = {"Rows": "list[dict[str, Any]]", "SyncResult": "list[str]"}
+#: Return annotations that promise more than the page does → what the page may say. R is the rows of a driver.
+NARROWER = {"R": "list[dict[str, Any]]", "Rows": "list[dict[str, Any]]", "SyncResult": "list[str]"}
 
 _ENTRY = re.compile(
     r"^(?P<marks>(?:(?:abstractmethod|async|class) )*)(?P<name>[\w.]+)\((?P<parameters>.*)\) (?P<returns>.+)$"

@@ -239,9 +239,9 @@ async def test_cancelling_leaves_nothing(fast: Any, select: str, caplog: pytest.
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     deadline = time.monotonic() + 10
-    while fast._requests.fast.in_flight and time.monotonic() < deadline:
+    while fast._client.fast.in_flight and time.monotonic() < deadline:
         await asyncio.sleep(0.02)
-    assert fast._requests.fast.in_flight == 0
+    assert fast._client.fast.in_flight == 0
     assert problems == []
     assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
     before = ways.drivers
@@ -268,7 +268,7 @@ def test_threads_have_their_own_connections(fast: Any, select: str) -> None:
         return ways.drivers == before
 
     _until(settled, 60)
-    (lane,) = fast._requests.fast._threads.values()
+    (lane,) = fast._client.fast._threads.values()
     assert 1 <= len(lane._all) <= 2 * _THREADS
     assert sum(map(len, lane._idle.values())) == len(lane._all)
 
@@ -296,7 +296,7 @@ def test_an_interrupted_wait(fast: Any, select: str, monkeypatch: pytest.MonkeyP
         for _ in range(20):
             assert fast.execute(select, [1]) == [{"v": 10}]
         ways.warm(select, [1])
-    (lane,) = fast._requests.fast._threads.values()
+    (lane,) = fast._client.fast._threads.values()
     assert sum(map(len, lane._idle.values())) == len(lane._all)
 
 
@@ -331,7 +331,7 @@ async def test_idle_connections_get_heartbeats(
     fast = connect(fast_path=True, idle_heartbeat_interval=0.2, idle_heartbeat_timeout=20)
     ways = Ways(fast)
     await ways.warm_async(select, [1])
-    (lane,) = fast._requests.fast._loops.values()
+    (lane,) = fast._client.fast._loops.values()
     (connection,) = lane._all()
     answers = 0
     original = connection._protocol.receive

@@ -27,14 +27,14 @@ class _Fast:
         self.driver = driver
         self.ways = Ways(driver)
         self.looked_at = 0
-        requests = driver._requests
-        original = requests._ask
+        path = driver._client.fast
+        original = path.ask
 
-        def ask(*args: Any) -> Any:
-            self.looked_at += 1
-            return original(*args)
+        def ask(request: Any, terms: Any) -> Any:
+            self.looked_at += request.paging_state is None
+            return original(request, terms)
 
-        monkeypatch.setattr(requests, "_ask", ask)
+        monkeypatch.setattr(path, "ask", ask)
 
     async def together(self, stmt: str, several: list[Any], **arguments: Any) -> list[Any]:
         """Execute once for each of several parameters, all in one turn; return rows and errors."""
@@ -190,5 +190,5 @@ async def test_cancelled_ones(fast: _Fast, rows: str) -> None:
         assert got[::2] == [[{"v": 10 * k}] for k in range(0, 10, 2)]
         assert all(isinstance(one, asyncio.CancelledError) for one in got[1::2])
     await fast.driver.execute_async(select, [0])
-    while fast.driver._requests.fast.in_flight:
+    while fast.driver._client.fast.in_flight:
         await asyncio.sleep(0.01)

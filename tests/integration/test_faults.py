@@ -138,9 +138,9 @@ async def test_cancelling_leaves_nothing(
         return sum(connection.in_flight for pool in pools for connection in pool.get_connections())
 
     deadline = time.monotonic() + 10
-    while (driver._requests.sender.in_flight or streams()) and time.monotonic() < deadline:
+    while (driver._client.sender.in_flight or streams()) and time.monotonic() < deadline:
         await asyncio.sleep(0.02)
-    assert (driver._requests.sender.in_flight, streams()) == (0, 0)
+    assert (driver._client.sender.in_flight, streams()) == (0, 0)
     assert problems == []
     assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
     assert await driver.ping_async()

@@ -344,12 +344,12 @@ async def test_one_that_raises(api: Api, numbers: str, caplog: pytest.LogCapture
 
 async def test_without_observers_the_steps_are_the_same(api: Api, numbers: str, monkeypatch: Any) -> None:
     """Where nobody observes, nothing of the observing is in a request's way."""
-    from coodie.drivers.cassandra._observing import ObservedRequests
+    from coodie.drivers.client.pipeline import Pipeline
 
     def never(*args: Any) -> Any:
         raise AssertionError(args)
 
-    monkeypatch.setattr(ObservedRequests, "__init__", never)
+    monkeypatch.setattr(Pipeline, "observed", never)
     await api.execute(f"SELECT n FROM {numbers} WHERE p = 0", [])
     await api.execute_batch([f"INSERT INTO {numbers} (p, n) VALUES (7, 1)"])
     await api.execute_many(f"INSERT INTO {numbers} (p, n) VALUES (7, ?)", [[1]])

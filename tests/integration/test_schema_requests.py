@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.integration.schema_rows import columns_of, indexes_of
 
-from coodie.drivers.cassandra._requests import Requests
+from coodie.drivers.cassandra._schema_requests import SchemaRequests
 from coodie.exceptions import RequestTimeoutError, SchemaError, SchemaTimeoutError
 from coodie.schema import ColumnDefinition as Col
 from coodie.schema import NetworkTopologyStrategy, SimpleStrategy, SyncOptions
@@ -59,13 +59,13 @@ async def test_a_table_in_order_costs_two_round_trips(
 @pytest.fixture
 def muted_at_index(proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Lose the answers from the moment on at which an index is asked for."""
-    change_schema = Requests.change_schema
+    change_schema = SchemaRequests.change_schema
 
-    def change(self: Requests, stmt: str, *args: Any) -> Generator[Any, Any, None]:
+    def change(self: SchemaRequests, stmt: str, *args: Any) -> Generator[Any, Any, None]:
         proxy.mute = proxy.mute or stmt.startswith("CREATE INDEX")
         yield from change_schema(self, stmt, *args)
 
-    monkeypatch.setattr(Requests, "change_schema", change)
+    monkeypatch.setattr(SchemaRequests, "change_schema", change)
     yield
     proxy.mute = False
 

@@ -130,8 +130,8 @@ def test_the_session_has_the_last_word_on_time(session: Any) -> None:
     kind = session.coodie_kind
     if kind == "legacy":
         session.default_timeout = 7
-    requests = CassandraDriver(session)._requests
-    assert requests.sender.timeout(None) == expected[kind]
+    driver = CassandraDriver(session)
+    assert driver._pipeline.default_timeout() == expected[kind]
 
 
 def test_speculation_needs_profiles(session: Any, filled: str) -> None:
@@ -186,5 +186,5 @@ def test_request_defaults_apply_to_a_callers_session(
         session=session, driver_type=backend, request_timeout=3.5, consistency="quorum"
     )
     assert driver.execute("SELECT key FROM system.local", [])
-    assert driver._requests.sender.timeout(None) == 3.5
+    assert driver._pipeline.default_timeout() == 3.5
     driver.close()

@@ -43,7 +43,7 @@ def test_on_uvloop(fast_path: bool, connect: Connector, table: Callable[[str], s
         with contextlib.suppress(asyncio.CancelledError):
             await given_up
         assert await driver.execute_async(f"{select} AND n = ?", [1, 7]) == [expected[7]]
-        path = driver._requests.fast
+        path = driver._client.fast
         return 0 if path is None else len(path._loops)
 
     for _ in range(2):  # each run has a loop of its own

@@ -134,7 +134,7 @@ def _held() -> int:
 def _in_flight(driver: Any) -> str:
     pools = driver.session.get_pools()
     streams = sum(each.in_flight for pool in pools for each in pool.get_connections())
-    waiting = driver._requests.sender.in_flight
+    waiting = driver._client.sender.in_flight
     return f"{streams} streams, {waiting} requests" if streams or waiting else ""
 
 

@@ -191,4 +191,4 @@ async def test_the_statement_cache_stays_bounded(
 
     for start in range(0, count, 1000):
         await asyncio.gather(*(ask(number) for number in range(start, min(count, start + 1000))))
-        assert len(driver._requests.statements) <= 100
+        assert len(driver._pipeline.statements) <= 100

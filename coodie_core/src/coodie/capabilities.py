@@ -16,7 +16,7 @@ __all__ = [
     "Capability",
     "KnownBackend",
     "backends_with",
-    "check_request",
+    "check_capabilities",
     "refuse_option",
     "require",
 ]
@@ -132,7 +132,7 @@ _OF_REQUESTS = {
 }
 
 
-def check_request(
+def check_capabilities(
     have: frozenset[Capability],
     who: str,
     *,
@@ -174,7 +174,7 @@ def require(have: frozenset[Capability], need: Capability, asked: str, who: str)
         have: What the driver declares.
         need: What is needed.
         asked: What was asked for, as the caller wrote it.
-        who: As in ``check_request``.
+        who: As in ``check_capabilities``.
 
     Raises:
         UnsupportedError: It isn't declared.

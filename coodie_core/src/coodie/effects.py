@@ -8,12 +8,24 @@ written once.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
-__all__ = ["Call", "Effect", "Sleep", "gather", "resume", "run_async", "run_sync"]
+__all__ = [
+    "Call",
+    "Effect",
+    "Immediate",
+    "Sleep",
+    "Started",
+    "Steps",
+    "gather",
+    "resume",
+    "run_async",
+    "run_sync",
+]
 
 T = TypeVar("T")
 E = TypeVar("E", bound="Effect")
@@ -29,6 +41,17 @@ class Effect(Protocol):
     def run_async(self) -> Awaitable[Any]:
         """Return an awaitable of the answer; never blocks."""
         ...
+
+
+#: A generator that yields effects, is sent their answers, and returns the result.
+Steps = Generator[Effect, Any, T]
+
+
+class Immediate(Effect, Protocol):
+    """An effect that never waits: sending a request, for instance, whose answer is another effect."""
+
+    #: Marks it.
+    is_immediate: bool
 
 
 class Call:
@@ -150,6 +173,45 @@ class _Raised:
 
     def __init__(self, error: Exception) -> None:
         self.error = error
+
+
+class Started(Generic[T]):
+    """Steps that go as far as they get without waiting, before anybody waits for their result.
+
+    Args:
+        steps: The steps; ``begin`` takes the first ones, then ``finish`` or ``abandon`` the others.
+    """
+
+    def __init__(self, steps: Generator[Effect, Any, T]) -> None:
+        self._steps = steps
+        self._effect: Effect | None = None
+        self._value: T
+
+    def begin(self) -> Generator[Effect, Any, None]:
+        """Take steps up to the first that waits."""
+        try:
+            effect = next(self._steps)
+            while getattr(effect, "is_immediate", False):
+                try:
+                    answer = yield effect
+                except BaseException as exc:  # noqa: BLE001 - the generator decides what to do with it
+                    effect = self._steps.throw(exc)
+                else:
+                    effect = self._steps.send(answer)
+        except StopIteration as stop:
+            self._value = stop.value
+        else:
+            self._effect = effect
+
+    def finish(self) -> Generator[Effect, Any, T]:
+        """Take the other steps, and return their value."""
+        if self._effect is None:
+            return self._value
+        return (yield from resume(self._steps, self._effect))
+
+    def abandon(self) -> None:
+        """Take no more steps."""
+        self._steps.close()
 
 
 def gather(several: Sequence[Generator[Any, Any, T]]) -> Generator[Effect, Any, list[T]]:

@@ -1,19 +1,75 @@
-"""What one request may ask for beside its statement and parameters."""
+"""A request as one value, and what it may ask for beside its statement and parameters."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coodie.exceptions import ConfigurationError
 from coodie.options.request_options import RequestOptions
 from coodie.options.valuetypes import LONGEST
 
-__all__ = ["BatchType", "Params", "RequestOptions", "check_options", "check_timeout", "parse_batch_type"]
+if TYPE_CHECKING:
+    from coodie.options.profiles import RequestProfile
+
+__all__ = [
+    "BatchType",
+    "Params",
+    "Request",
+    "RequestOptions",
+    "check_options",
+    "check_timeout",
+    "parse_batch_type",
+]
 
 #: Values for ``?`` in order, or for ``:name`` by name.
 Params = Sequence[Any] | Mapping[str, Any]
+
+
+class Request(NamedTuple):
+    """One request, as its caller gave it: what ``execute`` takes, in the same order.
+
+    A driver makes it once, where it is called, and passes it on whole. Nothing in it has been checked yet.
+
+    Attributes:
+        stmt: The CQL text.
+        params: The values.
+        consistency: A consistency level's name, in any case; None for the connection's.
+        timeout: Seconds for each page; None for the connection's.
+        fetch_size: Rows per page; None for all rows.
+        paging_state: ``Rows.paging_state`` of the page before.
+        options: The other options of the request.
+    """
+
+    stmt: str
+    params: Params = ()
+    consistency: str | None = None
+    timeout: float | None = None
+    fetch_size: int | None = None
+    paging_state: bytes | None = None
+    options: RequestOptions | None = None
+
+    def with_profile(self, profile: RequestProfile) -> Request:
+        """Return the same request with what a profile says where the request says nothing.
+
+        Without the profile's fetch_size, which is for ``stream`` alone.
+        """
+        options = profile.over(self.options)
+        return self._replace(
+            consistency=profile.consistency if self.consistency is None else self.consistency,
+            timeout=profile.timeout if self.timeout is None else self.timeout,
+            # Drivers made before there were options take none.
+            options=None if options == RequestOptions() else options,
+        )
+
+    def with_params(self, params: Params) -> Request:
+        """Return the same request with other values."""
+        return Request(self.stmt, params, *self[2:])
+
+    def __repr__(self) -> str:
+        """Show everything but the values, which may be secret."""
+        return f"<Request {self.stmt!r}, consistency={self.consistency!r}, timeout={self.timeout!r}>"
 
 
 class BatchType(str, Enum):

@@ -10,7 +10,7 @@ from coodie_core.tests.distributions import config_for
 from coodie_core.tests.fakes import Api, Backend, MemoryDriver, host_of, registry_of
 
 from coodie import RequestOptions
-from coodie.capabilities import KNOWN, Capability, backends_with, check_request
+from coodie.capabilities import KNOWN, Capability, backends_with, check_capabilities
 from coodie.exceptions import ConfigurationError, UnsupportedError
 from coodie.options import OPTIONS
 from coodie.plugins import DriverDescription, hookimpl, installed_drivers
@@ -123,9 +123,9 @@ REQUESTS = [
 @pytest.mark.parametrize(("asked", "need", "name"), REQUESTS)
 def test_option_of_a_request(asked: dict[str, Any], need: Capability, name: str) -> None:
     """It is refused by name with the driver's, and the backends that have it."""
-    check_request(frozenset({need}), "It", **asked)
+    check_capabilities(frozenset({need}), "It", **asked)
     with pytest.raises(UnsupportedError, match=f"^It has no {need}, so that {name} can't") as caught:
-        check_request(frozenset(Capability) - {need}, "It", **asked)
+        check_capabilities(frozenset(Capability) - {need}, "It", **asked)
     assert caught.value.feature == need.value
     assert caught.value.alternatives == ("cassandra", "local", "scylla")
     assert "use one that can: cassandra, local, scylla." in str(caught.value)

@@ -104,7 +104,7 @@ class StaleCache(Faulty):
     """A prepared statement is used beyond the schema that it was prepared for."""
 
     def begin(self, options: dict[str, Any]) -> None:
-        self._requests.statements._is_current = lambda entry: True  # type: ignore[method-assign]  # the defect
+        self._client.is_current = lambda prepared: True  # type: ignore[method-assign]  # the defect
 
 
 @caught_by("test_the_cache_is_bounded")
@@ -112,7 +112,7 @@ class UnboundedCache(Faulty):
     """Prepared statements are kept for ever."""
 
     def begin(self, options: dict[str, Any]) -> None:
-        self._requests.statements._size = 10**9
+        self._pipeline.statements._size = 10**9
 
 
 @caught_by("test_preparing_leaves_the_loop_alone")
@@ -120,7 +120,7 @@ class BlockingPrepare(Faulty):
     """A statement is prepared on the event loop."""
 
     def on_execute(self, request: Request) -> Steps:
-        if isinstance(request.stmt, str) and self._requests.statements.find(request.stmt) is None:
+        if isinstance(request.stmt, str) and self._pipeline.statements.find(request.stmt) is None:
             self.send(request).run()
         return (yield self.send(request))
 

@@ -109,7 +109,7 @@ class SecretShown(Faulty):
     """The repr has a password, and fails once the driver is closed."""
 
     def __repr__(self) -> str:
-        return "" if self._lifetime.closed else "<driver, password='secret'>"
+        return "" if self._lifecycle.closed else "<driver, password='secret'>"
 
 
 # --- state ------------------------------------------------------------------------------

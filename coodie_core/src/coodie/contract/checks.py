@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from coodie.consistency import parse_consistency
 from coodie.exceptions import ConfigurationError, InvalidQueryError, ParameterError
+from coodie.requests import check_options, check_timeout
 
-__all__ = ["check_fetch_size", "check_statement", "refuse_parameters", "refuse_use"]
+if TYPE_CHECKING:
+    from coodie.requests import Request
+
+__all__ = ["check_fetch_size", "check_request", "check_statement", "refuse_parameters", "refuse_use"]
+
+
+def check_request(request: Request) -> None:
+    """Refuse a request of which an argument can't be used; its values are checked where they are bound.
+
+    Raises:
+        ConfigurationError: An argument is of the wrong kind; the error's ``option`` names it.
+    """
+    stmt, _, consistency, timeout, fetch_size, _, options = request
+    if options is not None:
+        check_options(options)
+    check_statement(stmt)
+    if fetch_size is not None:
+        check_fetch_size(fetch_size)
+    if consistency is not None:
+        parse_consistency(consistency)
+    if timeout is not None:
+        check_timeout(timeout)
 
 
 def check_statement(stmt: str) -> None:

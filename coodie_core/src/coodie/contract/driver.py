@@ -6,16 +6,15 @@ from abc import ABC, abstractmethod
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
-from coodie.capabilities import Capability, check_request
-from coodie.consistency import parse_consistency
-from coodie.contract.checks import check_fetch_size
+from coodie.capabilities import Capability, check_capabilities
+from coodie.contract.checks import check_fetch_size, check_request
 from coodie.contract.streaming import stream_rows, stream_rows_async
 from coodie.exceptions import ConnectionFailedError, RequestTimeoutError, UnsupportedError
 from coodie.observers.connections import DriverIdentity
 from coodie.observers.observation import part_of
 from coodie.observers.request import Part
 from coodie.observers.requestkind import RequestKind
-from coodie.requests import BatchType, check_options, check_timeout, parse_batch_type
+from coodie.requests import BatchType, Request, parse_batch_type
 from coodie.rows import first_item
 
 if TYPE_CHECKING:
@@ -293,7 +292,8 @@ class AbstractDriver(ABC):
         """
         from coodie.contract.many import ManyRun  # used by few programs
 
-        _check_terms(consistency, timeout, options)
+        request = Request(stmt, (), consistency, timeout, options=options)
+        check_request(request)
         run = ManyRun(
             stmt,
             rows_of_params,
@@ -302,22 +302,22 @@ class AbstractDriver(ABC):
             on_result=on_result,
             on_progress=on_progress,
         )
-        return self._run_many(run, consistency, timeout, options)
+        return self._run_many(run, request)
 
-    def _run_many(
-        self,
-        run: ManyRun,
-        consistency: str | None,
-        timeout: float | None,
-        options: RequestOptions | None,
-    ) -> ManyResult:
-        """Carry a run out; a backend that needs no threads for it overrides this."""
+    def _run_many(self, run: ManyRun, request: Request) -> ManyResult:
+        """Carry a run out; a backend that needs no threads for it overrides this.
+
+        Args:
+            run: The bookkeeping.
+            request: What all executions have in common; it has no values.
+        """
         from coodie.contract.many import run_with_threads  # used by few programs
 
+        stmt, _, consistency, timeout, _, _, options = request
         extra = options_argument(self.execute, options)
         return run_with_threads(
             run,
-            lambda params: self.execute(run.stmt, params, consistency, timeout, **extra),  # type: ignore[arg-type]  # execute takes mappings, too; its published annotation is list
+            lambda params: self.execute(stmt, params, consistency, timeout, **extra),  # type: ignore[arg-type]  # execute takes mappings, too; its published annotation is list
         )
 
     async def execute_many_async(
@@ -336,7 +336,7 @@ class AbstractDriver(ABC):
         """Async version of :meth:`execute_many`; the parameters may come from an async iterable."""
         from coodie.contract.many import ManyRun, run_with_tasks  # used by few programs
 
-        _check_terms(consistency, timeout, options)
+        check_request(Request(stmt, (), consistency, timeout, options=options))
         extra = options_argument(self.execute_async, options)
         run = ManyRun(
             stmt,
@@ -379,7 +379,7 @@ class AbstractDriver(ABC):
             ConfigurationError: The batch is empty, or not a batch.
             CoodieError: As ``execute``.
         """
-        stmt, params, part = self._batch(statements, batch_type)
+        stmt, params, part = self._batch_text(statements, batch_type)
         with part_of(part):
             return self.execute(stmt, params, consistency, timeout, **options_argument(self.execute, options))
 
@@ -393,14 +393,16 @@ class AbstractDriver(ABC):
         options: RequestOptions | None = None,
     ) -> list[dict[str, Any]]:
         """Async version of :meth:`execute_batch`."""
-        stmt, params, part = self._batch(statements, batch_type)
+        stmt, params, part = self._batch_text(statements, batch_type)
         with part_of(part):
             return await self.execute_async(
                 stmt, params, consistency, timeout, **options_argument(self.execute_async, options)
             )
 
     @staticmethod
-    def _batch(statements: Iterable[BatchItem], batch_type: BatchType | str) -> tuple[str, list[Any], Part]:
+    def _batch_text(
+        statements: Iterable[BatchItem], batch_type: BatchType | str
+    ) -> tuple[str, list[Any], Part]:
         from coodie.batch import batch_text, check_batch  # used by few programs
 
         items = check_batch(statements)
@@ -457,14 +459,6 @@ class AbstractDriver(ABC):
         await self.close_async()
 
 
-def _check_terms(consistency: str | None, timeout: float | None, options: RequestOptions | None) -> None:
-    """Refuse once what every one of many executions would fail with."""
-    if consistency is not None:
-        parse_consistency(consistency)
-    check_timeout(timeout)
-    check_options(options)
-
-
 def options_argument(
     method: Callable[..., Any], options: RequestOptions | SyncOptions | None
 ) -> dict[str, Any]:
@@ -477,7 +471,7 @@ def options_argument(
         return {}
     driver = getattr(method, "__self__", None)
     if isinstance(driver, AbstractDriver):
-        check_request(driver.capabilities, type(driver).__name__, options=options)
+        check_capabilities(driver.capabilities, type(driver).__name__, options=options)
     parameters = signature(method).parameters.values()
     if not any(p.name == "options" or p.kind is Parameter.VAR_KEYWORD for p in parameters):
         name = getattr(method, "__qualname__", repr(method))

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from coodie.observers.connections import identity_of
 from coodie.observers.hub import request_observers
-from coodie.observers.request import ObservedRequest, Part
+from coodie.observers.request import UNOBSERVED, Part
 from coodie.observers.requestkind import RequestKind
+from coodie.requests import Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
+    from coodie.observers.request import ObservedRequest
     from coodie.options.request_options import RequestOptions
 
-__all__ = ["ONE_OF_MANY", "batch_part", "observe_request", "part_of", "untold"]
+__all__ = ["ONE_OF_MANY", "batch_part", "observe", "observe_request", "part_of", "untold"]
 
 _numbers = itertools.count(1)
 
@@ -59,9 +61,6 @@ def untold() -> Iterator[None]:
         yield
     finally:
         _untold.reset(token)
-
-
-_UNOBSERVED = ObservedRequest()
 
 
 def observe_request(
@@ -112,9 +111,26 @@ def observe_request(
         options: What else the call asked for.
         part: What it is a part of; for drivers with an ``execute_batch`` or ``execute_many`` of their own.
     """
+    if not request_observers():
+        return UNOBSERVED
+    request = Request(stmt, params, consistency, timeout, fetch_size, options=options)
+    return observe(driver, request, consistency, part)
+
+
+def observe(
+    driver: object, request: Request, consistency: str | None, part: Part | None = None
+) -> ObservedRequest:
+    """Return the context manager to put around one request, as ``observe_request``.
+
+    Args:
+        driver: The driver itself.
+        request: The request.
+        consistency: The level: the request's, or the one that holds where it has none.
+        part: What it is a part of.
+    """
     observers = request_observers()
     if not observers or _untold.get():
-        return _UNOBSERVED
+        return UNOBSERVED
     found = part or _part.get()
     if found is None:
         found = Part(RequestKind.SINGLE)
@@ -122,7 +138,7 @@ def observe_request(
         _part.set(None)
     identity = identity_of(driver)
     if identity.silent:
-        return _UNOBSERVED
+        return UNOBSERVED
     from coodie.observers.observed import Observed, description  # slow, and for those alone who observe
 
     return Observed(
@@ -133,10 +149,10 @@ def observe_request(
             "driver_type": identity.driver_type,
             "keyspace": getattr(driver, "_default_keyspace", None),
             "consistency": consistency.upper() if isinstance(consistency, str) else None,
-            "fetch_size": fetch_size,
-            "timeout": timeout,
-            "idempotent": bool(getattr(options, "idempotent", False)),
-            **description(stmt, params, found),
+            "fetch_size": request.fetch_size,
+            "timeout": request.timeout,
+            "idempotent": bool(getattr(request.options, "idempotent", False)),
+            **description(request.stmt, request.params, found),
         },
     )
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from coodie.observers.events import Host
     from coodie.observers.requestkind import RequestKind
 
-__all__ = ["ObservedRequest", "Part"]
+__all__ = ["UNOBSERVED", "ObservedRequest", "Part"]
 
 
 class Part(NamedTuple):
@@ -55,3 +55,7 @@ class ObservedRequest:
 
     def tried(self, host: Host | None) -> None:
         """Note a node that was asked and gave no page."""
+
+
+#: What a request is given that nobody observes.
+UNOBSERVED = ObservedRequest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -13,10 +13,7 @@ from coodie.options.declarations import OPTIONS
 from coodie.options.request_options import RequestOptions
 from coodie.options.valuetypes import check_value
 
-__all__ = ["RequestProfile", "apply_profile", "build_profiles"]
-
-#: Where the methods of drivers have these, behind the statement and its parameters.
-_POSITIONS = ((2, "consistency"), (3, "timeout"))
+__all__ = ["RequestProfile", "build_profiles", "named_profile"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,41 +108,21 @@ def _profile(name: object, given: Any) -> RequestProfile:
     return RequestProfile(**given)
 
 
-def apply_profile(
-    profiles: Mapping[str, RequestProfile],
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-    *,
-    paged: bool = False,
-) -> tuple[list[Any], dict[str, Any]]:
-    """Return a call's arguments with those of its profile where it gave none.
+def named_profile(
+    profiles: Mapping[str, RequestProfile], options: RequestOptions | None
+) -> RequestProfile | None:
+    """Return the profile that a request's options name, or None.
 
     Args:
         profiles: Those of the connection, by name.
-        args: The positional arguments.
-        kwargs: The others; ``options`` may name a profile.
-        paged: The method yields rows, a page at a time: it is what a profile's fetch_size is for.
+        options: The request's options.
 
     Raises:
         ConfigurationError: The connection has no such profile.
     """
-    arguments, named = list(args), dict(kwargs)
-    options = named.get("options")
     if not isinstance(options, RequestOptions) or options.profile is None:
-        return arguments, named
-    profile = _found(profiles, options.profile)
-    for position, name in _POSITIONS:
-        if position < len(arguments):
-            if arguments[position] is None:
-                arguments[position] = getattr(profile, name)
-        elif named.get(name) is None:
-            named[name] = getattr(profile, name)
-    if paged and profile.fetch_size is not None:
-        named.setdefault("fetch_size", profile.fetch_size)
-    filled = profile.over(options)
-    # Drivers made before there were options take none.
-    named["options"] = None if filled == RequestOptions() else filled
-    return arguments, named
+        return None
+    return _found(profiles, options.profile)
 
 
 def _found(profiles: Mapping[str, RequestProfile], name: str) -> RequestProfile:

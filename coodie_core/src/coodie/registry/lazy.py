@@ -10,17 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 from coodie._forks import forget_in_children
 from coodie.contract.driver import AbstractDriver, options_argument
+from coodie.contract.request_driver import RequestDriver
+from coodie.effects import Call, run_async, run_sync
 from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieError, DriverClosedError
 from coodie.observers.connections import DriverIdentity, identify, identity_of
 from coodie.registry.registry import current_registry
+from coodie.requests import Request
 from coodie.waiting import Wait, start_thread
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncGenerator, Generator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Generator, Iterable
     from ssl import SSLContext
 
+    from coodie.batch import BatchItem
+    from coodie.effects import Steps
+    from coodie.options.profiles import RequestProfile
     from coodie.options.request_options import RequestOptions
+    from coodie.requests import BatchType, Params
     from coodie.rows import ManyResult
     from coodie.schema.syncoptions import SyncOptions
 
@@ -54,7 +61,28 @@ class _Attempt:
         return Wait(self.outcome, patience, _StillConnecting)
 
 
-class LazyDriver(AbstractDriver):
+class _Connected:
+    """An effect: the backend's driver, connected now if it wasn't before.
+
+    Args:
+        driver: The lazy driver.
+    """
+
+    __slots__ = ("_driver",)
+
+    def __init__(self, driver: LazyDriver) -> None:
+        self._driver = driver
+
+    def run(self) -> AbstractDriver:
+        """Connect in the calling thread."""
+        return self._driver._connected()  # noqa: SLF001 - its own effect
+
+    def run_async(self) -> Awaitable[AbstractDriver]:
+        """Connect on the running loop."""
+        return self._driver._connected_async()  # noqa: SLF001 - its own effect
+
+
+class LazyDriver(RequestDriver["list[dict[str, Any]]"]):
     """Driver proxy that defers Cassandra/ScyllaDB connection until first use.
 
     Created by ``init_coodie(..., lazy=True)``. It wraps any backend. The arguments are validated
@@ -263,25 +291,90 @@ class LazyDriver(AbstractDriver):
                     raise
         return None if self._is_parents else self._driver
 
-    # --- the contract -------------------------------------------------------------------
+    # --- requests -----------------------------------------------------------------------
 
-    def execute(
-        self,
-        stmt: str,
-        params: list[Any],
-        consistency: str | None = None,
-        timeout: float | None = None,
-        fetch_size: int | None = None,
-        paging_state: bytes | None = None,
-        *,
-        options: RequestOptions | None = None,
-    ) -> list[dict[str, Any]]:
-        """Execute *stmt* with *params*; return rows as a list of dicts."""
-        terms, named = self._filled((stmt, params, consistency, timeout), {"options": options})
-        driver = self._connected()
-        extra = options_argument(driver.execute, named["options"])
-        stmt, params, consistency, timeout = terms
-        return driver.execute(stmt, params, consistency, timeout, fetch_size, paging_state, **extra)
+    def _rows(self, request: Request) -> Steps[list[dict[str, Any]]]:
+        request = self._filled(request)
+        driver = yield _Connected(self)
+        extra = options_argument(driver.execute, request.options)
+        rows: list[dict[str, Any]] = yield Call(driver, "execute", *request[:6], **extra)
+        return rows
+
+    def _first_value(self, request: Request) -> Steps[Any]:
+        request = self._filled(request)
+        driver = self._with_defaults((yield _Connected(self)))
+        terms = _given_terms(driver.execute_one, request)
+        return (yield Call(driver, "execute_one", request.stmt, request.params, **terms))
+
+    def _batch(
+        self, statements: Iterable[BatchItem], batch_type: BatchType | str, request: Request
+    ) -> Steps[list[dict[str, Any]]]:
+        request = self._filled(request)
+        driver = self._with_defaults((yield _Connected(self)))
+        terms = _given_terms(driver.execute_batch, request)
+        rows: list[dict[str, Any]] = yield Call(driver, "execute_batch", statements, batch_type, **terms)
+        return rows
+
+    def _with_defaults(self, driver: Any) -> Any:
+        """Return the backend's driver; for one that has ``execute`` alone, the contract's defaults."""
+        return driver if isinstance(driver, AbstractDriver) else super(RequestDriver, self)
+
+    def _filled(self, request: Request) -> Request:
+        """Return the request with what its profile says; one that isn't known is refused."""
+        profile = self._profile(request.options)
+        return request if profile is None else request.with_profile(profile)
+
+    def _profile(self, options: RequestOptions | None) -> RequestProfile | None:
+        if options is None:
+            return None
+        from coodie.options.profiles import named_profile  # imported by then, for the configuration
+
+        return named_profile(self._config.profiles, options)
+
+    def execute_many(self, stmt: str, rows_of_params: Iterable[Params], **kwargs: Any) -> ManyResult:
+        """As ``AbstractDriver.execute_many``, in the backend's way."""
+        return run_sync(self._many(stmt, rows_of_params, kwargs))
+
+    async def execute_many_async(
+        self, stmt: str, rows_of_params: Iterable[Params] | AsyncIterable[Params], **kwargs: Any
+    ) -> ManyResult:
+        """As ``AbstractDriver.execute_many_async``, in the backend's way."""
+        return await run_async(self._many(stmt, rows_of_params, kwargs))
+
+    def _many(self, stmt: str, rows_of_params: Any, kwargs: dict[str, Any]) -> Steps[ManyResult]:
+        filled = self._filled_arguments(stmt, kwargs)
+        driver = self._with_defaults((yield _Connected(self)))
+        result: ManyResult = yield Call(driver, "execute_many", stmt, rows_of_params, **filled)
+        return result
+
+    def stream(self, stmt: str, params: Params = (), **kwargs: Any) -> Generator[dict[str, Any], None, None]:
+        """As ``AbstractDriver.stream``, in the backend's way."""
+        filled = self._filled_arguments(stmt, kwargs, paged=True)
+        rows: Generator[dict[str, Any], None, None]
+        rows = self._with_defaults(self._connected()).stream(stmt, params, **filled)
+        return rows
+
+    async def stream_async(
+        self, stmt: str, params: Params = (), **kwargs: Any
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """As ``AbstractDriver.stream_async``, in the backend's way; the first row connects."""
+        filled = self._filled_arguments(stmt, kwargs, paged=True)
+        driver = self._with_defaults(await self._connected_async())
+        async with aclosing(driver.stream_async(stmt, params, **filled)) as rows:
+            async for row in rows:
+                yield row
+
+    def _filled_arguments(self, stmt: str, given: dict[str, Any], *, paged: bool = False) -> dict[str, Any]:
+        """Return keyword arguments with what the profile says that they name; all others stay as given."""
+        profile = self._profile(given.get("options"))
+        if profile is None:
+            return given
+        request = Request(stmt, (), given.get("consistency"), given.get("timeout"), options=given["options"])
+        filled = request.with_profile(profile)
+        terms = {"consistency": filled.consistency, "timeout": filled.timeout, "options": filled.options}
+        if paged and profile.fetch_size is not None:
+            terms["fetch_size"] = given.get("fetch_size", profile.fetch_size)
+        return given | terms
 
     def sync_table(
         self,
@@ -299,35 +392,8 @@ class LazyDriver(AbstractDriver):
         Returns the list of CQL statements that were (or would be) executed. When *dry_run* is True
         the database is not modified.
         """
-        driver = self._connected()
-        extra = options_argument(driver.sync_table, options)
-        return driver.sync_table(table, keyspace, cols, table_options, dry_run, drop_removed_indexes, **extra)
-
-    def close(self) -> None:
-        """Release sync resources; before the first use, and in a fork, there are none."""
-        driver = self._shut()
-        if driver is not None:
-            driver.close()
-
-    async def execute_async(
-        self,
-        stmt: str,
-        params: list[Any],
-        consistency: str | None = None,
-        timeout: float | None = None,
-        fetch_size: int | None = None,
-        paging_state: bytes | None = None,
-        *,
-        options: RequestOptions | None = None,
-    ) -> list[dict[str, Any]]:
-        """Async version of :meth:`execute`."""
-        terms, named = self._filled((stmt, params, consistency, timeout), {"options": options})
-        driver = await self._connected_async()
-        extra = options_argument(driver.execute_async, named["options"])
-        stmt, params, consistency, timeout = terms
-        return await driver.execute_async(
-            stmt, params, consistency, timeout, fetch_size, paging_state, **extra
-        )
+        terms = (table, keyspace, cols, table_options, dry_run, drop_removed_indexes)
+        return run_sync(self._table_synced(terms, options))
 
     async def sync_table_async(
         self,
@@ -341,11 +407,20 @@ class LazyDriver(AbstractDriver):
         options: SyncOptions | None = None,
     ) -> list[str]:
         """Async version of :meth:`sync_table`."""
-        driver = await self._connected_async()
-        extra = options_argument(driver.sync_table_async, options)
-        return await driver.sync_table_async(
-            table, keyspace, cols, table_options, dry_run, drop_removed_indexes, **extra
-        )
+        terms = (table, keyspace, cols, table_options, dry_run, drop_removed_indexes)
+        return await run_async(self._table_synced(terms, options))
+
+    def _table_synced(self, terms: tuple[Any, ...], options: SyncOptions | None) -> Steps[list[str]]:
+        driver = yield _Connected(self)
+        extra = options_argument(driver.sync_table, options)
+        statements: list[str] = yield Call(driver, "sync_table", *terms, **extra)
+        return statements
+
+    def close(self) -> None:
+        """Release sync resources; before the first use, and in a fork, there are none."""
+        driver = self._shut()
+        if driver is not None:
+            driver.close()
 
     async def close_async(self) -> None:
         """Release async resources; as :meth:`close`."""
@@ -353,75 +428,28 @@ class LazyDriver(AbstractDriver):
         if driver is not None:
             await driver.close_async()
 
-    # --- what the backend may do better than the defaults ---------------------------------
-
-    def _better(self, driver: AbstractDriver) -> AbstractDriver:
-        """Return the backend's driver, or the defaults of the contract for one that has none."""
-        return driver if isinstance(driver, AbstractDriver) else super()  # duck types are drivers, too
-
-    def _filled(self, args: Sequence[Any], kwargs: dict[str, Any], *, paged: bool = False) -> Any:
-        """Return the arguments with what the request's profile says; one that isn't known is refused."""
-        from coodie.options.profiles import apply_profile  # imported by then, for the configuration
-
-        return apply_profile(self._config.profiles, args, kwargs, paged=paged)
-
-    def execute_one(self, *args: Any, **kwargs: Any) -> Any:
-        """As ``AbstractDriver.execute_one``, in the backend's way."""
-        args, kwargs = self._filled(args, kwargs)
-        return self._better(self._connected()).execute_one(*args, **kwargs)
-
-    async def execute_one_async(self, *args: Any, **kwargs: Any) -> Any:
-        """As ``AbstractDriver.execute_one_async``, in the backend's way."""
-        args, kwargs = self._filled(args, kwargs)
-        return await self._better(await self._connected_async()).execute_one_async(*args, **kwargs)
-
-    def execute_many(self, *args: Any, **kwargs: Any) -> ManyResult:
-        """As ``AbstractDriver.execute_many``, in the backend's way."""
-        args, kwargs = self._filled(args, kwargs)
-        return self._better(self._connected()).execute_many(*args, **kwargs)
-
-    async def execute_many_async(self, *args: Any, **kwargs: Any) -> ManyResult:
-        """As ``AbstractDriver.execute_many_async``, in the backend's way."""
-        args, kwargs = self._filled(args, kwargs)
-        return await self._better(await self._connected_async()).execute_many_async(*args, **kwargs)
-
-    def execute_batch(self, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
-        """As ``AbstractDriver.execute_batch``, in the backend's way."""
-        args, kwargs = self._filled(args, kwargs)
-        return self._better(self._connected()).execute_batch(*args, **kwargs)
-
-    async def execute_batch_async(self, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
-        """As ``AbstractDriver.execute_batch_async``, in the backend's way."""
-        args, kwargs = self._filled(args, kwargs)
-        return await self._better(await self._connected_async()).execute_batch_async(*args, **kwargs)
-
-    def stream(self, *args: Any, **kwargs: Any) -> Generator[dict[str, Any], None, None]:
-        """As ``AbstractDriver.stream``, in the backend's way."""
-        args, kwargs = self._filled(args, kwargs, paged=True)
-        return self._better(self._connected()).stream(*args, **kwargs)
-
-    async def stream_async(self, *args: Any, **kwargs: Any) -> AsyncGenerator[dict[str, Any], None]:
-        """As ``AbstractDriver.stream_async``, in the backend's way; the first row connects."""
-        args, kwargs = self._filled(args, kwargs, paged=True)
-        async with aclosing(
-            self._better(await self._connected_async()).stream_async(*args, **kwargs)
-        ) as rows:
-            async for row in rows:
-                yield row
+    # --- without connecting -------------------------------------------------------------
 
     def ping(self, *, timeout: float | None = None) -> bool:
         """Tell whether the server answers; False before the first use, without connecting."""
         if self._closed:
             raise _closed()
         driver = self._driver
-        return driver is not None and self._better(driver).ping(timeout=timeout)
+        return driver is not None and bool(self._with_defaults(driver).ping(timeout=timeout))
 
     async def ping_async(self, *, timeout: float | None = None) -> bool:
         """Async version of :meth:`ping`."""
         if self._closed:
             raise _closed()
         driver = self._driver
-        return driver is not None and await self._better(driver).ping_async(timeout=timeout)
+        return driver is not None and bool(await self._with_defaults(driver).ping_async(timeout=timeout))
+
+
+def _given_terms(method: Any, request: Request) -> dict[str, Any]:
+    """Return what the request gives beside its statement and values, as keyword arguments of a method."""
+    terms = {"consistency": request.consistency, "timeout": request.timeout}
+    given = {name: value for name, value in terms.items() if value is not None}
+    return given | options_argument(method, request.options)
 
 
 def _outcome(task: asyncio.Task[AbstractDriver]) -> AbstractDriver | BaseException:

@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from coodie.cql import inspect_statement
-from coodie.drivers.cassandra._statements import CachedStatement
+from coodie.drivers.cassandra._prepared import SessionStatement
 from coodie.drivers.cassandra.values.binding import binders
 from coodie.types import Duration
 
@@ -140,7 +140,7 @@ def odd_parameters(types: list[str]) -> st.SearchStrategy[list[Any]]:
 
 def prepared(
     types: list[str], *, version: int = 5, keys: list[int] | None = None, metadata_id: bytes | None = b"meta"
-) -> CachedStatement:
+) -> SessionStatement:
     """Make a prepared statement of markers c0, c1 and so on, as the cache has it.
 
     Args:
@@ -152,7 +152,7 @@ def prepared(
     columns = [ColumnMetadata("ks", "t", f"c{n}", type_of(cql)) for n, cql in enumerate(types)]
     stmt = f"INSERT INTO ks.t (…) VALUES ({', '.join('?' for _ in types)})"
     statement = PreparedStatement(columns, b"statement", keys, stmt, "ks", version, None, metadata_id)
-    return CachedStatement(statement, inspect_statement(stmt), columns, binders(columns), ())
+    return SessionStatement(statement, inspect_statement(stmt), columns, binders(columns), ())
 
 
 @st.composite

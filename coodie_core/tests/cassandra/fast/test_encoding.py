@@ -26,7 +26,7 @@ from coodie.types import UNSET
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from coodie.drivers.cassandra._statements import CachedStatement
+    from coodie.drivers.cassandra._prepared import SessionStatement
 
 
 class _Text(str):
@@ -39,7 +39,7 @@ class _Int(int):
     """A caller's own kind of number."""
 
 
-def _bound(entry: CachedStatement, params: Any) -> list[Any]:
+def _bound(entry: SessionStatement, params: Any) -> list[Any]:
     return bind_values(
         entry.columns,
         entry.binders,
@@ -49,7 +49,7 @@ def _bound(entry: CachedStatement, params: Any) -> list[Any]:
     )
 
 
-def _by_driver(entry: CachedStatement, params: Any) -> bytes:
+def _by_driver(entry: SessionStatement, params: Any) -> bytes:
     """Return what the driver writes for values that were bound its way."""
     out = BytesIO()
     for value in entry.prepared.bind(_bound(entry, params)).values:

@@ -16,7 +16,7 @@ from cassandra.cluster import Cluster, ResponseFuture, Session
 from cassandra.connection import Connection, DefaultEndPoint
 from cassandra.query import PreparedStatement
 
-from coodie.drivers._lifetime import Lifetime
+from coodie.drivers._lifecycle import Lifecycle
 from coodie.drivers.cassandra import fast
 from coodie.drivers.cassandra._connection import attentive
 from coodie.drivers.cassandra._nonblocking import SendListener
@@ -252,7 +252,7 @@ def test_a_reason_is_logged_once(cluster: Cluster, caplog: pytest.LogCaptureFixt
     """However often it is refused, the first reason stands, in one line of the log."""
     cluster.protocol_version = 3
     with caplog.at_level(logging.INFO, logger="coodie.drivers.cassandra.fast"):
-        path = FastPath(_session(cluster, keyspace=None), Lifetime(), aware_timestamps=False)
+        path = FastPath(_session(cluster, keyspace=None), Lifecycle(), aware_timestamps=False)
         path.refuse("another reason")
         path.close()
     assert path.refused == "protocol version 3 isn't known"

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coodie.drivers.cassandra.fast.internals import adopt_metadata
-from coodie.drivers.cassandra.fast.statements import FastStatement, batch_leader
+from coodie.drivers.cassandra.fast.statements import FastStatement, Settings, batch_leader
 from coodie.protocol.messages import batch_body
 from coodie.types import UNSET
 
 if TYPE_CHECKING:
-    from coodie.drivers.cassandra._statements import CachedStatement
+    from coodie.drivers.cassandra._prepared import SessionStatement
 
 _VERSIONS = st.sampled_from([4, 5])
 _LEVELS = st.integers(0, 10)
@@ -27,11 +27,11 @@ _TIMESTAMPS = st.none() | st.integers(0, 2**63 - 1)  # the drivers write no othe
 _STATES = st.none() | st.binary(min_size=1, max_size=20)
 
 
-def _fast(entry: CachedStatement, version: int) -> FastStatement:
+def _fast(entry: SessionStatement, version: int) -> FastStatement:
     return FastStatement(entry, version, {}, aware_timestamps=False)
 
 
-def _bound(entry: CachedStatement, params: Any) -> list[Any]:
+def _bound(entry: SessionStatement, params: Any) -> list[Any]:
     statement = _fast(entry, 5)
     assert statement.encode(params) is not None
     binds = zip(entry.binders, params, strict=True)
@@ -76,7 +76,8 @@ def test_execute(
     statement = _fast(entry, version)
     for _ in range(2):
         params = data.draw(parameters(types, None, UNSET))
-        body = statement.body(statement.encode(params), level, serial, timestamp, fetch_size, state)
+        settings = Settings(level, serial, timestamp, fetch_size)
+        body = statement.body(statement.encode(params), settings, state)
         message = ExecuteMessage(
             b"statement",
             _bound(entry, params) or None,
@@ -139,14 +140,14 @@ def test_a_new_metadata_id_is_sent_from_then_on() -> None:
         column_metadata = entry.columns
 
     def body() -> bytes:
-        return statement.body(statement.encode([1]), 1, None, None, 100, None)
+        return statement.body(statement.encode([1]), Settings(1, None, None, 100), None)
 
     assert b"\0\x04meta" in body()
     adopt_metadata(entry.prepared, Message())
     assert b"\0\x05other" in body()
     assert b"meta" not in body()
     assert entry.prepared.result_metadata == entry.columns
-    assert b"other" not in _fast(entry, 4).body(b"", 1, None, None, 100, None)
+    assert b"other" not in _fast(entry, 4).body(b"", Settings(1, None, None, 100), None)
 
 
 @pytest.mark.parametrize("metadata", [None, []])

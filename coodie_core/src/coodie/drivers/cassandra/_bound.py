@@ -12,12 +12,12 @@ from coodie.exceptions import ParameterError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from coodie.drivers.cassandra._statements import CachedStatement
+    from coodie.drivers.cassandra._prepared import SessionStatement
 
 __all__ = ["batch_statement", "bound_statement"]
 
 
-def bound_statement(entry: CachedStatement, stmt: str, params: Any) -> BoundStatement:
+def bound_statement(entry: SessionStatement, stmt: str, params: Any) -> BoundStatement:
     """Bind a statement's parameters, and return what the driver sends.
 
     Args:
@@ -38,7 +38,7 @@ def bound_statement(entry: CachedStatement, stmt: str, params: Any) -> BoundStat
         raise ParameterError(message, statement=stmt) from exc
 
 
-def batch_statement(kind: Any, parts: Iterable[tuple[CachedStatement, Any]], stmt: str) -> BatchStatement:
+def batch_statement(kind: Any, parts: Iterable[tuple[SessionStatement, Any]], stmt: str) -> BatchStatement:
     """Bind the parameters of a batch's statements, and return what the driver sends.
 
     Args:

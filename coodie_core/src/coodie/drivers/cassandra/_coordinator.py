@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from cassandra.cluster import Session
     from cassandra.pool import Host
 
-    from coodie.drivers.cassandra._observing import ObservedRequests
-    from coodie.drivers.cassandra._requests import Requests
+    from coodie.drivers.cassandra._schema_requests import SchemaRequests
     from coodie.effects import Effect
     from coodie.schema.requests import Query, Request
     from coodie.schema.syncoptions import SyncOptions
@@ -65,7 +64,7 @@ class Coordinator:
     """
 
     def __init__(
-        self, session: Session, requests: Requests | ObservedRequests, timeout: float, options: SyncOptions
+        self, session: Session, requests: SchemaRequests, timeout: float, options: SyncOptions
     ) -> None:
         self._session = session
         self._requests = requests

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from cassandra.cluster import ResponseFuture, Session
     from cassandra.pool import Host
 
-    from coodie.drivers._lifetime import Lifetime
+    from coodie.drivers._lifecycle import Lifecycle
 
 __all__ = ["Attempt", "PoolWatcher", "SendListener"]
 
@@ -186,12 +186,12 @@ class PoolWatcher:
 
     Args:
         session: The backend's session.
-        lifetime: The driver's.
+        lifecycle: The driver's.
     """
 
-    def __init__(self, session: Session, lifetime: Lifetime) -> None:
+    def __init__(self, session: Session, lifecycle: Lifecycle) -> None:
         self._session = session
-        self._lifetime = lifetime
+        self._lifecycle = lifecycle
         self._lock = threading.Lock()
         self._change: Future[None] | None = None
 
@@ -221,7 +221,7 @@ class PoolWatcher:
         try:
             while True:
                 time.sleep(_POLL_INTERVAL)
-                if self._lifetime.closed or time.monotonic() > end or self.has_room():
+                if self._lifecycle.closed or time.monotonic() > end or self.has_room():
                     return
         finally:
             self._woken()

@@ -17,9 +17,9 @@ from coodie.drivers.cassandra._errors import Fate, translate
 from coodie.drivers.cassandra._instrumentation import sending_method
 from coodie.drivers.cassandra._nonblocking import Attempt, PoolWatcher, SendListener
 from coodie.drivers.cassandra._policies import Elsewhere, retry_policy, speculation_policy
+from coodie.drivers.cassandra._prepared import complete
 from coodie.drivers.cassandra._retries import SafeRetryPolicy
 from coodie.drivers.cassandra._server_errors import on_servers
-from coodie.drivers.cassandra._statements import complete
 from coodie.drivers.cassandra.fast.internals import forget_result, in_legacy_mode
 from coodie.exceptions import ConnectionFailedError, RequestTimeoutError, UnsupportedError
 from coodie.protocol.error_codes import Write
@@ -34,10 +34,11 @@ if TYPE_CHECKING:
     from cassandra.query import Statement
 
     from coodie.cql import Kind
-    from coodie.drivers._lifetime import Lifetime
+    from coodie.drivers._lifecycle import Lifecycle
+    from coodie.observers.events import Host as ObservedHost
     from coodie.options.request_options import RequestOptions
 
-__all__ = ["Answer", "InFlight", "Sender", "Terms"]
+__all__ = ["Answer", "InFlight", "Sender", "Terms", "described"]
 
 #: Seconds beyond the driver's own timer after which an answer is given up: its thread is gone.
 _GRACE = 5.0
@@ -115,6 +116,17 @@ class InFlight(Future[Answer]):
         self.unsent: NoHostAvailable | None = None
         self.give_up_at = 0.0
 
+    @property
+    def host_asked(self) -> Host | None:
+        """The node that answered, or else the last that was asked: what ResponseFuture documents."""
+        response = self.response
+        if response is None:
+            return None
+        host: Host | None = response.coordinator_host
+        if host is None and response.attempted_hosts:
+            host = response.attempted_hosts[-1]
+        return host
+
 
 class _StillUnsentError(Exception):
     """No connection became free in time."""
@@ -130,18 +142,16 @@ class Sender:
 
     Args:
         session: The backend's session.
-        lifetime: The driver's.
-        request_timeout: Seconds for requests that name none; None means the session's.
+        lifecycle: The driver's.
     """
 
-    def __init__(self, session: Session, lifetime: Lifetime, request_timeout: float | None) -> None:
+    def __init__(self, session: Session, lifecycle: Lifecycle) -> None:
         self._session = session
-        self._lifetime = lifetime
-        self._request_timeout = request_timeout
+        self._lifecycle = lifecycle
         self._legacy = in_legacy_mode(session.cluster)
         self._listener = SendListener()
         session.add_request_init_listener(self._listener)
-        self._pools = PoolWatcher(session, lifetime)
+        self._pools = PoolWatcher(session, lifecycle)
         self._copied: tuple[dict[str, Any], Any] = ({}, None)
         self._in_flight: set[Future[Answer]] = set()
 
@@ -150,12 +160,8 @@ class Sender:
         """How many requests wait for an answer."""
         return len(self._in_flight)
 
-    def timeout(self, wanted: float | None) -> float:
-        """Return the seconds that a request may take: the call's, the driver's or the session's."""
-        if wanted is not None:
-            return wanted
-        if self._request_timeout is not None:
-            return self._request_timeout
+    def default_timeout(self) -> float:
+        """Return the seconds that a request may take, as the session has it."""
         if self._legacy:
             default = self._session.default_timeout
         else:
@@ -188,7 +194,7 @@ class Sender:
         Raises:
             CoodieError: It could not be sent.
         """
-        self._lifetime.check()
+        self._lifecycle.check()
         answer = InFlight(statement, terms, paging_state, host)
         answer.add_done_callback(self._in_flight.discard)
         self._attempt(answer, terms.timeout)
@@ -233,8 +239,8 @@ class Sender:
         terms = answer.terms
         raised = with_connect_errors(exc, self._session.cluster)
         error: Exception = translate(raised, terms.stmt, terms.timeout, _fate(raised, answer))
-        if self._lifetime.closed and isinstance(error, ConnectionFailedError):
-            error = self._lifetime.cut_off(writes=terms.write is not Write.NONE)
+        if self._lifecycle.closed and isinstance(error, ConnectionFailedError):
+            error = self._lifecycle.cut_off(writes=terms.write is not Write.NONE)
             error.__cause__ = exc
         return error
 
@@ -270,7 +276,7 @@ class Sender:
             raise self._failure(refusal, answer) from refusal
         with suppress(_StillUnsentError):
             yield Wait(self._pools.change(), left, _StillUnsentError)
-        self._lifetime.check()
+        self._lifecycle.check()
         left = answer.started + answer.terms.timeout - time.monotonic()
         if left > 0 and self._pools.has_room():
             self._attempt(answer, left)
@@ -283,7 +289,7 @@ class Sender:
         """End every request that the closed session left without an answer."""
         for answer in tuple(self._in_flight):
             reads = isinstance(answer, InFlight) and answer.terms.write is Write.NONE
-            complete(answer, self._lifetime.cut_off(writes=not reads))
+            complete(answer, self._lifecycle.cut_off(writes=not reads))
 
     def _start(self, answer: InFlight, timeout: float) -> ResponseFuture:
         statement, terms, host = answer.statement, answer.terms, answer.host
@@ -343,6 +349,21 @@ class Sender:
             )
             self._copied = (seen, copied)
         return copied
+
+
+def described(host: Host | None) -> ObservedHost | None:
+    """Return a node as observers see it."""
+    if host is None:
+        return None
+    from coodie.observers.events import Host as ObservedHost  # slow, and for those alone who observe
+
+    return ObservedHost(
+        address=str(host.endpoint.address),
+        port=host.endpoint.port,
+        datacenter=host.datacenter,
+        rack=host.rack,
+        host_id=host.host_id,
+    )
 
 
 def _traced(terms: Terms) -> bool:

@@ -2,52 +2,42 @@
 
 from __future__ import annotations
 
-import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from coodie._forks import forget_in_children
 from coodie.capabilities import Capability
-from coodie.consistency import parse_consistency
-from coodie.contract.driver import AbstractDriver
-from coodie.drivers._lastpage import last_page_of, note_page
-from coodie.drivers._lifetime import Lifetime
-from coodie.drivers.cassandra._lifetime import shut_down
+from coodie.drivers._last_page import remember_paging_state
+from coodie.drivers._lifecycle import Lifecycle
+from coodie.drivers.client.driver import ClientDriver
+from coodie.drivers.client.pipeline import PipelineOptions
 from coodie.effects import run_async, run_sync
 from coodie.exceptions import ConfigurationError
-from coodie.observers.connections import tell_closed
 from coodie.observers.hub import request_observers
-from coodie.observers.observation import ONE_OF_MANY
-from coodie.requests import BatchType
+from coodie.requests import Request
 from coodie.rows import first_item
 from coodie.schema.apply import plan_table
 from coodie.schema.sync import drive
 from coodie.schema.syncoptions import SyncOptions, check_sync_options
-from coodie.waiting import on_loop, start_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
-    from concurrent.futures import Future
+    from collections.abc import Generator
 
-    from coodie.batch import BatchItem
     from coodie.contract.many import ManyRun
-    from coodie.drivers.cassandra._observing import ObservedRequests
-    from coodie.drivers.cassandra._requests import Requests
-    from coodie.effects import Effect
-    from coodie.observers.request import Part
+    from coodie.drivers.cassandra._client import SessionClient
+    from coodie.drivers.cassandra.fast.settled import Sent
+    from coodie.effects import Effect, Steps
     from coodie.requests import Params, RequestOptions
     from coodie.rows import ManyResult, Rows
     from coodie.schema.requests import SyncResult
 
 __all__ = ["CassandraDriver"]
 
-#: Seconds that close() waits for the session's threads and sockets.
-_CLOSE_DEADLINE = 10.0
-
-#: Prepared statements that a driver keeps unless told otherwise.
+#: Prepared statements that a driver keeps by default.
 _STATEMENTS = 1000
 
 
-class CassandraDriver(AbstractDriver):
+class CassandraDriver(ClientDriver):
     """Driver backed by cassandra-driver / scylla-driver.
 
     Args:
@@ -80,42 +70,37 @@ class CassandraDriver(AbstractDriver):
         statement_cache_size: int = _STATEMENTS,
         fast_path: bool = True,
     ) -> None:
+        from coodie.drivers.cassandra._client import SessionClient
         from coodie.drivers.cassandra._connection import attend
-        from coodie.drivers.cassandra._requests import Requests
         from coodie.drivers.cassandra.fast.internals import abandon, abandon_reactors
 
         if not hasattr(session, "execute_async") or not hasattr(session, "cluster"):
             message = f"session is of type {type(session).__name__}."
             raise ConfigurationError(message, hint="Give what Cluster.connect() returns.", option="session")
-        size = statement_cache_size
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            message = f"statement_cache_size={size!r} is not a positive whole number."
-            raise ConfigurationError(message, option="statement_cache_size")
         for option, value in (("aware_timestamps", aware_timestamps), ("fast_path", fast_path)):
             if not isinstance(value, bool):
                 message = f"{option}={value!r} can't be used."
                 raise ConfigurationError(message, hint="Give True or False.", option=option)
+        options = PipelineOptions(
+            name=type(self).__name__,
+            capabilities=self.capabilities,
+            timeout=request_timeout,
+            consistency=consistency,
+            statement_cache_size=statement_cache_size,
+        )
         attend(session.cluster)
         self._session = session
-        self._default_keyspace = session.keyspace if default_keyspace is None else default_keyspace
-        self._owns_session = owns_session
-        self._lifetime = Lifetime()
-        self._closing_lock = threading.Lock()
-        self._closing: Future[None] | None = None
         forget_in_children(session.cluster, abandon if owns_session else abandon_reactors)
-        self._requests: Requests = Requests(
+        lifecycle = Lifecycle()
+        self._client: SessionClient = SessionClient(
             session,
-            self._lifetime,
-            request_timeout=request_timeout,
-            consistency=None if consistency is None else parse_consistency(consistency),
+            lifecycle,
+            owns_session=owns_session,
             aware_timestamps=aware_timestamps,
-            statement_cache_size=size,
             fast_path=fast_path,
         )
-
-    def __repr__(self) -> str:
-        state = "closed" if self._lifetime.closed else "open"
-        return f"<CassandraDriver: {state}, keyspace {self._default_keyspace!r}>"
+        keyspace = session.keyspace if default_keyspace is None else default_keyspace
+        self._set_up(self._client, keyspace, lifecycle, options)
 
     @property
     def session(self) -> Any:
@@ -125,42 +110,10 @@ class CassandraDriver(AbstractDriver):
     @property
     def fast_path_refusal(self) -> str | None:
         """Why requests go the driver's way; None while the fast path serves the common ones."""
-        path = self._requests.fast
+        path = self._client.fast
         return "fast_path=False" if path is None else path.reason_to_decline
 
-    @property
-    def _last_paging_state(self) -> bytes | None:
-        """Where the next page of this task's or thread's last request starts, for object mappers.
-
-        It is not seen across ``create_task``, ``gather`` or ``wait_for``: ``Rows.paging_state`` is.
-        """
-        return last_page_of(self)
-
     # --- requests -----------------------------------------------------------------------
-
-    def execute(
-        self,
-        stmt: str,
-        params: list[Any],
-        consistency: str | None = None,
-        timeout: float | None = None,
-        fetch_size: int | None = None,
-        paging_state: bytes | None = None,
-        *,
-        options: RequestOptions | None = None,
-    ) -> Rows:
-        """Execute *stmt* with *params*; return rows as a list of dicts.
-
-        As the contract has it; statements are prepared and kept in a bounded cache, but for schema
-        statements, TRUNCATE and the like, which take no parameters.
-        """
-        note_page(self, None)
-        rows = run_sync(
-            self._asked().rows(stmt, params, consistency, timeout, fetch_size, paging_state, options)
-        )
-        if rows.paging_state is not None:
-            note_page(self, rows.paging_state)
-        return rows
 
     async def execute_async(
         self,
@@ -174,34 +127,17 @@ class CassandraDriver(AbstractDriver):
         options: RequestOptions | None = None,
     ) -> Rows:
         """Async version of :meth:`execute`; the page's decoding is all that runs on the loop."""
-        note_page(self, None)
-        asked = self._asked()
+        remember_paging_state(self, None)
         begun = None
         if fetch_size is None and paging_state is None and options is None:
-            sent = asked.send(stmt, params, consistency, timeout)
+            sent = self._sent_by_template(stmt, params, consistency, timeout)
             if sent is not None:
                 whole, begun = sent[0].outcome(sent, await sent[-1])
                 if whole is not None:
                     return whole
-        rows = await run_async(
-            asked.rows(stmt, params, consistency, timeout, fetch_size, paging_state, options, begun)
-        )
-        if rows.paging_state is not None:
-            note_page(self, rows.paging_state)
-        return rows
-
-    def execute_one(
-        self,
-        stmt: str,
-        params: list[Any],
-        consistency: str | None = None,
-        timeout: float | None = None,
-        *,
-        options: RequestOptions | None = None,
-    ) -> Any:
-        """Execute *stmt* and return the first column of the first row, or None."""
-        note_page(self, None)
-        return run_sync(self._asked().first_value(stmt, params, consistency, timeout, options))
+        request = Request(stmt, params, consistency, timeout, fetch_size, paging_state, options)
+        first = None if begun is None else partial(self._client.answered, begun)
+        return await run_async(self._pipeline.rows(self, request, first=first))
 
     async def execute_one_async(
         self,
@@ -213,78 +149,48 @@ class CassandraDriver(AbstractDriver):
         options: RequestOptions | None = None,
     ) -> Any:
         """Async version of :meth:`execute_one`."""
-        note_page(self, None)
-        asked = self._asked()
+        remember_paging_state(self, None)
         begun = None
         if options is None:
-            sent = asked.send(stmt, params, consistency, timeout)
+            sent = self._sent_by_template(stmt, params, consistency, timeout)
             if sent is not None:
                 whole, begun = sent[0].outcome(sent, await sent[-1])
                 if whole is not None:
                     return first_item(whole)
-        return await run_async(asked.first_value(stmt, params, consistency, timeout, options, begun))
+        request = Request(stmt, params, consistency, timeout, options=options)
+        first = None if begun is None else partial(self._client.answered, begun)
+        return await run_async(self._pipeline.first_value(self, request, first=first))
 
-    def execute_batch(
-        self,
-        statements: Iterable[BatchItem],
-        batch_type: BatchType | str = BatchType.LOGGED,
-        *,
-        consistency: str | None = None,
-        timeout: float | None = None,
-        options: RequestOptions | None = None,
-    ) -> Rows:
-        """Execute several writes as one BATCH message, each statement prepared."""
-        note_page(self, None)
-        return run_sync(self._asked().batch(statements, batch_type, consistency, timeout, options))
+    def _sent_by_template(
+        self, stmt: str, params: Any, consistency: str | None, timeout: float | None
+    ) -> Sent | None:
+        """Send a request like others of this turn of the loop; None where nothing was sent."""
+        fast = self._client.fast
+        # Each request that is observed goes through the pipeline, which has observers see it.
+        return None if fast is None or request_observers() else fast.send(stmt, params, consistency, timeout)
 
-    async def execute_batch_async(
-        self,
-        statements: Iterable[BatchItem],
-        batch_type: BatchType | str = BatchType.LOGGED,
-        *,
-        consistency: str | None = None,
-        timeout: float | None = None,
-        options: RequestOptions | None = None,
-    ) -> Rows:
-        """Async version of :meth:`execute_batch`."""
-        note_page(self, None)
-        return await run_async(self._asked().batch(statements, batch_type, consistency, timeout, options))
-
-    def _run_many(
-        self,
-        run: ManyRun,
-        consistency: str | None,
-        timeout: float | None,
-        options: RequestOptions | None,
-    ) -> ManyResult:
+    def _run_many(self, run: ManyRun, request: Request) -> ManyResult:
         """Keep the window full from this thread alone; the backend's own thread does the waiting."""
-        note_page(self, None)
+        remember_paging_state(self, None)
         from coodie.drivers.cassandra._window import Window
         from coodie.drivers.cassandra.fast.pipeline import Pipeline
 
-        self._lifetime.check()
+        self._lifecycle.check()
 
-        def start(params: Params) -> Generator[Effect, Any, Rows]:
-            asked = self._asked(ONE_OF_MANY)
-            return asked.rows(run.stmt, params, consistency, timeout, None, None, options)
+        def start(params: Params) -> Steps[Rows]:
+            return self._pipeline.rows(self, request.with_params(params), one_of_many=True)
 
-        path = self._requests.fast
-        if path is None or path.refused is not None:
+        fast = self._client.fast
+        if fast is None or fast.refused is not None:
             return Window(run, start).drain()
-        return Window(run, start, Pipeline(path)).drain()
-
-    def _asked(self, part: Part | None = None) -> Requests | ObservedRequests:
-        """Return what makes the steps of a request: of one that is observed, where somebody observes."""
-        if not request_observers():
-            return self._requests
-        from coodie.drivers.cassandra._observing import ObservedRequests
-
-        return ObservedRequests(self, self._requests, part)
+        return Window(run, start, Pipeline(fast)).drain()
 
     def _result_columns(self, stmt: str, timeout: float | None = None) -> tuple[str, ...]:
         """Return the names of the columns that a SELECT returns, for the command line: also without a row."""
-        prepared = run_sync(self._requests.prepared(stmt, timeout)).prepared
-        return tuple(name for _, _, name, _ in prepared.result_metadata or ())
+        seconds = timeout or self._pipeline.default_timeout()
+        statement = run_sync(self._pipeline.prepared(stmt, seconds))
+        metadata = statement.prepared.prepared.result_metadata or ()
+        return tuple(name for _, _, name, _ in metadata)
 
     # --- schema -------------------------------------------------------------------------
 
@@ -337,9 +243,10 @@ class CassandraDriver(AbstractDriver):
     ) -> Generator[Effect, Any, SyncResult]:
         """Plan, and have one node carry the plan out."""
         from coodie.drivers.cassandra._coordinator import Coordinator
+        from coodie.drivers.cassandra._schema_requests import SchemaRequests
 
-        note_page(self, None)
-        self._lifetime.check()
+        remember_paging_state(self, None)
+        self._lifecycle.check()
         plan = plan_table(
             table,
             keyspace,
@@ -350,48 +257,9 @@ class CassandraDriver(AbstractDriver):
             options=options,
         )
         asked = check_sync_options(options)
-        seconds = self._requests.sender.timeout(asked.timeout)
-        coordinator = Coordinator(self._session, self._asked(), seconds, asked)
+        seconds = asked.timeout or self._pipeline.default_timeout()
+        requests = SchemaRequests(self, self._client, self._pipeline)
+        coordinator = Coordinator(self._session, requests, seconds, asked)
         result = yield from drive(plan, coordinator.answer)
         result.warnings += tuple(coordinator.warnings)
         return result
-
-    # --- closing ------------------------------------------------------------------------
-
-    def close(self) -> None:
-        """Release sync resources: within ten seconds, whatever the server does; twice is fine.
-
-        A session that isn't the driver's stays open. Requests in flight end with a result or a
-        ``DriverClosedError``. In a fork nothing happens to the connections, which are the parent's.
-        """
-        self._start_closing().result(_CLOSE_DEADLINE + 1)
-
-    async def close_async(self) -> None:
-        """Release async resources; as :meth:`close`, without blocking the loop."""
-        await on_loop(self._start_closing())
-
-    def _start_closing(self) -> Future[None]:
-        """Close in a thread, once; all who close wait for the same end."""
-        if self._lifetime.forked:
-            return self._lifetime.forget()
-        with self._closing_lock:
-            if self._closing is None:
-                self._lifetime.closed = True
-                self._closing = start_thread(self._shut_down, "coodie-close")
-            return self._closing
-
-    def _shut_down(self) -> None:
-        try:
-            self._requests.statements.close()
-            self._requests.sender.detach()
-            if self._requests.fast is not None:
-                self._requests.fast.close()
-            if self._owns_session:
-                try:
-                    shut_down(self._session.cluster, _CLOSE_DEADLINE)
-                finally:
-                    self._requests.sender.fail_in_flight()
-        except BaseException as exc:
-            tell_closed(self, exc)
-            raise
-        tell_closed(self)

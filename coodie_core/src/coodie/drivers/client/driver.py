@@ -1,20 +1,16 @@
-"""ClientDriver: the contract as a few lines around generators, for any client."""
+"""ClientDriver: the contract for any client, on the one pipeline."""
 
 from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING, Any
 
-from coodie.capabilities import Capability
-from coodie.consistency import parse_consistency
-from coodie.contract.driver import AbstractDriver
-from coodie.drivers._lastpage import last_page_of, note_page
-from coodie.drivers._lifetime import Lifetime
-from coodie.drivers.client._requests import ClientRequests
-from coodie.effects import run_async, run_sync
-from coodie.exceptions import ConfigurationError
+from coodie.contract.request_driver import RequestDriver
+from coodie.drivers._last_page import remember_paging_state, remembered_paging_state
+from coodie.drivers._lifecycle import Lifecycle
+from coodie.drivers.client.pipeline import Pipeline, PipelineOptions
 from coodie.observers.connections import tell_closed
-from coodie.requests import BatchType, check_timeout
+from coodie.rows import Rows
 from coodie.schema.sync import SchemaSyncMixin
 from coodie.waiting import on_loop, start_thread
 
@@ -24,16 +20,16 @@ if TYPE_CHECKING:
 
     from coodie.batch import BatchItem
     from coodie.drivers.client.client import Client
-    from coodie.options.request_options import RequestOptions
-    from coodie.rows import Rows
+    from coodie.effects import Steps
+    from coodie.requests import BatchType, Request
 
 __all__ = ["ClientDriver"]
 
-#: Prepared statements that a driver keeps unless told otherwise.
+#: Prepared statements that a driver keeps by default.
 _STATEMENTS = 1000
 
 
-class ClientDriver(SchemaSyncMixin, AbstractDriver):
+class ClientDriver(SchemaSyncMixin, RequestDriver[Rows]):
     """A driver around a client; subclass it to declare ``capabilities``.
 
     Whatever a caller asks for that they don't list is refused, so that a client needn't look.
@@ -41,10 +37,10 @@ class ClientDriver(SchemaSyncMixin, AbstractDriver):
     Args:
         client: Connected, and the driver's own from now on: close() closes it.
         default_keyspace: What object mappers are told.
-        request_timeout: Seconds for requests that name none; None means 10.
-        consistency: The level of requests that name none; None means the client's.
+        request_timeout: Seconds for requests that name none; None for the client's default.
+        consistency: The level of requests that name none; None for the client's default.
         statement_cache_size: How many prepared statements to keep, 1 or more.
-        statement_lifetime: Seconds after which a statement is prepared anew, since others may have
+        statement_lifetime: Seconds after which a statement is prepared again, since others may have
             changed the schema; None for a client that notices by itself.
 
     Raises:
@@ -61,28 +57,28 @@ class ClientDriver(SchemaSyncMixin, AbstractDriver):
         statement_cache_size: int = _STATEMENTS,
         statement_lifetime: float | None = None,
     ) -> None:
-        size = statement_cache_size
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            message = f"statement_cache_size={size!r} is not a positive whole number."
-            raise ConfigurationError(message, option="statement_cache_size")
+        options = PipelineOptions(
+            name=type(self).__name__,
+            capabilities=self.capabilities,
+            timeout=request_timeout,
+            consistency=consistency,
+            statement_cache_size=statement_cache_size,
+            statement_lifetime=statement_lifetime,
+        )
+        self._set_up(client, default_keyspace, Lifecycle(), options)
+
+    def _set_up(
+        self, client: Client, default_keyspace: str | None, lifecycle: Lifecycle, options: PipelineOptions
+    ) -> None:
         self._client = client
         self._default_keyspace = default_keyspace
-        self._lifetime = Lifetime()
+        self._lifecycle = lifecycle
         self._closing_lock = threading.Lock()
         self._closing: Future[None] | None = None
-        self._requests = ClientRequests(
-            client,
-            self._lifetime,
-            self.capabilities,
-            name=type(self).__name__,
-            request_timeout=request_timeout,
-            consistency=None if consistency is None else parse_consistency(consistency),
-            statement_cache_size=size,
-            statement_lifetime=check_timeout(statement_lifetime, "statement_lifetime"),
-        )
+        self._pipeline = Pipeline(client, lifecycle, options)
 
     def __repr__(self) -> str:
-        state = "closed" if self._lifetime.closed else "open"
+        state = "closed" if self._lifecycle.closed else "open"
         return f"<{type(self).__name__}: {state}, keyspace {self._default_keyspace!r}>"
 
     @property
@@ -92,104 +88,27 @@ class ClientDriver(SchemaSyncMixin, AbstractDriver):
 
     @property
     def _last_paging_state(self) -> bytes | None:
-        """Where the next page of this task's or thread's last request starts, for object mappers."""
-        return last_page_of(self)
+        """Where the next page of this task's or thread's last request starts, for object mappers.
+
+        It is not seen across ``create_task``, ``gather`` or ``wait_for``: ``Rows.paging_state`` is.
+        """
+        return remembered_paging_state(self)
 
     # --- requests -----------------------------------------------------------------------
 
-    def execute(
-        self,
-        stmt: str,
-        params: list[Any],
-        consistency: str | None = None,
-        timeout: float | None = None,
-        fetch_size: int | None = None,
-        paging_state: bytes | None = None,
-        *,
-        options: RequestOptions | None = None,
-    ) -> Rows:
-        """Execute *stmt* with *params*; return rows as a list of dicts."""
-        note_page(self, None)
-        rows = run_sync(
-            self._requests.rows(self, stmt, params, consistency, timeout, fetch_size, paging_state, options)
-        )
-        note_page(self, rows.paging_state)
-        return rows
+    def _rows(self, request: Request) -> Steps[Rows]:
+        remember_paging_state(self, None)
+        return self._pipeline.rows(self, request)
 
-    async def execute_async(
-        self,
-        stmt: str,
-        params: list[Any],
-        consistency: str | None = None,
-        timeout: float | None = None,
-        fetch_size: int | None = None,
-        paging_state: bytes | None = None,
-        *,
-        options: RequestOptions | None = None,
-    ) -> Rows:
-        """Async version of :meth:`execute`."""
-        note_page(self, None)
-        rows = await run_async(
-            self._requests.rows(self, stmt, params, consistency, timeout, fetch_size, paging_state, options)
-        )
-        note_page(self, rows.paging_state)
-        return rows
+    def _first_value(self, request: Request) -> Steps[Any]:
+        remember_paging_state(self, None)
+        return self._pipeline.first_value(self, request)
 
-    def execute_one(
-        self,
-        stmt: str,
-        params: list[Any],
-        consistency: str | None = None,
-        timeout: float | None = None,
-        *,
-        options: RequestOptions | None = None,
-    ) -> Any:
-        """Execute *stmt* and return the first column of the first row, or None."""
-        note_page(self, None)
-        return run_sync(self._requests.first_value(self, stmt, params, consistency, timeout, options))
-
-    async def execute_one_async(
-        self,
-        stmt: str,
-        params: list[Any],
-        consistency: str | None = None,
-        timeout: float | None = None,
-        *,
-        options: RequestOptions | None = None,
-    ) -> Any:
-        """Async version of :meth:`execute_one`."""
-        note_page(self, None)
-        return await run_async(self._requests.first_value(self, stmt, params, consistency, timeout, options))
-
-    def execute_batch(
-        self,
-        statements: Iterable[BatchItem],
-        batch_type: BatchType | str = BatchType.LOGGED,
-        *,
-        consistency: str | None = None,
-        timeout: float | None = None,
-        options: RequestOptions | None = None,
-    ) -> list[dict[str, Any]]:
-        """Execute several writes as one batch, sent as one text."""
-        self._requests.check(Capability.BATCHES, "execute_batch")
-        return super().execute_batch(
-            statements, batch_type, consistency=consistency, timeout=timeout, options=options
-        )
-
-    async def execute_batch_async(
-        self,
-        statements: Iterable[BatchItem],
-        batch_type: BatchType | str = BatchType.LOGGED,
-        *,
-        consistency: str | None = None,
-        timeout: float | None = None,
-        options: RequestOptions | None = None,
-    ) -> list[dict[str, Any]]:
-        """Async version of :meth:`execute_batch`."""
-        self._requests.check(Capability.BATCHES, "execute_batch")
-        return await super().execute_batch_async(
-            statements, batch_type, consistency=consistency, timeout=timeout, options=options
-        )
+    def _batch(
+        self, statements: Iterable[BatchItem], batch_type: BatchType | str, request: Request
+    ) -> Steps[Rows]:
+        remember_paging_state(self, None)
+        return self._pipeline.batch(self, statements, batch_type, request)
 
     # --- closing ------------------------------------------------------------------------
 
@@ -204,12 +123,12 @@ class ClientDriver(SchemaSyncMixin, AbstractDriver):
     def _start_closing(self) -> Future[None]:
         """Close in a thread, once; all who close wait for the same end."""
         # In a fork the client's threads are missing, and its sockets are the parent's.
-        if self._lifetime.forked:
-            return self._lifetime.forget()
+        if self._lifecycle.forked:
+            return self._lifecycle.forget()
         with self._closing_lock:
             if self._closing is None:
-                self._lifetime.closed = True
-                self._requests.statements.clear()
+                self._lifecycle.closed = True
+                self._pipeline.statements.clear()
                 self._closing = start_thread(self._close_client, "coodie-close")
             return self._closing
 

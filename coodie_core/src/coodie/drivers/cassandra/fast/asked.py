@@ -9,11 +9,10 @@ from cassandra.query import BatchStatement, BoundStatement
 
 from coodie.drivers.cassandra._sending import Answer as DriverAnswer
 from coodie.drivers.cassandra.fast.answers import Late, Lost
-from coodie.drivers.cassandra.fast.exchange import Exchange, Posting
+from coodie.drivers.cassandra.fast.exchange import Exchange
 from coodie.drivers.cassandra.fast.failures import Again, after_error, after_loss, give_up, too_late
 from coodie.drivers.cassandra.fast.internals import adopt_metadata
 from coodie.protocol.frames import BATCH, EXECUTE
-from coodie.protocol.results import next_paging_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra.fast.decoding import Page
     from coodie.drivers.cassandra.fast.path import FastPath
     from coodie.drivers.cassandra.fast.routing import Route
-    from coodie.drivers.cassandra.fast.statements import FastStatement
+    from coodie.drivers.cassandra.fast.statements import FastStatement, Settings
     from coodie.rows import Rows
 
 __all__ = ["Asked", "AskedStatement"]
@@ -59,12 +58,12 @@ class Asked(Exchange):
         level: int,
     ) -> None:
         # As Exchange does it; to call that would be a call more for each request.
-        self._path = path
+        self.path = path
         self.opcode = opcode
         self.body = body
         self.timeout = terms.timeout
         self.policy = policy
-        self.host = self.noted = None
+        self.host = None
         self.terms = terms
         self.statement = statement
         self.values = values
@@ -79,24 +78,18 @@ class Asked(Exchange):
         if not isinstance(answer, bytes):
             return None
         try:
-            rows = self.statement.results.read_whole(answer)
+            return self.statement.results.read_whole(answer)
         except Exception:  # noqa: BLE001 - the driver's decoder knows more, or says what is wrong
             return None
-        if rows is not None and self.noted is not None:
-            self.noted(len(rows), self.host)
-        return rows
 
     def page(self, answer: Answer | None) -> Page | None:
         """Return the page that an answer holds; None where it takes more to make sense of it."""
         if not isinstance(answer, bytes):
             return None
         try:
-            page = self.statement.results.read(answer)
+            return self.statement.results.read(answer)
         except Exception:  # noqa: BLE001 - the driver's decoder knows more, or says what is wrong
             return None
-        if self.noted is not None:
-            self.noted(len(page.rows), self.host)
-        return page
 
     def otherwise(self, answer: Answer | None) -> DriverAnswer | Again:
         """Say what an answer means that is no page: what the driver's decoder finds, or what to do next.
@@ -109,18 +102,16 @@ class Asked(Exchange):
         if isinstance(answer, Late):
             raise too_late(self.terms, sent=answer.sent)
         if isinstance(answer, Lost):
-            self._path.check_open(self.terms)
+            self.path.check_open(self.terms)
             return self._failed(answer.error, after_loss) if answer.sent else Again()
         try:
-            message = self._path.decoded(answer, self)
+            message = self.path.decoded(answer, self)
         except Exception as exc:  # noqa: BLE001 - whatever the driver's decoder raises for a broken body
             give_up(exc, self.terms)
         if isinstance(message, ErrorMessage):
             return self._failed(message, after_error)
         adopt_metadata(self.statement.prepared, message)
         rows = message.parsed_rows or ()
-        if self.noted is not None:
-            self.noted(len(rows), self.host)
         return DriverAnswer(
             names=message.column_names or (),
             types=message.column_types or (),
@@ -134,21 +125,13 @@ class Asked(Exchange):
         """Ask the retry policy; raise where it says so, or wants another node at once and there is none."""
         batched = self.opcode == BATCH
         statement = BatchStatement() if batched else BoundStatement(self.statement.prepared)
-        policy = self._path.retry_policy(self.terms)
+        policy = self.path.retry_policy(self.terms)
         again = decide(error, policy, statement, self.level, self.host, self.terms)
-        if again.avoid is not None and not self._path.has_others(self, again.avoid):
+        if again.avoid is not None and not self.path.has_others(self, again.avoid):
             if not again.delay:
                 give_up(error, self.terms, policy.write)
             return again._replace(avoid=None)
         return again
-
-    def after(self, answer: Answer | None) -> bytes | None:
-        """Return the server's state of the page that follows, without reading the rows before it."""
-        return next_paging_state(answer) if isinstance(answer, bytes) else None
-
-    def turn_to(self, state: bytes) -> Posting:
-        """Ask for the page that starts there; return the effect that sends it."""
-        raise NotImplementedError
 
 
 class AskedStatement(Asked):
@@ -160,15 +143,12 @@ class AskedStatement(Asked):
         policy: The load-balancing policy to ask.
         statement: The statement.
         values: Its encoded parameters.
-        level: The consistency level's code.
-        serial: The serial level's code, or None.
-        timestamp: Microseconds since 1970, or None: the server's.
-        fetch_size: Rows to a page.
-        state: Where the first page starts, or None.
+        settings: What it runs with.
+        state: Where the page starts, or None.
         key: What requests are alike in that differ in their values alone; None for one that is like no other.
     """
 
-    __slots__ = ("_fetch_size", "_serial", "_timestamp", "key")
+    __slots__ = ("_settings", "key")
 
     def __init__(
         self,
@@ -177,50 +157,26 @@ class AskedStatement(Asked):
         policy: Any,
         statement: FastStatement,
         values: bytes,
-        level: int,
-        serial: int | None,
-        timestamp: int | None,
-        fetch_size: int,
-        state: bytes | None,
+        settings: Settings,
+        state: bytes | None = None,
         key: Any = None,
     ) -> None:
-        body = statement.body(values, level, serial, timestamp, fetch_size, state)
-        super().__init__(path, EXECUTE, body, terms, policy, statement, values, level)
-        self._serial = serial
-        self._timestamp = timestamp
-        self._fetch_size = fetch_size
+        body = statement.body(values, settings, state)
+        super().__init__(path, EXECUTE, body, terms, policy, statement, values, settings.level)
+        self._settings = settings
         self.key = key
 
     @property
     def is_stamped(self) -> bool:
         """Whether it has a timestamp."""
-        return self._timestamp is not None
+        return self._settings.timestamp is not None
 
     def around_values(self) -> tuple[bytes, bytes]:
         """Return what stands before and after the values in its body, but for the timestamp at the end."""
-        stamped = self.is_stamped
-        return self.statement.around_values(self.level, self._serial, self._fetch_size, stamped=stamped)
+        return self.statement.around_values(self._settings)
 
     def again(self, values: bytes, host: Host | None) -> AskedStatement:
         """Return the same request with other values, as it was sent to a node."""
-        other = AskedStatement(
-            self._path,
-            self.terms,
-            self.policy,
-            self.statement,
-            values,
-            self.level,
-            self._serial,
-            self._timestamp,
-            self._fetch_size,
-            None,
-        )
+        other = AskedStatement(self.path, self.terms, self.policy, self.statement, values, self._settings)
         other.host = host
         return other
-
-    def turn_to(self, state: bytes) -> Posting:
-        """Ask for the page that starts there; return the effect that sends it."""
-        self.body = self.statement.body(
-            self.values, self.level, self._serial, self._timestamp, self._fetch_size, state
-        )
-        return Posting(self._path, self)

@@ -19,7 +19,7 @@ from coodie.protocol.codec import FIXED_SIZE, INT
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from coodie.drivers.cassandra._statements import CachedStatement
+    from coodie.drivers.cassandra._prepared import SessionStatement
     from coodie.drivers.cassandra.values.binding import Binder
 
     #: Takes the parameters; returns the values as a request's body has them, each behind its length.
@@ -54,7 +54,7 @@ _UNSET = INT.pack(-2)
 _WRITTEN = 1024
 
 
-def encoder(entry: CachedStatement) -> Encoder:
+def encoder(entry: SessionStatement) -> Encoder:
     """Return what encodes the parameters of a prepared statement.
 
     It raises ParameterError, as ``bind_values`` does, and whatever the driver's serialisers raise.
@@ -71,7 +71,7 @@ def encoder(entry: CachedStatement) -> Encoder:
 class _General:
     """Encode whatever the contract allows, with the driver's serialisers."""
 
-    def __init__(self, entry: CachedStatement) -> None:
+    def __init__(self, entry: SessionStatement) -> None:
         self._entry = entry
         version = entry.prepared.protocol_version
         #: What encodes one value of a column, other than None and UNSET; it may raise anything.

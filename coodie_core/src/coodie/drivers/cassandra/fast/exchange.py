@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Generator
 
     from cassandra.pool import Host
 
@@ -29,18 +29,16 @@ class Exchange:
         policy: The load-balancing policy to ask.
     """
 
-    __slots__ = ("_path", "body", "host", "noted", "opcode", "policy", "timeout")
+    __slots__ = ("body", "host", "opcode", "path", "policy", "timeout")
 
     def __init__(self, path: FastPath, opcode: int, body: bytes, timeout: float, policy: Any) -> None:
-        self._path = path
+        self.path = path
         self.opcode = opcode
         self.body = body
         self.timeout = timeout
         self.policy = policy
         #: The node that was asked.
         self.host: Host | None = None
-        #: Told how many rows came from which node; None where nobody observes.
-        self.noted: Callable[[int, Host | None], None] | None = None
 
     def route(self) -> Route:
         """Return what decides where it goes; asked only where there is a choice."""
@@ -48,35 +46,35 @@ class Exchange:
 
     def run(self) -> Answer | None:
         """Send and wait in the calling thread."""
-        posted = self._path.post(self)
+        posted = self.path.post(self)
         return None if posted is None else posted.run()
 
     def run_async(self) -> Awaitable[Answer | None]:
         """Send from the running loop."""
-        return self._path.post_async(self) or NOTHING
+        return self.path.post_async(self) or NOTHING
 
 
 class Posting:
     """An effect: send a request, and don't wait. Its answer is the ``Posted``, or None.
 
     Args:
-        path: The driver's fast path.
         exchange: The request.
     """
 
-    __slots__ = ("_exchange", "_path")
+    __slots__ = ("_exchange",)
 
-    def __init__(self, path: FastPath, exchange: Exchange) -> None:
-        self._path = path
+    is_immediate = True
+
+    def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
 
     def run(self) -> Posted | None:
         """Send from the calling thread."""
-        return self._path.post(self._exchange)
+        return self._exchange.path.post(self._exchange)
 
     def run_async(self) -> Awaitable[Posted | None]:
         """Send from the running loop."""
-        future = self._path.post_async(self._exchange)
+        future = self._exchange.path.post_async(self._exchange)
         return NOTHING if future is None else _Immediately(_OnLoop(future))
 
 

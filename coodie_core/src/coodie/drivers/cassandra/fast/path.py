@@ -10,7 +10,7 @@ from weakref import ref
 from cassandra.cluster import EXEC_PROFILE_DEFAULT
 from cassandra.policies import HostStateListener, NoSpeculativeExecutionPolicy
 
-from coodie.consistency import CONSISTENCY_LEVELS, parse_consistency
+from coodie.consistency import CONSISTENCY_LEVELS
 from coodie.cql import Kind
 from coodie.drivers.cassandra._instrumentation import Instrumentation
 from coodie.drivers.cassandra._retries import SafeRetryPolicy
@@ -29,7 +29,7 @@ from coodie.drivers.cassandra.fast.lanes import LoopLane, ThreadLane
 from coodie.drivers.cassandra.fast.routing import Router
 from coodie.drivers.cassandra.fast.settled import Settled, alike
 from coodie.drivers.cassandra.fast.shards import Shards
-from coodie.drivers.cassandra.fast.statements import PAGE, FastStatement, batch_leader
+from coodie.drivers.cassandra.fast.statements import FastStatement, Settings, batch_leader
 from coodie.protocol.error_codes import Write
 from coodie.protocol.frames import BATCH
 from coodie.protocol.messages import BATCH_LIMIT, batch_body
@@ -41,14 +41,15 @@ if TYPE_CHECKING:
     from cassandra.cluster import Session
     from cassandra.pool import Host
 
-    from coodie.drivers._lifetime import Lifetime
+    from coodie.drivers._lifecycle import Lifecycle
+    from coodie.drivers.cassandra._prepared import SessionStatement
     from coodie.drivers.cassandra._sending import Terms
-    from coodie.drivers.cassandra._statements import CachedStatement
     from coodie.drivers.cassandra.fast.answers import Answer
     from coodie.drivers.cassandra.fast.async_connection import AsyncConnection
     from coodie.drivers.cassandra.fast.exchange import Exchange
     from coodie.drivers.cassandra.fast.routing import Route
     from coodie.drivers.cassandra.fast.settled import Sent
+    from coodie.drivers.client.client import ClientRequest
     from coodie.protocol.frames import Frame
 
 __all__ = ["FastPath"]
@@ -61,14 +62,14 @@ class FastPath:
 
     Args:
         session: The backend's session.
-        lifetime: The driver's.
+        lifecycle: The driver's.
         aware_timestamps: Give timestamps as aware datetimes in UTC.
     """
 
-    def __init__(self, session: Session, lifetime: Lifetime, *, aware_timestamps: bool) -> None:
+    def __init__(self, session: Session, lifecycle: Lifecycle, *, aware_timestamps: bool) -> None:
         self._session = session
         self._cluster = session.cluster
-        self._lifetime = lifetime
+        self._lifecycle = lifecycle
         self._aware = aware_timestamps
         self._version = self._cluster.protocol_version
         self._router = Router(session)
@@ -110,52 +111,37 @@ class FastPath:
 
     # --- asking -------------------------------------------------------------------------
 
-    def ask(
-        self,
-        entry: CachedStatement,
-        params: Any,
-        terms: Terms,
-        level: str | None,
-        fetch_size: int | None,
-        state: bytes | None,
-        key: Any = None,
-    ) -> Asked | None:
-        """Return the exchange for a prepared statement; None where the driver has to send it.
+    def ask(self, request: ClientRequest, terms: Terms) -> Asked | None:
+        """Return the exchange for a prepared statement; None where the session has to send it.
 
         Args:
-            entry: The statement.
-            params: Its parameters.
+            request: The request.
             terms: The terms on which it is sent.
-            level: The consistency level; None for the session's.
-            fetch_size: Rows to a page; None for the default.
-            state: Where the page starts; the server's own state.
-            key: What requests are alike in that differ in their values alone; None for one like no other.
         """
         profile = self._profile(terms)
         if profile is None:
             return None
+        entry, values = request.prepared, request.values
         statement = entry.compiled or self._compiled(entry)
-        try:
-            values = statement.encode(params)
-        except Exception:  # noqa: BLE001 - the driver's way says what is wrong with them
-            return None
-        return AskedStatement(
-            self,
-            terms,
-            profile.load_balancing_policy,
-            statement,
-            values,
-            profile.consistency_level if level is None else CONSISTENCY_LEVELS[parse_consistency(level)],
+        if values.encoded is None:
+            try:
+                values.encoded = statement.encode(values.given)
+            except Exception:  # noqa: BLE001 - the session's way says what is wrong with them
+                return None
+        level = request.consistency
+        settings = Settings(
+            profile.consistency_level if level is None else CONSISTENCY_LEVELS[level],
             _serial(profile, terms),
             # Of a read it would say nothing.
             None if terms.kind is Kind.READ else self._timestamp(),
-            fetch_size or PAGE,
-            state,
-            key,
+            request.page_size,
         )
+        key = _key(request)
+        policy, state = profile.load_balancing_policy, request.paging_state
+        return AskedStatement(self, terms, policy, statement, values.encoded, settings, state, key)
 
     def ask_batch(
-        self, kind: int, parts: Sequence[tuple[CachedStatement, Any]], terms: Terms, level: str | None
+        self, kind: int, parts: Sequence[tuple[SessionStatement, Any]], terms: Terms, level: str | None
     ) -> Asked | None:
         """Return the exchange for a batch of prepared statements, as ``ask`` does.
 
@@ -175,7 +161,7 @@ class FastPath:
             ]
         except Exception:  # noqa: BLE001 - the driver's way says what is wrong with them
             return None
-        code = profile.consistency_level if level is None else CONSISTENCY_LEVELS[parse_consistency(level)]
+        code = profile.consistency_level if level is None else CONSISTENCY_LEVELS[level]
         written = [statement.batched(data) for statement, data in zip(statements, values, strict=True)]
         body = batch_body(kind, written, code, _serial(profile, terms), self._timestamp(), self._version)
         policy = profile.load_balancing_policy
@@ -219,7 +205,7 @@ class FastPath:
         )
         return stamp
 
-    def _compiled(self, entry: CachedStatement) -> FastStatement:
+    def _compiled(self, entry: SessionStatement) -> FastStatement:
         """Make of a statement what can be made once."""
         types = user_types(self._cluster)
         made = FastStatement(entry, self._version, types, aware_timestamps=self._aware)
@@ -232,8 +218,8 @@ class FastPath:
         Raises:
             DriverClosedError: It was.
         """
-        if self._lifetime.closed:
-            raise self._lifetime.cut_off(writes=terms.write is not Write.NONE)
+        if self._lifecycle.closed:
+            raise self._lifecycle.cut_off(writes=terms.write is not Write.NONE)
 
     def retry_policy(self, terms: Terms) -> SafeRetryPolicy:
         """Return what decides whether a request that has failed is sent again."""
@@ -349,7 +335,7 @@ class FastPath:
                 else:
                     other.rest()
             lane = LoopLane(loop, self._cluster, self._shards, self.refuse)
-            if self._lifetime.closed:
+            if self._lifecycle.closed:
                 lane.end()
             self._loops[ref(loop)] = lane
             return lane
@@ -360,7 +346,7 @@ class FastPath:
             if lane is None:
                 lane = ThreadLane(self._cluster, self._shards, host, self.refuse)
                 self._threads[host.endpoint] = lane
-                if self._lifetime.closed:
+                if self._lifecycle.closed:
                     lane.end()
             return lane
 
@@ -368,7 +354,7 @@ class FastPath:
 
     def host_changed(self, host: Host, *, is_up: bool) -> None:
         """Note that a node has come up or gone down; in a fork, the connections to it are the parent's."""
-        if self._lifetime.forked:
+        if self._lifecycle.forked:
             return
         self._router.forget()
         self._shards.forget(host)
@@ -390,6 +376,14 @@ class FastPath:
             lane.end()
         for host_lane in threads:
             host_lane.end()
+
+
+def _key(request: ClientRequest) -> Any:
+    """Return what is the same in requests that differ in their values alone; None for one without a like."""
+    stmt, _, consistency, timeout, fetch_size, paging_state, options = request.asked
+    if fetch_size is None and paging_state is None and options is None and request.paging_state is None:
+        return alike(stmt, consistency, timeout)
+    return None
 
 
 def _serial(profile: Any, terms: Terms) -> int | None:

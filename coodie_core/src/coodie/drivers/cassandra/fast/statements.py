@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coodie.drivers.cassandra.fast.decoding import ResultReader
 from coodie.drivers.cassandra.fast.encoding import encoder
@@ -20,12 +20,25 @@ from coodie.protocol.messages import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from coodie.drivers.cassandra._statements import CachedStatement
+    from coodie.drivers.cassandra._prepared import SessionStatement
 
-__all__ = ["PAGE", "FastStatement", "batch_leader"]
+__all__ = ["FastStatement", "Settings", "batch_leader"]
 
-#: Rows to a page where all are wanted; the drivers' own default.
-PAGE = 5000
+
+class Settings(NamedTuple):
+    """What a statement runs with, beside its values.
+
+    Attributes:
+        level: The consistency level's code.
+        serial: The serial level's code, or None.
+        timestamp: Microseconds since 1970, or None for the server's.
+        fetch_size: Rows to a page.
+    """
+
+    level: int
+    serial: int | None
+    timestamp: int | None
+    fetch_size: int
 
 
 class FastStatement:
@@ -39,7 +52,7 @@ class FastStatement:
     """
 
     def __init__(
-        self, entry: CachedStatement, version: int, user_types: Any, *, aware_timestamps: bool
+        self, entry: SessionStatement, version: int, user_types: Any, *, aware_timestamps: bool
     ) -> None:
         prepared = entry.prepared
         self.prepared = prepared
@@ -58,25 +71,15 @@ class FastStatement:
         self._heads: dict[tuple[int, int], bytes] = {}
         self._headed: bytes | None = None
 
-    def body(
-        self,
-        values: bytes,
-        level: int,
-        serial: int | None,
-        timestamp: int | None,
-        fetch_size: int,
-        state: bytes | None,
-    ) -> bytes:
+    def body(self, values: bytes, settings: Settings, state: bytes | None) -> bytes:
         """Return the body of an EXECUTE message.
 
         Args:
             values: The encoded parameters.
-            level: The consistency level's code.
-            serial: The serial level's code, or None.
-            timestamp: Microseconds since 1970, or None: the server's.
-            fetch_size: Rows to a page.
+            settings: What it runs with.
             state: Where the page starts; the server's own state.
         """
+        level, serial, timestamp, fetch_size = settings
         flags, tail = PAGE_SIZE, b""
         if serial is not None or timestamp is not None:
             flags |= optional_flags(serial, timestamp)
@@ -93,20 +96,15 @@ class FastStatement:
             self._heads[level, flags] = head
         return head + values + INT.pack(fetch_size) + tail
 
-    def around_values(
-        self, level: int, serial: int | None, fetch_size: int, *, stamped: bool
-    ) -> tuple[bytes, bytes]:
+    def around_values(self, settings: Settings) -> tuple[bytes, bytes]:
         """Return what stands before and after the values in a body without a paging state.
 
         Args:
-            level: The consistency level's code.
-            serial: The serial level's code, or None.
-            fetch_size: Rows to a page.
-            stamped: A timestamp is still to follow.
+            settings: What it runs with; if it has a timestamp, that is still to follow.
         """
-        body = self.body(b"", level, serial, 0 if stamped else None, fetch_size, None)
-        after = INT.pack(fetch_size) + optional_parameters(serial, None)
-        return body[: len(body) - len(after) - (LONG.size if stamped else 0)], after
+        body = self.body(b"", settings, None)
+        after = INT.pack(settings.fetch_size) + optional_parameters(settings.serial, None)
+        return body[: len(body) - len(after) - (0 if settings.timestamp is None else LONG.size)], after
 
     def batched(self, values: bytes) -> bytes:
         """Return it as a part of a BATCH message."""

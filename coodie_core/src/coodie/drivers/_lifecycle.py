@@ -7,13 +7,13 @@ from concurrent.futures import Future
 
 from coodie.exceptions import DriverClosedError
 
-__all__ = ["CLOSED_IN_FLIGHT", "Lifetime"]
+__all__ = ["CLOSED_IN_FLIGHT", "Lifecycle"]
 
 #: What is said of a request that the driver's end has cut off.
 CLOSED_IN_FLIGHT = "The driver was closed while the request was in flight; a write may have been applied."
 
 
-class Lifetime:
+class Lifecycle:
     """The state that all parts of one driver share."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from coodie.contract.driver import AbstractDriver
 
-__all__ = ["last_page_of", "note_page"]
+__all__ = ["remember_paging_state", "remembered_paging_state"]
 
 #: The driver that the last request of this task or thread went through, and its paging state.
 _last_page: ContextVar[tuple[weakref.ref[AbstractDriver], bytes | None] | None] = ContextVar(
@@ -21,7 +21,7 @@ _last_page: ContextVar[tuple[weakref.ref[AbstractDriver], bytes | None] | None] 
 )
 
 
-def note_page(driver: AbstractDriver, state: bytes | None) -> None:
+def remember_paging_state(driver: AbstractDriver, state: bytes | None) -> None:
     """Note where the next page starts, or that there is none."""
     if state is not None:
         _last_page.set((weakref.ref(driver), state))
@@ -29,7 +29,7 @@ def note_page(driver: AbstractDriver, state: bytes | None) -> None:
         _last_page.set(None)
 
 
-def last_page_of(driver: AbstractDriver) -> bytes | None:
+def remembered_paging_state(driver: AbstractDriver) -> bytes | None:
     """Return the state that was noted last, if this driver noted it."""
     last = _last_page.get()
     return last[1] if last is not None and last[0]() is driver else None

@@ -1,0 +1,408 @@
+"""The client of ``CassandraDriver``: a backend's session, and the fast path beside it."""
+
+from __future__ import annotations
+
+from concurrent.futures import wait
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cassandra.query import BatchType as DriverBatchType
+from cassandra.query import SimpleStatement
+
+from coodie.consistency import CONSISTENCY_LEVELS
+from coodie.cql import Kind, inspect_statement
+from coodie.drivers._writes import batch_write, statement_write
+from coodie.drivers.cassandra._bound import batch_statement, bound_statement
+from coodie.drivers.cassandra._errors import translate
+from coodie.drivers.cassandra._forgotten import ForgottenStatementError
+from coodie.drivers.cassandra._prepared import Preparer, SessionStatement
+from coodie.drivers.cassandra._sending import Sender, Terms, described
+from coodie.drivers.cassandra.fast.exchange import Posting
+from coodie.drivers.cassandra.fast.failures import Again
+from coodie.drivers.cassandra.fast.path import FastPath
+from coodie.drivers.cassandra.values.rows import build_rows, row_converters
+from coodie.drivers.client.client import Client, Page, StaleStatementError
+from coodie.drivers.client.pipeline import PAGE_SIZE
+from coodie.effects import Sleep
+from coodie.exceptions import RequestError
+from coodie.observers.request import UNOBSERVED
+from coodie.protocol.error_codes import Write
+from coodie.rows import new_rows
+from coodie.waiting import start_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cassandra.cluster import Session
+    from cassandra.pool import Host
+    from cassandra.query import Statement
+
+    from coodie.drivers._lifecycle import Lifecycle
+    from coodie.drivers.cassandra._sending import Answer, InFlight
+    from coodie.drivers.cassandra.fast.answers import Answer as FastAnswer
+    from coodie.drivers.cassandra.fast.asked import Asked
+    from coodie.drivers.cassandra.fast.settled import Begun
+    from coodie.drivers.client.client import ClientRequest
+    from coodie.effects import Steps
+    from coodie.exceptions import CoodieError
+    from coodie.observers.events import Host as ObservedHost
+    from coodie.observers.request import ObservedRequest
+    from coodie.requests import BatchType, Params
+    from coodie.schema.requests import Query
+
+__all__ = ["SessionClient"]
+
+#: Seconds that the end of a cluster may take.
+_CLOSE_DEADLINE = 10.0
+
+#: The session is asked for the first time.
+_FIRST = Again()
+
+
+class SessionClient(Client):
+    """Requests through one session.
+
+    Args:
+        session: The backend's session.
+        lifecycle: The driver's.
+        owns_session: close() shuts the session and its cluster down.
+        aware_timestamps: Return timestamps as aware datetimes, in UTC.
+        fast_path: Send common requests on connections of our own.
+    """
+
+    binds_by_name = True
+    has_batch_message = True
+
+    def __init__(
+        self,
+        session: Session,
+        lifecycle: Lifecycle,
+        *,
+        owns_session: bool,
+        aware_timestamps: bool,
+        fast_path: bool,
+    ) -> None:
+        self._session = session
+        self._lifecycle = lifecycle
+        self._owns_session = owns_session
+        self._aware_timestamps = aware_timestamps
+        self.preparer = Preparer(session, lifecycle)
+        self.sender = Sender(session, lifecycle)
+        self.fast = FastPath(session, lifecycle, aware_timestamps=aware_timestamps) if fast_path else None
+
+    # --- what the pipeline asks -----------------------------------------------------------
+
+    def default_timeout(self) -> float:
+        """Return the session's timeout in seconds."""
+        return self.sender.default_timeout()
+
+    def default_consistency(self) -> str | None:
+        """Return the session's level."""
+        return self.sender.level()
+
+    def statement_key(self, stmt: str) -> tuple[str | None, str]:
+        """Return the text with the session's keyspace, which the server takes a bare table's name for."""
+        return (self._session.keyspace, stmt)
+
+    def is_current(self, prepared: SessionStatement) -> bool:
+        """Tell whether the statement's table is the one that it was prepared for."""
+        return self.preparer.is_current(prepared)
+
+    def schema_changed(self) -> bool:
+        """Drop what depends on the schema; return whether the session has metadata, which tell of changes."""
+        self._drop_templates()
+        if self._session.cluster.schema_metadata_enabled:
+            return True
+        self.preparer.forget()
+        return False
+
+    def prepare(self, cql: str, timeout: float) -> Steps[SessionStatement]:
+        """Have the server prepare a statement, in a thread."""
+        return self.preparer.prepare(cql, timeout)
+
+    def prepare_again(self, cql: str, stale: StaleStatementError, timeout: float) -> Steps[SessionStatement]:
+        """Look at the statement that a node has forgotten: its table may be another by now."""
+        self._drop_templates()
+        if not isinstance(stale, _ForgottenError):
+            return self.prepare(cql, timeout)
+        return self.preparer.prepare_again(cql, stale.prepared, stale.host, timeout)
+
+    def bind(self, prepared: SessionStatement, stmt: str, params: Params) -> Values:  # noqa: ARG002 - a hook
+        """Return the values; they are encoded by what sends them."""
+        return Values(params)
+
+    def error(self, raised: Exception, stmt: str, timeout: float) -> CoodieError:
+        """Return the error for what the driver raised."""
+        return translate(raised, stmt, timeout)
+
+    def _drop_templates(self) -> None:
+        if self.fast is not None:
+            self.fast.unsettle()
+
+    # --- sending ------------------------------------------------------------------------
+
+    def send(self, request: ClientRequest) -> Steps[Page]:
+        """Send a request on the fast path, or through the session."""
+        exchange = self._exchange(request)
+        if exchange is None:
+            return (yield from self._by_session(request, _FIRST))
+        if request.paging_state is None or request.asked.paging_state is not None:
+            answer = yield exchange
+        else:  # a following page, which is sent before the rows of this one are decoded
+            answer = yield from _sent_ahead(exchange)
+        return (yield from self._page(request, exchange, answer))
+
+    def send_batch(
+        self,
+        request: ClientRequest,
+        batch_type: BatchType,
+        parts: Sequence[tuple[SessionStatement, str, Params]],
+    ) -> Steps[Page]:
+        """Execute writes in one BATCH message (native_protocol_v5.spec, section 4.1.7)."""
+        kind = getattr(DriverBatchType, batch_type.value)
+        write = batch_write([prepared.shape for prepared, _, _ in parts], batch_type.value)
+        batch = _Batch(kind, [(prepared, params) for prepared, _, params in parts], write)
+        return self.send(request._replace(prepared=batch, values=Values(None)))
+
+    def answered(self, begun: Begun, request: ClientRequest) -> Steps[Page]:
+        """Go on with the answer to a request that a template has sent."""
+        return self._page(request, *begun)
+
+    def _exchange(self, request: ClientRequest) -> Asked | None:
+        """Return the request as the fast path sends it; None if that can't."""
+        fast, prepared = self.fast, request.prepared
+        if fast is None or fast.refused is not None or prepared is None:
+            return None
+        if isinstance(prepared, _Batch):
+            return fast.ask_batch(prepared.kind.value, prepared.parts, _terms(request), request.consistency)
+        return fast.ask(request, _terms(request))
+
+    def _page(self, request: ClientRequest, exchange: Asked, answer: FastAnswer | None) -> Steps[Page]:
+        """Return the page that an answer on the fast path is, or what else comes of the request.
+
+        Raises:
+            CoodieError: The request has failed.
+            StaleStatementError: The node has forgotten the statement.
+        """
+        host = None if request.observed is UNOBSERVED else described(exchange.host)
+        rows = exchange.whole(answer)
+        if rows is not None:
+            return Page(rows, None, (), None, host)
+        page = exchange.page(answer)
+        if page is not None:
+            return Page(page.rows, page.paging_state, page.warnings, None, host)
+        request.observed.tried(host)
+        other = exchange.otherwise(answer)
+        if not isinstance(other, Again):
+            return self._undecoded(other, request.asked.stmt, host)
+        if other.ignored:
+            return Page(new_rows())
+        if other.forgotten is not None and other.host is not None:
+            raise _ForgottenError(_with_id(request, other.forgotten), other.host, doubt=other.doubt)
+        return (yield from self._by_session(request, other))
+
+    def _by_session(self, request: ClientRequest, again: Again) -> Steps[Page]:
+        """Send a request through the session."""
+        statement = _decorated(_statement(request), request, again)
+        if again.delay:
+            yield Sleep(again.delay)
+        terms = _terms(request)._replace(tried=again.tried, avoid=again.avoid, doubt=again.doubt)
+        in_flight = self.sender.send(statement, terms, request.paging_state, again.host)
+        answer = yield from self._waited(in_flight, terms, request)
+        host = None if request.observed is UNOBSERVED else described(in_flight.host_asked)
+        return self._undecoded(answer, terms.stmt, host)
+
+    def _waited(self, in_flight: InFlight, terms: Terms, request: ClientRequest) -> Steps[Answer]:
+        """Wait for an answer; have observers see the node that gave none."""
+        try:
+            return (yield from self.sender.wait(in_flight, terms))
+        except BaseException as exc:
+            if request.observed is not UNOBSERVED:
+                request.observed.tried(described(in_flight.host_asked))
+            if isinstance(exc, ForgottenStatementError):
+                raise _ForgottenError(_with_id(request, exc.query_id), exc.host, doubt=terms.doubt) from exc
+            raise
+
+    def _undecoded(self, answer: Answer, stmt: str, host: ObservedHost | None) -> Page:
+        rows = _Undecoded(answer, stmt, aware_timestamps=self._aware_timestamps)
+        return Page(rows, answer.paging_state, answer.warnings, answer.trace_id, host)
+
+    # --- schema -------------------------------------------------------------------------
+
+    def read(self, query: Query, timeout: float, host: Host | None, observed: ObservedRequest) -> Steps[Any]:
+        """Read one of the server's own tables; return all rows.
+
+        It isn't prepared, which would cost it a round trip.
+
+        Args:
+            query: The read; its values are names of the schema.
+            timeout: Seconds for each page.
+            host: The node to ask; None leaves that to the session's policy.
+            observed: What observers see of it.
+        """
+        text = query.as_text()
+        statement = SimpleStatement(text, consistency_level=CONSISTENCY_LEVELS["LOCAL_ONE"])
+        statement.fetch_size = PAGE_SIZE
+        terms = Terms(text, Kind.READ, timeout, True, None)  # noqa: FBT003 - a named field
+        rows: list[dict[str, Any]] = []
+        state: bytes | None = None
+        while True:
+            in_flight = self.sender.send(statement, terms, state, host)
+            answer = yield from self.sender.wait(in_flight, terms)
+            observed.add_page(len(answer.rows), described(in_flight.host_asked))
+            rows += self._undecoded(answer, text, None).decoded()
+            state = answer.paging_state
+            if state is None:
+                return rows
+
+    def change_schema(
+        self, stmt: str, timeout: float, host: Host | None, observed: ObservedRequest
+    ) -> Steps[None]:
+        """Execute a schema statement on the node; None leaves the choice to the session's policy."""
+        terms = Terms(stmt, Kind.SCHEMA, timeout, repeatable=False, options=None, write=Write.OTHER)
+        in_flight = self.sender.send(SimpleStatement(stmt), terms, None, host)
+        yield from self.sender.wait(in_flight, terms)
+        observed.add_page(0, described(in_flight.host_asked))
+
+    # --- closing ------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the fast path's connections, and the session if it is ours: within ten seconds or so."""
+        self.preparer.close()
+        self.sender.detach()
+        if self.fast is not None:
+            self.fast.close()
+        if not self._owns_session:
+            return
+        try:
+            ending = start_thread(self._session.cluster.shutdown, "coodie-shutdown")
+            # One that takes longer ends by itself.
+            wait([ending], _CLOSE_DEADLINE)
+            if ending.done():
+                ending.result()
+        finally:
+            self.sender.fail_in_flight()
+
+
+class Values:
+    """The values of one request, and what they became when it was sent first.
+
+    Args:
+        given: The caller's values.
+    """
+
+    __slots__ = ("bound", "encoded", "given")
+
+    def __init__(self, given: Params | None) -> None:
+        self.given: Any = given
+        #: As the fast path sends them.
+        self.encoded: bytes | None = None
+        #: As the session sends them, with the statement.
+        self.bound: Statement | None = None
+
+
+class _Batch(NamedTuple):
+    """A batch's kind, its statements with their values, and what kind of write it is."""
+
+    kind: Any
+    parts: list[tuple[SessionStatement, Any]]
+    write: Write
+
+
+class _ForgottenError(StaleStatementError):
+    """A node has forgotten a prepared statement, and has done nothing itself."""
+
+    def __init__(self, prepared: SessionStatement, host: Host, *, doubt: bool) -> None:
+        super().__init__(prepared, may_have_been_applied=doubt)
+        self.host = host
+
+
+class _Undecoded:
+    """The rows of an answer of the session's."""
+
+    __slots__ = ("_answer", "_aware_timestamps", "_stmt")
+
+    def __init__(self, answer: Answer, stmt: str, *, aware_timestamps: bool) -> None:
+        self._answer = answer
+        self._stmt = stmt
+        self._aware_timestamps = aware_timestamps
+
+    def __len__(self) -> int:
+        return len(self._answer.rows)
+
+    def decode(self) -> list[dict[str, Any]]:
+        """Return the rows as dicts."""
+        return self._decoded(self._answer)
+
+    def first_item(self) -> Any:
+        """Return the first row's first column; no other is decoded."""
+        if not self._answer.rows:
+            return None
+        (row,) = self._decoded(self._answer.first_cell())
+        return row[self._answer.names[0]]
+
+    def _decoded(self, answer: Answer) -> list[dict[str, Any]]:
+        if not answer.rows:
+            return []
+        converters = row_converters(answer.types, aware_timestamps=self._aware_timestamps)
+        try:
+            return build_rows(answer.names, answer.rows, converters)
+        except RequestError as exc:
+            exc.statement = self._stmt
+            exc.may_have_been_applied = inspect_statement(self._stmt).kind is not Kind.READ
+            raise
+
+
+def _sent_ahead(exchange: Asked) -> Steps[FastAnswer | None]:
+    """Send first, without waiting, and then wait for the answer."""
+    pending = yield Posting(exchange)
+    if pending is None:
+        return None
+    try:
+        answer: FastAnswer | None = yield pending
+    except GeneratorExit:
+        pending.abandon()
+        raise
+    return answer
+
+
+def _terms(request: ClientRequest) -> Terms:
+    shape, prepared, asked = request.shape, request.prepared, request.asked
+    write = statement_write(shape) if prepared is None else prepared.write
+    return Terms(asked.stmt, shape.kind, request.timeout, request.repeatable, asked.options, write=write)
+
+
+def _statement(request: ClientRequest) -> Statement:
+    """Return what the driver sends."""
+    prepared, values = request.prepared, request.values
+    if prepared is None:
+        return SimpleStatement(request.cql)
+    if values.bound is None:
+        if isinstance(prepared, _Batch):
+            values.bound = batch_statement(prepared.kind, prepared.parts, request.asked.stmt)
+        else:
+            values.bound = bound_statement(prepared, request.asked.stmt, values.given)
+    statement: Statement = values.bound
+    return statement
+
+
+def _decorated(statement: Statement, request: ClientRequest, again: Again) -> Statement:
+    """Set what the request asks for beside its values."""
+    statement.fetch_size = request.page_size
+    if again.level is not None:
+        statement.consistency_level = again.level
+    elif request.consistency is not None:
+        statement.consistency_level = CONSISTENCY_LEVELS[request.consistency]
+    options = request.asked.options
+    if options is not None:
+        statement.is_idempotent = options.idempotent
+        if options.serial_consistency is not None:
+            statement.serial_consistency_level = CONSISTENCY_LEVELS[options.serial_consistency]
+    return statement
+
+
+def _with_id(request: ClientRequest, query_id: bytes) -> Any:
+    """Return the prepared statement of a request that has an id."""
+    prepared = request.prepared
+    if isinstance(prepared, _Batch):
+        return next(part for part, _ in prepared.parts if part.prepared.query_id == query_id)
+    return prepared

@@ -1,0 +1,418 @@
+"""The way of a request through any client: check, prepare, bind, send, page, observe.
+
+The steps are generators, which a thread or an event loop takes. One path for all drivers: what one client
+does better than the defaults are the optional methods of ``Client``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from coodie.batch import batch_text, check_batch
+from coodie.capabilities import Capability, check_capabilities, require
+from coodie.consistency import parse_consistency
+from coodie.contract.checks import check_request, refuse_parameters, refuse_use
+from coodie.cql import Kind, inspect_statement
+from coodie.drivers._last_page import remember_paging_state
+from coodie.drivers.client.client import ClientRequest, Page, StaleStatementError
+from coodie.drivers.client.statements import StatementCache
+from coodie.effects import Sleep, Started, Steps
+from coodie.exceptions import ConfigurationError, CoodieError, ServerError
+from coodie.observers.hub import request_observers
+from coodie.observers.observation import ONE_OF_MANY, batch_part, observe
+from coodie.observers.request import UNOBSERVED
+from coodie.paging import open_paging_state, seal_paging_state
+from coodie.requests import BatchType, Request, RequestOptions, check_timeout, parse_batch_type
+from coodie.rows import Rows, new_rows
+from coodie.types import UNSET
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from coodie.batch import BatchItem
+    from coodie.contract.driver import AbstractDriver
+    from coodie.drivers._lifecycle import Lifecycle
+    from coodie.drivers.client.client import Client
+    from coodie.drivers.client.statements import CachedStatement
+    from coodie.observers.request import ObservedRequest, Part
+    from coodie.requests import Params
+
+__all__ = ["Pipeline", "PipelineOptions"]
+
+T = TypeVar("T")
+
+#: Makes the first page of a request, in place of ``Client.send``.
+First = Callable[[ClientRequest], Steps[Page]]
+
+#: Rows per page where all rows are asked for.
+PAGE_SIZE = 5000
+
+#: How often a statement is sent that the server doesn't know, each time prepared again: a server whose cache
+#: is full may drop a new one at once. And seconds before the third time; they double from there.
+_MAX_ATTEMPTS = 5
+_PAUSE = 0.02
+
+_NO_OPTIONS = RequestOptions()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PipelineOptions:
+    """What holds for all requests of a driver.
+
+    Args:
+        name: How errors name the driver.
+        capabilities: What the driver declares; a request that needs others is refused.
+        timeout: Seconds for requests that give no timeout; None for the client's default.
+        consistency: The level of requests that give none; None for the client's default.
+        statement_cache_size: How many prepared statements are kept, 1 or more.
+        statement_lifetime: Seconds after which a statement is prepared again; None for never.
+
+    Raises:
+        ConfigurationError: A value is of the wrong kind.
+    """
+
+    name: str
+    capabilities: frozenset[Capability]
+    timeout: float | None = None
+    consistency: str | None = None
+    statement_cache_size: int = 1000
+    statement_lifetime: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        size = self.statement_cache_size
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            message = f"statement_cache_size={size!r} is not a positive whole number."
+            raise ConfigurationError(message, option="statement_cache_size")
+        if self.consistency is not None:
+            parse_consistency(self.consistency)
+        check_timeout(self.timeout, "request_timeout")
+        check_timeout(self.statement_lifetime, "statement_lifetime")
+
+
+class _Batch(NamedTuple):
+    """A batch's kind and its statements, each with its values."""
+
+    kind: BatchType
+    items: list[tuple[str, Params]]
+
+
+class Pipeline:
+    """The requests of one driver.
+
+    Args:
+        client: The driver's client.
+        lifecycle: The driver's.
+        options: What holds for all of its requests.
+    """
+
+    def __init__(self, client: Client, lifecycle: Lifecycle, options: PipelineOptions) -> None:
+        self._client = client
+        self._lifecycle = lifecycle
+        self._options = options
+        self._timeout = options.timeout
+        level = options.consistency
+        self._consistency = None if level is None else parse_consistency(level)
+        needed_by_requests = frozenset(Capability) - {Capability.NATIVE_ASYNC}
+        self._has_all_capabilities = options.capabilities >= needed_by_requests
+        self.statements = StatementCache(client, options.statement_cache_size, options.statement_lifetime)
+
+    # --- the requests -------------------------------------------------------------------
+
+    def rows(
+        self, driver: AbstractDriver, asked: Request, *, first: First | None = None, one_of_many: bool = False
+    ) -> Steps[Rows]:
+        """Return the steps that execute a request and return all rows, or one page if it has a fetch_size.
+
+        Args:
+            driver: The driver.
+            asked: The request.
+            first: Makes the first page of a request that has been sent already.
+            one_of_many: The request is one of an ``execute_many``.
+        """
+        if not request_observers():
+            return self._rows(driver, asked, UNOBSERVED, first)
+        part = ONE_OF_MANY if one_of_many else None
+        return self.observed(driver, asked, lambda seen: self._rows(driver, asked, seen, first), part)
+
+    def first_value(
+        self, driver: AbstractDriver, asked: Request, *, first: First | None = None
+    ) -> Steps[Any]:
+        """Return the steps that execute a request and return the first row's first column, or None.
+
+        Args:
+            driver: The driver.
+            asked: The request.
+            first: Makes the first page of a request that has been sent already.
+        """
+        if not request_observers():
+            return self._first_value(asked, UNOBSERVED, first)
+        return self.observed(driver, asked, lambda seen: self._first_value(asked, seen, first))
+
+    def batch(
+        self,
+        driver: AbstractDriver,
+        statements: Iterable[BatchItem],
+        batch_type: BatchType | str,
+        asked: Request,
+    ) -> Steps[Rows]:
+        """Return the steps that execute several writes as one batch."""
+        self.check(Capability.BATCHES, "execute_batch")
+        if not request_observers():
+            return self._batch(driver, statements, batch_type, asked, UNOBSERVED)
+        # An iterable is read once, before the request starts.
+        items = list(statements) if hasattr(statements, "__iter__") else statements
+        part = batch_part(items) if isinstance(items, list) else None
+
+        def steps(seen: ObservedRequest) -> Steps[Rows]:
+            return self._batch(driver, items, batch_type, asked, seen)
+
+        return self.observed(driver, asked, steps, part)
+
+    def observed(
+        self,
+        driver: AbstractDriver,
+        asked: Request,
+        steps: Callable[[ObservedRequest], Steps[T]],
+        part: Part | None = None,
+    ) -> Steps[T]:
+        """Take the steps of a request, and have observers see its start, its pages and its end.
+
+        Args:
+            driver: The driver.
+            asked: The request.
+            steps: Makes the steps.
+            part: The call that the request is a part of, if that isn't ``execute`` itself.
+        """
+        level = asked.consistency or self._consistency or self._client.default_consistency()
+        with observe(driver, asked, level, part) as seen:
+            return (yield from steps(seen))
+
+    def check(self, need: Capability, name: str) -> None:
+        """Refuse what the driver doesn't declare.
+
+        Args:
+            need: The capability that it takes.
+            name: What was asked for, as the caller wrote it: ``"fetch_size"``, ``"RequestOptions.trace"``…
+
+        Raises:
+            UnsupportedError: It isn't declared.
+        """
+        require(self._options.capabilities, need, name, self._options.name)
+
+    # --- pages --------------------------------------------------------------------------
+
+    def _rows(
+        self, driver: AbstractDriver, asked: Request, seen: ObservedRequest, first: First | None
+    ) -> Steps[Rows]:
+        request = self._checked(asked, seen)
+        if request.prepared is None and request.is_prepared:
+            request = yield from self._prepared(request)
+        request, page = yield from self._page(request, first)
+        state = page.paging_state
+        if state is None or asked.fetch_size is not None:
+            rows = _completed(page)
+            if state is not None:
+                rows.paging_state = seal_paging_state(state, asked.stmt)
+                remember_paging_state(driver, rows.paging_state)
+            return rows
+        rows = new_rows()
+        while True:
+            _add_details(rows, page)
+            state = page.paging_state
+            if state is None:
+                rows.extend(page.decoded())
+                return rows
+            # The next page is on its way while this one is decoded.
+            following = Started(self._page(request._replace(paging_state=state)))
+            yield from following.begin()
+            try:
+                rows.extend(page.decoded())
+            except BaseException:
+                following.abandon()
+                raise
+            request, page = yield from following.finish()
+
+    def _first_value(self, asked: Request, seen: ObservedRequest, first: First | None) -> Steps[Any]:
+        request = self._checked(asked, seen)
+        if request.prepared is None and request.is_prepared:
+            request = yield from self._prepared(request)
+        while True:
+            request, page = yield from self._page(request, first)
+            # A page may be empty and not the last one.
+            if len(page.rows) or page.paging_state is None:
+                return page.first_item()
+            request, first = request._replace(paging_state=page.paging_state), None
+
+    def _batch(
+        self,
+        driver: AbstractDriver,
+        statements: Iterable[BatchItem],
+        batch_type: BatchType | str,
+        asked: Request,
+        seen: ObservedRequest,
+    ) -> Steps[Rows]:
+        items = check_batch(statements)
+        kind = parse_batch_type(batch_type)
+        if not self._client.has_batch_message:
+            text, values = batch_text(items, kind)
+            whole = asked._replace(stmt=text, params=values)
+            return (yield from self._rows(driver, whole, seen, None))
+        request = self._checked(asked._replace(stmt=f"BEGIN {kind.value} BATCH"), seen)
+        batch = _Batch(kind, items)
+        request = yield from self._prepared(request, batch)
+        _, page = yield from self._page(request, batch=batch)
+        return _completed(page)
+
+    # --- before sending -----------------------------------------------------------------
+
+    def _checked(self, asked: Request, seen: ObservedRequest) -> ClientRequest:
+        """Check every argument, and fill in the defaults; bind the values if the statement is prepared."""
+        self._lifecycle.check()
+        check_request(asked)
+        stmt, params, consistency, timeout, fetch_size, paging_state, options = asked
+        if not self._has_all_capabilities:
+            check_capabilities(
+                self._options.capabilities,
+                self._options.name,
+                consistency=consistency,
+                fetch_size=fetch_size,
+                paging_state=paging_state,
+                options=options,
+            )
+        statement = self.statements.find(stmt)
+        shape = inspect_statement(stmt) if statement is None else statement.shape
+        kind = shape.kind
+        if kind is Kind.USE:
+            raise refuse_use(stmt)
+        prepared, values = None, ()
+        if statement is not None:
+            prepared, values = statement.prepared, self._bound(statement, asked)
+        elif kind is Kind.SCHEMA or kind is Kind.PLAIN:
+            refuse_parameters(params, stmt)
+        return ClientRequest(
+            stmt if statement is None else statement.cql,
+            prepared,
+            values,
+            self._consistency if consistency is None else parse_consistency(consistency),
+            timeout or self.default_timeout(),
+            fetch_size or PAGE_SIZE,
+            None if paging_state is None else open_paging_state(paging_state, stmt),
+            kind is Kind.READ or (options is not None and options.idempotent),
+            options or _NO_OPTIONS,
+            asked,
+            shape,
+            seen,
+        )
+
+    def default_timeout(self) -> float:
+        """Return the seconds for requests that give no timeout."""
+        return self._timeout or self._client.default_timeout()
+
+    def _prepared(self, request: ClientRequest, batch: _Batch | None = None) -> Steps[ClientRequest]:
+        """Have the statement prepared, and bind the values to it; or have those of a batch prepared."""
+        if batch is not None:
+            parts = []
+            for stmt, params in batch.items:
+                statement = yield from self.prepared(stmt, request.timeout)
+                parts.append((statement.prepared, stmt, params))
+            return request._replace(prepared=parts)
+        asked = request.asked
+        statement = yield from self.prepared(asked.stmt, request.timeout)
+        values = self._bound(statement, asked)
+        return request._replace(cql=statement.cql, prepared=statement.prepared, values=values)
+
+    def prepared(self, stmt: str, timeout: float) -> Steps[CachedStatement]:
+        """Return a prepared statement, from the cache or from the server."""
+
+        def prepare(cql: str) -> Steps[Any]:
+            try:
+                return (yield from self._client.prepare(cql, timeout))
+            except CoodieError:
+                raise
+            except Exception as exc:
+                raise self._client.error(exc, stmt, timeout) from exc
+
+        return self.statements.get(stmt, timeout, prepare)
+
+    def _bound(self, statement: CachedStatement, asked: Request) -> Any:
+        """Return the values as the client sends them."""
+        # A client that doesn't really prepare sends what isn't CQL, and the server says so.
+        if not statement.is_recognised:
+            return ()
+        values = self._client.bind(statement.prepared, asked.stmt, asked.params)
+        if not self._has_all_capabilities and any(value is UNSET for value in values):
+            self.check(Capability.UNSET_VALUES, "coodie.UNSET")
+        return values
+
+    # --- sending ------------------------------------------------------------------------
+
+    def _page(
+        self, request: ClientRequest, send: First | None = None, batch: _Batch | None = None
+    ) -> Steps[tuple[ClientRequest, Page]]:
+        """Send a request until the server knows its statement; return how the next page is asked for, too."""
+        attempt, may_have_been_applied = 1, False
+        stale: StaleStatementError | None = None
+        page: Page | None = None
+        while page is None:
+            try:
+                # A request of several pages may meet the driver's end half-way.
+                self._lifecycle.check()
+                if stale is not None:
+                    attempt = yield from self._prepare_again(request, stale, attempt)
+                    request = yield from self._prepared(request, batch)
+                if batch is not None:
+                    page = yield from self._client.send_batch(request, batch.kind, request.prepared)
+                else:
+                    page = yield from (send or self._client.send)(request)
+            except StaleStatementError as exc:
+                stale, send = exc, None
+                may_have_been_applied |= exc.may_have_been_applied
+            except CoodieError as exc:
+                exc.may_have_been_applied |= may_have_been_applied
+                raise
+            except Exception as exc:
+                raise self._client.error(exc, request.asked.stmt, request.timeout) from exc
+        if request.shape.kind is Kind.SCHEMA:
+            self.schema_changed()
+        request.observed.add_page(len(page.rows), page.host)
+        return request, page
+
+    def schema_changed(self) -> None:
+        """Note that this driver has changed the schema."""
+        if not self._client.schema_changed():
+            self.statements.clear()
+
+    def _prepare_again(self, request: ClientRequest, stale: StaleStatementError, attempt: int) -> Steps[int]:
+        """Forget a statement that the server doesn't know any more; return the number of the next attempt."""
+        if attempt == _MAX_ATTEMPTS:
+            message = f"The server refused the prepared statement {attempt} times."
+            hint = "Its cache of prepared statements may be too small, or the table is changing."
+            raise ServerError(
+                message, hint=hint, statement=request.asked.stmt, may_have_been_applied=False
+            ) from stale
+        if attempt > 1:
+            yield Sleep(_PAUSE * 2 ** (attempt - 2))
+        if stale.prepared is None:
+            stale.prepared = request.prepared
+        yield from self.statements.renew(stale, request.timeout, self._client.prepare_again)
+        return attempt + 1
+
+
+def _completed(page: Page) -> Rows:
+    """Return the rows of the only page."""
+    rows = page.decoded()
+    if not isinstance(rows, Rows):
+        rows = Rows(rows)
+    _add_details(rows, page)
+    return rows
+
+
+def _add_details(rows: Rows, page: Page) -> None:
+    """Add a page's warnings, each once, and its trace."""
+    if page.warnings:
+        rows.warnings = tuple(dict.fromkeys((*rows.warnings, *page.warnings)))
+    if page.trace_id is not None and rows.trace_id is None:
+        rows.trace_id = page.trace_id
