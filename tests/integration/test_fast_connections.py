@@ -137,6 +137,7 @@ def test_loops_that_stay(connect: Callable[..., Any], select: str) -> None:
     driver = connect(fast_path=True)
     ways = Ways(driver)
     asyncio.run(driver.execute_async(select, [1]))
+    gc.collect()
     before = _files()
     loops = [asyncio.new_event_loop() for _ in range(5)]
     bare = _files()

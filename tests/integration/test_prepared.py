@@ -228,5 +228,8 @@ async def test_prepare_keeps_the_requests_timeout(
     assert time.monotonic() - started < 5
     assert ticks > 5
     go_on.set()
+    deadline = time.monotonic() + 10
+    while not driver._client.preparer._pending and time.monotonic() < deadline:
+        await asyncio.sleep(0.02)
     assert await driver.execute_async(f"SELECT v FROM {name}", []) == []
     assert len(prepared) == 1

@@ -77,7 +77,9 @@ class MemoryClient(Client):
         start = int(request.paging_state or b"0")
         end = min(start + request.page_size, self.rows)
         state = b"%d" % end if end < self.rows else None
-        return Page(rows=[{"n": n} for n in range(start, end)], paging_state=state, warnings=("w",))
+        return Page(
+            rows=[{"n": n} for n in range(start, end)], paging_state=state, warnings=("w", f"row {start}")
+        )
 
     def close(self) -> None:
         """Count."""
@@ -134,8 +136,9 @@ async def test_all_pages_or_one(api: Api, client: MemoryClient) -> None:
     rows = await api.execute(READ, [1])
     assert [row["n"] for row in rows] == list(range(12_000))
     assert len(client.sent) == 3
+    assert rows.warnings == ("w", "row 0", "row 5000", "row 10000")  # of each page, each once
     page = await api.execute(READ, [1], fetch_size=5)
-    assert (len(page), page.warnings) == (5, ("w",))
+    assert (len(page), page.warnings) == (5, ("w", "row 0"))
     assert page.paging_state != b"5"
     after = await api.execute(READ, [1], fetch_size=5, paging_state=page.paging_state)
     assert [row["n"] for row in after] == [5, 6, 7, 8, 9]

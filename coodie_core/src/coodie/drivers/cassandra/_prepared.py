@@ -94,7 +94,7 @@ class Preparer:
         self._session = session
         self._lifecycle = lifecycle
         self._lock = threading.Lock()
-        #: What is being prepared. One that nobody waits for any more stays until the next who wants it.
+        #: What is being prepared, and late answers, which stay until the next who wants them.
         self._pending: dict[Hashable, Future[SessionStatement]] = {}
         self._executor: ThreadPoolExecutor | None = None
         logging.getLogger("cassandra.cluster").addFilter(_is_news)
@@ -161,11 +161,20 @@ class Preparer:
                 message, statement=task.stmt, timeout=timeout, may_have_been_applied=False
             )
 
-        statement: SessionStatement = yield Wait(pending, timeout, timeout_error)
-        with self._lock:
-            if self._pending.get(task.key) is pending:
-                del self._pending[task.key]
+        try:
+            statement: SessionStatement = yield Wait(pending, timeout, timeout_error)
+        except RequestTimeoutError:
+            # Whoever asks next isn't to wait for the same silence.
+            self._drop(task.key, pending)
+            raise
+        self._drop(task.key, pending)
         return statement
+
+    def _drop(self, key: Hashable, pending: Future[SessionStatement]) -> None:
+        """Take a task off those that others join; another may have taken its place there."""
+        with self._lock:
+            if self._pending.get(key) is pending:
+                del self._pending[key]
 
     def _submitted(self, task: _Task) -> Future[SessionStatement]:
         """Have a thread work; with the lock held."""
@@ -189,9 +198,11 @@ class Preparer:
         except BaseException as exc:  # noqa: BLE001 - handed on to those who wait
             raised = with_connect_errors(exc, self._session.cluster) if isinstance(exc, Exception) else exc
             outcome = translate(raised, task.stmt)
+            self._drop(task.key, pending)
+        else:
             with self._lock:
-                if self._pending.get(task.key) is pending:
-                    del self._pending[task.key]
+                if not self._lifecycle.closed:  # a late answer waits here for the next who asks
+                    self._pending.setdefault(task.key, pending)
         complete(pending, outcome)
 
     def forget(self) -> None:

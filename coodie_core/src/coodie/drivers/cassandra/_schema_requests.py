@@ -9,8 +9,8 @@ from coodie.requests import Request
 if TYPE_CHECKING:
     from cassandra.pool import Host
 
+    from coodie.contract.driver import AbstractDriver
     from coodie.drivers.cassandra._client import SessionClient
-    from coodie.drivers.cassandra.driver import CassandraDriver
     from coodie.drivers.client.pipeline import Pipeline
     from coodie.effects import Steps
     from coodie.schema.requests import Query
@@ -30,7 +30,7 @@ class SchemaRequests:
         pipeline: Its pipeline.
     """
 
-    def __init__(self, driver: CassandraDriver, client: SessionClient, pipeline: Pipeline) -> None:
+    def __init__(self, driver: AbstractDriver, client: SessionClient, pipeline: Pipeline) -> None:
         self._driver = driver
         self._client = client
         self._pipeline = pipeline

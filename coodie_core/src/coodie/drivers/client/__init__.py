@@ -7,7 +7,14 @@ of it sync and async. A ``Client`` has the rest, in three methods: prepare, send
 
 from __future__ import annotations
 
-from coodie.drivers.client.client import Client, ClientRequest, Page, StaleStatementError, Steps
+from coodie.drivers.client.client import (
+    Client,
+    ClientRequest,
+    Page,
+    StaleStatementError,
+    Steps,
+    UndecodedRows,
+)
 from coodie.drivers.client.driver import ClientDriver
 from coodie.drivers.client.outcomes import Blocking, DriverCall
 
@@ -20,4 +27,5 @@ __all__ = [
     "Page",
     "StaleStatementError",
     "Steps",
+    "UndecodedRows",
 ]
