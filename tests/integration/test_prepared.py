@@ -205,13 +205,7 @@ async def test_prepare_keeps_the_requests_timeout(
     started = time.monotonic()
     real = driver.session.prepare
     go_on = threading.Event()
-    prepared: list[str] = []
-
-    def prepare(query: str) -> Any:
-        prepared.append(query)
-        return go_on.wait(20) and real(query)
-
-    driver.session.prepare = prepare
+    driver.session.prepare = lambda query: go_on.wait(20) and real(query)
     ticks = 0
 
     async def tick() -> None:
@@ -231,5 +225,6 @@ async def test_prepare_keeps_the_requests_timeout(
     deadline = time.monotonic() + 10
     while not driver._client.preparer._pending and time.monotonic() < deadline:
         await asyncio.sleep(0.02)
+    assert len(driver._client.preparer._pending) == 1
     assert await driver.execute_async(f"SELECT v FROM {name}", []) == []
-    assert len(prepared) == 1
+    assert not driver._client.preparer._pending

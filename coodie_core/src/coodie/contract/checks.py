@@ -23,7 +23,8 @@ def check_request(request: Request) -> None:
     stmt, _, consistency, timeout, fetch_size, _, options = request
     if options is not None:
         check_options(options)
-    check_statement(stmt)
+    if stmt.__class__ is not str:
+        check_statement(stmt)
     if fetch_size is not None:
         check_fetch_size(fetch_size)
     if consistency is not None:

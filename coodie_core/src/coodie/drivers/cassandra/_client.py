@@ -87,13 +87,12 @@ class SessionClient(Client):
         self._aware_timestamps = aware_timestamps
         self.preparer = Preparer(session, lifecycle)
         self.sender = Sender(session, lifecycle)
+        # Asked for each request: without a call in between.
+        self.default_timeout = self.sender.default_timeout  # type: ignore[method-assign]
+        self.is_current = self.preparer.is_current  # type: ignore[method-assign]
         self.fast = FastPath(session, lifecycle, aware_timestamps=aware_timestamps) if fast_path else None
 
     # --- what the pipeline asks -----------------------------------------------------------
-
-    def default_timeout(self) -> float:
-        """Return the session's timeout in seconds."""
-        return self.sender.default_timeout()
 
     def default_consistency(self) -> str | None:
         """Return the session's level."""
@@ -102,10 +101,6 @@ class SessionClient(Client):
     def statement_key(self, stmt: str) -> tuple[str | None, str]:
         """Return the text with the session's keyspace, which the server takes a bare table's name for."""
         return (self._session.keyspace, stmt)
-
-    def is_current(self, prepared: SessionStatement) -> bool:
-        """Tell whether the statement's table is the one that it was prepared for."""
-        return self.preparer.is_current(prepared)
 
     def schema_changed(self) -> bool:
         """Drop what depends on the schema; return whether the session has metadata, which tell of changes."""
@@ -149,7 +144,10 @@ class SessionClient(Client):
             answer = yield exchange
         else:  # a following page, which is sent before the rows of this one are decoded
             answer = yield from _sent_ahead(exchange)
-        return (yield from self._page(request, exchange, answer))
+        rows = exchange.whole(answer)
+        if rows is None:
+            return (yield from self._page(request, exchange, answer))
+        return Page(rows, None, (), None, _coordinator(request, exchange))
 
     def send_batch(
         self,
@@ -177,16 +175,13 @@ class SessionClient(Client):
         return fast.ask(request, _terms(request))
 
     def _page(self, request: ClientRequest, exchange: Asked, answer: FastAnswer | None) -> Steps[Page]:
-        """Return the page that an answer on the fast path is, or what else comes of the request.
+        """Return what comes of an answer on the fast path that isn't the only page.
 
         Raises:
             CoodieError: The request has failed.
             StaleStatementError: The node has forgotten the statement.
         """
-        host = None if request.observed is UNOBSERVED else described(exchange.host)
-        rows = exchange.whole(answer)
-        if rows is not None:
-            return Page(rows, None, (), None, host)
+        host = _coordinator(request, exchange)
         page = exchange.page(answer)
         if page is not None:
             return Page(page.rows, page.paging_state, page.warnings, None, host)
@@ -363,6 +358,11 @@ def _sent_ahead(exchange: Asked) -> Steps[FastAnswer | None]:
         pending.abandon()
         raise
     return answer
+
+
+def _coordinator(request: ClientRequest, exchange: Asked) -> ObservedHost | None:
+    """Return the node that was asked, as observers see it; None where nobody observes."""
+    return None if request.observed is UNOBSERVED else described(exchange.host)
 
 
 def _terms(request: ClientRequest) -> Terms:

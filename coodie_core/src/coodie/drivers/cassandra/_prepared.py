@@ -231,10 +231,10 @@ class Preparer:
 
     # --- is it still good? ----------------------------------------------------------------
 
-    def is_current(self, statement: SessionStatement) -> bool:
+    def is_current(self, prepared: SessionStatement) -> bool:
         """Tell whether the schema objects of a statement are those that it was prepared for."""
-        stamp = self._stamp(statement.shape)
-        return len(stamp) == len(statement.stamp) and all(map(is_, stamp, statement.stamp))
+        stamp = self._stamp(prepared.shape)
+        return len(stamp) == len(prepared.stamp) and all(map(is_, stamp, prepared.stamp))
 
     def _stamp(self, shape: StatementShape) -> tuple[Any, ...]:
         """Return the schema objects of the statement's table, and of the types it may use.

@@ -225,6 +225,8 @@ class Pipeline:
             if state is None:
                 rows.extend(page.decoded())
                 return rows
+            # A request of several pages may meet the driver's end half-way.
+            self._lifecycle.check()
             # The next page is on its way while this one is decoded.
             following = Started(self._page(request._replace(paging_state=state)))
             yield from following.begin()
@@ -244,6 +246,7 @@ class Pipeline:
             # A page may be empty and not the last one.
             if len(page.rows) or page.paging_state is None:
                 return page.first_item()
+            self._lifecycle.check()
             request, first = request._replace(paging_state=page.paging_state), None
 
     def _batch(
@@ -297,7 +300,7 @@ class Pipeline:
             prepared,
             values,
             self._consistency if consistency is None else parse_consistency(consistency),
-            timeout or self.default_timeout(),
+            timeout or self._timeout or self._client.default_timeout(),
             fetch_size or PAGE_SIZE,
             None if paging_state is None else open_paging_state(paging_state, stmt),
             kind is Kind.READ or (options is not None and options.idempotent),
@@ -358,9 +361,8 @@ class Pipeline:
         page: Page | None = None
         while page is None:
             try:
-                # A request of several pages may meet the driver's end half-way.
-                self._lifecycle.check()
                 if stale is not None:
+                    self._lifecycle.check()
                     attempt = yield from self._prepare_again(request, stale, attempt)
                     request = yield from self._prepared(request, batch)
                 if batch is not None:
@@ -403,10 +405,11 @@ class Pipeline:
 
 def _completed(page: Page) -> Rows:
     """Return the rows of the only page."""
-    rows = page.decoded()
-    if not isinstance(rows, Rows):
-        rows = Rows(rows)
-    _add_details(rows, page)
+    rows = page.rows
+    if rows.__class__ is not Rows:
+        rows = Rows(page.decoded())
+    if page.warnings or page.trace_id is not None:
+        _add_details(rows, page)
     return rows
 
 

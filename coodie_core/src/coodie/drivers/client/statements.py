@@ -84,14 +84,19 @@ class StatementCache:
         """Return the statement if it is here and still good."""
         key = self._client.statement_key(stmt)
         entry = self._entries.get(key)
-        if entry is None or entry.statement is None or self._is_over(entry):
+        if entry is None:
+            return None
+        statement = entry.statement
+        if statement is None or (entry.until != math.inf and time.monotonic() > entry.until):
+            return None
+        if not self._client.is_current(statement.prepared):
             return None
         # Which one was used last matters only where one is to be dropped before long.
         if 2 * len(self._entries) >= self._size:
             with self._lock:
                 if self._entries.get(key) is entry:
                     self._entries.move_to_end(key)
-        return entry.statement
+        return statement
 
     def _is_over(self, entry: _Entry) -> bool:
         """Tell whether a statement has to be prepared again; one that is being prepared hasn't."""

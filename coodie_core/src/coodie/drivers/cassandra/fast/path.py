@@ -382,7 +382,7 @@ def _key(request: ClientRequest) -> Any:
     """Return what is the same in requests that differ in their values alone; None for one without a like."""
     stmt, _, consistency, timeout, fetch_size, paging_state, options = request.asked
     if fetch_size is None and paging_state is None and options is None and request.paging_state is None:
-        return alike(stmt, consistency, timeout)
+        return stmt if consistency is None and timeout is None else alike(stmt, consistency, timeout)
     return None
 
 
