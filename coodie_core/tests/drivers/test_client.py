@@ -130,6 +130,26 @@ async def test_a_request_is_complete(api: Api, client: MemoryClient) -> None:
     assert not client.sent[2].repeatable
 
 
+async def test_a_paging_state_that_stands_still(
+    api: Api, client: MemoryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends a request with an error, all rows at once or page by page, and isn't asked for ever."""
+    client.rows = 12_000
+    send = client.send
+
+    def stuck(request: ClientRequest) -> Steps[Page]:
+        page = yield from send(request)
+        return page._replace(paging_state=b"5000")
+
+    monkeypatch.setattr(client, "send", stuck)
+    with pytest.raises(ServerError, match="doesn't move") as caught:
+        await api.execute(READ, [1])
+    assert (len(client.sent), caught.value.statement) == (2, READ)
+    page = await api.execute(READ, [1], fetch_size=5000)
+    with pytest.raises(ServerError, match="doesn't move"):
+        await api.execute(READ, [1], fetch_size=5000, paging_state=page.paging_state)
+
+
 async def test_all_pages_or_one(api: Api, client: MemoryClient) -> None:
     """Without fetch_size all pages are collected; with it each is one request, and its state is sealed."""
     client.rows = 12_000

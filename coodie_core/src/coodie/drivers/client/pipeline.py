@@ -379,6 +379,8 @@ class Pipeline:
                 raise self._client.error(exc, request.asked.stmt, request.timeout) from exc
         if request.shape.kind is Kind.SCHEMA:
             self.schema_changed()
+        elif request.paging_state is not None and request.paging_state == page.paging_state:
+            raise _standing_still(request)
         request.observed.add_page(len(page.rows), page.host)
         return request, page
 
@@ -401,6 +403,13 @@ class Pipeline:
             stale.prepared = request.prepared
         yield from self.statements.renew(stale, request.timeout, self._client.prepare_again)
         return attempt + 1
+
+
+def _standing_still(request: ClientRequest) -> ServerError:
+    """Return the error of a page that says that it is followed by itself."""
+    message = "The server's paging state doesn't move: the next page would start where this one does."
+    hint = "Report it to the authors of the server; a smaller fetch_size= may help."
+    return ServerError(message, hint=hint, statement=request.asked.stmt, may_have_been_applied=False)
 
 
 def _completed(page: Page) -> Rows:
