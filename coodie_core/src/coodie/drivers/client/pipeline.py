@@ -414,9 +414,9 @@ def _standing_still(request: ClientRequest) -> ServerError:
 
 def _completed(page: Page) -> Rows:
     """Return the rows of the only page."""
-    rows = page.rows
-    if rows.__class__ is not Rows:
-        rows = Rows(page.decoded())
+    rows = page.decoded()
+    if not isinstance(rows, Rows):
+        rows = Rows(rows)
     if page.warnings or page.trace_id is not None:
         _add_details(rows, page)
     return rows
