@@ -62,7 +62,7 @@ class _Lane:
 
 
 def _pipeline(lane: Any) -> Pipeline[Any]:
-    path: Any = SimpleNamespace(thread_lane=lambda _: lane, shard=lambda exchange: exchange.shard)
+    path: Any = SimpleNamespace(find_lane=lambda _: lane, shard=lambda exchange: exchange.shard)
     return Pipeline(path)
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra._sending import Answer, InFlight
     from coodie.drivers.cassandra.fast.answers import Answer as FastAnswer
     from coodie.drivers.cassandra.fast.asked import Asked
-    from coodie.drivers.cassandra.fast.settled import Begun
+    from coodie.drivers.cassandra.fast.template import FirstResponse
     from coodie.drivers.client.client import ClientRequest
     from coodie.effects import Steps
     from coodie.exceptions import CoodieError
@@ -131,7 +131,7 @@ class SessionClient(Client):
 
     def _drop_templates(self) -> None:
         if self.fast is not None:
-            self.fast.unsettle()
+            self.fast.drop_templates()
 
     # --- sending ------------------------------------------------------------------------
 
@@ -161,9 +161,9 @@ class SessionClient(Client):
         batch = _Batch(kind, [(prepared, params) for prepared, _, params in parts], write)
         return self.send(request._replace(prepared=batch, values=Values(None)))
 
-    def answered(self, begun: Begun, request: ClientRequest) -> Steps[Page]:
+    def answered(self, first: FirstResponse, request: ClientRequest) -> Steps[Page]:
         """Go on with the answer to a request that a template has sent."""
-        return self._page(request, *begun)
+        return self._page(request, *first)
 
     def _exchange(self, request: ClientRequest) -> Asked | None:
         """Return the request as the fast path sends it; None if that can't."""

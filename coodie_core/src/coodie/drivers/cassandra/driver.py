@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from coodie._forks import forget_in_children
 from coodie.capabilities import Capability
 from coodie.drivers._last_page import remember_paging_state
 from coodie.drivers._lifecycle import Lifecycle
+from coodie.drivers.cassandra.fast.template import find_template, template_key
 from coodie.drivers.client.driver import ClientDriver
 from coodie.drivers.client.pipeline import PipelineOptions
 from coodie.effects import run_async, run_sync
@@ -21,17 +22,24 @@ from coodie.schema.sync import drive
 from coodie.schema.syncoptions import SyncOptions, check_sync_options
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from coodie.contract.many import ManyRun
     from coodie.drivers.cassandra._client import SessionClient
-    from coodie.drivers.cassandra.fast.settled import Sent
+    from coodie.drivers.cassandra.fast.template import (
+        FirstResponse,
+        Outcome,
+        RequestTemplate,
+        TemplatedRequest,
+    )
     from coodie.effects import Effect, Steps
     from coodie.requests import Params, RequestOptions
     from coodie.rows import ManyResult, Rows
     from coodie.schema.requests import SyncResult
 
 __all__ = ["CassandraDriver"]
+
+T = TypeVar("T")
 
 #: Prepared statements that a driver keeps by default.
 _STATEMENTS = 1000
@@ -115,6 +123,27 @@ class CassandraDriver(ClientDriver):
 
     # --- requests -----------------------------------------------------------------------
 
+    def execute(
+        self,
+        stmt: str,
+        params: list[Any],
+        consistency: str | None = None,
+        timeout: float | None = None,
+        fetch_size: int | None = None,
+        paging_state: bytes | None = None,
+        *,
+        options: RequestOptions | None = None,
+    ) -> Rows:
+        """Execute *stmt* with *params*; return rows as a list of dicts."""
+        remember_paging_state(self, None)
+        first = None
+        if fetch_size is None and paging_state is None and options is None:
+            rows, first = self._by_template(stmt, params, consistency, timeout)
+            if rows is not None:
+                return rows
+        request = Request(stmt, params, consistency, timeout, fetch_size, paging_state, options)
+        return run_sync(self._steps(self._pipeline.rows, request, first))
+
     async def execute_async(
         self,
         stmt: str,
@@ -128,16 +157,34 @@ class CassandraDriver(ClientDriver):
     ) -> Rows:
         """Async version of :meth:`execute`; the page's decoding is all that runs on the loop."""
         remember_paging_state(self, None)
-        begun = None
+        first = None
         if fetch_size is None and paging_state is None and options is None:
             sent = self._sent_by_template(stmt, params, consistency, timeout)
             if sent is not None:
-                whole, begun = sent[0].outcome(sent, await sent[-1])
-                if whole is not None:
-                    return whole
+                rows, first = sent[0].outcome(sent, await sent[-1])
+                if rows is not None:
+                    return rows
         request = Request(stmt, params, consistency, timeout, fetch_size, paging_state, options)
-        first = None if begun is None else partial(self._client.answered, begun)
-        return await run_async(self._pipeline.rows(self, request, first=first))
+        return await run_async(self._steps(self._pipeline.rows, request, first))
+
+    def execute_one(
+        self,
+        stmt: str,
+        params: list[Any],
+        consistency: str | None = None,
+        timeout: float | None = None,
+        *,
+        options: RequestOptions | None = None,
+    ) -> Any:
+        """Execute *stmt* and return the first column of the first row, or None."""
+        remember_paging_state(self, None)
+        first = None
+        if options is None:
+            rows, first = self._by_template(stmt, params, consistency, timeout)
+            if rows is not None:
+                return first_item(rows)
+        request = Request(stmt, params, consistency, timeout, options=options)
+        return run_sync(self._steps(self._pipeline.first_value, request, first))
 
     async def execute_one_async(
         self,
@@ -150,24 +197,60 @@ class CassandraDriver(ClientDriver):
     ) -> Any:
         """Async version of :meth:`execute_one`."""
         remember_paging_state(self, None)
-        begun = None
+        first = None
         if options is None:
             sent = self._sent_by_template(stmt, params, consistency, timeout)
             if sent is not None:
-                whole, begun = sent[0].outcome(sent, await sent[-1])
-                if whole is not None:
-                    return first_item(whole)
+                rows, first = sent[0].outcome(sent, await sent[-1])
+                if rows is not None:
+                    return first_item(rows)
         request = Request(stmt, params, consistency, timeout, options=options)
-        first = None if begun is None else partial(self._client.answered, begun)
-        return await run_async(self._pipeline.first_value(self, request, first=first))
+        return await run_async(self._steps(self._pipeline.first_value, request, first))
+
+    def _by_template(self, stmt: str, params: Any, consistency: str | None, timeout: float | None) -> Outcome:
+        """Execute a request as others before it, in the calling thread; nothing is sent where it can't."""
+        if self._client.fast is None or request_observers():
+            return None, None
+        template = None
+        if template_key(stmt, consistency, timeout) is not None:
+            template = self._template(stmt, consistency)
+        return (None, None) if template is None else template.execute(params, timeout)
 
     def _sent_by_template(
         self, stmt: str, params: Any, consistency: str | None, timeout: float | None
-    ) -> Sent | None:
-        """Send a request like others of this turn of the loop; None where nothing was sent."""
+    ) -> TemplatedRequest | None:
+        """Send a request as others before it, on the running loop; None where nothing was sent."""
         fast = self._client.fast
         # Each request that is observed goes through the pipeline, which has observers see it.
-        return None if fast is None or request_observers() else fast.send(stmt, params, consistency, timeout)
+        if fast is None or request_observers():
+            return None
+        key = template_key(stmt, consistency, timeout)
+        sent = fast.send_bound(key, params)
+        if sent is not None or key is None:
+            return sent
+        template = self._template(stmt, consistency)
+        return None if template is None else fast.send_first(key, template, params, timeout)
+
+    def _template(self, stmt: str, consistency: str | None) -> RequestTemplate | None:
+        """Return what requests to a statement have in common; None where it takes the long way."""
+        cached = self._pipeline.statements.find(stmt)
+        statement = None if cached is None else cached.prepared.compiled
+        return None if statement is None else find_template(statement, consistency)
+
+    def _steps(
+        self, make: Callable[..., Steps[T]], request: Request, first: FirstResponse | None
+    ) -> Steps[T]:
+        """Return the steps of a request, or what is left of them if a template has sent it.
+
+        Args:
+            make: The pipeline's method.
+            request: The request.
+            first: The response to it, if it has been sent.
+        """
+        if first is None:
+            return make(self, request)
+        page = partial(self._client.answered, first)
+        return self._pipeline.already_sent(request.stmt, page, lambda page: make(self, request, first=page))
 
     def _run_many(self, run: ManyRun, request: Request) -> ManyResult:
         """Keep the window full from this thread alone; the backend's own thread does the waiting."""

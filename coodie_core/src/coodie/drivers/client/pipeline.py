@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from coodie.observers.request import ObservedRequest, Part
     from coodie.requests import Params
 
-__all__ = ["Pipeline", "PipelineOptions"]
+__all__ = ["First", "Pipeline", "PipelineOptions"]
 
 T = TypeVar("T")
 
@@ -170,6 +170,28 @@ class Pipeline:
             return self._batch(driver, items, batch_type, asked, seen)
 
         return self.observed(driver, asked, steps, part)
+
+    def already_sent(self, stmt: str, first: First, steps: Callable[[First], Steps[T]]) -> Steps[T]:
+        """Take the steps of a request that was sent before; what fails until its answer is read says so.
+
+        Args:
+            stmt: The CQL text.
+            first: Makes the first page of the answer.
+            steps: Makes the steps, with what makes the first page.
+        """
+        is_reached = False
+
+        def reach(request: ClientRequest) -> Steps[Page]:
+            nonlocal is_reached
+            is_reached = True
+            return first(request)
+
+        try:
+            return (yield from steps(reach))
+        except CoodieError as exc:
+            if not is_reached:
+                exc.may_have_been_applied = inspect_statement(stmt).kind is not Kind.READ
+            raise
 
     def observed(
         self,

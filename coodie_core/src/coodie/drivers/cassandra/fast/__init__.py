@@ -6,5 +6,6 @@ its encoder (``encoding``), to a connection that lives on the caller's event loo
 or that a thread takes for one request (``sync_connection``) or for many (``pipeline``), and comes back
 through ``decoding``. These are transports of ``coodie.protocol.connection``.
 ``shards`` knows which of a node's shards it belongs to. ``internals`` alone touches what is private to
-the drivers. The way in is ``path.FastPath``.
+the drivers. What requests to a statement have
+in common is kept as a ``template``. The way in is ``path.FastPath``.
 """

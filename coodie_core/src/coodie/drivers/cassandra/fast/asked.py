@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra._sending import Terms
     from coodie.drivers.cassandra.fast.answers import Answer
     from coodie.drivers.cassandra.fast.decoding import Page
-    from coodie.drivers.cassandra.fast.path import FastPath
+    from coodie.drivers.cassandra.fast.exchange import Path
     from coodie.drivers.cassandra.fast.routing import Route
     from coodie.drivers.cassandra.fast.statements import FastStatement, Settings
     from coodie.rows import Rows
@@ -48,7 +48,7 @@ class Asked(Exchange):
 
     def __init__(
         self,
-        path: FastPath,
+        path: Path,
         opcode: int,
         body: bytes,
         terms: Terms,
@@ -145,26 +145,23 @@ class AskedStatement(Asked):
         values: Its encoded parameters.
         settings: What it runs with.
         state: Where the page starts, or None.
-        key: What requests are alike in that differ in their values alone; None for one that is like no other.
     """
 
-    __slots__ = ("_settings", "key")
+    __slots__ = ("_settings",)
 
     def __init__(
         self,
-        path: FastPath,
+        path: Path,
         terms: Terms,
         policy: Any,
         statement: FastStatement,
         values: bytes,
         settings: Settings,
         state: bytes | None = None,
-        key: Any = None,
     ) -> None:
         body = statement.body(values, settings, state)
         super().__init__(path, EXECUTE, body, terms, policy, statement, values, settings.level)
         self._settings = settings
-        self.key = key
 
     @property
     def is_stamped(self) -> bool:
@@ -175,8 +172,9 @@ class AskedStatement(Asked):
         """Return what stands before and after the values in its body, but for the timestamp at the end."""
         return self.statement.around_values(self._settings)
 
-    def again(self, values: bytes, host: Host | None) -> AskedStatement:
+    def again(self, values: bytes, host: Host | None, timeout: float) -> AskedStatement:
         """Return the same request with other values, as it was sent to a node."""
-        other = AskedStatement(self.path, self.terms, self.policy, self.statement, values, self._settings)
+        terms = self.terms._replace(timeout=timeout)
+        other = AskedStatement(self.path, terms, self.policy, self.statement, values, self._settings)
         other.host = host
         return other

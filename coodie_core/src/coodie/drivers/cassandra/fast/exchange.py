@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Generator
 
     from cassandra.pool import Host
 
+    from coodie.drivers.cassandra._retries import SafeRetryPolicy
+    from coodie.drivers.cassandra._sending import Terms
     from coodie.drivers.cassandra.fast.answers import Answer
     from coodie.drivers.cassandra.fast.lanes import ThreadLane
-    from coodie.drivers.cassandra.fast.path import FastPath
     from coodie.drivers.cassandra.fast.routing import Route
     from coodie.drivers.cassandra.fast.sync_connection import SyncConnection
+    from coodie.protocol.frames import Frame
 
-__all__ = ["Exchange", "Posted", "Posting"]
+__all__ = ["Exchange", "Path", "Posted", "Posting"]
+
+
+class Path(Protocol):
+    """What sends an exchange, and knows what its answers mean: the driver's fast path."""
+
+    def post(self, exchange: Exchange) -> Posted | None:
+        """Send from the calling thread; None where no connection is free yet."""
+
+    def post_async(self, exchange: Exchange) -> Awaitable[Answer] | None:
+        """Send from the running loop; None where it has no connection yet."""
+
+    def decoded(self, answer: bytes | Frame, exchange: Exchange) -> Any:
+        """Return the driver's object of an answer."""
+
+    def check_open(self, terms: Terms) -> None:
+        """Refuse to go on with a request whose connection was lost because the driver was closed."""
+
+    def retry_policy(self, terms: Terms) -> SafeRetryPolicy:
+        """Return what decides whether a request that has failed is sent again."""
+
+    def has_others(self, exchange: Exchange, tried: Host) -> bool:
+        """Tell whether a node other than the one could be asked."""
 
 
 class Exchange:
@@ -31,7 +55,7 @@ class Exchange:
 
     __slots__ = ("body", "host", "opcode", "path", "policy", "timeout")
 
-    def __init__(self, path: FastPath, opcode: int, body: bytes, timeout: float, policy: Any) -> None:
+    def __init__(self, path: Path, opcode: int, body: bytes, timeout: float, policy: Any) -> None:
         self.path = path
         self.opcode = opcode
         self.body = body

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from cassandra.pool import Host
 
     from coodie.drivers.cassandra.fast.internals import Link
-    from coodie.drivers.cassandra.fast.settled import Settled
     from coodie.drivers.cassandra.fast.shards import Shards
 
 __all__ = ["LoopLane", "ThreadLane"]
@@ -74,8 +73,8 @@ class LoopLane:
         self._ended = not _has_readers(loop)
         if self._ended:
             refuse(f"{type(loop).__name__} has no add_reader")
-        #: How requests like others of this turn of the loop are sent, by what they are alike in.
-        self.settled: dict[Any, Settled] = {}
+        #: The ``BoundTemplate`` of requests like others of this tick, by what they have in common.
+        self.templates: dict[Any, Any] = {}
 
     @property
     def in_flight(self) -> int:
@@ -89,10 +88,10 @@ class LoopLane:
         return loop is None or loop.is_closed()
 
     def rest(self) -> None:
-        """Hold nothing of the loop's, unless that runs: what is settled holds connections."""
+        """Hold nothing of the loop's, unless that runs: bound templates hold connections."""
         loop = self._loop()
         if loop is None or not loop.is_running():
-            self.settled.clear()
+            self.templates.clear()
 
     def _dropped(self, _: object) -> None:
         """Close what a loop had that was collected; its connections go with it."""
@@ -173,7 +172,7 @@ class LoopLane:
             return
 
         def closed(connection: AsyncConnection) -> None:
-            self.settled.clear()
+            self.templates.clear()
             self._sockets.discard(link.sock)
             self._retired.pop(connection, None)
             found = places.get(place)
@@ -187,7 +186,7 @@ class LoopLane:
                 heartbeat=self._cluster.idle_heartbeat_interval or 0,
                 heartbeat_timeout=self._cluster.idle_heartbeat_timeout,
                 on_closed=closed,
-                before_flush=self.settled.clear,
+                before_flush=self.templates.clear,
             )
         except Exception as exc:  # noqa: BLE001 - what a loop raises that can't read sockets
             self._sockets.discard(link.sock)
@@ -196,7 +195,7 @@ class LoopLane:
             return
         places[place] = ref(connection)
         if before is not None:
-            self.settled.clear()
+            self.templates.clear()
             self._retired[before] = host.endpoint
             before.retire()
 
@@ -247,7 +246,7 @@ class LoopLane:
 
     def _end(self) -> None:
         self._ended = True
-        self.settled.clear()
+        self.templates.clear()
         for connection in self._all():
             connection.close(ConnectionShutdown("The driver has been closed"))
         for sock in tuple(self._sockets):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from os import getpid
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -27,16 +28,17 @@ from coodie.drivers.cassandra.fast.internals import (
 )
 from coodie.drivers.cassandra.fast.lanes import LoopLane, ThreadLane
 from coodie.drivers.cassandra.fast.routing import Router
-from coodie.drivers.cassandra.fast.settled import Settled, alike
 from coodie.drivers.cassandra.fast.shards import Shards
 from coodie.drivers.cassandra.fast.statements import FastStatement, Settings, batch_leader
+from coodie.drivers.cassandra.fast.template import BoundTemplate, keep_template
+from coodie.observers.request import UNOBSERVED
 from coodie.protocol.error_codes import Write
 from coodie.protocol.frames import BATCH
 from coodie.protocol.messages import BATCH_LIMIT, batch_body
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Sequence
 
     from cassandra.cluster import Session
     from cassandra.pool import Host
@@ -45,10 +47,9 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra._prepared import SessionStatement
     from coodie.drivers.cassandra._sending import Terms
     from coodie.drivers.cassandra.fast.answers import Answer
-    from coodie.drivers.cassandra.fast.async_connection import AsyncConnection
     from coodie.drivers.cassandra.fast.exchange import Exchange
     from coodie.drivers.cassandra.fast.routing import Route
-    from coodie.drivers.cassandra.fast.settled import Sent
+    from coodie.drivers.cassandra.fast.template import RequestTemplate, TemplatedRequest
     from coodie.drivers.client.client import ClientRequest
     from coodie.protocol.frames import Frame
 
@@ -96,7 +97,7 @@ class FastPath:
         """Serve nothing any more: what is asked from now on goes the driver's way."""
         if self.refused is None:
             self.refused = reason
-            self.unsettle()
+            self.drop_templates()
             log.info("The fast path is off, and requests go the driver's way: %s.", reason)
 
     @property
@@ -118,11 +119,13 @@ class FastPath:
             request: The request.
             terms: The terms on which it is sent.
         """
+        entry, values = request.prepared, request.values
+        statement = entry.compiled or self._compiled(entry)
+        is_first = _fits_a_template(request) and request.asked.consistency not in statement.templates
+        state = self.session_state() if is_first else ()
         profile = self._profile(terms)
         if profile is None:
             return None
-        entry, values = request.prepared, request.values
-        statement = entry.compiled or self._compiled(entry)
         if values.encoded is None:
             try:
                 values.encoded = statement.encode(values.given)
@@ -136,9 +139,11 @@ class FastPath:
             None if terms.kind is Kind.READ else self._timestamp(),
             request.page_size,
         )
-        key = _key(request)
-        policy, state = profile.load_balancing_policy, request.paging_state
-        return AskedStatement(self, terms, policy, statement, values.encoded, settings, state, key)
+        policy, start = profile.load_balancing_policy, request.paging_state
+        exchange = AskedStatement(self, terms, policy, statement, values.encoded, settings, start)
+        if is_first:
+            keep_template(self, exchange, request.asked.consistency, state)
+        return exchange
 
     def ask_batch(
         self, kind: int, parts: Sequence[tuple[SessionStatement, Any]], terms: Terms, level: str | None
@@ -239,7 +244,7 @@ class FastPath:
 
     def post(self, exchange: Exchange) -> Posted | None:
         """Send from the calling thread; None where no connection is free yet."""
-        lane = self.thread_lane(exchange)
+        lane = self.find_lane(exchange)
         shard = self.shard(exchange) if self._shards.known else None
         connection = None if lane is None else lane.take(shard)
         if lane is None or connection is None:
@@ -247,10 +252,14 @@ class FastPath:
         failed = connection.send(exchange.opcode, exchange.body, exchange.timeout)
         return Posted(connection, lane, failed)
 
-    def thread_lane(self, exchange: Exchange) -> ThreadLane | None:
+    def find_lane(self, exchange: Exchange) -> ThreadLane | None:
         """Return the connections that threads have to the node that an exchange is for, and note the node."""
         host = self._host(exchange)
-        return None if host is None else self._threads.get(host.endpoint) or self._thread_lane(host)
+        return None if host is None else self.thread_lane(host)
+
+    def thread_lane(self, host: Host) -> ThreadLane:
+        """Return the connections that threads have to a node."""
+        return self._threads.get(host.endpoint) or self._thread_lane(host)
 
     def shard(self, exchange: Exchange) -> int | None:
         """Return the shard of its node that an exchange is for; None where there are none."""
@@ -266,46 +275,96 @@ class FastPath:
         connection = None if host is None else lane.connection(host, shard)
         if connection is None:
             return None
-        future = connection.send(exchange.opcode, exchange.body, exchange.timeout)
-        if future is None:
-            return None
-        if (
-            connection.has_unsent_requests
-            and isinstance(exchange, AskedStatement)
-            and exchange.key is not None
-        ):
-            self._settle(lane, exchange, connection)
-        return future
+        return connection.send(exchange.opcode, exchange.body, exchange.timeout)
 
-    def send(self, stmt: str, params: Any, consistency: str | None, timeout: float | None) -> Sent | None:
-        """Send a request like others of this turn of the running loop; None where nothing was sent.
+    # --- by template --------------------------------------------------------------------
 
-        Only the parameters are looked at: all else was, for the first.
+    def session_state(self) -> tuple[Any, ...]:
+        """Return all that a request takes for granted, and that changes without a sign."""
+        session, cluster = self._session, self._cluster
+        profile: Any = session.get_execution_profile(EXEC_PROFILE_DEFAULT)
+        return (
+            getpid(),
+            self._lifecycle.closed,
+            self.refused,
+            in_legacy_mode(cluster),
+            self._instrumentation.wants_requests(),
+            *self._listeners,
+            profile,
+            profile.consistency_level,
+            profile.serial_consistency_level,
+            profile.request_timeout,
+            profile.load_balancing_policy,
+            profile.speculative_execution_policy,
+            session.use_client_timestamp,
+            cluster.timestamp_generator,
+        )
+
+    def send_bound(self, key: Hashable, params: Any) -> TemplatedRequest | None:
+        """Send a request as others of this tick of the running loop; None where nothing was sent.
+
+        Args:
+            key: What they have in common.
+            params: The request's own values.
         """
         try:
-            settled = self._loops[ref(self._running_loop())].settled.get(alike(stmt, consistency, timeout))
+            bound = self._loops[ref(self._running_loop())].templates.get(key)
         except (KeyError, RuntimeError):
             return None  # the first on this loop, or a fork of the process whose loop it was
-        return None if settled is None else settled.send(params)
+        return None if bound is None else bound.send(params)
 
-    def _settle(self, lane: LoopLane, asked: AskedStatement, connection: AsyncConnection) -> None:
-        """Have the requests that are like one that was sent follow it, in this turn of the loop."""
+    def send_first(
+        self, key: Hashable, template: RequestTemplate, params: Any, timeout: float | None
+    ) -> TemplatedRequest | None:
+        """Send the first request of its kind in this tick of the running loop; None where nothing was sent.
 
-        def way(values: bytes) -> tuple[Host | None, AsyncConnection] | None:
-            route = asked.statement.route(values, asked.level)
-            host = only or next(self._hosts(asked.policy, route), None)
-            found = None if host is None else lane.connection(host, self._shards.of(host, route))
-            return None if found is None else (host, found)
+        Args:
+            key: What the next ones have in common with it.
+            template: The template.
+            params: The request's values.
+            timeout: Seconds, or None for the default.
+        """
+        lane, seconds = self._loops.get(ref(self._running_loop())), template.seconds(timeout)
+        if lane is None or seconds is None:
+            return None
+        bound = BoundTemplate(template, lane, seconds)
+        sent = bound.send(params)
+        # Once they are sent the tick's templates are dropped.
+        if sent is not None and bound.connection is not None and bound.connection.has_unsent_requests:
+            lane.templates[key] = bound
+        return sent
 
-        timestamps = self._cluster.timestamp_generator if asked.is_stamped else None
-        only = self._router.only_host(asked.policy)
-        nowhere_else = only is not None and not self._shards.known
-        lane.settled[asked.key] = Settled(asked, connection, None if nowhere_else else way, timestamps)
+    def timestamps(self) -> int:
+        """Return the time of a write, as the session's clients set it."""
+        stamp: int = self._cluster.timestamp_generator()
+        return stamp
 
-    def unsettle(self) -> None:
-        """Have the next request of each kind looked at again; from any thread."""
+    def find_node(
+        self, policy: Any, statement: FastStatement, values: bytes, level: int
+    ) -> tuple[Host | None, int | None]:
+        """Return the node that a statement goes to, and the shard there; None where there is none.
+
+        Args:
+            policy: The load-balancing policy to ask.
+            statement: The statement.
+            values: Its encoded values.
+            level: The consistency level's code.
+        """
+        only = self._router.only_host(policy)
+        if only is not None and not self._shards.known:
+            return only, None
+        route = statement.route(values, level)
+        host = only or next(self._hosts(policy, route), None)
+        return host, None if host is None or not self._shards.known else self._shards.of(host, route)
+
+    def has_one_node(self, policy: Any) -> bool:
+        """Tell whether all requests go to one node, on any connection."""
+        return self._router.only_host(policy) is not None and not self._shards.known
+
+    def drop_templates(self) -> None:
+        """Have the next request of each kind looked at again, in this tick, too; from any thread."""
         for lane in list(self._loops.values()):
-            lane.settled.clear()
+            lane.templates.clear()
 
     def _host(self, exchange: Exchange) -> Host | None:
         """Return the node to ask, and note it."""
@@ -358,7 +417,7 @@ class FastPath:
             return
         self._router.forget()
         self._shards.forget(host)
-        self.unsettle()
+        self.drop_templates()
         for lane in list(self._loops.values()):
             lane.host_changed(host, is_up=is_up)
         threads = self._threads.get(host.endpoint)
@@ -367,7 +426,7 @@ class FastPath:
 
     def close(self) -> None:
         """Close all connections; what is in flight ends with an error. Called when the driver is closed."""
-        self.unsettle()
+        self.drop_templates()
         if self._listening:
             self._cluster.unregister_listener(self._listener)
         with self._adding:
@@ -378,12 +437,11 @@ class FastPath:
             host_lane.end()
 
 
-def _key(request: ClientRequest) -> Any:
-    """Return what is the same in requests that differ in their values alone; None for one without a like."""
-    stmt, _, consistency, timeout, fetch_size, paging_state, options = request.asked
-    if fetch_size is None and paging_state is None and options is None and request.paging_state is None:
-        return stmt if consistency is None and timeout is None else alike(stmt, consistency, timeout)
-    return None
+def _fits_a_template(request: ClientRequest) -> bool:
+    """Tell whether a request asks for nothing but all rows, and nobody observes it."""
+    _, _, _, _, fetch_size, paging_state, options = request.asked
+    is_plain = fetch_size is None and paging_state is None and options is None
+    return is_plain and request.paging_state is None and request.observed is UNOBSERVED
 
 
 def _serial(profile: Any, terms: Terms) -> int | None:

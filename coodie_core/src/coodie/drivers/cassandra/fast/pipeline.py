@@ -63,7 +63,7 @@ class Pipeline(Generic[T]):
             exchange: The request.
             token: What its response is to be handed out with.
         """
-        lane = self._path.thread_lane(exchange)
+        lane = self._path.find_lane(exchange)
         if lane is None:
             return False
         shard = self._path.shard(exchange)

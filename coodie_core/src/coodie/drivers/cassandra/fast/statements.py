@@ -70,6 +70,8 @@ class FastStatement:
         # What stands before the values, by level and flags, with the id of result metadata that is in it.
         self._heads: dict[tuple[int, int], bytes] = {}
         self._headed: bytes | None = None
+        #: The templates of its requests, which ``template`` keeps here by consistency level.
+        self.templates: dict[str | None, Any] = {}
 
     def body(self, values: bytes, settings: Settings, state: bytes | None) -> bytes:
         """Return the body of an EXECUTE message.

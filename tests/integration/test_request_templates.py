@@ -1,4 +1,4 @@
-"""Requests of one turn of an event loop, which share what was looked at for the first of them."""
+"""Request templates: what later requests of a statement share with the first, in one tick or later."""
 
 from __future__ import annotations
 
