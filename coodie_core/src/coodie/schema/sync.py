@@ -55,9 +55,16 @@ def sync_table(
         CoodieError: A read of system_schema failed; nothing was changed.
     """
     _check_driver(driver, "execute")
-    return run_sync(
-        _steps(driver, table, keyspace, cols, table_options, dry_run, drop_removed_indexes, options)
+    plan = plan_table(
+        table,
+        keyspace,
+        cols,
+        table_options,
+        dry_run=dry_run,
+        drop_removed_indexes=drop_removed_indexes,
+        options=options,
     )
+    return run_sync(_steps(driver, plan, options))
 
 
 async def sync_table_async(
@@ -73,9 +80,16 @@ async def sync_table_async(
 ) -> SyncResult:
     """Bring a table into its desired state through ``driver.execute_async``; see ``sync_table``."""
     _check_driver(driver, "execute_async")
-    return await run_async(
-        _steps(driver, table, keyspace, cols, table_options, dry_run, drop_removed_indexes, options)
+    plan = plan_table(
+        table,
+        keyspace,
+        cols,
+        table_options,
+        dry_run=dry_run,
+        drop_removed_indexes=drop_removed_indexes,
+        options=options,
     )
+    return await run_async(_steps(driver, plan, options))
 
 
 class SchemaSyncMixin:
@@ -158,24 +172,8 @@ def _check_driver(driver: object, method: str) -> None:
 
 
 def _steps(
-    driver: Any,
-    table: str,
-    keyspace: str,
-    cols: Iterable[Any],
-    table_options: Mapping[str, Any] | None,
-    dry_run: bool,  # noqa: FBT001 - as the contract's signature has it
-    drop_removed_indexes: bool,  # noqa: FBT001 - as the contract's signature has it
-    options: SyncOptions | None,
+    driver: Any, plan: Generator[Request, Any, SyncResult], options: SyncOptions | None
 ) -> Generator[Effect, Any, SyncResult]:
-    plan = plan_table(
-        table,
-        keyspace,
-        cols,
-        table_options,
-        dry_run=dry_run,
-        drop_removed_indexes=drop_removed_indexes,
-        options=options,
-    )
     return drive(plan, _Calls(driver, check_sync_options(options)).answer)
 
 

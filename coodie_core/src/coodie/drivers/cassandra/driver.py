@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from coodie.effects import Effect, Steps
     from coodie.requests import Params, RequestOptions
     from coodie.rows import ManyResult, Rows
+    from coodie.schema.requests import Request as SchemaRequest
     from coodie.schema.requests import SyncResult
 
 __all__ = ["CassandraDriver"]
@@ -294,9 +295,16 @@ class CassandraDriver(ClientDriver):
         the database is not modified. All goes through one node, the same for everybody; the reads are
         sent together.
         """
-        return run_sync(
-            self._sync_steps(table, keyspace, cols, table_options, dry_run, drop_removed_indexes, options)
+        plan = plan_table(
+            table,
+            keyspace,
+            cols,
+            table_options,
+            dry_run=dry_run,
+            drop_removed_indexes=drop_removed_indexes,
+            options=options,
         )
+        return run_sync(self._sync_steps(plan, options))
 
     async def sync_table_async(
         self,
@@ -310,26 +318,6 @@ class CassandraDriver(ClientDriver):
         options: SyncOptions | None = None,
     ) -> SyncResult:
         """Async version of :meth:`sync_table`."""
-        return await run_async(
-            self._sync_steps(table, keyspace, cols, table_options, dry_run, drop_removed_indexes, options)
-        )
-
-    def _sync_steps(
-        self,
-        table: str,
-        keyspace: str,
-        cols: list[Any],
-        table_options: dict[str, Any] | None,
-        dry_run: bool,  # noqa: FBT001 - as the published signature has it
-        drop_removed_indexes: bool,  # noqa: FBT001 - as the published signature has it
-        options: SyncOptions | None,
-    ) -> Generator[Effect, Any, SyncResult]:
-        """Plan, and have one node carry the plan out."""
-        from coodie.drivers.cassandra._coordinator import Coordinator
-        from coodie.drivers.cassandra._schema_requests import SchemaRequests
-
-        remember_paging_state(self, None)
-        self._lifecycle.check()
         plan = plan_table(
             table,
             keyspace,
@@ -339,6 +327,17 @@ class CassandraDriver(ClientDriver):
             drop_removed_indexes=drop_removed_indexes,
             options=options,
         )
+        return await run_async(self._sync_steps(plan, options))
+
+    def _sync_steps(
+        self, plan: Generator[SchemaRequest, Any, SyncResult], options: SyncOptions | None
+    ) -> Generator[Effect, Any, SyncResult]:
+        """Have one node carry a plan out."""
+        from coodie.drivers.cassandra._coordinator import Coordinator
+        from coodie.drivers.cassandra._schema_requests import SchemaRequests
+
+        remember_paging_state(self, None)
+        self._lifecycle.check()
         asked = check_sync_options(options)
         seconds = asked.timeout or self._pipeline.default_timeout()
         requests = SchemaRequests(self, self._client, self._pipeline)
