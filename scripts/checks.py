@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BACKENDS",
+    "CHECKED",
     "SITE",
     "accelerator_tests",
     "build_docs",
@@ -38,7 +39,8 @@ BACKENDS = {"scylla": "scylla-driver", "cassandra": "cassandra-driver"}
 #: Where the documentation is built.
 SITE = ROOT / "docs" / "_build" / "html"
 
-_CHECKED = (
+#: What mypy checks; pyright has its own list in pyproject.toml.
+CHECKED = (
     "coodie_core/src",
     "coodie_scylla/src",
     "coodie_cassandra/src",
@@ -48,6 +50,7 @@ _CHECKED = (
     "coodie_core/tests",
     "coodie_local/tests",
     "coodie_accel/tests",
+    "tests",
     "scripts",
     "examples/demo.py",
     "benchmarks",
@@ -87,7 +90,7 @@ def types(steps: Steps) -> None:
     """
     python = interpreter("scylla", steps)
     pyright = interpreter("types", steps).with_name("pyright")
-    steps.run("mypy", [python, "-m", "mypy", *_CHECKED])
+    steps.run("mypy", [python, "-m", "mypy", *CHECKED])
     # else it asks the package index for a newer version
     quiet = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
     steps.run("pyright", [pyright, "--pythonpath", python], variables=quiet)

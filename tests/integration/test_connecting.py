@@ -313,7 +313,7 @@ async def test_a_node_that_announces_another_address(
 ) -> None:
     """Behind a mapped address: cassandra-driver goes on with the given one, scylla-driver with the other."""
     with FaultProxy(cassandra_node.host, cassandra_node.port, listen=("127.0.0.5", 0)) as mapped:
-        where = {"hosts": [mapped.host], "port": mapped.port}
+        where: dict[str, Any] = {"hosts": [mapped.host], "port": mapped.port}
         if backend == "cassandra":
             with open_driver(backend, **where) as driver:
                 assert driver.ping()

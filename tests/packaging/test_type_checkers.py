@@ -1,9 +1,13 @@
-"""What pyright is told to pass over."""
+"""What mypy and pyright check, and what they are told to pass over."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+
+import tomli
+
+from checks import CHECKED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,3 +39,17 @@ def test_no_more_is_passed_over(root: Path, tracked: list[Path]) -> None:
             if comments:
                 found[file.relative_to(root).as_posix()] = comments
     assert found == ALLOWED
+
+
+#: Python files that need more than the environment of a backend, or that run where pip builds a package.
+UNCHECKED = ("coodie_accel/setup.py", "docs/conf.py", "examples/recipes", "examples/coodie_rust")
+
+
+def test_both_check_every_file(root: Path, tracked: list[Path]) -> None:
+    """A directory that is added, or falls out of a list, would never be checked."""
+    settings = tomli.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pyright"]
+    for checker, paths in {"mypy": CHECKED, "pyright": settings["include"]}.items():
+        for file in tracked:
+            path = file.relative_to(root)
+            if path.suffix == ".py" and not any(map(path.is_relative_to, UNCHECKED)):
+                assert any(map(path.is_relative_to, paths)), f"{checker} doesn't check {path}"
