@@ -6,7 +6,7 @@ PYTHON ?= python3
 export ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help python demo test test-all test-scylla test-cassandra test-fast reliability accel example recipes bench bench-quick lint types docs release-check lock clean
+.PHONY: help python demo test test-all test-scylla test-cassandra test-fast reliability accel example compatibility recipes bench bench-quick lint types docs release-check lock clean
 
 ##@ Start
 
@@ -43,6 +43,9 @@ accel: python ## build the C accelerator and run its tests
 
 example: python ## types and conformance kit of the example backend
 	@$(PYTHON) scripts/project.py example --pytest="$$ARGS"
+
+compatibility: python ## packages and an object mapper that others made
+	@$(PYTHON) scripts/project.py compatibility --pytest="$$ARGS"
 
 recipes: python ## recipes with FastAPI, Flask, Django, gunicorn and Celery
 	@$(PYTHON) scripts/project.py recipes --pytest="$$ARGS"

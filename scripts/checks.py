@@ -23,6 +23,8 @@ __all__ = [
     "SITE",
     "accelerator_tests",
     "build_docs",
+    "chosen",
+    "compatibility",
     "example",
     "interpreter",
     "lint",
@@ -141,6 +143,19 @@ def run_tests(
     return report
 
 
+def chosen(options: Sequence[str], *paths: str) -> list[str]:
+    """Add the paths of tests to arguments for pytest that name no test by themselves.
+
+    Args:
+        options: The arguments, as users give them.
+        paths: What is run unless they choose.
+    """
+    names_tests = any(
+        not option.startswith("-") and (ROOT / option.partition("::")[0]).exists() for option in options
+    )
+    return [*options, *(() if names_tests else paths)]
+
+
 def report_of(environment: str, title: str) -> Path:
     """Return where a run of tests writes its JUnit report.
 
@@ -173,8 +188,27 @@ def accelerator_tests(steps: Steps, backend: str, *options: str, nodes: str | No
     """
     if accelerator.build(steps):
         path = f"pythonpath=scripts benchmarks {accelerator.BUILT.relative_to(ROOT)}"
-        arguments = ("-o", path, *options, "coodie_accel/tests")
+        arguments = ("-o", path, *chosen(options, "coodie_accel/tests"))
         run_tests(steps, backend, f"{backend}: accelerator", arguments, rerun=Rerun("accel"), nodes=nodes)
+
+
+def compatibility(steps: Steps, backend: str, *options: str, nodes: str | None = None) -> None:
+    """Run the tests of what others have made: with cassandra-driver, of the object mapper alone.
+
+    Args:
+        steps: Takes the step.
+        backend: Its `driver_type`.
+        options: For pytest.
+        nodes: As for `run_tests`.
+    """
+    directory = "tests/compatibility"
+    if backend == "scylla":
+        environment, title, path = "compatibility", "scylla: compatibility", directory
+    else:
+        environment, title = "object-mapper", f"{backend}: object mapper"
+        path = f"{directory}/test_object_mapper.py"
+    arguments = chosen(options, path)
+    run_tests(steps, environment, title, arguments, rerun=Rerun("compatibility"), nodes=nodes)
 
 
 def example(steps: Steps, *options: str) -> None:
@@ -183,9 +217,8 @@ def example(steps: Steps, *options: str) -> None:
     configuration = f"{_EXAMPLE}/pyproject.toml"
     sources = (f"{_EXAMPLE}/src", f"{_EXAMPLE}/tests")
     steps.run("example: mypy", [python, "-m", "mypy", "--config-file", configuration, *sources])
-    run_tests(
-        steps, "rust", "example: tests", ("-c", configuration, *options, sources[1]), rerun=Rerun("example")
-    )
+    arguments = ("-c", configuration, *chosen(options, sources[1]))
+    run_tests(steps, "rust", "example: tests", arguments, rerun=Rerun("example"))
 
 
 def shared_nodes(steps: Steps) -> list[str | Path] | None:

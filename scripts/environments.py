@@ -71,8 +71,9 @@ class Environment:
     distributions: tuple[str, ...]
     #: Where to take them from instead, as wheels: a directory below the root.
     wheels: str = ""
-    #: Directories of distributions that are compiled, and so can't be installed in place.
-    compiled: tuple[str, ...] = ()
+    #: Directories of distributions that pip builds a wheel of: those that are compiled can't be installed in
+    #: place, and what others have made isn't.
+    built: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -115,12 +116,13 @@ class Environment:
         if self.wheels or not self.distributions:
             return [[sys.executable, "-m", "venv", self.path], [*install, *pins, *self._wheels()]]
         editable = [option for directory in self.distributions for option in ("-e", f"./{directory}")]
+        built = [f"./{directory}" for directory in self.built]
         return [
             [sys.executable, "-m", "venv", self.path],
             [*install, "-r", "requirements/build.txt"],
             # The build backend is pinned and installed: an isolated build would fetch the newest.
             [*install, "--no-build-isolation", *pins, *editable],
-            *([*install, "--no-build-isolation", f"./{directory}"] for directory in self.compiled),
+            *([[*install, "--no-build-isolation", *built]] if built else []),
         ]
 
     def _wheels(self) -> list[str]:
@@ -137,7 +139,7 @@ class Environment:
         digest = hashlib.sha256(f"{sys.version}{self._commands()}".encode())
         files = [ROOT / "requirements" / f"{name}.txt" for name in ("build", *self.pins)]
         files += [ROOT / directory.partition("[")[0] / "pyproject.toml" for directory in self.distributions]
-        for directory in self.compiled:
+        for directory in self.built:
             sources = [*(ROOT / directory).glob("src/**/*.py"), *(ROOT / directory).glob("src/**/*.pyx")]
             files += [ROOT / directory / "pyproject.toml", *sorted(sources)]
         for file in files:
@@ -186,6 +188,22 @@ ENVIRONMENTS = {
             ("rust", "dev"),
             ("coodie_core[cli,testing]", "coodie_testing", "coodie_local[tls]", "examples/coodie_rust"),
         ),
+        # What others made for version 1 of the plug-in contract, and what the mapper of coodie 1.9 needs.
+        Environment(
+            "compatibility",
+            ("scylla", "rust", "dev", "object-mapper"),
+            ("coodie_core[cli,otel,testing]", "coodie_scylla", "coodie_testing", "coodie_local[tls]"),
+            built=tuple(
+                f"tests/compatibility/version_1/coodie_{name}"
+                for name in ("my_db", "rust", "slowlog", "watcher")
+            ),
+        ),
+        # The same object mapper, on the other backend.
+        Environment(
+            "object-mapper",
+            ("cassandra", "dev", "object-mapper"),
+            ("coodie_core[cli,otel,testing]", "coodie_cassandra", "coodie_testing", "coodie_local[tls]"),
+        ),
         # pyright alone; it looks into a backend's environment.
         Environment("types", ("types",), ()),
         Environment(
@@ -205,7 +223,7 @@ ENVIRONMENTS = {
                 f"bench-{name}-accel",
                 (name, "bench-uvloop", "bench-accel"),
                 ("coodie_core", f"coodie_{name}"),
-                compiled=("coodie_accel",),
+                built=("coodie_accel",),
             )
             for name in ("scylla", "cassandra")
         ),

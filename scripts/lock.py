@@ -36,6 +36,7 @@ _FILES = {
     "dev": ("-r", "requirements/dev.in"),
     "recipes": ("-r", "requirements/recipes.in"),
     "types": ("-r", "requirements/types.in"),
+    "object-mapper": ("pydantic>=2",),  # what coodie 1.9 needs, without its drivers
     "bench-uvloop": ("uvloop",),
     "bench-accel": ("setuptools>=77", "Cython>=3.1"),
     "bench-coodie19": ("coodie>=1.9,<2", "scylla-driver"),

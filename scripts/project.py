@@ -42,8 +42,8 @@ def demo(steps: Steps) -> None:
 
 def test_backend(steps: Steps, backend: str, *options: str) -> None:
     """Run the first tier's tests with one backend, or those that the options name."""
-    chosen = [] if any(map(_names_tests, options)) else tiers.arguments_for(backend)
-    checks.run_tests(steps, backend, f"{backend}: tests", [*options, *chosen])
+    arguments = checks.chosen(options, *tiers.arguments_for(backend))
+    checks.run_tests(steps, backend, f"{backend}: tests", arguments)
 
 
 def test_fast(steps: Steps) -> None:
@@ -56,6 +56,12 @@ def accel(steps: Steps, *options: str) -> None:
     """Build the accelerator and run its tests with each backend, where this machine can compile it."""
     for backend in checks.BACKENDS:
         checks.accelerator_tests(steps, backend, *options)
+
+
+def compatibility(steps: Steps, *options: str) -> None:
+    """Run the tests of what others have made: packages for version 1 of the contract, the object mapper."""
+    for backend in checks.BACKENDS:
+        checks.compatibility(steps, backend, *options)
 
 
 def reliability(steps: Steps, *options: str) -> None:
@@ -83,9 +89,8 @@ def reliability(steps: Steps, *options: str) -> None:
 
 def recipes(steps: Steps, *options: str) -> None:
     """Run the recipes with the frameworks that they are for."""
-    checks.run_tests(
-        steps, "recipes", "recipes", ("-m", "recipes", *options, "tests/recipes"), rerun=Rerun("recipes")
-    )
+    arguments = ("-m", "recipes", *checks.chosen(options, "tests/recipes"))
+    checks.run_tests(steps, "recipes", "recipes", arguments, rerun=Rerun("recipes"))
 
 
 def docs(steps: Steps) -> None:
@@ -141,6 +146,7 @@ def main(arguments: list[str]) -> int:
         "reliability": lambda steps: reliability(steps, *options),
         "accel": lambda steps: accel(steps, *options),
         "example": lambda steps: checks.example(steps, *options),
+        "compatibility": lambda steps: compatibility(steps, *options),
         "recipes": lambda steps: recipes(steps, *options),
         "bench": lambda steps: bench(steps, *options),
         "bench-quick": lambda steps: bench(steps, "--quick", *options),
@@ -171,11 +177,6 @@ def main(arguments: list[str]) -> int:
     if steps.outcomes:
         steps.summarise()
     return 0
-
-
-def _names_tests(argument: str) -> bool:
-    """Tell whether an argument of pytest names a file, a directory or a test."""
-    return not argument.startswith("-") and (ROOT / argument.partition("::")[0]).exists()
 
 
 if __name__ == "__main__":

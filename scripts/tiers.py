@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 
     from steps import Steps
 
-__all__ = ["EXTENDED", "TEST", "Part", "arguments_for", "jobs_of_test", "test", "test_all"]
+__all__ = [
+    "EXTENDED",
+    "TEST",
+    "Part",
+    "arguments_for",
+    "jobs_of_test",
+    "jobs_of_test_all",
+    "test",
+    "test_all",
+]
 
 #: Jobs at a time: tests wait for servers and child processes, so that one more than there are cores pays.
 _WIDTH = (os.cpu_count() or 2) + 1
@@ -110,7 +119,7 @@ def test_all(steps: Steps) -> None:
     Raises:
         Failure: A step failed; the others ran nevertheless.
     """
-    _run(steps, _jobs_of_test_all)
+    _run(steps, jobs_of_test_all)
 
 
 def _run(steps: Steps, jobs: Callable[[Steps, str | None], Iterable[Job]]) -> None:
@@ -146,7 +155,13 @@ def jobs_of_test(steps: Steps, nodes: str | None) -> list[Job]:
     ]
 
 
-def _jobs_of_test_all(steps: Steps, nodes: str | None) -> list[Job]:
+def jobs_of_test_all(steps: Steps, nodes: str | None) -> list[Job]:
+    """Return the jobs of `make test-all`: those of `make test` come first.
+
+    Args:
+        steps: Takes their steps.
+        nodes: As for `jobs_of_test`.
+    """
     return [
         *jobs_of_test(steps, nodes),
         *(_part(part, steps, nodes) for part in EXTENDED),
@@ -160,6 +175,10 @@ def _jobs_of_test_all(steps: Steps, nodes: str | None) -> list[Job]:
             for backend in checks.BACKENDS
         ),
         Job("example", partial(checks.example, steps)),
+        *(
+            Job(f"{backend}: compatibility", partial(checks.compatibility, steps, backend, nodes=nodes))
+            for backend in checks.BACKENDS
+        ),
     ]
 
 

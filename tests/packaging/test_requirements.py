@@ -22,7 +22,7 @@ BENCHMARKS = (
     "scyllapy",
     "uvloop",
 )
-OURS = ("build", "scylla", "cassandra", "rust", "testing", "dev", "recipes", "types", "docs")
+OURS = ("build", "scylla", "cassandra", "rust", "testing", "dev", "recipes", "types", "object-mapper", "docs")
 FILES = (*OURS, *(f"bench-{name}" for name in BENCHMARKS))
 
 
@@ -48,7 +48,16 @@ def test_there_are_no_other_files(root: Path) -> None:
     assert {path.stem for path in (root / "requirements").glob("*.txt")} == set(FILES)
 
 
-@pytest.mark.parametrize("names", [("scylla",), ("cassandra",), ("rust",), ("scylla", "recipes")])
+#: Files that an environment is made of, beside those of all.
+TOGETHER = [
+    ("cassandra", "object-mapper"),
+    ("rust",),
+    ("scylla", "recipes"),
+    ("scylla", "rust", "object-mapper"),
+]
+
+
+@pytest.mark.parametrize("names", TOGETHER)
 def test_files_agree(root: Path, names: tuple[str, ...]) -> None:
     """What is installed together is pinned to one version."""
     together = [pins_of(root, name) for name in ("build", "testing", "dev", *names)]

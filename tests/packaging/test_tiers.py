@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tiers import EXTENDED, TEST, Part
+from checks import chosen
+from steps import Steps
+from tiers import EXTENDED, TEST, Part, jobs_of_test_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 #: Directories whose tests another target runs, with that target.
-ELSEWHERE = {"tests/recipes": "recipes", "coodie_accel/tests": "accel"}
+ELSEWHERE = {
+    "tests/recipes": "recipes",
+    "tests/compatibility": "compatibility",
+    "coodie_accel/tests": "accel",
+}
 
 
 def directories(root: Path) -> set[str]:
@@ -30,8 +36,9 @@ def runs(part: Part, directory: str) -> bool:
 
 def test_the_first_tier_has_every_directory(root: Path) -> None:
     """A directory that is added and forgotten would never run; one that is named has to be there."""
-    for directory in directories(root) - set(ELSEWHERE):
-        assert any(runs(part, directory) for part in TEST), directory
+    for directory in directories(root):
+        if not any(map(Path(directory).is_relative_to, ELSEWHERE)):
+            assert any(runs(part, directory) for part in TEST), directory
     for part in (*TEST, *EXTENDED):
         for path in part.paths:
             assert (root / path).is_dir(), path
@@ -62,3 +69,24 @@ def test_nothing_runs_twice(root: Path, tier: Sequence[Part]) -> None:
         if (one.backend, one.options, one.marks) == (other.backend, other.options, other.marks):
             both = [path for path in directories(root) if runs(one, path) and runs(other, path)]
             assert both == [], f"{one.title}, {other.title}"
+
+
+def test_the_second_tier_has_what_other_targets_run() -> None:
+    """Jobs that aren't parts: what `make accel`, `make example` and `make compatibility` run."""
+    names = {job.name for job in jobs_of_test_all(Steps(), None)}
+    for backend in ("scylla", "cassandra"):
+        assert {f"{backend}: accelerator", f"{backend}: compatibility", "example"} <= names
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("-k", "x"), False),
+        ((), False),
+        (("-x", "tests/docs"), True),
+        (("tests/packaging/test_tiers.py::test_x[a]",), True),
+    ],
+)
+def test_what_is_named_runs_alone(options: tuple[str, ...], *, named: bool) -> None:
+    """The command that runs a failed test again doesn't run its directory."""
+    assert chosen(options, "tests") == [*options, *([] if named else ["tests"])]

@@ -1,0 +1,1 @@
+"""A driver of coodie; its hooks are in ``plugin``."""

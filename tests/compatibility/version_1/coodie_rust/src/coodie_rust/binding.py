@@ -1,0 +1,276 @@
+"""Parameters: checked by the type of their column, and turned into what the client takes.
+
+The client would bind True to an int, and cuts durations and times without a word: what it can't carry
+exactly is refused here, before anything is sent.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from dateutil.relativedelta import relativedelta
+from scylla.cluster import metadata as cql
+
+from coodie.exceptions import ParameterError, ParameterTypeError
+from coodie.types import Date, Duration, Time, Timestamp
+from coodie_rust.cqltypes import cql_name
+
+if TYPE_CHECKING:
+    from scylla.cluster.metadata import ColumnSpec, CqlColumnType
+
+__all__ = ["bound_values"]
+
+Binder = Callable[[Any], Any]
+
+_MICROSECOND = 1000
+_SECOND = 1_000_000_000
+_MONTHS_A_YEAR = 12
+
+
+class _Mismatch(Exception):  # noqa: N818 - becomes an error of coodie's in bound_values
+    """A value that doesn't fit its type.
+
+    Args:
+        problem: What is wrong with it, without the value.
+        kind: The value's type where that is wrong, else None.
+    """
+
+    def __init__(self, problem: str, kind: type | None = None) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.kind = kind
+
+
+def bound_values(columns: Sequence[ColumnSpec], values: Sequence[Any], stmt: str) -> list[Any]:
+    """Return the values as the client takes them.
+
+    Args:
+        columns: The statement's bind markers.
+        values: As many values.
+        stmt: The CQL text, for errors.
+
+    Raises:
+        ParameterError: A value is out of range, or nothing that this client can carry.
+        ParameterTypeError: A value is of the wrong type.
+    """
+    bound = []
+    for index, (column, value) in enumerate(zip(columns, values, strict=True)):
+        try:
+            bound.append(None if value is None else _binder(column.cql_type)(value))
+        except _Mismatch as mismatch:
+            name, cql_type = column.name, cql_name(column.cql_type)
+            message = f"Parameter {index + 1}, {name!r} of type {cql_type}, {mismatch.problem}."
+            if mismatch.kind is None:
+                raise ParameterError(message, hint="Give another value.", statement=stmt) from None
+            raise ParameterTypeError(
+                message,
+                hint="Give a value of the column's type.",
+                statement=stmt,
+                column=name,
+                cql_type=cql_type,
+                value_type=mismatch.kind.__name__,
+            ) from None
+    return bound
+
+
+def _binder(typ: CqlColumnType) -> Binder:
+    """Return what checks and converts the values of a type."""
+    make = _COMPOSED.get(type(typ))
+    if make is not None:
+        return make(typ)
+    return _SCALARS.get(type(typ)) or _refused(f"is of a type that this client can't bind: {cql_name(typ)}")
+
+
+# --- scalars ----------------------------------------------------------------------------
+
+
+def _is(*kinds: type) -> Binder:
+    def check(value: Any) -> Any:
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            raise _Mismatch(f"got a value of type {type(value).__name__}", type(value))
+        return value
+
+    return check
+
+
+def _refused(problem: str) -> Binder:
+    def refuse(_: Any) -> Any:
+        raise _Mismatch(problem)
+
+    return refuse
+
+
+def _integer(bits: int) -> Binder:
+    check, limit = _is(int), 2 ** (bits - 1)
+
+    def bind(value: Any) -> int:
+        number: int = check(value)
+        if not -limit <= number < limit:
+            raise _Mismatch(f"got a number outside of {bits} bits")
+        return number
+
+    return bind
+
+
+def _converted(check: Binder, convert: Binder) -> Binder:
+    return lambda value: convert(check(value))
+
+
+def _exact(convert: Callable[[], Any], problem: str) -> Any:
+    """Convert one of coodie's raw values, or say that the client has nothing as exact."""
+    try:
+        return convert()
+    except ParameterError as exc:
+        raise _Mismatch(problem) from exc
+
+
+def _inet(value: IPv4Address | IPv6Address | str) -> Any:
+    try:
+        return ip_address(value)
+    except ValueError:
+        raise _Mismatch("got text that is no IP address") from None
+
+
+def _date(value: dt.date | Date) -> Any:
+    if isinstance(value, dt.datetime):
+        raise _Mismatch("got a datetime, whose time would be lost", dt.datetime)
+    if isinstance(value, dt.date):
+        return value
+    return _exact(value.to_date, "got a day outside the years 1 to 9999")
+
+
+def _time(value: dt.time | Time) -> Any:
+    if not isinstance(value, dt.time):
+        return _exact(value.to_time, "got nanoseconds, which this client rounds")
+    if value.tzinfo is not None:
+        raise _Mismatch("got a time with a zone, which would be lost", dt.time)
+    return value
+
+
+def _timestamp(value: dt.datetime | Timestamp) -> dt.datetime:
+    if not isinstance(value, dt.datetime):
+        moment: dt.datetime = _exact(value.to_datetime, "got a time outside the years 1 to 9999")
+        return moment
+    if value.tzinfo is None:
+        return value.replace(tzinfo=dt.timezone.utc)
+    try:
+        return value.astimezone(dt.timezone.utc)
+    except OverflowError:
+        raise _Mismatch("is outside the years 1 to 9999 in UTC") from None
+
+
+def _duration(value: Duration) -> relativedelta:
+    """Give months, days and microseconds: the client reads these three, and drops a delta's other parts."""
+    fine, rest = divmod(abs(value.nanoseconds), _MICROSECOND)
+    if rest or abs(value.months) >= _MONTHS_A_YEAR or abs(value.nanoseconds) >= _SECOND:
+        raise _Mismatch(
+            "got a duration of a year, a second or a nanosecond, of which this client loses a part"
+        )
+    sign = -1 if value.nanoseconds < 0 else 1
+    return relativedelta(months=value.months, days=value.days, microseconds=sign * fine)
+
+
+_SCALARS: Mapping[type[CqlColumnType], Binder] = {
+    cql.CqlAscii: _is(str),
+    cql.CqlText: _is(str),
+    cql.CqlBlob: _converted(_is(bytes, bytearray, memoryview), bytes),
+    cql.CqlBoolean: _is(bool),
+    cql.CqlTinyInt: _integer(8),
+    cql.CqlSmallInt: _integer(16),
+    cql.CqlInt: _integer(32),
+    cql.CqlBigInt: _integer(64),
+    cql.CqlCounter: _integer(64),
+    cql.CqlVarint: _is(int),
+    cql.CqlFloat: _converted(_is(int, float), float),
+    cql.CqlDouble: _converted(_is(int, float), float),
+    cql.CqlDecimal: _converted(_is(int, Decimal), Decimal),
+    cql.CqlUuid: _is(UUID),
+    cql.CqlTimeuuid: _is(UUID),
+    cql.CqlInet: _converted(_is(str, IPv4Address, IPv6Address), _inet),
+    cql.CqlDate: _converted(_is(dt.date, Date), _date),
+    cql.CqlTime: _converted(_is(dt.time, Time), _time),
+    cql.CqlTimestamp: _converted(_is(dt.datetime, Timestamp), _timestamp),
+    cql.CqlDuration: _converted(_is(Duration), _duration),
+}
+
+
+# --- values made of values --------------------------------------------------------------
+
+
+def _part(bind: Binder, value: Any) -> Any:
+    if value is None:
+        raise _Mismatch("has a null inside, which this client can't send")
+    return bind(value)
+
+
+def _items(value: Any, kinds: tuple[type, ...], bind: Binder) -> list[Any]:
+    return [_part(bind, item) for item in _is(*kinds)(value)]
+
+
+def _list(bind: Binder, size: int | None = None) -> Binder:
+    def bind_list(value: Any) -> list[Any]:
+        items = _items(value, (list, tuple), bind)
+        if size is not None and len(items) != size:
+            raise _Mismatch(f"got {len(items)} elements, where the vector has {size}")
+        return items
+
+    return bind_list
+
+
+def _set(bind: Binder) -> Binder:
+    def bind_set(value: Any) -> set[Any]:
+        items = _items(value, (set, frozenset), bind)
+        try:
+            return set(items)
+        except TypeError:
+            raise _Mismatch("is a set of collections, which this client can't hold") from None
+
+    return bind_set
+
+
+def _map(bind_key: Binder, bind_value: Binder) -> Binder:
+    def bind_map(value: Any) -> dict[Any, Any]:
+        pairs = [(_part(bind_key, key), _part(bind_value, item)) for key, item in _is(Mapping)(value).items()]
+        try:
+            return dict(pairs)
+        except TypeError:
+            raise _Mismatch("has a collection as a key, which this client can't hold") from None
+
+    return bind_map
+
+
+def _tuple(parts: list[Binder]) -> Binder:
+    def bind_tuple(value: Any) -> tuple[Any, ...]:
+        if len(_is(tuple, list)(value)) != len(parts):
+            raise _Mismatch(f"got {len(value)} elements, where the tuple has {len(parts)}")
+        return tuple([_part(bind, item) for bind, item in zip(parts, value, strict=True)])
+
+    return bind_tuple
+
+
+def _udt(type_name: str, fields: Mapping[str, Binder]) -> Binder:
+    def bind_udt(value: Any) -> dict[str, Any]:
+        given = _is(Mapping)(value)
+        unknown = [str(name) for name in given if name not in fields]
+        if unknown:
+            raise _Mismatch(f"has the field {unknown[0]!r}, which {type_name} doesn't have")
+        return {name: _part(bind, given.get(name)) for name, bind in fields.items()}
+
+    return bind_udt
+
+
+_COMPOSED: Mapping[type[CqlColumnType], Callable[[Any], Binder]] = {
+    cql.CqlList: lambda typ: _list(_binder(typ.column_type)),
+    cql.CqlVector: lambda typ: _list(_binder(typ.typ), typ.dimensions),
+    cql.CqlSet: lambda typ: _set(_binder(typ.column_type)),
+    cql.CqlMap: lambda typ: _map(_binder(typ.key_type), _binder(typ.value_type)),
+    cql.CqlTuple: lambda typ: _tuple([_binder(part) for part in typ.element_types]),
+    cql.CqlUserDefinedType: lambda typ: _udt(
+        typ.name, {name: _binder(part) for name, part in typ.field_types}
+    ),
+}

@@ -1,0 +1,186 @@
+"""The calls of scylladb-rs-driver: connect, prepare, send, close."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from scylla.enums import Compression, Consistency, SerialConsistency
+from scylla.execution_profile import ExecutionProfile
+from scylla.results import PagingState
+from scylla.session_builder import SessionBuilder
+from scylla.statement import Statement
+
+from coodie.drivers.client import Client, Page, StaleStatementError
+from coodie.exceptions import ConnectionFailedError, CoodieError, DriverClosedError
+from coodie_rust.binding import bound_values
+from coodie_rust.errors import could_not_connect, is_stale, translated
+from coodie_rust.outcome import Outcome
+from coodie_rust.reading import read_rows
+
+if TYPE_CHECKING:
+    from scylla.future import DriverFuture
+    from scylla.results import RequestResult
+    from scylla.session import Session
+    from scylla.statement import PreparedStatement
+
+    from coodie.drivers.client import ClientRequest, Steps
+    from coodie.plugins import ConnectionConfig
+
+__all__ = ["CONNECT_TIMEOUT", "RustClient", "connect"]
+
+#: Seconds to connect where the option connect_timeout isn't given.
+CONNECT_TIMEOUT = 10.0
+
+_PORT = 9042
+
+#: How often closing calls into the client, and the pause in seconds after each.
+_RELEASES = 3
+_RELEASE_PAUSE = 0.05
+
+#: Names as coodie has them → the client's members.
+_LEVELS = {
+    "ANY": Consistency.Any,
+    "ONE": Consistency.One,
+    "TWO": Consistency.Two,
+    "THREE": Consistency.Three,
+    "QUORUM": Consistency.Quorum,
+    "ALL": Consistency.All,
+    "LOCAL_QUORUM": Consistency.LocalQuorum,
+    "EACH_QUORUM": Consistency.EachQuorum,
+    "LOCAL_ONE": Consistency.LocalOne,
+    "SERIAL": Consistency.Serial,
+    "LOCAL_SERIAL": Consistency.LocalSerial,
+}
+_SERIAL_LEVELS = {"SERIAL": SerialConsistency.Serial, "LOCAL_SERIAL": SerialConsistency.LocalSerial}
+_COMPRESSIONS = {True: Compression.Lz4, "lz4": Compression.Lz4, "snappy": Compression.Snappy}
+
+
+class _Threads:
+    """The client's threads: one set for a process, started by the first connection."""
+
+    def __init__(self) -> None:
+        self._process: int | None = None
+
+    def are_here(self) -> bool:
+        """Tell whether they can serve this process; the first who asks is about to start them."""
+        if self._process is None:
+            self._process = os.getpid()
+        return self._process == os.getpid()
+
+
+#: What the client has once in a process, we note once.
+_threads = _Threads()
+
+
+def connect(config: ConnectionConfig) -> Steps[RustClient]:
+    """Connect; on failure nothing is left behind.
+
+    Raises:
+        ConnectionFailedError: No host can be reached in time.
+        AuthenticationError: The server refuses the credentials.
+    """
+    hosts = config.hosts or ("127.0.0.1",)
+    if not _threads.are_here():
+        message = "This process is a fork of one that used scylladb-rs-driver, whose threads stayed there."
+        hint = "Connect only after the fork, or start processes with multiprocessing's method 'spawn'."
+        raise ConnectionFailedError(message, hint=hint, hosts=dict.fromkeys(hosts, "not tried"))
+    builder = SessionBuilder()
+    builder = builder.contact_points([(host, config.port or _PORT) for host in hosts])
+    # The level that the other backends have by default; the client's is LOCAL_QUORUM.
+    builder = builder.execution_profile(ExecutionProfile(consistency=Consistency.LocalOne))
+    if config.keyspace is not None:
+        builder = builder.use_keyspace(config.keyspace, case_sensitive=True)
+    if config.username is not None and config.password is not None:
+        builder = builder.user(config.username, config.password)
+    if config.compression:
+        builder = builder.compression(_COMPRESSIONS[config.compression])
+    try:
+        # Its own connection_timeout doesn't cover a server that takes the connection and says nothing.
+        timeout = config.options.get("connect_timeout", CONNECT_TIMEOUT)
+        session = yield Outcome(builder.connect(), timeout)
+    except CoodieError:
+        raise
+    except Exception as exc:
+        raise could_not_connect(exc, hosts) from exc
+    return RustClient(session)
+
+
+class RustClient(Client):
+    """One session of the client's; its threads belong to the process, and serve all sessions.
+
+    Args:
+        session: Connected.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session: Session | None = session
+        #: What waits for an answer: closing doesn't end that by itself.
+        self._in_flight: set[DriverFuture[Any]] = set()
+
+    def prepare(self, cql: str, timeout: float) -> Steps[PreparedStatement]:
+        """Have the server prepare a statement."""
+        prepared: PreparedStatement = yield from self._outcome(self._open().prepare(cql), timeout)
+        return prepared
+
+    def send(self, request: ClientRequest) -> Steps[Page]:
+        """Send a request and read its answer; the client keeps the time."""
+        statement = _decorated(
+            Statement(request.cql) if request.prepared is None else request.prepared, request
+        )
+        values = None
+        if request.prepared is not None:
+            values = bound_values(request.prepared.bind_columns, request.values, request.cql)
+        state = request.paging_state
+        future = self._open().execute(
+            statement, values, paging_state=None if state is None else PagingState.from_bytes(state)
+        )
+        try:
+            result: RequestResult = yield from self._outcome(future)
+        except Exception as exc:
+            if is_stale(exc):
+                raise StaleStatementError from exc
+            raise
+        after = result.paging_state()
+        return Page(rows=read_rows(result), paging_state=None if after is None else after.as_bytes())
+
+    def close(self) -> None:
+        """End the requests under way and let go of the session: the client has no other way to close it."""
+        self._session = None
+        for future in tuple(self._in_flight):
+            future.cancel()
+        # What the client's threads let go of is released with the next call into the client, whichever.
+        for _ in range(_RELEASES):
+            PagingState()
+            time.sleep(_RELEASE_PAUSE)
+
+    def error(self, raised: Exception, stmt: str, timeout: float) -> CoodieError:
+        """Return the error of coodie's for what the client raised."""
+        return translated(raised, stmt, timeout)
+
+    def _outcome(self, future: DriverFuture[Any], timeout: float | None = None) -> Steps[Any]:
+        """Wait, and let close() know of it meanwhile."""
+        self._in_flight.add(future)
+        try:
+            if self._session is None:  # closed since the request was made
+                future.cancel()
+            return (yield Outcome(future, timeout))
+        finally:
+            self._in_flight.discard(future)
+
+    def _open(self) -> Session:
+        session = self._session
+        if session is None:
+            raise DriverClosedError("The driver has been closed.", hint="Open a new one with init_coodie(…).")
+        return session
+
+
+def _decorated(statement: Any, request: ClientRequest) -> Any:
+    """Return a copy of the statement with what the request asks for; the client's are immutable."""
+    statement = statement.with_request_timeout(request.timeout).with_page_size(request.page_size)
+    if request.consistency is not None:
+        statement = statement.with_consistency(_LEVELS[request.consistency])
+    if request.options.serial_consistency is not None:
+        statement = statement.with_serial_consistency(_SERIAL_LEVELS[request.options.serial_consistency])
+    return statement.set_is_idempotent(True) if request.repeatable else statement

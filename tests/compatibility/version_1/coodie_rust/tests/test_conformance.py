@@ -1,0 +1,27 @@
+"""The conformance kit, on a real Cassandra."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from coodie_testing import DriverConformance
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class TestRust(DriverConformance):
+    """driver_type "rust" keeps the contract, but for what the client can't carry."""
+
+    driver_type = "rust"
+    waived: ClassVar[Mapping[str, str]] = {
+        "test_type_far_date": "the client decodes dates as datetime.date: none outside the years 1 to 9999",
+        "test_type_far_timestamp": "the client decodes timestamps as datetime: none beyond the year 9999",
+        "test_type_nano_time": "the client decodes times as datetime.time, without their nanoseconds",
+        "test_type_duration": "the client decodes durations as relativedelta, without their nanoseconds",
+        "test_type_frozen": "the client decodes a null collection as an empty one; both are read as None",
+        "test_type_tuple": "the client can't encode a null inside of a tuple",
+        "test_a_failed_connect_releases_all": "the client's own threads log, which makes Python list them",
+        "test_many_columns_at_once": "it has the values above among its columns",
+        "test_warnings_reach_the_caller": "the client writes the server's warnings to its log alone",
+    }
