@@ -95,7 +95,8 @@ class _Queue:
         while (job := self._next()) is not None:
             try:
                 job.work()
-            except Failure:
+            except Failure as exc:
+                self._note(job, exc)
                 ended = self.failed
             except Exception as exc:  # noqa: BLE001 - a defect of these scripts fails the run like any failure
                 self._steps.outcomes.append(Outcome(job.name, failure=repr(exc)))
@@ -106,6 +107,12 @@ class _Queue:
                 ended.add(job.name)
                 self._progress.job_done()
                 self._changed.notify_all()
+
+    def _note(self, job: Job, failure: Failure) -> None:
+        """Have the table tell of a failure outside of a step: a Python that can't make environments, say."""
+        told = (outcome.failure for outcome in list(self._steps.outcomes) if outcome.failure)
+        if not any(text in str(failure) for text in told):
+            self._steps.outcomes.append(Outcome(job.name, failure=str(failure)))
 
     def _next(self) -> Job | None:
         with self._changed:

@@ -62,6 +62,20 @@ def test_a_failure_leaves_out_what_needs_it_and_nothing_else() -> None:
     assert [outcome.title for outcome in steps.outcomes if outcome.left_out] == ["needs it", "needs that"]
 
 
+def test_a_failure_outside_of_a_step_is_told() -> None:
+    """What a job lacks stands in the table, though no step began."""
+    steps = Steps()
+
+    def lack() -> None:
+        raise Failure("this Python can't make virtual environments")
+
+    with pytest.raises(Failure, match="1 of 1 jobs failed: environment"):
+        run_side_by_side(steps, [Job("environment", lack)], width=1)
+    assert [(outcome.title, outcome.failure) for outcome in steps.outcomes] == [
+        ("environment", "this Python can't make virtual environments")
+    ]
+
+
 def test_a_defect_of_a_job_fails_the_run() -> None:
     """An exception that isn't a failed command is one of these scripts' own, and told."""
     steps = Steps()
