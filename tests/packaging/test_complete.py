@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,3 +47,46 @@ def test_a_step_that_lacks_something(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COODIE_TEST_COMPLETE", "1")
     with pytest.raises(Failure, match="accelerator: needs a compiler"):
         steps.skip("accelerator", "needs a compiler")
+
+
+#: What stands in for commands: it notes its name and its arguments, and succeeds.
+STUB = """#!/bin/sh
+echo "$(basename "$0") $*" >> "$CALLS"
+"""
+
+
+@pytest.mark.parametrize(
+    ("lacking", "packages"),
+    [
+        ((), ""),
+        (("cc",), "gcc libc6-dev"),
+        (("cc", "Python.h"), "gcc libc6-dev python3-dev"),
+        (("ensurepip", "make"), "make python3-venv"),
+    ],
+)
+def test_ci_installs_what_is_lacking(
+    root: Path, tmp_path: Path, lacking: tuple[str, ...], packages: str
+) -> None:
+    """As root, it installs the packages of Debian that the tests would be skipped for, and no others."""
+    stubs = {name: STUB for name in ("apt-get", "cc", "make") if name not in lacking}
+    stubs["id"] = "#!/bin/sh\necho 0\n"
+    stubs["python3"] = "#!/bin/sh\n" + "".join(
+        f'case "$2" in *{name}*) exit 1;; esac\n' for name in lacking if name in {"ensurepip", "Python.h"}
+    )
+    for name, code in stubs.items():
+        (tmp_path / name).write_text(code, encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    for name in ("bash", "basename", "dirname", "env", "sh"):
+        (tmp_path / name).symlink_to(shutil.which(name) or name)
+    calls = tmp_path / "calls"
+    calls.touch()
+    done = subprocess.run(
+        [root / ".ci" / "run"],
+        env={"PATH": str(tmp_path), "CALLS": str(calls)},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    installed = [line for line in calls.read_text("utf-8").splitlines() if line.startswith("apt-get install")]
+    assert installed == ([f"apt-get install -y -qq {packages}"] if packages else []), done.stderr
+    assert "make" in lacking or calls.read_text("utf-8").splitlines()[-1].startswith("make test")
