@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.conftest import Api
 
-from coodie import UNSET
+from coodie import UNSET, RequestOptions
 from coodie.exceptions import (
     AlreadyExistsError,
     ConfigurationError,
@@ -19,8 +20,6 @@ from coodie.rows import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from tests.conftest import Api
 
 pytestmark = pytest.mark.server
 
@@ -104,6 +103,48 @@ async def test_execute_one(api: Api, numbers: str) -> None:
     assert await api.execute_one(f"SELECT count(*) FROM {numbers} WHERE p = 0", []) == _ROWS
     assert await api.execute_one(f"SELECT v, n FROM {numbers} WHERE p = 0", []) == "v0"
     assert await api.execute_one(f"SELECT v FROM {numbers} WHERE p = 99", []) is None
+
+
+@pytest.fixture(params=["fast path", "driver's way"])
+def either_way(request: pytest.FixtureRequest, connect: Callable[..., Any], driver: Any) -> Any:
+    """Connect with the fast path and without."""
+    return driver if request.param == "fast path" else connect(fast_path=False)
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+async def test_two_columns_of_the_same_name(either_way: Any, way: str, table: Callable[[str], str]) -> None:
+    """Each way of asking for rows names the column; execute_one gives the first, also when all is warm."""
+    name = table("p int, c int, v text, PRIMARY KEY (p, c)")
+    api = Api(either_way, is_async=way == "async")
+    insert = f"INSERT INTO {name} (p, c, v) VALUES (0, ?, ?)"
+    await api.execute_many(insert, [[c, "v"] for c in range(5)])
+    select = f"SELECT c AS twice, v AS twice, p FROM {name} WHERE p = ?"
+    for _ in range(3):
+        ways = [
+            api.execute(select, [0]),
+            api.execute(select, [1]),  # without a row, too
+            api.execute(select, [0], fetch_size=2),
+            api.execute(select, [0], options=RequestOptions(trace=True)),
+            anext(api.stream(select, [0], fetch_size=2)),
+        ]
+        for asked in ways:
+            with pytest.raises(InvalidQueryError, match=r"2 columns named 'twice'.*AS name") as caught:
+                await asked
+            assert (caught.value.statement, caught.value.may_have_been_applied) == (select, False)
+        many = await api.execute_many(select, [[0], [1]], raise_on_error=False)
+        assert [type(many.errors[index]) for index in range(2)] == [InvalidQueryError] * 2
+        assert [await api.execute_one(select, [0]) for _ in range(3)] == [0, 0, 0]
+        assert await api.execute_one(select, [1]) is None
+
+
+async def test_a_column_called_as_the_servers_own(either_way: Any, table: Callable[[str], str]) -> None:
+    """An error of the same name in what a write returns says that the write may have been applied."""
+    name = table('p int PRIMARY KEY, "[applied]" int')
+    insert = f'INSERT INTO {name} (p, "[applied]") VALUES (1, 1) IF NOT EXISTS'
+    assert (await either_way.execute_async(insert, [])).applied
+    with pytest.raises(InvalidQueryError, match=r"named '\[applied\]'") as caught:
+        await either_way.execute_async(insert, [])
+    assert caught.value.may_have_been_applied
 
 
 async def test_lightweight_transactions_say_whether_they_applied(

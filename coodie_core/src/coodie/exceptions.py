@@ -355,7 +355,7 @@ class RequestError(CoodieError):
 
 
 class InvalidQueryError(_NothingDone, RequestError, ValueError):
-    """The server refuses the statement: an unknown table or column, or a filter that it doesn't allow."""
+    """The statement can't be executed: an unknown table or column, or a filter that isn't allowed."""
 
 
 class QuerySyntaxError(InvalidQueryError):

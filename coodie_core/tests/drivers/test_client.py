@@ -21,6 +21,7 @@ from coodie.drivers.client import (
     DriverCall,
     Page,
     StaleStatementError,
+    TupleRows,
 )
 from coodie.exceptions import (
     ConfigurationError,
@@ -362,6 +363,30 @@ async def test_a_driver_on_a_driver_is_told_of_once(client: MemoryClient, *, is_
         assert len(await outer.execute(READ, [1])) == 2
         await Api(inner, is_async=is_async).execute(READ, [1])
     assert len(told.of(RequestFinished)) == 2
+
+
+async def test_rows_as_tuples(client: MemoryClient, *, is_async: bool) -> None:
+    """They become dicts; two columns of the same name are an error, and execute_one gives the first."""
+
+    class Tuples(MemoryClient):
+        names: tuple[str, ...] = ("a", "b")
+
+        def send(self, request: ClientRequest) -> Steps[Page]:
+            start = request.paging_state or b"0"
+            yield from ()
+            rows = [] if start == b"0" else [(1, 2), (3, 4)]
+            return Page(TupleRows(self.names, rows), {b"0": b"1", b"1": b"2"}.get(start))
+
+    inner = Tuples()
+    api = Api(MemoryDriver(inner), is_async=is_async)
+    assert await api.execute(READ, [1]) == [{"a": 1, "b": 2}, {"a": 3, "b": 4}] * 2
+    assert await api.execute_one(READ, [1]) == 1
+    inner.names = ("a", "a")
+    assert await api.execute_one(READ, [1]) == 1
+    for arguments in ({}, {"fetch_size": 10}):
+        with pytest.raises(InvalidQueryError, match="named 'a'") as caught:
+            await api.execute(READ, [1], **arguments)
+        assert (caught.value.statement, caught.value.may_have_been_applied) == (READ, False)
 
 
 # --- life -------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.kit.defects.planting import Faulty, Request, caught_by
 
+from coodie.exceptions import InvalidQueryError
 from coodie.rows import Rows
 
 if TYPE_CHECKING:
@@ -171,6 +172,17 @@ class OneRaises(Faulty):
 
     def on_execute_one(self, *args: Any, **kwargs: Any) -> Steps:
         return next(iter((yield self.right("execute", *args, **kwargs))[0].values()))
+
+
+@caught_by("test_two_columns_of_the_same_name")
+class NamesTwice(Faulty):
+    """Where two columns have the same name, there is one of them."""
+
+    def on_execute(self, request: Request) -> Steps:
+        try:
+            return (yield self.send(request))
+        except InvalidQueryError:
+            return Rows([{"name": "the last"}])
 
 
 # --- types ------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import click
 from coodie.cli._printing import FORMATS
 from coodie.cli._targets import connected, connection_option, option_of
 from coodie.cql import Kind, inspect_statement
-from coodie.exceptions import InvalidQueryError
+from coodie.rows import check_column_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,10 +83,7 @@ def _columns(driver: AbstractDriver, statement: str, timeout: float | None) -> t
     """
     find = getattr(getattr(driver, "driver", driver), "_result_columns", None)
     columns: tuple[str, ...] = () if find is None else find(statement, timeout)
-    for name, count in Counter(columns).items():
-        if count > 1:
-            message = f"The result has {count} columns named {name!r}."
-            raise InvalidQueryError(message, hint="Rename them: SELECT column AS name", statement=statement)
+    check_column_names(columns)
     return columns
 
 

@@ -63,6 +63,7 @@ def _results(draw: st.DrawFn) -> tuple[list[tuple[str, str]], list[list[bytes | 
             st.text(st.characters(exclude_categories=["Cs"]), max_size=6),
             min_size=len(types),
             max_size=len(types),
+            unique=True,
         )
     )
     entry = arbitrary.prepared(types)
@@ -143,6 +144,16 @@ def test_a_column_that_changes_its_type(parsed_by: None) -> None:
     assert reader.read(rows_body([("v", "text")], [[b"\0\0\0\7"]])).rows == [{"v": "\0\0\0\7"}]
     assert reader.read(rows_body([("v", "blob")], [[b"\0\0\0\7"]])).rows == [{"v": b"\0\0\0\7"}]
     assert reader.read(rows_body([("v", "int")], [[b"\0\0\0\7"]])).rows == [{"v": 7}]
+
+
+def test_two_columns_of_the_same_name_are_the_drivers(parsed_by: None) -> None:
+    """As dicts they would lose one; the driver's decoder gives tuples."""
+    reader = _reader()
+    body = rows_body([("v", "int"), ("v", "int")], [[b"\0\0\0\7", b"\0\0\0\1"]])
+    for _ in range(2):
+        with pytest.raises(UnusualResultError):
+            reader.read(body)
+        assert reader.read_whole(body) is None
 
 
 def test_many_rows(parsed_by: None) -> None:

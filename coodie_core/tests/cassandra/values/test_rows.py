@@ -15,7 +15,7 @@ import pytest
 from cassandra.cqltypes import EMPTY
 
 from coodie.drivers.cassandra.values.rows import build_rows, map_items, row_converters
-from coodie.exceptions import RequestError
+from coodie.exceptions import InvalidQueryError, RequestError
 from coodie.types import Date, Duration, Time, Timestamp
 
 if TYPE_CHECKING:
@@ -318,19 +318,26 @@ def test_rows_are_dicts_of_converted_values() -> None:
 )
 def test_any_name_can_be_a_column(name: str) -> None:
     """A name is data, whatever it holds."""
-    assert build_rows([name, "other"], [(1, 2)], [str, None]) == [{name: "1", "other": 2}]
+    other = f"{name}'"
+    assert build_rows([name, other], [(1, 2)], [str, None]) == [{name: "1", other: 2}]
     assert build_rows([name], [(1,), (2,)], [None]) == [{name: 1}, {name: 2}]
 
 
 def test_shapes_of_rows() -> None:
-    """No rows, no columns, many columns and equal names."""
+    """No rows, no columns, and many columns."""
     assert build_rows(["a"], [], [None]) == []
     assert build_rows([], [(), ()], []) == [{}, {}]
     names = [f"c{n}" for n in range(1000)]
     assert build_rows(names, [tuple(range(1000))], [None] * 1000) == [
         dict(zip(names, range(1000), strict=True))
     ]
-    assert build_rows(["a", "a"], [(1, 2)], [None, None]) == [{"a": 2}]
+
+
+@pytest.mark.parametrize("rows", [[], [(1, 2, 3)]])
+def test_equal_names_are_refused(rows: list[Any]) -> None:
+    """A dict would lose one of the columns, whatever the rows hold."""
+    with pytest.raises(InvalidQueryError, match="2 columns named 'a'"):
+        build_rows(["a", "b", "a"], rows, [None] * 3)
 
 
 def test_rows_of_one_shape_share_no_state() -> None:

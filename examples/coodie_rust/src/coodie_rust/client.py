@@ -17,7 +17,7 @@ from coodie.exceptions import ConnectionFailedError, CoodieError, DriverClosedEr
 from coodie_rust.binding import bound_values
 from coodie_rust.errors import could_not_connect, is_stale, translated
 from coodie_rust.outcome import Outcome
-from coodie_rust.reading import read_rows
+from coodie_rust.reading import AsLists, read_rows
 
 if TYPE_CHECKING:
     from scylla.future import DriverFuture
@@ -133,9 +133,8 @@ class RustClient(Client):
         if request.prepared is not None:
             values = bound_values(request.prepared.bind_columns, request.values, request.cql)
         state = request.paging_state
-        future = self._open().execute(
-            statement, values, paging_state=None if state is None else PagingState.from_bytes(state)
-        )
+        start = None if state is None else PagingState.from_bytes(state)
+        future = self._open().execute(statement, values, factory=AsLists(), paging_state=start)
         try:
             result: RequestResult = yield from self._outcome(future)
         except Exception as exc:

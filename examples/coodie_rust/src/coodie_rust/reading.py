@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from scylla.cluster import metadata as cql
+from scylla.results import RowFactory
 
+from coodie.drivers.client import TupleRows
 from coodie.types import Duration
 
 if TYPE_CHECKING:
@@ -17,29 +19,36 @@ if TYPE_CHECKING:
 
     from dateutil.relativedelta import relativedelta
     from scylla.cluster.metadata import ColumnSpec, CqlColumnType
-    from scylla.results import RequestResult
+    from scylla.results import ColumnIterator, RequestResult
 
-__all__ = ["read_rows"]
+__all__ = ["AsLists", "read_rows"]
 
 Converter = Callable[[Any], Any]
 
 
-def read_rows(result: RequestResult) -> list[dict[str, Any]]:
+class AsLists(RowFactory):
+    """Has the client give rows as lists of values: its dicts lose a column where two have the same name."""
+
+    def build(self, column_iterator: ColumnIterator) -> Any:
+        """Make one row."""
+        return [column.value for column in column_iterator]
+
+
+def read_rows(result: RequestResult) -> TupleRows:
     """Return one page's rows; raises what the client raises for a value that it can't decode."""
-    rows: list[dict[str, Any]] = list(result.iter_current_page())
-    if rows:
-        for name, convert in _converters(result.columns).items():
-            for row in rows:
-                value = row[name]
-                if value is not None:
-                    row[name] = convert(value)
-    return rows
+    rows: list[list[Any]] = list(result.iter_current_page())
+    columns = result.columns
+    for index, convert in _converters(columns).items() if rows else ():
+        for row in rows:
+            if row[index] is not None:
+                row[index] = convert(row[index])
+    return TupleRows([column.name for column in columns], rows)
 
 
-def _converters(columns: Sequence[ColumnSpec]) -> dict[str, Converter]:
-    """Return what the columns need, by their names; of several equal ones the last counts."""
-    chosen = {column.name: _top(column.cql_type) for column in columns}
-    return {name: convert for name, convert in chosen.items() if convert is not None}
+def _converters(columns: Sequence[ColumnSpec]) -> dict[int, Converter]:
+    """Return what the columns need, by their positions."""
+    chosen = {index: _top(column.cql_type) for index, column in enumerate(columns)}
+    return {index: convert for index, convert in chosen.items() if convert is not None}
 
 
 def _top(typ: CqlColumnType) -> Converter | None:

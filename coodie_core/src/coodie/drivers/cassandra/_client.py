@@ -9,7 +9,7 @@ from cassandra.query import BatchType as DriverBatchType
 from cassandra.query import SimpleStatement
 
 from coodie.consistency import CONSISTENCY_LEVELS
-from coodie.cql import Kind, inspect_statement
+from coodie.cql import Kind
 from coodie.drivers._writes import batch_write, statement_write
 from coodie.drivers.cassandra._bound import batch_statement, bound_statement
 from coodie.drivers.cassandra._errors import translate
@@ -23,7 +23,6 @@ from coodie.drivers.cassandra.values.rows import build_rows, row_converters
 from coodie.drivers.client.client import Client, Page, StaleStatementError
 from coodie.drivers.client.pipeline import PAGE_SIZE
 from coodie.effects import Sleep
-from coodie.exceptions import RequestError
 from coodie.observers.request import UNOBSERVED
 from coodie.protocol.error_codes import Write
 from coodie.rows import new_rows
@@ -188,7 +187,7 @@ class SessionClient(Client):
         request.observed.tried(host)
         other = exchange.otherwise(answer)
         if not isinstance(other, Again):
-            return self._undecoded(other, request.asked.stmt, host)
+            return self._undecoded(other, host)
         if other.ignored:
             return Page(new_rows())
         if other.forgotten is not None and other.host is not None:
@@ -204,7 +203,7 @@ class SessionClient(Client):
         in_flight = self.sender.send(statement, terms, request.paging_state, again.host)
         answer = yield from self._waited(in_flight, terms, request)
         host = None if request.observed is UNOBSERVED else described(in_flight.host_asked)
-        return self._undecoded(answer, terms.stmt, host)
+        return self._undecoded(answer, host)
 
     def _waited(self, in_flight: InFlight, terms: Terms, request: ClientRequest) -> Steps[Answer]:
         """Wait for an answer; have observers see the node that gave none."""
@@ -217,8 +216,8 @@ class SessionClient(Client):
                 raise _ForgottenError(_with_id(request, exc.query_id), exc.host, doubt=terms.doubt) from exc
             raise
 
-    def _undecoded(self, answer: Answer, stmt: str, host: ObservedHost | None) -> Page:
-        rows = _Undecoded(answer, stmt, aware_timestamps=self._aware_timestamps)
+    def _undecoded(self, answer: Answer, host: ObservedHost | None) -> Page:
+        rows = _Undecoded(answer, aware_timestamps=self._aware_timestamps)
         return Page(rows, answer.paging_state, answer.warnings, answer.trace_id, host)
 
     # --- schema -------------------------------------------------------------------------
@@ -244,7 +243,7 @@ class SessionClient(Client):
             in_flight = self.sender.send(statement, terms, state, host)
             answer = yield from self.sender.wait(in_flight, terms)
             observed.add_page(len(answer.rows), described(in_flight.host_asked))
-            rows += self._undecoded(answer, text, None).decoded()
+            rows += self._undecoded(answer, None).decoded()
             state = answer.paging_state
             if state is None:
                 return rows
@@ -314,11 +313,10 @@ class _ForgottenError(StaleStatementError):
 class _Undecoded:
     """The rows of an answer of the session's."""
 
-    __slots__ = ("_answer", "_aware_timestamps", "_stmt")
+    __slots__ = ("_answer", "_aware_timestamps")
 
-    def __init__(self, answer: Answer, stmt: str, *, aware_timestamps: bool) -> None:
+    def __init__(self, answer: Answer, *, aware_timestamps: bool) -> None:
         self._answer = answer
-        self._stmt = stmt
         self._aware_timestamps = aware_timestamps
 
     def __len__(self) -> int:
@@ -336,15 +334,8 @@ class _Undecoded:
         return row[self._answer.names[0]]
 
     def _decoded(self, answer: Answer) -> list[dict[str, Any]]:
-        if not answer.rows:
-            return []
         converters = row_converters(answer.types, aware_timestamps=self._aware_timestamps)
-        try:
-            return build_rows(answer.names, answer.rows, converters)
-        except RequestError as exc:
-            exc.statement = self._stmt
-            exc.may_have_been_applied = inspect_statement(self._stmt).kind is not Kind.READ
-            raise
+        return build_rows(answer.names, answer.rows, converters)
 
 
 def _sent_ahead(exchange: Asked) -> Steps[FastAnswer | None]:

@@ -13,6 +13,7 @@ from coodie.drivers.client.client import (
     Page,
     StaleStatementError,
     Steps,
+    TupleRows,
     UndecodedRows,
 )
 from coodie.drivers.client.driver import ClientDriver
@@ -27,5 +28,6 @@ __all__ = [
     "Page",
     "StaleStatementError",
     "Steps",
+    "TupleRows",
     "UndecodedRows",
 ]

@@ -9,7 +9,7 @@ from coodie.cql import Kind
 from coodie.effects import Steps
 from coodie.observers.request import UNOBSERVED
 from coodie.parameters import positional
-from coodie.rows import first_item
+from coodie.rows import check_column_names, first_item
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from coodie.observers.request import ObservedRequest
     from coodie.requests import BatchType, Params, Request, RequestOptions
 
-__all__ = ["Client", "ClientRequest", "Page", "StaleStatementError", "Steps", "UndecodedRows"]
+__all__ = ["Client", "ClientRequest", "Page", "StaleStatementError", "Steps", "TupleRows", "UndecodedRows"]
 
 #: Statements that are sent as text.
 UNPREPARED = frozenset({Kind.SCHEMA, Kind.PLAIN})
@@ -89,11 +89,42 @@ class UndecodedRows(Protocol):
         ...
 
 
+class TupleRows:
+    """Rows of a client that gives them as tuples: no column is lost where two have the same name.
+
+    Args:
+        names: The columns' names.
+        rows: For each row its values, in the columns' order.
+    """
+
+    __slots__ = ("_names", "_rows")
+
+    def __init__(self, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        self._names = names
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def decode(self) -> list[dict[str, Any]]:
+        """Return the rows as dicts.
+
+        Raises:
+            InvalidQueryError: Two columns have the same name.
+        """
+        check_column_names(self._names)
+        return [dict(zip(self._names, row, strict=True)) for row in self._rows]
+
+    def first_item(self) -> Any:
+        """Return the first column of the first row, by position; None where there is no row."""
+        return self._rows[0][0] if self._rows else None
+
+
 class Page(NamedTuple):
     """What came back for one request.
 
     Attributes:
-        rows: Plain dicts, each the caller's own; or an ``UndecodedRows``.
+        rows: Plain dicts, each the caller's own; or an ``UndecodedRows``, such as ``TupleRows``.
         paging_state: The server's opaque bytes, or None where there is nothing more.
         warnings: The server's warnings.
         trace_id: The trace session's id, where the request was traced.

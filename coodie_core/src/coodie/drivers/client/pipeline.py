@@ -19,7 +19,7 @@ from coodie.drivers._last_page import remember_paging_state
 from coodie.drivers.client.client import ClientRequest, Page, StaleStatementError
 from coodie.drivers.client.statements import StatementCache
 from coodie.effects import Sleep, Started, Steps
-from coodie.exceptions import ConfigurationError, CoodieError, ServerError
+from coodie.exceptions import ConfigurationError, CoodieError, RequestError, ServerError
 from coodie.observers.hub import request_observers
 from coodie.observers.observation import ONE_OF_MANY, batch_part, observe
 from coodie.observers.request import UNOBSERVED
@@ -235,7 +235,7 @@ class Pipeline:
         request, page = yield from self._page(request, first)
         state = page.paging_state
         if state is None or asked.fetch_size is not None:
-            rows = _completed(page)
+            rows = _completed(page, request)
             if state is not None:
                 rows.paging_state = seal_paging_state(state, asked.stmt)
                 remember_paging_state(driver, rows.paging_state)
@@ -245,7 +245,7 @@ class Pipeline:
             _add_details(rows, page)
             state = page.paging_state
             if state is None:
-                rows.extend(page.decoded())
+                rows.extend(_read(page.decoded, request))
                 return rows
             # A request of several pages may meet the driver's end half-way.
             self._lifecycle.check()
@@ -253,7 +253,7 @@ class Pipeline:
             following = Started(self._page(request._replace(paging_state=state)))
             yield from following.begin()
             try:
-                rows.extend(page.decoded())
+                rows.extend(_read(page.decoded, request))
             except BaseException:
                 following.abandon()
                 raise
@@ -267,7 +267,7 @@ class Pipeline:
             request, page = yield from self._page(request, first)
             # A page may be empty and not the last one.
             if len(page.rows) or page.paging_state is None:
-                return page.first_item()
+                return _read(page.first_item, request)
             self._lifecycle.check()
             request, first = request._replace(paging_state=page.paging_state), None
 
@@ -288,8 +288,8 @@ class Pipeline:
         request = self._checked(asked._replace(stmt=f"BEGIN {kind.value} BATCH"), seen)
         batch = _Batch(kind, items)
         request = yield from self._prepared(request, batch)
-        _, page = yield from self._page(request, batch=batch)
-        return _completed(page)
+        request, page = yield from self._page(request, batch=batch)
+        return _completed(page, request)
 
     # --- before sending -----------------------------------------------------------------
 
@@ -434,9 +434,21 @@ def _standing_still(request: ClientRequest) -> ServerError:
     return ServerError(message, hint=hint, statement=request.asked.stmt, may_have_been_applied=False)
 
 
-def _completed(page: Page) -> Rows:
+def _read(read: Callable[[], T], request: ClientRequest) -> T:
+    """Return what is read of a page; an error names the statement, which has been executed."""
+    try:
+        return read()
+    except RequestError as exc:
+        exc.statement = request.asked.stmt
+        exc.may_have_been_applied = request.shape.kind is not Kind.READ
+        raise
+
+
+def _completed(page: Page, request: ClientRequest) -> Rows:
     """Return the rows of the only page."""
-    rows = page.decoded()
+    rows = page.rows
+    if not isinstance(rows, list):
+        rows = _read(page.decoded, request)
     if not isinstance(rows, Rows):
         rows = Rows(rows)
     if page.warnings or page.trace_id is not None:

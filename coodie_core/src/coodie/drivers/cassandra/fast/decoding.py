@@ -125,6 +125,8 @@ class ResultReader:
         """Have the driver's own parser read the metadata, and keep what follows from it."""
         columns, length = _parsed_metadata(ROWS_HEAD.pack(ROWS, *head)[4:] + body[at:], self._user_types)
         names = tuple([column[2] for column in columns])
+        if len(set(names)) < len(names):
+            raise UnusualResultError  # as dicts they'd lose a column; the first one may be all that is wanted
         beginning = ROWS_HEAD.pack(ROWS, *head) + body[at : at + length]
         shape = _Shape(
             head,

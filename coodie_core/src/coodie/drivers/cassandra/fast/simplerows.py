@@ -67,7 +67,7 @@ def simple_reader(
     """Return what reads rows of these columns; None where one of them isn't simple.
 
     Args:
-        names: The columns' names; of several equal ones the last counts.
+        names: The columns' names, each another.
         types: The driver's types of them.
         aware_timestamps: Give timestamps as aware datetimes in UTC.
     """

@@ -25,6 +25,7 @@ from coodie.drivers.cassandra.values.types import (
     unwrapped,
 )
 from coodie.exceptions import RequestError
+from coodie.rows import check_column_names
 
 __all__ = ["AWARE_EPOCH", "EPOCH", "Converter", "build_rows", "map_items", "row_builder", "row_converters"]
 
@@ -61,9 +62,12 @@ def build_rows(
     """Turn the driver's row tuples into dicts.
 
     Args:
-        names: The columns' names; of several equal ones the last counts.
+        names: The columns' names.
         rows: One tuple for each row.
         converters: What ``row_converters`` chose.
+
+    Raises:
+        RequestError: Two columns have the same name, or a value couldn't be decoded.
     """
     return row_builder(names, converters)(rows)
 
@@ -91,6 +95,7 @@ def _row_builder(names: tuple[str, ...], converted: tuple[int, ...]) -> Callable
 
     Nothing of a name becomes code but its repr, which is a string literal whatever it holds.
     """
+    check_column_names(names)
     values = [f"v{index}" for index in range(len(names))]
     items = list(values)
     for index in converted:
