@@ -32,6 +32,7 @@ from cassandra.protocol import ProtocolHandler, ResultMessage, write_value
 from cassandra.query import PreparedStatement, dict_factory
 
 from coodie.cql import inspect_statement
+from coodie.drivers.cassandra._dependencies import Dependencies
 from coodie.drivers.cassandra._prepared import SessionStatement
 from coodie.drivers.cassandra.fast.decoding import ResultReader
 from coodie.drivers.cassandra.fast.encoding import encoder
@@ -187,7 +188,7 @@ def encoding() -> dict[str, Callable[[], Any]]:
     (row,) = made(1)
     columns = [ColumnMetadata(_KEYSPACE, _TABLE, name, typ) for name, typ, _ in _COLUMNS]
     prepared = PreparedStatement(columns, b"id", [0], _INSERT, _KEYSPACE, _VERSION, None, None)
-    entry = SessionStatement(prepared, inspect_statement(_INSERT), columns, binders(columns), ())
+    entry = SessionStatement(prepared, inspect_statement(_INSERT), columns, binders(columns), Dependencies())
     by_driver = driver_encoder(prepared)
     use_accelerator(used=False)
     plain = encoder(entry)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from coodie import UNSET
 from coodie.cql import inspect_statement
+from coodie.drivers.cassandra._dependencies import Dependencies
 from coodie.drivers.cassandra._prepared import SessionStatement
 from coodie.drivers.cassandra.fast import encoding
 from coodie.drivers.cassandra.values.binding import bind_values, binders
@@ -66,7 +67,7 @@ def _statement(types: list[Any], keys: list[int] | None = None) -> SessionStatem
     columns = [ColumnMetadata("ks", "t", f"c{n}", typ) for n, typ in enumerate(types)]
     stmt = "INSERT INTO ks.t (…) VALUES (…)"
     prepared = PreparedStatement(columns, b"id", keys, stmt, "ks", 5, None, b"meta")
-    return SessionStatement(prepared, inspect_statement(stmt), columns, binders(columns), ())
+    return SessionStatement(prepared, inspect_statement(stmt), columns, binders(columns), Dependencies())
 
 
 def _by_driver(entry: SessionStatement, params: list[Any]) -> bytes:

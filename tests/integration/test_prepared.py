@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 import uuid
@@ -194,6 +195,81 @@ def test_a_changed_type_drops_its_users(driver: Any, connect: Callable[..., Any]
             time.sleep(0.02)
     rows = driver.execute(f"SELECT k, p FROM {name}", [])
     assert {row["k"]: row["p"] for row in rows} == {1: {"x": 1, "y": None}, 2: {"x": 2, "y": 2}}
+
+
+async def test_what_changes_beside_a_statement_leaves_it_prepared(
+    api: Api, keyspace: str, prepares: _Prepares
+) -> None:
+    """Other types and tables, options and indexes of its own, metadata that are read again: none counts."""
+    suffix = str(api.is_async).lower()
+    name = f"{keyspace}.beside_{suffix}"
+    await api.execute(f"CREATE TYPE {keyspace}.inside_{suffix} (x int)", [])
+    await api.execute(f"CREATE TYPE {keyspace}.used_{suffix} (i frozen<inside_{suffix}>)", [])
+    await api.execute(f"CREATE TABLE {name} (k int PRIMARY KEY, u frozen<used_{suffix}>, l list<int>)", [])
+    insert, select = f"INSERT INTO {name} (k, u) VALUES (?, ?)", f"SELECT u FROM {name} WHERE k = ?"
+    statements: dict[str, list[Any]] = {
+        insert: [1, {"i": {"x": 1}}],
+        select: [1],
+        f"UPDATE {name} SET l = ? WHERE k = ?": [[1], 1],
+        "SELECT key FROM system.local WHERE key = ?": ["local"],
+    }
+
+    async def prepared_after(change: str | None) -> list[str]:
+        if change is None:
+            api.driver.session.cluster.refresh_schema_metadata()
+        else:
+            await api.execute(change, [])
+        prepares.texts.clear()
+        for stmt, params in statements.items():
+            await api.execute(stmt, params)
+        return sorted(prepares.texts)
+
+    for stmt, params in statements.items():
+        await api.execute(stmt, params)
+    for change in (
+        f"CREATE TYPE {keyspace}.other_{suffix} (x int)",
+        f"ALTER TYPE {keyspace}.other_{suffix} ADD y int",
+        f"CREATE TABLE {name}_other (k int PRIMARY KEY, v int)",
+        f"ALTER TABLE {name} WITH comment = 'new'",
+        f"CREATE INDEX ON {name} (l)",
+        f"ALTER KEYSPACE {keyspace} WITH durable_writes = false",
+        f"DROP TABLE {name}_other",
+        f"DROP TYPE {keyspace}.other_{suffix}",
+        None,
+    ):
+        assert await prepared_after(change) == [], change
+    # What is inside of its type does, and so does a column.
+    assert await prepared_after(f"ALTER TYPE {keyspace}.inside_{suffix} ADD y int") == sorted(
+        [insert, select]
+    )
+    inside = {"x": 2, "y": 3}
+    await api.execute(insert, [1, {"i": inside}])
+    assert await api.execute_one(select, [1]) == {"i": inside}
+    assert await prepared_after(f"ALTER TABLE {name} ADD m int") == sorted(list(statements)[:3])
+
+
+def test_one_call_tells_that_a_statement_is_current(driver: Any, keyspace: str) -> None:
+    """That is so with many user types beside it, too, and knows those alone that it uses."""
+    for number in range(20):
+        driver.execute(f"CREATE TYPE IF NOT EXISTS {keyspace}.many_{number} (x int)", [])
+    driver.execute(f"CREATE TABLE {keyspace}.many (k int PRIMARY KEY, u frozen<many_3>)", [])
+    for columns, used in (("k", []), ("k, u", ["many_3"])):
+        stmt = f"SELECT {columns} FROM {keyspace}.many WHERE k = ?"
+        driver.execute(stmt, [1])
+        statement = driver._pipeline.statements.find(stmt).prepared
+        assert [name for name, _ in statement.known.types] == used
+        calls: list[str] = []
+
+        def note(frame: Any, event: str, _: object, calls: list[str] = calls) -> None:
+            if event == "call":
+                calls.append(frame.f_code.co_name)
+
+        sys.setprofile(note)
+        try:
+            assert driver._client.is_current(statement)
+        finally:
+            sys.setprofile(None)
+        assert calls == ["is_current"]
 
 
 async def test_prepare_keeps_the_requests_timeout(

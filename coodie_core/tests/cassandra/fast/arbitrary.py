@@ -13,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from coodie.cql import inspect_statement
+from coodie.drivers.cassandra._dependencies import Dependencies
 from coodie.drivers.cassandra._prepared import SessionStatement
 from coodie.drivers.cassandra.values.binding import binders
 from coodie.types import Duration
@@ -152,7 +153,7 @@ def prepared(
     columns = [ColumnMetadata("ks", "t", f"c{n}", type_of(cql)) for n, cql in enumerate(types)]
     stmt = f"INSERT INTO ks.t (…) VALUES ({', '.join('?' for _ in types)})"
     statement = PreparedStatement(columns, b"statement", keys, stmt, "ks", version, None, metadata_id)
-    return SessionStatement(statement, inspect_statement(stmt), columns, binders(columns), ())
+    return SessionStatement(statement, inspect_statement(stmt), columns, binders(columns), Dependencies())
 
 
 @st.composite

@@ -7,12 +7,12 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from operator import is_
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coodie.cql import StatementShape, inspect_statement
 from coodie.drivers._writes import statement_write
 from coodie.drivers.cassandra._connection import with_connect_errors
+from coodie.drivers.cassandra._dependencies import Dependencies
 from coodie.drivers.cassandra._errors import translate
 from coodie.drivers.cassandra.fast.internals import prepare_at
 from coodie.drivers.cassandra.values.binding import binders
@@ -53,7 +53,7 @@ class SessionStatement:
         shape: Its kind and table.
         columns: Its bind markers.
         binders: What converts a value for each.
-        stamp: The schema objects that it was prepared for.
+        known: What of the schema it depends on, as it was when it was prepared.
         compiled: What the fast path made of it; None until that executes it.
         write: What kind of write it is.
     """
@@ -62,7 +62,7 @@ class SessionStatement:
     shape: StatementShape
     columns: Any
     binders: Any
-    stamp: tuple[Any, ...]
+    known: Dependencies
     compiled: Any = None
     write: Write = field(init=False)
 
@@ -81,9 +81,8 @@ class _Task(NamedTuple):
 class Preparer:
     """Prepare statements through one session.
 
-    The driver replaces a table's metadata object when the table changes, here or elsewhere, as soon
-    as the server's schema event has been handled. So a statement is stale when the objects that it was
-    prepared for are no longer the present ones.
+    The driver's metadata change, here or elsewhere, as soon as the server's schema event has been handled.
+    So a statement is stale when what it depends on isn't there any more as it was.
 
     Args:
         session: The backend's session.
@@ -92,6 +91,7 @@ class Preparer:
 
     def __init__(self, session: Session, lifecycle: Lifecycle) -> None:
         self._session = session
+        self._metadata = session.cluster.metadata
         self._lifecycle = lifecycle
         self._lock = threading.Lock()
         #: What is being prepared, and late answers, which stay until the next who wants them.
@@ -222,33 +222,40 @@ class Preparer:
             complete(future, self._lifecycle.error())
 
     def _prepared(self, text: str, shape: StatementShape) -> SessionStatement:
-        # Taken before the server sees the statement: a change in between makes it stale.
-        stamp = self._stamp(shape)
+        # Looked up before the server sees the statement: a change in between makes it stale.
+        found = Dependencies.found(self._metadata, shape.keyspace or self._session.keyspace, shape.table)
         prepared = self._session.prepare(text)
         columns = prepared.column_metadata or ()
+        types = [column.type for column in columns] + [column[3] for column in prepared.result_metadata or ()]
         bind = binders(columns, prepared.column_encryption_policy)
-        return SessionStatement(prepared, shape, columns, bind, stamp)
+        return SessionStatement(prepared, shape, columns, bind, found.of_types(types))
 
     # --- is it still good? ----------------------------------------------------------------
 
     def is_current(self, prepared: SessionStatement) -> bool:
-        """Tell whether the schema objects of a statement are those that it was prepared for."""
-        stamp = self._stamp(prepared.shape)
-        return len(stamp) == len(prepared.stamp) and all(map(is_, stamp, prepared.stamp))
+        """Tell whether what a statement depends on is as it was when it was prepared.
 
-    def _stamp(self, shape: StatementShape) -> tuple[Any, ...]:
-        """Return the schema objects of the statement's table, and of the types it may use.
-
-        A driver without schema metadata (schema_metadata_enabled=False) knows none, so that only our
+        This is asked before each request: where the driver has read no schema since, it takes a few look-ups.
+        A driver without schema metadata (schema_metadata_enabled=False) knows nothing of it, so that only our
         own changes are noticed.
         """
-        if shape.table is None:
-            return ()
-        keyspace = self._session.cluster.metadata.keyspaces.get(shape.keyspace or self._session.keyspace)
-        if keyspace is None:
-            return (None,)
-        table = keyspace.tables.get(shape.table) or keyspace.views.get(shape.table)
-        return (table, *keyspace.user_types.values())
+        known = prepared.known
+        keyspace = self._metadata.keyspaces.get(known.keyspace_name)
+        if keyspace is known.keyspace:
+            if keyspace is None:
+                return True
+            name = known.table_name
+            if (keyspace.tables.get(name) or keyspace.views.get(name)) is known.table:
+                for name, user_type in known.types:
+                    if keyspace.user_types.get(name) is not user_type:
+                        break
+                else:
+                    return True
+        renewed = known.renewed(self._metadata)
+        if renewed is None:
+            return False
+        prepared.known = renewed
+        return True
 
 
 def _is_news(record: logging.LogRecord) -> bool:

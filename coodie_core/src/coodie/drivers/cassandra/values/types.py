@@ -7,7 +7,10 @@ parameters (``list<int>``), the user type or the handler that read the result.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = [
     "COLUMN",
@@ -18,6 +21,7 @@ __all__ = [
     "same_markers",
     "subtypes",
     "unwrapped",
+    "user_type_names",
     "value_type",
 ]
 
@@ -90,6 +94,15 @@ def unwrapped(typ: Any) -> Any:
 def subtypes(typ: Any) -> tuple[Any, ...]:
     """Return the types that a type is made of: elements, key and value, components, fields."""
     return (typ.subtype,) if hasattr(typ, "vector_size") else tuple(typ.subtypes)
+
+
+def user_type_names(typ: Any) -> Iterator[str]:
+    """Yield the names of the user types that a type is made of, itself and those in it."""
+    typ = unwrapped(typ)
+    if family(typ) == "udt":
+        yield str(typ.typename)
+    for part in subtypes(typ):
+        yield from user_type_names(part)
 
 
 def value_type(policy: Any, column: Any) -> Any:
