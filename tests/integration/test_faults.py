@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.integration.ways import Ways
 
 from coodie import RequestOptions
 from coodie.exceptions import ConnectionFailedError, CoodieError, DriverClosedError, RequestTimeoutError
@@ -17,6 +18,8 @@ from coodie.schema import ColumnDefinition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.conftest import Connector
 
     from coodie_testing.faults import FaultProxy
 
@@ -42,10 +45,18 @@ async def _until(driver: Any, seconds: float = 20) -> None:
         await asyncio.sleep(0.1)
 
 
-async def test_no_answer_is_a_timeout(proxied: Any, proxy: FaultProxy, table: Callable[[str], str]) -> None:
-    """Within its timeout the request raises a TimeoutError; afterwards the driver works."""
+@pytest.mark.parametrize("fast_path", [True, False])
+async def test_no_answer_is_a_timeout(
+    connect: Connector, proxy: FaultProxy, table: Callable[[str], str], fast_path: bool
+) -> None:
+    """In time, the request raises a TimeoutError that names the node; afterwards the driver works."""
+    proxied = connect(hosts=[proxy.host], port=proxy.port, reconnection_policy=_quick(), fast_path=fast_path)
     stmt = f"SELECT k FROM {table('k int PRIMARY KEY')}"
     assert proxied.execute(stmt, []) == []
+    if fast_path:
+        ways = Ways(proxied)
+        ways.warm(stmt)
+        await ways.warm_async(stmt)
     proxy.mute = True
     for is_async in (False, True):
         started = time.monotonic()
@@ -57,6 +68,7 @@ async def test_no_answer_is_a_timeout(proxied: Any, proxy: FaultProxy, table: Ca
         assert isinstance(caught.value, TimeoutError)
         assert caught.value.timeout == 0.4
         assert caught.value.statement == stmt
+        assert str(caught.value).startswith(f"No answer came from {proxy.host}:{proxy.port} within 0.4 s.")
         assert 0.3 < time.monotonic() - started < 5
     assert await proxied.ping_async(timeout=0.4) is False
     proxy.mute = False

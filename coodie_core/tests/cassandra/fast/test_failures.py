@@ -182,16 +182,17 @@ def test_tries_are_counted_on(tried: int) -> None:
 
 
 def test_no_answer_in_time() -> None:
-    """It is the driver's timeout as we translate it, with the seconds that there were."""
-    error = too_late(_TERMS, sent=True)
+    """It is the driver's timeout as we translate it, with the node and the seconds that there were."""
+    error = too_late(_TERMS, _HOST)
     assert isinstance(error, RequestTimeoutError)
     assert (error.timeout, error.statement) == (5.0, _STMT)
+    assert str(error).startswith("No answer came from 192.0.2.1:9042 within 5 s.")
 
 
 @pytest.mark.parametrize("sent", [True, False])
 def test_no_answer_to_a_write(sent: bool) -> None:
     """What was sent may have been applied; what waited for a stream was not, and both are said."""
-    error: Any = too_late(_TERMS._replace(write=Write.SINGLE), sent=sent)
+    error: Any = too_late(_TERMS._replace(write=Write.SINGLE), _HOST if sent else None)
     assert error.may_have_been_applied is sent
     assert ("may have been applied" in str(error), "never sent" in str(error)) == (sent, not sent)
 

@@ -100,7 +100,7 @@ class Asked(Exchange):
         if answer is None:
             return Again()
         if isinstance(answer, Late):
-            raise too_late(self.terms, sent=answer.sent)
+            raise too_late(self.terms, self.host if answer.sent else None)
         if isinstance(answer, Lost):
             self.path.check_open(self.terms)
             return self._failed(answer.error, after_loss) if answer.sent else Again()

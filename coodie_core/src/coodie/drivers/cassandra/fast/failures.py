@@ -108,9 +108,15 @@ def after_loss(
     return _decided(decision, error, policy, host, terms)
 
 
-def too_late(terms: Terms, *, sent: bool) -> Exception:
-    """Return the error of a request that got no answer in time."""
-    return translate(OperationTimedOut(), terms.stmt, terms.timeout, Fate(terms.write, sent))
+def too_late(terms: Terms, host: Host | None) -> Exception:
+    """Return the error of a request that got no answer in time.
+
+    Args:
+        terms: The terms on which it was sent.
+        host: The node that it was sent to; None where it wasn't sent.
+    """
+    late = OperationTimedOut(last_host=host)
+    return translate(late, terms.stmt, terms.timeout, Fate(terms.write, sent=host is not None))
 
 
 def _decided(decision: Any, error: Any, policy: SafeRetryPolicy, host: Host, terms: Terms) -> Again:
