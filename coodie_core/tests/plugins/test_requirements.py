@@ -20,10 +20,12 @@ class Needy(Backend):
     def __init__(self, *needs: str) -> None:
         super().__init__()
         self._needs = needs
+        self.described = 0
 
     @hookimpl
     def coodie_describe_driver(self) -> DriverDescription:
         """Describe it."""
+        self.described += 1
         return DriverDescription(summary="needy", needs=self._needs)
 
 
@@ -114,3 +116,16 @@ def test_needed_distribution_without_a_version(on_path: Site) -> None:
     on_path.install("no-version", metadata="Metadata-Version: 2.1\nName: no-version\n")
     with pytest.raises(DriverDependencyError, match="no-version>=1, and unknown is installed"):
         host.check(config_for())
+
+
+def test_asked_until_it_is_met(on_path: Site) -> None:
+    """A need is compared with what is installed until it is met, and a backend describes itself as often."""
+    backend = Needy("late-client>=2")
+    host = PluginHost(on_path.index())
+    host.register("acme", backend, distribution="acme-db", version="1.0")
+    with pytest.raises(DriverDependencyError):
+        host.check(config_for())
+    on_path.install("late-client", "2.1")
+    for call in (host.check, host.described, host.open):
+        call(config_for())
+    assert backend.described == 2

@@ -54,11 +54,12 @@ class LoadedPlugin:
         NotADriverError: Its hooks don't fit the specifications, or it can't open a driver.
     """
 
-    __slots__ = ("_hooks", "entry", "plugin")
+    __slots__ = ("_description", "_hooks", "entry", "plugin")
 
     def __init__(self, plugin: Any, entry: DriverEntryPoint) -> None:
         self.entry = entry
         self.plugin = plugin
+        self._description: DriverDescription | None = None
         manager = pluggy.PluginManager(PROJECT)
         manager.add_hookspecs(DriverHooks)
         manager.add_hookspecs(ObserverHooks)
@@ -103,10 +104,18 @@ class LoadedPlugin:
     def describe(self) -> DriverDescription:
         """Return what the backend says of itself, once what it needs is there.
 
+        It is asked and compared with what is installed once in a process, which goes on with the modules
+        that it has, whatever is installed later. A failure isn't kept: the next call asks again.
+
         Raises:
             DriverDependencyError: A distribution that it needs isn't installed in a version that fits.
             NotADriverError: It returned something else, or a field holds what it can't.
         """
+        if self._description is None:
+            self._description = self._checked_description()
+        return self._description
+
+    def _checked_description(self) -> DriverDescription:
         description = self.call(DESCRIBE)
         if description is None:
             return DriverDescription(summary="")
