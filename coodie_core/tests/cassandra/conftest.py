@@ -14,6 +14,7 @@ from cassandra.protocol import ColumnMetadata
 from coodie.drivers.cassandra.values.binding import bind_values, binders
 from coodie.drivers.cassandra.values.lenient_decoding import exact_protocol_handler
 from coodie.drivers.cassandra.values.rows import build_rows, row_converters
+from coodie.drivers.cassandra.values.vectors import vector_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,7 +66,7 @@ def _parse(tokens: list[str], udts: dict[str, Any]) -> Any:
         parts.append(int(tokens.pop(0)) if tokens[0].isdigit() else _parse(tokens, udts))
     tokens.pop(0)
     if name == "vector":
-        return cqltypes.VectorType.apply_parameters(parts, None)
+        return vector_type(*parts)
     return _PARAMETERISED[name].apply_parameters(tuple(parts))
 
 

@@ -79,6 +79,8 @@ _COMPOUND: dict[str, st.SearchStrategy[Any]] = {
         *[st.none() | _SCALARS[name] for name in ("int", "text", "uuid")],
     ),
     "vector<float, 3>": st.lists(_SCALARS["float"], min_size=3, max_size=3),
+    "vector<bigint, 2>": st.lists(_SCALARS["bigint"], min_size=2, max_size=2),
+    "vector<text, 2>": st.lists(_SCALARS["text"], min_size=2, max_size=2),
     "reversed<int>": _SCALARS["int"],
     "frozen<list<date>>": st.lists(_SCALARS["date"], max_size=3),
     "address": st.fixed_dictionaries({"street": st.none() | _SCALARS["text"], "zip": _SCALARS["int"]}),

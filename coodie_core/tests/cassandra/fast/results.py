@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["cells", "rows_body"]
 
+_PACKAGE = "org.apache.cassandra.db.marshal."
+
 _CODES = {family(typ): code for code, typ in ResultMessage.type_codes.items() if isinstance(typ, type)}
 
 
@@ -61,8 +63,9 @@ def _type(typ: Any) -> bytes:
     if name in ("frozen", "reversed"):
         return _type(subtypes(typ)[0])
     if name == "vector":
-        element = f"org.apache.cassandra.db.marshal.FloatType, {typ.vector_size}"
-        return pack(">H", 0) + _string(f"org.apache.cassandra.db.marshal.VectorType({element})")
+        (element,) = subtypes(typ)
+        named = f"{_PACKAGE}VectorType({_PACKAGE}{element.cassname}, {typ.vector_size})"
+        return pack(">H", 0) + _string(named)
     if name == "udt":
         fields = [
             _string(field) + _type(part) for field, part in zip(typ.fieldnames, subtypes(typ), strict=True)

@@ -12,6 +12,8 @@ import re
 from functools import cache
 from typing import Any, NamedTuple
 
+from coodie.drivers.cassandra.values.vectors import vector_type
+
 __all__ = ["custom_type"]
 
 _PACKAGE = "org.apache.cassandra.db.marshal."
@@ -74,7 +76,7 @@ def _type(name: _Name, user_types: Any) -> Any:
         return made
     if kind == "VectorType":
         element, size = name.parts
-        return cqltypes.VectorType.apply_parameters((_type(element, user_types), int(size.name)), None)
+        return vector_type(_type(element, user_types), int(size.name))
     if kind == "FrozenType":
         (inner,) = name.parts
         return _type(inner, user_types)

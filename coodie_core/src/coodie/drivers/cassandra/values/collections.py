@@ -18,6 +18,7 @@ from coodie.drivers.cassandra.values.scalars import (
     wrong_type,
 )
 from coodie.drivers.cassandra.values.types import cql_name, family, subtypes, unwrapped
+from coodie.drivers.cassandra.values.vectors import number_binder
 from coodie.types import UNSET
 
 __all__ = ["binder"]
@@ -56,13 +57,16 @@ def _list(typ: Any) -> Binder:
 
 
 def _vector(typ: Any) -> Binder:
-    bind = _each(*subtypes(typ))
-    size = typ.vector_size
+    (element,) = subtypes(typ)
+    bind, size = _each(element), typ.vector_size
+    bind_numbers = number_binder(unwrapped(element), size)
 
-    def bind_vector(value: Any) -> list[Any]:
+    def bind_vector(value: Any) -> Sequence[Any]:
         if not _is_sequence(value):
             raise wrong_type(value, "Give a list or a tuple.")
-        return bind(_of_length(value, size, "no more and no less"))
+        value = _of_length(value, size, "no more and no less")
+        numbers = None if bind_numbers is None else bind_numbers(value)
+        return bind(value) if numbers is None else numbers
 
     return bind_vector
 
