@@ -56,7 +56,9 @@ def build(steps: Steps) -> bool:
         return False
     environment = ENVIRONMENTS["accel"]
     environment.ensure(steps)
-    files = [path for path in sorted(_SOURCE.glob("src/*/*")) if path.suffix in {".py", ".pyi", ".pyx"}]
+    files = [
+        path for path in sorted(_SOURCE.glob("src/*/*")) if path.suffix in {".py", ".pyi", ".pyx", ".pxi"}
+    ]
     digest = hashlib.sha256(sys.version.encode())
     files += [_SOURCE / "pyproject.toml", _SOURCE / "setup.py", ROOT / "requirements" / "bench-accel.txt"]
     for file in files:

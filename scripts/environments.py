@@ -140,7 +140,11 @@ class Environment:
         files = [ROOT / "requirements" / f"{name}.txt" for name in ("build", *self.pins)]
         files += [ROOT / directory.partition("[")[0] / "pyproject.toml" for directory in self.distributions]
         for directory in self.built:
-            sources = [*(ROOT / directory).glob("src/**/*.py"), *(ROOT / directory).glob("src/**/*.pyx")]
+            sources = [
+                path
+                for ending in ("py", "pyx", "pxi")
+                for path in (ROOT / directory).glob(f"src/**/*.{ending}")
+            ]
             files += [ROOT / directory / "pyproject.toml", *sorted(sources)]
         for file in files:
             digest.update(file.read_bytes())

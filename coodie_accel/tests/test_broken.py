@@ -31,15 +31,36 @@ _KINDS = {
     "date": b"\x80\0\0\0",
     "timestamp": bytes(8),
     "timestamp_aware": bytes(8),
+    "decimal": b"\0\0\0\2\x05",
+    "varint": b"\xff" * 9,
+    "time": bytes(8),
+    "inet": b"\x7f\0\0\1",
     "list": b"others",
 }
+
+#: Types made of others, in each form: what they are made of is what ``_KINDS`` has, or another.
+_INT, _TEXT = ("int", None), ("text", None)
+_MADE: dict[str, tuple[Any, bytes]] = {
+    "ints": (("list", (_INT,), None), pack(">iiiii", 2, 4, 1, 4, 2)),
+    "set": (("list", (_TEXT,), frozenset), pack(">ii", 1, 1) + b"a"),
+    "map": (("map", (_TEXT, _INT), None), pack(">ii", 1, 1) + b"a" + pack(">ii", 4, 1)),
+    "pairs": (("map", (_INT, _TEXT), tuple), pack(">iiii", 1, 4, 1, 0)),
+    "vector": (("vector", (("float", None),), (2, 4, None)), bytes(8)),
+    "uuids": (("vector", (("uuid", None),), (2, 16, tuple)), bytes(32)),
+    "tuple": (("tuple", (_INT, _TEXT), None), pack(">iii", 4, 1, -1)),
+    "record": (("record", (_INT, _TEXT), ("a", "b")), pack(">ii", 4, 1)),
+    "duration": (("duration", (), lambda *parts: parts), b"\x02\x81\0\xff" + bytes(8)),
+}
 _ROWS = 3
-_BODY = b"".join([pack(">i", len(cell)) + cell for cell in _KINDS.values()]) * _ROWS
+_NAMES = (*_KINDS, *_MADE)
+_CELLS = (*_KINDS.values(), *[cell for _, cell in _MADE.values()])
+_BODY = b"".join([pack(">i", len(cell)) + cell for cell in _CELLS]) * _ROWS
 
 
 def _decoder() -> Any:
-    others = [None if kind != "list" else bytes for kind in _KINDS]
-    return native.RowDecoder(tuple(_KINDS), tuple(_KINDS), tuple(others))
+    others = [None if kind != "list" else bytes for kind in _NAMES]
+    kinds = (*_KINDS, *[kind for kind, _ in _MADE.values()])
+    return native.RowDecoder(_NAMES, kinds, tuple(others))
 
 
 def _attempt(decoder: Any, body: bytes, start: int, rows: int) -> list[dict[str, Any]] | None:
@@ -50,7 +71,7 @@ def _attempt(decoder: Any, body: bytes, start: int, rows: int) -> list[dict[str,
         return None
     assert len(made) == rows
     for row in made:
-        assert list(row) == list(_KINDS)
+        assert list(row) == list(_NAMES)
         repr(row)  # every value is whole
     return made  # type: ignore[no-any-return]  # from an untyped module
 
@@ -129,6 +150,32 @@ def test_absurd_starts(start: int) -> None:
         ((("a",), ("int",), (None,), None), TypeError),
         ((("a",), ("int",), (None,), 1), TypeError),
         ((), TypeError),
+        *[
+            ((("a",), (kind,), (None,)), error)
+            for kind, error in [
+                (("list",), TypeError),
+                (("list", (_INT,)), TypeError),
+                (("list", [_INT], None), TypeError),
+                (("list", (), None), ValueError),
+                (("list", (_INT, _INT), None), ValueError),
+                (("list", (_INT,), 1), TypeError),
+                (("list", ("int",), None), ValueError),
+                (("list", (("strange", None),), None), ValueError),
+                (("list", (("int", 1),), None), TypeError),
+                (("list", (None,), None), TypeError),
+                (("map", (_INT,), None), ValueError),
+                (("vector", (_INT,), None), TypeError),
+                (("vector", (_INT,), (0, 4, None)), ValueError),
+                (("vector", (_INT,), (1, 0, None)), ValueError),
+                (("vector", (_INT,), (1, 4, 1)), TypeError),
+                (("record", (_INT,), None), TypeError),
+                (("record", (_INT,), ("a", "b")), TypeError),
+                (("record", (_INT,), (1,)), TypeError),
+                (("tuple", (), None), ValueError),
+                (("duration", (), None), TypeError),
+                (("strange", (_INT,), None), ValueError),
+            ]
+        ],
     ],
 )
 def test_wrong_arguments(arguments: Any, error: type[Exception]) -> None:

@@ -1,16 +1,19 @@
 from collections.abc import Callable
-from typing import Any, TypeVar, final
+from typing import Any, TypeAlias, TypeVar, final
 
 __all__ = ["ParameterEncoder", "RowDecoder", "crc24", "cut_answers"]
 
 _T = TypeVar("_T")
+
+# A type's name, or what a type made of others is made of; RowDecoder tells how.
+_Kind: TypeAlias = str | tuple[str, tuple[Any, ...], Any]
 
 @final
 class RowDecoder:
     def __new__(
         cls,
         names: tuple[str, ...],
-        kinds: tuple[str, ...],
+        kinds: tuple[_Kind, ...],
         others: tuple[Callable[[bytes], Any] | None, ...],
         make: Callable[[], list[dict[str, Any]]] = ...,
     ) -> RowDecoder: ...

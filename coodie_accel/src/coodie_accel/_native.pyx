@@ -8,22 +8,25 @@ as a big-endian int32. Every length is compared with what is left before a byte 
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
+from socket import AF_INET6, inet_ntop
 from sys import intern
 from uuid import UUID, SafeUUID
 
 cimport cython
-from cpython.ref cimport PyObject
+from cpython.ref cimport Py_INCREF, PyObject
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.datetime cimport date_new, datetime_new, import_datetime
+from cpython.datetime cimport date_new, datetime_new, import_datetime, time_new
 from cpython.dict cimport PyDict_SetItem
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
-from cpython.list cimport PyList_Append, PyList_AsTuple
+from cpython.list cimport PyList_Append, PyList_AsTuple, PyList_New, PyList_SET_ITEM
 from cpython.long cimport PyLong_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject_GenericSetAttr, PyTypeObject
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdio cimport snprintf
 from libc.string cimport memcpy
 
 cdef extern from "Python.h":
@@ -54,12 +57,24 @@ cdef enum Kind:
     DATE
     TIMESTAMP
     TIMESTAMP_AWARE
+    DECIMAL
+    VARINT
+    TIME
+    INET
+    # from here on they have parts, or something that makes their values
+    LIST
+    MAP
+    VECTOR
+    TUPLE
+    RECORD
+    DURATION
 
 cdef dict _DECODED = {
     "tinyint": TINYINT, "smallint": SMALLINT, "int": INT, "bigint": BIGINT, "counter": BIGINT,
     "boolean": BOOLEAN, "float": FLOAT, "double": DOUBLE, "text": TEXT, "ascii": ASCII, "blob": BLOB,
     "uuid": UUID_, "timeuuid": UUID_, "date": DATE, "timestamp": TIMESTAMP,
-    "timestamp_aware": TIMESTAMP_AWARE,
+    "timestamp_aware": TIMESTAMP_AWARE, "decimal": DECIMAL, "varint": VARINT, "time": TIME,
+    "inet": INET,
 }
 
 cdef dict _ENCODED = {
@@ -78,6 +93,11 @@ cdef int64_t _ERA_DAYS = 146097
 
 #: A date's days are counted so that the Unix epoch is in the middle.
 cdef int64_t _DATE_OFFSET = 2147483648
+
+cdef int64_t _DAY_NANOSECONDS = 86400000000000
+
+#: A decimal's scale is the exponent's opposite; of the smallest int32 there is none among them.
+cdef int32_t _SMALLEST_SCALE = -2147483648
 
 cdef Py_ssize_t _LARGEST_VALUE = 2147483647
 
@@ -157,113 +177,7 @@ def cut_answers(bytes data not None, uint8_t version, object unusual not None):
 # --- rows ---------------------------------------------------------------------------------
 
 
-cdef struct Civil:
-    int year
-    int month
-    int day
-
-
-cdef inline Civil _civil(int64_t day) noexcept nogil:
-    """Turn days since 0000-03-01 into a day of the calendar: a year that starts in March ends in a leap day."""
-    cdef Civil civil
-    cdef int64_t era = day // _ERA_DAYS
-    cdef int64_t of_era = day - era * _ERA_DAYS
-    cdef int64_t year = (of_era - of_era // 1460 + of_era // 36524 - of_era // 146096) // 365
-    cdef int64_t of_year = of_era - (365 * year + year // 4 - year // 100)
-    cdef int64_t month = (5 * of_year + 2) // 153
-    civil.day = <int>(of_year - (153 * month + 2) // 5 + 1)
-    civil.month = <int>(month + 3 if month < 10 else month - 9)
-    civil.year = <int>(year + era * 400 + (civil.month <= 2))
-    return civil
-
-
-cdef object _uuid(const uint8_t* data):
-    """Make what UUID(bytes=…) makes, without its __init__, whose checks cost more than the rest of a row."""
-    cdef object made = PyType_GenericNew(<PyTypeObject*>UUID, NULL, NULL)
-    PyObject_GenericSetAttr(made, _INT, _PyLong_FromByteArray(data, 16, 0, 0))
-    PyObject_GenericSetAttr(made, _IS_SAFE, _UNKNOWN)
-    return made
-
-
-cdef object _timestamp(int64_t milliseconds, object zone):
-    """Return a datetime; None outside of the years 1 to 9999."""
-    cdef int64_t day = milliseconds / _DAY_MILLISECONDS
-    cdef int64_t rest = milliseconds - day * _DAY_MILLISECONDS
-    cdef Civil civil
-    if rest < 0:
-        rest += _DAY_MILLISECONDS
-        day -= 1
-    day += _UNIX_DAY
-    if not _FIRST_DAY <= day < _DAYS_END:
-        return None
-    civil = _civil(day)
-    return datetime_new(
-        civil.year,
-        civil.month,
-        civil.day,
-        <int>(rest / 3600000),
-        <int>(rest / 60000 % 60),
-        <int>(rest / 1000 % 60),
-        <int>(rest % 1000 * 1000),
-        zone,
-    )
-
-
-cdef object _date(int64_t day):
-    """Return a date; None outside of the years 1 to 9999."""
-    cdef Civil civil
-    day += _UNIX_DAY
-    if not _FIRST_DAY <= day < _DAYS_END:
-        return None
-    civil = _civil(day)
-    return date_new(civil.year, civil.month, civil.day)
-
-
-cdef object _float(const uint8_t* data):
-    cdef uint32_t bits = _unsigned32(data)
-    cdef float value
-    memcpy(&value, &bits, 4)
-    return <double>value
-
-
-cdef object _double(const uint8_t* data):
-    cdef uint64_t bits = _unsigned64(data)
-    cdef double value
-    memcpy(&value, &bits, 8)
-    return value
-
-
-cdef object _decoded(int kind, const uint8_t* data, Py_ssize_t size):
-    """Return a value; None where it isn't one of the usual size, or in the range of what it is to become."""
-    if kind == TEXT:
-        return PyUnicode_DecodeUTF8(<const char*>data, size, NULL)
-    if kind == INT:
-        return <int32_t>_unsigned32(data) if size == 4 else None
-    if kind == BIGINT:
-        return <int64_t>_unsigned64(data) if size == 8 else None
-    if kind == DOUBLE:
-        return _double(data) if size == 8 else None
-    if kind == UUID_:
-        return _uuid(data) if size == 16 else None
-    if kind == TIMESTAMP:
-        return _timestamp(<int64_t>_unsigned64(data), None) if size == 8 else None
-    if kind == TIMESTAMP_AWARE:
-        return _timestamp(<int64_t>_unsigned64(data), _UTC) if size == 8 else None
-    if kind == BOOLEAN:
-        return data[0] != 0 if size == 1 else None
-    if kind == BLOB:
-        return PyBytes_FromStringAndSize(<const char*>data, size)
-    if kind == ASCII:
-        return PyUnicode_DecodeASCII(<const char*>data, size, NULL)
-    if kind == DATE:
-        return _date(<int64_t>_unsigned32(data) - _DATE_OFFSET) if size == 4 else None
-    if kind == FLOAT:
-        return _float(data) if size == 4 else None
-    if kind == SMALLINT:
-        return <int16_t>_unsigned16(data) if size == 2 else None
-    if kind == TINYINT:
-        return <int8_t>data[0] if size == 1 else None
-    return None
+include "_values.pxi"
 
 
 @cython.final
@@ -271,56 +185,54 @@ cdef object _decoded(int kind, const uint8_t* data, Py_ssize_t size):
 cdef class RowDecoder:
     """Read the rows of one result shape.
 
+    A kind is a CQL type without parameters, as ``"int"``; ``"timestamp"`` gives naive datetimes in UTC,
+    ``"timestamp_aware"`` aware ones. A type that is made of others is a tuple: its name, the types in it,
+    each as a tuple of its kind and its other decoder, and what is made of them:
+
+    - ``("list", (element,), make)``: a list, or what ``make`` makes of that;
+    - ``("map", (key, value), make)``: a dict, or what ``make`` makes of a list of pairs;
+    - ``("vector", (element,), (count, size, make))``: as a list, of elements of one size in bytes;
+    - ``("tuple", parts, make)``: a tuple, or what ``make`` makes of a list;
+    - ``("record", parts, names)``: a dict;
+    - ``("duration", (), make)``: what ``make`` makes of months, days and nanoseconds.
+
     Args:
         names: The columns' names; of several equal ones the last counts.
-        kinds: Their CQL types without parameters, as ``"int"``; ``"timestamp"`` gives naive datetimes in
-            UTC, ``"timestamp_aware"`` aware ones.
+        kinds: Their kinds.
         others: For each column what takes the bytes of a value that isn't decoded here, or None where a
             ValueError is to say so.
         make: Makes the list that rows are added to: an empty one, or one of a subclass.
 
     Raises:
-        TypeError: An argument isn't a tuple, a name isn't a str, one of the others or make can't be called.
+        TypeError: An argument isn't a tuple, a name isn't a str, one of the others or make can't be called,
+            or a kind isn't written as above.
         ValueError: There is no column, or not as many of one as of another; or a kind isn't known here and
             nothing else decodes it.
     """
 
     cdef tuple _names
-    cdef tuple _others
+    cdef tuple _types
     cdef object _make
-    cdef int* _kinds
 
     def __cinit__(
         self, tuple names not None, tuple kinds not None, tuple others not None, object make not None=list
     ):
-        cdef Py_ssize_t index
         cdef Py_ssize_t columns = len(names)
         if not columns or len(kinds) != columns or len(others) != columns:
             raise ValueError(
                 f"A decoder needs columns, each with name, kind and other decoder: found "
                 f"{len(names)}, {len(kinds)} and {len(others)}."
             )
-        for name, kind, other in zip(names, kinds, others):
+        for name in names:
             if type(name) is not str:
                 raise TypeError(f"A column's name must be a str, found {type(name).__name__}.")
-            if other is None:
-                if kind not in _DECODED:
-                    raise ValueError(f"{name!r} is of kind {kind!r}, which needs another decoder: found None.")
-            elif not callable(other):
-                raise TypeError(f"What decodes {name!r} can't be called: it is of {type(other).__name__}.")
         if not callable(make):
             raise TypeError(f"What makes lists can't be called: it is of {type(make).__name__}.")
         self._make = make
         self._names = tuple([intern(name) for name in names])
-        self._others = others
-        self._kinds = <int*>PyMem_Malloc(columns * sizeof(int))
-        if self._kinds is NULL:
-            raise MemoryError
-        for index in range(columns):
-            self._kinds[index] = _DECODED.get(kinds[index], OTHER)
-
-    def __dealloc__(self):
-        PyMem_Free(self._kinds)
+        self._types = tuple(
+            [_type(name, kind, other) for name, kind, other in zip(names, kinds, others)]
+        )
 
     def decode(self, bytes body not None, Py_ssize_t start, Py_ssize_t rows):
         """Return rows as dicts.
@@ -345,6 +257,7 @@ cdef class RowDecoder:
         cdef object made
         cdef dict current
         cdef object value
+        cdef _Type typ
         if not 0 <= start <= end or rows < 0:
             raise ValueError(f"There are no {rows} rows at byte {start} of a result of {end} bytes.")
         # Each value has its length at least.
@@ -365,19 +278,15 @@ cdef class RowDecoder:
                 else:
                     if size > end - at:
                         raise self._broken(row, column)
-                    value = _decoded(self._kinds[column], data + at, size)
+                    typ = <_Type>PyTuple_GET_ITEM(self._types, column)
+                    # The short way: nearly all values are scalars.
+                    value = _decoded(typ.kind, data + at, size) if typ.kind < LIST else None
                     if value is None:
-                        value = self._otherwise(row, column, body[at : at + size])
+                        value = typ.value(data + at, size)
                     at += size
                 PyDict_SetItem(current, <object>PyTuple_GET_ITEM(self._names, column), value)
             PyList_Append(made, current)
         return made
-
-    cdef object _otherwise(self, Py_ssize_t row, Py_ssize_t column, bytes data):
-        other = self._others[column]
-        if other is not None:
-            return other(data)
-        return _raise(f"{self._names[column]!r} of row {row} can't be decoded from {len(data)} bytes.")
 
     cdef object _broken(self, Py_ssize_t row, Py_ssize_t column):
         return ValueError(f"The result ends inside of {self._names[column]!r} of row {row}: it is broken.")

@@ -4,47 +4,164 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from coodie.drivers.cassandra.values.types import family, unwrapped
+from coodie.drivers.cassandra.values.rows import udt_tuple, value_converter
+from coodie.drivers.cassandra.values.types import EXACT, family, subtypes, unwrapped
 from coodie.protocol._accelerator import accelerator
+from coodie.protocol.codec import FIXED_SIZE, VARIABLE_SIZE
 from coodie.rows import new_rows
+from coodie.types import Date, Duration, Time, Timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from coodie.drivers.cassandra.values.rows import Converter
     from coodie.rows import Rows
 
 __all__ = ["parameter_encoder", "row_decoder"]
 
 
+#: Scalars that the accelerator decodes, by family.
+_SCALARS = frozenset([*FIXED_SIZE, *VARIABLE_SIZE, "date", "decimal", "inet", "time", "varint"])
+
+_DAY_NANOSECONDS = 86_400 * 10**9
+
+#: A date's days are counted from here.
+_FIRST_DAY = -(2**31)
+
+
+class _UnknownTypeError(Exception):
+    """The accelerator doesn't decode values of a type."""
+
+
 def row_decoder(
     names: tuple[str, ...],
     types: Sequence[Any],
-    converters: Sequence[Converter | None],
-    version: int,
+    single: Callable[[Any], Callable[[bytes], Any]],
     *,
     aware_timestamps: bool,
 ) -> Callable[[bytes, int, int], Rows] | None:
-    """Return the accelerator's reader of rows; None without one.
+    """Return the accelerator's reader of rows; None without one, or where it doesn't know one of the types.
 
     Args:
         names: The columns' names.
         types: The driver's types of them, exact ones.
-        converters: What turns the driver's values into plain ones.
-        version: The protocol version.
+        single: Returns what decodes single values of a type as the driver does.
         aware_timestamps: Give timestamps as aware datetimes in UTC.
     """
     module = accelerator()
     if module is None or not names:
         return None
-    kinds = []
-    for typ in types:
-        kind = family(unwrapped(typ))
-        kinds.append("timestamp_aware" if kind == "timestamp" and aware_timestamps else kind)
-    others = tuple([_other(typ, convert, version) for typ, convert in zip(types, converters, strict=True)])
+    kinds = _Kinds(single, aware_timestamps=aware_timestamps)
+    try:
+        parts = [kinds.part(typ) for typ in types]
+    except _UnknownTypeError:
+        return None
     decode: Callable[[bytes, int, int], Rows] = module.RowDecoder(
-        names, tuple(kinds), others, new_rows
+        names, tuple([kind for kind, _ in parts]), tuple([other for _, other in parts]), new_rows
     ).decode
+    return decode
+
+
+class _Kinds:
+    """Write the driver's types as the accelerator takes them, with what decodes their odd values.
+
+    What is made of a value is what ``values.rows`` makes of the driver's; ``hashable`` has its meaning there.
+
+    Args:
+        single: As for ``row_decoder``.
+        aware_timestamps: As there.
+    """
+
+    def __init__(self, single: Callable[[Any], Callable[[bytes], Any]], *, aware_timestamps: bool) -> None:
+        self._single = single
+        self._aware = aware_timestamps
+
+    def part(self, typ: Any, *, hashable: bool = False) -> tuple[Any, Callable[[bytes], Any]]:
+        """Return a type's kind, and what decodes its odd values.
+
+        Raises:
+            _UnknownTypeError: It has none.
+        """
+        inner = unwrapped(typ)
+        name = family(inner)
+        make = getattr(self, f"_{name}", None)
+        if make is not None:
+            kind = make(inner, hashable)
+        elif name in _SCALARS:
+            kind = "timestamp_aware" if name == "timestamp" and self._aware else name
+        else:
+            raise _UnknownTypeError(name)
+        return kind, self._odd_scalar(inner, name) or self._odd(typ, hashable=hashable)
+
+    def _odd_scalar(self, typ: Any, name: str) -> Callable[[bytes], Any] | None:
+        """Return what decodes values that datetime can't hold, which aren't always rare."""
+        odd = self._odd(typ, hashable=False)
+        if name == "time":
+            return _integer_decoder(
+                8, lambda value: Time(value) if 0 <= value < _DAY_NANOSECONDS else None, odd
+            )
+        if name == "date":
+            return _integer_decoder(4, lambda value: Date(_FIRST_DAY + (value & 0xFFFFFFFF)), odd)
+        if name == "timestamp" and getattr(typ, EXACT, False):
+            return _integer_decoder(8, Timestamp, odd)
+        return None
+
+    def _odd(self, typ: Any, *, hashable: bool) -> Callable[[bytes], Any]:
+        """Return what decodes a value as it is decoded without the accelerator."""
+        single = self._single(typ)
+        convert = value_converter(typ, aware_timestamps=self._aware, hashable=hashable)
+        if convert is None:
+            return single
+
+        def decode(data: bytes) -> Any:
+            value = single(data)
+            return None if value is None else convert(value)
+
+        return decode
+
+    def _list(self, typ: Any, hashable: bool) -> Any:  # noqa: FBT001 - as all of them
+        (element,) = subtypes(typ)
+        return "list", (self.part(element, hashable=hashable),), tuple if hashable else None
+
+    def _set(self, typ: Any, hashable: bool) -> Any:  # noqa: FBT001
+        (element,) = subtypes(typ)
+        return "list", (self.part(element, hashable=True),), frozenset if hashable else set
+
+    def _map(self, typ: Any, hashable: bool) -> Any:  # noqa: FBT001
+        key, item = subtypes(typ)
+        parts = (self.part(key, hashable=True), self.part(item, hashable=hashable))
+        return "map", parts, tuple if hashable else None
+
+    def _vector(self, typ: Any, hashable: bool) -> Any:  # noqa: FBT001
+        (element,) = subtypes(typ)
+        size = element.serial_size()
+        if size is None:
+            raise _UnknownTypeError("vector of elements of any size")
+        made_of = (self.part(element, hashable=hashable),)
+        return "vector", made_of, (typ.vector_size, size, tuple if hashable else None)
+
+    def _tuple(self, typ: Any, hashable: bool) -> Any:  # noqa: FBT001
+        return "tuple", tuple([self.part(one, hashable=hashable) for one in subtypes(typ)]), None
+
+    def _udt(self, typ: Any, hashable: bool) -> Any:  # noqa: FBT001
+        if typ.mapped_class is not None:
+            raise _UnknownTypeError("user type that a class is registered for")
+        fields = tuple(typ.fieldnames)
+        parts = tuple([self.part(one, hashable=hashable) for one in subtypes(typ)])
+        return (
+            ("tuple", parts, udt_tuple(typ.typename, fields)._make) if hashable else ("record", parts, fields)
+        )
+
+    def _duration(self, _typ: Any, _hashable: bool) -> Any:  # noqa: FBT001
+        return "duration", (), Duration
+
+
+def _integer_decoder(
+    size: int, make: Callable[[int], Any], odd: Callable[[bytes], Any]
+) -> Callable[[bytes], Any]:
+    def decode(data: bytes) -> Any:
+        value = make(int.from_bytes(data, "big", signed=True)) if len(data) == size else None
+        return odd(data) if value is None else value
+
     return decode
 
 
@@ -69,14 +186,3 @@ def parameter_encoder(
         kinds, tuple(columns), tuple(keys), general
     ).encode
     return encode
-
-
-def _other(typ: Any, convert: Converter | None, version: int) -> Callable[[bytes], Any]:
-    """Return what decodes a value as it is decoded without the accelerator."""
-    from_binary = typ.from_binary
-
-    def decode(data: bytes) -> Any:
-        value = from_binary(data, version)
-        return value if convert is None or value is None else convert(value)
-
-    return decode

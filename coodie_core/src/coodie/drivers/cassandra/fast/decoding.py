@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coodie.drivers.cassandra.fast.accelerator import row_decoder
@@ -27,6 +27,9 @@ __all__ = ["Page", "ResultReader", "UnusualResultError"]
 
 #: Result shapes that are kept of a statement: a conditional write has two, others change with the schema.
 _SHAPES = 4
+
+#: The number of rows that stands before one.
+_ONE_ROW = INT.pack(1)
 
 #: Rows from which on the collector is paused.
 _MANY = 500
@@ -163,12 +166,12 @@ def _parsed_metadata(data: bytes, user_types: Any) -> tuple[Any, int]:
 def _reader(names: tuple[str, ...], columns: Any, version: int, *, aware_timestamps: bool) -> RowReader:
     """Return what reads rows: the accelerator, the driver's compiled parser, or its types one by one."""
     types = [column[3] for column in columns]
-    converters = row_converters(types, aware_timestamps=aware_timestamps)
-    accelerated = row_decoder(names, types, converters, version, aware_timestamps=aware_timestamps)
+    single = partial(_single_decoder, version)
+    accelerated = row_decoder(names, types, single, aware_timestamps=aware_timestamps)
     if accelerated is not None:
         return accelerated
-    parse = _compiled_parser(names, columns, version) or _plain_parser(types, version)
-    build = row_builder(names, converters)
+    parse = _compiled_parser(names, types, version) or _plain_parser(types, version)
+    build = row_builder(names, row_converters(types, aware_timestamps=aware_timestamps))
     simple = simple_reader(names, types, aware_timestamps=aware_timestamps)
     if simple is None:
         return lambda body, start, count: Rows(build(parse(body, start, count)))
@@ -183,12 +186,22 @@ def _reader(names: tuple[str, ...], columns: Any, version: int, *, aware_timesta
     return read
 
 
-def _compiled_parser(names: tuple[str, ...], columns: Any, version: int) -> _Parser | None:
+def _single_decoder(version: int, typ: Any) -> Callable[[bytes], Any]:
+    """Return what decodes single values of a type."""
+    parse = _compiled_parser(("value",), [typ], version) or _plain_parser([typ], version)
+
+    def decode(data: bytes) -> Any:
+        (row,) = parse(_ONE_ROW + INT.pack(len(data)) + data, INT.size, 1)
+        return row[0]
+
+    return decode
+
+
+def _compiled_parser(names: tuple[str, ...], types: Sequence[Any], version: int) -> _Parser | None:
     modules = _compiled()
     if modules is None:
         return None
     make_reader, describe, deserializers, parse = modules
-    types = [column[3] for column in columns]
     described = describe(list(names), types, None, [None] * len(types), deserializers(types), version)
     # It reads the number of rows by itself.
     return lambda body, start, _: parse(make_reader(body[start - INT.size :]), described)

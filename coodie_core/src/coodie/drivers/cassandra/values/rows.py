@@ -27,7 +27,17 @@ from coodie.drivers.cassandra.values.types import (
 from coodie.exceptions import RequestError
 from coodie.rows import check_column_names
 
-__all__ = ["AWARE_EPOCH", "EPOCH", "Converter", "build_rows", "map_items", "row_builder", "row_converters"]
+__all__ = [
+    "AWARE_EPOCH",
+    "EPOCH",
+    "Converter",
+    "build_rows",
+    "map_items",
+    "row_builder",
+    "row_converters",
+    "udt_tuple",
+    "value_converter",
+]
 
 Converter = Callable[[Any], Any]
 
@@ -54,6 +64,18 @@ def row_converters(types: Sequence[Any], *, aware_timestamps: bool) -> tuple[Con
     """
     reader = _Reader(_scalars(aware_timestamps), aware_timestamps=aware_timestamps)
     return tuple([reader.converter(typ) for typ in types])
+
+
+def value_converter(typ: Any, *, aware_timestamps: bool, hashable: bool) -> Converter | None:
+    """Choose what turns values of one type into plain Python values, as for a column.
+
+    Args:
+        typ: The type.
+        aware_timestamps: As in ``row_converters``.
+        hashable: They stand in a set, or are a map's keys.
+    """
+    reader = _Reader(_scalars(aware_timestamps), aware_timestamps=aware_timestamps)
+    return reader.converter(typ, hashable=hashable)
 
 
 def build_rows(
