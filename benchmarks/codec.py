@@ -34,8 +34,8 @@ from cassandra.query import PreparedStatement, dict_factory
 from coodie.cql import inspect_statement
 from coodie.drivers.cassandra._dependencies import Dependencies
 from coodie.drivers.cassandra._prepared import SessionStatement
-from coodie.drivers.cassandra.fast.decoding import ResultReader
-from coodie.drivers.cassandra.fast.encoding import encoder
+from coodie.drivers.cassandra.fastpath.encoder import encoder
+from coodie.drivers.cassandra.fastpath.reader import ResultReader
 from coodie.drivers.cassandra.values.binding import binders
 from coodie.protocol._accelerator import accelerator
 

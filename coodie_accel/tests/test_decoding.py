@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coodie.drivers.cassandra._customtypes import custom_type
-from coodie.drivers.cassandra.fast import accelerator, decoding
+from coodie.drivers.cassandra.fastpath import accelerated, reader
 from coodie.drivers.cassandra.values.lenient_decoding import exact_columns
 from coodie.drivers.cassandra.values.types import family, subtypes, unwrapped
 from coodie.drivers.cassandra.values.vectors import vector_type
@@ -160,15 +160,15 @@ def _body(rows: Sequence[Sequence[bytes | None]]) -> bytes:
 def _readers(
     names: tuple[str, ...], types: Sequence[Any], *, aware: bool, compiled: bool
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Return the accelerator's reader of rows, and what coodie has without it."""
+    """Return the accelerated's reader of rows, and what coodie has without it."""
     columns = exact_columns([("ks", "t", name, typ) for name, typ in zip(names, types, strict=True)])
     with pytest.MonkeyPatch.context() as patch:
         if not compiled:
-            patch.setattr(decoding, "_compiled", lambda: None)
-        accelerated = decoding._reader(names, columns, 5, aware_timestamps=aware)
+            patch.setattr(reader, "_compiled", lambda: None)
+        accelerated = reader._reader(names, columns, 5, aware_timestamps=aware)
         assert type(accelerated.__self__) is native.RowDecoder  # type: ignore[attr-defined]
-        patch.setattr(decoding, "row_decoder", lambda *_, **__: None)
-        return accelerated, decoding._reader(names, columns, 5, aware_timestamps=aware)
+        patch.setattr(reader, "row_decoder", lambda *_, **__: None)
+        return accelerated, reader._reader(names, columns, 5, aware_timestamps=aware)
 
 
 def _exactly(value: Any) -> Any:
@@ -247,9 +247,9 @@ def test_types_that_the_accelerator_leaves_alone() -> None:
     of_any_size = vector_type(cqltypes.UTF8Type, 2)
     for typ in (registered, of_any_size, custom_type("com.example.Own", {})):
         for around in (typ, cqltypes.ListType.apply_parameters((typ,))):
-            single = partial(decoding._single_decoder, 5)
+            single = partial(reader._single_decoder, 5)
             types = [cqltypes.Int32Type, around]
-            assert accelerator.row_decoder(("a", "b"), types, single, aware_timestamps=False) is None
+            assert accelerated.row_decoder(("a", "b"), types, single, aware_timestamps=False) is None
 
 
 @pytest.mark.parametrize("aware", [False, True])

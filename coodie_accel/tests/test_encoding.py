@@ -17,7 +17,7 @@ from coodie import UNSET
 from coodie.cql import inspect_statement
 from coodie.drivers.cassandra._dependencies import Dependencies
 from coodie.drivers.cassandra._prepared import SessionStatement
-from coodie.drivers.cassandra.fast import encoding
+from coodie.drivers.cassandra.fastpath import encoder
 from coodie.drivers.cassandra.values.binding import bind_values, binders
 from coodie.exceptions import ParameterError
 
@@ -87,7 +87,7 @@ def test_the_bytes_are_the_drivers(data: st.DataObject, types: list[Any]) -> Non
     entry = _statement(types)
     params = data.draw(st.tuples(*[_VALUES[typ] | st.none() | st.just(UNSET) for typ in types]))
     expected = _by_driver(entry, list(params))
-    encode = encoding.encoder(entry)
+    encode = encoder.encoder(entry)
     assert encode(params) == encode(list(params)) == expected
 
 
@@ -98,7 +98,7 @@ def test_refused_alike(data: st.DataObject, types: list[Any]) -> None:
     entry = _statement(types, keys=[0])
     params = data.draw(st.tuples(*[_VALUES[typ] | _ODD for typ in types]).map(list))
     outcomes = []
-    for encode in (encoding.encoder(entry), lambda given: _by_driver(entry, given)):
+    for encode in (encoder.encoder(entry), lambda given: _by_driver(entry, given)):
         try:
             outcomes.append(encode(params))
         except ParameterError as exc:

@@ -269,9 +269,9 @@ def test_threads_have_their_own_connections(fast: Any, select: str) -> None:
         return ways.drivers == before
 
     _until(settled, 60)
-    (lane,) = fast._client.fast._threads.values()
-    assert 1 <= len(lane._all) <= 2 * _THREADS
-    assert sum(map(len, lane._idle.values())) == len(lane._all)
+    (pool,) = fast._client.fast._threads.values()
+    assert 1 <= len(pool._all) <= 2 * _THREADS
+    assert sum(map(len, pool._idle.values())) == len(pool._all)
 
 
 class _Interrupted(BaseException):
@@ -280,7 +280,7 @@ class _Interrupted(BaseException):
 
 def test_an_interrupted_wait(fast: Any, select: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer that was waited for never reaches the next request: that has another connection."""
-    from coodie.drivers.cassandra.fast.sync_connection import SyncConnection
+    from coodie.drivers.cassandra.fastpath.sync_connection import SyncConnection
 
     ways = Ways(fast)
     ways.warm(select, [1])
@@ -297,8 +297,8 @@ def test_an_interrupted_wait(fast: Any, select: str, monkeypatch: pytest.MonkeyP
         for _ in range(20):
             assert fast.execute(select, [1]) == [{"v": 10}]
         ways.warm(select, [1])
-    (lane,) = fast._client.fast._threads.values()
-    assert sum(map(len, lane._idle.values())) == len(lane._all)
+    (pool,) = fast._client.fast._threads.values()
+    assert sum(map(len, pool._idle.values())) == len(pool._all)
 
 
 def test_a_fork_is_told_so(fast: Any, select: str) -> None:
@@ -332,8 +332,8 @@ async def test_idle_connections_get_heartbeats(
     fast = connect(fast_path=True, idle_heartbeat_interval=0.2, idle_heartbeat_timeout=20)
     ways = Ways(fast)
     await ways.warm_async(select, [1])
-    (lane,) = fast._client.fast._loops.values()
-    (connection,) = lane._all()
+    (pool,) = fast._client.fast._loops.values()
+    (connection,) = pool._all()
     answers = 0
     original = connection._protocol.receive
 
@@ -350,7 +350,7 @@ async def test_idle_connections_get_heartbeats(
     before = ways.drivers
     assert await fast.execute_async(select, [1]) == [{"v": 10}]
     assert ways.drivers == before
-    assert lane._all() == [connection]
+    assert pool._all() == [connection]
     assert not connection.is_closed
 
 

@@ -15,7 +15,7 @@ from tests.conftest import Api
 from tests.integration.ways import Ways
 
 from coodie import RequestOptions
-from coodie.drivers.cassandra.fast import internals, shards
+from coodie.drivers.cassandra.fastpath import driver_internals, shards
 from coodie.exceptions import CoodieError, ParameterError
 
 if TYPE_CHECKING:
@@ -282,10 +282,10 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     found: list[Any] = []
 
     def opening(*arguments: Any) -> Any:
-        found.append(internals.open_link(*arguments))
+        found.append(driver_internals.establish(*arguments))
         return found[-1]
 
-    monkeypatch.setattr(shards, "open_link", opening)
+    monkeypatch.setattr(shards, "establish", opening)
     return found
 
 
@@ -376,7 +376,7 @@ def test_a_driver_whose_insides_have_changed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A patch release that renamed something costs the fast path, and no request."""
-    monkeypatch.setattr(internals._Handshake, "_receive", lambda self: self.renamed())
+    monkeypatch.setattr(driver_internals._Handshake, "_receive", lambda self: self.renamed())
     driver = connect(fast_path=True)
     _use(driver, table("k int PRIMARY KEY"), None)
     assert "handshake isn't the one that is known" in driver.fast_path_refusal

@@ -28,7 +28,7 @@ class _Fast:
         self.ways = Ways(driver)
         self.looked_at = 0
         path = driver._client.fast
-        original = path.ask
+        original = path.build_request
 
         def ask(request: Any, terms: Any) -> Any:
             self.looked_at += request.paging_state is None

@@ -35,7 +35,7 @@ class _Warm:
             self.asked.append(request)
             return original(request, terms)
 
-        path.ask = ask
+        path.build_request = ask
 
     async def warm(self, stmt: str, params: Any = ()) -> None:
         """Execute the statement until it goes by its template."""

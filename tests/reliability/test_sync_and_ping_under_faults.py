@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.server, pytest.mark.reliability]
 
 #: Seconds for each request, where they have to run out: a sync reads before it comes to what fails.
 PATIENCE = 1.0
-LATE = Delay(seconds=2.5)
+TIMED_OUT = Delay(seconds=2.5)
 
 COLUMNS = [ColumnDefinition("k", "int", primary_key=True), ColumnDefinition("v", "text")]
 
@@ -50,7 +50,7 @@ def _fault(name: str) -> tuple[Fault, type[CoodieError], float]:
     fault, error = FAULTS[name]
     if error is not RequestTimeoutError:
         return fault, error, HANG
-    return (LATE if isinstance(fault, Delay) else fault), error, PATIENCE
+    return (TIMED_OUT if isinstance(fault, Delay) else fault), error, PATIENCE
 
 
 async def _fails(work: Awaitable[Any]) -> CoodieError:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cassandra.protocol import ProtocolHandler
 
-from coodie.drivers.cassandra.fast.internals import _features
+from coodie.drivers.cassandra.fastpath.driver_internals import _features
 
 __all__ = ["body_of", "read_by_driver"]
 

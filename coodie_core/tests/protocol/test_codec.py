@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import cassandra
 import pytest
 from cassandra import protocol
-from coodie_core.tests.cassandra.fast.arbitrary import quickly
+from coodie_core.tests.cassandra.fastpath.arbitrary import quickly
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -18,7 +18,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from coodie.drivers.cassandra.fast.internals import _blocks
+from coodie.drivers.cassandra.fastpath.driver_internals import _blocks
 from coodie.protocol import connection as room
 from coodie.protocol.connection import (
     NEVER_SENT,

@@ -10,11 +10,11 @@ import pytest
 from cassandra.connection import frame_header_v3, lz4_compress, lz4_decompress
 from cassandra.protocol import OptionsMessage, ProtocolHandler, get_registered_classes
 from cassandra.segment import SegmentCodec
-from coodie_core.tests.cassandra.fast.arbitrary import quickly, scattered
+from coodie_core.tests.cassandra.fastpath.arbitrary import quickly, scattered
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coodie.drivers.cassandra.fast.internals import _blocks, _features
+from coodie.drivers.cassandra.fastpath.driver_internals import _blocks, _features
 from coodie.protocol import frames as frames_module
 from coodie.protocol.errors import BrokenFrameError
 from coodie.protocol.frames import (

@@ -8,7 +8,7 @@ from io import BytesIO
 import pytest
 from cassandra.protocol import AuthResponseMessage, StartupMessage
 from cassandra.segment import SegmentCodec
-from coodie_core.tests.cassandra.fast.arbitrary import quickly, scattered
+from coodie_core.tests.cassandra.fastpath.arbitrary import quickly, scattered
 from coodie_core.tests.protocol.drivers_codec import body_of
 from hypothesis import given
 from hypothesis import strategies as st

@@ -13,7 +13,7 @@ from cassandra.protocol import (
     StartupMessage,
 )
 from cassandra.query import BatchType
-from coodie_core.tests.cassandra.fast.arbitrary import quickly
+from coodie_core.tests.cassandra.fastpath.arbitrary import quickly
 from coodie_core.tests.protocol.drivers_codec import body_of
 from hypothesis import given
 from hypothesis import strategies as st

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from coodie_core.tests.cassandra.fast.arbitrary import quickly, scattered
+from coodie_core.tests.cassandra.fastpath.arbitrary import quickly, scattered
 from coodie_core.tests.protocol.drivers_codec import read_by_driver
 from hypothesis import given
 from hypothesis import strategies as st

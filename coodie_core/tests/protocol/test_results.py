@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from coodie_core.tests.cassandra.fast.arbitrary import quickly
+from coodie_core.tests.cassandra.fastpath.arbitrary import quickly
 from coodie_core.tests.protocol.drivers_codec import read_by_driver
 from hypothesis import given
 from hypothesis import strategies as st

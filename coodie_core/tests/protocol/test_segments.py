@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from cassandra.connection import lz4_compress, lz4_decompress
 from cassandra.segment import CrcException, Segment, SegmentCodec, compute_crc24
-from coodie_core.tests.cassandra.fast.arbitrary import quickly, scattered
+from coodie_core.tests.cassandra.fastpath.arbitrary import quickly, scattered
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from coodie.drivers.cassandra.fast.internals import _blocks
+from coodie.drivers.cassandra.fastpath.driver_internals import _blocks
 from coodie.protocol.errors import BrokenFrameError
 from coodie.protocol.segments import LARGEST_PAYLOAD, Segments, crc24
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cassandra import WriteType
 from cassandra.protocol import error_classes
-from coodie_core.tests.cassandra.fast.arbitrary import quickly
+from coodie_core.tests.cassandra.fastpath.arbitrary import quickly
 from coodie_core.tests.protocol.drivers_codec import read_by_driver
 from hypothesis import given
 from hypothesis import strategies as st

@@ -12,7 +12,7 @@ from coodie._version import __version__
 __all__ = ["accelerator"]
 
 #: The name that the documentation gives: the fast path is what is slower then.
-log = logging.getLogger("coodie.drivers.cassandra.fast")
+log = logging.getLogger("coodie.drivers.cassandra.fastpath")
 
 
 @cache

@@ -1,7 +1,7 @@
 """The bodies of what servers send when all is well (section 4.2): what comes before a message, and RESULT.
 
 Of a RESULT that has rows, this is what comes before them, and rows without metadata as bytes. What the
-columns are and how their values are read is the fast path's, in ``fast.decoding``. ERROR is in
+columns are and how their values are read is the fast path's, in ``fastpath.reader``. ERROR is in
 ``server_errors``.
 """
 

@@ -15,10 +15,10 @@ from coodie.drivers.cassandra._bound import batch_statement, bound_statement
 from coodie.drivers.cassandra._errors import translate
 from coodie.drivers.cassandra._forgotten import ForgottenStatementError
 from coodie.drivers.cassandra._prepared import Preparer, SessionStatement
-from coodie.drivers.cassandra._sending import Sender, Terms, described
-from coodie.drivers.cassandra.fast.exchange import Posting
-from coodie.drivers.cassandra.fast.failures import Again
-from coodie.drivers.cassandra.fast.path import FastPath
+from coodie.drivers.cassandra._session import ExecutionSettings, SessionExecutor, described
+from coodie.drivers.cassandra.fastpath.dispatcher import FastPath
+from coodie.drivers.cassandra.fastpath.request import SendEffect
+from coodie.drivers.cassandra.fastpath.retry import DriverRetry
 from coodie.drivers.cassandra.values.rows import build_rows, row_converters
 from coodie.drivers.client.client import Client, Page, StaleStatementError
 from coodie.drivers.client.pipeline import PAGE_SIZE
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
     from cassandra.query import Statement
 
     from coodie.drivers._lifecycle import Lifecycle
-    from coodie.drivers.cassandra._sending import Answer, InFlight
-    from coodie.drivers.cassandra.fast.answers import Answer as FastAnswer
-    from coodie.drivers.cassandra.fast.asked import Asked
-    from coodie.drivers.cassandra.fast.template import FirstResponse
+    from coodie.drivers.cassandra._session import PendingRequest, SessionResponse
+    from coodie.drivers.cassandra.fastpath.request import FastRequest
+    from coodie.drivers.cassandra.fastpath.template import FirstResponse
     from coodie.drivers.client.client import ClientRequest
     from coodie.effects import Steps
     from coodie.exceptions import CoodieError
     from coodie.observers.events import Host as ObservedHost
     from coodie.observers.request import ObservedRequest
+    from coodie.protocol.connection import Response
     from coodie.requests import BatchType, Params
     from coodie.schema.requests import Query
 
@@ -54,7 +54,7 @@ __all__ = ["SessionClient"]
 _CLOSE_DEADLINE = 10.0
 
 #: The session is asked for the first time.
-_FIRST = Again()
+_FIRST = DriverRetry()
 
 
 class SessionClient(Client):
@@ -85,8 +85,8 @@ class SessionClient(Client):
         self._owns_session = owns_session
         self._aware_timestamps = aware_timestamps
         self.preparer = Preparer(session, lifecycle)
-        self.sender = Sender(session, lifecycle)
-        # Asked for each request: without a call in between.
+        self.sender = SessionExecutor(session, lifecycle)
+        # FastRequest for each request: without a call in between.
         self.default_timeout = self.sender.default_timeout  # type: ignore[method-assign]
         self.is_current = self.preparer.is_current  # type: ignore[method-assign]
         self.fast = FastPath(session, lifecycle, aware_timestamps=aware_timestamps) if fast_path else None
@@ -143,7 +143,7 @@ class SessionClient(Client):
             answer = yield exchange
         else:  # a following page, which is sent before the rows of this one are decoded
             answer = yield from _sent_ahead(exchange)
-        rows = exchange.whole(answer)
+        rows = exchange.single_page_rows(answer)
         if rows is None:
             return (yield from self._page(request, exchange, answer))
         return Page(rows, None, (), None, _coordinator(request, exchange))
@@ -164,16 +164,16 @@ class SessionClient(Client):
         """Go on with the answer to a request that a template has sent."""
         return self._page(request, *first)
 
-    def _exchange(self, request: ClientRequest) -> Asked | None:
+    def _exchange(self, request: ClientRequest) -> FastRequest | None:
         """Return the request as the fast path sends it; None if that can't."""
         fast, prepared = self.fast, request.prepared
-        if fast is None or fast.refused is not None or prepared is None:
+        if fast is None or fast.disabled_reason is not None or prepared is None:
             return None
         if isinstance(prepared, _Batch):
-            return fast.ask_batch(prepared.kind.value, prepared.parts, _terms(request), request.consistency)
-        return fast.ask(request, _terms(request))
+            return fast.build_batch(prepared.kind.value, prepared.parts, _terms(request), request.consistency)
+        return fast.build_request(request, _terms(request))
 
-    def _page(self, request: ClientRequest, exchange: Asked, answer: FastAnswer | None) -> Steps[Page]:
+    def _page(self, request: ClientRequest, exchange: FastRequest, answer: Response | None) -> Steps[Page]:
         """Return what comes of an answer on the fast path that isn't the only page.
 
         Raises:
@@ -185,8 +185,8 @@ class SessionClient(Client):
         if page is not None:
             return Page(page.rows, page.paging_state, page.warnings, None, host)
         request.observed.tried(host)
-        other = exchange.otherwise(answer)
-        if not isinstance(other, Again):
+        other = exchange.interpret(answer)
+        if not isinstance(other, DriverRetry):
             return self._undecoded(other, host)
         if other.ignored:
             return Page(new_rows())
@@ -194,7 +194,7 @@ class SessionClient(Client):
             raise _ForgottenError(_with_id(request, other.forgotten), other.host, doubt=other.doubt)
         return (yield from self._by_session(request, other))
 
-    def _by_session(self, request: ClientRequest, again: Again) -> Steps[Page]:
+    def _by_session(self, request: ClientRequest, again: DriverRetry) -> Steps[Page]:
         """Send a request through the session."""
         statement = _decorated(_statement(request), request, again)
         if again.delay:
@@ -205,7 +205,9 @@ class SessionClient(Client):
         host = None if request.observed is UNOBSERVED else described(in_flight.host_asked)
         return self._undecoded(answer, host)
 
-    def _waited(self, in_flight: InFlight, terms: Terms, request: ClientRequest) -> Steps[Answer]:
+    def _waited(
+        self, in_flight: PendingRequest, terms: ExecutionSettings, request: ClientRequest
+    ) -> Steps[SessionResponse]:
         """Wait for an answer; have observers see the node that gave none."""
         try:
             return (yield from self.sender.wait(in_flight, terms))
@@ -216,7 +218,7 @@ class SessionClient(Client):
                 raise _ForgottenError(_with_id(request, exc.query_id), exc.host, doubt=terms.doubt) from exc
             raise
 
-    def _undecoded(self, answer: Answer, host: ObservedHost | None) -> Page:
+    def _undecoded(self, answer: SessionResponse, host: ObservedHost | None) -> Page:
         rows = _Undecoded(answer, aware_timestamps=self._aware_timestamps)
         return Page(rows, answer.paging_state, answer.warnings, answer.trace_id, host)
 
@@ -236,7 +238,7 @@ class SessionClient(Client):
         text = query.as_text()
         statement = SimpleStatement(text, consistency_level=CONSISTENCY_LEVELS["LOCAL_ONE"])
         statement.fetch_size = PAGE_SIZE
-        terms = Terms(text, Kind.READ, timeout, True, None)  # noqa: FBT003 - a named field
+        terms = ExecutionSettings(text, Kind.READ, timeout, True, None)  # noqa: FBT003 - a named field
         rows: list[dict[str, Any]] = []
         state: bytes | None = None
         while True:
@@ -252,7 +254,9 @@ class SessionClient(Client):
         self, stmt: str, timeout: float, host: Host | None, observed: ObservedRequest
     ) -> Steps[None]:
         """Execute a schema statement on the node; None leaves the choice to the session's policy."""
-        terms = Terms(stmt, Kind.SCHEMA, timeout, repeatable=False, options=None, write=Write.OTHER)
+        terms = ExecutionSettings(
+            stmt, Kind.SCHEMA, timeout, repeatable=False, options=None, write=Write.OTHER
+        )
         in_flight = self.sender.send(SimpleStatement(stmt), terms, None, host)
         yield from self.sender.wait(in_flight, terms)
         observed.add_page(0, described(in_flight.host_asked))
@@ -315,7 +319,7 @@ class _Undecoded:
 
     __slots__ = ("_answer", "_aware_timestamps")
 
-    def __init__(self, answer: Answer, *, aware_timestamps: bool) -> None:
+    def __init__(self, answer: SessionResponse, *, aware_timestamps: bool) -> None:
         self._answer = answer
         self._aware_timestamps = aware_timestamps
 
@@ -333,33 +337,35 @@ class _Undecoded:
         (row,) = self._decoded(self._answer.first_cell())
         return row[self._answer.names[0]]
 
-    def _decoded(self, answer: Answer) -> list[dict[str, Any]]:
+    def _decoded(self, answer: SessionResponse) -> list[dict[str, Any]]:
         converters = row_converters(answer.types, aware_timestamps=self._aware_timestamps)
         return build_rows(answer.names, answer.rows, converters)
 
 
-def _sent_ahead(exchange: Asked) -> Steps[FastAnswer | None]:
+def _sent_ahead(exchange: FastRequest) -> Steps[Response | None]:
     """Send first, without waiting, and then wait for the answer."""
-    pending = yield Posting(exchange)
+    pending = yield SendEffect(exchange)
     if pending is None:
         return None
     try:
-        answer: FastAnswer | None = yield pending
+        answer: Response | None = yield pending
     except GeneratorExit:
         pending.abandon()
         raise
     return answer
 
 
-def _coordinator(request: ClientRequest, exchange: Asked) -> ObservedHost | None:
+def _coordinator(request: ClientRequest, exchange: FastRequest) -> ObservedHost | None:
     """Return the node that was asked, as observers see it; None where nobody observes."""
     return None if request.observed is UNOBSERVED else described(exchange.host)
 
 
-def _terms(request: ClientRequest) -> Terms:
+def _terms(request: ClientRequest) -> ExecutionSettings:
     shape, prepared, asked = request.shape, request.prepared, request.asked
     write = statement_write(shape) if prepared is None else prepared.write
-    return Terms(asked.stmt, shape.kind, request.timeout, request.repeatable, asked.options, write=write)
+    return ExecutionSettings(
+        asked.stmt, shape.kind, request.timeout, request.repeatable, asked.options, write=write
+    )
 
 
 def _statement(request: ClientRequest) -> Statement:
@@ -376,7 +382,7 @@ def _statement(request: ClientRequest) -> Statement:
     return statement
 
 
-def _decorated(statement: Statement, request: ClientRequest, again: Again) -> Statement:
+def _decorated(statement: Statement, request: ClientRequest, again: DriverRetry) -> Statement:
     """Set what the request asks for beside its values."""
     statement.fetch_size = request.page_size
     if again.level is not None:

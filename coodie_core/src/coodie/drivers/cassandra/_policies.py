@@ -9,10 +9,10 @@ from cassandra import policies
 from coodie.exceptions import ConfigurationError
 from coodie.options.valuetypes import parse_speculation
 
-__all__ = ["Elsewhere", "retry_policy", "speculation_policy"]
+__all__ = ["ExcludeHostPolicy", "retry_policy", "speculation_policy"]
 
 
-class Elsewhere(policies.LoadBalancingPolicy):  # type: ignore[misc]  # the drivers have no types
+class ExcludeHostPolicy(policies.LoadBalancingPolicy):  # type: ignore[misc]  # the drivers have no types
     """Ask another policy, and leave one node out: it has been tried.
 
     Args:

@@ -14,7 +14,7 @@ from coodie.drivers._writes import statement_write
 from coodie.drivers.cassandra._connection import with_connect_errors
 from coodie.drivers.cassandra._dependencies import Dependencies
 from coodie.drivers.cassandra._errors import translate
-from coodie.drivers.cassandra.fast.internals import prepare_at
+from coodie.drivers.cassandra.fastpath.driver_internals import prepare_at
 from coodie.drivers.cassandra.values.binding import binders
 from coodie.drivers.cassandra.values.types import same_markers
 from coodie.exceptions import RequestTimeoutError
@@ -40,7 +40,7 @@ _MAX_THREADS = 16
 #: What their names start with.
 _THREADS = "coodie-prepare"
 
-#: Late answers that are kept for the next who asks, about.
+#: TimedOut answers that are kept for the next who asks, about.
 _MAX_PENDING = 100
 
 

@@ -165,7 +165,7 @@ def _connect(config: ConnectionConfig) -> Any:
     from coodie.drivers.cassandra._connection import with_connect_errors
     from coodie.drivers.cassandra._errors import translate
     from coodie.drivers.cassandra._exit import end_event_loop_at_exit
-    from coodie.drivers.cassandra.fast.internals import abandon
+    from coodie.drivers.cassandra.fastpath.driver_internals import abandon
     from coodie.drivers.cassandra.values.lenient_decoding import exact_protocol_handler
 
     end_event_loop_at_exit()

@@ -9,7 +9,7 @@ from coodie._forks import forget_in_children
 from coodie.capabilities import Capability
 from coodie.drivers._last_page import remember_paging_state
 from coodie.drivers._lifecycle import Lifecycle
-from coodie.drivers.cassandra.fast.template import find_template, template_key
+from coodie.drivers.cassandra.fastpath.template import find_template, template_key
 from coodie.drivers.client.driver import ClientDriver
 from coodie.drivers.client.pipeline import PipelineOptions
 from coodie.effects import run_async, run_sync
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from coodie.contract.many import ManyRun
     from coodie.drivers.cassandra._client import SessionClient
-    from coodie.drivers.cassandra.fast.template import (
+    from coodie.drivers.cassandra.fastpath.template import (
         FirstResponse,
         Outcome,
         RequestTemplate,
@@ -81,7 +81,7 @@ class CassandraDriver(ClientDriver):
     ) -> None:
         from coodie.drivers.cassandra._client import SessionClient
         from coodie.drivers.cassandra._connection import attend
-        from coodie.drivers.cassandra.fast.internals import abandon, abandon_reactors
+        from coodie.drivers.cassandra.fastpath.driver_internals import abandon, abandon_reactors
 
         if not hasattr(session, "execute_async") or not hasattr(session, "cluster"):
             message = f"session is of type {type(session).__name__}."
@@ -256,8 +256,8 @@ class CassandraDriver(ClientDriver):
     def _run_many(self, run: ManyRun, request: Request) -> ManyResult:
         """Keep the window full from this thread alone; the backend's own thread does the waiting."""
         remember_paging_state(self, None)
-        from coodie.drivers.cassandra._window import Window
-        from coodie.drivers.cassandra.fast.pipeline import Pipeline
+        from coodie.drivers.cassandra._concurrency import ConcurrentExecutor
+        from coodie.drivers.cassandra.fastpath.pipeline import Pipeline
 
         self._lifecycle.check()
 
@@ -265,9 +265,9 @@ class CassandraDriver(ClientDriver):
             return self._pipeline.rows(self, request.with_params(params), one_of_many=True)
 
         fast = self._client.fast
-        if fast is None or fast.refused is not None:
-            return Window(run, start).drain()
-        return Window(run, start, Pipeline(fast)).drain()
+        if fast is None or fast.disabled_reason is not None:
+            return ConcurrentExecutor(run, start).drain()
+        return ConcurrentExecutor(run, start, Pipeline(fast)).drain()
 
     def _result_columns(self, stmt: str, timeout: float | None = None) -> tuple[str, ...]:
         """Return the names of the columns that a SELECT returns, for the command line: also without a row."""

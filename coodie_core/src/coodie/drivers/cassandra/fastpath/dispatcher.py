@@ -1,0 +1,474 @@
+"""The fast path of one driver: from a statement and its parameters to an exchange, and to rows."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from os import getpid
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+from cassandra.cluster import EXEC_PROFILE_DEFAULT
+from cassandra.policies import HostStateListener, NoSpeculativeExecutionPolicy
+
+from coodie.consistency import CONSISTENCY_LEVELS
+from coodie.cql import Kind
+from coodie.drivers.cassandra._instrumentation import Instrumentation
+from coodie.drivers.cassandra._retries import SafeRetryPolicy
+from coodie.drivers.cassandra._server_errors import on_servers
+from coodie.drivers.cassandra.fastpath.driver_internals import (
+    are_ours,
+    decode,
+    in_legacy_mode,
+    refusal,
+    request_listeners,
+    user_types,
+)
+from coodie.drivers.cassandra.fastpath.pool import AsyncPool, SyncPool
+from coodie.drivers.cassandra.fastpath.request import ExecuteRequest, FastRequest, PendingResponse
+from coodie.drivers.cassandra.fastpath.routing import Router
+from coodie.drivers.cassandra.fastpath.shards import Shards
+from coodie.drivers.cassandra.fastpath.statement import ExecuteOptions, FastStatement, routing_statement
+from coodie.drivers.cassandra.fastpath.template import BoundTemplate, keep_template
+from coodie.observers.request import UNOBSERVED
+from coodie.protocol.error_codes import Write
+from coodie.protocol.frames import BATCH
+from coodie.protocol.messages import BATCH_LIMIT, batch_body
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Hashable, Iterator, Sequence
+
+    from cassandra.cluster import Session
+    from cassandra.pool import Host
+
+    from coodie.drivers._lifecycle import Lifecycle
+    from coodie.drivers.cassandra._prepared import SessionStatement
+    from coodie.drivers.cassandra._session import ExecutionSettings
+    from coodie.drivers.cassandra.fastpath.request import Exchange
+    from coodie.drivers.cassandra.fastpath.routing import Route
+    from coodie.drivers.cassandra.fastpath.template import RequestTemplate, TemplatedRequest
+    from coodie.drivers.client.client import ClientRequest
+    from coodie.protocol.connection import Response
+    from coodie.protocol.frames import Frame
+
+__all__ = ["FastPath"]
+
+log = logging.getLogger("coodie.drivers.cassandra.fastpath")
+
+
+class FastPath:
+    """Send common requests on connections of our own, beside the driver's.
+
+    Args:
+        session: The backend's session.
+        lifecycle: The driver's.
+        aware_timestamps: Give timestamps as aware datetimes in UTC.
+    """
+
+    def __init__(self, session: Session, lifecycle: Lifecycle, *, aware_timestamps: bool) -> None:
+        self._session = session
+        self._cluster = session.cluster
+        self._lifecycle = lifecycle
+        self._aware = aware_timestamps
+        self._version = self._cluster.protocol_version
+        self._router = Router(session)
+        self._shards = Shards(session)
+        self._instrumentation = Instrumentation(session)
+        self._listeners = request_listeners(session)
+        # As they were when none was a user's.
+        self._own_listeners: list[Any] = []
+        self._loops: dict[ref[asyncio.AbstractEventLoop], AsyncPool] = {}
+        self._threads: dict[Any, SyncPool] = {}
+        self._adding = threading.Lock()
+        self._running_loop: Callable[[], asyncio.AbstractEventLoop] = self._find_running_loop
+        #: Why it serves nothing; None while it does.
+        self.disabled_reason: str | None = None
+        self._listener = _Listener(self)
+        reason = refusal(session)
+        self._listening = reason is None
+        if reason is None:
+            self._cluster.register_listener(self._listener)
+        else:
+            self.disable(reason)
+
+    def disable(self, reason: str) -> None:
+        """Serve nothing any more: what is asked from now on goes the driver's way."""
+        if self.disabled_reason is None:
+            self.disabled_reason = reason
+            self.drop_templates()
+            log.info("The fast path is off, and requests go the driver's way: %s.", reason)
+
+    @property
+    def reason_to_decline(self) -> str | None:
+        """Why it serves nothing now; None while it serves."""
+        return self.disabled_reason or self._instrumentation.wants_requests()
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests on event loops have no answer yet, waited for or not."""
+        return sum([pool.in_flight for pool in list(self._loops.values())])
+
+    # --- asking -------------------------------------------------------------------------
+
+    def build_request(self, request: ClientRequest, terms: ExecutionSettings) -> FastRequest | None:
+        """Return the exchange for a prepared statement; None where the session has to send it.
+
+        Args:
+            request: The request.
+            terms: The terms on which it is sent.
+        """
+        entry, values = request.prepared, request.values
+        statement = entry.compiled or self._compiled(entry)
+        is_first = _fits_a_template(request) and request.asked.consistency not in statement.templates
+        state = self.session_state() if is_first else ()
+        profile = self._profile(terms)
+        if profile is None:
+            return None
+        if values.encoded is None:
+            try:
+                values.encoded = statement.encode(values.given)
+            except Exception:  # noqa: BLE001 - the session's way says what is wrong with them
+                return None
+        level = request.consistency
+        settings = ExecuteOptions(
+            profile.consistency_level if level is None else CONSISTENCY_LEVELS[level],
+            _serial(profile, terms),
+            # Of a read it would say nothing.
+            None if terms.kind is Kind.READ else self._timestamp(),
+            request.page_size,
+        )
+        policy, start = profile.load_balancing_policy, request.paging_state
+        exchange = ExecuteRequest(self, terms, policy, statement, values.encoded, settings, start)
+        if is_first:
+            keep_template(self, exchange, request.asked.consistency, state)
+        return exchange
+
+    def build_batch(
+        self,
+        kind: int,
+        parts: Sequence[tuple[SessionStatement, Any]],
+        terms: ExecutionSettings,
+        level: str | None,
+    ) -> FastRequest | None:
+        """Return the exchange for a batch of prepared statements, as ``ask`` does.
+
+        Args:
+            kind: The batch type's code.
+            parts: Its statements, each with its parameters.
+            terms: The terms on which it is sent.
+            level: The consistency level; None for the session's.
+        """
+        profile = self._profile(terms)
+        if profile is None or not 0 < len(parts) <= BATCH_LIMIT:
+            return None
+        statements = [entry.compiled or self._compiled(entry) for entry, _ in parts]
+        try:
+            values = [
+                statement.encode(params) for statement, (_, params) in zip(statements, parts, strict=True)
+            ]
+        except Exception:  # noqa: BLE001 - the driver's way says what is wrong with them
+            return None
+        code = profile.consistency_level if level is None else CONSISTENCY_LEVELS[level]
+        written = [statement.batched(data) for statement, data in zip(statements, values, strict=True)]
+        body = batch_body(kind, written, code, _serial(profile, terms), self._timestamp(), self._version)
+        policy = profile.load_balancing_policy
+        leader = routing_statement(statements)
+        return FastRequest(self, BATCH, body, terms, policy, statements[leader], values[leader], code)
+
+    def _profile(self, terms: ExecutionSettings) -> Any:
+        """Return the session's profile, which says what a request doesn't; None for an unusual request."""
+        options = terms.options
+        if self.disabled_reason is not None or in_legacy_mode(self._cluster):
+            return None
+        if self._listeners != self._own_listeners and self._has_listeners():
+            return None
+        if self._instrumentation.wants_requests() is not None:
+            return None
+        if options is not None and (
+            options.trace
+            or options.custom_payload
+            or options.retry_policy is not None
+            or options.speculative_execution_policy is not None
+        ):
+            return None
+        profile: Any = self._session.get_execution_profile(EXEC_PROFILE_DEFAULT)
+        speculation = profile.speculative_execution_policy
+        if terms.repeatable and speculation.__class__ is not NoSpeculativeExecutionPolicy and speculation:
+            return None
+        return profile
+
+    def _has_listeners(self) -> bool:
+        """Tell whether somebody wants to see each request as the driver's object."""
+        listeners = list(self._listeners)
+        if not are_ours(listeners):
+            return True
+        self._own_listeners = listeners
+        return False
+
+    def _timestamp(self) -> int | None:
+        """Return the time of a write, as the session's clients set it; None leaves it to the server."""
+        stamp: int | None = (
+            self._cluster.timestamp_generator() if self._session.use_client_timestamp else None
+        )
+        return stamp
+
+    def _compiled(self, entry: SessionStatement) -> FastStatement:
+        """Make of a statement what can be made once."""
+        types = user_types(self._cluster)
+        made = FastStatement(entry, self._version, types, aware_timestamps=self._aware)
+        entry.compiled = made
+        return made
+
+    def check_open(self, terms: ExecutionSettings) -> None:
+        """Refuse to go on with a request whose connection was lost because the driver was closed.
+
+        Raises:
+            DriverClosedError: It was.
+        """
+        if self._lifecycle.closed:
+            raise self._lifecycle.cut_off(writes=terms.write is not Write.NONE)
+
+    def retry_policy(self, terms: ExecutionSettings) -> SafeRetryPolicy:
+        """Return what decides whether a request that has failed is sent again."""
+        profile: Any = self._session.get_execution_profile(EXEC_PROFILE_DEFAULT)
+        write = on_servers(self._cluster, terms.write)
+        return SafeRetryPolicy(profile.retry_policy, repeatable=terms.repeatable, write=write)
+
+    def decoded(self, answer: bytes | Frame, exchange: Exchange) -> Any:
+        """Return the driver's object of an answer, and heed what it tells beside the rows."""
+        message = decode(self._session, self._version, answer, self._shards.features(exchange.host))
+        payload = getattr(message, "custom_payload", None)
+        if payload:
+            self._shards.learn(exchange.route(), payload)
+        return message
+
+    # --- sending ------------------------------------------------------------------------
+
+    def send(self, exchange: Exchange) -> PendingResponse | None:
+        """Send from the calling thread; None where no connection is free yet."""
+        pool = self.find_pool(exchange)
+        shard = self.shard(exchange) if self._shards.known else None
+        connection = None if pool is None else pool.acquire(shard)
+        if pool is None or connection is None:
+            return None
+        failed = connection.send(exchange.opcode, exchange.body, exchange.timeout)
+        return PendingResponse(connection, pool, failed)
+
+    def find_pool(self, exchange: Exchange) -> SyncPool | None:
+        """Return the connections that threads have to the node that an exchange is for, and note the node."""
+        host = self._host(exchange)
+        return None if host is None else self.sync_pool(host)
+
+    def sync_pool(self, host: Host) -> SyncPool:
+        """Return the connections that threads have to a node."""
+        return self._threads.get(host.endpoint) or self._new_sync_pool(host)
+
+    def shard(self, exchange: Exchange) -> int | None:
+        """Return the shard of its node that an exchange is for; None where there are none."""
+        host = exchange.host
+        return self._shards.of(host, exchange.route()) if self._shards.known and host is not None else None
+
+    def send_async(self, exchange: Exchange) -> asyncio.Future[Response] | None:
+        """Send from the running loop; None where it has no connection yet."""
+        loop = self._running_loop()
+        pool = self._loops.get(ref(loop)) or self._new_async_pool(loop)
+        host = self._host(exchange)
+        shard = self.shard(exchange) if self._shards.known else None
+        connection = None if host is None else pool.connection(host, shard)
+        if connection is None:
+            return None
+        return connection.send(exchange.opcode, exchange.body, exchange.timeout)
+
+    # --- by template --------------------------------------------------------------------
+
+    def session_state(self) -> tuple[Any, ...]:
+        """Return all that a request takes for granted, and that changes without a sign."""
+        session, cluster = self._session, self._cluster
+        profile: Any = session.get_execution_profile(EXEC_PROFILE_DEFAULT)
+        return (
+            getpid(),
+            self._lifecycle.closed,
+            self.disabled_reason,
+            in_legacy_mode(cluster),
+            self._instrumentation.wants_requests(),
+            *self._listeners,
+            profile,
+            profile.consistency_level,
+            profile.serial_consistency_level,
+            profile.request_timeout,
+            profile.load_balancing_policy,
+            profile.speculative_execution_policy,
+            session.use_client_timestamp,
+            cluster.timestamp_generator,
+        )
+
+    def send_bound(self, key: Hashable, params: Any) -> TemplatedRequest | None:
+        """Send a request as others of this tick of the running loop; None where nothing was sent.
+
+        Args:
+            key: What they have in common.
+            params: The request's own values.
+        """
+        try:
+            bound = self._loops[ref(self._running_loop())].templates.get(key)
+        except (KeyError, RuntimeError):
+            return None  # the first on this loop, or a fork of the process whose loop it was
+        return None if bound is None else bound.send(params)
+
+    def send_first(
+        self, key: Hashable, template: RequestTemplate, params: Any, timeout: float | None
+    ) -> TemplatedRequest | None:
+        """Send the first request of its kind in this tick of the running loop; None where nothing was sent.
+
+        Args:
+            key: What the next ones have in common with it.
+            template: The template.
+            params: The request's values.
+            timeout: Seconds, or None for the default.
+        """
+        pool, seconds = self._loops.get(ref(self._running_loop())), template.seconds(timeout)
+        if pool is None or seconds is None:
+            return None
+        bound = BoundTemplate(template, pool, seconds)
+        sent = bound.send(params)
+        # Once they are sent the tick's templates are dropped.
+        if sent is not None and bound.connection is not None and bound.connection.has_unsent_requests:
+            pool.templates[key] = bound
+        return sent
+
+    def timestamps(self) -> int:
+        """Return the time of a write, as the session's clients set it."""
+        stamp: int = self._cluster.timestamp_generator()
+        return stamp
+
+    def find_node(
+        self, policy: Any, statement: FastStatement, values: bytes, level: int
+    ) -> tuple[Host | None, int | None]:
+        """Return the node that a statement goes to, and the shard there; None where there is none.
+
+        Args:
+            policy: The load-balancing policy to ask.
+            statement: The statement.
+            values: Its encoded values.
+            level: The consistency level's code.
+        """
+        only = self._router.only_host(policy)
+        if only is not None and not self._shards.known:
+            return only, None
+        route = statement.route(values, level)
+        host = only or next(self._hosts(policy, route), None)
+        return host, None if host is None or not self._shards.known else self._shards.of(host, route)
+
+    def has_one_node(self, policy: Any) -> bool:
+        """Tell whether all requests go to one node, on any connection."""
+        return self._router.only_host(policy) is not None and not self._shards.known
+
+    def drop_templates(self) -> None:
+        """Have the next request of each kind looked at again, in this tick, too; from any thread."""
+        for pool in list(self._loops.values()):
+            pool.templates.clear()
+
+    def _host(self, exchange: Exchange) -> Host | None:
+        """Return the node to ask, and note it."""
+        only = self._router.only_host(exchange.policy)
+        exchange.host = only or next(self._hosts(exchange.policy, exchange.route()), None)
+        return exchange.host
+
+    def _hosts(self, policy: Any, route: Route) -> Iterator[Host]:
+        hosts = self._router.hosts(policy, route)
+        return (host for host in hosts if host.is_up)
+
+    def has_others(self, exchange: Exchange, tried: Host) -> bool:
+        """Tell whether a node other than the one could be asked."""
+        return any(host != tried for host in self._hosts(exchange.policy, exchange.route()))
+
+    def _find_running_loop(self) -> asyncio.AbstractEventLoop:
+        from asyncio import get_running_loop  # who never awaits anything doesn't pay for its import
+
+        self._running_loop = get_running_loop
+        return get_running_loop()
+
+    def _new_async_pool(self, loop: asyncio.AbstractEventLoop) -> AsyncPool:
+        with self._adding:
+            for known, other in list(self._loops.items()):
+                if other.is_over:
+                    self._loops.pop(known).close()
+                else:
+                    other.rest()
+            pool = AsyncPool(loop, self._cluster, self._shards, self.disable)
+            if self._lifecycle.closed:
+                pool.close()
+            self._loops[ref(loop)] = pool
+            return pool
+
+    def _new_sync_pool(self, host: Host) -> SyncPool:
+        with self._adding:
+            pool = self._threads.get(host.endpoint)
+            if pool is None:
+                pool = SyncPool(self._cluster, self._shards, host, self.disable)
+                self._threads[host.endpoint] = pool
+                if self._lifecycle.closed:
+                    pool.close()
+            return pool
+
+    # --- changes ------------------------------------------------------------------------
+
+    def host_changed(self, host: Host, *, is_up: bool) -> None:
+        """Note that a node has come up or gone down; in a fork, the connections to it are the parent's."""
+        if self._lifecycle.forked:
+            return
+        self._router.forget()
+        self._shards.forget(host)
+        self.drop_templates()
+        for pool in list(self._loops.values()):
+            pool.host_changed(host, is_up=is_up)
+        threads = self._threads.get(host.endpoint)
+        if threads is not None:
+            threads.host_changed(is_up=is_up)
+
+    def close(self) -> None:
+        """Close all connections; what is in flight ends with an error. Called when the driver is closed."""
+        self.drop_templates()
+        if self._listening:
+            self._cluster.unregister_listener(self._listener)
+        with self._adding:
+            loops, threads = list(self._loops.values()), list(self._threads.values())
+        for pool in loops:
+            pool.close()
+        for host_pool in threads:
+            host_pool.close()
+
+
+def _fits_a_template(request: ClientRequest) -> bool:
+    """Tell whether a request asks for nothing but all rows, and nobody observes it."""
+    _, _, _, _, fetch_size, paging_state, options = request.asked
+    is_plain = fetch_size is None and paging_state is None and options is None
+    return is_plain and request.paging_state is None and request.observed is UNOBSERVED
+
+
+def _serial(profile: Any, terms: ExecutionSettings) -> int | None:
+    """Return the serial consistency level's code: the request's, or the session's."""
+    if terms.options is not None and terms.options.serial_consistency is not None:
+        return CONSISTENCY_LEVELS[terms.options.serial_consistency]
+    code: int | None = profile.serial_consistency_level
+    return code
+
+
+class _Listener(HostStateListener):  # type: ignore[misc]  # the drivers have no types
+    """Tell the fast path of nodes that change."""
+
+    def __init__(self, path: FastPath) -> None:
+        self._path = path
+
+    def on_up(self, host: Host) -> None:
+        self._path.host_changed(host, is_up=True)
+
+    def on_down(self, host: Host) -> None:
+        self._path.host_changed(host, is_up=False)
+
+    def on_add(self, host: Host) -> None:
+        self._path.host_changed(host, is_up=True)
+
+    def on_remove(self, host: Host) -> None:
+        self._path.host_changed(host, is_up=False)

@@ -1,0 +1,171 @@
+"""Values to bytes: an encoder written for each statement, which knows its columns' types.
+
+It takes values of exactly the usual Python type; whatever else is given, it leaves to the binders and
+the driver's serialisers, so that there is one place that says what is allowed.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from struct import Struct
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from coodie.drivers.cassandra.fastpath.accelerated import parameter_encoder
+from coodie.drivers.cassandra.values.binding import bind_values
+from coodie.drivers.cassandra.values.types import family, unwrapped
+from coodie.protocol.codec import FIXED_SIZE, INT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from coodie.drivers.cassandra._prepared import SessionStatement
+    from coodie.drivers.cassandra.values.binding import Binder
+
+    #: Takes the parameters; returns the values as a request's body has them, each behind its length.
+    Encoder = Callable[[Any], bytes]
+
+__all__ = ["Encoder", "encoder"]
+
+#: Families of fixed size that are encoded here: the exact Python type, and what is packed of a value.
+_PACKED = {
+    "bigint": ("int", "{}"),
+    "boolean": ("bool", "{}"),
+    "counter": ("int", "{}"),
+    "double": ("float", "{}"),
+    "int": ("int", "{}"),
+    "smallint": ("int", "{}"),
+    "tinyint": ("int", "{}"),
+    "uuid": ("UUID", "{}.bytes"),
+}
+
+#: Families of any size: the exact Python type, and a value's bytes.
+_ENCODED = {
+    "ascii": ("str", "{}.encode('ascii')"),
+    "blob": ("bytes", "{}"),
+    "text": ("str", "{}.encode()"),
+}
+
+#: What stands for a null, and for a value that is to be left alone (native_protocol_v5.spec, section 3).
+_NULL = INT.pack(-1)
+_UNSET = INT.pack(-2)
+
+#: Written encoders that are kept.
+_WRITTEN = 1024
+
+
+def encoder(entry: SessionStatement) -> Encoder:
+    """Return what encodes the parameters of a prepared statement.
+
+    It raises ParameterError, as ``bind_values`` does, and whatever the driver's serialisers raise.
+    """
+    general = _General(entry)
+    kinds = tuple([family(unwrapped(column.type)) for column in entry.columns])
+    if not kinds:
+        return general
+    keys = entry.prepared.routing_key_indexes or ()
+    accelerated = parameter_encoder(kinds, general.columns, keys, general)
+    return accelerated or _written(kinds)(general, general.columns)
+
+
+class _General:
+    """Encode whatever the contract allows, with the driver's serialisers."""
+
+    def __init__(self, entry: SessionStatement) -> None:
+        self._entry = entry
+        version = entry.prepared.protocol_version
+        #: What encodes one value of a column, other than None and UNSET; it may raise anything.
+        self.columns = [
+            _column(bind, column.type, version)
+            for bind, column in zip(entry.binders, entry.columns, strict=True)
+        ]
+        self._types = [column.type for column in entry.columns]
+        self._version = version
+
+    def __call__(self, params: Any) -> bytes:
+        from cassandra.query import UNSET_VALUE
+
+        entry = self._entry
+        keys = entry.prepared.routing_key_indexes or ()
+        stmt = entry.prepared.query_string
+        parts = []
+        for value, typ in zip(
+            bind_values(entry.columns, entry.binders, params, stmt, key_indexes=keys),
+            self._types,
+            strict=True,
+        ):
+            if value is None:
+                parts.append(_NULL)
+            elif value is UNSET_VALUE:
+                parts.append(_UNSET)
+            else:
+                data = typ.serialize(value, self._version)
+                parts += (INT.pack(len(data)), data)
+        return b"".join(parts)
+
+
+def _column(bind: Binder, typ: Any, version: int) -> Callable[[Any], bytes]:
+    serialize = typ.serialize
+    return lambda value: serialize(bind(value), version)
+
+
+@lru_cache(_WRITTEN)
+def _written(kinds: tuple[str, ...]) -> Callable[..., Encoder]:
+    """Write an encoder for columns of these families; no statement and no name is in its code.
+
+    Neighbours of fixed size go through one struct. Parameters of another type than the usual, or out of
+    range, go to ``general`` as a whole, which knows what is allowed and what to say of the rest.
+    """
+    scope: dict[str, Any] = {"UUID": UUID}
+    tests: list[str] = []
+    steps: list[str] = []
+    pieces: list[str] = []
+    fields = ""
+    items: list[str] = []
+
+    def pack_up() -> None:
+        name = f"pack{len(scope)}"
+        scope[name] = Struct(f">{fields}").pack
+        pieces.append(f"{name}({', '.join(items)})")
+
+    for index, kind in enumerate(kinds):
+        value, data = f"v{index}", f"b{index}"
+        if kind in _PACKED:
+            letter, size = FIXED_SIZE[kind]
+            python, item = _PACKED[kind]
+            tests.append(f"{value}.__class__ is {python}")
+            fields += f"i{letter}"
+            items += (str(size), item.format(value))
+            continue
+        if kind in _ENCODED:
+            python, item = _ENCODED[kind]
+            tests.append(f"{value}.__class__ is {python}")
+            steps.append(f"{data} = {item.format(value)}")
+        else:
+            tests.append(f"{value} is not None")
+            steps.append(f"{data} = columns[{index}]({value})")
+        fields += "i"
+        items.append(f"len({data})")
+        pack_up()
+        pieces.append(data)
+        fields, items = "", []
+    if fields:
+        pack_up()
+    values = ", ".join([f"v{index}" for index in range(len(kinds))])
+    body = "; ".join([*steps, f"return b''.join(({', '.join(pieces)},))"])
+    code = f"""
+def make(general, columns):
+    def encode(params):
+        if (params.__class__ is list or params.__class__ is tuple) and len(params) == {len(kinds)}:
+            {values}, = params
+            if {" and ".join(tests)}:
+                try:
+                    {body}
+                except Exception:
+                    pass
+        return general(params)
+    return encode
+"""
+    exec(code, scope)  # noqa: S102 - nothing in it is from outside
+    made: Callable[..., Encoder] = scope["make"]
+    return made

@@ -1,0 +1,155 @@
+"""Connections that can't be used where they are to be: closed, and the fast path is off, with the reason."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+import time
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from coodie.drivers.cassandra.fastpath.driver_internals import EstablishedConnection
+from coodie.drivers.cassandra.fastpath.pool import AsyncPool, SyncPool
+from coodie.protocol.frames import Frames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_HOST: Any = SimpleNamespace(endpoint="127.0.0.1:9042")
+_CLUSTER: Any = SimpleNamespace(idle_heartbeat_interval=0, idle_heartbeat_timeout=1)
+
+
+class _Shards:
+    """Opens connections to nobody."""
+
+    def __init__(self) -> None:
+        self.opened: list[socket.socket] = []
+        self._others: list[socket.socket] = []
+
+    def open(self, _host: Any, _shard: Any) -> list[EstablishedConnection]:
+        ours, other = socket.socketpair()
+        self.opened.append(ours)
+        self._others.append(other)
+        return [EstablishedConnection(ours, Frames(4))]
+
+    def close(self) -> None:
+        for sock in (*self.opened, *self._others):
+            sock.close()
+
+
+@pytest.fixture
+def shards() -> Iterator[Any]:
+    """Give what opens connections."""
+    made = _Shards()
+    yield made
+    made.close()
+
+
+class _WithoutReaders(asyncio.SelectorEventLoop):
+    """A loop like the one of Windows."""
+
+    add_reader = asyncio.AbstractEventLoop.add_reader
+
+
+class _WithoutRoom(asyncio.SelectorEventLoop):
+    """A loop that the system lets watch no more sockets."""
+
+    def add_reader(self, *_: Any) -> Any:  # type: ignore[override]  # it takes whatever comes
+        message = "no more watches"
+        raise OSError(message)
+
+
+class _Wrapped:
+    """A loop that is another one, and doesn't derive from asyncio's."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+
+def _await(holds: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_a_loop_without_readers(shards: Any) -> None:
+    """It is noticed before anything is opened."""
+    refused: list[str] = []
+    loop = _WithoutReaders()
+    pool = AsyncPool(loop, _CLUSTER, shards, refused.append)
+    assert refused == ["_WithoutReaders has no add_reader"]
+    assert pool.connection(_HOST) is None
+    loop.close()
+    assert shards.opened == []
+
+
+@pytest.mark.parametrize("make", [asyncio.new_event_loop, _Wrapped])
+def test_a_loop_with_readers(make: Callable[[], Any], shards: Any) -> None:
+    """Whatever class it is of."""
+    refused: list[str] = []
+    loop = make()
+    AsyncPool(loop, _CLUSTER, shards, refused.append).close()
+    loop.close()
+    assert refused == []
+
+
+def test_a_loop_that_fails(shards: Any) -> None:
+    """A connection that it can't read is closed, and the reason names what it raised."""
+    refused: list[str] = []
+    loop = _WithoutRoom()
+    pool = AsyncPool(loop, _CLUSTER, shards, refused.append)
+
+    async def until_refused() -> None:
+        assert pool.connection(_HOST) is None
+        while not refused:
+            await asyncio.sleep(0.005)
+
+    loop.run_until_complete(asyncio.wait_for(until_refused(), 10))
+    pool.close()
+    loop.close()
+    assert refused == ["_WithoutRoom can't read its connections (OSError('no more watches'))"]
+    assert [sock.fileno() for sock in shards.opened] == [-1]
+    assert pool.in_flight == 0
+
+
+def test_a_busy_loop_opens_one(shards: Any) -> None:
+    """While a connection waits for the loop's next turn, requests of this one open no others."""
+    loop = asyncio.new_event_loop()
+    pool = AsyncPool(loop, _CLUSTER, shards, lambda _: None)
+
+    async def ask() -> None:
+        deadline = time.monotonic() + 0.3
+        while time.monotonic() < deadline:
+            assert pool.connection(_HOST) is None
+            time.sleep(0.01)  # noqa: ASYNC251 - it is busy
+        await asyncio.sleep(0)
+        assert pool.connection(_HOST) is not None
+
+    loop.run_until_complete(ask())
+    pool.close()
+    loop.close()
+    assert len(shards.opened) == 1
+
+
+def test_a_thread_that_fails(shards: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So is one that a thread can't wait for."""
+
+    def fails() -> Any:
+        message = "no more files"
+        raise OSError(message)
+
+    refused: list[str] = []
+    pool = SyncPool(_CLUSTER, shards, _HOST, refused.append)
+    monkeypatch.setattr(select, "poll", fails)
+    assert pool.acquire() is None
+    _await(lambda: refused)
+    assert refused == ["its connections can't be waited for in a thread (OSError('no more files'))"]
+    assert [sock.fileno() for sock in shards.opened] == [-1]
+    pool.close()
