@@ -43,21 +43,27 @@ class Path(Protocol):
 
     def send(self, exchange: Exchange) -> PendingResponse | None:
         """Send from the calling thread; None where no connection is free yet."""
+        ...
 
     def send_async(self, exchange: Exchange) -> Awaitable[Response] | None:
         """Send from the running loop; None where it has no connection yet."""
+        ...
 
     def decoded(self, answer: bytes | Frame, exchange: Exchange) -> Any:
         """Return the driver's object of an answer."""
+        ...
 
     def check_open(self, terms: ExecutionSettings) -> None:
         """Refuse to go on with a request whose connection was lost because the driver was closed."""
+        ...
 
     def retry_policy(self, terms: ExecutionSettings) -> SafeRetryPolicy:
         """Return what decides whether a request that has failed is sent again."""
+        ...
 
     def has_others(self, exchange: Exchange, tried: Host) -> bool:
         """Tell whether a node other than the one could be asked."""
+        ...
 
 
 class Exchange:

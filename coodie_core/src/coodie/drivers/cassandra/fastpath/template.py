@@ -60,20 +60,25 @@ class Nodes(Protocol):
 
     def session_state(self) -> tuple[Any, ...]:
         """Return all that a request takes for granted, and that changes without a sign."""
+        ...
 
     def timestamps(self) -> int:
         """Return the time of a write, as the session's clients set it."""
+        ...
 
     def find_node(
         self, policy: Any, statement: FastStatement, values: bytes, level: int
     ) -> tuple[Host | None, int | None]:
         """Return the node that a statement goes to, and the shard there; None where there is none."""
+        ...
 
     def has_one_node(self, policy: Any) -> bool:
         """Tell whether all requests go to one node, on any connection."""
+        ...
 
     def sync_pool(self, host: Host) -> SyncPool:
         """Return the connections that threads have to a node."""
+        ...
 
 
 class RequestTemplate:
