@@ -5,13 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from coodie.exceptions import InvalidQueryError
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from uuid import UUID
 
-__all__ = ["ManyResult", "Rows", "check_column_names", "first_item", "new_rows"]
+__all__ = ["ManyResult", "Rows", "first_item", "new_rows"]
 
 
 class Rows(list[dict[str, Any]]):
@@ -104,16 +102,3 @@ new_rows: Callable[[], Rows] = partial(Rows.__new__, Rows)
 def first_item(rows: Sequence[dict[str, Any]]) -> Any:
     """Return the first column of the first row; None where there is none."""
     return next(iter(rows[0].values()), None) if rows else None
-
-
-def check_column_names(names: Sequence[str]) -> None:
-    """Refuse columns of the same name: of a row as a dict, one of them would be lost.
-
-    Raises:
-        InvalidQueryError: There are some; it names the first such name.
-    """
-    if len(set(names)) == len(names):
-        return
-    twice = next(name for name in names if names.count(name) > 1)
-    message = f"The result has {names.count(twice)} columns named {twice!r}, and a row as a dict takes one."
-    raise InvalidQueryError(message, hint="Rename them: SELECT column AS name.")

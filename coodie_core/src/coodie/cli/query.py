@@ -10,8 +10,8 @@ import click
 
 from coodie.cli._printing import FORMATS
 from coodie.cli._targets import connected, connection_option, option_of
+from coodie.column_names import check_column_names
 from coodie.cql import Kind, inspect_statement
-from coodie.rows import check_column_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ from cassandra.connection import Connection, DefaultEndPoint
 from cassandra.query import PreparedStatement
 
 from coodie.drivers._lifecycle import Lifecycle
-from coodie.drivers.cassandra import fast
+from coodie.drivers.cassandra import fastpath
 from coodie.drivers.cassandra._connection import attentive
 from coodie.drivers.cassandra._nonblocking import SendListener
 from coodie.drivers.cassandra.fastpath import driver_internals
@@ -29,7 +29,7 @@ from coodie.drivers.cassandra.values.lenient_decoding import exact_protocol_hand
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_ROOM = Path(fast.__file__).parent
+_ROOM = Path(fastpath.__file__).parent
 _MODULES = sorted(path.name for path in _ROOM.glob("*.py"))
 
 #: Names with an underscore in front that are public: of named tuples.

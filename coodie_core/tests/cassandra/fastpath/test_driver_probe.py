@@ -1,4 +1,4 @@
-"""A driver that lacks something of what internals.py uses is noticed before that is used."""
+"""A driver that lacks something of what driver_internals.py uses is noticed before that is used."""
 
 from __future__ import annotations
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from coodie.column_names import check_column_names
 from coodie.cql import Kind
 from coodie.effects import Steps
 from coodie.observers.request import UNOBSERVED
 from coodie.parameters import positional
-from coodie.rows import check_column_names, first_item
+from coodie.rows import first_item
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,6 +14,7 @@ from keyword import iskeyword
 from typing import Any
 
 from coodie import types as raw
+from coodie.column_names import check_column_names
 from coodie.drivers.cassandra.values.lenient_decoding import Undecodable, decoded_timestamp
 from coodie.drivers.cassandra.values.types import (
     COLUMN,
@@ -25,7 +26,6 @@ from coodie.drivers.cassandra.values.types import (
     unwrapped,
 )
 from coodie.exceptions import RequestError
-from coodie.rows import check_column_names
 
 __all__ = [
     "AWARE_EPOCH",
