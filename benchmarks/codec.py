@@ -129,7 +129,7 @@ def coodie_reader(body: bytes) -> Callable[[bytes], list[dict[str, Any]]]:
     results.read(body)
 
     def read(body: bytes) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = results.read_whole(body)  # type: ignore[assignment]  # it is the only page
+        rows: list[dict[str, Any]] = results.read_single_page(body)  # type: ignore[assignment]  # it is the only page
         return rows
 
     return read

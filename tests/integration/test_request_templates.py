@@ -34,7 +34,7 @@ class _Fast:
             self.looked_at += request.paging_state is None
             return original(request, terms)
 
-        monkeypatch.setattr(path, "ask", ask)
+        monkeypatch.setattr(path, "build_request", ask)
 
     async def together(self, stmt: str, several: list[Any], **arguments: Any) -> list[Any]:
         """Execute once for each of several parameters, all in one turn; return rows and errors."""

@@ -29,7 +29,7 @@ class _Warm:
         self.api = Api(driver, is_async=is_async)
         self.ways = Ways(driver)
         self.asked: list[Any] = []
-        path, original = driver._client.fast, driver._client.fast.ask
+        path, original = driver._client.fast, driver._client.fast.build_request
 
         def ask(request: Any, terms: Any) -> Any:
             self.asked.append(request)

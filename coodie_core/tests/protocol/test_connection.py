@@ -294,11 +294,14 @@ class Machine(RuleBasedStateMachine):
 def test_whatever_happens(version: int, compressed: bool) -> None:
     """Run the machine many times; and enough requests get their response for that to mean something."""
     answered: list[bytes] = []
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # hypothesis has no type for it
-        lambda: Machine(version, answered, compressed=compressed),
-        settings=settings(max_examples=50, stateful_step_count=40, deadline=None),
-    )
-    assert len(answered) >= 50
+    for _ in range(3):  # once nearly always; how many get one is up to chance
+        run_state_machine_as_test(  # type: ignore[no-untyped-call]  # hypothesis has no type for it
+            lambda: Machine(version, answered, compressed=compressed),
+            settings=settings(max_examples=50, stateful_step_count=40, deadline=None),
+        )
+        if len(answered) >= 50:
+            return
+    pytest.fail(f"{len(answered)} requests got a response")
 
 
 def _connection(keep_alive: KeepAlive = _KEEP_ALIVE) -> Connection[str]:
