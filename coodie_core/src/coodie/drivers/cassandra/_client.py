@@ -89,6 +89,7 @@ class SessionClient(Client):
         # FastRequest for each request: without a call in between.
         self.default_timeout = self.sender.default_timeout  # type: ignore[method-assign]
         self.is_current = self.preparer.is_current  # type: ignore[method-assign]
+        self.statement_key = self.preparer.statement_key  # type: ignore[method-assign]
         self.fast = FastPath(session, lifecycle, aware_timestamps=aware_timestamps) if fast_path else None
 
     # --- what the pipeline asks -----------------------------------------------------------
@@ -96,10 +97,6 @@ class SessionClient(Client):
     def default_consistency(self) -> str | None:
         """Return the session's level."""
         return self.sender.level()
-
-    def statement_key(self, stmt: str) -> tuple[str | None, str]:
-        """Return the text with the session's keyspace, which the server takes a bare table's name for."""
-        return (self._session.keyspace, stmt)
 
     def schema_changed(self) -> bool:
         """Drop what depends on the schema; return whether the session has metadata, which tell of changes."""

@@ -99,6 +99,10 @@ class Preparer:
         self._executor: ThreadPoolExecutor | None = None
         logging.getLogger("cassandra.cluster").addFilter(_is_news)
 
+    def statement_key(self, stmt: str) -> tuple[str | None, str]:
+        """Return the text with the session's keyspace, in which the server looks for an unqualified table."""
+        return (self._session.keyspace, stmt)
+
     def prepare(self, stmt: str, timeout: float) -> Steps[SessionStatement]:
         """Have the server prepare a statement.
 
@@ -109,7 +113,7 @@ class Preparer:
         Raises:
             CoodieError: It can't be prepared. After a ``RequestTimeoutError`` the next caller gets what came.
         """
-        key = (self._session.keyspace, stmt)
+        key = self.statement_key(stmt)
         work = partial(self._prepared, stmt, inspect_statement(stmt))
         statement = yield from self._in_thread(_Task(key, stmt, work), timeout)
         if not self.is_current(statement):  # a late answer to an earlier caller

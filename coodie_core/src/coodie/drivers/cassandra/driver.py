@@ -210,7 +210,8 @@ class CassandraDriver(ClientDriver):
 
     def _by_template(self, stmt: str, params: Any, consistency: str | None, timeout: float | None) -> Outcome:
         """Execute a request as others before it, in the calling thread; nothing is sent where it can't."""
-        if self._client.fast is None or request_observers():
+        fast = self._client.fast
+        if fast is None or fast.disabled_reason is not None or request_observers():
             return None, None
         template = None
         if template_key(stmt, consistency, timeout) is not None:
@@ -223,7 +224,7 @@ class CassandraDriver(ClientDriver):
         """Send a request as others before it, on the running loop; None where nothing was sent."""
         fast = self._client.fast
         # Each request that is observed goes through the pipeline, which has observers see it.
-        if fast is None or request_observers():
+        if fast is None or fast.disabled_reason is not None or request_observers():
             return None
         key = template_key(stmt, consistency, timeout)
         sent = fast.send_bound(key, params)

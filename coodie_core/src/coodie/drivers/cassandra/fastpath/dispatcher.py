@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from os import getpid
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -22,6 +21,7 @@ from coodie.drivers.cassandra.fastpath.driver_internals import (
     in_legacy_mode,
     refusal,
     request_listeners,
+    state_reader,
     user_types,
 )
 from coodie.drivers.cassandra.fastpath.pool import AsyncPool, SyncPool
@@ -76,6 +76,7 @@ class FastPath:
         self._shards = Shards(session)
         self._instrumentation = Instrumentation(session)
         self._listeners = request_listeners(session)
+        self.session_state = state_reader(session)
         # As they were when none was a user's.
         self._own_listeners: list[Any] = []
         self._loops: dict[ref[asyncio.AbstractEventLoop], AsyncPool] = {}
@@ -281,27 +282,6 @@ class FastPath:
         return connection.send(exchange.opcode, exchange.body, exchange.timeout)
 
     # --- by template --------------------------------------------------------------------
-
-    def session_state(self) -> tuple[Any, ...]:
-        """Return all that a request takes for granted, and that changes without a sign."""
-        session, cluster = self._session, self._cluster
-        profile: Any = session.get_execution_profile(EXEC_PROFILE_DEFAULT)
-        return (
-            getpid(),
-            self._lifecycle.closed,
-            self.disabled_reason,
-            in_legacy_mode(cluster),
-            self._instrumentation.wants_requests(),
-            *self._listeners,
-            profile,
-            profile.consistency_level,
-            profile.serial_consistency_level,
-            profile.request_timeout,
-            profile.load_balancing_policy,
-            profile.speculative_execution_policy,
-            session.use_client_timestamp,
-            cluster.timestamp_generator,
-        )
 
     def send_bound(self, key: Hashable, params: Any) -> TemplatedRequest | None:
         """Send a request as others of this tick of the running loop; None where nothing was sent.

@@ -15,6 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cassandra
+from cassandra.cluster import EXEC_PROFILE_DEFAULT
 from cassandra.connection import Connection, ConnectionShutdown
 from cassandra.protocol import PrepareMessage
 
@@ -27,7 +28,7 @@ from coodie.protocol.segments import Segments
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from cassandra.cluster import Cluster, ResponseFuture, Session
     from cassandra.pool import Host
@@ -46,6 +47,7 @@ __all__ = [
     "prepare_at",
     "refusal",
     "request_listeners",
+    "state_reader",
     "user_types",
 ]
 
@@ -94,6 +96,38 @@ class Extensions(NamedTuple):
     sharding: Any
     shard: int | None
     tablets: bool
+
+
+def state_reader(session: Session) -> Callable[[], tuple[Any, ...]]:
+    """Return what reads the session's state: all that a request depends on and that changes unannounced.
+
+    Where two states are equal, a request is sent in the same way. The process is a part of it: connections
+    of another one aren't ours.
+    """
+    cluster, listeners = session.cluster, request_listeners(session)
+    sends = "execute_async"
+    in_class: Mapping[str, Any] = next((vars(one) for one in type(session).__mro__ if sends in vars(one)), {})
+    in_session = vars(session)
+
+    def read() -> tuple[Any, ...]:
+        profile: Any = cluster.profile_manager.profiles.get(EXEC_PROFILE_DEFAULT)
+        return (
+            os.getpid(),
+            in_legacy_mode(cluster),
+            in_class.get(sends),
+            in_session.get(sends),
+            *listeners,
+            profile,
+            profile.consistency_level,
+            profile.serial_consistency_level,
+            profile.request_timeout,
+            profile.load_balancing_policy,
+            profile.speculative_execution_policy,
+            session.use_client_timestamp,
+            cluster.timestamp_generator,
+        )
+
+    return read
 
 
 class EstablishedConnection(NamedTuple):
