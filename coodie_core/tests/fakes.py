@@ -50,6 +50,8 @@ class MemoryDriver(AbstractDriver):
         self.calls: list[tuple[str, Any, dict[str, Any]]] = []
         #: What an execution does instead of answering, given its parameters; None lets it answer.
         self.fault: Callable[[Any], BaseException | None] = lambda _: None
+        #: What a server warns of, with each page.
+        self.warnings: tuple[str, ...] = ()
         #: Seconds that an execution takes.
         self.delay = 0.0
         self.closings = 0
@@ -103,7 +105,7 @@ class MemoryDriver(AbstractDriver):
             if self.delay:
                 time.sleep(self.delay)
             page = self._answer(fetch_size, paging_state)
-            request.add_page(len(page), _HOST)
+            request.add_page(len(page), _HOST, self.warnings)
             return page
 
     async def execute_async(
@@ -124,7 +126,7 @@ class MemoryDriver(AbstractDriver):
         ) as request:
             await asyncio.sleep(self.delay)
             page = self._answer(fetch_size, paging_state)
-            request.add_page(len(page), _HOST)
+            request.add_page(len(page), _HOST, self.warnings)
             return page
 
     def sync_table(self, table: str, keyspace: str, cols: Any, *args: Any, **kwargs: Any) -> list[str]:

@@ -133,6 +133,14 @@ def test_query_without_rows(run: Callable[..., Any], numbers: str) -> None:
     assert run("query", select, "--json").stdout == ""
 
 
+def test_query_prints_the_servers_warnings(run: Callable[..., Any], numbers: str) -> None:
+    """They go to standard error, each once; the rows stay as they are."""
+    done = run("query", f"SELECT count(*) AS n FROM {numbers}", "--csv", "--page-size", "1")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "n")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("Warning: Aggregation query used without partition key")
+
+
 @pytest.mark.parametrize("form", ["--json", "--csv", "--table"])
 def test_query_with_a_name_twice(run: Callable[..., Any], numbers: str, form: str) -> None:
     """Two columns of one name are refused: one of them would be lost."""

@@ -14,6 +14,8 @@ from tests.integration.ways import Ways
 
 from coodie import RequestOptions
 from coodie.exceptions import ConnectionFailedError, CoodieError, DriverClosedError, RequestTimeoutError
+from coodie.observers import RequestFinished, observing
+from coodie.observers.recorder import Recorder
 from coodie.schema import ColumnDefinition
 
 if TYPE_CHECKING:
@@ -368,6 +370,32 @@ async def test_speculation_fires_for_idempotent_requests_alone(connect: Callable
         )
         assert rows == [{"key": "local"}]
     assert policy.plans == 50
+
+
+@pytest.mark.parametrize("fast_path", [True, False])
+async def test_warnings_of_all_ways_reach_observers(
+    connect: Connector, table: Callable[[str], str], fast_path: bool
+) -> None:
+    """Those of each page of a stream, of execute_one and of execute_many, which return no place for them."""
+    driver = connect(fast_path=fast_path)
+    name = table("k int PRIMARY KEY, v int")
+    driver.execute_many(f"INSERT INTO {name} (k, v) VALUES (?, 1)", [[k] for k in range(9)])
+    count = f"SELECT count(*) FROM {name}"
+    for _ in range(2):  # cold and warm
+        for request in (
+            lambda: driver.execute_one(count, []),
+            lambda: driver.execute_many(count, [[]]),
+            lambda: list(driver.stream(count)),
+        ):
+            told = Recorder()
+            with observing(told):
+                assert request()
+            assert [len(end.warnings) for end in told.of(RequestFinished)] == [1]
+        told = Recorder()
+        with observing(told):
+            assert await driver.execute_one_async(count, []) == 9
+            assert [row async for row in driver.stream_async(count, fetch_size=4)] == [{"count": 9}]
+        assert ["partition key" in end.warnings[0] for end in told.of(RequestFinished)] == [True, True]
 
 
 async def test_warnings_reach_the_caller(driver: Any, table: Callable[[str], str]) -> None:

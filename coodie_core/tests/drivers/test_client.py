@@ -341,6 +341,7 @@ async def test_observers_are_told(api: Api, client: MemoryClient) -> None:
         await api.close()
     ends = told.of(RequestFinished)
     assert [(end.rows, end.pages) for end in ends[:2]] == [(6000, 2), (5000, 1)]
+    assert [end.warnings for end in ends[:2]] == [("w", "row 0", "row 5000"), ("w", "row 0")]
     assert [end.kind for end in ends] == [*[RequestKind.SINGLE] * 2, RequestKind.BATCH, RequestKind.SINGLE]
     assert isinstance(ends[-1].error, ParameterError)
     assert ends[0].consistency == "ONE"

@@ -55,6 +55,7 @@ async def test_a_request(api: Api, caplog: pytest.LogCaptureFixture) -> None:
         "host": "memory",
         "error": None,
         "slow": False,
+        "warning_count": 0,
     }
 
 
@@ -128,6 +129,21 @@ async def test_values_on_request(api: Api, caplog: pytest.LogCaptureFixture) -> 
     assert third["coodie_statement"].endswith("'hunter2'")
     assert len(third["coodie_values"]) == 20
     assert "near 'hunter2'" in caplog.text
+
+
+async def test_requests_with_warnings_are_louder(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    """They are logged at WARNING, with the number of warnings; their text, which quotes, on request alone."""
+    api.driver.warnings = ("Read 9 tombstones for k = 'hunter2'", "slow")
+    with observing(RequestLog()):
+        await api.execute(STMT, ["x"])
+    with observing(RequestLog(values=True)):
+        await api.execute(STMT, ["x"])
+    masked, whole = caplog.records
+    assert (masked.levelname, vars(masked)["coodie_warning_count"]) == ("WARNING", 2)
+    assert "(3 rows, 1 page, 2 warnings)" in masked.getMessage()
+    assert "hunter2" not in masked.getMessage() + str(vars(masked))
+    assert vars(whole)["coodie_warnings"] == api.driver.warnings
+    assert whole.getMessage().endswith("warned: Read 9 tombstones for k = 'hunter2'; slow")
 
 
 async def test_long_statements_are_cut(api: Api, caplog: pytest.LogCaptureFixture) -> None:

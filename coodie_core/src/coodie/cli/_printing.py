@@ -17,7 +17,7 @@ from coodie.exceptions import RequestError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["FORMATS"]
+__all__ = ["FORMATS", "escaped"]
 
 Row = dict[str, Any]
 
@@ -55,7 +55,7 @@ def _print_csv(rows: Iterable[Row], columns: Sequence[str] = ()) -> None:
 def _print_table(rows: Iterable[Row], columns: Sequence[str] = ()) -> None:
     """Print columns, as wide as the first rows need."""
     names, lines = _split(rows, columns)
-    head = [_escaped(name) for name in names]
+    head = [escaped(name) for name in names]
     source = ([_cell(value) for value in line] for line in lines)
     first = list(islice(source, _MEASURED))
     widths = [
@@ -110,10 +110,10 @@ def _cell(value: Any) -> str:
     text = _text(value, null="null")
     if isinstance(value, str) and (text == "null" or text.startswith('"')):
         text = json.dumps(text, ensure_ascii=False)
-    return _escaped(text)
+    return escaped(text)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Escape what a terminal would obey."""
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 

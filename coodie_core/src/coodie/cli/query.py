@@ -8,18 +8,36 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coodie.cli._printing import FORMATS
+from coodie.cli._printing import FORMATS, escaped
 from coodie.cli._targets import connected, connection_option, option_of
 from coodie.column_names import check_column_names
 from coodie.cql import Kind, inspect_statement
+from coodie.hooks import hookimpl
+from coodie.observers.registration import observing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from coodie.contract.driver import AbstractDriver
+    from coodie.observers.events import RequestFinished
     from coodie.options.request_options import RequestOptions
 
 __all__ = ["query"]
+
+
+class _Warnings:
+    """Print what the server warns of on standard error, each once."""
+
+    def __init__(self) -> None:
+        self._printed: set[str] = set()
+
+    @hookimpl
+    def coodie_request_finished(self, event: RequestFinished) -> None:
+        """Print what is new."""
+        for warning in event.warnings:
+            if warning not in self._printed:
+                self._printed.add(warning)
+                click.echo(f"Warning: {escaped(warning)}", err=True)
 
 
 def _form(name: str, *, help: str) -> Callable[[Any], Any]:  # noqa: A002 - click's word
@@ -62,7 +80,7 @@ def query(
     Exit status: 0; 1 where the statement failed; 130 after Ctrl-C; 141 where the output pipe was closed.
     """
     options = _options(profile)
-    with connected(connection) as driver:
+    with connected(connection) as driver, observing(_Warnings()):
         if inspect_statement(statement).kind is not Kind.READ:
             rows = driver.execute(statement, [], consistency, timeout, options=options)
             if rows:  # of a write, a lightweight transaction's

@@ -192,6 +192,8 @@ class RequestFinished(RequestEvent):
         host: The node that coordinated it: that of the last page, or where no answer came, the last
             one that was tried. None where the driver doesn't know.
         error: What is raised: a ``CoodieError``, or a cancellation or interrupt; None where it succeeded.
+        warnings: The server's, each once, of all pages; servers **quote statements with the literals in
+            them**. ``stream`` and ``execute_one`` return them nowhere else.
     """
 
     duration: float
@@ -199,6 +201,7 @@ class RequestFinished(RequestEvent):
     pages: int
     host: Host | None
     error: BaseException | None
+    warnings: tuple[str, ...] = ()
 
     @property
     def interrupted(self) -> bool:

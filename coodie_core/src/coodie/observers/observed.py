@@ -6,7 +6,7 @@ Programs that observe no requests never import it: the events are slow to import
 from __future__ import annotations
 
 import time
-from collections.abc import Sized
+from collections.abc import Iterable, Sized
 from typing import TYPE_CHECKING, Any
 
 from coodie.cql import Kind, inspect_statement
@@ -63,7 +63,7 @@ def _count(params: object) -> int:
 class Observed(ObservedRequest):
     """A request that somebody observes; those who are told its start are told its end."""
 
-    __slots__ = ("_fields", "_host", "_observers", "_pages", "_rows", "_started")
+    __slots__ = ("_fields", "_host", "_observers", "_pages", "_rows", "_started", "_warnings")
 
     def __init__(self, observers: tuple[Observer, ...], fields: dict[str, Any]) -> None:
         self._observers = observers
@@ -71,6 +71,8 @@ class Observed(ObservedRequest):
         self._pages = 0
         self._rows = 0
         self._host: Host | None = None
+        #: Its keys, in the order in which they came.
+        self._warnings: dict[str, None] = {}
         self._started = 0.0
 
     def __enter__(self) -> Self:
@@ -93,6 +95,7 @@ class Observed(ObservedRequest):
             pages=self._pages,
             host=self._host,
             error=error,
+            warnings=tuple(self._warnings),
         )
         try:
             if error is None:
@@ -100,9 +103,10 @@ class Observed(ObservedRequest):
         finally:
             tell("coodie_request_finished", finished, self._observers, handled=error)
 
-    def add_page(self, rows: int, host: Host | None = None) -> None:
+    def add_page(self, rows: int, host: Host | None = None, warnings: Iterable[str] = ()) -> None:
         """Note that a page has come."""
         self._pages += 1
+        self._warnings.update(dict.fromkeys(warnings))
         self._rows += rows
         self.tried(host)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
@@ -45,12 +45,13 @@ class ObservedRequest:
     ) -> None:
         """Tell that it has ended; an error goes on its way."""
 
-    def add_page(self, rows: int, host: Host | None = None) -> None:
+    def add_page(self, rows: int, host: Host | None = None, warnings: Iterable[str] = ()) -> None:
         """Note that a page has come, the only one perhaps; an answer without rows is a page, too.
 
         Args:
             rows: How many rows are in it.
             host: The node that it came from, where the driver knows.
+            warnings: The server's.
         """
 
     def tried(self, host: Host | None) -> None:

@@ -34,23 +34,24 @@ _MOST_TEXT = 2000
 class RequestLog:
     """Logs each request that ends to the logger ``coodie.requests``: at DEBUG, or at ``level``.
 
-    A request that takes ``slow_seconds`` or longer, and one that fails, is logged at WARNING; one that
-    was cancelled, as one that succeeds. Connections, names and schema changes go to
-    ``coodie.connections``, at INFO, failures at WARNING.
+    A request that takes ``slow_seconds`` or longer, one that fails and one of which the server warns are
+    logged at WARNING; one that was cancelled, as one that succeeds. Connections, names and schema changes
+    go to ``coodie.connections``, at INFO, failures at WARNING.
 
     Each record has attributes for structured formatters, all beginning with ``coodie_``: ``driver``,
     ``driver_type``, ``keyspace``, ``kind``, ``operation``, ``collection``, ``statement``,
     ``parameter_count``, ``batch_size``, ``consistency``, ``duration`` (seconds), ``rows``, ``pages``,
-    ``host``, ``error`` (the name of its class, or None), ``slow``, and with ``values=True`` ``values``.
+    ``host``, ``error`` (the name of its class, or None), ``slow``, ``warning_count``, and with
+    ``values=True`` ``values`` and ``warnings``.
 
-    Statements are logged with ``?`` in the place of each literal, parameters not at all, and of an
-    error its class alone, since its message may quote the statement.
+    Statements are logged with ``?`` in the place of each literal, parameters not at all, of an error its
+    class alone, and of the server's warnings how many there are, since both may quote the statement.
 
     Args:
         slow_seconds: From which duration on a request is slow; None for never.
         level: The level of requests that are neither slow nor failed.
         values: Log statements as they were given, the values of parameters, each cut to
-            ``value_length``, and messages of errors. They may be secret, and logs are kept.
+            ``value_length``, messages of errors, and warnings. They may be secret, and logs are kept.
         value_length: Characters of a value that are logged, 3 or more.
 
     Raises:
@@ -87,7 +88,7 @@ class RequestLog:
         """Log how a request ended."""
         slow = self._slow is not None and event.duration >= self._slow
         failed = event.error is not None and not event.interrupted
-        level = logging.WARNING if slow or failed else self._level
+        level = logging.WARNING if slow or failed or event.warnings else self._level
         if not _requests.isEnabledFor(level):
             return
         described = describe_request(event)
@@ -110,12 +111,17 @@ class RequestLog:
             "host": None if event.host is None else event.host.address,
             "error": None if event.error is None else type(event.error).__name__,
             "slow": slow,
+            "warning_count": len(event.warnings),
         }
         shown = ""
         if self._values:
             fields["values"] = values = self._shown_values(event.parameters)
+            fields["warnings"] = event.warnings
             shown = f" with {values}" + (f": {event.error}" if failed else "")
+            shown += f" warned: {'; '.join(event.warnings)}" if event.warnings else ""
         outcome = fields["error"] or f"{_counted(event.rows, 'row')}, {_counted(event.pages, 'page')}"
+        if event.warnings:
+            outcome += f", {_counted(len(event.warnings), 'warning')}"
         _requests.log(
             level,
             "%s%s in %.6f s (%s): %s%s",

@@ -403,7 +403,7 @@ class Pipeline:
             self.schema_changed()
         elif request.paging_state is not None and request.paging_state == page.paging_state:
             raise _standing_still(request)
-        request.observed.add_page(len(page.rows), page.host)
+        request.observed.add_page(len(page.rows), page.host, page.warnings)
         return request, page
 
     def schema_changed(self) -> None:
