@@ -58,7 +58,7 @@ LAYERS = (
     Layer(
         "words",
         "coodie._forks coodie._in_use coodie._late coodie.capabilities coodie.consistency coodie.cql "
-        "coodie.column_names coodie.effects coodie.exceptions coodie.paging coodie.parameters coodie.rows "
+        "coodie.effects coodie.exceptions coodie.many_result coodie.paging coodie.parameters coodie.rows "
         "coodie.types coodie.waiting",
     ),
     Layer("protocol", "coodie.protocol", reach="ground"),

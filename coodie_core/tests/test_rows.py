@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import re
 import sys
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,9 @@ from uuid import UUID
 import pytest
 
 from coodie import Rows
-from coodie.rows import new_rows
+from coodie.exceptions import PagingStateError, RowCountError
+from coodie.paging import open_paging_state, seal_paging_state
+from coodie.rows import Column, new_rows
 
 TRACE = UUID(int=7)
 
@@ -85,3 +88,67 @@ def test_rows_that_were_made_otherwise_are_their_own() -> None:
     given.warnings, given.paging_state = ("one",), b"state"
     given.append({})
     assert (other, other.warnings, other.paging_state) == ([], (), None)
+
+
+def test_the_number_of_rows() -> None:
+    """one() and one_or_none() check how many there are; first() and scalar() take what is there."""
+    none, one, two = Rows(), Rows([{"a": 1, "b": 2}]), Rows([{"a": 1}, {"a": 3}])
+    assert (none.first(), one.first(), two.first()) == (None, {"a": 1, "b": 2}, {"a": 1})
+    assert (none.scalar(), one.scalar(), two.scalar()) == (None, 1, 1)
+    assert (none.scalars(), one.scalars(), two.scalars()) == ([], [1], [1, 3])
+    assert one.one() == one.one_or_none() == {"a": 1, "b": 2}
+    assert none.one_or_none() is None
+    for rows, wanted, text in (
+        (none, Rows.one, "The result has 0 rows; expected exactly one row."),
+        (
+            two,
+            Rows.one,
+            "The result has 2 rows; expected exactly one row. Use first() where any row will do.",
+        ),
+        (
+            two,
+            Rows.one_or_none,
+            "The result has 2 rows; expected at most one row. Use first() where any row will do.",
+        ),
+    ):
+        with pytest.raises(RowCountError) as caught:
+            wanted(rows)
+        assert str(caught.value) == text
+        assert caught.value.count == len(rows)
+        assert isinstance(caught.value, LookupError)
+
+
+@pytest.mark.parametrize("rows", [[], [{"a": 1}]])
+def test_more_pages_may_have_more_rows(rows: list[dict[str, Any]]) -> None:
+    """A page that isn't the last one says nothing of how many rows there are."""
+    page = Rows(rows, paging_state=b"more")
+    for wanted in (page.one, page.one_or_none):
+        with pytest.raises(RowCountError, match="and more pages"):
+            wanted()
+
+
+def test_columns() -> None:
+    """Nobody knows them unless they are set; copies and pickles keep them."""
+    rows = Rows([{"a": 1}])
+    assert rows.columns is None
+    assert new_rows().columns is None
+    rows.columns = (Column("a", "int"),)
+    for other in (copy.copy(rows), copy.deepcopy(rows), pickle.loads(pickle.dumps(rows))):  # noqa: S301 - its own
+        assert other == rows
+        assert other.columns == (("a", "int"),)
+    with pytest.raises(AttributeError, match="'Rows' object has no attribute 'colums'"):
+        _ = rows.colums  # type: ignore[attr-defined]
+
+
+def test_a_cursor() -> None:
+    """It is the paging state as text that needs no quoting in a URL, and comes back as the same state."""
+    assert Rows().cursor is None
+    for length in range(1, 9):
+        state = bytes(range(250, 250 + length)) if length < 6 else b"\xfb\xff" * length
+        page = Rows(paging_state=seal_paging_state(state, "SELECT"))
+        assert page.cursor is not None
+        assert re.fullmatch(r"[\w-]+", page.cursor)
+        assert open_paging_state(page.cursor, "SELECT") == state
+        for wrong in (page.cursor[:-2], page.cursor + "ab", "", "é", "a", page.cursor.swapcase()):
+            with pytest.raises(PagingStateError):
+                open_paging_state(wrong, "SELECT")

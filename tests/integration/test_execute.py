@@ -12,6 +12,7 @@ from coodie.exceptions import (
     AlreadyExistsError,
     ConfigurationError,
     InvalidQueryError,
+    PagingStateError,
     ParameterError,
     ParameterTypeError,
     QuerySyntaxError,
@@ -244,3 +245,48 @@ async def test_fetch_size_of_statements_that_are_not_prepared(api: Api) -> None:
     rest = await api.execute("DESCRIBE TABLES", [], paging_state=page.paging_state)
     assert len(page) == 5
     assert [*page, *rest] == everything
+
+
+@pytest.mark.parametrize("fast_path", [True, False], ids=["fast", "session"])
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+async def test_columns_of_results(
+    connect: Callable[..., Any], table: Callable[[str], str], fast_path: bool, is_async: bool
+) -> None:
+    """A result says which columns it has, of which CQL types, also without rows and over many pages."""
+    api = Api(connect(fast_path=fast_path), is_async=is_async)
+    collections = "tags list<text>, pairs map<text, frozen<set<int>>>"
+    name = table(f"k int, c int, {collections}, at timestamp, PRIMARY KEY (k, c)")
+    select = f"SELECT c, tags, pairs, at AS moment, count(*) AS n FROM {name} WHERE k = ? GROUP BY k, c"
+    columns = [
+        ("c", "int"),
+        ("tags", "list<text>"),
+        ("pairs", "map<text, set<int>>"),
+        ("moment", "timestamp"),
+        ("n", "bigint"),
+    ]
+    for _ in range(40):  # by the session first, and as soon as there are connections, on the fast path
+        assert (await api.execute(select, [1])).columns == tuple(columns)
+    for c in range(5):
+        written = await api.execute(f"INSERT INTO {name} (k, c) VALUES (?, ?)", [1, c])
+        assert written.columns is None
+    assert (await api.execute(select, [1], fetch_size=2)).columns == tuple(columns)
+    rows = await api.execute(select, [1])
+    assert (len(rows), rows.columns) == (5, tuple(columns))
+
+
+async def test_pages_by_cursor(api: Api, table: Callable[[str], str]) -> None:
+    """The text that a page gives for a URL leads to the next page; another statement refuses it."""
+    name = table("k int, c int, PRIMARY KEY (k, c)")
+    for c in range(5):
+        await api.execute(f"INSERT INTO {name} (k, c) VALUES (1, ?)", [c])
+    select = f"SELECT c FROM {name} WHERE k = ?"
+    found, cursor = [], None
+    while True:
+        page = await api.execute(select, [1], fetch_size=2, paging_state=cursor)
+        found.append(page.scalars())
+        cursor = page.cursor
+        if cursor is None:
+            break
+        with pytest.raises(PagingStateError):
+            await api.execute(f"{select} LIMIT 3", [1], fetch_size=2, paging_state=cursor)
+    assert found == [[0, 1], [2, 3], [4]]

@@ -28,6 +28,7 @@ beside this module, a section for each class; ``coodie explain NAME`` prints it:
     │   ├── SchemaTimeoutError (TimeoutError)     … in time
     │   ├── SchemaPermissionError (PermissionError)   … with this role's permissions
     │   └── SchemaConnectionError (ConnectionError)   … because the connection was lost
+    ├── RowCountError (LookupError)               a result has no row, or more than the caller expects
     └── RequestError                              one request failed
         ├── InvalidQueryError (ValueError)        the server refuses the statement
         │   ├── QuerySyntaxError                  it isn't CQL
@@ -59,7 +60,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from coodie.rows import ManyResult
+    from coodie.many_result import ManyResult
 
 __all__ = [
     "AlreadyExistsError",
@@ -95,6 +96,7 @@ __all__ = [
     "ReadTimeoutError",
     "RequestError",
     "RequestTimeoutError",
+    "RowCountError",
     "SchemaConnectionError",
     "SchemaError",
     "SchemaPermissionError",
@@ -122,13 +124,10 @@ class CoodieError(Exception):
     hint: str | None = None
     #: A command that can be run as it stands, which is the message's last line; or None.
     command: str | None = None
-
-    #: Whether something of the request may have been applied, by any attempt of it: False only where it is
-    #: certain that nothing was, as of a read.
+    #: Whether any attempt of the request may have been applied: False where it is certain that none was.
     may_have_been_applied: bool = False
 
-    #: The module whose classes have a section each. A class made elsewhere is explained as its parent,
-    #: unless its own module says the same of itself, and has the sections in a file beside it.
+    #: The module whose classes have a section each; others are explained as their parents.
     explained_in: str = __name__
 
     def __init__(
@@ -165,9 +164,6 @@ def _rebuild(cls: type[CoodieError], message: str, state: Mapping[str, Any]) -> 
     Exception.__init__(error, message)
     error.__dict__.update(state)
     return error
-
-
-# --- before a connection ----------------------------------------------------------------
 
 
 class ConfigurationError(CoodieError, ValueError):
@@ -312,6 +308,13 @@ class AuthenticationError(ConnectionFailedError, PermissionError):
     """The server refused the credentials, or wants some and got none."""
 
 
+class RowCountError(CoodieError, LookupError):
+    """A result has no row, or more than the caller expects; the request itself succeeded."""
+
+    #: How many rows there are, on this page.
+    count: int = 0
+
+
 class SchemaError(CoodieError):
     """A table can't be brought into the wanted shape."""
 
@@ -337,9 +340,6 @@ class SchemaPermissionError(SchemaError, PermissionError):
 
 class SchemaConnectionError(SchemaError, ConnectionError):
     """The connection was lost while a table was brought into shape; calling again goes on from there."""
-
-
-# --- one request ------------------------------------------------------------------------
 
 
 class _NothingDone:

@@ -8,11 +8,12 @@ belongs to. It's a check against accidents, not a signature: whoever can make on
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import blake2b
 
 from coodie.exceptions import PagingStateError
 
-__all__ = ["open_paging_state", "seal_paging_state"]
+__all__ = ["open_paging_state", "paging_state_as_text", "seal_paging_state"]
 
 _PREFIX = b"co1:"
 _DIGEST_BYTES = 8
@@ -47,11 +48,23 @@ def seal_paging_state(state: bytes, stmt: str) -> bytes:
     return _PREFIX + _digest(state, stmt) + state
 
 
-def open_paging_state(sealed: bytes, stmt: str) -> bytes:
+def paging_state_as_text(sealed: bytes) -> str:
+    """Return a sealed paging state as URL-safe text (RFC 4648, section 5, without padding)."""
+    return urlsafe_b64encode(sealed).decode("ascii").rstrip("=")
+
+
+def _from_text(text: str) -> bytes:
+    try:
+        return urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+    except ValueError:  # of characters that aren't in the alphabet, and of a length that can't be
+        return b""
+
+
+def open_paging_state(sealed: bytes | str, stmt: str) -> bytes:
     """Return the server's paging state out of a sealed one.
 
     Args:
-        sealed: What ``Rows.paging_state`` or ``seal_paging_state`` gave.
+        sealed: What ``Rows.paging_state``, ``Rows.cursor`` or ``seal_paging_state`` gave.
         stmt: The CQL text it is used with.
 
     Returns:
@@ -60,8 +73,10 @@ def open_paging_state(sealed: bytes, stmt: str) -> bytes:
     Raises:
         PagingStateError: It's empty, cut, altered, or belongs to another statement.
     """
+    if isinstance(sealed, str):
+        sealed = _from_text(sealed)
     if not isinstance(sealed, bytes):
-        message = f"paging_state is of type {type(sealed).__name__}, not bytes."
+        message = f"paging_state is of type {type(sealed).__name__}, neither bytes nor str."
         raise PagingStateError(message, hint=_HINT, statement=stmt)
     if len(sealed) <= _HEAD or not sealed.startswith(_PREFIX):
         message = f"paging_state ({len(sealed)} bytes) was not made by coodie, or has been cut."

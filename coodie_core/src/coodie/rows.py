@@ -1,15 +1,31 @@
-"""What requests return: plain dicts with what the server said beside them, and the outcomes of many."""
+"""What requests return: plain dicts, and what the server said beside them."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from coodie.exceptions import InvalidQueryError, RowCountError
+from coodie.many_result import ManyResult
+from coodie.paging import paging_state_as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from uuid import UUID
 
-__all__ = ["ManyResult", "Rows", "first_item", "new_rows"]
+__all__ = ["Column", "ManyResult", "Rows", "check_column_names", "first_item", "new_rows"]
+
+
+class Column(NamedTuple):
+    """A column of a result.
+
+    Attributes:
+        name: Its name, or the alias that the statement gives it.
+        type: Its CQL type, as in ``list<int>``.
+    """
+
+    name: str
+    type: str
 
 
 class Rows(list[dict[str, Any]]):
@@ -22,6 +38,12 @@ class Rows(list[dict[str, Any]]):
         trace_id: The trace session's id, where the request was traced.
     """
 
+    # Set for every read: as a slot it costs no dict.
+    __slots__ = ("__dict__", "__weakref__", "columns")
+
+    #: The result's columns in their order, also where it has no rows. None for a statement without a result,
+    #: such as an INSERT, and from a backend that doesn't know them.
+    columns: tuple[Column, ...] | None
     #: Opaque bytes to hand to ``execute(…, paging_state=…)`` for the next page, or None.
     paging_state: bytes | None = None
     #: The server's warnings; empty when it had none.
@@ -42,6 +64,59 @@ class Rows(list[dict[str, Any]]):
         self.warnings = tuple(warnings)
         self.trace_id = trace_id
 
+    if not TYPE_CHECKING:  # type checkers know the attributes that there are
+
+        def __getattr__(self, name: str) -> Any:
+            """Return None for columns that nobody has set; an empty slot is no attribute."""
+            if name == "columns":
+                return None
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def first(self) -> dict[str, Any] | None:
+        """Return the first row; None where there is none."""
+        return self[0] if self else None
+
+    def one(self) -> dict[str, Any]:
+        """Return the only row.
+
+        Raises:
+            RowCountError: There is none, or more than one.
+        """
+        if len(self) == 1 and not self.has_more_pages:
+            return self[0]
+        raise self._not_one("exactly one row")
+
+    def one_or_none(self) -> dict[str, Any] | None:
+        """Return the only row; None where there is none.
+
+        Raises:
+            RowCountError: There is more than one.
+        """
+        if len(self) <= 1 and not self.has_more_pages:
+            return self.first()
+        raise self._not_one("at most one row")
+
+    def _not_one(self, expected: str) -> RowCountError:
+        count = len(self)
+        found = (
+            f"{count} {'row' if count == 1 else 'rows'}{', and more pages' if self.has_more_pages else ''}"
+        )
+        hint = "Use first() where any row will do." if count else None
+        return RowCountError(f"The result has {found}; expected {expected}.", hint=hint, count=count)
+
+    def scalar(self) -> Any:
+        """Return the first column of the first row; None where there is no row."""
+        return first_item(self)
+
+    def scalars(self) -> list[Any]:
+        """Return the first column of each row."""
+        return [next(iter(row.values()), None) for row in self]
+
+    @property
+    def cursor(self) -> str | None:
+        """The paging state as URL-safe text, which ``paging_state=`` takes back; None on the last page."""
+        return None if self.paging_state is None else paging_state_as_text(self.paging_state)
+
     @property
     def has_more_pages(self) -> bool:
         """Whether the server has more rows than these."""
@@ -60,40 +135,6 @@ class Rows(list[dict[str, Any]]):
         return applied
 
 
-class ManyResult:
-    """What came of many executions, by index (the position of its parameters, from 0).
-
-    Outcomes without rows, such as a write's, take no memory.
-    """
-
-    __slots__ = ("_rows", "errors", "succeeded")
-
-    def __init__(self) -> None:
-        #: How many executions succeeded.
-        self.succeeded = 0
-        #: Index → the exception of each execution that failed.
-        self.errors: dict[int, Exception] = {}
-        self._rows: dict[int, list[dict[str, Any]]] = {}
-
-    @property
-    def total(self) -> int:
-        """How many executions ended, one way or the other."""
-        return self.succeeded + len(self.errors)
-
-    def rows(self, index: int) -> list[dict[str, Any]]:
-        """Return what the execution at this index returned; an empty list for a write.
-
-        Raises:
-            Exception: The execution's own, where it failed.
-        """
-        if index in self.errors:
-            raise self.errors[index]
-        return self._rows.get(index, Rows())
-
-    def __repr__(self) -> str:
-        return f"<ManyResult: {self.succeeded} succeeded, {len(self.errors)} failed>"
-
-
 #: Makes rows without any, in a third of the time that a call of the class takes: nothing is set that the
 #: class says already.
 new_rows: Callable[[], Rows] = partial(Rows.__new__, Rows)
@@ -102,3 +143,16 @@ new_rows: Callable[[], Rows] = partial(Rows.__new__, Rows)
 def first_item(rows: Sequence[dict[str, Any]]) -> Any:
     """Return the first column of the first row; None where there is none."""
     return next(iter(rows[0].values()), None) if rows else None
+
+
+def check_column_names(names: Sequence[str]) -> None:
+    """Refuse columns of the same name: of a row as a dict, one of them would be lost.
+
+    Raises:
+        InvalidQueryError: There are some; it names the first such name.
+    """
+    if len(set(names)) == len(names):
+        return
+    twice = next(name for name in names if names.count(name) > 1)
+    message = f"The result has {names.count(twice)} columns named {twice!r}, and a row as a dict takes one."
+    raise InvalidQueryError(message, hint="Rename them: SELECT column AS name.")

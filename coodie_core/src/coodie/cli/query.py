@@ -10,10 +10,10 @@ import click
 
 from coodie.cli._printing import FORMATS, escaped
 from coodie.cli._targets import connected, connection_option, option_of
-from coodie.column_names import check_column_names
 from coodie.cql import Kind, inspect_statement
 from coodie.hooks import hookimpl
 from coodie.observers.registration import observing
+from coodie.rows import check_column_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable

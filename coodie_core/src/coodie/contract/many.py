@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from coodie.cql import Kind, inspect_statement
 from coodie.exceptions import ConfigurationError, ExecuteManyError
+from coodie.many_result import ManyResult
 from coodie.observers.observation import ONE_OF_MANY, part_of
-from coodie.rows import ManyResult
+from coodie.rows import new_rows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable
@@ -80,7 +81,7 @@ class ManyRun:
         self._ended = 0
         self._stopped = False
         self._first_failure: tuple[int, Exception] | None = None
-        self.result = ManyResult()
+        self.result = ManyResult(new_rows)
 
     def take(self) -> tuple[int, Params] | None:
         """Return the next index and parameters, or None when there is nothing more to start."""

@@ -19,13 +19,13 @@ from coodie.drivers.cassandra._session import ExecutionSettings, SessionExecutor
 from coodie.drivers.cassandra.fastpath.dispatcher import FastPath
 from coodie.drivers.cassandra.fastpath.request import SendEffect
 from coodie.drivers.cassandra.fastpath.retry import DriverRetry
-from coodie.drivers.cassandra.values.rows import build_rows, row_converters
+from coodie.drivers.cassandra.values.rows import build_rows, result_columns, row_converters
 from coodie.drivers.client.client import Client, Page, StaleStatementError
 from coodie.drivers.client.pipeline import PAGE_SIZE
 from coodie.effects import Sleep
 from coodie.observers.request import UNOBSERVED
 from coodie.protocol.error_codes import Write
-from coodie.rows import new_rows
+from coodie.rows import Rows, new_rows
 from coodie.waiting import start_thread
 
 if TYPE_CHECKING:
@@ -324,8 +324,12 @@ class _Undecoded:
         return len(self._answer.rows)
 
     def decode(self) -> list[dict[str, Any]]:
-        """Return the rows as dicts."""
-        return self._decoded(self._answer)
+        """Return the rows as dicts, with their columns."""
+        answer = self._answer
+        rows = Rows(self._decoded(answer))
+        if answer.names:
+            rows.columns = result_columns(tuple(answer.names), tuple(answer.types))
+        return rows
 
     def first_item(self) -> Any:
         """Return the first row's first column; no other is decoded."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from coodie.column_names import check_column_names
 from coodie.cql import Kind
 from coodie.effects import Steps
 from coodie.observers.request import UNOBSERVED
 from coodie.parameters import positional
-from coodie.rows import first_item
+from coodie.rows import Column, Rows, check_column_names, first_item
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,13 +95,17 @@ class TupleRows:
     Args:
         names: The columns' names.
         rows: For each row its values, in the columns' order.
+        types: The columns' CQL types, for ``Rows.columns``; None where the client doesn't know them.
     """
 
-    __slots__ = ("_names", "_rows")
+    __slots__ = ("_names", "_rows", "_types")
 
-    def __init__(self, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    def __init__(
+        self, names: Sequence[str], rows: Sequence[Sequence[Any]], types: Sequence[str] | None = None
+    ) -> None:
         self._names = names
         self._rows = rows
+        self._types = types
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -114,7 +117,10 @@ class TupleRows:
             InvalidQueryError: Two columns have the same name.
         """
         check_column_names(self._names)
-        return [dict(zip(self._names, row, strict=True)) for row in self._rows]
+        rows = Rows(dict(zip(self._names, row, strict=True)) for row in self._rows)
+        if self._types is not None:
+            rows.columns = tuple(map(Column, self._names, self._types))
+        return rows
 
     def first_item(self) -> Any:
         """Return the first column of the first row, by position; None where there is no row."""

@@ -245,7 +245,7 @@ class Pipeline:
             _add_details(rows, page)
             state = page.paging_state
             if state is None:
-                rows.extend(_read(page.decoded, request))
+                _extend(rows, _read(page.decoded, request))
                 return rows
             # A request of several pages may meet the driver's end half-way.
             self._lifecycle.check()
@@ -253,7 +253,7 @@ class Pipeline:
             following = Started(self._page(request._replace(paging_state=state)))
             yield from following.begin()
             try:
-                rows.extend(_read(page.decoded, request))
+                _extend(rows, _read(page.decoded, request))
             except BaseException:
                 following.abandon()
                 raise
@@ -454,6 +454,13 @@ def _completed(page: Page, request: ClientRequest) -> Rows:
     if page.warnings or page.trace_id is not None:
         _add_details(rows, page)
     return rows
+
+
+def _extend(rows: Rows, more: list[dict[str, Any]]) -> None:
+    """Add the rows of a page; the first page that knows the columns tells them."""
+    rows.extend(more)
+    if rows.columns is None and isinstance(more, Rows):
+        rows.columns = more.columns
 
 
 def _add_details(rows: Rows, page: Page) -> None:

@@ -9,13 +9,15 @@ from coodie.drivers.cassandra.fastpath.accelerated import row_decoder
 from coodie.drivers.cassandra.fastpath.gc_pause import gc_paused
 from coodie.drivers.cassandra.fastpath.generated_reader import generated_reader
 from coodie.drivers.cassandra.values.lenient_decoding import read_columns
-from coodie.drivers.cassandra.values.rows import row_builder, row_converters
+from coodie.drivers.cassandra.values.rows import result_columns, row_builder, row_converters
 from coodie.protocol.codec import INT
 from coodie.protocol.results import GLOBAL_TABLE, HAS_MORE_PAGES, ROWS, ROWS_HEAD, VOID_BODY, paging_state
 from coodie.rows import Rows, new_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from coodie.rows import Column
 
     #: Takes a result's body, where its first row begins, and how many there are; returns the rows.
     RowReader = Callable[[bytes, int, int], Rows]
@@ -63,6 +65,7 @@ class _Shape(NamedTuple):
     #: Where the first row begins, then.
     start: int
     read: RowReader
+    columns: tuple[Column, ...]
 
 
 class ResultReader:
@@ -93,7 +96,11 @@ class ResultReader:
             return new_rows() if body == VOID_BODY else None
         start = usual.start
         (count,) = INT.unpack_from(body, start - INT.size)
-        return usual.read(body, start, count) if count < _MANY else _read(usual, body, start)
+        if count >= _MANY:
+            return _read(usual, body, start)
+        rows = usual.read(body, start, count)
+        rows.columns = usual.columns
+        return rows
 
     def read(self, body: bytes) -> Page:
         """Return the rows of a RESULT's body.
@@ -137,6 +144,7 @@ class ResultReader:
             beginning,
             len(beginning) + INT.size,
             _reader(names, columns, self._version, aware_timestamps=self._aware),
+            result_columns(names, tuple([column[3] for column in columns])),
         )
         # A new list: others may be going through the old one.
         self._shapes = [shape, *self._shapes][:_SHAPES]
@@ -149,9 +157,12 @@ def _read(shape: _Shape, body: bytes, start: int) -> Rows:
     if not 0 <= INT.size * count <= len(body) - start:
         raise UnusualResultError
     if count < _MANY:
-        return shape.read(body, start, count)
-    with gc_paused():
-        return shape.read(body, start, count)
+        rows = shape.read(body, start, count)
+    else:
+        with gc_paused():
+            rows = shape.read(body, start, count)
+    rows.columns = shape.columns
+    return rows
 
 
 def _parsed_metadata(data: bytes, user_types: Any) -> tuple[Any, int]:

@@ -14,7 +14,6 @@ from keyword import iskeyword
 from typing import Any
 
 from coodie import types as raw
-from coodie.column_names import check_column_names
 from coodie.drivers.cassandra.values.lenient_decoding import Undecodable, decoded_timestamp
 from coodie.drivers.cassandra.values.types import (
     COLUMN,
@@ -26,6 +25,7 @@ from coodie.drivers.cassandra.values.types import (
     unwrapped,
 )
 from coodie.exceptions import RequestError
+from coodie.rows import Column, check_column_names
 
 __all__ = [
     "AWARE_EPOCH",
@@ -33,6 +33,7 @@ __all__ = [
     "Converter",
     "build_rows",
     "map_items",
+    "result_columns",
     "row_builder",
     "row_converters",
     "udt_tuple",
@@ -49,6 +50,17 @@ _MICROSECOND = dt.timedelta(microseconds=1)
 
 #: Generated row builders that are kept; each is a few hundred bytes of code.
 _BUILDERS = 1024
+
+
+@lru_cache(_BUILDERS)
+def result_columns(names: tuple[str, ...], types: tuple[Any, ...]) -> tuple[Column, ...]:
+    """Return the columns of a result.
+
+    Args:
+        names: Their names.
+        types: Their types as the driver gives them (``ResultSet.column_types``).
+    """
+    return tuple([Column(name, cql_name(typ)) for name, typ in zip(names, types, strict=True)])
 
 
 def row_converters(types: Sequence[Any], *, aware_timestamps: bool) -> tuple[Converter | None, ...]:
