@@ -167,6 +167,30 @@ async def test_too_few_alive_for_several_partitions(calls: Api, proxy: FaultProx
     assert (type(error), error.may_have_been_applied) == (exceptions.UnavailableError, True)
 
 
+@pytest.mark.parametrize(
+    ("stmt", "in_parts"),
+    [
+        ("CREATE ROLE {role} WITH LOGIN = false", True),
+        ("GRANT SELECT ON {table} TO {role}", True),
+        ("REVOKE SELECT ON {table} FROM {role}", True),
+        ("DROP ROLE IF EXISTS {role}", True),
+        ("CREATE TABLE {table}_new (k int PRIMARY KEY)", True),
+        ("TRUNCATE {table}", False),
+    ],
+)
+async def test_too_few_alive_for_the_servers_own_tables(
+    stmt: str, in_parts: bool, calls: Api, proxy: FaultProxy, table: str
+) -> None:
+    """The server writes to several of them, one after the other, and refuses TRUNCATE before it begins."""
+    text = stmt.format(table=table, role="nobody")
+    proxy.add(ServerError(code=ErrorCode.UNAVAILABLE), contains=text, opcodes=(Opcode.QUERY,), times=None)
+    with pytest.raises(exceptions.UnavailableError) as caught:
+        await calls.execute(text, [])
+    assert caught.value.may_have_been_applied is in_parts
+    assert ("nothing was done" in str(caught.value)) is not in_parts
+    assert proxy.rules[0].hits == 1
+
+
 async def test_an_error_tells_of_all_attempts(calls: Api, proxy: FaultProxy, table: str) -> None:
     """An idempotent write fails in a way that leaves it in doubt, and is refused when it is sent again."""
     from cassandra.policies import RetryPolicy

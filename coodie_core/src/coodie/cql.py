@@ -38,6 +38,9 @@ _TOKEN = re.compile(
 _IF = re.compile(r"\bif\b", re.IGNORECASE)
 _IN = re.compile(r"\bin\b", re.IGNORECASE)
 
+#: They write a role's permissions, and then who has a permission.
+_OF_PERMISSIONS = ("GRANT", "REVOKE")
+
 #: What stands between BEGIN and BATCH of one whose parts are written one after the other.
 _WITHOUT_LOG = ("UNLOGGED", "COUNTER")
 
@@ -92,7 +95,7 @@ class StatementShape(NamedTuple):
         table: The table's name, as the server stores it; None where none is named.
         conditional: It is a write with IF: a lightweight transaction, or a batch with one.
         parted: It may write to several partitions one after the other: a batch without a log or of counters,
-            or an UPDATE or DELETE with IN, of whatever column.
+            an UPDATE or DELETE with IN, of whatever column, or a change of the schema or of permissions.
     """
 
     kind: Kind
@@ -135,8 +138,10 @@ def inspect_statement(stmt: str) -> StatementShape:
     conditional = kind in {Kind.WRITE, Kind.BATCH} and _has_word(stmt, _IF)
     if kind is Kind.BATCH:
         parted = next(stream, ("", ""))[1].upper() in _WITHOUT_LOG
+    elif kind is Kind.WRITE:
+        parted = verb != "INSERT" and _has_word(stmt, _IN)
     else:
-        parted = kind is Kind.WRITE and verb != "INSERT" and _has_word(stmt, _IN)
+        parted = kind is Kind.SCHEMA or verb in _OF_PERMISSIONS
     marker = _TABLE_AFTER.get(verb)
     if marker is None:
         return StatementShape(kind, None, None, conditional, parted)

@@ -19,12 +19,12 @@ def statement_write(shape: StatementShape) -> Write:
     """Return what a statement writes."""
     if shape.kind is Kind.READ:
         return Write.NONE
-    if shape.kind not in {Kind.WRITE, Kind.BATCH}:
-        return Write.OTHER
     if shape.conditional:
         return Write.CONDITIONAL
     if shape.parted:
         return Write.PARTS
+    if shape.kind not in {Kind.WRITE, Kind.BATCH}:
+        return Write.OTHER
     return Write.LOGGED if shape.kind is Kind.BATCH else Write.SINGLE
 
 

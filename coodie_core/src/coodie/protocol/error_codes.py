@@ -71,11 +71,14 @@ class Write(Flag):
     #: A batch with a log: all of its parts or none, in the end.
     LOGGED = auto()
     #: What may write to several partitions one after the other: a batch without a log or of counters, and
-    #: an UPDATE or DELETE with IN. The first may be written when the second is refused.
+    #: an UPDATE or DELETE with IN. The first may be written when the second is refused. A statement about
+    #: roles or permissions writes to several tables of the server's own (CassandraRoleManager.dropRole,
+    #: CassandraAuthorizer.grant), and so does one about the schema, whose creator gets the permissions after
+    #: the change (AlterSchemaStatement.execute).
     PARTS = auto()
     #: With IF. The replicas agree first and commit then, and each of both may be refused.
     CONDITIONAL = auto()
-    #: A change of the schema or of roles, or TRUNCATE.
+    #: TRUNCATE, and what only reads: LIST and DESCRIBE.
     OTHER = auto()
     ANY = SINGLE | LOGGED | PARTS | CONDITIONAL | OTHER
 

@@ -252,7 +252,7 @@ class SessionClient(Client):
     ) -> Steps[None]:
         """Execute a schema statement on the node; None leaves the choice to the session's policy."""
         terms = ExecutionSettings(
-            stmt, Kind.SCHEMA, timeout, repeatable=False, options=None, write=Write.OTHER
+            stmt, Kind.SCHEMA, timeout, repeatable=False, options=None, write=Write.PARTS
         )
         in_flight = self.sender.send(SimpleStatement(stmt), terms, None, host)
         yield from self.sender.wait(in_flight, terms)
