@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -189,6 +190,23 @@ async def test_too_few_alive_for_the_servers_own_tables(
     assert caught.value.may_have_been_applied is in_parts
     assert ("nothing was done" in str(caught.value)) is not in_parts
     assert proxy.rules[0].hits == 1
+
+
+async def test_a_schema_change_on_which_nobody_agrees(
+    calls: Api, proxy: FaultProxy, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has been made: a warning at the end of the driver's wait says so, or an error at the request's."""
+    name = f"{table}_{uuid.uuid4().hex[:8]}"
+    proxy.add(Silence(), contains="schema_version", times=None)
+    monkeypatch.setattr(calls.driver.session.cluster, "max_schema_agreement_wait", 0.5)
+    (warning,) = (await calls.execute(f"CREATE TABLE {name} (k int PRIMARY KEY)", [])).warnings
+    assert warning.startswith("The schema was changed, but whether all nodes know")
+    monkeypatch.setattr(calls.driver.session.cluster, "max_schema_agreement_wait", 2.0)
+    with pytest.raises(exceptions.RequestTimeoutError, match="The schema was changed, but") as caught:
+        await calls.execute(f"ALTER TABLE {name} ADD v int", [], timeout=0.5)
+    assert caught.value.may_have_been_applied
+    proxy.rules.clear()
+    assert (await calls.execute(f"DROP TABLE {name}", [])).warnings == ()
 
 
 async def test_an_error_tells_of_all_attempts(calls: Api, proxy: FaultProxy, table: str) -> None:

@@ -67,8 +67,9 @@ def _timed_out(exc: Any, stmt: str | None, timeout: float | None, fate: Fate) ->
     applied = fate.may_have_been_applied
     asked = "" if exc.last_host is None else f" from {getattr(exc.last_host, 'endpoint', exc.last_host)}"
     hint = "Give a longer timeout=, or look at what the server is busy with."
-    if "schema agreement" in str(exc):
-        message = f"The schema change was made, but the nodes didn't agree on it{waited}."
+    if getattr(exc, "has_changed_schema", False):
+        message = f"The schema was changed, but the nodes didn't agree on it{waited}."
+        hint = "Give a longer timeout=, and see whether all nodes run."
     elif fate.sent or applied:
         message = f"No answer came{asked}{waited}."
         hint = f"{_APPLIED} {hint}" if applied else hint

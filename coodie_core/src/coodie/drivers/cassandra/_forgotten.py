@@ -41,8 +41,10 @@ def telling_future() -> Any:
     A schema change of ``sync_table`` is one that is pinned to a node. The drivers would hold its answer back
     until all nodes agree, in one of two threads that also wait for this after each event, and beyond the
     request's own time; ``sync_table`` waits itself, and knows how long. So its answer comes as soon as the
-    driver has read what was changed.
+    driver has read what was changed. Of any other schema change, what ends the wait is told: the drivers say
+    that no answer came, or nothing.
     """
+    from cassandra import OperationTimedOut
     from cassandra.cluster import ResponseFuture
     from cassandra.protocol import (
         RESULT_KIND_SCHEMA_CHANGE,
@@ -55,6 +57,13 @@ def telling_future() -> Any:
     from coodie.drivers.cassandra._server_errors import as_asked
 
     class TellingResponseFuture(ResponseFuture):  # type: ignore[misc]  # the drivers have no types
+        _has_changed_schema = False
+
+        def _set_final_exception(self, response: Any, *args: Any, **kwargs: Any) -> None:
+            if self._has_changed_schema and isinstance(response, OperationTimedOut):
+                response.has_changed_schema = True
+            super()._set_final_exception(response, *args, **kwargs)
+
         def _set_result(self, host: Any, connection: Any, pool: Any, response: Any) -> None:
             if isinstance(response, PreparedQueryNotFound):
                 response = ForgottenStatementError(response.info, host)
@@ -62,6 +71,7 @@ def telling_future() -> Any:
                 response = as_asked(response)
             is_change = isinstance(response, ResultMessage) and response.kind == RESULT_KIND_SCHEMA_CHANGE
             if not is_change or self._host is None:
+                self._has_changed_schema = is_change
                 super()._set_result(host, connection, pool, response)
                 return
             deliver = super()._set_result

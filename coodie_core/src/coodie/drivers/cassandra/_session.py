@@ -26,7 +26,7 @@ from coodie.protocol.error_codes import Write
 from coodie.waiting import Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
     from uuid import UUID
 
     from cassandra.cluster import ResponseFuture, Session
@@ -387,6 +387,13 @@ def _fate(exc: Any, answer: PendingRequest) -> Fate:
     return Fate(policy.write, sent, terms.doubt or doubt, host)
 
 
+def _disagreement(response: ResponseFuture) -> Iterator[str]:
+    """Warn of a schema change on which the nodes didn't agree within max_schema_agreement_wait."""
+    # A session without metadata doesn't say.
+    if not response.is_schema_agreed and response.session.cluster.schema_metadata_enabled:
+        yield "The schema was changed, but whether all nodes know of that couldn't be told in time."
+
+
 def _read_off(response: ResponseFuture, rows: Any, *, traced: bool) -> SessionResponse:
     result = response.result()
     traces = response.get_query_trace_ids() if traced else ()
@@ -396,6 +403,6 @@ def _read_off(response: ResponseFuture, rows: Any, *, traced: bool) -> SessionRe
         types=result.column_types or (),
         rows=rows if result.column_names else (),
         paging_state=result.paging_state,
-        warnings=response.warnings or (),
+        warnings=[*(response.warnings or ()), *_disagreement(response)],
         trace_id=traces[-1] if traces else None,
     )
