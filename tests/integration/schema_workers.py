@@ -7,6 +7,8 @@ import subprocess
 import sys
 from dataclasses import asdict
 
+from tests.conftest import PATIENT
+
 from coodie.schema import ColumnDefinition as Col
 
 __all__ = ["BASE", "GROWN", "Workers"]
@@ -21,8 +23,8 @@ import json, sys
 import coodie
 from coodie.schema import ColumnDefinition as Col
 
-hosts, port, backend, keyspace, table, cols = json.loads(sys.argv[1])
-driver = coodie.init_coodie(hosts, port=port, driver_type=backend, request_timeout=30)
+hosts, options, keyspace, table, cols = json.loads(sys.argv[1])
+driver = coodie.init_coodie(hosts, **options)
 print("ready", flush=True)
 sys.stdin.readline()
 executed = driver.sync_table(table, keyspace, [Col(**col) for col in cols])
@@ -45,9 +47,10 @@ class Workers:
 
     def __init__(self, contact_points: list[str], port: int, backend: str, keyspace: str, table: str) -> None:
         cols = [asdict(column) for column in GROWN]
+        options = PATIENT | {"port": port, "driver_type": backend, "request_timeout": 30}
         self._processes = [
             subprocess.Popen(
-                [sys.executable, "-c", _WORKER, json.dumps([[host], port, backend, keyspace, table, cols])],
+                [sys.executable, "-c", _WORKER, json.dumps([[host], options, keyspace, table, cols])],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -56,9 +59,13 @@ class Workers:
         ]
 
     def __enter__(self) -> Workers:  # noqa: PYI034 - nothing derives from it
-        for process in self._processes:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
+        try:
+            for process in self._processes:
+                assert process.stdout is not None
+                assert process.stdout.readline() == "ready\n"
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

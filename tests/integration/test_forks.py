@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cassandra.cluster import Cluster
+from tests.conftest import PATIENT
 
 import coodie
 from coodie_testing.children import in_a_child
@@ -156,7 +157,7 @@ def parent(
     name = table("k int PRIMARY KEY")  # first: the event of it would have statements prepared again
     way: dict[str, Any] = {"hosts": [proxy.host], "port": proxy.port}
     if request.param == "session":
-        way = {"session": Cluster([proxy.host], proxy.port, protocol_version=5).connect()}
+        way = {"session": Cluster([proxy.host], proxy.port, protocol_version=5, **PATIENT).connect()}
     opened = coodie.init_coodie(driver_type=backend, name=_NAME, fast_path=request.param != "driver's", **way)
     assert registry.get(_NAME) is opened
     yield Parent(opened, driver, proxy, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.conftest import PATIENT
 
 import coodie
 from coodie.drivers.cassandra import CassandraDriver
@@ -43,7 +44,7 @@ def session(cassandra_node: Any, keyspace: str, request: pytest.FixtureRequest) 
         "profiles": {"execution_profiles": {EXEC_PROFILE_DEFAULT: ExecutionProfile(request_timeout=8)}},
         "legacy": {"load_balancing_policy": RoundRobinPolicy()},
     }[request.param]
-    cluster = Cluster([cassandra_node.host], port=cassandra_node.port, **options)
+    cluster = Cluster([cassandra_node.host], port=cassandra_node.port, **PATIENT, **options)
     connected = cluster.connect(keyspace)
     if request.param == "legacy":
         connected.row_factory = named_tuple_factory

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from coodie.capabilities import Capability
 from coodie_testing import DriverConformance, check, overrides_check
 from coodie_testing.checking import check_of, checks_of, problems_of
 from coodie_testing.loop import CheckLoop, run_without_loop
+from coodie_testing.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -292,3 +294,19 @@ def test_who_does_not_use_it_pays_nothing(tmp_path: Path) -> None:
     done = run(tmp_path, source)
     assert done.returncode == 0, done.stdout
     assert "conformance" not in done.stdout
+
+
+def test_a_busy_server_has_time_for_the_tables() -> None:
+    """All checks of a suite need them, so that they have a schema's time and not a request's."""
+    timeouts: dict[str, float | None] = {}
+
+    def execute(stmt: str, _params: object, *, timeout: float | None = None) -> None:
+        timeouts[stmt] = timeout
+
+    driver: Any = SimpleNamespace(capabilities=frozenset(Capability), execute=execute)
+    workspace = Workspace()
+    workspace.prepare(driver)
+    workspace.drop(driver)
+    changes = [stmt for stmt in timeouts if stmt.startswith(("CREATE", "DROP"))]
+    assert len(changes) >= 10
+    assert {timeouts[stmt] for stmt in changes} == {60.0}

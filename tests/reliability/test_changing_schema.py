@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.conftest import Api, open_driver
+from tests.conftest import PATIENT, Api, open_driver
 from tests.reliability.conftest import heal_async
 
 from coodie.exceptions import (
@@ -229,7 +229,7 @@ async def test_on_a_session_of_yours(
     name = f"{keyspace}.yours"
     insert = f"INSERT INTO {name} (k, v) VALUES (?, ?)"
     await _retyped(other, name, "int")
-    with Cluster([proxy.host], port=proxy.port) as cluster, using_registry(DriverRegistry()):
+    with Cluster([proxy.host], port=proxy.port, **PATIENT) as cluster, using_registry(DriverRegistry()):
         session = cluster.connect()
         prepared = session.prepare(insert)
         with open_driver(backend, session=session, fast_path=fast_path) as driver:

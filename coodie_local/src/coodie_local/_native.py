@@ -25,13 +25,23 @@ if TYPE_CHECKING:
     from coodie.protocol.connection import Response
     from coodie_local._security import Access, Credentials
 
-__all__ = ["RefusedError", "Rows", "conversation", "is_ready", "rows_or_none", "run_statement"]
+__all__ = [
+    "SCHEMA_TIMEOUT",
+    "RefusedError",
+    "Rows",
+    "conversation",
+    "is_ready",
+    "rows_or_none",
+    "run_statement",
+]
 
 #: An answer: its rows, each value as it came.
 Rows: TypeAlias = "list[tuple[bytes | None, ...]]"
 
 #: The protocol version, which every Cassandra speaks that can be started.
 _VERSION = 4
+#: Seconds for a change of the schema, which a node on a busy machine needs long for.
+SCHEMA_TIMEOUT = 60.0
 _READY_STATEMENT = "SELECT key FROM system.local"
 _CHUNK = 65_536
 

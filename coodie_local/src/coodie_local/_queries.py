@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from coodie.exceptions import ConfigurationError, ConnectionFailedError
 from coodie.protocol.codec import Consistency
 from coodie.schema.identifiers import quote
-from coodie_local._native import RefusedError, is_ready, rows_or_none, run_statement
+from coodie_local._native import SCHEMA_TIMEOUT, RefusedError, is_ready, rows_or_none, run_statement
 from coodie_local._node_log import cause_of_death, last_lines, quote_lines
 from coodie_local._security import BUILT_IN, load_access
 from coodie_local.errors import NodeStartError, PortInUseError
@@ -88,7 +88,7 @@ def create_keyspace(running: RunningCluster, keyspace: str) -> None:
         f"{{'class': 'SimpleStrategy', 'replication_factor': {min(_REPLICAS, running.count)}}}"
     )
     try:
-        run_statement(hosts[0], state.ports.native, statement, access)
+        run_statement(hosts[0], state.ports.native, statement, access, timeout=SCHEMA_TIMEOUT)
     except RefusedError as exc:
         msg = f"Could not create the keyspace {keyspace!r}: {exc}."
         raise ConfigurationError(msg, hint="Give another keyspace=.", option="keyspace") from exc

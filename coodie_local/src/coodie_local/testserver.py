@@ -107,9 +107,9 @@ class CassandraServer:
         self._run(f'DROP KEYSPACE IF EXISTS "{keyspace}"')
 
     def _run(self, statement: str) -> None:
-        from coodie_local._native import run_statement
+        from coodie_local._native import SCHEMA_TIMEOUT, run_statement
         from coodie_local._security import OPEN, Access
 
         cluster = self.cluster
         access = OPEN if cluster is None else Access(cluster.ssl_context(), cluster.credentials)
-        run_statement(self.host, self.port, statement, access, timeout=30.0)
+        run_statement(self.host, self.port, statement, access, timeout=SCHEMA_TIMEOUT)

@@ -17,8 +17,9 @@ __all__ = ["MANY", "Workspace"]
 #: Rows in the partition ``many`` of the table ``items``: more than any client's default page.
 MANY = 11_000
 
-#: Seconds that dropping a keyspace may take: a busy server needs long for sixty tables.
-_DROP_TIMEOUT = 60.0
+#: Seconds that a schema change of the kit's own may take: a busy server needs long to drop sixty tables, and
+#: without their keyspace all checks of a suite fail.
+_SCHEMA_TIMEOUT = 60.0
 
 #: Rows written with one request while the table is filled.
 _AT_ONCE = 250
@@ -95,11 +96,11 @@ class Workspace:
             driver: Connected to the server on which they were made.
         """
         for keyspace in (self.keyspace, self.thrice):
-            driver.execute(f"DROP KEYSPACE IF EXISTS {keyspace}", [], timeout=_DROP_TIMEOUT)
+            driver.execute(f"DROP KEYSPACE IF EXISTS {keyspace}", [], timeout=_SCHEMA_TIMEOUT)
 
     def _make(self, driver: AbstractDriver, statement: str) -> None:
         if statement not in self._made:
-            driver.execute(statement, [])
+            driver.execute(statement, [], timeout=_SCHEMA_TIMEOUT)
             self._made.add(statement)
 
     def _fill(self, driver: AbstractDriver) -> None:
