@@ -39,7 +39,7 @@ def problems(backend: str) -> list[str]:
     found += [
         f"`coodie explain {name}` doesn't explain it"
         for name in ("RequestTimeoutError", "NodeStartError")
-        if "**Cure.**" not in _coodie("explain", name)
+        if "**Fix.**" not in _coodie("explain", name)
     ]
     states = {report["driver_type"]: report["state"] for report in json.loads(_coodie("drivers", "--json"))}
     found += [

@@ -1,4 +1,4 @@
-"""What is said of each error: a section with its message, its cause and its cure."""
+"""The section of each error: its message, its cause and its fix."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def test_every_class_has_a_section() -> None:
 
 
 @pytest.mark.parametrize("name", SECTIONS)
-def test_a_section_has_message_cause_and_cure(name: str) -> None:
+def test_a_section_has_message_cause_and_fix(name: str) -> None:
     """Whoever looks one up finds all three."""
     section = SECTIONS[name]
     assert section.message
     assert section.cause
-    assert section.cure
+    assert section.fix
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

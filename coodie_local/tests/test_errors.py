@@ -1,4 +1,4 @@
-"""What is said of each error of a local node: a section with its message, its cause and its cure."""
+"""The section of each error of a local node: its message, its cause and its fix."""
 
 from __future__ import annotations
 
@@ -96,12 +96,12 @@ def test_every_class_has_a_section() -> None:
 
 
 @pytest.mark.parametrize("name", SECTIONS)
-def test_a_section_has_message_cause_and_cure(name: str) -> None:
+def test_a_section_has_message_cause_and_fix(name: str) -> None:
     """Whoever looks one up finds all three, and the error leads there."""
     section = SECTIONS[name]
     assert section.message
     assert section.cause
-    assert section.cure
+    assert section.fix
     assert getattr(errors, name)("It broke.").explanation == f"coodie explain {name}"
 
 

@@ -2,51 +2,51 @@
 
 Each error is also the builtin that fits, so that ``except TimeoutError`` or
 ``except ConnectionError`` in code that knows nothing of coodie works; the backend's own
-exception is its ``__cause__``. What causes each and what cures it stands in ``exceptions.md``
+exception is its ``__cause__``. The cause and the fix of each are in ``exceptions.md``
 beside this module, a section for each class; ``coodie explain NAME`` prints it::
 
     CoodieError
-    ├── ConfigurationError (ValueError)           an argument, option or file can't be honoured
-    │   ├── ObserverLoadError (ImportError)       an observer, named but not usable
-    │   │   └── NotAnObserverError (TypeError)    it has no hooks, or some that don't fit
-    │   ├── ConfigFileError                       mistakes in a configuration file or beside it
-    │   └── DriverLoadError (ImportError)         a backend, named but not usable
+    ├── ConfigurationError (ValueError)           an argument, option or file isn't valid
+    │   ├── ObserverLoadError (ImportError)       a named observer can't be used
+    │   │   └── NotAnObserverError (TypeError)    it has no hooks, or unknown ones
+    │   ├── ConfigFileError                       mistakes in a file or in the environment
+    │   └── DriverLoadError (ImportError)         a named backend can't be used
     │       ├── DriverNotFoundError               no such driver_type is installed
-    │       ├── DriverImportError                 its module raised while it was imported
-    │       ├── DriverDependencyError             a distribution that it needs is missing
+    │       ├── DriverImportError                 its module raised during import
+    │       ├── DriverDependencyError             a dependency is missing
     │       ├── DriverApiVersionError             made for another version of the plug-in contract
-    │       ├── NotADriverError (TypeError)       what was found isn't a plug-in or a driver
-    │       ├── DuplicateDriverError              two distributions announce one name
+    │       ├── NotADriverError (TypeError)       the object isn't a plug-in or a driver
+    │       ├── DuplicateDriverError              two distributions provide the name
     │       ├── DriverBlockedError                its distribution is blocked by configuration
-    │       └── OverwrittenModuleError            another distribution's files are what is imported
+    │       └── OverwrittenModuleError            another distribution has overwritten its files
     ├── DriverClosedError (RuntimeError)          used after close(), or in a forked child
-    ├── UnsupportedError (NotImplementedError)    this backend can't do that
+    ├── UnsupportedError (NotImplementedError)    this backend lacks the feature
     ├── ConnectionFailedError (ConnectionError)   no host could be reached; nothing was sent
-    │   ├── ConnectionLostError                   … or the connection ended before the answer came
-    │   └── AuthenticationError (PermissionError) the server refused the credentials
-    ├── SchemaError                               a table can't be brought into the wanted shape
+    │   ├── ConnectionLostError                   … or the connection closed before the response
+    │   └── AuthenticationError (PermissionError) the server rejected the credentials
+    ├── SchemaError                               a table can't be changed into the desired one
     │   ├── SchemaTimeoutError (TimeoutError)     … in time
     │   ├── SchemaPermissionError (PermissionError)   … with this role's permissions
     │   └── SchemaConnectionError (ConnectionError)   … because the connection was lost
     ├── RowCountError (LookupError)               a result has no row, or more than the caller expects
     └── RequestError                              one request failed
-        ├── InvalidQueryError (ValueError)        the server refuses the statement
+        ├── InvalidQueryError (ValueError)        the server rejects the statement
         │   ├── QuerySyntaxError                  it isn't CQL
-        │   └── AlreadyExistsError                what it creates is there already
+        │   └── AlreadyExistsError                the keyspace or table exists already
         ├── ParameterError (ValueError)           too few, too many, unknown names, out of range
         │   └── ParameterTypeError (TypeError)    a value that its column can't hold
-        ├── PagingStateError (ValueError)         a paging state that isn't this statement's
+        ├── PagingStateError (ValueError)         an invalid paging state
         ├── UnauthorizedError (PermissionError)   the role lacks a permission
-        ├── RequestTimeoutError (TimeoutError)    no answer within the timeout
-        │   ├── ReadTimeoutError                  too few replicas answered the coordinator's read
+        ├── RequestTimeoutError (TimeoutError)    no response within the timeout
+        │   ├── ReadTimeoutError                  too few replicas responded to the read in time
         │   └── WriteTimeoutError                 too few replicas acknowledged the write in time
-        │       └── CasWriteUnknownError          … of a conditional one that met others
+        │       └── CasWriteUnknownError          … of a contended conditional write
         ├── UnavailableError (ConnectionError)    too few replicas are alive
-        ├── OverloadedError (ConnectionError)     the coordinator shed the request
-        │   └── RateLimitedError                  … or its partition has had too many of its kind
+        ├── OverloadedError (ConnectionError)     the coordinator rejected the request
+        │   └── RateLimitedError                  … or the partition's rate limit did
         ├── ServerError                           the coordinator failed in another way
-        │   ├── ReadFailureError                  a replica failed while it read
-        │   ├── WriteFailureError                 a replica failed while it wrote
+        │   ├── ReadFailureError                  a replica failed during the read
+        │   ├── WriteFailureError                 a replica failed during the write
         │   └── FunctionFailureError              a user-defined function raised
         └── ExecuteManyError                      some of many executions failed
 """
@@ -111,18 +111,18 @@ __all__ = [
 
 
 class CoodieError(Exception):
-    """The parent of every error that coodie raises.
+    """The base class of all errors that coodie raises.
 
     Args:
-        message: What happened, what was found.
-        hint: What to do or run about it; printed as the message's last part.
-        command: What can be run as it stands; printed as a line of its own, the last.
-        details: Values for the attributes that the class has beside its message.
+        message: What happened, and the details.
+        hint: How to fix it; printed at the end of the message.
+        command: A complete shell command; printed as the message's last line.
+        details: Values for the class's attributes.
     """
 
-    #: What to do or run, or None where the message says it all; it ends with the command.
+    #: How to fix it, or None; ends with the command, if there is one.
     hint: str | None = None
-    #: A command that can be run as it stands, which is the message's last line; or None.
+    #: A complete shell command, which is the message's last line; or None.
     command: str | None = None
     #: Whether any attempt of the request may have been applied: False where it is certain that none was.
     may_have_been_applied: bool = False
@@ -143,19 +143,19 @@ class CoodieError(Exception):
             if not hasattr(type(self), name):
                 raise TypeError(f"{type(self).__name__} has no attribute {name!r}")
             setattr(self, name, value)
-        if sys.version_info >= (3, 11):  # a traceback ends with it; the text of the error stays what it is
+        if sys.version_info >= (3, 11):  # shown in tracebacks; str(error) stays the same
             self.add_note(f"See: {self.explanation}")
 
     @property
     def explanation(self) -> str:
-        """The command that prints what causes such an error and what cures it."""
+        """The command that prints the cause of such an error and its fix."""
         explained = (
             cls.__name__ for cls in type(self).__mro__ if cls.__module__ == getattr(cls, "explained_in", None)
         )
         return f"coodie explain {next(explained)}"
 
     def __reduce__(self) -> tuple[Callable[..., CoodieError], tuple[Any, ...]]:
-        """Pickle by attributes, so that an error survives the way back from a worker process."""
+        """Pickle the attributes, so that a worker process can return the error."""
         return _rebuild, (type(self), str(self), self.__dict__.copy())
 
 
@@ -167,114 +167,114 @@ def _rebuild(cls: type[CoodieError], message: str, state: Mapping[str, Any]) -> 
 
 
 class ConfigurationError(CoodieError, ValueError):
-    """An argument, an option or a combination of them can't be honoured."""
+    """An argument, an option or a combination of them isn't supported."""
 
     #: The name of the offending option, or None.
     option: str | None = None
-    #: The backends that could honour it, as far as is known; empty where that isn't the question.
+    #: The known backends that support it; empty if that isn't the problem.
     alternatives: tuple[str, ...] = ()
 
 
 class ObserverLoadError(ConfigurationError, ImportError):
-    """An observer was named or given but can't be used."""
+    """An observer was named or passed, and can't be used."""
 
     option: str | None = "observer"
-    #: The name that was asked for, or None where an object was given.
+    #: The requested name; None if an object was passed.
     observer: str | None = None
 
 
 class NotAnObserverError(ObserverLoadError, TypeError):
-    """It has no hook, or one that the specifications don't have."""
+    """The object implements no hook, or one that has no specification."""
 
 
 class ConfigFileError(ConfigurationError):
-    """A configuration file, or the variables beside it, hold mistakes; the message tells all of them."""
+    """A configuration file or an environment variable has mistakes; the message lists all of them."""
 
-    #: Each mistake: where it is, the key, what is wrong and what to do.
+    #: Each mistake: its place, the key, the problem and the fix.
     mistakes: tuple[str, ...] = ()
 
 
 class DriverLoadError(ConfigurationError, ImportError):
-    """A backend was named but can't be used; the parent of the ways in which that happens.
+    """A backend was named, and can't be used; each subclass is one cause.
 
-    The last line of its message is a command, ``command``, that helps or leads further.
+    The last line of the message is a command, ``command``, that fixes the problem or shows more.
     """
 
     option: str | None = "driver_type"
-    #: The driver_type that was asked for.
+    #: The requested driver_type.
     driver_type: str | None = None
-    #: The distribution that announces it, or None.
+    #: The distribution that provides it, or None.
     distribution: str | None = None
 
 
 class DriverNotFoundError(DriverLoadError, LookupError):
-    """No installed distribution announces this driver_type."""
+    """No installed distribution provides this driver_type."""
 
-    #: The driver_types that are installed and, as far as is known without importing them, usable.
+    #: The driver_types that are installed, and not known to be broken (they aren't imported to find out).
     installed: tuple[str, ...] = ()
     #: Those that are installed and known to be broken.
     broken: tuple[str, ...] = ()
     #: Those whose distributions are blocked.
     blocked: tuple[str, ...] = ()
-    #: The name that may have been meant, or None.
+    #: A similar name that is known, or None.
     suggestion: str | None = None
 
 
 class DriverImportError(DriverLoadError):
-    """The backend's module raised while it was imported; the exception is the ``__cause__``."""
+    """The backend's module raised an exception during import: the ``__cause__``."""
 
 
 class DriverDependencyError(DriverLoadError):
-    """A distribution or module that the backend needs isn't installed, or in another version."""
+    """A dependency of the backend isn't installed, or its version isn't supported."""
 
-    #: The name of what is missing.
+    #: The name of the missing distribution or module.
     missing: str | None = None
-    #: What is needed, with its versions, such as "acme-client>=2"; None where only a module is known.
+    #: The requirement, such as "acme-client>=2"; None if only a module is known.
     requirement: str | None = None
-    #: The version that is installed, or None.
+    #: The installed version, or None.
     found: str | None = None
 
 
 class DriverApiVersionError(DriverLoadError):
-    """The backend declares no version of the plug-in contract that this coodie-core speaks."""
+    """The backend declares no version of the plug-in contract that this coodie-core supports."""
 
     #: The versions that the backend declares.
     declared: tuple[int, ...] = ()
-    #: The version that this coodie-core speaks.
+    #: The version that this coodie-core supports.
     supported: int = 0
 
 
 class NotADriverError(DriverLoadError, TypeError):
-    """What an entry point, a hook or a caller gave lacks what a plug-in or a driver must have."""
+    """An object lacks hooks of a plug-in, or methods of a driver."""
 
-    #: The methods or hooks that it lacks.
+    #: The missing methods or hooks.
     missing: tuple[str, ...] = ()
 
 
 class DuplicateDriverError(DriverLoadError):
-    """Two or more installed distributions announce the same driver_type."""
+    """Two or more installed distributions provide the same driver_type."""
 
     #: The distributions, each as "name version".
     distributions: tuple[str, ...] = ()
 
 
 class DriverBlockedError(DriverLoadError):
-    """The backend's distribution is blocked, by the environment or by the application."""
+    """The environment or the application blocks the backend's distribution."""
 
-    #: What blocks it: "COODIE_BLOCK", "COODIE_ALLOW", "block" or "allow_only".
+    #: The list that blocks it: "COODIE_BLOCK", "COODIE_ALLOW", "block" or "allow_only".
     blocked_by: str = ""
 
 
 class OverwrittenModuleError(DriverLoadError):
-    """The files of a module belong to another distribution than the one that is asked for.
+    """The files of a module belong to another distribution than the requested one.
 
-    scylla-driver and cassandra-driver both install the package ``cassandra``, and the
-    later of the two overwrites the earlier without a word from pip.
+    scylla-driver and cassandra-driver both install the package ``cassandra``: the one that is installed
+    later overwrites the other, and pip doesn't warn.
     """
 
-    #: The import name whose files are in doubt.
+    #: The import name of the package.
     module: str = ""
-    #: The distributions that claim it.
+    #: The distributions that install it.
     distributions: tuple[str, ...] = ()
 
 
@@ -283,29 +283,29 @@ class DriverClosedError(CoodieError, RuntimeError):
 
 
 class UnsupportedError(CoodieError, NotImplementedError):
-    """This backend, or this server, can't do what was asked."""
+    """This backend or server doesn't support a feature."""
 
-    #: The name of what is unsupported.
+    #: The feature's name.
     feature: str | None = None
-    #: The backends that can, as far as is known.
+    #: The known backends that support it.
     alternatives: tuple[str, ...] = ()
 
 
 class ConnectionFailedError(CoodieError, ConnectionError):
-    """No host could be reached, or none would take the request: this attempt of it was never sent."""
+    """No host could be reached, or none accepted the request: this attempt was never sent."""
 
-    #: Host → what went wrong there.
+    #: The reason for each host.
     hosts: Mapping[str, str] = MappingProxyType({})
 
 
 class ConnectionLostError(ConnectionFailedError):
-    """The connection ended after the request was sent, and before its answer came."""
+    """The connection was closed after the request was sent and before the response arrived."""
 
     may_have_been_applied: bool = True
 
 
 class AuthenticationError(ConnectionFailedError, PermissionError):
-    """The server refused the credentials, or wants some and got none."""
+    """The server rejected the credentials, or requires some and got none."""
 
 
 class RowCountError(CoodieError, LookupError):
@@ -316,7 +316,7 @@ class RowCountError(CoodieError, LookupError):
 
 
 class SchemaError(CoodieError):
-    """A table can't be brought into the wanted shape."""
+    """A table can't be changed into the desired one."""
 
     #: The keyspace's plain name.
     keyspace: str | None = None
@@ -324,22 +324,22 @@ class SchemaError(CoodieError):
     table: str | None = None
     #: The statements that took effect before the failure.
     executed: tuple[str, ...] = ()
-    #: The statement that failed, and may have taken effect or not; None where none did.
+    #: The statement that failed, and may or may not have taken effect; None if none failed.
     failed: str | None = None
     #: The statements that were still to be executed.
     remaining: tuple[str, ...] = ()
 
 
 class SchemaTimeoutError(SchemaError, TimeoutError):
-    """Bringing a table into shape took too long somewhere; calling again goes on from there."""
+    """A sync of a table timed out; call again to continue."""
 
 
 class SchemaPermissionError(SchemaError, PermissionError):
-    """The role lacks a permission that the wanted shape needs."""
+    """The role lacks a permission that the sync needs."""
 
 
 class SchemaConnectionError(SchemaError, ConnectionError):
-    """The connection was lost while a table was brought into shape; calling again goes on from there."""
+    """The connection was lost during the sync of a table; call again to continue."""
 
 
 class _NothingDone:
@@ -367,7 +367,7 @@ class AlreadyExistsError(InvalidQueryError):
 
     #: The keyspace's name.
     keyspace: str | None = None
-    #: The table's name, or None where the keyspace is what exists.
+    #: The table's name; None if the keyspace exists already.
     table: str | None = None
 
 
@@ -376,7 +376,7 @@ class ParameterError(_NothingDone, RequestError, ValueError):
 
 
 class ParameterTypeError(ParameterError, TypeError):
-    """A value has a type that its column can't hold; nothing was sent."""
+    """The type of a value doesn't fit its column; nothing was sent."""
 
     #: The column's or bind marker's name.
     column: str | None = None
@@ -387,7 +387,7 @@ class ParameterTypeError(ParameterError, TypeError):
 
 
 class PagingStateError(_NothingDone, RequestError, ValueError):
-    """A paging state is empty, cut, altered or another statement's; nothing was sent."""
+    """A paging state is empty, truncated, altered or of another statement; nothing was sent."""
 
 
 class UnauthorizedError(_NothingDone, RequestError, PermissionError):
@@ -395,27 +395,27 @@ class UnauthorizedError(_NothingDone, RequestError, PermissionError):
 
 
 class RequestTimeoutError(RequestError, TimeoutError):
-    """No answer came within the timeout; a write may have been applied, unless it was never sent."""
+    """No response arrived in time; a write may have been applied, unless it was never sent."""
 
-    #: How long was waited, in seconds; None where the server gave up.
+    #: The timeout in seconds; None if the server timed out.
     timeout: float | None = None
 
 
 class _ReplicaCounts:
-    """What a coordinator tells of the replicas it asked; mixed into the errors that carry it."""
+    """The replica counts in a coordinator's error; a mixin."""
 
-    #: The consistency that the request asked for.
+    #: The request's consistency level.
     consistency: str | None = None
-    #: How many replicas that consistency needs.
+    #: How many replicas that level requires.
     required: int | None = None
-    #: How many answered.
+    #: How many responded.
     received: int | None = None
 
 
 class ReadTimeoutError(_ReplicaCounts, RequestTimeoutError):
-    """Too few replicas answered the coordinator's read in time."""
+    """Too few replicas responded to the coordinator's read in time."""
 
-    #: Whether the replica that was asked for the data answered.
+    #: Whether the replica that had to return the data responded.
     data_retrieved: bool | None = None
 
 
@@ -424,55 +424,55 @@ class WriteTimeoutError(_ReplicaCounts, RequestTimeoutError):
 
     #: SIMPLE, BATCH, UNLOGGED_BATCH, COUNTER, BATCH_LOG, CAS, VIEW or CDC.
     write_type: str | None = None
-    #: How many others a conditional write met, where the server tells.
+    #: How many other conditional writes competed with this one, if the server reports it.
     contentions: int | None = None
 
 
 class CasWriteUnknownError(WriteTimeoutError):
-    """A conditional write met others, and was agreed on in part: it may be applied, now or by them."""
+    """Some replicas accepted a contended conditional write: it may be applied, now or later."""
 
 
 class UnavailableError(RequestError, ConnectionError):
-    """Too few replicas are alive for the consistency; whether something was done the error says."""
+    """Too few replicas are alive for the consistency level; see ``may_have_been_applied``."""
 
-    #: The consistency that the request asked for.
+    #: The request's consistency level.
     consistency: str | None = None
-    #: How many replicas that consistency needs.
+    #: How many replicas that level requires.
     required: int | None = None
     #: How many are alive.
     alive: int | None = None
 
 
 class OverloadedError(RequestError, ConnectionError):
-    """The coordinator is overloaded, or still starting, and shed the request."""
+    """The coordinator is overloaded or still starting, and rejected the request."""
 
 
 class RateLimitedError(OverloadedError):
-    """A partition has had more requests of a kind than its table allows (ScyllaDB)."""
+    """The rate limit of a table per partition was exceeded (ScyllaDB)."""
 
-    #: The kind: "read" or "write".
+    #: The kind of request: "read" or "write".
     operation: str | None = None
-    #: Who rejected it: "coordinator", or "replicas", of which others may have accepted it.
+    #: Who rejected it: "coordinator", or "replicas", of which others may have accepted the write.
     rejected_by: str | None = None
 
 
 class ServerError(RequestError):
-    """The coordinator failed in a way that has no class of its own."""
+    """The coordinator failed, without a more specific error code."""
 
 
 class ReadFailureError(_ReplicaCounts, ServerError):
-    """A replica failed while it read (too many tombstones, a corrupt file…)."""
+    """A replica failed during a read (too many tombstones, a corrupt file…)."""
 
     #: How many replicas failed.
     failures: int | None = None
-    #: Why, by the replica's address: codes of the server's, from protocol version 5 on.
+    #: The server's reason code by the replica's address, from protocol version 5 on.
     reasons: Mapping[str, int] = MappingProxyType({})
     #: As in ReadTimeoutError.
     data_retrieved: bool | None = None
 
 
 class WriteFailureError(_ReplicaCounts, ServerError):
-    """A replica failed while it wrote; the write may have been applied elsewhere."""
+    """A replica failed during a write; other replicas may have applied it."""
 
     #: How many replicas failed.
     failures: int | None = None
@@ -483,7 +483,7 @@ class WriteFailureError(_ReplicaCounts, ServerError):
 
 
 class FunctionFailureError(ServerError):
-    """A user-defined function raised while it ran."""
+    """A user-defined function raised an exception."""
 
     #: The function's keyspace.
     keyspace: str | None = None
@@ -496,5 +496,5 @@ class FunctionFailureError(ServerError):
 class ExecuteManyError(RequestError):
     """At least one of many executions failed."""
 
-    #: Counts, and rows and errors by index.
+    #: The counts, and the rows and errors by index.
     result: ManyResult | None = None

@@ -1,9 +1,8 @@
-"""What causes an error and what cures it: a section for each class, in a file beside its module.
+"""Cause and fix of each error: a section for each class, in a Markdown file beside its module.
 
 ``coodie/exceptions.md`` belongs to ``coodie.exceptions``, and the documentation includes it. A distribution
-with errors of its own announces their module in the entry-point group ``coodie.errors``, has the sections in
-a ``.md`` of the same name beside it, and says ``explained_in = __name__`` in the class that the others
-derive from.
+with errors of its own declares their module in the entry-point group ``coodie.errors``, has the sections in
+a ``.md`` file of the same name beside it, and sets ``explained_in = __name__`` in the errors' base class.
 """
 
 from __future__ import annotations
@@ -19,41 +18,41 @@ if TYPE_CHECKING:
 
 __all__ = ["GROUP", "Explanation", "explanations", "read_explanations"]
 
-#: The entry-point group in which a distribution announces a module of errors.
+#: The entry-point group in which a distribution declares its module of errors.
 GROUP = "coodie.errors"
 
 _OWN = "coodie.exceptions"
 _MESSAGE = re.compile(r"\A```text\n(.*?)\n```$", re.DOTALL | re.MULTILINE)
-_CAUSE = re.compile(r"^\*\*Cause\.\*\* (.+?)(?=^\*\*Cure|\Z)", re.DOTALL | re.MULTILINE)
-_CURE = re.compile(r"^\*\*Cure\.\*\* (.+)", re.DOTALL | re.MULTILINE)
+_CAUSE = re.compile(r"^\*\*Cause\.\*\* (.+?)(?=^\*\*Fix|\Z)", re.DOTALL | re.MULTILINE)
+_FIX = re.compile(r"^\*\*Fix\.\*\* (.+)", re.DOTALL | re.MULTILINE)
 _HEADING = re.compile(r"^(?P<level>##|###) (?P<title>.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is known of one class of errors."""
+    """The documentation of one class of errors."""
 
     #: The class's name.
     name: str
-    #: What it belongs to: the heading above it.
+    #: The group's name: the heading above the section.
     group: str
     #: The section, as Markdown, without its heading.
     text: str
 
     @property
     def message(self) -> str:
-        """What such an error says, with … for what differs and where it is cut; empty where none is shown."""
+        """An example of the message, with … for what varies; empty if the section has none."""
         return self._found(_MESSAGE)
 
     @property
     def cause(self) -> str:
-        """Why it comes about, as Markdown; empty where it isn't said."""
+        """The cause, as Markdown; empty if the section has none."""
         return self._found(_CAUSE)
 
     @property
-    def cure(self) -> str:
-        """What to do about it, as Markdown; empty where it isn't said."""
-        return self._found(_CURE)
+    def fix(self) -> str:
+        """The fix, as Markdown; empty if the section has none."""
+        return self._found(_FIX)
 
     def _found(self, part: re.Pattern[str]) -> str:
         found = part.search(self.text)
@@ -61,10 +60,10 @@ class Explanation:
 
 
 def explanations() -> dict[str, Explanation]:
-    """Read what is known of every error, core's first; of others nothing but their package is imported.
+    """Read the sections of all errors, core's first; import nothing of other distributions but their package.
 
     Returns:
-        By the class's name. Where two distributions have a class of one name, the first one's.
+        Each section by the class's name; the first one where two distributions have a class of the same name.
     """
     from importlib_metadata import entry_points  # slow, and needed here alone
 
@@ -77,7 +76,7 @@ def explanations() -> dict[str, Explanation]:
 
 
 def _beside(module: str) -> Iterator[Path]:
-    """Find the file of a module's sections; one that isn't there hides no other's."""
+    """Yield the file of a module's sections, if there is one."""
     try:
         spec = find_spec(module)
     except Exception:  # noqa: BLE001 - one distribution's broken package hides no other's errors
@@ -89,10 +88,10 @@ def _beside(module: str) -> Iterator[Path]:
 
 
 def read_explanations(text: str) -> Iterator[Explanation]:
-    """Read a file of sections: ``## group``, and below it a ``### ClassName`` for each.
+    """Parse a file of sections: ``## group``, and below it a ``### ClassName`` for each.
 
     Args:
-        text: What is in it.
+        text: The file's content.
 
     Yields:
         Each section.

@@ -39,7 +39,7 @@ _NAMED = 3
 #: A distribution's name, as the packaging specifications have it.
 _DISTRIBUTION_NAME = re.compile(r"[A-Z0-9](?:[A-Z0-9._-]*[A-Z0-9])?", re.IGNORECASE | re.ASCII)
 
-#: What leads further where no single command is the cure.
+#: The next step where no single command fixes the problem.
 DOCTOR = "python -m coodie_doctor"
 
 

@@ -17,7 +17,7 @@ def test_one(asked: str, capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     assert said.startswith("# ReadTimeoutError\n\n```text\nThe replicas didn't answer")
     assert "**Cause.**" in said
-    assert "**Cure.**" in said
+    assert "**Fix.**" in said
 
 
 def test_links(capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,7 +31,8 @@ def test_all(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain"]) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.startswith("  ")}
     assert lines.keys() >= set(names) - {"CoodieError"}
-    assert lines["AuthenticationError"].endswith("The server wants credentials, and got none or others")
+    cause = "The server requires credentials, and the client sent none, or wrong ones"
+    assert lines["AuthenticationError"].endswith(cause)
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_exit_status(
 
 
 def test_a_broken_command_breaks_no_other(announce: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """--help lists all, with the reason; calling the broken one names its distribution and the cure."""
+    """--help lists all, with the reason; calling the broken one names its distribution and the fix."""
     announce(broken=ImportError("no such thing"), number=1, good=raising(ConfigurationError("reached")))
     assert main(["--help"]) == 0
     listing = capsys.readouterr().out

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 #: A module that nobody has: choosing must not import it.
 NOWHERE = "no_such_module_anywhere.plugin"
 
-#: Where an error leads that has no single cure.
+#: Where an error leads that no single command fixes.
 DOCTOR = "python -m coodie_doctor"
 
 

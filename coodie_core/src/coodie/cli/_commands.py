@@ -25,7 +25,7 @@ _OWN: dict[str, tuple[str, str]] = {
     "config": ("coodie.cli.config:config", "Show, check and begin a configuration."),
     "ping": ("coodie.cli.ping:ping", "Ask a server whether it is there, and what it is."),
     "query": ("coodie.cli.query:query", "Execute a statement and print its rows as they come."),
-    "explain": ("coodie.cli.explain:explain", "Print what causes an error, and what cures it."),
+    "explain": ("coodie.cli.explain:explain", "Print the cause of an error and its fix."),
     "schema": ("coodie.cli.schema:schema", "Show tables, and bring them to their definitions."),
     "new-driver": ("coodie.cli.newdriver:new_driver", "Write the package of a new driver."),
 }

@@ -1,4 +1,4 @@
-"""``coodie explain``: what causes an error, and what cures it."""
+"""``coodie explain``: the cause of an error, and its fix."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 __all__ = ["explain"]
 
-#: A link to another page of the documentation: there is nothing to click on in a terminal.
+#: A link to another page of the documentation; a terminal shows the page's name instead.
 _LINK = re.compile(r"\[([^\]]+)\]\((?:\.\./)*([^)]+)\)")
 
 
 @click.command()
 @click.argument("name", required=False)
 def explain(*, name: str | None) -> None:
-    """Print what causes an error and what cures it; without NAME, list all errors.
+    """Print the cause of an error and its fix; without NAME, list all errors.
 
-    NAME is the error's class, such as RequestTimeoutError, also as a traceback has it.
+    NAME is the error's class, such as RequestTimeoutError, also as printed in a traceback.
 
-    Exit status: 0; 2 where there is no such error.
+    Exit status: 0; 2 if there is no such error.
     """
     known = explanations()
     if name is None:
@@ -71,7 +71,7 @@ def _print_line(text: str) -> None:
 
 
 def _print(text: str) -> None:
-    """Print Markdown: dressed up on a terminal, as it stands elsewhere."""
+    """Print Markdown: rendered on a terminal, unchanged elsewhere."""
     if not sys.stdout.isatty():
         click.echo(text)
         return
