@@ -30,6 +30,7 @@ from coodie.plugins.allowlist import DistributionAllowlist
 from coodie.plugins.selection import select
 from coodie.protocol.error_codes import Write
 from coodie.protocol.server_errors import ServerError
+from coodie.rows import Rows
 from coodie.schema import ColumnDefinition as Column
 from coodie.schema import errors, sync_table
 from coodie.schema.desired import desired_table
@@ -196,6 +197,7 @@ EXAMPLES: dict[str, Callable[[Site], Any]] = {
     "AlreadyExistsError": lambda _: translate(cassandra.AlreadyExists("shop", "items")),
     "ParameterError": lambda _: _bind(1),
     "ParameterTypeError": lambda _: _bind("one", "lamp"),
+    "RowCountError": lambda _: Rows([{"id": 1}, {"id": 2}]).one(),
     "PagingStateError": lambda _: open_paging_state(b"cut", "SELECT * FROM shop.items"),
     "UnauthorizedError": lambda _: translate(
         cassandra.Unauthorized(

@@ -44,7 +44,7 @@ def test_the_page_has_the_table() -> None:
     """Each code with its error, its fields, and what may be left of a write."""
     lines = _PAGE.read_text(encoding="utf-8").splitlines()
     start = lines.index("## Codes of the server")
-    found = [line for line in lines[start : lines.index("## Where each attribute stands")] if line[:1] == "|"]
+    found = [line for line in lines[start : lines.index("## Attributes")] if line[:1] == "|"]
     assert found == table()
 
 
