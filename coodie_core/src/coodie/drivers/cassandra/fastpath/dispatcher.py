@@ -337,7 +337,7 @@ class FastPath:
         if only is not None and not self._shards.known:
             return only, None
         route = statement.route(values, level)
-        host = only or next(self._hosts(policy, route), None)
+        host = only or self._router.first_host(policy, route)
         return host, None if host is None or not self._shards.known else self._shards.of(host, route)
 
     def has_one_node(self, policy: Any) -> bool:
@@ -352,7 +352,7 @@ class FastPath:
     def _host(self, exchange: Exchange) -> Host | None:
         """Return the node to ask, and note it."""
         only = self._router.only_host(exchange.policy)
-        exchange.host = only or next(self._hosts(exchange.policy, exchange.route()), None)
+        exchange.host = only or self._router.first_host(exchange.policy, exchange.route())
         return exchange.host
 
     def _hosts(self, policy: Any, route: Route) -> Iterator[Host]:

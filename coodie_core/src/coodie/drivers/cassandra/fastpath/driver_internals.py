@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import cassandra
 from cassandra.cluster import EXEC_PROFILE_DEFAULT
 from cassandra.connection import Connection, ConnectionShutdown
+from cassandra.policies import TokenAwarePolicy
 from cassandra.protocol import PrepareMessage
 
 from coodie.drivers.cassandra._nonblocking import SendListener
@@ -40,6 +41,7 @@ __all__ = [
     "abandon_reactors",
     "adopt_metadata",
     "are_ours",
+    "child_of_token_aware",
     "decode",
     "establish",
     "forget_result",
@@ -48,6 +50,7 @@ __all__ = [
     "refusal",
     "request_listeners",
     "state_reader",
+    "tablets_of",
     "user_types",
 ]
 
@@ -316,6 +319,16 @@ def shard_aware_endpoint(session: Session, host: Any) -> Any:
     if pool is None or host.sharding_info is None:
         return None  # the driver doesn't know of its shards yet
     return pool._get_shard_aware_endpoint()  # noqa: SLF001 - this module's purpose
+
+
+def child_of_token_aware(policy: Any) -> Any:
+    """Return the policy inside of a TokenAwarePolicy; None of any other, also of a subclass."""
+    return getattr(policy, "_child_policy", None) if policy.__class__ is TokenAwarePolicy else None
+
+
+def tablets_of(metadata: Any) -> Any:
+    """Return what scylla-driver knows of tablets; None of cassandra-driver."""
+    return getattr(metadata, "_tablets", None)
 
 
 def tablet_shard(metadata: Any, keyspace: str | None, table: str, token: Any, host: Any) -> int | None:

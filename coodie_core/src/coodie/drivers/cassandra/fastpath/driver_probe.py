@@ -83,6 +83,7 @@ SHARD_CALLS: tuple[Call, ...] = (
     Call("HostConnection", "_get_shard_aware_endpoint", 1),
     Call("Tablets", "get_tablet_for_key", 4),
     Call("Tablets", "add_tablet", 4),
+    Call("Tablets", "table_has_tablets", 3),
     Call("Tablet", "from_row", 3),
 )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cassandra.policies import HostDistance
 
+from coodie.drivers.cassandra.fastpath.replicas import ReplicaTable
 from coodie.protocol.codec import INT, SHORT
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Route", "Router", "routing_key"]
 
+#: SERIAL and LOCAL_SERIAL.
+_SERIAL = (8, 9)
 
 #: The places of a key that is one value, the request's first.
 _FIRST_ALONE = [0]
@@ -82,10 +85,13 @@ class Router:
         self._session = session
         self._metadata = session.cluster.metadata
         self._only: tuple[Any, Host | None] | None = None
+        self._tables: dict[str, ReplicaTable] = {}
 
     def forget(self) -> None:
         """Look at the cluster anew: a node has come, gone, or changed."""
         self._only = None
+        # A new one: what is being made of what was there goes into the old one.
+        self._tables = {}
 
     def only_host(self, policy: Any) -> Host | None:
         """Return the cluster's only node: there is nothing to choose then, and no key to be hashed."""
@@ -96,6 +102,20 @@ class Router:
             known = self._only = (policy, hosts[0] if used else None)
         host = known[1]
         return host if host is not None and host.is_up else None
+
+    def first_host(self, policy: Any, route: Route) -> Host | None:
+        """Return the node that the policy's order begins with, of those that are up; None where none is."""
+        keyspace, key = route.keyspace or self._session.keyspace, route.routing_key
+        # For a conditional write or a serial read, scylla-driver doesn't shuffle the replicas.
+        if key is not None and keyspace and not route.is_lwt() and route.consistency_level not in _SERIAL:
+            tables = self._tables
+            table = tables.get(keyspace)
+            if table is None or not table.is_for(policy):
+                table = tables[keyspace] = ReplicaTable(self._metadata, policy, keyspace)
+            host = table.first_host(route.table, key)
+            if host is not None:
+                return host
+        return next((host for host in self.hosts(policy, route) if host.is_up), None)
 
     def hosts(self, policy: Any, route: Route) -> Iterable[Host]:
         """Return the nodes in the policy's order."""

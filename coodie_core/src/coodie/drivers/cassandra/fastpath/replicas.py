@@ -1,0 +1,147 @@
+"""The live local replicas of a token, as the drivers' default policies choose the first node of a plan.
+
+A plan of theirs costs more than the rest of a request. So for exactly these policies it is looked up what a
+plan begins with: one of the replicas in the local data centre that are up. A table holds while the driver
+has the same ring and the same replicas of the keyspace, and until ``Router.forget`` says that a node has
+come, gone or changed. Whatever else a plan depends on is left to the policy.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from random import random
+from typing import TYPE_CHECKING, Any
+
+from cassandra.metadata import Murmur3Token, murmur3
+from cassandra.policies import DCAwareRoundRobinPolicy, HostDistance
+
+from coodie.drivers.cassandra.fastpath.driver_internals import child_of_token_aware, tablets_of
+
+if TYPE_CHECKING:
+    from cassandra.pool import Host
+
+__all__ = ["ReplicaTable"]
+
+#: The smallest hash, and what the partitioner takes it for.
+_NO_TOKEN = -(2**63)
+_LAST_TOKEN = 2**63 - 1
+
+#: Tablets that are kept.
+_MAX_TABLETS = 10_000
+
+
+class ReplicaTable:
+    """The replicas of one keyspace, for one policy.
+
+    Args:
+        metadata: The cluster's.
+        policy: The load-balancing policy.
+        keyspace: The keyspace.
+    """
+
+    __slots__ = (
+        "_by_tablet",
+        "_child",
+        "_hosts",
+        "_keyspace",
+        "_map",
+        "_metadata",
+        "_policy",
+        "_ring",
+        "_shuffled",
+        "_tablets",
+        "_tokens",
+    )
+
+    def __init__(self, metadata: Any, policy: Any, keyspace: str) -> None:
+        self._metadata = metadata
+        self._policy = policy
+        self._keyspace = keyspace
+        self._ring = metadata.token_map
+        self._child = _local_policy(policy)
+        #: The ring's tokens, and for each the replicas; none of them where the policy has to be asked.
+        self._tokens: list[int] = []
+        self._hosts: list[tuple[Host, ...] | None] = []
+        self._tablets = tablets_of(metadata)
+        #: Of tablets that were asked for: the driver's list of replicas, and which of them are local and up.
+        self._by_tablet: dict[int, tuple[Any, tuple[Host, ...]]] = {}
+        self._map: Any = None
+        self._shuffled = False
+        if self._child is None or self._ring is None or murmur3 is None:
+            return
+        if self._ring.token_class is Murmur3Token and self._ring.ring:
+            self._ring.get_replicas(
+                keyspace, self._ring.ring[0]
+            )  # has it look up a keyspace that it didn't yet
+            self._map = self._ring.tokens_to_hosts_by_ks.get(keyspace)
+        if self._map:
+            self._shuffled = policy.shuffle_replicas
+            self._tokens = [token.value for token in self._ring.ring]
+            self._hosts = [None] * len(self._tokens)
+
+    def is_for(self, policy: Any) -> bool:
+        """Tell whether it holds: for this policy, on the ring and with the replicas that there are now."""
+        ring = self._ring
+        return (
+            policy is self._policy
+            and ring is self._metadata.token_map
+            and (ring is None or self._map is ring.tokens_to_hosts_by_ks.get(self._keyspace))
+        )
+
+    def first_host(self, table: str | None, key: bytes) -> Host | None:
+        """Return the node that a plan begins with; None where the policy has to be asked.
+
+        Args:
+            table: The request's table.
+            key: Its partition key.
+        """
+        if not self._tokens:
+            return None
+        token = murmur3(key)
+        if token == _NO_TOKEN:
+            token = _LAST_TOKEN
+        tablets, hosts = self._tablets, None
+        if tablets is not None and tablets.table_has_tablets(self._keyspace, table):
+            hosts = self._of_tablet(table, token)
+        if hosts is None:
+            # A token of the ring is the end of its range, and belongs to it.
+            place = bisect_left(self._tokens, token)
+            if place == len(self._tokens):
+                place = 0
+            hosts = self._hosts[place]
+            if hosts is None:
+                hosts = self._hosts[place] = self._local(self._map[self._ring.ring[place]])
+        if not hosts:
+            return None
+        host = hosts[int(random() * len(hosts))] if self._shuffled else hosts[0]  # noqa: S311 - no secret
+        return host if host.is_up else None
+
+    def _of_tablet(self, table: str | None, token: int) -> tuple[Host, ...] | None:
+        """Return the replicas of a token's tablet; none where the policy is to be asked, None without one."""
+        tablet = self._tablets.get_tablet_for_key(self._keyspace, table, Murmur3Token(token))
+        if tablet is None:
+            return None
+        # Unless they are shuffled they go round. And a tablet with a version may have a leader.
+        if not self._shuffled or getattr(tablet, "tablet_version", None) is not None:
+            return ()
+        replicas = tablet.replicas
+        known = self._by_tablet.get(id(replicas))
+        if known is not None and known[0] is replicas:
+            return known[1]
+        ids = [replica[0] for replica in replicas]
+        hosts = self._local([host for host in self._child.make_query_plan() if host.host_id in ids])
+        if len(self._by_tablet) >= _MAX_TABLETS:
+            self._by_tablet.clear()
+        self._by_tablet[id(replicas)] = replicas, hosts
+        return hosts
+
+    def _local(self, hosts: Any) -> tuple[Host, ...]:
+        distance = self._child.distance
+        return tuple([host for host in hosts if host.is_up and distance(host) == HostDistance.LOCAL])
+
+
+def _local_policy(policy: Any) -> Any:
+    """Return the policy inside of a known one; None where it isn't exactly such."""
+    child = child_of_token_aware(policy)
+    changed = any("make_query_plan" in vars(one) or "distance" in vars(one) for one in (policy, child) if one)
+    return child if child.__class__ is DCAwareRoundRobinPolicy and not changed else None
