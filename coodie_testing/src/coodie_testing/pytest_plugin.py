@@ -1,4 +1,7 @@
-"""The pytest plug-in of the conformance kit; it imports nothing of it until a suite is collected."""
+"""The pytest plug-in of the conformance kit, and a fixture of a fake server.
+
+It imports nothing of either until a suite is collected, or the fixture is used.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
+
+    from coodie_testing.fake.cluster import FakeCluster
 
 #: A failing check shows what it compared; for that pytest rewrites these modules when they are imported. In a
 #: distribution that isn't installed in place it finds them by itself.
@@ -46,6 +51,15 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(f"--coodie-report={wanted} can't be written. Give one of {formats}.")
         files.append((kind, Path(path)))
     config.pluginmanager.register(_Conformance(files), "coodie-conformance")
+
+
+@pytest.fixture
+def fake_cluster() -> Iterator[FakeCluster]:
+    """Give the test a server in memory; what that answers is said with its ``when``."""
+    from coodie_testing.fake.cluster import FakeCluster
+
+    with FakeCluster() as cluster:
+        yield cluster
 
 
 class _Conformance:

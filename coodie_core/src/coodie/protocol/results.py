@@ -17,6 +17,7 @@ from coodie.protocol.frames import CUSTOM_PAYLOAD, TRACING, WARNING
 __all__ = [
     "GLOBAL_TABLE",
     "HAS_MORE_PAGES",
+    "NO_METADATA",
     "ROWS",
     "ROWS_HEAD",
     "VOID_BODY",
@@ -45,7 +46,7 @@ ROWS = int(ResultKind.ROWS)
 #: Flags of a result's metadata (section 4.2.5.2).
 GLOBAL_TABLE = 0x1
 HAS_MORE_PAGES = 0x2
-_NO_METADATA = 0x4
+NO_METADATA = 0x4
 
 #: Bytes of a trace's id.
 _UUID_SIZE = 16
@@ -102,7 +103,7 @@ def rows_without_metadata(body: bytes) -> list[tuple[bytes | None, ...]]:
     flags, columns = reader.read_int(), reader.read_int()
     if flags & HAS_MORE_PAGES:
         reader.read_bytes()
-    if not flags & _NO_METADATA:
+    if not flags & NO_METADATA:
         raise BrokenMessageError("A result came with metadata that wasn't asked for.")
     return [tuple([reader.read_bytes() for _ in range(columns)]) for _ in range(reader.read_int())]
 

@@ -6,13 +6,13 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from coodie.protocol.frames import RESPONSE, FrameReader, Opcode, RawFrame, encode_frame
-from coodie.protocol.segments import Segments
+from coodie.protocol.frames import RESPONSE, Opcode, RawFrame
+from coodie_testing.faults.direction import Direction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-__all__ = ["Direction", "PendingRequest", "ProxiedConnection"]
+__all__ = ["PendingRequest", "ProxiedConnection"]
 
 #: Seconds of a limited bandwidth that are sent at once.
 _SLICE = 0.02
@@ -37,28 +37,6 @@ class PendingRequest(NamedTuple):
     def starts_segments(self) -> bool:
         """Whether frames travel in segments behind this request, and behind its response."""
         return self.request.opcode == Opcode.STARTUP and self.request.protocol >= _SEGMENTS_FROM
-
-
-class Direction:
-    """The frames that go one way over a connection.
-
-    Args:
-        bit: ``RESPONSE`` for the server's, 0 for the client's.
-    """
-
-    def __init__(self, bit: int) -> None:
-        self.frames = FrameReader(bit)
-        self._segments: Segments | None = None
-
-    def use_segments(self) -> None:
-        """Read and write segments from now on, without compression."""
-        self._segments = Segments()
-        self.frames.use_segments(self._segments)
-
-    def encoded(self, frame: RawFrame) -> bytes:
-        """Return a frame's bytes as they go over the connection now."""
-        data = encode_frame(frame)
-        return data if self._segments is None else self._segments.wrap([data])
 
 
 @dataclass(eq=False)

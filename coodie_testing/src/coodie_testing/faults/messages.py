@@ -22,10 +22,34 @@ if TYPE_CHECKING:
 
     from coodie.protocol.error_codes import ErrorCode
 
-__all__ = ["example_error_body", "tablet_payload", "without_timeout"]
+__all__ = ["error_details", "example_error_body", "tablet_payload", "without_timeout"]
 
 #: The first version that tells failed nodes by their addresses.
 _VERSION_5 = 5
+
+
+def error_details(protocol: int) -> dict[str, Any]:
+    """Return example fields of all codes of ERROR: one of two replicas, keyspace ``ks``, table ``t``.
+
+    Args:
+        protocol: The protocol's version.
+    """
+    return {
+        "consistency": Consistency.QUORUM,
+        "received": 1,
+        "required": 2,
+        "alive": 1,
+        "data_present": False,
+        "write_type": "SIMPLE",
+        "failures": {ip_address("127.0.0.1"): 0} if protocol >= _VERSION_5 else 1,
+        "keyspace": "ks",
+        "table": "t",
+        "function": "f",
+        "arg_types": [],
+        "statement": b"",
+        "op_type": 1,
+        "rejected_by_coordinator": True,
+    }
 
 
 def example_error_body(
@@ -47,20 +71,9 @@ def example_error_body(
         statement: The id of a prepared statement, for "unprepared".
         by_coordinator: Who has rejected it, for "rate limit error".
     """
-    details: dict[str, Any] = {
-        "consistency": Consistency.QUORUM,
-        "received": 1,
-        "required": 2,
-        "alive": 1,
-        "data_present": False,
+    details = error_details(protocol) | {
         "write_type": write_type,
-        "failures": {ip_address("127.0.0.1"): 0} if protocol >= _VERSION_5 else 1,
-        "keyspace": "ks",
-        "table": "t",
-        "function": "f",
-        "arg_types": [],
         "statement": statement,
-        "op_type": 1,
         "rejected_by_coordinator": by_coordinator,
     }
     text = message or f"injected: {code.name.lower().replace('_', ' ')}"

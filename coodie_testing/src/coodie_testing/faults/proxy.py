@@ -17,7 +17,7 @@ from coodie.protocol.errors import BrokenFrameError
 from coodie.protocol.frames import Opcode, RawFrame
 from coodie.protocol.messages import statement_id, statement_text
 from coodie.protocol.results import bare_message, prepared_id
-from coodie_testing.faults.connection import Direction, PendingRequest, ProxiedConnection
+from coodie_testing.faults.connection import PendingRequest, ProxiedConnection
 from coodie_testing.faults.messages import example_error_body, without_timeout
 from coodie_testing.faults.rules import RecordedRequest, Rule
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ssl import SSLContext
     from types import TracebackType
 
+    from coodie_testing.faults.direction import Direction
     from coodie_testing.faults.fault import Fault
 
 __all__ = ["FaultProxy"]

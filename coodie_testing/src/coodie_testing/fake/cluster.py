@@ -1,0 +1,303 @@
+"""FakeCluster: nodes in memory behind sockets of this machine, for unit tests without a server."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from coodie.observers.events import RequestFinished
+from coodie.observers.hub import current_observers
+from coodie.observers.recorder import Recorder
+from coodie_testing.fake.cqltypes import parse_type
+from coodie_testing.fake.node import Nodes
+from coodie_testing.fake.replies import SchemaChanged, status_event
+from coodie_testing.fake.schema import Table
+from coodie_testing.fake.script import ANY, FakeRequest, Script, Stub
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+
+    from coodie_testing.fake.node import FakeNode, NodeConnection
+
+__all__ = ["FakeCluster"]
+
+_ADDRESS = "127.0.0.1"
+#: Seconds within which the loop's thread does what another one asks of it.
+_LOOP_TIMEOUT = 10.0
+
+
+class FakeCluster:
+    """A server of the native protocol in this process, without CQL: a program says what it is answered.
+
+    A context manager: its nodes listen while it is entered, or from ``start`` to ``close``, on free ports of
+    127.0.0.1. Versions 4 and 5 of the protocol are spoken, without TLS and without compression. What isn't
+    scripted is an ``InvalidQueryError`` that says so.
+
+    Args:
+        nodes: How many nodes there are.
+        username: The user that clients have to log in as; None for no login.
+        password: The user's password.
+        max_protocol: The newest version of the protocol that is spoken, 4 or 5.
+
+    Raises:
+        OSError: On entering: no port can be listened on.
+    """
+
+    def __init__(
+        self, nodes: int = 1, *, username: str | None = None, password: str = "", max_protocol: int = 5
+    ) -> None:
+        self._script = Script()
+        credentials = None if username is None else (username, password)
+        self._nodes = self._script.cluster = Nodes(self._script, credentials)
+        for _ in range(nodes):
+            self._nodes.add(_ADDRESS, 0).max_protocol = max_protocol
+        self._servers: list[asyncio.Server | None] = []
+        self._recorder = Recorder()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="fake-cluster", daemon=True)
+
+    def start(self) -> FakeCluster:
+        """Listen; return the cluster. Where there is no ``with``, ``close`` is its end.
+
+        Raises:
+            OSError: No port can be listened on.
+        """
+        self._thread.start()
+        try:
+            self._call(self._listen)
+        except BaseException:
+            self._stop()
+            raise
+        self._observers = current_observers()
+        self._observers.add(self._recorder)
+        return self
+
+    def close(self) -> None:
+        """End all connections, and listen no more."""
+        self._observers.remove(self._recorder)
+        self._stop()
+
+    def __enter__(self) -> FakeCluster:  # noqa: PYI034 - nothing derives from it
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- where it is --------------------------------------------------------------------
+
+    @property
+    def hosts(self) -> list[str]:
+        """The contact points to connect to."""
+        return [_ADDRESS]
+
+    @property
+    def port(self) -> int:
+        """The port of the first node, which tells drivers of the others."""
+        return self._nodes.nodes[0].port
+
+    def connection_options(self) -> dict[str, Any]:
+        """Return the options of ``init_coodie`` that lead here."""
+        options: dict[str, Any] = {"hosts": self.hosts, "port": self.port}
+        if self._nodes.credentials is not None:
+            options["username"], options["password"] = self._nodes.credentials
+        return options
+
+    # --- what it is asked, and answers --------------------------------------------------
+
+    def table(
+        self,
+        name: str,
+        columns: Mapping[str, str],
+        *,
+        partition_key: Sequence[str] | None = None,
+        clustering_key: Sequence[str] = (),
+    ) -> None:
+        """Have a table in the schema that drivers read, and of which ``when`` knows the types.
+
+        Args:
+            name: Its name behind its keyspace's: ``shop.orders``.
+            columns: The CQL type of each column.
+            partition_key: The columns of its partition key; the first one unless given.
+            clustering_key: Its clustering columns.
+
+        Raises:
+            ValueError: A type isn't known, a key's column is missing, or the name has no keyspace.
+        """
+        keyspace, dot, table = name.partition(".")
+        if not dot:
+            raise ValueError(f"{name!r} has no keyspace. Write keyspace.table.")
+        before = self._nodes.schema.find(keyspace, table)
+        types = {column: parse_type(text) for column, text in columns.items()}
+        key = tuple(partition_key or list(columns)[:1])
+        version = 0 if before is None else before.version + 1
+        made = Table(keyspace, table, types, key, tuple(clustering_key), version)
+        change = SchemaChanged("CREATED" if before is None else "UPDATED", "TABLE", keyspace, table)
+
+        def put() -> None:
+            self._nodes.schema.put(made)
+            for node in self._nodes.nodes:
+                node.tell("SCHEMA_CHANGE", change.event())
+
+        self._call(put) if self._thread.is_alive() else put()
+
+    def when(self, statement: str, params: Any = ANY, *, types: Sequence[str] | None = None) -> Stub:
+        """Say what a statement is answered; of several that match, the last one said goes first.
+
+        Args:
+            statement: The CQL text. Blanks, the case of words outside of quotes, and the names of markers
+                don't matter; of a batch each statement is one.
+            params: The values that this is for: a list, or a dict for named markers; ``ANY`` in place of
+                all or of one.
+            types: The CQL type of each marker, where neither a table nor a value tells it.
+
+        Raises:
+            ConfigurationError: A marker's type isn't known.
+        """
+        return self._script.add(statement, params, types)
+
+    @property
+    def requests(self) -> list[FakeRequest]:
+        """The requests that it got, in order, but for those by which drivers learn of the server."""
+        return self._script.requests
+
+    @property
+    def calls(self) -> list[RequestFinished]:
+        """The calls of coodie's drivers that have ended since it was entered, with their timeouts and more.
+
+        They are what observers are told, and of all drivers in this process.
+        """
+        return self._recorder.of(RequestFinished)
+
+    def clear(self) -> None:
+        """Forget what was said with ``when``, and what was asked."""
+        self._script.clear()
+        self._recorder.events.clear()
+
+    # --- what happens to its nodes ------------------------------------------------------
+
+    def forget_statements(self) -> None:
+        """Have all nodes forget the statements that they have prepared, as a restart does."""
+        for node in self._nodes.nodes:
+            node.prepared.clear()
+
+    def disconnect(self) -> None:
+        """End all connections."""
+        self._call(lambda: [self._end(node) for node in self._nodes.nodes])
+
+    def stop_node(self, node: int) -> None:
+        """Have a node end: its connections, too; the others tell of it.
+
+        Args:
+            node: Its number, from 0.
+        """
+
+        def stop() -> None:
+            server, self._servers[node] = self._servers[node], None
+            if server is not None:
+                server.close()
+            self._end(self._nodes.nodes[node])
+            self._tell(node, "DOWN")
+
+        self._call(stop)
+
+    def start_node(self, node: int) -> None:
+        """Have a node that was stopped be there again; it has forgotten its statements.
+
+        Args:
+            node: Its number, from 0.
+        """
+        self._nodes.nodes[node].prepared.clear()
+        self._call(lambda: self._serve(node))
+        self._call(lambda: self._tell(node, "UP"))
+
+    def _tell(self, number: int, change: str) -> None:
+        node = self._nodes.nodes[number]
+        for other in self._nodes.nodes:
+            if other is not node:
+                other.tell("STATUS_CHANGE", status_event("STATUS_CHANGE", change, node.address, node.port))
+
+    @staticmethod
+    def _end(node: FakeNode) -> None:
+        for connection in tuple(node.connections):
+            connection.close()
+
+    # --- sockets ------------------------------------------------------------------------
+
+    def _call(self, work: Callable[[], object]) -> None:
+        """Do something in the loop's thread, and wait for it."""
+
+        async def run() -> None:
+            result = work()
+            if asyncio.iscoroutine(result):
+                await result
+
+        asyncio.run_coroutine_threadsafe(run(), self._loop).result(_LOOP_TIMEOUT)
+
+    async def _listen(self) -> None:
+        for node in self._nodes.nodes:
+            self._servers.append(None)
+            await self._serve(node.number)
+
+    async def _serve(self, number: int) -> None:
+        node = self._nodes.nodes[number]
+        server = await self._loop.create_server(lambda: _Served(node, self._loop), node.address, node.port)
+        node.port = server.sockets[0].getsockname()[1]
+        self._servers[number] = server
+
+    async def _close(self) -> None:
+        for server in filter(None, self._servers):
+            server.close()
+        for node in self._nodes.nodes:
+            self._end(node)
+        await asyncio.sleep(0)  # transports close in the loop's next turn
+
+    def _stop(self) -> None:
+        self._call(self._close)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_LOOP_TIMEOUT)
+        self._loop.close()
+
+
+class _Served(asyncio.Protocol):
+    """The transport of one connection."""
+
+    def __init__(self, node: FakeNode, loop: asyncio.AbstractEventLoop) -> None:
+        self._connection: NodeConnection = node.connect()
+        self._connection.on_change = self._flush
+        self._loop = loop
+        self._transport: asyncio.Transport
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on what the client has sent."""
+        self._connection.receive(data, self._loop.time())
+        self._flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._connection.close()
+
+    def _flush(self) -> None:
+        """Send what is due, and look again when the next answer is."""
+        data = self._connection.data_to_send(self._loop.time())
+        if data:
+            self._transport.write(data)
+        if self._connection.is_closed:
+            self._transport.close()
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        deadline = self._connection.next_deadline
+        self._timer = None if deadline == inf else self._loop.call_at(deadline, self._flush)
