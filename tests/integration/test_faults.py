@@ -10,10 +10,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.conftest import open_driver
 from tests.integration.ways import Ways
 
 from coodie import RequestOptions
-from coodie.exceptions import ConnectionFailedError, CoodieError, DriverClosedError, RequestTimeoutError
+from coodie.drivers.cassandra import CassandraDriver
+from coodie.exceptions import (
+    ConnectionFailedError,
+    CoodieError,
+    DriverClosedError,
+    RequestTimeoutError,
+    UnavailableError,
+)
 from coodie.observers import RequestFinished, observing
 from coodie.observers.recorder import Recorder
 from coodie.schema import ColumnDefinition
@@ -23,6 +31,8 @@ if TYPE_CHECKING:
 
     from tests.conftest import Connector
 
+    from coodie.registry import DriverRegistry
+    from coodie_testing import FakeCluster
     from coodie_testing.faults import FaultProxy
 
 pytestmark = pytest.mark.server
@@ -406,3 +416,18 @@ async def test_warnings_reach_the_caller(driver: Any, table: Callable[[str], str
     )
     assert rows.warnings
     assert "atch" in rows.warnings[0]
+
+
+def test_the_last_node_s_answer_is_the_error(
+    fake_cluster: FakeCluster, backend: str, registry: DriverRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The drivers look for the next node in another thread, which may be done before they note the answer."""
+    statement = "SELECT id FROM shop.orders"
+    fake_cluster.when(statement).error(UnavailableError, alive=0)
+    with open_driver(backend, **fake_cluster.connection_options()) as driver:
+        monkeypatch.setattr(driver.session, "submit", lambda work, *args: work(*args))
+        if backend == "scylla":
+            scheduler = driver.session.cluster.scheduler
+            monkeypatch.setattr(scheduler, "schedule_with_shutdown", lambda _0, _1, work, *args: work(*args))
+        with CassandraDriver(driver.session, fast_path=False) as through, pytest.raises(UnavailableError):
+            through.execute(statement, [])

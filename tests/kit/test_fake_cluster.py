@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import Api, open_driver
 
 import coodie
+from coodie import exceptions
 from coodie.exceptions import (
     AuthenticationError,
     ConfigurationError,
@@ -225,7 +226,7 @@ OWN = {ErrorCode.UNPREPARED, ErrorCode.BAD_CREDENTIALS, ErrorCode.PROTOCOL_ERROR
 async def test_every_error_comes_by_its_code(driver: Any, cluster: FakeCluster, code: ErrorCode) -> None:
     """The driver raises the class that the code means."""
     cluster.when(WRITE).error(code, by="x")
-    expected = getattr(coodie.exceptions, ERRORS[code].error)
+    expected = getattr(exceptions, ERRORS[code].error)
     if code == ErrorCode.RATE_LIMIT_ERROR:  # only where it has been agreed on
         expected = coodie.CoodieError
     with pytest.raises(expected):
@@ -241,7 +242,7 @@ async def test_an_error_comes_by_its_class_with_its_details(api: Api, cluster: F
     with pytest.raises(WriteTimeoutError):
         await api.execute(WRITE, [1, "a"])
     with pytest.raises(ConfigurationError, match="ParameterError is no answer of a server"):
-        cluster.when(WRITE).error(coodie.exceptions.ParameterError)
+        cluster.when(WRITE).error(exceptions.ParameterError)
 
 
 async def test_an_error_that_passes_is_retried(api: Api, cluster: FakeCluster) -> None:

@@ -87,4 +87,9 @@ def telling_future() -> Any:
 
             start_thread(refresh, "coodie-schema")
 
+        def _handle_retry_decision(self, decision: Any, response: Any, host: Any) -> None:
+            # The drivers note it afterwards, when a thread may have said that no host is left, but not why.
+            self._errors[host] = response.to_exception() if hasattr(response, "to_exception") else response
+            super()._handle_retry_decision(decision, response, host)
+
     return TellingResponseFuture
