@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -61,6 +62,10 @@ def _firsts(driver: Any) -> tuple[list[set[Any]], list[set[Any]]]:
     return ours, theirs
 
 
+def _are_of(size: int, found: list[set[Any]]) -> bool:
+    return all(len(one) == size for one in found)
+
+
 def _agree_when(driver: Any, condition: Callable[[list[set[Any]]], bool]) -> None:
     """Wait until the policy names nodes as a change would have it; at each moment both choose the same."""
     deadline = time.monotonic() + _PATIENCE
@@ -91,7 +96,7 @@ def test_as_the_policy_chooses(cluster: LocalCluster, driver: Any) -> None:
     for replicas in (3, 2, 1):
         _replicate(driver, replicas)
         several = replicas if shuffled else 1
-        _agree_when(driver, lambda found, several=several: all(len(one) == several for one in found))
+        _agree_when(driver, partial(_are_of, several))
     _replicate(driver, 3)
     cluster.nodes[2].kill()
     _agree_when(driver, lambda found: len(set().union(*found)) == 2)

@@ -14,6 +14,7 @@ import pytest
 from cassandra import protocol
 from cassandra.cluster import Cluster, ResponseFuture, Session
 from cassandra.connection import Connection, DefaultEndPoint
+from cassandra.policies import RoundRobinPolicy, TokenAwarePolicy
 from cassandra.query import PreparedStatement
 
 from coodie.drivers._lifecycle import Lifecycle
@@ -112,6 +113,7 @@ _USED = {
     "sys.modules.get(reactor)": {"_global_loop"},
     "loop": {"_pid", "_thread"},
     "connection_class": {"_lock", "_loop", "_loop_thread", "_pid"},
+    "policy": {"_child_policy"},
     # Of scylla-driver alone, tested in test_shards.py.
     "pool": {"_get_shard_aware_endpoint"},
     "metadata": {"_tablets"},
@@ -160,6 +162,8 @@ def test_the_installed_driver_has_them(cluster: Cluster) -> None:
         assert hasattr(connection, name), name
     assert callable(connection.process_io_buffer)
     assert callable(connection.defunct)
+    for name in _USED["policy"]:
+        assert hasattr(TokenAwarePolicy(RoundRobinPolicy()), name), name
     for name in _USED["part"]:
         assert hasattr(cluster, name), name
         assert hasattr(Session, name), name
