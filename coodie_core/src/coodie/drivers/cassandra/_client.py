@@ -242,7 +242,7 @@ class SessionClient(Client):
             in_flight = self.sender.send(statement, terms, state, host)
             answer = yield from self.sender.wait(in_flight, terms)
             observed.add_page(len(answer.rows), described(in_flight.host_asked))
-            rows += self._undecoded(answer, None).decoded()
+            rows += _dicts(answer, aware_timestamps=self._aware_timestamps)
             state = answer.paging_state
             if state is None:
                 return rows
@@ -339,8 +339,12 @@ class _Undecoded:
         return row[self._answer.names[0]]
 
     def _decoded(self, answer: SessionResponse) -> list[dict[str, Any]]:
-        converters = row_converters(answer.types, aware_timestamps=self._aware_timestamps)
-        return build_rows(answer.names, answer.rows, converters)
+        return _dicts(answer, aware_timestamps=self._aware_timestamps)
+
+
+def _dicts(answer: SessionResponse, *, aware_timestamps: bool) -> list[dict[str, Any]]:
+    converters = row_converters(answer.types, aware_timestamps=aware_timestamps)
+    return build_rows(answer.names, answer.rows, converters)
 
 
 def _sent_ahead(exchange: FastRequest) -> Steps[Response | None]:
