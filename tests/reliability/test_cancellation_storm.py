@@ -125,7 +125,7 @@ async def _until(clean: Callable[[], str]) -> None:
 
 def _held() -> int:
     """Return how many bytes are held beside what is kept by number: of statements that were executed."""
-    for kept in (rows._row_builder, encoder._written, generated_reader._written):
+    for kept in (rows._row_builder, encoder._generate, generated_reader._generate):
         kept.cache_clear()
     gc.collect()
     return tracemalloc.get_traced_memory()[0]

@@ -261,11 +261,11 @@ def test_a_node_that_the_session_has_not_reached_yet(monkeypatch: pytest.MonkeyP
     """It is given some time, as where one is chosen; then it's named."""
     session = Session(host("a", "1"), host("b", "2"))
     late = session.reachable.pop()
-    monkeypatch.setattr(_coordinator, "_POOL_PATIENCE", 0.1)
+    monkeypatch.setattr(_coordinator, "_POOL_TIMEOUT", 0.1)
     requests = Requests()
     one = coordinator(session, requests, agreement_timeout=60)
     assert ask(one, AwaitAgreement(QUERY)) == "the table can't be used on all nodes: b (gave no answer)"
-    monkeypatch.setattr(_coordinator, "_POOL_PATIENCE", 60)
+    monkeypatch.setattr(_coordinator, "_POOL_TIMEOUT", 60)
     states: Iterator[Any] = iter(
         [*[{session.reachable[0]: {}}] * 6, *[{session.reachable[0]: {}, late: {}}] * 100]
     )

@@ -1,7 +1,6 @@
-"""Where the next page of the last request starts, for object mappers that ask the driver.
+"""The paging state of a driver's last request, for object mappers that read it from the driver.
 
-It is kept for the calling task or thread, in one ContextVar for all drivers: the only trace that a
-request leaves.
+One ContextVar for all drivers keeps it per task or thread.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _last_page: ContextVar[tuple[weakref.ref[AbstractDriver], bytes | None] | None] 
 
 
 def remember_paging_state(driver: AbstractDriver, state: bytes | None) -> None:
-    """Note where the next page starts, or that there is none."""
+    """Set the paging state of the calling task or thread."""
     if state is not None:
         _last_page.set((weakref.ref(driver), state))
     elif _last_page.get() is not None:
@@ -30,6 +29,6 @@ def remember_paging_state(driver: AbstractDriver, state: bytes | None) -> None:
 
 
 def remembered_paging_state(driver: AbstractDriver) -> bytes | None:
-    """Return the state that was noted last, if this driver noted it."""
+    """Return the paging state, if the last request was of this driver."""
     last = _last_page.get()
     return last[1] if last is not None and last[0]() is driver else None

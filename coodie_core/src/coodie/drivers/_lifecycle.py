@@ -1,4 +1,4 @@
-"""A driver's life: whether it may still be used."""
+"""The lifecycle of a driver: open, closed or forked."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from coodie.exceptions import DriverClosedError
 
 __all__ = ["CLOSED_IN_FLIGHT", "Lifecycle"]
 
-#: What is said of a request that the driver's end has cut off.
+#: The message of a request that is in flight when the driver is closed.
 CLOSED_IN_FLIGHT = "The driver was closed while the request was in flight; a write may have been applied."
 
 
 class Lifecycle:
-    """The state that all parts of one driver share."""
+    """The state that the parts of a driver share."""
 
     def __init__(self) -> None:
         self._process = os.getpid()
@@ -22,25 +22,25 @@ class Lifecycle:
 
     @property
     def forked(self) -> bool:
-        """Whether this process is a fork of the one that the driver was opened in."""
+        """Whether this process is a fork of the process that opened the driver."""
         return os.getpid() != self._process
 
     def check(self) -> None:
-        """Refuse the use of a driver that can't serve.
+        """Raise if the driver can't be used.
 
         Raises:
-            DriverClosedError: It has been closed, or its threads stayed behind in the parent process.
+            DriverClosedError: The driver has been closed, or this process is a fork.
         """
         if self.closed:
             raise self.error()
-        if os.getpid() != self._process:  # as forked; this is asked for each request
+        if os.getpid() != self._process:  # not self.forked: this runs for each request
             message = (
                 f"The driver was opened in process {self._process}; this is a fork of it, {os.getpid()}."
             )
             raise DriverClosedError(message, hint="Open a driver in each process, after the fork.")
 
     def forget(self) -> Future[None]:
-        """Be closed in a fork, where there is nothing to close; return a future that is done."""
+        """Mark the driver as closed in a fork; return a completed future."""
         self.closed = True
         nothing: Future[None] = Future()
         nothing.set_result(None)
@@ -48,10 +48,10 @@ class Lifecycle:
 
     @classmethod
     def cut_off(cls, *, writes: bool) -> DriverClosedError:
-        """Return the error of a request that the driver's end has cut off.
+        """Return the error of a request that was in flight when the driver was closed.
 
         Args:
-            writes: Something of it may have been applied.
+            writes: The request may have been applied.
         """
         error = cls.error(CLOSED_IN_FLIGHT)
         error.may_have_been_applied = writes
@@ -59,5 +59,5 @@ class Lifecycle:
 
     @staticmethod
     def error(message: str = "The driver has been closed.") -> DriverClosedError:
-        """Return the error that a closed driver answers with."""
+        """Return the error of a closed driver."""
         return DriverClosedError(message, hint="Open a new one with init_coodie(…).")

@@ -1,7 +1,7 @@
-"""A server's ERROR as an error of ours: its class, words and attributes, and what is left of the request.
+"""Translate a server's ERROR message into coodie's error: class, text and attributes.
 
-The class, and whether something may have been applied, come from ``protocol.error_codes``; the words are
-here. Nothing here knows a driver.
+The class, and whether the request may have been applied, come from ``protocol.error_codes``. This module is
+independent of the drivers.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
     from coodie.protocol.server_errors import ServerError
 
-    #: Takes the attributes and the server's words; returns our words and a hint.
+    #: Takes the attributes and the server's text; returns our text and a hint.
     _Words = Callable[[Mapping[str, Any], str], tuple[str, str | None]]
 
 __all__ = ["Fate", "error_of"]
 
-#: Field of an ERROR → the attribute of our error, where that has another name.
+#: Attributes of our errors by the field of an ERROR, if the names differ.
 _ATTRIBUTES = {
     "data_present": "data_retrieved",
     "arg_types": "argument_types",
@@ -32,7 +32,7 @@ _ATTRIBUTES = {
     "rejected_by_coordinator": "rejected_by",
 }
 
-#: Fields that an attribute of our error has in another form.
+#: Conversions of fields into attributes.
 _CONVERTED: dict[str, Callable[[Any], Any]] = {
     "consistency": lambda code: LEVEL_NAMES.get(code, str(code)),
     "op_type": dict(enumerate(LIMITED_OPERATIONS)).get,
@@ -43,13 +43,13 @@ _CONVERTED: dict[str, Callable[[Any], Any]] = {
 
 
 class Fate(NamedTuple):
-    """What is known of a request that failed, beside the failure.
+    """The state of a failed request.
 
     Attributes:
-        write: What kind of write it is.
-        sent: This attempt of it has been sent.
-        doubt: Another attempt of it may have been applied.
-        host: The node that it was sent to last, as address and port; None where that isn't known.
+        write: The kind of write.
+        sent: This attempt was sent.
+        doubt: Another attempt may have been applied.
+        host: The node of the last attempt, as address and port; None if unknown.
     """
 
     write: Write = Write.NONE
@@ -59,17 +59,17 @@ class Fate(NamedTuple):
 
     @property
     def may_have_been_applied(self) -> bool:
-        """Whether something may have been applied where only the answer is missing."""
+        """Whether the request may have been applied if no response arrived."""
         return self.doubt or (self.sent and self.write is not Write.NONE)
 
 
 def error_of(said: ServerError, stmt: str | None, fate: Fate) -> exceptions.CoodieError:
-    """Return the error of ours for what a server said.
+    """Return coodie's error for a server's ERROR.
 
     Args:
         said: The ERROR.
         stmt: The CQL text.
-        fate: What else is known of the request.
+        fate: The state of the request.
     """
     meant = meaning(said.code)
     cls: type[exceptions.CoodieError] = getattr(exceptions, meant.error)
@@ -94,15 +94,15 @@ def error_of(said: ServerError, stmt: str | None, fate: Fate) -> exceptions.Cood
     return cls(f"{words}.", hint=hint, may_have_been_applied=applied or fate.doubt, **attributes)
 
 
-#: Errors of which it has to be said that nothing was done.
+#: Errors whose text says that nothing was done.
 _REFUSALS = (exceptions.UnavailableError, exceptions.OverloadedError, exceptions.RateLimitedError)
 
-#: Codes after which the replicas, and not the coordinator, may have refused a part.
+#: Codes of errors that a replica may have caused after others have applied a part.
 _REFUSED = (ErrorCode.UNAVAILABLE, ErrorCode.OVERLOADED, ErrorCode.RATE_LIMIT_ERROR)
 
 
 def _left_of(write: Write, code: int) -> str:
-    """Say what may be left of a write."""
+    """Return the hint about a write that may have been applied."""
     if write & Write.CONDITIONAL:
         return "The write has a condition, and may have been applied: read the row with consistency SERIAL."
     if write & (Write.PARTS | Write.LOGGED) and code in _REFUSED:
@@ -165,21 +165,21 @@ def _rate_limited(_: Mapping[str, Any], said: str) -> tuple[str, str | None]:
 
 
 def _counted(text: str) -> _Words:
-    """Return what adds how many replicas have answered."""
+    """Return a function that appends the replica counts."""
     return lambda known, _: (f"{text}{_replicas(known)}", None)
 
 
 def _failed(text: str) -> _Words:
-    """Return what adds that, and the server's words."""
+    """Return a function that appends the replica counts and the server's text."""
     return lambda known, said: (f"{text}{_replicas(known)}: {said}", None)
 
 
 def _plain(text: str, hint: str | None = None) -> _Words:
-    """Return what adds the server's words."""
+    """Return a function that appends the server's text."""
     return lambda _, said: (f"{text}: {said}", hint)
 
 
-#: Code → what makes the words, without the full stop, and the hint.
+#: Functions that return the text, without the full stop, and the hint, by code.
 _WORDS: dict[int, _Words] = {
     ErrorCode.BAD_CREDENTIALS: _plain(
         "The server refused the credentials, or got none", "Give username= and password=."

@@ -1,4 +1,4 @@
-"""Which kind of write a request is, for what its errors leave behind."""
+"""Classify writes, for whether a failed request may have been applied."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["batch_write", "statement_write"]
 
 
 def statement_write(shape: StatementShape) -> Write:
-    """Return what a statement writes."""
+    """Return a statement's kind of write."""
     if shape.kind is Kind.READ:
         return Write.NONE
     if shape.conditional:
@@ -29,7 +29,7 @@ def statement_write(shape: StatementShape) -> Write:
 
 
 def batch_write(shapes: Sequence[StatementShape], batch_type: str) -> Write:
-    """Return what a batch writes; whether its statements share a partition isn't known."""
+    """Return a batch's kind of write; whether its statements share a partition isn't known."""
     if any(shape.conditional for shape in shapes):
         return Write.CONDITIONAL
     if len(shapes) == 1:

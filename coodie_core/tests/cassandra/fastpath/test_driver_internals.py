@@ -23,7 +23,7 @@ from coodie.drivers.cassandra._connection import attentive
 from coodie.drivers.cassandra._nonblocking import SendListener
 from coodie.drivers.cassandra.fastpath import driver_internals
 from coodie.drivers.cassandra.fastpath.dispatcher import FastPath
-from coodie.drivers.cassandra.fastpath.driver_internals import UnsupportedServerError, refusal
+from coodie.drivers.cassandra.fastpath.driver_internals import UnsupportedServerError, unsupported_reason
 from coodie.drivers.cassandra.fastpath.driver_probe import ATTRIBUTES, CALLS, SHARD_ATTRIBUTES, SHARD_CALLS
 from coodie.drivers.cassandra.values.lenient_decoding import exact_protocol_handler
 
@@ -192,10 +192,10 @@ def test_a_usual_session_is_served(cluster: Cluster) -> None:
     """With the protocol versions 4 and 5, and with the handler that is ours or the driver's."""
     for version in (4, 5):
         cluster.protocol_version = version
-        assert refusal(_session(cluster)) is None
+        assert unsupported_reason(_session(cluster)) is None
         plain = _session(cluster)
         plain.client_protocol_handler = protocol.ProtocolHandler
-        assert refusal(plain) is None
+        assert unsupported_reason(plain) is None
 
 
 class _OwnHandler(protocol.ProtocolHandler):  # type: ignore[misc]  # the driver has no types
@@ -213,7 +213,7 @@ def test_what_is_refused(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> N
         with monkeypatch.context() as patch:
             for name, value in changed.items():
                 patch.setattr(cluster, name, value, raising=False)
-            found = refusal(_session(cluster))
+            found = unsupported_reason(_session(cluster))
         assert found is not None
         return found
 
@@ -225,19 +225,19 @@ def test_what_is_refused(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> N
     assert reason(connection_class=_OwnConnection).startswith("connection_class=_OwnConnection ")
     session = _session(cluster)
     session.client_protocol_handler = _OwnHandler
-    assert "protocol handler of its own" in str(refusal(session))
+    assert "protocol handler of its own" in str(unsupported_reason(session))
     with monkeypatch.context() as patch:
         patch.delattr("select.poll")
-        assert refusal(_session(cluster)) == "this platform has no select.poll"
+        assert unsupported_reason(_session(cluster)) == "this platform has no select.poll"
     monkeypatch.setattr(cassandra, "__version__", "4.0.1")
-    assert refusal(_session(cluster)) == "version 4.0.1 of the package cassandra isn't known"
+    assert unsupported_reason(_session(cluster)) == "version 4.0.1 of the package cassandra isn't known"
 
 
 @pytest.mark.parametrize("version", ["3.29.11", "3.30.0", "3.30.1.dev3"])
 def test_the_known_releases(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
     """Patches and builds of the releases whose insides are known are served."""
     monkeypatch.setattr(cassandra, "__version__", version)
-    assert refusal(_session(cluster)) is None
+    assert unsupported_reason(_session(cluster)) is None
 
 
 @pytest.mark.filterwarnings("ignore:Legacy execution parameters:DeprecationWarning")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from coodie.drivers.cassandra.fastpath import reader as module
 from coodie.drivers.cassandra.fastpath.driver_internals import decode
-from coodie.drivers.cassandra.fastpath.reader import Page, ResultReader, UnusualResultError
+from coodie.drivers.cassandra.fastpath.reader import Page, ResultReader, UnsupportedResultError
 from coodie.drivers.cassandra.values.lenient_decoding import exact_protocol_handler
 from coodie.drivers.cassandra.values.rows import build_rows, row_converters
 from coodie.rows import Rows
@@ -134,7 +134,7 @@ def test_several_shapes_of_one_statement(parsed_by: None) -> None:
         grown = rows_body([(f"c{n}", "int") for n in range(number + 1)], [[b"\0\0\0\1"] * (number + 1)])
         assert reader.read(grown).rows == [{f"c{n}": 1 for n in range(number + 1)}]
     assert reader.read(applied).rows == expected[applied]
-    assert len(reader._shapes) <= 4
+    assert len(reader._known) <= 4
 
 
 def test_a_column_that_changes_its_type(parsed_by: None) -> None:
@@ -151,7 +151,7 @@ def test_two_columns_of_the_same_name_are_the_drivers(parsed_by: None) -> None:
     reader = _reader()
     body = rows_body([("v", "int"), ("v", "int")], [[b"\0\0\0\7", b"\0\0\0\1"]])
     for _ in range(2):
-        with pytest.raises(UnusualResultError):
+        with pytest.raises(UnsupportedResultError):
             reader.read(body)
         assert reader.read_single_page(body) is None
 
@@ -178,7 +178,7 @@ def test_many_rows(parsed_by: None) -> None:
 def test_unusual_results_are_left_to_the_driver(body: bytes) -> None:
     """Whatever isn't plain rows is for the driver's decoder."""
     assert _reader().read_single_page(body) is None
-    with pytest.raises(UnusualResultError):
+    with pytest.raises(UnsupportedResultError):
         _reader().read(body + bytes(20))
 
 

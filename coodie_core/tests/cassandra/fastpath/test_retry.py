@@ -118,8 +118,10 @@ def test_policies_are_told_of_coordinators_that_failed(message: Any) -> None:
 @pytest.mark.parametrize("message", _ERRORS, ids=_named)
 def test_what_a_policy_decides_is_done(message: Any) -> None:
     """The same node, another one, nothing at all, or the error: tried once, at the level it names."""
-    assert _decide(message, _Asked(RetryPolicy.RETRY, 4)) == DriverRetry(tried=1, level=4, host=_HOST)
-    assert _decide(message, _Asked(RetryPolicy.RETRY_NEXT_HOST, None)) == DriverRetry(tried=1, avoid=_HOST)
+    assert _decide(message, _Asked(RetryPolicy.RETRY, 4)) == DriverRetry(attempts=1, level=4, host=_HOST)
+    assert _decide(message, _Asked(RetryPolicy.RETRY_NEXT_HOST, None)) == DriverRetry(
+        attempts=1, excluded_host=_HOST
+    )
     assert _decide(message, _Asked(RetryPolicy.IGNORE, None)) == DriverRetry(ignored=True)
     with pytest.raises(RequestError) as caught:
         _decide(message, _Asked(RetryPolicy.RETHROW, None))
@@ -130,9 +132,9 @@ def test_what_a_policy_decides_is_done(message: Any) -> None:
 def test_a_policy_that_names_a_delay() -> None:
     """Newer policies return three values: the third is how long to wait."""
     again = _decide(_OTHERS[0], _Asked(RetryPolicy.RETRY, None, 0.1))
-    assert again == DriverRetry(tried=1, host=_HOST, delay=0.1)
+    assert again == DriverRetry(attempts=1, host=_HOST, delay=0.1)
     again = _decide(_OTHERS[0], _Asked(RetryPolicy.RETRY_NEXT_HOST, None, 0.1))
-    assert again == DriverRetry(tried=1, avoid=_HOST, delay=0.1)
+    assert again == DriverRetry(attempts=1, excluded_host=_HOST, delay=0.1)
     assert _decide(_OTHERS[0], _Asked(RetryPolicy.RETRY, None, None)).delay == 0
 
 
@@ -160,7 +162,7 @@ def test_a_lost_connection() -> None:
     statement: Any = "the statement"
     policy = _Asked(RetryPolicy.RETRY_NEXT_HOST, None)
     assert on_connection_lost(error, _safe(policy), statement, _LEVEL, _HOST, _TERMS) == DriverRetry(
-        tried=1, avoid=_HOST
+        attempts=1, excluded_host=_HOST
     )
     assert policy.asked == [("on_request_error", ("the statement", _LEVEL), {"error": error, "retry_num": 0})]
     with pytest.raises(ConnectionLostError) as caught:
@@ -174,21 +176,21 @@ def test_writes_that_may_have_been_applied(message: Any) -> None:
     """The policy that knows of it lets them go again only where that does no harm."""
     wants = _Asked(RetryPolicy.RETRY, None)
     again = _decide(message, SafeRetryPolicy(wants, repeatable=True, write=Write.SINGLE))
-    assert (again.tried, again.doubt) == (1, True)
+    assert (again.attempts, again.doubt) == (1, True)
     with pytest.raises(RequestError) as caught:
         _decide(message, SafeRetryPolicy(wants, repeatable=False, write=Write.SINGLE))
     assert caught.value.may_have_been_applied
     assert len(wants.asked) == 1
 
 
-@pytest.mark.parametrize("tried", [0, 1])
-def test_tries_are_counted_on(tried: int) -> None:
+@pytest.mark.parametrize("attempts", [0, 1])
+def test_tries_are_counted_on(attempts: int) -> None:
     """The driver's retries after ours count from where we stopped."""
     inner = _Asked(RetryPolicy.RETRY, None)
-    policy = SafeRetryPolicy(inner, repeatable=True, write=Write.NONE, tried=tried)
+    policy = SafeRetryPolicy(inner, repeatable=True, write=Write.NONE, attempts=attempts)
     policy.on_request_error(None, 1, error=None, retry_num=0)
     policy.on_unavailable(None, retry_num=2, **_UNAVAILABLE)
-    assert [kwargs["retry_num"] for _, _, kwargs in inner.asked] == [tried, 2 + tried]
+    assert [kwargs["retry_num"] for _, _, kwargs in inner.asked] == [attempts, 2 + attempts]
 
 
 def test_no_answer_in_time() -> None:

@@ -116,7 +116,7 @@ def test_batch(
         entry = prepared(types, version=version)
         params = data.draw(parameters(types, None, UNSET))
         statement = _fast(entry, version)
-        parts.append(statement.batched(statement.encode(params)))
+        parts.append(statement.batch_part_of(statement.encode(params)))
         queries.append((True, b"statement", _bound(entry, params)))
     body = batch_body(kind.value, parts, level, serial, timestamp, version)
     assert body == _sent(BatchMessage(kind, queries, level, serial, timestamp), version)
@@ -126,7 +126,7 @@ def test_a_statement_without_markers_in_a_batch() -> None:
     """It says that it has no values, which a batch's part always has to."""
     entry = prepared([])
     statement = _fast(entry, 5)
-    body = batch_body(0, [statement.batched(statement.encode([]))], 1, None, None, 5)
+    body = batch_body(0, [statement.batch_part_of(statement.encode([]))], 1, None, None, 5)
     assert body == _sent(BatchMessage(BatchType.LOGGED, [(True, b"statement", [])], 1), 5)
 
 

@@ -1,4 +1,4 @@
-"""Prepared statements with their parameters bound, as the driver sends them."""
+"""Bound statements and batches of the driver."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["batch_statement", "bound_statement"]
 
 
 def bound_statement(entry: SessionStatement, stmt: str, params: Any) -> BoundStatement:
-    """Bind a statement's parameters, and return what the driver sends.
+    """Bind the parameters of a statement.
 
     Args:
         entry: The prepared statement.
@@ -26,28 +26,28 @@ def bound_statement(entry: SessionStatement, stmt: str, params: Any) -> BoundSta
         params: As in ``bind_values``.
 
     Raises:
-        ParameterError: As there; or the driver can't encode what that let through.
+        ParameterError: As in ``bind_values``; or the driver can't encode a value.
     """
     keys = entry.prepared.routing_key_indexes or ()
     values = bind_values(entry.columns, entry.binders, params, stmt, key_indexes=keys)
     try:
         return BoundStatement(entry.prepared).bind(values)
     except Exception as exc:
-        # The binders let through what this driver's serialiser refuses.
+        # A value that the binders accept, and the driver's serialiser doesn't.
         message = f"The parameters can't be encoded: {type(exc).__name__}."
         raise ParameterError(message, statement=stmt) from exc
 
 
 def batch_statement(kind: Any, parts: Iterable[tuple[SessionStatement, Any]], stmt: str) -> BatchStatement:
-    """Bind the parameters of a batch's statements, and return what the driver sends.
+    """Bind the parameters of a batch's statements.
 
     Args:
         kind: The driver's batch type.
         parts: The prepared statements, each with its parameters.
-        stmt: What stands for the batch in errors.
+        stmt: The text of the batch in errors.
 
     Raises:
-        ParameterError: As ``bound_statement``; or there are too many statements.
+        ParameterError: As in ``bound_statement``; or there are too many statements.
     """
     batch = BatchStatement(kind)
     for entry, params in parts:

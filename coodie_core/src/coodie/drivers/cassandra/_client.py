@@ -1,4 +1,4 @@
-"""The client of ``CassandraDriver``: a backend's session, and the fast path beside it."""
+"""The client of ``CassandraDriver``: sends requests on the fast path, or through the backend's session."""
 
 from __future__ import annotations
 
@@ -50,22 +50,22 @@ if TYPE_CHECKING:
 
 __all__ = ["SessionClient"]
 
-#: Seconds that the end of a cluster may take.
+#: Seconds to wait for a cluster's shutdown.
 _CLOSE_DEADLINE = 10.0
 
-#: The session is asked for the first time.
+#: The first attempt through the session.
 _FIRST = DriverRetry()
 
 
 class SessionClient(Client):
-    """Requests through one session.
+    """The client of one session.
 
     Args:
         session: The backend's session.
-        lifecycle: The driver's.
-        owns_session: close() shuts the session and its cluster down.
-        aware_timestamps: Return timestamps as aware datetimes, in UTC.
-        fast_path: Send common requests on connections of our own.
+        lifecycle: The driver's lifecycle.
+        owns_session: ``close`` shuts the session and its cluster down.
+        aware_timestamps: Return timestamps as aware datetimes in UTC.
+        fast_path: Use the fast path for common requests.
     """
 
     binds_by_name = True
@@ -86,20 +86,20 @@ class SessionClient(Client):
         self._aware_timestamps = aware_timestamps
         self.preparer = Preparer(session, lifecycle)
         self.sender = SessionExecutor(session, lifecycle)
-        # FastRequest for each request: without a call in between.
+        # Called for each request: save a call.
         self.default_timeout = self.sender.default_timeout  # type: ignore[method-assign]
         self.is_current = self.preparer.is_current  # type: ignore[method-assign]
         self.statement_key = self.preparer.statement_key  # type: ignore[method-assign]
         self.fast = FastPath(session, lifecycle, aware_timestamps=aware_timestamps) if fast_path else None
 
-    # --- what the pipeline asks -----------------------------------------------------------
+    # --- the pipeline's hooks -------------------------------------------------------------
 
     def default_consistency(self) -> str | None:
-        """Return the session's level."""
+        """Return the session's consistency level."""
         return self.sender.level()
 
     def schema_changed(self) -> bool:
-        """Drop what depends on the schema; return whether the session has metadata, which tell of changes."""
+        """Drop the request templates; return whether the driver's schema metadata detect changes."""
         self._drop_templates()
         if self._session.cluster.schema_metadata_enabled:
             return True
@@ -107,22 +107,22 @@ class SessionClient(Client):
         return False
 
     def prepare(self, cql: str, timeout: float) -> Steps[SessionStatement]:
-        """Have the server prepare a statement, in a thread."""
+        """Prepare a statement, in a thread."""
         return self.preparer.prepare(cql, timeout)
 
     def prepare_again(self, cql: str, stale: StaleStatementError, timeout: float) -> Steps[SessionStatement]:
-        """Look at the statement that a node has forgotten: its table may be another by now."""
+        """Prepare a statement again that a node no longer has; its table may have changed."""
         self._drop_templates()
         if not isinstance(stale, _ForgottenError):
             return self.prepare(cql, timeout)
         return self.preparer.prepare_again(cql, stale.prepared, stale.host, timeout)
 
     def bind(self, prepared: SessionStatement, stmt: str, params: Params) -> Values:  # noqa: ARG002 - a hook
-        """Return the values; they are encoded by what sends them."""
+        """Return the values, which are encoded when they are sent."""
         return Values(params)
 
     def error(self, raised: Exception, stmt: str, timeout: float) -> CoodieError:
-        """Return the error for what the driver raised."""
+        """Translate an exception of the driver."""
         return translate(raised, stmt, timeout)
 
     def _drop_templates(self) -> None:
@@ -135,10 +135,10 @@ class SessionClient(Client):
         """Send a request on the fast path, or through the session."""
         exchange = self._exchange(request)
         if exchange is None:
-            return (yield from self._by_session(request, _FIRST))
+            return (yield from self._send_through_session(request, _FIRST))
         if request.paging_state is None or request.asked.paging_state is not None:
             answer = yield exchange
-        else:  # a following page, which is sent before the rows of this one are decoded
+        else:  # a following page: send the request before the rows of this one are decoded
             answer = yield from _sent_ahead(exchange)
         rows = exchange.single_page_rows(answer)
         if rows is None:
@@ -158,24 +158,26 @@ class SessionClient(Client):
         return self.send(request._replace(prepared=batch, values=Values(None)))
 
     def answered(self, first: FirstResponse, request: ClientRequest) -> Steps[Page]:
-        """Go on with the answer to a request that a template has sent."""
+        """Interpret the response to a request that a template has sent."""
         return self._page(request, *first)
 
     def _exchange(self, request: ClientRequest) -> FastRequest | None:
-        """Return the request as the fast path sends it; None if that can't."""
+        """Return the request for the fast path; None if the session has to send it."""
         fast, prepared = self.fast, request.prepared
         if fast is None or fast.disabled_reason is not None or prepared is None:
             return None
         if isinstance(prepared, _Batch):
-            return fast.build_batch(prepared.kind.value, prepared.parts, _terms(request), request.consistency)
-        return fast.build_request(request, _terms(request))
+            return fast.build_batch(
+                prepared.kind.value, prepared.parts, _execution_settings(request), request.consistency
+            )
+        return fast.build_request(request, _execution_settings(request))
 
     def _page(self, request: ClientRequest, exchange: FastRequest, answer: Response | None) -> Steps[Page]:
-        """Return what comes of an answer on the fast path that isn't the only page.
+        """Interpret a response on the fast path that isn't the only page; retry through the session.
 
         Raises:
             CoodieError: The request has failed.
-            StaleStatementError: The node has forgotten the statement.
+            StaleStatementError: The node no longer has the prepared statement.
         """
         host = _coordinator(request, exchange)
         page = exchange.page(answer)
@@ -189,30 +191,34 @@ class SessionClient(Client):
             return Page(new_rows())
         if other.forgotten is not None and other.host is not None:
             raise _ForgottenError(_with_id(request, other.forgotten), other.host, doubt=other.doubt)
-        return (yield from self._by_session(request, other))
+        return (yield from self._send_through_session(request, other))
 
-    def _by_session(self, request: ClientRequest, again: DriverRetry) -> Steps[Page]:
+    def _send_through_session(self, request: ClientRequest, retry: DriverRetry) -> Steps[Page]:
         """Send a request through the session."""
-        statement = _decorated(_statement(request), request, again)
-        if again.delay:
-            yield Sleep(again.delay)
-        terms = _terms(request)._replace(tried=again.tried, avoid=again.avoid, doubt=again.doubt)
-        in_flight = self.sender.send(statement, terms, request.paging_state, again.host)
-        answer = yield from self._waited(in_flight, terms, request)
+        statement = _decorated(_statement(request), request, retry)
+        if retry.delay:
+            yield Sleep(retry.delay)
+        settings = _execution_settings(request)._replace(
+            attempts=retry.attempts, excluded_host=retry.excluded_host, doubt=retry.doubt
+        )
+        in_flight = self.sender.send(statement, settings, request.paging_state, retry.host)
+        answer = yield from self._await_response(in_flight, settings, request)
         host = None if request.observed is UNOBSERVED else described(in_flight.host_asked)
         return self._undecoded(answer, host)
 
-    def _waited(
-        self, in_flight: PendingRequest, terms: ExecutionSettings, request: ClientRequest
+    def _await_response(
+        self, in_flight: PendingRequest, settings: ExecutionSettings, request: ClientRequest
     ) -> Steps[SessionResponse]:
-        """Wait for an answer; have observers see the node that gave none."""
+        """Wait for a response; report the node to observers if there is none."""
         try:
-            return (yield from self.sender.wait(in_flight, terms))
+            return (yield from self.sender.wait(in_flight, settings))
         except BaseException as exc:
             if request.observed is not UNOBSERVED:
                 request.observed.tried(described(in_flight.host_asked))
             if isinstance(exc, ForgottenStatementError):
-                raise _ForgottenError(_with_id(request, exc.query_id), exc.host, doubt=terms.doubt) from exc
+                raise _ForgottenError(
+                    _with_id(request, exc.query_id), exc.host, doubt=settings.doubt
+                ) from exc
             raise
 
     def _undecoded(self, answer: SessionResponse, host: ObservedHost | None) -> Page:
@@ -222,25 +228,25 @@ class SessionClient(Client):
     # --- schema -------------------------------------------------------------------------
 
     def read(self, query: Query, timeout: float, host: Host | None, observed: ObservedRequest) -> Steps[Any]:
-        """Read one of the server's own tables; return all rows.
+        """Read a system table; return all rows.
 
-        It isn't prepared, which would cost it a round trip.
+        The statement isn't prepared, which would take another round trip.
 
         Args:
-            query: The read; its values are names of the schema.
-            timeout: Seconds for each page.
-            host: The node to ask; None leaves that to the session's policy.
-            observed: What observers see of it.
+            query: The query; its values are names of the schema.
+            timeout: The timeout of each page in seconds.
+            host: The node; None for the choice of the session's policy.
+            observed: The observers' view of the request.
         """
         text = query.as_text()
         statement = SimpleStatement(text, consistency_level=CONSISTENCY_LEVELS["LOCAL_ONE"])
         statement.fetch_size = PAGE_SIZE
-        terms = ExecutionSettings(text, Kind.READ, timeout, True, None)  # noqa: FBT003 - a named field
+        settings = ExecutionSettings(text, Kind.READ, timeout, True, None)  # noqa: FBT003 - a named field
         rows: list[dict[str, Any]] = []
         state: bytes | None = None
         while True:
-            in_flight = self.sender.send(statement, terms, state, host)
-            answer = yield from self.sender.wait(in_flight, terms)
+            in_flight = self.sender.send(statement, settings, state, host)
+            answer = yield from self.sender.wait(in_flight, settings)
             observed.add_page(len(answer.rows), described(in_flight.host_asked))
             rows += _dicts(answer, aware_timestamps=self._aware_timestamps)
             state = answer.paging_state
@@ -250,18 +256,18 @@ class SessionClient(Client):
     def change_schema(
         self, stmt: str, timeout: float, host: Host | None, observed: ObservedRequest
     ) -> Steps[None]:
-        """Execute a schema statement on the node; None leaves the choice to the session's policy."""
-        terms = ExecutionSettings(
+        """Execute a schema statement on a node; None for the choice of the session's policy."""
+        settings = ExecutionSettings(
             stmt, Kind.SCHEMA, timeout, repeatable=False, options=None, write=Write.PARTS
         )
-        in_flight = self.sender.send(SimpleStatement(stmt), terms, None, host)
-        yield from self.sender.wait(in_flight, terms)
+        in_flight = self.sender.send(SimpleStatement(stmt), settings, None, host)
+        yield from self.sender.wait(in_flight, settings)
         observed.add_page(0, described(in_flight.host_asked))
 
     # --- closing ------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close the fast path's connections, and the session if it is ours: within ten seconds or so."""
+        """Close the fast path's connections, and the session if it is owned; takes ten seconds or so."""
         self.preparer.close()
         self.sender.detach()
         if self.fast is not None:
@@ -270,7 +276,7 @@ class SessionClient(Client):
             return
         try:
             ending = start_thread(self._session.cluster.shutdown, "coodie-shutdown")
-            # One that takes longer ends by itself.
+            # A longer shutdown goes on in its thread.
             wait([ending], _CLOSE_DEADLINE)
             if ending.done():
                 ending.result()
@@ -279,7 +285,7 @@ class SessionClient(Client):
 
 
 class Values:
-    """The values of one request, and what they became when it was sent first.
+    """The values of one request, and their encoded forms, which retries and later pages reuse.
 
     Args:
         given: The caller's values.
@@ -289,14 +295,14 @@ class Values:
 
     def __init__(self, given: Params | None) -> None:
         self.given: Any = given
-        #: As the fast path sends them.
+        #: The encoded values of the fast path.
         self.encoded: bytes | None = None
-        #: As the session sends them, with the statement.
+        #: The driver's bound statement.
         self.bound: Statement | None = None
 
 
 class _Batch(NamedTuple):
-    """A batch's kind, its statements with their values, and what kind of write it is."""
+    """A batch type, the statements with their values, and the kind of write."""
 
     kind: Any
     parts: list[tuple[SessionStatement, Any]]
@@ -304,7 +310,7 @@ class _Batch(NamedTuple):
 
 
 class _ForgottenError(StaleStatementError):
-    """A node has forgotten a prepared statement, and has done nothing itself."""
+    """A node no longer has a prepared statement, and hasn't executed it."""
 
     def __init__(self, prepared: SessionStatement, host: Host, *, doubt: bool) -> None:
         super().__init__(prepared, may_have_been_applied=doubt)
@@ -312,7 +318,7 @@ class _ForgottenError(StaleStatementError):
 
 
 class _Undecoded:
-    """The rows of an answer of the session's."""
+    """The rows of a session's response."""
 
     __slots__ = ("_answer", "_aware_timestamps")
 
@@ -332,7 +338,7 @@ class _Undecoded:
         return rows
 
     def first_item(self) -> Any:
-        """Return the first row's first column; no other is decoded."""
+        """Return the first column of the first row, without decoding the others."""
         if not self._answer.rows:
             return None
         (row,) = self._decoded(self._answer.first_cell())
@@ -348,7 +354,7 @@ def _dicts(answer: SessionResponse, *, aware_timestamps: bool) -> list[dict[str,
 
 
 def _sent_ahead(exchange: FastRequest) -> Steps[Response | None]:
-    """Send first, without waiting, and then wait for the answer."""
+    """Send a request without waiting, then wait for the response."""
     pending = yield SendEffect(exchange)
     if pending is None:
         return None
@@ -361,11 +367,11 @@ def _sent_ahead(exchange: FastRequest) -> Steps[Response | None]:
 
 
 def _coordinator(request: ClientRequest, exchange: FastRequest) -> ObservedHost | None:
-    """Return the node that was asked, as observers see it; None where nobody observes."""
+    """Return the request's node for observers; None if there are none."""
     return None if request.observed is UNOBSERVED else described(exchange.host)
 
 
-def _terms(request: ClientRequest) -> ExecutionSettings:
+def _execution_settings(request: ClientRequest) -> ExecutionSettings:
     shape, prepared, asked = request.shape, request.prepared, request.asked
     write = statement_write(shape) if prepared is None else prepared.write
     return ExecutionSettings(
@@ -374,7 +380,7 @@ def _terms(request: ClientRequest) -> ExecutionSettings:
 
 
 def _statement(request: ClientRequest) -> Statement:
-    """Return what the driver sends."""
+    """Return the driver's statement, bound."""
     prepared, values = request.prepared, request.values
     if prepared is None:
         return SimpleStatement(request.cql)
@@ -387,11 +393,11 @@ def _statement(request: ClientRequest) -> Statement:
     return statement
 
 
-def _decorated(statement: Statement, request: ClientRequest, again: DriverRetry) -> Statement:
-    """Set what the request asks for beside its values."""
+def _decorated(statement: Statement, request: ClientRequest, retry: DriverRetry) -> Statement:
+    """Set the request's options on the driver's statement."""
     statement.fetch_size = request.page_size
-    if again.level is not None:
-        statement.consistency_level = again.level
+    if retry.level is not None:
+        statement.consistency_level = retry.level
     elif request.consistency is not None:
         statement.consistency_level = CONSISTENCY_LEVELS[request.consistency]
     options = request.asked.options
@@ -403,7 +409,7 @@ def _decorated(statement: Statement, request: ClientRequest, again: DriverRetry)
 
 
 def _with_id(request: ClientRequest, query_id: bytes) -> Any:
-    """Return the prepared statement of a request that has an id."""
+    """Return the prepared statement of a request by its id."""
     prepared = request.prepared
     if isinstance(prepared, _Batch):
         return next(part for part, _ in prepared.parts if part.prepared.query_id == query_id)

@@ -1,4 +1,4 @@
-"""The drivers' Cluster, but for how it negotiates the protocol, and where it looks for its nodes."""
+"""Subclasses of the drivers' Cluster: protocol negotiation, and resolving contact points again."""
 
 from __future__ import annotations
 
@@ -16,23 +16,22 @@ __all__ = ["cluster_class"]
 
 _log = logging.getLogger("coodie.drivers.cassandra")
 
-#: The least seconds between two looks at the contact points.
+#: Minimum seconds between two resolutions of the contact points.
 _RESOLVE_INTERVAL = 1.0
 
 
 @cache
 def cluster_class(*, negotiates: bool) -> Any:
-    """Return a class that is the driver's Cluster, but for what follows.
+    """Return a subclass of the driver's Cluster.
 
-    The contact points are resolved again where no node is up: all may have moved. scylla-driver does that
-    itself, after it has tried every node that it knows; cassandra-driver never does.
+    It resolves the contact points again if no node is up: all nodes may have new addresses. scylla-driver
+    does this itself, after it has tried all known nodes; cassandra-driver doesn't.
 
-    cassandra-driver begins with two versions of the protocol that DSE alone knows, so that any other server
-    costs it two connections and two warnings. Neither driver's warning is of use: an older server is no
-    mistake.
+    cassandra-driver first tries two protocol versions that only DSE supports, which takes two connections and
+    logs two warnings for any other server. The subclass starts with version 5, and doesn't log warnings.
 
     Args:
-        negotiates: The protocol's version isn't given.
+        negotiates: The protocol version isn't configured.
     """
     from cassandra import ProtocolVersion
     from cassandra.cluster import Cluster
@@ -46,8 +45,8 @@ def cluster_class(*, negotiates: bool) -> Any:
                 self.connection_class.on_failure = lambda: resolve_contact_points(this())
 
     def resolve_contact_points(cluster: Any) -> None:
-        """Add the nodes at the addresses that the contact points have now, where no node is up."""
-        # Without a session, its contact points have been resolved a moment ago.
+        """Resolve the contact points, and add the nodes at new addresses, if no node is up."""
+        # Without a session, the contact points have just been resolved.
         if cluster is None or cluster.is_shutdown or not cluster.sessions:
             return
         hosts = cluster.metadata.all_hosts()
@@ -76,7 +75,7 @@ def cluster_class(*, negotiates: bool) -> Any:
 
 
 def _endpoints(cluster: Any) -> Iterator[Any]:
-    """Yield where a Cluster's contact points are, as far as they can be resolved."""
+    """Yield the endpoints of the contact points that can be resolved."""
     from cassandra.connection import DefaultEndPoint
 
     for point in cluster.contact_points:

@@ -1,4 +1,4 @@
-"""Many requests at once from one thread, in the place of threads that only wait."""
+"""Concurrent requests from one thread, without a thread per request."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ if TYPE_CHECKING:
 
 __all__ = ["ConcurrentExecutor"]
 
-#: Seconds between two looks for waits whose time is over.
-_SWEEP = 0.1
+#: Seconds between two checks for expired waits.
+_EXPIRY_INTERVAL = 0.1
 
-#: Seconds to wait for one kind of answer while the other kind is wanted, too.
-_GLANCE = 0.002
+#: Seconds to poll the pipeline while responses of the session are awaited, too.
+SHORT_POLL = 0.002
 
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """A request, and what it waits for."""
+    """A request in flight."""
 
     index: int
     steps: Generator[Effect, Any, Rows]
-    #: What it waits for; None for a response on the pipeline, which keeps the time itself, and for a pause.
+    #: The effect that it waits for; None for a response on the pipeline, which handles timeouts, or a sleep.
     wait: Wait | None = None
-    #: When its time is over, or has come, on the monotonic clock.
+    #: When the wait expires or the sleep ends, on the monotonic clock.
     deadline: float = inf
 
 
 class ConcurrentExecutor:
-    """Drive up to ``run.concurrency`` requests; whatever is answered takes its next step here.
+    """Drive up to ``run.concurrency`` requests at a time.
 
     Args:
-        run: The bookkeeping.
-        start: Makes the steps of one request.
-        pipeline: The connections of ours that requests may go through; None where there are none.
+        run: The state of the ``execute_many``.
+        start: Returns the steps of one request.
+        pipeline: The fast path's pipeline; None if the fast path is off.
     """
 
     def __init__(
@@ -62,22 +62,22 @@ class ConcurrentExecutor:
         self._pipeline = pipeline
         self._in_flight: set[_Waiting] = set()
         self._ready: SimpleQueue[_Waiting] = SimpleQueue()
-        self._next_sweep = 0.0
+        self._next_expiry = 0.0
 
     def drain(self) -> ManyResult:
-        """Run all there is and return the result."""
+        """Run all requests, and return the result."""
         try:
             while True:
                 self._fill()
                 if not self._in_flight:
                     return self._run.finish()
-                self._answer()
-                self._sweep()
+                self._receive()
+                self._expire_waits()
         finally:
             self._run.stop()
             if self._pipeline is not None:
                 self._pipeline.close()
-            # Left by a callback that raised, or by Ctrl-C: their ends are told now, not at some time.
+            # After an exception of a callback, or Ctrl-C: notify observers of their end now.
             for waiting in self._in_flight:
                 waiting.steps.close()
 
@@ -87,19 +87,19 @@ class ConcurrentExecutor:
             steps = self._start(params)
             self._advance(index, steps, steps.send, None)
 
-    def _answer(self) -> None:
-        """Wait a moment for answers, and let the requests that they are for take their next steps."""
+    def _receive(self) -> None:
+        """Wait briefly for responses, and resume their requests."""
         piped = 0 if self._pipeline is None else self._pipeline.in_flight
         if self._pipeline is not None and piped:
-            # Where some are out on the driver's way, neither kind is to wait for the other.
+            # If the session has requests in flight, too, don't block on either kind.
             mixed = piped < len(self._in_flight)
-            for waiting, answer in self._pipeline.responses(_GLANCE if mixed else _SWEEP):
+            for waiting, answer in self._pipeline.responses(SHORT_POLL if mixed else _EXPIRY_INTERVAL):
                 self._in_flight.remove(waiting)
                 self._advance(waiting.index, waiting.steps, waiting.steps.send, answer)
             if not mixed:
                 return
         try:
-            ended = self._ready.get(timeout=0 if piped else _SWEEP)
+            ended = self._ready.get(timeout=0 if piped else _EXPIRY_INTERVAL)
         except Empty:
             return
         if ended in self._in_flight and ended.wait is not None:
@@ -111,12 +111,12 @@ class ConcurrentExecutor:
             else:
                 self._advance(ended.index, steps, steps.send, future.result())
 
-    def _sweep(self) -> None:
-        """Wake the requests whose time has come, and tell those whose wait has lasted too long."""
+    def _expire_waits(self) -> None:
+        """Resume requests whose sleep is over, and fail those whose wait has expired."""
         now = time.monotonic()
-        if now < self._next_sweep:
+        if now < self._next_expiry:
             return
-        self._next_sweep = now + _SWEEP
+        self._next_expiry = now + _EXPIRY_INTERVAL
         for late in [waiting for waiting in self._in_flight if waiting.deadline < now]:
             if late.wait is None:
                 self._in_flight.remove(late)
@@ -128,7 +128,7 @@ class ConcurrentExecutor:
     def _advance(
         self, index: int, steps: Generator[Effect, Any, Rows], go_on: Callable[[Any], Effect], answer: Any
     ) -> None:
-        """Let a request take one step; record what came of it when that was the last."""
+        """Resume a request; record its outcome if it has finished."""
         try:
             effect = go_on(answer)
             while not isinstance(effect, Wait):
@@ -141,7 +141,7 @@ class ConcurrentExecutor:
                     if self._pipeline.send(effect, waiting):
                         self._in_flight.add(waiting)
                         return
-                # It couldn't be sent: then the driver does it.
+                # Not sent on the fast path: the session sends it.
                 effect = steps.send(None)
         except StopIteration as stop:
             self._run.record(index, stop.value)

@@ -1,4 +1,4 @@
-"""The drivers' connection, but for what it makes of answers that it can't decode, and of its end."""
+"""Subclasses of the drivers' connections: undecodable responses, and closed connections."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from coodie.drivers.cassandra.values.lenient_decoding import exact_protocol_hand
 
 __all__ = ["attend", "attentive", "refused_login", "with_connect_errors"]
 
-#: Where the connections are that read as described below.
+#: Modules of connection classes that miss the end of a connection, see ``attentive``.
 _READERS = ("cassandra.io.libevreactor", "cassandra.io.asyncorereactor")
 
 
 def attentive(connection_class: Any) -> Any:
-    """Return a connection class that is the driver's, but for what follows.
+    """Return a subclass of the driver's connection class with these differences.
 
-    The end of the control connection is noticed at once, for clusters that ``attend`` was told of. The
-    drivers notice it with the next heartbeat, half a minute later, and hear of no change until then: of
-    tables, of nodes, or of their state.
+    The loss of the control connection is handled at once, for clusters that are passed to ``attend``. The
+    drivers detect it with the next heartbeat, half a minute later, and miss all schema and topology changes
+    until then.
 
-    The last failure to connect to each node is kept, for ``with_connect_errors``: the drivers log it, and
-    later say no more than that the node is down.
+    The last connect error of each node is kept, for ``with_connect_errors``: the drivers log it, and later
+    only report that the node is down.
 
-    A login that a node refuses is an error like others: after one that is their ``AuthenticationFailed`` the
-    drivers never try the node again, though its roles may have been out of reach for a moment.
+    A failed login is handled as other connect errors: after an ``AuthenticationFailed`` the drivers never try
+    the node again, although its roles may have been unavailable only temporarily.
 
-    An answer that can't be decoded ends its request alone: the drivers close the connection, with
-    all requests on it. Statements that they prepare are read by our protocol handler.
+    A response that can't be decoded fails its request only: the drivers close the connection, and fail all
+    requests on it. Our protocol handler also decodes the responses to the drivers' PREPARE requests.
 
-    The peer's end is noticed also in the midst of a frame or handshake. When the peer closes while a part
-    of a frame has been read, scylla-driver 3.29 and cassandra-driver 3.30 take the end for "no more bytes
-    yet": the requests on the connection run into their timeouts, no new connection is made, and the
-    reactor's thread spins until a heartbeat fails. And when it closes before the handshake is over, as for
-    want of a client certificate, cassandra-driver's libev reactor tells nobody: who connects waits until
-    the timeout. Connections of gevent, eventlet, Twisted and asyncio read in another way.
+    EOF is detected in the middle of a frame or a handshake, too. If the peer closes after a part of a frame,
+    scylla-driver 3.29 and cassandra-driver 3.30 wait for more bytes: the requests on the connection time out,
+    the connection isn't replaced, and the reactor's thread spins until a heartbeat fails. If the peer closes
+    before the end of the handshake, as for a missing client certificate, cassandra-driver's libev reactor
+    doesn't report it, and connecting takes until the timeout. Connections of gevent, eventlet, Twisted and
+    asyncio aren't affected.
 
     Args:
         connection_class: The driver's.
@@ -46,31 +46,31 @@ def attentive(connection_class: Any) -> Any:
     if connection_class.__module__ in _READERS:
         made = _watchful(made)
     made.__name__ = made.__qualname__ = connection_class.__name__
-    # What is known of the driver's handshake is told by the module.
+    # The fast path recognises the default handshake by the module.
     made.__module__ = connection_class.__module__
     return made
 
 
 @cache
 def refused_login() -> type[Exception]:
-    """Return the class of the error of a connection whose login was refused; its cause is the driver's."""
+    """Return the class of the error of a failed login; its cause is the driver's exception."""
     from cassandra import DriverException
 
     class RefusedLoginError(DriverException):  # type: ignore[misc]  # the drivers have no types
-        """Not an AuthenticationFailed, after which the drivers give up."""
+        """A failed login; not an AuthenticationFailed, after which the drivers give the node up."""
 
     return RefusedLoginError
 
 
 def with_connect_errors(exc: Any, cluster: Any) -> Any:
-    """Return the error of a request that no node could be asked, with what is wrong at each node.
+    """Add the connect error of each node to a ``NoHostAvailable``.
 
-    The drivers then list the nodes that were up a moment ago, or none, and leave out why no connection could
-    be opened. Other errors are returned as they are.
+    The drivers list the nodes that were up recently, or none, without the reasons of failed connections.
+    Other exceptions are returned unchanged.
 
     Args:
-        exc: What the driver raised.
-        cluster: The cluster, whose connections may be attentive.
+        exc: The driver's exception.
+        cluster: The cluster; its connection class may be an ``attentive`` one.
     """
     from cassandra.cluster import NoHostAvailable
     from cassandra.connection import ConnectionException
@@ -78,14 +78,14 @@ def with_connect_errors(exc: Any, cluster: Any) -> Any:
 
     if not isinstance(exc, NoHostAvailable):
         return exc
-    # While a session connects it is a list of addresses.
+    # A list of addresses while a session connects.
     found = exc.errors if isinstance(exc.errors, dict) else {}
     errors = {str(getattr(host, "endpoint", host)): error for host, error in found.items()}
     failures = getattr(cluster.connection_class, "connect_errors", {})
     for host in cluster.metadata.all_hosts():
         endpoint = str(host.endpoint)
         if endpoint in failures:
-            # Not in the place of what a server has answered.
+            # Don't replace a server's error.
             if isinstance(errors.get(endpoint), (ConnectionException, NoConnectionsAvailable, type(None))):
                 errors[endpoint] = failures[endpoint]
         elif endpoint not in errors and host.is_up is False:
@@ -96,7 +96,7 @@ def with_connect_errors(exc: Any, cluster: Any) -> Any:
 
 
 def attend(cluster: Any) -> None:
-    """Have the end of a cluster's control connection noticed at once, where its connections are attentive."""
+    """Detect the loss of a cluster's control connection at once, if its connection class is ``attentive``."""
     tell = getattr(cluster.connection_class, "attend", None)
     if tell is not None:
         tell(cluster)
@@ -112,7 +112,7 @@ def _sheltered(connection_class: Any) -> Any:
     class ShelteredConnection(connection_class):  # type: ignore[misc]  # the drivers have no types
         @classmethod
         def initialize_reactor(cls) -> None:
-            # Some keep the reactor's state in the class: it is to be there once, not for each subclass.
+            # Some classes keep the reactor's state: keep it once, not per subclass.
             connection_class.initialize_reactor()
 
         @classmethod
@@ -124,7 +124,7 @@ def _sheltered(connection_class: Any) -> Any:
             super().close()
             if was_open and self.is_control_connection:
                 for cluster in tuple(clusters):
-                    # As the heartbeat does; what is the control connection no more is left alone.
+                    # As the heartbeat does; ignore a former control connection.
                     if self in cluster.control_connection.get_connections():
                         with suppress(RuntimeError):  # the interpreter is shutting down
                             cluster.control_connection.return_connection(self)
@@ -141,12 +141,12 @@ def _persistent(connection_class: Any) -> Any:
     failures: dict[str, Exception] = {}
 
     class PersistentConnection(connection_class):  # type: ignore[misc]  # the drivers have no types
-        #: Why the last attempt to connect failed, by endpoint; nothing where it didn't.
+        #: The last connect error by endpoint; removed after a success.
         connect_errors = failures
 
         @staticmethod
         def on_failure() -> None:
-            """Do nothing more about a connection that couldn't be opened; a Cluster may replace this."""
+            """Do nothing; a Cluster may replace this hook for failed connections."""
 
         @classmethod
         def factory(cls, endpoint: Any, *args: Any, **kwargs: Any) -> Any:
@@ -155,7 +155,7 @@ def _persistent(connection_class: Any) -> Any:
             except AuthenticationFailed as exc:
                 failures[str(endpoint)] = exc
                 raise refused_login()(str(exc)) from exc
-            except Exception as exc:  # whatever the reason is, the next request that needs the node names it
+            except Exception as exc:  # reported by the next request that needs the node
                 failures[str(endpoint)] = exc
                 cls.on_failure()
                 raise
@@ -191,13 +191,13 @@ def _watchful(connection_class: Any) -> Any:
 
 
 def _ended(sock: Any) -> bool:
-    """Tell whether the peer has closed, and everything that it sent has been read."""
-    if getattr(sock, "pending", int)():  # decrypted, and not read yet
+    """Return whether the peer has closed the connection, and all data has been read."""
+    if getattr(sock, "pending", int)():  # decrypted data
         return False
     try:
-        # The socket's own recv: that of TLS sockets takes no flags, and decrypts.
+        # Not the TLS socket's recv, which supports no flags, and decrypts.
         return not socket.socket.recv(sock, 1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except (BlockingIOError, InterruptedError):
         return False
     except OSError:
-        return False  # the driver's next read gets this one, and ends the connection
+        return False  # the driver's next read raises it

@@ -1,4 +1,4 @@
-"""One node that a whole sync goes through, so that it reads what it has written."""
+"""The node that executes a whole ``sync_table``, so that it reads its own changes."""
 
 from __future__ import annotations
 
@@ -36,31 +36,31 @@ __all__ = ["Coordinator"]
 
 logger = logging.getLogger("coodie.schema")
 
-#: Seconds that a session which has just connected is given to reach the node.
-_POOL_PATIENCE = 2.0
+#: Seconds to wait for a new session to connect to the node.
+_POOL_TIMEOUT = 2.0
 
-#: Seconds between two looks.
+#: Seconds between two polls.
 _POLL_INTERVAL = 0.05
 
-#: Seconds that a node has at least: one that is only busy isn't to be given up, since it orders the changes.
-_SHORTEST_READ = 2.0
+#: Minimum timeout of a read: a busy node shouldn't be given up, since it serialises the changes.
+_MIN_READ_TIMEOUT = 2.0
 
-#: What says that a node can't be asked now, and another might.
-_ELSEWHERE = (ConnectionFailedError, RequestTimeoutError, OverloadedError)
+#: Errors after which another node is tried.
+_NODE_ERRORS = (ConnectionFailedError, RequestTimeoutError, OverloadedError)
 
 
 class Coordinator:
-    """Carry out what the planner asks for through one node, the same for everybody.
+    """Execute the planner's requests on one node, which is the same for all clients.
 
-    Nodes accept schema changes independently of one another. Where all who change a table ask the same
-    one, it puts them in order. It is the one with the smallest host id, of those that are up and that
-    this session's policy lets it use.
+    Nodes accept schema changes independently of one another. If all clients use the same node, it serialises
+    the changes. It is the node with the smallest host id, of those that are up and that the session's policy
+    allows.
 
     Args:
         session: The backend's session.
-        requests: What can be asked through it.
-        timeout: Seconds for each request.
-        options: What else the caller asks for.
+        requests: Executes the requests.
+        timeout: The timeout of each request in seconds.
+        options: The caller's options.
     """
 
     def __init__(
@@ -74,9 +74,9 @@ class Coordinator:
         self._host: Host | None = None
         self._chosen = False
         self._given_up: set[Host] = set()
-        #: The schema is being changed, by us or by others.
-        self._in_flux = False
-        #: What the caller should know beside what the planner says.
+        #: Whether the schema is being changed, by this client or by others.
+        self._is_changing = False
+        #: Warnings for the caller, in addition to the planner's.
         self.warnings: list[str] = []
 
     def _warn(self, warning: str) -> None:
@@ -85,7 +85,7 @@ class Coordinator:
             logger.warning("%s", warning)
 
     def answer(self, request: Request) -> Generator[Effect, Any, Any]:
-        """Carry one request out."""
+        """Execute a request of the planner."""
         if not self._chosen:
             yield from self._choose()
         if isinstance(request, Read):
@@ -93,18 +93,18 @@ class Coordinator:
         if isinstance(request, ReadNodes):
             return (yield from self._read_nodes(request.query))
         if isinstance(request, Execute):
-            self._in_flux = True
+            self._is_changing = True
             yield from self._requests.change_schema(request.cql, self._timeout, self._host)
         elif isinstance(request, Sleep):
             yield request
         elif request.query is not None:
             return (yield from self._await_table(request.query))
-        return None  # after a change: the next read, which is of the same node, waits for the others
+        return None  # after a change, the next read waits for agreement
 
     # --- the node -----------------------------------------------------------------------
 
     def _choose(self) -> Generator[Effect, Any, None]:
-        """Choose among the nodes that haven't failed; None leaves it to the session's policy."""
+        """Choose a node that hasn't failed; None for the choice of the session's policy."""
         waited = 0.0
         while True:
             candidates = self._candidates()
@@ -112,7 +112,7 @@ class Coordinator:
             reachable = self._session.get_pool_state()
             if self._host is None or self._host in reachable:
                 break
-            if waited >= _POOL_PATIENCE:
+            if waited >= _POOL_TIMEOUT:
                 self._host = next((host for host in candidates if host in reachable), None)
                 break
             yield Sleep(_POLL_INTERVAL)
@@ -120,11 +120,11 @@ class Coordinator:
         self._chosen = True
 
     def _candidates(self) -> list[Host]:
-        """Return those that are up and haven't failed."""
+        """Return the nodes that are up and haven't failed."""
         return [host for host in self._hosts() if host.is_up is not False and host not in self._given_up]
 
     def _hosts(self) -> list[Host]:
-        """Return the nodes that aren't for others to use, in the order that everybody has."""
+        """Return the nodes that the session's policy allows, in the same order for all clients."""
         policy = self._session.get_execution_profile(EXEC_PROFILE_DEFAULT).load_balancing_policy
         hosts = self._session.cluster.metadata.all_hosts()
         usable = [host for host in hosts if policy.distance(host) != HostDistance.IGNORED]
@@ -133,31 +133,31 @@ class Coordinator:
     # --- reads --------------------------------------------------------------------------
 
     def _read(self, queries: Sequence[Query]) -> Generator[Effect, Any, list[Any]]:
-        """Read all at once, with the schema's versions; once more where the nodes had to agree first."""
+        """Read concurrently, with the schema versions; read again after waiting for agreement."""
         rows = yield from self._read_together((*queries, *VERSION_QUERIES), self._timeout)
         answers, (local, peers) = rows[: len(queries)], rows[len(queries) :]
         if self._agreement.reached(local, self._up(peers)):
             return answers
-        self._in_flux = True
+        self._is_changing = True
         disagreement = yield from self._agreement.wait(self._look)
         if disagreement is not None:
             self._warn(disagreement)
         return (yield from self._read_together(queries, self._timeout))
 
     def _read_together(self, queries: Sequence[Query], timeout: float) -> Generator[Effect, Any, list[Any]]:
-        """Read from the node, or from the next one if it can't be asked: nothing is changed by that.
+        """Read from the node, or from the next one if it fails.
 
-        The time is for all nodes that are asked: where there is another one, half of what is left.
+        The timeout is for all nodes: each gets half of the remaining time, and the last one all of it.
         """
         deadline = time.monotonic() + timeout
         while True:
             left = deadline - time.monotonic()
             share = left / 2 if len(self._candidates()) > 1 else left
-            seconds = max(share, min(_SHORTEST_READ, self._timeout))
+            seconds = max(share, min(_MIN_READ_TIMEOUT, self._timeout))
             try:
                 reads = [self._requests.read(query, seconds, self._host) for query in queries]
                 return (yield from gather(reads))
-            except _ELSEWHERE as exc:
+            except _NODE_ERRORS as exc:
                 if self._host is None:
                     raise
                 silent = self._host
@@ -175,7 +175,7 @@ class Coordinator:
         return local, self._up(peers)
 
     def _up(self, peers: list[Any]) -> list[Any]:
-        """Return the rows of the nodes that aren't known to be down: those can't agree."""
+        """Return the rows without the nodes that are down, which can't agree."""
         hosts = self._session.cluster.metadata.all_hosts()
         down = {host.host_id for host in hosts if host.is_up is False}
         return [row for row in peers if row["host_id"] not in down]
@@ -183,18 +183,18 @@ class Coordinator:
     # --- the table on all nodes ---------------------------------------------------------
 
     def _await_table(self, query: Query) -> Generator[Effect, Any, str | None]:
-        """Wait until each node that this session uses can answer the query.
+        """Wait until each node that the session uses can execute the query.
 
-        Nodes show a new table in system_schema before they can use it. So what one of them shows, or that all
-        have the same version, doesn't yet say that the table can be used.
+        Nodes show a new table in system_schema before it can be used. So neither the system tables nor schema
+        agreement show that the table can be used.
 
         Returns:
-            None; or a sentence that names the nodes on which it can't be used, or isn't known to.
+            None; or a sentence that names the nodes on which the table can't be used, or that didn't respond.
         """
         if self._agreement.seconds <= 0:
             return None
         started = time.monotonic()
-        deadline, pools_by = started + self._agreement.seconds, started + _POOL_PATIENCE
+        deadline, pools_by = started + self._agreement.seconds, started + _POOL_TIMEOUT
         waiting, silent = self._candidates() or [self._host], []
         while True:
             found = yield from gather([self._probe(query, host, pools_by) for host in waiting])
@@ -203,34 +203,34 @@ class Coordinator:
             if not waiting or time.monotonic() >= deadline:
                 break
             yield Sleep(_POLL_INTERVAL)
-        down = [host for host in self._hosts() if host.is_up is False and self._in_flux]
+        down = [host for host in self._hosts() if host.is_up is False and self._is_changing]
         groups = ((waiting, "don't know it"), (silent, "gave no answer"), (down, "down"))
         named = [f"{', '.join(_name(host) for host in hosts)} ({why})" for hosts, why in groups if hosts]
         return f"the table can't be used on all nodes: {'; '.join(named)}" if named else None
 
     def _probe(self, query: Query, host: Host | None, pools_by: float) -> Generator[Effect, Any, bool | None]:
-        """Tell whether a node can answer; None where that can't be told.
+        """Return whether a node can execute a query; None if that is unknown.
 
         Args:
-            query: What it is to answer.
+            query: The query.
             host: The node.
-            pools_by: Until when a session that has just connected may still reach it, on the monotonic clock.
+            pools_by: Until when a new session may still connect to the node, on the monotonic clock.
         """
         if host is not None and host not in self._session.get_pool_state():
             return False if time.monotonic() < pools_by else None
         try:
-            yield from self._requests.read(query, min(_SHORTEST_READ, self._timeout), host)
+            yield from self._requests.read(query, min(_MIN_READ_TIMEOUT, self._timeout), host)
         except InvalidQueryError:
-            self._in_flux = True
+            self._is_changing = True
             return False
-        except UnauthorizedError:  # the table, to which the role has no right, is known
+        except UnauthorizedError:  # the node knows the table
             return True
         except CoodieError:
             return None
         return True
 
     def _read_nodes(self, query: Query) -> Generator[Effect, Any, list[Any]]:
-        """Read from every node that this session has a connection to."""
+        """Read from each node that the session is connected to."""
         reads = [self._requests.read(query, self._timeout, host) for host in self._connected()]
         return (yield from gather(reads))
 

@@ -1,9 +1,9 @@
-"""The driver's type classes for types that the protocol has no code for, from the server's names of them.
+"""Parser of custom types: returns the driver's type class for the server's name of a type.
 
-Vectors and types of users' own come as text, such as ``VectorType(UserType(ks,61646472657373,…),2)``
-(``TypeParser`` in Cassandra's sources). The drivers' parser takes a user type's name, which is hex-coded,
-for a number where it has digits alone, as that of ``address``, and keeps all names that it ever met in one
-table, where a user type called like a type of the server's takes its place. So this one reads the text.
+The protocol describes vectors and nested user-defined types as text, such as
+``VectorType(UserType(ks,61646472657373,…),2)`` (``TypeParser`` in Cassandra's sources). The drivers' parser
+reads the hex-encoded name of a user type as a number if it has only digits, as ``address`` does. It also
+keeps all names in one table, where a user type may replace a built-in type of the same name.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ __all__ = ["custom_type"]
 _PACKAGE = "org.apache.cassandra.db.marshal."
 _TOKEN = re.compile(r"=>|[(),:]|[^(),:=>\s]+")
 
-#: Types made of types, which the drivers' classes encode and decode.
+#: Parameterised types that the drivers' classes encode and decode.
 _PARAMETERISED = ("CompositeType", "ListType", "MapType", "ReversedType", "SetType", "TupleType")
 
 
 class _Name(NamedTuple):
-    """A type's name, with what stands in its brackets; a user type's keyspace and a size are names, too."""
+    """A parsed type name with its parameters; a user type's keyspace and a size are names, too."""
 
     name: str
     parts: tuple[_Name, ...] = ()
-    #: What stands before it: a field's name, or an alias.
+    #: The prefix: a field's name, or an alias.
     label: str = ""
 
 
 def custom_type(text: str, user_types: Any) -> Any:
-    """Return the driver's class for a type; one whose values are bytes where the driver has none.
+    """Return the driver's class for a type; for an unknown type, a class whose values are bytes.
 
     Args:
-        text: The type's name as the server has it.
-        user_types: The classes that were registered for user types, by keyspace and name.
+        text: The server's name of the type.
+        user_types: The registered classes of user-defined types, by keyspace and name.
     """
     try:
         tokens = _TOKEN.findall(text)[::-1]
@@ -45,12 +45,12 @@ def custom_type(text: str, user_types: Any) -> Any:
         if not tokens:
             return _type(name, user_types)
     except (IndexError, ValueError):
-        pass  # not as Cassandra writes it
+        pass  # not in Cassandra's format
     return _opaque(text)
 
 
 def _read(tokens: list[str]) -> _Name:
-    """Take a name off the end of the tokens, which are in reverse order."""
+    """Parse a name, and remove it from the tokens, which are in reverse order."""
     name, label = tokens.pop(), ""
     if tokens and tokens[-1] in {":", "=>"}:
         tokens.pop()
@@ -101,7 +101,7 @@ def _simple_types() -> dict[str, Any]:
 
 @cache
 def _opaque(text: str) -> Any:
-    """Return a class whose values are bytes; its underscore keeps the driver from looking it up by name."""
+    """Return a class whose values are bytes; the underscore prevents lookups by name."""
     from cassandra import cqltypes
 
     made = {"typename": f"'{text}'", "cassname": text, "empty_binary_ok": True}
@@ -109,7 +109,7 @@ def _opaque(text: str) -> Any:
 
 
 def _text(name: _Name) -> str:
-    """Return a name as the server writes it."""
+    """Format a name as the server does."""
     parts = [f"{part.label}=>{_text(part)}" if part.label else _text(part) for part in name.parts]
     return f"{name.name}({','.join(parts)})" if parts else name.name
 

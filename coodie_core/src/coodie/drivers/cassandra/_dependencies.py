@@ -1,7 +1,7 @@
-"""What of the schema a prepared statement depends on: its table, and the user types of its values.
+"""Schema dependencies of prepared statements: the table, and the user-defined types of the values.
 
-The driver's metadata have an object for each table and type. A new one takes its place whenever the driver
-reads the schema, so that another object doesn't mean that anything has changed: its contents decide.
+The driver's metadata have an object for each table and type, and replace it whenever the driver reads the
+schema. So a new object doesn't imply a change; the contents are compared.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ __all__ = ["Dependencies"]
 
 
 class Dependencies(NamedTuple):
-    """The objects of a statement's table and types, None for each that the driver doesn't know.
+    """The metadata objects of a statement's table and types; None if the driver doesn't know the object.
 
     Attributes:
-        keyspace_name: The keyspace's name; None for a statement that depends on nothing.
-        table_name: The name of its table or view.
+        keyspace_name: The keyspace's name; None for a statement without dependencies.
+        table_name: The name of the table or view.
         keyspace: The keyspace's object.
-        table: That of the table or view.
-        types: Those of the user types, each with its name.
+        table: The object of the table or view.
+        types: The objects of the user-defined types, each with its name.
     """
 
     keyspace_name: str | None = None
@@ -35,12 +35,12 @@ class Dependencies(NamedTuple):
 
     @classmethod
     def found(cls, metadata: Any, keyspace_name: str | None, table_name: str | None) -> Dependencies:
-        """Return the objects that the metadata have now, with all types of the keyspace.
+        """Return the current objects, with all user-defined types of the keyspace.
 
         Args:
-            metadata: The cluster's.
+            metadata: The cluster's metadata.
             keyspace_name: The keyspace's name.
-            table_name: The table's; None where there is none.
+            table_name: The table's name; None if there is none.
         """
         keyspace = None if table_name is None else metadata.keyspaces.get(keyspace_name)
         if keyspace is None:
@@ -49,13 +49,13 @@ class Dependencies(NamedTuple):
         return cls(keyspace_name, table_name, keyspace, table, tuple(keyspace.user_types.items()))
 
     def of_types(self, types: Iterable[Any]) -> Dependencies:
-        """Keep those user types alone that the driver's types are made of, down to the last field."""
+        """Keep only the user-defined types that the driver's types contain, nested ones included."""
         known = dict(self.types)
         names = {name for typ in types for name in user_type_names(typ)}
         return self._replace(types=tuple([(name, known.get(name)) for name in sorted(names)]))
 
     def renewed(self, metadata: Any) -> Dependencies | None:
-        """Return the objects that stand there now; None where one has other contents."""
+        """Return the current objects; None if the contents of one have changed."""
         now = Dependencies.found(metadata, self.keyspace_name, self.table_name)
         known = dict(now.types)
         now = now._replace(types=tuple([(name, known.get(name)) for name, _ in self.types]))
@@ -72,7 +72,7 @@ def _same(one: Any, other: Any, contents: Any) -> bool:
 
 
 def _columns(table: Any) -> Any:
-    """Return what statements depend on; options, indexes and views of a table are nothing of that."""
+    """Return the columns and the key, which statements depend on; ignore options, indexes and views."""
     columns = {name: (column.cql_type, column.is_static) for name, column in table.columns.items()}
     return columns, *[[column.name for column in key] for key in (table.partition_key, table.clustering_key)]
 

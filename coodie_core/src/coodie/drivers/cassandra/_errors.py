@@ -23,20 +23,20 @@ __all__ = ["Fate", "translate"]
 
 _UNKNOWN = Fate()
 
-#: Said of what may have been applied where nobody answered.
+#: The hint about a request without a response that may have been applied.
 _APPLIED = "It may have been applied."
 
 
 def translate(
     exc: BaseException, stmt: str | None = None, timeout: float | None = None, fate: Fate = _UNKNOWN
 ) -> ours.CoodieError:
-    """Return the error of ours that says what the driver's exception says, with that as its cause.
+    """Return coodie's error for a driver's exception, which becomes the cause.
 
     Args:
-        exc: What the driver raised or handed to an errback.
+        exc: The driver's exception.
         stmt: The CQL text.
-        timeout: The seconds that the request was given.
-        fate: What else is known of the request; by default, that there is none which could be applied.
+        timeout: The request's timeout in seconds.
+        fate: The state of the request; by default, nothing can have been applied.
     """
     if isinstance(exc, ours.CoodieError):
         return exc
@@ -81,7 +81,7 @@ def _timed_out(exc: Any, stmt: str | None, timeout: float | None, fate: Fate) ->
     )
 
 
-#: Errors that say what is wrong with a host, and not what a server has answered.
+#: Errors about a host, and not about a server's response.
 _OF_HOSTS = (
     ours.ConnectionFailedError,
     ours.ConnectionLostError,
@@ -91,7 +91,7 @@ _OF_HOSTS = (
 
 
 def _no_host(exc: Any, stmt: str | None, timeout: float | None, fate: Fate) -> ours.CoodieError:
-    """Tell what all hosts have in common: one kind of answer from everywhere is that answer."""
+    """Return the error of a request that failed on all hosts: their common error, if there is one."""
     errors = exc.errors if isinstance(exc.errors, dict) else {}
     answers = {str(getattr(host, "endpoint", host)): error for host, error in errors.items()}
     translated = [
@@ -117,7 +117,7 @@ def _no_host(exc: Any, stmt: str | None, timeout: float | None, fate: Fate) -> o
 
 
 def _words(error: Any) -> str:
-    """Return what the driver says of a host; it puts other things around the words of a timeout."""
+    """Return the text of a host's error, without the prefix of a timeout."""
     if not isinstance(error, cassandra.OperationTimedOut):
         return str(error)
     return error.errors if isinstance(error.errors, str) else "no answer came in time"
@@ -164,7 +164,7 @@ def _undecodable(exc: Any, stmt: str | None, fate: Fate) -> ours.CoodieError:
     return ours.RequestError(message, hint=hint, statement=stmt, may_have_been_applied=applied)
 
 
-#: What isn't an answer, or not the server's.
+#: Exceptions other than server errors and lost connections.
 _TABLE: tuple[
     tuple[tuple[type[BaseException], ...], Callable[[Any, str | None, Fate], ours.CoodieError]], ...
 ] = (
@@ -174,5 +174,5 @@ _TABLE: tuple[
     ((cassandra.UnsupportedOperation,), _unsupported),
 )
 
-#: What ends a connection.
+#: Exceptions of lost connections.
 _LOST = (connection.ConnectionException, ssl.SSLError, OSError, EOFError)

@@ -1,4 +1,4 @@
-"""The driver's future of a request, with a forgotten statement as an error, and no wait for other nodes."""
+"""A subclass of the driver's ``ResponseFuture``: unprepared statements, and schema changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ logger = logging.getLogger("coodie.schema")
 
 
 class ForgottenStatementError(RequestError):
-    """A node has forgotten a prepared statement, and has done nothing; never leaves the package.
+    """A node no longer has a prepared statement, and hasn't executed it; internal to the package.
 
     Args:
         query_id: The statement's id.
@@ -33,16 +33,18 @@ class ForgottenStatementError(RequestError):
 
 @cache
 def telling_future() -> Any:
-    """Return the class of the driver's future that asks the retry policy by what an ERROR means.
+    """Return a subclass of ``ResponseFuture`` with these differences.
 
-    A forgotten statement is an error. The drivers would prepare it again and send the same bytes, even where
-    its markers have other types by then.
+    The retry policy gets an ERROR by its meaning, see ``as_asked``.
 
-    A schema change of ``sync_table`` is one that is pinned to a node. The drivers would hold its answer back
-    until all nodes agree, in one of two threads that also wait for this after each event, and beyond the
-    request's own time; ``sync_table`` waits itself, and knows how long. So its answer comes as soon as the
-    driver has read what was changed. Of any other schema change, what ends the wait is told: the drivers say
-    that no answer came, or nothing.
+    An unprepared statement is an error. The drivers prepare it again and send the same bytes, even if the
+    types of its bind markers have changed.
+
+    A schema change that is pinned to a node, as those of ``sync_table``, completes as soon as the driver has
+    read the changed schema. The drivers delay the response until all nodes agree, in one of two threads that
+    also do this after each event, and beyond the request's timeout; ``sync_table`` waits for this itself. For
+    any other schema change, the error is what ended the wait: the drivers report a missing response, or
+    nothing.
     """
     from cassandra import OperationTimedOut
     from cassandra.cluster import ResponseFuture

@@ -1,8 +1,8 @@
-"""Instrumentation that wraps ``Session.execute_async``, as OpenTelemetry's for both drivers does.
+"""Detect instrumentation that wraps ``Session.execute_async``, as OpenTelemetry's does for both drivers.
 
-Such a wrapper sees no request of the fast path. It was installed to see all requests: while it is there, they
-go through the session. Where coodie's own observer for OpenTelemetry is
-registered, that makes a span for each request, and OpenTelemetry's wrapper is passed over.
+Such a wrapper doesn't see requests of the fast path. So the fast path is off while one is installed. If
+coodie's own OpenTelemetry observer is registered, it creates the spans, and OpenTelemetry's wrapper is
+bypassed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _METHOD = "execute_async"
 
 
 class Instrumentation:
-    """Who wants a session's requests to go through ``execute_async``; it may come and go at any time.
+    """The wrappers of a session's ``execute_async``, which may change at any time.
 
     Args:
         session: The backend's session.
@@ -36,12 +36,12 @@ class Instrumentation:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._class, self._own = vars(_owner(session)), vars(session)
-        #: The class's method, once it is known to be the driver's own.
+        #: The class's method, once it is known to be the driver's.
         self._plain: Any = None
         self._logged_reason: str | None = None
 
     def wants_requests(self) -> str | None:
-        """Return the reason to send them so; None where there is none."""
+        """Return why requests have to go through ``execute_async``; None if they don't."""
         if self._class.get(_METHOD) is self._plain and _METHOD not in self._own:
             return None  # nearly always
         wrappers = [layer for layer in _layers(self._session) if not _is_the_drivers(layer)]
@@ -62,7 +62,7 @@ class Instrumentation:
 
 
 def sending_method(session: Session) -> Callable[..., Any]:
-    """Return a session's ``execute_async``, without a wrapper that would make a second span."""
+    """Return a session's ``execute_async``, without a wrapper that would create a second span."""
     if _is_traced() and _METHOD not in vars(session):
         layers = list(_layers(session))
         if _is_telemetry(layers[0]):
@@ -73,12 +73,12 @@ def sending_method(session: Session) -> Callable[..., Any]:
 
 
 def _owner(session: Session) -> type:
-    """Return the class that has the method; a stand-in for a session may have it itself, or none."""
+    """Return the class that defines the method, or else the session's class."""
     return next((one for one in type(session).__mro__ if _METHOD in vars(one)), type(session))
 
 
 def _layers(session: Session) -> Iterator[Any]:
-    """Yield the method, and each function that is wrapped in it, down to the driver's."""
+    """Yield the method, and each wrapped function down to the driver's."""
     layer = vars(session).get(_METHOD) or vars(_owner(session)).get(_METHOD)
     while layer is not None:
         yield layer
@@ -86,7 +86,7 @@ def _layers(session: Session) -> Iterator[Any]:
 
 
 def _module(layer: Any) -> str:
-    """Return the module of a function, or of the one that an object of wrapt's calls."""
+    """Return the module of a function, or of the wrapper function of a wrapt object."""
     return str(getattr(getattr(layer, "_self_wrapper", layer), "__module__", None))
 
 
@@ -99,7 +99,7 @@ def _is_telemetry(layer: Any) -> bool:
 
 
 def _is_traced() -> bool:
-    """Tell whether coodie's own observer for OpenTelemetry is registered."""
+    """Return whether coodie's own OpenTelemetry observer is registered."""
     otel = sys.modules.get("coodie.observers.otel")
     return otel is not None and any(
         isinstance(one.observer, otel.OpenTelemetryObserver) for one in current_observers().everyone

@@ -1,12 +1,12 @@
-"""Hand requests to the driver without waiting for a connection.
+"""Hand requests to the driver without blocking on its connection pools.
 
-Used by ``_sending`` for every request that goes through ``Session.execute_async``. That call can block the
-calling thread: ``borrow_connection`` waits up to two seconds at each host whose connection has been closed
-or has no free stream, and ``return_connection`` waits for a lock that scylla-driver holds while it opens
-another connection. On an event loop neither may happen, and in a thread it would exceed the request's
-timeout. So the request sees its session through an ``Attempt`` while it is sent: there ``borrow_connection``
-never waits, and a connection that turns out to be closed is returned in the driver's own executor. What no
-host could take is sent again once a ``PoolWatcher`` finds a connection that can.
+``_session`` uses this for each request through ``Session.execute_async``. That call can block the calling
+thread: ``borrow_connection`` waits up to two seconds for each host whose connection has been closed or has no
+free stream, and ``return_connection`` waits for a lock that scylla-driver holds while it opens another
+connection. This would block an event loop, and exceed the request's timeout in a thread. So the request uses
+an ``Attempt`` in place of its session while it is sent: its ``borrow_connection`` never waits, and a closed
+connection is returned in the driver's executor. If no host has a free connection, the request is sent once a
+``PoolWatcher`` finds one.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Attempt", "PoolWatcher", "SendListener"]
 
-#: Seconds between two looks at the pools.
+#: Seconds between two polls of the pools.
 _POLL_INTERVAL = 0.01
 
-#: Seconds after which the waiting requests are woken in any case, so that the watcher's thread ends.
-_LONGEST_WATCH = 2.0
+#: Seconds after which the waiting requests are woken in any case, and the watcher's thread ends.
+_MAX_WATCH = 2.0
 
 
 class Attempt:
-    """A session, as one request sees it in the thread that sends it.
+    """A proxy of the session for one request, in the thread that sends it.
 
-    It stands for the session in the driver's ``ResponseFuture``; what that asks for otherwise, or in another
-    thread, it gets from the session itself.
+    It replaces the session in the driver's ``ResponseFuture``; all other attributes, and all accesses in
+    another thread, are those of the session.
 
     Args:
         session: The backend's session.
@@ -53,11 +53,11 @@ class Attempt:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._thread = threading.get_ident()
-        #: The request is being sent now.
+        #: Whether the request is being sent.
         self.is_running = True
-        #: Connections have been closed, or are being replaced: a moment later there may be one.
+        #: A host's connections were closed, or are being replaced.
         self.found_closed = False
-        #: All streams of a connection are in use.
+        #: All streams of a connection were in use.
         self.found_full = False
 
     def __getattr__(self, name: str) -> Any:
@@ -69,17 +69,17 @@ class Attempt:
         return _Pools(pools, self) if self.is_sending_here() else pools
 
     def stand_in(self, response: ResponseFuture) -> None:
-        """Be the session of a request until its hosts have been tried; rows come as tuples."""
+        """Replace the session of a request until its hosts have been tried; return rows as tuples."""
         hosts, policy = response.query_plan, response.query.retry_policy
 
         def plan() -> Iterator[Host]:
-            asked = []
+            tried = []
             for host in hosts:
-                asked.append(host)
+                tried.append(host)
                 yield host
             while policy.starts_over():
-                yield from asked
-            # What the driver does without a pool, where it is allowed to, it does with the session itself.
+                yield from tried
+            # A request that the driver sends without a pool uses the session itself.
             self.stand_down(response)
 
         response.query_plan = plan()
@@ -87,11 +87,11 @@ class Attempt:
         response.row_factory = tuple_factory
 
     def stand_down(self, response: ResponseFuture) -> None:
-        """Give the request its session back."""
+        """Restore the request's session."""
         response.session = self._session
 
     def is_sending_here(self) -> bool:
-        """Tell whether the calling thread is the one that sends the request now."""
+        """Return whether the calling thread is sending the request."""
         return self.is_running and threading.get_ident() == self._thread
 
     def return_later(self, pool: Any, connection: Any, *args: Any) -> None:
@@ -102,7 +102,7 @@ class Attempt:
 
 
 class _Pools:
-    """The session's pools by host."""
+    """A proxy of the session's pools by host."""
 
     __slots__ = ("_attempt", "_pools")
 
@@ -111,17 +111,17 @@ class _Pools:
         self._attempt = attempt
 
     def get(self, host: Host) -> Any:
-        """Return a host's pool; None where there is none."""
+        """Return a host's pool; None if there is none."""
         pool = self._pools.get(host)
         return None if pool is None else _Pool(pool, self._attempt)
 
     def values(self) -> Iterable[Any]:
-        """Return the pools themselves."""
+        """Return the session's pools."""
         return self._pools.values()
 
 
 class _Pool:
-    """A host's pool that doesn't block the thread that sends."""
+    """A proxy of a host's pool that doesn't block the sending thread."""
 
     __slots__ = ("_attempt", "_pool")
 
@@ -133,14 +133,14 @@ class _Pool:
         return getattr(self._pool, name)
 
     def borrow_connection(self, timeout: float, **routing: Any) -> Any:
-        """Return a connection and a stream, without waiting.
+        """Return a connection and a stream id, without waiting.
 
-        The connection may have been closed: then sending fails, and the pool is told.
+        The connection may have been closed: then sending fails, and the connection is returned to the pool.
         """
         if not self._attempt.is_sending_here():
             return self._pool.borrow_connection(timeout=timeout, **routing)
         try:
-            # With no time left, the drivers try twice, and wait for nothing.
+            # With a negative timeout, the drivers try twice without waiting.
             borrowed = self._pool.borrow_connection(timeout=-1.0, **routing)
         except NoConnectionsAvailable:
             if self._pool.open_count:
@@ -151,7 +151,7 @@ class _Pool:
         return borrowed
 
     def return_connection(self, connection: Any, *args: Any, **kwargs: Any) -> None:
-        """Return a connection; from the thread that sends it is one on which nothing could be sent."""
+        """Return a connection; from the sending thread, it is one on which sending failed."""
         if self._attempt.is_sending_here():
             self._attempt.return_later(self._pool, connection, *args, *kwargs.values())
         else:
@@ -159,14 +159,14 @@ class _Pool:
 
 
 class SendListener:
-    """What the session calls with each request before that is sent, its owner's requests among them."""
+    """The session's request listener, called with each request before it is sent, the owner's included."""
 
     def __init__(self) -> None:
         self._local = threading.local()
 
     @property
     def attempt(self) -> Attempt | None:
-        """The attempt that the calling thread makes now."""
+        """The current attempt of the calling thread."""
         found: Attempt | None = getattr(self._local, "attempt", None)
         return found
 
@@ -182,7 +182,7 @@ class SendListener:
 
 
 class PoolWatcher:
-    """Wake requests that no connection could take, when one can: one thread for all of them.
+    """Wake requests that wait for a free connection; uses one thread for all of them.
 
     Args:
         session: The backend's session.
@@ -196,7 +196,7 @@ class PoolWatcher:
         self._change: Future[None] | None = None
 
     def change(self) -> Future[None]:
-        """Return a future that is completed when another attempt is worthwhile."""
+        """Return a future that is completed when another attempt may succeed."""
         with self._lock:
             if self._change is not None:
                 return self._change
@@ -208,7 +208,7 @@ class PoolWatcher:
         return change
 
     def has_room(self) -> bool:
-        """Tell whether a connection can take a request, or there is no pool left to wait for."""
+        """Return whether a connection has a free stream, or there are no pools left."""
         pools = [pool for pool in tuple(self._session.get_pools()) if not pool.is_shutdown]
         return not pools or any(
             not connection.is_closed and connection.in_flight < connection.max_request_id
@@ -217,7 +217,7 @@ class PoolWatcher:
         )
 
     def _watch(self) -> None:
-        end = time.monotonic() + _LONGEST_WATCH
+        end = time.monotonic() + _MAX_WATCH
         try:
             while True:
                 time.sleep(_POLL_INTERVAL)

@@ -1,4 +1,4 @@
-"""Retry and speculative execution policies by name, as the drivers' own classes."""
+"""The drivers' retry and speculative execution policies, by name."""
 
 from __future__ import annotations
 
@@ -13,33 +13,35 @@ __all__ = ["ExcludeHostPolicy", "retry_policy", "speculation_policy"]
 
 
 class ExcludeHostPolicy(policies.LoadBalancingPolicy):  # type: ignore[misc]  # the drivers have no types
-    """Ask another policy, and leave one node out: it has been tried.
+    """A load-balancing policy that excludes one node from another policy's plan.
 
     Args:
-        inner: The policy to ask; it is the cluster's, which tells it of its nodes.
-        tried: The node.
+        inner: The other policy, which is the cluster's, and gets the cluster's events.
+        excluded: The node.
     """
 
-    def __init__(self, inner: Any, tried: Any) -> None:
+    def __init__(self, inner: Any, excluded: Any) -> None:
         self._inner = inner
-        self._tried = tried
+        self._excluded = excluded
 
     def distance(self, host: Any) -> Any:
-        """As the other policy has it."""
+        """Return the other policy's distance."""
         return self._inner.distance(host)
 
     def make_query_plan(self, working_keyspace: Any = None, query: Any = None) -> Any:
-        """Yield the other policy's nodes, but for the one."""
-        return (host for host in self._inner.make_query_plan(working_keyspace, query) if host != self._tried)
+        """Return the other policy's plan without the node."""
+        return (
+            host for host in self._inner.make_query_plan(working_keyspace, query) if host != self._excluded
+        )
 
     def _nothing(self, host: Any) -> None:
-        """Leave it to the other policy, which is told by the cluster."""
+        """Ignore the event, which the other policy gets from the cluster."""
 
     on_up = on_down = on_add = on_remove = _nothing
 
 
 def _backoff() -> Any:
-    """Return scylla-driver's policy; cassandra-driver has nothing that waits before it sends again."""
+    """Return scylla-driver's backoff policy; cassandra-driver has none."""
     if not hasattr(policies, "ExponentialBackoffRetryPolicy"):
         message = "retry_policy='backoff' needs scylla-driver; cassandra-driver sends again at once, or not."
         hint = "Give 'default' or 'never', or connect with driver_type='scylla'."
@@ -47,12 +49,12 @@ def _backoff() -> Any:
     return policies.ExponentialBackoffRetryPolicy(max_num_retries=3, min_interval=0.1)
 
 
-#: Name → the policy; the names are those of ``coodie.options.valuetypes.RETRY_POLICIES``.
+#: Policies by the names of ``coodie.options.valuetypes.RETRY_POLICIES``.
 _RETRIES = {"default": policies.RetryPolicy, "never": policies.FallthroughRetryPolicy, "backoff": _backoff}
 
 
 def retry_policy(wanted: Any) -> Any:
-    """Return the driver's policy of that name; a policy object as it is.
+    """Return the driver's policy of a name; return a policy object unchanged.
 
     Raises:
         ConfigurationError: This driver has no such policy.
@@ -61,7 +63,7 @@ def retry_policy(wanted: Any) -> Any:
 
 
 def speculation_policy(wanted: Any) -> Any:
-    """Return the driver's policy for a text such as ``"0.1x2"``; a policy object as it is."""
+    """Return the driver's policy for a text such as ``"0.1x2"``; return a policy object unchanged."""
     if not isinstance(wanted, str):
         return wanted
     delay, attempts = parse_speculation(wanted)

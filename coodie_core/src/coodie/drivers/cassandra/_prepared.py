@@ -1,4 +1,4 @@
-"""Have the server prepare statements, in threads, and know which of them still are what the server has."""
+"""Prepared statements of a session: prepare them in threads, and check whether they are current."""
 
 from __future__ import annotations
 
@@ -34,28 +34,28 @@ __all__ = ["Preparer", "SessionStatement", "complete"]
 
 log = logging.getLogger("coodie.drivers.cassandra")
 
-#: Threads that prepare, at most; the drivers' prepare blocks, ten seconds where the server is silent.
+#: Maximum number of threads; the drivers' prepare blocks for ten seconds if the server doesn't respond.
 _MAX_THREADS = 16
 
-#: What their names start with.
+#: Prefix of the threads' names.
 _THREADS = "coodie-prepare"
 
-#: TimedOut answers that are kept for the next who asks, about.
+#: Number of late results to keep for later callers, roughly.
 _MAX_PENDING = 100
 
 
 @dataclass(slots=True, eq=False)
 class SessionStatement:
-    """A prepared statement with what is computed from it once.
+    """A prepared statement with its binders and its schema dependencies.
 
     Attributes:
-        prepared: The driver's.
-        shape: Its kind and table.
-        columns: Its bind markers.
-        binders: What converts a value for each.
-        known: What of the schema it depends on, as it was when it was prepared.
-        compiled: What the fast path made of it; None until that executes it.
-        write: What kind of write it is.
+        prepared: The driver's prepared statement.
+        shape: The statement's kind and table.
+        columns: The bind markers.
+        binders: A function for each bind marker that converts a value.
+        known: The schema dependencies when the statement was prepared.
+        compiled: The fast path's compiled statement; None until the first execution there.
+        write: The kind of write.
     """
 
     prepared: Any
@@ -71,7 +71,7 @@ class SessionStatement:
 
 
 class _Task(NamedTuple):
-    """What a thread does: the key under which others join it, the text for errors, and the work."""
+    """A task of a thread: the key for joining it, the CQL text for errors, and the function."""
 
     key: Hashable
     stmt: str
@@ -81,12 +81,12 @@ class _Task(NamedTuple):
 class Preparer:
     """Prepare statements through one session.
 
-    The driver's metadata change, here or elsewhere, as soon as the server's schema event has been handled.
-    So a statement is stale when what it depends on isn't there any more as it was.
+    The driver updates its metadata as soon as it has handled the server's schema event. A statement is stale
+    if its dependencies in the metadata have changed.
 
     Args:
         session: The backend's session.
-        lifecycle: The driver's.
+        lifecycle: The driver's lifecycle.
     """
 
     def __init__(self, session: Session, lifecycle: Lifecycle) -> None:
@@ -94,46 +94,46 @@ class Preparer:
         self._metadata = session.cluster.metadata
         self._lifecycle = lifecycle
         self._lock = threading.Lock()
-        #: What is being prepared, and late answers, which stay until the next who wants them.
+        #: Statements being prepared, and late results, which are kept for the next caller.
         self._pending: dict[Hashable, Future[SessionStatement]] = {}
         self._executor: ThreadPoolExecutor | None = None
         logging.getLogger("cassandra.cluster").addFilter(_is_news)
 
     def statement_key(self, stmt: str) -> tuple[str | None, str]:
-        """Return the text with the session's keyspace, in which the server looks for an unqualified table."""
+        """Return the session's keyspace, which unqualified table names refer to, and the text."""
         return (self._session.keyspace, stmt)
 
     def prepare(self, stmt: str, timeout: float) -> Steps[SessionStatement]:
-        """Have the server prepare a statement.
+        """Prepare a statement on the server.
 
         Args:
             stmt: The CQL text.
-            timeout: Seconds to wait.
+            timeout: The timeout in seconds.
 
         Raises:
-            CoodieError: It can't be prepared. After a ``RequestTimeoutError`` the next caller gets what came.
+            CoodieError: Preparing failed. After a ``RequestTimeoutError`` the next caller gets a late result.
         """
         key = self.statement_key(stmt)
         work = partial(self._prepared, stmt, inspect_statement(stmt))
         statement = yield from self._in_thread(_Task(key, stmt, work), timeout)
-        if not self.is_current(statement):  # a late answer to an earlier caller
+        if not self.is_current(statement):  # a late result of an earlier caller
             statement = yield from self._in_thread(_Task(key, stmt, work), timeout)
         return statement
 
     def prepare_again(
         self, stmt: str, known: SessionStatement, host: Host, timeout: float
     ) -> Steps[SessionStatement]:
-        """Compare what a node makes of a statement that it has forgotten with what it was.
+        """Prepare a statement again on a node that no longer has it, and compare its bind markers.
 
-        Its id comes of its text. As soon as the node knows that again, it takes all that is on its way there
-        with the old values in it. So it is asked about another text that says the same, and gets the one that
-        it knew only where nothing has changed.
+        A statement's id is the hash of its text. As soon as the node has that text again, it executes
+        requests that are in flight with values of the old types. So another text with the same meaning is
+        prepared first, and the original one only if the bind markers are the same.
 
         Args:
             stmt: The CQL text.
-            known: What it was.
+            known: The prepared statement.
             host: The node.
-            timeout: Seconds to wait.
+            timeout: The timeout in seconds.
 
         Returns:
             The same object, if nothing has changed.
@@ -154,7 +154,7 @@ class Preparer:
         return self._in_thread(_Task((stmt, known), stmt, compare), timeout)
 
     def _in_thread(self, task: _Task, timeout: float) -> Steps[SessionStatement]:
-        """Work in a thread, or wait for the one that is at it already."""
+        """Run a task in a thread, or join the same task of another caller."""
         with self._lock:
             self._lifecycle.check()
             pending = self._pending.get(task.key) or self._submitted(task)
@@ -168,20 +168,20 @@ class Preparer:
         try:
             statement: SessionStatement = yield Wait(pending, timeout, timeout_error)
         except RequestTimeoutError:
-            # Whoever asks next isn't to wait for the same silence.
+            # The next caller starts a new task.
             self._drop(task.key, pending)
             raise
         self._drop(task.key, pending)
         return statement
 
     def _drop(self, key: Hashable, pending: Future[SessionStatement]) -> None:
-        """Take a task off those that others join; another may have taken its place there."""
+        """Remove a pending task, unless another one has replaced it."""
         with self._lock:
             if self._pending.get(key) is pending:
                 del self._pending[key]
 
     def _submitted(self, task: _Task) -> Future[SessionStatement]:
-        """Have a thread work; with the lock held."""
+        """Submit a task to the executor; with the lock held."""
         if len(self._pending) > _MAX_PENDING:
             self._pending = {key: future for key, future in self._pending.items() if not future.done()}
         pending = self._pending[task.key] = Future()
@@ -195,27 +195,27 @@ class Preparer:
         return pending
 
     def _run(self, task: _Task, pending: Future[SessionStatement]) -> None:
-        """Prepare in this thread; an outcome reaches everyone who waits, whatever it is."""
+        """Run a task, and complete its future with the result or the error."""
         outcome: SessionStatement | BaseException
         try:
             outcome = task.work()
-        except BaseException as exc:  # noqa: BLE001 - handed on to those who wait
+        except BaseException as exc:  # noqa: BLE001 - raised in the callers
             raised = with_connect_errors(exc, self._session.cluster) if isinstance(exc, Exception) else exc
             outcome = translate(raised, task.stmt)
             self._drop(task.key, pending)
         else:
             with self._lock:
-                if not self._lifecycle.closed:  # a late answer waits here for the next who asks
+                if not self._lifecycle.closed:  # keep a late result for the next caller
                     self._pending.setdefault(task.key, pending)
         complete(pending, outcome)
 
     def forget(self) -> None:
-        """Keep no late answer: the schema has changed."""
+        """Drop late results: the schema has changed."""
         with self._lock:
             self._pending.clear()
 
     def close(self) -> None:
-        """End the threads; those who wait get an error."""
+        """End the threads, and fail the pending tasks."""
         with self._lock:
             executor, self._executor = self._executor, None
             pending = list(self._pending.values())
@@ -226,7 +226,7 @@ class Preparer:
             complete(future, self._lifecycle.error())
 
     def _prepared(self, text: str, shape: StatementShape) -> SessionStatement:
-        # Looked up before the server sees the statement: a change in between makes it stale.
+        # Before the server prepares the statement: a schema change in between makes it stale.
         found = Dependencies.found(self._metadata, shape.keyspace or self._session.keyspace, shape.table)
         prepared = self._session.prepare(text)
         columns = prepared.column_metadata or ()
@@ -234,14 +234,13 @@ class Preparer:
         bind = binders(columns, prepared.column_encryption_policy)
         return SessionStatement(prepared, shape, columns, bind, found.of_types(types))
 
-    # --- is it still good? ----------------------------------------------------------------
+    # --- staleness ------------------------------------------------------------------------
 
     def is_current(self, prepared: SessionStatement) -> bool:
-        """Tell whether what a statement depends on is as it was when it was prepared.
+        """Return whether a statement's dependencies are unchanged since it was prepared.
 
-        This is asked before each request: where the driver has read no schema since, it takes a few look-ups.
-        A driver without schema metadata (schema_metadata_enabled=False) knows nothing of it, so that only our
-        own changes are noticed.
+        Called before each request; takes only a few lookups if the driver hasn't read the schema since.
+        Without schema metadata (schema_metadata_enabled=False), only changes by this driver are detected.
         """
         known = prepared.known
         keyspace = self._metadata.keyspaces.get(known.keyspace_name)
@@ -263,12 +262,12 @@ class Preparer:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Drop what the driver logs, with a traceback, of a failed prepare: our caller gets that error."""
+    """Filter the driver's log record of a failed prepare, which the caller gets as an error."""
     return not (record.msg == "Error preparing query:" and (record.threadName or "").startswith(_THREADS))
 
 
 def complete(future: Future[Any], outcome: Any) -> None:
-    """Complete a future that others may have completed meanwhile; the first outcome stands."""
+    """Complete a future, unless it has been completed already."""
     from concurrent.futures import InvalidStateError
 
     try:
@@ -277,5 +276,5 @@ def complete(future: Future[Any], outcome: Any) -> None:
         else:
             future.set_result(outcome)
     except InvalidStateError:
-        # Closed meanwhile, or a second answer under speculative execution.
+        # Closed in the meantime, or a second response of a speculative execution.
         return

@@ -1,4 +1,4 @@
-"""The drivers' event loops: whether one can be loaded, and whether it can run in this process."""
+"""The drivers' event loops: check that one can be imported, and that it works in this process."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class _Patcher(NamedTuple):
     """A library that patches the standard library.
 
     Attributes:
-        module: Its module that knows what is patched.
-        function: The function of that which tells, of a module.
+        module: The module with the function.
+        function: The function that returns whether a module is patched.
         names: The modules that the drivers' connections need.
-        reactor: The module of cassandra-driver's connections for it; scylla-driver has none.
+        reactor: The module of cassandra-driver's connection class for the library; scylla-driver has none.
     """
 
     module: str
@@ -40,11 +40,11 @@ _PATCHERS = {
 
 
 def import_cluster() -> Any:
-    """Import the driver's module with Cluster, and return the class.
+    """Import and return the driver's Cluster class.
 
     Raises:
-        DriverDependencyError: cassandra-driver finds no event loop: neither libev, which its part in C
-            takes, nor asyncore, which Python has no more since 3.12.
+        DriverDependencyError: cassandra-driver has no event loop: neither its C extension for libev, nor
+            asyncore, which was removed in Python 3.12.
     """
     from cassandra import DependencyException
 
@@ -65,13 +65,13 @@ def import_cluster() -> Any:
 
 
 def check_patching(connection_class: Any) -> None:
-    """Refuse connections that would hang, since a library has patched what their event loop's thread needs.
+    """Raise if connections would hang because their event loop's thread uses patched modules.
 
     Args:
-        connection_class: The driver's.
+        connection_class: The driver's connection class.
 
     Raises:
-        ConfigurationError: gevent or eventlet has patched sockets or threads, and has other connections.
+        ConfigurationError: gevent or eventlet has patched sockets or threads, and needs another class.
     """
     for library, patcher in _PATCHERS.items():
         is_patched: Callable[[str], bool] | None = getattr(

@@ -1,4 +1,4 @@
-"""Send a request again only where it can't have been applied, or where that does no harm."""
+"""Safe retries: only requests that are idempotent, or can't have been applied."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ __all__ = ["SafeRetryPolicy", "delay_of"]
 
 
 def delay_of(decision: Any) -> float:
-    """Return the seconds that a policy's decision waits; those of older policies have no third value."""
+    """Return a decision's delay in seconds; decisions of older policies have no third value."""
     return float(decision[2] or 0) if len(decision) > 2 else 0.0  # noqa: PLR2004 - the third value
 
 
 class SafeRetryPolicy(RetryPolicy):  # type: ignore[misc]  # the driver has no types
-    """Ask another policy, but rethrow after a failure under which a write may have been applied.
+    """A retry policy that wraps another one, and rethrows if a write may have been applied.
 
-    The drivers' own policies send a statement to the next host when a connection breaks or the
-    coordinator fails, whether it was a write or not. After which failures one may have been applied, the
-    table of error codes says. What is let go on is remembered, for the error that the request may end with.
+    The drivers' policies retry on the next host if a connection is lost or the coordinator fails, for reads
+    and writes alike. ``protocol.error_codes`` defines the failures after which a write may have been applied.
+    The policy records the retries that it allows, for the request's final error.
 
-    A policy that waits before the next host is asked wants another attempt, not another host: where all
-    have been asked, they are asked once more.
+    If the other policy returns a delay with its retry on the next host, all hosts are tried again once none
+    is left.
 
     Args:
-        inner: The policy to ask where sending again is safe.
-        repeatable: The request is a read, or the caller said that it is idempotent.
-        write: What kind of write it is.
-        tried: How often the request was sent before, which counts for the other policy.
-        pinned: It goes to one node alone. There is no next one then, and cassandra-driver 3.30 asks the
-            same one again and again until the timeout.
+        inner: The policy that decides if a retry is safe.
+        repeatable: The request is idempotent: a read, or the caller said so.
+        write: The kind of write.
+        attempts: The number of earlier attempts, which count for the other policy.
+        pinned: The request is for one node only, so that there is no next host; cassandra-driver 3.30 would
+            retry on the same node until the timeout.
     """
 
     def __init__(
@@ -42,52 +42,52 @@ class SafeRetryPolicy(RetryPolicy):  # type: ignore[misc]  # the driver has no t
         *,
         repeatable: bool,
         write: Write,
-        tried: int = 0,
+        attempts: int = 0,
         pinned: bool = False,
     ) -> None:
         self._inner = inner
         self._repeatable = repeatable
-        #: What kind of write it is.
+        #: The kind of write.
         self.write = write
-        self._tried = tried
+        self._attempts = attempts
         self._pinned = pinned
         self._waits = False
-        #: An attempt may have been applied, and another one has followed.
+        #: Whether an attempt may have been applied, and was retried.
         self.in_doubt = False
-        #: An attempt was lost with its connection, and another one has followed.
+        #: Whether the connection of an attempt was lost, and it was retried.
         self.has_lost = False
-        #: How many attempts have failed here.
+        #: The number of failed attempts.
         self.failed_attempts = 0
 
     def starts_over(self) -> bool:
-        """Tell, once for each wait, whether hosts that have been asked are to be asked again."""
+        """Return whether to try all hosts again; True once per delayed retry."""
         waits, self._waits = self._waits, False
         return waits
 
     def on_read_timeout(self, *args: Any, **kwargs: Any) -> Any:
-        """A conditional write reads, too, and what else it did isn't known."""
+        """Decide on a read timeout; a conditional write reads, too, and may have been applied."""
         doubtful = self._is_doubtful(ErrorCode.READ_TIMEOUT)
         return self._decided("on_read_timeout", args, kwargs, doubtful=doubtful)
 
     def on_write_timeout(self, *args: Any, **kwargs: Any) -> Any:
-        """The write may have been applied."""
+        """Decide on a write timeout; the write may have been applied."""
         doubtful = self._is_doubtful(ErrorCode.WRITE_TIMEOUT)
         return self._decided("on_write_timeout", args, kwargs, doubtful=doubtful)
 
     def on_unavailable(self, *args: Any, **kwargs: Any) -> Any:
-        """The coordinator looks before it writes, but for a condition, and for a second partition."""
+        """Decide on an unavailable error; a conditional or partial write may have been applied."""
         doubtful = self._is_doubtful(ErrorCode.UNAVAILABLE)
         return self._decided("on_unavailable", args, kwargs, doubtful=doubtful)
 
     def on_request_error(self, *args: Any, **kwargs: Any) -> Any:
-        """A lost connection may have applied it; of a coordinator's failure that depends on the code."""
+        """Decide on a lost connection, after which a write may have been applied, or on an error code."""
         said = server_error(kwargs["error"])
         if said is None:
             decision = self._decided("on_request_error", args, kwargs, doubtful=self.write is not Write.NONE)
             self.has_lost |= decision[0] != self.RETHROW
             return decision
         if said.code == ErrorCode.RATE_LIMIT_ERROR and type(self._inner) is RetryPolicy:
-            # The drivers' default asks another node at once, and it is the partition that has had too much.
+            # The drivers' default retries on another node at once, but the limit is the partition's.
             self.failed_attempts += 1
             return self.RETHROW, None
         doubtful = meaning(said.code).may_have_been_applied(self.write, said.details)
@@ -97,7 +97,7 @@ class SafeRetryPolicy(RetryPolicy):  # type: ignore[misc]  # the driver has no t
         return meaning(code).may_have_been_applied(self.write, {})
 
     def _decided(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, doubtful: bool) -> Any:
-        """Ask the other policy, unless the attempt may have been applied and mustn't be twice."""
+        """Rethrow if a retry isn't safe; otherwise call the other policy."""
         self.failed_attempts += 1
         if doubtful and not self._repeatable:
             return self.RETHROW, None
@@ -106,7 +106,7 @@ class SafeRetryPolicy(RetryPolicy):  # type: ignore[misc]  # the driver has no t
         return decision
 
     def _possible(self, decision: Any) -> Any:
-        """Rethrow where the next node is to be asked at once and there is none."""
+        """Rethrow if the decision is an immediate retry on the next host and there is none."""
         if decision[0] == self.RETRY_NEXT_HOST:
             self._waits = delay_of(decision) > 0
             if self._pinned and not self._waits:
@@ -114,7 +114,7 @@ class SafeRetryPolicy(RetryPolicy):  # type: ignore[misc]  # the driver has no t
         return decision
 
     def _counted(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Count what was sent before; both drivers give ``retry_num`` by name."""
-        if self._tried and "retry_num" in arguments:
-            return {**arguments, "retry_num": arguments["retry_num"] + self._tried}
+        """Add the earlier attempts to ``retry_num``, which both drivers pass by name."""
+        if self._attempts and "retry_num" in arguments:
+            return {**arguments, "retry_num": arguments["retry_num"] + self._attempts}
         return arguments

@@ -1,4 +1,4 @@
-"""The requests of ``sync_table``, each to a node of its own choice, and seen by observers."""
+"""The requests of ``sync_table``: each is sent to a given node, and observed."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 __all__ = ["SchemaRequests"]
 
-#: The level at which the server's own tables are read: they aren't replicated.
+#: The consistency level for system tables, which aren't replicated.
 _LOCAL_ONE = "LOCAL_ONE"
 
 
 class SchemaRequests:
-    """Read the server's own tables, and change the schema.
+    """Read system tables, and change the schema.
 
     Args:
         driver: The driver, for observers.
-        client: Its client.
-        pipeline: Its pipeline.
+        client: The driver's client.
+        pipeline: The driver's pipeline.
     """
 
     def __init__(self, driver: AbstractDriver, client: SessionClient, pipeline: Pipeline) -> None:
@@ -36,28 +36,28 @@ class SchemaRequests:
         self._pipeline = pipeline
 
     def read(self, query: Query, timeout: float, host: Host | None) -> Steps[list[dict[str, Any]]]:
-        """Return all rows of one of the server's own tables.
+        """Return all rows of a query of system tables.
 
         Args:
-            query: The read.
-            timeout: Seconds for each page.
-            host: The node to ask; None leaves that to the session's policy.
+            query: The query.
+            timeout: The timeout of each page in seconds.
+            host: The node; None for the choice of the session's policy.
         """
         request = Request(query.cql, query.params, _LOCAL_ONE, timeout)
         return self._pipeline.observed(
-            self._driver, request, lambda seen: self._client.read(query, timeout, host, seen)
+            self._driver, request, lambda observed: self._client.read(query, timeout, host, observed)
         )
 
     def change_schema(self, stmt: str, timeout: float, host: Host | None) -> Steps[None]:
         """Execute a schema statement.
 
         Args:
-            stmt: The statement.
-            timeout: Seconds.
-            host: The node to ask; None leaves that to the session's policy.
+            stmt: The CQL text.
+            timeout: The timeout in seconds.
+            host: The node; None for the choice of the session's policy.
         """
         request = Request(stmt, (), None, timeout)
         yield from self._pipeline.observed(
-            self._driver, request, lambda seen: self._client.change_schema(stmt, timeout, host, seen)
+            self._driver, request, lambda observed: self._client.change_schema(stmt, timeout, host, observed)
         )
         self._pipeline.schema_changed()

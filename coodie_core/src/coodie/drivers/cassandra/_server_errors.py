@@ -1,8 +1,8 @@
-"""What a server said, from the objects that the drivers make of an ERROR.
+"""Server errors, from the drivers' message objects and exceptions of an ERROR.
 
-The drivers drop fields of some codes, and put codes into a tree of classes that isn't their meaning: the
-rate limit of ScyllaDB is a configuration error there. So our protocol handler keeps what was said with each
-object, and an object that comes from another handler is read by its class.
+The drivers drop fields of some error codes, and some of their classes don't match the code's meaning:
+ScyllaDB's rate limit is a configuration error. So our protocol handler attaches the decoded ERROR to each
+object; for an object of another handler, the class is used.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from coodie.protocol.server_errors import ServerError, named_rate_limit
 
 __all__ = ["as_asked", "keep", "on_servers", "server_error"]
 
-#: The first version of Cassandra that looks at all replicas of a partition before it sends to one.
+#: The first version of Cassandra that checks all replicas of a partition before it sends to one.
 _LOOKS_FIRST = (3, 11)
 
 _ANSWERS = {
@@ -27,7 +27,7 @@ _ANSWERS = {
     "required": "required_responses",
 }
 
-#: The drivers' exception → its code, and what it calls the fields of that.
+#: The drivers' exceptions, with their error codes and their names of the fields.
 _EXCEPTIONS: list[tuple[type[Exception], int, dict[str, str]]] = [
     (
         cassandra.Unavailable,
@@ -59,7 +59,7 @@ _EXCEPTIONS: list[tuple[type[Exception], int, dict[str, str]]] = [
 if hasattr(cassandra, "RateLimitReached"):  # scylla-driver
     _RATE_LIMIT = {"op_type": "op_type", "rejected_by_coordinator": "rejected_by_coordinator"}
     _EXCEPTIONS.append((cassandra.RateLimitReached, ErrorCode.RATE_LIMIT_ERROR, _RATE_LIMIT))
-# The parents, raised by the drivers themselves, come after their children.
+# Base classes, which the drivers raise, too, come after their subclasses.
 _EXCEPTIONS += [
     (cassandra.RequestValidationException, ErrorCode.CONFIG_ERROR, {}),
     (cassandra.RequestExecutionException, ErrorCode.SERVER_ERROR, {}),
@@ -67,7 +67,7 @@ _EXCEPTIONS += [
 
 
 def keep(message: Any, said: ServerError) -> None:
-    """Keep what a server said with the driver's object of it, and with the exception that comes of that."""
+    """Attach a decoded ERROR to the driver's message object, and to its exception."""
     make = message.to_exception
 
     def to_exception() -> Any:
@@ -80,7 +80,7 @@ def keep(message: Any, said: ServerError) -> None:
 
 
 def server_error(exc: Any) -> ServerError | None:
-    """Return what a server said, of the driver's exception or message; None for one that is no ERROR."""
+    """Return the ERROR of a driver's exception or message object; None if it isn't one."""
     said: ServerError | None = getattr(exc, "said", None)
     if said is None:
         if isinstance(exc, protocol.ErrorMessage):
@@ -92,9 +92,9 @@ def server_error(exc: Any) -> ServerError | None:
 
 
 def as_asked(message: Any) -> Any:
-    """Return an ERROR as an object for which the drivers ask the retry policy, where its meaning is such.
+    """Return an ERROR as an object for which the drivers call the retry policy, if its meaning requires it.
 
-    That of a rate limit is one of an overloaded server; they take it for a mistake in the statement.
+    A rate limit becomes an overloaded error; the drivers treat it as an error in the statement.
     """
     said = server_error(message)
     if said is None or said.code != ErrorCode.RATE_LIMIT_ERROR:
@@ -107,9 +107,9 @@ def as_asked(message: Any) -> Any:
 
 
 def on_servers(cluster: Any, write: Write) -> Write:
-    """Return what a write counts as on the servers of a cluster, whose versions the driver knows.
+    """Return the kind of write for the server versions of a cluster.
 
-    ScyllaDB says that it is Cassandra 3.0, and that it has shards; it, too, looks first.
+    ScyllaDB reports Cassandra 3.0, and is recognised by its shards; it also checks all replicas first.
     """
     if not write & Write.SINGLE or all(map(_looks_first, cluster.metadata.all_hosts())):
         return write
@@ -132,7 +132,7 @@ def _by_class(exc: Any) -> ServerError | None:
 
 
 def _converted(details: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields that the drivers tell in another way than the protocol."""
+    """Convert the fields that the drivers represent differently from the protocol."""
     converted: dict[str, Any] = {}
     if "write_type" in details:
         kind = details["write_type"]
@@ -143,7 +143,7 @@ def _converted(details: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_frame(exc: Any) -> str:
-    """Return the server's own words: ``Error from server: code=2200 [Invalid query] message="…"``."""
+    """Return the server's text from ``Error from server: code=2200 [Invalid query] message="…"``."""
     text = str(getattr(exc, "message", None) or exc)
     _, found, framed = text.partition('message="')
     return framed.rpartition('"')[0] if found else text

@@ -1,4 +1,4 @@
-"""Hand one statement to the backend's session, and take its answer off the driver's thread."""
+"""Execute statements through the backend's session, and complete their futures."""
 
 from __future__ import annotations
 
@@ -40,29 +40,29 @@ if TYPE_CHECKING:
 
 __all__ = ["ExecutionSettings", "PendingRequest", "SessionExecutor", "SessionResponse", "described"]
 
-#: Seconds beyond the driver's own timer after which an answer is given up: its thread is gone.
-_GRACE = 5.0
+#: Seconds after the driver's own timer at which a request times out: the driver's thread has died.
+DRIVER_TIMER_GRACE = 5.0
 
-#: Seconds that a request waits for closed connections to be replaced, as long as the drivers themselves wait.
+#: Seconds that a request waits for closed connections to be replaced; the same as in the drivers.
 _REPLACEMENT_TIMEOUT = 2.0
 
-#: Seconds where neither the call, the driver nor the session has a limit: none is never meant.
+#: Timeout in seconds if neither the request, the driver nor the session has one.
 _FALLBACK_TIMEOUT = 10.0
 
 
 class ExecutionSettings(NamedTuple):
-    """The terms on which a statement is sent.
+    """The settings for executing a statement.
 
     Attributes:
         stmt: The CQL text, for errors.
-        kind: What kind of statement it is.
-        timeout: Seconds for the round trip.
-        repeatable: Sending it again does no harm.
-        options: What the caller asked for.
-        tried: How often it was sent before, as a retry policy counts.
-        avoid: A node that has been tried, and isn't to be asked again.
-        write: What kind of write it is.
-        doubt: What was sent before may have been applied.
+        kind: The kind of statement.
+        timeout: The timeout in seconds.
+        repeatable: The request is idempotent.
+        options: The caller's options.
+        attempts: The number of earlier attempts, as a retry policy counts them.
+        excluded_host: A node not to use again.
+        write: The kind of write.
+        doubt: An earlier attempt may have been applied.
     """
 
     stmt: str
@@ -70,14 +70,14 @@ class ExecutionSettings(NamedTuple):
     timeout: float
     repeatable: bool
     options: RequestOptions | None
-    tried: int = 0
-    avoid: Host | None = None
+    attempts: int = 0
+    excluded_host: Host | None = None
     write: Write = Write.NONE
     doubt: bool = False
 
 
 class SessionResponse(NamedTuple):
-    """What came back for one page; taken at once, since a speculative answer may overwrite it."""
+    """A decoded page; copied at once, since a speculative execution may overwrite the driver's."""
 
     names: Sequence[str]
     types: Sequence[Any]
@@ -87,38 +87,38 @@ class SessionResponse(NamedTuple):
     trace_id: UUID | None
 
     def first_cell(self) -> SessionResponse:
-        """Return the first column of the first row alone."""
+        """Return the response with only the first column of the first row."""
         return self._replace(names=self.names[:1], types=self.types[:1], rows=[self.rows[0][:1]])
 
 
 class PendingRequest(Future[SessionResponse]):
-    """An answer under way.
+    """A request in flight: the future of its response.
 
     Args:
-        statement: The driver's.
-        terms: The terms.
-        paging_state: Where the page starts.
-        host: The only node to send to; None leaves that to the session's policy.
+        statement: The driver's statement.
+        settings: The execution settings.
+        paging_state: The page's paging state; None for the first page.
+        host: The only node to use; None for the choice of the session's policy.
     """
 
     def __init__(
-        self, statement: Statement, terms: ExecutionSettings, paging_state: bytes | None, host: Host | None
+        self, statement: Statement, settings: ExecutionSettings, paging_state: bytes | None, host: Host | None
     ) -> None:
         super().__init__()
         self.statement = statement
-        self.terms = terms
+        self.settings = settings
         self.paging_state = paging_state
         self.host = host
         self.started = time.monotonic()
-        #: The driver's side of it, which knows the hosts; None until it has been sent.
+        #: The driver's future, which has the hosts; None until the request has been sent.
         self.response: ResponseFuture | None = None
-        #: Why no connection could take the request yet, and when to stop trying, on the monotonic clock.
+        #: The error while no connection is free, and when to give up, on the monotonic clock.
         self.unsent: NoHostAvailable | None = None
         self.give_up_at = 0.0
 
     @property
     def host_asked(self) -> Host | None:
-        """The node that answered, or else the last that was asked: what ResponseFuture documents."""
+        """The node that responded, or else the last one that was tried."""
         response = self.response
         if response is None:
             return None
@@ -133,16 +133,16 @@ class _StillUnsentError(Exception):
 
 
 class SessionExecutor:
-    """Send through a session and leave it as it is.
+    """Execute statements through a session without changing its configuration.
 
-    Rows are wanted as tuples, whatever the session's row factory. A session with execution profiles
-    is given a copy of its default profile, as that is at the time; one in legacy mode refuses profiles,
-    and there a listener sets the row factory of our own requests. The same listener keeps them from waiting
-    for a connection in the thread that sends.
+    Rows are returned as tuples, whatever the session's row factory is. With execution profiles, a request
+    uses a copy of the session's current default profile. In legacy mode, which doesn't allow profiles, a
+    request listener sets the row factory of our requests. The same listener prevents them from blocking the
+    sending thread, see ``_nonblocking``.
 
     Args:
         session: The backend's session.
-        lifecycle: The driver's.
+        lifecycle: The driver's lifecycle.
     """
 
     def __init__(self, session: Session, lifecycle: Lifecycle) -> None:
@@ -157,11 +157,11 @@ class SessionExecutor:
 
     @property
     def in_flight(self) -> int:
-        """How many requests wait for an answer."""
+        """The number of requests in flight."""
         return len(self._in_flight)
 
     def default_timeout(self) -> float:
-        """Return the seconds that a request may take, as the session has it."""
+        """Return the session's default timeout in seconds."""
         if self._legacy:
             default = self._session.default_timeout
         else:
@@ -169,7 +169,7 @@ class SessionExecutor:
         return float(default or _FALLBACK_TIMEOUT)
 
     def level(self) -> str | None:
-        """Return the consistency level of requests that name none, as the session has it."""
+        """Return the name of the session's default consistency level."""
         if self._legacy:
             code = self._session.default_consistency_level
         else:
@@ -179,30 +179,30 @@ class SessionExecutor:
     def send(
         self,
         statement: Statement,
-        terms: ExecutionSettings,
+        settings: ExecutionSettings,
         paging_state: bytes | None = None,
         host: Host | None = None,
     ) -> PendingRequest:
-        """Send, without waiting; what no connection can take now is sent while it is waited for.
+        """Send a request without waiting; if no connection is free, ``wait`` sends it.
 
         Args:
-            statement: The driver's.
-            terms: The terms.
-            paging_state: Where the page starts.
-            host: The only node to send to; None leaves that to the session's policy.
+            statement: The driver's statement.
+            settings: The execution settings.
+            paging_state: The page's paging state; None for the first page.
+            host: The only node to use; None for the choice of the session's policy.
 
         Raises:
-            CoodieError: It could not be sent.
+            CoodieError: Sending failed.
         """
         self._lifecycle.check()
-        answer = PendingRequest(statement, terms, paging_state, host)
+        answer = PendingRequest(statement, settings, paging_state, host)
         answer.add_done_callback(self._in_flight.discard)
-        self._attempt(answer, terms.timeout)
+        self._attempt(answer, settings.timeout)
         return answer
 
     def _attempt(self, answer: PendingRequest, timeout: float) -> None:
-        """Hand a request to the driver, or note why no connection could take it."""
-        terms = answer.terms
+        """Hand a request to the driver; keep the error if no connection is free."""
+        settings = answer.settings
         answer.unsent = None
         self._in_flight.add(answer)
         attempt = self._listener.attempt = Attempt(self._session)
@@ -219,15 +219,17 @@ class SessionExecutor:
 
         def arrived(rows: Any) -> None:
             try:
-                complete(answer, _read_off(response, rows, traced=_traced(terms)))
-            except Exception as exc:  # noqa: BLE001 - handed on to whoever waits
-                complete(answer, translate(exc, terms.stmt, fate=_fate(exc, answer)))
+                complete(answer, _read_off(response, rows, traced=_traced(settings)))
+            except Exception as exc:  # noqa: BLE001 - raised in the caller
+                complete(answer, translate(exc, settings.stmt, fate=_fate(exc, answer)))
 
         def failed(exc: Exception) -> None:
             is_unsent = isinstance(exc, NoHostAvailable) and not response.attempted_hosts
             if is_unsent and (attempt.found_full or attempt.found_closed):
                 self._in_flight.discard(answer)
-                limit = terms.timeout if attempt.found_full else min(terms.timeout, _REPLACEMENT_TIMEOUT)
+                limit = (
+                    settings.timeout if attempt.found_full else min(settings.timeout, _REPLACEMENT_TIMEOUT)
+                )
                 answer.unsent, answer.give_up_at = exc, answer.started + limit
             else:
                 complete(answer, self._failure(exc, answer))
@@ -235,69 +237,71 @@ class SessionExecutor:
         response.add_callbacks(arrived, failed)
 
     def _failure(self, exc: Exception, answer: PendingRequest) -> Exception:
-        """Return the error of ours; connections that fail because the driver was closed are that."""
-        terms = answer.terms
+        """Translate an exception; return DriverClosedError if the driver was closed."""
+        settings = answer.settings
         raised = with_connect_errors(exc, self._session.cluster)
-        error: Exception = translate(raised, terms.stmt, terms.timeout, _fate(raised, answer))
+        error: Exception = translate(raised, settings.stmt, settings.timeout, _fate(raised, answer))
         if self._lifecycle.closed and isinstance(error, ConnectionFailedError):
-            error = self._lifecycle.cut_off(writes=terms.write is not Write.NONE)
+            error = self._lifecycle.cut_off(writes=settings.write is not Write.NONE)
             error.__cause__ = exc
         return error
 
-    def wait(self, answer: PendingRequest, terms: ExecutionSettings) -> Generator[Wait, Any, SessionResponse]:
-        """Wait for an answer; the driver keeps the time, unless its own thread is gone."""
+    def wait(
+        self, answer: PendingRequest, settings: ExecutionSettings
+    ) -> Generator[Wait, Any, SessionResponse]:
+        """Wait for a response; the driver handles the timeout, unless its thread has died."""
 
         def late() -> RequestTimeoutError:
-            message = f"The driver gave neither an answer nor a timeout within {terms.timeout:g} s."
+            message = f"The driver gave neither an answer nor a timeout within {settings.timeout:g} s."
             hint = "Its thread has died, or can't keep up: open a new connection."
-            applied = terms.doubt or terms.write is not Write.NONE
+            applied = settings.doubt or settings.write is not Write.NONE
             return RequestTimeoutError(
                 message,
                 hint=hint,
-                statement=terms.stmt,
-                timeout=terms.timeout,
+                statement=settings.stmt,
+                timeout=settings.timeout,
                 may_have_been_applied=applied,
             )
 
         while answer.unsent is not None:
             yield from self._send_later(answer, answer.unsent)
-        result: SessionResponse = yield Wait(answer, terms.timeout + _GRACE, late)
+        result: SessionResponse = yield Wait(answer, settings.timeout + DRIVER_TIMER_GRACE, late)
         return result
 
     def _send_later(self, answer: PendingRequest, refusal: NoHostAvailable) -> Generator[Wait, Any, None]:
-        """Wait until a connection can take a request, and try once more.
+        """Wait for a free connection, and try once more.
 
         Raises:
-            CoodieError: The request's time is over, or that of closed connections to be replaced.
+            CoodieError: The timeout of the request, or of replacing closed connections, is over.
         """
         left = answer.give_up_at - time.monotonic()
         if left <= 0:
-            # Not a timeout: it was never sent, and this says why.
+            # Not a timeout: the request was never sent, and this is the reason.
             raise self._failure(refusal, answer) from refusal
         with suppress(_StillUnsentError):
             yield Wait(self._pools.change(), left, _StillUnsentError)
         self._lifecycle.check()
-        left = answer.started + answer.terms.timeout - time.monotonic()
+        left = answer.started + answer.settings.timeout - time.monotonic()
         if left > 0 and self._pools.has_room():
             self._attempt(answer, left)
 
     def detach(self) -> None:
-        """Take our listener off the session."""
+        """Remove our listener from the session."""
         self._session.remove_request_init_listener(self._listener)
 
     def fail_in_flight(self) -> None:
-        """End every request that the closed session left without an answer."""
+        """Fail all requests that a closed session left in flight."""
         for answer in tuple(self._in_flight):
-            reads = isinstance(answer, PendingRequest) and answer.terms.write is Write.NONE
+            reads = isinstance(answer, PendingRequest) and answer.settings.write is Write.NONE
             complete(answer, self._lifecycle.cut_off(writes=not reads))
 
     def _start(self, answer: PendingRequest, timeout: float) -> ResponseFuture:
-        statement, terms, host = answer.statement, answer.terms, answer.host
-        options, send = terms.options, sending_method(self._session)
+        statement, settings, host = answer.statement, answer.settings, answer.host
+        options, send = settings.options, sending_method(self._session)
         payload = options.custom_payload if options is not None else None
         arguments: dict[str, Any] = {
             "timeout": timeout,
-            "trace": _traced(terms),
+            "trace": _traced(settings),
             "custom_payload": dict(payload) if payload else None,
             "paging_state": answer.paging_state,
             "host": host,
@@ -309,53 +313,53 @@ class SessionExecutor:
                     profile,
                     speculative_execution_policy=speculation_policy(options.speculative_execution_policy),
                 )
-            if terms.avoid is not None:
-                policy = ExcludeHostPolicy(profile.load_balancing_policy, terms.avoid)
+            if settings.excluded_host is not None:
+                policy = ExcludeHostPolicy(profile.load_balancing_policy, settings.excluded_host)
                 profile = self._session.execution_profile_clone_update(profile, load_balancing_policy=policy)
-            statement.retry_policy = self._safe(profile.retry_policy, terms, host)
+            statement.retry_policy = self._safe(profile.retry_policy, settings, host)
             try:
                 return send(statement, execution_profile=profile, **arguments)
             except ValueError as exc:
                 if "legacy parameters" not in str(exc):
                     raise
-                self._legacy = True  # which can't change any more
+                self._legacy = True  # can't change back
         if options is not None and options.speculative_execution_policy is not None:
             message = (
                 "This session is configured with legacy parameters, which exclude speculative execution."
             )
             hint = "Give the Cluster execution_profiles instead."
             raise UnsupportedError(message, hint=hint, feature="speculative_execution_policy")
-        statement.retry_policy = self._safe(self._session.cluster.default_retry_policy, terms, host)
+        statement.retry_policy = self._safe(self._session.cluster.default_retry_policy, settings, host)
         return send(statement, **arguments)
 
-    def _safe(self, default: Any, terms: ExecutionSettings, host: Host | None) -> SafeRetryPolicy:
-        own = terms.options.retry_policy if terms.options is not None else None
+    def _safe(self, default: Any, settings: ExecutionSettings, host: Host | None) -> SafeRetryPolicy:
+        own = settings.options.retry_policy if settings.options is not None else None
         return SafeRetryPolicy(
             default if own is None else retry_policy(own),
-            repeatable=terms.repeatable,
-            write=on_servers(self._session.cluster, terms.write),
-            tried=terms.tried,
+            repeatable=settings.repeatable,
+            write=on_servers(self._session.cluster, settings.write),
+            attempts=settings.attempts,
             pinned=host is not None,
         )
 
     def _profile(self) -> Any:
-        """Return a copy of the session's default profile, made anew when its owner has changed that."""
-        seen, copied = self._copied
+        """Return a copy of the session's default profile; copy again if the profile has changed."""
+        profile_state, copied = self._copied
         now = vars(self._session.get_execution_profile(EXEC_PROFILE_DEFAULT))
-        if seen != now:
-            seen = dict(now)
+        if profile_state != now:
+            profile_state = dict(now)
             copied = self._session.execution_profile_clone_update(
                 EXEC_PROFILE_DEFAULT, row_factory=tuple_factory
             )
-            self._copied = (seen, copied)
+            self._copied = (profile_state, copied)
         return copied
 
 
 def described(host: Host | None) -> ObservedHost | None:
-    """Return a node as observers see it."""
+    """Return a node as the observers' type."""
     if host is None:
         return None
-    from coodie.observers.events import Host as ObservedHost  # slow, and for those alone who observe
+    from coodie.observers.events import Host as ObservedHost  # a slow import, needed by observers only
 
     return ObservedHost(
         address=str(host.endpoint.address),
@@ -366,25 +370,27 @@ def described(host: Host | None) -> ObservedHost | None:
     )
 
 
-def _traced(terms: ExecutionSettings) -> bool:
-    return terms.options is not None and terms.options.trace
+def _traced(settings: ExecutionSettings) -> bool:
+    return settings.options is not None and settings.options.trace
 
 
 def _fate(exc: Any, answer: PendingRequest) -> Fate:
-    """Return what is known of a request, beside its last failure, by all that the driver did with it."""
-    response, policy, terms = answer.response, answer.statement.retry_policy, answer.terms
+    """Return the state of a failed request, from all of the driver's attempts."""
+    response, policy, settings = answer.response, answer.statement.retry_policy, answer.settings
     if response is None or not isinstance(policy, SafeRetryPolicy):
-        return Fate(terms.write, doubt=terms.doubt)
+        return Fate(settings.write, doubt=settings.doubt)
     attempts = len(response.attempted_hosts)
     sent = attempts > 0
     if isinstance(exc, NoHostAvailable):
-        sent = policy.has_lost  # the last node that was looked at got nothing
+        sent = policy.has_lost  # the request wasn't sent to the last node
     elif isinstance(exc, OperationTimedOut):
-        sent = sent or exc.last_host is not None  # which is noted before it is sent to
-    # Under speculative execution another attempt may still be under way.
-    doubt = policy.in_doubt or (terms.write is not Write.NONE and attempts > max(1, policy.failed_attempts))
+        sent = sent or exc.last_host is not None  # set before the request is sent
+    # A speculative execution may still be in flight.
+    doubt = policy.in_doubt or (
+        settings.write is not Write.NONE and attempts > max(1, policy.failed_attempts)
+    )
     host = str(response.attempted_hosts[-1].endpoint) if attempts else None
-    return Fate(policy.write, sent, terms.doubt or doubt, host)
+    return Fate(policy.write, sent, settings.doubt or doubt, host)
 
 
 def _disagreement(response: ResponseFuture) -> Iterator[str]:

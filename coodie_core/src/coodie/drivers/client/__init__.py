@@ -1,8 +1,8 @@
-"""A driver around any client: write the client's calls, and the contract is kept for you.
+"""``ClientDriver``: a driver for any client; implement the client's calls, and inherit the contract.
 
-``ClientDriver`` has all of what is the same for every client: it checks arguments, puts parameters in
-order, keeps prepared statements, collects pages, seals paging states, opens and closes once, and does all
-of it sync and async. A ``Client`` has the rest, in three methods: prepare, send, close.
+``ClientDriver`` has the part that is the same for all clients, sync and async: it validates arguments,
+orders parameters, caches prepared statements, collects pages, seals paging states, and handles the
+lifecycle. A ``Client`` implements the rest: ``prepare``, ``send``, ``close`` and ``error``.
 """
 
 from __future__ import annotations

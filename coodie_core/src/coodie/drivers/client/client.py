@@ -1,4 +1,4 @@
-"""What the author of a driver writes: the calls of one database client."""
+"""``Client``: the interface that the author of a driver implements."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ if TYPE_CHECKING:
 
 __all__ = ["Client", "ClientRequest", "Page", "StaleStatementError", "Steps", "TupleRows", "UndecodedRows"]
 
-#: Statements that are sent as text.
+#: Kinds of statements that are sent as text.
 UNPREPARED = frozenset({Kind.SCHEMA, Kind.PLAIN})
 
-#: Seconds for requests that give no timeout, where the client has no default of its own.
+#: The default timeout in seconds, if the client has none of its own.
 _DEFAULT_TIMEOUT = 10.0
 
 
 class ClientRequest(NamedTuple):
-    """One request, or one page of it, as a client sends it; every argument has been checked.
+    """One request, or the request for one page; all arguments have been validated.
 
     Attributes:
-        cql: The text to send, with ``?`` for each value.
-        prepared: What ``Client.prepare`` returned for it; None for schema statements, TRUNCATE and the
-            like, which are sent as text and have no values.
-        values: What ``Client.bind`` returned: the values, in the markers' order.
-        consistency: The level's name in upper case, or None for the client's default.
-        timeout: Seconds to wait for this page.
-        page_size: Rows to a page.
-        paging_state: The server's opaque bytes, or None for the first page.
-        repeatable: Sending it twice does no harm: a read, or what the caller said is idempotent. Anything
-            else must never be sent again by the client itself.
-        options: The caller's other options, as far as the driver declares them.
-        asked: The request as the caller gave it; ``asked.stmt`` is for errors.
+        cql: The CQL text to send, with ``?`` for each value.
+        prepared: The result of ``Client.prepare``; None for schema statements, TRUNCATE and the like, which
+            are sent as text and have no values.
+        values: The result of ``Client.bind``: the values, in the order of the bind markers.
+        consistency: The consistency level's name in upper case; None for the client's default.
+        timeout: The timeout of this page in seconds.
+        page_size: Rows per page.
+        paging_state: The server's opaque bytes; None for the first page.
+        repeatable: The request is idempotent: it is a read, or the caller said so. The client must not
+            retry any other request itself.
+        options: The caller's other options, as far as the driver has the capabilities.
+        asked: The caller's original request; ``asked.stmt`` is the text for errors.
         shape: The statement's kind and table.
-        observed: For ``tried(host)``, if a node was asked and gave no page.
+        observed: Call ``tried(host)`` on it if a node returned no page.
     """
 
     cql: str
@@ -65,37 +65,37 @@ class ClientRequest(NamedTuple):
 
     @property
     def is_prepared(self) -> bool:
-        """Whether its statement is one that is prepared."""
+        """Whether the statement is prepared, and not sent as text."""
         return self.shape.kind not in UNPREPARED
 
     def __repr__(self) -> str:
-        """Show everything but the values, which may be secret."""
+        """Return a representation without the values, which may be secret."""
         return f"<ClientRequest {self.cql!r}, prepared={self.prepared!r}, consistency={self.consistency!r}>"
 
 
 class UndecodedRows(Protocol):
-    """Rows that a client decodes when they are wanted; the next page is on its way meanwhile."""
+    """Rows that a client decodes on demand, while the next page is being requested."""
 
     def __len__(self) -> int:
-        """Return how many rows there are."""
+        """Return the number of rows."""
         ...
 
     def decode(self) -> list[dict[str, Any]]:
-        """Return them."""
+        """Return the rows as dicts."""
         ...
 
     def first_item(self) -> Any:
-        """Return the first column of the first row, or None; nothing else needs to be decoded."""
+        """Return the first column of the first row, or None, without decoding anything else."""
         ...
 
 
 class TupleRows:
-    """Rows of a client that gives them as tuples: no column is lost where two have the same name.
+    """Rows as tuples, which keep both columns if two have the same name.
 
     Args:
         names: The columns' names.
-        rows: For each row its values, in the columns' order.
-        types: The columns' CQL types, for ``Rows.columns``; None where the client doesn't know them.
+        rows: The values of each row, in the columns' order.
+        types: The columns' CQL types, for ``Rows.columns``; None if the client doesn't know them.
     """
 
     __slots__ = ("_names", "_rows", "_types")
@@ -123,19 +123,19 @@ class TupleRows:
         return rows
 
     def first_item(self) -> Any:
-        """Return the first column of the first row, by position; None where there is no row."""
+        """Return the first column of the first row, by position; None if there is no row."""
         return self._rows[0][0] if self._rows else None
 
 
 class Page(NamedTuple):
-    """What came back for one request.
+    """The result of one request.
 
     Attributes:
-        rows: Plain dicts, each the caller's own; or an ``UndecodedRows``, such as ``TupleRows``.
-        paging_state: The server's opaque bytes, or None where there is nothing more.
+        rows: A list of new dicts; or an ``UndecodedRows`` such as ``TupleRows``.
+        paging_state: The server's opaque bytes; None if this is the last page.
         warnings: The server's warnings.
-        trace_id: The trace session's id, where the request was traced.
-        host: The node that coordinated it, for observers; None where the client doesn't know.
+        trace_id: The id of the trace session, if the request was traced.
+        host: The coordinator node, for observers; None if the client doesn't know it.
     """
 
     rows: list[dict[str, Any]] | UndecodedRows
@@ -156,13 +156,13 @@ class Page(NamedTuple):
 
 
 class StaleStatementError(Exception):
-    """Raised by ``Client.send``: the server doesn't take this prepared statement any more.
+    """Raised by ``Client.send``: the server no longer has the prepared statement.
 
-    The driver has the statement prepared again and sends the request once more.
+    The driver prepares the statement again and repeats the request.
 
     Args:
-        prepared: What ``prepare`` returned for the statement; None for the request's own.
-        may_have_been_applied: An attempt before this one may have been applied; this one wasn't.
+        prepared: The result of ``prepare`` for the statement; None for the request's statement.
+        may_have_been_applied: An earlier attempt may have been applied; this one wasn't.
     """
 
     def __init__(self, prepared: Any = None, *, may_have_been_applied: bool = False) -> None:
@@ -174,121 +174,121 @@ class StaleStatementError(Exception):
 class Client(ABC):
     """One connected database client, for a ``ClientDriver``.
 
-    Four methods have to be implemented; the others have defaults for a client that has nothing better.
+    Four methods are abstract; the others have defaults.
 
-    The methods are generators that yield *effects*, the things they wait for, and get the answers as
-    the values of ``yield``: ``Blocking(call)`` for a client that blocks, ``coodie.waiting.Wait(future)``
-    for a ``concurrent.futures.Future``, ``coodie.effects.Call(target, "name")`` for methods with a twin
-    ``name_async``, ``DriverCall`` for another driver of coodie's, or any object with ``run()`` and
-    ``run_async()``. Any number of threads and tasks
-    call them at once.
+    The methods are generators that yield *effects*, the operations that they wait for; the result of an
+    effect is the value of ``yield``. Yield ``Blocking(call)`` for a blocking call,
+    ``coodie.waiting.Wait(future)`` for a ``concurrent.futures.Future``,
+    ``coodie.effects.Call(target, "name")`` for a method with an async variant ``name_async``,
+    ``DriverCall`` for another driver of coodie's, or any object with ``run()`` and ``run_async()``. The
+    methods must be safe to call from many threads and tasks at the same time.
     """
 
     @abstractmethod
     def prepare(self, cql: str, timeout: float) -> Steps[Any]:
-        """Have the server prepare a statement.
+        """Prepare a statement on the server.
 
         Args:
-            cql: Its text, with ``?`` for each value.
-            timeout: Seconds to wait.
+            cql: The CQL text, with ``?`` for each value.
+            timeout: The timeout in seconds.
 
         Returns:
-            Whatever ``send`` needs for it.
+            Any object; ``send`` gets it as ``request.prepared``.
         """
 
     @abstractmethod
     def send(self, request: ClientRequest) -> Steps[Page]:
-        """Send a request and read its answer.
+        """Send a request, and return its page.
 
         Raises:
-            StaleStatementError: The statement has to be prepared anew.
+            StaleStatementError: The statement has to be prepared again.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """Disconnect, end the requests under way, and the client's threads.
+        """Disconnect, and end the requests in flight and the client's threads.
 
-        May block; is called once, in a thread of its own.
+        May block; called once, in a thread of its own.
         """
 
     @abstractmethod
     def error(self, raised: Exception, stmt: str, timeout: float) -> CoodieError:
-        """Return the error of ``coodie.exceptions`` for what the client raised.
+        """Translate an exception of the client into an error of ``coodie.exceptions``.
 
-        Called for whatever ``prepare`` and ``send`` let through that isn't one already; *raised* becomes
-        its cause.
+        Called for exceptions of ``prepare`` and ``send`` that aren't coodie's errors; *raised* becomes the
+        cause.
 
         Args:
             raised: The client's exception.
             stmt: The caller's CQL text, for the error's ``statement``.
-            timeout: The seconds that the request was given.
+            timeout: The request's timeout in seconds.
         """
 
-    # --- what a client may do better than the defaults ------------------------------------
+    # --- optional methods -----------------------------------------------------------------
 
-    #: Whether ``bind`` takes names: then ``:name`` stays in the text that is prepared.
+    #: Whether ``bind`` accepts named parameters: ``:name`` markers then stay in the prepared text.
     binds_by_name = False
 
-    #: Whether ``send_batch`` is implemented; otherwise a batch is sent as one text.
+    #: Whether ``send_batch`` is implemented; otherwise a batch is sent as one CQL text.
     has_batch_message = False
 
     def default_timeout(self) -> float:
-        """Return the seconds for requests, where neither the request nor the driver gives any."""
+        """Return the timeout in seconds if neither the request nor the driver has one."""
         return _DEFAULT_TIMEOUT
 
     def default_consistency(self) -> str | None:
-        """Return the name of the level at which requests run that give none, for observers."""
+        """Return the name of the default consistency level, for observers."""
         return None
 
     def statement_key(self, stmt: str) -> Any:
-        """Return what a prepared statement is kept under: its text, and what else it depends on."""
+        """Return the cache key of a prepared statement: its text, and anything else that it depends on."""
         return stmt
 
     def is_current(self, prepared: Any) -> bool:  # noqa: ARG002 - a hook
-        """Tell whether a prepared statement still is what the server has; asked before each request."""
+        """Return whether a prepared statement is still valid; called before each request."""
         return True
 
     def schema_changed(self) -> bool:
-        """Note that the driver has changed the schema; return whether ``is_current`` knows what that changed.
+        """Handle a schema change by this driver; return whether ``is_current`` detects its effects.
 
-        If not, all statements are prepared again.
+        If False, all statements are prepared again.
         """
         return False
 
     def prepare_again(self, cql: str, stale: StaleStatementError, timeout: float) -> Steps[Any]:  # noqa: ARG002
-        """Have the server prepare a statement that it didn't know any more.
+        """Prepare a statement again that the server no longer has.
 
         Args:
-            cql: The text.
-            stale: What ``send`` raised.
-            timeout: Seconds to wait.
+            cql: The CQL text.
+            stale: The error that ``send`` raised.
+            timeout: The timeout in seconds.
         """
         return (yield from self.prepare(cql, timeout))
 
     def bind(self, prepared: Any, stmt: str, params: Params) -> Any:  # noqa: ARG002 - a hook
-        """Return the values of a request as ``send`` takes them.
+        """Return the values of a request; ``send`` gets them as ``request.values``.
 
         Args:
-            prepared: What ``prepare`` returned.
-            stmt: The caller's text.
-            params: The caller's values.
+            prepared: The result of ``prepare``.
+            stmt: The caller's CQL text.
+            params: The caller's parameters.
 
         Raises:
-            ParameterError: They don't fit the statement.
+            ParameterError: The parameters don't fit the statement.
         """
         return positional(stmt, params).values
 
     def send_batch(
         self, request: ClientRequest, batch_type: BatchType, parts: Sequence[tuple[Any, str, Params]]
     ) -> Steps[Page]:
-        """Send several writes as one message.
+        """Send several writes as one BATCH message.
 
         Args:
-            request: What holds for all of them; it has no statement.
-            batch_type: The kind of batch.
-            parts: For each write what ``prepare`` returned, its text and its values.
+            request: The arguments of the batch; it has no statement.
+            batch_type: The batch type.
+            parts: For each write the result of ``prepare``, the CQL text and the parameters.
 
         Raises:
-            StaleStatementError: One has to be prepared again; the error has what ``prepare`` returned for it.
+            StaleStatementError: A statement has to be prepared again; ``prepared`` says which.
         """
         raise NotImplementedError

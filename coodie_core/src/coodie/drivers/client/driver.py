@@ -1,4 +1,4 @@
-"""ClientDriver: the contract for any client, on the one pipeline."""
+"""``ClientDriver``: the driver contract on the request pipeline, for any client."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ if TYPE_CHECKING:
 
 __all__ = ["ClientDriver"]
 
-#: Prepared statements that a driver keeps by default.
+#: The default size of a driver's statement cache.
 _STATEMENTS = 1000
 
 
 class ClientDriver(SchemaSyncMixin, RequestDriver[Rows]):
-    """A driver around a client; subclass it to declare ``capabilities``.
+    """A driver for a client; subclass it to declare ``capabilities``.
 
-    Whatever a caller asks for that they don't list is refused, so that a client needn't look.
+    Requests that need another capability raise UnsupportedError, so that a client needn't check.
 
     Args:
-        client: Connected, and the driver's own from now on: close() closes it.
-        default_keyspace: What object mappers are told.
-        request_timeout: Seconds for requests that name none; None for the client's default.
-        consistency: The level of requests that name none; None for the client's default.
-        statement_cache_size: How many prepared statements to keep, 1 or more.
-        statement_lifetime: Seconds after which a statement is prepared again, since others may have
-            changed the schema; None for a client that notices by itself.
+        client: The connected client; the driver owns and closes it.
+        default_keyspace: The keyspace for object mappers.
+        request_timeout: The default timeout in seconds; None for the client's default.
+        consistency: The default consistency level; None for the client's default.
+        statement_cache_size: The number of cached prepared statements, 1 or more.
+        statement_lifetime: Seconds after which a statement is prepared again, since other clients may have
+            changed the schema; None for a client that detects this.
 
     Raises:
-        ConfigurationError: An argument is of the wrong kind.
+        ConfigurationError: An argument is invalid.
     """
 
     def __init__(
@@ -83,14 +83,14 @@ class ClientDriver(SchemaSyncMixin, RequestDriver[Rows]):
 
     @property
     def client(self) -> Client:
-        """The client: the way down, outside coodie's contract."""
+        """The underlying client, outside coodie's contract."""
         return self._client
 
     @property
     def _last_paging_state(self) -> bytes | None:
-        """Where the next page of this task's or thread's last request starts, for object mappers.
+        """The paging state of the last request of this task or thread, for object mappers.
 
-        It is not seen across ``create_task``, ``gather`` or ``wait_for``: ``Rows.paging_state`` is.
+        It isn't visible across ``create_task``, ``gather`` or ``wait_for``; ``Rows.paging_state`` is.
         """
         return remembered_paging_state(self)
 
@@ -113,15 +113,15 @@ class ClientDriver(SchemaSyncMixin, RequestDriver[Rows]):
     # --- closing ------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Release sync resources; twice is fine. Requests in flight end, with a result or an error."""
+        """Close the driver; can be called twice. Requests in flight end, with a result or an error."""
         self._start_closing().result()
 
     async def close_async(self) -> None:
-        """Release async resources; as :meth:`close`, without blocking the loop."""
+        """Close the driver as :meth:`close` does, without blocking the event loop."""
         await on_loop(self._start_closing())
 
     def _start_closing(self) -> Future[None]:
-        """Close in a thread, once; all who close wait for the same end."""
+        """Close in a thread, once; all callers wait for the same future."""
         # In a fork the client's threads are missing, and its sockets are the parent's.
         if self._lifecycle.forked:
             return self._lifecycle.forget()

@@ -1,4 +1,4 @@
-"""Effects for clients: what blocks, and what another driver does."""
+"""Effects for clients: blocking calls, and calls of another driver."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ __all__ = ["Blocking", "DriverCall"]
 
 
 def _forget(result: Any) -> None:
-    """Let a late result go."""
+    """Drop a late result."""
 
 
 class Blocking:
-    """An effect: what a call returns that blocks its thread.
+    """An effect: the result of a blocking call.
 
-    Sync callers run it in their own thread; for async ones each call has a thread, and
-    ``coodie.waiting.Wait(executor.submit(call))`` is what waits for a pool's.
+    Sync callers run it in their own thread. For async callers each call gets a new thread; to use a pool,
+    yield ``coodie.waiting.Wait(executor.submit(call))``.
 
     Args:
-        call: Takes no arguments; has to end by itself.
-        discard: Called, in a thread, with what came back when nobody waits for it any more, since the
-            calling task was cancelled: what connects needs it, lest it leave a connection open.
+        call: A function without arguments; must return eventually.
+        discard: Called, in a thread, with the result if the calling task was cancelled; a call that
+            connects needs it, to close the connection.
     """
 
     __slots__ = ("call", "discard")
@@ -37,7 +37,7 @@ class Blocking:
         self.discard = discard
 
     def run(self) -> Any:
-        """Call, in the calling thread."""
+        """Call in the calling thread."""
         return self.call()
 
     def run_async(self) -> Awaitable[Any]:
@@ -46,9 +46,9 @@ class Blocking:
 
 
 class DriverCall(Call):
-    """An effect: a call of another driver of coodie's that this one stands on.
+    """An effect: a call of another driver of coodie's, which this driver is built on.
 
-    Observers hear of the request from this one, and not from the other, too.
+    Observers see the request of this driver only.
     """
 
     __slots__ = ()
@@ -59,6 +59,6 @@ class DriverCall(Call):
             return super().run()
 
     async def run_async(self) -> Any:
-        """Call the async twin."""
+        """Call the async method."""
         with untold():
             return await super().run_async()

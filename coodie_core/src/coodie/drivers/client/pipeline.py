@@ -1,7 +1,7 @@
-"""The way of a request through any client: check, prepare, bind, send, page, observe.
+"""The request pipeline of all drivers: check, prepare, bind, send, page, observe.
 
-The steps are generators, which a thread or an event loop takes. One path for all drivers: what one client
-does better than the defaults are the optional methods of ``Client``.
+The steps are generators, which a thread or an event loop drives. A client overrides the defaults with the
+optional methods of ``Client``.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ __all__ = ["First", "Pipeline", "PipelineOptions"]
 
 T = TypeVar("T")
 
-#: Makes the first page of a request, in place of ``Client.send``.
+#: Returns the first page of a request, in place of ``Client.send``.
 First = Callable[[ClientRequest], Steps[Page]]
 
-#: Rows per page where all rows are asked for.
+#: Rows per page of requests for all rows.
 PAGE_SIZE = 5000
 
-#: How often a statement is sent that the server doesn't know, each time prepared again: a server whose cache
-#: is full may drop a new one at once. And seconds before the third time; they double from there.
+#: Attempts to execute a statement that the server reports as unprepared: a server whose cache is full may
+#: evict a new one at once. And seconds before the third attempt, doubled for each later one.
 _MAX_ATTEMPTS = 5
 _PAUSE = 0.02
 
@@ -59,18 +59,18 @@ _NO_OPTIONS = RequestOptions()
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PipelineOptions:
-    """What holds for all requests of a driver.
+    """Options of all requests of a driver.
 
     Args:
-        name: How errors name the driver.
-        capabilities: What the driver declares; a request that needs others is refused.
-        timeout: Seconds for requests that give no timeout; None for the client's default.
-        consistency: The level of requests that give none; None for the client's default.
-        statement_cache_size: How many prepared statements are kept, 1 or more.
+        name: The driver's name in errors.
+        capabilities: The driver's capabilities; a request that needs others raises.
+        timeout: The default timeout in seconds; None for the client's default.
+        consistency: The default consistency level; None for the client's default.
+        statement_cache_size: The number of cached prepared statements, 1 or more.
         statement_lifetime: Seconds after which a statement is prepared again; None for never.
 
     Raises:
-        ConfigurationError: A value is of the wrong kind.
+        ConfigurationError: A value is invalid.
     """
 
     name: str
@@ -93,7 +93,7 @@ class PipelineOptions:
 
 
 class _Batch(NamedTuple):
-    """A batch's kind and its statements, each with its values."""
+    """A batch type, and the batch's statements with their values."""
 
     kind: BatchType
     items: list[tuple[str, Params]]
@@ -104,8 +104,8 @@ class Pipeline:
 
     Args:
         client: The driver's client.
-        lifecycle: The driver's.
-        options: What holds for all of its requests.
+        lifecycle: The driver's lifecycle.
+        options: The options of all requests.
     """
 
     def __init__(self, client: Client, lifecycle: Lifecycle, options: PipelineOptions) -> None:
@@ -122,62 +122,69 @@ class Pipeline:
     # --- the requests -------------------------------------------------------------------
 
     def rows(
-        self, driver: AbstractDriver, asked: Request, *, first: First | None = None, one_of_many: bool = False
+        self,
+        driver: AbstractDriver,
+        request: Request,
+        *,
+        first: First | None = None,
+        one_of_many: bool = False,
     ) -> Steps[Rows]:
-        """Return the steps that execute a request and return all rows, or one page if it has a fetch_size.
+        """Execute a request; return all rows, or one page if it has a fetch_size.
 
         Args:
             driver: The driver.
-            asked: The request.
-            first: Makes the first page of a request that has been sent already.
-            one_of_many: The request is one of an ``execute_many``.
+            request: The caller's request.
+            first: Returns the first page of a request that has been sent already.
+            one_of_many: The request is part of an ``execute_many``.
         """
         if not request_observers():
-            return self._rows(driver, asked, UNOBSERVED, first)
+            return self._rows(driver, request, UNOBSERVED, first)
         part = ONE_OF_MANY if one_of_many else None
-        return self.observed(driver, asked, lambda seen: self._rows(driver, asked, seen, first), part)
+        return self.observed(
+            driver, request, lambda observed: self._rows(driver, request, observed, first), part
+        )
 
     def first_value(
-        self, driver: AbstractDriver, asked: Request, *, first: First | None = None
+        self, driver: AbstractDriver, request: Request, *, first: First | None = None
     ) -> Steps[Any]:
-        """Return the steps that execute a request and return the first row's first column, or None.
+        """Execute a request; return the first column of the first row, or None.
 
         Args:
             driver: The driver.
-            asked: The request.
-            first: Makes the first page of a request that has been sent already.
+            request: The caller's request.
+            first: Returns the first page of a request that has been sent already.
         """
         if not request_observers():
-            return self._first_value(asked, UNOBSERVED, first)
-        return self.observed(driver, asked, lambda seen: self._first_value(asked, seen, first))
+            return self._first_value(request, UNOBSERVED, first)
+        return self.observed(driver, request, lambda observed: self._first_value(request, observed, first))
 
     def batch(
         self,
         driver: AbstractDriver,
         statements: Iterable[BatchItem],
         batch_type: BatchType | str,
-        asked: Request,
+        request: Request,
     ) -> Steps[Rows]:
-        """Return the steps that execute several writes as one batch."""
+        """Execute several writes as one batch."""
         self.check(Capability.BATCHES, "execute_batch")
         if not request_observers():
-            return self._batch(driver, statements, batch_type, asked, UNOBSERVED)
+            return self._batch(driver, statements, batch_type, request, UNOBSERVED)
         # An iterable is read once, before the request starts.
         items = list(statements) if hasattr(statements, "__iter__") else statements
         part = batch_part(items) if isinstance(items, list) else None
 
-        def steps(seen: ObservedRequest) -> Steps[Rows]:
-            return self._batch(driver, items, batch_type, asked, seen)
+        def steps(observed: ObservedRequest) -> Steps[Rows]:
+            return self._batch(driver, items, batch_type, request, observed)
 
-        return self.observed(driver, asked, steps, part)
+        return self.observed(driver, request, steps, part)
 
     def already_sent(self, stmt: str, first: First, steps: Callable[[First], Steps[T]]) -> Steps[T]:
-        """Take the steps of a request that was sent before; what fails until its answer is read says so.
+        """Drive a request that has been sent already; an error before its response is read may be applied.
 
         Args:
             stmt: The CQL text.
-            first: Makes the first page of the answer.
-            steps: Makes the steps, with what makes the first page.
+            first: Returns the first page of the response.
+            steps: Returns the steps, given a function for the first page.
         """
         is_reached = False
 
@@ -196,48 +203,48 @@ class Pipeline:
     def observed(
         self,
         driver: AbstractDriver,
-        asked: Request,
+        request: Request,
         steps: Callable[[ObservedRequest], Steps[T]],
         part: Part | None = None,
     ) -> Steps[T]:
-        """Take the steps of a request, and have observers see its start, its pages and its end.
+        """Drive a request, and notify observers of its start, its pages and its end.
 
         Args:
             driver: The driver.
-            asked: The request.
-            steps: Makes the steps.
-            part: The call that the request is a part of, if that isn't ``execute`` itself.
+            request: The caller's request.
+            steps: Returns the steps.
+            part: The call that the request is part of, if it isn't ``execute``.
         """
-        level = asked.consistency or self._consistency or self._client.default_consistency()
-        with observe(driver, asked, level, part) as seen:
-            return (yield from steps(seen))
+        level = request.consistency or self._consistency or self._client.default_consistency()
+        with observe(driver, request, level, part) as observed:
+            return (yield from steps(observed))
 
     def check(self, need: Capability, name: str) -> None:
-        """Refuse what the driver doesn't declare.
+        """Raise if the driver lacks a capability.
 
         Args:
-            need: The capability that it takes.
-            name: What was asked for, as the caller wrote it: ``"fetch_size"``, ``"RequestOptions.trace"``…
+            need: The required capability.
+            name: The feature as the caller spelled it: ``"fetch_size"``, ``"RequestOptions.trace"``…
 
         Raises:
-            UnsupportedError: It isn't declared.
+            UnsupportedError: The driver lacks the capability.
         """
         require(self._options.capabilities, need, name, self._options.name)
 
     # --- pages --------------------------------------------------------------------------
 
     def _rows(
-        self, driver: AbstractDriver, asked: Request, seen: ObservedRequest, first: First | None
+        self, driver: AbstractDriver, caller_request: Request, observed: ObservedRequest, first: First | None
     ) -> Steps[Rows]:
-        request = self._checked(asked, seen)
+        request = self._checked(caller_request, observed)
         if request.prepared is None and request.is_prepared:
             request = yield from self._prepared(request)
         request, page = yield from self._page(request, first)
         state = page.paging_state
-        if state is None or asked.fetch_size is not None:
+        if state is None or caller_request.fetch_size is not None:
             rows = _completed(page, request)
             if state is not None:
-                rows.paging_state = seal_paging_state(state, asked.stmt)
+                rows.paging_state = seal_paging_state(state, caller_request.stmt)
                 remember_paging_state(driver, rows.paging_state)
             return rows
         rows = new_rows()
@@ -247,9 +254,9 @@ class Pipeline:
             if state is None:
                 _extend(rows, _read(page.decoded, request))
                 return rows
-            # A request of several pages may meet the driver's end half-way.
+            # The driver may have been closed between two pages.
             self._lifecycle.check()
-            # The next page is on its way while this one is decoded.
+            # Request the next page before this one is decoded.
             following = Started(self._page(request._replace(paging_state=state)))
             yield from following.begin()
             try:
@@ -259,13 +266,15 @@ class Pipeline:
                 raise
             request, page = yield from following.finish()
 
-    def _first_value(self, asked: Request, seen: ObservedRequest, first: First | None) -> Steps[Any]:
-        request = self._checked(asked, seen)
+    def _first_value(
+        self, caller_request: Request, observed: ObservedRequest, first: First | None
+    ) -> Steps[Any]:
+        request = self._checked(caller_request, observed)
         if request.prepared is None and request.is_prepared:
             request = yield from self._prepared(request)
         while True:
             request, page = yield from self._page(request, first)
-            # A page may be empty and not the last one.
+            # An empty page isn't necessarily the last one.
             if len(page.rows) or page.paging_state is None:
                 return _read(page.first_item, request)
             self._lifecycle.check()
@@ -276,16 +285,16 @@ class Pipeline:
         driver: AbstractDriver,
         statements: Iterable[BatchItem],
         batch_type: BatchType | str,
-        asked: Request,
-        seen: ObservedRequest,
+        caller_request: Request,
+        observed: ObservedRequest,
     ) -> Steps[Rows]:
         items = check_batch(statements)
         kind = parse_batch_type(batch_type)
         if not self._client.has_batch_message:
             text, values = batch_text(items, kind)
-            whole = asked._replace(stmt=text, params=values)
-            return (yield from self._rows(driver, whole, seen, None))
-        request = self._checked(asked._replace(stmt=f"BEGIN {kind.value} BATCH"), seen)
+            whole = caller_request._replace(stmt=text, params=values)
+            return (yield from self._rows(driver, whole, observed, None))
+        request = self._checked(caller_request._replace(stmt=f"BEGIN {kind.value} BATCH"), observed)
         batch = _Batch(kind, items)
         request = yield from self._prepared(request, batch)
         request, page = yield from self._page(request, batch=batch)
@@ -293,11 +302,11 @@ class Pipeline:
 
     # --- before sending -----------------------------------------------------------------
 
-    def _checked(self, asked: Request, seen: ObservedRequest) -> ClientRequest:
-        """Check every argument, and fill in the defaults; bind the values if the statement is prepared."""
+    def _checked(self, request: Request, observed: ObservedRequest) -> ClientRequest:
+        """Validate all arguments, and apply the defaults; bind the values if the statement is prepared."""
         self._lifecycle.check()
-        check_request(asked)
-        stmt, params, consistency, timeout, fetch_size, paging_state, options = asked
+        check_request(request)
+        stmt, params, consistency, timeout, fetch_size, paging_state, options = request
         if not self._has_all_capabilities:
             check_capabilities(
                 self._options.capabilities,
@@ -314,7 +323,7 @@ class Pipeline:
             raise refuse_use(stmt)
         prepared, values = None, ()
         if statement is not None:
-            prepared, values = statement.prepared, self._bound(statement, asked)
+            prepared, values = statement.prepared, self._bound(statement, request)
         elif kind is Kind.SCHEMA or kind is Kind.PLAIN:
             refuse_parameters(params, stmt)
         return ClientRequest(
@@ -327,26 +336,25 @@ class Pipeline:
             None if paging_state is None else open_paging_state(paging_state, stmt),
             kind is Kind.READ or (options is not None and options.idempotent),
             options or _NO_OPTIONS,
-            asked,
+            request,
             shape,
-            seen,
+            observed,
         )
 
     def default_timeout(self) -> float:
-        """Return the seconds for requests that give no timeout."""
+        """Return the default timeout in seconds."""
         return self._timeout or self._client.default_timeout()
 
     def _prepared(self, request: ClientRequest, batch: _Batch | None = None) -> Steps[ClientRequest]:
-        """Have the statement prepared, and bind the values to it; or have those of a batch prepared."""
+        """Prepare the statement, and bind its values; or prepare the statements of a batch."""
         if batch is not None:
             parts = []
             for stmt, params in batch.items:
                 statement = yield from self.prepared(stmt, request.timeout)
                 parts.append((statement.prepared, stmt, params))
             return request._replace(prepared=parts)
-        asked = request.asked
-        statement = yield from self.prepared(asked.stmt, request.timeout)
-        values = self._bound(statement, asked)
+        statement = yield from self.prepared(request.asked.stmt, request.timeout)
+        values = self._bound(statement, request.asked)
         return request._replace(cql=statement.cql, prepared=statement.prepared, values=values)
 
     def prepared(self, stmt: str, timeout: float) -> Steps[CachedStatement]:
@@ -362,12 +370,12 @@ class Pipeline:
 
         return self.statements.get(stmt, timeout, prepare)
 
-    def _bound(self, statement: CachedStatement, asked: Request) -> Any:
-        """Return the values as the client sends them."""
-        # A client that doesn't really prepare sends what isn't CQL, and the server says so.
+    def _bound(self, statement: CachedStatement, request: Request) -> Any:
+        """Bind the values."""
+        # Invalid CQL, of a client that doesn't prepare on the server: execution reports the error.
         if not statement.is_recognised:
             return ()
-        values = self._client.bind(statement.prepared, asked.stmt, asked.params)
+        values = self._client.bind(statement.prepared, request.stmt, request.params)
         if not self._has_all_capabilities and any(value is UNSET for value in values):
             self.check(Capability.UNSET_VALUES, "coodie.UNSET")
         return values
@@ -377,7 +385,7 @@ class Pipeline:
     def _page(
         self, request: ClientRequest, send: First | None = None, batch: _Batch | None = None
     ) -> Steps[tuple[ClientRequest, Page]]:
-        """Send a request until the server knows its statement; return how the next page is asked for, too."""
+        """Send a request, and prepare its statement again if necessary; return the request sent last, too."""
         attempt, may_have_been_applied = 1, False
         stale: StaleStatementError | None = None
         page: Page | None = None
@@ -407,12 +415,12 @@ class Pipeline:
         return request, page
 
     def schema_changed(self) -> None:
-        """Note that this driver has changed the schema."""
+        """Invalidate prepared statements after a schema change by this driver."""
         if not self._client.schema_changed():
             self.statements.clear()
 
     def _prepare_again(self, request: ClientRequest, stale: StaleStatementError, attempt: int) -> Steps[int]:
-        """Forget a statement that the server doesn't know any more; return the number of the next attempt."""
+        """Prepare a statement again that the server has evicted; return the number of the next attempt."""
         if attempt == _MAX_ATTEMPTS:
             message = f"The server refused the prepared statement {attempt} times."
             hint = "Its cache of prepared statements may be too small, or the table is changing."
@@ -428,14 +436,14 @@ class Pipeline:
 
 
 def _standing_still(request: ClientRequest) -> ServerError:
-    """Return the error of a page that says that it is followed by itself."""
+    """Return the error of a page whose paging state is the same as the request's."""
     message = "The server's paging state doesn't move: the next page would start where this one does."
     hint = "Report it to the authors of the server; a smaller fetch_size= may help."
     return ServerError(message, hint=hint, statement=request.asked.stmt, may_have_been_applied=False)
 
 
 def _read(read: Callable[[], T], request: ClientRequest) -> T:
-    """Return what is read of a page; an error names the statement, which has been executed."""
+    """Decode a page; an error has the statement, and whether it may have been applied."""
     try:
         return read()
     except RequestError as exc:
@@ -445,7 +453,7 @@ def _read(read: Callable[[], T], request: ClientRequest) -> T:
 
 
 def _completed(page: Page, request: ClientRequest) -> Rows:
-    """Return the rows of the only page."""
+    """Return the rows of a single page."""
     rows = page.rows
     if not isinstance(rows, list):
         rows = _read(page.decoded, request)
@@ -464,7 +472,7 @@ def _extend(rows: Rows, more: list[dict[str, Any]]) -> None:
 
 
 def _add_details(rows: Rows, page: Page) -> None:
-    """Add a page's warnings, each once, and its trace."""
+    """Add a page's warnings, without duplicates, and its trace id."""
     if page.warnings:
         rows.warnings = tuple(dict.fromkeys((*rows.warnings, *page.warnings)))
     if page.trace_id is not None and rows.trace_id is None:

@@ -1,4 +1,4 @@
-"""The prepared statements of a driver: a bounded cache, and one PREPARE for all who ask at once."""
+"""The statement cache: bounded, with one PREPARE for concurrent requests of the same statement."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["CachedStatement", "StatementCache"]
 
 
 class _AbandonedError(Exception):
-    """The one who was preparing was cancelled or had no more time; another has to."""
+    """The caller that was preparing was cancelled or timed out; another one has to prepare."""
 
 
 @dataclass(slots=True, eq=False)
@@ -32,10 +32,10 @@ class CachedStatement:
     """A prepared statement.
 
     Attributes:
-        cql: The text that was prepared.
-        shape: Its kind and table.
-        is_recognised: Whether it starts as CQL does.
-        prepared: What the client made of it.
+        cql: The prepared text.
+        shape: The statement's kind and table.
+        is_recognised: Whether it starts with a CQL keyword.
+        prepared: The result of ``Client.prepare``.
     """
 
     cql: str
@@ -45,10 +45,10 @@ class CachedStatement:
 
 
 class _Entry:
-    """A statement that is prepared, or about to be.
+    """A cache entry: a prepared statement, or one being prepared.
 
     Args:
-        until: When it is to be prepared again, on the monotonic clock.
+        until: When it expires, on the monotonic clock.
     """
 
     __slots__ = ("future", "statement", "until")
@@ -64,9 +64,9 @@ class StatementCache:
     """The prepared statements of one client.
 
     Args:
-        client: Prepares them, and knows which of them still are what the server has.
-        size: How many are kept, the last used ones.
-        lifetime: Seconds after which one is prepared again; None for never.
+        client: Prepares statements, and knows whether they are current.
+        size: The maximum number of statements; the least recently used ones are evicted.
+        lifetime: Seconds after which a statement is prepared again; None for never.
     """
 
     def __init__(self, client: Client, size: int, lifetime: float | None) -> None:
@@ -74,14 +74,14 @@ class StatementCache:
         self._size = size
         self._lifetime = math.inf if lifetime is None else lifetime
         self._lock = threading.Lock()
-        #: Also those being prepared: each has a future that the one who came first completes.
+        #: Includes statements being prepared: the first caller completes the entry's future.
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def find(self, stmt: str) -> CachedStatement | None:
-        """Return the statement if it is here and still good."""
+        """Return the statement if it is cached and current."""
         key = self._client.statement_key(stmt)
         entry = self._entries.get(key)
         if entry is None:
@@ -91,7 +91,7 @@ class StatementCache:
             return None
         if not self._client.is_current(statement.prepared):
             return None
-        # Which one was used last matters only where one is to be dropped before long.
+        # The order of use matters only once the cache is half full.
         if 2 * len(self._entries) >= self._size:
             with self._lock:
                 if self._entries.get(key) is entry:
@@ -99,7 +99,7 @@ class StatementCache:
         return statement
 
     def _is_over(self, entry: _Entry) -> bool:
-        """Tell whether a statement has to be prepared again; one that is being prepared hasn't."""
+        """Return whether a statement has to be prepared again; False while it is being prepared."""
         if entry.statement is None:
             return False
         if entry.until != math.inf and time.monotonic() > entry.until:
@@ -107,12 +107,12 @@ class StatementCache:
         return not self._client.is_current(entry.statement.prepared)
 
     def get(self, stmt: str, timeout: float, prepare: Callable[[str], Steps[Any]]) -> Steps[CachedStatement]:
-        """Return the statement, from here or from the server.
+        """Return the statement from the cache, or prepare it.
 
         Args:
             stmt: The CQL text.
-            timeout: Seconds to wait for another caller who prepares it.
-            prepare: Has the server prepare a text; called for the first who asks.
+            timeout: Seconds to wait for another caller that prepares it.
+            prepare: Prepares a text on the server; called for the first caller.
         """
         key = self._client.statement_key(stmt)
         while True:
@@ -134,11 +134,11 @@ class StatementCache:
         timeout: float,
         prepare_again: Callable[[str, StaleStatementError, float], Steps[Any]],
     ) -> Steps[None]:
-        """Have a statement prepared again that the server doesn't know any more; all who ask wait for that.
+        """Prepare a statement again that the server no longer has; concurrent callers wait.
 
         Args:
-            stale: What the client raised, with what ``prepare`` returned for the statement.
-            timeout: Seconds to wait.
+            stale: The client's error, with the statement.
+            timeout: The timeout in seconds.
             prepare_again: ``Client.prepare_again``.
         """
         with self._lock:
@@ -147,14 +147,14 @@ class StatementCache:
                 if known is not None and known.prepared is stale.prepared:
                     break
             else:
-                return  # another renews it already, or has done so
+                return  # another caller renews it, or has renewed it
             ours = self._started(key, known.cql)
         yield from self._fill(key, ours, known.cql, lambda cql: prepare_again(cql, stale, timeout))
 
     def _started(self, key: Hashable, stmt: str) -> _Entry:
-        """Return a new entry for a statement that is about to be prepared; with the lock held."""
+        """Add an entry for a statement that is about to be prepared; with the lock held."""
         entry = _Entry(time.monotonic() + self._lifetime)
-        # A batch as one text is as good as never seen again.
+        # A batch as one text hardly ever occurs twice.
         if inspect_statement(stmt).kind is not Kind.BATCH:
             self._entries.pop(key, None)
             self._entries[key] = entry
@@ -163,7 +163,7 @@ class StatementCache:
     def _fill(
         self, key: Hashable, entry: _Entry, stmt: str, prepare: Callable[[str], Steps[Any]]
     ) -> Steps[CachedStatement]:
-        """Prepare for all who wait for the entry."""
+        """Prepare the statement, and complete the entry's future."""
         cql = stmt if self._client.binds_by_name else with_positional_markers(stmt)[0]
         try:
             prepared = yield from prepare(cql)
@@ -171,7 +171,7 @@ class StatementCache:
             with self._lock:
                 if self._entries.get(key) is entry:
                     del self._entries[key]
-            # Others have not asked for a cancellation, and have timeouts of their own.
+            # A cancellation or timeout of this caller doesn't concern the others.
             is_theirs = isinstance(exc, Exception) and not isinstance(exc, RequestTimeoutError)
             entry.future.set_exception(exc if is_theirs else _AbandonedError())
             raise
@@ -185,13 +185,13 @@ class StatementCache:
         return entry.statement
 
     def clear(self) -> None:
-        """Drop all statements; those being prepared are not kept."""
+        """Remove all statements, including those being prepared."""
         with self._lock:
             self._entries.clear()
 
 
 def _outcome(entry: _Entry, stmt: str, timeout: float) -> Steps[CachedStatement]:
-    """Wait for a statement that another caller has prepared."""
+    """Wait for a statement that another caller prepares."""
 
     def timeout_error() -> RequestTimeoutError:
         message = f"The server didn't prepare the statement within {timeout:g} s."

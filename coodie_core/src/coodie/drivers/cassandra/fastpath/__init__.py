@@ -1,11 +1,12 @@
-"""The fast request path: common requests on connections of our own, beside the driver's.
+"""The fast path: common requests on connections of our own, beside the driver's connections.
 
-The driver keeps what it is good at: cluster metadata, the control connection, handshakes, policies,
-prepare, and every unusual case. What is common goes from a prepared statement (``statement``), through
-its encoder (``encoder``), to a connection that lives on the caller's event loop (``async_connection``),
-or that a thread takes for one request (``sync_connection``) or for many (``pipeline``), and comes back
-through ``reader``. These are transports of ``coodie.protocol.connection``.
-``shards`` knows which of a node's shards it belongs to. ``driver_internals`` alone touches what is private to
-the drivers. What requests to a statement have
-in common is kept as a ``template``. The way in is ``dispatcher.FastPath``.
+The driver keeps cluster metadata, the control connection, handshakes, policies, preparing statements, and
+all unusual requests. ``dispatcher.FastPath`` is the entry point. A common request is encoded for its
+prepared statement (``statement``, ``encoder``) and sent on a pooled connection (``pool``): one on the
+caller's event loop (``async_connection``), or one that a thread acquires for a request
+(``sync_connection``) or for many (``pipeline``). ``reader`` decodes the response. The connections are
+transports of ``coodie.protocol.connection``.
+
+``template`` keeps what later requests for the same statement reuse. ``shards`` maps a request to a shard
+of its node. ``driver_internals`` is the only module that uses private attributes of the drivers.
 """

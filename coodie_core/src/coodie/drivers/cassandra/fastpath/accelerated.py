@@ -1,4 +1,4 @@
-"""What the compiled accelerator does for rows and parameters, where it is installed."""
+"""The compiled accelerator for rows and parameters, if it is installed."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 __all__ = ["parameter_encoder", "row_decoder"]
 
 
-#: Scalars that the accelerator decodes, by family.
+#: Type families of scalars that the accelerator decodes.
 _SCALARS = frozenset([*FIXED_SIZE, *VARIABLE_SIZE, "date", "decimal", "inet", "time", "varint"])
 
 _DAY_NANOSECONDS = 86_400 * 10**9
 
-#: A date's days are counted from here.
+#: The first day of the ``date`` type.
 _FIRST_DAY = -(2**31)
 
 
 class _UnknownTypeError(Exception):
-    """The accelerator doesn't decode values of a type."""
+    """The accelerator doesn't support a type."""
 
 
 def row_decoder(
@@ -39,13 +39,13 @@ def row_decoder(
     *,
     aware_timestamps: bool,
 ) -> Callable[[bytes, int, int], Rows] | None:
-    """Return the accelerator's reader of rows; None without one, or where it doesn't know one of the types.
+    """Return the accelerator's row reader; None if it isn't installed or doesn't support one of the types.
 
     Args:
         names: The columns' names.
-        types: The driver's types of them, exact ones.
-        single: Returns what decodes single values of a type as the driver does.
-        aware_timestamps: Give timestamps as aware datetimes in UTC.
+        types: The columns' exact types of the driver.
+        single: Returns the driver's decoder for single values of a type.
+        aware_timestamps: Return timestamps as aware datetimes in UTC.
     """
     module = accelerator()
     if module is None or not names:
@@ -62,13 +62,13 @@ def row_decoder(
 
 
 class _Kinds:
-    """Write the driver's types as the accelerator takes them, with what decodes their odd values.
+    """Describe the driver's types to the accelerator, each with a fallback decoder for unusual values.
 
-    What is made of a value is what ``values.rows`` makes of the driver's; ``hashable`` has its meaning there.
+    The decoded values are the same as those of ``values.rows``; ``hashable`` has the same meaning.
 
     Args:
         single: As for ``row_decoder``.
-        aware_timestamps: As there.
+        aware_timestamps: As for ``row_decoder``.
     """
 
     def __init__(self, single: Callable[[Any], Callable[[bytes], Any]], *, aware_timestamps: bool) -> None:
@@ -76,10 +76,10 @@ class _Kinds:
         self._aware = aware_timestamps
 
     def part(self, typ: Any, *, hashable: bool = False) -> tuple[Any, Callable[[bytes], Any]]:
-        """Return a type's kind, and what decodes its odd values.
+        """Return a type's description, and the fallback decoder.
 
         Raises:
-            _UnknownTypeError: It has none.
+            _UnknownTypeError: The accelerator doesn't support the type.
         """
         inner = unwrapped(typ)
         name = family(inner)
@@ -93,7 +93,7 @@ class _Kinds:
         return kind, self._odd_scalar(inner, name) or self._odd(typ, hashable=hashable)
 
     def _odd_scalar(self, typ: Any, name: str) -> Callable[[bytes], Any] | None:
-        """Return what decodes values that datetime can't hold, which aren't always rare."""
+        """Return a fallback decoder for values beyond datetime's range, which aren't always rare."""
         odd = self._odd(typ, hashable=False)
         if name == "time":
             return _integer_decoder(
@@ -106,7 +106,7 @@ class _Kinds:
         return None
 
     def _odd(self, typ: Any, *, hashable: bool) -> Callable[[bytes], Any]:
-        """Return what decodes a value as it is decoded without the accelerator."""
+        """Return the decoder that is used without the accelerator."""
         single = self._single(typ)
         convert = value_converter(typ, aware_timestamps=self._aware, hashable=hashable)
         if convert is None:
@@ -171,13 +171,13 @@ def parameter_encoder(
     keys: Sequence[int],
     general: Callable[[Any], bytes],
 ) -> Callable[[Any], bytes] | None:
-    """Return the accelerator's encoder of parameters; None without one.
+    """Return the accelerator's parameter encoder; None if it isn't installed.
 
     Args:
-        kinds: The columns' families.
-        columns: What encodes one value of each, where that isn't of the usual type.
-        keys: The columns that are of the partition key, where a null is refused.
-        general: Encodes parameters that aren't simply right: it knows what is allowed, and what to say.
+        kinds: The columns' type families.
+        columns: Functions that encode one value of each column, if it isn't of the usual type.
+        keys: The indexes of the partition key's columns, which must not be null.
+        general: Encodes all other parameters, or raises the error.
     """
     module = accelerator()
     if module is None:

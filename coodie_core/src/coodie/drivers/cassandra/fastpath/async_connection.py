@@ -1,4 +1,4 @@
-"""A connection on an event loop: read there, and written once for all that is sent in one tick."""
+"""Connections of an event loop: all requests of one tick are sent with a single write."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra.fastpath.driver_internals import EstablishedConnection
     from coodie.protocol.connection import Response
 
-    #: Requests that have ended, each as the future of its response, and the response.
+    #: Finished requests, each as the future of its response, and the response.
     _Ended = Sequence[tuple[asyncio.Future[Response], Response]]
 
 __all__ = ["AsyncConnection"]
 
 _OPEN = ConnectionState.OPEN
 
-#: Seconds between two looks for requests that have timed out, at least: each look goes through all of them.
+#: Minimum seconds between two checks for timed-out requests; each check visits all requests.
 _EXPIRY_INTERVAL = 0.1
 
-#: Seconds beyond the heartbeat's interval that its answer may take before no other request is sent.
+#: Seconds after the heartbeat interval in which the server has to respond before new requests are sent.
 _HEARTBEAT_GRACE = 1.0
 
 
 class AsyncConnection:
-    """Send requests and hand out their responses; used in the loop's own thread alone.
+    """Send requests and deliver their responses; used in the event loop's thread only.
 
     Args:
-        link: The connection, which belongs to this object from now on.
-        loop: The loop.
-        heartbeat: Seconds of silence after which the server is asked for a sign; 0 for never.
-        heartbeat_timeout: Seconds that it has for that.
-        on_closed: Called once, when the connection can't be used any more.
-        before_flush: Called before what a tick of the loop has collected is sent.
+        link: The established connection, owned by this object.
+        loop: The event loop.
+        heartbeat: Idle seconds after which a heartbeat is sent; 0 for never.
+        heartbeat_timeout: The heartbeat's timeout in seconds.
+        on_closed: Called once, when the connection is closed.
+        before_flush: Called before the requests of a tick are sent.
     """
 
     def __init__(
@@ -70,51 +70,51 @@ class AsyncConnection:
         self._on_closed = on_closed
         self._before_flush = before_flush
         self._read_size = READ_SIZE
-        # Whether the last read brought several responses: their tasks may send again in the same tick.
+        # Whether the last read had several responses: their tasks may send requests in the same tick.
         self._read_several = False
         self._is_writing = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_deadline = inf
         self._expired_at = -inf
-        #: Whether requests of this tick of the loop wait to be sent together.
+        #: Whether requests of the current tick haven't been sent yet.
         self.has_unsent_requests = False
-        #: Closed, or broken.
+        #: Whether the connection is closed.
         self.is_closed = False
         loop.add_reader(self._sock, self._readable)
         self._set_timer()
 
     @property
     def in_flight(self) -> int:
-        """How many requests have no answer yet; those that nobody waits for are among them."""
+        """The number of requests without a response, abandoned ones included."""
         return self._protocol.in_flight
 
     @property
     def is_unresponsive(self) -> bool:
-        """Whether a request timed out, or is to be sent after a long pause, and the server gives no sign."""
+        """Whether the server hasn't responded since a request timed out, or for a long time."""
         return self._protocol.state is ConnectionState.UNRESPONSIVE
 
     @property
     def needs_replacement(self) -> bool:
-        """Whether another connection is to take its place."""
+        """Whether the connection should be replaced."""
         return self._protocol.needs_replacement
 
     # --- sending ------------------------------------------------------------------------
 
     def send(self, opcode: int, body: bytes, timeout: float) -> asyncio.Future[Response] | None:
-        """Send a request before the loop's next tick; return the future of its response.
+        """Send a request by the end of the current tick; return the future of the response.
 
-        None where nothing was sent: the server has to give a sign before.
+        Return None if nothing was sent, since the server is unresponsive.
         """
         future = self._create_future()
         in_flight = self._take(opcode, body, future, timeout, monotonic())
         if in_flight and self.has_unsent_requests:
             return future
         if not in_flight:
-            # The loop may have been blocked for long: what has come meanwhile is a sign.
+            # The loop may have been blocked: data that arrived since shows that the server is alive.
             self._readable()
             in_flight = self._take(opcode, body, future, timeout, monotonic())
         if in_flight == 1 and not self._read_several:
-            # The only request in flight: there is nothing to collect it with.
+            # The only request in flight: don't wait for others.
             self._flush()
         else:
             self._flush_soon()
@@ -126,7 +126,7 @@ class AsyncConnection:
             self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        """Send what has been collected, as one write."""
+        """Send the requests of the tick with a single write."""
         self.has_unsent_requests = False
         self._before_flush()
         if not self._is_writing:
@@ -169,7 +169,7 @@ class AsyncConnection:
         protocol = self._protocol
         ended = protocol.receive(data, monotonic())
         self._read_several = len(ended) > 1
-        # As _deliver does it; to call that would be a call more for each read.
+        # Not _deliver(): that would be one more call per read.
         for future, response in ended:
             if not future.done():
                 future.set_result(response)
@@ -177,14 +177,14 @@ class AsyncConnection:
             self._go_on()
 
     def _deliver(self, ended: _Ended) -> None:
-        """Hand responses to those who wait."""
+        """Set the results of the futures."""
         for future, response in ended:
             if not future.done():
                 future.set_result(response)
         self._go_on()
 
     def _go_on(self) -> None:
-        """Do what follows from what the protocol has done."""
+        """Act on the protocol's new state."""
         if self._protocol.is_closed:
             self._close()
         elif self._protocol.has_data_to_send and not self._is_writing:
@@ -193,7 +193,7 @@ class AsyncConnection:
     # --- time ---------------------------------------------------------------------------
 
     def _set_timer(self) -> None:
-        """Have the next deadline looked after."""
+        """Set the timer to the next deadline."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -205,26 +205,26 @@ class AsyncConnection:
     def _expire_requests(self) -> None:
         self._timer = None
         if self._protocol.next_deadline <= monotonic():
-            # The loop may have been busy for long: what has come meanwhile isn't late.
+            # The loop may have been busy: data that arrived in the meantime isn't late.
             self._readable()
             self._expired_at = monotonic()
             self._deliver(self._protocol.expire(self._expired_at))
         self._set_timer()
 
-    # --- the end ------------------------------------------------------------------------
+    # --- closing ------------------------------------------------------------------------
 
     def retire(self) -> None:
-        """Close as soon as nobody waits for a response any more: another connection has taken its place."""
+        """Close as soon as no response is awaited: the connection has been replaced."""
         self._deliver(self._protocol.retire())
 
     def close(self, error: Exception) -> None:
-        """Close, and tell all who wait why; does nothing where it is closed."""
+        """Close the connection, and fail the requests in flight; do nothing if it is closed."""
         ended = self._protocol.close(error)
-        # On a closed loop nobody waits any more, and nothing can be told.
+        # The futures of a closed loop can't be completed, and nobody awaits them.
         self._deliver([] if self._loop.is_closed() else ended)
 
     def _close(self) -> None:
-        """Let go of the socket, the first time."""
+        """Close the socket, once."""
         if self.is_closed:
             return
         self.is_closed = True

@@ -1,4 +1,4 @@
-"""Open connections in the background: requests take the driver's way until one of ours is there."""
+"""Open connections in the background; until one is available, the driver sends the requests."""
 
 from __future__ import annotations
 
@@ -21,73 +21,73 @@ __all__ = ["Connector"]
 
 log = logging.getLogger("coodie.drivers.cassandra.fastpath")
 
-#: Seconds to wait after a failure, and at most after many.
+#: Backoff after a failure, in seconds: the first, and the longest.
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 60.0
 
 
 class Connector:
-    """Open connections to one node, one after another, with pauses after failures.
+    """Open connections to one node, one at a time, with backoff after failures.
 
     Args:
-        shards: Opens them.
+        shards: Opens the connections.
         host: The node.
-        refuse: Called with the reason where the fast path can't serve this server.
+        disable: Turns the fast path off; called with the reason.
     """
 
-    def __init__(self, shards: Shards, host: Host, refuse: Callable[[str], None]) -> None:
+    def __init__(self, shards: Shards, host: Host, disable: Callable[[str], None]) -> None:
         self._shards = shards
         self._host = host
-        self._refuse = refuse
-        self._opening = False
+        self._disable = disable
+        self._is_connecting = False
         self._not_before = 0.0
         self._delay = _FIRST_DELAY
-        # Shards that connections didn't end at: when each may be tried again, and the pause after that.
-        self._missed: dict[int | None, tuple[float, float]] = {}
+        # By shard that connections didn't reach: the time of the next attempt, and the delay after that.
+        self._wrong_shard_backoff: dict[int | None, tuple[float, float]] = {}
 
     def reset(self) -> None:
-        """Forget the failures so far: the node has come up."""
+        """Reset the backoff: the node is up."""
         self._not_before = 0.0
         self._delay = _FIRST_DELAY
-        self._missed.clear()
+        self._wrong_shard_backoff.clear()
 
-    def open(self, deliver: Callable[[EstablishedConnection], Any], shard: int | None = None) -> None:
-        """Have a connection opened, unless one is being opened, or it is too early after a failure.
+    def open(self, on_connected: Callable[[EstablishedConnection], Any], shard: int | None = None) -> None:
+        """Open a connection in a thread, unless one is being opened, or during the backoff.
 
         Args:
-            deliver: Called with it, in another thread; also with those that end at other shards.
-            shard: The shard that is wanted; None for any.
+            on_connected: Called with each connection, in that thread; also with those to other shards.
+            shard: The shard to connect to; None for any.
         """
         now = time.monotonic()
-        if self._opening or now < self._not_before:
+        if self._is_connecting or now < self._not_before:
             return
-        missed = self._missed.get(shard)
-        if missed is not None and now < missed[0]:
+        backoff = self._wrong_shard_backoff.get(shard)
+        if backoff is not None and now < backoff[0]:
             return
-        self._opening = True
+        self._is_connecting = True
 
-        def work() -> None:
+        def connect() -> None:
             try:
                 links = self._shards.open(self._host, shard)
             except UnsupportedServerError as exc:
-                self._refuse(str(exc))
-            except Exception as exc:  # noqa: BLE001 - requests go the driver's way, and tell what is wrong
+                self._disable(str(exc))
+            except Exception as exc:  # noqa: BLE001 - the driver sends the requests, and reports the error
                 log.debug("No connection of the fast path to %s: %r", self._host, exc)
                 self._not_before = time.monotonic() + self._delay
                 self._delay = min(self._delay * 2, _LONGEST_DELAY)
             else:
                 self._not_before, self._delay = 0.0, _FIRST_DELAY
                 if shard is not None and links[-1].shard != shard:
-                    pause = _FIRST_DELAY if missed is None else min(missed[1], _LONGEST_DELAY)
-                    self._missed[shard] = time.monotonic() + pause, pause * 2
+                    pause = _FIRST_DELAY if backoff is None else min(backoff[1], _LONGEST_DELAY)
+                    self._wrong_shard_backoff[shard] = time.monotonic() + pause, pause * 2
                 for link in links:
-                    self._missed.pop(link.shard, None)
-                    deliver(link)
+                    self._wrong_shard_backoff.pop(link.shard, None)
+                    on_connected(link)
             finally:
-                self._opening = False
+                self._is_connecting = False
 
         try:
-            start_thread(work, "coodie-connect")
+            start_thread(connect, "coodie-connect")
         except RuntimeError as exc:  # no thread can be started now
             log.debug("No connection of the fast path to %s: %r", self._host, exc)
-            self._opening = False
+            self._is_connecting = False

@@ -1,4 +1,4 @@
-"""The fast path of one driver: from a statement and its parameters to an exchange, and to rows."""
+"""The fast path of one driver: build requests, choose nodes and connections, and send."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from coodie.drivers.cassandra.fastpath.driver_internals import (
     are_ours,
     decode,
     in_legacy_mode,
-    refusal,
     request_listeners,
     state_reader,
+    unsupported_reason,
     user_types,
 )
 from coodie.drivers.cassandra.fastpath.pool import AsyncPool, SyncPool
@@ -62,8 +62,8 @@ class FastPath:
 
     Args:
         session: The backend's session.
-        lifecycle: The driver's.
-        aware_timestamps: Give timestamps as aware datetimes in UTC.
+        lifecycle: The driver's lifecycle.
+        aware_timestamps: Return timestamps as aware datetimes in UTC.
     """
 
     def __init__(self, session: Session, lifecycle: Lifecycle, *, aware_timestamps: bool) -> None:
@@ -77,16 +77,16 @@ class FastPath:
         self._instrumentation = Instrumentation(session)
         self._listeners = request_listeners(session)
         self.session_state = state_reader(session)
-        # As they were when none was a user's.
+        # The listeners when none was a user's.
         self._own_listeners: list[Any] = []
         self._loops: dict[ref[asyncio.AbstractEventLoop], AsyncPool] = {}
         self._threads: dict[Any, SyncPool] = {}
         self._adding = threading.Lock()
         self._running_loop: Callable[[], asyncio.AbstractEventLoop] = self._find_running_loop
-        #: Why it serves nothing; None while it does.
+        #: Why the fast path is off; None while it is on.
         self.disabled_reason: str | None = None
         self._listener = _Listener(self)
-        reason = refusal(session)
+        reason = unsupported_reason(session)
         self._listening = reason is None
         if reason is None:
             self._cluster.register_listener(self._listener)
@@ -94,7 +94,7 @@ class FastPath:
             self.disable(reason)
 
     def disable(self, reason: str) -> None:
-        """Serve nothing any more: what is asked from now on goes the driver's way."""
+        """Turn the fast path off: the driver sends all later requests."""
         if self.disabled_reason is None:
             self.disabled_reason = reason
             self.drop_templates()
@@ -102,45 +102,45 @@ class FastPath:
 
     @property
     def reason_to_decline(self) -> str | None:
-        """Why it serves nothing now; None while it serves."""
+        """Why requests don't use the fast path now; None if they do."""
         return self.disabled_reason or self._instrumentation.wants_requests()
 
     @property
     def in_flight(self) -> int:
-        """How many requests on event loops have no answer yet, waited for or not."""
+        """The number of requests on event loops without a response, abandoned ones included."""
         return sum([pool.in_flight for pool in list(self._loops.values())])
 
-    # --- asking -------------------------------------------------------------------------
+    # --- building requests --------------------------------------------------------------
 
-    def build_request(self, request: ClientRequest, terms: ExecutionSettings) -> FastRequest | None:
-        """Return the exchange for a prepared statement; None where the session has to send it.
+    def build_request(self, request: ClientRequest, settings: ExecutionSettings) -> FastRequest | None:
+        """Return a request for a prepared statement; None if the session has to send it.
 
         Args:
-            request: The request.
-            terms: The terms on which it is sent.
+            request: The client's request.
+            settings: The execution settings.
         """
         entry, values = request.prepared, request.values
         statement = entry.compiled or self._compiled(entry)
         is_first = _fits_a_template(request) and request.asked.consistency not in statement.templates
         state = self.session_state() if is_first else ()
-        profile = self._profile(terms)
+        profile = self._profile(settings)
         if profile is None:
             return None
         if values.encoded is None:
             try:
                 values.encoded = statement.encode(values.given)
-            except Exception:  # noqa: BLE001 - the session's way says what is wrong with them
+            except Exception:  # noqa: BLE001 - the session's path reports the error
                 return None
         level = request.consistency
-        settings = ExecuteOptions(
+        options = ExecuteOptions(
             profile.consistency_level if level is None else CONSISTENCY_LEVELS[level],
-            _serial(profile, terms),
-            # Of a read it would say nothing.
-            None if terms.kind is Kind.READ else self._timestamp(),
+            _serial(profile, settings),
+            # A read has no timestamp.
+            None if settings.kind is Kind.READ else self._timestamp(),
             request.page_size,
         )
         policy, start = profile.load_balancing_policy, request.paging_state
-        exchange = ExecuteRequest(self, terms, policy, statement, values.encoded, settings, start)
+        exchange = ExecuteRequest(self, settings, policy, statement, values.encoded, options, start)
         if is_first:
             keep_template(self, exchange, request.asked.consistency, state)
         return exchange
@@ -149,18 +149,18 @@ class FastPath:
         self,
         kind: int,
         parts: Sequence[tuple[SessionStatement, Any]],
-        terms: ExecutionSettings,
+        settings: ExecutionSettings,
         level: str | None,
     ) -> FastRequest | None:
-        """Return the exchange for a batch of prepared statements, as ``ask`` does.
+        """Return a request for a batch of prepared statements; None if the session has to send it.
 
         Args:
             kind: The batch type's code.
-            parts: Its statements, each with its parameters.
-            terms: The terms on which it is sent.
+            parts: The statements, each with its parameters.
+            settings: The execution settings.
             level: The consistency level; None for the session's.
         """
-        profile = self._profile(terms)
+        profile = self._profile(settings)
         if profile is None or not 0 < len(parts) <= BATCH_LIMIT:
             return None
         statements = [entry.compiled or self._compiled(entry) for entry, _ in parts]
@@ -168,18 +168,18 @@ class FastPath:
             values = [
                 statement.encode(params) for statement, (_, params) in zip(statements, parts, strict=True)
             ]
-        except Exception:  # noqa: BLE001 - the driver's way says what is wrong with them
+        except Exception:  # noqa: BLE001 - the session's path reports the error
             return None
         code = profile.consistency_level if level is None else CONSISTENCY_LEVELS[level]
-        written = [statement.batched(data) for statement, data in zip(statements, values, strict=True)]
-        body = batch_body(kind, written, code, _serial(profile, terms), self._timestamp(), self._version)
+        written = [statement.batch_part_of(data) for statement, data in zip(statements, values, strict=True)]
+        body = batch_body(kind, written, code, _serial(profile, settings), self._timestamp(), self._version)
         policy = profile.load_balancing_policy
         leader = routing_statement(statements)
-        return FastRequest(self, BATCH, body, terms, policy, statements[leader], values[leader], code)
+        return FastRequest(self, BATCH, body, settings, policy, statements[leader], values[leader], code)
 
-    def _profile(self, terms: ExecutionSettings) -> Any:
-        """Return the session's profile, which says what a request doesn't; None for an unusual request."""
-        options = terms.options
+    def _profile(self, settings: ExecutionSettings) -> Any:
+        """Return the session's execution profile; None if the session has to send the request."""
+        options = settings.options
         if self.disabled_reason is not None or in_legacy_mode(self._cluster):
             return None
         if self._listeners != self._own_listeners and self._has_listeners():
@@ -195,12 +195,12 @@ class FastPath:
             return None
         profile: Any = self._session.get_execution_profile(EXEC_PROFILE_DEFAULT)
         speculation = profile.speculative_execution_policy
-        if terms.repeatable and speculation.__class__ is not NoSpeculativeExecutionPolicy and speculation:
+        if settings.repeatable and speculation.__class__ is not NoSpeculativeExecutionPolicy and speculation:
             return None
         return profile
 
     def _has_listeners(self) -> bool:
-        """Tell whether somebody wants to see each request as the driver's object."""
+        """Return whether a user's listener observes the driver's requests."""
         listeners = list(self._listeners)
         if not are_ours(listeners):
             return True
@@ -208,37 +208,37 @@ class FastPath:
         return False
 
     def _timestamp(self) -> int | None:
-        """Return the time of a write, as the session's clients set it; None leaves it to the server."""
+        """Return a write timestamp of the session's generator; None if the server sets it."""
         stamp: int | None = (
             self._cluster.timestamp_generator() if self._session.use_client_timestamp else None
         )
         return stamp
 
     def _compiled(self, entry: SessionStatement) -> FastStatement:
-        """Make of a statement what can be made once."""
+        """Compile a prepared statement, and keep the result on it."""
         types = user_types(self._cluster)
         made = FastStatement(entry, self._version, types, aware_timestamps=self._aware)
         entry.compiled = made
         return made
 
-    def check_open(self, terms: ExecutionSettings) -> None:
-        """Refuse to go on with a request whose connection was lost because the driver was closed.
+    def check_open(self, settings: ExecutionSettings) -> None:
+        """Raise if the driver has been closed, for a request whose connection was lost.
 
         Raises:
-            DriverClosedError: It was.
+            DriverClosedError: The driver has been closed.
         """
         if self._lifecycle.closed:
-            raise self._lifecycle.cut_off(writes=terms.write is not Write.NONE)
+            raise self._lifecycle.cut_off(writes=settings.write is not Write.NONE)
 
-    def retry_policy(self, terms: ExecutionSettings) -> SafeRetryPolicy:
-        """Return what decides whether a request that has failed is sent again."""
+    def retry_policy(self, settings: ExecutionSettings) -> SafeRetryPolicy:
+        """Return the policy that decides whether a failed request is retried."""
         profile: Any = self._session.get_execution_profile(EXEC_PROFILE_DEFAULT)
-        write = on_servers(self._cluster, terms.write)
-        return SafeRetryPolicy(profile.retry_policy, repeatable=terms.repeatable, write=write)
+        write = on_servers(self._cluster, settings.write)
+        return SafeRetryPolicy(profile.retry_policy, repeatable=settings.repeatable, write=write)
 
-    def decoded(self, answer: bytes | Frame, exchange: Exchange) -> Any:
-        """Return the driver's object of an answer, and heed what it tells beside the rows."""
-        message = decode(self._session, self._version, answer, self._shards.features(exchange.host))
+    def decoded(self, response: bytes | Frame, exchange: Exchange) -> Any:
+        """Return the driver's message object for a response, and learn tablets from its payload."""
+        message = decode(self._session, self._version, response, self._shards.features(exchange.host))
         payload = getattr(message, "custom_payload", None)
         if payload:
             self._shards.learn(exchange.route(), payload)
@@ -247,7 +247,7 @@ class FastPath:
     # --- sending ------------------------------------------------------------------------
 
     def send(self, exchange: Exchange) -> PendingResponse | None:
-        """Send from the calling thread; None where no connection is free yet."""
+        """Send from the calling thread; return None if no connection is available yet."""
         pool = self.find_pool(exchange)
         shard = self.shard(exchange) if self._shards.known else None
         connection = None if pool is None else pool.acquire(shard)
@@ -257,21 +257,21 @@ class FastPath:
         return PendingResponse(connection, pool, failed)
 
     def find_pool(self, exchange: Exchange) -> SyncPool | None:
-        """Return the connections that threads have to the node that an exchange is for, and note the node."""
+        """Choose a request's node, and return the threads' connection pool of it."""
         host = self._host(exchange)
         return None if host is None else self.sync_pool(host)
 
     def sync_pool(self, host: Host) -> SyncPool:
-        """Return the connections that threads have to a node."""
+        """Return the threads' connection pool of a node."""
         return self._threads.get(host.endpoint) or self._new_sync_pool(host)
 
     def shard(self, exchange: Exchange) -> int | None:
-        """Return the shard of its node that an exchange is for; None where there are none."""
+        """Return the shard that a request is routed to; None if its node has no shards."""
         host = exchange.host
         return self._shards.of(host, exchange.route()) if self._shards.known and host is not None else None
 
     def send_async(self, exchange: Exchange) -> asyncio.Future[Response] | None:
-        """Send from the running loop; None where it has no connection yet."""
+        """Send from the running event loop; return None if it has no connection yet."""
         loop = self._running_loop()
         pool = self._loops.get(ref(loop)) or self._new_async_pool(loop)
         host = self._host(exchange)
@@ -281,56 +281,56 @@ class FastPath:
             return None
         return connection.send(exchange.opcode, exchange.body, exchange.timeout)
 
-    # --- by template --------------------------------------------------------------------
+    # --- templates ----------------------------------------------------------------------
 
     def send_bound(self, key: Hashable, params: Any) -> TemplatedRequest | None:
-        """Send a request as others of this tick of the running loop; None where nothing was sent.
+        """Send a request by a template of the current event-loop tick; return None if there is none.
 
         Args:
-            key: What they have in common.
-            params: The request's own values.
+            key: The template's key.
+            params: The request's parameters.
         """
         try:
             bound = self._loops[ref(self._running_loop())].templates.get(key)
         except (KeyError, RuntimeError):
-            return None  # the first on this loop, or a fork of the process whose loop it was
+            return None  # the first request on this loop, or a fork
         return None if bound is None else bound.send(params)
 
     def send_first(
         self, key: Hashable, template: RequestTemplate, params: Any, timeout: float | None
     ) -> TemplatedRequest | None:
-        """Send the first request of its kind in this tick of the running loop; None where nothing was sent.
+        """Send the first request by a template in the current event-loop tick; None if nothing was sent.
 
         Args:
-            key: What the next ones have in common with it.
+            key: The template's key.
             template: The template.
-            params: The request's values.
-            timeout: Seconds, or None for the default.
+            params: The request's parameters.
+            timeout: The timeout in seconds; None for the default.
         """
         pool, seconds = self._loops.get(ref(self._running_loop())), template.seconds(timeout)
         if pool is None or seconds is None:
             return None
         bound = BoundTemplate(template, pool, seconds)
         sent = bound.send(params)
-        # Once they are sent the tick's templates are dropped.
+        # The tick's templates are dropped when its requests are flushed.
         if sent is not None and bound.connection is not None and bound.connection.has_unsent_requests:
             pool.templates[key] = bound
         return sent
 
     def timestamps(self) -> int:
-        """Return the time of a write, as the session's clients set it."""
+        """Return a write timestamp of the session's generator."""
         stamp: int = self._cluster.timestamp_generator()
         return stamp
 
     def find_node(
         self, policy: Any, statement: FastStatement, values: bytes, level: int
     ) -> tuple[Host | None, int | None]:
-        """Return the node that a statement goes to, and the shard there; None where there is none.
+        """Return the node and the shard that a request is routed to; None for each if there is none.
 
         Args:
-            policy: The load-balancing policy to ask.
-            statement: The statement.
-            values: Its encoded values.
+            policy: The load-balancing policy.
+            statement: The prepared statement.
+            values: The encoded values.
             level: The consistency level's code.
         """
         only = self._router.only_host(policy)
@@ -341,16 +341,16 @@ class FastPath:
         return host, None if host is None or not self._shards.known else self._shards.of(host, route)
 
     def has_one_node(self, policy: Any) -> bool:
-        """Tell whether all requests go to one node, on any connection."""
+        """Return whether the cluster has a single node, without shards."""
         return self._router.only_host(policy) is not None and not self._shards.known
 
     def drop_templates(self) -> None:
-        """Have the next request of each kind looked at again, in this tick, too; from any thread."""
+        """Drop the templates of the current tick on all event loops; from any thread."""
         for pool in list(self._loops.values()):
             pool.templates.clear()
 
     def _host(self, exchange: Exchange) -> Host | None:
-        """Return the node to ask, and note it."""
+        """Choose a request's node, and set it on the request."""
         only = self._router.only_host(exchange.policy)
         exchange.host = only or self._router.first_host(exchange.policy, exchange.route())
         return exchange.host
@@ -359,12 +359,12 @@ class FastPath:
         hosts = self._router.hosts(policy, route)
         return (host for host in hosts if host.is_up)
 
-    def has_others(self, exchange: Exchange, tried: Host) -> bool:
-        """Tell whether a node other than the one could be asked."""
-        return any(host != tried for host in self._hosts(exchange.policy, exchange.route()))
+    def has_others(self, exchange: Exchange, excluded: Host) -> bool:
+        """Return whether the policy has another node that is up."""
+        return any(host != excluded for host in self._hosts(exchange.policy, exchange.route()))
 
     def _find_running_loop(self) -> asyncio.AbstractEventLoop:
-        from asyncio import get_running_loop  # who never awaits anything doesn't pay for its import
+        from asyncio import get_running_loop  # sync programs don't pay for the import
 
         self._running_loop = get_running_loop
         return get_running_loop()
@@ -395,7 +395,7 @@ class FastPath:
     # --- changes ------------------------------------------------------------------------
 
     def host_changed(self, host: Host, *, is_up: bool) -> None:
-        """Note that a node has come up or gone down; in a fork, the connections to it are the parent's."""
+        """Handle a node that went up or down; do nothing in a fork, whose connections are the parent's."""
         if self._lifecycle.forked:
             return
         self._router.forget()
@@ -408,7 +408,7 @@ class FastPath:
             threads.host_changed(is_up=is_up)
 
     def close(self) -> None:
-        """Close all connections; what is in flight ends with an error. Called when the driver is closed."""
+        """Close all connections; requests in flight fail. Called when the driver is closed."""
         self.drop_templates()
         if self._listening:
             self._cluster.unregister_listener(self._listener)
@@ -421,22 +421,22 @@ class FastPath:
 
 
 def _fits_a_template(request: ClientRequest) -> bool:
-    """Tell whether a request asks for nothing but all rows, and nobody observes it."""
+    """Return whether a request is for all rows, has no options, and isn't observed."""
     _, _, _, _, fetch_size, paging_state, options = request.asked
     is_plain = fetch_size is None and paging_state is None and options is None
     return is_plain and request.paging_state is None and request.observed is UNOBSERVED
 
 
-def _serial(profile: Any, terms: ExecutionSettings) -> int | None:
-    """Return the serial consistency level's code: the request's, or the session's."""
-    if terms.options is not None and terms.options.serial_consistency is not None:
-        return CONSISTENCY_LEVELS[terms.options.serial_consistency]
+def _serial(profile: Any, settings: ExecutionSettings) -> int | None:
+    """Return the code of the serial consistency level: the request's, or else the session's."""
+    if settings.options is not None and settings.options.serial_consistency is not None:
+        return CONSISTENCY_LEVELS[settings.options.serial_consistency]
     code: int | None = profile.serial_consistency_level
     return code
 
 
 class _Listener(HostStateListener):  # type: ignore[misc]  # the drivers have no types
-    """Tell the fast path of nodes that change."""
+    """Notify the fast path of node changes."""
 
     def __init__(self, path: FastPath) -> None:
         self._path = path

@@ -1,7 +1,7 @@
-"""All that requests use of the drivers' insides: private attributes are touched here and nowhere else.
+"""Private attributes of the drivers: the only module of the fast path that uses them.
 
-The drivers' own code opens our connections, so that TLS, authentication, compression and whatever else
-a handshake takes are theirs and as configured; what is ours begins after it.
+The drivers' own code opens our connections, so that TLS, authentication and compression work as configured.
+The fast path takes a connection over after the handshake.
 """
 
 from __future__ import annotations
@@ -47,52 +47,52 @@ __all__ = [
     "forget_result",
     "in_legacy_mode",
     "prepare_at",
-    "refusal",
     "request_listeners",
     "state_reader",
     "tablets_of",
+    "unsupported_reason",
     "user_types",
 ]
 
-#: Releases whose insides are known: scylla-driver 3.29, cassandra-driver 3.29 and 3.30.
+#: Supported releases: scylla-driver 3.29, cassandra-driver 3.29 and 3.30.
 _KNOWN = ((3, 29), (3, 30))
 
-#: Protocol versions that are spoken here.
+#: Supported protocol versions.
 _VERSIONS = (4, 5)
 
-#: Where the connections are that have nothing of their own in the handshake.
+#: Modules of connection classes with the default handshake.
 _CONNECTIONS = (
     "cassandra.io.libevreactor",
     "cassandra.io.asyncorereactor",
     "cassandra.io.asyncioreactor",
 )
 
-#: The drivers' event loops that serve all connections of a process.
+#: Modules of the drivers' event loops that are shared by all connections of a process.
 _REACTORS = ("cassandra.io.libevreactor", "cassandra.io.asyncorereactor")
 
-#: Those of a parent's, kept from being collected.
+#: Event loops of a parent process, which must not be garbage-collected.
 _left_alone: list[Any] = []
 
-#: How both drivers mark a cluster with legacy parameters (``cassandra.cluster._ConfigMode``).
+#: Both drivers' mark of a cluster with legacy parameters (``cassandra.cluster._ConfigMode``).
 _LEGACY = 1
 
-#: What an answer tells of the tablet that a request should have gone to, and the type of that.
+#: The payload key of a response's tablet hint, and the hint's type.
 _TABLET = "tablets-routing-v1"
 _TABLET_TYPE = "TupleType(LongType, LongType, ListType(TupleType(UUIDType, Int32Type)))"
 
 
 class UnsupportedServerError(Exception):
-    """The fast path doesn't know how to serve this; its text says why."""
+    """The fast path doesn't support this server or driver; the text is the reason."""
 
 
 class Extensions(NamedTuple):
-    """What a server with shards said of itself, and what was agreed with it: ScyllaDB, to scylla-driver.
+    """The protocol extensions negotiated between ScyllaDB and scylla-driver.
 
     Attributes:
-        features: The driver's object, which its decoder asks for.
-        sharding: The driver's object that knows a token's shard.
-        shard: The shard where the connection ends; None where the Cluster's connections disregard shards.
-        tablets: The server tells of tablets, which have nodes and shards of their own.
+        features: The driver's object, which its decoder needs.
+        sharding: The driver's object that maps tokens to shards.
+        shard: The connection's shard; None if the Cluster disables shard awareness.
+        tablets: The server sends tablet hints.
     """
 
     features: Any
@@ -102,10 +102,10 @@ class Extensions(NamedTuple):
 
 
 def state_reader(session: Session) -> Callable[[], tuple[Any, ...]]:
-    """Return what reads the session's state: all that a request depends on and that changes unannounced.
+    """Return a function that reads the session's state, which requests depend on and that changes silently.
 
-    Where two states are equal, a request is sent in the same way. The process is a part of it: connections
-    of another one aren't ours.
+    If two states are equal, requests are sent in the same way. The state includes the process id: a fork
+    can't use its parent's connections.
     """
     cluster, listeners = session.cluster, request_listeners(session)
     sends = "execute_async"
@@ -138,8 +138,8 @@ class EstablishedConnection(NamedTuple):
 
     Attributes:
         sock: The socket, or TLS socket.
-        frames: Makes and cuts its frames.
-        extensions: What a server with shards said; None of any other.
+        frames: Encodes and splits the connection's frames.
+        extensions: The extensions of a server with shards; None for any other.
     """
 
     sock: socket.socket
@@ -148,12 +148,12 @@ class EstablishedConnection(NamedTuple):
 
     @property
     def shard(self) -> int | None:
-        """The shard where it ends; None where there are none."""
+        """The connection's shard; None if the node has no shards."""
         return None if self.extensions is None else self.extensions.shard
 
 
-def refusal(session: Session) -> str | None:
-    """Return why the fast path can't serve a session; None where it can."""
+def unsupported_reason(session: Session) -> str | None:
+    """Return why the fast path doesn't support a session; None if it does."""
     cluster = session.cluster
     version = tuple(int(part) for part in cassandra.__version__.split(".")[:2])
     opens = cluster.connection_class
@@ -175,34 +175,34 @@ def refusal(session: Session) -> str | None:
 
 
 def in_legacy_mode(cluster: Cluster) -> bool:
-    """Tell whether a cluster has legacy parameters; it has them from the first that is set on a session."""
+    """Return whether a cluster has legacy parameters; setting one on a session is enough."""
     return getattr(cluster, "_config_mode", None) == _LEGACY
 
 
 def request_listeners(session: Session) -> list[Any]:
-    """Return the session's listeners, ours too, which see each request as the driver's object; live.
+    """Return the session's live list of request listeners, ours included.
 
-    None of a session that has no such attribute, which ``refusal`` refuses.
+    The list is empty for a session without that attribute, which ``unsupported_reason`` reports.
     """
     listeners: list[Any] = getattr(session, "_request_init_callbacks", [])
     return listeners
 
 
 def are_ours(listeners: Iterable[Any]) -> bool:
-    """Tell whether nobody but coodie's own drivers listens, which need not see what they send themselves."""
+    """Return whether all listeners are of coodie's own drivers."""
     return all(isinstance(listener, SendListener) for listener, _, _ in listeners)
 
 
 def prepare_at(session: Session, host: Host, text: str) -> Any:
-    """Have one node prepare a statement, and no other; return the driver's object of its answer.
+    """Prepare a statement on one node only; return the driver's message object.
 
     Args:
         session: The backend's session.
         host: The node.
-        text: The statement.
+        text: The CQL text.
 
     Raises:
-        Exception: What the driver raises.
+        Exception: The driver's exception.
     """
     from cassandra.cluster import ResponseFuture as Base
 
@@ -213,7 +213,7 @@ def prepare_at(session: Session, host: Host, text: str) -> Any:
 
 
 def adopt_metadata(prepared: Any, message: Any) -> None:
-    """Have a prepared statement know the result metadata that came with a new id, as the driver does."""
+    """Update a prepared statement's result metadata if the response has a new id, as the driver does."""
     new = getattr(message, "result_metadata_id", None)
     if new is None or not message.column_metadata:
         return
@@ -225,21 +225,21 @@ def adopt_metadata(prepared: Any, message: Any) -> None:
 
 
 def user_types(cluster: Cluster) -> Any:
-    """Return the classes that the cluster's user registered for user types."""
+    """Return the classes that are registered on the cluster for user-defined types."""
     return cluster._user_types  # noqa: SLF001 - this module's purpose
 
 
 def decode(session: Session, version: int, answer: bytes | Frame, features: Any = None) -> Any:
-    """Return the driver's object of an answer, as the session's protocol handler makes it.
+    """Decode a response with the session's protocol handler; return the driver's message object.
 
     Args:
         session: The backend's session.
         version: The protocol version.
-        answer: The answer; bytes are the body of a RESULT.
-        features: What scylla-driver knows of the server; None for one without extensions.
+        answer: The response; bytes are the body of a RESULT.
+        features: scylla-driver's features of the connection; None for a server without extensions.
 
     Raises:
-        Exception: It can't be decoded.
+        Exception: The response can't be decoded.
     """
     frame = Frame(0, RESULT, answer) if isinstance(answer, bytes) else answer
     handler = session.client_protocol_handler
@@ -248,7 +248,7 @@ def decode(session: Session, version: int, answer: bytes | Frame, features: Any 
         version,
         *before,
         session.cluster._user_types,  # noqa: SLF001 - this module's purpose
-        0,  # the stream, of which the answer's object makes nothing
+        0,  # the stream id, which the decoder ignores
         frame.flags,
         frame.opcode,
         frame.body,
@@ -262,7 +262,7 @@ def decode(session: Session, version: int, answer: bytes | Frame, features: Any 
 
 @cache
 def _features() -> Any:
-    """Return what scylla-driver wants to know of a connection; None for cassandra-driver."""
+    """Return scylla-driver's default features of a connection; None for cassandra-driver."""
     try:
         from cassandra.protocol_features import ProtocolFeatures
     except ImportError:
@@ -271,20 +271,20 @@ def _features() -> Any:
 
 
 def forget_result(response: ResponseFuture) -> None:
-    """Open the cycles that the driver's future of an answer is in, with its callbacks and its timer.
+    """Break the reference cycles of a ``ResponseFuture`` with its callbacks and its timer.
 
-    So the rows go as soon as nobody holds them, and needn't wait for the garbage collector.
+    The rows are then freed as soon as they are unreferenced, without the garbage collector.
     """
     response.clear_callbacks()
-    response._final_result = None  # noqa: SLF001 - nothing public forgets it
+    response._final_result = None  # noqa: SLF001 - there is no public way
 
 
 def abandon(cluster: Cluster) -> None:
-    """Have the driver leave a cluster of the parent's alone; called in a forked child, before anything else.
+    """Detach the parent's cluster from the driver; called first in a forked child.
 
-    The driver would close its copies of the connections when the child connects for itself, ends or lets
-    go of a session: then it takes locks that the parent's threads may have held, fails the requests that
-    were in flight there, and tries them again, or a host that it takes for down, from here.
+    Otherwise the driver closes its copies of the connections when the child connects, exits or drops a
+    session: it takes locks that the parent's threads may have held, fails the parent's requests in flight,
+    and retries them, or reconnects to a host that it considers down, from the child.
     """
     part: Any
     for part in (cluster, *cluster.sessions):
@@ -294,19 +294,19 @@ def abandon(cluster: Cluster) -> None:
 
 
 def abandon_reactors(_: Cluster) -> None:
-    """Have the driver make event loops of its own in a forked child; the cluster stays as it is."""
+    """Make the driver create new event loops in a forked child; don't change the cluster."""
     for reactor in _REACTORS:
         loop: Any = getattr(sys.modules.get(reactor), "_global_loop", None)
         if loop is not None and loop._pid != os.getpid():  # noqa: SLF001 - this module's purpose
-            loop._thread = None  # noqa: SLF001 - as if it had never been started: there is nothing to clean up
+            loop._thread = None  # noqa: SLF001 - as if it had never been started
     _abandon_asyncio(getattr(sys.modules.get("cassandra.io.asyncioreactor"), "AsyncioConnection", None))
 
 
 def _abandon_asyncio(connection_class: Any) -> None:
-    """Have the driver make a new loop in this child: cassandra-driver would never start one."""
+    """Make the driver create a new asyncio loop in this child: cassandra-driver would never start one."""
     if connection_class is None or connection_class._loop in (None, *_left_alone):  # noqa: SLF001 - as above
         return
-    # A loop that is collected unregisters its wake-up socket, also from the epoll of the parent's loop.
+    # A garbage-collected loop unregisters its wake-up socket, also from the epoll of the parent's loop.
     _left_alone.append(connection_class._loop)  # noqa: SLF001 - as above
     connection_class._lock = threading.Lock()  # noqa: SLF001 - as above
     connection_class._loop = connection_class._loop_thread = None  # noqa: SLF001 - as above
@@ -314,10 +314,10 @@ def _abandon_asyncio(connection_class: Any) -> None:
 
 
 def shard_aware_endpoint(session: Session, host: Any) -> Any:
-    """Return a node's port for connections to a chosen shard, as the driver's pool does; None without one."""
+    """Return a node's shard-aware endpoint, as the driver's pool does; None if there is none."""
     pool = next((pool for pool in session.get_pools() if pool.host is host), None)
     if pool is None or host.sharding_info is None:
-        return None  # the driver doesn't know of its shards yet
+        return None  # the driver doesn't know the shards yet
     return pool._get_shard_aware_endpoint()  # noqa: SLF001 - this module's purpose
 
 
@@ -332,7 +332,7 @@ def tablets_of(metadata: Any) -> Any:
 
 
 def tablet_shard(metadata: Any, keyspace: str | None, table: str, token: Any, host: Any) -> int | None:
-    """Return the shard that has the tablet of a token on a node; None where no tablet is known there."""
+    """Return the shard that has a token's tablet on a node; None if no tablet is known."""
     tablets = metadata._tablets  # noqa: SLF001 - this module's purpose
     tablet = tablets.get_tablet_for_key(keyspace, table, token)
     replicas = () if tablet is None else tablet.replicas
@@ -340,7 +340,7 @@ def tablet_shard(metadata: Any, keyspace: str | None, table: str, token: Any, ho
 
 
 def learn_tablet(session: Session, keyspace: str | None, table: str | None, payload: Any) -> None:
-    """Have the driver know the tablet that an answer told of, as it would on a connection of its own."""
+    """Add the tablet hint of a response to the driver's metadata, as the driver does."""
     data = payload.get(_TABLET)
     keyspace = keyspace or session.keyspace
     if data is None or not keyspace or not table:
@@ -358,17 +358,17 @@ def learn_tablet(session: Session, keyspace: str | None, table: str | None, payl
 def establish(
     cluster: Cluster, endpoint: Any, shard: int | None = None, shards: int = 0
 ) -> EstablishedConnection:
-    """Connect, blocking the calling thread for the driver's connect timeout at most.
+    """Connect; block the calling thread for the driver's connect timeout at most.
 
     Args:
-        cluster: Its settings are used, all of them.
-        endpoint: Where to.
-        shard: The shard that the port of ``shard_aware_endpoint`` is to choose.
-        shards: How many there are.
+        cluster: The cluster, whose settings are used.
+        endpoint: The address to connect to.
+        shard: The shard to connect to through ``shard_aware_endpoint``.
+        shards: The node's number of shards.
 
     Raises:
-        UnsupportedServerError: The server is one that the fast path doesn't know, or the driver is.
-        Exception: What the driver raises where it can't connect.
+        UnsupportedServerError: The fast path doesn't support the server or the driver.
+        Exception: The driver's exception if the connection fails.
     """
     options = cluster._make_connection_kwargs(endpoint, {})  # noqa: SLF001 - this module's purpose
     if shard is not None:
@@ -376,24 +376,24 @@ def establish(
     try:
         connection = _Handshake.factory(endpoint, cluster.connect_timeout, **options)
         try:
-            return _detached(connection, heeds_shards=not _disregards_shards(cluster))
+            return _take_socket(connection, heeds_shards=not _disregards_shards(cluster))
         except BaseException:
             connection.close()
             raise
     except (AttributeError, TypeError) as exc:
-        # No server and no network brings these about: trying again wouldn't help.
+        # Caused by the driver's code, not by the server or the network: a retry wouldn't help.
         message = f"the driver's handshake isn't the one that is known ({exc!r})"
         raise UnsupportedServerError(message) from exc
 
 
 def _disregards_shards(cluster: Cluster) -> bool:
-    """Tell whether the Cluster is set to have one connection to a node, whatever its shards."""
+    """Return whether the Cluster disables shard awareness."""
     options = getattr(cluster, "shard_aware_options", None)
     return options is not None and bool(options.disable)
 
 
-def _detached(connection: Any, *, heeds_shards: bool) -> EstablishedConnection:
-    """Take the socket out of a connection that is ready."""
+def _take_socket(connection: Any, *, heeds_shards: bool) -> EstablishedConnection:
+    """Take over the socket of a connection after its handshake."""
     if connection._iobuf.tell():  # noqa: SLF001 - this module's purpose
         message = "the server sent more than the handshake takes"
         raise UnsupportedServerError(message)
@@ -419,7 +419,7 @@ def _detached(connection: Any, *, heeds_shards: bool) -> EstablishedConnection:
 def _blocks(
     compress: Callable[[bytes], bytes], expand: Callable[[bytes], bytes]
 ) -> tuple[Callable[[bytes], bytes], Callable[[bytes, int], bytes]]:
-    """Return the drivers' LZ4 functions without the length in front, which a segment has in its header."""
+    """Return the drivers' LZ4 functions without the length prefix, which is in a segment's header."""
     return (
         lambda data: compress(data)[4:],
         lambda data, length: expand(length.to_bytes(4, "big") + data),
@@ -427,7 +427,7 @@ def _blocks(
 
 
 class _Handshake(Connection):  # type: ignore[misc]  # the drivers have no types
-    """The drivers' connection on a blocking socket: their handshake, without their reactor."""
+    """The drivers' connection on a blocking socket: the handshake without the reactor."""
 
     is_closed: bool = False
     tells_tablets: bool = False
@@ -446,25 +446,25 @@ class _Handshake(Connection):  # type: ignore[misc]  # the drivers have no types
 
     @property
     def features(self) -> Any:
-        """What scylla-driver agrees on with the server, by STARTUP; None for cassandra-driver."""
+        """The features that scylla-driver negotiates with STARTUP; None for cassandra-driver."""
         return self._agreed
 
     @features.setter
     def features(self, offered: Any) -> None:
-        # Two change what requests look like, for which there is nothing here: they aren't agreed on.
+        # Two features change the format of requests, which the fast path doesn't support: decline them.
         second = bool(getattr(offered, "tablets_routing_v2", False))
         self.tells_tablets = second or bool(getattr(offered, "tablets_routing_v1", False))
         offered.tablets_routing_v2 = offered.use_metadata_id = False
         if offered.sharding_info is None:
-            offered.rate_limit_error = None  # nothing of such a node is kept: it says it in words
+            offered.rate_limit_error = None  # kept per node with shards only; this node sends CONFIG_ERROR
         self._agreed = offered
 
     def push(self, data: bytes) -> None:
-        """Send; called by the driver."""
+        """Send data; called by the driver."""
         self._socket.sendall(data)
 
     def close(self) -> None:
-        """Close; called by the driver where the handshake fails."""
+        """Close the socket; called by the driver if the handshake fails."""
         with self.lock:
             if self.is_closed:
                 return
@@ -474,7 +474,7 @@ class _Handshake(Connection):  # type: ignore[misc]  # the drivers have no types
         self.connected_event.set()
 
     def _receive(self) -> None:
-        """Feed what arrives to the driver's state machine, until that is ready or has failed."""
+        """Feed received data to the driver's handshake until it has finished or failed."""
         while not self.connected_event.is_set():
             self._socket.settimeout(max(0.001, self._deadline - time.monotonic()))
             try:

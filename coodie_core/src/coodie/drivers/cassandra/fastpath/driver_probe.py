@@ -1,7 +1,7 @@
-"""Look for what ``internals`` takes of the drivers' insides: the names, and how many arguments they take.
+"""Probe the installed driver for the private names that ``driver_internals`` uses, and their signatures.
 
-A patch release may change what is private. So the fast path looks for all of it before it opens, and is off
-where something is missing; else the first to notice would be somebody's request.
+A patch release may change private names. The fast path probes all of them when it opens, and turns itself
+off if one is missing, so that no request fails because of it.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ __all__ = ["ATTRIBUTES", "CALLS", "SHARD_ATTRIBUTES", "SHARD_CALLS", "Call", "un
 
 
 class Call(NamedTuple):
-    """A function of a driver, and how it is called.
+    """A function of a driver, and the arguments that it is called with.
 
     Attributes:
-        owner: What has it, by a name of ``_owners``.
-        name: Its name there.
-        positional: How many arguments it gets by position; without ``self``.
-        keywords: The arguments that it gets by name.
+        owner: The name of its class or object, see ``_owners``.
+        name: The function's name.
+        positional: The number of positional arguments, without ``self``.
+        keywords: The names of the keyword arguments.
     """
 
     owner: str
@@ -40,7 +40,7 @@ class Call(NamedTuple):
     keywords: tuple[str, ...] = ()
 
 
-#: What has which attributes: in an object, or in a class that sets them there.
+#: Attributes by owner.
 ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "Cluster": ("_config_mode", "_lock", "_user_types"),
     "Session": ("_lock", "_request_init_callbacks"),
@@ -72,7 +72,7 @@ CALLS: tuple[Call, ...] = (
     Call("Connection", "process_io_buffer", 0),
 )
 
-#: What scylla-driver has beside it, for nodes with shards.
+#: Attributes and calls of scylla-driver for nodes with shards.
 SHARD_ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "Metadata": ("_tablets",),
     "ProtocolFeatures": ("shard_id", "sharding_info"),
@@ -89,7 +89,7 @@ SHARD_CALLS: tuple[Call, ...] = (
 
 
 def unknown_internals(session: Session) -> str | None:
-    """Return what the installed driver lacks; None where all is as ``internals`` takes it.
+    """Return the first difference of the installed driver; None if it has all that is used.
 
     Args:
         session: The backend's session.
@@ -124,7 +124,7 @@ def _problems(
 
 
 def _takes(function: Callable[..., Any], positional: int, keywords: Iterable[str]) -> bool:
-    """Tell whether a function can be called with these arguments, as far as it tells."""
+    """Return whether a function accepts these arguments; True if it has no signature."""
     try:
         found = signature(function)
     except (TypeError, ValueError):  # compiled, and without a signature
@@ -138,7 +138,7 @@ def _takes(function: Callable[..., Any], positional: int, keywords: Iterable[str
 
 @cache
 def _owners() -> dict[str, Any]:
-    """Return what both drivers have; of connections, one that is never opened."""
+    """Return the owners that both drivers have; the connection is never opened."""
     return {
         "Connection": Connection(DefaultEndPoint("127.0.0.1")),
         "PrepareMessage": PrepareMessage,
@@ -148,7 +148,7 @@ def _owners() -> dict[str, Any]:
 
 @cache
 def _shard_owners() -> dict[str, Any] | None:
-    """Return what scylla-driver has for shards; None of cassandra-driver."""
+    """Return scylla-driver's owners for shards; None for cassandra-driver."""
     try:
         from cassandra.protocol_features import ProtocolFeatures
         from cassandra.tablets import Tablet, Tablets

@@ -1,7 +1,7 @@
-"""Values to bytes: an encoder written for each statement, which knows its columns' types.
+"""Parameter encoders: code generated for each statement from the types of its columns.
 
-It takes values of exactly the usual Python type; whatever else is given, it leaves to the binders and
-the driver's serialisers, so that there is one place that says what is allowed.
+An encoder handles values of the usual Python types only. Any other value goes to the binders and the
+driver's serialisers, which define what is allowed.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra._prepared import SessionStatement
     from coodie.drivers.cassandra.values.binding import Binder
 
-    #: Takes the parameters; returns the values as a request's body has them, each behind its length.
+    #: Takes the parameters; returns the encoded values, each with its length.
     Encoder = Callable[[Any], bytes]
 
 __all__ = ["Encoder", "encoder"]
 
-#: Families of fixed size that are encoded here: the exact Python type, and what is packed of a value.
+#: Type families of fixed size: the exact Python type, and the expression to pack.
 _PACKED = {
     "bigint": ("int", "{}"),
     "boolean": ("bool", "{}"),
@@ -39,42 +39,42 @@ _PACKED = {
     "uuid": ("UUID", "{}.bytes"),
 }
 
-#: Families of any size: the exact Python type, and a value's bytes.
+#: Type families of variable size: the exact Python type, and the expression of the bytes.
 _ENCODED = {
     "ascii": ("str", "{}.encode('ascii')"),
     "blob": ("bytes", "{}"),
     "text": ("str", "{}.encode()"),
 }
 
-#: What stands for a null, and for a value that is to be left alone (native_protocol_v5.spec, section 3).
+#: The encodings of null, and of a value that isn't set (native_protocol_v5.spec, section 3).
 _NULL = INT.pack(-1)
 _UNSET = INT.pack(-2)
 
-#: Written encoders that are kept.
-_WRITTEN = 1024
+#: Cached encoders.
+_CACHE_SIZE = 1024
 
 
 def encoder(entry: SessionStatement) -> Encoder:
-    """Return what encodes the parameters of a prepared statement.
+    """Return an encoder for the parameters of a prepared statement.
 
-    It raises ParameterError, as ``bind_values`` does, and whatever the driver's serialisers raise.
+    The encoder raises ParameterError, as ``bind_values`` does, or an exception of the driver's serialisers.
     """
-    general = _General(entry)
+    general = FallbackEncoder(entry)
     kinds = tuple([family(unwrapped(column.type)) for column in entry.columns])
     if not kinds:
         return general
     keys = entry.prepared.routing_key_indexes or ()
     accelerated = parameter_encoder(kinds, general.columns, keys, general)
-    return accelerated or _written(kinds)(general, general.columns)
+    return accelerated or _generate(kinds)(general, general.columns)
 
 
-class _General:
-    """Encode whatever the contract allows, with the driver's serialisers."""
+class FallbackEncoder:
+    """Encode all values that the contract allows, with the driver's serialisers."""
 
     def __init__(self, entry: SessionStatement) -> None:
         self._entry = entry
         version = entry.prepared.protocol_version
-        #: What encodes one value of a column, other than None and UNSET; it may raise anything.
+        #: Functions that encode one value of each column, other than None and UNSET; may raise anything.
         self.columns = [
             _column(bind, column.type, version)
             for bind, column in zip(entry.binders, entry.columns, strict=True)
@@ -109,12 +109,12 @@ def _column(bind: Binder, typ: Any, version: int) -> Callable[[Any], bytes]:
     return lambda value: serialize(bind(value), version)
 
 
-@lru_cache(_WRITTEN)
-def _written(kinds: tuple[str, ...]) -> Callable[..., Encoder]:
-    """Write an encoder for columns of these families; no statement and no name is in its code.
+@lru_cache(_CACHE_SIZE)
+def _generate(kinds: tuple[str, ...]) -> Callable[..., Encoder]:
+    """Generate an encoder for columns of these type families; the code contains no names.
 
-    Neighbours of fixed size go through one struct. Parameters of another type than the usual, or out of
-    range, go to ``general`` as a whole, which knows what is allowed and what to say of the rest.
+    Adjacent columns of fixed size are packed with one struct. If a parameter is of another type or out of
+    range, ``general`` encodes all of them, or raises the error.
     """
     scope: dict[str, Any] = {"UUID": UUID}
     tests: list[str] = []
@@ -166,6 +166,6 @@ def make(general, columns):
         return general(params)
     return encode
 """
-    exec(code, scope)  # noqa: S102 - nothing in it is from outside
+    exec(code, scope)  # noqa: S102 - the code contains no input
     made: Callable[..., Encoder] = scope["make"]
     return made

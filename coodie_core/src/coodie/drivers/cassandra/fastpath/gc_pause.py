@@ -1,7 +1,7 @@
-"""The garbage collector, which stands still while a large page is decoded.
+"""Pauses of the garbage collector while a large page is decoded.
 
-Rows are lists and dicts without cycles, and each few hundred of them start a collection that finds
-nothing and walks through all rows so far: at 200,000 rows that is more than half of the work.
+Rows are lists and dicts without cycles. Every few hundred of them start a collection that visits all rows
+and frees nothing: with 200,000 rows, that takes more than half of the time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["gc_paused"]
 
 
 class _Pauses:
-    """How many threads want it to stand still, and whether it goes on after them."""
+    """The number of threads that pause the collector, and whether to enable it after the last one."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -29,7 +29,7 @@ class _Pauses:
         forget_in_children(self, _Pauses.forget)
 
     def forget(self) -> None:
-        """In a fork the threads that paused it are missing, and would never let it go on."""
+        """Reset the state in a fork, which doesn't have the threads that paused the collector."""
         if self.count and self.was_enabled:
             gc.enable()
         self.lock = threading.Lock()
@@ -41,8 +41,8 @@ _pauses = _Pauses()
 
 @contextmanager
 def gc_paused() -> Generator[None]:
-    """Pause it, in this whole process; may be nested, and be in use in several threads."""
-    # Counted before it stands still, and until it goes on: a child that is forked in between sees the count.
+    """Pause the garbage collector of the process; can be nested, and used in several threads."""
+    # The count covers the whole pause, so that a child forked in between sees it.
     with _pauses.lock:
         _pauses.count += 1
         if _pauses.count == 1:

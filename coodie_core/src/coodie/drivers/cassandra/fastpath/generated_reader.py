@@ -1,6 +1,6 @@
-"""Rows of simple columns, read by code that is written for them.
+"""Row readers: code generated for the types of simple columns.
 
-That is faster than the drivers' compiled parser, which makes a tuple of each row first: for one row, as for
+This is faster than the drivers' compiled parser, which creates a tuple per row first, for one row as for
 many.
 """
 
@@ -23,30 +23,30 @@ if TYPE_CHECKING:
 
     from coodie.rows import Rows
 
-    #: Takes a result's body, where its first row begins, and how many there are; returns the rows. It raises
-    #: anything for what isn't as simple: an empty value that isn't text, text that isn't, broken bytes.
+    #: Takes a result's body, the position of the first row and the number of rows; returns the rows. Raises
+    #: anything for unusual data: an empty value that isn't text, invalid UTF-8, an invalid body.
     SimpleReader = Callable[[bytes, int, int], Rows]
 
 __all__ = ["generated_reader"]
 
-#: Written readers that are kept.
-_WRITTEN = 1024
+#: Cached readers.
+_CACHE_SIZE = 1024
 
-#: What is made of a value on the wire, where that isn't the value.
+#: Expressions that convert an unpacked value, if necessary.
 _MADE = {
     "ascii": "{}.decode('ascii')",
     "text": "{}.decode()",
     "timestamp": "EPOCH + MILLISECOND * {}",
 }
 
-#: As UUID's constructor does it, without what that checks; a call for each would be a fifth of the work.
+#: UUID's constructor without its checks, inlined: a call per value would take a fifth of the time.
 _UUID = "u{0} = new(UUID); set_int(u{0}, from_bytes(v{0}, 'big')); set_is_safe(u{0}, unknown)"
 
 _UUIDS = ("timeuuid", "uuid")
 
 _NULL = -1
 
-#: What the written code calls by name.
+#: Names that the generated code uses.
 _SCOPE: dict[str, Any] = {
     "MILLISECOND": dt.timedelta(milliseconds=1),
     "UUID": UUID,
@@ -64,21 +64,21 @@ _SCOPE: dict[str, Any] = {
 def generated_reader(
     names: tuple[str, ...], types: Sequence[Any], *, aware_timestamps: bool
 ) -> SimpleReader | None:
-    """Return what reads rows of these columns; None where one of them isn't simple.
+    """Return a reader for rows of these columns; None if one of them isn't simple.
 
     Args:
-        names: The columns' names, each another.
-        types: The driver's types of them.
-        aware_timestamps: Give timestamps as aware datetimes in UTC.
+        names: The columns' names, without duplicates.
+        types: The columns' types of the driver.
+        aware_timestamps: Return timestamps as aware datetimes in UTC.
     """
     kinds = tuple([family(unwrapped(typ)) for typ in types])
     if not kinds or not all(kind in FIXED_SIZE or kind in VARIABLE_SIZE for kind in kinds):
         return None
-    return _written(names, kinds, aware_timestamps)
+    return _generate(names, kinds, aware_timestamps)
 
 
 def _one_by_one(layouts: Sequence[Struct]) -> Callable[[bytes, int], tuple[Any, ...]]:
-    """Return what reads neighbours of fixed size of which some are null; and, last, where it ended."""
+    """Return a reader for adjacent columns of fixed size with nulls; its last item is the end position."""
 
     def read(body: bytes, at: int) -> tuple[Any, ...]:
         values: list[Any] = []
@@ -97,18 +97,18 @@ def _one_by_one(layouts: Sequence[Struct]) -> Callable[[bytes, int], tuple[Any, 
     return read
 
 
-@lru_cache(_WRITTEN)
-def _written(names: tuple[str, ...], kinds: tuple[str, ...], aware: bool) -> SimpleReader:  # noqa: FBT001 - a cache's key
-    """Write the function; nothing of a name becomes code but its repr.
+@lru_cache(_CACHE_SIZE)
+def _generate(names: tuple[str, ...], kinds: tuple[str, ...], aware: bool) -> SimpleReader:  # noqa: FBT001 - a cache's key
+    """Generate the reader; names are part of the code only as their repr.
 
-    Neighbours of fixed size are unpacked at once, together with the length of what follows them.
+    Adjacent columns of fixed size are unpacked at once, together with the length of the next column.
     """
     scope: dict[str, Any] = {**_SCOPE, "EPOCH": AWARE_EPOCH if aware else EPOCH}
     steps: list[str] = []
     run: list[int] = []
 
     def unpack(sized: int | None) -> None:
-        """Unpack the run of fixed columns before a sized one, and that one's length."""
+        """Unpack a run of columns of fixed size, and the length of the column after it."""
         fields = "".join([f"i{FIXED_SIZE[kinds[index]][0]}" for index in run])
         fields += "" if sized is None else "i"
         targets = [f"n{index}, v{index}" for index in run] + ([] if sized is None else [f"n{sized}"])
@@ -116,7 +116,7 @@ def _written(names: tuple[str, ...], kinds: tuple[str, ...], aware: bool) -> Sim
         scope[name] = (layout := Struct(f">{fields}")).unpack_from
         taken = f"{', '.join(targets)}, = {name}(body, at)"
         if run:
-            # Nulls are shorter: at the end of a body there may be less than there usually is.
+            # Nulls are shorter: the end of the body may come before the end of the struct.
             steps.extend((f"try: {taken}", f"except error: n{run[0]} = {_NULL}"))
             usual = " and ".join([f"n{index} == {FIXED_SIZE[kinds[index]][1]}" for index in run])
             slow = f"single{len(steps)}"
@@ -160,6 +160,6 @@ def read(body, at, count):
         raise ValueError(at)
     return rows
 """
-    exec(code, scope)  # noqa: S102 - nothing in it is from outside but names, as literals
+    exec(code, scope)  # noqa: S102 - the only input in the code are names, as literals
     made_reader: SimpleReader = scope["read"]
     return made_reader

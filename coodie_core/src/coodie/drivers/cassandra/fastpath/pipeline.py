@@ -1,4 +1,4 @@
-"""Many requests of one thread at once: on connections that it has to itself, written and read together."""
+"""Pipelines: many concurrent requests of one thread, on connections that it acquires for itself."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ T = TypeVar("T")
 
 
 class PipelinedConnection(NamedTuple):
-    """A connection that the thread has to itself.
+    """A connection that a pipeline has acquired.
 
     Attributes:
         connection: The connection.
-        pool: Where it goes back to.
+        pool: The pool to release the connection to.
     """
 
     connection: SyncConnection
@@ -32,12 +32,12 @@ class PipelinedConnection(NamedTuple):
 
     @property
     def takes_requests(self) -> bool:
-        """Whether requests may be sent; for one, it isn't one on which nothing has come for too long."""
+        """Whether requests may be sent: the connection is neither stale nor to be replaced."""
         return not self.connection.is_stale and not self.connection.protocol.needs_replacement
 
 
 class Pipeline(Generic[T]):
-    """Send, and take the responses as they come; used in one thread.
+    """Send requests, and return the responses as they arrive; used in one thread.
 
     Args:
         path: The driver's fast path.
@@ -45,23 +45,23 @@ class Pipeline(Generic[T]):
 
     def __init__(self, path: FastPath) -> None:
         self._path = path
-        # Made when it is first waited on: a platform without poll has no connection to wait for.
+        # Created on first use: a platform without poll has no connections.
         self._poll: select.poll | None = None
-        # By file number; and those that end where requests belong, by node and shard.
+        # Connections by file descriptor, and by pool and shard.
         self._by_fd: dict[int, PipelinedConnection] = {}
         self._by_shard: dict[tuple[SyncPool, int | None], PipelinedConnection] = {}
 
     @property
     def in_flight(self) -> int:
-        """How many requests have no response yet, but for those that timed out."""
+        """The number of requests without a response, without those that timed out."""
         return sum([one.connection.protocol.waiting for one in self._by_fd.values()])
 
     def send(self, exchange: Exchange, token: T) -> bool:
-        """Take a request; return whether there is a connection for it.
+        """Queue a request; return whether there is a connection for it.
 
         Args:
             exchange: The request.
-            token: What its response is to be handed out with.
+            token: Returned with the response.
         """
         pool = self._path.find_pool(exchange)
         if pool is None:
@@ -69,7 +69,7 @@ class Pipeline(Generic[T]):
         shard = self._path.shard(exchange)
         one = self._by_shard.get((pool, shard))
         if one is None or not one.takes_requests:
-            # Another shard's serves until there is a connection to this one.
+            # Use a connection to another shard until there is one to this shard.
             others = (other for other in self._by_fd.values() if other.pool is pool and other.takes_requests)
             one = next(others, None)
             connection = pool.acquire(shard, borrow=one is None)
@@ -82,10 +82,10 @@ class Pipeline(Generic[T]):
         return protocol.send(exchange.opcode, exchange.body, token, exchange.timeout, monotonic()) > 0
 
     def responses(self, timeout: float) -> list[tuple[T, Response]]:
-        """Send what was taken, and return what has ended: by a response, by its deadline, by an error.
+        """Send the queued requests, and return those that have finished, timed out or failed.
 
         Args:
-            timeout: Seconds to wait for the first, at most.
+            timeout: Seconds to wait for the first one.
         """
         found: list[tuple[T, Response]] = []
         poll = self._poll = self._poll or select.poll()
@@ -100,14 +100,14 @@ class Pipeline(Generic[T]):
             protocol = one.connection.protocol
             found += protocol.expire(now)
             if not one.takes_requests:
-                # It ends as soon as nobody waits there any more.
+                # Closed as soon as no response is awaited.
                 found += protocol.retire()
             if protocol.is_closed:
                 self._release(number)
         return found
 
     def close(self) -> None:
-        """Give the connections back; those with answers outstanding are closed."""
+        """Release the connections; discard those with outstanding responses."""
         for number in list(self._by_fd):
             self._release(number)
 

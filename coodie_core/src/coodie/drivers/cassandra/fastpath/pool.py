@@ -1,4 +1,4 @@
-"""The connections of one driver: those of event loops, and those that threads take in turn."""
+"""Connection pools of the fast path: one per event loop, and one per node for threads."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncPool", "SyncPool"]
 
-#: Connections that threads have to one node, at most, and one more to each of its shards; more threads than
-#: these share with the driver's.
-_MOST_THREADS = 64
+#: Maximum size of a thread pool, plus one connection per shard; further threads use the driver's
+#: connections.
+_MAX_CONNECTIONS = 64
 
 
 class AsyncPool:
-    """One event loop's connections, one to each node or shard; used in its thread, but for ``end``.
+    """The connections of one event loop, one per node or shard; used in its thread, except ``close``.
 
-    The loop has the connections, as what it reads from; here they and the loop are referred to weakly. So a
-    loop that is dropped without being closed is collected, and its connections are closed then.
+    The event loop holds the connections as its readers; the pool refers to them and to the loop weakly. So a
+    loop that is dropped without being closed can be garbage-collected, which closes its connections.
 
     Args:
-        loop: The loop.
+        loop: The event loop.
         cluster: The driver's cluster.
-        shards: What is known of nodes' shards.
-        refuse: Called with the reason where the fast path can't serve a server.
+        shards: The nodes' shards.
+        disable: Turns the fast path off; called with the reason.
     """
 
     def __init__(
@@ -53,48 +53,48 @@ class AsyncPool:
         loop: asyncio.AbstractEventLoop,
         cluster: Cluster,
         shards: Shards,
-        refuse: Callable[[str], None],
+        disable: Callable[[str], None],
     ) -> None:
         self._loop = ref(loop, self._dropped)
         self._cluster = cluster
         self._shards = shards
-        self._refuse = refuse
+        self._disable = disable
         self._thread = threading.get_ident()
-        # By endpoint: of nodes without shards; and of the others, by shard.
+        # Connections by endpoint to nodes without shards; for other nodes, by endpoint and shard.
         self._connections: dict[Any, ref[AsyncConnection]] = {}
         self._sharded: dict[Any, dict[int, ref[AsyncConnection]]] = {}
-        self._openers: dict[Any, Connector] = {}
-        # Replaced, and closed when nobody waits for answers there any more; each with its endpoint.
+        self._connectors: dict[Any, Connector] = {}
+        # Replaced connections that are draining, with their endpoints.
         self._retired: WeakKeyDictionary[AsyncConnection, Any] = WeakKeyDictionary()
-        # Of the connections, and of those that were handed to the loop, which may never take them.
+        # Sockets of all connections, and of those that the loop hasn't installed yet, and may never install.
         self._sockets: set[socket.socket] = set()
-        # Those that wait for the loop's next turn to be installed, each with its endpoint.
+        # Connections that the loop will install in its next tick, with their endpoints.
         self._delivered: set[tuple[Any, socket.socket]] = set()
         self._is_closed = not _has_readers(loop)
         if self._is_closed:
-            refuse(f"{type(loop).__name__} has no add_reader")
-        #: The ``BoundTemplate`` of requests like others of this tick, by what they have in common.
+            disable(f"{type(loop).__name__} has no add_reader")
+        #: The ``BoundTemplate`` objects of the current tick, by ``template_key``.
         self.templates: dict[Any, Any] = {}
 
     @property
     def in_flight(self) -> int:
-        """How many requests have no answer yet."""
+        """The number of requests without a response."""
         return sum([connection.in_flight for connection in self._all()])
 
     @property
     def is_over(self) -> bool:
-        """Whether its loop has been closed, or dropped."""
+        """Whether the event loop has been closed or garbage-collected."""
         loop = self._loop()
         return loop is None or loop.is_closed()
 
     def rest(self) -> None:
-        """Hold nothing of the loop's, unless that runs: bound templates hold connections."""
+        """Drop the templates, which refer to connections, unless the event loop is running."""
         loop = self._loop()
         if loop is None or not loop.is_running():
             self.templates.clear()
 
     def _dropped(self, _: object) -> None:
-        """Close what a loop had that was collected; its connections go with it."""
+        """Close the sockets of a garbage-collected event loop."""
         self._is_closed = True
         for sock in tuple(self._sockets):
             sock.close()
@@ -104,11 +104,11 @@ class AsyncPool:
         return [*_living([*tuple(self._connections.values()), *sharded]), *self._retired]
 
     def connection(self, host: Host, shard: int | None = None) -> AsyncConnection | None:
-        """Return the connection to a node; None where none answers, and then one is being opened.
+        """Return the connection to a node; if there is none, start to connect, and return None.
 
         Args:
             host: The node.
-            shard: The shard that the request belongs to; None where the node has none.
+            shard: The request's shard; None if the node has no shards.
         """
         if shard is not None:
             return self._connection_to_shard(host, shard)
@@ -117,11 +117,11 @@ class AsyncPool:
         if connection is not None and not connection.needs_replacement:
             return connection
         self._open(host, None)
-        # One that isn't unresponsive serves until the other is there.
+        # A responsive connection is used until its replacement is there.
         return None if connection is None or connection.is_unresponsive else connection
 
     def _connection_to_shard(self, host: Host, shard: int) -> AsyncConnection | None:
-        """Return the connection to a shard; while there is none, one to another shard of the node."""
+        """Return the connection to a shard; until there is one, a connection to another shard of the node."""
         shards = self._sharded.get(host.endpoint) or {}
         found = shards.get(shard)
         connection = None if found is None else found()
@@ -134,15 +134,15 @@ class AsyncPool:
         return choice(others) if others else None  # noqa: S311 - nothing secret about it
 
     def _open(self, host: Host, shard: int | None) -> None:
-        # A busy turn of the loop asks often, and mustn't open a connection each time until it installs one.
+        # Connect once per tick: the loop installs a new connection only in the next one.
         if not self._is_closed and all(endpoint != host.endpoint for endpoint, _ in tuple(self._delivered)):
-            opener = self._openers.get(host.endpoint)
-            if opener is None:
-                opener = self._openers[host.endpoint] = Connector(self._shards, host, self._refuse)
-            opener.open(lambda link: self._deliver(host, link), shard)
+            connector = self._connectors.get(host.endpoint)
+            if connector is None:
+                connector = self._connectors[host.endpoint] = Connector(self._shards, host, self._disable)
+            connector.open(lambda link: self._on_connected(host, link), shard)
 
-    def _deliver(self, host: Host, link: EstablishedConnection) -> None:
-        """Take a connection over to the loop; called in another thread."""
+    def _on_connected(self, host: Host, link: EstablishedConnection) -> None:
+        """Hand a connection to the event loop; called in another thread."""
         loop = self._loop()
         if self._is_closed or loop is None:
             link.sock.close()
@@ -154,7 +154,7 @@ class AsyncPool:
         except RuntimeError:
             self._sockets.discard(link.sock)
             self._delivered.discard((host.endpoint, link.sock))
-            link.sock.close()  # the loop has been closed meanwhile
+            link.sock.close()  # the loop has been closed in the meantime
 
     def _install(self, host: Host, link: EstablishedConnection) -> None:
         self._delivered.discard((host.endpoint, link.sock))
@@ -188,10 +188,10 @@ class AsyncPool:
                 on_closed=closed,
                 before_flush=self.templates.clear,
             )
-        except Exception as exc:  # noqa: BLE001 - what a loop raises that can't read sockets
+        except Exception as exc:  # noqa: BLE001 - the loop can't read sockets
             self._sockets.discard(link.sock)
             link.sock.close()
-            self._refuse(f"{type(loop).__name__} can't read its connections ({exc!r})")
+            self._disable(f"{type(loop).__name__} can't read its connections ({exc!r})")
             return
         places[place] = ref(connection)
         if before is not None:
@@ -200,16 +200,16 @@ class AsyncPool:
             before.retire()
 
     def host_changed(self, host: Host, *, is_up: bool) -> None:
-        """Note that a node has come up or gone down; from any thread."""
+        """Handle a node that went up or down; from any thread."""
         loop = self._loop()
         if loop is not None:
             with suppress(RuntimeError):  # the loop has been closed
                 loop.call_soon_threadsafe(self._host_changed, host, is_up)
 
     def _host_changed(self, host: Host, is_up: bool) -> None:  # noqa: FBT001 - a callback's argument
-        opener = self._openers.get(host.endpoint)
-        if is_up and opener is not None:
-            opener.reset()
+        connector = self._connectors.get(host.endpoint)
+        if is_up and connector is not None:
+            connector.reset()
         if not is_up:
             only = self._connections.get(host.endpoint)
             sharded = (self._sharded.get(host.endpoint) or {}).values()
@@ -218,9 +218,10 @@ class AsyncPool:
                 connection.close(ConnectionShutdown(f"{host} went down"))
 
     def close(self) -> None:
-        """Close all connections, from any thread; what is in flight there ends with ``ConnectionLost``.
+        """Close all connections, from any thread; requests in flight end with ``ConnectionLost``.
 
-        It is done in the loop's thread, and waited for a moment; here, where the loop doesn't run.
+        A running event loop closes them in its thread, and the caller waits briefly. Otherwise they are
+        closed in the calling thread.
         """
         loop = self._loop()
         if loop is None:
@@ -237,10 +238,10 @@ class AsyncPool:
             try:
                 loop.call_soon_threadsafe(run)
             except RuntimeError:
-                run()  # closed meanwhile
+                run()  # closed in the meantime
             else:
                 if threading.get_ident() != self._thread:
-                    done.wait(_PATIENCE)
+                    done.wait(_CLOSE_TIMEOUT)
         else:
             run()
 
@@ -254,7 +255,7 @@ class AsyncPool:
 
 
 def _has_readers(loop: asyncio.AbstractEventLoop) -> bool:
-    """Tell whether a loop can be asked to watch a socket: that of Windows can't, by default."""
+    """Return whether an event loop implements ``add_reader``; Windows' default loop doesn't."""
     from asyncio import AbstractEventLoop
 
     method = getattr(loop, "add_reader", None)
@@ -262,39 +263,39 @@ def _has_readers(loop: asyncio.AbstractEventLoop) -> bool:
 
 
 def _living(found: Iterable[ref[AsyncConnection]]) -> list[AsyncConnection]:
-    """Return the connections whose loops are there."""
+    """Return the connections that still exist."""
     return [connection for one in found if (connection := one()) is not None]
 
 
-#: Seconds to wait for a loop to close its connections; it may be busy, or be waiting for this thread.
-_PATIENCE = 0.2
+#: Seconds to wait for an event loop to close its connections; it may be busy or wait for this thread.
+_CLOSE_TIMEOUT = 0.2
 
 
 class SyncPool:
-    """The connections to one node that threads take for a request, and put back.
+    """The connections to one node that threads acquire for a request, and release.
 
     Args:
         cluster: The driver's cluster.
-        shards: What is known of nodes' shards.
+        shards: The nodes' shards.
         host: The node.
-        refuse: Called with the reason where the fast path can't serve this server.
+        disable: Turns the fast path off; called with the reason.
     """
 
-    def __init__(self, cluster: Cluster, shards: Shards, host: Host, refuse: Callable[[str], None]) -> None:
-        self._opener = Connector(shards, host, refuse)
-        self._refuse = refuse
-        # By shard; under None where there are none.
+    def __init__(self, cluster: Cluster, shards: Shards, host: Host, disable: Callable[[str], None]) -> None:
+        self._connector = Connector(shards, host, disable)
+        self._disable = disable
+        # Idle connections by shard; the key is None if the node has no shards.
         self._idle: defaultdict[int | None, deque[SyncConnection]] = defaultdict(deque)
         self._all: set[SyncConnection] = set()
         self._max_idle: float = cluster.idle_heartbeat_interval or inf
         self._is_closed = False
 
     def acquire(self, shard: int | None = None, *, borrow: bool = True) -> SyncConnection | None:
-        """Return a connection that nobody uses; None where there is none, and then one is being opened.
+        """Return an idle connection; if there is none, start to connect, and return None.
 
         Args:
-            shard: The shard that the request belongs to; None where the node has none.
-            borrow: Take one to another shard while there is none to this one.
+            shard: The request's shard; None if the node has no shards.
+            borrow: Use a connection to another shard if there is none to this shard.
         """
         idle = self._idle[shard]
         while True:
@@ -305,25 +306,25 @@ class SyncPool:
             if connection.is_usable():
                 return connection
             self.discard(connection)
-        if not self._is_closed and len(self._all) < _MOST_THREADS + len(self._idle):
-            self._opener.open(self._deliver, shard)
+        if not self._is_closed and len(self._all) < _MAX_CONNECTIONS + len(self._idle):
+            self._connector.open(self._on_connected, shard)
         if shard is None or not borrow:
             return None
         taken = (self.acquire(other, borrow=False) for other, idle in list(self._idle.items()) if idle)
         return next((other for other in taken if other is not None), None)
 
-    def _deliver(self, link: EstablishedConnection) -> None:
+    def _on_connected(self, link: EstablishedConnection) -> None:
         try:
             connection = SyncConnection(link, self._max_idle)
-        except Exception as exc:  # noqa: BLE001 - what a platform raises where sockets can't be waited for
+        except Exception as exc:  # noqa: BLE001 - the platform has no poll
             link.sock.close()
-            self._refuse(f"its connections can't be waited for in a thread ({exc!r})")
+            self._disable(f"its connections can't be waited for in a thread ({exc!r})")
             return
         self._all.add(connection)
         self.release(connection)
 
     def release(self, connection: SyncConnection) -> None:
-        """Put a connection back, with no answer outstanding."""
+        """Return a connection without outstanding responses to the pool."""
         if connection.is_closed or self._is_closed:
             self.discard(connection)
             return
@@ -338,19 +339,19 @@ class SyncPool:
             self.discard(oldest)
 
     def discard(self, connection: SyncConnection) -> None:
-        """Close a connection that was taken."""
+        """Close a connection, and remove it from the pool."""
         connection.close()
         self._all.discard(connection)
 
     def host_changed(self, *, is_up: bool) -> None:
-        """Note that the node has come up or gone down."""
+        """Handle the node going up or down."""
         if is_up:
-            self._opener.reset()
+            self._connector.reset()
         else:
             self._abort()
 
     def close(self) -> None:
-        """Close all; what waits on one of them is told that it has ended."""
+        """Close all connections; requests in flight end with ``ConnectionLost``."""
         self._is_closed = True
         self._abort()
 

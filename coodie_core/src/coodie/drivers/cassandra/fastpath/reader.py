@@ -1,4 +1,4 @@
-"""Results to rows: what a statement's result metadata says is worked out once, and kept by its bytes."""
+"""Result readers: decode rows; result metadata is parsed once, and cached by its bytes."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ if TYPE_CHECKING:
 
     from coodie.rows import Column
 
-    #: Takes a result's body, where its first row begins, and how many there are; returns the rows.
+    #: Takes a result's body, the position of the first row and the number of rows; returns the rows.
     RowReader = Callable[[bytes, int, int], Rows]
 
-    #: Takes the same, and returns the driver's values.
+    #: Takes the same arguments, and returns the driver's values.
     _Parser = Callable[[bytes, int, int], list[tuple[Any, ...]]]
 
-__all__ = ["Page", "ResultReader", "UnusualResultError"]
+__all__ = ["Page", "ResultReader", "UnsupportedResultError"]
 
-#: Result shapes that are kept of a statement: a conditional write has two, others change with the schema.
-_SHAPES = 4
+#: Cached metadata per statement: a conditional write has two, and metadata changes with the schema.
+_MAX_METADATA = 4
 
-#: The number of rows that stands before one.
+#: The encoded number of rows, for a single row.
 _ONE_ROW = INT.pack(1)
 
-#: Rows from which on the collector is paused.
+#: Number of rows from which the garbage collector is paused.
 _MANY = 500
 
 
-class UnusualResultError(Exception):
-    """The result isn't one of those read here: the driver's own decoder knows all of them."""
+class UnsupportedResultError(Exception):
+    """The reader doesn't support this result; the driver's decoder does."""
 
 
 class Page(NamedTuple):
-    """What a result holds.
+    """A decoded result.
 
     Attributes:
-        rows: The rows, or none for a write.
-        paging_state: The server's state of the next page, or None.
+        rows: The rows; none for a write.
+        paging_state: The server's paging state of the next page, or None.
         warnings: The server's warnings.
     """
 
@@ -55,14 +55,14 @@ class Page(NamedTuple):
     warnings: Sequence[str] = ()
 
 
-class _Shape(NamedTuple):
-    """What is known of results with the same metadata."""
+class _ResultMetadata(NamedTuple):
+    """Parsed result metadata, with the reader for its rows."""
 
     head: tuple[int, int]
     metadata: bytes
-    #: All that comes before the number of rows where no page follows.
+    #: The body up to the number of rows, if there is no further page.
     beginning: bytes
-    #: Where the first row begins, then.
+    #: The position of the first row in that case.
     start: int
     read: RowReader
     columns: tuple[Column, ...]
@@ -73,72 +73,72 @@ class ResultReader:
 
     Args:
         version: The protocol version.
-        user_types: The cluster's, for the driver's parser of metadata.
-        aware_timestamps: Give timestamps as aware datetimes in UTC.
+        user_types: The cluster's user-defined types, for the driver's metadata parser.
+        aware_timestamps: Return timestamps as aware datetimes in UTC.
     """
 
     def __init__(self, version: int, user_types: Any, *, aware_timestamps: bool) -> None:
         self._version = version
         self._user_types = user_types
         self._aware = aware_timestamps
-        self._shapes: list[_Shape] = []
-        self._usual: _Shape | None = None
+        self._known: list[_ResultMetadata] = []
+        self._last_metadata: _ResultMetadata | None = None
 
     def read_single_page(self, body: bytes) -> Rows | None:
-        """Return the rows of a RESULT's body that is the only page; None where another has to read it.
+        """Return the rows of a RESULT's body if it is the only page; None if ``read`` has to decode it.
 
         Raises:
             Exception: A value can't be decoded.
         """
-        # All that comes before the number of rows is the same in most results of a statement.
-        usual = self._usual
-        if usual is None or not body.startswith(usual.beginning):
+        # Most results of a statement start with the same bytes, up to the number of rows.
+        metadata = self._last_metadata
+        if metadata is None or not body.startswith(metadata.beginning):
             return new_rows() if body == VOID_BODY else None
-        start = usual.start
+        start = metadata.start
         (count,) = INT.unpack_from(body, start - INT.size)
         if count >= _MANY:
-            return _read(usual, body, start)
-        rows = usual.read(body, start, count)
-        rows.columns = usual.columns
+            return _read(metadata, body, start)
+        rows = metadata.read(body, start, count)
+        rows.columns = metadata.columns
         return rows
 
     def read(self, body: bytes) -> Page:
         """Return the rows of a RESULT's body.
 
         Raises:
-            UnusualResultError: It is neither rows nor nothing, or says more than rows.
+            UnsupportedResultError: The result is of another kind, or has unusual flags.
             Exception: A value can't be decoded.
         """
         if body == VOID_BODY:
             return Page(new_rows(), None)
         kind, flags, columns = ROWS_HEAD.unpack_from(body)
         if kind != ROWS or flags & ~(GLOBAL_TABLE | HAS_MORE_PAGES):
-            raise UnusualResultError
+            raise UnsupportedResultError
         at = ROWS_HEAD.size
         state = None
         if flags & HAS_MORE_PAGES:
             state = paging_state(body)
             at += INT.size + len(state or b"")
-        shape = self._shape(body, (flags & GLOBAL_TABLE, columns), at)
+        found = self._find_metadata(body, (flags & GLOBAL_TABLE, columns), at)
         if not flags & HAS_MORE_PAGES:
-            self._usual = shape
-        return Page(_read(shape, body, at + len(shape.metadata) + INT.size), state)
+            self._last_metadata = found
+        return Page(_read(found, body, at + len(found.metadata) + INT.size), state)
 
-    def _shape(self, body: bytes, head: tuple[int, int], at: int) -> _Shape:
-        """Return what the metadata says that starts there."""
-        for shape in self._shapes:
-            if shape.head == head and body.startswith(shape.metadata, at):
-                return shape
-        return self._learn(body, head, at)
+    def _find_metadata(self, body: bytes, head: tuple[int, int], at: int) -> _ResultMetadata:
+        """Return the parsed metadata for the bytes at a position."""
+        for found in self._known:
+            if found.head == head and body.startswith(found.metadata, at):
+                return found
+        return self._parse_metadata(body, head, at)
 
-    def _learn(self, body: bytes, head: tuple[int, int], at: int) -> _Shape:
-        """Have the driver's own parser read the metadata, and keep what follows from it."""
+    def _parse_metadata(self, body: bytes, head: tuple[int, int], at: int) -> _ResultMetadata:
+        """Parse metadata with the driver's parser, and cache the result."""
         columns, length = _parsed_metadata(ROWS_HEAD.pack(ROWS, *head)[4:] + body[at:], self._user_types)
         names = tuple([column[2] for column in columns])
         if len(set(names)) < len(names):
-            raise UnusualResultError  # as dicts they'd lose a column; the first one may be all that is wanted
+            raise UnsupportedResultError  # a dict would lose a column
         beginning = ROWS_HEAD.pack(ROWS, *head) + body[at : at + length]
-        shape = _Shape(
+        found = _ResultMetadata(
             head,
             body[at : at + length],
             beginning,
@@ -146,27 +146,27 @@ class ResultReader:
             _reader(names, columns, self._version, aware_timestamps=self._aware),
             result_columns(names, tuple([column[3] for column in columns])),
         )
-        # A new list: others may be going through the old one.
-        self._shapes = [shape, *self._shapes][:_SHAPES]
-        return shape
+        # A new list: other threads may be iterating over the old one.
+        self._known = [found, *self._known][:_MAX_METADATA]
+        return found
 
 
-def _read(shape: _Shape, body: bytes, start: int) -> Rows:
+def _read(found: _ResultMetadata, body: bytes, start: int) -> Rows:
     (count,) = INT.unpack_from(body, start - INT.size)
-    # Each cell stands behind four bytes: a number of rows that can't be is noticed before it is believed.
+    # Each value has a length of four bytes: check that the number of rows is possible.
     if not 0 <= INT.size * count <= len(body) - start:
-        raise UnusualResultError
+        raise UnsupportedResultError
     if count < _MANY:
-        rows = shape.read(body, start, count)
+        rows = found.read(body, start, count)
     else:
         with gc_paused():
-            rows = shape.read(body, start, count)
-    rows.columns = shape.columns
+            rows = found.read(body, start, count)
+    rows.columns = found.columns
     return rows
 
 
 def _parsed_metadata(data: bytes, user_types: Any) -> tuple[Any, int]:
-    """Return a result's columns, and how many bytes after the flags and the number of columns they took."""
+    """Return a result's columns, and the size of their description in bytes."""
     from io import BytesIO
 
     stream = BytesIO(data)
@@ -175,7 +175,7 @@ def _parsed_metadata(data: bytes, user_types: Any) -> tuple[Any, int]:
 
 
 def _reader(names: tuple[str, ...], columns: Any, version: int, *, aware_timestamps: bool) -> RowReader:
-    """Return what reads rows: the accelerator, the driver's compiled parser, or its types one by one."""
+    """Return a row reader: the accelerator, generated code, the driver's compiled parser, or its types."""
     types = [column[3] for column in columns]
     single = partial(_single_decoder, version)
     accelerated = row_decoder(names, types, single, aware_timestamps=aware_timestamps)
@@ -191,14 +191,14 @@ def _reader(names: tuple[str, ...], columns: Any, version: int, *, aware_timesta
     def read(body: bytes, start: int, count: int) -> Rows:
         try:
             return read_simple(body, start, count)
-        except Exception:  # noqa: BLE001 - the driver's decoder knows more, or says what is wrong
+        except Exception:  # noqa: BLE001 - the driver's decoder supports more, and reports errors
             return Rows(build(parse(body, start, count)))
 
     return read
 
 
 def _single_decoder(version: int, typ: Any) -> Callable[[bytes], Any]:
-    """Return what decodes single values of a type."""
+    """Return a decoder for single values of a type."""
     parse = _compiled_parser(("value",), [typ], version) or _plain_parser([typ], version)
 
     def decode(data: bytes) -> Any:
@@ -214,13 +214,13 @@ def _compiled_parser(names: tuple[str, ...], types: Sequence[Any], version: int)
         return None
     make_reader, describe, deserializers, parse = modules
     described = describe(list(names), types, None, [None] * len(types), deserializers(types), version)
-    # It reads the number of rows by itself.
+    # This parser reads the number of rows itself.
     return lambda body, start, _: parse(make_reader(body[start - INT.size :]), described)
 
 
 @cache
 def _compiled() -> Any:
-    """Return the driver's compiled parser, in parts; None where it was installed without."""
+    """Return the parts of the driver's compiled parser; None if it isn't installed."""
     try:
         from cassandra.bytesio import BytesIOReader
         from cassandra.deserializers import make_deserializers
@@ -246,7 +246,7 @@ def _plain_parser(types: list[Any], version: int) -> _Parser:
                     data = body[at : at + length]
                     at += length
                     if at > len(body):
-                        raise UnusualResultError
+                        raise UnsupportedResultError
                 row.append(decode(data, version))
             rows.append(tuple(row))
         return rows

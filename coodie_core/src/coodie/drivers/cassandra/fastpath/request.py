@@ -1,4 +1,4 @@
-"""One request on the fast path, and what its answers mean."""
+"""Requests on the fast path: send them, and interpret their responses."""
 
 from __future__ import annotations
 
@@ -39,42 +39,42 @@ __all__ = ["Exchange", "ExecuteRequest", "FastRequest", "Path", "PendingResponse
 
 
 class Path(Protocol):
-    """What sends an exchange, and knows what its answers mean: the driver's fast path."""
+    """The fast path, as requests use it."""
 
     def send(self, exchange: Exchange) -> PendingResponse | None:
-        """Send from the calling thread; None where no connection is free yet."""
+        """Send from the calling thread; return None if no connection is available yet."""
         ...
 
     def send_async(self, exchange: Exchange) -> Awaitable[Response] | None:
-        """Send from the running loop; None where it has no connection yet."""
+        """Send from the running event loop; return None if it has no connection yet."""
         ...
 
-    def decoded(self, answer: bytes | Frame, exchange: Exchange) -> Any:
-        """Return the driver's object of an answer."""
+    def decoded(self, response: bytes | Frame, exchange: Exchange) -> Any:
+        """Return the driver's message object for a response."""
         ...
 
-    def check_open(self, terms: ExecutionSettings) -> None:
-        """Refuse to go on with a request whose connection was lost because the driver was closed."""
+    def check_open(self, settings: ExecutionSettings) -> None:
+        """Raise if the driver has been closed, for a request whose connection was lost."""
         ...
 
-    def retry_policy(self, terms: ExecutionSettings) -> SafeRetryPolicy:
-        """Return what decides whether a request that has failed is sent again."""
+    def retry_policy(self, settings: ExecutionSettings) -> SafeRetryPolicy:
+        """Return the policy that decides whether a failed request is retried."""
         ...
 
-    def has_others(self, exchange: Exchange, tried: Host) -> bool:
-        """Tell whether a node other than the one could be asked."""
+    def has_others(self, exchange: Exchange, excluded: Host) -> bool:
+        """Return whether the policy has another node that is up."""
         ...
 
 
 class Exchange:
-    """Send a request and wait for its answer; the answer is None where it couldn't be sent.
+    """An effect: send a request and wait for the response, which is None if the request wasn't sent.
 
     Args:
         path: The driver's fast path.
-        opcode: What kind of request it is.
-        body: Its body.
-        timeout: Seconds.
-        policy: The load-balancing policy to ask.
+        opcode: The frame's opcode.
+        body: The frame's body.
+        timeout: The request's timeout in seconds.
+        policy: The load-balancing policy.
     """
 
     __slots__ = ("body", "host", "opcode", "path", "policy", "timeout")
@@ -85,11 +85,11 @@ class Exchange:
         self.body = body
         self.timeout = timeout
         self.policy = policy
-        #: The node that was asked.
+        #: The node that the request was sent to.
         self.host: Host | None = None
 
     def route(self) -> Route:
-        """Return what decides where it goes; asked only where there is a choice."""
+        """Return the routing information; called only if there is more than one node."""
         raise NotImplementedError
 
     def run(self) -> Response | None:
@@ -98,12 +98,12 @@ class Exchange:
         return None if posted is None else posted.run()
 
     def run_async(self) -> Awaitable[Response | None]:
-        """Send from the running loop."""
+        """Send from the running event loop."""
         return self.path.send_async(self) or NOT_SENT
 
 
 class SendEffect:
-    """An effect: send a request, and don't wait. Its answer is the ``PendingResponse``, or None.
+    """An effect: send a request without waiting; its result is a ``PendingResponse``, or None.
 
     Args:
         exchange: The request.
@@ -121,18 +121,18 @@ class SendEffect:
         return self._exchange.path.send(self._exchange)
 
     def run_async(self) -> Awaitable[PendingResponse | None]:
-        """Send from the running loop."""
+        """Send from the running event loop."""
         future = self._exchange.path.send_async(self._exchange)
         return NOT_SENT if future is None else _Immediately(AsyncPendingResponse(future))
 
 
 class PendingResponse:
-    """An effect: the answer to a request that a thread has sent.
+    """An effect: the response to a request that a thread has sent.
 
     Args:
-        connection: What it was sent on.
-        pool: Where that goes back to.
-        failed: What became of sending it, where that failed.
+        connection: The request's connection.
+        pool: The pool to release the connection to.
+        failed: The outcome, if sending failed.
     """
 
     __slots__ = ("_connection", "_failed", "_pool")
@@ -151,16 +151,16 @@ class PendingResponse:
             pool.release(connection)
 
     def run_async(self) -> Awaitable[Response]:
-        """Never called: it was sent from a thread."""
+        """Raise: the request was sent from a thread."""
         raise NotImplementedError
 
     def abandon(self) -> None:
-        """Wait for it no more."""
+        """Discard the connection with the response."""
         self._pool.discard(self._connection)
 
 
 class AsyncPendingResponse(PendingResponse):
-    """The same, of a request that was sent from an event loop."""
+    """The response to a request that an event loop has sent."""
 
     __slots__ = ("_future",)
 
@@ -168,19 +168,19 @@ class AsyncPendingResponse(PendingResponse):
         self._future = future
 
     def run(self) -> Response:
-        """Never called: it was sent from a loop."""
+        """Raise: the request was sent from an event loop."""
         raise NotImplementedError
 
     def run_async(self) -> Awaitable[Response]:
-        """Wait on the loop."""
+        """Return the future of the response."""
         return self._future
 
     def abandon(self) -> None:
-        """Leave its answer to the connection."""
+        """Leave the response to the connection, which drops it."""
 
 
 class _Immediately:
-    """An awaitable of what is there already."""
+    """An awaitable of a known value."""
 
     __slots__ = ("_value",)
 
@@ -192,88 +192,88 @@ class _Immediately:
         yield
 
 
-#: The answer to a request that couldn't be sent.
+#: The awaitable of a request that wasn't sent.
 NOT_SENT = _Immediately(None)
 
 
 class FastRequest(Exchange):
-    """A request whose answer is pages.
+    """A request whose response is a page.
 
     Args:
         path: The driver's fast path.
-        opcode: What kind of request it is.
-        body: Its body.
-        terms: The terms on which it is sent.
-        policy: The load-balancing policy to ask.
-        statement: The statement, of a batch the one that tells where it goes.
-        values: Its encoded parameters.
+        opcode: The frame's opcode.
+        body: The frame's body.
+        settings: The execution settings.
+        policy: The load-balancing policy.
+        statement: The statement; for a batch, the one that determines its route.
+        values: The statement's encoded values.
         level: The consistency level's code.
     """
 
-    __slots__ = ("level", "statement", "terms", "values")
+    __slots__ = ("level", "settings", "statement", "values")
 
     def __init__(
         self,
         path: Path,
         opcode: int,
         body: bytes,
-        terms: ExecutionSettings,
+        settings: ExecutionSettings,
         policy: Any,
         statement: FastStatement,
         values: bytes,
         level: int,
     ) -> None:
-        # As Exchange does it; to call that would be a call more for each request.
+        # Not super().__init__(): that would be one more call per request.
         self.path = path
         self.opcode = opcode
         self.body = body
-        self.timeout = terms.timeout
+        self.timeout = settings.timeout
         self.policy = policy
         self.host = None
-        self.terms = terms
+        self.settings = settings
         self.statement = statement
         self.values = values
         self.level = level
 
     def route(self) -> Route:
-        """Return what decides where it goes."""
+        """Return the routing information."""
         return self.statement.route(self.values, self.level)
 
-    def single_page_rows(self, answer: Response | None) -> Rows | None:
-        """Return the rows of an answer that is the only page; None for every other answer."""
-        if not isinstance(answer, bytes):
+    def single_page_rows(self, response: Response | None) -> Rows | None:
+        """Return the rows if the response is the only page; None for any other response."""
+        if not isinstance(response, bytes):
             return None
         try:
-            return self.statement.results.read_single_page(answer)
-        except Exception:  # noqa: BLE001 - the driver's decoder knows more, or says what is wrong
+            return self.statement.results.read_single_page(response)
+        except Exception:  # noqa: BLE001 - the driver's decoder supports more, and reports errors
             return None
 
-    def page(self, answer: Response | None) -> Page | None:
-        """Return the page that an answer holds; None where it takes more to make sense of it."""
-        if not isinstance(answer, bytes):
+    def page(self, response: Response | None) -> Page | None:
+        """Return the response as a page; None if ``interpret`` has to decode it."""
+        if not isinstance(response, bytes):
             return None
         try:
-            return self.statement.results.read(answer)
-        except Exception:  # noqa: BLE001 - the driver's decoder knows more, or says what is wrong
+            return self.statement.results.read(response)
+        except Exception:  # noqa: BLE001 - the driver's decoder supports more, and reports errors
             return None
 
-    def interpret(self, answer: Response | None) -> SessionResponse | DriverRetry:
-        """Say what an answer means that is no page: what the driver's decoder finds, or what to do next.
+    def interpret(self, response: Response | None) -> SessionResponse | DriverRetry:
+        """Decode a response that isn't a plain page, or decide on a retry through the driver.
 
         Raises:
             CoodieError: The request has failed.
         """
-        if answer is None:
+        if response is None:
             return DriverRetry()
-        if isinstance(answer, TimedOut):
-            raise timeout_error(self.terms, self.host if answer.sent else None)
-        if isinstance(answer, ConnectionLost):
-            self.path.check_open(self.terms)
-            return self._failed(answer.error, on_connection_lost) if answer.sent else DriverRetry()
+        if isinstance(response, TimedOut):
+            raise timeout_error(self.settings, self.host if response.sent else None)
+        if isinstance(response, ConnectionLost):
+            self.path.check_open(self.settings)
+            return self._failed(response.error, on_connection_lost) if response.sent else DriverRetry()
         try:
-            message = self.path.decoded(answer, self)
-        except Exception as exc:  # noqa: BLE001 - whatever the driver's decoder raises for a broken body
-            raise_translated(exc, self.terms)
+            message = self.path.decoded(response, self)
+        except Exception as exc:  # noqa: BLE001 - the driver's decoder raises anything for an invalid body
+            raise_translated(exc, self.settings)
         if isinstance(message, ErrorMessage):
             return self._failed(message, on_error)
         adopt_metadata(self.statement.prepared, message)
@@ -288,59 +288,59 @@ class FastRequest(Exchange):
         )
 
     def _failed(self, error: Any, decide: Callable[..., DriverRetry]) -> DriverRetry:
-        """Ask the retry policy; raise where it says so, or wants another node at once and there is none."""
+        """Apply the retry policy; raise if it rethrows, or if an immediate retry has no other node."""
         batched = self.opcode == BATCH
         statement = BatchStatement() if batched else BoundStatement(self.statement.prepared)
-        policy = self.path.retry_policy(self.terms)
-        again = decide(error, policy, statement, self.level, self.host, self.terms)
-        if again.avoid is not None and not self.path.has_others(self, again.avoid):
-            if not again.delay:
-                raise_translated(error, self.terms, policy.write)
-            return again._replace(avoid=None)
-        return again
+        policy = self.path.retry_policy(self.settings)
+        retry = decide(error, policy, statement, self.level, self.host, self.settings)
+        if retry.excluded_host is not None and not self.path.has_others(self, retry.excluded_host):
+            if not retry.delay:
+                raise_translated(error, self.settings, policy.write)
+            return retry._replace(excluded_host=None)
+        return retry
 
 
 class ExecuteRequest(FastRequest):
-    """One statement.
+    """An EXECUTE request.
 
     Args:
         path: The driver's fast path.
-        terms: The terms on which it is sent.
-        policy: The load-balancing policy to ask.
-        statement: The statement.
-        values: Its encoded parameters.
-        settings: What it runs with.
-        state: Where the page starts, or None.
+        settings: The execution settings.
+        policy: The load-balancing policy.
+        statement: The prepared statement.
+        values: The encoded values.
+        options: The options of the EXECUTE message.
+        state: The page's paging state; None for the first page.
     """
 
-    __slots__ = ("_settings",)
+    __slots__ = ("_options",)
 
     def __init__(
         self,
         path: Path,
-        terms: ExecutionSettings,
+        settings: ExecutionSettings,
         policy: Any,
         statement: FastStatement,
         values: bytes,
-        settings: ExecuteOptions,
+        options: ExecuteOptions,
         state: bytes | None = None,
     ) -> None:
-        body = statement.body(values, settings, state)
-        super().__init__(path, EXECUTE, body, terms, policy, statement, values, settings.level)
-        self._settings = settings
+        body = statement.body(values, options, state)
+        super().__init__(path, EXECUTE, body, settings, policy, statement, values, options.level)
+        self._options = options
 
     @property
     def is_stamped(self) -> bool:
-        """Whether it has a timestamp."""
-        return self._settings.timestamp is not None
+        """Whether the request has a client timestamp."""
+        return self._options.timestamp is not None
 
     def prefix_and_suffix(self) -> tuple[bytes, bytes]:
-        """Return what stands before and after the values in its body, but for the timestamp at the end."""
-        return self.statement.prefix_and_suffix(self._settings)
+        """Return the body before and after the values, without the timestamp at the end."""
+        return self.statement.prefix_and_suffix(self._options)
 
-    def again(self, values: bytes, host: Host | None, timeout: float) -> ExecuteRequest:
-        """Return the same request with other values, as it was sent to a node."""
-        terms = self.terms._replace(timeout=timeout)
-        other = ExecuteRequest(self.path, terms, self.policy, self.statement, values, self._settings)
+    def with_values(self, values: bytes, host: Host | None, timeout: float) -> ExecuteRequest:
+        """Return the same request with other values, as sent to a node."""
+        settings = self.settings._replace(timeout=timeout)
+        other = ExecuteRequest(self.path, settings, self.policy, self.statement, values, self._options)
         other.host = host
         return other

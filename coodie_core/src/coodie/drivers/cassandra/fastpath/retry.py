@@ -1,4 +1,4 @@
-"""What follows from an answer that isn't a result: an error of ours, or the driver's way once more."""
+"""Retries of the fast path: decide on an error response, a lost connection or a timeout."""
 
 from __future__ import annotations
 
@@ -32,35 +32,35 @@ if TYPE_CHECKING:
 __all__ = ["DriverRetry", "on_connection_lost", "on_error", "raise_translated", "timeout_error"]
 
 
-#: Errors that a retry policy has a method of its own for.
+#: Errors with a method of their own in retry policies.
 _ASKED = (
     (ReadTimeoutErrorMessage, "on_read_timeout"),
     (WriteTimeoutErrorMessage, "on_write_timeout"),
     (UnavailableErrorMessage, "on_unavailable"),
 )
 
-#: Errors for which it has one in common.
+#: Errors that retry policies handle in ``on_request_error``.
 _SHED = (OverloadedErrorMessage, IsBootstrappingErrorMessage, TruncateError, ServerError)
 
 
 class DriverRetry(NamedTuple):
-    """Have the driver send the request.
+    """Hand the request to the driver: on the same host, on another one, or not at all.
 
     Attributes:
-        tried: How often it was sent so far, as a retry policy counts.
-        level: The consistency level's code that the retry policy wants; None for the request's own.
-        host: The node that has to be asked; None for the load-balancing policy's choice.
-        avoid: The node that isn't to be asked again.
-        forgotten: The id of the statement that the node has forgotten: it is to be looked at again before.
-        ignored: The retry policy ignores the failure: an empty result, and nothing is sent.
-        delay: Seconds to wait before.
-        doubt: What was sent so far may have been applied.
+        attempts: The number of attempts so far, as a retry policy counts them.
+        level: The code of the retry policy's consistency level; None for the request's own.
+        host: The only node to use; None for the load-balancing policy's choice.
+        excluded_host: A node not to use again.
+        forgotten: The id of a prepared statement that the node no longer has; prepare it again first.
+        ignored: The retry policy ignores the failure: return an empty result, and send nothing.
+        delay: Seconds to wait before the retry.
+        doubt: An earlier attempt may have been applied.
     """
 
-    tried: int = 0
+    attempts: int = 0
     level: int | None = None
     host: Host | None = None
-    avoid: Host | None = None
+    excluded_host: Host | None = None
     forgotten: bytes | None = None
     ignored: bool = False
     delay: float = 0.0
@@ -73,20 +73,20 @@ def on_error(
     statement: Statement,
     level: int,
     host: Host,
-    terms: ExecutionSettings,
+    settings: ExecutionSettings,
 ) -> DriverRetry:
-    """Decide on an ERROR of the server's, as the driver does.
+    """Decide on an error response, as the driver does.
 
     Args:
-        message: The driver's object of it.
-        policy: Tells whether to send again; it has to know where that is safe.
-        statement: The driver's, for the policy.
+        message: The driver's message object.
+        policy: The retry policy, which knows whether a retry is safe.
+        statement: The driver's statement, for the policy.
         level: The consistency level's code.
-        host: The node that sent it.
-        terms: The terms on which the request was sent, for the error.
+        host: The node that sent the response.
+        settings: The request's execution settings.
 
     Raises:
-        CoodieError: Nothing is sent again.
+        CoodieError: There is no retry.
     """
     if isinstance(message, PreparedQueryNotFound):
         return DriverRetry(host=host, forgotten=message.info)
@@ -97,8 +97,8 @@ def on_error(
     elif isinstance(message, _SHED):
         decision = policy.on_request_error(statement, level, error=message, retry_num=0)
     else:
-        raise_translated(message, terms, policy.write, host)
-    return _decided(decision, message, policy, host, terms)
+        raise_translated(message, settings, policy.write, host)
+    return _decided(decision, message, policy, host, settings)
 
 
 def on_connection_lost(
@@ -107,53 +107,57 @@ def on_connection_lost(
     statement: Statement,
     level: int,
     host: Host,
-    terms: ExecutionSettings,
+    settings: ExecutionSettings,
 ) -> DriverRetry:
-    """Decide on a connection that ended before the answer came, as the driver does.
+    """Decide on a connection that was lost before the response arrived, as the driver does.
 
     Raises:
-        CoodieError: Nothing is sent again.
+        CoodieError: There is no retry.
     """
     decision = policy.on_request_error(statement, level, error=error, retry_num=0)
-    return _decided(decision, error, policy, host, terms)
+    return _decided(decision, error, policy, host, settings)
 
 
-def timeout_error(terms: ExecutionSettings, host: Host | None) -> Exception:
-    """Return the error of a request that got no answer in time.
+def timeout_error(settings: ExecutionSettings, host: Host | None) -> Exception:
+    """Return the error of a request that timed out.
 
     Args:
-        terms: The terms on which it was sent.
-        host: The node that it was sent to; None where it wasn't sent.
+        settings: The request's execution settings.
+        host: The node that the request was sent to; None if it wasn't sent.
     """
     late = OperationTimedOut(last_host=host)
-    return translate(late, terms.stmt, terms.timeout, Fate(terms.write, sent=host is not None))
+    return translate(late, settings.stmt, settings.timeout, Fate(settings.write, sent=host is not None))
 
 
 def _decided(
-    decision: Any, error: Any, policy: SafeRetryPolicy, host: Host, terms: ExecutionSettings
+    decision: Any, error: Any, policy: SafeRetryPolicy, host: Host, settings: ExecutionSettings
 ) -> DriverRetry:
     what, level = decision[:2]
     if what == RetryPolicy.RETHROW:
-        raise_translated(error, terms, policy.write, host)
+        raise_translated(error, settings, policy.write, host)
     if what == RetryPolicy.IGNORE:
         return DriverRetry(ignored=True)
     if what == RetryPolicy.RETRY:
-        return DriverRetry(tried=1, level=level, host=host, delay=delay_of(decision), doubt=policy.in_doubt)
-    return DriverRetry(tried=1, level=level, avoid=host, delay=delay_of(decision), doubt=policy.in_doubt)
+        return DriverRetry(
+            attempts=1, level=level, host=host, delay=delay_of(decision), doubt=policy.in_doubt
+        )
+    return DriverRetry(
+        attempts=1, level=level, excluded_host=host, delay=delay_of(decision), doubt=policy.in_doubt
+    )
 
 
 def raise_translated(
-    error: Any, terms: ExecutionSettings, write: Write | None = None, host: Host | None = None
+    error: Any, settings: ExecutionSettings, write: Write | None = None, host: Host | None = None
 ) -> NoReturn:
-    """Raise the error of ours for a failure of a request that was sent.
+    """Raise coodie's error for the failure of a request that was sent.
 
     Args:
-        error: The driver's.
-        terms: The terms on which it was sent.
-        write: What kind of write it counts as; None for that of the terms.
-        host: The node that it was sent to.
+        error: The driver's exception or message object.
+        settings: The request's execution settings.
+        write: The kind of write; None for the one in the settings.
+        host: The node that the request was sent to.
     """
     raised = error.to_exception() if hasattr(error, "to_exception") else error
     where = None if host is None else str(host.endpoint)
-    fate = Fate(terms.write if write is None else write, sent=True, host=where)
-    raise translate(raised, terms.stmt, fate=fate) from raised
+    fate = Fate(settings.write if write is None else write, sent=True, host=where)
+    raise translate(raised, settings.stmt, fate=fate) from raised

@@ -1,4 +1,4 @@
-"""Which node a request goes to: what the load-balancing policy says, asked as seldom as can be."""
+"""Routing: choose a request's node by the load-balancing policy, and its partition key."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ __all__ = ["Route", "Router", "routing_key"]
 #: SERIAL and LOCAL_SERIAL.
 _SERIAL = (8, 9)
 
-#: The places of a key that is one value, the request's first.
+#: The indexes of a partition key that is the request's first value.
 _FIRST_ALONE = [0]
 
 
 def routing_key(values: bytes, indexes: Sequence[int]) -> bytes:
-    """Return the partition key, as it is hashed, out of a request's encoded values.
+    """Return the serialized partition key from a request's encoded values.
 
     Args:
-        values: Each behind its length.
-        indexes: The key's places among them, in the key's order.
+        values: The encoded values, each with its length.
+        indexes: The indexes of the key's columns among the values, in the key's order.
     """
     if indexes == _FIRST_ALONE:
         (length,) = INT.unpack_from(values)
@@ -43,19 +43,19 @@ def routing_key(values: bytes, indexes: Sequence[int]) -> bytes:
         at += max(length, 0)
     if len(indexes) == 1:
         return parts[indexes[0]]
-    # CompositeType: each part behind its length and before a zero.
+    # CompositeType: each part has its length before it and a zero byte after it.
     return b"".join([SHORT.pack(len(parts[n])) + parts[n] + b"\x00" for n in indexes])
 
 
 class Route:
-    """What the drivers' policies ask of a statement.
+    """The attributes of a statement that the drivers' policies use.
 
     Args:
-        keyspace: The statement's, or the session's.
-        table: Its table.
+        keyspace: The statement's keyspace; None for the session's.
+        table: The statement's table.
         key: The partition key, or None.
         level: The consistency level's code.
-        conditional: It is a lightweight transaction.
+        conditional: The statement is a lightweight transaction.
     """
 
     __slots__ = ("_conditional", "consistency_level", "keyspace", "routing_key", "table")
@@ -70,7 +70,7 @@ class Route:
         self._conditional = conditional
 
     def is_lwt(self) -> bool:
-        """Tell whether it is a lightweight transaction; called by scylla-driver's policies."""
+        """Return whether the statement is a lightweight transaction; called by scylla-driver's policies."""
         return self._conditional
 
 
@@ -88,13 +88,13 @@ class Router:
         self._tables: dict[str, ReplicaTable] = {}
 
     def forget(self) -> None:
-        """Look at the cluster anew: a node has come, gone, or changed."""
+        """Drop the cached node: the cluster has changed."""
         self._only = None
         # A new one: what is being made of what was there goes into the old one.
         self._tables = {}
 
     def only_host(self, policy: Any) -> Host | None:
-        """Return the cluster's only node: there is nothing to choose then, and no key to be hashed."""
+        """Return the only node of a single-node cluster, which needs no routing."""
         known = self._only
         if known is None or known[0] is not policy:
             hosts = self._metadata.all_hosts()
@@ -118,6 +118,6 @@ class Router:
         return next((host for host in self.hosts(policy, route) if host.is_up), None)
 
     def hosts(self, policy: Any, route: Route) -> Iterable[Host]:
-        """Return the nodes in the policy's order."""
+        """Return the policy's query plan."""
         plan: Iterable[Host] = policy.make_query_plan(self._session.keyspace, route)
         return plan

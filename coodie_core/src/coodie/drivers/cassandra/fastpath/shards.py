@@ -1,7 +1,7 @@
-"""The shards of ScyllaDB's nodes: which one a request belongs to, and connections that end there.
+"""The shards of ScyllaDB nodes: map requests to shards, and open connections to them.
 
-What a node says of its shards is read off each connection to it, so that a node that comes back with
-another number of them is known as it is. A node that said nothing of shards isn't in here.
+The number of shards is read from each new connection, so that a node may come back with another number.
+Nodes without shards aren't listed here.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ __all__ = ["Shards"]
 
 log = logging.getLogger("coodie.drivers.cassandra.fastpath")
 
-#: Connections that are opened in the hope that one of them ends at the shard that is wanted.
+#: Connections to open through the normal port until one reaches the wanted shard.
 _TRIES = 3
 
-#: Seconds for which the port that lets a client choose isn't used: where connections through it ended at
-#: other shards, as behind a NAT, and where it couldn't be connected to.
+#: Seconds for which the shard-aware port isn't used: after connections through it reached other shards, as
+#: behind a NAT, and after a failed connection.
 _PORT_MISLEADS = 600.0
 _PORT_FAILED = 60.0
 
 
 class Shards:
-    """What is known of nodes' shards.
+    """The known shards of all nodes.
 
     Args:
         session: The backend's session.
@@ -51,13 +51,13 @@ class Shards:
         self._cluster = session.cluster
         self._metadata = session.cluster.metadata
         self._port_not_before: dict[Any, float] = {}
-        #: What nodes with shards said, by endpoint.
+        #: The extensions of nodes with shards, by endpoint.
         self.known: dict[Any, Extensions] = {}
 
     def of(self, host: Host, route: Route) -> int | None:
-        """Return the shard of a node that a request belongs to, by tablet or token, as the driver does.
+        """Return a request's shard on a node, by tablet or token, as the driver does.
 
-        Any shard will do for a request without a partition key; None where the node has none.
+        For a request without a partition key the shard is random; None if the node has no shards.
         """
         node = self.known.get(host.endpoint)
         if node is None or node.shard is None:
@@ -70,48 +70,48 @@ class Shards:
         if node.tablets and route.table is not None:
             keyspace = route.keyspace or self._session.keyspace
             shard = tablet_shard(self._metadata, keyspace, route.table, token, host)
-            # A node may have come back with fewer shards than its tablets were told of with.
+            # A node may have come back with fewer shards than its known tablets refer to.
             if shard is not None and shard < count:
                 return shard
         found: int = node.sharding.shard_id_from_token(token.value)
         return found
 
     def learn(self, route: Route, payload: Any) -> None:
-        """Note what an answer told beside its rows: the tablet that the request should have gone to.
+        """Learn the tablet hint of a response.
 
         Args:
-            route: The request's.
-            payload: The answer's custom payload.
+            route: The request's routing information.
+            payload: The response's custom payload.
         """
         learn_tablet(self._session, route.keyspace, route.table, payload)
 
     def features(self, host: Host | None) -> Any:
-        """Return what the driver's decoder asks for, of a node with shards."""
+        """Return the driver's features object of a node with shards; None for other nodes."""
         node = None if host is None else self.known.get(host.endpoint)
         return None if node is None else node.features
 
     def forget(self, host: Host) -> None:
-        """Try all ways to a node again: it has come up."""
+        """Allow the shard-aware port of a node again: the node is up."""
         self._port_not_before.pop(host.endpoint, None)
 
-    # --- opening, in a thread of its own ------------------------------------------------
+    # --- connecting, in a thread of its own ---------------------------------------------
 
     def open(self, host: Host, shard: int | None) -> list[EstablishedConnection]:
-        """Connect to a node, and if it can be to a shard; the last connection is what was got.
+        """Connect to a node, and to a shard if possible; the last connection is the best one.
 
         Args:
             host: The node.
-            shard: The shard that is wanted; None for any.
+            shard: The shard to connect to; None for any.
 
         Raises:
-            Exception: What the driver raises where it can't connect.
+            Exception: The driver's exception if the connection fails.
         """
         node = self.known.get(host.endpoint)
         if shard is None or node is None:
             return [self._noted(host, establish(self._cluster, host.endpoint))]
         link = self._through_port(host, shard, node.sharding.shards_count)
         links = [] if link is None else [link]
-        # ExcludeHostPolicy it is up to the server: it takes the shard that has the fewest connections.
+        # The normal port leaves the shard to the server, which chooses the one with the fewest connections.
         while len(links) < _TRIES and not (links and links[-1].shard == shard):
             try:
                 links.append(self._noted(host, establish(self._cluster, host.endpoint)))
@@ -122,7 +122,7 @@ class Shards:
         return links
 
     def _through_port(self, host: Host, shard: int, count: int) -> EstablishedConnection | None:
-        """Connect through the port where a client's own port chooses; None where that doesn't go."""
+        """Connect through the shard-aware port; return None if that fails."""
         endpoint = shard_aware_endpoint(self._session, host)
         if endpoint is None or time.monotonic() < self._port_not_before.get(host.endpoint, 0.0):
             return None
@@ -130,7 +130,7 @@ class Shards:
             link = self._noted(host, establish(self._cluster, endpoint, shard, count))
         except UnsupportedServerError:
             raise
-        except Exception as exc:  # noqa: BLE001 - the other port may do, and tells what is wrong
+        except Exception as exc:  # noqa: BLE001 - the normal port is next, and reports the error
             log.debug("No connection through the shard-aware port of %s: %r", host, exc)
             self._port_not_before[host.endpoint] = time.monotonic() + _PORT_FAILED
             return None

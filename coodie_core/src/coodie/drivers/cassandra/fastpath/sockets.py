@@ -1,4 +1,4 @@
-"""How sockets are read, whoever waits for them."""
+"""Socket reads, for blocking and non-blocking connections."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ if TYPE_CHECKING:
 
 __all__ = ["LARGE_READ_SIZE", "READ_SIZE", "WOULD_BLOCK", "receive"]
 
-#: Bytes to read at once; and more, where it has turned out that there is more.
+#: Bytes per read, and the larger size after a full read.
 READ_SIZE = 65_536
 LARGE_READ_SIZE = 1_048_576
 
-#: What a socket raises that has nothing to read, or no place to write.
+#: Exceptions of a non-blocking socket that isn't ready.
 WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 def receive(sock: socket.socket, size: int) -> bytes:
-    """Read from a socket that is readable; nothing is its end.
+    """Read from a readable socket; empty bytes mean that the peer has closed the connection.
 
     Args:
         sock: The socket, or TLS socket.
-        size: Bytes to read at once.
+        size: Bytes per read.
 
     Raises:
-        OSError: Also one of ``WOULD_BLOCK``, where nothing is there after all.
+        OSError: The read failed, or would block (``WOULD_BLOCK``).
     """
     data = sock.recv(size)
     if isinstance(sock, ssl.SSLSocket):
-        # What TLS has decrypted already makes no socket readable.
+        # Data that TLS has decrypted already doesn't make the socket readable.
         while sock.pending():
             data += sock.recv(size)
     return data

@@ -1,4 +1,4 @@
-"""Prepared statements as the fast path uses them: what doesn't change from request to request."""
+"""Compiled statements: the parts of requests for a prepared statement that don't change."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ __all__ = ["ExecuteOptions", "FastStatement", "routing_statement"]
 
 
 class ExecuteOptions(NamedTuple):
-    """What a statement runs with, beside its values.
+    """The options of an EXECUTE message.
 
     Attributes:
         level: The consistency level's code.
-        serial: The serial level's code, or None.
-        timestamp: Microseconds since 1970, or None for the server's.
-        fetch_size: Rows to a page.
+        serial: The serial consistency level's code, or None.
+        timestamp: Microseconds since 1970; None if the server sets the timestamp.
+        fetch_size: Rows per page.
     """
 
     level: int
@@ -42,13 +42,13 @@ class ExecuteOptions(NamedTuple):
 
 
 class FastStatement:
-    """A prepared statement, ready to be executed often.
+    """A prepared statement with its encoder, its result reader and the prefixes of its messages.
 
     Args:
-        entry: The statement as the cache has it.
+        entry: The statement of the cache.
         version: The protocol version.
-        user_types: The cluster's.
-        aware_timestamps: Give timestamps as aware datetimes in UTC.
+        user_types: The cluster's user-defined types.
+        aware_timestamps: Return timestamps as aware datetimes in UTC.
     """
 
     def __init__(
@@ -65,23 +65,23 @@ class FastStatement:
         self._keyspace = first.keyspace_name if first is not None else entry.shape.keyspace
         self._table = first.table_name if first is not None else entry.shape.table
         self._keys = prepared.routing_key_indexes or ()
-        #: The server marked it as a lightweight transaction, which scylla-driver's policies heed.
+        #: Whether the server marked it as a lightweight transaction; scylla-driver's policies use this.
         self.is_conditional = bool(getattr(prepared, "is_lwt", bool)())
-        # What stands before the values, by level and flags, with the id of result metadata that is in it.
+        # Message prefixes before the values, by level and flags; valid for one id of the result metadata.
         self._heads: dict[tuple[int, int], bytes] = {}
-        self._headed: bytes | None = None
-        #: The templates of its requests, which ``template`` keeps here by consistency level.
+        self._heads_metadata_id: bytes | None = None
+        #: Request templates by consistency level, see ``template``.
         self.templates: dict[str | None, Any] = {}
 
-    def body(self, values: bytes, settings: ExecuteOptions, state: bytes | None) -> bytes:
+    def body(self, values: bytes, options: ExecuteOptions, state: bytes | None) -> bytes:
         """Return the body of an EXECUTE message.
 
         Args:
-            values: The encoded parameters.
-            settings: What it runs with.
-            state: Where the page starts; the server's own state.
+            values: The encoded values.
+            options: The message's options.
+            state: The server's paging state; None for the first page.
         """
-        level, serial, timestamp, fetch_size = settings
+        level, serial, timestamp, fetch_size = options
         flags, tail = PAGE_SIZE, b""
         if serial is not None or timestamp is not None:
             flags |= optional_flags(serial, timestamp)
@@ -90,43 +90,43 @@ class FastStatement:
             flags |= PAGING_STATE
             tail = INT.pack(len(state)) + state + tail
         known: bytes | None = self.prepared.result_metadata_id
-        if known is not self._headed:
-            self._heads, self._headed = {}, known
+        if known is not self._heads_metadata_id:
+            self._heads, self._heads_metadata_id = {}, known
         head = self._heads.get((level, flags))
         if head is None:
             head = execute_head(self.prepared.query_id, known, self._count, level, flags, self._version)
             self._heads[level, flags] = head
         return head + values + INT.pack(fetch_size) + tail
 
-    def prefix_and_suffix(self, settings: ExecuteOptions) -> tuple[bytes, bytes]:
-        """Return what stands before and after the values in a body without a paging state.
+    def prefix_and_suffix(self, options: ExecuteOptions) -> tuple[bytes, bytes]:
+        """Return the body before and after the values, without a paging state or a timestamp.
 
         Args:
-            settings: What it runs with; if it has a timestamp, that is still to follow.
+            options: The message's options; the caller appends the timestamp if there is one.
         """
-        body = self.body(b"", settings, None)
-        after = INT.pack(settings.fetch_size) + optional_parameters(settings.serial, None)
-        return body[: len(body) - len(after) - (0 if settings.timestamp is None else LONG.size)], after
+        body = self.body(b"", options, None)
+        after = INT.pack(options.fetch_size) + optional_parameters(options.serial, None)
+        return body[: len(body) - len(after) - (0 if options.timestamp is None else LONG.size)], after
 
-    def batched(self, values: bytes) -> bytes:
-        """Return it as a part of a BATCH message."""
+    def batch_part_of(self, values: bytes) -> bytes:
+        """Return the statement as a part of a BATCH message."""
         return self._batch_part + values
 
     @property
     def has_key(self) -> bool:
-        """Whether its parameters hold the whole partition key."""
+        """Whether the parameters contain the whole partition key."""
         return bool(self._keys)
 
     def route(self, values: bytes, level: int) -> Route:
-        """Return what decides where the request goes."""
+        """Return the routing information of a request."""
         key = routing_key(values, self._keys) if self._keys else None
         return Route(self._keyspace, self._table, key, level, conditional=self.is_conditional)
 
 
 def routing_statement(statements: Sequence[FastStatement]) -> int:
-    """Return the index of the statement that tells where a batch goes: the first with a partition key.
+    """Return the index of the statement that determines a batch's route: the first with a partition key.
 
-    One that is conditional is before it: all parts of its batch are of the same partition.
+    A conditional one takes precedence: all statements of its batch are for the same partition.
     """
     conditional = [n for n, one in enumerate(statements) if one.is_conditional and one.has_key]
     return next(iter(conditional), next((n for n, one in enumerate(statements) if one.has_key), 0))

@@ -1,4 +1,4 @@
-"""A connection that one thread at a time uses: for one request, or by a pipeline for many."""
+"""Connections of threads: used by one thread at a time, for one request or by a pipeline for many."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra.fastpath.driver_internals import EstablishedConnection
     from coodie.protocol.connection import Response
 
-    #: Requests that have ended, each as its token, and the response.
+    #: Finished requests, each as its token, and the response.
     _Ended = list[tuple[Any, Response]]
 
 __all__ = ["SyncConnection"]
 
-#: Seconds after something arrived in which a connection isn't asked whether it has ended meanwhile.
+#: Seconds after the last received data in which a connection isn't checked for its end before use.
 _FRESH = 0.01
 
 
 class SyncConnection:
-    """Send a request in the calling thread, and wait there for its response.
+    """Send a request in the calling thread, and block until the response arrives.
 
-    A request that times out, or is interrupted by Ctrl-C, costs the connection: its response may
-    still come.
+    A request that times out, or is interrupted by Ctrl-C, closes the connection, since the response may
+    still arrive.
 
     Args:
-        link: The connection, which belongs to this object from now on.
-        max_idle: Seconds without a sign after which it isn't used any more; there are no heartbeats here.
+        link: The established connection, owned by this object.
+        max_idle: Idle seconds after which the connection isn't used any more; there are no heartbeats.
     """
 
     def __init__(self, link: EstablishedConnection, max_idle: float = inf) -> None:
         self.sock = link.sock
-        # What a socket with a timeout does is as many system calls again, and each lets go of the GIL.
+        # A socket with a timeout needs twice as many system calls, each of which releases the GIL.
         self.sock.settimeout(0)
-        #: Where it ends; None where there are no shards.
+        #: The connection's shard; None if the node has no shards.
         self.shard = link.shard
-        #: What is said on it; a pipeline gives it requests of its own.
+        #: The protocol's state machine; a pipeline sends requests to it directly.
         self.protocol: Connection[Any] = Connection(link.frames, monotonic(), error=ConnectionShutdown)
         self._max_idle = max_idle
         self._read_size = READ_SIZE
@@ -54,16 +54,16 @@ class SyncConnection:
 
     @property
     def is_closed(self) -> bool:
-        """Whether it is closed, or broken."""
+        """Whether the connection is closed."""
         return self.protocol.is_closed
 
     @property
     def is_stale(self) -> bool:
-        """Whether it was idle for so long that what lies between may have forgotten it."""
+        """Whether the connection was idle for so long that a firewall may have dropped it."""
         return self.protocol.received_at + self._max_idle < monotonic()
 
     def is_usable(self) -> bool:
-        """Tell whether a request can be sent; the server may have closed the connection meanwhile."""
+        """Return whether a request can be sent: the server may have closed the connection."""
         idle = monotonic() - self.protocol.received_at
         if idle > self._max_idle:
             return False
@@ -74,7 +74,7 @@ class SyncConnection:
     # --- one request --------------------------------------------------------------------
 
     def send(self, opcode: int, body: bytes, timeout: float) -> Response | None:
-        """Send a request; return what ended it already, if something did."""
+        """Send a request; return its outcome if it failed already."""
         try:
             self.protocol.send(opcode, body, None, timeout, monotonic())
             ended = self.write()
@@ -86,7 +86,7 @@ class SyncConnection:
         return self._response(ended) if ended else None
 
     def receive(self) -> Response:
-        """Wait for the response."""
+        """Block until the response arrives."""
         try:
             while not (ended := self._wait(self._to_read) or self.read()):
                 pass
@@ -96,19 +96,19 @@ class SyncConnection:
         return self._response(ended)
 
     def _response(self, ended: _Ended) -> Response:
-        """Return the response, and close the connection where it can't be used for another request."""
+        """Return the response; close the connection after a timeout or a loss."""
         response: Response = ended[0][1]
         if isinstance(response, (TimedOut, ConnectionLost)):
             self.close()
         return response
 
     def _wait(self, ready: select.poll) -> _Ended | None:
-        """Wait until it can be read, or written; return the request if that has timed out."""
+        """Wait until the socket is ready; return the request if it has timed out."""
         left = self.protocol.next_deadline - monotonic()
         return None if left > 0 and ready.poll(left * 1000) else self.protocol.expire(monotonic())
 
     def _to_write(self) -> select.poll:
-        """Return what says that writing can go on, where the socket took less than there is."""
+        """Return a poll object for writing, after a partial write."""
         ready = select.poll()
         ready.register(self.sock, select.POLLIN if self._wants_to_read else select.POLLOUT)
         return ready
@@ -116,7 +116,7 @@ class SyncConnection:
     # --- any number of requests ---------------------------------------------------------
 
     def write(self) -> _Ended:
-        """Write once, as much as the socket takes; return the requests that an error ends."""
+        """Write once, without blocking; return the requests that a socket error ends."""
         data = self.protocol.data_to_send()
         size = 0
         try:
@@ -131,7 +131,7 @@ class SyncConnection:
         return []
 
     def read(self) -> _Ended:
-        """Read once; return the requests that have ended."""
+        """Read once, without blocking; return the finished requests."""
         try:
             data = receive(self.sock, self._read_size)
         except WOULD_BLOCK:
@@ -141,17 +141,17 @@ class SyncConnection:
         self._read_size = LARGE_READ_SIZE if len(data) >= READ_SIZE else READ_SIZE
         return self.protocol.receive(data, monotonic())
 
-    # --- the end ------------------------------------------------------------------------
+    # --- closing ------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close it; in the thread that has it."""
+        """Close the connection; in the thread that uses it."""
         self.protocol.close(ConnectionShutdown("The connection has been closed"))
         self.sock.close()
 
     def abort(self) -> None:
-        """End what another thread is waiting for here; that thread closes it."""
+        """Wake a thread that waits on the connection; that thread closes it."""
         try:
-            # The socket's own: that of TLS sockets takes away what the other thread is using.
+            # Not the TLS socket's shutdown, which removes state that the other thread is using.
             socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
         except OSError:
-            return  # it has ended already
+            return  # closed already

@@ -1,8 +1,8 @@
-"""Request templates: all that requests to one statement have in common, so that only the values are left.
+"""Request templates: later requests for a statement reuse the first one's checks and encoded prefix.
 
-A template is made of the first request and kept on its prepared statement. The next ones take it as long as
-the statement is current and the session is as it was (``session_state``). On an event loop, the later
-requests of one tick don't even look: they reuse the connection that the first one of the tick found.
+A template is created from the first request and kept on its prepared statement. Later requests use it as
+long as the statement is current and the session is unchanged (``session_state``); only their values differ.
+Within one event-loop tick, later requests skip these checks, too, and reuse the connection of the first.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from coodie.protocol.connection import Response
     from coodie.rows import Rows
 
-    #: A request that has been sent, and its response.
+    #: A request, and its response.
     FirstResponse = tuple[FastRequest, Response]
 
-    #: What came of a request: all its rows, or else what to go on with; neither where nothing was sent.
+    #: All rows of a request, or else its response, to be interpreted; neither if nothing was sent.
     Outcome = tuple[Rows | None, FirstResponse | None]
 
-    #: A request on an event loop: how it was sent, its encoded values, the node, and its response's future.
+    #: A request on an event loop: its template, its encoded values, its node, and the response's future.
     TemplatedRequest = tuple["BoundTemplate", bytes, Host | None, asyncio.Future[Response]]
 
 __all__ = [
@@ -46,48 +46,48 @@ __all__ = [
     "template_key",
 ]
 
-#: What a timeout is, exactly.
+#: The exact types of a timeout.
 _TIMEOUTS = (int, float, type(None))
 
 _NOTHING_SENT = (None, None)
 
-#: Templates of one statement, at most: there are eleven levels, in all kinds of case.
+#: Templates per statement; callers may spell the eleven consistency levels in any case.
 _MAX_TEMPLATES = 16
 
 
 class Nodes(Protocol):
-    """Where a template's requests go, and what may change between two of them: the driver's fast path."""
+    """The fast path, as templates use it."""
 
     def session_state(self) -> tuple[Any, ...]:
-        """Return all that a request takes for granted, and that changes without a sign."""
+        """Return the session's state that requests depend on and that changes without notice."""
         ...
 
     def timestamps(self) -> int:
-        """Return the time of a write, as the session's clients set it."""
+        """Return a write timestamp of the session's generator."""
         ...
 
     def find_node(
         self, policy: Any, statement: FastStatement, values: bytes, level: int
     ) -> tuple[Host | None, int | None]:
-        """Return the node that a statement goes to, and the shard there; None where there is none."""
+        """Return the node and the shard that a request is routed to; None for each if there is none."""
         ...
 
     def has_one_node(self, policy: Any) -> bool:
-        """Tell whether all requests go to one node, on any connection."""
+        """Return whether the cluster has a single node, without shards."""
         ...
 
     def sync_pool(self, host: Host) -> SyncPool:
-        """Return the connections that threads have to a node."""
+        """Return the threads' connection pool of a node."""
         ...
 
 
 class RequestTemplate:
-    """A prepared statement at one consistency level, for requests that return all rows.
+    """The common part of requests for one statement at one consistency level that return all rows.
 
     Args:
-        nodes: Where its requests go.
-        exchange: A request that was made the long way: of all rows, with no options.
-        state: The session's when it was made.
+        nodes: The fast path.
+        exchange: The first request: for all rows, without options.
+        state: The session's state before that request was built.
     """
 
     __slots__ = (
@@ -115,24 +115,24 @@ class RequestTemplate:
         self.timeout = exchange.timeout
         self.encode = exchange.statement.encode
         self.read = exchange.statement.results.read_single_page
-        #: What gives a write its time; None where the server does, and for reads.
+        #: The generator of write timestamps; None for reads, and if the server sets them.
         self.timestamps = nodes.timestamps if exchange.is_stamped else None
         self.before, self.after = exchange.prefix_and_suffix()
 
     @property
     def is_current(self) -> bool:
-        """Whether it is what the long way would make of the statement now."""
+        """Whether the result metadata and the session's state are unchanged."""
         same_columns = self._metadata_id is self._statement.prepared.result_metadata_id
         return same_columns and self.state == self._nodes.session_state()
 
     def execute(self, params: Any, timeout: float | None) -> Outcome:
-        """Send the statement with these parameters from the calling thread, and wait."""
+        """Send a request from the calling thread, and wait for the response."""
         seconds = self.seconds(timeout)
         if seconds is None:
             return _NOTHING_SENT
         try:
             values = self.encode(params)
-        except Exception:  # noqa: BLE001 - the long way says what is wrong with them
+        except Exception:  # noqa: BLE001 - the full path reports the error
             return _NOTHING_SENT
         host, shard = self._nodes.find_node(self._policy, self._statement, values, self._exchange.level)
         pool = None if host is None else self._nodes.sync_pool(host)
@@ -143,18 +143,18 @@ class RequestTemplate:
         if self.timestamps is not None:
             body += LONG.pack(self.timestamps())
         try:
-            answer = connection.send(EXECUTE, body, seconds)
-            if answer is None:
-                answer = connection.receive()
+            response = connection.send(EXECUTE, body, seconds)
+            if response is None:
+                response = connection.receive()
         finally:
             pool.release(connection)
-        return self.outcome(answer, values, host, seconds)
+        return self.outcome(response, values, host, seconds)
 
     def find_connection(self, pool: AsyncPool, values: bytes) -> tuple[Host | None, AsyncConnection | None]:
-        """Return the node that a request goes to, and the loop's connection to it.
+        """Return the node that a request is routed to, and the event loop's connection to it.
 
         Args:
-            pool: The loop's connections.
+            pool: The event loop's connection pool.
             values: The request's encoded values.
         """
         host, shard = self._nodes.find_node(self._policy, self._statement, values, self._exchange.level)
@@ -162,43 +162,43 @@ class RequestTemplate:
 
     @property
     def has_one_way(self) -> bool:
-        """Whether all values lead to the same connection."""
+        """Whether all requests use the same connection."""
         return self._nodes.has_one_node(self._policy)
 
     def seconds(self, timeout: float | None) -> float | None:
-        """Return the seconds that a request has; None for what is no timeout."""
+        """Return a request's timeout in seconds; None if the timeout is invalid."""
         if timeout is None:
             return self.timeout
         return timeout if 0 < timeout <= LONGEST else None
 
-    def outcome(self, answer: Response, values: bytes, host: Host | None, timeout: float) -> Outcome:
-        """Return what came of a request: all its rows, or what to go on with.
+    def outcome(self, response: Response, values: bytes, host: Host | None, timeout: float) -> Outcome:
+        """Return all rows of a request, or its response, to be interpreted.
 
         Args:
-            answer: The response.
-            values: Its encoded values.
-            host: The node that it was sent to.
-            timeout: Seconds that it had.
+            response: The response.
+            values: The request's encoded values.
+            host: The node that the request was sent to.
+            timeout: The request's timeout in seconds.
         """
         try:
-            rows = self.read(answer) if isinstance(answer, bytes) else None
-        except Exception:  # noqa: BLE001 - the driver's decoder knows more, or says what is wrong
+            rows = self.read(response) if isinstance(response, bytes) else None
+        except Exception:  # noqa: BLE001 - the driver's decoder supports more, and reports errors
             rows = None
         if rows is not None:
             return rows, None
-        return None, (self._exchange.again(values, host, timeout), answer)
+        return None, (self._exchange.with_values(values, host, timeout), response)
 
 
 class BoundTemplate:
-    """A template in one tick of an event loop: what the first of its requests found serves the others.
+    """A template bound to an event loop's connections for one tick: the first request's checks hold.
 
-    Its statement is current, its node is up and connected to. What changes by itself, in the drivers'
-    threads, may as well have done so one tick later.
+    The statement is current, and the node is up and connected. A change that the drivers' threads make
+    during the tick takes effect one tick later.
 
     Args:
         template: The template.
-        pool: The loop's connections.
-        timeout: Seconds for each request.
+        pool: The event loop's connection pool.
+        timeout: The timeout of each request, in seconds.
     """
 
     __slots__ = (
@@ -222,17 +222,17 @@ class BoundTemplate:
         self._before, self._after = template.before, template.after
         self._timestamps = template.timestamps
         self._host: Host | None = None
-        #: Where the last request was sent.
+        #: The connection of the last request.
         self.connection: AsyncConnection | None = None
         self._one_way = template.has_one_way
         if self._one_way:
             self._host, self.connection = template.find_connection(pool, b"")
 
     def send(self, params: Any) -> TemplatedRequest | None:
-        """Send the statement with these parameters; None where there is more to it, and nothing was sent."""
+        """Send a request; return None if the full path is needed, and nothing was sent."""
         try:
             values = self._encode(params)
-        except Exception:  # noqa: BLE001 - the long way says what is wrong with them
+        except Exception:  # noqa: BLE001 - the full path reports the error
             return None
         host, connection = self._host, self.connection
         if not self._one_way:
@@ -246,21 +246,21 @@ class BoundTemplate:
         future = connection.send(EXECUTE, body, self._timeout)
         return None if future is None else (self, values, host, future)
 
-    def outcome(self, sent: TemplatedRequest, answer: Response) -> Outcome:
-        """Return what came of a request that it has sent."""
-        return self._template.outcome(answer, sent[1], sent[2], self._timeout)
+    def outcome(self, sent: TemplatedRequest, response: Response) -> Outcome:
+        """Return all rows of a request, or its response, to be interpreted."""
+        return self._template.outcome(response, sent[1], sent[2], self._timeout)
 
 
 def keep_template(
     nodes: Nodes, exchange: ExecuteRequest, consistency: str | None, state: tuple[Any, ...]
 ) -> None:
-    """Keep a template for the next requests.
+    """Create a template from a request, and keep it on the statement.
 
     Args:
-        nodes: Where they go.
+        nodes: The fast path.
         exchange: The first request.
-        consistency: The level as the caller wrote it.
-        state: The session's, from before the request was made.
+        consistency: The consistency level as the caller spelled it.
+        state: The session's state before the request was built.
     """
     templates = exchange.statement.templates
     if len(templates) >= _MAX_TEMPLATES:
@@ -269,7 +269,7 @@ def keep_template(
 
 
 def find_template(statement: FastStatement, consistency: str | None) -> RequestTemplate | None:
-    """Return what requests to a statement at a level have in common; None where nothing holds."""
+    """Return a statement's template for a consistency level; None if there is none, or it is outdated."""
     template: RequestTemplate | None = statement.templates.get(consistency)
     if template is None or template.is_current:
         return template
@@ -278,12 +278,12 @@ def find_template(statement: FastStatement, consistency: str | None) -> RequestT
 
 
 def template_key(stmt: str, consistency: str | None, timeout: float | None) -> Hashable | None:
-    """Return what requests of a tick have in common that differ in their values alone; None for odd ones."""
+    """Return the key under which a tick's requests share a template; None for unusual arguments."""
     if stmt.__class__ is not str:
         return None
     if consistency is None and timeout is None:
         return stmt
-    # True is equal to 1, and is no timeout.
+    # True is equal to 1, and isn't a timeout.
     if (consistency is None or consistency.__class__ is str) and timeout.__class__ in _TIMEOUTS:
         return stmt, consistency, timeout
     return None
