@@ -6,7 +6,7 @@ PYTHON ?= python3
 export ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help python demo test test-all test-scylla test-cassandra test-fast reliability accel example compatibility recipes bench bench-quick lint types docs release-check lock clean
+.PHONY: help python demo test test-all test-scylla test-cassandra test-fast reliability accel differential example compatibility recipes bench bench-quick lint types docs release-check lock clean
 
 ##@ Start
 
@@ -40,6 +40,9 @@ reliability: python ## tests of faults and killed nodes; writes their results
 
 accel: python ## build the C accelerator and run its tests
 	@$(PYTHON) scripts/project.py accel --pytest="$$ARGS"
+
+differential: python ## all ways to send requests, compared; COODIE_SEEDS=0-999
+	@$(PYTHON) scripts/project.py differential --pytest="$$ARGS"
 
 example: python ## types and conformance kit of the example backend
 	@$(PYTHON) scripts/project.py example --pytest="$$ARGS"

@@ -25,6 +25,7 @@ __all__ = [
     "build_docs",
     "chosen",
     "compatibility",
+    "differential",
     "example",
     "interpreter",
     "lint",
@@ -61,6 +62,9 @@ CHECKED = (
 
 #: The example of a third party's backend, which has an environment and a configuration of its own.
 _EXAMPLE = "examples/coodie_rust"
+
+#: Let pytest find the accelerator that was built.
+_WITH_ACCELERATOR = ("-o", f"pythonpath=scripts benchmarks {accelerator.BUILT.relative_to(ROOT)}")
 
 #: The variable that names the address at which tests ask for the nodes that they share.
 _NODES = "COODIE_TEST_NODES"
@@ -187,8 +191,7 @@ def accelerator_tests(steps: Steps, backend: str, *options: str, nodes: str | No
         nodes: As for `run_tests`.
     """
     if accelerator.build(steps):
-        path = f"pythonpath=scripts benchmarks {accelerator.BUILT.relative_to(ROOT)}"
-        arguments = ("-o", path, *chosen(options, "coodie_accel/tests"))
+        arguments = (*_WITH_ACCELERATOR, *chosen(options, "coodie_accel/tests"))
         run_tests(steps, backend, f"{backend}: accelerator", arguments, rerun=Rerun("accel"), nodes=nodes)
 
 
@@ -209,6 +212,21 @@ def compatibility(steps: Steps, backend: str, *options: str, nodes: str | None =
         path = f"{directory}/test_object_mapper.py"
     arguments = chosen(options, path)
     run_tests(steps, environment, title, arguments, rerun=Rerun("compatibility"), nodes=nodes)
+
+
+def differential(steps: Steps, backend: str, *options: str, nodes: str | None = None) -> None:
+    """Compare all ways to send requests with each other, those with the accelerator where it compiles.
+
+    Args:
+        steps: Takes the steps.
+        backend: Its `driver_type`.
+        options: For pytest.
+        nodes: As for `run_tests`.
+    """
+    found = _WITH_ACCELERATOR if accelerator.build(steps) else ()
+    arguments = (*found, *chosen(options, "tests/differential"))
+    title = f"{backend}: differential"
+    run_tests(steps, backend, title, arguments, rerun=Rerun("differential"), nodes=nodes)
 
 
 def example(steps: Steps, *options: str) -> None:

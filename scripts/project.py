@@ -64,6 +64,12 @@ def compatibility(steps: Steps, *options: str) -> None:
         checks.compatibility(steps, backend, *options)
 
 
+def differential(steps: Steps, *options: str) -> None:
+    """Compare all ways to send requests on random tables, with each backend; COODIE_SEEDS names the seeds."""
+    for backend in checks.BACKENDS:
+        checks.differential(steps, backend, *options)
+
+
 def reliability(steps: Steps, *options: str) -> None:
     """Run what shows how things break, quick and long, with each backend; print the table and write it.
 
@@ -145,6 +151,7 @@ def main(arguments: list[str]) -> int:
         "test-fast": test_fast,
         "reliability": lambda steps: reliability(steps, *options),
         "accel": lambda steps: accel(steps, *options),
+        "differential": lambda steps: differential(steps, *options),
         "example": lambda steps: checks.example(steps, *options),
         "compatibility": lambda steps: compatibility(steps, *options),
         "recipes": lambda steps: recipes(steps, *options),

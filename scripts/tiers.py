@@ -167,10 +167,10 @@ def jobs_of_test_all(steps: Steps, nodes: str | None) -> list[Job]:
         *(_part(part, steps, nodes) for part in EXTENDED),
         Job("accelerator", partial(accelerator.build, steps)),
         *(
-            Job(
-                f"{backend}: accelerator",
-                partial(checks.accelerator_tests, steps, backend, nodes=nodes),
-                ("accelerator",),
+            Job(f"{backend}: {name}", partial(tests, steps, backend, nodes=nodes), ("accelerator",))
+            for name, tests in (
+                ("accelerator", checks.accelerator_tests),
+                ("differential", checks.differential),
             )
             for backend in checks.BACKENDS
         ),

@@ -20,6 +20,7 @@ ELSEWHERE = {
     "tests/recipes": "recipes",
     "tests/compatibility": "compatibility",
     "coodie_accel/tests": "accel",
+    "tests/differential": "differential",
 }
 
 
