@@ -1,0 +1,254 @@
+"""The cache of prepared statements through any interleaving of those who ask, and of what befalls them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from coodie.drivers.client import statements
+from coodie.drivers.client.client import StaleStatementError
+from coodie.drivers.client.statements import CachedStatement, StatementCache
+from coodie.exceptions import InvalidQueryError, RequestTimeoutError
+from coodie.waiting import Wait
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+_BATCH = "BEGIN BATCH DELETE FROM t WHERE a = 1; APPLY BATCH"
+TEXTS = st.sampled_from(["SELECT a FROM t", "SELECT b FROM t", "SELECT c FROM t", _BATCH])
+SIZE = 2
+LIFETIME = 100.0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the server made of a statement, at one of its versions."""
+
+    cql: str
+    version: int
+
+
+@dataclass
+class Server:
+    """A client, and the server behind it."""
+
+    binds_by_name: bool = True
+    versions: dict[str, int] = field(default_factory=dict)
+
+    def statement_key(self, stmt: str) -> str:
+        """Keep a statement under its text."""
+        return stmt
+
+    def is_current(self, prepared: Prepared) -> bool:
+        """Tell whether the server's version is still that one."""
+        return prepared.version == self.versions.get(prepared.cql, 0)
+
+    def prepare(self, cql: str) -> Prepared:
+        """Answer a PREPARE."""
+        return Prepared(cql, self.versions.get(cql, 0))
+
+
+@dataclass(eq=False)
+class Caller:
+    """One who asks for a statement: preparing, waiting for another, or done."""
+
+    stmt: str
+    steps: Generator[Any, Any, Any]
+    #: What it waits for: "prepare" or a ``Wait``; None when it is done.
+    effect: Any = None
+    result: Any = None
+    error: BaseException | None = None
+
+    def go_on(self, error: BaseException | None = None, value: Any = None) -> None:
+        """Go on to the next effect."""
+        try:
+            self.effect = self.steps.throw(error) if error is not None else self.steps.send(value)
+        except StopIteration as end:
+            self.effect, self.result = None, end.value
+        except BaseException as exc:  # noqa: BLE001 - looked at by the machine
+            self.effect, self.error = None, exc
+
+    @property
+    def is_preparing(self) -> bool:
+        """Whether a PREPARE of its own is under way."""
+        return self.effect == "prepare"
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it waits for another's."""
+        return isinstance(self.effect, Wait)
+
+
+class CacheMachine(RuleBasedStateMachine):
+    """A small cache, few texts, many who ask."""
+
+    callers = Bundle("callers")
+
+    @initialize()
+    def begin(self) -> None:
+        """Begin with nothing prepared."""
+        self.server = Server()
+        self.cache = StatementCache(self.server, SIZE, LIFETIME)  # type: ignore[arg-type]  # has what is used
+        self.now = 0.0
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(statements, "time", SimpleNamespace(monotonic=lambda: self.now))
+        self.everyone: list[Caller] = []
+        #: When each was prepared.
+        self.times: dict[int, float] = {}
+
+    def teardown(self) -> None:
+        """See that all end when the server answers: no one waits for nobody."""
+        for _ in range(1000):
+            busy = [caller for caller in self.everyone if caller.effect is not None]
+            if not busy:
+                break
+            for caller in busy:
+                if caller.is_preparing:
+                    self.answer(caller)
+                elif caller.effect.future.done():
+                    self.wake(caller)
+        left = [caller.stmt for caller in self.everyone if caller.effect is not None]
+        self.patch.undo()
+        assert left == [], "they wait for nobody"
+
+    def prepare(self, cql: str) -> Generator[Any, Prepared, Prepared]:
+        """Send a PREPARE."""
+        return (yield "prepare")
+
+    def is_good(self, statement: CachedStatement) -> bool:
+        """Tell whether a statement may be used without asking the server."""
+        fresh = self.now <= self.times[id(statement.prepared)] + LIFETIME
+        prepared: Prepared = statement.prepared
+        return fresh and self.server.is_current(prepared)
+
+    # --- what is done ---------------------------------------------------------------------
+
+    @rule(target=callers, stmt=TEXTS)
+    def ask(self, stmt: str) -> Any:
+        """Ask for a statement: one that is there is had at once, one under way is waited for."""
+        entry = self.cache._entries.get(stmt)
+        caller = Caller(stmt, self.cache.get(stmt, 1.0, self.prepare))
+        caller.go_on()
+        self.everyone.append(caller)
+        if caller.effect is None:
+            assert self.is_good(caller.result)
+            assert caller.result.cql == stmt
+        elif entry is not None and entry.statement is None:
+            assert caller.is_waiting, "it is being prepared twice"
+        return caller
+
+    @rule(caller=callers)
+    def answer(self, caller: Caller) -> None:
+        """Let the server answer a PREPARE."""
+        if caller.is_preparing:
+            prepared = self.server.prepare(caller.stmt)
+            self.times[id(prepared)] = self.now
+            self.kept = getattr(self, "kept", [])
+            self.kept.append(prepared)  # so that no other has its id
+            caller.go_on(value=prepared)
+            assert caller.error is None
+
+    @rule(
+        caller=callers,
+        error=st.sampled_from([InvalidQueryError, RequestTimeoutError, KeyboardInterrupt, GeneratorExit]),
+    )
+    def fail(self, caller: Caller, error: type[BaseException]) -> None:
+        """Let a PREPARE fail, be late or be cancelled."""
+        if caller.is_preparing:
+            caller.go_on(error()) if issubclass(error, (KeyboardInterrupt, GeneratorExit)) else caller.go_on(
+                error("no")
+            )
+            assert isinstance(caller.error, error)
+            found = self.cache._entries.get(caller.stmt)
+            assert found is None or not found.future.done() or found.statement is not None
+
+    @rule(caller=callers)
+    def wake(self, caller: Caller) -> None:
+        """Let one go on whose statement is there; only a refusal is an error for those who waited, too."""
+        if caller.is_waiting and caller.effect.future.done():
+            future = caller.effect.future
+            error = future.exception()
+            caller.go_on(error) if error is not None else caller.go_on(value=future.result())
+            if caller.effect is None and caller.error is None:
+                assert caller.result.cql == caller.stmt
+            assert caller.error is None or isinstance(caller.error, InvalidQueryError)
+
+    @rule(caller=callers)
+    def lose_patience(self, caller: Caller) -> None:
+        """Let one who waits have no more time: the others don't notice."""
+        if caller.is_waiting and not caller.effect.future.done():
+            caller.go_on(caller.effect.late())
+            assert isinstance(caller.error, RequestTimeoutError)
+            assert not caller.error.may_have_been_applied
+
+    @rule(caller=consumes(callers))
+    def renew(self, caller: Caller) -> None:
+        """Have a statement prepared again that the server has forgotten."""
+        if caller.result is not None:
+            stale = StaleStatementError(caller.result.prepared)
+            again = Caller(caller.stmt, self.cache.renew(stale, 1.0, lambda cql, *_: self.prepare(cql)))
+            again.go_on()
+            self.everyone.append(again)
+            if again.is_preparing:  # and whoever asks now waits for it
+                entry = self.cache._entries.get(caller.stmt)
+                assert caller.stmt == _BATCH or entry is None or entry.statement is None
+
+    @rule(stmt=TEXTS)
+    def find(self, stmt: str) -> None:
+        """Look for a statement without asking."""
+        found = self.cache.find(stmt)
+        if found is not None:
+            assert found.cql == stmt != _BATCH
+            assert self.is_good(found)
+
+    @rule(stmt=TEXTS)
+    def change_schema(self, stmt: str) -> None:
+        """Make a statement another one."""
+        self.server.versions[stmt] = self.server.versions.get(stmt, 0) + 1
+
+    @rule(seconds=st.sampled_from([LIFETIME / 2, LIFETIME + 1]))
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+    @rule()
+    def clear(self) -> None:
+        """Drop all."""
+        self.cache.clear()
+        assert len(self.cache) == 0
+
+    # --- what always holds ----------------------------------------------------------------
+
+    @invariant()
+    def it_is_bounded(self) -> None:
+        """It has no more than its size, and those that are being prepared."""
+        preparing = sum(caller.is_preparing for caller in self.everyone)
+        assert len(self.cache) <= SIZE + preparing
+
+    @invariant()
+    def what_is_waited_for_is_under_way(self) -> None:
+        """Who waits for a statement waits for one that somebody prepares."""
+        preparing = {caller.stmt for caller in self.everyone if caller.is_preparing}
+        for caller in self.everyone:
+            assert not caller.is_waiting or caller.effect.future.done() or caller.stmt in preparing
+
+
+def test_statements() -> None:
+    """None is prepared twice at a time, none that is old is used, and nobody waits for nobody."""
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        CacheMachine, settings=settings(max_examples=150, stateful_step_count=30, deadline=None)
+    )
