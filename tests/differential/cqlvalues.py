@@ -27,10 +27,12 @@ _LETTERS = "abz AZ09'\"$;?%é\u00df\u4e2d\U0001f600\0\n"
 
 
 def _integer(bits: int) -> Callable[[random.Random], int]:
-    least, most = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    most: int = 2 ** (bits - 1) - 1
+    least = -most - 1
 
     def make(rng: random.Random) -> int:
-        return rng.choice([least, -1, 0, 1, most, rng.randint(least, most), rng.randint(-9, 9)])
+        edges: list[int] = [least, -1, 0, 1, most, rng.randint(least, most), rng.randint(-9, 9)]
+        return rng.choice(edges)
 
     return make
 
@@ -93,9 +95,7 @@ SCALARS: dict[str, Callable[[random.Random], Any]] = {
     "double": _float64,
     "decimal": lambda rng: Decimal(rng.randint(-(10**12), 10**12)).scaleb(rng.randint(-9, 9)),
     "uuid": lambda rng: uuid.UUID(int=rng.getrandbits(128), version=4),
-    "timeuuid": lambda rng: uuid.UUID(
-        fields=(*(rng.getrandbits(bits) for bits in (32, 16, 16, 8, 8)), rng.getrandbits(48)), version=1
-    ),  # type: ignore[arg-type]
+    "timeuuid": lambda rng: uuid.UUID(int=rng.getrandbits(128), version=1),
     "inet": _inet,
     "date": _date,
     "time": _time,
@@ -178,11 +178,11 @@ class ValueType:
                 None if rng.random() < 0.2 and not hashable else each.make(rng) for each in self.inner
             )
         if self.kind == "udt":
-            values = {
+            fields = {
                 plain_name(name): None if rng.random() < 0.2 and not hashable else kind.make(rng)
                 for name, kind in self.fields
             }
-            return tuple(values.values()) if hashable else values
+            return tuple(fields.values()) if hashable else fields
         if self.kind in {"list", "vector"}:
             size = self.size or rng.choice([0, 1, 2, 5])
             values = [self.inner[0].make(rng, hashable=hashable) for _ in range(size)]

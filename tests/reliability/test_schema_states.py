@@ -162,7 +162,7 @@ def test_table(driver: Any, keyspace: str) -> None:
         pass
 
     Machine.driver, Machine.keyspace = driver, keyspace
-    run_state_machine_as_test(
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # hypothesis has no type for it
         Machine,
         settings=settings(
             max_examples=15,

@@ -85,7 +85,7 @@ class Caller:
     @property
     def is_preparing(self) -> bool:
         """Whether a PREPARE of its own is under way."""
-        return self.effect == "prepare"
+        return bool(self.effect == "prepare")
 
     @property
     def is_waiting(self) -> bool:

@@ -80,11 +80,11 @@ class PoolMachine(RuleBasedStateMachine):
         self.made: list[Connection] = []
         self.patch.setattr(pool, "SyncConnection", self.make)
         self.patch.setattr(pool, "Connector", FakeConnector)
-        self.patch.setattr(pool, "_MOST_THREADS", LIMIT)
+        self.patch.setattr(pool, "_MAX_CONNECTIONS", LIMIT)
         cluster: Any = SimpleNamespace(idle_heartbeat_interval=30)
         nothing: Any = None
         self.pool: Any = pool.SyncPool(cluster, nothing, nothing, lambda _: None)
-        self.connector: Any = self.pool._opener
+        self.connector: Any = self.pool._connector
         self.in_hand: list[Connection] = []
         self.is_over = False
 
