@@ -1,6 +1,6 @@
 """The CQL native protocol, versions 4 and 5, without I/O: bytes in, bytes out, never a socket or a clock.
 
-Used inside this project's distributions: the fast path, coodie-local and the tests' fault proxy stand on it.
-The sections in comments are those of native_protocol_v5.spec, which Apache Cassandra has under doc/ since
-release 4.0; where version 4 differs, the comment says so.
+Internal to this project's distributions: the fast path, coodie-local and the fault proxy use it. The section
+numbers in comments refer to native_protocol_v5.spec, in Apache Cassandra's doc/ since release 4.0; comments
+mention the differences of version 4.
 """

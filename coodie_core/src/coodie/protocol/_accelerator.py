@@ -1,4 +1,4 @@
-"""The compiled accelerator, where the distribution coodie-accel is installed: one place that imports it."""
+"""Import of the compiled accelerator, if the distribution coodie-accel is installed."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from coodie._version import __version__
 
 __all__ = ["accelerator"]
 
-#: The name that the documentation gives: the fast path is what is slower then.
+#: The documented logger: without the accelerator, the fast path is slower.
 log = logging.getLogger("coodie.drivers.cassandra.fastpath")
 
 
 @cache
 def accelerator() -> Any:
-    """Return the module coodie_accel; None where it isn't installed, or isn't of our version.
+    """Return the module coodie_accel; None if it isn't installed or has another version.
 
-    The latter is logged, once.
+    A different version is logged, once.
     """
     try:
         module = import_module("coodie_accel")
     except ImportError:
         return None
-    # A directory of that name on the path is a module, too, without anything in it; and one that was built
-    # from an older clone has not all of it.
+    # A directory of that name on the path is an empty namespace package; a build of an older clone is
+    # incomplete.
     if not hasattr(module, "cut_answers"):
         return None
     if module.__version__ != __version__:

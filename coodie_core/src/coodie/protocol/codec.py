@@ -1,8 +1,8 @@
-"""How the protocol writes numbers, texts, lists and maps (section 3), and values of simple types (section 5).
+"""Encoding and decoding of numbers, texts, lists, maps (section 3) and values of simple types (section 5).
 
-``Reader`` takes a body apart, from left to right; the functions make the parts of one. They serve what
-happens seldom: handshakes, errors, what a proxy looks at. What happens with each request (parameters,
-rows) is done by code that is generated for the columns, in the fast path, from the layouts below.
+``Reader`` decodes a body from left to right; the functions encode its parts. They are used for rare messages:
+handshakes, errors, and the messages that a proxy inspects. Parameters and rows are encoded and decoded by
+the fast path's generated code, from the layouts below.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = [
     "encode_string_multimap",
 ]
 
-#: Families of CQL types whose values have a fixed size: struct's letter, and bytes.
+#: Type families of fixed size: the struct format, and the size in bytes.
 FIXED_SIZE = {
     "bigint": ("q", 8),
     "boolean": ("?", 1),
@@ -52,20 +52,20 @@ FIXED_SIZE = {
     "uuid": ("16s", 16),
 }
 
-#: Families whose values are text or bytes as they stand, of any size.
+#: Type families of variable size: text and bytes.
 VARIABLE_SIZE = ("ascii", "blob", "text")
 
-#: [int], [long] and [short]; a [short] has no sign.
+#: [int], [long] and the unsigned [short].
 INT = Struct(">i")
 LONG = Struct(">q")
 SHORT = Struct(">H")
 
-#: Bytes of an [inetaddr]: IPv4, IPv6.
+#: Sizes of an [inetaddr] in bytes: IPv4, IPv6.
 _ADDRESS_SIZES = (4, 16)
 
 
 class Consistency(IntEnum):
-    """[consistency]: how many replicas have to answer."""
+    """[consistency]: the number of replicas that have to respond."""
 
     ANY = 0x0000
     ONE = 0x0001
@@ -81,13 +81,13 @@ class Consistency(IntEnum):
 
 
 class Reader:
-    """Read a body from left to right.
+    """Decode a body from left to right.
 
-    Each method raises BrokenMessageError where the body ends too early, or has text that isn't UTF-8.
+    The methods raise BrokenMessageError if the body is too short, or a text isn't UTF-8.
 
     Args:
-        body: A frame's body.
-        position: Where to begin.
+        body: The frame's body.
+        position: The start position.
     """
 
     def __init__(self, body: bytes, position: int = 0) -> None:
@@ -95,7 +95,7 @@ class Reader:
         self.position = position
 
     def take(self, size: int) -> bytes:
-        """Return the next bytes, so many."""
+        """Return the next bytes."""
         begin, end = self.position, self.position + size
         if size < 0 or end > len(self._body):
             raise BrokenMessageError(f"{size} bytes were to follow; {len(self._body) - begin} do.")
@@ -103,12 +103,12 @@ class Reader:
         return self._body[begin:end]
 
     def rest(self) -> bytes:
-        """Return all that is left."""
+        """Return the remaining bytes."""
         return self.take(len(self._body) - self.position)
 
     @property
     def is_at_end(self) -> bool:
-        """Whether nothing is left."""
+        """Whether all bytes have been read."""
         return self.position == len(self._body)
 
     def read_byte(self) -> int:
@@ -172,51 +172,51 @@ def _text(data: bytes) -> str:
 
 
 def encode_string(text: str) -> bytes:
-    """Make a [string]."""
+    """Encode a [string]."""
     return encode_short_bytes(text.encode())
 
 
 def encode_long_string(text: str) -> bytes:
-    """Make a [long string]."""
+    """Encode a [long string]."""
     return encode_bytes(text.encode())
 
 
 def encode_bytes(data: bytes) -> bytes:
-    """Make [bytes], or a [value]."""
+    """Encode [bytes], or a [value]."""
     return INT.pack(len(data)) + data
 
 
 def encode_short_bytes(data: bytes) -> bytes:
-    """Make [short bytes]."""
+    """Encode [short bytes]."""
     return SHORT.pack(len(data)) + data
 
 
 def encode_string_list(texts: Sequence[str]) -> bytes:
-    """Make a [string list]."""
+    """Encode a [string list]."""
     return _counted([encode_string(text) for text in texts])
 
 
 def encode_string_map(texts: Mapping[str, str]) -> bytes:
-    """Make a [string map]."""
+    """Encode a [string map]."""
     return _counted([encode_string(key) + encode_string(text) for key, text in texts.items()])
 
 
 def encode_string_multimap(lists: Mapping[str, Sequence[str]]) -> bytes:
-    """Make a [string multimap]."""
+    """Encode a [string multimap]."""
     return _counted([encode_string(key) + encode_string_list(texts) for key, texts in lists.items()])
 
 
 def encode_bytes_map(values: Mapping[str, bytes]) -> bytes:
-    """Make a [bytes map]."""
+    """Encode a [bytes map]."""
     return _counted([encode_string(key) + encode_bytes(value) for key, value in values.items()])
 
 
 def encode_inet_address(address: IPv4Address | IPv6Address) -> bytes:
-    """Make an [inetaddr]."""
+    """Encode an [inetaddr]."""
     return bytes([len(address.packed)]) + address.packed
 
 
 def _counted(items: Iterable[bytes]) -> bytes:
-    """Return the items behind their number, which is a [short]."""
+    """Return the items, prefixed with their number as a [short]."""
     items = list(items)
     return SHORT.pack(len(items)) + b"".join(items)

@@ -1,28 +1,29 @@
-"""The connection of a client as a state machine, from its handshake to its end, without I/O.
+"""A client's connection after the handshake, as a state machine without I/O.
 
-A transport has the socket and the clock. It gives requests to ``send`` and writes what ``data_to_send``
-returns, or puts it back; gives what it reads to ``receive``; and calls ``expire`` when ``next_deadline``
-has come. A request goes in with a token, and comes out once, as the token with its response: of ``receive``,
-``expire``, ``retire`` or ``close``. Nothing here waits, and ``now`` is always given: seconds on any clock
-that only goes forward.
+A transport owns the socket and the clock. It passes requests to ``send``, writes the result of
+``data_to_send`` (and returns the unwritten rest with ``put_back``), passes received data to ``receive``, and
+calls ``expire`` at ``next_deadline``. A request is passed in with a token, and is returned once, as the token
+with its response, by ``receive``, ``expire``, ``retire`` or ``close``. No method waits. ``now`` is in seconds
+of any monotonic clock.
 
-    state          what happens                                               what is next
+    state          event                                                      next state
     -------------  ---------------------------------------------------------  -----------------------------
-    OPEN           a request times out, and nothing came since it was sent    UNRESPONSIVE, asks for a sign
-    OPEN           a request comes after a silence that is too long           UNRESPONSIVE, asks for a sign
-    OPEN           silence for a heartbeat's interval                         OPEN, asks for a sign
-    UNRESPONSIVE   any bytes come                                             OPEN
-    OPEN,          ``retire``: another connection has taken its place         DRAINING
+    OPEN           a request times out, nothing received since it was sent    UNRESPONSIVE, heartbeat
+    OPEN           a request after ``max_silence`` without received data      UNRESPONSIVE, heartbeat
+    OPEN           nothing received for the heartbeat interval                OPEN, heartbeat
+    UNRESPONSIVE   data received                                              OPEN
+    OPEN,          ``retire``: the connection has been replaced               DRAINING
     UNRESPONSIVE
-    DRAINING       nobody waits for a response any more                       CLOSED
-    any            no bytes come within the heartbeat's timeout               CLOSED
-    any            ``close``; the server closes; what comes is no frame       CLOSED
+    DRAINING       no response is awaited any more                            CLOSED
+    any            nothing received within the heartbeat's timeout            CLOSED
+    any            ``close``; EOF; an invalid frame                           CLOSED
 
-Only OPEN takes requests. CLOSED has ended all of them.
+Requests are accepted in OPEN only. In CLOSED all requests have ended.
 
-A request has its stream from ``send`` on, or waits in a queue until one is free. Its response or its deadline
-ends it. After a deadline the stream stays taken: the response may still come, and would be taken for that of
-another request (section 2.4.1.3). Such a stream is orphaned; who has many of them ``needs_replacement``.
+``send`` assigns a stream id to a request, or queues the request until a stream is free. A request ends with
+its response or at its deadline. After a deadline the stream isn't reused, because the response may still
+arrive, and would be matched to another request (section 2.4.1.3). The stream is then orphaned; a connection
+with many orphaned streams ``needs_replacement``.
 """
 
 from __future__ import annotations
@@ -53,16 +54,16 @@ __all__ = [
 
 T = TypeVar("T")
 
-#: Requests in flight on one connection: clients number streams with the 15 bits that aren't the sign
+#: Maximum number of requests in flight: a client's stream ids are non-negative, with 15 bits
 #: (section 2.4.1.3).
 MAX_STREAMS = 32_768
 
-#: Orphaned streams that a connection may have before another is to take its place.
+#: Number of orphaned streams from which a connection should be replaced.
 MAX_UNANSWERED = 1024
 
 
 class ConnectionState(Enum):
-    """What a connection does with requests."""
+    """The states of a connection."""
 
     OPEN = auto()
     UNRESPONSIVE = auto()
@@ -70,7 +71,7 @@ class ConnectionState(Enum):
     CLOSED = auto()
 
 
-# A member that is looked up in its class costs more than the comparison.
+# Module constants: looking a member up in its class costs more than the comparison.
 _OPEN = ConnectionState.OPEN
 _UNRESPONSIVE = ConnectionState.UNRESPONSIVE
 _DRAINING = ConnectionState.DRAINING
@@ -78,13 +79,13 @@ _CLOSED = ConnectionState.CLOSED
 
 
 class KeepAlive(NamedTuple):
-    """When a connection is doubted on which nothing arrives; in seconds.
+    """The keep-alive settings, in seconds.
 
     Attributes:
-        heartbeat: Silence after which the server is asked for a sign.
-        timeout: How long it may take to give one. It isn't asked where that is for ever.
-        max_silence: Silence after which no request is sent before a sign: what lies between may have
-            forgotten the connection, and would swallow the request.
+        heartbeat: The idle time after which a heartbeat is sent.
+        timeout: The heartbeat's timeout. Infinity turns heartbeats off.
+        max_silence: The idle time after which no request is sent before data has been received: a firewall
+            may have dropped the connection, and would discard the request.
     """
 
     heartbeat: float = inf
@@ -93,10 +94,10 @@ class KeepAlive(NamedTuple):
 
 
 class TimedOut(NamedTuple):
-    """No response came before the request's deadline.
+    """No response arrived before the request's deadline.
 
     Attributes:
-        sent: The request may have been sent; else it waited for a stream all the time.
+        sent: The request may have been sent; otherwise it was still queued.
     """
 
     sent: bool = True
@@ -107,18 +108,18 @@ NEVER_SENT = TimedOut(sent=False)
 
 
 class ConnectionLost(NamedTuple):
-    """The connection ended before the response came.
+    """The connection was closed before the response arrived.
 
     Attributes:
-        error: Why.
-        sent: The request may have been sent; else it still waited for a stream.
+        error: The reason.
+        sent: The request may have been sent; otherwise it was still queued.
     """
 
     error: Exception
     sent: bool = True
 
 
-#: What ends a request. Bytes are the body of a RESULT that nothing else comes with.
+#: The outcome of a request. Bytes are the body of a RESULT without flags.
 Response = bytes | Frame | TimedOut | ConnectionLost
 
 
@@ -130,12 +131,12 @@ class Connection(Generic[T]):
     """One connection after its handshake.
 
     Args:
-        frames: Makes and cuts its frames.
+        frames: Encodes and splits the connection's frames.
         now: The time.
-        keep_alive: When it is doubted.
-        error: Makes an exception of what ends it, where no exception is given to ``close``.
-        is_abandoned: Tells whether nobody waits for a token's response any more. Such a request isn't sent
-            any more, and keeps no connection from being closed.
+        keep_alive: The keep-alive settings.
+        error: Creates the exception for an end without one.
+        is_abandoned: Returns whether a token's response isn't awaited any more. An abandoned request isn't
+            sent if it is still queued, and doesn't keep a draining connection open.
     """
 
     def __init__(
@@ -154,48 +155,48 @@ class Connection(Generic[T]):
         self._error = error
         self._is_abandoned = is_abandoned
         self.state = _OPEN
-        #: When something arrived last; at first, when the handshake was over.
+        #: When data was received last; initially, the end of the handshake.
         self.received_at = now
-        # By stream: the token, its deadline, and when it was sent. By rising ``sent_at``.
+        # By stream id: the token, its deadline, and when it was sent. Ordered by ``sent_at``.
         self._in_flight: dict[int, tuple[T, float, float]] = {}
-        # Streams whose answers nobody waits for: of requests that timed out, and of heartbeats.
+        # Streams of timed-out requests and of heartbeats.
         self._orphaned: set[int] = set()
         self._free: list[int] = []
         self._next_stream = 0
-        # Requests for which there was no stream: the token, its deadline, opcode and body.
+        # Requests that wait for a stream: the token, its deadline, opcode and body.
         self._queue: deque[tuple[T, float, int, bytes]] = deque()
-        # Frames that aren't part of the data yet that is being sent, and what of that is left.
+        # Frames to be sent, and the unwritten rest of the data being sent.
         self._out: list[bytes] = []
         self._unsent: bytes | memoryview = b""
-        # Until when requests are taken, unless something arrives; in the past unless it is OPEN. One look
-        # at this is all that an ordinary request costs.
+        # Until when requests are accepted; extended by received data, in the past unless the state is OPEN.
+        # One comparison is the only check per request.
         self._usable_until = now + self._max_silence
-        # When it ends unless something arrives; never, where the server hasn't been asked for a sign.
+        # When the connection ends unless data is received; infinity if no heartbeat is in flight.
         self._sign_by = inf
-        #: When ``expire`` is to be called; infinity for never. It is never later than the first deadline, but
-        #: may be earlier: to keep it exact would cost each request more than a look for nothing now and then.
+        #: When to call ``expire``; infinity for never. Never later than the first deadline, but possibly
+        #: earlier: an exact value would cost more per request than an occasional needless call.
         self.next_deadline = now + self._heartbeat
 
     # --- requests -----------------------------------------------------------------------
 
     def send(self, opcode: int, body: bytes, token: T, timeout: float, now: float) -> int:
-        """Take a request; return how many are in flight with it, or 0 where it wasn't taken.
+        """Accept a request; return the number of requests in flight, or 0 if it wasn't accepted.
 
-        It wasn't where the connection isn't OPEN, or has been silent for so long that the server has to
-        give a sign first. Who finds that out after a pause of its own reads once, and tries again.
+        It isn't accepted if the state isn't OPEN, or if nothing has been received for ``max_silence``. A
+        transport that may have been paused itself reads once, and tries again.
 
         Args:
-            opcode: What it is.
-            body: Its body.
-            token: What its response comes with.
-            timeout: Seconds that it has.
+            opcode: The frame's opcode.
+            body: The frame's body.
+            token: Returned with the response.
+            timeout: The request's timeout in seconds.
             now: The time.
         """
         if now > self._usable_until:
             self._doubt(now)
             return 0
         deadline = now + timeout
-        if deadline < self.next_deadline:  # noqa: PLR1730 - a call for each request
+        if deadline < self.next_deadline:  # noqa: PLR1730 - min() would be a call per request
             self.next_deadline = deadline
         try:
             stream = self._free.pop()
@@ -211,10 +212,10 @@ class Connection(Generic[T]):
         return len(in_flight)
 
     def data_to_send(self) -> bytes | memoryview:
-        """Return what is to be written next; nothing, where there is nothing.
+        """Return the data to write next; empty if there is none.
 
-        What isn't written then is given back to ``put_back``, and comes first the next time. Requests that
-        are taken meanwhile travel together behind it: in version 5, in one segment (section 2.2).
+        Return the unwritten rest with ``put_back``; it comes first in the next call. Requests that are
+        accepted in the meantime follow together: in version 5, in one segment (section 2.2).
         """
         data = self._unsent
         if data:
@@ -225,19 +226,19 @@ class Connection(Generic[T]):
         return data
 
     def put_back(self, data: bytes | memoryview, written: int) -> None:
-        """Take back what ``data_to_send`` returned, as far as it couldn't be written."""
-        # A view: each rest of something large would be a copy of nearly all of it.
+        """Take back the unwritten rest of the data of ``data_to_send``."""
+        # A view: slicing would copy large data after each partial write.
         self._unsent = memoryview(data)[written:]
 
     @property
     def has_data_to_send(self) -> bool:
-        """Whether anything is to be written."""
+        """Whether there is data to write."""
         return bool(self._unsent or self._out)
 
     # --- responses ----------------------------------------------------------------------
 
     def receive(self, data: bytes, now: float) -> list[tuple[T, Response]]:
-        """Take what was read, nothing being the end; return the requests that it ends."""
+        """Process received data, where empty data means EOF; return the requests that end."""
         if not data:
             return self.close(self._error("The server closed the connection"))
         state = self.state
@@ -263,13 +264,13 @@ class Connection(Generic[T]):
                 self._orphaned.remove(stream)
                 free.append(stream)
             # Other frames are events on stream -1 (section 4.2.6), which no client has registered for, or
-            # have a stream without a request. Both show that the server is alive.
+            # have a stream id without a request. Both show that the server is alive.
         if self._queue:
             self._send_queued(now, responses)
         return responses if state is not _DRAINING else self._end_if_drained(responses)
 
     def _send_queued(self, now: float, responses: list[tuple[T, Response]]) -> None:
-        """Give streams that are free to requests that wait for one."""
+        """Assign free streams to queued requests."""
         queue, free = self._queue, self._free
         while queue and free:
             token, deadline, opcode, body = queue.popleft()
@@ -283,10 +284,9 @@ class Connection(Generic[T]):
     # --- time ---------------------------------------------------------------------------
 
     def expire(self, now: float) -> list[tuple[T, Response]]:
-        """Do what is due; return the requests that it ends.
+        """Handle expired deadlines; return the requests that end.
 
-        Before, read what has arrived: who was busy with other things for long would take for late what came
-        in time.
+        Read first: after a pause of the transport, responses that arrived in time may not have been read yet.
         """
         if now < self.next_deadline or self.state is _CLOSED:
             return []
@@ -306,13 +306,13 @@ class Connection(Generic[T]):
         return responses if self.state is not _DRAINING else self._end_if_drained(responses)
 
     def _end_overdue(self, now: float) -> list[tuple[T, Response]]:
-        """End the requests whose deadlines have passed, and doubt the server where it was silent since."""
+        """End overdue requests; become unresponsive if nothing was received since one was sent."""
         overdue = [(stream, one) for stream, one in self._in_flight.items() if one[1] <= now]
         is_silent = False
         for stream, (_, _, sent_at) in overdue:
             del self._in_flight[stream]
             self._orphaned.add(stream)
-            # One that was abandoned before counts, too: its answer should have come by now.
+            # An abandoned request counts, too: its response is overdue as well.
             is_silent = is_silent or self.received_at < sent_at
         responses: list[tuple[T, Response]] = [(one[0], TIMED_OUT) for _, one in overdue]
         if self._queue:
@@ -323,14 +323,14 @@ class Connection(Generic[T]):
         return responses
 
     def _doubt(self, now: float) -> None:
-        """Take no requests until the server gives a sign, and ask it for one."""
+        """Become unresponsive: accept no requests until data is received, and send a heartbeat."""
         if self.state is _OPEN:
             self.state = _UNRESPONSIVE
             self._usable_until = -inf
             self._ask_for_sign(now)
 
     def _ask_for_sign(self, now: float) -> None:
-        """Have it end unless something arrives; every server answers OPTIONS (section 4.1.3)."""
+        """Send a heartbeat with its timeout; every server responds to OPTIONS (section 4.1.3)."""
         if self._heartbeat_timeout == inf or self._sign_by < inf:
             return
         self._sign_by = now + self._heartbeat_timeout
@@ -340,36 +340,36 @@ class Connection(Generic[T]):
             self._next_stream = max(self._next_stream, stream + 1)
             self._orphaned.add(stream)
             self._out.append(self._make_frame(OPTIONS, stream, b""))
-        # Where no stream is free, an answer to any of the requests in flight will be the sign.
+        # If no stream is free, a response to any request in flight serves as well.
 
-    # --- the end ------------------------------------------------------------------------
+    # --- closing ------------------------------------------------------------------------
 
     def takes_requests(self, now: float) -> bool:
-        """Tell whether ``send`` would take a request."""
+        """Return whether ``send`` accepts requests."""
         return now <= self._usable_until
 
     @property
     def in_flight(self) -> int:
-        """How many requests have no answer yet, waited for or not."""
+        """The number of requests without a response, orphaned streams included."""
         return self.waiting + len(self._orphaned)
 
     @property
     def waiting(self) -> int:
-        """How many requests haven't ended yet."""
+        """The number of requests that haven't ended."""
         return len(self._in_flight) + len(self._queue)
 
     @property
     def is_closed(self) -> bool:
-        """Whether it has ended."""
+        """Whether the connection is closed."""
         return self.state is _CLOSED
 
     @property
     def needs_replacement(self) -> bool:
-        """Whether another connection is to take its place, since it is silent or runs out of streams."""
+        """Whether the connection should be replaced: it isn't OPEN, or has many orphaned streams."""
         return self.state is not _OPEN or len(self._orphaned) >= MAX_UNANSWERED
 
     def retire(self) -> list[tuple[T, Response]]:
-        """Take no more requests, and end as soon as nobody waits; return the requests that this ends."""
+        """Accept no more requests, and close once no response is awaited; return the requests that end."""
         if self.state is _CLOSED:
             return []
         self.state = _DRAINING
@@ -382,14 +382,14 @@ class Connection(Generic[T]):
         return responses + self.close(self._error("Another connection has taken this one's place"))
 
     def _tokens(self) -> Iterator[T]:
-        """Give what has no response yet."""
+        """Yield the tokens of all requests that haven't ended."""
         for request in self._in_flight.values():
             yield request[0]
         for queued in self._queue:
             yield queued[0]
 
     def close(self, error: Exception) -> list[tuple[T, Response]]:
-        """End; return all requests that hadn't ended."""
+        """Close the connection; return all requests that hadn't ended."""
         self.state = _CLOSED
         self._usable_until = -inf
         self.next_deadline = inf

@@ -1,9 +1,9 @@
-"""What the codes of ERROR mean: one table, which everything that reads, writes or explains them stands on.
+"""The meaning of error codes, as one table for decoding, encoding and translating ERROR messages.
 
-For each code it has the fields of the body (section 8 of the specification), the class of
-``coodie.exceptions`` that it becomes, and of which kinds of write something may have been applied when a
-server answers with it. Where a class of exceptions stands in a driver's tree says none of that. The page of
-errors has the same table, which a test compares.
+For each code the table has the fields of the body (section 8 of the specification), the class of
+``coodie.exceptions``, and the kinds of write that may have been applied, at least in part. The drivers'
+exception hierarchies don't have this information. The documentation's page of errors has the same table; a
+test compares them.
 
 Sources: native_protocol_v3.spec to v5.spec of Apache Cassandra; its StorageProxy, BatchStatement and
 ReplicaPlans, of 3.11 to 5.0; ScyllaDB's docs/dev/protocol-extensions.md and per-partition-rate-limit.md.
@@ -33,7 +33,7 @@ __all__ = ["ERRORS", "ErrorCode", "Meaning", "Notation", "Write", "meaning"]
 
 
 class ErrorCode(IntEnum):
-    """What went wrong, by the names of the specification."""
+    """Error codes, by their names in the specification."""
 
     SERVER_ERROR = 0x0000
     PROTOCOL_ERROR = 0x000A
@@ -55,20 +55,20 @@ class ErrorCode(IntEnum):
     CONFIG_ERROR = 0x2300
     ALREADY_EXISTS = 0x2400
     UNPREPARED = 0x2500
-    #: ScyllaDB's own. The number is agreed on in the handshake, and this one is what it sends so far.
+    #: ScyllaDB's extension. The number is negotiated in the handshake; current versions use this one.
     RATE_LIMIT_ERROR = 0x4321
-    #: DataStax Enterprise's own: the client didn't take the answer.
+    #: DataStax Enterprise's extension: writing the response to the client failed.
     CLIENT_WRITE_FAILURE = 0x8000
 
 
 class Write(Flag):
-    """Kinds of write, as far as it matters for what an error leaves behind."""
+    """Kinds of write, by whether they may have been applied after an error."""
 
-    #: A read, or nothing at all: nothing can be applied.
+    #: A read: nothing can be applied.
     NONE = 0
-    #: One partition, without a condition.
+    #: A write to one partition, without a condition.
     SINGLE = auto()
-    #: A batch with a log: all of its parts or none, in the end.
+    #: A logged batch: eventually all of its parts or none.
     LOGGED = auto()
     #: What may write to several partitions one after the other: a batch without a log or of counters, and
     #: an UPDATE or DELETE with IN. The first may be written when the second is refused. A statement about
@@ -76,37 +76,37 @@ class Write(Flag):
     #: CassandraAuthorizer.grant), and so does one about the schema, whose creator gets the permissions after
     #: the change (AlterSchemaStatement.execute).
     PARTS = auto()
-    #: With IF. The replicas agree first and commit then, and each of both may be refused.
+    #: A conditional write (IF). The replicas agree first and commit then; each step may fail.
     CONDITIONAL = auto()
     #: TRUNCATE, and what only reads: LIST and DESCRIBE.
     OTHER = auto()
     ANY = SINGLE | LOGGED | PARTS | CONDITIONAL | OTHER
 
     def on_older_servers(self) -> Write:
-        """Return what it counts as before Cassandra 3.11: one replica may have it when another is refused.
+        """Return the kind before Cassandra 3.11: one replica may have applied a write that fails for another.
 
-        There a coordinator looks at each replica of a partition just before it sends to that, as all
-        versions do with several partitions (CASSANDRA-9318 changed it).
+        There a coordinator checks each replica of a partition just before it sends to it, as all
+        versions do for several partitions (CASSANDRA-9318 changed this).
         """
         return self | Write.PARTS if self & Write.SINGLE else self
 
 
 class Notation(NamedTuple):
-    """How a field is read and written."""
+    """The decoder and the encoder of a field."""
 
     read: Callable[[Reader], Any]
     write: Callable[[Any], bytes]
 
 
 class Meaning(NamedTuple):
-    """What a code means.
+    """The meaning of an error code.
 
     Attributes:
-        error: The class of ``coodie.exceptions`` that it becomes.
-        fields: Its fields, in order, with their notations.
-        applied: The kinds of write of which something may have been applied.
-        unless: A field and its value under which that isn't so; then ``otherwise`` stands in its place.
-        otherwise: Those kinds then.
+        error: The class of ``coodie.exceptions``.
+        fields: The fields of the body, in order, with their notations.
+        applied: The kinds of write that may have been applied, at least in part.
+        unless: A field and a value for which ``otherwise`` replaces ``applied``.
+        otherwise: The kinds of write in that case.
     """
 
     error: str
@@ -116,10 +116,10 @@ class Meaning(NamedTuple):
     otherwise: Write = Write.NONE
 
     def may_have_been_applied(self, write: Write, details: Mapping[str, Any]) -> bool:
-        """Tell whether something of such a write may have been applied.
+        """Return whether a write may have been applied, at least in part.
 
         Args:
-            write: What kind of write it was.
+            write: The kind of write.
             details: The fields of the ERROR.
         """
         excepted = self.unless is not None and details.get(self.unless[0]) == self.unless[1]
@@ -142,7 +142,7 @@ _FLAG = Notation(lambda reader: bool(reader.read_byte()), lambda value: bytes([b
 _STRING = Notation(Reader.read_string, encode_string)
 _STRINGS = Notation(Reader.read_string_list, encode_string_list)
 _ID = Notation(Reader.read_short_bytes, encode_short_bytes)
-#: Each failed node with its reason; before version 5 ``failures`` is their number, an INT.
+#: Failed nodes with their reasons; before version 5, ``failures`` is their number, an INT.
 _FAILURES = Notation(_read_failures, _write_failures)
 
 _ANSWERS = {"consistency": _SHORT, "received": _INT, "required": _INT}
@@ -151,7 +151,7 @@ _ANSWERS = {"consistency": _SHORT, "received": _INT, "required": _INT}
 #: on a conditional write before its commit is (StorageProxy.mutate and cas).
 _BEFORE_THE_REFUSAL = Write.PARTS | Write.CONDITIONAL
 
-#: Code → what it means.
+#: The meanings by code.
 ERRORS: Mapping[int, Meaning] = MappingProxyType(
     {
         # Any exception of the server's own, wherever it was raised.
@@ -226,5 +226,5 @@ _UNKNOWN = Meaning("ServerError", {}, Write.ANY)
 
 
 def meaning(code: int) -> Meaning:
-    """Return what a code means; of one that isn't in the table, that anything may have happened."""
+    """Return the meaning of a code; after an unknown one, any write may have been applied."""
     return ERRORS.get(code, _UNKNOWN)

@@ -1,6 +1,6 @@
-"""What ends a connection, or an attempt at one.
+"""Protocol errors: invalid data, and failed handshakes.
 
-None of these reaches a user: who talks to a server turns them into errors of the public tree.
+They are internal; callers translate them into the public errors.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ __all__ = ["BrokenFrameError", "BrokenMessageError", "HandshakeError"]
 
 
 class BrokenFrameError(Exception):
-    """The peer sent what isn't the protocol: nothing that follows on the connection can be read."""
+    """The peer sent an invalid frame or segment: the connection can't be used any more."""
 
 
 class BrokenMessageError(Exception):
-    """A frame is whole, and its body isn't what the specification says: the next frame can be read."""
+    """The body of a frame is invalid: the next frame can still be read."""
 
 
 class HandshakeError(Exception):
-    """The server doesn't let a client in; the text says why, in the server's words where it has any.
+    """The server rejected the handshake.
 
     Args:
-        message: Why.
-        code: The code of the server's ERROR; None where it sent none.
-        version: The newest version that the server speaks, where the client asked for a newer one.
+        message: The reason; the server's message if there is one.
+        code: The code of the server's ERROR; None if it sent none.
+        version: The newest version that the server supports, if the client requested a newer one.
     """
 
     def __init__(self, message: str, *, code: int | None = None, version: int | None = None) -> None:

@@ -1,11 +1,10 @@
-"""Frames: a header of nine bytes and a body (section 2.4.1); made, and cut out of a stream of bytes.
+"""Frames, a header of nine bytes and a body (section 2.4.1): encoding, and splitting of received data.
 
-``Frames`` is a client's side of a connection whose handshake is over: it makes requests, and cuts answers
-as cheaply as it can, for it does so with each request. ``FrameReader`` reads either direction of a connection
-from its first byte on, whichever version is spoken: for handshakes, and for a proxy.
+``Frames`` is the client's side of a connection after the handshake: it encodes requests, and splits responses
+with little overhead. ``FrameReader`` reads either direction of a connection from the first byte on, in any
+version: for handshakes and proxies.
 
-The specification of version 5 calls the segments frames, too, which frames travel in. Here both have the
-names that the drivers give them.
+The specification of version 5 uses the word frame for segments, too. Here both have the drivers' names.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ if TYPE_CHECKING:
 
     from coodie.protocol.segments import Segments
 
-    #: Takes bytes that begin with an answer, and the version byte of answers; returns the answers that are
-    #: complete with their streams, and where the first begins that isn't. Raises ValueError for what is no
-    #: answer.
+    #: Takes data that begins with a response, and the version byte of responses; returns the complete
+    #: responses with their stream ids, and the position of the first incomplete one. Raises ValueError for
+    #: invalid data.
     _Cut = Callable[[bytes, int], tuple[list[tuple[int, "bytes | Frame"]], int]]
 
 __all__ = [
@@ -47,7 +46,7 @@ __all__ = [
 
 
 class Opcode(IntEnum):
-    """What a frame is (section 2.4.1.4)."""
+    """Opcodes of frames (section 2.4.1.4)."""
 
     ERROR = 0x00
     STARTUP = 0x01
@@ -67,14 +66,14 @@ class Opcode(IntEnum):
     AUTH_SUCCESS = 0x10
 
 
-#: As plain ints, which are compared and packed faster: with each request, one of these is.
+#: Plain ints, which are compared and packed faster; one of these is used per request.
 OPTIONS = int(Opcode.OPTIONS)
 RESULT = int(Opcode.RESULT)
 EXECUTE = int(Opcode.EXECUTE)
 BATCH = int(Opcode.BATCH)
 
-#: Flags of a frame (section 2.4.1.2): its body is compressed, up to version 4; before the message, the body
-#: has the id of a trace, a custom payload, warnings.
+#: Flags of a frame (section 2.4.1.2): the body is compressed, up to version 4; the body starts with a trace
+#: id, a custom payload, warnings.
 COMPRESSED = 0x01
 TRACING = 0x02
 CUSTOM_PAYLOAD = 0x04
@@ -84,18 +83,18 @@ WARNING = 0x08
 _HEADER = Struct(">BBhBi")
 _HEADER_SIZE = _HEADER.size
 
-#: The bit of the version byte that a server sets and a client doesn't (section 2.4.1.1).
+#: The bit of the version byte that is set in responses (section 2.4.1.1).
 RESPONSE = 0x80
 
-#: The versions that a header of nine bytes may begin with: version 3 to 6, and two of DataStax Enterprise.
+#: Versions with a header of nine bytes: 3 to 6, and two of DataStax Enterprise.
 _VERSIONS = frozenset({3, 4, 5, 6, 0x41, 0x42})
 
-#: A body is of 256 MB at most (section 2.4.1.5).
+#: Maximum size of a body: 256 MB (section 2.4.1.5).
 _LARGEST_BODY = 256 * 1024 * 1024
 
 
 class Frame(NamedTuple):
-    """An answer that isn't just the body of a RESULT, as it came."""
+    """A response other than a RESULT without flags, undecoded."""
 
     flags: int
     opcode: int
@@ -103,7 +102,7 @@ class Frame(NamedTuple):
 
 
 def _cut(data: bytes, version: int) -> tuple[list[tuple[int, bytes | Frame]], int]:
-    """Cut answers out of bytes, as ``_Cut`` says."""
+    """Split data into responses, see ``_Cut``."""
     found: list[tuple[int, bytes | Frame]] = []
     at, end = 0, len(data)
     while end - at >= _HEADER_SIZE:
@@ -121,7 +120,7 @@ def _cut(data: bytes, version: int) -> tuple[list[tuple[int, bytes | Frame]], in
 
 
 def _chosen_cut() -> _Cut:
-    """Return the accelerator's, where it is installed."""
+    """Return the accelerator's function if it is installed."""
     module = accelerator()
     if module is None:
         return _cut
@@ -129,18 +128,18 @@ def _chosen_cut() -> _Cut:
     return lambda data, version: cut(data, version, Frame)
 
 
-#: Cuts answers out of bytes.
+#: Splits data into responses.
 cut: _Cut = _chosen_cut()
 
 
 class Frames:
-    """Make and cut the frames of one connection; without any I/O.
+    """Encode and split the frames of one connection.
 
     Args:
         version: The protocol version, 4 or 5.
-        segments: What they travel in, from version 5 on.
+        segments: The segment layer, from version 5 on.
         compress: Compresses bodies, up to version 4.
-        expand: Expands them.
+        expand: Decompresses bodies.
     """
 
     def __init__(
@@ -160,7 +159,7 @@ class Frames:
         self._need = _HEADER_SIZE
 
     def make(self, opcode: int, stream: int, body: bytes) -> bytes:
-        """Return a request's frame; several of them may be sent at once."""
+        """Return the frame of a request."""
         flags = 0
         if self._compress is not None and body:
             body = self._compress(body)
@@ -168,21 +167,21 @@ class Frames:
         return _HEADER.pack(self._version, flags, stream, opcode, len(body)) + body
 
     def wire(self, frames: Sequence[bytes]) -> bytes:
-        """Return what is to be sent for frames."""
+        """Return the data to send for frames."""
         return b"".join(frames) if self._segments is None else self._segments.wrap(frames)
 
     def feed(self, data: bytes) -> list[tuple[int, bytes | Frame]]:
-        """Take bytes off the wire; return the answers that are complete by now, each behind its stream.
+        """Process received data; return the complete responses, each with its stream id.
 
-        Of a RESULT that nothing else comes with it's the body alone.
+        For a RESULT without flags, return only the body.
 
         Raises:
-            BrokenFrameError: These aren't frames.
+            BrokenFrameError: The data isn't a valid frame.
         """
         if self._segments is not None:
             data = self._segments.feed(data)
         if self._parts:
-            # A large body comes in many parts: joined once, when the last is here.
+            # A large body arrives in many parts: join them once, after the last one.
             self._parts.append(data)
             self._have += len(data)
             if self._have < self._need:
@@ -197,7 +196,7 @@ class Frames:
         if at < len(data):
             self._keep(data[at:] if at else data)
         if self._segments is None:
-            # No call for those that are nothing but a body: nearly all.
+            # No call for plain bodies, which are nearly all.
             return [
                 (stream, answer if answer.__class__ is bytes else self._expanded(answer))
                 for stream, answer in found
@@ -205,7 +204,7 @@ class Frames:
         return found
 
     def _keep(self, rest: bytes) -> None:
-        """Note the beginning of an answer, and how long it is to be."""
+        """Keep the beginning of a response, and its expected size."""
         self._parts.append(rest)
         self._have = len(rest)
         self._need = _HEADER_SIZE
@@ -213,7 +212,7 @@ class Frames:
             self._need += _HEADER.unpack_from(rest)[-1]
 
     def _expanded(self, answer: bytes | Frame) -> bytes | Frame:
-        """Return an answer that isn't compressed, as bodies of their own may be up to version 4."""
+        """Decompress a response; up to version 4, bodies are compressed separately."""
         if isinstance(answer, bytes) or not answer.flags & COMPRESSED:
             return answer
         if self._expand is None:
@@ -232,11 +231,11 @@ class RawFrame(NamedTuple):
     """A frame with its whole header.
 
     Attributes:
-        version: The version byte, with the bit ``RESPONSE`` of an answer.
+        version: The version byte, with the bit ``RESPONSE`` for responses.
         flags: The flags.
-        stream: The stream's id.
-        opcode: What it is.
-        body: Its body, as it came.
+        stream: The stream id.
+        opcode: The opcode.
+        body: The body, undecoded.
     """
 
     version: int
@@ -247,25 +246,25 @@ class RawFrame(NamedTuple):
 
     @property
     def protocol(self) -> int:
-        """The protocol's version."""
+        """The protocol version."""
         return self.version & ~RESPONSE
 
     def answer(self, opcode: int, body: bytes) -> RawFrame:
-        """Make an answer to this request."""
+        """Return a response to this request."""
         return RawFrame(self.version | RESPONSE, 0, self.stream, opcode, body)
 
 
 def encode_frame(frame: RawFrame) -> bytes:
-    """Return a frame's bytes."""
+    """Encode a frame."""
     version, flags, stream, opcode, body = frame
     return _HEADER.pack(version, flags, stream, opcode, len(body)) + body
 
 
 class FrameReader:
-    """Cut one direction of a connection into frames, from its first byte on.
+    """Split one direction of a connection into frames, from the first byte on.
 
     Args:
-        direction: ``RESPONSE`` where a server sends; 0 where a client does.
+        direction: ``RESPONSE`` for data of a server; 0 for data of a client.
     """
 
     def __init__(self, direction: int) -> None:
@@ -275,26 +274,26 @@ class FrameReader:
 
     @property
     def has_more(self) -> bool:
-        """Whether bytes are left of what isn't a whole frame yet."""
+        """Whether there is an incomplete frame."""
         return bool(self._data)
 
     def use_segments(self, segments: Segments) -> None:
-        """Take what follows for segments: also what has arrived by now behind the last frame."""
+        """Read segments from now on, including data that was received after the last frame."""
         self._segments = segments
         self._data[:] = segments.feed(bytes(self._data))
 
     def feed(self, data: bytes) -> Iterator[RawFrame]:
-        """Take bytes in, and yield the frames that are complete; ``use_segments`` may be called between two.
+        """Process received data, and yield the complete frames; call ``use_segments`` between two of them.
 
         Raises:
-            BrokenFrameError: These aren't frames, or go in the other direction.
+            BrokenFrameError: The data isn't a valid frame of this direction.
         """
         self._data += data if self._segments is None else self._segments.feed(data)
         while (frame := self._next()) is not None:
             yield frame
 
     def _next(self) -> RawFrame | None:
-        # The first byte tells what isn't the protocol: the length of a TLS record would be waited for.
+        # Check the first byte: a TLS record, for example, would have an arbitrary length.
         if self._data and self._data[0] ^ self._direction not in _VERSIONS:
             raise BrokenFrameError("What arrived isn't a frame of this direction.")
         if len(self._data) < _HEADER_SIZE:

@@ -1,20 +1,21 @@
-"""The handshake: from a new connection to one that takes requests (section 2.3.1), without I/O.
+"""The handshake of a new connection (section 2.3.1), as a state machine without I/O.
 
-The caller has a socket, with TLS or without. It sends what ``start`` returns, gives what it receives to
-``receive``, sends what that returns, and goes on until ``is_ready``. Then ``frames`` makes and cuts
-the frames of the connection. A failure raises, and the connection is of no use any more.
+The caller has a socket, with TLS or without. It sends the result of ``start``, passes received data to
+``receive`` and sends its result, until ``is_ready``. Then ``frames`` encodes and splits the connection's
+frames. After an exception the connection can't be used.
 
-    state           the client sent   the server answers   what is next
+    state           the client sent   the server responds  next state
     --------------  ----------------  -------------------  -----------------------------------
     STARTING        STARTUP           READY                READY
     STARTING                          AUTHENTICATE         AUTH_RESPONSE; AUTHENTICATING
     AUTHENTICATING  AUTH_RESPONSE     AUTH_SUCCESS         READY
     any                               ERROR, all others    FAILED
 
-Version 5: STARTUP and its answer are bare frames; all that follows, also the login, travels in segments.
+Version 5: STARTUP and its response are frames without segments; all later frames are in segments, including
+authentication.
 
-Left out, since nobody here needs it: OPTIONS, compression, and mechanisms that answer a challenge. The
-fast path takes its connections from the driver, after the driver's own handshake.
+Not implemented, since it isn't needed: OPTIONS, compression, and challenge-response authentication. The fast
+path takes over the driver's connections after the driver's own handshake.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Handshake", "HandshakeState"]
 
-#: The first version whose frames travel in segments.
+#: The first version with segments.
 _WITH_SEGMENTS = 5
 
 
 class HandshakeState(Enum):
-    """Where a handshake is."""
+    """The states of a handshake."""
 
     STARTING = auto()
     AUTHENTICATING = auto()
@@ -46,7 +47,7 @@ class HandshakeState(Enum):
     FAILED = auto()
 
 
-#: What the server's answer leads to; whatever isn't here fails.
+#: State transitions by the server's response; any other response fails.
 _TRANSITIONS: dict[tuple[HandshakeState, int], HandshakeState] = {
     (HandshakeState.STARTING, Opcode.READY): HandshakeState.READY,
     (HandshakeState.STARTING, Opcode.AUTHENTICATE): HandshakeState.AUTHENTICATING,
@@ -55,12 +56,12 @@ _TRANSITIONS: dict[tuple[HandshakeState, int], HandshakeState] = {
 
 
 class Handshake:
-    """One handshake of a client.
+    """A client's handshake.
 
     Args:
-        version: The protocol version to ask for, 4 or 5.
-        token: What is answered to a server that wants a login, as ``plain_token`` makes it; None without one.
-        options: What else STARTUP says.
+        version: The protocol version to request, 4 or 5.
+        token: The authentication token, see ``plain_token``; None without credentials.
+        options: Additional options of STARTUP.
     """
 
     def __init__(
@@ -75,20 +76,20 @@ class Handshake:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the connection takes requests."""
+        """Whether the connection accepts requests."""
         return self.state is HandshakeState.READY
 
     def start(self) -> bytes:
-        """Return what is sent first."""
+        """Return the first data to send."""
         return self._request(Opcode.STARTUP, startup_body(self._options))
 
     def receive(self, data: bytes) -> bytes:
-        """Take bytes off the wire, and return what is to be sent; nothing, where more has to arrive.
+        """Process received data, and return the data to send; empty if more data is needed.
 
         Raises:
-            HandshakeError: The server doesn't let this client in.
-            BrokenFrameError: It doesn't speak the protocol.
-            BrokenMessageError: The same.
+            HandshakeError: The server rejected the handshake.
+            BrokenFrameError: The server sent an invalid frame.
+            BrokenMessageError: The server sent an invalid message.
         """
         try:
             return self._read(data)
@@ -97,14 +98,14 @@ class Handshake:
             raise
 
     def frames(self) -> Frames:
-        """Return what makes and cuts the frames of the connection, once that is ready."""
+        """Return the connection's ``Frames``, once the handshake is ready."""
         if not self.is_ready:
             raise RuntimeError(f"The handshake is {self.state.name}, not READY.")
         return Frames(self._version, self._segments)
 
     def _read(self, data: bytes) -> bytes:
         following = b"".join([self._answer(frame) for frame in self._reader.feed(data)])
-        # A server sends nothing unasked before a client registers for events.
+        # A server only sends responses until a client registers for events.
         if self.is_ready and self._reader.has_more:
             raise BrokenFrameError("The server sent more than the handshake takes.")
         return following
@@ -114,7 +115,7 @@ class Handshake:
         return frame if self._segments is None else self._segments.wrap([frame])
 
     def _answer(self, frame: RawFrame) -> bytes:
-        """Go on with an answer; return what is to be sent."""
+        """Process a response; return the data to send."""
         if frame.opcode == Opcode.ERROR:
             self._refused(frame)
         if frame.protocol != self._version:
@@ -135,7 +136,7 @@ class Handshake:
     def _refused(self, frame: RawFrame) -> None:
         """Raise for an ERROR.
 
-        A server that is older than the client answers in the newest version that it speaks (section 2.4.1.1).
+        A server that is older than the client responds in its newest version (section 2.4.1.1).
         """
         error = read_error(frame.body, frame.protocol)
         older = frame.protocol if frame.protocol < self._version else None

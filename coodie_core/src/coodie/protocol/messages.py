@@ -1,8 +1,8 @@
-"""The bodies of what clients send (section 4.1): made, and as far as a proxy looks into them, read.
+"""Bodies of requests (section 4.1): encoding, and decoding of the parts that a proxy needs.
 
-A body says nothing of its frame: opcode, stream and flags are the frame's. OPTIONS has an empty body. What
-differs between the versions is given the version: 5 writes the flags of a request in four bytes instead of
-one, and has an id of the result's metadata in EXECUTE.
+Opcode, stream id and flags belong to the frame, not to the body. OPTIONS has an empty body. Functions whose
+result depends on the version take it as an argument: version 5 has flags of four bytes instead of one, and
+an id of the result metadata in EXECUTE.
 """
 
 from __future__ import annotations
@@ -51,44 +51,44 @@ PAGING_STATE = 0x08
 _SERIAL_CONSISTENCY = 0x10
 _TIMESTAMP = 0x20
 
-#: Statements of one batch at most: their number is a [short].
+#: Maximum number of statements in a batch: a [short].
 BATCH_LIMIT = 65_535
 
-#: The version of CQL, which each STARTUP names; it has been this one since Cassandra 2.0.
+#: The CQL version in STARTUP; the same since Cassandra 2.0.
 _CQL_VERSION = {"CQL_VERSION": "3.0.0"}
 
-#: The kind of a batch, and how many statements it has; of each, that it is a prepared one.
+#: The batch type, and the number of statements; the mark of a prepared statement.
 _BATCH_HEAD = Struct(">BH")
 _IS_PREPARED = b"\x01"
 
 
 def startup_body(options: Mapping[str, str] | None = None) -> bytes:
-    """Make the body of STARTUP (section 4.1.1).
+    """Encode the body of STARTUP (section 4.1.1).
 
     Args:
-        options: What else the client says of itself, and asks for: COMPRESSION, DRIVER_NAME.
+        options: Additional options, such as COMPRESSION and DRIVER_NAME.
     """
     return encode_string_map({**_CQL_VERSION, **(options or {})})
 
 
 def auth_response_body(token: bytes) -> bytes:
-    """Make the body of AUTH_RESPONSE (section 4.1.2)."""
+    """Encode the body of AUTH_RESPONSE (section 4.1.2)."""
     return encode_bytes(token)
 
 
 def plain_token(username: str, password: str) -> bytes:
-    """Return the token of SASL's PLAIN (RFC 4616), which Cassandra's PasswordAuthenticator takes."""
+    """Return the token of SASL PLAIN (RFC 4616), for Cassandra's PasswordAuthenticator."""
     return f"\0{username}\0{password}".encode()
 
 
 def query_body(statement: str, consistency: int, version: int, *, skips_metadata: bool = False) -> bytes:
-    """Make the body of QUERY (section 4.1.4), for a statement without values.
+    """Encode the body of QUERY (section 4.1.4), for a statement without values.
 
     Args:
         statement: CQL text.
         consistency: The consistency level's code.
         version: The protocol version.
-        skips_metadata: Have the result leave out what its columns are.
+        skips_metadata: Omit the metadata from the result.
     """
     flags = _SKIP_METADATA if skips_metadata else 0
     return encode_long_string(statement) + SHORT.pack(consistency) + _packed_flags(flags, version)
@@ -97,17 +97,17 @@ def query_body(statement: str, consistency: int, version: int, *, skips_metadata
 def execute_head(
     statement: bytes, metadata: bytes | None, values: int, level: int, flags: int, version: int
 ) -> bytes:
-    """Make what comes before the values in the body of EXECUTE (section 4.1.6).
+    """Encode the part of the body of EXECUTE before the values (section 4.1.6).
 
-    Behind the values come, as far as the flags say so: the page size, the paging state, then
+    After the values come, depending on the flags: the page size, the paging state, and
     ``optional_parameters``.
 
     Args:
         statement: The statement's id.
-        metadata: The id of the result's metadata, or None; not sent before version 5.
-        values: How many values there are.
+        metadata: The id of the result metadata, or None; not sent before version 5.
+        values: The number of values.
         level: The consistency level's code.
-        flags: Which parameters follow the values.
+        flags: The flags of the parameters after the values.
         version: The protocol version.
     """
     parts = [encode_short_bytes(statement)]
@@ -127,22 +127,22 @@ def optional_flags(serial: int | None, timestamp: int | None) -> int:
 
 
 def optional_parameters(serial: int | None, timestamp: int | None) -> bytes:
-    """Make the end of EXECUTE and BATCH: what follows the page size and the paging state.
+    """Encode the end of EXECUTE and BATCH, after the page size and the paging state.
 
     Args:
         serial: The serial consistency level's code, or None.
-        timestamp: Microseconds since 1970, or None: the server's.
+        timestamp: Microseconds since 1970; None for the server's.
     """
     first = b"" if serial is None else SHORT.pack(serial)
     return first if timestamp is None else first + LONG.pack(timestamp)
 
 
 def batch_part(statement: bytes, values: int) -> bytes:
-    """Make what comes before the values of a prepared statement in a BATCH.
+    """Encode the part of a prepared statement in a BATCH before its values.
 
     Args:
         statement: The statement's id.
-        values: How many values there are.
+        values: The number of values.
     """
     return _IS_PREPARED + encode_short_bytes(statement) + SHORT.pack(values)
 
@@ -150,14 +150,14 @@ def batch_part(statement: bytes, values: int) -> bytes:
 def batch_body(
     kind: int, parts: Sequence[bytes], level: int, serial: int | None, timestamp: int | None, version: int
 ) -> bytes:
-    """Make the body of BATCH (section 4.1.7).
+    """Encode the body of BATCH (section 4.1.7).
 
     Args:
         kind: The batch type's code.
-        parts: Its statements: of each ``batch_part`` and the values.
+        parts: The statements: for each one ``batch_part`` and the values.
         level: The consistency level's code.
-        serial: The serial level's code, or None.
-        timestamp: Microseconds since 1970, or None: the server's.
+        serial: The serial consistency level's code, or None.
+        timestamp: Microseconds since 1970; None for the server's.
         version: The protocol version.
     """
     head = _BATCH_HEAD.pack(kind, len(parts))
@@ -166,12 +166,12 @@ def batch_body(
 
 
 def statement_text(body: bytes) -> str:
-    """Return the CQL of a QUERY or PREPARE: both begin with it."""
+    """Return the CQL text of a QUERY or PREPARE, which is first in the body."""
     return Reader(body).read_long_string()
 
 
 def statement_id(body: bytes) -> bytes:
-    """Return the id of the statement that an EXECUTE names."""
+    """Return the statement's id of an EXECUTE."""
     return Reader(body).read_short_bytes()
 
 

@@ -1,8 +1,7 @@
-"""The bodies of what servers send when all is well (section 4.2): what comes before a message, and RESULT.
+"""Bodies of successful responses (section 4.2): the prefix of a message, and RESULT.
 
-Of a RESULT that has rows, this is what comes before them, and rows without metadata as bytes. What the
-columns are and how their values are read is the fast path's, in ``fastpath.reader``. ERROR is in
-``server_errors``.
+This module decodes the head of a RESULT with rows, and rows without metadata as bytes. ``fastpath.reader``
+decodes columns and values. ERROR is in ``server_errors``.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ __all__ = [
 
 
 class ResultKind(IntEnum):
-    """What a RESULT is (section 4.2.5)."""
+    """Kinds of RESULT (section 4.2.5)."""
 
     VOID = 1
     ROWS = 2
@@ -40,7 +39,7 @@ class ResultKind(IntEnum):
     SCHEMA_CHANGE = 5
 
 
-#: As a plain int: compared with each result.
+#: A plain int, for a fast comparison per result.
 ROWS = int(ResultKind.ROWS)
 
 #: Flags of a result's metadata (section 4.2.5.2).
@@ -48,18 +47,18 @@ GLOBAL_TABLE = 0x1
 HAS_MORE_PAGES = 0x2
 NO_METADATA = 0x4
 
-#: Bytes of a trace's id.
+#: Size of a trace id in bytes.
 _UUID_SIZE = 16
 
-#: How a RESULT with rows begins: kind, flags, number of columns.
+#: The head of a RESULT with rows: kind, flags, number of columns.
 ROWS_HEAD = Struct(">iii")
 
-#: The whole body of a RESULT that says nothing, as a write's.
+#: The body of a RESULT without rows, such as a write's.
 VOID_BODY = INT.pack(ResultKind.VOID)
 
 
 def bare_message(flags: int, body: bytes) -> bytes:
-    """Return a body without what its frame's flags say is before the message (section 4)."""
+    """Return a body without the prefix that the frame's flags declare (section 4)."""
     if not flags & (TRACING | WARNING | CUSTOM_PAYLOAD):
         return body
     reader = Reader(body)
@@ -73,7 +72,7 @@ def bare_message(flags: int, body: bytes) -> bytes:
 
 
 def next_paging_state(body: bytes) -> bytes | None:
-    """Return the paging state of the page that follows a RESULT's rows, without reading those."""
+    """Return the paging state of the next page from a RESULT, without decoding the rows."""
     if len(body) < ROWS_HEAD.size:
         return None
     kind, flags, _ = ROWS_HEAD.unpack_from(body)
@@ -81,21 +80,21 @@ def next_paging_state(body: bytes) -> bytes | None:
 
 
 def paging_state(body: bytes) -> bytes | None:
-    """Return the paging state behind the head of a RESULT whose flags say that it has one."""
+    """Return the paging state of a RESULT whose flags declare one."""
     at = ROWS_HEAD.size
     if len(body) < at + INT.size:
-        return None  # cut off: who decodes the result says what is wrong
+        return None  # truncated: decoding the result reports the error
     (length,) = INT.unpack_from(body, at)
     return body[at + INT.size : at + INT.size + length] if length > 0 else None
 
 
 def rows_without_metadata(body: bytes) -> list[tuple[bytes | None, ...]]:
-    """Return the rows of a RESULT that a request asked for without metadata; each value as it came.
+    """Return the rows of a RESULT without metadata, with undecoded values.
 
-    A RESULT that isn't rows has none.
+    A RESULT of another kind has no rows.
 
     Raises:
-        BrokenMessageError: The body has metadata all the same, or isn't a RESULT.
+        BrokenMessageError: The body has metadata, or isn't a RESULT.
     """
     reader = Reader(body)
     if reader.read_int() != ResultKind.ROWS:
@@ -109,6 +108,6 @@ def rows_without_metadata(body: bytes) -> list[tuple[bytes | None, ...]]:
 
 
 def prepared_id(body: bytes) -> bytes | None:
-    """Return the statement's id of a RESULT that answers a PREPARE; None for other results."""
+    """Return the statement's id of a RESULT for a PREPARE; None for other results."""
     reader = Reader(body)
     return reader.read_short_bytes() if reader.read_int() == ResultKind.PREPARED else None

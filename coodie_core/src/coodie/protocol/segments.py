@@ -1,9 +1,9 @@
-"""Segments: what frames travel in from version 5 on, with checksums (section 2, which calls them frames).
+"""Segments: the checksummed envelopes of frames from version 5 on (section 2, which calls them frames).
 
-A segment carries whole frames, or a part of one that is larger; nothing here looks at what it carries. The
-header of three bytes (five with LZ4) has the payload's length and whether it stands alone. Behind it stands
-a checksum of the header, behind the payload one of that. A checksum that doesn't fit ends the connection:
-lengths can't be believed any more, so that nobody knows where the next segment begins.
+A segment contains complete frames, or a part of a larger one; this module doesn't inspect the payload. The
+header of three bytes (five with LZ4) has the payload's length, and whether it is self-contained. A checksum
+follows the header, and another one the payload. A wrong checksum ends the connection: the lengths can't be
+trusted any more, so that the start of the next segment is unknown.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 __all__ = ["LARGEST_PAYLOAD", "Segments", "crc24"]
 
-#: Bytes that a segment carries at most.
+#: Maximum size of a payload in bytes.
 LARGEST_PAYLOAD = 128 * 1024 - 1
 
-#: Polynomial and first value of the header's checksum; the payload's is zlib's, begun with four bytes.
+#: Initial value and polynomial of the header's checksum; the payload's is zlib's CRC-32 with a prefix.
 _CRC24_START = 0x875060
 _CRC24_POLYNOMIAL = 0x1974F0B
 _CRC32_START = zlib.crc32(b"\xfa\x2d\x55\xca")
 
-#: Bytes of a segment's checksums, of its header and of its payload.
+#: Sizes of the checksums of header and payload in bytes.
 _HEADER_CRC = 3
 _PAYLOAD_CRC = 4
 
-#: Headers whose checksums are kept.
+#: Cached checksums of headers.
 _HEADERS = 4096
 
-#: Bits that a length takes in a header.
+#: Bits of a length in a header.
 _LENGTH_BITS = 17
 _LENGTH = (1 << _LENGTH_BITS) - 1
 
@@ -54,9 +54,9 @@ _CRC24_TABLE = tuple([_crc24_of(byte) for byte in range(256)])
 
 @lru_cache(_HEADERS)
 def _crc24_by_table(data: bytes) -> int:
-    """Return the checksum of a segment's header; by table, an eighth of the work of doing it bit by bit.
+    """Return the checksum of a segment's header, by table, which is eight times as fast as bit by bit.
 
-    Most are known: a header says little but lengths, and requests that are alike are as long.
+    Most are cached: a header has little more than lengths, and similar requests have the same length.
     """
     crc = _CRC24_START
     for byte in data:
@@ -65,7 +65,7 @@ def _crc24_by_table(data: bytes) -> int:
 
 
 def _chosen_crc24() -> Callable[[bytes], int]:
-    """Return the accelerator's, where it is installed."""
+    """Return the accelerator's function if it is installed."""
     module = accelerator()
     return _crc24_by_table if module is None else module.crc24
 
@@ -75,11 +75,11 @@ crc24 = _chosen_crc24()
 
 
 class Segments:
-    """Wrap bytes into segments, and take those that arrive apart; knows nothing of what they carry.
+    """Encode and decode the segments of one connection.
 
     Args:
-        compress: Makes LZ4 blocks; None on a connection without compression.
-        expand: Takes a block and the length of what was compressed.
+        compress: Compresses to an LZ4 block; None on a connection without compression.
+        expand: Decompresses a block, given the uncompressed length.
     """
 
     def __init__(
@@ -93,9 +93,9 @@ class Segments:
         self._rest = b""
 
     def wrap(self, frames: Sequence[bytes]) -> bytes:
-        """Return the segments of whole frames: as many as one holds, and several for a larger frame.
+        """Return segments for complete frames: many frames per segment, and several for a large frame.
 
-        The segments of a large frame hold that one alone: a server overlooks what else is in them.
+        The segments of a large frame contain nothing else: a server ignores further frames in them.
         """
         data = b"".join(frames)
         if len(data) <= LARGEST_PAYLOAD:
@@ -122,7 +122,7 @@ class Segments:
         shift = _LENGTH_BITS
         if self._compress is not None:
             packed = self._compress(payload)
-            # A length of 0 says that the payload isn't compressed after all.
+            # An uncompressed length of 0 means that the payload isn't compressed.
             if len(packed) < len(payload):
                 bits = len(packed) | len(payload) << shift
                 payload = packed
@@ -133,10 +133,10 @@ class Segments:
         return b"".join((header, header_crc, payload, payload_crc))
 
     def feed(self, data: bytes) -> bytes:
-        """Take bytes off the wire; return what the segments that are complete by now carry.
+        """Process received data; return the payloads of the complete segments.
 
         Raises:
-            BrokenFrameError: A checksum doesn't fit, or what was compressed can't be expanded.
+            BrokenFrameError: A checksum is wrong, or a payload can't be decompressed.
         """
         if self._rest:
             data = self._rest + data

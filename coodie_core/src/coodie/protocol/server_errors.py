@@ -1,6 +1,6 @@
-"""The body of ERROR: a code, what the server says, and for some codes what else is known (section 8).
+"""The body of ERROR: a code, a message, and for some codes further fields (section 8).
 
-Which fields a code has stands in ``error_codes``, and is both read and written by: versions 3 to 5.
+``error_codes`` defines the fields of each code, for decoding and encoding, in versions 3 to 5.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 
 __all__ = ["LIMITED_OPERATIONS", "ServerError", "error_body", "named_rate_limit", "read_error"]
 
-#: The first version with a reason for each failed node.
+#: The first version with a reason code per failed node.
 _VERSION_5 = 5
 
-#: The number of failed nodes, in the versions before.
+#: The number of failed nodes, before version 5.
 _COUNT = Notation(Reader.read_int, INT.pack)
 
-#: What ScyllaDB says of its rate limit (exceptions.cc, rate_limit_exception).
+#: ScyllaDB's message of a rate limit (exceptions.cc, rate_limit_exception).
 _RATE_LIMIT = re.compile(r"(?s)rate limit reached for (read|write)\b.* rejected by (coordinator|replicas)")
 
-#: What a rate limit is for, by the number in the ERROR.
+#: The operation of a rate limit, by its number in the ERROR.
 LIMITED_OPERATIONS = ("read", "write")
 
 
 class ServerError(NamedTuple):
-    """What an ERROR says.
+    """A decoded ERROR.
 
     Attributes:
-        code: An ``ErrorCode``, or another server's.
-        message: What the server says.
-        details: The fields of its code, by the names of the specification; none for an unknown code.
+        code: An ``ErrorCode``, or an unknown code.
+        message: The server's message.
+        details: The fields of the code, by the names of the specification; empty for an unknown code.
     """
 
     code: int
@@ -44,7 +44,7 @@ class ServerError(NamedTuple):
 
 
 def _fields(code: int, version: int) -> Mapping[str, Notation]:
-    """Return the fields of a code in a version, in order."""
+    """Return the fields of a code in a protocol version, in order."""
     fields = meaning(code).fields
     if version < _VERSION_5 and "failures" in fields:
         return {**fields, "failures": _COUNT}
@@ -52,20 +52,20 @@ def _fields(code: int, version: int) -> Mapping[str, Notation]:
 
 
 def _has_contentions(code: int, version: int, details: Mapping[str, Any]) -> bool:
-    """Tell whether a write timeout may say how many other lightweight transactions it met."""
+    """Return whether a write timeout may have the number of contending lightweight transactions."""
     return code == ErrorCode.WRITE_TIMEOUT and version >= _VERSION_5 and details["write_type"] == "CAS"
 
 
 def read_error(body: bytes, version: int, rate_limit: int | None = None) -> ServerError:
-    """Read the body of ERROR.
+    """Decode the body of ERROR.
 
     Args:
         body: The body.
-        version: The protocol version of its frame.
-        rate_limit: The code that was agreed on for the rate limit of ScyllaDB's; None where none was.
+        version: The frame's protocol version.
+        rate_limit: The negotiated code of ScyllaDB's rate limit; None if there is none.
 
     Raises:
-        BrokenMessageError: It isn't one.
+        BrokenMessageError: The body is invalid.
     """
     reader = Reader(body)
     code, message = reader.read_int(), reader.read_string()
@@ -74,7 +74,7 @@ def read_error(body: bytes, version: int, rate_limit: int | None = None) -> Serv
         code = ErrorCode.RATE_LIMIT_ERROR
         fields = _fields(code, version)
     elif code == ErrorCode.RATE_LIMIT_ERROR:
-        fields = {}  # another server's code, of that number
+        fields = {}  # another server's code with the same number
     details = {name: notation.read(reader) for name, notation in fields.items()}
     if _has_contentions(code, version, details) and not reader.is_at_end:
         details["contentions"] = reader.read_short()
@@ -82,11 +82,11 @@ def read_error(body: bytes, version: int, rate_limit: int | None = None) -> Serv
 
 
 def error_body(error: ServerError, version: int) -> bytes:
-    """Make the body of ERROR; all fields of its code have to be in its details.
+    """Encode the body of ERROR; the details must have all fields of the code.
 
     Args:
-        error: What it says.
-        version: The protocol version of its frame.
+        error: The error.
+        version: The frame's protocol version.
     """
     code, message, details = error
     parts = [INT.pack(code), encode_string(message)]
@@ -97,9 +97,9 @@ def error_body(error: ServerError, version: int) -> bytes:
 
 
 def named_rate_limit(error: ServerError) -> ServerError:
-    """Return an ERROR as that of the rate limit where it says so in words alone.
+    """Convert a CONFIG_ERROR with the message of a rate limit into a rate limit error.
 
-    ScyllaDB sends CONFIG_ERROR in the place of a code that the client hasn't agreed on
+    ScyllaDB sends CONFIG_ERROR if the code of the rate limit hasn't been negotiated
     (docs/dev/protocol-extensions.md, "Rate limit error").
     """
     said = _RATE_LIMIT.search(error.message) if error.code == ErrorCode.CONFIG_ERROR else None
