@@ -312,7 +312,7 @@ class _Batch(NamedTuple):
 class _ForgottenError(StaleStatementError):
     """A node no longer has a prepared statement, and hasn't executed it."""
 
-    def __init__(self, prepared: SessionStatement, host: Host, *, doubt: bool) -> None:
+    def __init__(self, prepared: SessionStatement | None, host: Host, *, doubt: bool) -> None:
         super().__init__(prepared, may_have_been_applied=doubt)
         self.host = host
 
@@ -409,8 +409,9 @@ def _decorated(statement: Statement, request: ClientRequest, retry: DriverRetry)
 
 
 def _with_id(request: ClientRequest, query_id: bytes) -> Any:
-    """Return the prepared statement of a request by its id."""
+    """Return the prepared statement of a request by its id; None if a batch has no statement with it."""
     prepared = request.prepared
     if isinstance(prepared, _Batch):
-        return next(part for part, _ in prepared.parts if part.prepared.query_id == query_id)
+        parts = (part for part, _ in prepared.parts if part.prepared.query_id == query_id)
+        return next(parts, None)
     return prepared
