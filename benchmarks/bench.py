@@ -16,7 +16,7 @@ import json
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,7 @@ _ALL = (
 )
 _WORKLOADS = (
     "read-64 read-1 read-512 read-4096 insert-64 rows-100 rows-5000 rows-50000 stream-1000000 many-100000 "
-    "sync-1 sync-8 import connect memory-200000"
+    "sync-1 sync-8 three-64 import cold connect memory-200000"
 )
 _MEMORY_ROUNDS = 3
 _QUICK = (
@@ -112,10 +112,13 @@ def _run(
     for name, why in missing.items():
         console.print(f"left out: {name}: {why}", markup=False, style="yellow")
     begun = time.monotonic()
-    with tempfile.TemporaryDirectory() as directory, _server(given.server, works) as (host, port):
-        place = Place(host, port, given.seconds, Path(directory) / "errors.txt")
+    with tempfile.TemporaryDirectory() as directory, ExitStack() as servers:
+        places: dict[int, Place] = {}
         for work in works:
             # Memory hardly varies, and each round takes a process.
+            if work.nodes not in places:
+                host, port = servers.enter_context(_server(given.server, works, work.nodes))
+                places[work.nodes] = Place(host, port, given.seconds, Path(directory) / "errors.txt")
             rounds = min(given.rounds, _MEMORY_ROUNDS) if work.kind == "memory" else given.rounds
             under_way = conditions(given.server, rounds)
             title = f"{work.name}: {work.meaning}"
@@ -125,7 +128,7 @@ def _run(
                     status.update(f"{title}: {what}")  # noqa: B023 - used while this work is under way
 
                 taking_part = {one: python for one, python in pythons.items() if _suits(one, work)}
-                outcome = compete(work, taking_part, place, rounds, tell)
+                outcome = compete(work, taking_part, places[work.nodes], rounds, tell)
             _print(console, title, outcome, _names(given.baselines))
             results[f"{'stub' if given.server == 'stub' else 'real'}/{work.name}"] = {
                 "conditions": under_way,
@@ -167,9 +170,9 @@ def _environments(entered: list[Contestant]) -> tuple[dict[Contestant, Path], di
 
 
 @contextmanager
-def _server(which: str, works: list[Work]) -> Iterator[tuple[str, int]]:
+def _server(which: str, works: list[Work], nodes: int) -> Iterator[tuple[str, int]]:
     if which == "stub":
-        with stub.running(stub.build()) as port:
+        with stub.running(stub.build(), nodes=nodes) as port:
             yield "127.0.0.1", port
     else:
         with real_server(which, works) as address:

@@ -55,6 +55,16 @@ class Process:
 
     async def run(self) -> None:
         """Connect, check, find out how often a round does its work, do rounds, disconnect."""
+        if self.work.kind == "cold":
+            with measured() as spent:
+                await self._call(self.client.open, self.target)
+                statement = await self._call(self.client.prepare, SELECT_ROW)
+                rows = await self._call(self.client.read, statement, [READ_PART, 1])
+                facts = self.client.facts
+                await self._call(self.client.close)
+            self._expect_one(rows)
+            self.answer(cpu=spent.cpu, wall=spent.wall, count=1, facts=facts)
+            return
         if self.work.kind == "connect":
             # The first connection isn't measured: it imports what a client leaves until then.
             await self._call(self.client.open, self.target)
@@ -63,13 +73,16 @@ class Process:
                 await self._call(self.client.open, self.target)
                 statement = await self._call(self.client.prepare, SELECT_ROW)
                 rows = await self._call(self.client.read, statement, [READ_PART, 1])
-            if [self.client.plain(one) for one in rows] != [row(READ_PART, 1)]:
-                raise AssertionError(f"not the row that was asked for: {rows}")
+            self._expect_one(rows)
             self.answer(cpu=spent.cpu, wall=spent.wall, count=1, facts=self.client.facts)
         else:
             await self._call(self.client.open, self.target)
             await (self._memory() if self.work.kind == "memory" else self._rounds())
         await self._call(self.client.close)
+
+    def _expect_one(self, rows: Any) -> None:
+        if [self.client.plain(one) for one in rows] != [row(READ_PART, 1)]:
+            raise AssertionError(f"not the row that was asked for: {rows}")
 
     def answer(self, **content: Any) -> None:
         """Write one line."""

@@ -30,7 +30,7 @@ async def in_flight(call: Callable[[int], Awaitable[Any]], count: int, width: in
 async def check(client: AsyncClient, work: Work) -> list[dict[str, Any]]:
     """Return the rows that this workload reads, or some of them, as they came."""
     statement = await client.prepare(work.compared_cql)
-    if work.kind == "read":
+    if work.kind in {"read", "three"}:
         return [(await client.read(statement, [READ_PART, number]))[0] for number in work.sample]
     if work.kind in {"insert", "many"}:
         for number in work.sample:  # the stub refuses a row that is wrong
@@ -70,6 +70,7 @@ async def perform(client: AsyncClient, work: Work, count: int) -> int:
 
     calls: dict[str, Callable[[int], Awaitable[None]]] = {
         "read": read,
+        "three": read,
         "insert": write,
         "rows": read_rows if work.one_page else read_all,
         "stream": total,

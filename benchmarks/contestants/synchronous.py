@@ -67,7 +67,7 @@ def in_flight(
 def check(client: SyncClient, work: Work) -> list[dict[str, Any]]:
     """Return the rows that this workload reads, or some of them, as they came."""
     statement = client.prepare(work.compared_cql)
-    if work.kind in {"read", "sync"}:
+    if work.kind in {"read", "three", "sync"}:
         return [client.read(statement, [READ_PART, number])[0] for number in work.sample]
     if work.kind in {"insert", "many"}:
         for number in work.sample:  # the stub refuses a row that is wrong
@@ -81,7 +81,7 @@ def perform(client: SyncClient, work: Work, count: int) -> int:
     statement = client.prepare(work.cql)
     if work.kind == "sync":
         return _on_threads(client, work, statement, count)
-    if work.width > 1 or work.kind in {"read", "insert"}:
+    if work.width > 1 or work.kind in {"read", "three", "insert"}:
         _call_back(cast("CallbackClient", client), work, statement, count)
         return count * work.rows
     for _ in range(count):
@@ -124,7 +124,7 @@ def _call_back(client: CallbackClient, work: Work, statement: Any, count: int) -
 
         def checked(rows: Any) -> None:
             try:
-                if work.kind == "read":
+                if work.kind in {"read", "three"}:
                     _expect_row(key, rows, client.identity)
                 elif work.kind == "rows":
                     work.expect(len(rows))
@@ -133,7 +133,9 @@ def _call_back(client: CallbackClient, work: Work, statement: Any, count: int) -
             else:
                 done(rows)
 
-        given = {"read": [READ_PART, key], "insert": values[key]}.get(work.kind, [READ_PART])
+        given = {"read": [READ_PART, key], "three": [READ_PART, key], "insert": values[key]}.get(
+            work.kind, [READ_PART]
+        )
         client.start(statement, given, checked, failed)
 
     in_flight(start, count, work.width)

@@ -22,12 +22,14 @@ KINDS = {
     "many": "so many inserts by one call of execute_many, or what the client has for it",
     "sync": "one row, blocking, threads: so many",
     "import": "import of the client",
+    "three": "one row from a cluster of three nodes, with so many requests in flight",
+    "cold": "a script: import, connecting, reading one row, disconnecting",
     "connect": "connecting and reading one row, a second time in a process, so that no import is in it",
     "memory": "streaming so many rows: how far memory grows meanwhile",
 }
 
 #: Kinds for which each round is a process of its own.
-FRESH = frozenset({"import", "connect", "memory"})
+FRESH = frozenset({"import", "cold", "connect", "memory"})
 
 #: Different rows that are read and written one by one.
 _KEYS = 1000
@@ -61,7 +63,7 @@ class Work:
     @property
     def name(self) -> str:
         """Its name."""
-        return self.kind if self.kind in {"import", "connect"} else f"{self.kind}-{self.number}"
+        return self.kind if self.kind in {"import", "cold", "connect"} else f"{self.kind}-{self.number}"
 
     @property
     def meaning(self) -> str:
@@ -79,16 +81,25 @@ class Work:
         return self.kind == "sync"
 
     @property
+    def nodes(self) -> int:
+        """How many nodes the cluster has."""
+        return 3 if self.kind == "three" else 1
+
+    @property
     def cql(self) -> str:
         """The statement."""
         if self.kind in {"insert", "many"}:
             return INSERT
-        return SELECT_ROW if self.kind in {"read", "sync", "connect"} else select_rows(self.number)
+        return (
+            SELECT_ROW
+            if self.kind in {"read", "three", "sync", "cold", "connect"}
+            else select_rows(self.number)
+        )
 
     @property
     def width(self) -> int:
         """How many are under way at once: requests, or threads."""
-        if self.kind in {"read", "insert", "sync"}:
+        if self.kind in {"read", "three", "insert", "sync"}:
             return self.number
         return _WIDTH if self.kind == "rows" and self.number <= _FEW else 1
 
@@ -131,7 +142,7 @@ class Work:
 
     def expected(self) -> list[dict[str, Any]]:
         """Return the rows that are read to compare their values."""
-        numbers = self.sample if self.kind in {"read", "sync"} else range(self.compared)
+        numbers = self.sample if self.kind in {"read", "three", "sync"} else range(self.compared)
         return [row(READ_PART, number) for number in numbers]
 
     def expect(self, count: int, identities: int | None = None) -> None:

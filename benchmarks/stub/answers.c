@@ -123,7 +123,7 @@ static void put_system_rows(struct buffer *out, const struct statement *statemen
     size_t at = out->size;
     uint32_t count = 0;
     put_u32(out, 0);
-    for (int row = 0; row < table->row_count; row++) {
+    for (int row = 0; row < system_rows(table); row++) {
         const char *value = statement->filter_column < 0 ? NULL : system_value(table, row, statement->filter_column);
         if (value && strcmp(value, statement->filter))
             continue;

@@ -1,8 +1,9 @@
 /* A CQL server that knows one table and answers at once, so that the client is what is measured.
  *
- *     coodie-stub [--port PORT] [--protocol 4|5]
+ *     coodie-stub [--port PORT] [--protocol 4|5] [--nodes 1…9]
  *
- * Listens on 127.0.0.1, prints "port N", and ends when its standard input does. One thread, epoll. */
+ * Listens on 127.0.0.1, as the second node on 127.0.0.2 and so on, all at one port; prints "port N", and ends when
+ * its standard input does. One thread, epoll. */
 #define _GNU_SOURCE /* accept4 */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,11 +15,14 @@
 
 #include "answers.h"
 #include "checksums.h"
+#include "system.h"
 
+enum { MOST_NODES = 9 };
 enum { SEGMENT_HEADER = 6, SEGMENT_TRAILER = 4, MOST_PAYLOAD = (1 << 17) - 1, READ_SIZE = 1 << 18 };
 
 struct connection {
     int file;
+    int node;
     /* Whether frames come in segments: version 5, after STARTUP. */
     bool segmented, waits_to_write;
     /* What came, the parts of a frame that spans segments, answers before segmentation, what goes. */
@@ -143,6 +147,7 @@ static bool flush(struct connection *connection) {
 
 /* Tells whether the connection still stands. */
 static bool receive(struct connection *connection) {
+    node = connection->node;
     struct buffer *in = &connection->in;
     ssize_t got = recv(connection->file, buffer_room(in, READ_SIZE), READ_SIZE, 0);
     if (got <= 0)
@@ -167,30 +172,30 @@ static void hang_up(struct connection *connection) {
     free(connection);
 }
 
-static void welcome(int listener) {
+static void welcome(int listener, int its_node) {
     int file = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), on = 1;
     if (file < 0)
         return;
     setsockopt(file, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     struct connection *connection = calloc(1, sizeof *connection);
     connection->file = file;
+    connection->node = its_node;
     struct epoll_event event = {EPOLLIN, {.ptr = connection}};
     epoll_ctl(events, EPOLL_CTL_ADD, file, &event);
 }
 
-static int listen_on(uint16_t port) {
+static int listen_on(int its_node, uint16_t port) {
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
     socklen_t size = sizeof address;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK + (uint32_t)its_node);
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (bind(listener, (struct sockaddr *)&address, size) || listen(listener, 512)) {
         perror("stub: can't listen");
         exit(1);
     }
     getsockname(listener, (struct sockaddr *)&address, &size);
-    printf("port %d\n", ntohs(address.sin_port));
-    fflush(stdout);
+    node_port = ntohs(address.sin_port);
     return listener;
 }
 
@@ -201,25 +206,35 @@ int main(int count, char **arguments) {
             port = atoi(arguments[number + 1]);
         } else if (number + 1 < count && !strcmp(arguments[number], "--protocol")) {
             highest_version = atoi(arguments[number + 1]) == 4 ? 4 : 5;
+        } else if (number + 1 < count && !strcmp(arguments[number], "--nodes")) {
+            int wanted = atoi(arguments[number + 1]);
+            node_count = wanted < 1 ? 1 : wanted > MOST_NODES ? MOST_NODES : wanted;
         } else {
-            fprintf(stderr, "usage: coodie-stub [--port PORT] [--protocol 4|5]\n");
+            fprintf(stderr, "usage: coodie-stub [--port PORT] [--protocol 4|5] [--nodes 1…9]\n");
             return 2;
         }
     }
     checksums_prepare();
     signal(SIGINT, SIG_IGN); /* Ctrl-C is the runner's, which ends us */
     events = epoll_create1(EPOLL_CLOEXEC);
-    int listener = listen_on((uint16_t)port);
-    struct epoll_event listening = {EPOLLIN, {.ptr = &listener}}, parent = {EPOLLIN, {.ptr = &parent}}, ready[64];
-    epoll_ctl(events, EPOLL_CTL_ADD, listener, &listening);
+    int listeners[MOST_NODES];
+    for (int number = 0; number < node_count; number++) {
+        listeners[number] = listen_on(number, (uint16_t)(number ? node_port : port));
+        struct epoll_event listening = {EPOLLIN, {.ptr = &listeners[number]}};
+        epoll_ctl(events, EPOLL_CTL_ADD, listeners[number], &listening);
+    }
+    printf("port %d\n", node_port);
+    fflush(stdout);
+    struct epoll_event parent = {EPOLLIN, {.ptr = &parent}}, ready[64];
     epoll_ctl(events, EPOLL_CTL_ADD, STDIN_FILENO, &parent);
     for (;;) {
         int happened = epoll_wait(events, ready, 64, -1);
         for (int number = 0; number < happened; number++) {
             struct connection *connection = ready[number].data.ptr;
+            int *listener = ready[number].data.ptr;
             char ignored[64];
-            if (ready[number].data.ptr == &listener) {
-                welcome(listener);
+            if (listener >= listeners && listener < listeners + node_count) {
+                welcome(*listener, (int)(listener - listeners));
             } else if (ready[number].data.ptr == &parent) {
                 if (read(STDIN_FILENO, ignored, sizeof ignored) <= 0)
                     return 0;

@@ -4,6 +4,11 @@
 
 #include "rows.h"
 
+/* In the place of a number of rows: one for each node but the one that is asked. */
+enum { PER_PEER = -1, TOKENS = 8 };
+
+int node, node_count = 1, node_port;
+
 static const struct {
     const char *name;
     uint16_t code;
@@ -19,10 +24,10 @@ static const char LOCAL[] =
     "schema_version uuid, tokens set<text>";
 
 static const char *const LOCAL_VALUES[] = {
-    "local", "COMPLETED", "127.0.0.1", "7000", "coodie stub", "3.4.7",
-    "datacenter1", "1", "00000000-0000-4000-8000-000000000001", "127.0.0.1", "7000",
-    "5", "org.apache.cassandra.dht.Murmur3Partitioner", "rack1", "5.0.2", "127.0.0.1", "9042",
-    "00000000-0000-4000-8000-000000000002", "0"};
+    "local", "COMPLETED", "@address", "7000", "coodie stub", "3.4.7",
+    "datacenter1", "1", "@id", "@address", "7000",
+    "5", "org.apache.cassandra.dht.Murmur3Partitioner", "rack1", "5.0.2", "@address", "@port",
+    "00000000-0000-4000-8000-000000000002", "@tokens"};
 
 static const char PEERS[] =
     "peer inet, data_center text, host_id uuid, preferred_ip inet, rack text, release_version text, rpc_address inet, "
@@ -32,8 +37,16 @@ static const char PEERS_V2[] =
     "peer inet, peer_port int, data_center text, host_id uuid, native_address inet, native_port int, "
     "preferred_ip inet, preferred_port int, rack text, release_version text, schema_version uuid, tokens set<text>";
 
+static const char *const PEERS_VALUES[] = {
+    "@address", "datacenter1", "@id", NULL, "rack1", "5.0.2", "@address", "00000000-0000-4000-8000-000000000002",
+    "@tokens"};
+
+static const char *const PEERS_V2_VALUES[] = {
+    "@address", "7000", "datacenter1", "@id", "@address", "@port", NULL, NULL, "rack1", "5.0.2",
+    "00000000-0000-4000-8000-000000000002", "@tokens"};
+
 static const char *const KEYSPACES_VALUES[] = {
-    KEYSPACE, "true", "class=org.apache.cassandra.locator.SimpleStrategy,replication_factor=1"};
+    KEYSPACE, "true", "@replication"};
 
 static const char TABLES[] =
     "keyspace_name text, table_name text, additional_write_policy text, bloom_filter_fp_chance double, "
@@ -61,8 +74,8 @@ static const char *const COLUMNS_VALUES[] = {
 
 static const struct table KNOWN[] = {
     {"system", "local", LOCAL, LOCAL_VALUES, 1},
-    {"system", "peers", PEERS, NULL, 0},
-    {"system", "peers_v2", PEERS_V2, NULL, 0},
+    {"system", "peers", PEERS, PEERS_VALUES, PER_PEER},
+    {"system", "peers_v2", PEERS_V2, PEERS_V2_VALUES, PER_PEER},
     {"system_schema", "keyspaces", "keyspace_name text, durable_writes boolean, replication map<text,text>",
      KEYSPACES_VALUES, 1},
     {"system_schema", "tables", TABLES, TABLES_VALUES, 1},
@@ -165,8 +178,33 @@ void system_put_column(struct buffer *buffer, const struct table *table, int col
     put_type(buffer, type);
 }
 
+int system_rows(const struct table *table) {
+    return table->row_count == PER_PEER ? node_count - 1 : table->row_count;
+}
+
+/* A value that differs from node to node, by its name; the next call writes over it. */
+static const char *value_of_node(const char *name, int node) {
+    static char text[512];
+    if (!strcmp(name, "@address"))
+        snprintf(text, sizeof text, "127.0.0.%d", node + 1);
+    else if (!strcmp(name, "@id"))
+        snprintf(text, sizeof text, "00000000-0000-4000-8000-0000000001%02d", node);
+    else if (!strcmp(name, "@port"))
+        snprintf(text, sizeof text, "%d", node_port);
+    else if (!strcmp(name, "@replication"))
+        snprintf(text, sizeof text, "class=org.apache.cassandra.locator.SimpleStrategy,replication_factor=%d", node_count);
+    else /* each node has every so manieth of the ring's tokens, which are as far from each other */
+        for (int number = node, at = 0, all = node_count * TOKENS; number < all; number += node_count)
+            at += snprintf(text + at, sizeof text - (size_t)at, "%s%lld", at ? "," : "",
+                           (long long)(INT64_MIN + (int64_t)(UINT64_MAX / (uint64_t)all * (uint64_t)number)));
+    return text;
+}
+
 const char *system_value(const struct table *table, int row, int column) {
-    return table->values[row * system_width(table) + column];
+    bool of_peer = table->row_count == PER_PEER;
+    const char *text = table->values[(of_peer ? 0 : row) * system_width(table) + column];
+    /* The peers of a node are all but itself. */
+    return text && *text == '@' ? value_of_node(text, of_peer ? row + (row >= node) : node) : text;
 }
 
 static void put_uuid(struct buffer *buffer, const char *text) {

@@ -1,10 +1,13 @@
-/* The tables that drivers read when they connect: the node, its peers (none), the schema. */
+/* The tables that drivers read when they connect: the node, its peers, the schema. */
 #ifndef SYSTEM_H
 #define SYSTEM_H
 
 #include "buffer.h"
 
 enum { MOST_COLUMNS = 32 };
+
+/* The node that is asked, counted from 0; how many there are; and the port of them all. */
+extern int node, node_count, node_port;
 
 struct table {
     const char *keyspace, *name;
@@ -20,6 +23,9 @@ const struct table *system_table(const char *keyspace, const char *name);
 
 /* Finds a column's number by its name, or returns -1. */
 int system_column(const struct table *table, const char *name);
+
+/* Counts the rows, as the node that is asked has them. */
+int system_rows(const struct table *table);
 
 /* Counts the columns. */
 int system_width(const struct table *table);

@@ -55,7 +55,7 @@ def test_contestants_take_turns(place: Place, backend: str, told: list[str]) -> 
 def test_rounds_of_their_own_processes(place: Place, backend: str, told: list[str]) -> None:
     """Connecting, memory and imports are measured afresh each time."""
     entered = {contestant(f"coodie-{backend}"): PYTHON}
-    for name, measured in (("connect", "cpu"), ("memory-10000", "grown"), ("import", "cpu")):
+    for name, measured in (("connect", "cpu"), ("cold", "cpu"), ("memory-10000", "grown"), ("import", "cpu")):
         outcome = compete(Work.of(name), entered, place, 2, told.append)
         (known,) = outcome.contestants.values()
         assert len(known["rounds"]) == 2

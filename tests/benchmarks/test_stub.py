@@ -11,14 +11,14 @@ import pytest
 from contestants import asynchronous, synchronous
 from contestants.coodie_clients import CoodieAsync, CoodieSync
 from contestants.raw_drivers import RawDriver
+from contestants.roles import Target
 from contestants.rows import INSERT, READ_PART, WRITE_PART, row, select_rows
 from contestants.work import Work
 from ruler import stub
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from contestants.roles import Target
+    from pathlib import Path
 
 #: Workloads whose values are compared; one reads in pages.
 COMPARED = ("read-1", "rows-100", "rows-12000")
@@ -43,6 +43,20 @@ def test_the_driver_reads_the_schema(target: Target, protocol: int) -> None:
         assert [column.name for column in table.primary_key] == ["part", "id"]
         types = {name: column.cql_type for name, column in table.columns.items()}
         assert types == {"part": "int", "id": "int", "name": "text", "score": "double", "ref": "uuid"}
+
+
+def test_it_speaks_for_three_nodes(stub_program: Path, backend: str, protocol: int) -> None:
+    """Each of them knows the others, and which tokens they have; requests go to all of them."""
+    with stub.running(stub_program, protocol=protocol, nodes=3) as port:
+        target = Target("127.0.0.1", port)
+        with opened(RawDriver(), target) as client:
+            hosts = client.session.cluster.metadata.all_hosts()
+            assert {host.address for host in hosts} == {"127.0.0.1", "127.0.0.2", "127.0.0.3"}
+            ring = client.session.cluster.metadata.token_map.token_to_host_owner
+            assert {sum(owner == host for owner in ring.values()) for host in hosts} == {8}
+            assert synchronous.check(client, Work.of("three-64")) == Work.of("three-64").expected()
+        with opened(CoodieSync(backend), target) as client:
+            assert synchronous.check(client, Work.of("three-64")) == Work.of("three-64").expected()
 
 
 @pytest.mark.parametrize("name", COMPARED)
