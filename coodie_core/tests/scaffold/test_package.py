@@ -101,6 +101,22 @@ def test_mypy_has_nothing_to_say(names: DriverNames, tmp_path: Path) -> None:
     assert "strict = true" in (written / "pyproject.toml").read_text(encoding="utf-8")
 
 
+def test_its_errors_are_those_that_its_tests_expect(names: DriverNames, tmp_path: Path) -> None:
+    """The tests that need neither an installation nor a server pass as written."""
+    written = tmp_path / "package"
+    write_package(names, written)
+    options = ("-q", "-p", "no:cacheprovider", "-k", "test_errors", "tests/test_plugin.py")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options],
+        cwd=written,
+        env={**os.environ, "PYTHONPATH": str(written / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
 # --- all or nothing ---------------------------------------------------------------------
 
 
