@@ -52,7 +52,7 @@ class Environment:
             check=False,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=250,  # pip on a busy machine; less than a test has
         )
 
     def shell(self, line: str, **variables: str) -> subprocess.CompletedProcess[str]:
