@@ -58,10 +58,8 @@ def run_side_by_side(steps: Steps, jobs: Sequence[Job], width: int) -> None:
         for thread in threads:
             thread.start()
         try:
-            while any(thread.is_alive() for thread in threads):
-                threads[0].join(_LOOK)
-                for thread in threads[1:]:
-                    thread.join(0)
+            while running := [thread for thread in threads if thread.is_alive()]:
+                running[0].join(_LOOK)
         except KeyboardInterrupt:
             queue.stop()
             steps.end_all()

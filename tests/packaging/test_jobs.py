@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -74,6 +75,20 @@ def test_a_failure_outside_of_a_step_is_told() -> None:
     assert [(outcome.title, outcome.failure) for outcome in steps.outcomes] == [
         ("environment", "this Python can't make virtual environments")
     ]
+
+
+def test_waiting_for_the_last_job_takes_no_processor() -> None:
+    """It did where the first thread had no job left: a core less for those that still ran."""
+    meeting = threading.Barrier(2, timeout=PATIENCE)
+
+    def work() -> None:
+        meeting.wait()
+        if threading.current_thread().name != "jobs-0":
+            time.sleep(1.5)
+
+    used = time.thread_time()
+    run_side_by_side(Steps(), [Job("a", work), Job("b", work)], width=2)
+    assert time.thread_time() - used < 0.05
 
 
 def test_a_defect_of_a_job_fails_the_run() -> None:
