@@ -62,8 +62,9 @@ async def test_no_answer_is_a_timeout(
     connect: Connector, proxy: FaultProxy, table: Callable[[str], str], fast_path: bool
 ) -> None:
     """In time, the request raises a TimeoutError that names the node; afterwards the driver works."""
-    proxied = connect(hosts=[proxy.host], port=proxy.port, reconnection_policy=_quick(), fast_path=fast_path)
+    # Before the connection, so that no schema event makes it prepare again.
     stmt = f"SELECT k FROM {table('k int PRIMARY KEY')}"
+    proxied = connect(hosts=[proxy.host], port=proxy.port, reconnection_policy=_quick(), fast_path=fast_path)
     assert proxied.execute(stmt, []) == []
     if fast_path:
         ways = Ways(proxied)
