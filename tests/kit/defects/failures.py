@@ -105,6 +105,12 @@ class StaleCache(Faulty):
 
     def begin(self, options: dict[str, Any]) -> None:
         self._client.is_current = lambda prepared: True  # type: ignore[method-assign]  # the defect
+        self._client.prepare_again = self.kept  # type: ignore[method-assign]  # where a node has forgotten it
+
+    def kept(self, cql: str, stale: Any, timeout: float) -> Steps:
+        """Have the node know the text again, and go on with what it was."""
+        yield from self._client.prepare(cql, timeout)
+        return stale.prepared
 
 
 @caught_by("test_the_cache_is_bounded")
