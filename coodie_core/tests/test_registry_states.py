@@ -31,6 +31,8 @@ from coodie_testing.children import in_a_child
 if TYPE_CHECKING:
     from coodie.drivers import AbstractDriver
 
+pytestmark = [pytest.mark.extended, pytest.mark.timeout(600)]
+
 NAMES = st.sampled_from(["default", "a", "b", "c"])
 
 

@@ -7,12 +7,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
 
+import pytest
 from coodie_core.tests.fakes import Backend, host_of
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from coodie.config.loading import find_configuration
+
+pytestmark = [pytest.mark.extended, pytest.mark.timeout(600)]
 
 #: Option → its key's path in the file, and values. A name in the URL is an argument of ``init_coodie``.
 OPTIONS: dict[str, tuple[tuple[str, ...], list[Any]]] = {

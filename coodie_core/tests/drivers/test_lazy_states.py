@@ -28,7 +28,7 @@ from coodie_testing.children import in_a_child
 if TYPE_CHECKING:
     from coodie.drivers import LazyDriver
 
-pytestmark = pytest.mark.usefixtures("no_thread_left")
+pytestmark = [pytest.mark.usefixtures("no_thread_left"), pytest.mark.extended, pytest.mark.timeout(600)]
 
 
 class LazyMachine(RuleBasedStateMachine):
@@ -162,5 +162,5 @@ class LazyMachine(RuleBasedStateMachine):
 def test_lazy() -> None:
     """Whatever is asked, broken, closed and forked in whatever order, it is what the model says."""
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        LazyMachine, settings=settings(max_examples=40, stateful_step_count=15, deadline=None)
+        LazyMachine, settings=settings(max_examples=30, stateful_step_count=15, deadline=None)
     )

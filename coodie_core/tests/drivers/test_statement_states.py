@@ -10,11 +10,10 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    Bundle,
     RuleBasedStateMachine,
-    consumes,
     initialize,
     invariant,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -28,8 +27,10 @@ from coodie.waiting import Wait
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+pytestmark = [pytest.mark.extended, pytest.mark.timeout(600)]
+
 _BATCH = "BEGIN BATCH DELETE FROM t WHERE a = 1; APPLY BATCH"
-TEXTS = st.sampled_from(["SELECT a FROM t", "SELECT b FROM t", "SELECT c FROM t", _BATCH])
+TEXTS = st.sampled_from([*(f"SELECT {column} FROM t" for column in "abcd"), _BATCH])
 SIZE = 2
 LIFETIME = 100.0
 
@@ -40,6 +41,7 @@ class Prepared:
 
     cql: str
     version: int
+    time: float
 
 
 @dataclass
@@ -57,9 +59,9 @@ class Server:
         """Tell whether the server's version is still that one."""
         return prepared.version == self.versions.get(prepared.cql, 0)
 
-    def prepare(self, cql: str) -> Prepared:
+    def prepare(self, cql: str, now: float) -> Prepared:
         """Answer a PREPARE."""
-        return Prepared(cql, self.versions.get(cql, 0))
+        return Prepared(cql, self.versions.get(cql, 0), now)
 
 
 @dataclass(eq=False)
@@ -85,7 +87,7 @@ class Caller:
     @property
     def is_preparing(self) -> bool:
         """Whether a PREPARE of its own is under way."""
-        return bool(self.effect == "prepare")
+        return isinstance(self.effect, str)
 
     @property
     def is_waiting(self) -> bool:
@@ -96,8 +98,6 @@ class Caller:
 class CacheMachine(RuleBasedStateMachine):
     """A small cache, few texts, many who ask."""
 
-    callers = Bundle("callers")
-
     @initialize()
     def begin(self) -> None:
         """Begin with nothing prepared."""
@@ -107,8 +107,6 @@ class CacheMachine(RuleBasedStateMachine):
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(statements, "time", SimpleNamespace(monotonic=lambda: self.now))
         self.everyone: list[Caller] = []
-        #: When each was prepared.
-        self.times: dict[int, float] = {}
 
     def teardown(self) -> None:
         """See that all end when the server answers: no one waits for nobody."""
@@ -118,9 +116,9 @@ class CacheMachine(RuleBasedStateMachine):
                 break
             for caller in busy:
                 if caller.is_preparing:
-                    self.answer(caller)
+                    self.give(caller)
                 elif caller.effect.future.done():
-                    self.wake(caller)
+                    self.wake_up(caller)
         left = [caller.stmt for caller in self.everyone if caller.effect is not None]
         self.patch.undo()
         assert left == [], "they wait for nobody"
@@ -131,14 +129,33 @@ class CacheMachine(RuleBasedStateMachine):
 
     def is_good(self, statement: CachedStatement) -> bool:
         """Tell whether a statement may be used without asking the server."""
-        fresh = self.now <= self.times[id(statement.prepared)] + LIFETIME
         prepared: Prepared = statement.prepared
-        return fresh and self.server.is_current(prepared)
+        return self.now <= prepared.time + LIFETIME and self.server.is_current(prepared)
+
+    @property
+    def preparing(self) -> list[Caller]:
+        """Those who wait for the server."""
+        return [caller for caller in self.everyone if caller.is_preparing]
+
+    @property
+    def waiting(self) -> list[Caller]:
+        """Those who wait for another's statement."""
+        return [caller for caller in self.everyone if caller.is_waiting and not caller.effect.future.done()]
+
+    @property
+    def woken(self) -> list[Caller]:
+        """Those who waited for one that is there."""
+        return [caller for caller in self.everyone if caller.is_waiting and caller.effect.future.done()]
+
+    @property
+    def prepared(self) -> list[Caller]:
+        """Those who have a statement."""
+        return [caller for caller in self.everyone if caller.result is not None]
 
     # --- what is done ---------------------------------------------------------------------
 
-    @rule(target=callers, stmt=TEXTS)
-    def ask(self, stmt: str) -> Any:
+    @rule(stmt=TEXTS)
+    def ask(self, stmt: str) -> None:
         """Ask for a statement: one that is there is had at once, one under way is waited for."""
         entry = self.cache._entries.get(stmt)
         caller = Caller(stmt, self.cache.get(stmt, 1.0, self.prepare))
@@ -149,63 +166,78 @@ class CacheMachine(RuleBasedStateMachine):
             assert caller.result.cql == stmt
         elif entry is not None and entry.statement is None:
             assert caller.is_waiting, "it is being prepared twice"
-        return caller
 
-    @rule(caller=callers)
-    def answer(self, caller: Caller) -> None:
+    @rule(texts=st.lists(TEXTS, max_size=5))
+    def fetch(self, texts: list[str]) -> None:
+        """Ask for some statements, one after the other, with an answer at once."""
+        for text in texts:
+            self.ask(text)
+            if self.everyone[-1].is_preparing:
+                self.give(self.everyone[-1])
+            self.find(text)
+
+    @precondition(lambda self: self.preparing)
+    @rule(data=st.data())
+    def answer(self, data: st.DataObject) -> None:
         """Let the server answer a PREPARE."""
-        if caller.is_preparing:
-            prepared = self.server.prepare(caller.stmt)
-            self.times[id(prepared)] = self.now
-            self.kept = getattr(self, "kept", [])
-            self.kept.append(prepared)  # so that no other has its id
-            caller.go_on(value=prepared)
-            assert caller.error is None
+        self.give(data.draw(st.sampled_from(self.preparing)))
 
+    def give(self, caller: Caller) -> None:
+        """Answer a caller's PREPARE."""
+        caller.go_on(value=self.server.prepare(caller.stmt, self.now))
+        assert caller.error is None
+
+    @precondition(lambda self: self.preparing)
     @rule(
-        caller=callers,
+        data=st.data(),
         error=st.sampled_from([InvalidQueryError, RequestTimeoutError, KeyboardInterrupt, GeneratorExit]),
     )
-    def fail(self, caller: Caller, error: type[BaseException]) -> None:
-        """Let a PREPARE fail, be late or be cancelled."""
-        if caller.is_preparing:
-            caller.go_on(error()) if issubclass(error, (KeyboardInterrupt, GeneratorExit)) else caller.go_on(
-                error("no")
-            )
-            assert isinstance(caller.error, error)
-            found = self.cache._entries.get(caller.stmt)
-            assert found is None or not found.future.done() or found.statement is not None
+    def fail(self, data: st.DataObject, error: type[BaseException]) -> None:
+        """Let a PREPARE fail, be late or be cancelled: it isn't kept."""
+        caller = data.draw(st.sampled_from(self.preparing))
+        caller.go_on(error("no"))
+        assert isinstance(caller.error, error)
+        found = self.cache._entries.get(caller.stmt)
+        assert found is None or not found.future.done() or found.statement is not None
 
-    @rule(caller=callers)
-    def wake(self, caller: Caller) -> None:
-        """Let one go on whose statement is there; only a refusal is an error for those who waited, too."""
-        if caller.is_waiting and caller.effect.future.done():
-            future = caller.effect.future
-            error = future.exception()
-            caller.go_on(error) if error is not None else caller.go_on(value=future.result())
-            if caller.effect is None and caller.error is None:
-                assert caller.result.cql == caller.stmt
-            assert caller.error is None or isinstance(caller.error, InvalidQueryError)
+    @precondition(lambda self: self.woken)
+    @rule(data=st.data())
+    def wake(self, data: st.DataObject) -> None:
+        """Let one go on whose statement is there."""
+        self.wake_up(data.draw(st.sampled_from(self.woken)))
 
-    @rule(caller=callers)
-    def lose_patience(self, caller: Caller) -> None:
+    def wake_up(self, caller: Caller) -> None:
+        """Wake a caller; only a refusal is an error for those who waited, too."""
+        future = caller.effect.future
+        error = future.exception()
+        if error is None:
+            caller.go_on(value=future.result())
+        else:
+            caller.go_on(error)
+        if caller.effect is None and caller.error is None:
+            assert caller.result.cql == caller.stmt
+        assert caller.error is None or isinstance(caller.error, InvalidQueryError)
+
+    @precondition(lambda self: self.waiting)
+    @rule(data=st.data())
+    def lose_patience(self, data: st.DataObject) -> None:
         """Let one who waits have no more time: the others don't notice."""
-        if caller.is_waiting and not caller.effect.future.done():
-            caller.go_on(caller.effect.late())
-            assert isinstance(caller.error, RequestTimeoutError)
-            assert not caller.error.may_have_been_applied
+        caller = data.draw(st.sampled_from(self.waiting))
+        caller.go_on(caller.effect.late())
+        assert isinstance(caller.error, RequestTimeoutError)
+        assert not caller.error.may_have_been_applied
 
-    @rule(caller=consumes(callers))
-    def renew(self, caller: Caller) -> None:
-        """Have a statement prepared again that the server has forgotten."""
-        if caller.result is not None:
-            stale = StaleStatementError(caller.result.prepared)
-            again = Caller(caller.stmt, self.cache.renew(stale, 1.0, lambda cql, *_: self.prepare(cql)))
-            again.go_on()
-            self.everyone.append(again)
-            if again.is_preparing:  # and whoever asks now waits for it
-                entry = self.cache._entries.get(caller.stmt)
-                assert caller.stmt == _BATCH or entry is None or entry.statement is None
+    @precondition(lambda self: self.prepared)
+    @rule(data=st.data())
+    def renew(self, data: st.DataObject) -> None:
+        """Have a statement prepared again that the server has forgotten; whoever asks now waits for it."""
+        caller = data.draw(st.sampled_from(self.prepared))
+        stale = StaleStatementError(caller.result.prepared)
+        again = Caller(caller.stmt, self.cache.renew(stale, 1.0, lambda cql, *_: self.prepare(cql)))
+        again.go_on()
+        self.everyone.append(again)
+        if again.is_preparing and caller.stmt != _BATCH:
+            assert self.cache._entries[caller.stmt].statement is None
 
     @rule(stmt=TEXTS)
     def find(self, stmt: str) -> None:
@@ -219,6 +251,7 @@ class CacheMachine(RuleBasedStateMachine):
     def change_schema(self, stmt: str) -> None:
         """Make a statement another one."""
         self.server.versions[stmt] = self.server.versions.get(stmt, 0) + 1
+        self.find(stmt)
 
     @rule(seconds=st.sampled_from([LIFETIME / 2, LIFETIME + 1]))
     def wait(self, seconds: float) -> None:
@@ -250,5 +283,5 @@ class CacheMachine(RuleBasedStateMachine):
 def test_statements() -> None:
     """None is prepared twice at a time, none that is old is used, and nobody waits for nobody."""
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        CacheMachine, settings=settings(max_examples=150, stateful_step_count=30, deadline=None)
+        CacheMachine, settings=settings(max_examples=100, stateful_step_count=30, deadline=None)
     )

@@ -153,3 +153,23 @@ def test_a_thread_that_fails(shards: Any, monkeypatch: pytest.MonkeyPatch) -> No
     assert refused == ["its connections can't be waited for in a thread (OSError('no more files'))"]
     assert [sock.fileno() for sock in shards.opened] == [-1]
     pool.close()
+
+
+def test_closed_while_a_connection_is_released(shards: Any) -> None:
+    """A thread that gives its connection back at the same moment leaves no open one in the closed pool."""
+
+    class Connection:
+        is_closed = is_stale = False
+
+        @property
+        def shard(self) -> None:
+            pool.close()
+
+        def close(self) -> None:
+            self.is_closed = True
+
+    pool = SyncPool(_CLUSTER, shards, _HOST, lambda _: None)
+    connection: Any = Connection()
+    pool.release(connection)
+    assert connection.is_closed
+    assert pool.acquire() is None

@@ -330,6 +330,9 @@ class SyncPool:
             return
         idle = self._idle[connection.shard]
         idle.append(connection)
+        if self._is_closed:
+            self._abort()  # closed by another thread since the check
+            return
         oldest = idle[0] if len(idle) > 1 else None
         if oldest is not None and oldest.is_stale:
             try:
