@@ -84,6 +84,7 @@ EXTENDED = (
     Part("cassandra: faults", ("tests/reliability",), marks=_EXTENDED),
     Part("scylla: kit", ("tests/kit",), marks=_EXTENDED),
     Part("cassandra: kit", ("tests/kit",), marks=_EXTENDED),
+    Part("scylla: models", ("coodie_core/tests",), marks=_EXTENDED),
     Part("scylla: packages", ("tests/plugins",), marks=_EXTENDED),
     Part("scylla: starts of a local node", ("coodie_local/tests",), marks=_EXTENDED),
 )

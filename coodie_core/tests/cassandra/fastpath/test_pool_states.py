@@ -23,6 +23,8 @@ from coodie.drivers.cassandra.fastpath import pool
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = [pytest.mark.extended, pytest.mark.timeout(600)]
+
 LIMIT = 3
 SHARDS = st.sampled_from([None, 0, 1])
 
