@@ -105,9 +105,13 @@ def begin(step: int) -> int:
 
 def check(step: int) -> bool:
     """Check what a killed start left; return whether it is a process, which is told and can be ended."""
-    entry = entry_of("n")
-    found = processes()
-    assert {node.pid for node in entry.nodes} - {None} == found.keys(), (step, entry, found)
+    # A process that ends between the two looks is in one of them alone.
+    deadline = time.monotonic() + 10
+    entry, found = entry_of("n"), processes()
+    while {node.pid for node in entry.nodes} - {None} != found.keys():
+        assert time.monotonic() < deadline, (step, entry, found)
+        time.sleep(0.01)
+        entry, found = entry_of("n"), processes()
     assert entry.condition in (
         ("starting", "silent", "partly running") if found else ("stopped", "crashed")
     ), (step, entry)
