@@ -173,3 +173,19 @@ def test_closed_while_a_connection_is_released(shards: Any) -> None:
     pool.release(connection)
     assert connection.is_closed
     assert pool.acquire() is None
+
+
+def test_closed_while_a_connection_is_established(shards: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is ready at the same moment is closed, also where its loop doesn't run any more."""
+
+    class Sockets(set[socket.socket]):
+        def add(self, element: socket.socket) -> None:
+            pool.close()
+            super().add(element)
+
+    loop = asyncio.new_event_loop()
+    pool = AsyncPool(loop, _CLUSTER, shards, lambda _: None)
+    monkeypatch.setattr(pool, "_sockets", Sockets())
+    assert pool.connection(_HOST) is None
+    _await(lambda: shards.opened and shards.opened[0].fileno() == -1)
+    loop.close()

@@ -148,6 +148,10 @@ class AsyncPool:
             link.sock.close()
             return
         self._sockets.add(link.sock)
+        if self._is_closed:  # by another thread since the check, which may have missed this socket
+            self._sockets.discard(link.sock)
+            link.sock.close()
+            return
         self._delivered.add((host.endpoint, link.sock))
         try:
             loop.call_soon_threadsafe(self._install, host, link)
