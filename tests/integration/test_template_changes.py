@@ -108,7 +108,7 @@ async def test_the_sessions_timeout(
     connect: Callable[..., Any], proxy: FaultProxy, rows: str, is_async: bool
 ) -> None:
     """The session's own profile gets another timeout."""
-    warm = _Warm(connect(hosts=[proxy.host], port=proxy.port), is_async=is_async)
+    warm = _Warm(connect(hosts=[proxy.host], port=proxy.port, fast_path=True), is_async=is_async)
     select = f"SELECT v FROM {rows} WHERE k = ?"
     await warm.warm(select, [1])
     _profile(warm.driver).request_timeout = 0.3
@@ -210,7 +210,7 @@ async def test_the_end_while_it_waits(
     connect: Callable[..., Any], proxy: FaultProxy, rows: str, is_async: bool, writes: bool
 ) -> None:
     """A request that a template has sent, and that closing cuts off, may have been applied if it writes."""
-    warm = _Warm(connect(hosts=[proxy.host], port=proxy.port), is_async=is_async)
+    warm = _Warm(connect(hosts=[proxy.host], port=proxy.port, fast_path=True), is_async=is_async)
     stmt = f"UPDATE {rows} SET v = 1 WHERE k = ?" if writes else f"SELECT v FROM {rows} WHERE k = ?"
     await warm.warm(stmt, [1])
     proxy.requests.clear()
