@@ -166,7 +166,7 @@ def _readers(
         if not compiled:
             patch.setattr(reader, "_compiled", lambda: None)
         accelerated = reader._reader(names, columns, 5, aware_timestamps=aware)
-        assert type(accelerated.__self__) is native.RowDecoder  # type: ignore[attr-defined]
+        assert type(accelerated.__self__) is native.RowDecoder  # type: ignore[attr-defined]  # a bound method
         patch.setattr(reader, "row_decoder", lambda *_, **__: None)
         return accelerated, reader._reader(names, columns, 5, aware_timestamps=aware)
 

@@ -170,7 +170,7 @@ class Run:
 def test_all_ways_are_the_same(
     seed: int, clients: dict[str, Client], raw: RawClient, driver: Any, keyspace: str
 ) -> None:
-    """Whatever the table, the statements and the size of pages, no way is told from another."""
+    """All ways return the same for any table, statements and page size."""
     run = Run(seed, clients, raw, driver, keyspace)
     run.make_tables()
     try:

@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.usefixtures("no_thread_left"), pytest.mark.extended, p
 
 
 class LazyMachine(RuleBasedStateMachine):
-    """One driver; a backend whose attempts to connect fail where they are told to."""
+    """One driver, and a backend whose connection attempts fail on request."""
 
     @initialize()
     def begin(self) -> None:

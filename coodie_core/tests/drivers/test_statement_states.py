@@ -230,7 +230,7 @@ class CacheMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.prepared)
     @rule(data=st.data())
     def renew(self, data: st.DataObject) -> None:
-        """Have a statement prepared again that the server has forgotten; whoever asks now waits for it."""
+        """Prepare a statement again that the server has evicted; concurrent callers wait for it."""
         caller = data.draw(st.sampled_from(self.prepared))
         stale = StaleStatementError(caller.result.prepared)
         again = Caller(caller.stmt, self.cache.renew(stale, 1.0, lambda cql, *_: self.prepare(cql)))

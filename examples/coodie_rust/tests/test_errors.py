@@ -76,7 +76,7 @@ def test_what_servers_say(sentence: str, kind: type[Exception], attributes: dict
     ],
 )
 def test_what_the_client_says(raised: Exception, kind: type[Exception]) -> None:
-    """Timeouts and lost connections are told from what servers say; the rest has a class, too."""
+    """Timeouts and lost connections differ from errors of servers; the rest has a class, too."""
     assert type(translated(raised, "SELECT 1", 2.0)) is kind
 
 
@@ -88,7 +88,7 @@ def test_stale_statements() -> None:
 
 
 def test_refused_credentials() -> None:
-    """They are told from hosts that can't be reached."""
+    """They differ from unreachable hosts."""
     error = could_not_connect(RuntimeError("Authentication failed - bad credentials"), ("a",))
     assert type(error) is ours.AuthenticationError
     assert type(could_not_connect(RuntimeError("refused"), ("a",))) is ours.ConnectionFailedError

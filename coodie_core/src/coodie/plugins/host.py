@@ -205,7 +205,7 @@ class PluginHost:
 
         Args:
             config: What to connect to.
-            name: The name under which the driver will be registered; what observers are told.
+            name: The name under which the driver will be registered, which observers get.
 
         Raises:
             CoodieError: Anything that ``check`` raises, or the failure to connect.

@@ -161,7 +161,7 @@ class PoolMachine(RuleBasedStateMachine):
 
     @rule(is_up=st.booleans())
     def change_host(self, is_up: bool) -> None:
-        """Let the node go down or come up: with it go the idle ones, and who waits is told."""
+        """Let the node go down or come up: idle connections are closed, and requests in flight fail."""
         self.pool.host_changed(is_up=is_up)
         if not is_up:
             assert not self.idle

@@ -85,7 +85,7 @@ class Ring:
             self.metadata.token_map.rebuild_keyspace(keyspace)
 
     def turn(self, number: int, *, up: bool) -> None:
-        """Have a node come up or go down, as the driver does: the listeners are told last."""
+        """Mark a node as up or down as the driver does, which calls its listeners last."""
         host = self.hosts[number % len(self.hosts)]
         (host.set_up if up else host.set_down)()
         (self.policy.on_up if up else self.policy.on_down)(host)
@@ -130,7 +130,7 @@ def _apply(ring: Ring, change: str, argument: Any) -> None:
     elif change == "replicate":
         ring.replicate("both", _STRATEGIES[argument])
     elif change == "unnoticed":
-        ring.hosts[argument % len(ring.hosts)].set_down()  # before the listeners are told
+        ring.hosts[argument % len(ring.hosts)].set_down()  # before the listeners are called
     elif change == "tablet":
         tablets = tablets_of(ring.metadata)
         if tablets is not None:

@@ -169,7 +169,7 @@ class FakeCluster:
     def calls(self) -> list[RequestFinished]:
         """The calls of coodie's drivers that have ended since it was entered, with their timeouts and more.
 
-        They are what observers are told, and of all drivers in this process.
+        They are the events that observers get, of all drivers in this process.
         """
         return self._recorder.of(RequestFinished)
 

@@ -87,9 +87,9 @@ class SessionClient(Client):
         self.preparer = Preparer(session, lifecycle)
         self.sender = SessionExecutor(session, lifecycle)
         # Called for each request: save a call.
-        self.default_timeout = self.sender.default_timeout  # type: ignore[method-assign]
-        self.is_current = self.preparer.is_current  # type: ignore[method-assign]
-        self.statement_key = self.preparer.statement_key  # type: ignore[method-assign]
+        self.default_timeout = self.sender.default_timeout  # type: ignore[method-assign]  # bound, as above
+        self.is_current = self.preparer.is_current  # type: ignore[method-assign]  # bound, as above
+        self.statement_key = self.preparer.statement_key  # type: ignore[method-assign]  # bound, as above
         self.fast = FastPath(session, lifecycle, aware_timestamps=aware_timestamps) if fast_path else None
 
     # --- the pipeline's hooks -------------------------------------------------------------

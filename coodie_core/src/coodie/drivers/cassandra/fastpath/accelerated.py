@@ -118,20 +118,20 @@ class _Kinds:
 
         return decode
 
-    def _list(self, typ: Any, hashable: bool) -> Any:  # noqa: FBT001 - as all of them
+    def _list(self, typ: Any, hashable: bool) -> Any:  # noqa: FBT001 - called by position alone
         (element,) = subtypes(typ)
         return "list", (self.part(element, hashable=hashable),), tuple if hashable else None
 
-    def _set(self, typ: Any, hashable: bool) -> Any:  # noqa: FBT001
+    def _set(self, typ: Any, hashable: bool) -> Any:  # noqa: FBT001 - as above
         (element,) = subtypes(typ)
         return "list", (self.part(element, hashable=True),), frozenset if hashable else set
 
-    def _map(self, typ: Any, hashable: bool) -> Any:  # noqa: FBT001
+    def _map(self, typ: Any, hashable: bool) -> Any:  # noqa: FBT001 - as above
         key, item = subtypes(typ)
         parts = (self.part(key, hashable=True), self.part(item, hashable=hashable))
         return "map", parts, tuple if hashable else None
 
-    def _vector(self, typ: Any, hashable: bool) -> Any:  # noqa: FBT001
+    def _vector(self, typ: Any, hashable: bool) -> Any:  # noqa: FBT001 - as above
         (element,) = subtypes(typ)
         size = element.serial_size()
         if size is None:
@@ -139,10 +139,10 @@ class _Kinds:
         made_of = (self.part(element, hashable=hashable),)
         return "vector", made_of, (typ.vector_size, size, tuple if hashable else None)
 
-    def _tuple(self, typ: Any, hashable: bool) -> Any:  # noqa: FBT001
+    def _tuple(self, typ: Any, hashable: bool) -> Any:  # noqa: FBT001 - as above
         return "tuple", tuple([self.part(one, hashable=hashable) for one in subtypes(typ)]), None
 
-    def _udt(self, typ: Any, hashable: bool) -> Any:  # noqa: FBT001
+    def _udt(self, typ: Any, hashable: bool) -> Any:  # noqa: FBT001 - as above
         if typ.mapped_class is not None:
             raise _UnknownTypeError("user type that a class is registered for")
         fields = tuple(typ.fieldnames)
@@ -151,7 +151,7 @@ class _Kinds:
             ("tuple", parts, udt_tuple(typ.typename, fields)._make) if hashable else ("record", parts, fields)
         )
 
-    def _duration(self, _typ: Any, _hashable: bool) -> Any:  # noqa: FBT001
+    def _duration(self, _typ: Any, _hashable: bool) -> Any:  # noqa: FBT001 - as above
         return "duration", (), Duration
 
 

@@ -134,14 +134,15 @@ class RequestTemplate:
             values = self.encode(params)
         except Exception:  # noqa: BLE001 - the full path reports the error
             return _NOTHING_SENT
-        host, shard = self._nodes.find_node(self._policy, self._statement, values, self._exchange.level)
-        pool = None if host is None else self._nodes.sync_pool(host)
-        connection = None if pool is None else pool.acquire(shard)
-        if pool is None or connection is None:
-            return _NOTHING_SENT
         body = self.before + values + self.after
         if self.timestamps is not None:
             body += LONG.pack(self.timestamps())
+        host, shard = self._nodes.find_node(self._policy, self._statement, values, self._exchange.level)
+        pool = None if host is None else self._nodes.sync_pool(host)
+        # Nothing between this and the try may raise: the connection would be lost to the pool.
+        connection = None if pool is None else pool.acquire(shard)
+        if pool is None or connection is None:
+            return _NOTHING_SENT
         try:
             response = connection.send(EXECUTE, body, seconds)
             if response is None:
