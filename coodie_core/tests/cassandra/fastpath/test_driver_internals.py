@@ -25,6 +25,7 @@ from coodie.drivers.cassandra.fastpath import driver_internals
 from coodie.drivers.cassandra.fastpath.dispatcher import FastPath
 from coodie.drivers.cassandra.fastpath.driver_internals import UnsupportedServerError, unsupported_reason
 from coodie.drivers.cassandra.fastpath.driver_probe import ATTRIBUTES, CALLS, SHARD_ATTRIBUTES, SHARD_CALLS
+from coodie.drivers.cassandra.fastpath.sockets import Handshakes
 from coodie.drivers.cassandra.values.lenient_decoding import exact_protocol_handler
 
 if TYPE_CHECKING:
@@ -289,5 +290,5 @@ def test_a_handshake_that_is_another(
 
     monkeypatch.setattr(driver_internals._Handshake, "factory", fails)
     with pytest.raises(UnsupportedServerError, match="handshake isn't the one that is known") as caught:
-        driver_internals.establish(cluster, DefaultEndPoint("127.0.0.1"))
+        driver_internals.establish(cluster, DefaultEndPoint("127.0.0.1"), Handshakes())
     assert str(error) in str(caught.value)

@@ -24,6 +24,7 @@ from coodie.drivers.cassandra.fastpath.driver_internals import (
 )
 from coodie.drivers.cassandra.fastpath.routing import Route
 from coodie.drivers.cassandra.fastpath.shards import Shards
+from coodie.drivers.cassandra.fastpath.sockets import Handshakes
 from coodie.protocol.frames import Frame, Frames
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def test_what_is_agreed_on(shards: bool, monkeypatch: pytest.MonkeyPatch) -> Non
     cluster = Cluster(["127.0.0.1"], protocol_version=4)
     endpoint = DefaultEndPoint("127.0.0.1")
     connection = driver_internals._Handshake(
-        endpoint, connect_timeout=1, **cluster._make_connection_kwargs(endpoint, {})
+        endpoint, connect_timeout=1, handshakes=Handshakes(), **cluster._make_connection_kwargs(endpoint, {})
     )
     cluster.shutdown()
     offered = {
@@ -239,7 +240,9 @@ class _Server:
         self.asked: list[tuple[int, int | None]] = []
         monkeypatch.setattr(shards, "establish", self._open)
 
-    def _open(self, _: Any, endpoint: Any, shard: int | None = None, count: int = 0) -> EstablishedConnection:
+    def _open(
+        self, _: Any, endpoint: Any, _handshakes: Any, shard: int | None = None, count: int = 0
+    ) -> EstablishedConnection:
         self.asked.append((endpoint.port, shard))
         assert count == (0 if shard is None else COUNT)
         ends = self.plain.pop(0) if shard is None else self.chosen(shard)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -54,9 +55,11 @@ class FakeCluster:
         self._nodes = self._script.cluster = Nodes(self._script, credentials)
         for _ in range(nodes):
             self._nodes.add(_ADDRESS, 0).max_protocol = max_protocol
-        self._servers: list[asyncio.Server | None] = []
+        self._listeners: dict[int, socket.socket] = {}
+        # The connections that have been accepted, until they have their transports.
+        self._accepted: set[asyncio.Task[Any]] = set()
         self._recorder = Recorder()
-        self._loop = asyncio.new_event_loop()
+        self._loop = asyncio.SelectorEventLoop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fake-cluster", daemon=True)
 
     def start(self) -> FakeCluster:
@@ -196,10 +199,8 @@ class FakeCluster:
             node: Its number, from 0.
         """
 
-        def stop() -> None:
-            server, self._servers[node] = self._servers[node], None
-            if server is not None:
-                server.close()
+        async def stop() -> None:
+            await self._deafen(node)
             self._end(self._nodes.nodes[node])
             self._tell(node, "DOWN")
 
@@ -238,21 +239,40 @@ class FakeCluster:
 
         asyncio.run_coroutine_threadsafe(run(), self._loop).result(_LOOP_TIMEOUT)
 
-    async def _listen(self) -> None:
+    def _listen(self) -> None:
         for node in self._nodes.nodes:
-            self._servers.append(None)
-            await self._serve(node.number)
+            self._serve(node.number)
 
-    async def _serve(self, number: int) -> None:
+    def _serve(self, number: int) -> None:
         node = self._nodes.nodes[number]
-        server = await self._loop.create_server(lambda: _Served(node, self._loop), node.address, node.port)
-        node.port = server.sockets[0].getsockname()[1]
-        self._servers[number] = server
+        listener = self._listeners[number] = socket.create_server((node.address, node.port))
+        listener.settimeout(0)
+        node.port = listener.getsockname()[1]
+        self._loop.add_reader(listener, self._accept, node, listener)
+
+    # Not loop.create_server: a connection that it accepts just before it is closed is never closed.
+    def _accept(self, node: FakeNode, listener: socket.socket) -> None:
+        try:
+            accepted, _ = listener.accept()
+        except OSError:
+            return  # the client has gone again
+        accepted.settimeout(0)
+        made = self._loop.connect_accepted_socket(lambda: _Served(node, self._loop), accepted)
+        task = self._loop.create_task(made)
+        self._accepted.add(task)
+        task.add_done_callback(self._accepted.discard)
+
+    async def _deafen(self, number: int) -> None:
+        """Listen no more at a node; when this returns, all of its connections are known."""
+        listener = self._listeners.pop(number, None)
+        if listener is not None:
+            self._loop.remove_reader(listener)
+            listener.close()
+        await asyncio.gather(*self._accepted, return_exceptions=True)
 
     async def _close(self) -> None:
-        for server in filter(None, self._servers):
-            server.close()
         for node in self._nodes.nodes:
+            await self._deafen(node.number)
             self._end(node)
         await asyncio.sleep(0)  # transports close in the loop's next turn
 

@@ -414,6 +414,7 @@ class FastPath:
             self._cluster.unregister_listener(self._listener)
         with self._adding:
             loops, threads = list(self._loops.values()), list(self._threads.values())
+        self._shards.close()
         for pool in loops:
             pool.close()
         for host_pool in threads:

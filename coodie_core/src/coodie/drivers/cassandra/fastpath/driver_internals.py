@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import select
+import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,11 +30,12 @@ from coodie.protocol.frames import RESULT, Frame, Frames
 from coodie.protocol.segments import Segments
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Iterable, Mapping
 
     from cassandra.cluster import Cluster, ResponseFuture, Session
     from cassandra.pool import Host
+
+    from coodie.drivers.cassandra.fastpath.sockets import Handshakes
 
 __all__ = [
     "EstablishedConnection",
@@ -356,13 +359,14 @@ def learn_tablet(session: Session, keyspace: str | None, table: str | None, payl
 
 
 def establish(
-    cluster: Cluster, endpoint: Any, shard: int | None = None, shards: int = 0
+    cluster: Cluster, endpoint: Any, handshakes: Handshakes, shard: int | None = None, shards: int = 0
 ) -> EstablishedConnection:
     """Connect; block the calling thread for the driver's connect timeout at most.
 
     Args:
         cluster: The cluster, whose settings are used.
         endpoint: The address to connect to.
+        handshakes: The connections being opened, of which this becomes one.
         shard: The shard to connect to through ``shard_aware_endpoint``.
         shards: The node's number of shards.
 
@@ -374,9 +378,9 @@ def establish(
     if shard is not None:
         options |= {"shard_id": shard, "total_shards": shards}
     try:
-        connection = _Handshake.factory(endpoint, cluster.connect_timeout, **options)
+        connection = _Handshake.factory(endpoint, cluster.connect_timeout, handshakes=handshakes, **options)
         try:
-            return _take_socket(connection, heeds_shards=not _disregards_shards(cluster))
+            return _take_socket(connection, cluster)
         except BaseException:
             connection.close()
             raise
@@ -386,13 +390,7 @@ def establish(
         raise UnsupportedServerError(message) from exc
 
 
-def _disregards_shards(cluster: Cluster) -> bool:
-    """Return whether the Cluster disables shard awareness."""
-    options = getattr(cluster, "shard_aware_options", None)
-    return options is not None and bool(options.disable)
-
-
-def _take_socket(connection: Any, *, heeds_shards: bool) -> EstablishedConnection:
+def _take_socket(connection: Any, cluster: Cluster) -> EstablishedConnection:
     """Take over the socket of a connection after its handshake."""
     if connection._iobuf.tell():  # noqa: SLF001 - this module's purpose
         message = "the server sent more than the handshake takes"
@@ -411,7 +409,8 @@ def _take_socket(connection: Any, *, heeds_shards: bool) -> EstablishedConnectio
     sharding = getattr(features, "sharding_info", None)
     if sharding is None:
         return EstablishedConnection(sock, frames)
-    shard = features.shard_id if heeds_shards else None
+    options = getattr(cluster, "shard_aware_options", None)
+    shard = None if options is not None and options.disable else features.shard_id
     tablets = connection.tells_tablets
     return EstablishedConnection(sock, frames, Extensions(features, sharding, shard, tablets))
 
@@ -433,16 +432,27 @@ class _Handshake(Connection):  # type: ignore[misc]  # the drivers have no types
     tells_tablets: bool = False
     _agreed: Any = None
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, handshakes: Handshakes, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._deadline = time.monotonic() + self.connect_timeout
-        self._connect_socket()
+        handshakes.add(self)
         try:
+            self._connect_socket()
             self._send_options_message()
             self._receive()
         except BaseException:
             self.close()
             raise
+        finally:
+            handshakes.remove(self)
+
+    def stop(self) -> None:
+        """Make the handshake fail at once; called in another thread."""
+        self._deadline = 0.0
+        if self._socket is not None:
+            with suppress(OSError):  # not connected, or closed in the meantime
+                # TLS's own shutdown would take its state away from the thread that is using it.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     @property
     def features(self) -> Any:

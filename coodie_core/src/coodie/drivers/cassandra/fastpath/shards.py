@@ -18,6 +18,7 @@ from coodie.drivers.cassandra.fastpath.driver_internals import (
     shard_aware_endpoint,
     tablet_shard,
 )
+from coodie.drivers.cassandra.fastpath.sockets import Handshakes
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session
@@ -51,6 +52,7 @@ class Shards:
         self._cluster = session.cluster
         self._metadata = session.cluster.metadata
         self._port_not_before: dict[Any, float] = {}
+        self._handshakes = Handshakes()
         #: The extensions of nodes with shards, by endpoint.
         self.known: dict[Any, Extensions] = {}
 
@@ -94,6 +96,10 @@ class Shards:
         """Allow the shard-aware port of a node again: the node is up."""
         self._port_not_before.pop(host.endpoint, None)
 
+    def close(self) -> None:
+        """Have the connections that are being opened fail, and later ones, too: the driver is closed."""
+        self._handshakes.close()
+
     # --- connecting, in a thread of its own ---------------------------------------------
 
     def open(self, host: Host, shard: int | None) -> list[EstablishedConnection]:
@@ -108,13 +114,13 @@ class Shards:
         """
         node = self.known.get(host.endpoint)
         if shard is None or node is None:
-            return [self._noted(host, establish(self._cluster, host.endpoint))]
+            return [self._noted(host, establish(self._cluster, host.endpoint, self._handshakes))]
         link = self._through_port(host, shard, node.sharding.shards_count)
         links = [] if link is None else [link]
         # The normal port leaves the shard to the server, which chooses the one with the fewest connections.
         while len(links) < _TRIES and not (links and links[-1].shard == shard):
             try:
-                links.append(self._noted(host, establish(self._cluster, host.endpoint)))
+                links.append(self._noted(host, establish(self._cluster, host.endpoint, self._handshakes)))
             except Exception:
                 if not links:
                     raise
@@ -127,7 +133,7 @@ class Shards:
         if endpoint is None or time.monotonic() < self._port_not_before.get(host.endpoint, 0.0):
             return None
         try:
-            link = self._noted(host, establish(self._cluster, endpoint, shard, count))
+            link = self._noted(host, establish(self._cluster, endpoint, self._handshakes, shard, count))
         except UnsupportedServerError:
             raise
         except Exception as exc:  # noqa: BLE001 - the normal port is next, and reports the error

@@ -1,14 +1,24 @@
-"""Socket reads, for blocking and non-blocking connections."""
+"""Socket reads, and the connections being opened."""
 
 from __future__ import annotations
 
 import ssl
 from typing import TYPE_CHECKING
 
+from cassandra.connection import ConnectionShutdown
+
 if TYPE_CHECKING:
     import socket
+    from typing import Protocol
 
-__all__ = ["LARGE_READ_SIZE", "READ_SIZE", "WOULD_BLOCK", "receive"]
+    class Handshake(Protocol):
+        """A connection being opened by another thread."""
+
+        def stop(self) -> None:
+            """Make it fail at once."""
+
+
+__all__ = ["LARGE_READ_SIZE", "READ_SIZE", "WOULD_BLOCK", "Handshakes", "receive"]
 
 #: Bytes per read, and the larger size after a full read.
 READ_SIZE = 65_536
@@ -34,3 +44,33 @@ def receive(sock: socket.socket, size: int) -> bytes:
         while sock.pending():
             data += sock.recv(size)
     return data
+
+
+class Handshakes:
+    """The connections being opened for a driver: closing it ends them, however long they may still take."""
+
+    def __init__(self) -> None:
+        self._current: set[Handshake] = set()
+        self._is_closed = False
+
+    def add(self, handshake: Handshake) -> None:
+        """Add one that begins.
+
+        Raises:
+            ConnectionShutdown: The driver has been closed.
+        """
+        self._current.add(handshake)
+        if self._is_closed:
+            self.remove(handshake)
+            message = "The driver has been closed"
+            raise ConnectionShutdown(message)
+
+    def remove(self, handshake: Handshake) -> None:
+        """Remove one that has ended."""
+        self._current.discard(handshake)
+
+    def close(self) -> None:
+        """Have those that are under way fail, and later ones, too; from any thread."""
+        self._is_closed = True
+        for handshake in tuple(self._current):
+            handshake.stop()
