@@ -22,8 +22,8 @@ from coodie.types import UNSET, Date, Duration, Time, Timestamp
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_UUID1 = uuid.uuid1()
-_UUID4 = uuid.uuid4()
+_UUID1 = uuid.UUID("2cd7c2d0-8e1f-11ee-b9d1-0242ac120002")
+_UUID4 = uuid.UUID("7f0c7a2e-4b6d-4f0f-9a51-0d9b0c6c9d5e")
 _UTC = dt.timezone.utc
 
 
