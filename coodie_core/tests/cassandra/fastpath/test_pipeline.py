@@ -62,12 +62,14 @@ class _Lane:
 
 
 def _pipeline(pool: Any) -> Pipeline[Any]:
-    path: Any = SimpleNamespace(find_pool=lambda _: pool, shard=lambda exchange: exchange.shard)
+    node = None if pool is None else object()
+    # The route of a request here is its shard.
+    path: Any = SimpleNamespace(find_node=lambda _, route: (node, route), sync_pool=lambda _: pool)
     return Pipeline(path)
 
 
 def _request(body: bytes = b"body", timeout: float = LONG, shard: int | None = None) -> Any:
-    return SimpleNamespace(opcode=EXECUTE, body=body, timeout=timeout, shard=shard)
+    return SimpleNamespace(opcode=EXECUTE, body=body, timeout=timeout, policy=None, route=shard, host=None)
 
 
 def _all(pipeline: Pipeline[Any], number: int) -> list[tuple[Any, Any]]:

@@ -248,35 +248,26 @@ class FastPath:
 
     def send(self, exchange: Exchange) -> PendingResponse | None:
         """Send from the calling thread; return None if no connection is available yet."""
-        pool = self.find_pool(exchange)
-        shard = self.shard(exchange) if self._shards.known else None
-        connection = None if pool is None else pool.acquire(shard)
-        if pool is None or connection is None:
+        exchange.host, shard = self.find_node(exchange.policy, exchange.route)
+        if exchange.host is None:
+            return None
+        pool = self.sync_pool(exchange.host)
+        connection = pool.acquire(shard)
+        if connection is None:
             return None
         failed = connection.send(exchange.opcode, exchange.body, exchange.timeout)
         return PendingResponse(connection, pool, failed)
-
-    def find_pool(self, exchange: Exchange) -> SyncPool | None:
-        """Choose a request's node, and return the threads' connection pool of it."""
-        host = self._host(exchange)
-        return None if host is None else self.sync_pool(host)
 
     def sync_pool(self, host: Host) -> SyncPool:
         """Return the threads' connection pool of a node."""
         return self._threads.get(host.endpoint) or self._new_sync_pool(host)
 
-    def shard(self, exchange: Exchange) -> int | None:
-        """Return the shard that a request is routed to; None if its node has no shards."""
-        host = exchange.host
-        return self._shards.of(host, exchange.route()) if self._shards.known and host is not None else None
-
     def send_async(self, exchange: Exchange) -> asyncio.Future[Response] | None:
         """Send from the running event loop; return None if it has no connection yet."""
         loop = self._running_loop()
         pool = self._loops.get(ref(loop)) or self._new_async_pool(loop)
-        host = self._host(exchange)
-        shard = self.shard(exchange) if self._shards.known else None
-        connection = None if host is None else pool.connection(host, shard)
+        exchange.host, shard = self.find_node(exchange.policy, exchange.route)
+        connection = None if exchange.host is None else pool.connection(exchange.host, shard)
         if connection is None:
             return None
         return connection.send(exchange.opcode, exchange.body, exchange.timeout)
@@ -323,20 +314,19 @@ class FastPath:
         return stamp
 
     def find_node(
-        self, policy: Any, statement: FastStatement, values: bytes, level: int
+        self, policy: Any, make_route: Callable[..., Route], *arguments: Any
     ) -> tuple[Host | None, int | None]:
         """Return the node and the shard that a request is routed to; None for each if there is none.
 
         Args:
             policy: The load-balancing policy.
-            statement: The prepared statement.
-            values: The encoded values.
-            level: The consistency level's code.
+            make_route: Returns the request's routing information; called only if it is needed.
+            *arguments: Its arguments.
         """
         only = self._router.only_host(policy)
         if only is not None and not self._shards.known:
             return only, None
-        route = statement.route(values, level)
+        route = make_route(*arguments)
         host = only or self._router.first_host(policy, route)
         return host, None if host is None or not self._shards.known else self._shards.of(host, route)
 
@@ -348,12 +338,6 @@ class FastPath:
         """Drop the templates of the current tick on all event loops; from any thread."""
         for pool in list(self._loops.values()):
             pool.templates.clear()
-
-    def _host(self, exchange: Exchange) -> Host | None:
-        """Choose a request's node, and set it on the request."""
-        only = self._router.only_host(exchange.policy)
-        exchange.host = only or self._router.first_host(exchange.policy, exchange.route())
-        return exchange.host
 
     def _hosts(self, policy: Any, route: Route) -> Iterator[Host]:
         hosts = self._router.hosts(policy, route)

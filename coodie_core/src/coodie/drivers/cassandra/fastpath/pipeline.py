@@ -63,10 +63,10 @@ class Pipeline(Generic[T]):
             exchange: The request.
             token: Returned with the response.
         """
-        pool = self._path.find_pool(exchange)
-        if pool is None:
+        exchange.host, shard = self._path.find_node(exchange.policy, exchange.route)
+        if exchange.host is None:
             return False
-        shard = self._path.shard(exchange)
+        pool = self._path.sync_pool(exchange.host)
         one = self._by_shard.get((pool, shard))
         if one is None or not one.takes_requests:
             # Use a connection to another shard until there is one to this shard.

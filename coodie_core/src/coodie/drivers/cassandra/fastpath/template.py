@@ -15,13 +15,14 @@ from coodie.protocol.frames import EXECUTE
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable
 
     from cassandra.pool import Host
 
     from coodie.drivers.cassandra.fastpath.async_connection import AsyncConnection
     from coodie.drivers.cassandra.fastpath.pool import AsyncPool, SyncPool
     from coodie.drivers.cassandra.fastpath.request import ExecuteRequest, FastRequest
+    from coodie.drivers.cassandra.fastpath.routing import Route
     from coodie.drivers.cassandra.fastpath.statement import FastStatement
     from coodie.protocol.connection import Response
     from coodie.rows import Rows
@@ -67,7 +68,7 @@ class Nodes(Protocol):
         ...
 
     def find_node(
-        self, policy: Any, statement: FastStatement, values: bytes, level: int
+        self, policy: Any, make_route: Callable[..., Route], *arguments: Any
     ) -> tuple[Host | None, int | None]:
         """Return the node and the shard that a request is routed to; None for each if there is none."""
         ...
@@ -95,6 +96,7 @@ class RequestTemplate:
         "_metadata_id",
         "_nodes",
         "_policy",
+        "_route",
         "_statement",
         "after",
         "before",
@@ -110,6 +112,7 @@ class RequestTemplate:
         self._nodes = nodes
         self._policy = exchange.policy
         self._statement = exchange.statement
+        self._route = exchange.statement.route
         self._metadata_id = exchange.statement.prepared.result_metadata_id
         self.state = state
         self.timeout = exchange.timeout
@@ -137,7 +140,7 @@ class RequestTemplate:
         body = self.before + values + self.after
         if self.timestamps is not None:
             body += LONG.pack(self.timestamps())
-        host, shard = self._nodes.find_node(self._policy, self._statement, values, self._exchange.level)
+        host, shard = self._nodes.find_node(self._policy, self._route, values, self._exchange.level)
         pool = None if host is None else self._nodes.sync_pool(host)
         # Nothing between this and the try may raise: the connection would be lost to the pool.
         connection = None if pool is None else pool.acquire(shard)
@@ -158,7 +161,7 @@ class RequestTemplate:
             pool: The event loop's connection pool.
             values: The request's encoded values.
         """
-        host, shard = self._nodes.find_node(self._policy, self._statement, values, self._exchange.level)
+        host, shard = self._nodes.find_node(self._policy, self._route, values, self._exchange.level)
         return host, None if host is None else pool.connection(host, shard)
 
     @property
