@@ -330,9 +330,9 @@ class FastPath:
         host = only or self._router.first_host(policy, route)
         return host, None if host is None or not self._shards.known else self._shards.of(host, route)
 
-    def has_one_node(self, policy: Any) -> bool:
-        """Return whether the cluster has a single node, without shards."""
-        return self._router.only_host(policy) is not None and not self._shards.known
+    def only_node(self, policy: Any) -> Host | None:
+        """Return the node of a cluster that has no other, and no shards; None for other clusters."""
+        return None if self._shards.known else self._router.only_host(policy)
 
     def drop_templates(self) -> None:
         """Drop the templates of the current tick on all event loops; from any thread."""

@@ -119,7 +119,7 @@ def state_reader(session: Session) -> Callable[[], tuple[Any, ...]]:
         profile: Any = cluster.profile_manager.profiles.get(EXEC_PROFILE_DEFAULT)
         return (
             os.getpid(),
-            in_legacy_mode(cluster),
+            getattr(cluster, "_config_mode", None),
             in_class.get(sends),
             in_session.get(sends),
             *listeners,

@@ -73,8 +73,8 @@ class Nodes(Protocol):
         """Return the node and the shard that a request is routed to; None for each if there is none."""
         ...
 
-    def has_one_node(self, policy: Any) -> bool:
-        """Return whether the cluster has a single node, without shards."""
+    def only_node(self, policy: Any) -> Host | None:
+        """Return the node of a cluster that has no other, and no shards; None for other clusters."""
         ...
 
     def sync_pool(self, host: Host) -> SyncPool:
@@ -165,9 +165,9 @@ class RequestTemplate:
         return host, None if host is None else pool.connection(host, shard)
 
     @property
-    def has_one_way(self) -> bool:
-        """Whether all requests use the same connection."""
-        return self._nodes.has_one_node(self._policy)
+    def only_node(self) -> Host | None:
+        """The node of all requests; None if each request has to be routed."""
+        return self._nodes.only_node(self._policy)
 
     def seconds(self, timeout: float | None) -> float | None:
         """Return a request's timeout in seconds; None if the timeout is invalid."""
@@ -210,7 +210,6 @@ class BoundTemplate:
         "_before",
         "_encode",
         "_host",
-        "_one_way",
         "_pool",
         "_template",
         "_timeout",
@@ -225,12 +224,9 @@ class BoundTemplate:
         self._encode = template.encode
         self._before, self._after = template.before, template.after
         self._timestamps = template.timestamps
-        self._host: Host | None = None
+        self._host = host = template.only_node
         #: The connection of the last request.
-        self.connection: AsyncConnection | None = None
-        self._one_way = template.has_one_way
-        if self._one_way:
-            self._host, self.connection = template.find_connection(pool, b"")
+        self.connection = None if host is None else pool.connection(host)
 
     def send(self, params: Any) -> TemplatedRequest | None:
         """Send a request; return None if the full path is needed, and nothing was sent."""
@@ -239,7 +235,7 @@ class BoundTemplate:
         except Exception:  # noqa: BLE001 - the full path reports the error
             return None
         host, connection = self._host, self.connection
-        if not self._one_way:
+        if host is None:
             host, connection = self._template.find_connection(self._pool, values)
             self.connection = connection
         if connection is None:
