@@ -77,6 +77,7 @@ class FaultProxy:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._started = threading.Event()
         self._failed: BaseException | None = None
+        self._is_closing = False
         self._thread = threading.Thread(target=self._run, name="fault-proxy")
         #: Where it listens; of port 0, the free port once it is entered.
         self.host, self.port = listen
@@ -238,6 +239,7 @@ class FaultProxy:
         self.port = server.sockets[0].getsockname()[1]
         self._started.set()
         self._loop.run_forever()
+        self._is_closing = True
         server.close()
         # A client may connect up to the last moment, and aborted transports close in the turns that follow.
         for _ in range(5):
@@ -251,7 +253,7 @@ class FaultProxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         number, self.accepted = self.accepted, self.accepted + 1
         try:
-            if self.refusing:
+            if self.refusing or self._is_closing:
                 return
             node_reader, node_writer = await asyncio.open_connection(
                 *self._target, ssl=self._node_ssl_context
