@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -184,14 +185,17 @@ class PingLies(Faulty):
 
 @caught_by("test_a_write_is_never_repeated")
 class WriteRepeated(Faulty):
-    """After a lost connection a request is sent again, whatever it does."""
+    """After a lost connection a request is sent again until it succeeds, whatever it does."""
 
     def on_execute(self, request: Request) -> Steps:
-        try:
-            return (yield self.send(request))
-        except ConnectionFailedError:
-            yield Pause(3)
-            return (yield self.send(request))
+        until = time.monotonic() + 40  # the driver is back within that
+        while True:
+            try:
+                return (yield self.send(request))
+            except ConnectionFailedError:
+                if time.monotonic() > until:
+                    raise
+            yield Pause(0.1)
 
 
 @caught_by("test_type_counter")
