@@ -9,7 +9,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from scylla.errors import DeserializationError, FutureCancelledError, SessionConnectionError
+from scylla.errors import (
+    DeserializationError,
+    FutureCancelledError,
+    RowIterationError,
+    SessionConnectionError,
+)
 
 from coodie import exceptions as ours
 
@@ -85,8 +90,10 @@ def translated(raised: Exception, stmt: str, timeout: float) -> ours.CoodieError
         message = f"No answer came within {timeout:g} s."
         hint = "Give a longer timeout=; a write may have been applied."
         return ours.RequestTimeoutError(message, hint=hint, statement=stmt, timeout=timeout)
-    if isinstance(raised, DeserializationError):
-        message = f"The client can't decode a value of {raised.column_name!r}."
+    # The client wraps what it raises in a row factory.
+    undecoded = raised.__cause__ if isinstance(raised, RowIterationError) else raised
+    if isinstance(undecoded, DeserializationError):
+        message = f"The client can't decode a value of {undecoded.column_name!r}."
         return ours.RequestError(message, hint="Leave the column out, or read it as a blob.", statement=stmt)
     if isinstance(raised, FutureCancelledError):
         message = "The driver was closed with this request under way, which may have been applied."
