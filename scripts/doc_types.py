@@ -45,7 +45,7 @@ _CONFIGURATION = {"extends": "../../pyproject.toml", "include": ["."], "exclude"
 
 _FUTURE = "from __future__ import annotations"
 _INDENT = "    "
-_PRESUPPOSED = "driver: AbstractDriver"
+_PRESUPPOSED = "driver: Driver"
 
 
 @dataclass(frozen=True, order=True)
@@ -97,7 +97,7 @@ def _module(blocks: list[Block], parameters: str) -> str:
     Returns:
         The module's code.
     """
-    lines = [f"{_FUTURE}; from coodie import AbstractDriver", f"async def page({parameters}) -> None:"]
+    lines = [f"{_FUTURE}; from coodie import Driver", f"async def page({parameters}) -> None:"]
     for block in blocks:
         lines += [""] * (block.line - 1 - len(lines))
         lines.append(f"{_INDENT}async def block_{block.line}() -> None:" if block.mark else f"{_INDENT}...")

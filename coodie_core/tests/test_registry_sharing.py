@@ -22,7 +22,7 @@ from coodie_core.tests.fakes import (
     wait_until_async,
 )
 
-from coodie import get_driver, init_coodie, init_coodie_async, register_driver
+from coodie import AbstractDriver, get_driver, init_coodie, init_coodie_async, register_driver
 from coodie.exceptions import (
     ConnectionFailedError,
 )
@@ -145,7 +145,7 @@ print("end", flush=True)
 
 def test_32_threads_register() -> None:
     """Registrations from 32 threads are all kept, and one of them is the default."""
-    drivers = [MemoryDriver() for _ in range(32)]
+    drivers: list[AbstractDriver] = [MemoryDriver() for _ in range(32)]
     run_threads(32, lambda number: register_driver(f"d{number}", drivers[number]))
     assert sorted(current_registry().names()) == sorted(f"d{number}" for number in range(32))
     assert all(get_driver(f"d{number}") is drivers[number] for number in range(32))

@@ -331,7 +331,7 @@ def test_without_one_clear_backend_nothing_is_started(
     index = DriverIndex(lambda **name: distributions_in(tmp_path / "site", **name))
     options = {} if backend is None else {"backend": backend}
     with using_registry(DriverRegistry(PluginHost(index))), pytest.raises(error, match=text):
-        init_coodie(driver_type="local", lazy=lazy, **options)  # type: ignore[arg-type]  # options are strs
+        init_coodie(driver_type="local", lazy=lazy, **options)  # type: ignore[call-overload]  # options are strs
     assert not home.exists()
 
 

@@ -77,7 +77,7 @@ def test_a_page_has_what_it_presupposes(page_of: PageOf, monkeypatch: pytest.Mon
     """There is a driver, but on the pages that make one."""
     page = page_of(PAGE)
     (code,) = modules_of(page).values()
-    assert "async def page(driver: AbstractDriver) -> None:" in code
+    assert "async def page(driver: Driver) -> None:" in code
     monkeypatch.setattr(doc_types, "LOCAL", {"docs/some-page.md"})
     (code,) = modules_of(page).values()
     assert "async def page() -> None:" in code

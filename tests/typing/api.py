@@ -12,6 +12,7 @@ import coodie
 from coodie import UNSET, BatchType, RequestOptions, Rows
 from coodie.drivers import (
     AbstractDriver,
+    Driver,
     LazyDriver,
     get_driver,
     init_coodie,
@@ -49,21 +50,25 @@ COLUMNS = [
 
 def connect() -> None:
     """Open connections in all the ways there are."""
-    assert_type(init_coodie(), AbstractDriver)
-    assert_type(
-        init_coodie(["db1", "db2"], keyspace="ks", driver_type="cassandra", name="second"), AbstractDriver
-    )
-    assert_type(coodie.init_coodie(hosts=["db1"], ssl_context=ssl.create_default_context()), AbstractDriver)
+    assert_type(init_coodie(), Driver)
+    assert_type(init_coodie(["db1", "db2"], keyspace="ks", driver_type="cassandra", name="second"), Driver)
+    assert_type(init_coodie(driver_type="acme", acme_option=1), Driver)
+    assert_type(coodie.connect("acme://db1", name="acme", acme_option=1), Driver)
+    published: list[AbstractDriver] = [init_coodie(), get_driver()]
+    assert_type(published[0].execute(SELECT, [1]), list[dict[str, Any]])
+    assert_type(coodie.init_coodie(hosts=["db1"], ssl_context=ssl.create_default_context()), Driver)
     init_coodie(hosts=["db1"], lazy=True, compression="lz4", port=9043, username="me", password="secret")
     init_coodie(hosts=["db1"], compression=True, local_dc="dc1", request_timeout=2.5, consistency="QUORUM")
-    assert_type(get_driver(), AbstractDriver)
-    assert_type(get_driver("second"), AbstractDriver)
-    assert_type(coodie.get_driver(name=None), AbstractDriver)
+    assert_type(get_driver(), Driver)
+    assert_type(get_driver("second"), Driver)
+    assert_type(coodie.get_driver(name=None), Driver)
 
 
 async def connect_async() -> None:
     """Open connections from a coroutine."""
-    assert_type(await init_coodie_async(hosts=["db1"], driver_type="scylla"), AbstractDriver)
+    assert_type(await init_coodie_async(hosts=["db1"], driver_type="scylla"), Driver)
+    assert_type(await init_coodie_async(driver_type="acme", acme_option=1), Driver)
+    assert_type(await coodie.connect_async("scylla://db1", name="shop"), Driver)
     await init_coodie_async(
         hosts=["db1"],
         ssl_enabled=True,
@@ -86,9 +91,11 @@ def make_drivers(session: Any) -> None:
         assert_type(driver.needs_row_validation, bool)
 
 
-def request(driver: AbstractDriver) -> None:
+def request(driver: Driver) -> None:
     """Send requests and read their answers."""
-    assert_type(driver.execute(INSERT, [1, "Ada", UNSET]), list[dict[str, Any]])
+    assert_type(driver.execute(INSERT, [1, "Ada", UNSET]), Rows)
+    assert_type(driver.execute("SELECT * FROM ks.users").first(), dict[str, Any] | None)
+    assert_type(driver.execute(SELECT, {"id": 1}).one(), dict[str, Any])
     rows = driver.execute(SELECT, [1], consistency="LOCAL_QUORUM", timeout=1.5)
     assert_type(rows[0]["name"], Any)
     assert_type(driver.execute_one("SELECT count(*) FROM ks.users", []), Any)
@@ -99,7 +106,7 @@ def request(driver: AbstractDriver) -> None:
     driver.close()
 
 
-def page(driver: AbstractDriver, direct: CassandraDriver) -> None:
+def page(driver: Driver, direct: CassandraDriver) -> None:
     """Read page by page."""
     rows = direct.execute(SELECT, [1], fetch_size=100)
     assert_type(rows, Rows)
@@ -108,17 +115,15 @@ def page(driver: AbstractDriver, direct: CassandraDriver) -> None:
     assert_type(rows.applied, bool | None)
     state: bytes | None = rows.paging_state
     direct.execute(SELECT, [1], fetch_size=100, paging_state=state)
-    plain = driver.execute(SELECT, [1], fetch_size=100)
-    if isinstance(plain, Rows):
-        assert_type(plain.paging_state, bytes | None)
+    driver.execute(SELECT, [1], fetch_size=100, paging_state=rows.cursor)
     assert_type(driver.stream(SELECT, [1], fetch_size=500), Generator[dict[str, Any], None, None])
     for row in driver.stream("SELECT id FROM ks.users WHERE id = :id", {"id": 1}):
         assert_type(row, dict[str, Any])
 
 
-async def request_async(driver: AbstractDriver, direct: CassandraDriver) -> None:
+async def request_async(driver: Driver, direct: CassandraDriver) -> None:
     """Do the same from a coroutine."""
-    assert_type(await driver.execute_async(INSERT, [1, "Ada", 36]), list[dict[str, Any]])
+    assert_type(await driver.execute_async(INSERT, (1, "Ada", 36)), Rows)
     assert_type(await direct.execute_async(SELECT, [1], fetch_size=10), Rows)
     assert_type(await driver.execute_one_async("SELECT count(*) FROM ks.users", []), Any)
     assert_type(driver.stream_async(SELECT, [1]), AsyncGenerator[dict[str, Any], None])
@@ -129,7 +134,7 @@ async def request_async(driver: AbstractDriver, direct: CassandraDriver) -> None
     await driver.close_async()
 
 
-def many(driver: AbstractDriver) -> None:
+def many(driver: Driver) -> None:
     """Execute a statement for many sets of parameters."""
     failed: set[int] = set()
 
@@ -137,6 +142,11 @@ def many(driver: AbstractDriver) -> None:
         if isinstance(outcome, Exception):
             failed.add(index)
 
+    def told_rows(index: int, outcome: Rows | Exception) -> None:
+        if isinstance(outcome, Rows):
+            outcome.one_or_none()
+
+    driver.execute_many(INSERT, [[1, "Ada", 36]], on_result=told_rows)
     result = driver.execute_many(
         INSERT, ([n, "name", n] for n in range(1000)), concurrency=32, on_result=told
     )
@@ -144,7 +154,7 @@ def many(driver: AbstractDriver) -> None:
     assert_type(result.errors, dict[int, Exception])
 
 
-async def many_async(driver: AbstractDriver) -> None:
+async def many_async(driver: Driver) -> None:
     """Execute a statement for parameters that come asynchronously."""
 
     async def numbers() -> AsyncIterator[list[Any]]:
@@ -155,9 +165,10 @@ async def many_async(driver: AbstractDriver) -> None:
     assert_type(await driver.execute_many_async(INSERT, [[1, "Ada", 36]]), ManyResult)
 
 
-async def tables(driver: AbstractDriver) -> None:
+async def tables(driver: Driver) -> None:
     """Bring tables into shape."""
     assert_type(driver.sync_table("users", "ks", COLUMNS), list[str])
+    driver.sync_table("users", "ks", tuple(COLUMNS))
     driver.sync_table("users", "ks", COLUMNS, {"gc_grace_seconds": 3600}, dry_run=True)
     driver.sync_table("users", "ks", COLUMNS, options=SyncOptions(create_keyspace=SimpleStrategy(1)))
     assert_type(await driver.sync_table_async("users", "ks", COLUMNS, drop_removed_indexes=True), list[str])
@@ -166,12 +177,12 @@ async def tables(driver: AbstractDriver) -> None:
 async def contexts(hosts: list[str]) -> None:
     """Leave closing to `with`."""
     with init_coodie(hosts) as driver:
-        assert_type(driver, AbstractDriver)
+        assert_type(driver, Driver)
     async with await init_coodie_async(hosts) as driver:
-        assert_type(driver, AbstractDriver)
+        assert_type(driver, Driver)
 
 
-def failures(driver: AbstractDriver) -> None:
+def failures(driver: Driver) -> None:
     """Handle errors by their class or by the builtin that they are, too."""
     try:
         driver.execute(INSERT, [1, "Ada", 36])
@@ -279,7 +290,7 @@ class Observer:
         assert_type(event.kind, RequestKind)
 
 
-def observe(driver: AbstractDriver) -> None:
+def observe(driver: Driver) -> None:
     """Observe, and tell."""
     register_observer(Observer())
     unregister_observer(Observer())

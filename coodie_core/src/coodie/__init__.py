@@ -12,6 +12,7 @@ from coodie._version import __version__
 from coodie.config.loading import connect, connect_async, load_config
 from coodie.drivers import (
     AbstractDriver,
+    Driver,
     LazyDriver,
     get_driver,
     init_coodie,
@@ -31,6 +32,7 @@ __all__ = [
     "AbstractDriver",
     "BatchType",
     "CoodieError",
+    "Driver",
     "LazyDriver",
     "RequestOptions",
     "RequestProfile",

@@ -138,7 +138,7 @@ def check_capabilities(
     *,
     consistency: str | None = None,
     fetch_size: int | None = None,
-    paging_state: bytes | None = None,
+    paging_state: bytes | str | None = None,
     options: object = None,
 ) -> None:
     """Refuse what a request asks of a driver that can't do it.

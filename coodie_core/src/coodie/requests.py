@@ -38,7 +38,7 @@ class Request(NamedTuple):
         consistency: A consistency level's name, in any case; None for the connection's.
         timeout: Seconds for each page; None for the connection's.
         fetch_size: Rows per page; None for all rows.
-        paging_state: ``Rows.paging_state`` of the page before.
+        paging_state: ``Rows.paging_state`` or ``Rows.cursor`` of the page before.
         options: The other options of the request.
     """
 
@@ -47,7 +47,7 @@ class Request(NamedTuple):
     consistency: str | None = None
     timeout: float | None = None
     fetch_size: int | None = None
-    paging_state: bytes | None = None
+    paging_state: bytes | str | None = None
     options: RequestOptions | None = None
 
     def with_profile(self, profile: RequestProfile) -> Request:

@@ -13,7 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from uuid import UUID
 
-__all__ = ["Column", "ManyResult", "Rows", "check_column_names", "first_item", "new_rows"]
+__all__ = [
+    "Column",
+    "ManyResult",
+    "Rows",
+    "UnpagedRows",
+    "as_rows",
+    "check_column_names",
+    "first_item",
+    "new_rows",
+]
 
 
 class Column(NamedTuple):
@@ -133,6 +142,16 @@ class Rows(list[dict[str, Any]]):
             return None
         applied: bool | None = self[0].get("[applied]")
         return applied
+
+
+class UnpagedRows(Rows):
+    """The plain list that a driver returned: nobody knows whether there are more rows."""
+
+
+def as_rows(rows: Any) -> Rows:
+    """Return what a driver returned; a plain list as ``Rows``."""
+    known: Rows = UnpagedRows(rows) if rows.__class__ is list else rows
+    return known
 
 
 #: Makes rows without any, in a third of the time that a call of the class takes: nothing is set that the

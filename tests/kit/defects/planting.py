@@ -159,7 +159,7 @@ class Faulty(CassandraDriver):
     def execute(
         self,
         stmt,
-        params,
+        params=(),
         consistency=None,
         timeout=None,
         fetch_size=None,
@@ -174,7 +174,7 @@ class Faulty(CassandraDriver):
     async def execute_async(
         self,
         stmt,
-        params,
+        params=(),
         consistency=None,
         timeout=None,
         fetch_size=None,
@@ -186,11 +186,11 @@ class Faulty(CassandraDriver):
         request = Request(stmt, params, consistency, timeout, fetch_size, paging_state, options)
         return await run_async(self.on_execute(request))
 
-    def execute_one(self, stmt, params, consistency=None, timeout=None, *, options=None):
+    def execute_one(self, stmt, params=(), consistency=None, timeout=None, *, options=None):
         """As the contract."""
         return run_sync(self.on_execute_one(stmt, params, consistency, timeout, options=options))
 
-    async def execute_one_async(self, stmt, params, consistency=None, timeout=None, *, options=None):
+    async def execute_one_async(self, stmt, params=(), consistency=None, timeout=None, *, options=None):
         """As the contract."""
         return await run_async(self.on_execute_one(stmt, params, consistency, timeout, options=options))
 

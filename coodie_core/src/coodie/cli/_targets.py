@@ -70,7 +70,7 @@ def connected(target: str | None) -> Iterator[AbstractDriver]:
     from coodie.registry.registry import current_registry
 
     if target is not None and "://" in target:
-        driver = connect(target)
+        driver: AbstractDriver = connect(target)
     else:
         # Through the configuration, not the registry: its error names the connections that there are.
         name = load_config().named(target).name

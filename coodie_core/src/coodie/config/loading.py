@@ -6,7 +6,7 @@ A plain ``import coodie`` imports this module, so that what reads files and URLs
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from coodie.exceptions import ConfigurationError, ObserverLoadError
 from coodie.registry.lazy import LazyDriver
@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from typing_extensions import Unpack
+
     from coodie.config.configuration import Configuration
     from coodie.config.problems import Problem
     from coodie.config.settings import ConnectionSettings, Setting
     from coodie.contract.driver import AbstractDriver
+    from coodie.contract.typed_driver import Driver
+    from coodie.options.keywords import ConnectOptions
     from coodie.plugins.host import PluginHost
 
 __all__ = [
@@ -34,7 +38,15 @@ __all__ = [
 ]
 
 
-def connect(url: str, **options: Any) -> AbstractDriver:
+@overload
+def connect(url: str, **options: Unpack[ConnectOptions]) -> Driver: ...
+
+
+@overload
+def connect(url: str, **options: Any) -> Driver: ...
+
+
+def connect(url: str, **options: Any) -> Driver:
     """Open the connection that a URL describes and register it.
 
     Args:
@@ -54,7 +66,15 @@ def connect(url: str, **options: Any) -> AbstractDriver:
     return init_coodie(**_arguments(url, options, current_registry().plugins))
 
 
-async def connect_async(url: str, **options: Any) -> AbstractDriver:
+@overload
+async def connect_async(url: str, **options: Unpack[ConnectOptions]) -> Driver: ...
+
+
+@overload
+async def connect_async(url: str, **options: Any) -> Driver: ...
+
+
+async def connect_async(url: str, **options: Any) -> Driver:
     """Async version of :func:`connect`; never blocks the event loop."""
     registry = current_registry()
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from coodie.contract.driver import AbstractDriver
+from coodie.contract.typed_driver import Driver
 from coodie.effects import run_async, run_sync
 from coodie.requests import BatchType, Request
 
@@ -14,22 +14,20 @@ if TYPE_CHECKING:
 
     from coodie.batch import BatchItem
     from coodie.effects import Steps
-    from coodie.requests import RequestOptions
+    from coodie.requests import Params, RequestOptions
+    from coodie.rows import Rows
 
 __all__ = ["RequestDriver"]
 
-#: What ``execute`` returns.
-R = TypeVar("R", bound="list[dict[str, Any]]")
 
-
-class RequestDriver(AbstractDriver, Generic[R]):
+class RequestDriver(Driver):
     """Make one ``Request`` of each call's arguments, and take its steps in a thread or on an event loop.
 
     A subclass implements the steps of three kinds of request, once for sync and async callers.
     """
 
     @abstractmethod
-    def _rows(self, request: Request) -> Steps[R]:
+    def _rows(self, request: Request) -> Steps[Rows]:
         """Return the steps of ``execute``."""
 
     @abstractmethod
@@ -39,20 +37,20 @@ class RequestDriver(AbstractDriver, Generic[R]):
     @abstractmethod
     def _batch(
         self, statements: Iterable[BatchItem], batch_type: BatchType | str, request: Request
-    ) -> Steps[R]:
+    ) -> Steps[Rows]:
         """Return the steps of ``execute_batch``; the request has neither a statement nor values."""
 
     def execute(
         self,
         stmt: str,
-        params: list[Any],
+        params: Params = (),
         consistency: str | None = None,
         timeout: float | None = None,
         fetch_size: int | None = None,
-        paging_state: bytes | None = None,
+        paging_state: bytes | str | None = None,
         *,
         options: RequestOptions | None = None,
-    ) -> R:
+    ) -> Rows:
         """Execute *stmt* with *params*; return rows as a list of dicts."""
         request = Request(stmt, params, consistency, timeout, fetch_size, paging_state, options)
         return run_sync(self._rows(request))
@@ -60,14 +58,14 @@ class RequestDriver(AbstractDriver, Generic[R]):
     async def execute_async(
         self,
         stmt: str,
-        params: list[Any],
+        params: Params = (),
         consistency: str | None = None,
         timeout: float | None = None,
         fetch_size: int | None = None,
-        paging_state: bytes | None = None,
+        paging_state: bytes | str | None = None,
         *,
         options: RequestOptions | None = None,
-    ) -> R:
+    ) -> Rows:
         """Async version of :meth:`execute`."""
         request = Request(stmt, params, consistency, timeout, fetch_size, paging_state, options)
         return await run_async(self._rows(request))
@@ -75,7 +73,7 @@ class RequestDriver(AbstractDriver, Generic[R]):
     def execute_one(
         self,
         stmt: str,
-        params: list[Any],
+        params: Params = (),
         consistency: str | None = None,
         timeout: float | None = None,
         *,
@@ -88,7 +86,7 @@ class RequestDriver(AbstractDriver, Generic[R]):
     async def execute_one_async(
         self,
         stmt: str,
-        params: list[Any],
+        params: Params = (),
         consistency: str | None = None,
         timeout: float | None = None,
         *,
@@ -106,7 +104,7 @@ class RequestDriver(AbstractDriver, Generic[R]):
         consistency: str | None = None,
         timeout: float | None = None,
         options: RequestOptions | None = None,
-    ) -> R:
+    ) -> Rows:
         """Execute several writes as one batch."""
         request = Request("", (), consistency, timeout, options=options)
         return run_sync(self._batch(statements, batch_type, request))
@@ -119,7 +117,7 @@ class RequestDriver(AbstractDriver, Generic[R]):
         consistency: str | None = None,
         timeout: float | None = None,
         options: RequestOptions | None = None,
-    ) -> R:
+    ) -> Rows:
         """Async version of :meth:`execute_batch`."""
         request = Request("", (), consistency, timeout, options=options)
         return await run_async(self._batch(statements, batch_type, request))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from coodie.exceptions import UnsupportedError
-from coodie.rows import Rows
+from coodie.rows import Rows, UnpagedRows
 
 if TYPE_CHECKING:
     import asyncio
@@ -24,7 +24,7 @@ def stream_rows(
         fetch_size: Rows to a page.
     """
     page = fetch(fetch_size, None)
-    if not isinstance(page, Rows):
+    if not isinstance(page, Rows) or isinstance(page, UnpagedRows):
         # Whatever it made of the page size, this driver can't tell what comes after.
         del page
         yield from fetch(None, None)
@@ -51,7 +51,7 @@ async def stream_rows_async(
     import asyncio  # keeps it out of the import of coodie.drivers
 
     page = await fetch(fetch_size, None)
-    if not isinstance(page, Rows):
+    if not isinstance(page, Rows) or isinstance(page, UnpagedRows):
         del page
         for row in await fetch(None, None):
             yield row

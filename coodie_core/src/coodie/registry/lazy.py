@@ -16,11 +16,12 @@ from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieE
 from coodie.observers.connections import DriverIdentity, identify, identity_of
 from coodie.registry.registry import current_registry
 from coodie.requests import Request
+from coodie.rows import as_rows
 from coodie.waiting import Wait, start_thread
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Generator, Iterable
+    from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Generator, Iterable, Sequence
     from ssl import SSLContext
 
     from coodie.batch import BatchItem
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from coodie.options.profiles import RequestProfile
     from coodie.options.request_options import RequestOptions
     from coodie.requests import BatchType, Params
-    from coodie.rows import ManyResult
+    from coodie.rows import ManyResult, Rows
     from coodie.schema.syncoptions import SyncOptions
 
 __all__ = ["LazyDriver"]
@@ -82,7 +83,7 @@ class _Connected:
         return self._driver._connected_async()  # noqa: SLF001 - its own effect
 
 
-class LazyDriver(RequestDriver["list[dict[str, Any]]"]):
+class LazyDriver(RequestDriver):
     """Driver proxy that defers Cassandra/ScyllaDB connection until first use.
 
     Created by ``init_coodie(..., lazy=True)``. It wraps any backend. The arguments are validated
@@ -293,12 +294,11 @@ class LazyDriver(RequestDriver["list[dict[str, Any]]"]):
 
     # --- requests -----------------------------------------------------------------------
 
-    def _rows(self, request: Request) -> Steps[list[dict[str, Any]]]:
+    def _rows(self, request: Request) -> Steps[Rows]:
         request = self._filled(request)
         driver = yield _Connected(self)
         extra = options_argument(driver.execute, request.options)
-        rows: list[dict[str, Any]] = yield Call(driver, "execute", *request[:6], **extra)
-        return rows
+        return as_rows((yield Call(driver, "execute", *request[:6], **extra)))
 
     def _first_value(self, request: Request) -> Steps[Any]:
         request = self._filled(request)
@@ -308,12 +308,11 @@ class LazyDriver(RequestDriver["list[dict[str, Any]]"]):
 
     def _batch(
         self, statements: Iterable[BatchItem], batch_type: BatchType | str, request: Request
-    ) -> Steps[list[dict[str, Any]]]:
+    ) -> Steps[Rows]:
         request = self._filled(request)
         driver = self._with_defaults((yield _Connected(self)))
         terms = _given_terms(driver.execute_batch, request)
-        rows: list[dict[str, Any]] = yield Call(driver, "execute_batch", statements, batch_type, **terms)
-        return rows
+        return as_rows((yield Call(driver, "execute_batch", statements, batch_type, **terms)))
 
     def _with_defaults(self, driver: Any) -> Any:
         """Return the backend's driver; for one that has ``execute`` alone, the contract's defaults."""
@@ -380,7 +379,7 @@ class LazyDriver(RequestDriver["list[dict[str, Any]]"]):
         self,
         table: str,
         keyspace: str,
-        cols: list[Any],
+        cols: Sequence[Any],
         table_options: dict[str, Any] | None = None,
         dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
         drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
@@ -399,7 +398,7 @@ class LazyDriver(RequestDriver["list[dict[str, Any]]"]):
         self,
         table: str,
         keyspace: str,
-        cols: list[Any],
+        cols: Sequence[Any],
         table_options: dict[str, Any] | None = None,
         dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
         drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from coodie.exceptions import ConfigurationError
 from coodie.observers.connections import identify
@@ -13,8 +13,12 @@ from coodie.waiting import call_in_thread
 if TYPE_CHECKING:
     from ssl import SSLContext
 
+    from typing_extensions import Unpack
+
     from coodie.contract.driver import AbstractDriver
+    from coodie.contract.typed_driver import Driver
     from coodie.options.connection import ConnectionConfig
+    from coodie.options.keywords import OpenAsyncOptions, OpenOptions
     from coodie.plugins.host import PluginHost
 
 
@@ -34,7 +38,7 @@ def register_driver(name: str, driver: AbstractDriver, default: bool = False) ->
     current_registry().register(name, driver, default=default)
 
 
-def get_driver(name: str | None = None) -> AbstractDriver:
+def get_driver(name: str | None = None) -> Driver:
     """Return a registered driver.
 
     Args:
@@ -44,7 +48,37 @@ def get_driver(name: str | None = None) -> AbstractDriver:
     Raises:
         ConfigurationError: There is none, or the name isn't a non-empty str.
     """
-    return current_registry().get(name)
+    return cast("Driver", current_registry().get(name))  # the object as it was registered
+
+
+@overload
+def init_coodie(
+    hosts: list[str] | None = None,
+    session: Any | None = None,
+    keyspace: str | None = None,
+    driver_type: str = "scylla",
+    name: str = "default",
+    ssl_context: SSLContext | None = None,
+    lazy: bool = False,  # noqa: FBT001, FBT002 - the published signature
+    compression: str | bool | None = None,  # noqa: FBT001 - the published signature
+    speculative_execution_policy: Any | None = None,
+    **kwargs: Unpack[OpenOptions],
+) -> Driver: ...
+
+
+@overload
+def init_coodie(
+    hosts: list[str] | None = None,
+    session: Any | None = None,
+    keyspace: str | None = None,
+    driver_type: str = "scylla",
+    name: str = "default",
+    ssl_context: SSLContext | None = None,
+    lazy: bool = False,  # noqa: FBT001, FBT002 - the published signature
+    compression: str | bool | None = None,  # noqa: FBT001 - the published signature
+    speculative_execution_policy: Any | None = None,
+    **kwargs: Any,
+) -> Driver: ...
 
 
 def init_coodie(
@@ -58,7 +92,7 @@ def init_coodie(
     compression: str | bool | None = None,  # noqa: FBT001 - the published signature
     speculative_execution_policy: Any | None = None,
     **kwargs: Any,
-) -> AbstractDriver:
+) -> Driver:
     """Open a connection with the backend named *driver_type* and register it.
 
     May be called while an event loop runs, but blocks it; ``init_coodie_async`` doesn't.
@@ -111,7 +145,41 @@ def init_coodie(
     replaced = current_registry().adopt(name, driver)
     if replaced is not None:
         replaced.close()
-    return driver
+    return cast("Driver", driver)
+
+
+@overload
+async def init_coodie_async(
+    hosts: list[str] | None = None,
+    session: Any | None = None,
+    keyspace: str | None = None,
+    driver_type: str = "scylla",
+    name: str = "default",
+    ssl_context: SSLContext | None = None,
+    ssl_enabled: bool | None = None,  # noqa: FBT001 - the published signature
+    ssl_trusted_cert: str | None = None,
+    ssl_cert: str | None = None,
+    ssl_private_key: str | None = None,
+    ssl_verify_flags: int | None = None,
+    **kwargs: Unpack[OpenAsyncOptions],
+) -> Driver: ...
+
+
+@overload
+async def init_coodie_async(
+    hosts: list[str] | None = None,
+    session: Any | None = None,
+    keyspace: str | None = None,
+    driver_type: str = "scylla",
+    name: str = "default",
+    ssl_context: SSLContext | None = None,
+    ssl_enabled: bool | None = None,  # noqa: FBT001 - the published signature
+    ssl_trusted_cert: str | None = None,
+    ssl_cert: str | None = None,
+    ssl_private_key: str | None = None,
+    ssl_verify_flags: int | None = None,
+    **kwargs: Any,
+) -> Driver: ...
 
 
 async def init_coodie_async(
@@ -127,7 +195,7 @@ async def init_coodie_async(
     ssl_private_key: str | None = None,
     ssl_verify_flags: int | None = None,
     **kwargs: Any,
-) -> AbstractDriver:
+) -> Driver:
     """Async version of :func:`init_coodie`; never blocks the event loop.
 
     A cancelled or failed call returns at once and registers nothing, unless all that it still waited
@@ -190,7 +258,7 @@ async def init_coodie_async(
     replaced = registry.adopt(name, driver)
     if replaced is not None:
         await replaced.close_async()
-    return driver
+    return cast("Driver", driver)
 
 
 def _check(name: object, lazy: object) -> None:

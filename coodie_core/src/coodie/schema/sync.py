@@ -110,7 +110,7 @@ class SchemaSyncMixin:
         self,
         table: str,
         keyspace: str,
-        cols: list[Any],
+        cols: Sequence[Any],
         table_options: dict[str, Any] | None = None,
         dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
         drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
@@ -126,7 +126,7 @@ class SchemaSyncMixin:
         self,
         table: str,
         keyspace: str,
-        cols: list[Any],
+        cols: Sequence[Any],
         table_options: dict[str, Any] | None = None,
         dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
         drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature

@@ -22,7 +22,7 @@ from coodie.schema.sync import drive
 from coodie.schema.syncoptions import SyncOptions, check_sync_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
 
     from coodie.contract.many import ManyRun
     from coodie.drivers.cassandra._client import SessionClient
@@ -127,11 +127,11 @@ class CassandraDriver(ClientDriver):
     def execute(
         self,
         stmt: str,
-        params: list[Any],
+        params: Params = (),
         consistency: str | None = None,
         timeout: float | None = None,
         fetch_size: int | None = None,
-        paging_state: bytes | None = None,
+        paging_state: bytes | str | None = None,
         *,
         options: RequestOptions | None = None,
     ) -> Rows:
@@ -148,11 +148,11 @@ class CassandraDriver(ClientDriver):
     async def execute_async(
         self,
         stmt: str,
-        params: list[Any],
+        params: Params = (),
         consistency: str | None = None,
         timeout: float | None = None,
         fetch_size: int | None = None,
-        paging_state: bytes | None = None,
+        paging_state: bytes | str | None = None,
         *,
         options: RequestOptions | None = None,
     ) -> Rows:
@@ -171,7 +171,7 @@ class CassandraDriver(ClientDriver):
     def execute_one(
         self,
         stmt: str,
-        params: list[Any],
+        params: Params = (),
         consistency: str | None = None,
         timeout: float | None = None,
         *,
@@ -190,7 +190,7 @@ class CassandraDriver(ClientDriver):
     async def execute_one_async(
         self,
         stmt: str,
-        params: list[Any],
+        params: Params = (),
         consistency: str | None = None,
         timeout: float | None = None,
         *,
@@ -283,7 +283,7 @@ class CassandraDriver(ClientDriver):
         self,
         table: str,
         keyspace: str,
-        cols: list[Any],
+        cols: Sequence[Any],
         table_options: dict[str, Any] | None = None,
         dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
         drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
@@ -311,7 +311,7 @@ class CassandraDriver(ClientDriver):
         self,
         table: str,
         keyspace: str,
-        cols: list[Any],
+        cols: Sequence[Any],
         table_options: dict[str, Any] | None = None,
         dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
         drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature

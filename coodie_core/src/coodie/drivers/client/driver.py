@@ -10,7 +10,6 @@ from coodie.drivers._last_page import remember_paging_state, remembered_paging_s
 from coodie.drivers._lifecycle import Lifecycle
 from coodie.drivers.client.pipeline import Pipeline, PipelineOptions
 from coodie.observers.connections import tell_closed
-from coodie.rows import Rows
 from coodie.schema.sync import SchemaSyncMixin
 from coodie.waiting import on_loop, start_thread
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from coodie.drivers.client.client import Client
     from coodie.effects import Steps
     from coodie.requests import BatchType, Request
+    from coodie.rows import Rows
 
 __all__ = ["ClientDriver"]
 
@@ -29,7 +29,7 @@ __all__ = ["ClientDriver"]
 _STATEMENTS = 1000
 
 
-class ClientDriver(SchemaSyncMixin, RequestDriver[Rows]):
+class ClientDriver(SchemaSyncMixin, RequestDriver):
     """A driver for a client; subclass it to declare ``capabilities``.
 
     Requests that need another capability raise UnsupportedError, so that a client needn't check.

@@ -1,0 +1,159 @@
+"""``Driver``: the contract as programs use it, with the types that the opening functions promise.
+
+``AbstractDriver`` has the signatures that a backend implements, which stay as they were published. The
+methods here are the same ones, for type checkers alone: any sequence or mapping is taken as parameters, and
+what comes back is ``Rows``.
+"""
+
+# ruff: noqa: D102 - the docstrings are AbstractDriver's
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from coodie.contract.driver import AbstractDriver
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Callable, Iterable, Sequence
+
+    from coodie.batch import BatchItem
+    from coodie.requests import BatchType, Params, RequestOptions
+    from coodie.rows import ManyResult, Rows
+    from coodie.schema.syncoptions import SyncOptions
+
+__all__ = ["Driver"]
+
+
+class Driver(AbstractDriver):
+    """A driver, as ``init_coodie``, ``connect``, ``get_driver`` and their async forms return it.
+
+    Use it in annotations; to write a driver of your own, subclass ``AbstractDriver`` or ``ClientDriver``.
+    """
+
+    if TYPE_CHECKING:
+
+        def execute(
+            self,
+            stmt: str,
+            params: Params = (),
+            consistency: str | None = None,
+            timeout: float | None = None,
+            fetch_size: int | None = None,
+            paging_state: bytes | str | None = None,
+            *,
+            options: RequestOptions | None = None,
+        ) -> Rows:
+            raise NotImplementedError
+
+        async def execute_async(
+            self,
+            stmt: str,
+            params: Params = (),
+            consistency: str | None = None,
+            timeout: float | None = None,
+            fetch_size: int | None = None,
+            paging_state: bytes | str | None = None,
+            *,
+            options: RequestOptions | None = None,
+        ) -> Rows:
+            raise NotImplementedError
+
+        def execute_one(
+            self,
+            stmt: str,
+            params: Params = (),
+            consistency: str | None = None,
+            timeout: float | None = None,
+            *,
+            options: RequestOptions | None = None,
+        ) -> Any:
+            raise NotImplementedError
+
+        async def execute_one_async(
+            self,
+            stmt: str,
+            params: Params = (),
+            consistency: str | None = None,
+            timeout: float | None = None,
+            *,
+            options: RequestOptions | None = None,
+        ) -> Any:
+            raise NotImplementedError
+
+        def execute_many(
+            self,
+            stmt: str,
+            rows_of_params: Iterable[Params],
+            *,
+            concurrency: int = 64,
+            consistency: str | None = None,
+            timeout: float | None = None,
+            raise_on_error: bool = True,
+            on_result: Callable[[int, Rows | Exception], None] | None = None,
+            on_progress: Callable[[int], None] | None = None,
+            options: RequestOptions | None = None,
+        ) -> ManyResult:
+            raise NotImplementedError
+
+        async def execute_many_async(
+            self,
+            stmt: str,
+            rows_of_params: Iterable[Params] | AsyncIterable[Params],
+            *,
+            concurrency: int = 64,
+            consistency: str | None = None,
+            timeout: float | None = None,
+            raise_on_error: bool = True,
+            on_result: Callable[[int, Rows | Exception], None] | None = None,
+            on_progress: Callable[[int], None] | None = None,
+            options: RequestOptions | None = None,
+        ) -> ManyResult:
+            raise NotImplementedError
+
+        def execute_batch(
+            self,
+            statements: Iterable[BatchItem],
+            batch_type: BatchType | str = "LOGGED",
+            *,
+            consistency: str | None = None,
+            timeout: float | None = None,
+            options: RequestOptions | None = None,
+        ) -> Rows:
+            raise NotImplementedError
+
+        async def execute_batch_async(
+            self,
+            statements: Iterable[BatchItem],
+            batch_type: BatchType | str = "LOGGED",
+            *,
+            consistency: str | None = None,
+            timeout: float | None = None,
+            options: RequestOptions | None = None,
+        ) -> Rows:
+            raise NotImplementedError
+
+        def sync_table(
+            self,
+            table: str,
+            keyspace: str,
+            cols: Sequence[Any],
+            table_options: dict[str, Any] | None = None,
+            dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
+            drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
+            *,
+            options: SyncOptions | None = None,
+        ) -> list[str]:
+            raise NotImplementedError
+
+        async def sync_table_async(
+            self,
+            table: str,
+            keyspace: str,
+            cols: Sequence[Any],
+            table_options: dict[str, Any] | None = None,
+            dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
+            drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
+            *,
+            options: SyncOptions | None = None,
+        ) -> list[str]:
+            raise NotImplementedError
