@@ -99,17 +99,18 @@ def _pool(thread: threading.Thread) -> str | None:
     return pool if pool and number.isdigit() else None
 
 
-async def assert_released(api: Api, before: ResourceSnapshot) -> None:
+async def assert_released(api: Api, before: ResourceSnapshot, seconds: float = _RELEASE_TIMEOUT) -> None:
     """See that no thread and no open file is left of what came after a moment.
 
     Args:
         api: Waits in the check's way.
         before: The moment.
+        seconds: How long to wait.
 
     Raises:
-        AssertionError: Some are left, seconds later.
+        AssertionError: Some are left then.
     """
-    deadline = time.monotonic() + _RELEASE_TIMEOUT
+    deadline = time.monotonic() + seconds
     while left := before.excess():
         if time.monotonic() > deadline:
             raise AssertionError(f"Left behind: {left}")
