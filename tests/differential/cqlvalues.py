@@ -213,8 +213,20 @@ class ValueType:
             return tuple(kind.to_raw(item) for kind, item in zip(self.parts, items, strict=True))
         if self.kind == "map":
             first, second = self.inner
-            return OrderedMap([(first.to_raw(key), second.to_raw(item)) for key, item in value.items()])
+            pairs = sorted(value.items(), key=lambda pair: first.order(pair[0]))
+            return OrderedMap([(first.to_raw(key), second.to_raw(item)) for key, item in pairs])
+        if self.kind == "set":
+            value = sorted(value, key=self.inner[0].order)
         return [self.inner[0].to_raw(item) for item in value] if self.inner else _raw_scalar(value)
+
+    def order(self, value: Any) -> Any:
+        """Return what sorts as the server sorts a set's elements; the raw driver sends them in any order."""
+        if self.parts:
+            return [kind.order(item) for kind, item in zip(self.parts, value, strict=True)]
+        if self.inner:
+            items = [self.inner[0].order(item) for item in value]
+            return sorted(items) if self.kind == "set" else items
+        return _ORDERS[self.kind](value) if self.kind in _ORDERS else value
 
     def from_raw(self, value: Any, *, hashable: bool = False) -> Any:
         """Return the canonical form of the plain value that a raw driver's value has to become."""
@@ -228,8 +240,9 @@ class ValueType:
             return ("dict", *zip(names, items, strict=True))
         if self.kind == "map":
             first, second = self.inner
+            # Not its items(): they look up each key, in vain where the driver has sorted a set in it anew.
             pairs = (
-                (first.from_raw(key, hashable=True), second.from_raw(item)) for key, item in value.items()
+                (first.from_raw(key, hashable=True), second.from_raw(item)) for key, item in value._items
             )
             return ("dict", *pairs)
         if self.inner:
@@ -238,6 +251,25 @@ class ValueType:
             name = {True: ("frozenset", "tuple"), False: ("set", "list")}[hashable][not is_set]
             return (name, *(sorted(map(repr, items)) if is_set else items))
         return canonical(_plain_scalar(value))
+
+
+def _days(value: dt.date | Date) -> int:
+    return value.days if isinstance(value, Date) else (value - _EPOCH.date()).days
+
+
+def _nanoseconds(value: dt.time | Time) -> int:
+    if isinstance(value, Time):
+        return value.nanoseconds
+    return ((value.hour * 60 + value.minute) * 60 + value.second) * 10**9 + value.microsecond * 1000
+
+
+#: Scalars that Python sorts in another way than the server; each uuid here is of version 4.
+_ORDERS: dict[str, Callable[[Any], Any]] = {
+    "date": _days,
+    "time": _nanoseconds,
+    "inet": lambda value: ipaddress.ip_address(value).packed,
+    "timeuuid": lambda value: (value.time, struct.unpack("8b", value.bytes[8:])),
+}
 
 
 def _raw_scalar(value: Any) -> Any:
@@ -266,6 +298,9 @@ def _plain_scalar(value: Any) -> Any:
         return time if time.nanoseconds % 1000 else time.to_time()
     if isinstance(value, util.Duration):
         return Duration(value.months, value.days, value.nanoseconds)
+    if isinstance(value, dt.datetime):  # cassandra-driver adds a float of seconds: 580.999 ms for 581 ms
+        since = value - _EPOCH
+        return _EPOCH + dt.timedelta(milliseconds=round(since / dt.timedelta(milliseconds=1)))
     return value
 
 
