@@ -10,7 +10,13 @@ from tests.conftest import Api, open_driver
 from tests.reliability.conftest import heal_async
 
 from coodie import RequestOptions
-from coodie.exceptions import ConnectionFailedError, CoodieError, OverloadedError, UnavailableError
+from coodie.exceptions import (
+    ConnectionFailedError,
+    CoodieError,
+    InvalidQueryError,
+    OverloadedError,
+    UnavailableError,
+)
 from coodie.protocol.frames import Opcode
 from coodie.registry import DriverRegistry, using_registry
 from coodie_testing.faults import Close, ErrorCode, ServerError, Silence
@@ -279,3 +285,27 @@ async def test_a_forgotten_statement_is_prepared_again(calls: Api, proxy: FaultP
     assert rule.hits == 2
     assert proxy.count(stmt, Opcode.PREPARE) >= 1
     assert proxy.count(stmt, Opcode.EXECUTE) == 1
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("fast_path", [False, True], ids=["session", "fast path"])
+@pytest.mark.parametrize("first", ["write timeout", "overloaded"])
+async def test_earlier_attempts_count_when_a_statement_is_forgotten(
+    first: str, fast_path: bool, is_async: bool, backend: str, proxy: FaultProxy, written: str
+) -> None:
+    """The error tells whether one of them may have been applied, whichever attempt failed last."""
+    terms = {"port": proxy.port, "retry_policy": _always(), "fast_path": fast_path}
+    with using_registry(DriverRegistry()):
+        driver = open_driver(backend, hosts=[proxy.host], **terms)
+    stmt, options = f"INSERT INTO {written} (k, v) VALUES (?, 6)", RequestOptions(idempotent=True)
+    with driver:
+        calls = Api(driver, is_async=is_async)
+        for _ in range(3):
+            await calls.execute(stmt, ["warm"], options=options)
+        faults = [(IN_DOUBT | HARMLESS)[first]]
+        faults += [ServerError(code=ErrorCode.UNPREPARED), ServerError(code=ErrorCode.INVALID)]
+        rules = [proxy.add(fault, contains=stmt, opcodes=(Opcode.EXECUTE,)) for fault in faults]
+        with pytest.raises(InvalidQueryError) as caught:
+            await calls.execute(stmt, [first], options=options)
+        assert [rule.hits for rule in rules] == [1, 1, 1]
+        assert caught.value.may_have_been_applied == (first in IN_DOUBT)

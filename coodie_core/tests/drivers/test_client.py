@@ -260,6 +260,15 @@ async def test_a_stale_statement_is_prepared_anew(api: Api, client: MemoryClient
         await api.execute(READ, [1])
 
 
+async def test_what_an_earlier_attempt_did_is_told_with_any_error(api: Api, client: MemoryClient) -> None:
+    """A later attempt fails with an exception of the client's that says nothing of it."""
+    for doubt in (False, True):
+        client.faults = [ClientError("no"), StaleStatementError(may_have_been_applied=doubt)]
+        with pytest.raises(InvalidQueryError) as caught:
+            await api.execute(READ, [1])
+        assert caught.value.may_have_been_applied == doubt
+
+
 # --- prepared statements ----------------------------------------------------------------
 
 

@@ -216,9 +216,8 @@ class SessionClient(Client):
             if request.observed is not UNOBSERVED:
                 request.observed.tried(described(in_flight.host_asked))
             if isinstance(exc, ForgottenStatementError):
-                raise _ForgottenError(
-                    _with_id(request, exc.query_id), exc.host, doubt=settings.doubt
-                ) from exc
+                prepared = _with_id(request, exc.query_id)
+                raise _ForgottenError(prepared, exc.host, doubt=exc.may_have_been_applied) from exc
             raise
 
     def _undecoded(self, answer: SessionResponse, host: ObservedHost | None) -> Page:

@@ -14,6 +14,7 @@ from cassandra.query import tuple_factory
 from coodie.consistency import LEVEL_NAMES
 from coodie.drivers.cassandra._connection import with_connect_errors
 from coodie.drivers.cassandra._errors import Fate, translate
+from coodie.drivers.cassandra._forgotten import ForgottenStatementError
 from coodie.drivers.cassandra._instrumentation import sending_method
 from coodie.drivers.cassandra._nonblocking import Attempt, PoolWatcher, SendListener
 from coodie.drivers.cassandra._policies import ExcludeHostPolicy, retry_policy, speculation_policy
@@ -240,7 +241,10 @@ class SessionExecutor:
         """Translate an exception; return DriverClosedError if the driver was closed."""
         settings = answer.settings
         raised = with_connect_errors(exc, self._session.cluster)
-        error: Exception = translate(raised, settings.stmt, settings.timeout, _fate(raised, answer))
+        fate = _fate(raised, answer)
+        if isinstance(raised, ForgottenStatementError):  # only earlier attempts may have been applied
+            raised.may_have_been_applied = fate.doubt
+        error: Exception = translate(raised, settings.stmt, settings.timeout, fate)
         if self._lifecycle.closed and isinstance(error, ConnectionFailedError):
             error = self._lifecycle.cut_off(writes=settings.write is not Write.NONE)
             error.__cause__ = exc
@@ -385,10 +389,10 @@ def _fate(exc: Any, answer: PendingRequest) -> Fate:
         sent = policy.has_lost  # the request wasn't sent to the last node
     elif isinstance(exc, OperationTimedOut):
         sent = sent or exc.last_host is not None  # set before the request is sent
+    # The retry policy isn't asked about an unprepared statement.
+    ended = policy.failed_attempts + isinstance(exc, ForgottenStatementError)
     # A speculative execution may still be in flight.
-    doubt = policy.in_doubt or (
-        settings.write is not Write.NONE and attempts > max(1, policy.failed_attempts)
-    )
+    doubt = policy.in_doubt or (settings.write is not Write.NONE and attempts > max(1, ended))
     host = str(response.attempted_hosts[-1].endpoint) if attempts else None
     return Fate(policy.write, sent, settings.doubt or doubt, host)
 

@@ -406,7 +406,9 @@ class Pipeline:
                 exc.may_have_been_applied |= may_have_been_applied
                 raise
             except Exception as exc:
-                raise self._client.error(exc, request.asked.stmt, request.timeout) from exc
+                error = self._client.error(exc, request.asked.stmt, request.timeout)
+                error.may_have_been_applied |= may_have_been_applied
+                raise error from exc
         if request.shape.kind is Kind.SCHEMA:
             self.schema_changed()
         elif request.paging_state is not None and request.paging_state == page.paging_state:
