@@ -10,10 +10,26 @@ from weakref import WeakSet
 
 from coodie.drivers.cassandra.values.lenient_decoding import exact_protocol_handler
 
-__all__ = ["attend", "attentive", "refused_login", "with_connect_errors"]
+__all__ = ["PartialHeaders", "attend", "attentive", "refused_login", "with_connect_errors"]
 
 #: Modules of connection classes that miss the end of a connection, see ``attentive``.
 _READERS = ("cassandra.io.libevreactor", "cassandra.io.asyncorereactor")
+
+
+class PartialHeaders:
+    """A mixin for the drivers' connections: keep a part of a segment's header until the rest arrives.
+
+    In protocol version 5, data arrives in segments with checksums. If a read ends within a segment's header,
+    the drivers drop that part of it. The next bytes are then taken for a header, its checksum doesn't match,
+    and the connection is closed with all its requests, in scylla-driver 3.29 and cassandra-driver 3.30.
+    """
+
+    _io_buffer: Any
+
+    def _process_segment_buffer(self) -> None:
+        super()._process_segment_buffer()  # type: ignore[misc]  # of the drivers' connections
+        if not self._io_buffer.has_consumed_segment:
+            self._io_buffer.io_buffer.seek(0)  # the driver keeps what follows the position
 
 
 def attentive(connection_class: Any) -> Any:
@@ -31,6 +47,8 @@ def attentive(connection_class: Any) -> Any:
 
     A response that can't be decoded fails its request only: the drivers close the connection, and fail all
     requests on it. Our protocol handler also decodes the responses to the drivers' PREPARE requests.
+
+    A read may end within the header of a segment, see ``PartialHeaders``.
 
     EOF is detected in the middle of a frame or a handshake, too. If the peer closes after a part of a frame,
     scylla-driver 3.29 and cassandra-driver 3.30 wait for more bytes: the requests on the connection time out,
@@ -109,7 +127,7 @@ def _sheltered(connection_class: Any) -> Any:
     ours = exact_protocol_handler().decode_message
     clusters: WeakSet[Any] = WeakSet()
 
-    class ShelteredConnection(connection_class):  # type: ignore[misc]  # the drivers have no types
+    class ShelteredConnection(PartialHeaders, connection_class):  # type: ignore[misc]  # the drivers have no types
         @classmethod
         def initialize_reactor(cls) -> None:
             # Some classes keep the reactor's state: keep it once, not per subclass.

@@ -22,6 +22,7 @@ from cassandra.connection import Connection, ConnectionShutdown
 from cassandra.policies import TokenAwarePolicy
 from cassandra.protocol import PrepareMessage
 
+from coodie.drivers.cassandra._connection import PartialHeaders
 from coodie.drivers.cassandra._nonblocking import SendListener
 from coodie.drivers.cassandra.fastpath.driver_probe import unknown_internals
 from coodie.drivers.cassandra.fastpath.sockets import READ_SIZE
@@ -425,7 +426,7 @@ def _blocks(
     )
 
 
-class _Handshake(Connection):  # type: ignore[misc]  # the drivers have no types
+class _Handshake(PartialHeaders, Connection):  # type: ignore[misc]  # the drivers have no types
     """The drivers' connection on a blocking socket: the handshake without the reactor."""
 
     is_closed: bool = False
