@@ -427,3 +427,37 @@ async def test_the_password_is_in_no_error(backend: str, registry: DriverRegistr
     while error is not None:
         assert "marker-7f3a" not in f"{error}{error!r}{error.__dict__}"
         error = error.__cause__
+
+
+def test_a_pool_that_is_created_during_close_is_closed(connect: Callable[..., Any]) -> None:
+    """A node came back, and its pool is complete only after the session's pools have been closed."""
+    from cassandra.cluster import Cluster
+
+    held: list[Any] = []
+    is_holding, is_opened, may_go_on = threading.Event(), threading.Event(), threading.Event()
+
+    class Held(Cluster.connection_class):  # type: ignore[misc]  # the drivers have no types
+        @classmethod
+        def factory(cls, *args: Any, **kwargs: Any) -> Any:
+            connection = super().factory(*args, **kwargs)
+            if is_holding.is_set():
+                held.append(connection)
+                is_opened.set()
+                assert may_go_on.wait(10)
+            return connection
+
+    driver = connect(connection_class=Held, fast_path=False)
+    session = driver.session
+    (host,) = session.cluster.metadata.all_hosts()
+    (pool,) = session.get_pools()
+    is_holding.set()
+    session.add_or_renew_pool(host, is_host_addition=False)
+    assert is_opened.wait(10)
+    closing = threading.Thread(target=driver.close)
+    closing.start()
+    deadline = time.monotonic() + 10
+    while not pool.is_shutdown and time.monotonic() < deadline:
+        time.sleep(0.01)
+    may_go_on.set()
+    closing.join(15)
+    assert [connection.is_closed for connection in held] == [True]

@@ -27,6 +27,8 @@ def cluster_class(*, negotiates: bool) -> Any:
     It resolves the contact points again if no node is up: all nodes may have new addresses. scylla-driver
     does this itself, after it has tried all known nodes; cassandra-driver doesn't.
 
+    No connection is left open after ``shutdown``, see ``attentive``.
+
     cassandra-driver first tries two protocol versions that only DSE supports, which takes two connections and
     logs two warnings for any other server. The subclass starts with version 5, and doesn't log warnings.
 
@@ -36,7 +38,7 @@ def cluster_class(*, negotiates: bool) -> Any:
     from cassandra import ProtocolVersion
     from cassandra.cluster import Cluster
 
-    class ResolvingCluster(Cluster):  # type: ignore[misc]  # the drivers have no types
+    class ResolvingCluster(_closing_cluster()):  # type: ignore[misc]  # the drivers have no types
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
             if not hasattr(Cluster, "_resolve_hostnames"):  # scylla-driver's
@@ -72,6 +74,23 @@ def cluster_class(*, negotiates: bool) -> Any:
             self.protocol_version = lower
 
     return NegotiatingCluster if negotiates else ResolvingCluster
+
+
+@cache
+def _closing_cluster() -> Any:
+    """Return a subclass of the driver's Cluster that closes the connections which its pools left open."""
+    from cassandra.cluster import Cluster
+
+    class ClosingCluster(Cluster):  # type: ignore[misc]  # the drivers have no types
+        def shutdown(self) -> None:
+            if self.is_shutdown:  # perhaps the parent's, in a forked child: leave its connections alone
+                return
+            try:
+                super().shutdown()
+            finally:
+                self.connection_class.close_all()
+
+    return ClosingCluster
 
 
 def _endpoints(cluster: Any) -> Iterator[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -48,6 +49,9 @@ def attentive(connection_class: Any) -> Any:
     A response that can't be decoded fails its request only: the drivers close the connection, and fail all
     requests on it. Our protocol handler also decodes the responses to the drivers' PREPARE requests.
 
+    ``close_all`` closes all connections, also those that are opened later. When a cluster is shut down while
+    a pool is being created for a node that is back, the drivers forget that pool, and never close it.
+
     A read may end within the header of a segment, see ``PartialHeaders``.
 
     EOF is detected in the middle of a frame or a handshake, too. If the peer closes after a part of a frame,
@@ -60,7 +64,7 @@ def attentive(connection_class: Any) -> Any:
     Args:
         connection_class: The driver's.
     """
-    made = _persistent(_sheltered(connection_class))
+    made = _closable(_persistent(_sheltered(connection_class)))
     if connection_class.__module__ in _READERS:
         made = _watchful(made)
     made.__name__ = made.__qualname__ = connection_class.__name__
@@ -181,6 +185,34 @@ def _persistent(connection_class: Any) -> Any:
             return connection
 
     return PersistentConnection
+
+
+def _closable(connection_class: Any) -> Any:
+    opened: WeakSet[Any] = WeakSet()
+    lock = threading.Lock()
+
+    class ClosableConnection(connection_class):  # type: ignore[misc]  # the drivers have no types
+        _are_closed = False
+
+        @classmethod
+        def factory(cls, *args: Any, **kwargs: Any) -> Any:
+            connection = super().factory(*args, **kwargs)
+            with lock:
+                opened.add(connection)
+            if cls._are_closed:
+                connection.close()
+            return connection
+
+        @classmethod
+        def close_all(cls) -> None:
+            """Close all connections; called when their cluster has been shut down."""
+            cls._are_closed = True
+            with lock:
+                found = tuple(opened)
+            for connection in found:
+                connection.close()
+
+    return ClosableConnection
 
 
 def _watchful(connection_class: Any) -> Any:
