@@ -12,6 +12,7 @@ import pytest
 #: What must not come in with ``import coodie``: drivers, whatever scans metadata, and what is slow to import.
 HEAVY = (
     "asyncio",
+    "base64",
     "cassandra",
     "click",
     "coodie.config.configuration",
@@ -19,20 +20,26 @@ HEAVY = (
     "coodie.config.url",
     "coodie.options.connection",
     "coodie.options.profiles",
+    "coodie.paging",
     "coodie.plugins",
     "coodie.drivers.cassandra",
     "coodie.observers.events",
     "coodie.observers.observed",
     "coodie.types",
     "coodie_cassandra",
+    "coodie_doctor.examination",
     "coodie_local",
     "coodie_scylla",
+    "csv",
     "datetime",
     "difflib",
     "email",
+    "hashlib",
     "importlib.metadata",
     "importlib_metadata",
+    "json",
     "pathlib",
+    "platform",
     "pluggy",
     "pydantic",
     "rich",
@@ -59,8 +66,8 @@ def loaded_after(code: str) -> set[str]:
     """Return the names of the modules that the code brings in."""
     return set(
         run(
-            f"before = set(sys.modules)\n{code}\n"
-            "import json\nprint(json.dumps(sorted(set(sys.modules) - before)))"
+            f"before = set(sys.modules)\n{code}\nloaded = sorted(set(sys.modules) - before)\n"
+            "import json\nprint(json.dumps(loaded))"
         )
     )
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coodie.exceptions import InvalidQueryError, RowCountError
 from coodie.many_result import ManyResult
-from coodie.paging import paging_state_as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -124,7 +123,11 @@ class Rows(list[dict[str, Any]]):
     @property
     def cursor(self) -> str | None:
         """The paging state as URL-safe text, which ``paging_state=`` takes back; None on the last page."""
-        return None if self.paging_state is None else paging_state_as_text(self.paging_state)
+        if self.paging_state is None:
+            return None
+        from coodie.paging import paging_state_as_text  # keeps it out of the import of coodie.drivers
+
+        return paging_state_as_text(self.paging_state)
 
     @property
     def has_more_pages(self) -> bool:

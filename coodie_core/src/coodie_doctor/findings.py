@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import textwrap
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +74,8 @@ class Report:
 
     def as_json(self) -> str:
         """Return it for programs."""
+        import json  # this module is imported by whoever imports coodie
+
         return json.dumps({"ok": self.ok, **asdict(self)}, indent=2)
 
     def as_text(self) -> str:
@@ -83,6 +83,8 @@ class Report:
         return "\n".join(map(plain_text, self._lines()))
 
     def _lines(self) -> Iterator[str]:
+        import textwrap  # as above
+
         yield "Environment"
         yield from _pairs(self.environment)
         yield ""

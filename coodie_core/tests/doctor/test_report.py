@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from coodie_doctor import Finding, Report, connect_task
 from coodie_doctor.__main__ import main
+from coodie_doctor.examination import connect_task
+from coodie_doctor.findings import Finding, Report
 from coodie_doctor.ownership import altered_files, core_findings
 
 if TYPE_CHECKING:
