@@ -4,9 +4,10 @@
 # 80 columns where that comment has at most 61 characters.
 PYTHON ?= python3
 export ARGS ?=
+SEEDS ?= 0+1000
 
 .DEFAULT_GOAL := help
-.PHONY: help python demo test test-all test-scylla test-cassandra test-fast reliability accel differential example compatibility recipes bench bench-quick lint types docs release-check lock clean
+.PHONY: help python demo test test-all test-scylla test-cassandra test-fast reliability simulate accel differential example compatibility recipes bench bench-quick lint types docs release-check lock clean
 
 ##@ Start
 
@@ -37,6 +38,9 @@ test-fast: python ## tests that need no server, with both backends
 
 reliability: python ## tests of faults and killed nodes; writes their results
 	@$(PYTHON) scripts/project.py reliability --pytest="$$ARGS"
+
+simulate: python ## a simulated cluster by seed: SEEDS=17, SEEDS=0+5000
+	@$(PYTHON) scripts/project.py simulate --pytest="$(SEEDS) $$ARGS"
 
 accel: python ## build the C accelerator and run its tests
 	@$(PYTHON) scripts/project.py accel --pytest="$$ARGS"

@@ -160,6 +160,19 @@ def chosen(options: Sequence[str], *paths: str) -> list[str]:
     return [*options, *(() if names_tests else paths)]
 
 
+def simulate(steps: Steps, backend: str, *options: str) -> None:
+    """Run seeds of the simulation; those that fail are printed with the command that replays them.
+
+    Args:
+        steps: Takes the step.
+        backend: The `driver_type`.
+        options: The seeds, and other options of `tests.simulation`.
+    """
+    python = interpreter(backend, steps)
+    command: list[str | Path] = [python, "-m", "tests.simulation", "--backend", backend, *options]
+    steps.run(f"{backend}: simulation", command)
+
+
 def report_of(environment: str, title: str) -> Path:
     """Return where a run of tests writes its JUnit report.
 

@@ -151,6 +151,7 @@ def main(arguments: list[str]) -> int:
         "test-fast": test_fast,
         "reliability": lambda steps: reliability(steps, *options),
         "accel": lambda steps: accel(steps, *options),
+        "simulate": lambda steps: checks.simulate(steps, "scylla", *options),
         "differential": lambda steps: differential(steps, *options),
         "example": lambda steps: checks.example(steps, *options),
         "compatibility": lambda steps: compatibility(steps, *options),

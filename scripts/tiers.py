@@ -70,7 +70,14 @@ TEST = (
     Part("cassandra: core", ("coodie_core/tests",)),
     Part(
         "scylla: project",
-        ("tests/docs", "tests/packaging", "tests/benchmarks", "tests/plugins", "tests/reliability"),
+        (
+            "tests/docs",
+            "tests/packaging",
+            "tests/benchmarks",
+            "tests/plugins",
+            "tests/reliability",
+            "tests/simulation",
+        ),
     ),
 )
 
@@ -84,10 +91,15 @@ EXTENDED = (
     Part("cassandra: faults", ("tests/reliability",), marks=_EXTENDED),
     Part("scylla: kit", ("tests/kit",), marks=_EXTENDED),
     Part("cassandra: kit", ("tests/kit",), marks=_EXTENDED),
+    Part("scylla: planted races", ("tests/simulation",), marks=_EXTENDED),
     Part("scylla: models", ("coodie_core/tests",), marks=_EXTENDED),
     Part("scylla: packages", ("tests/plugins",), marks=_EXTENDED),
     Part("scylla: starts of a local node", ("coodie_local/tests",), marks=_EXTENDED),
 )
+
+
+#: Seeds of the simulation; one process, because other jobs run beside it.
+_SEEDS = {"scylla": ("0+1000", "--jobs=1")}
 
 
 def arguments_for(backend: str) -> list[str]:
@@ -174,6 +186,10 @@ def jobs_of_test_all(steps: Steps, nodes: str | None) -> list[Job]:
                 ("differential", checks.differential),
             )
             for backend in checks.BACKENDS
+        ),
+        *(
+            Job(f"{backend}: simulation", partial(checks.simulate, steps, backend, *seeds))
+            for backend, seeds in _SEEDS.items()
         ),
         Job("example", partial(checks.example, steps)),
         *(

@@ -230,6 +230,9 @@ class NodeConnection:
         self._order = itertools.count()
         self._out: list[bytes] = []
         self._logged_in = node.cluster.credentials is None
+        #: The streams of requests that have no answer yet, and those that a client has used twice at a time.
+        self.streams: set[int] = set()
+        self.reused_streams: list[int] = []
         #: Called when there is something to send, or it has ended, without anything having been received.
         self.on_change: Callable[[], object] = _nothing
 
@@ -269,7 +272,7 @@ class NodeConnection:
             if frame is None:
                 self.close()
             else:
-                self._out.append(self._direction.encoded(frame))
+                self._answer(frame)
         data = b"".join(self._out)
         self._out.clear()
         return data
@@ -286,16 +289,23 @@ class NodeConnection:
             self._too_new(request)
             return
         self._version = request.protocol
+        if request.stream in self.streams:
+            self.reused_streams.append(request.stream)
+        self.streams.add(request.stream)
         reply = self._reply(request)
         if reply.silent:
             return
         frame = None if reply.closes else reply.frame(request)
         if frame is not None and not reply.delay:
-            self._out.append(self._direction.encoded(frame))
+            self._answer(frame)
         else:
             heapq.heappush(self._later, (now + reply.delay, next(self._order), frame))
         if request.opcode == Opcode.STARTUP and request.protocol >= _SEGMENTS_FROM:
             self._direction.use_segments()
+
+    def _answer(self, frame: RawFrame) -> None:
+        self.streams.discard(frame.stream)
+        self._out.append(self._direction.encoded(frame))
 
     def _too_new(self, request: RawFrame) -> None:
         most = self.node.max_protocol
