@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import os
+from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,6 +35,11 @@ _NODES = "COODIE_TEST_NODES"
 _COMPLETE = "COODIE_TEST_COMPLETE"
 
 
+#: The directory for the counts of the points that were reached (scripts/points.py).
+_POINTS = "COODIE_TEST_POINTS"
+_points: Counter[str] = Counter()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a whole run go the drivers' own way."""
     parser.addoption(
@@ -44,10 +52,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Exchange the default of CassandraDriver's argument: all that opens one takes it from there."""
+    from coodie._points import hooks
     from coodie.drivers.cassandra.driver import CassandraDriver
 
     defaults = CassandraDriver.__init__.__kwdefaults__ or {}
     defaults["fast_path"] = config.getoption("--fast-path") == "on"
+    if os.environ.get(_POINTS):
+        hooks.append(lambda name: _points.update((name,)))
+
+
+def pytest_unconfigure() -> None:
+    """Write the counts of this process; each worker has its own."""
+    directory = os.environ.get(_POINTS)
+    if directory and _points:
+        Path(directory, f"{os.getpid()}-{id(_points)}.json").write_text(json.dumps(_points), encoding="utf-8")
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects

@@ -54,7 +54,9 @@ class Layer:
 #: From the ground up. A face has no layer: it hands names on to users, from any layer, and no module of ours
 #: imports it. Each package's ``__init__`` is one.
 LAYERS = (
-    Layer("ground", "coodie._version coodie_accel coodie_doctor.findings coodie_doctor.ownership"),
+    Layer(
+        "ground", "coodie._points coodie._version coodie_accel coodie_doctor.findings coodie_doctor.ownership"
+    ),
     Layer(
         "words",
         "coodie._forks coodie._in_use coodie._late coodie.capabilities coodie.consistency coodie.cql "

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import accelerator
 import checks
+import points
 from jobs import Job, run_side_by_side
 from outcomes import Rerun
 
@@ -132,6 +133,8 @@ def test_all(steps: Steps) -> None:
     Raises:
         Failure: A step failed; the others ran nevertheless.
     """
+    points.clear()
+    os.environ[points.VARIABLE] = str(points.COUNTS)
     _run(steps, jobs_of_test_all)
 
 
@@ -175,7 +178,7 @@ def jobs_of_test_all(steps: Steps, nodes: str | None) -> list[Job]:
         steps: Takes their steps.
         nodes: As for `jobs_of_test`.
     """
-    return [
+    jobs = [
         *jobs_of_test(steps, nodes),
         *(_part(part, steps, nodes) for part in EXTENDED),
         Job("accelerator", partial(accelerator.build, steps)),
@@ -197,6 +200,7 @@ def jobs_of_test_all(steps: Steps, nodes: str | None) -> list[Job]:
             for backend in checks.BACKENDS
         ),
     ]
+    return [*jobs, Job("points", points.check, tuple(job.name for job in jobs))]
 
 
 def _environment(name: str, steps: Steps) -> Job:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import logging
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from tests.simulation.store import Store
 from tests.simulation.world import Deadlock, world
 
 import coodie
+from coodie._points import hooks
 from coodie.exceptions import ConnectionFailedError, ConnectionLostError, CoodieError, RequestTimeoutError
 from coodie.registry import DriverRegistry, using_registry
 from coodie_testing.fake.node import Nodes
@@ -49,6 +51,8 @@ class Report:
         requests: How many requests were made.
         steps: How many steps the world took.
         ended_at: The world's time in the end.
+        outcomes: How many requests of which kind ended how.
+        points: How often each point was reached.
     """
 
     seed: int
@@ -58,6 +62,7 @@ class Report:
     steps: int = 0
     ended_at: float = 0.0
     outcomes: dict[str, int] = field(default_factory=dict)
+    points: Counter[str] = field(default_factory=Counter)
 
 
 class Run:
@@ -261,6 +266,11 @@ def simulate(seed: int, backend: str, only: Collection[int] | None = None) -> Re
     report = Report(seed)
     was_enabled = gc.isenabled()
     gc.disable()
+
+    def count(name: str) -> None:
+        report.points[name] += 1
+
+    hooks.append(count)
     logging.disable()
     try:
         with simulated(seed) as (here, network), using_registry(DriverRegistry()):
@@ -279,6 +289,7 @@ def simulate(seed: int, backend: str, only: Collection[int] | None = None) -> Re
                 name = f"{one.kind}: {type(one.error).__name__ if one.error else 'ok'}"
                 report.outcomes[name] = report.outcomes.get(name, 0) + 1
     finally:
+        hooks.remove(count)
         logging.disable(logging.NOTSET)
         if was_enabled:
             gc.enable()

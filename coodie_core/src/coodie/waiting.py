@@ -8,6 +8,8 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from coodie._points import point
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable
@@ -145,6 +147,7 @@ async def call_in_thread(work: Callable[[], T], name: str, *, discard: Callable[
     try:
         return await waiter
     except BaseException:
+        point("result of a thread discarded: its waiter was cancelled")
 
         def abandoned(ended: Future[T]) -> None:
             if ended.exception() is not None:

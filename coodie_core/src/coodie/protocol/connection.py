@@ -33,6 +33,7 @@ from enum import Enum, auto
 from math import inf
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
+from coodie._points import point
 from coodie.protocol.errors import BrokenFrameError
 from coodie.protocol.frames import OPTIONS, Frame
 
@@ -203,6 +204,7 @@ class Connection(Generic[T]):
         except IndexError:
             stream = self._next_stream
             if stream == MAX_STREAMS:
+                point("request queued: all streams are in use")
                 self._queue.append((token, deadline, opcode, body))
                 return stream
             self._next_stream += 1
@@ -227,6 +229,7 @@ class Connection(Generic[T]):
 
     def put_back(self, data: bytes | memoryview, written: int) -> None:
         """Take back the unwritten rest of the data of ``data_to_send``."""
+        point("partial write")
         # A view: slicing would copy large data after each partial write.
         self._unsent = memoryview(data)[written:]
 
@@ -247,6 +250,7 @@ class Connection(Generic[T]):
         try:
             answers = self._feed(data)
         except BrokenFrameError as exc:
+            point("invalid frame received")
             return self.close(self._error(str(exc)))
         self.received_at = now
         self._sign_by = inf
@@ -261,6 +265,8 @@ class Connection(Generic[T]):
                 free.append(stream)
                 responses.append((request[0], answer))
             elif stream in self._orphaned:
+                if isinstance(answer, bytes):  # no heartbeat's
+                    point("response after its request timed out")
                 self._orphaned.remove(stream)
                 free.append(stream)
             # Other frames are events on stream -1 (section 4.2.6), which no client has registered for, or
@@ -325,6 +331,7 @@ class Connection(Generic[T]):
     def _doubt(self, now: float) -> None:
         """Become unresponsive: accept no requests until data is received, and send a heartbeat."""
         if self.state is _OPEN:
+            point("server unresponsive")
             self.state = _UNRESPONSIVE
             self._usable_until = -inf
             self._ask_for_sign(now)

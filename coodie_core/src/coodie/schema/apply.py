@@ -12,6 +12,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from coodie._points import point
 from coodie.effects import Sleep
 from coodie.exceptions import ConfigurationError, InvalidQueryError, SchemaError, ServerError
 from coodie.schema.desired import desired_table
@@ -178,6 +179,7 @@ def _replan_after_error(
         raise failed(run.state.table, refusal, run.executed, pending) from refusal
     yield from run.settle()
     if lost_a_race:
+        point("table changed by another client during sync_table")
         yield Sleep(_POLL_INTERVAL)
     try:
         plan = yield from run.plan()

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 from weakref import WeakSet
 
+from coodie._points import point
 from coodie.drivers.cassandra.values.lenient_decoding import exact_protocol_handler
 
 __all__ = ["PartialHeaders", "attend", "attentive", "refused_login", "with_connect_errors"]
@@ -29,7 +30,8 @@ class PartialHeaders:
 
     def _process_segment_buffer(self) -> None:
         super()._process_segment_buffer()  # type: ignore[misc]  # of the drivers' connections
-        if not self._io_buffer.has_consumed_segment:
+        if not self._io_buffer.has_consumed_segment and self._io_buffer.io_buffer.tell():
+            point("read ended within the header of a segment")
             self._io_buffer.io_buffer.seek(0)  # the driver keeps what follows the position
 
 
@@ -49,8 +51,8 @@ def attentive(connection_class: Any) -> Any:
     A response that can't be decoded fails its request only: the drivers close the connection, and fail all
     requests on it. Our protocol handler also decodes the responses to the drivers' PREPARE requests.
 
-    ``close_all`` closes all connections, also those that are opened later. When a cluster is shut down while
-    a pool is being created for a node that is back, the drivers forget that pool, and never close it.
+    ``close_all`` closes all connections. When a cluster is shut down while a pool is being created for a node
+    that is back, the drivers forget that pool, and never close it.
 
     A read may end within the header of a segment, see ``PartialHeaders``.
 
@@ -192,25 +194,22 @@ def _closable(connection_class: Any) -> Any:
     lock = threading.Lock()
 
     class ClosableConnection(connection_class):  # type: ignore[misc]  # the drivers have no types
-        _are_closed = False
-
         @classmethod
         def factory(cls, *args: Any, **kwargs: Any) -> Any:
             connection = super().factory(*args, **kwargs)
             with lock:
                 opened.add(connection)
-            if cls._are_closed:
-                connection.close()
             return connection
 
         @classmethod
         def close_all(cls) -> None:
-            """Close all connections; called when their cluster has been shut down."""
-            cls._are_closed = True
+            """Close all connections; called when their cluster has been shut down, and its threads."""
             with lock:
                 found = tuple(opened)
             for connection in found:
-                connection.close()
+                if not connection.is_closed:
+                    point("connection left open by the driver's shutdown")
+                    connection.close()
 
     return ClosableConnection
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from coodie._points import point
 from coodie.cql import StatementShape, inspect_statement
 from coodie.drivers._writes import statement_write
 from coodie.drivers.cassandra._connection import with_connect_errors
@@ -149,6 +150,7 @@ class Preparer:
                     return known
             except Exception as exc:  # noqa: BLE001 - the next prepare raises it, if other nodes fail, too
                 log.debug("%s didn't prepare a statement that it had forgotten: %r", host, exc)
+            point("bind markers of a forgotten statement have changed")
             return self._prepared(other, known.shape)
 
         return self._in_thread(_Task((stmt, known), stmt, compare), timeout)

@@ -6,6 +6,7 @@ from typing import Any
 
 from cassandra.policies import RetryPolicy
 
+from coodie._points import point
 from coodie.drivers.cassandra._server_errors import server_error
 from coodie.protocol.error_codes import ErrorCode, Write, meaning
 
@@ -100,9 +101,12 @@ class SafeRetryPolicy(RetryPolicy):  # type: ignore[misc]  # the driver has no t
         """Rethrow if a retry isn't safe; otherwise call the other policy."""
         self.failed_attempts += 1
         if doubtful and not self._repeatable:
+            point("retry refused: the write isn't idempotent")
             return self.RETHROW, None
         decision = self._possible(getattr(self._inner, method)(*args, **self._counted(kwargs)))
-        self.in_doubt |= doubtful and decision[0] != self.RETHROW
+        if doubtful and decision[0] != self.RETHROW:
+            point("retry of a write that may have been applied")
+            self.in_doubt = True
         return decision
 
     def _possible(self, decision: Any) -> Any:

@@ -11,6 +11,7 @@ from cassandra import OperationTimedOut
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, NoHostAvailable
 from cassandra.query import tuple_factory
 
+from coodie._points import point
 from coodie.consistency import LEVEL_NAMES
 from coodie.drivers.cassandra._connection import with_connect_errors
 from coodie.drivers.cassandra._errors import Fate, translate
@@ -278,6 +279,7 @@ class SessionExecutor:
         Raises:
             CoodieError: The timeout of the request, or of replacing closed connections, is over.
         """
+        point("request waits for a free connection of the driver")
         left = answer.give_up_at - time.monotonic()
         if left <= 0:
             # Not a timeout: the request was never sent, and this is the reason.

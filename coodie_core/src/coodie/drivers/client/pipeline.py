@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from coodie._points import point
 from coodie.batch import batch_text, check_batch
 from coodie.capabilities import Capability, check_capabilities, require
 from coodie.consistency import parse_consistency
@@ -429,6 +430,9 @@ class Pipeline:
             raise ServerError(
                 message, hint=hint, statement=request.asked.stmt, may_have_been_applied=False
             ) from stale
+        point("statement prepared again: the node doesn't have it")
+        if request.paging_state is not None:
+            point("statement prepared again between pages")
         if attempt > 1:
             yield Sleep(_PAUSE * 2 ** (attempt - 2))
         if stale.prepared is None:

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from coodie._points import point
 from coodie.cql import Kind, StatementShape, inspect_statement, with_positional_markers
 from coodie.exceptions import RequestTimeoutError
 from coodie.waiting import Wait
@@ -125,6 +126,7 @@ class StatementCache:
             try:
                 return (yield from _outcome(entry, stmt, timeout))
             except _AbandonedError:
+                point("caller that prepared for others was cancelled")
                 continue
         return (yield from self._fill(key, ours, stmt, prepare))
 
@@ -181,6 +183,7 @@ class StatementCache:
         entry.future.set_result(entry.statement)
         with self._lock:
             while len(self._entries) > self._size:
+                point("prepared statement evicted")
                 self._entries.popitem(last=False)
         return entry.statement
 

@@ -6,6 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from coodie._points import point
 from coodie.drivers.cassandra.fastpath.driver_internals import UnsupportedServerError
 from coodie.waiting import start_thread
 
@@ -78,6 +79,7 @@ class Connector:
             else:
                 self._not_before, self._delay = 0.0, _FIRST_DELAY
                 if shard is not None and links[-1].shard != shard:
+                    point("connection reached another shard")
                     pause = _FIRST_DELAY if backoff is None else min(backoff[1], _LONGEST_DELAY)
                     self._wrong_shard_backoff[shard] = time.monotonic() + pause, pause * 2
                 for link in links:

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary, ref
 
 from cassandra.connection import ConnectionShutdown
 
+from coodie._points import point
 from coodie.drivers.cassandra.fastpath.async_connection import AsyncConnection
 from coodie.drivers.cassandra.fastpath.connector import Connector
 from coodie.drivers.cassandra.fastpath.sync_connection import SyncConnection
@@ -95,6 +96,7 @@ class AsyncPool:
 
     def _dropped(self, _: object) -> None:
         """Close the sockets of a garbage-collected event loop."""
+        point("event loop dropped without being closed")
         self._is_closed = True
         for sock in tuple(self._sockets):
             sock.close()
@@ -145,6 +147,7 @@ class AsyncPool:
         """Hand a connection to the event loop; called in another thread."""
         loop = self._loop()
         if self._is_closed or loop is None:
+            point("connection established after its pool was closed")
             link.sock.close()
             return
         self._sockets.add(link.sock)
@@ -199,6 +202,7 @@ class AsyncPool:
             return
         places[place] = ref(connection)
         if before is not None:
+            point("connection replaced")
             self.templates.clear()
             self._retired[before] = host.endpoint
             before.retire()
@@ -219,6 +223,7 @@ class AsyncPool:
             sharded = (self._sharded.get(host.endpoint) or {}).values()
             retired = [one for one, endpoint in self._retired.items() if endpoint == host.endpoint]
             for connection in [*retired, *_living([*sharded] if only is None else [only, *sharded])]:
+                point("connection closed because its node went down")
                 connection.close(ConnectionShutdown(f"{host} went down"))
 
     def close(self) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from cassandra.connection import ConnectionShutdown
 
+from coodie._points import point
+
 if TYPE_CHECKING:
     import socket
     from typing import Protocol
@@ -73,4 +75,5 @@ class Handshakes:
         """Have those that are under way fail, and later ones, too; from any thread."""
         self._is_closed = True
         for handshake in tuple(self._current):
+            point("handshake stopped because the driver is closed")
             handshake.stop()
