@@ -68,10 +68,10 @@ def proxy(faulty_node: FaultProxy, through: Any) -> Iterator[FaultProxy]:
     heal(through)
 
 
-def heal(driver: Any, seconds: float = 30) -> None:
+def heal(driver: Any, seconds: float = 60) -> None:
     """Wait until the driver has its connections back."""
     deadline = time.monotonic() + seconds
-    while not (driver.ping(timeout=1) and _has_sessions_back(driver)):
+    while not (driver.ping(timeout=5) and _has_sessions_back(driver)):
         assert time.monotonic() < deadline, "the driver didn't come back"
         time.sleep(0.05)
 
@@ -79,15 +79,15 @@ def heal(driver: Any, seconds: float = 30) -> None:
 def _has_sessions_back(driver: Any) -> bool:
     """Tell whether the backend's own session answers, too: a ping may go past it."""
     try:
-        driver.session.execute("SELECT key FROM system.local WHERE key = 'local'", timeout=1)
+        driver.session.execute("SELECT key FROM system.local WHERE key = 'local'", timeout=5)
     except Exception:  # noqa: BLE001 - whatever a backend raises while it has no connection
         return False
     return True
 
 
-async def heal_async(driver: Any, seconds: float = 30) -> None:
+async def heal_async(driver: Any, seconds: float = 60) -> None:
     """As heal, on the loop."""
     deadline = time.monotonic() + seconds
-    while not (await driver.ping_async(timeout=1) and await asyncio.to_thread(_has_sessions_back, driver)):
+    while not (await driver.ping_async(timeout=5) and await asyncio.to_thread(_has_sessions_back, driver)):
         assert time.monotonic() < deadline, "the driver didn't come back"
         await asyncio.sleep(0.05)
