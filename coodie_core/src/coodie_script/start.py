@@ -8,6 +8,7 @@ that takes time, too.
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 
@@ -22,6 +23,8 @@ def main() -> int:
     # Something else stands there if the signal is ignored, as for a shell's background jobs.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _end)
+        # The last thing at exit. After it, the interpreter restores the default: death by the signal.
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
     from coodie.cli._main import main as run
 
     return run()

@@ -17,9 +17,9 @@ class Sender:
     def find_spec(self, name, path=None, target=None):
         if name == os.environ["INTERRUPT_AT"]:
             signal.raise_signal(signal.SIGINT)
+        if name == "click" and os.environ["INTERRUPT_AT"] == "exit":
+            atexit.register(signal.raise_signal, signal.SIGINT)
 
-if os.environ["INTERRUPT_AT"] == "exit":
-    atexit.register(signal.raise_signal, signal.SIGINT)
 sys.meta_path.insert(0, Sender())
 """
 
