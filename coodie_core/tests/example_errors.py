@@ -139,7 +139,7 @@ def _overwritten(site: Site) -> None:
 
 def _many() -> None:
     def execute(_params: Any) -> Any:
-        raise UnauthorizedError("The role may not do that.")
+        raise UnauthorizedError("The role lacks a permission.")
 
     nobody: dict[str, Any] = {"on_result": None, "on_progress": None}
     run_with_threads(ManyRun(_INSERT, [[1, "lamp"]], concurrency=1, raise_on_error=True, **nobody), execute)
@@ -182,7 +182,10 @@ EXAMPLES: dict[str, Callable[[Site], Any]] = {
     "SchemaError": lambda _: _other_shape(),
     "SchemaTimeoutError": lambda _: errors.indexes_not_built(_wanted(), {"items_name_idx": 1}, 3, 30, ()),
     "SchemaPermissionError": lambda _: errors.failed(
-        _wanted(), UnauthorizedError("The role may not do that: no ALTER on <table shop.items>."), (), [_ADD]
+        _wanted(),
+        UnauthorizedError("The role lacks a permission: no ALTER on <table shop.items>."),
+        (),
+        [_ADD],
     ),
     "SchemaConnectionError": lambda _: errors.failed(
         _wanted(), translate(ConnectionResetError("reset by peer")), (), [_ADD]

@@ -107,11 +107,11 @@ def test_each_statement_has_its_own_count() -> None:
     [
         (A, [], "1 bind markers and was given 0"),
         (A, None, "1 bind markers and was given 0"),
-        (AB, {"a": 1}, r"lack \['b'\]"),
-        (AB, {"a": 1, "b": 2, "c": 3}, r"unknown \['c'\]"),
-        (AB, {"A": 1, "b": 2}, r"lack \['a'\] and have unknown \['A'\]"),
-        (AB, {"a": 1, "b": 2, 5: 3, None: 4}, r"unknown \[5, None\]"),
-        (A, {"a": 1}, r"unknown \['a'\]"),
+        (AB, {"a": 1}, r"Missing parameters: \['b'\]"),
+        (AB, {"a": 1, "b": 2, "c": 3}, r"unknown parameters: \['c'\]"),
+        (AB, {"A": 1, "b": 2}, r"Missing parameters: \['a'\]; unknown parameters: \['A'\]"),
+        (AB, {"a": 1, "b": 2, 5: 3, None: 4}, r"unknown parameters: \[5, None\]"),
+        (A, {"a": 1}, r"unknown parameters: \['a'\]"),
         ("INSERT INTO t (a, b) VALUES (?, :b)", {"b": 1}, "2 bind markers and was given 1"),
     ],
 )

@@ -182,10 +182,10 @@ def test_port_apart() -> None:
     ("host", "hint"),
     [
         ("[::1]", "an address without brackets: '::1'."),
-        ("[::1]:9142", "'::1', and the port apart, as port=9142."),
+        ("[::1]:9142", "'::1', and the port as port=9142."),
         ("unix:///x", "not a URL"),
         ("http://a:1", "not a URL"),
-        ("a, b", "each host by itself: hosts=['a', 'b']."),
+        ("a, b", "one str per host: hosts=['a', 'b']."),
         ("::1:x", "an IPv6 address in full"),
     ],
 )
@@ -241,7 +241,7 @@ def test_session_is_connected_already(beside: dict[str, Any]) -> None:
     """session= beside anything that only matters while connecting is refused, and the error names it."""
     with pytest.raises(ConfigurationError) as caught:
         build_config(session=object(), **beside)
-    assert str(caught.value).startswith("session= beside")
+    assert str(caught.value).startswith("session= can't be combined with")
     assert caught.value.option in beside
     assert f"{caught.value.option}=" in str(caught.value)
 

@@ -78,7 +78,7 @@ def test_not_a_driver(missing: str) -> None:
     """An object that lacks a method of drivers is refused with the method's name."""
     half: Any = type("Half", (DuckDriver,), {missing: None})()
     with pytest.raises(
-        NotADriverError, match=f"Half can't be registered as a driver: it has no {missing}\\."
+        NotADriverError, match=f"Half can't be registered as a driver: it lacks {missing}\\."
     ) as caught:
         register_driver("half", half)
     assert caught.value.missing == (missing,)
@@ -114,7 +114,7 @@ def test_unknown_name(asked: str, said: str) -> None:
     register_driver("orders", MemoryDriver())
     with pytest.raises(ConfigurationError) as caught:
         get_driver(asked)
-    assert f"under {asked!r}. Registered: analytics, orders." in str(caught.value)
+    assert f"There is no driver named {asked!r}. Registered: analytics, orders." in str(caught.value)
     assert said in str(caught.value)
     assert caught.value.option == "name"
 
@@ -123,7 +123,7 @@ def test_unknown_name(asked: str, said: str) -> None:
 def test_no_name(asked: Any) -> None:
     """What can't be a name is said to be none, whatever its type."""
     register_driver("analytics", MemoryDriver())
-    with pytest.raises(ConfigurationError, match=r"is not a driver's name\."):
+    with pytest.raises(ConfigurationError, match=r"isn't a valid driver name\."):
         get_driver(asked)
 
 
@@ -212,7 +212,7 @@ async def test_given_driver_stays_open(init: Callable[..., Any], caplog: pytest.
     (record,) = caplog.records
     assert (record.name, record.levelno) == ("coodie.registry", logging.WARNING)
     assert "'one'" in record.getMessage()
-    assert "stays open" in record.getMessage()
+    assert "is still open" in record.getMessage()
 
 
 def test_given_driver_replaced_by_another(caplog: pytest.LogCaptureFixture) -> None:

@@ -103,12 +103,12 @@ def test_the_number_of_rows() -> None:
         (
             two,
             Rows.one,
-            "The result has 2 rows; expected exactly one row. Use first() where any row will do.",
+            "The result has 2 rows; expected exactly one row. Use first() if any row is fine.",
         ),
         (
             two,
             Rows.one_or_none,
-            "The result has 2 rows; expected at most one row. Use first() where any row will do.",
+            "The result has 2 rows; expected at most one row. Use first() if any row is fine.",
         ),
     ):
         with pytest.raises(RowCountError) as caught:

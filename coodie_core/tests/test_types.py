@@ -76,7 +76,7 @@ def test_numbers_are_checked(kind: Any, low: int, high: int) -> None:
     kind(low)
     kind(high)
     for number in (low - 1, high + 1):
-        with pytest.raises(ParameterError, match=f"from {low:,} to {high:,}"):
+        with pytest.raises(ParameterError, match=f"range is {low:,} to {high:,}"):
             kind(number)
     for wrong in (1.0, "1", None, True):
         with pytest.raises(ParameterTypeError, match="Give an int"):
@@ -160,7 +160,7 @@ def test_durations_convert_exactly_or_not_at_all() -> None:
         assert Duration.from_timedelta(span).to_timedelta() == span
     assert Duration.from_timedelta(dt.timedelta(days=1)) == Duration(0, 0, 86_400 * 10**9)
     for duration in (Duration(1, 0, 0), Duration(0, 1, 0), Duration(0, 0, 1)):
-        with pytest.raises(ParameterError, match="timedelta can't hold it"):
+        with pytest.raises(ParameterError, match="timedelta doesn't support"):
             duration.to_timedelta()
     with pytest.raises(ParameterError, match="out of range"):
         Duration.from_timedelta(dt.timedelta.max)

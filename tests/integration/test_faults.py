@@ -81,7 +81,7 @@ async def test_no_answer_is_a_timeout(
         assert isinstance(caught.value, TimeoutError)
         assert caught.value.timeout == 0.4
         assert caught.value.statement == stmt
-        assert str(caught.value).startswith(f"No answer came from {proxy.host}:{proxy.port} within 0.4 s.")
+        assert str(caught.value).startswith(f"No response from {proxy.host}:{proxy.port} within 0.4 s.")
         assert 0.3 < time.monotonic() - started < 5
     assert await proxied.ping_async(timeout=0.4) is False
     proxy.mute = False

@@ -218,7 +218,7 @@ async def test_a_run_that_is_given_up(
 async def test_timeouts_and_cancellations(
     connect: Callable[..., Any], proxy: FaultProxy, numbers: str, recorder: Recorder
 ) -> None:
-    """Without an answer, the end has no page, the error, and the node that was asked."""
+    """Without an answer, the end has no page, the error, and the node of the request."""
     driver = connect(hosts=[proxy.host], port=proxy.port)
     stmt = f"SELECT n FROM {numbers} WHERE p = 0"
     driver.execute(stmt, [])

@@ -423,7 +423,7 @@ async def test_parameters_by_name(api: Api, table: Callable[[str], str]) -> None
     assert await api.execute(f"SELECT a, b FROM {name} WHERE k = :k", {"k": 1}) == [{"a": 5, "b": 5}]
     await api.execute(f"INSERT INTO {name} (k, a, b) VALUES (?, ?, ?)", {"k": 2, "a": 1, "b": UNSET})
     assert await api.execute(f"SELECT a, b FROM {name} WHERE k = 2", []) == [{"a": 1, "b": None}]
-    with pytest.raises(ParameterError, match="Several markers"):
+    with pytest.raises(ParameterError, match="Several"):
         await api.execute(f"SELECT k FROM {name} WHERE a > ? AND a < ? ALLOW FILTERING", {"a": 1})
     with pytest.raises(ParameterError, match=r"Did you mean 'n'\?"):
         await api.execute(f"INSERT INTO {name} (k, a, b) VALUES (:k, :n, :n)", {"k": 1, "nn": 5})

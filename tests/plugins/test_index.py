@@ -56,7 +56,7 @@ def test_the_coodie_of_the_index(
         environment.pip("install", "--force-reinstall", "--no-deps", "coodie-core")
         assert environment.failure("acme")["type"] == "OverwrittenModuleError"
     (finding,) = found(environment, places)
-    assert "is installed beside coodie-core" in finding["message"]
+    assert "is installed in addition to coodie-core" in finding["message"]
     assert environment.shell(finding["command"]).returncode == 0
     assert found(environment, places) == []
     code = 'import json, coodie; print(json.dumps(coodie.init_coodie(driver_type="acme").execute("s", [])))'

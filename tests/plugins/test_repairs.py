@@ -48,7 +48,7 @@ def test_the_other_coodie(make_environment: Callable[..., Environment], *, their
     report = doctor(environment)
     assert report["backends"] is None
     (finding,) = report["findings"]
-    assert "coodie 1.9.0 is installed beside coodie-core" in finding["message"]
+    assert "coodie 1.9.0 is installed in addition to coodie-core" in finding["message"]
     if not theirs_last:
         assert environment.failure("acme")["last"] == finding["command"]
     done = environment.shell(finding["command"])

@@ -1,4 +1,4 @@
-"""A batch as one CQL text, for backends that have no batch message of their own."""
+"""A batch as one CQL text, for backends without a BATCH message."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BatchItem", "batch_text", "check_batch"]
 
-#: A statement without values, or one with its parameters.
+#: A statement without parameters, or a pair of a statement and its parameters.
 BatchItem = str | tuple[str, Sequence[Any] | Mapping[str, Any]]
 
 _OPENINGS = {
@@ -32,7 +32,7 @@ def check_batch(statements: Iterable[BatchItem]) -> list[tuple[str, Params]]:
         statements: Statements, or pairs of statement and parameters.
 
     Raises:
-        ConfigurationError: It isn't an iterable, it is empty, or an item is neither.
+        ConfigurationError: The argument isn't an iterable or is empty, or an item is invalid.
         ParameterError: A statement isn't an INSERT, UPDATE or DELETE.
     """
     if not isinstance(statements, Iterable):
@@ -42,8 +42,8 @@ def check_batch(statements: Iterable[BatchItem]) -> list[tuple[str, Params]]:
     for position, item in enumerate(statements):
         stmt, params = (item, ()) if isinstance(item, str) else _pair(item, position)
         if inspect_statement(stmt).kind is not Kind.WRITE:
-            message = f"Statement {position} of the batch is not an INSERT, UPDATE or DELETE."
-            raise ParameterError(message, hint="CQL batches hold writes alone.", statement=stmt)
+            message = f"Statement {position} of the batch isn't an INSERT, UPDATE or DELETE."
+            raise ParameterError(message, hint="CQL batches only contain writes.", statement=stmt)
         checked.append((stmt, params))
     if not checked:
         message = "The batch has no statements."
@@ -63,23 +63,22 @@ def batch_text(items: list[tuple[str, Params]], batch_type: BatchType) -> tuple[
     """Return ``BEGIN … APPLY BATCH`` with the parameters of all statements in one list.
 
     Args:
-        items: What ``check_batch`` returned.
-        batch_type: The kind of batch.
+        items: The statements, from ``check_batch``.
+        batch_type: The type of the batch.
 
     Returns:
         The text, with ``?`` for each value, and the values.
 
     Raises:
-        ParameterError: A statement has too few, too many or unknown parameters.
-        ParameterTypeError: What holds the parameters is neither a sequence nor a mapping.
+        ParameterError: Parameters of a statement are missing, unknown or too many.
+        ParameterTypeError: The container of the parameters is neither a sequence nor a mapping.
     """
     lines = [_OPENINGS[batch_type]]
     values: list[Any] = []
     for stmt, params in items:
         text, given = positional(stmt, params)
         values += given
-        # A statement's semicolon may be left out here (Cassandra's Parser.g), and may be there; a line
-        # of its own ends a comment.
+        # A semicolon is optional here (Cassandra's Parser.g); the newline ends a comment.
         lines.append(text)
     lines.append("APPLY BATCH")
     return "\n".join(lines), values

@@ -1,4 +1,4 @@
-"""What a backend may be able to do beyond reading and writing rows, by name, and which backends can."""
+"""The optional features of backends, and the known backends with their capabilities."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ __all__ = [
 
 
 class Capability(str, Enum):
-    """One ability that a backend has or lacks; declared by its driver class and its plug-in.
+    """An optional feature of a backend; declared by its driver class and its plug-in.
 
-    What every backend must do (executing, binding, all rows without a fetch_size, errors of the
-    tree) is no capability.
+    Required features aren't capabilities: executing, binding, returning all rows without a fetch_size, and
+    the error classes.
     """
 
     #: One page at a time: ``fetch_size``, ``paging_state``, ``stream`` in constant memory.
@@ -49,23 +49,23 @@ class Capability(str, Enum):
     SPECULATIVE_EXECUTION = "speculative execution"
     #: ``compression`` of frames.
     COMPRESSION = "compression"
-    #: ``protocol_version`` can be chosen.
+    #: ``protocol_version``, the choice of the protocol's version.
     PROTOCOL_VERSION = "protocol version"
     #: ``ssl_context`` and the ``ssl_…`` options.
     TLS = "TLS"
     #: ``username`` and ``password``.
     AUTHENTICATION = "authentication"
-    #: A connected ``session`` of the caller's.
+    #: A connected ``session`` of the caller.
     SESSION = "session"
     #: ``sync_table``.
     SCHEMA_SYNC = "schema sync"
-    #: Tables that are materialized views can be read.
+    #: Reads of materialized views.
     MATERIALIZED_VIEWS = "materialized views"
     #: Columns of type ``vector``.
     VECTORS = "vectors"
     #: Columns of user-defined types.
     USER_DEFINED_TYPES = "user-defined types"
-    #: Async methods use no thread.
+    #: Async methods without threads.
     NATIVE_ASYNC = "native async"
 
     def __str__(self) -> str:
@@ -73,12 +73,12 @@ class Capability(str, Enum):
 
 
 class KnownBackend:
-    """A backend that has a name, a distribution and an extra of coodie-core's.
+    """A backend of this project, with an extra of coodie-core.
 
     Args:
-        driver_type: Its name, which is its distribution's alone.
-        distribution: The distribution that announces it.
-        capabilities: What its description declares.
+        driver_type: Its name, which is reserved for its distribution.
+        distribution: The distribution that provides it.
+        capabilities: The capabilities in its description.
     """
 
     __slots__ = ("capabilities", "distribution", "driver_type")
@@ -94,10 +94,10 @@ class KnownBackend:
         return f'pip install "coodie-core[{self.driver_type}]"'
 
 
-#: What CassandraDriver can do. All known backends stand on it; what each declares is compared by a test.
+#: The capabilities of CassandraDriver, which all known backends use; a test compares their declarations.
 _OF_CASSANDRA = frozenset(Capability) - {Capability.NATIVE_ASYNC}
 
-#: The backends that we know ourselves, whether they are installed or not, by driver_type.
+#: The backends of this project by driver_type, installed or not.
 KNOWN = {
     backend.driver_type: backend
     for backend in (
@@ -113,16 +113,16 @@ KNOWN = {
 
 
 def backends_with(capability: Capability) -> tuple[str, ...]:
-    """Return the driver_types that have a capability, as far as is known without importing any.
+    """Return the driver_types with a capability, without importing any.
 
-    Those are ours, installed or not, and those that were loaded in this process and described themselves.
+    These are the backends of this project, installed or not, and those that were loaded in this process.
     """
     told: Mapping[str, frozenset[Capability]] = in_use.registry.loaded_capabilities()
     capable = {name: backend.capabilities for name, backend in KNOWN.items()} | dict(told)
     return tuple(sorted(name for name, has in capable.items() if capability in has))
 
 
-#: What an option of one request takes.
+#: The capabilities that options of requests need.
 _OF_REQUESTS = {
     "serial_consistency": Capability.LIGHTWEIGHT_TRANSACTIONS,
     "trace": Capability.TRACING,
@@ -141,18 +141,18 @@ def check_capabilities(
     paging_state: bytes | str | None = None,
     options: object = None,
 ) -> None:
-    """Refuse what a request asks of a driver that can't do it.
+    """Check that a driver supports the arguments of a request.
 
     Args:
-        have: What the driver declares.
-        who: How to call it: ``"driver_type='acme'"``, or its class.
-        consistency: As given to ``execute``, like the others.
+        have: The driver's capabilities.
+        who: The driver's name in the message: ``"driver_type='acme'"``, or its class.
+        consistency: The argument of ``execute``, like the others.
         fetch_size: As above.
         paging_state: As above.
         options: A ``RequestOptions``, or a ``SyncOptions``, or None.
 
     Raises:
-        UnsupportedError: It names the option, the driver, and the backends that can.
+        UnsupportedError: An argument isn't supported; the error lists the backends that support it.
     """
     if consistency is not None:
         require(have, Capability.CONSISTENCY, "consistency", who)
@@ -168,31 +168,31 @@ def check_capabilities(
 
 
 def require(have: frozenset[Capability], need: Capability, asked: str, who: str) -> None:
-    """Refuse one thing unless a driver can do it.
+    """Check that a driver has a capability.
 
     Args:
-        have: What the driver declares.
-        need: What is needed.
-        asked: What was asked for, as the caller wrote it.
+        have: The driver's capabilities.
+        need: The required capability.
+        asked: The argument that needs it, as the caller wrote it.
         who: As in ``check_capabilities``.
 
     Raises:
-        UnsupportedError: It isn't declared.
+        UnsupportedError: The driver doesn't have it.
     """
     if need not in have:
         raise UnsupportedError(**_refusal(need, asked, who), feature=need.value)
 
 
 def refuse_option(need: Capability, option: str, asked: str, who: str) -> ConfigurationError:
-    """Return the error for an option of connecting that takes what the backend can't do."""
+    """Return the error for an option of a connection that needs a capability the backend doesn't have."""
     return ConfigurationError(**_refusal(need, asked, who), option=option)
 
 
 def _refusal(need: Capability, asked: str, who: str) -> dict[str, Any]:
     able = backends_with(need)
-    hint = f"Leave it out, or use one that can: {', '.join(able)}." if able else "Leave it out."
+    hint = f"Leave it out, or use one that supports it: {', '.join(able)}." if able else "Leave it out."
     return {
-        "message": f"{who} has no {need.value}, so that {asked} can't be honoured.",
+        "message": f"{who} has no {need.value}, which {asked} needs.",
         "hint": hint,
         "alternatives": able,
     }

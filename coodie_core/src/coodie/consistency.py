@@ -24,23 +24,23 @@ CONSISTENCY_LEVELS = {
 #: Code on the wire → name.
 LEVEL_NAMES = {code: name for name, code in CONSISTENCY_LEVELS.items()}
 
-#: The levels that the Paxos phase of a lightweight transaction can run at.
+#: The levels for the Paxos phase of lightweight transactions.
 SERIAL_CONSISTENCY_LEVELS = ("SERIAL", "LOCAL_SERIAL")
 
 
 def parse_consistency(name: str, *, option: str = "consistency", serial: bool = False) -> str:
-    """Return the level's name in capitals.
+    """Validate the name of a level, and return it in capitals.
 
     Args:
-        name: A level's name in any case, such as ``"local_quorum"``.
-        option: What the caller calls it; part of the error.
-        serial: Accept SERIAL and LOCAL_SERIAL alone.
+        name: The name of a level, case-insensitive, such as ``"local_quorum"``.
+        option: The argument's name, for the error.
+        serial: Only accept SERIAL and LOCAL_SERIAL.
 
     Returns:
-        One of the keys of ``CONSISTENCY_LEVELS``.
+        A key of ``CONSISTENCY_LEVELS``.
 
     Raises:
-        ConfigurationError: It isn't the name of a level.
+        ConfigurationError: There is no such level.
     """
     allowed = SERIAL_CONSISTENCY_LEVELS if serial else tuple(CONSISTENCY_LEVELS)
     upper = name.upper() if isinstance(name, str) else ""

@@ -1,8 +1,7 @@
-"""Drive one generator from sync code and from async code.
+"""Run a generator from sync and from async code.
 
-Logic that waits for something is written as a generator that yields *effects* and is sent their
-answers. An effect knows both ways of waiting; the two shells below choose one. So each feature is
-written once.
+Code that waits is written as a generator that yields *effects* and gets their results. An effect supports
+both ways of waiting; ``run_sync`` and ``run_async`` use one of them. So each feature is implemented once.
 """
 
 from __future__ import annotations
@@ -35,27 +34,27 @@ class Effect(Protocol):
     """Something to wait for."""
 
     def run(self) -> Any:
-        """Wait in the calling thread and return the answer."""
+        """Wait in the calling thread and return the result."""
         ...
 
     def run_async(self) -> Awaitable[Any]:
-        """Return an awaitable of the answer; never blocks."""
+        """Return an awaitable of the result; never blocks."""
         ...
 
 
-#: A generator that yields effects, is sent their answers, and returns the result.
+#: A generator that yields effects, gets their results, and returns a value.
 Steps = Generator[Effect, Any, T]
 
 
 class Immediate(Effect, Protocol):
-    """An effect that never waits: sending a request, for instance, whose answer is another effect."""
+    """An effect that never waits, such as sending a request, whose result is another effect."""
 
-    #: Marks it.
+    #: A marker attribute.
     is_immediate: bool
 
 
 class Call:
-    """Call a method that has a twin named ``…_async``.
+    """Call a method that has an async version named ``…_async``.
 
     Args:
         target: The object.
@@ -78,16 +77,16 @@ class Call:
         return method(*self.args, **self.kwargs)
 
     def run_async(self) -> Awaitable[Any]:
-        """Call the async twin."""
+        """Call the async method."""
         method: Callable[..., Awaitable[Any]] = getattr(self.target, f"{self.name}_async")
         return method(*self.args, **self.kwargs)
 
 
 class Sleep:
-    """Wait for a time.
+    """Sleep.
 
     Args:
-        seconds: How much.
+        seconds: The duration in seconds.
     """
 
     __slots__ = ("seconds",)
@@ -109,12 +108,12 @@ class Sleep:
 def resume(
     steps: Generator[E, Any, T], effect: E, seen: Callable[[E, Any], None] | None = None
 ) -> Generator[E, Any, T]:
-    """Go on with steps that have yielded an effect already, to their end; return their value.
+    """Run steps that have already yielded an effect to their end; return their value.
 
     Args:
         steps: The steps.
-        effect: What they wait for.
-        seen: Called with each effect and its answer, or what was raised in its place.
+        effect: The effect that they wait for.
+        seen: Called with each effect and its result or exception.
     """
     try:
         while True:
@@ -134,7 +133,7 @@ def resume(
 
 
 class _Several:
-    """Wait for several effects; answer with the answer of each, or what was raised in its place.
+    """Wait for several effects; the result is a list of their results or exceptions.
 
     Args:
         effects: The effects.
@@ -146,7 +145,7 @@ class _Several:
         self.effects = effects
 
     def run(self) -> list[Any]:
-        """Wait for one after the other in the calling thread."""
+        """Wait for one after another in the calling thread."""
         found: list[Any] = []
         for effect in self.effects:
             try:
@@ -156,7 +155,7 @@ class _Several:
         return found
 
     async def run_async(self) -> list[Any]:
-        """Wait for one after the other on the running loop."""
+        """Wait for one after another on the running loop."""
         found: list[Any] = []
         for effect in self.effects:
             try:
@@ -167,7 +166,7 @@ class _Several:
 
 
 class _Raised:
-    """What an effect raised."""
+    """The exception of an effect."""
 
     __slots__ = ("error",)
 
@@ -176,10 +175,10 @@ class _Raised:
 
 
 class Started(Generic[T]):
-    """Steps that go as far as they get without waiting, before anybody waits for their result.
+    """Steps that run as far as possible without waiting, before their result is needed.
 
     Args:
-        steps: The steps; ``begin`` takes the first ones, then ``finish`` or ``abandon`` the others.
+        steps: The steps; ``begin`` runs the first ones, then ``finish`` or ``abandon`` the others.
     """
 
     def __init__(self, steps: Generator[Effect, Any, T]) -> None:
@@ -188,7 +187,7 @@ class Started(Generic[T]):
         self._value: T
 
     def begin(self) -> Generator[Effect, Any, None]:
-        """Take steps up to the first that waits."""
+        """Run the steps up to the first effect that waits."""
         try:
             effect = next(self._steps)
             while getattr(effect, "is_immediate", False):
@@ -204,20 +203,20 @@ class Started(Generic[T]):
             self._effect = effect
 
     def finish(self) -> Generator[Effect, Any, T]:
-        """Take the other steps, and return their value."""
+        """Run the other steps, and return their value."""
         if self._effect is None:
             return self._value
         return (yield from resume(self._steps, self._effect))
 
     def abandon(self) -> None:
-        """Take no more steps."""
+        """Close the steps."""
         self._steps.close()
 
 
 def gather(several: Sequence[Generator[Any, Any, T]]) -> Generator[Effect, Any, list[T]]:
-    """Let each of several take a step, wait for all of them, and so on; return their values.
+    """Run several generators concurrently, one effect of each at a time; return their values.
 
-    The first failure is raised, and the others are closed.
+    The first exception is raised, and the others are closed.
     """
     values: list[Any] = [None] * len(several)
     answers: dict[int, Any] = dict.fromkeys(range(len(several)))
@@ -240,7 +239,7 @@ def gather(several: Sequence[Generator[Any, Any, T]]) -> Generator[Effect, Any, 
 
 
 def run_sync(steps: Generator[Effect, Any, T]) -> T:
-    """Drive the generator to its end in the calling thread and return its value."""
+    """Run a generator to its end in the calling thread, and return its value."""
     try:
         effect = next(steps)
         while True:
@@ -256,9 +255,9 @@ def run_sync(steps: Generator[Effect, Any, T]) -> T:
 
 
 async def run_async(steps: Generator[Effect, Any, T]) -> T:
-    """Drive the generator to its end on the running event loop and return its value.
+    """Run a generator to its end on the running event loop, and return its value.
 
-    A cancellation is thrown into the generator where it waits, so that its ``finally`` runs.
+    A cancellation is thrown into the generator at the effect, so its ``finally`` blocks run.
     """
     try:
         effect = next(steps)

@@ -32,7 +32,7 @@ beside this module, a section for each class; ``coodie explain NAME`` prints it:
     └── RequestError                              one request failed
         ├── InvalidQueryError (ValueError)        the server rejects the statement
         │   ├── QuerySyntaxError                  it isn't CQL
-        │   └── AlreadyExistsError                the keyspace or table exists already
+        │   └── AlreadyExistsError                the keyspace or table already exists
         ├── ParameterError (ValueError)           too few, too many, unknown names, out of range
         │   └── ParameterTypeError (TypeError)    a value that its column can't hold
         ├── PagingStateError (ValueError)         an invalid paging state
@@ -363,11 +363,11 @@ class QuerySyntaxError(InvalidQueryError):
 
 
 class AlreadyExistsError(InvalidQueryError):
-    """The keyspace or table to create exists already."""
+    """The keyspace or table to create already exists."""
 
     #: The keyspace's name.
     keyspace: str | None = None
-    #: The table's name; None if the keyspace exists already.
+    #: The table's name; None if the keyspace already exists.
     table: str | None = None
 
 

@@ -1,6 +1,7 @@
-"""What plug-ins mark their hooks with, and what a backend says of itself.
+"""The hook markers of plug-ins, and the description of a backend.
 
-The hooks are specified in ``coodie.plugins.hooks`` for backends, in ``coodie.observers.hooks`` for observers.
+The hook specifications are in ``coodie.plugins.hooks`` for backends, and in ``coodie.observers.hooks`` for
+observers.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ if TYPE_CHECKING:
 
 __all__ = ["DRIVER_HOOKS", "PROJECT", "DriverDescription", "OptionDescription", "hookimpl", "hookspec"]
 
-#: The name under which pluggy knows our hooks.
+#: The name of coodie's pluggy project.
 PROJECT = "coodie"
 
-#: Marks the specification of a hook.
+#: The marker of hook specifications.
 hookspec = pluggy.HookspecMarker(PROJECT)
 
-#: Marks a backend's or an observer's implementation of a hook.
+#: The marker of hook implementations of backends and observers.
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
-#: The names of a backend's hooks; they are specified in a layer above the observers', which let them pass.
+#: The names of the hooks of backends; observers ignore them, and are in a layer below their specifications.
 DRIVER_HOOKS = frozenset(
     {
         "coodie_check_config",
@@ -42,14 +43,15 @@ _ALL_FIELDS = frozenset(entry.name for entry in fields(ConnectionConfig)) - NOT_
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OptionDescription:
-    """One of a backend's own options.
+    """An option of a backend.
 
     Args:
-        name: As given to ``init_coodie``.
-        type: ``"str"``, ``"bool"``, ``"int"``, ``"float"``, ``"count"``, ``"seconds"``, ``"secret"``…, a
-            name in ``coodie.options.VALUE_TYPES``: core checks the value, and reads it in URLs and
-            environment variables. Or what it takes in words, and ``coodie_check_config`` checks it.
-        default: What holds where it isn't given.
+        name: The name of the argument of ``init_coodie``.
+        type: ``"str"``, ``"bool"``, ``"int"``, ``"float"``, ``"count"``, ``"seconds"``, ``"secret"``…, a name
+            in ``coodie.options.VALUE_TYPES``: coodie-core validates the value, and parses it in URLs and
+            environment variables. Or a description in words; then ``coodie_check_config`` has to validate the
+            value.
+        default: The default.
         help: One line.
         secret: Never show its value.
     """
@@ -63,17 +65,16 @@ class OptionDescription:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DriverDescription:
-    """What a backend says of itself.
+    """The description of a backend.
 
     Args:
         summary: One line.
-        options: The options that it takes beside the fields of ``ConnectionConfig``.
-        connection_fields: Those fields of ``ConnectionConfig`` that it honours; the others are
-            refused by core, in the backend's name.
-        capabilities: What its drivers can do beyond the contract's core; their ``capabilities``.
-        needs: Distributions that it can't do without, as requirements such as ``"acme-client>=2"``; a
-            bare name has the versions that the backend's own metadata asks for. Core compares them
-            with what is installed before a driver is opened, and imports none.
+        options: The backend's options, in addition to the fields of ``ConnectionConfig``.
+        connection_fields: The supported fields of ``ConnectionConfig``; coodie-core rejects the others.
+        capabilities: The capabilities of its drivers.
+        needs: Its dependencies as requirements, such as ``"acme-client>=2"``; a name without a version has
+            the versions in the backend's own metadata. coodie-core checks that they are installed before a
+            driver is opened, without importing them.
     """
 
     summary: str

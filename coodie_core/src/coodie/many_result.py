@@ -1,4 +1,4 @@
-"""The outcomes of many executions."""
+"""The result of ``execute_many``."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ __all__ = ["ManyResult"]
 
 
 class ManyResult:
-    """What came of many executions, by index (the position of its parameters, from 0).
+    """The outcomes of many executions, by index (the position of the parameters, from 0).
 
-    Outcomes without rows, such as a write's, take no memory.
+    Outcomes without rows, such as those of writes, take no memory.
 
     Args:
-        no_rows: Makes what ``rows`` returns for such an outcome.
+        no_rows: Returns the result of ``rows`` for such an outcome.
     """
 
     __slots__ = ("_no_rows", "_rows", "errors", "succeeded")
 
     def __init__(self, no_rows: Callable[[], list[dict[str, Any]]] = list) -> None:
-        #: How many executions succeeded.
+        #: The number of successful executions.
         self.succeeded = 0
-        #: Index → the exception of each execution that failed.
+        #: The exceptions of failed executions by index.
         self.errors: dict[int, Exception] = {}
         self._no_rows = no_rows
         self._rows: dict[int, list[dict[str, Any]]] = {}
 
     @property
     def total(self) -> int:
-        """How many executions ended, one way or the other."""
+        """The number of completed executions, successful or not."""
         return self.succeeded + len(self.errors)
 
     def rows(self, index: int) -> list[dict[str, Any]]:
-        """Return what the execution at this index returned; an empty list for a write.
+        """Return the rows of the execution at an index; an empty list for a write.
 
         Raises:
-            Exception: The execution's own, where it failed.
+            Exception: The exception of the execution, if it failed.
         """
         if index in self.errors:
             raise self.errors[index]

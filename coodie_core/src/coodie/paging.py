@@ -1,9 +1,9 @@
-"""Paging states that can be handed out: sealed, so that a broken one is noticed before it is sent.
+"""Sealed paging states, so that an invalid one is detected before it is sent.
 
-The server answers a paging state that it can't read with a protocol error, whereupon scylla-driver
-and cassandra-driver close every connection to that host with all requests on them. A paging state
-that travels through a URL or a cookie therefore carries a check of itself and of the statement it
-belongs to. It's a check against accidents, not a signature: whoever can make one can make any.
+The server responds to an invalid paging state with a protocol error, after which scylla-driver and
+cassandra-driver close all connections to that host with all of their requests. So a paging state, which may
+be part of a URL or a cookie, contains a checksum of itself and of its statement. The checksum detects
+accidental changes; it isn't a signature.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["open_paging_state", "paging_state_as_text", "seal_paging_state"]
 _PREFIX = b"co1:"
 _DIGEST_BYTES = 8
 _HEAD = len(_PREFIX) + _DIGEST_BYTES
-_HINT = "Pass Rows.paging_state unchanged, with the statement that it came from."
+_HINT = "Pass Rows.paging_state unchanged, with the same statement."
 
 
 def _digest(state: bytes, stmt: str) -> bytes:
@@ -27,17 +27,17 @@ def _digest(state: bytes, stmt: str) -> bytes:
 
 
 def seal_paging_state(state: bytes, stmt: str) -> bytes:
-    """Return a raw paging state of the server's in the form that ``execute`` accepts.
+    """Convert a raw paging state of the server to the form that ``execute`` accepts.
 
-    This is the one way in for a state that another client got from the server: its statement
-    must be the very text that ``execute`` is called with.
+    Use this for a paging state that another client has received; its statement must be exactly the text that
+    is passed to ``execute``.
 
     Args:
         state: The server's opaque bytes (native_protocol_v5.spec, section 4.1.4, ``<paging_state>``).
-        stmt: The CQL text that the state belongs to.
+        stmt: The CQL text of the paging state.
 
     Returns:
-        The sealed state: 12 bytes of prefix and check, then the state.
+        The sealed state: 12 bytes of prefix and checksum, then the state.
 
     Raises:
         PagingStateError: The state is empty or not bytes.
@@ -56,22 +56,22 @@ def paging_state_as_text(sealed: bytes) -> str:
 def _from_text(text: str) -> bytes:
     try:
         return urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
-    except ValueError:  # of characters that aren't in the alphabet, and of a length that can't be
+    except ValueError:  # for invalid characters, and for an invalid length
         return b""
 
 
 def open_paging_state(sealed: bytes | str, stmt: str) -> bytes:
-    """Return the server's paging state out of a sealed one.
+    """Return the server's paging state from a sealed one.
 
     Args:
-        sealed: What ``Rows.paging_state``, ``Rows.cursor`` or ``seal_paging_state`` gave.
-        stmt: The CQL text it is used with.
+        sealed: A sealed state, from ``Rows.paging_state``, ``Rows.cursor`` or ``seal_paging_state``.
+        stmt: The CQL text of the request.
 
     Returns:
         The server's opaque bytes.
 
     Raises:
-        PagingStateError: It's empty, cut, altered, or belongs to another statement.
+        PagingStateError: The state is empty, truncated, changed, or belongs to another statement.
     """
     if isinstance(sealed, str):
         sealed = _from_text(sealed)
@@ -79,11 +79,11 @@ def open_paging_state(sealed: bytes | str, stmt: str) -> bytes:
         message = f"paging_state is of type {type(sealed).__name__}, neither bytes nor str."
         raise PagingStateError(message, hint=_HINT, statement=stmt)
     if len(sealed) <= _HEAD or not sealed.startswith(_PREFIX):
-        message = f"paging_state ({len(sealed)} bytes) was not made by coodie, or has been cut."
-        hint = f"{_HINT} A raw state from elsewhere goes through coodie.paging.seal_paging_state first."
+        message = f"paging_state ({len(sealed)} bytes) wasn't created by coodie, or is truncated."
+        hint = f"{_HINT} Convert a raw state with coodie.paging.seal_paging_state."
         raise PagingStateError(message, hint=hint, statement=stmt)
     state = sealed[_HEAD:]
     if sealed[len(_PREFIX) : _HEAD] != _digest(state, stmt):
-        message = "paging_state has been altered, or belongs to another statement."
+        message = "paging_state has been changed, or belongs to another statement."
         raise PagingStateError(message, hint=_HINT, statement=stmt)
     return state

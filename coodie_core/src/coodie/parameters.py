@@ -23,12 +23,12 @@ def positional(stmt: str, params: Any) -> Positional:
 
     Args:
         stmt: CQL text.
-        params: A sequence with a value for each marker, or a mapping from the markers' names; None is
-            an empty one.
+        params: A sequence with a value for each marker, or a mapping by the markers' names; None for no
+            parameters.
 
     Raises:
-        ParameterError: Too few, too many, missing or unknown ones.
-        ParameterTypeError: What holds the parameters is neither a sequence nor a mapping.
+        ParameterError: Parameters are missing, unknown or too many.
+        ParameterTypeError: The container of the parameters is neither a sequence nor a mapping.
     """
     text, names = with_positional_markers(stmt)
     try:
@@ -37,14 +37,14 @@ def positional(stmt: str, params: Any) -> Positional:
         raise
     except Exception as exc:  # the methods of the parameters' class may raise anything
         kind = type(params).__name__
-        message = f"The parameters are a {kind}, which raised {type(exc).__name__} when it was read."
-        hint = "The fault is in the code of that class."
+        message = f"Reading the parameters, a {kind}, raised {type(exc).__name__}."
+        hint = "Fix the methods of that class."
         raise ParameterTypeError(message, hint=hint, statement=stmt, value_type=kind) from exc
-    # Counted here: in a batch, one too many would fill the place of one missing elsewhere.
+    # Checked here, since in a batch an extra value would be bound to a marker of another statement.
     wanted = count_positional_markers(text)
     if len(values) != wanted:
         message = f"The statement has {wanted} bind markers and was given {len(values)} parameters."
-        hint = "Give a value for each; UNSET leaves a column alone."
+        hint = "Give one value for each; UNSET leaves a column unchanged."
         raise ParameterError(message, hint=hint, statement=stmt)
     return Positional(text, values)
 
@@ -56,12 +56,12 @@ def _in_order(params: Any, names: list[str], stmt: str) -> tuple[Any, ...]:
         missing = [name for name in dict.fromkeys(names) if name not in params]
         unknown = [name for name in params if name not in names]
         if missing or unknown:
-            message = f"The parameters lack {missing or 'nothing'} and have unknown {unknown or 'none'}."
-            raise ParameterError(message, hint=f"The statement has {names}.", statement=stmt)
+            message = f"Missing parameters: {missing or 'none'}; unknown parameters: {unknown or 'none'}."
+            raise ParameterError(message, hint=f"The statement has the markers {names}.", statement=stmt)
         return tuple([params[name] for name in names])
     if isinstance(params, Sequence) and not isinstance(params, (str, bytes, bytearray, memoryview)):
         return tuple(params)
     kind = type(params).__name__
-    message = f"The parameters are a {kind}."
-    hint = "Give a list with a value for each ?, or a dict for :names."
+    message = f"The parameters are of type {kind}."
+    hint = "Give a list or tuple with one value for each ?, or a dict for :names."
     raise ParameterTypeError(message, hint=hint, statement=stmt, value_type=kind)

@@ -1,4 +1,4 @@
-"""A request as one value, and what it may ask for beside its statement and parameters."""
+"""A request as a value, batch types, and the validation of a request's arguments."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ Params = Sequence[Any] | Mapping[str, Any]
 
 
 class Request(NamedTuple):
-    """One request, as its caller gave it: what ``execute`` takes, in the same order.
+    """The arguments of one request, in the order of ``execute``, not validated yet.
 
-    A driver makes it once, where it is called, and passes it on whole. Nothing in it has been checked yet.
+    A driver creates it in its public method, and passes it on.
 
     Attributes:
         stmt: The CQL text.
         params: The values.
-        consistency: A consistency level's name, in any case; None for the connection's.
-        timeout: Seconds for each page; None for the connection's.
-        fetch_size: Rows per page; None for all rows.
-        paging_state: ``Rows.paging_state`` or ``Rows.cursor`` of the page before.
+        consistency: The name of a consistency level, case-insensitive; None for the connection's default.
+        timeout: The timeout of each page in seconds; None for the connection's default.
+        fetch_size: The number of rows of a page; None for all rows.
+        paging_state: The ``Rows.paging_state`` or ``Rows.cursor`` of the previous page.
         options: The other options of the request.
     """
 
@@ -51,15 +51,15 @@ class Request(NamedTuple):
     options: RequestOptions | None = None
 
     def with_profile(self, profile: RequestProfile) -> Request:
-        """Return the same request with what a profile says where the request says nothing.
+        """Return the request with a profile's values as defaults.
 
-        Without the profile's fetch_size, which is for ``stream`` alone.
+        The profile's fetch_size isn't used, since it only applies to ``stream``.
         """
         options = profile.over(self.options)
         return self._replace(
             consistency=profile.consistency if self.consistency is None else self.consistency,
             timeout=profile.timeout if self.timeout is None else self.timeout,
-            # Drivers made before there were options take none.
+            # Older drivers have no parameter options.
             options=None if options == RequestOptions() else options,
         )
 
@@ -68,40 +68,40 @@ class Request(NamedTuple):
         return Request(self.stmt, params, *self[2:])
 
     def __repr__(self) -> str:
-        """Show everything but the values, which may be secret."""
+        """Show everything except the values, which may be secret."""
         return f"<Request {self.stmt!r}, consistency={self.consistency!r}, timeout={self.timeout!r}>"
 
 
 class BatchType(str, Enum):
-    """The kinds of batch that CQL knows (CQL reference, "BATCH")."""
+    """The types of batches (CQL reference, "BATCH")."""
 
-    #: All or nothing across partitions, at the price of a batch log.
+    #: Atomic across partitions, at the cost of a batch log.
     LOGGED = "LOGGED"
-    #: Several writes in one message; atomic within one partition alone.
+    #: Several writes in one message; only atomic within a partition.
     UNLOGGED = "UNLOGGED"
-    #: Counter updates; never safe to repeat.
+    #: Counter updates; never safe to retry.
     COUNTER = "COUNTER"
 
 
 def parse_batch_type(batch_type: BatchType | str) -> BatchType:
-    """Return the BatchType of that name, in any case.
+    """Return the BatchType of a name, case-insensitive.
 
     Raises:
-        ConfigurationError: It isn't the name of one.
+        ConfigurationError: There is no such batch type.
     """
     try:
         return BatchType(batch_type.upper())
     except (ValueError, AttributeError):
         names = ", ".join(kind.value for kind in BatchType)
-        message = f"batch_type={batch_type!r} is not a kind of batch."
+        message = f"batch_type={batch_type!r} isn't a batch type."
         raise ConfigurationError(message, hint=f"Give one of {names}.", option="batch_type") from None
 
 
 def check_options(options: RequestOptions | None) -> None:
-    """Refuse what isn't a RequestOptions, and one whose profile nobody has looked up.
+    """Check the type of the options, and that their profile has been applied.
 
     Raises:
-        ConfigurationError: It is something else, or this driver knows no profiles.
+        ConfigurationError: The options have another type, or this driver has no profiles.
     """
     if options is None:
         return
@@ -109,24 +109,24 @@ def check_options(options: RequestOptions | None) -> None:
         message = f"options is of type {type(options).__name__}."
         raise ConfigurationError(message, hint="Give a coodie.RequestOptions.", option="options")
     if options.profile is not None:
-        message = f"This driver was opened without request profiles, and {options.profile!r} was asked for."
-        hint = "Give them where it is opened: init_coodie(profiles={…}), or [connections.NAME.profiles.…]."
+        message = f"profile={options.profile!r} was given, but this driver has no request profiles."
+        hint = "Define it with init_coodie(profiles={…}), or in [connections.NAME.profiles.…]."
         raise ConfigurationError(message, hint=hint, option="profile")
 
 
 def check_timeout(timeout: float | None, option: str = "timeout") -> float | None:
-    """Return the seconds, or refuse what isn't a time to wait.
+    """Validate a timeout, and return it.
 
     Args:
         timeout: Seconds, or None for the default.
         option: The argument's name, for the error.
 
     Raises:
-        ConfigurationError: It isn't a positive number, of a year at most.
+        ConfigurationError: The timeout isn't a positive number of at most a year.
     """
     if timeout is None:
         return None
     if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not 0 < timeout <= LONGEST:
-        message = f"{option}={timeout!r} is not a positive number of seconds, of a year at most."
+        message = f"{option}={timeout!r} isn't a positive number of seconds, at most a year."
         raise ConfigurationError(message, hint="Leave it out for the default.", option=option)
     return timeout

@@ -109,7 +109,7 @@ class Rows(list[dict[str, Any]]):
         found = (
             f"{count} {'row' if count == 1 else 'rows'}{', and more pages' if self.has_more_pages else ''}"
         )
-        hint = "Use first() where any row will do." if count else None
+        hint = "Use first() if any row is fine." if count else None
         return RowCountError(f"The result has {found}; expected {expected}.", hint=hint, count=count)
 
     def scalar(self) -> Any:
@@ -176,5 +176,5 @@ def check_column_names(names: Sequence[str]) -> None:
     if len(set(names)) == len(names):
         return
     twice = next(name for name in names if names.count(name) > 1)
-    message = f"The result has {names.count(twice)} columns named {twice!r}, and a row as a dict takes one."
+    message = f"The result has {names.count(twice)} columns named {twice!r}, but a dict can only have one."
     raise InvalidQueryError(message, hint="Rename them: SELECT column AS name.")

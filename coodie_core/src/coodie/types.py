@@ -1,11 +1,11 @@
-"""Values of CQL that Python's own types can't hold exactly, and ``UNSET``.
+"""CQL values that Python's types can't represent exactly, and ``UNSET``.
 
-Each class holds the raw numbers that the server holds. Rows contain one only where ``datetime`` would
-have to round or give up: a ``time`` below the microsecond, a ``date`` or ``timestamp`` outside the years
-1 to 9999, a ``duration``. All of them can be bound as parameters.
+The classes contain the server's raw numbers. Rows only contain them if ``datetime`` would lose precision or
+is out of range: a ``time`` with nanoseconds, a ``date`` or ``timestamp`` outside the years 1 to 9999, a
+``duration``. All of them can be bound as parameters.
 
-``str()`` gives the form that stands in CQL text (in quotes, but for a duration). Nothing here knows a
-database driver.
+``str()`` returns the CQL form (to be quoted, except for a duration). This module is independent of database
+drivers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _UNIX_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
 _MILLISECOND: Final = dt.timedelta(milliseconds=1)
 _DAY_NANOSECONDS: Final = 86_400 * 10**9
-#: Days in the 400 years after which the Gregorian calendar repeats.
+#: The number of days in 400 years, the period of the Gregorian calendar.
 _CYCLE_DAYS: Final = 146_097
 _CYCLE_YEARS: Final = 400
 
@@ -42,7 +42,7 @@ class UnsetType(Enum):
         return "UNSET"
 
     def __bool__(self) -> bool:
-        """Refuse: code that tests a value's truth would take UNSET for null, which deletes the column.
+        """Raise, since code that tests a value's truth would treat UNSET as null, which deletes the column.
 
         Raises:
             ParameterTypeError: Always.
@@ -50,8 +50,8 @@ class UnsetType(Enum):
         raise ParameterTypeError("UNSET is neither true nor false.", hint="Compare with `is UNSET`.")
 
 
-#: As a parameter: leave the column as it is, where None would delete its value
-#: (native_protocol_v4.spec, section 3, "not set"). There is one, also after pickling and copying.
+#: As a parameter, it leaves the column unchanged; None deletes its value (native_protocol_v4.spec, section 3,
+#: "not set"). It is a singleton, also after pickling and copying.
 UNSET: Final[Literal[UnsetType.UNSET]] = UnsetType.UNSET
 
 
@@ -78,7 +78,7 @@ class Date:
         """Return the day of a ``datetime.date``.
 
         Raises:
-            ParameterTypeError: It isn't a date, or a datetime, whose time would be lost.
+            ParameterTypeError: The value isn't a date; or it is a datetime, whose time would be lost.
         """
         if not isinstance(value, dt.date) or isinstance(value, dt.datetime):
             raise _wrong_type("Date.from_date", value, "Give a datetime.date; a datetime has date().")
@@ -93,8 +93,8 @@ class Date:
         try:
             return dt.date.fromordinal(self.days + _UNIX_DAY)
         except (ValueError, OverflowError) as exc:
-            message = f"{self!r} is outside the years 1 to 9999, so that datetime.date can't hold it."
-            raise ParameterError(message, hint="Work with its days.") from exc
+            message = f"{self!r} is outside the years 1 to 9999, which datetime.date doesn't support."
+            raise ParameterError(message, hint="Use its days.") from exc
 
     def __str__(self) -> str:
         cycles = 0
@@ -110,7 +110,7 @@ class Date:
 
 @dataclass(frozen=True, order=True, slots=True)
 class Time:
-    """A CQL ``time``: a time of day, to the nanosecond.
+    """A CQL ``time``: a time of day, in nanoseconds.
 
     Args:
         nanoseconds: Nanoseconds since midnight, 0 to 86,399,999,999,999
@@ -131,8 +131,8 @@ class Time:
         """Return the time of a ``datetime.time``.
 
         Raises:
-            ParameterTypeError: It isn't a time.
-            ParameterError: It has a time zone, which CQL has no place for.
+            ParameterTypeError: The value isn't a time.
+            ParameterError: The value has a time zone, which CQL doesn't support.
         """
         if not isinstance(value, dt.time):
             raise _wrong_type("Time.from_time", value, "Give a datetime.time.")
@@ -147,12 +147,12 @@ class Time:
         """Return the ``datetime.time``.
 
         Raises:
-            ParameterError: There is a part below the microsecond.
+            ParameterError: The value has nanoseconds, which ``datetime.time`` doesn't support.
         """
         microseconds, rest = divmod(self.nanoseconds, 1000)
         if rest:
-            message = f"{self!r} has a part below the microsecond, so that datetime.time can't hold it."
-            raise ParameterError(message, hint="Work with its nanoseconds.")
+            message = f"{self!r} has a part below the microsecond, which datetime.time doesn't support."
+            raise ParameterError(message, hint="Use its nanoseconds.")
         return (_UNIX_EPOCH + microseconds * _MICROSECOND).time()
 
     def __str__(self) -> str:
@@ -165,7 +165,7 @@ class Time:
 
 @dataclass(frozen=True, order=True, slots=True)
 class Timestamp:
-    """A CQL ``timestamp``: a moment, to the millisecond.
+    """A CQL ``timestamp``: a point in time, in milliseconds.
 
     Args:
         milliseconds: Milliseconds since 1970-01-01T00:00Z, -2**63 to 2**63 - 1
@@ -183,11 +183,11 @@ class Timestamp:
 
     @classmethod
     def from_datetime(cls, value: dt.datetime) -> Timestamp:
-        """Return the moment of a ``datetime``; a naive one is UTC.
+        """Return the timestamp of a ``datetime``; a naive one is UTC.
 
         Raises:
-            ParameterTypeError: It isn't a datetime.
-            ParameterError: There is a part below the millisecond.
+            ParameterTypeError: The value isn't a datetime.
+            ParameterError: The value has microseconds.
         """
         if not isinstance(value, dt.datetime):
             raise _wrong_type("Timestamp.from_datetime", value, "Give a datetime.datetime.")
@@ -198,16 +198,16 @@ class Timestamp:
         return cls((moment - _UNIX_EPOCH) // _MILLISECOND)
 
     def to_datetime(self) -> dt.datetime:
-        """Return the moment as an aware ``datetime`` in UTC.
+        """Return an aware ``datetime`` in UTC.
 
         Raises:
-            ParameterError: The moment is outside the years 1 to 9999.
+            ParameterError: The timestamp is outside the years 1 to 9999.
         """
         try:
             return _UNIX_EPOCH + self.milliseconds * _MILLISECOND
         except OverflowError as exc:
-            message = f"{self!r} is outside the years 1 to 9999, so that datetime can't hold it."
-            raise ParameterError(message, hint="Work with its milliseconds.") from exc
+            message = f"{self!r} is outside the years 1 to 9999, which datetime doesn't support."
+            raise ParameterError(message, hint="Use its milliseconds.") from exc
 
     def __str__(self) -> str:
         try:
@@ -219,15 +219,15 @@ class Timestamp:
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """A CQL ``duration``: months, days and nanoseconds, which can't be turned into each other.
+    """A CQL ``duration``: months, days and nanoseconds, which can't be converted to each other.
 
-    Durations are equal when all three numbers are; they have no order (is a month longer than 30 days?),
-    in CQL neither.
+    Durations are equal if all three numbers are equal; they have no order, as in CQL, since a month may be
+    longer or shorter than 30 days.
 
     Args:
         months: -2**31 to 2**31 - 1.
         days: -2**31 to 2**31 - 1.
-        nanoseconds: -2**63 to 2**63 - 1. All three are of one sign
+        nanoseconds: -2**63 to 2**63 - 1. All three must have the same sign
             (native_protocol_v5.spec, section 6.8).
 
     Raises:
@@ -247,16 +247,16 @@ class Duration:
         if min(numbers) < 0 < max(numbers):
             raise ParameterError(
                 "The months, days and nanoseconds of a Duration are of different signs.",
-                hint="Make all of them positive or all negative.",
+                hint="Make all of them positive, or all negative.",
             )
 
     @classmethod
     def from_timedelta(cls, value: dt.timedelta) -> Duration:
-        """Return the duration of a ``timedelta``, all of it in nanoseconds: a day of CQL isn't always 24 h.
+        """Return the duration of a ``timedelta``, only in nanoseconds, since a day of CQL isn't always 24 h.
 
         Raises:
-            ParameterTypeError: It isn't a timedelta.
-            ParameterError: It is longer than 2**63 nanoseconds, about 292 years.
+            ParameterTypeError: The value isn't a timedelta.
+            ParameterError: The value is longer than 2**63 nanoseconds, about 292 years.
         """
         if not isinstance(value, dt.timedelta):
             raise _wrong_type("Duration.from_timedelta", value, "Give a datetime.timedelta.")
@@ -266,13 +266,13 @@ class Duration:
         """Return the duration as a ``timedelta``.
 
         Raises:
-            ParameterError: It has months or days, whose length depends on the calendar, or a part below
-                the microsecond.
+            ParameterError: The duration has months or days, whose length depends on the calendar, or
+                nanoseconds.
         """
         microseconds, rest = divmod(self.nanoseconds, 1000)
         if self.months or self.days or rest:
-            message = f"{self!r} has months, days or a part below the microsecond: a timedelta can't hold it."
-            raise ParameterError(message, hint="Decide how long they are and build the timedelta yourself.")
+            message = f"{self!r} has months, days or nanoseconds, which a timedelta doesn't support."
+            raise ParameterError(message, hint="Convert them to a timedelta yourself.")
         return microseconds * _MICROSECOND
 
     def __str__(self) -> str:
@@ -282,7 +282,7 @@ class Duration:
 
 
 def _check_whole(value: object, field: str, low: int, high: int) -> None:
-    """Check one number of a value; what only behaves like an int becomes one."""
+    """Validate one number of a value; convert a subclass of int to an int."""
     given: SupportsIndex = getattr(value, field)
     if type(given) is not int:
         try:
@@ -295,7 +295,7 @@ def _check_whole(value: object, field: str, low: int, high: int) -> None:
         given = number
     if not low <= given <= high:
         what = f"{type(value).__name__}.{field} is out of range."
-        raise ParameterError(what, hint=f"It goes from {low:,} to {high:,}.")
+        raise ParameterError(what, hint=f"The range is {low:,} to {high:,}.")
 
 
 def _wrong_type(where: str, value: object, hint: str) -> ParameterTypeError:

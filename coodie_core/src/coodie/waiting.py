@@ -1,4 +1,4 @@
-"""Wait for what another thread does, in a thread or on an event loop."""
+"""Wait for the work of another thread, in a thread or on an event loop."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ T = TypeVar("T")
 
 
 class Wait:
-    """An effect: the outcome of a future that other threads complete.
+    """An effect: the outcome of a future that another thread completes.
 
     Args:
-        future: Shared with other waiters perhaps, so that no wait ever cancels it.
-        timeout: Seconds; None where whoever completes it keeps the time.
-        late: Makes the error to raise when the time is over.
+        future: The future, which may be shared, and so is never cancelled.
+        timeout: The timeout in seconds; None if the other thread handles the timeout.
+        late: Returns the error to raise after the timeout.
     """
 
     __slots__ = ("future", "late", "timeout")
@@ -46,7 +46,7 @@ class Wait:
             return self.future.result(self.timeout)
         except FutureTimeoutError:
             if self.future.done():
-                # It ended as the time ran out, or a timeout is what it ended with.
+                # The future completed during the timeout, or its outcome is a TimeoutError.
                 return self.future.result()
             raise self.late() from None
 
@@ -57,7 +57,7 @@ class Wait:
         waiter = on_loop(self.future)
         if self.timeout is None:
             return await waiter
-        # A timer of the loop's costs a tenth of what asyncio.wait does.
+        # A timer of the loop takes a tenth of the time of asyncio.wait.
         timer = asyncio.get_running_loop().call_later(self.timeout, self._expire, waiter)
         try:
             return await waiter
@@ -70,18 +70,18 @@ class Wait:
 
 
 def on_loop(future: Future[T]) -> asyncio.Future[T]:
-    """Return a future of the running loop that follows the given one.
+    """Return a future of the running loop with the same outcome.
 
-    Cancelling it leaves the given one alone, and a loop that has been closed meanwhile is no error:
-    nobody waits there any more.
+    Cancelling it doesn't cancel the given future. A loop that is closed before isn't an error, since nobody
+    is waiting.
     """
     import asyncio  # keeps it out of the import of coodie.drivers
 
     loop = asyncio.get_running_loop()
     waiter: asyncio.Future[T] = loop.create_future()
 
-    # Neither of these two may refer to the future, which refers to them: the result would stay in memory
-    # until a garbage collection.
+    # These functions mustn't refer to the future, which refers to them: such a cycle would keep the result in
+    # memory until a garbage collection.
     def deliver(ended: Future[T]) -> None:
         if waiter.done():
             return
@@ -90,7 +90,7 @@ def on_loop(future: Future[T]) -> asyncio.Future[T]:
             waiter.set_result(ended.result())
         else:
             waiter.set_exception(error)
-            # Whoever was cancelled meanwhile won't ask for it, and the loop needn't log that.
+            # A cancelled waiter doesn't retrieve the exception; prevent the loop from logging that.
             waiter.exception()
 
     def completed(ended: Future[T]) -> None:
@@ -105,19 +105,19 @@ def on_loop(future: Future[T]) -> asyncio.Future[T]:
 
 
 def start_thread(work: Callable[[], T], name: str) -> Future[T]:
-    """Run the work in a thread of its own that ends with it.
+    """Run a function in a new thread.
 
-    The interpreter waits for such a thread at exit, as for any of concurrent.futures: what runs
-    here has to end by itself.
+    The interpreter waits for the thread at exit, as for those of concurrent.futures, so the function has to
+    end by itself.
     """
     executor = ThreadPoolExecutor(1, thread_name_prefix=name)
     try:
-        # What the caller's context says holds for what is done for it: who opens, who observes.
+        # Run in the caller's context, which contains the registry and the observers.
         return executor.submit(copy_context().run, work)
     except RuntimeError as exc:
         if "interpreter shutdown" not in str(exc):
             raise
-        # An exit handler that closes its driver: no thread starts any more, and no loop has to go on.
+        # In an exit handler that closes a driver, no thread can be started; run the function here.
         return _done_here(work)
     finally:
         executor.shutdown(wait=False)
@@ -133,13 +133,13 @@ def _done_here(work: Callable[[], T]) -> Future[T]:
 
 
 async def call_in_thread(work: Callable[[], T], name: str, *, discard: Callable[[T], Any]) -> T:
-    """Run blocking work in a thread of its own and wait for it without blocking the loop.
+    """Run a blocking function in a new thread, and wait for it without blocking the loop.
 
     Args:
-        work: What to run; can't be interrupted.
+        work: The function, which can't be interrupted.
         name: The thread's name.
-        discard: Called, in a thread, with a result that nobody waits for any more because the
-            calling task was cancelled or its loop closed.
+        discard: Called with the result, in a thread, if the calling task was cancelled or its loop was
+            closed.
     """
     future = start_thread(work, name)
     waiter: Awaitable[T] = on_loop(future)
@@ -153,7 +153,7 @@ async def call_in_thread(work: Callable[[], T], name: str, *, discard: Callable[
             if ended.exception() is not None:
                 return
             if threading.get_ident() == here:
-                # The work had ended already, and this is the loop's thread.
+                # The function has already returned, and this is the loop's thread.
                 start_thread(lambda: discard(ended.result()), name)
             else:
                 discard(ended.result())

@@ -1,5 +1,5 @@
-"""Find out what keeps coodie from working: ``python -m coodie_doctor``.
+"""Find problems of an installation: ``python -m coodie_doctor``.
 
-A package of its own, which imports nothing but the standard library until it knows that ``coodie`` is
-ours: so it works where another distribution's code has overwritten that.
+A separate package, which only imports the standard library until it knows that the package ``coodie`` is
+coodie-core's, so that it works if another distribution has overwritten that.
 """

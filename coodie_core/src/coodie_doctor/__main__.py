@@ -1,4 +1,4 @@
-"""``python -m coodie_doctor``: `coodie doctor`, without click, rich, or a sound package ``coodie``."""
+"""``python -m coodie_doctor``: ``coodie doctor`` without click and rich, and without an intact ``coodie``."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Examine, print, and return the exit status: 0 where all is well, 1 where it isn't."""
-    parser = argparse.ArgumentParser(prog="python -m coodie_doctor", description="Find out what is wrong.")
+    """Run the checks, print the report, and return the exit code: 0 if there are no problems, or else 1."""
+    parser = argparse.ArgumentParser(
+        prog="python -m coodie_doctor", description="Find problems of the installation."
+    )
     parser.add_argument("--host", action="append", default=[], help="connect to this host; may be repeated")
-    parser.add_argument("--driver", help="the backend to connect with; by default the one that is ready")
+    parser.add_argument("--driver", help="the backend to connect with; by default, the usable one")
     parser.add_argument(
         "--option",
         action="append",
@@ -27,8 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="an option of init_coodie, such as port=9142; may be repeated",
     )
     parser.add_argument("--password-env", metavar="NAME", help="the environment variable with the password")
-    parser.add_argument("--timeout", type=float, default=30.0, help="seconds for each backend")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--timeout", type=float, default=30.0, help="timeout for each backend in seconds")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args(arguments)
     try:
         connect = connect_task(given.host, given.driver, given.option, given.password_env)

@@ -1,4 +1,4 @@
-"""One examination: the environment, whose package ``coodie`` is, and then all that this package can tell."""
+"""Run the checks: the environment, the owner of the package ``coodie``, and the checks of that package."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 __all__ = ["connect_task", "examine"]
 
-#: Settings that decide which backends are used.
+#: Environment variables that determine which backends are used.
 _VARIABLES = ("COODIE_BLOCK", "COODIE_ALLOW")
 
 
 def examine(connect: Mapping[str, Any] | None = None, *, timeout: float = 30.0) -> Report:
-    """Find out what keeps coodie from working.
+    """Run all checks.
 
-    Nothing of the package ``coodie`` is imported before it's certain to be ours.
+    The package ``coodie`` is only imported if it is coodie-core's.
 
     Args:
-        connect: ``{"driver": name or None, "hosts": […], "options": {name: text}}``; None: don't connect.
-        timeout: Seconds that the trial of each backend may take.
+        connect: ``{"driver": name or None, "hosts": […], "options": {name: text}}``; None to not connect.
+        timeout: The timeout for each backend in seconds.
     """
     try:
         report = Report(_environment(), _core())
-    except OSError as exc:  # which says nothing of what is installed
+    except OSError as exc:  # not a problem of the installed files
         return Report({}, [Finding(NAMESAKE, f"Metadata of {CORE} can't be read now: {words_of(exc)}.")])
     if not report.ok:
         return report
@@ -51,7 +51,7 @@ def examine(connect: Mapping[str, Any] | None = None, *, timeout: float = 30.0) 
 def connect_task(
     hosts: Sequence[str], driver: str | None, options: Sequence[str], password_env: str | None
 ) -> dict[str, Any] | None:
-    """Return what to connect to, of what was given on a command line; None where nothing was.
+    """Return the connection of a command line's arguments; None if there are none.
 
     Raises:
         ValueError: An option isn't NAME=VALUE, or the environment variable isn't set.
@@ -95,18 +95,20 @@ def _environment() -> dict[str, str]:
 
 
 def _core() -> list[Finding]:
-    """Look at every file of coodie-core, and at whether it can be imported at all."""
+    """Check all files of coodie-core, and whether it can be imported."""
     findings = core_findings(_find, only=None)
     if not findings and importlib.util.find_spec(NAMESAKE) is None:
-        message = "The package coodie can't be imported. To install it, run:"
+        message = "The package coodie can't be imported. To reinstall it, run:"
         findings.append(Finding(NAMESAKE, message, f"pip install --force-reinstall {CORE}"))
     return findings
 
 
 def _not_working(exc: Exception) -> Finding:
-    message = f"The package coodie raised {type(exc).__name__}: {exc}. To install it anew, run:"
+    message = f"The package coodie raised {type(exc).__name__}: {exc}. To reinstall it, run:"
     if isinstance(exc, ModuleNotFoundError) and exc.name is not None and not exc.name.startswith(NAMESAKE):
-        message = f"{CORE} needs the module {exc.name!r}, which isn't there. To install what it needs, run:"
+        message = (
+            f"{CORE} needs the module {exc.name!r}, which isn't installed. To install the dependencies, run:"
+        )
         return Finding(NAMESAKE, message, f"pip install --force-reinstall {CORE}")
     core = _find(CORE)
     return Finding(NAMESAKE, message, reinstall(CORE, None if core is None else core.version))

@@ -1,4 +1,4 @@
-"""What an examination finds, and how it's told: as text, or as JSON."""
+"""The findings of the checks, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _WIDTH = 100
 
 
 def plain_text(value: object) -> str:
-    """Return a value's text as a terminal may have it, whoever wrote it: control characters are escaped.
+    """Return a value's text with escaped control characters, for a terminal.
 
-    Never raises: a ``__str__`` that does is told of instead.
+    Never raises: an exception of ``__str__`` is reported instead.
     """
     try:
         text = str(value)
     except Exception as exc:  # noqa: BLE001 - what it is about is more than how it's written
-        return f"(its text can't be had: {type(exc).__name__})"
+        return f"(no text:  {type(exc).__name__})"
     return "".join(
         char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
         for char in text
@@ -29,20 +29,20 @@ def plain_text(value: object) -> str:
 
 
 def words_of(raised: BaseException) -> str:
-    """Return an exception's class and text in one line, for a sentence of ours."""
+    """Return an exception's class and text on one line."""
     text = " ".join(plain_text(raised).split())
     return f"{type(raised).__name__}: {text}" if text else type(raised).__name__
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that isn't as it should be.
+    """A problem or a remark.
 
     Args:
-        subject: What it is about: a package, a distribution, a backend.
-        message: What was found.
-        command: What to run about it, or None.
-        is_problem: Whether something can't work because of it; else it is a remark.
+        subject: Its subject: a package, a distribution or a backend.
+        message: The message.
+        command: The command that fixes it, or None.
+        is_problem: False for a remark.
     """
 
     subject: str
@@ -53,13 +53,13 @@ class Finding:
 
 @dataclass
 class Report:
-    """All that an examination found.
+    """The report of all checks.
 
     Args:
-        environment: What this is: the interpreter, the packages… by name.
-        findings: What isn't as it should be.
-        backends: The backends, as ``coodie drivers --json`` has them; None where they can't be looked at.
-        connection: How connecting went; None where that wasn't asked for.
+        environment: Facts about the environment by name, such as the interpreter and packages.
+        findings: The problems and remarks.
+        backends: The backends, as in ``coodie drivers --json``; None if they can't be checked.
+        connection: The result of connecting; None if that wasn't requested.
     """
 
     environment: dict[str, str]
@@ -69,17 +69,17 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether all is well."""
+        """Whether there are no problems."""
         return not any(finding.is_problem for finding in self.findings)
 
     def as_json(self) -> str:
-        """Return it for programs."""
+        """Return the report as JSON."""
         import json  # this module is imported by whoever imports coodie
 
         return json.dumps({"ok": self.ok, **asdict(self)}, indent=2)
 
     def as_text(self) -> str:
-        """Return it for people; each command stands alone on its line."""
+        """Return the report as text; each command has its own line."""
         return "\n".join(map(plain_text, self._lines()))
 
     def _lines(self) -> Iterator[str]:
@@ -90,7 +90,7 @@ class Report:
         yield ""
         yield "Backends"
         if self.backends is None:
-            yield "  not looked at: see the problems below"
+            yield "  not checked: see the problems below"
         for backend in self.backends or []:
             name = f"{backend['distribution'] or 'the application'} {backend['version'] or ''}".strip()
             yield f"  {backend['driver_type'] or '?':12}  {backend['state']:13}  {name}"
@@ -117,10 +117,11 @@ class Report:
                     break_on_hyphens=False,
                 )
                 if finding.command:
-                    # At the line's start, so that it can be copied as it stands.
+                    # Without indentation, so that it can be copied.
                     yield finding.command
         yield ""
-        yield "All is well." if self.ok else "Not all is well."
+        count = sum(finding.is_problem for finding in self.findings)
+        yield f"{count or 'No'} problem{'' if count == 1 else 's'} found."
 
 
 def _pairs(pairs: dict[str, Any], indent: int = 2) -> Iterator[str]:

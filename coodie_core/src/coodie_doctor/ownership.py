@@ -1,8 +1,8 @@
-"""Tell which distribution's files an import name really has: their hashes against RECORD.
+"""Find the distribution that owns the files of a package, by comparing hashes with RECORD.
 
-RECORD's lines are "path,sha256=urlsafe base64 without padding,size" (PEP 376, PEP 427). They are read here,
-because ``Distribution.files`` leaves out what doesn't exist any more. Distributions that pip installed over
-one another leave no other trace: what the modules offer tells nothing after a mixed installation.
+The lines of RECORD are "path,sha256=urlsafe base64 without padding,size" (PEP 376, PEP 427). They are parsed
+here because ``Distribution.files`` omits missing files. If pip installs one distribution over another, the
+hashes are the only evidence: the contents of the modules may be mixed.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ __all__ = [
     "reinstall",
 ]
 
-#: Our distribution, and the one of somebody else's that installs the package ``coodie``, too.
+#: This project's distribution, and the other one that installs a package ``coodie``.
 CORE = "coodie-core"
 NAMESAKE = "coodie"
 
-#: How many altered files a message names.
+#: The maximum number of changed files in a message.
 _NAMED = 3
 
-#: A distribution's name, as the packaging specifications have it.
+#: A valid name of a distribution, by the packaging specifications.
 _DISTRIBUTION_NAME = re.compile(r"[A-Z0-9](?:[A-Z0-9._-]*[A-Z0-9])?", re.IGNORECASE | re.ASCII)
 
-#: The next step where no single command fixes the problem.
+#: The command to suggest if no single command fixes the problem.
 DOCTOR = "python -m coodie_doctor"
 
 
 class Installed(Protocol):
-    """What is read of an installed distribution; importlib.metadata's or the backport's."""
+    """The interface of an installed distribution, of importlib.metadata or its backport."""
 
     @property
     def version(self) -> str:
@@ -52,35 +52,35 @@ class Installed(Protocol):
         ...
 
     def read_text(self, filename: str, /) -> str | None:
-        """Return a metadata file's text, or None where there is no such file."""
+        """Return the text of a metadata file; None if it doesn't exist."""
         ...
 
     def locate_file(self, path: Any, /) -> Any:
-        """Return where a file of the distribution is."""
+        """Return the path of a file of the distribution."""
         ...
 
 
 def pip_command(arguments: str, distribution: str) -> str:
-    """Return the pip command about a distribution; the doctor's where the text can't be a name of one.
+    """Return a pip command for a distribution; the doctor's command for an invalid name.
 
     Args:
-        arguments: What pip is given before the name.
-        distribution: As metadata, an application or a user names it.
+        arguments: pip's arguments before the name.
+        distribution: The name, from metadata, an application or a user.
     """
     return f"pip {arguments} {distribution}" if _DISTRIBUTION_NAME.fullmatch(distribution) else DOCTOR
 
 
 def altered_files(distribution: Installed, *, only: str | None = None) -> Iterator[str]:
-    """Yield the files that aren't as the distribution installed them: altered, or gone.
+    """Yield the files of a distribution that have been changed or removed since their installation.
 
-    A RECORD that has no hashes, as that of an editable installation, tells of no file.
+    A RECORD without hashes, such as that of an editable installation, yields none.
 
     Args:
         distribution: The distribution.
-        only: Look at this path alone.
+        only: Only check this path.
 
     Raises:
-        OSError: A file can't be read now, which says nothing of what is in it.
+        OSError: A file can't be read now.
     """
     for entry in csv.reader((distribution.read_text("RECORD") or "").splitlines()):
         if not entry[1:2] or not entry[1].startswith("sha256=") or only not in (None, entry[0]):
@@ -98,17 +98,17 @@ def altered_files(distribution: Installed, *, only: str | None = None) -> Iterat
 def core_findings(
     find: Callable[[str], Installed | None], *, only: str | None = f"{NAMESAKE}/__init__.py"
 ) -> list[Finding]:
-    """Find out whether the package ``coodie`` is coodie-core's, and coodie-core's alone.
+    """Check whether all files of the package ``coodie`` are coodie-core's.
 
     Args:
         find: Returns the installed distribution of a name, or None.
-        only: The one file to look at; None for all of them.
+        only: The only file to check; None for all.
     """
     core, namesake = find(CORE), find(NAMESAKE)
     again = reinstall(CORE, None if core is None else core.version)
     if namesake is not None:
         message = (
-            f"The distribution {NAMESAKE} {namesake.version} is installed beside {CORE}; "
+            f"The distribution {NAMESAKE} {namesake.version} is installed in addition to {CORE};  "
             f"both own the package {NAMESAKE}."
         )
         command = f"pip uninstall --yes {NAMESAKE} && {again}"
@@ -125,5 +125,5 @@ def core_findings(
 
 
 def reinstall(distribution: str, version: str | None) -> str:
-    """Return the command that puts a distribution's files back, in the version that is there."""
+    """Return the command that reinstalls the installed version of a distribution."""
     return f"pip install --force-reinstall --no-deps {distribution}{f'=={version}' if version else ''}"

@@ -190,7 +190,7 @@ def test_nodes_that_do_not_agree() -> None:
     for _ in range(2):
         assert ask(one, Read((QUERY,))) == [["a"]]
     assert len(requests.asked) == 3 + 4 + 1 + 3
-    disagreement = "the nodes don't agree on the schema after 0.05 s: version other on 2, version v on 1"
+    disagreement = "no schema agreement after 0.05 s: version other on 2, version v on 1"
     assert one.warnings == [disagreement]
 
 
@@ -203,7 +203,7 @@ def test_a_silent_node_takes_a_part_of_the_time() -> None:
     assert requests.seconds[0] == pytest.approx(4, abs=0.5)
     assert requests.seconds[-1] == pytest.approx(8, abs=0.5)
     (warning,) = one.warnings
-    assert re.fullmatch(r"a gave no answer within [34][\d.]* s; another node was asked", warning)
+    assert re.fullmatch(r"a didn't respond within [34][\d.]* s; using another node", warning)
 
 
 def test_nodes_are_looked_at_within_the_time_to_agree() -> None:
@@ -247,14 +247,14 @@ def test_nodes_on_which_a_table_cannot_be_used() -> None:
     }
     one = coordinator(Session(*nodes), requests, agreement_timeout=0.05)
     assert ask(one, AwaitAgreement(QUERY)) == (
-        "the table can't be used on all nodes: b (don't know it); c (gave no answer); e (down)"
+        "the table isn't usable on all nodes: b (don't know it); c (didn't respond); e (down)"
     )
     assert set(requests.seconds) == {2.0}
     requests.broken.clear()
     assert ask(coordinator(Session(*nodes), requests), AwaitAgreement(QUERY)) is None
     changing = coordinator(Session(*nodes), requests)
     ask(changing, Execute("ALTER …"))
-    assert ask(changing, AwaitAgreement(QUERY)) == "the table can't be used on all nodes: e (down)"
+    assert ask(changing, AwaitAgreement(QUERY)) == "the table isn't usable on all nodes: e (down)"
 
 
 def test_a_node_that_the_session_has_not_reached_yet(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,7 +264,7 @@ def test_a_node_that_the_session_has_not_reached_yet(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(_coordinator, "_POOL_TIMEOUT", 0.1)
     requests = Requests()
     one = coordinator(session, requests, agreement_timeout=60)
-    assert ask(one, AwaitAgreement(QUERY)) == "the table can't be used on all nodes: b (gave no answer)"
+    assert ask(one, AwaitAgreement(QUERY)) == "the table isn't usable on all nodes: b (didn't respond)"
     monkeypatch.setattr(_coordinator, "_POOL_TIMEOUT", 60)
     states: Iterator[Any] = iter(
         [*[{session.reachable[0]: {}}] * 6, *[{session.reachable[0]: {}, late: {}}] * 100]

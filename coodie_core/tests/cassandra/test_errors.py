@@ -183,11 +183,11 @@ def test_a_reason_takes_no_answers_place() -> None:
 @pytest.mark.parametrize(
     ("stmt", "hint"),
     [
-        ("SELECT * FROM t WHERE k = %s", "%s is no marker of CQL: write ? for a value, or :name."),
-        ("SELECT * FROM t WHERE k = %(key)s", "%(key)s is no marker of CQL"),
-        ("SELECT * FROM t WHERE k = %('a')s", "%s is no marker of CQL"),
+        ("SELECT * FROM t WHERE k = %s", "%s isn't a CQL bind marker: write ? or :name."),
+        ("SELECT * FROM t WHERE k = %(key)s", "%(key)s isn't a CQL bind marker"),
+        ("SELECT * FROM t WHERE k = %('a')s", "%s isn't a CQL bind marker"),
         ("SELEC '%s'", None),
-        ("SELEC a % s", "%s is no"),
+        ("SELEC a % s", "%s isn't a CQL"),
         ("SELEC a % b", None),
     ],
 )
@@ -205,9 +205,9 @@ def test_a_timeout_of_connecting() -> None:
     assert type(error) is ours.ConnectionFailedError
     assert error.hosts == {
         "a": "OperationTimedOut: Timed out creating connection (1 seconds)",
-        "b": "OperationTimedOut: no answer came in time",
+        "b": "OperationTimedOut: no response in time",
     }
-    assert "connect_timeout= and control_connection_timeout=, both" in str(error)
+    assert "both connect_timeout= and control_connection_timeout=" in str(error)
 
 
 def test_lost_or_never_sent() -> None:

@@ -71,7 +71,7 @@ def test_show(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     assert 'connections.main.port = "9142"' in text
     assert "hunter2" not in text
     assert main(["config", "show", "--all"]) == 0
-    assert "connections.main.consistency = (the backend's, LOCAL_ONE)" in capsys.readouterr().out
+    assert "connections.main.consistency = (the backend's default, LOCAL_ONE)" in capsys.readouterr().out
 
 
 def test_show_default(
@@ -103,7 +103,7 @@ def test_check(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = here / "coodie.toml"
     path.write_text('[connections.main]\ndriver = "memory"\n')
     assert main(["config", "check"]) == 0
-    assert capsys.readouterr().out == f"{path}: 1 connection, no mistakes.\n"
+    assert capsys.readouterr().out == f"{path}: 1 connection, no problems.\n"
     path.write_text('[connections.main]\ndriver = "memory"\nport = 0\nprot = 1\n')
     assert main(["config", "check"]) == 1
     captured = capsys.readouterr()

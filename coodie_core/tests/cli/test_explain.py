@@ -15,7 +15,7 @@ def test_one(asked: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A class is found as it is written in code, in a traceback and in haste; links are places to look at."""
     assert main(["explain", asked]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("# ReadTimeoutError\n\n```text\nThe replicas didn't answer")
+    assert said.startswith("# ReadTimeoutError\n\n```text\nThe replicas didn't respond")
     assert "**Cause.**" in said
     assert "**Fix.**" in said
 

@@ -105,7 +105,7 @@ def test_where_it_is_looked_for(write: Callable[..., Path], monkeypatch: pytest.
         return ",".join(coodie.load_config(path).connections)
 
     monkeypatch.chdir(write(table.format("", "deep"), "a/b/other.toml").parent)
-    with pytest.raises(ConfigurationError, match="There is no configuration") as caught:
+    with pytest.raises(ConfigurationError, match="No configuration found") as caught:
         found()
     assert caught.value.command == "coodie config init"
     write("[tool.other]\nx = 1\n", "a/b/pyproject.toml")

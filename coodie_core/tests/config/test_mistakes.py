@@ -85,10 +85,10 @@ speculative_execution_policy = "0.1x2"
         ("coodie.toml:17: connections.bad.options: ", "isn't a table"),
         ("coodie.toml:20: connections.bad.profiles.x: ", "idempotent"),
         ("COODIE__MAIM__PORT: ", "Did you mean 'main'?"),
-        ("COODIE__MAIN__PORT: ", "a whole number from 1 to 65535"),
+        ("COODIE__MAIN__PORT: ", "an integer from 1 to 65535"),
         ("COODIE__MAIN__PROT: ", "Did you mean 'port'?"),
         ("COODIE__MAIN__PROFILES__A__TIMOUT: ", "Did you mean 'timeout'?"),
-        ("COODIE__MAIN: ", "it names no key"),
+        ("COODIE__MAIN: ", "it has no key"),
         ("COODIE__BLOCK: ", "names"),
     )
     for start, said in expected:

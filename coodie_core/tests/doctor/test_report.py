@@ -36,7 +36,7 @@ def test_text() -> None:
     assert lines.index("Problems") < lines.index(command) < lines.index("Remarks")
     assert any(line.split() == ["acme", "broken", "acme-db", "2.0"] for line in lines)
     assert any(line.split() == ["protocol", "5"] for line in lines)
-    assert lines[-1] == "Not all is well."
+    assert lines[-1] == "1 problem found."
 
 
 def test_json() -> None:
@@ -46,7 +46,7 @@ def test_json() -> None:
     assert told["ok"] is True
     assert told["backends"] == [BACKEND]
     assert told["findings"][0]["is_problem"] is False
-    assert report.as_text().endswith("\nAll is well.")
+    assert report.as_text().endswith("\nNo problems found.")
 
 
 def test_nothing_but_the_standard_library() -> None:

@@ -377,7 +377,7 @@ async def test_options_that_a_driver_does_not_know(is_async: bool, call: str) ->
     driver = OldDriver(1)
     api = Api(driver, is_async=is_async)
     with pytest.raises(
-        UnsupportedError, match=r"OldDriver\.execute(_async)?\(\) takes no options="
+        UnsupportedError, match=r"OldDriver\.execute(_async)?\(\) has no parameter options="
     ) as caught:
         await CALLS[call](api, OPTIONS)
     assert caught.value.feature == "options"

@@ -234,9 +234,9 @@ async def test_duck_typed_driver(is_async: bool) -> None:
     assert (await api.execute_many(STMT, [[1], [2]])).succeeded == 2
     assert (await api.execute_batch(["DELETE FROM t WHERE a = 1"]))[0]["stmt"].startswith("BEGIN BATCH")
     assert await api.ping() is True
-    with pytest.raises(UnsupportedError, match=r"DuckDriver\.execute(_async)?\(\) takes no options="):
+    with pytest.raises(UnsupportedError, match=r"DuckDriver\.execute(_async)?\(\) has no parameter options="):
         await api.execute(STMT, [], options=RequestOptions(trace=True))
-    with pytest.raises(UnsupportedError, match="so that SyncOptions can't be honoured"):
+    with pytest.raises(UnsupportedError, match="so SyncOptions isn't supported"):
         await api.sync_table("t", "ks", [], options=SyncOptions(timeout=3))
 
 

@@ -69,10 +69,10 @@ def test_option_of_connecting(name: str) -> None:
     error = caught.value
     field = "ssl_context" if name.startswith("ssl_") else "username" if name == "password" else name
     assert error.option == field
-    assert f"driver_type='unable' has no {need}, so that {field}= " in str(error)
+    assert f"driver_type='unable' has no {need}, which {field}= " in str(error)
     assert "able" in error.alternatives
     assert "unable" not in error.alternatives
-    assert f"use one that can: {', '.join(error.alternatives)}." in str(error)
+    assert f"use one that supports it: {', '.join(error.alternatives)}." in str(error)
 
 
 def test_no_compression_needs_no_capability() -> None:
@@ -85,7 +85,7 @@ def test_request_profiles() -> None:
     host = host_of(acme=Declaring(Capability.PAGING))
     host.check(config_for(profiles={"reports": {"timeout": 5, "fetch_size": 10, "idempotent": True}}))
     with pytest.raises(
-        ConfigurationError, match="has no tracing, so that trace in the profile 'reports'"
+        ConfigurationError, match="has no tracing, which trace in the profile 'reports' needs"
     ) as caught:
         host.check(config_for(profiles={"reports": {"trace": True}}))
     assert caught.value.option == "trace"
@@ -124,11 +124,11 @@ REQUESTS = [
 def test_option_of_a_request(asked: dict[str, Any], need: Capability, name: str) -> None:
     """It is refused by name with the driver's, and the backends that have it."""
     check_capabilities(frozenset({need}), "It", **asked)
-    with pytest.raises(UnsupportedError, match=f"^It has no {need}, so that {name} can't") as caught:
+    with pytest.raises(UnsupportedError, match=f"^It has no {need}, which {name} needs") as caught:
         check_capabilities(frozenset(Capability) - {need}, "It", **asked)
     assert caught.value.feature == need.value
     assert caught.value.alternatives == ("cassandra", "local", "scylla")
-    assert "use one that can: cassandra, local, scylla." in str(caught.value)
+    assert "use one that supports it: cassandra, local, scylla." in str(caught.value)
 
 
 class Plain(MemoryDriver):
@@ -153,7 +153,7 @@ async def test_what_core_makes_of_the_six(method: str, is_async: bool) -> None:
 
 
 def test_nothing_is_imported_for_the_message(registry: DriverRegistry) -> None:
-    """Backends that were never loaded aren't asked; ours are known without."""
+    """Backends that were never loaded aren't asked; coodie's are known without."""
     assert "memory" not in backends_with(Capability.TLS)
     registry.plugins.check(config_for("memory"))
     assert backends_with(Capability.TLS) == ("cassandra", "memory", "scylla")

@@ -40,14 +40,14 @@ def option(**fields: Any) -> Any:
         ({"options": None}, "options is a NoneType, expected a tuple of OptionDescription"),
         ({"options": ["x"]}, "options holds a str, expected a tuple of OptionDescription"),
         ({"options": option(name=3)}, "options: name of the option without a name (int) is a int"),
-        ({"options": option(name="")}, "options: '' can't be an argument's name"),
-        ({"options": option(name="a b")}, "options: 'a b' can't be an argument's name"),
+        ({"options": option(name="")}, "options: '' isn't a valid argument name"),
+        ({"options": option(name="a b")}, "options: 'a b' isn't a valid argument name"),
         ({"options": option(type=["str"])}, "options: type of the option 'colour' is a list, expected str"),
         ({"options": option(secret=None)}, "options: secret of the option 'colour' is a NoneType"),
-        ({"options": option() + option()}, "options: 'colour' is there twice"),
-        ({"options": option(name="port")}, "options: 'port' is an option of coodie's own"),
-        ({"options": option(name="ssl_cert")}, "options: 'ssl_cert' is an option of coodie's own"),
-        ({"options": option(name="lazy")}, "options: 'lazy' is an option of coodie's own"),
+        ({"options": option() + option()}, "options: 'colour' occurs twice"),
+        ({"options": option(name="port")}, "options: 'port' is an option of coodie-core"),
+        ({"options": option(name="ssl_cert")}, "options: 'ssl_cert' is an option of coodie-core"),
+        ({"options": option(name="lazy")}, "options: 'lazy' is an option of coodie-core"),
         ({"connection_fields": "port"}, "connection_fields is a str, expected a frozenset of str"),
         ({"connection_fields": frozenset({3})}, "connection_fields holds a int, expected"),
         ({"capabilities": None}, "capabilities is a NoneType, expected a frozenset of Capability"),
@@ -63,7 +63,7 @@ def test_field_that_is_not_what_it_has_to_be(fields: dict[str, Any], said: str) 
     for call in (host.described, host.check, host.open):
         with pytest.raises(NotADriverError) as caught:
             call(config_for())
-        assert f"The DriverDescription of dist-acme 1.0 can't be used: {said}" in str(caught.value)
+        assert f"The DriverDescription of dist-acme 1.0 is invalid: {said}" in str(caught.value)
         assert (caught.value.driver_type, caught.value.distribution) == ("acme", "dist-acme")
     assert host.descriptions() == {}
 

@@ -215,7 +215,7 @@ class SpeechlessError(Exception):
     ("raised", "said"),
     [
         (SystemExit(3), "raised SystemExit: 3."),
-        (SpeechlessError(), "raised SpeechlessError: (its text can't be had: RuntimeError)."),
+        (SpeechlessError(), "raised SpeechlessError: (no text: RuntimeError)."),
         (KeyError("\x1b[2J"), "raised KeyError: "),
         (ValueError("a\x1b]0;b\x07\u202ec\npip install me"), r"a\x1b]0;b\x07\u202ec pip install me."),
     ],

@@ -97,7 +97,7 @@ def test_not_installed(site: Site) -> None:
         ("raise RuntimeError('\\x1b[2J boom')", r"RuntimeError: \x1b[2J boom"),
         (
             "class E(Exception):\n    def __str__(self): raise RuntimeError\nraise E",
-            "E: (its text can't be had",
+            "E: (no text",
         ),
         ("import acme_plugin.missing", "no module 'acme_plugin.missing'"),
     ],
@@ -107,7 +107,7 @@ def test_import_fails(on_path: Site, source: str, said: str) -> None:
     with pytest.raises(DriverImportError, match=r"acme-db 2\.0") as caught:
         host_with(on_path, source).open(config_for())
     assert said in str(caught.value)
-    assert str(caught.value).endswith("To install it anew, run:\npip install --force-reinstall acme-db")
+    assert str(caught.value).endswith("To reinstall it, run:\npip install --force-reinstall acme-db")
     assert caught.value.__cause__ is not None
     assert (caught.value.driver_type, caught.value.distribution) == ("acme", "acme-db")
 
@@ -145,10 +145,10 @@ def test_error_of_ours_while_importing(on_path: Site) -> None:
 @pytest.mark.parametrize(
     ("source", "value", "said"),
     [
-        ("", "acme_plugin", "implements no hook coodie_open_driver"),
+        ("", "acme_plugin", "doesn't implement the hook coodie_open_driver"),
         ("def coodie_open_driver(config): ...", "acme_plugin", "marked with coodie.plugins.hookimpl"),
-        ("plugin = 5", "acme_plugin:plugin", "implements no hook"),
-        ("plugin = None", "acme_plugin:plugin", "implements no hook"),
+        ("plugin = 5", "acme_plugin:plugin", "doesn't implement the hook"),
+        ("plugin = None", "acme_plugin:plugin", "doesn't implement the hook"),
         (MODULE.replace("coodie_open_driver", "coodie_open_drivers"), "acme_plugin", "unknown hook"),
         (MODULE.replace("(config)", "(settings)"), "acme_plugin", "settings"),
     ],

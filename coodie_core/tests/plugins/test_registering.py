@@ -55,7 +55,7 @@ def test_registering_no_plugin(site: Site) -> None:
         with pytest.raises(ConfigurationError, match="driver_type="):
             host.register(name, Backend())  # type: ignore[arg-type]
     for distribution in (None, 5):
-        with pytest.raises(ConfigurationError, match=f"distribution={distribution} is not"):
+        with pytest.raises(ConfigurationError, match=f"distribution={distribution} isn't"):
             host.register("acme", Backend(), distribution=distribution)  # type: ignore[arg-type]
 
 

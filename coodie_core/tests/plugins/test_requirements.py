@@ -79,7 +79,7 @@ def test_need_that_is_not_met(on_path: Site, need: str, requires: str, said: str
 
 def test_need_that_is_none(on_path: Site) -> None:
     """A need that isn't a requirement is the backend's fault."""
-    with pytest.raises(NotADriverError, match="no requirement"):
+    with pytest.raises(NotADriverError, match="which is invalid"):
         needy_host(on_path, "acme client!").check(config_for())
 
 

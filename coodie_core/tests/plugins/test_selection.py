@@ -99,7 +99,7 @@ def test_known_but_not_installed(site: Site, known: str) -> None:
     with pytest.raises(DriverNotFoundError) as caught:
         choose(site, known)
     assert last_line(caught.value) == f'pip install "coodie-core[{known}]"' == caught.value.command
-    assert "No backend is installed at all." in str(caught.value)
+    assert "No backend is installed." in str(caught.value)
     assert (caught.value.driver_type, caught.value.installed) == (known, ())
     assert isinstance(caught.value, (ConfigurationError, ImportError, LookupError))
 
@@ -150,7 +150,7 @@ def test_what_is_installed_broken_and_blocked(site: Site, monkeypatch: pytest.Mo
 def test_pinned_to_what_is_not_installed(site: Site) -> None:
     """A pin to a distribution that isn't there names those that are, and the command that installs it."""
     site.install("acme-db", "2.0", entry_points=announcing("acme", NOWHERE))
-    with pytest.raises(DriverNotFoundError, match=r"'acme' is announced by acme-db 2\.0") as caught:
+    with pytest.raises(DriverNotFoundError, match=r"'acme' is provided by acme-db 2\.0") as caught:
         choose(site, "acme", "acme-fork")
     assert caught.value.distribution == "acme-fork"
     assert last_line(caught.value) == "pip install acme-fork"
@@ -182,7 +182,7 @@ def test_name_that_looks_like_a_pin(site: Site) -> None:
 def test_pinned_to_what_announces_something_else(site: Site, points: Any) -> None:
     """A pin to a distribution that doesn't announce the name says what it does announce."""
     site.install("acme-db", entry_points=points)
-    said = "announces 'other'" if points else "announces no backend"
+    said = "provides 'other'" if points else "provides no backend"
     with pytest.raises(DriverNotFoundError, match=said) as caught:
         choose(site, "acme", "acme-db")
     assert last_line(caught.value) == DOCTOR

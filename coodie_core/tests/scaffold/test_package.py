@@ -149,7 +149,7 @@ def test_what_exists_is_left_alone(make: Callable[[Path], None], names: DriverNa
     target = tmp_path / "there"
     make(target)
     before = target.lstat()
-    with pytest.raises(ConfigurationError, match="exists already") as caught:
+    with pytest.raises(ConfigurationError, match="already exists") as caught:
         write_package(names, target)
     assert caught.value.option == "directory"
     assert target.lstat() == before

@@ -117,20 +117,20 @@ def test_a_type_named_like_a_native_one_is_quoted_in_cql() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "ends too early"),
-        ("list<int", "ends too early"),
+        ("", "unexpected end"),
+        ("list<int", "unexpected end"),
         ("list<int>>", "after its end"),
         ("int text", "after its end"),
         ("list", "angle brackets"),
         ("list<int, int>", "takes 1, not 2"),
         ("map<int>", "takes 2, not 1"),
         ("vector<float>", "number of elements"),
-        ("vector<float, 0>", "above 0"),
-        ("vector<float, n>", "above 0"),
+        ("vector<float, 0>", "positive integer"),
+        ("vector<float, n>", "positive integer"),
         ("frozen<int>", "not int"),
-        ("other.addr", "own keyspace"),
+        ("other.addr", "the table's keyspace"),
         ("int;", "unexpected ';'"),
-        ("<int>", "a type expected"),
+        ("<int>", "expected a type"),
     ],
 )
 def test_what_is_no_type_is_refused(text: str, why: str) -> None:

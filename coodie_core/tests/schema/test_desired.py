@@ -72,7 +72,7 @@ def test_any_object_with_the_attributes() -> None:
         ([KEY, Col("x", "list<")], "isn't a CQL type"),
         ([KEY, Col("x", 5)], "its cql_type is 5, not a string"),  # type: ignore[arg-type]
         ([KEY, Col(5, "int")], "its name is 5, not a string"),  # type: ignore[arg-type]
-        ([KEY, Col("", "int")], "can't be a CQL name"),
+        ([KEY, Col("", "int")], "isn't a valid CQL name"),
         ([KEY, Col("x", "int", static=True)], r"static columns \('x'\) need a clustering key"),
         ([KEY, Col("x", "int", clustering_key=True, clustering_order="UP")], "is 'UP', not ASC or DESC"),
         ([KEY, Col("x", "int", clustering_order="DESC")], "isn't a clustering key"),
@@ -159,7 +159,7 @@ def test_all_faults_in_one_error() -> None:
 @pytest.mark.parametrize("cols", ["id int", {"id": "int"}, b"id"])
 def test_columns_of_the_wrong_kind(cols: Any) -> None:
     """A string or a dict instead of a list of definitions is told of as such."""
-    with pytest.raises(ConfigurationError, match="are given as"):
+    with pytest.raises(ConfigurationError, match="are of type"):
         desired_table("t", "ks", cols)
 
 

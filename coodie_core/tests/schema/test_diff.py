@@ -116,9 +116,9 @@ def test_another_value(name: str, wanted: Any, shown: Any, change: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "wanted", "shown", "why"),
     [
-        ("gc_grace_seconds", "5s", 5, "isn't a whole number"),
-        ("gc_grace_seconds", True, 5, "isn't a whole number"),
-        ("gc_grace_seconds", 5.0, 5, "isn't a whole number"),
+        ("gc_grace_seconds", "5s", 5, "isn't an integer"),
+        ("gc_grace_seconds", True, 5, "isn't an integer"),
+        ("gc_grace_seconds", 5.0, 5, "isn't an integer"),
         ("crc_check_chance", "x", 1.0, "isn't a number"),
         ("cdc", "on", False, "isn't true or false"),
         ("cdc", {"enabled": True}, False, "single value"),
@@ -137,7 +137,7 @@ def test_values_that_the_option_cannot_have(name: str, wanted: Any, shown: Any, 
 def test_an_unknown_option_is_a_problem() -> None:
     """A misspelt option isn't passed over on a table that is there already."""
     result = compare_options(check_options({"gc_grace_second": 5}), {"gc_grace_seconds": 5})
-    assert result.problems == ("option gc_grace_second: the server knows no such option, wanted 5",)
+    assert result.problems == ("option gc_grace_second: the server doesn't have this option, wanted 5",)
 
 
 def test_an_option_that_the_server_does_not_show_is_told_of() -> None:
@@ -145,14 +145,14 @@ def test_an_option_that_the_server_does_not_show_is_told_of() -> None:
     result = compare_options(check_options({"tombstone_gc": {"mode": "repair"}}), {})
     assert not result.changes
     assert not result.problems
-    assert result.notes == ("option tombstone_gc: this server doesn't show it, so it is left as it is",)
+    assert result.notes == ("option tombstone_gc: this server doesn't show it, so it isn't changed",)
 
 
 def test_cdc_that_the_server_does_not_show_is_left_alone() -> None:
     """With cdc_enabled: false Cassandra stores no cdc, whatever is set: setting it again is no end."""
     result = compare_options(check_options({"cdc": True}), {"cdc": None})
     assert result.changes == {}
-    assert result.notes == ("option cdc: this server doesn't show it, so it is left as it is",)
+    assert result.notes == ("option cdc: this server doesn't show it, so it isn't changed",)
 
 
 def test_what_only_the_server_has_is_told_of() -> None:

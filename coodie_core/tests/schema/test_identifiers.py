@@ -59,7 +59,7 @@ def test_quote(name: str, cql: str) -> None:
 @pytest.mark.parametrize("name", ["", "a\0b"])
 def test_no_name_at_all(name: str) -> None:
     """What no CQL name can be is refused."""
-    with pytest.raises(ConfigurationError, match="can't be a CQL name"):
+    with pytest.raises(ConfigurationError, match="isn't a valid CQL name"):
         quote(name)
 
 

@@ -111,7 +111,7 @@ def test_nodes_that_do_not_agree(server: RowServer, sync: Callable[..., Any]) ->
     result = sync(driver, KEY, Col("x", "int"), options=SyncOptions(agreement_timeout=0.15))
     assert len([stmt for stmt, _ in driver.trips if "system.peers" in stmt]) >= 2
     (warning,) = result.warnings
-    assert warning.endswith("agree on the schema after 0.15 s: version a on 1, version b on 10.0.0.2")
+    assert warning.endswith("no schema agreement after 0.15 s: version a on 1, version b on 10.0.0.2")
 
 
 def test_agreement_that_cannot_be_told(server: RowServer, sync: Callable[..., Any]) -> None:
@@ -122,7 +122,7 @@ def test_agreement_that_cannot_be_told(server: RowServer, sync: Callable[..., An
     result = sync(Inheriting(server), KEY, Col("x", "int"))
     assert result == [ADD]
     (warning,) = result.warnings
-    assert warning.startswith("whether all nodes know of the change couldn't be told")
+    assert warning.startswith("schema agreement couldn't be checked")
 
 
 def test_a_timeout_is_passed_on(server: RowServer, sync: Callable[..., Any]) -> None:

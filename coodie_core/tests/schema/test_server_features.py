@@ -48,7 +48,7 @@ def test_what_is_optional_is_left_out_on_an_old_server(server: RowServer) -> Non
     result = server.drive(plan_table("t", "ks", [KEY, *optional], dry_run=True))
     assert result == ["CREATE TABLE IF NOT EXISTS ks.t (id int, x text, PRIMARY KEY (id))"]
     assert [warning.rpartition("; ")[2] for warning in result.warnings] == [
-        "it is optional, and left out"
+        "it is optional, so it is left out"
     ] * 2
 
 

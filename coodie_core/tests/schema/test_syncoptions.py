@@ -15,7 +15,7 @@ from coodie.schema import SyncOptions, plan_table
 @pytest.mark.parametrize("value", [-1, "5", True, False, float("nan"), float("inf"), 10**9])
 def test_what_is_no_number_of_seconds(name: str, value: Any) -> None:
     """The error names the option."""
-    with pytest.raises(ConfigurationError, match=f"{name}=.* is not a positive number of seconds") as caught:
+    with pytest.raises(ConfigurationError, match=f"{name}=.* isn't a positive number of seconds") as caught:
         SyncOptions(**{name: value})
     assert caught.value.option == name
 

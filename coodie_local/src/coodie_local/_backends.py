@@ -94,7 +94,7 @@ def _only() -> str:
         msg = "coodie-scylla and coodie-cassandra are both installed, and their drivers own the same package."
         raise OverwrittenModuleError(
             msg,
-            hint="One environment holds one of them. Run:",
+            hint="They can't be installed in the same environment. Run:",
             command="pip uninstall --yes coodie-cassandra cassandra-driver && "
             "pip install --force-reinstall --no-deps scylla-driver",
             driver_type="local",

@@ -1,4 +1,4 @@
-"""The command line ``coodie``: needs the extra ``[cli]`` (click and rich)."""
+"""The command line ``coodie``; requires the extra ``[cli]`` (click and rich)."""
 
 from __future__ import annotations
 

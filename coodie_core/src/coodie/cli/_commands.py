@@ -1,4 +1,4 @@
-"""The commands: core's own by name, other distributions' by entry point; each imported when it's used."""
+"""The commands: coodie-core's by name, other distributions' by entry point; each is imported on first use."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ if TYPE_CHECKING:
 
 __all__ = ["GROUP", "coodie"]
 
-#: The entry-point group in which a distribution announces commands: name → click command.
+#: The entry-point group of commands: name → click command.
 GROUP = "coodie.commands"
 
-#: Core's own commands: name → module and attribute, and the line that ``--help`` shows.
+#: The commands of coodie-core: name → module and attribute, and the line of ``--help``.
 _OWN: dict[str, tuple[str, str]] = {
-    "doctor": ("coodie.cli.doctor:doctor", "Find out what keeps coodie from working."),
-    "drivers": ("coodie.cli.drivers:drivers", "List every backend, and why it can't be used."),
-    "config": ("coodie.cli.config:config", "Show, check and begin a configuration."),
-    "ping": ("coodie.cli.ping:ping", "Ask a server whether it is there, and what it is."),
-    "query": ("coodie.cli.query:query", "Execute a statement and print its rows as they come."),
-    "explain": ("coodie.cli.explain:explain", "Print the cause of an error and its fix."),
-    "schema": ("coodie.cli.schema:schema", "Show tables, and bring them to their definitions."),
-    "new-driver": ("coodie.cli.newdriver:new_driver", "Write the package of a new driver."),
+    "doctor": ("coodie.cli.doctor:doctor", "Diagnose the environment, backends and a connection."),
+    "drivers": ("coodie.cli.drivers:drivers", "List backends, their state and problems."),
+    "config": ("coodie.cli.config:config", "Show, check and create a configuration."),
+    "ping": ("coodie.cli.ping:ping", "Check a connection, and show the server."),
+    "query": ("coodie.cli.query:query", "Execute a statement and print its rows."),
+    "explain": ("coodie.cli.explain:explain", "Explain an error: its cause and its fix."),
+    "schema": ("coodie.cli.schema:schema", "Show, compare and sync tables."),
+    "new-driver": ("coodie.cli.newdriver:new_driver", "Generate the package of a new driver."),
 }
 
 
 class _Commands(click.Group):
-    """A group that imports a command when it's called, so that a broken one breaks no other."""
+    """A group that imports a command when it is called, so that a broken one doesn't affect others."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return all names; nothing is imported for them."""
+        """Return the names of all commands, without importing them."""
         return sorted({*_OWN, *(point.name for point in _announced())})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        """Import the command; one that can't be imported becomes a command that says so."""
+        """Import the command; if that fails, return a command that reports the error."""
         if cmd_name in _OWN:
             module, _, attribute = _OWN[cmd_name][0].partition(":")
             command: click.Command = getattr(import_module(module), attribute)
@@ -52,7 +52,7 @@ class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or say which one may have been meant."""
+        """Find the command; suggest a similar one if there is none."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as exc:
@@ -63,7 +63,7 @@ class _Commands(click.Group):
             raise click.UsageError(f"{exc.message.rstrip('.')}.{hint}", ctx) from exc
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands; core's own aren't imported for it."""
+        """List the commands; those of coodie-core aren't imported."""
         rows = [(name, self._line(ctx, name)) for name in self.list_commands(ctx)]
         if rows:
             with formatter.section("Commands"):
@@ -77,8 +77,8 @@ class _Commands(click.Group):
 
 
 def _announced() -> Iterable[Any]:
-    """Find what other distributions announce; core's own names can't be taken over."""
-    from importlib_metadata import entry_points  # slow, and needed here alone
+    """Return the commands of other distributions, which can't override those of coodie-core."""
+    from importlib_metadata import entry_points  # a slow import
 
     return [point for point in entry_points(group=GROUP) if point.name not in _OWN]
 
@@ -94,8 +94,8 @@ def _loaded(point: Any) -> click.Command:
 
 
 def _broken(point: Any, reason: str) -> click.Command:
-    """Return a command that fails with the reason, whatever its arguments."""
-    from coodie_doctor.ownership import pip_command  # for a broken one alone
+    """Return a command that fails with the reason, regardless of its arguments."""
+    from coodie_doctor.ownership import pip_command  # only needed here
 
     owner = point.dist.name if point.dist is not None else "an unknown distribution"
     command = pip_command("install --force-reinstall", owner)
@@ -118,4 +118,4 @@ def _broken(point: Any, reason: str) -> click.Command:
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="coodie", message="%(prog)s %(version)s")
 def coodie() -> None:
-    """Drivers for Apache Cassandra and ScyllaDB: what is installed, what works, a local Cassandra."""
+    """Tools for coodie, the client for Apache Cassandra and ScyllaDB."""

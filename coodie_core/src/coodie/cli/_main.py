@@ -1,4 +1,4 @@
-"""The command ``coodie``: also where click and rich, which it needs, aren't installed."""
+"""The entry point of ``coodie``, which reports missing click and rich."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Args:
-        arguments: Its name and what belongs to it; those of the process where None.
+        arguments: The command's name and its arguments; None for those of the process.
 
     Returns:
-        The exit status: 0; 1 where the command failed, with the reason on standard error; 2 where
-        its arguments can't be used; 130 after Ctrl-C; 141 where the reader of the output went away.
+        The exit code: 0; 1 if the command failed, with the reason on standard error; 2 for invalid arguments;
+        130 after Ctrl-C; 141 if the output pipe was closed.
     """
     try:
         import click  # noqa: F401 - only whether it is there

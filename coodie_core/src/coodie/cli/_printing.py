@@ -1,4 +1,4 @@
-"""Rows on standard output: one after the other, whatever their number."""
+"""Print rows on standard output, one by one, with constant memory."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ __all__ = ["FORMATS", "escaped"]
 
 Row = dict[str, Any]
 
-#: Rows whose widths decide those of a table's columns.
+#: The number of first rows that determine the widths of a table's columns.
 _MEASURED = 100
 
-#: The widest that a column of a table is made; what is longer stands out of it.
+#: The maximum width of a table's column; longer values overflow.
 _WIDEST = 60
 
 
-#: What a field of CSV has to be quoted for (RFC 4180, section 2).
+#: Characters that require a CSV field to be quoted (RFC 4180, section 2).
 _SPECIAL = re.compile('[",\r\n]')
 
 
 class _Print(Protocol):
-    """Print rows; ``columns`` are the names of their columns, which a result without rows doesn't tell."""
+    """Print rows; ``columns`` are the columns' names, which are needed for a result without rows."""
 
     def __call__(self, rows: Iterable[Row], columns: Sequence[str] = ()) -> None: ...
 
 
 def _print_json(rows: Iterable[Row], columns: Sequence[str] = ()) -> None:  # noqa: ARG001 - as the others
-    """Print one JSON object to a line."""
+    """Print one JSON object per line."""
     for row in rows:
         click.echo(json.dumps(_plain(row), ensure_ascii=False))
 
 
 def _print_csv(rows: Iterable[Row], columns: Sequence[str] = ()) -> None:
-    """Print a line of names, then one line to a row (RFC 4180, but for the lines' ends)."""
+    """Print a line of names, then one line per row (RFC 4180, except for the line ends)."""
     names, lines = _split(rows, columns)
     for line in chain([names] if names else [], lines):
         sys.stdout.write(",".join(map(_field, line)) + "\n")
@@ -53,7 +53,7 @@ def _print_csv(rows: Iterable[Row], columns: Sequence[str] = ()) -> None:
 
 
 def _print_table(rows: Iterable[Row], columns: Sequence[str] = ()) -> None:
-    """Print columns, as wide as the first rows need."""
+    """Print columns, with the widths of the first rows."""
     names, lines = _split(rows, columns)
     head = [escaped(name) for name in names]
     source = ([_cell(value) for value in line] for line in lines)
@@ -72,7 +72,7 @@ def _print_table(rows: Iterable[Row], columns: Sequence[str] = ()) -> None:
     click.echo(f"({count} row{'' if count == 1 else 's'})")
 
 
-#: Name → what prints the rows.
+#: The functions that print rows, by the format's name.
 FORMATS: Mapping[str, _Print] = {
     "table": _print_table,
     "json": _print_json,
@@ -84,7 +84,7 @@ def _split(rows: Iterable[Row], columns: Sequence[str]) -> tuple[list[str], Iter
     """Return the names of the columns, and the values of each row in the same order.
 
     Raises:
-        RequestError: While the values are read: a row has other columns than the first.
+        RequestError: A row has other columns than the first.
     """
     source = iter(rows)
     first = next(source, None)
@@ -94,7 +94,7 @@ def _split(rows: Iterable[Row], columns: Sequence[str]) -> tuple[list[str], Iter
     def values() -> Iterator[Iterable[Any]]:
         for row in chain([] if first is None else [first], source):
             if row.keys() != known:
-                message = "The columns of the result changed while it was read."
+                message = "The columns changed between two pages."
                 raise RequestError(message, hint="Run the query again.")
             yield [row[name] for name in names]
 
@@ -106,7 +106,7 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _cell(value: Any) -> str:
-    """Return the value on one line; a text that would read as null is quoted."""
+    """Return the value on one line; the text "null" is quoted."""
     text = _text(value, null="null")
     if isinstance(value, str) and (text == "null" or text.startswith('"')):
         text = json.dumps(text, ensure_ascii=False)
@@ -114,7 +114,7 @@ def _cell(value: Any) -> str:
 
 
 def escaped(text: str) -> str:
-    """Escape what a terminal would obey."""
+    """Escape control characters."""
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
@@ -134,7 +134,7 @@ def _text(value: Any, *, null: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON can hold: itself where that is exact, else the text that CQL has for the value."""
+    """Return a value for JSON: the value itself if that is exact, or else its text in CQL."""
     for kinds, convert in _CONVERSIONS:
         if isinstance(value, kinds):
             return convert(value)
@@ -146,7 +146,7 @@ def _float(value: float) -> float | str:
 
 
 def _moment(value: datetime) -> str:
-    """Return a timestamp with its zone; the drivers give naive ones in UTC."""
+    """Return a timestamp with its time zone; naive ones are UTC."""
     return (value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value).isoformat()
 
 

@@ -1,4 +1,4 @@
-"""One run of the command line: what it ends with, whatever happens inside."""
+"""Run a command line and return its exit code."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ __all__ = ["run"]
 
 _FAILED = 1
 _INTERRUPTED = 130
-#: What shells say of a program that SIGPIPE ended: 128 + 13.
+#: The exit code of a program ended by SIGPIPE, as in shells: 128 + 13.
 _PIPE_CLOSED = 141
 
 
 def run(arguments: Sequence[str] | None) -> int:
-    """Run a command and turn how it ended into an exit status."""
+    """Run a command and return its exit code."""
     stdout = sys.stdout
     try:
         with _interruptible():
-            # With standalone_mode, click would end the process itself, and swallow Ctrl-C's status.
+            # With standalone_mode, click would exit itself, with another code after Ctrl-C.
             status = coodie.main(arguments, prog_name="coodie", standalone_mode=False)
     except click.ClickException as exc:
         exc.show()
@@ -58,7 +58,7 @@ def run(arguments: Sequence[str] | None) -> int:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Have Ctrl-C raise KeyboardInterrupt unless it is ignored; outside, the script handles it."""
+    """Let Ctrl-C raise KeyboardInterrupt within the block, unless the signal is ignored."""
     before = signal.getsignal(signal.SIGINT)
     if not callable(before) or threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,4 @@
-"""What a command talks to: a connection of the configuration, or a URL."""
+"""The target of a command: a connection of the configuration, or a URL."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["connected", "connection_option", "option_of"]
 
 
 def option_of(name: str, *flags: str, **more: Any) -> Callable[[Any], Any]:
-    """Return the click option for one of the options that core declares, with its help and its unit or type.
+    """Return the click option for an option of coodie-core, with its help and its unit or type.
 
     Args:
-        name: In ``coodie.options.OPTIONS``.
-        flags: How it's written; ``--name`` unless given.
-        more: What click is told beside.
+        name: The name in ``coodie.options.OPTIONS``.
+        flags: The flags; ``--name`` by default.
+        more: Further arguments for click.
     """
     from coodie.exceptions import ConfigurationError
     from coodie.options.declarations import OPTIONS
@@ -46,24 +46,24 @@ def option_of(name: str, *flags: str, **more: Any) -> Callable[[Any], Any]:
 
 
 def connection_option(command: Any) -> Any:
-    """Let a command take ``--connection``."""
+    """Add ``--connection`` to a command."""
     return click.option(
         "-c",
         "--connection",
         metavar="NAME|URL",
-        help="A connection of the configuration, or a URL; the configuration's default without it.",
+        help="A connection of the configuration, or a URL; by default, the configuration's default.",
     )(command)
 
 
 @contextmanager
 def connected(target: str | None) -> Iterator[AbstractDriver]:
-    """Connect, and close when the block ends.
+    """Connect, and close the driver at the end of the block.
 
     Args:
-        target: A connection's name or a URL; None is the configuration's default.
+        target: A connection's name or a URL; None for the configuration's default.
 
     Raises:
-        CoodieError: There is no such connection, or it can't be opened.
+        CoodieError: The connection doesn't exist, or can't be opened.
     """
     from coodie.config.loading import connect, load_config
     from coodie.registry.lazy import LazyDriver
@@ -72,7 +72,7 @@ def connected(target: str | None) -> Iterator[AbstractDriver]:
     if target is not None and "://" in target:
         driver: AbstractDriver = connect(target)
     else:
-        # Through the configuration, not the registry: its error names the connections that there are.
+        # Through the configuration, not the registry, whose error doesn't list the connections.
         name = load_config().named(target).name
         driver = current_registry().get(name)
     with driver:

@@ -1,4 +1,4 @@
-"""``coodie config``: what is configured, what is wrong with it, and how to begin."""
+"""``coodie config``: show, check and create a configuration."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _HIDDEN = "***"
 
 @click.group()
 def config() -> None:
-    """Show, check and begin a configuration: coodie.toml, [tool.coodie], COODIE__NAME__OPTION."""
+    """Show, check and create a configuration: coodie.toml, [tool.coodie], COODIE__NAME__OPTION."""
 
 
 _file = click.option(
-    "--file", "path", metavar="PATH", help="Read this file, not the one that load_config() finds."
+    "--file", "path", metavar="PATH", help="The file; by default, the one that load_config() finds."
 )
 _json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 
@@ -38,12 +38,12 @@ _json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @config.command()
 @_file
 @_json
-@click.option("--all", "everything", is_flag=True, help="Also what isn't set, with what holds then.")
+@click.option("--all", "everything", is_flag=True, help="Include unset options, with their defaults.")
 def show(*, path: str | None, as_json: bool, everything: bool) -> None:
-    """Print each value with where it came from; secrets are hidden.
+    """Print each value with its source; secrets are hidden.
 
-    A call's own argument wins over its request profile, that over an environment variable, that over the
-    file, and that over the default.
+    Precedence, from the highest: the argument of a call, its request profile, an environment variable, the
+    file, the default.
     """
     configuration = find_configuration(path, os.environ)
     rows = list(_rows(configuration, everything=everything))
@@ -89,7 +89,7 @@ def _shown(setting: Setting, *, hidden: bool) -> str:
 
 
 def _secret_options(connection: ConnectionSettings) -> set[str]:
-    """Return which of the backend's own options are secrets: all, where the backend can't be asked."""
+    """Return the backend's secret options; all options if the backend can't be loaded."""
     from coodie.options.connection import build_config
     from coodie.registry.registry import current_registry
 
@@ -112,9 +112,9 @@ def _secret_options(connection: ConnectionSettings) -> set[str]:
 @_file
 @_json
 def check(*, path: str | None, as_json: bool) -> int:
-    """Look for mistakes, all at once; connects to nothing.
+    """List all problems of the configuration, without connecting.
 
-    Exit status: 0 without mistakes, 1 with some.
+    Exit code: 0 if there are no problems, 1 otherwise.
     """
     from coodie.config.validation import check_connections
     from coodie.registry.registry import current_registry
@@ -133,16 +133,16 @@ def check(*, path: str | None, as_json: bool) -> int:
         for mistake in mistakes:
             click.echo(mistake, err=True)
     else:
-        click.echo(f"{where}: {count} connection{'' if count == 1 else 's'}, no mistakes.")
+        click.echo(f"{where}: {count} connection{'' if count == 1 else 's'}, no problems.")
     return 1 if mistakes else 0
 
 
 @config.command()
 @click.argument("path", default="coodie.toml")
 def init(*, path: str) -> None:
-    """Write an example with comments.
+    """Write an example file with comments.
 
-    PATH is coodie.toml unless given; a file that is there is never overwritten.
+    The default PATH is coodie.toml; an existing file is never overwritten.
     """
     from coodie.config.reference import example_file
 
@@ -150,17 +150,17 @@ def init(*, path: str) -> None:
         with Path(path).open("x", encoding="utf-8") as file:
             file.write(example_file())
     except FileExistsError as exc:
-        message = f"{path} is there already, and stays as it is."
-        raise ConfigurationError(message, hint="Name another file.", option="path") from exc
+        message = f"{path} already exists, and isn't overwritten."
+        raise ConfigurationError(message, hint="Give another PATH.", option="path") from exc
     except OSError as exc:
         message = f"{path} can't be written: {exc.strerror}."
-        raise ConfigurationError(message, hint="Name another file.", option="path") from exc
+        raise ConfigurationError(message, hint="Give another PATH.", option="path") from exc
     click.echo(f"Wrote {path}. Next: edit it, then run: coodie config check")
 
 
 @config.command()
 def schema() -> None:
-    """Print the JSON schema of the file, for editors."""
+    """Print the JSON schema of configuration files, for editors."""
     from importlib.resources import files
 
     click.echo(files("coodie.config").joinpath("coodie.schema.json").read_text(encoding="utf-8"), nl=False)

@@ -1,4 +1,4 @@
-"""``coodie doctor``: what keeps coodie from working, and what to run about it."""
+"""``coodie doctor``: find problems, with the commands that fix them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ __all__ = ["doctor"]
 
 @click.command()
 @click.option("--host", "hosts", multiple=True, metavar="HOST", help="Connect to this host; may be repeated.")
-@click.option(
-    "--driver", metavar="NAME", help="The backend to connect with; by default the one that is ready."
-)
+@click.option("--driver", metavar="NAME", help="The backend to connect with; by default, the usable one.")
 @click.option(
     "--option",
     "options",
@@ -29,9 +27,9 @@ __all__ = ["doctor"]
     metavar="SECONDS",
     default=TIMEOUT,
     show_default=True,
-    help="How long each backend may take, and connecting.",
+    help="The timeout for each backend, and for connecting.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(
     *,
     hosts: tuple[str, ...],
@@ -41,10 +39,10 @@ def doctor(
     timeout: float,
     as_json: bool,
 ) -> int:
-    """Look at the environment, at each backend in a process of its own, and at a connection.
+    """Check the environment, each backend in a separate process, and a connection.
 
-    The exit status is 0 where all is well and 1 where it isn't. Where another distribution's code has
-    overwritten coodie's, run: python -m coodie_doctor
+    Exit code: 0 if there are no problems, 1 otherwise. If another distribution has overwritten coodie's
+    files, run: python -m coodie_doctor
     """
     try:
         connect = connect_task(hosts, driver, options, password_env)

@@ -1,4 +1,4 @@
-"""``coodie drivers``: every backend, in its state."""
+"""``coodie drivers``: list backends and their state."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _COLOURS = {BackendState.READY: "green", BackendState.NOT_INSTALLED: "bright_bla
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0.1),
     metavar="SECONDS",
     default=TIMEOUT,
     show_default=True,
-    help="How long each may take to load.",
+    help="The timeout for loading each backend.",
 )
 def drivers(*, as_json: bool, timeout: float) -> None:
-    """List every backend that is installed or known, its state, and why it can't be used.
+    """List all installed and known backends, their state and problems.
 
-    Each is loaded in a process of its own, so that a broken one disturbs no other.
+    Each is loaded in a separate process, so that a broken one doesn't affect others.
     """
     reports = take_inventory(current_registry().plugins, timeout=timeout)
     if as_json:
@@ -46,7 +46,7 @@ def drivers(*, as_json: bool, timeout: float) -> None:
     for report in reports:
         if report.reason:
             click.echo(plain_text(f"\n{report.driver_type or report.distribution}: {report.reason}"))
-            # At the line's start, so that it can be copied as it stands.
+            # Without indentation, so that it can be copied.
             if report.command:
                 click.echo(plain_text(report.command))
 

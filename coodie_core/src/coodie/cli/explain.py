@@ -1,4 +1,4 @@
-"""``coodie explain``: the cause of an error, and its fix."""
+"""``coodie explain``: the cause of an error and its fix."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 __all__ = ["explain"]
 
-#: A link to another page of the documentation; a terminal shows the page's name instead.
+#: A link to another page of the documentation, which is replaced by the page's name.
 _LINK = re.compile(r"\[([^\]]+)\]\((?:\.\./)*([^)]+)\)")
 
 
 @click.command()
 @click.argument("name", required=False)
 def explain(*, name: str | None) -> None:
-    """Print the cause of an error and its fix; without NAME, list all errors.
+    """Explain an error: its cause and its fix; without NAME, list all errors.
 
-    NAME is the error's class, such as RequestTimeoutError, also as printed in a traceback.
+    NAME is the error's class, such as RequestTimeoutError, with or without its module.
 
-    Exit status: 0; 2 if there is no such error.
+    Exit code: 0; 2 if there is no such error.
     """
     known = explanations()
     if name is None:
@@ -65,13 +65,13 @@ def _first_sentence(markdown: str) -> str:
 
 
 def _print_line(text: str) -> None:
-    """Print a line, cut to the width of a terminal."""
+    """Print a line, truncated to the terminal's width."""
     room = get_terminal_size().columns if sys.stdout.isatty() else len(text)
     click.echo(text if len(text) <= room else f"{text[: room - 1]}…")
 
 
 def _print(text: str) -> None:
-    """Print Markdown: rendered on a terminal, unchanged elsewhere."""
+    """Print Markdown, rendered on a terminal, unchanged otherwise."""
     if not sys.stdout.isatty():
         click.echo(text)
         return

@@ -1,4 +1,4 @@
-"""`coodie new-driver`: a complete package for a driver of one's own."""
+"""``coodie new-driver``: generate a complete package for a new driver."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ import click
 
 __all__ = ["new_driver"]
 
-#: What to run in the new package, in this order: the command, and what it is for.
+#: The commands to run in the new package, in this order, with their purposes.
 _NEXT = (
-    ("python -m venv .venv && . .venv/bin/activate", "an environment of its own"),
+    ("python -m venv .venv && . .venv/bin/activate", "a virtual environment"),
     ('pip install -e ".[test]"', "the driver, the conformance kit, a Cassandra"),
-    ("pytest", "the kit, on a real server"),
-    ("mypy && ruff check . && ruff format --check .", "what its CI checks, too"),
+    ("pytest", "the kit, with a real server"),
+    ("mypy && ruff check . && ruff format --check .", "the checks of its CI"),
 )
 
 
-@click.command("new-driver", short_help="Write the package of a new driver.")
+@click.command("new-driver", short_help="Generate the package of a new driver.")
 @click.argument("name")
 @click.option(
     "--directory",
     type=click.Path(path_type=Path),
-    help="Where to write it; must not exist.  [default: ./coodie-NAME]",
+    help="The new directory, which must not exist.  [default: ./coodie-NAME]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def new_driver(name: str, directory: Path | None, *, as_json: bool) -> None:
-    """Write a complete package for the driver_type NAME.
+    """Generate a complete package for the driver_type NAME.
 
-    It has a working driver, entry points, a README, tests that run the conformance kit, and a CI file. It
-    works as it is: a stand-in does the work until your client's calls are in its place.
+    It contains a working driver, entry points, a README, tests with the conformance kit, and a CI file. A
+    placeholder client makes it work until you replace it by your client.
     """
     from coodie.capabilities import KNOWN
     from coodie.exceptions import ConfigurationError
@@ -45,8 +45,8 @@ def new_driver(name: str, directory: Path | None, *, as_json: bool) -> None:
     names = driver_names(name, taken)
     if find_spec(names.package) is not None:
         raise ConfigurationError(
-            f"There is a module {names.package} here already.",
-            hint="Choose another name, or uninstall what has it.",
+            f"There is a module {names.package} already.",
+            hint="Choose another name, or uninstall its distribution.",
             option="name",
         )
     target = Path(names.distribution) if directory is None else directory
@@ -64,9 +64,9 @@ def new_driver(name: str, directory: Path | None, *, as_json: bool) -> None:
         click.echo(json.dumps(report, indent=2))
         return
     click.echo(f"Wrote {target}: {len(written)} files, driver_type={names.driver_type!r}.")
-    click.echo("\nIt works as it is. See for yourself:\n")
+    click.echo("\nIt works already. To try it:\n")
     width = max(map(len, commands))
     for command, purpose in zip(commands, ("", *(purpose for _, purpose in _NEXT)), strict=True):
         click.echo(f"    {command:<{width}}  {'# ' if purpose else ''}{purpose}".rstrip())
     client = Path("src") / names.package / "client.py"
-    click.echo(f"\nThen put your client's calls into {client}, a method at a time, and run pytest again.")
+    click.echo(f"\nThen put your client's calls into {client}, one method at a time, and run pytest again.")

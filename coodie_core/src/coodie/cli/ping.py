@@ -1,4 +1,4 @@
-"""``coodie ping``: is a server there, how far away, and what is it."""
+"""``coodie ping``: check a connection, and show the round-trip time and the server."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _SERVER = "SELECT release_version, cluster_name, data_center FROM system.local W
 @option_of("timeout")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def ping(*, connection: str | None, timeout: float | None, as_json: bool) -> None:
-    """Connect and ask the server for a round trip, its version, and the hosts that it knows.
+    """Connect, and print the round-trip time, the server's version and its hosts.
 
-    Exit status: 0 where it answers, 1 where it doesn't, with the reason on standard error.
+    Exit code: 0 if the server responds, or else 1, with the reason on standard error.
     """
     started = time.perf_counter()
     with connected(connection) as driver:
         opened = time.perf_counter()
-        driver.execute(_SERVER, [], timeout=timeout)  # prepares it, too
+        driver.execute(_SERVER, [], timeout=timeout)  # also prepares it
         prepared = time.perf_counter()
         (row,) = driver.execute(_SERVER, [], timeout=timeout)
         answered = time.perf_counter()
@@ -59,7 +59,7 @@ def ping(*, connection: str | None, timeout: float | None, as_json: bool) -> Non
 
 
 def _seen(driver: AbstractDriver) -> dict[str, Any]:
-    """Return the protocol's version and the hosts, where the backend tells them."""
+    """Return the protocol version and the hosts, if the backend provides them."""
     session = getattr(getattr(driver, "driver", driver), "session", None)
     cluster: Any = getattr(session, "cluster", None)
     metadata: Any = getattr(cluster, "metadata", None)

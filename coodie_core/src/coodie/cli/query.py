@@ -1,4 +1,4 @@
-"""``coodie query``: a statement's rows, as they come."""
+"""``coodie query``: execute a statement and print its rows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["query"]
 
 
 class _Warnings:
-    """Print what the server warns of on standard error, each once."""
+    """Print the server's warnings on standard error, each once."""
 
     def __init__(self) -> None:
         self._printed: set[str] = set()
@@ -41,7 +41,7 @@ class _Warnings:
 
 
 def _form(name: str, *, help: str) -> Callable[[Any], Any]:  # noqa: A002 - click's word
-    """Return the option that chooses a form, which refuses to be a second choice."""
+    """Return the flag of a format, which is exclusive."""
 
     def choose(context: click.Context, _option: click.Parameter, chosen: bool) -> None:  # noqa: FBT001 - click's way
         if chosen:
@@ -54,9 +54,9 @@ def _form(name: str, *, help: str) -> Callable[[Any], Any]:  # noqa: A002 - clic
 
 @click.command()
 @click.argument("statement", metavar="CQL")
-@_form("json", help="One JSON object to a line.")
-@_form("csv", help="Comma-separated values, names first.")
-@_form("table", help="Columns; without another form.")
+@_form("json", help="One JSON object per line.")
+@_form("csv", help="Comma-separated values, with a header.")
+@_form("table", help="A table; the default.")
 @option_of("fetch_size", "--page-size")
 @option_of("consistency")
 @option_of("timeout")
@@ -74,30 +74,30 @@ def query(
 ) -> None:
     """Execute a CQL statement and print its rows.
 
-    The rows are printed as they come, with one page in memory, however many there are. If the output pipe
-    is closed (head, less), the query is cancelled silently.
+    The rows are printed as they arrive, with only one page in memory. If the output pipe is closed (head,
+    less), the query is cancelled silently.
 
-    Exit status: 0; 1 where the statement failed; 130 after Ctrl-C; 141 where the output pipe was closed.
+    Exit code: 0; 1 if the statement failed; 130 after Ctrl-C; 141 if the output pipe was closed.
     """
     options = _options(profile)
     with connected(connection) as driver, observing(_Warnings()):
         if inspect_statement(statement).kind is not Kind.READ:
             rows = driver.execute(statement, [], consistency, timeout, options=options)
-            if rows:  # of a write, a lightweight transaction's
+            if rows:  # a write only has rows if it is a lightweight transaction
                 FORMATS[form](rows)
             return
         columns = _columns(driver, statement, timeout)
-        # Without --page-size, a profile's holds.
+        # The default is the profile's.
         stream = driver.stream if fetch_size is None else partial(driver.stream, fetch_size=fetch_size)
         with closing(stream(statement, consistency=consistency, timeout=timeout, options=options)) as read:
             FORMATS[form](read, columns)
 
 
 def _columns(driver: AbstractDriver, statement: str, timeout: float | None) -> tuple[str, ...]:
-    """Return the names of the columns that a SELECT returns; none where the backend doesn't know them.
+    """Return the column names of a SELECT; none if the backend doesn't know them.
 
     Raises:
-        InvalidQueryError: Two of them have one name, so that rows as dicts would lose one.
+        InvalidQueryError: Two columns have the same name, so rows as dicts would lose one.
     """
     find = getattr(getattr(driver, "driver", driver), "_result_columns", None)
     columns: tuple[str, ...] = () if find is None else find(statement, timeout)

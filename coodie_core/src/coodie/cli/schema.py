@@ -1,4 +1,4 @@
-"""``coodie schema``: what tables there are, and what keeps them from their definitions."""
+"""``coodie schema``: show, compare and sync tables."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
 
 __all__ = ["schema"]
 
-#: The exit status of ``diff`` where sync would execute something; 1 and 2 are failures.
+#: The exit code of ``diff`` if sync would execute a statement; 1 and 2 are failures.
 _DIFFERENT = 3
 
 _definitions = click.argument("definitions", metavar="MODULE:DEFINITIONS")
 _json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 _drop = click.option(
-    "--drop-removed-indexes", "drop", is_flag=True, help="Drop indexes that the definitions don't have."
+    "--drop-removed-indexes", "drop", is_flag=True, help="Drop indexes that aren't in the definitions."
 )
 
 
 @click.group()
 def schema() -> None:
-    """Show tables, and bring them to their definitions.
+    """Show, compare and sync tables.
 
-    MODULE:DEFINITIONS names a coodie.schema.TableDefinition, or an iterable of them, or a function that
-    returns either: shop.tables:ALL
+    MODULE:DEFINITIONS is a coodie.schema.TableDefinition, an iterable of them, or a function that returns
+    either, for example shop.tables:ALL
     """
 
 
@@ -47,9 +47,9 @@ def schema() -> None:
 @click.argument("name", metavar="KEYSPACE[.TABLE]")
 @connection_option
 def show(*, name: str, connection: str | None) -> None:
-    """Print the statements that make a keyspace or a table.
+    """Print the statements that create a keyspace or a table.
 
-    They are as the server has them: its DESCRIBE.
+    This is the server's DESCRIBE.
     """
     from coodie.schema.identifiers import quote
 
@@ -66,9 +66,9 @@ def show(*, name: str, connection: str | None) -> None:
 @_json
 @connection_option
 def diff(*, definitions: str, drop: bool, as_json: bool, connection: str | None) -> int:
-    """Print what sync would execute; changes nothing.
+    """Print the statements that sync would execute, without executing them.
 
-    Exit status: 0 where the tables are as defined, 3 where they differ, 1 where that can't be found out.
+    Exit code: 0 if the tables match their definitions, 3 if they differ, 1 if the comparison failed.
     """
     return _DIFFERENT if _bring(definitions, connection, drop=drop, dry_run=True, as_json=as_json) else 0
 
@@ -77,20 +77,20 @@ def diff(*, definitions: str, drop: bool, as_json: bool, connection: str | None)
 @_definitions
 @_drop
 @_json
-@click.option("--dry-run", is_flag=True, help="Only print what would be executed.")
+@click.option("--dry-run", is_flag=True, help="Only print the statements.")
 @connection_option
 def sync(*, definitions: str, drop: bool, as_json: bool, dry_run: bool, connection: str | None) -> None:
-    """Bring the tables to their definitions.
+    """Create or alter tables to match their definitions.
 
-    The statements that it took are printed.
+    Prints the executed statements.
 
-    Exit status: 0, also where there was nothing to do; 1 where a table can't be brought there.
+    Exit code: 0 if the tables match now, 1 if a table can't be altered to match.
     """
     _bring(definitions, connection, drop=drop, dry_run=dry_run, as_json=as_json)
 
 
 def _bring(definitions: str, connection: str | None, *, drop: bool, dry_run: bool, as_json: bool) -> bool:
-    """Sync the tables and print; tell whether there was anything to do."""
+    """Sync the tables and print the statements; return whether there were any."""
     logging.getLogger("coodie.schema").addHandler(logging.NullHandler())  # its warnings are printed below
     tables = _found(definitions)
     done = False
@@ -114,25 +114,25 @@ def _bring(definitions: str, connection: str | None, *, drop: bool, dry_run: boo
 def _keyspace(one: TableDefinition, driver: AbstractDriver) -> str:
     keyspace: str | None = one.keyspace or getattr(driver, "_default_keyspace", None)
     if keyspace is None:
-        message = f"The definition of {one.table!r} names no keyspace, and the connection has none."
-        hint = "Give either one: TableDefinition(keyspace=…), or keyspace in the configuration."
+        message = f"The definition of {one.table!r} has no keyspace, and neither has the connection."
+        hint = "Set TableDefinition(keyspace=…), or keyspace in the configuration."
         raise ConfigurationError(message, hint=hint, option="keyspace")
     return keyspace
 
 
 def _found(name: str) -> list[TableDefinition]:
-    """Return the definitions that a module has under a name.
+    """Import definitions by module and name.
 
     Raises:
-        click.BadParameter: There is no such thing, or it isn't definitions.
+        click.BadParameter: The object doesn't exist, or isn't definitions.
     """
     from coodie.schema.definitions import TableDefinition
 
     module, colon, attribute = name.partition(":")
     if not colon or not module or not attribute:
-        raise click.BadParameter(f"{name!r} isn't a module and a name, such as shop.tables:ALL")
+        raise click.BadParameter(f"{name!r} isn't of the form MODULE:NAME, such as shop.tables:ALL")
     if "" not in sys.path:
-        sys.path.insert(0, "")  # as `python -m` has it: the working directory's modules are found
+        sys.path.insert(0, "")  # as `python -m` does: import from the working directory
     found: Any = _run(f"importing {module}", lambda: import_module(module))
     for part in attribute.split("."):
         if not hasattr(found, part):
@@ -154,10 +154,10 @@ def _found(name: str) -> list[TableDefinition]:
 
 
 def _run(what: str, code: Callable[[], Any]) -> Any:
-    """Run code of the user's.
+    """Run the user's code.
 
     Raises:
-        click.BadParameter: It raised; the message says what and where.
+        click.BadParameter: The code raised; the message contains the exception and its location.
     """
     try:
         return code()

@@ -1,6 +1,6 @@
-"""Configuration: connections as they are written down, in files, URLs and the environment.
+"""Configuration of connections in files, URLs and environment variables.
 
-What a connection may be told is in ``coodie.options``; those names are handed on, and imported late.
+The options are in ``coodie.options``; its names are re-exported here, and imported on first use.
 """
 
 from __future__ import annotations
@@ -28,6 +28,6 @@ __all__ = [
     "check_driver_type",
 ]
 
-if not TYPE_CHECKING:  # with it, any name would pass for one of ours
+if not TYPE_CHECKING:  # type checkers would accept any name
     _HOMES = dict.fromkeys(__all__, ".options.connection") | {"RequestProfile": ".options.profiles"}
     __getattr__, __dir__ = late(globals(), _HOMES, ("configuration", "settings", "url"))

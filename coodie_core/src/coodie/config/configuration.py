@@ -1,4 +1,4 @@
-"""A configuration: the connections of a file and of the environment, checked as a whole."""
+"""The validated configuration: the connections of a file and of the environment."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ _PROFILE_KEYS = tuple(option.key for option in options_for(Scope.REQUEST) if opt
 _FILE_KEYS = tuple(option.key for option in options_for(Scope.FILE))
 _TABLES = ("options", "profiles")
 
-#: Keys of which one is enough for a variable to make a connection that the file doesn't have.
+#: Keys, one of which is required for a connection that is only defined by environment variables.
 _MAKING = ("driver", "hosts", "url")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Configuration:
-    """What was read.
+    """A configuration.
 
     Args:
-        path: The file, or None where the environment alone says it.
-        connections: Name → its settings.
+        path: The file; None if there are only environment variables.
+        connections: The connections' settings by name.
         default: The name of the connection that ``get_driver()`` returns.
-        general: The other keys of the file as a whole → their settings.
+        general: The settings of the whole file by key.
     """
 
     path: Path | None
@@ -75,10 +75,10 @@ class ConfigurationParser:
 
     environ: Mapping[str, str]
     file: TomlFile | None
-    #: The directory that relative paths in the file start from.
+    #: The base directory of relative paths in the file.
     base: Path
     problems: list[Problem] = field(default_factory=list)
-    #: Connection → its layers, the weakest first.
+    #: Each connection's layers, by increasing precedence.
     layers: dict[str, list[dict[SettingPath, Setting]]] = field(default_factory=dict)
     general: dict[str, Setting] = field(default_factory=dict)
 
@@ -101,13 +101,13 @@ class ConfigurationParser:
                     self.general[key] = setting
             else:
                 known = did_you_mean(key, (*_FILE_KEYS, "connections"))
-                self.add_problem(self.location(key), key, f"there is no such key. {known}")
+                self.add_problem(self.location(key), key, f"unknown key. {known}")
 
     def tables(self, value: Any, *key: str) -> list[tuple[str, Mapping[str, Any]]]:
-        """Return the tables in a table of tables."""
+        """Return the tables within a table."""
         if not isinstance(value, Mapping):
             self.add_problem(
-                self.location(*key), ".".join(key), f"it isn't a table. Write [{'.'.join(key)}.NAME]."
+                self.location(*key), ".".join(key), f"it isn't a table. Use [{'.'.join(key)}.NAME]."
             )
             return []
         found = []
@@ -116,7 +116,7 @@ class ConfigurationParser:
                 found.append((name, table))
             else:
                 path = ".".join((*key, name))
-                self.add_problem(self.location(*key, name), path, f"it isn't a table. Write [{path}].")
+                self.add_problem(self.location(*key, name), path, f"it isn't a table. Use [{path}].")
         return found
 
     def read_connection(self, name: str, table: Mapping[str, Any]) -> None:
@@ -138,8 +138,8 @@ class ConfigurationParser:
                 if entry == "options":
                     hint = "it isn't a table."
                 else:
-                    hint = f"there is no such key. {did_you_mean(entry, (*_CONNECTION_KEYS, *_TABLES))}"
-                    hint += f" Options of the backend's own belong under [connections.{name}.options]."
+                    hint = f"unknown key. {did_you_mean(entry, (*_CONNECTION_KEYS, *_TABLES))}"
+                    hint += f" Options of the backend belong under [connections.{name}.options]."
                 self.add_problem(self.location(*key, entry), ".".join((*key, entry)), hint)
         self.layers[name] = [self.url_of(settings, ".".join(key)), settings]
 
@@ -153,7 +153,7 @@ class ConfigurationParser:
         for entry, value in values.items():
             setting = self.setting(value, *key, entry)
             if entry not in _PROFILE_KEYS:
-                message = f"there is no such key in a profile. {did_you_mean(entry, _PROFILE_KEYS)}"
+                message = f"unknown key in a profile. {did_you_mean(entry, _PROFILE_KEYS)}"
                 self.add_problem(setting.where, ".".join((*key, entry)), message)
             elif self.is_valid(("profiles", profile, entry), setting, ".".join((*key, entry))):
                 found["profiles", profile, entry] = setting
@@ -170,7 +170,7 @@ class ConfigurationParser:
         return True
 
     def url_of(self, settings: dict[SettingPath, Setting], key: str) -> dict[SettingPath, Setting]:
-        """Take the URL out of the settings, and return what it stands for."""
+        """Remove the URL from the settings, and return the settings that it contains."""
         setting = settings.pop(("url",), None)
         if setting is None:
             return {}
@@ -181,7 +181,7 @@ class ConfigurationParser:
             return {}
         unknown = [path[2] for path in found if path[0] == "profiles" and path[2] not in _PROFILE_KEYS]
         for name in unknown:
-            message = f"its profiles have no option {name!r}. {did_you_mean(name, _PROFILE_KEYS)}"
+            message = f"profiles have no option {name!r}. {did_you_mean(name, _PROFILE_KEYS)}"
             self.add_problem(setting.where, f"{key}.url", message)
         return {} if unknown else found
 
@@ -197,9 +197,9 @@ class ConfigurationParser:
             if len(one.path) == 1 and one.path[0] in _FILE_KEYS:
                 self.read_general_variable(one.path[0], one)
             elif not all(one.path) or len(one.path) == 1:
-                self.add_problem(one.name, "", f"it names no key. Write {PREFIX}CONNECTION__OPTION.")
+                self.add_problem(one.name, "", f"it has no key. Write {PREFIX}CONNECTION__OPTION.")
             elif name not in self.layers and one.path[0] not in made:
-                hint = did_you_mean(one.path[0], names) if names else "No file has one."
+                hint = did_you_mean(one.path[0], names) if names else "The file has none."
                 more = f"A new one needs {PREFIX}{one.path[0].upper()}__DRIVER, __HOSTS or __URL."
                 self.add_problem(one.name, "", f"there is no connection {one.path[0]!r}. {hint} {more}")
             else:
@@ -231,14 +231,14 @@ class ConfigurationParser:
                 path = ("profiles", same.get(profile, profile), key)
             case ("profiles", _, key):
                 self.add_problem(
-                    one.name, "", f"there is no such key in a profile. {did_you_mean(key, _PROFILE_KEYS)}"
+                    one.name, "", f"unknown key in a profile. {did_you_mean(key, _PROFILE_KEYS)}"
                 )
                 return
             case (key,) if key in _CONNECTION_KEYS:
                 path = (option_name(key),)
             case rest:
                 known = did_you_mean("__".join(rest), (*_CONNECTION_KEYS, *_TABLES))
-                self.add_problem(one.name, "", f"there is no such key. {known}")
+                self.add_problem(one.name, "", f"unknown key. {known}")
                 return
         if self.is_valid(path, setting, ""):
             settings[path] = setting
@@ -246,7 +246,7 @@ class ConfigurationParser:
     # --- as a whole ---------------------------------------------------------------------
 
     def check_profiles(self, connection: ConnectionSettings) -> None:
-        """Refuse profiles whose values contradict each other, where they are known already."""
+        """Add a problem for each profile with contradictory values, except unresolved references."""
         profiles: dict[str, dict[str, Any]] = {}
         places: dict[str, str] = {}
         for path, setting in connection.settings.items():
@@ -254,7 +254,7 @@ class ConfigurationParser:
                 try:
                     value = setting.resolved(OPTIONS[path[2]].type, self.environ)
                 except ConfigurationError:
-                    continue  # told when the connection is needed
+                    continue  # reported when the connection is opened
                 profiles.setdefault(path[1], {})[path[2]] = value
                 places[path[1]] = setting.where
         for name, values in profiles.items():
@@ -277,14 +277,14 @@ class ConfigurationParser:
 def inspect_configuration(
     file: TomlFile | None, environ: Mapping[str, str]
 ) -> tuple[Configuration, list[Problem]]:
-    """Put the file and the environment together; nothing that stands elsewhere is looked at yet.
+    """Combine the file and the environment; references aren't resolved yet.
 
     Args:
-        file: What was read, or None where there is no file.
+        file: The file, or None.
         environ: The environment.
 
     Returns:
-        What is free of problems, and the problems.
+        The valid part of the configuration, and the problems.
     """
     reader = ConfigurationParser(environ, file, file.path.parent if file is not None else Path())
     if file is not None:

@@ -15,12 +15,12 @@ PREFIX = "COODIE__"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Variable:
-    """One variable of ours.
+    """An environment variable of the configuration.
 
     Args:
-        name: The whole name.
-        path: What stands between double underscores, in small letters: the connection, then the key.
-        text: Its value.
+        name: The full name.
+        path: The parts between double underscores, in lower case: the connection, then the key.
+        text: The value.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Variable:
 
 
 def variables(environ: Mapping[str, str]) -> Iterable[Variable]:
-    """Yield our variables, in the order of their names."""
+    """Yield the variables of the configuration, sorted by name."""
     for name in sorted(environ):
         if name.upper().startswith(PREFIX):
             path = tuple(name[len(PREFIX) :].lower().split("__"))
@@ -37,5 +37,5 @@ def variables(environ: Mapping[str, str]) -> Iterable[Variable]:
 
 
 def as_in_variables(name: str) -> str:
-    """Return a connection's or profile's name as it is written in variables, in small letters."""
+    """Return the name of a connection or profile as in variables, in lower case."""
     return name.lower().replace("-", "_")

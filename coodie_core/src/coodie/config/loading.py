@@ -1,6 +1,6 @@
-"""Connections by URL, with ``connect``; by name from a file and the environment, with ``load_config``.
+"""Open connections by URL, with ``connect``, or from a file and the environment, with ``load_config``.
 
-A plain ``import coodie`` imports this module, so that what reads files and URLs is imported in the functions.
+``import coodie`` imports this module, so modules that parse files and URLs are imported in functions.
 """
 
 from __future__ import annotations
@@ -47,21 +47,21 @@ def connect(url: str, **options: Any) -> Driver: ...
 
 
 def connect(url: str, **options: Any) -> Driver:
-    """Open the connection that a URL describes and register it.
+    """Open a connection by URL, and register it.
 
     Args:
         url: ``scylla://user:password@host1,host2:9042/keyspace?consistency=LOCAL_QUORUM&lazy=true``: the
-            backend's name, credentials, hosts with one port, the keyspace, and any option of
-            ``init_coodie``. In each part, what would separate parts is percent-encoded.
-        options: Options that the URL doesn't have, such as objects.
+            backend's name, credentials, hosts with one port, the keyspace, and any option of ``init_coodie``.
+            Percent-encode separators within a part.
+        options: Options that aren't in the URL, such as objects.
 
     Returns:
-        The driver; also what ``get_driver(name)`` returns, where ``name`` is among the options, else
-        "default".
+        The driver, which ``get_driver(name)`` also returns; the default ``name`` is "default".
 
     Raises:
-        ConfigurationError: The URL can't be read or honoured. It is never quoted: it may have a password.
-        CoodieError: As ``init_coodie``.
+        ConfigurationError: The URL or an option is invalid. The error doesn't contain the URL, which may have
+            a password.
+        CoodieError: As in ``init_coodie``.
     """
     return init_coodie(**_arguments(url, options, current_registry().plugins))
 
@@ -79,7 +79,7 @@ async def connect_async(url: str, **options: Any) -> Driver:
     registry = current_registry()
 
     def prepare() -> dict[str, Any]:
-        # May import the backend, to ask it for its options' types.
+        # This may import the backend, for the types of its options.
         return _arguments(url, options, registry.plugins)
 
     arguments = await call_in_thread(prepare, "coodie-prepare", discard=lambda _: None)
@@ -94,31 +94,31 @@ def _arguments(url: str, options: dict[str, Any], plugins: PluginHost) -> dict[s
     parts = parse_url(url)
     twice = sorted((parts.arguments.keys() | parts.own.keys()) & options.keys())
     if twice:
-        message = f"{twice[0]} is given in the URL, and as an argument beside it."
+        message = f"{twice[0]} is set in the URL and as an argument."
         raise ConfigurationError(message, hint="Give it once.", option=twice[0])
     return {**parts.arguments, **parse_backend_options(parts.own, parts.arguments, plugins), **options}
 
 
 def load_config(path: str | Path | None = None) -> Configuration:
-    """Read the configuration, so that ``get_driver(name)`` knows its connections.
+    """Load the configuration, for ``get_driver(name)``.
 
-    Nothing is connected, and what a value refers to (``{env:…}``, ``{file:…}``) is looked up when its
-    connection is first asked for. ``get_driver(name)`` then returns a ``LazyDriver`` at once, which
-    connects at its first request; where that was closed, or opened before this process was forked, it
-    returns a new one. A connection that is open under its name already stays.
+    Nothing is connected. References in values (``{env:…}``, ``{file:…}``) are resolved on the first
+    ``get_driver(name)`` of the connection, which returns a ``LazyDriver`` that connects on its first request.
+    After that driver is closed, or in a fork of the process, ``get_driver(name)`` returns a new one. An open
+    connection of the same name isn't replaced.
 
-    A call's own argument wins over its request profile, that over an environment variable, that over
-    the file, and that over the default.
+    Precedence, from the highest: the argument of a call, its request profile, an environment variable, the
+    file, the default.
 
     Args:
-        path: The file; otherwise the one that COODIE_CONFIG names, else the nearest ``coodie.toml`` or
-            ``pyproject.toml`` with ``[tool.coodie]``, from the working directory upwards.
+        path: The file; by default, $COODIE_CONFIG, or else the nearest ``coodie.toml`` or ``pyproject.toml``
+            with ``[tool.coodie]``, in the working directory or its parents.
 
     Returns:
-        What was read.
+        The configuration.
 
     Raises:
-        ConfigFileError: There are problems in it; all of them are told.
+        ConfigFileError: The configuration has problems; the error lists all of them.
         ConfigurationError: There is no configuration.
     """
     configuration = find_configuration(path, os.environ)
@@ -134,14 +134,14 @@ def load_config(path: str | Path | None = None) -> Configuration:
 
 
 def find_configuration(path: str | Path | None, environ: Mapping[str, str]) -> Configuration:
-    """Read the configuration that there is, and do nothing with it.
+    """Find and parse the configuration, without applying it.
 
     Args:
-        path: As for ``load_config``.
+        path: As in ``load_config``.
         environ: The environment.
 
     Raises:
-        ConfigurationError: As ``load_config``.
+        ConfigurationError: As in ``load_config``.
     """
     from coodie.config.problems import raise_problems
 
@@ -152,13 +152,13 @@ def find_configuration(path: str | Path | None, environ: Mapping[str, str]) -> C
 
 
 def inspect_files(path: str | Path | None, environ: Mapping[str, str]) -> tuple[Configuration, list[Problem]]:
-    """Do what ``find_configuration`` does, and return the problems beside what is free of them.
+    """Find and parse the configuration; return its valid part, and the problems.
 
     Raises:
         ConfigFileError: The file isn't TOML.
         ConfigurationError: There is no configuration, or its file can't be read.
     """
-    # tomllib, and what only those need who have a file
+    # only needed with a file, such as tomllib
     from pathlib import Path
 
     from coodie.config.configuration import inspect_configuration
@@ -168,15 +168,15 @@ def inspect_files(path: str | Path | None, environ: Mapping[str, str]) -> tuple[
     configuration, problems = inspect_configuration(None if found is None else read_file(found), environ)
     if found is None and not configuration.connections and not problems:
         message = (
-            f"There is no configuration: no {PATH_VARIABLE}, no coodie.toml and no pyproject.toml with "
-            "[tool.coodie] from here upwards, and no COODIE__NAME__URL."
+            f"No configuration found. Looked for ${PATH_VARIABLE}, coodie.toml, [tool.coodie] in "
+            "pyproject.toml, here and in the parent directories, and $COODIE__NAME__URL."
         )
         raise ConfigurationError(message, command="coodie config init")
     return configuration, problems
 
 
 def _maker(settings: ConnectionSettings) -> Callable[[], AbstractDriver]:
-    """Return what makes a connection's driver, when that is first asked for."""
+    """Return a factory of a connection's driver, called on the first use."""
 
     def make() -> AbstractDriver:
         arguments = settings.arguments(current_registry().plugins)
@@ -187,7 +187,7 @@ def _maker(settings: ConnectionSettings) -> Callable[[], AbstractDriver]:
 
 
 def apply_allowlist(top: Mapping[str, Setting], plugins: PluginHost) -> None:
-    """Allow and block the distributions that a file lists."""
+    """Apply the allow-list and the deny-list of a file."""
     if "allow" in top:
         plugins.allow_only(*top["allow"].value)
     if "block" in top:
@@ -195,13 +195,13 @@ def apply_allowlist(top: Mapping[str, Setting], plugins: PluginHost) -> None:
 
 
 def activate_observers(setting: Setting) -> None:
-    """Register the observers of a list; those that are registered under their names already stay as they are.
+    """Register the observers of a list, except those that are already registered.
 
     Args:
-        setting: The names, as ``activate_observer`` takes them.
+        setting: The names, as in ``activate_observer``.
 
     Raises:
-        ObserverLoadError: One of them can't be used.
+        ObserverLoadError: An observer can't be loaded.
     """
     from coodie.observers.activation import activate_observer
 
@@ -216,7 +216,7 @@ def activate_observers(setting: Setting) -> None:
             raise ObserverLoadError(message, option="observers", observer=name) from exc
 
 
-# What users import is coodie: tracebacks and help() name that.
+# Tracebacks and help() show the public module.
 for _function in (connect, connect_async):
     _function.__module__ = "coodie"
 del _function

@@ -1,4 +1,4 @@
-"""Problems of a configuration: all are found before any is reported."""
+"""Problems of a configuration, which are collected and reported together."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Problem:
     """One problem.
 
     Args:
-        where: ``coodie.toml:12``, the name of an environment variable, or the file alone.
-        key: The path of the key, with dots; "" for the file as a whole.
-        message: What is wrong, and what to do.
+        where: ``coodie.toml:12``, the name of an environment variable, or the file.
+        key: The dotted path of the key; "" for the whole file.
+        message: The problem and its fix.
     """
 
     where: str
@@ -30,7 +30,7 @@ class Problem:
     message: str
 
     def is_about(self, connection: str) -> bool:
-        """Tell whether it is one of this connection's."""
+        """Return whether the problem is about a connection."""
         variable = f"{PREFIX}{as_in_variables(connection)}__".upper()
         return f"{self.key}.".startswith(f"connections.{connection}.") or self.where.upper().startswith(
             variable
@@ -38,7 +38,7 @@ class Problem:
 
     @property
     def line(self) -> int:
-        """The line in the file, by which problems are sorted; 0 for what has none."""
+        """The line in the file, by which problems are sorted; 0 if there is none."""
         number = self.where.rpartition(":")[2]
         return int(number) if number.isdecimal() else 0
 
@@ -47,7 +47,7 @@ class Problem:
 
 
 def raise_problems(source: str, problems: Sequence[Problem]) -> NoReturn:
-    """Raise one error for all of them.
+    """Raise one error with all problems.
 
     Raises:
         ConfigFileError: Always.
@@ -59,7 +59,7 @@ def raise_problems(source: str, problems: Sequence[Problem]) -> NoReturn:
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """Return the question, or the list of what there is."""
+    """Return "Did you mean …?", or the list of known names."""
     names = list(known)
     close = get_close_matches(str(name), names, n=1)
     if close:

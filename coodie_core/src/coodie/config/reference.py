@@ -1,4 +1,4 @@
-"""The table of options, written as a page of the documentation, an example file and a JSON schema."""
+"""Generate the reference documentation of the options, an example file and a JSON schema."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 __all__ = ["example_file", "json_schema", "options_reference"]
 
 _TITLES = {
-    Scope.CONNECTION: "Of a connection",
-    Scope.REQUEST: "Of a request, or a request profile",
-    Scope.FILE: "Of a configuration file",
+    Scope.CONNECTION: "Connections",
+    Scope.REQUEST: "Requests and request profiles",
+    Scope.FILE: "Configuration files",
 }
 
-#: What stands in the example without a comment sign: enough for a connection.
+#: The lines of the example that aren't commented out: enough for a connection.
 _GIVEN = {"driver": '"scylla"', "hosts": '["127.0.0.1"]'}
 
-#: What is better shown in another form than as an example of a value.
+#: Examples that don't come from the declarations.
 _SHOWN = {
     "password": '"{env:DB_PASSWORD}"  # or "{file:/run/secrets/db}"',
     "url": '"scylla://ada:{env:DB_PASSWORD}@db1/shop"',
@@ -33,18 +33,18 @@ _SHOWN = {
     "observers": '["requestlog"]',
 }
 
-#: A value that stands elsewhere; what it stands for is checked when it is read.
+#: A reference; its value is validated when it is resolved.
 _ELSEWHERE = {"type": "string", "pattern": "\\{(env|file):[^{}]+\\}"}
 
-#: What a bare TOML table of one's own keys may hold.
+#: The table of a backend's options.
 _BACKENDS_OWN = {
     "type": "object",
-    "description": "The backend's own options; `coodie config check` looks at them.",
+    "description": "The backend's options; `coodie config check` validates them.",
 }
 
 
 def options_reference() -> str:
-    """Return all options as Markdown: one section for each thing that they are given to."""
+    """Return all options as Markdown: a section for connections, requests and files."""
     return "\n".join(line for scope in _TITLES for line in _section(scope))
 
 
@@ -52,10 +52,10 @@ def _section(scope: Scope) -> Iterator[str]:
     yield f"## {_TITLES[scope]}"
     yield ""
     if scope is Scope.FILE:
-        yield "| option | value | without it | what it is | in Python |"
+        yield "| Name | Type | Default | Description | In Python |"
         yield "|---|---|---|---|---|"
     else:
-        yield "| option | value | without it | what it is | in a file | in a URL | backends |"
+        yield "| Name | Type | Default | Description | In a file | In a URL | Backends |"
         yield "|---|---|---|---|---|---|---|"
     for option in options_for(scope):
         yield f"| {' | '.join(_cells(option, scope))} |"
@@ -68,7 +68,7 @@ def _cells(option: Option, scope: Scope) -> list[str]:
         return [*about, option.instead]
     url = option.url
     if scope is Scope.REQUEST and option.for_connections:
-        # The declared form is the connection's; in a profile it stands behind the profile's name.
+        # The declared form is for connections; in a profile, it follows the profile's name.
         url = f"?profiles.reports.{option.url.removeprefix('?')}"
     return [
         *about,
@@ -85,20 +85,20 @@ def _value(option: Option) -> str:
 
 
 def example_file() -> str:
-    """Return the text of an example: one connection, with every option that there is."""
+    """Return an example file: one connection, with all options."""
     lines = [
-        "# Connections by name: coodie.load_config(), then coodie.get_driver(NAME).",
-        "# An environment variable wins over a key: COODIE__MAIN__PORT=9142",
-        "# To look for mistakes: coodie config check",
+        "# Named connections: coodie.load_config(), then coodie.get_driver(NAME).",
+        "# Environment variables override keys: COODIE__MAIN__PORT=9142",
+        "# To validate this file: coodie config check",
         "",
         *_keys(Scope.FILE),
         "[connections.main]",
         *_keys(Scope.CONNECTION),
-        "# The backend's own options; which there are: coodie drivers",
+        "# The backend's options; to list them: coodie drivers",
         "# [connections.main.options]",
         "# aware_timestamps = true",
         "",
-        '# What requests with RequestOptions(profile="reports") have in common.',
+        '# Defaults of requests with RequestOptions(profile="reports").',
         "# [connections.main.profiles.reports]",
         *_keys(Scope.REQUEST),
     ]
@@ -123,7 +123,7 @@ def _example(option: Option) -> str:
 
 
 def _literal(value: Any) -> str:
-    """Return the value as TOML, which for these few types is JSON."""
+    """Return a value as TOML, which is the same as JSON for these types."""
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -132,14 +132,14 @@ def json_schema() -> dict[str, Any]:
     file = _properties(Scope.FILE)
     file["connections"] = {
         "type": "object",
-        "description": "Name → connection; get_driver(name) returns it.",
+        "description": "Connections by name, for get_driver(name).",
         "additionalProperties": {"$ref": "#/$defs/connection"},
     }
     connection = _properties(Scope.CONNECTION, elsewhere=True)
     connection["options"] = _BACKENDS_OWN
     connection["profiles"] = {
         "type": "object",
-        "description": "Name → request profile, for RequestOptions(profile=…).",
+        "description": "Request profiles by name, for RequestOptions(profile=…).",
         "additionalProperties": {"$ref": "#/$defs/profile"},
     }
     return {
@@ -159,11 +159,11 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _properties(scope: Scope, *, elsewhere: bool = False) -> dict[str, Any]:
-    """Return the keys of one kind of table.
+    """Return the keys of a table.
 
     Args:
-        scope: Whose options.
-        elsewhere: A value may be ``{env:NAME}`` or ``{file:PATH}``.
+        scope: The scope of the options.
+        elsewhere: Values may be ``{env:NAME}`` or ``{file:PATH}``.
     """
     found: dict[str, Any] = {}
     for option in options_for(scope):
@@ -178,4 +178,4 @@ def _properties(scope: Scope, *, elsewhere: bool = False) -> dict[str, Any]:
 
 def _about(option: Option) -> str:
     unit = f", in {option.unit}" if option.unit else ""
-    return f"{option.help} Without it: {option.default}{unit}."
+    return f"{option.help} Default: {option.default}{unit}."

@@ -17,25 +17,25 @@ _REFERENCE = re.compile(r"\{(env|file):([^{}]+)\}")
 
 
 def has_reference(value: object) -> bool:
-    """Tell whether a value is a string that refers to another place."""
+    """Return whether a value is a string with a reference."""
     return isinstance(value, str) and _REFERENCE.search(value) is not None
 
 
 def is_reference(value: object) -> bool:
-    """Tell whether a value is nothing but one reference, and so no secret itself."""
+    """Return whether a value is only a reference, and so not a secret itself."""
     return isinstance(value, str) and _REFERENCE.fullmatch(value) is not None
 
 
 def resolve_references(text: str, environ: Mapping[str, str], base: Path) -> str:
-    """Return the text with what its references stand for; that isn't looked at for more of them.
+    """Resolve the references in a text; not recursively.
 
     Args:
-        text: With ``{env:NAME}`` or ``{file:PATH}`` anywhere in it.
+        text: A text with ``{env:NAME}`` or ``{file:PATH}``.
         environ: The environment.
-        base: The directory that relative paths start from.
+        base: The base directory of relative paths.
 
     Raises:
-        ConfigurationError: There is no such variable or file. The error has its name, never a value.
+        ConfigurationError: A variable or file doesn't exist. The error contains its name, but no value.
     """
 
     def found(match: re.Match[str]) -> str:
@@ -47,13 +47,13 @@ def resolve_references(text: str, environ: Mapping[str, str], base: Path) -> str
             return environ[name]
         path = base / name
         try:
-            # The line's end that editors and `echo` leave belongs to no secret.
+            # Editors and `echo` append a newline, which isn't part of the value.
             return path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
         except (OSError, UnicodeDecodeError) as exc:
             reason = exc.strerror if isinstance(exc, OSError) else "it isn't UTF-8"
-            # "from None": a decoding error carries the bytes along.
+            # "from None": a decoding error contains the bytes.
             message = f"The file {str(path)!r} can't be read: {reason}."
-            error = ConfigurationError(message, hint="Mend its path or its permissions.")
+            error = ConfigurationError(message, hint="Fix its path or its permissions.")
         raise error
 
     return _REFERENCE.sub(found, text)

@@ -1,4 +1,4 @@
-"""One connection's settings: each value with where it came from, the stronger over the weaker."""
+"""The settings of a connection: each value with its source, after applying precedence."""
 
 from __future__ import annotations
 
@@ -29,33 +29,33 @@ __all__ = [
     "url_settings",
 ]
 
-#: ("port",), ("options", "node") or ("profiles", "reports", "timeout"): names of options, not keys.
+#: ("port",), ("options", "node") or ("profiles", "reports", "timeout"): the names of options, not keys.
 SettingPath = tuple[str, ...]
 
-#: Key in a file → the option's name, where they differ.
+#: Keys in a file → the options' names, if they differ.
 _NAMES = {option.key: name for name, option in OPTIONS.items() if option.key and option.key != name}
 
 
 def option_name(key: str) -> str:
-    """Return the name of the option that has this key."""
+    """Return the name of the option with a key."""
     return _NAMES.get(key, key)
 
 
 def dotted_key(path: SettingPath) -> str:
-    """Return the key in the connection's table; an option of the backend's own has its name."""
+    """Return the dotted key in the connection's table; the key of a backend's option is its name."""
     own = path[0] == "options"
     return ".".join(path if own else (*path[:-1], OPTIONS[path[-1]].key))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Setting:
-    """One value and its place.
+    """A value and its source.
 
     Args:
-        value: As written; its repr isn't shown, since it may be a secret.
-        where: ``coodie.toml:12``, or an environment variable's name.
-        is_text: It was written where there is nothing but text.
-        base: The directory that relative paths in it start from.
+        value: The value as written; omitted from the repr, since it may be a secret.
+        where: ``coodie.toml:12``, or the name of an environment variable.
+        is_text: The source only has text values, and so the value needs parsing.
+        base: The base directory of relative paths.
     """
 
     value: Any = field(repr=False)
@@ -64,10 +64,10 @@ class Setting:
     base: Path
 
     def resolved(self, kind: str, environ: Mapping[str, str]) -> Any:
-        """Return the value with what stands elsewhere, as the option's type.
+        """Resolve references in the value, and convert it to the option's type.
 
         Raises:
-            ConfigurationError: What it refers to isn't there.
+            ConfigurationError: A reference can't be resolved.
         """
         value = self.value
         if isinstance(value, Sequence) and not isinstance(value, str):
@@ -79,19 +79,19 @@ class Setting:
             return value
         text = resolve_references(value, environ, self.base)
         if kind == "PEM" and not self.is_text and "-----BEGIN" not in text:
-            # In a file, a path starts where the file is.
+            # Paths in a file are relative to the file.
             return str(self.base / text)
         return parse_value(kind, text) if self.is_text or has_reference(value) else text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConnectionSettings:
-    """What is set for one connection.
+    """The settings of one connection.
 
     Args:
-        name: The connection's.
-        settings: Option's path → the strongest setting.
-        environ: The environment, for what stands there.
+        name: The connection's name.
+        settings: The setting with the highest precedence, by the option's path.
+        environ: The environment, for references.
     """
 
     name: str
@@ -102,8 +102,8 @@ class ConnectionSettings:
         """Return the arguments of ``init_coodie``.
 
         Raises:
-            ConfigurationError: Something that a value refers to isn't there.
-            DriverLoadError: The backend can't be asked for its options' types.
+            ConfigurationError: A reference can't be resolved.
+            DriverLoadError: The backend can't be loaded, for the types of its options.
         """
         found: dict[str, Any] = {}
         own: dict[str, Any] = {}
@@ -131,15 +131,15 @@ class ConnectionSettings:
 def parse_backend_options(
     texts: Mapping[str, str], arguments: Mapping[str, Any], plugins: PluginHost
 ) -> dict[str, Any]:
-    """Return the options' values; a name that the backend doesn't know is left for it to refuse.
+    """Parse the values of a backend's options; the backend rejects unknown names later.
 
     Args:
-        texts: Name → what was written.
-        arguments: Those of ``init_coodie``; of interest is which backend they name.
-        plugins: Who knows the backend.
+        texts: The texts by name.
+        arguments: The arguments of ``init_coodie``, which select the backend.
+        plugins: The plug-ins of the registry.
 
     Raises:
-        DriverLoadError: The backend can't be used.
+        DriverLoadError: The backend can't be loaded.
     """
     if not texts:
         return {}
@@ -149,10 +149,10 @@ def parse_backend_options(
 
 
 def check_setting(path: SettingPath, setting: Setting) -> None:
-    """Refuse a value that can't be; what stands elsewhere is looked at when it is needed.
+    """Validate a value; a reference is validated when it is resolved.
 
     Raises:
-        ConfigurationError: It can't be.
+        ConfigurationError: The value is invalid.
     """
     option = OPTIONS[path[-1]]
     if has_reference(setting.value):
@@ -168,10 +168,10 @@ def check_setting(path: SettingPath, setting: Setting) -> None:
 
 
 def url_settings(setting: Setting, environ: Mapping[str, str]) -> dict[SettingPath, Setting]:
-    """Return the settings that a connection's URL stands for.
+    """Return the settings that a connection's URL contains.
 
     Raises:
-        ConfigurationError: It isn't a URL, or is one for another connection's name.
+        ConfigurationError: The URL is invalid, or contains an option that has to be a key.
     """
 
     def part(value: Any, *, is_text: bool) -> Setting:

@@ -1,4 +1,4 @@
-"""The file with the configuration: found, read, and the lines of its keys."""
+"""Find and parse the configuration file, and locate its keys."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _AT_LINE = re.compile(r"\(at line (\d+), column \d+\)")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TomlFile:
-    """A file that was read.
+    """A parsed file.
 
     Args:
-        path: Where it is.
-        table: The table that is ours: () for all of it, ("tool", "coodie") in pyproject.toml.
-        data: What that table holds.
-        text: The whole file.
+        path: The path.
+        table: The path of coodie's table: () for the whole file, ("tool", "coodie") in pyproject.toml.
+        data: The contents of that table.
+        text: The text of the whole file.
     """
 
     path: Path
@@ -47,22 +47,22 @@ class TomlFile:
     text: str = field(repr=False)
 
     def location(self, key: Sequence[str]) -> str:
-        """Return where a key stands, as ``coodie.toml:12``; without a line where it isn't there."""
+        """Return a key's location, such as ``coodie.toml:12``; without a line if it doesn't exist."""
         line = _line_of(self.text, (*self.table, *key))
         return self.path.name if line is None else f"{self.path.name}:{line}"
 
 
 def find_file(path: str | Path | None, environ: Mapping[str, str], start: Path) -> Path | None:
-    """Return the file's path: the argument, COODIE_CONFIG, or the nearest one from here upwards.
+    """Return the file's path: the argument, $COODIE_CONFIG, or the nearest file in the parent directories.
 
     Args:
-        path: What the caller gave.
+        path: The caller's path, or None.
         environ: The environment.
-        start: The directory to begin in. In each one, coodie.toml goes before a pyproject.toml with
+        start: The first directory. In each directory, coodie.toml takes precedence over a pyproject.toml with
             ``[tool.coodie]``.
 
     Raises:
-        ConfigurationError: A file that was named isn't there, or what was given is no path.
+        ConfigurationError: The file doesn't exist, or the path has the wrong type.
     """
     named = path if path is not None else environ.get(PATH_VARIABLE) or None
     if named is not None:
@@ -70,7 +70,7 @@ def find_file(path: str | Path | None, environ: Mapping[str, str], start: Path) 
         if not _is_file(found):
             by = "" if path is not None else f", which {PATH_VARIABLE} names,"
             message = f"The configuration file {str(found)!r}{by} doesn't exist."
-            hint = "Name one that does. To write an example: coodie config init"
+            hint = "To write an example: coodie config init"
             raise ConfigurationError(message, hint=hint, option=PATH_VARIABLE)
         return found
     for directory in (start, *start.parents):
@@ -90,7 +90,7 @@ def _as_path(path: object) -> Path:
 
 
 def _is_file(path: Path) -> bool:
-    """Tell whether there is a file; a path that the system refuses, such as one too long, names none."""
+    """Return whether a file exists; False for an invalid path, such as one that is too long."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -98,11 +98,11 @@ def _is_file(path: Path) -> bool:
 
 
 def read_file(path: Path) -> TomlFile:
-    """Read a file.
+    """Parse a file.
 
     Raises:
-        ConfigFileError: It isn't TOML, or our table isn't one.
-        ConfigurationError: It can't be read.
+        ConfigFileError: The file isn't TOML, or coodie's key isn't a table.
+        ConfigurationError: The file can't be read.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -112,11 +112,11 @@ def read_file(path: Path) -> TomlFile:
     table = ("tool", "coodie") if path.name == _PROJECT else ()
     try:
         data: Any = tomllib.loads(text)
-    except (ValueError, RecursionError) as exc:  # of numbers with thousands of digits, of lists in lists in …
+    except (ValueError, RecursionError) as exc:  # huge numbers, deeply nested lists
         line = _AT_LINE.search(str(exc))
         where = f"{path.name}:{line[1]}" if line else path.name
         reason = _AT_LINE.sub("", str(exc)).strip()
-        # "from None": the parser's own error carries the whole text, passwords and all.
+        # "from None": the parser's error contains the whole text, with passwords.
         error = Problem(where=where, key="", message=f"it isn't TOML: {reason}.")
         raise_problems(str(path), [error])
     for part in table:
@@ -129,10 +129,10 @@ def read_file(path: Path) -> TomlFile:
 
 
 def _line_of(text: str, key: Sequence[str]) -> int | None:
-    """Return the line on which the statement begins that makes the key exist.
+    """Return the first line of the statement that defines a key.
 
-    The parser tells no lines. But the beginnings of the text that end with a statement are documents
-    of their own, and a key is there from a certain one on: bisection finds it.
+    The parser doesn't report lines. But each prefix of the text that ends with a statement is a valid
+    document, and a key exists from a certain prefix on, which bisection finds.
     """
     lines = text.splitlines(keepends=True)
     low, high = 0, len(lines)
@@ -144,12 +144,12 @@ def _line_of(text: str, key: Sequence[str]) -> int | None:
             high = middle
         else:
             low = middle
-    # The statement ends on this line; it begins behind the document that ends before it.
+    # The statement ends on this line, and begins after the longest valid document before it.
     return _before(lines, high - 1)[0] + 1
 
 
 def _before(lines: Sequence[str], count: int) -> tuple[int, Any]:
-    """Return how many of the first lines are a document, as many as possible, and what it holds."""
+    """Return the longest valid document within the first lines: its number of lines, and its contents."""
     while count:
         try:
             return count, tomllib.loads("".join(lines[:count]))

@@ -1,7 +1,7 @@
-"""A connection's URL, taken apart: ``scylla://user:password@host1,host2:9042/keyspace?lazy=true``.
+"""Parse a connection's URL: ``scylla://user:password@host1,host2:9042/keyspace?lazy=true``.
 
-Errors say which part is wrong, and never quote what may hold a password or a piece of one: neither
-the URL, nor what stands before its options, nor the value of an option that core doesn't know.
+Errors name the invalid part, but never quote text that may contain a password or a piece of one: the URL, any
+part before its options, or the value of an unknown option.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+._-]*")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _FORM = "scylla://user:password@host1,host2:9042/keyspace?consistency=LOCAL_QUORUM"
 
-#: How the start of an option's name says that it belongs to a request profile.
+#: The prefix of the options of request profiles.
 _PROFILES = "profiles."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UrlParts:
-    """What a URL says.
+    """The parts of a URL.
 
     Args:
-        arguments: Core's options, as ``init_coodie`` takes them; of profiles, mappings.
-        own: The backend's own options, still text: only the backend knows their types.
+        arguments: The arguments of ``init_coodie``; profiles as mappings.
+        own: The backend's options as text, since only the backend knows their types.
     """
 
     arguments: dict[str, Any] = field(repr=False)
@@ -39,15 +39,15 @@ class UrlParts:
 
 
 def parse_url(url: object) -> UrlParts:
-    """Take a connection's URL apart.
+    """Parse a connection's URL.
 
     Args:
-        url: The backend's name, ``://``, ``user:password@`` where there is one, hosts separated by
-            commas with one port behind any of them, ``/keyspace``, and options behind ``?``, separated
-            by ``&``. In each part, ``%40`` and the like stand for what would separate parts.
+        url: The backend's name, ``://``, optionally ``user:password@``, hosts separated by commas, with a
+            port after any of them, ``/keyspace``, and options after ``?``, separated by ``&``. Separators
+            within a part are percent-encoded.
 
     Raises:
-        ConfigurationError: It isn't one.
+        ConfigurationError: The URL is invalid.
     """
     if not isinstance(url, str):
         _refuse(f"is of type {type(url).__name__}", f"Give a str, such as {_FORM}")
@@ -55,13 +55,13 @@ def parse_url(url: object) -> UrlParts:
     if not separator or not _SCHEME.fullmatch(scheme):
         _refuse("doesn't start with a backend's name and ://", f"The form is {_FORM}")
     if "#" in rest:
-        _refuse("holds a #, which ends a URL", "Write %23 for it.")
+        _refuse("contains a #, which ends a URL", "Write %23 for it.")
     if _BAD_ESCAPE.search(rest):
-        _refuse("holds a % without two hexadecimal digits", "Write %25 for a % itself.")
+        _refuse("contains a % without two hexadecimal digits", "Write %25 for a % itself.")
     authority, path, query = _split(rest)
     if rest.count("@") != authority.count("@") or authority.count("@") > 1:
         hint = "Within a user's name, a password or a value, write %40 for @, %2F for / and %3F for ?."
-        _refuse("holds an @ in another place than before the hosts", hint)
+        _refuse("contains an @ elsewhere than before the hosts", hint)
     credentials, at, hosts = authority.rpartition("@")
     arguments: dict[str, Any] = {"driver_type": scheme}
     if at:
@@ -69,7 +69,7 @@ def parse_url(url: object) -> UrlParts:
     arguments |= _hosts(hosts)
     keyspace = _decoded(path.removesuffix("/"), "keyspace")
     if "/" in path.removesuffix("/"):
-        _refuse("has more than one / before its options", "Behind the hosts comes /keyspace alone.")
+        _refuse("has more than one / before its options", "Only /keyspace may follow the hosts.")
     if keyspace:
         arguments["keyspace"] = keyspace
     options, own = _options(query)
@@ -81,7 +81,7 @@ def _refuse(what: str, hint: str, option: str = "url") -> NoReturn:
 
 
 def _split(rest: str) -> tuple[str, str, str]:
-    """Return what stands before the path, the path without its slash, and the options."""
+    """Split into the part before the path, the path without its slash, and the options."""
     front, _, query = rest.partition("?")
     authority, _, path = front.partition("/")
     return authority, path, query
@@ -90,7 +90,7 @@ def _split(rest: str) -> tuple[str, str, str]:
 def _decoded(text: str, what: str) -> str:
     from urllib.parse import unquote  # programs without a URL don't need it
 
-    # Not errors="strict": its exception would carry the text along.
+    # Not errors="strict": its exception contains the text.
     decoded = unquote(text, errors="replace")
     if "\ufffd" in decoded:
         _refuse(f"has a {what} that isn't UTF-8", "Escape the bytes of its UTF-8 form.")
@@ -102,13 +102,13 @@ def _credentials(text: str) -> dict[str, str]:
     if not user:
         _refuse("has an @, but no user before it", "Write user:password@, or leave the @ out.", "username")
     found = {"username": _decoded(user, "user")}
-    if colon:  # without it, the password stands elsewhere, or its lack is told where both are known
+    if colon:  # otherwise the password is in another source, or missing, which is reported later
         found["password"] = _decoded(password, "password")
     return found
 
 
 def _hosts(text: str) -> dict[str, Any]:
-    """Return hosts, and the port that any of them has; it's the same for all."""
+    """Return the hosts, and the port after any of them, which is the same for all."""
     if not text:
         return {}
     hosts: list[str] = []
@@ -121,7 +121,7 @@ def _hosts(text: str) -> dict[str, Any]:
         if port is not None:
             ports.add(port)
     if len(ports) > 1:
-        _refuse("has hosts with different ports", "All hosts have one port: write it once.", "port")
+        _refuse("has hosts with different ports", "All hosts use the same port: write it once.", "port")
     return {"hosts": hosts, "port": ports.pop()} if ports else {"hosts": hosts}
 
 
@@ -129,7 +129,7 @@ def _host(part: str, where: str) -> tuple[str, int | None]:
     if part.startswith("["):
         host, bracket, rest = part[1:].partition("]")
         if not bracket or not _is_address(host) or (rest and not rest.startswith(":")):
-            _refuse(f"has a broken IPv6 address as {where}", "Write [2001:db8::1] or [2001:db8::1]:9042.")
+            _refuse(f"has an invalid IPv6 address as {where}", "Write [2001:db8::1] or [2001:db8::1]:9042.")
         colon, port = rest[:1], rest[1:]
     else:
         if part.count(":") > 1:
@@ -137,12 +137,12 @@ def _host(part: str, where: str) -> tuple[str, int | None]:
         host, colon, port = part.partition(":")
     host = _decoded(host, "host")
     if not host.strip():
-        _refuse(f"has nothing as {where}", "Leave the comma or the colon out.", "hosts")
+        _refuse(f"has an empty {where}", "Leave the comma or the colon out.", "hosts")
     if not colon:
         return host, None
-    # No int() of what isn't a number: its exception would carry the text along.
+    # Not int() of other texts: its exception contains the text.
     if not (port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) < 2**16):  # noqa: PLR2004 - digits and limit of a port
-        _refuse(f"has no whole number from 1 to 65535 as the port of {where}", "Write host:9042.", "port")
+        _refuse(f"needs an integer from 1 to 65535 as the port of {where}", "Write host:9042.", "port")
     return host, int(port)
 
 
@@ -189,7 +189,7 @@ def _argument(name: str, text: str) -> Any:
     if not option.url:
         _refuse(f"has {name} among its options", f"Use {option.instead}.", name)
     if not option.url.startswith("?"):
-        _refuse(f"has {name} among its options", f"It stands elsewhere in the URL: {option.url}", name)
+        _refuse(f"has {name} among its options", f"It belongs elsewhere in the URL: {option.url}", name)
     return check_option(name, _typed(name, text))
 
 

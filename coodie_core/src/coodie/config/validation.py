@@ -1,4 +1,4 @@
-"""Validation of what a connection needs when it is opened: its secrets, certificates and backend."""
+"""Validate what connections need when they are opened: secrets, certificates and backends."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ __all__ = ["check_connections"]
 def check_connections(
     configuration: Configuration, plugins: PluginHost, known: Sequence[Problem] = ()
 ) -> list[Problem]:
-    """Return the problems of all connections and observers; nothing is connected or switched on.
+    """Return the problems of all connections and observers, without connecting or activating anything.
 
     Args:
-        configuration: What was read.
-        plugins: Who knows the backends; the distributions are chosen there as the file has it.
-        known: The problems that were found while it was read: what only follows from them isn't told.
+        configuration: The configuration.
+        plugins: The plug-ins of the registry; the file's allow-list and deny-list are applied to it.
+        known: The problems found by the parser; problems that follow from them are omitted.
     """
     apply_allowlist(configuration.general, plugins)
     found = list(_observers(configuration))
@@ -56,13 +56,13 @@ def _observers(configuration: Configuration) -> Iterator[Problem]:
 def _problems_of(
     connection: ConnectionSettings, configuration: Configuration, plugins: PluginHost, *, is_whole: bool
 ) -> Iterator[Problem]:
-    """Find one problem after the other: each is taken out before the next is looked for.
+    """Find the problems one by one: the invalid setting is removed before the next check.
 
     Args:
-        connection: What is looked at.
-        configuration: What it belongs to.
-        plugins: Who knows the backends.
-        is_whole: Whether nothing of it is missing, so that what it lacks is a problem.
+        connection: The connection.
+        configuration: The configuration.
+        plugins: The plug-ins of the registry.
+        is_whole: No settings were removed, so missing options are a problem.
     """
     left = dict(connection.settings)
     for path, setting in connection.settings.items():
@@ -72,7 +72,7 @@ def _problems_of(
         except ConfigurationError as exc:
             is_whole = False
             yield Problem(where=setting.where, key=_key(connection, path), message=str(exc))
-            if kind in ("str", "secret"):  # any will do, so that what belongs with it isn't told, too
+            if kind in ("str", "secret"):  # a placeholder, for the options that require it
                 left[path] = replace(setting, value="there", is_text=False)
             else:
                 del left[path]
@@ -97,7 +97,7 @@ def _problems_of(
 
 
 def _path(connection: ConnectionSettings, option: str | None) -> SettingPath | None:
-    """Return where the option that an error names is set, if it is."""
+    """Return the path of the setting of an error's option, or None."""
     for path in connection.settings:
         if path[-1] == option:
             return path

@@ -1,4 +1,4 @@
-"""What every backend refuses of a request's arguments, in the same words."""
+"""The validation of a request's arguments that all backends share."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["check_fetch_size", "check_request", "check_statement", "refuse_param
 
 
 def check_request(request: Request) -> None:
-    """Refuse a request of which an argument can't be used; its values are checked where they are bound.
+    """Validate the arguments of a request, except its values, which are validated when they are bound.
 
     Raises:
-        ConfigurationError: An argument is of the wrong kind; the error's ``option`` names it.
+        ConfigurationError: An argument is invalid; ``option`` is its name.
     """
     stmt, _, consistency, timeout, fetch_size, _, options = request
     if options is not None:
@@ -34,10 +34,10 @@ def check_request(request: Request) -> None:
 
 
 def check_statement(stmt: str) -> None:
-    """Refuse a statement that isn't text.
+    """Validate a statement.
 
     Raises:
-        ConfigurationError: It isn't a str.
+        ConfigurationError: The statement isn't a str.
     """
     if not isinstance(stmt, str):
         message = f"The statement is of type {type(stmt).__name__}."
@@ -46,28 +46,30 @@ def check_statement(stmt: str) -> None:
 
 def refuse_use(stmt: str) -> InvalidQueryError:
     """Return the error for a USE statement."""
-    message = "USE would change the keyspace for everybody who shares this connection."
-    hint = "Give init_coodie(keyspace=…), or write the keyspace before the table's name."
+    message = "USE would change the keyspace of all users of this connection."
+    hint = "Set init_coodie(keyspace=…), or qualify the table's name."
     return InvalidQueryError(message, hint=hint, statement=stmt)
 
 
 def refuse_parameters(params: Any, stmt: str) -> None:
-    """Refuse values for a statement that is sent unprepared.
+    """Raise if there are values for a statement that is sent unprepared.
 
     Raises:
-        ParameterError: There are some.
+        ParameterError: There are values.
     """
     if params:
-        message = "A statement of this kind takes no parameters, and some were given."
+        message = "Statements of this kind don't support parameters."
         raise ParameterError(message, statement=stmt)
 
 
 def check_fetch_size(fetch_size: int) -> None:
-    """Refuse a page size that isn't a positive whole number.
+    """Validate a page size.
 
     Raises:
-        ConfigurationError: It isn't one.
+        ConfigurationError: The page size isn't a positive integer.
     """
     if not isinstance(fetch_size, int) or isinstance(fetch_size, bool) or not 0 < fetch_size < 2**31:
-        message = f"fetch_size={fetch_size!r} is not a positive whole number."
-        raise ConfigurationError(message, hint="Give the rows to a page, such as 1000.", option="fetch_size")
+        message = f"fetch_size={fetch_size!r} isn't a positive integer."
+        raise ConfigurationError(
+            message, hint="Give the number of rows per page, such as 1000.", option="fetch_size"
+        )

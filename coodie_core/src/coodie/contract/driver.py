@@ -1,4 +1,4 @@
-"""The contract: what every backend does, and what all of them get for it."""
+"""The driver contract: abstract methods for backends, and the methods that are built on them."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_FETCH_SIZE", "AbstractDriver", "options_argument"]
 
-#: Rows to a page where ``stream`` is given no fetch_size.
+#: The default fetch_size of ``stream``.
 DEFAULT_FETCH_SIZE = 1000
 
-#: Executions in flight where ``execute_many`` is given no concurrency.
+#: The default concurrency of ``execute_many``.
 _DEFAULT_CONCURRENCY = 64
 
 _PING = "SELECT release_version FROM system.local WHERE key = 'local'"
 
 
 class AbstractDriver(ABC):
-    """Abstract base class for coodie execution backends.
+    """The abstract base class of all drivers.
 
-    A backend implements the six abstract methods. All others work in terms of these, and a backend
-    overrides those that it can do better.
+    A backend implements the six abstract methods. All other methods are based on them; a backend may override
+    them.
     """
 
-    #: Whether rows come in a form that an object mapper has to validate (strings for UUIDs…).
+    #: Whether rows have raw values that an object mapper has to convert, such as strings for UUIDs.
     needs_row_validation: bool = False
-    #: What it can do beyond the contract's core.
+    #: The optional features of the contract that the driver supports.
     capabilities: frozenset[Capability] = frozenset()
-    #: What events call it; core sets it.
+    #: The driver's identity in events; set by coodie-core.
     _identity: DriverIdentity = DriverIdentity()
 
     # --- what a backend implements ------------------------------------------------------
@@ -73,17 +73,17 @@ class AbstractDriver(ABC):
         Args:
             stmt: CQL text, with ``?`` or ``:name`` for each value.
             params: A sequence of values for ``?``, or a mapping for ``:name``.
-            consistency: A consistency level's name, in any case; None means the connection's.
-            timeout: Seconds that each page may take; None means the connection's default.
-            fetch_size: Rows to a page. Without it, all rows are returned; with it, one page.
-            paging_state: ``Rows.paging_state`` of the page before.
-            options: What else the request asks for.
+            consistency: The name of a consistency level, case-insensitive; None for the connection's default.
+            timeout: The timeout of each page in seconds; None for the connection's default.
+            fetch_size: The number of rows of a page. With it, one page is returned; without it, all rows.
+            paging_state: The ``Rows.paging_state`` of the previous page.
+            options: Further options of the request.
 
         Returns:
-            The rows; a ``Rows`` from a backend that can page.
+            The rows; a ``Rows`` from a backend with paging.
 
         Raises:
-            CoodieError: One of the tree in ``coodie.exceptions``.
+            CoodieError: A subclass in ``coodie.exceptions``.
         """
 
     @abstractmethod
@@ -98,27 +98,27 @@ class AbstractDriver(ABC):
         *,
         options: SyncOptions | None = None,
     ) -> list[str]:
-        """Idempotent CREATE TABLE + ALTER TABLE ADD for new columns.
+        """Create a table, or add its missing columns and indexes; idempotent.
 
-        Returns the list of CQL statements that were (or would be) executed. When *dry_run* is True
-        the database is not modified.
+        Returns the CQL statements that were executed. If *dry_run* is true, nothing is executed, and the
+        statements are those that would be.
 
         Args:
             table: The table's plain name, unquoted.
             keyspace: The keyspace's plain name, unquoted.
             cols: Objects with the attributes of ``coodie.schema.ColumnDefinition``.
-            table_options: Option → value, as in ``CREATE TABLE … WITH``.
-            dry_run: Plan, and change nothing.
-            drop_removed_indexes: Drop the table's indexes that the definition doesn't have.
-            options: What else is asked for: creating the keyspace, waiting for indexes, timeouts.
+            table_options: Options by name, as in ``CREATE TABLE … WITH``.
+            dry_run: Plan, but change nothing.
+            drop_removed_indexes: Drop the table's indexes that aren't in the definition.
+            options: Further options: creating the keyspace, waiting for indexes, timeouts.
 
         Raises:
-            SchemaError: The table can't be brought into this shape.
+            SchemaError: The table can't be altered to match the definition.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """Release sync resources."""
+        """Close the driver; can be called twice."""
 
     @abstractmethod
     async def execute_async(
@@ -150,7 +150,7 @@ class AbstractDriver(ABC):
 
     @abstractmethod
     async def close_async(self) -> None:
-        """Release async resources."""
+        """Async version of :meth:`close`."""
 
     # --- one value ----------------------------------------------------------------------
 
@@ -166,11 +166,11 @@ class AbstractDriver(ABC):
         """Execute *stmt* and return the first column of the first row, or None.
 
         Args:
-            stmt: As for ``execute``.
-            params: As for ``execute``.
-            consistency: As for ``execute``.
-            timeout: As for ``execute``.
-            options: As for ``execute``.
+            stmt: As in ``execute``.
+            params: As in ``execute``.
+            consistency: As in ``execute``.
+            timeout: As in ``execute``.
+            options: As in ``execute``.
         """
         rows = self.execute(stmt, params, consistency, timeout, **options_argument(self.execute, options))
         return first_item(rows)
@@ -202,28 +202,27 @@ class AbstractDriver(ABC):
         timeout: float | None = None,
         options: RequestOptions | None = None,
     ) -> Generator[dict[str, Any], None, None]:
-        """Execute *stmt* and iterate over its rows, holding one page at a time.
+        """Execute *stmt* and iterate over its rows, with one page in memory.
 
-        A backend that returns plain lists can't page: it's asked for all rows, and they are
-        yielded one by one.
+        With a backend that returns plain lists, and so has no paging, all rows are requested at once.
 
         Args:
-            stmt: As for ``execute``; a read, since a backend that can't page runs it twice.
-            params: As for ``execute``.
-            fetch_size: Rows to a page, 1 or more.
-            consistency: As for ``execute``.
-            timeout: Seconds that each page may take.
-            options: As for ``execute``.
+            stmt: As in ``execute``; a read, since a backend without paging executes it twice.
+            params: As in ``execute``.
+            fetch_size: The number of rows of a page, 1 or more.
+            consistency: As in ``execute``.
+            timeout: The timeout of each page in seconds.
+            options: As in ``execute``.
 
         Raises:
             ConfigurationError: fetch_size isn't positive.
-            CoodieError: As ``execute``, where the iteration reaches it.
+            CoodieError: As in ``execute``; raised during the iteration.
         """
         check_fetch_size(fetch_size)
         extra = options_argument(self.execute, options)
 
         def fetch(size: int | None, state: bytes | None) -> list[dict[str, Any]]:
-            return self.execute(stmt, params, consistency, timeout, size, state, **extra)  # type: ignore[arg-type]  # execute takes mappings, too; its published annotation is list
+            return self.execute(stmt, params, consistency, timeout, size, state, **extra)  # type: ignore[arg-type]  # execute also takes mappings; its published annotation is list
 
         return stream_rows(fetch, fetch_size)
 
@@ -237,10 +236,10 @@ class AbstractDriver(ABC):
         timeout: float | None = None,
         options: RequestOptions | None = None,
     ) -> AsyncGenerator[dict[str, Any], None]:
-        """Async version of :meth:`stream`; the next page is read ahead while one is consumed.
+        """Async version of :meth:`stream`; requests the next page while one is consumed.
 
-        Close the iterator (``contextlib.aclosing``) where you leave it early: that cancels the page
-        that is under way.
+        If you leave the iteration early, close the iterator (``contextlib.aclosing``), which cancels the
+        pending request.
         """
         check_fetch_size(fetch_size)
         extra = options_argument(self.execute_async, options)
@@ -267,28 +266,28 @@ class AbstractDriver(ABC):
     ) -> ManyResult:
         """Execute *stmt* once for each set of parameters, up to *concurrency* at a time.
 
-        The parameters are drawn as they are needed, so that a generator may be of any length.
+        The parameters are consumed on demand, so a generator may be of any length.
 
         Args:
-            stmt: As for ``execute``.
+            stmt: As in ``execute``.
             rows_of_params: One set of parameters for each execution.
-            concurrency: How many may be in flight at once, 1 or more. A backend that only blocks
-                uses as many threads, 32 at most.
-            consistency: As for ``execute``.
-            timeout: Seconds for each execution.
-            raise_on_error: After the first failure start no more, wait for those in flight, and
-                raise. With False all are executed, and the failures are in the result.
-            on_result: Called with (index, rows or exception) as each ends; rows that it gets
-                aren't kept in the result.
-            on_progress: Called with the number that has ended.
-            options: As for ``execute``, for each execution.
+            concurrency: The maximum number of executions in flight, 1 or more. A backend with only blocking
+                calls uses this many threads, up to 32.
+            consistency: As in ``execute``.
+            timeout: The timeout of each execution in seconds.
+            raise_on_error: After the first failure, start no more executions, wait for those in flight, and
+                raise. If false, all are executed, and the failures are in the result.
+            on_result: Called with (index, rows or exception) at the end of each execution; the result doesn't
+                contain the rows then.
+            on_progress: Called with the number of completed executions.
+            options: As in ``execute``, for each execution.
 
         Returns:
             Counts, rows and errors by index.
 
         Raises:
-            ExecuteManyError: An execution failed and raise_on_error is set.
-            ConfigurationError: An argument is of the wrong kind.
+            ExecuteManyError: An execution failed, and raise_on_error is true.
+            ConfigurationError: An argument is invalid.
         """
         from coodie.contract.many import ManyRun  # used by few programs
 
@@ -305,11 +304,11 @@ class AbstractDriver(ABC):
         return self._run_many(run, request)
 
     def _run_many(self, run: ManyRun, request: Request) -> ManyResult:
-        """Carry a run out; a backend that needs no threads for it overrides this.
+        """Run an ``execute_many`` with threads; a backend may override this.
 
         Args:
-            run: The bookkeeping.
-            request: What all executions have in common; it has no values.
+            run: The state of the run.
+            request: The request without values.
         """
         from coodie.contract.many import run_with_threads  # used by few programs
 
@@ -368,16 +367,16 @@ class AbstractDriver(ABC):
         Args:
             statements: Statements, or pairs of a statement and its parameters.
             batch_type: LOGGED, UNLOGGED or COUNTER.
-            consistency: As for ``execute``.
-            timeout: As for ``execute``.
-            options: As for ``execute``.
+            consistency: As in ``execute``.
+            timeout: As in ``execute``.
+            options: As in ``execute``.
 
         Returns:
-            No rows; one with ``[applied]`` where the batch has conditions.
+            No rows; a row with ``[applied]`` if the batch has conditions.
 
         Raises:
-            ConfigurationError: The batch is empty, or not a batch.
-            CoodieError: As ``execute``.
+            ConfigurationError: The batch is empty or invalid.
+            CoodieError: As in ``execute``.
         """
         stmt, params, part = self._batch_text(statements, batch_type)
         with part_of(part):
@@ -408,19 +407,19 @@ class AbstractDriver(ABC):
         items = check_batch(statements)
         return *batch_text(items, parse_batch_type(batch_type)), Part(RequestKind.BATCH, items)
 
-    # --- is it there? -------------------------------------------------------------------
+    # --- ping ---------------------------------------------------------------------------
 
     def ping(self, *, timeout: float | None = None) -> bool:
-        """Tell whether the server answers.
+        """Return whether the server responds.
 
         Args:
-            timeout: Seconds to wait; None means the connection's default.
+            timeout: The timeout in seconds; None for the connection's default.
 
         Returns:
-            True after a round trip; False where no host can be reached or none answers in time.
+            True after a round trip; False if no host can be reached, or none responds in time.
 
         Raises:
-            CoodieError: Any other failure: the driver is closed, the role has no rights…
+            CoodieError: Any other failure, such as a closed driver or missing permissions.
         """
         try:
             self.execute(_PING, [], timeout=timeout)
@@ -462,10 +461,10 @@ class AbstractDriver(ABC):
 def options_argument(
     method: Callable[..., Any], options: RequestOptions | SyncOptions | None
 ) -> dict[str, Any]:
-    """Return ``options`` as a keyword argument for the method, or nothing where none are asked for.
+    """Return ``options`` as a keyword argument for the method; nothing for None.
 
     Raises:
-        UnsupportedError: Some are asked for, and the method takes none, or its driver can't do it.
+        UnsupportedError: The method has no such parameter, or its driver doesn't support an option.
     """
     if options is None:
         return {}
@@ -475,7 +474,7 @@ def options_argument(
     parameters = signature(method).parameters.values()
     if not any(p.name == "options" or p.kind is Parameter.VAR_KEYWORD for p in parameters):
         name = getattr(method, "__qualname__", repr(method))
-        message = f"{name}() takes no options=, so that {type(options).__name__} can't be honoured."
-        hint = "Leave options out, or use a driver made for the present contract."
+        message = f"{name}() has no parameter options=, so {type(options).__name__} isn't supported."
+        hint = "Leave options out, or use a driver for the current contract."
         raise UnsupportedError(message, hint=hint, feature="options")
     return {"options": options}

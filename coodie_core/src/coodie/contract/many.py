@@ -1,8 +1,8 @@
-"""Execute one statement many times, a bounded number at once, and lose no outcome.
+"""Execute a statement many times, with bounded concurrency.
 
-``ManyRun`` is the bookkeeping, the same for all ways of running: workers take the next parameters,
-execute, and record what came of it. The shells below and CassandraDriver's own differ only in what
-a worker is: a thread, a task, or a slot in the backend's window.
+``ManyRun`` is the shared state: workers take the next parameters, execute, and record the outcome. The
+functions below and CassandraDriver only differ in their workers: threads, tasks, or concurrent requests of
+one thread.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ManyResult", "ManyRun", "run_with_tasks", "run_with_threads"]
 
-#: Threads cost memory and switches: more than these add nothing for a backend that only blocks.
+#: The maximum number of threads: more only cost memory and context switches.
 _MOST_THREADS = 32
 
 _END = object()
@@ -36,16 +36,15 @@ class ManyRun:
 
     Args:
         stmt: The CQL text.
-        rows_of_params: One set of parameters for each execution; consumed as it goes.
-        concurrency: How many executions may be in flight at once, 1 or more.
-        raise_on_error: Start no more after the first failure and raise at the end.
-        on_result: Called with (index, rows or exception); what it gets isn't kept.
-        on_progress: Called with the number of executions that have ended.
-        asynchronous: Whether its workers take parameters with ``take_async``.
+        rows_of_params: One set of parameters for each execution; consumed on demand.
+        concurrency: The maximum number of executions in flight, 1 or more.
+        raise_on_error: After the first failure, start no more executions, and raise at the end.
+        on_result: Called with (index, rows or exception); the result doesn't contain the rows then.
+        on_progress: Called with the number of completed executions.
+        asynchronous: Whether the workers use ``take_async``.
 
     Raises:
-        ConfigurationError: ``concurrency`` isn't a positive whole number, or ``rows_of_params``
-            can't be iterated over.
+        ConfigurationError: ``concurrency`` isn't a positive integer, or ``rows_of_params`` isn't iterable.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class ManyRun:
         asynchronous: bool = False,
     ) -> None:
         if not isinstance(concurrency, int) or isinstance(concurrency, bool) or concurrency < 1:
-            message = f"concurrency={concurrency!r} is not a positive whole number."
+            message = f"concurrency={concurrency!r} isn't a positive integer."
             raise ConfigurationError(message, hint="Give 1 or more.", option="concurrency")
         self.stmt = stmt
         self.concurrency = concurrency
@@ -69,12 +68,12 @@ class ManyRun:
             self._source = iter(rows_of_params)
         elif not (asynchronous and hasattr(rows_of_params, "__aiter__")):
             message = f"rows_of_params is of type {type(rows_of_params).__name__}."
-            hint = "Give an iterable of parameters; an async one goes to execute_many_async."
+            hint = "Give an iterable of parameters; for an async one, use execute_many_async."
             raise ConfigurationError(message, hint=hint, option="rows_of_params")
         self._raise_on_error = raise_on_error
         self._on_result = on_result
         self._on_progress = on_progress
-        # Two locks: parameters may be waiting for an outcome to be recorded.
+        # Two locks, since an iterator of parameters may wait for the recording of an outcome.
         self._taking = threading.Lock()
         self._recording = threading.Lock()
         self._next_index = 0
@@ -84,7 +83,7 @@ class ManyRun:
         self.result = ManyResult(new_rows)
 
     def take(self) -> tuple[int, Params] | None:
-        """Return the next index and parameters, or None when there is nothing more to start."""
+        """Return the next index and parameters; None if there are no more executions to start."""
         with self._taking:
             if self._stopped:
                 return None
@@ -96,7 +95,7 @@ class ManyRun:
             return self._numbered(params)
 
     async def take_async(self, turn: Any) -> tuple[int, Params] | None:
-        """As ``take``, also from an async iterable; ``turn`` is the lock that its takers share."""
+        """Async version of ``take``, also for an async iterable; ``turn`` is the workers' shared lock."""
         if not hasattr(self._source, "__aiter__") and not isinstance(self._source, AsyncIterator):
             return self.take()
         async with turn:
@@ -126,9 +125,9 @@ class ManyRun:
         self._stopped = True
 
     def record(self, index: int, outcome: list[dict[str, Any]] | Exception) -> None:
-        """Note what came of the execution at this index, and tell the callbacks, one at a time.
+        """Record the outcome of the execution at an index, and call the callbacks, one at a time.
 
-        A callback that raises ends the run.
+        An exception of a callback ends the run.
         """
         with self._recording:
             self._ended += 1
@@ -150,11 +149,11 @@ class ManyRun:
                 raise
 
     def finish(self) -> ManyResult:
-        """Return the result, or raise where that was asked for.
+        """Return the result, or raise the error.
 
         Raises:
-            ExecuteManyError: An execution failed and ``raise_on_error`` is set; its ``result`` has
-                the rest, its ``__cause__`` is the first failure.
+            ExecuteManyError: An execution failed, and ``raise_on_error`` is true. ``result`` contains all
+                outcomes; ``__cause__`` is the first failure.
         """
         if self._first_failure is not None and self._raise_on_error:
             index, error = self._first_failure
@@ -164,7 +163,7 @@ class ManyRun:
                 f"{type(error).__name__}: {error}"
             )
             hint = "The error's result has each outcome by index; nothing was started after the failure."
-            # In this order: a statement that was refused may be anything, and no text.
+            # In this order, since a rejected statement may be of any type.
             applied = (
                 result.succeeded > 0
                 or any(getattr(exc, "may_have_been_applied", True) for exc in result.errors.values())
@@ -176,7 +175,7 @@ class ManyRun:
 
 
 def run_with_threads(run: ManyRun, execute: Callable[[Params], list[dict[str, Any]]]) -> ManyResult:
-    """Run with threads, for a backend of which only a blocking ``execute`` is known."""
+    """Run with threads, for a backend with only a blocking ``execute``."""
     from concurrent.futures import ThreadPoolExecutor  # needed by this form alone
 
     def work() -> None:
@@ -194,7 +193,7 @@ def run_with_threads(run: ManyRun, execute: Callable[[Params], list[dict[str, An
 
     count = min(run.concurrency, _MOST_THREADS)
     with ThreadPoolExecutor(count, thread_name_prefix="coodie-many") as pool:
-        # Each in a copy of the caller's context: what observes requests sees there what they belong to.
+        # Each in a copy of the caller's context, for observers of the requests.
         workers = [pool.submit(copy_context().run, work) for _ in range(count)]
         try:
             for worker in workers:
@@ -207,7 +206,7 @@ def run_with_threads(run: ManyRun, execute: Callable[[Params], list[dict[str, An
 async def run_with_tasks(
     run: ManyRun, execute: Callable[[Params], Awaitable[list[dict[str, Any]]]]
 ) -> ManyResult:
-    """Run with tasks on the running event loop; a cancellation cancels those in flight."""
+    """Run with tasks on the running event loop; a cancellation cancels the tasks."""
     import asyncio  # needed by this form alone
 
     turn = asyncio.Lock()
@@ -220,7 +219,7 @@ async def run_with_tasks(
                     outcome: list[dict[str, Any]] | Exception = await execute(params)
             except Exception as exc:  # noqa: BLE001 - each failure is recorded by its index
                 outcome = exc
-                await asyncio.sleep(0)  # it may have failed without ever waiting, like the next million
+                await asyncio.sleep(0)  # let other tasks run, even if executions fail without waiting
             run.record(index, outcome)
 
     workers = [asyncio.ensure_future(work()) for _ in range(run.concurrency)]

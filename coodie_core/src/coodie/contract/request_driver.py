@@ -1,4 +1,4 @@
-"""The contract's methods for drivers that take a request as one value."""
+"""The methods of the contract, for drivers that take a request as a value."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ __all__ = ["RequestDriver"]
 
 
 class RequestDriver(Driver):
-    """Make one ``Request`` of each call's arguments, and take its steps in a thread or on an event loop.
+    """Create a ``Request`` from each call's arguments, and run its steps in a thread or on an event loop.
 
-    A subclass implements the steps of three kinds of request, once for sync and async callers.
+    A subclass implements the steps of three types of requests, for sync and async callers.
     """
 
     @abstractmethod
@@ -38,7 +38,7 @@ class RequestDriver(Driver):
     def _batch(
         self, statements: Iterable[BatchItem], batch_type: BatchType | str, request: Request
     ) -> Steps[Rows]:
-        """Return the steps of ``execute_batch``; the request has neither a statement nor values."""
+        """Return the steps of ``execute_batch``; the request has no statement and no values."""
 
     def execute(
         self,

@@ -1,4 +1,4 @@
-"""Rows one by one, held a page at a time."""
+"""Iterate over rows with one page in memory."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def stream_rows(
     """Yield the rows of all pages.
 
     Args:
-        fetch: Given a page size and a paging state, returns that page; given neither, all rows.
-        fetch_size: Rows to a page.
+        fetch: Takes a page size and a paging state and returns that page; without them, it returns all rows.
+        fetch_size: The number of rows of a page.
     """
     page = fetch(fetch_size, None)
     if not isinstance(page, Rows) or isinstance(page, UnpagedRows):
-        # Whatever it made of the page size, this driver can't tell what comes after.
+        # Rows of a plain list have no paging state, so this driver doesn't support paging.
         del page
         yield from fetch(None, None)
         return
@@ -34,7 +34,7 @@ def stream_rows(
         yield from page
         if state is None:
             return
-        # Let go of the page before the next one arrives.
+        # Drop the page before the next one arrives.
         del page
         page = _paged(fetch(fetch_size, state))
 
@@ -42,11 +42,11 @@ def stream_rows(
 async def stream_rows_async(
     fetch: Callable[[int | None, bytes | None], Awaitable[list[dict[str, Any]]]], fetch_size: int
 ) -> AsyncGenerator[dict[str, Any], None]:
-    """Yield the rows of all pages; the next page is under way while one is consumed.
+    """Yield the rows of all pages; request the next page while one is consumed.
 
     Args:
-        fetch: As for ``stream_rows``, returning an awaitable.
-        fetch_size: Rows to a page.
+        fetch: As in ``stream_rows``, returning an awaitable.
+        fetch_size: The number of rows of a page.
     """
     import asyncio  # keeps it out of the import of coodie.drivers
 
@@ -65,7 +65,7 @@ async def stream_rows_async(
                 yield row
             if ahead is None:
                 return
-            # Let go of the page before the next one is held.
+            # Drop the page before the next one is stored.
             del page
             page = _paged(await ahead)
             ahead = None
@@ -78,8 +78,8 @@ async def stream_rows_async(
 
 
 def _paged(page: list[dict[str, Any]]) -> Rows:
-    """Return a later page, which has to be Rows as the first one was."""
+    """Return a later page, which must be Rows like the first one."""
     if not isinstance(page, Rows):
-        message = f"A later page came as {type(page).__name__}, the first as Rows."
-        raise UnsupportedError(message, hint="Report it to the driver's authors.", feature="paging")
+        message = f"A later page is a {type(page).__name__}, the first as Rows."
+        raise UnsupportedError(message, hint="Report this to the driver's authors.", feature="paging")
     return page

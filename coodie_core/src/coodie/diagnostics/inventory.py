@@ -181,7 +181,7 @@ def _unreadable(distribution: str) -> BackendReport:
         distribution=distribution,
         version=None,
         state=BackendState.BROKEN,
-        reason="Its metadata can't be read. To mend it, run:",
+        reason="Its metadata can't be read. To fix it, run:",
         command=pip_command("install --force-reinstall --no-deps", distribution),
     )
 

@@ -78,7 +78,7 @@ def error_of(said: ServerError, stmt: str | None, fate: Fate) -> exceptions.Cood
     make = _WORDS.get(said.code)
     words, hint = make(attributes, _quoted(said)) if make else (f"The server failed: {_quoted(said)}", None)
     if said.code == ErrorCode.SYNTAX_ERROR and (marker := foreign_marker(stmt or "")) is not None:
-        hint = f"{marker} is no marker of CQL: write ? for a value, or :name."
+        hint = f"{marker} isn't a CQL bind marker: write ? or :name."
     if cls is exceptions.CasWriteUnknownError:
         attributes["write_type"] = "CAS"
     if issubclass(cls, exceptions.RequestError):
@@ -104,7 +104,7 @@ _REFUSED = (ErrorCode.UNAVAILABLE, ErrorCode.OVERLOADED, ErrorCode.RATE_LIMIT_ER
 def _left_of(write: Write, code: int) -> str:
     """Return the hint about a write that may have been applied."""
     if write & Write.CONDITIONAL:
-        return "The write has a condition, and may have been applied: read the row with consistency SERIAL."
+        return "The conditional write may have been applied: read the row with consistency SERIAL."
     if write & (Write.PARTS | Write.LOGGED) and code in _REFUSED:
         return "Parts of it may have been applied."
     return "It may have been applied."
@@ -139,11 +139,11 @@ def _replicas(known: Mapping[str, Any]) -> str:
     if known.get("consistency") is None:
         return ""
     level, required, received = known["consistency"], known["required"], known["received"]
-    return f" ({level} needs {required} replicas, {received} answered)"
+    return f" ({level} needs {required} replicas, {received} responded)"
 
 
 def _unavailable(known: Mapping[str, Any], said: str) -> tuple[str, str | None]:
-    hint = "Bring nodes back, or ask for a lower consistency."
+    hint = "Restart nodes, or use a lower consistency level."
     if "alive" not in known:
         return f"Too few replicas are alive: {said}", hint
     level, required, alive = known["consistency"], known["required"], known["alive"]
@@ -151,17 +151,17 @@ def _unavailable(known: Mapping[str, Any], said: str) -> tuple[str, str | None]:
 
 
 def _already_exists(known: Mapping[str, Any], said: str) -> tuple[str, str | None]:
-    hint = "Add IF NOT EXISTS where that is fine."
+    hint = "Add IF NOT EXISTS to keep the existing one."
     if "keyspace" not in known:
-        return f"It exists already: {said}", hint
+        return f"Already exists: {said}", hint
     keyspace, table = known["keyspace"], known["table"]
     what = f"The table {keyspace}.{table}" if table else f"The keyspace {keyspace}"
-    return f"{what} exists already", hint
+    return f"{what} already exists", hint
 
 
 def _rate_limited(_: Mapping[str, Any], said: str) -> tuple[str, str | None]:
     hint = "Send fewer requests to this partition, or raise the table's per_partition_rate_limit."
-    return f"The partition has had too many requests: {said}", hint
+    return f"The partition's rate limit is exceeded: {said}", hint
 
 
 def _counted(text: str) -> _Words:
@@ -182,33 +182,33 @@ def _plain(text: str, hint: str | None = None) -> _Words:
 #: Functions that return the text, without the full stop, and the hint, by code.
 _WORDS: dict[int, _Words] = {
     ErrorCode.BAD_CREDENTIALS: _plain(
-        "The server refused the credentials, or got none", "Give username= and password=."
+        "The server rejected the credentials, or got none", "Give username= and password=."
     ),
     ErrorCode.UNAVAILABLE: _unavailable,
-    ErrorCode.OVERLOADED: _plain("The server sheds requests", "Try again later, or send fewer at once."),
-    ErrorCode.IS_BOOTSTRAPPING: _plain("The server is still starting", "Try again later."),
+    ErrorCode.OVERLOADED: _plain("The server is overloaded", "Retry later, or send fewer requests at once."),
+    ErrorCode.IS_BOOTSTRAPPING: _plain("The server is still starting", "Retry later."),
     ErrorCode.WRITE_TIMEOUT: lambda known, _: (
         f"The replicas didn't acknowledge the {known.get('write_type', '')} write in time{_replicas(known)}",
         None,
     ),
-    ErrorCode.READ_TIMEOUT: _counted("The replicas didn't answer the read in time"),
-    ErrorCode.READ_FAILURE: _failed("A replica failed while it read"),
-    ErrorCode.WRITE_FAILURE: _failed("A replica failed while it wrote"),
+    ErrorCode.READ_TIMEOUT: _counted("The replicas didn't respond to the read in time"),
+    ErrorCode.READ_FAILURE: _failed("The read failed on a replica"),
+    ErrorCode.WRITE_FAILURE: _failed("The write failed on a replica"),
     ErrorCode.FUNCTION_FAILURE: lambda known, said: (
         f"The function {known.get('keyspace')}.{known.get('function')} raised: {said}",
         None,
     ),
     ErrorCode.CDC_WRITE_FAILURE: _plain(
-        "A replica has no room for the change log", "Have what reads the log (CDC) catch up."
+        "A replica has no space for the change log", "Let the consumer of the log (CDC) catch up."
     ),
     ErrorCode.CAS_WRITE_UNKNOWN: _counted(
-        "The conditional write met others, and wasn't agreed on to the end"
+        "The conditional write contended with others, and its outcome is unknown"
     ),
-    ErrorCode.SYNTAX_ERROR: _plain("The statement isn't CQL"),
-    ErrorCode.UNAUTHORIZED: _plain("The role may not do that"),
-    ErrorCode.INVALID: _plain("The server refuses the statement"),
-    ErrorCode.CONFIG_ERROR: _plain("The server refuses the statement"),
+    ErrorCode.SYNTAX_ERROR: _plain("CQL syntax error"),
+    ErrorCode.UNAUTHORIZED: _plain("The role lacks a permission"),
+    ErrorCode.INVALID: _plain("The server rejected the statement"),
+    ErrorCode.CONFIG_ERROR: _plain("The server rejected the statement"),
     ErrorCode.ALREADY_EXISTS: _already_exists,
     ErrorCode.RATE_LIMIT_ERROR: _rate_limited,
-    ErrorCode.CLIENT_WRITE_FAILURE: _plain("The server couldn't send its answer"),
+    ErrorCode.CLIENT_WRITE_FAILURE: _plain("The server couldn't send its response"),
 }

@@ -119,7 +119,7 @@ def _announced(name: str) -> Any:
         points: list[EntryPoint] = list(entry_points(group=_GROUP))
     except OSError as exc:
         message = f"The observer {name!r} can't be looked up: reading metadata raised {words_of(exc)}."
-        raise ObserverLoadError(message, hint="The next call reads it again.", observer=name) from exc
+        raise ObserverLoadError(message, hint="The next call tries again.", observer=name) from exc
     found = [point for point in points if point.name == name]
     if not found:
         from difflib import get_close_matches  # for the error alone
@@ -131,7 +131,7 @@ def _announced(name: str) -> Any:
         raise ObserverLoadError(message, hint=hint, observer=name)
     owners = [_owner(point) for point in found]
     if len(found) > 1:
-        message = f"The observer {name!r} is announced by {' and '.join(owners)}."
+        message = f"The observer {name!r} is provided by {' and '.join(owners)}."
         raise ObserverLoadError(message, command=_pip("uninstall", found[-1]), observer=name)
     (point,), (owner,) = found, owners
     _check_open(owner, name)

@@ -106,7 +106,7 @@ class RequestCounters:
 
     def __init__(self, *, most_series: int = 1000) -> None:
         if not isinstance(most_series, int) or isinstance(most_series, bool) or most_series < 1:
-            message = f"most_series={most_series!r} is not a positive whole number."
+            message = f"most_series={most_series!r} isn't a positive integer."
             raise ConfigurationError(message, hint="Give 1000, for example.", option="most_series")
         self._most = most_series
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""Options: what a connection and a request may be told, declared, checked and kept as values."""
+"""The options of connections and requests: declarations, validation and values."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from coodie.options.valuetypes import VALUE_TYPES, ValueType
 
 __all__ = ["OPTIONS", "VALUE_TYPES", "Option", "Scope", "ValueType", "options_for"]
 
-if not TYPE_CHECKING:  # with it, any name would pass for one of ours
+if not TYPE_CHECKING:  # type checkers would accept any name
     __getattr__, __dir__ = late(globals(), {}, ("connection", "profiles", "tls"))

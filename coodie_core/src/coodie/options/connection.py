@@ -1,4 +1,4 @@
-"""One connection's configuration: validated once, at the border, and frozen."""
+"""The configuration of a connection: validated once, and frozen."""
 
 from __future__ import annotations
 
@@ -25,39 +25,39 @@ __all__ = [
     "check_option",
 ]
 
-#: The options that make up ``ssl_context``.
+#: The options that are combined to ``ssl_context``.
 TLS_OPTIONS = ("ssl_enabled", "ssl_trusted_cert", "ssl_cert", "ssl_private_key", "ssl_verify_flags")
 
-#: Fields that core itself honours, and ``options``, which are the backend's own.
+#: Fields that coodie-core implements, and ``options``, which the backend validates.
 NOT_OF_THE_CONNECTION = frozenset({"driver_type", "distribution", "options", "profiles"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConnectionConfig:
-    """What a backend is told of the connection to open; made by ``build_config`` alone.
+    """The configuration of a connection, for the backend that opens it; created only by ``build_config``.
 
-    Its repr shows no password and no option's value, since an option may hold a secret.
+    Its repr contains neither the password nor values of options, which may be secret.
 
     Args:
         driver_type: The backend's name.
-        distribution: The distribution that it is pinned to; None where the name says it all.
-        hosts: Contact points, names or addresses, without a port.
-        session: A session of the backend's that the caller made.
+        distribution: The distribution that has to provide the backend; None for the one with the name.
+        hosts: Contact points: names or addresses, without a port.
+        session: A session of the backend's driver, from the caller.
         keyspace: The default keyspace's plain name.
-        ssl_context: TLS, or None for plain text.
-        port: The native protocol's port; None means the backend's default, 9042.
-        username: For password authentication, with ``password``.
-        password: Its secret.
-        local_dc: The data centre to prefer.
-        request_timeout: Seconds that a request may take unless it says otherwise.
-        consistency: The level of requests that name none.
-        serial_consistency: The same for the Paxos phase of lightweight transactions.
-        retry_policy: The name of a policy, or a policy object of the backend's.
-        protocol_version: The native protocol's version; None negotiates.
-        compression: True (any), False (none), ``"lz4"``, ``"snappy"``; None is the backend's default.
-        speculative_execution_policy: ``"0.1x2"``, or a policy object of the backend's.
-        options: The backend's own options.
-        profiles: Name → what requests that name it get where they give nothing themselves.
+        ssl_context: The TLS context; None for unencrypted connections.
+        port: The port of the native protocol; None for the backend's default, 9042.
+        username: The user name for password authentication.
+        password: The password.
+        local_dc: The preferred data centre.
+        request_timeout: The default timeout of requests in seconds.
+        consistency: The default consistency level.
+        serial_consistency: The default level of the Paxos phase of lightweight transactions.
+        retry_policy: The name of a policy, or a policy object of the backend's driver.
+        protocol_version: The version of the native protocol; None negotiates it.
+        compression: True (any), False (none), ``"lz4"``, ``"snappy"``; None for the backend's default.
+        speculative_execution_policy: ``"0.1x2"``, or a policy object of the backend's driver.
+        options: The backend's options.
+        profiles: Request profiles by name.
     """
 
     driver_type: str
@@ -81,7 +81,7 @@ class ConnectionConfig:
     profiles: Mapping[str, RequestProfile] = field(default_factory=dict)
 
     def given(self) -> tuple[str, ...]:
-        """Return the names of the fields that were set, and that the backend has to honour."""
+        """Return the names of the fields that were set and that the backend has to implement."""
         names = (entry.name for entry in fields(self) if entry.name not in NOT_OF_THE_CONNECTION)
         return tuple(name for name in names if getattr(self, name) is not None)
 
@@ -90,13 +90,13 @@ def build_config(*, driver_type: str = "scylla", **arguments: Any) -> Connection
     """Validate the arguments of ``init_coodie`` and freeze them.
 
     Args:
-        driver_type: The backend's name; ``"name@distribution"`` pins it, as ``distribution=`` does.
-        arguments: The other fields of ``ConnectionConfig`` but ``options``, and the ``ssl_…`` options;
-            whatever is none of them becomes an option of the backend's, which refuses those that it
-            doesn't know.
+        driver_type: The backend's name; ``"name@distribution"`` pins the distribution, as ``distribution=``
+            does.
+        arguments: The other fields of ``ConnectionConfig`` except ``options``, and the ``ssl_…`` options; any
+            other becomes an option of the backend, which rejects unknown ones.
 
     Raises:
-        ConfigurationError: A value is of the wrong kind, or two contradict each other.
+        ConfigurationError: A value is invalid, or options are contradictory.
     """
     profiles = arguments.pop("profiles", None)
     profiles = MappingProxyType({}) if profiles is None else build_profiles(profiles)
@@ -120,17 +120,17 @@ def build_config(*, driver_type: str = "scylla", **arguments: Any) -> Connection
 
 
 def check_option(name: str, value: Any) -> Any:
-    """Return the value of one of core's options as it is kept.
+    """Validate and normalize the value of an option of coodie-core.
 
     Raises:
-        ConfigurationError: It isn't of the option's type.
+        ConfigurationError: The value has the wrong type.
     """
     option = OPTIONS[name]
     return check_value(name, option.type, value, secret=option.secret)
 
 
 def _taken(arguments: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """Take what was given under these names out of the arguments, checked; None is nothing given."""
+    """Remove these options from the arguments, and return them validated, without those that are None."""
     taken = {}
     for name in names:
         value = arguments.pop(name, None)
@@ -141,10 +141,10 @@ def _taken(arguments: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
 
 
 def check_driver_type(driver_type: object) -> None:
-    """Refuse what can't be a backend's name.
+    """Validate the name of a backend.
 
     Raises:
-        ConfigurationError: It isn't a non-empty str without "@".
+        ConfigurationError: The name isn't a non-empty str without "@".
     """
     if not isinstance(driver_type, str) or not driver_type or "@" in driver_type:
         raise _no_driver_type(driver_type, "'scylla'")
@@ -158,7 +158,7 @@ def _no_driver_type(driver_type: object, example: str) -> ConfigurationError:
 
 
 def _split_pin(driver_type: object, distribution: Any) -> tuple[str, str | None]:
-    """Take ``"scylla@coodie-scylla"`` apart, and check it against ``distribution=``."""
+    """Split ``"scylla@coodie-scylla"``; raise if ``distribution=`` is another one."""
     name, at, pinned = driver_type.partition("@") if isinstance(driver_type, str) else ("", "", "")
     pinned = pinned.strip()
     if not name or (at and not pinned):
@@ -167,8 +167,8 @@ def _split_pin(driver_type: object, distribution: Any) -> tuple[str, str | None]
         return name, pinned or None
     asked: str = check_option("distribution", distribution).strip()
     if pinned and pinned != asked:
-        message = f"driver_type={driver_type!r} beside distribution={distribution!r}."
-        raise ConfigurationError(message, hint="Pin it once.", option="distribution")
+        message = f"driver_type={driver_type!r} conflicts with distribution={distribution!r}."
+        raise ConfigurationError(message, hint="Pin the distribution once.", option="distribution")
     return name, asked
 
 
@@ -182,6 +182,6 @@ def _check_combinations(config: ConnectionConfig, tls: list[str]) -> None:
     beside = tls + [name for name in config.given() if OPTIONS[name].connecting]
     beside += ["profiles"] if config.profiles else []
     if beside:
-        message = f"session= beside {', '.join(f'{name}=' for name in beside)}."
-        hint = "A session is connected already: give it alone, or let coodie connect without session=."
+        message = f"session= can't be combined with {', '.join(f'{name}=' for name in beside)}."
+        hint = "A session is already connected: set its options on its Cluster, or leave session= out."
         raise ConfigurationError(message, hint=hint, option=beside[0])

@@ -1,8 +1,8 @@
-"""Every option that core knows, declared once, as data.
+"""The declarations of all options of coodie-core.
 
-Validation, the forms in URLs, files and environment variables, the reference table of the
-documentation, ``--help`` and the JSON schema are made from this table. A backend's own options are
-declared by the backend (``coodie.plugins.OptionDescription``).
+Validation, the forms in URLs, files and environment variables, the reference documentation, ``--help`` and
+the JSON schema are generated from this table. A backend declares its own options
+(``coodie.plugins.OptionDescription``).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ __all__ = ["OPTIONS", "Option", "Scope", "options_for"]
 
 
 class Scope(str, Enum):
-    """For what an option is given."""
+    """What an option applies to."""
 
-    #: To ``init_coodie``, in a URL, for a connection of the file.
+    #: Connections: ``init_coodie``, URLs, connections of a file.
     CONNECTION = "connection"
-    #: With one request, or in a request profile.
+    #: Requests, and request profiles.
     REQUEST = "request"
-    #: Either; the request's wins.
+    #: Both; the request's value takes precedence.
     BOTH = "both"
-    #: To a configuration file as a whole.
+    #: A whole configuration file.
     FILE = "file"
 
     def __str__(self) -> str:
@@ -37,22 +37,22 @@ class Scope(str, Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Option:
-    """One option; nothing of it may be left unsaid.
+    """The declaration of one option; every attribute is required.
 
     Args:
-        name: As given to ``init_coodie``, to a method of drivers or to ``RequestOptions``.
+        name: The argument of ``init_coodie``, of a driver's method or of ``RequestOptions``.
         type: One of ``coodie.options.VALUE_TYPES``.
-        default: What holds without it, in words.
-        unit: Of its value; "" for what has none.
+        default: The default, in words.
+        unit: The unit of its value, or "".
         help: One line.
-        scope: For what it is given.
-        capability: What a backend must be able to do for it; None: every backend takes it.
+        scope: What it applies to.
+        capability: The capability that a backend needs for it; None if all backends support it.
         secret: Its value is never shown.
-        connecting: It only makes sense where the connection is made: a session has been connected.
-        key: As written in a file; in capitals, the last part of an environment variable. "" for what
-            can be given in Python alone.
-        url: An example of its form in a URL; "" where it has none.
-        instead: What to write in the place of a form that it doesn't have; "" where it has all.
+        connecting: It only applies to new connections, and so not to an existing session.
+        key: The key in a file; in capitals, the last part of an environment variable. "" if it can only be
+            set in Python.
+        url: An example of its form in a URL; "" if it has none.
+        instead: The alternative to a form that it doesn't have; "" if it has all.
     """
 
     name: str
@@ -70,17 +70,17 @@ class Option:
 
     @property
     def for_connections(self) -> bool:
-        """Whether a connection may be given it."""
+        """Whether it applies to connections."""
         return self.scope in (Scope.CONNECTION, Scope.BOTH)
 
     @property
     def for_requests(self) -> bool:
-        """Whether a request may be given it."""
+        """Whether it applies to requests."""
         return self.scope in (Scope.REQUEST, Scope.BOTH)
 
 
 def _connection(name: str, kind: str, **said: Any) -> Option:
-    """Declare an option of connecting, with the words that hold for most of them."""
+    """Declare an option of connections, with the defaults for most of them."""
     usual: dict[str, Any] = {
         "unit": "",
         "scope": Scope.CONNECTION,
@@ -94,7 +94,7 @@ def _connection(name: str, kind: str, **said: Any) -> Option:
 
 
 def _request(name: str, kind: str, **said: Any) -> Option:
-    """Declare an option of requests, with the words that hold for most of them."""
+    """Declare an option of requests, with the defaults for most of them."""
     usual: dict[str, Any] = {
         "url": f"?profiles.reports.{said.pop('example')}" if "example" in said else "",
         "unit": "",
@@ -108,7 +108,7 @@ def _request(name: str, kind: str, **said: Any) -> Option:
 
 
 def _file(name: str, kind: str, **said: Any) -> Option:
-    """Declare an option of a configuration file as a whole."""
+    """Declare an option of a whole configuration file."""
     return Option(
         name=name,
         type=kind,
@@ -127,36 +127,36 @@ _DECLARED = (
     _file(
         "default",
         "str",
-        default='the connection named "default", else the first',
+        default='the connection named "default", or else the first',
         help="The connection that get_driver() returns.",
         instead="register_driver(…, default=True)",
     ),
     _file(
         "allow",
         "names",
-        default="all that are installed",
-        help="The only distributions that may serve as backends.",
+        default="all installed ones",
+        help="The only distributions that may provide backends.",
         instead="COODIE_ALLOW, or coodie.plugins.allow_only(…)",
     ),
     _file(
         "block",
         "names",
         default="none",
-        help="Distributions that may not serve as backends.",
+        help="Distributions that may not provide backends.",
         instead="COODIE_BLOCK, or coodie.plugins.block(…)",
     ),
     _file(
         "observers",
         "names",
         default="none",
-        help="Observers to switch on: requestlog, counters, otel, an installed one's, module:attribute.",
+        help="Observers to activate: requestlog, counters, otel, a plug-in's name, or module:attribute.",
         instead="register_observer(…)",
     ),
     _connection(
         "url",
         "secret",
         default="none",
-        help="A connection's URL; the other keys beside it win over its parts.",
+        help="The connection's URL; other keys override its parts.",
         secret=True,
         connecting=False,
         url="",
@@ -166,7 +166,7 @@ _DECLARED = (
         "driver_type",
         "str",
         default='"scylla"',
-        help="The backend; behind an @, the distribution to take it from.",
+        help="The backend's name; optionally @ and the distribution that provides it.",
         connecting=False,
         key="driver",
         url="scylla://db1",
@@ -174,30 +174,30 @@ _DECLARED = (
     _connection(
         "distribution",
         "str",
-        default="the one that announces it",
-        help="The distribution that the backend has to come from.",
+        default="the one with this backend",
+        help="The distribution that has to provide the backend.",
         connecting=False,
         url="?distribution=coodie-scylla",
     ),
     _connection(
         "hosts",
         "hosts",
-        default="an error, unless there is a session or the backend starts its own server",
-        help="Contact points, names or addresses, without a port.",
+        default="required, unless session is set or the backend starts its own server",
+        help="Contact points: names or addresses, without a port.",
         url="scylla://db1,[2001:db8::1]",
     ),
     _connection(
         "port",
         "port",
         default="9042",
-        help="The native protocol's port, the same on all hosts.",
+        help="The port of the native protocol, on all hosts.",
         url="scylla://db1:9142",
     ),
     _connection(
         "keyspace",
         "str",
         default="none",
-        help="The default keyspace's plain name, unquoted.",
+        help="The default keyspace, without quotes.",
         connecting=False,
         url="scylla://db1/shop",
     ),
@@ -205,7 +205,7 @@ _DECLARED = (
         "username",
         "str",
         default="no authentication",
-        help="For password authentication, with password.",
+        help="The user name for password authentication.",
         capability=Capability.AUTHENTICATION,
         url="scylla://ada:secret@db1",
     ),
@@ -213,7 +213,7 @@ _DECLARED = (
         "password",
         "secret",
         default="no authentication",
-        help="The username's secret.",
+        help="The password for password authentication.",
         capability=Capability.AUTHENTICATION,
         secret=True,
         url="scylla://ada:secret@db1",
@@ -222,14 +222,14 @@ _DECLARED = (
         "local_dc",
         "str",
         default="the backend's default policy",
-        help="The data centre to prefer: token-aware, then round-robin in it.",
+        help="The preferred data centre: token-aware routing, then round-robin.",
         url="?local_dc=dc1",
     ),
     _connection(
         "lazy",
         "bool",
-        default="connect now; connections of a file: at the first request",
-        help="Connect at the first request.",
+        default="false; true for connections of a file",
+        help="Connect on the first request.",
         connecting=False,
         key="",
         url="?lazy=true",
@@ -239,7 +239,7 @@ _DECLARED = (
         "name",
         "str",
         default='"default"',
-        help="Under which get_driver(name) finds the connection.",
+        help="The name for get_driver(name).",
         connecting=False,
         key="",
         url="?name=reports",
@@ -248,17 +248,17 @@ _DECLARED = (
     _connection(
         "request_timeout",
         "seconds",
-        default="the backend's, 10",
+        default="the backend's default, 10",
         unit="seconds",
-        help="How long a round trip may take that isn't told otherwise.",
+        help="The default timeout of a round trip.",
         connecting=False,
         url="?request_timeout=2.5",
     ),
     _connection(
         "consistency",
         "consistency",
-        default="the backend's, LOCAL_ONE",
-        help="How many replicas have to answer; in any case.",
+        default="the backend's default, LOCAL_ONE",
+        help="The consistency level; case-insensitive.",
         scope=Scope.BOTH,
         capability=Capability.CONSISTENCY,
         connecting=False,
@@ -267,8 +267,8 @@ _DECLARED = (
     _connection(
         "serial_consistency",
         "serial consistency",
-        default="the backend's, SERIAL",
-        help="For the Paxos phase of lightweight transactions.",
+        default="the backend's default, SERIAL",
+        help="The consistency level of the Paxos phase of lightweight transactions.",
         scope=Scope.BOTH,
         capability=Capability.LIGHTWEIGHT_TRANSACTIONS,
         url="?serial_consistency=LOCAL_SERIAL",
@@ -277,7 +277,7 @@ _DECLARED = (
         "retry_policy",
         "retry policy",
         default='"default"',
-        help="Whether a failed request is sent again, where that is safe.",
+        help="Whether failed requests are retried, if that is safe.",
         scope=Scope.BOTH,
         capability=Capability.RETRY_POLICY,
         url="?retry_policy=never",
@@ -287,7 +287,7 @@ _DECLARED = (
         "speculation",
         default="no speculation",
         unit="seconds x hosts",
-        help="When to ask further hosts; fires for idempotent requests alone.",
+        help="When to send an idempotent request to further hosts.",
         scope=Scope.BOTH,
         capability=Capability.SPECULATIVE_EXECUTION,
         url="?speculative_execution_policy=0.1x2",
@@ -296,23 +296,23 @@ _DECLARED = (
         "protocol_version",
         "version",
         default="negotiated",
-        help="The native protocol's version, such as 4 or 5.",
+        help="The version of the native protocol, such as 4 or 5.",
         capability=Capability.PROTOCOL_VERSION,
         url="?protocol_version=4",
     ),
     _connection(
         "compression",
         "compression",
-        default="the backend's: what is importable",
-        help="Of frames: true (any), false, lz4 or snappy.",
+        default="the backend's default: an installed one",
+        help="The compression of frames: true (any), false, lz4 or snappy.",
         capability=Capability.COMPRESSION,
         url="?compression=lz4",
     ),
     _connection(
         "ssl_enabled",
         "bool",
-        default="plain text, unless another ssl_… option asks for TLS",
-        help="TLS, by the system's authorities where none is given.",
+        default="true if another ssl_… option is set, or else false",
+        help="Whether to use TLS; the default is to trust the system's authorities.",
         capability=Capability.TLS,
         url="?ssl_enabled=true",
     ),
@@ -320,7 +320,7 @@ _DECLARED = (
         "ssl_trusted_cert",
         "PEM",
         default="the system's authorities",
-        help="The authority's certificates: a path, or PEM text.",
+        help="The trusted authorities' certificates: a path, or PEM text.",
         capability=Capability.TLS,
         url="?ssl_trusted_cert=ca.pem",
     ),
@@ -336,7 +336,7 @@ _DECLARED = (
         "ssl_private_key",
         "PEM",
         default="none",
-        help="The client's key: a path, or PEM text; unencrypted.",
+        help="The client's unencrypted private key: a path, or PEM text.",
         capability=Capability.TLS,
         secret=True,
         url="?ssl_private_key=client.key",
@@ -345,15 +345,15 @@ _DECLARED = (
         "ssl_verify_flags",
         "verification",
         default="3",
-        help="0 verifies nothing, 1 the certificate, 3 that it names the address, too.",
+        help="0 verifies nothing, 1 the certificate, 3 the certificate and its address.",
         capability=Capability.TLS,
         url="?ssl_verify_flags=1",
     ),
     _connection(
         "ssl_context",
         "object",
-        default="plain text, unless an ssl_… option asks for TLS",
-        help="A ready ssl.SSLContext.",
+        default="none",
+        help="An ssl.SSLContext, instead of the other ssl_… options.",
         capability=Capability.TLS,
         secret=True,
         key="",
@@ -363,30 +363,30 @@ _DECLARED = (
     _connection(
         "session",
         "object",
-        default="coodie connects",
-        help="A connected session of the backend's that you made.",
+        default="none: coodie connects",
+        help="A connected session of the backend's driver.",
         capability=Capability.SESSION,
         secret=True,
         connecting=False,
         key="",
         url="",
-        instead="a session is an object of your program: init_coodie(session=…)",
+        instead="only in Python: init_coodie(session=…)",
     ),
     _request(
         "timeout",
         "seconds",
         default="the connection's request_timeout",
         unit="seconds",
-        help="How long each round trip may take.",
+        help="The timeout of each round trip.",
         capability=None,
         example="timeout=60",
     ),
     _request(
         "fetch_size",
         "count",
-        default="1000 in stream; elsewhere all rows are returned",
+        default="1000 in stream; otherwise, all rows are returned",
         unit="rows",
-        help="Rows to a page; in a profile, of stream.",
+        help="The number of rows of a page; in a profile, only for stream.",
         capability=Capability.PAGING,
         example="fetch_size=5000",
     ),
@@ -394,7 +394,7 @@ _DECLARED = (
         "idempotent",
         "bool",
         default="false",
-        help="Applying the request twice is the same as once, so that it may be sent again.",
+        help="Applying the request twice has the same effect as once, so retries are safe.",
         capability=None,
         example="idempotent=true",
     ),
@@ -402,7 +402,7 @@ _DECLARED = (
         "trace",
         "bool",
         default="false",
-        help="Have the server trace the request; the id is Rows.trace_id.",
+        help="Let the server trace the request; Rows.trace_id is the id.",
         capability=Capability.TRACING,
         example="trace=true",
     ),
@@ -410,28 +410,28 @@ _DECLARED = (
         "profile",
         "str",
         default="none",
-        help="The connection's request profile whose values hold where the call gives none.",
+        help="The connection's request profile, with defaults for the request's options.",
         capability=None,
         key="",
-        instead="it is what a call names: RequestOptions(profile=…)",
+        instead="only in Python: RequestOptions(profile=…)",
     ),
     _request(
         "paging_state",
         "object",
         default="the first page",
-        help="Rows.paging_state of the page before.",
+        help="The Rows.paging_state of the previous page.",
         capability=Capability.PAGING,
         key="",
-        instead="it belongs to one page of one request",
+        instead="only in Python, for one request",
     ),
     _request(
         "custom_payload",
         "payload",
         default="none",
-        help="Name → bytes, handed to the server's query handler.",
+        help="Bytes by name, for the server's query handler.",
         capability=Capability.CUSTOM_PAYLOAD,
         key="",
-        instead="bytes are given in Python: RequestOptions(custom_payload=…)",
+        instead="only in Python: RequestOptions(custom_payload=…)",
     ),
 )
 
@@ -440,6 +440,6 @@ OPTIONS: Mapping[str, Option] = {option.name: option for option in _DECLARED}
 
 
 def options_for(scope: Scope) -> tuple[Option, ...]:
-    """Return the options of connections, of requests or of files, in the order of the table."""
+    """Return the options of connections, requests or files, in the order of declaration."""
     both = () if scope is Scope.FILE else (Scope.BOTH,)
     return tuple(option for option in _DECLARED if option.scope in (scope, *both))

@@ -1,4 +1,4 @@
-"""Request profiles: what requests of one kind have in common, under a name."""
+"""Request profiles: named defaults for the options of requests."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ __all__ = ["RequestProfile", "build_profiles", "named_profile"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequestProfile:
-    """What holds for a request that names the profile, where the request gives nothing itself.
+    """Defaults for the options of requests that name the profile.
 
     Args:
-        consistency: A consistency level's name, in any case.
-        timeout: Seconds that each round trip may take.
-        fetch_size: Rows to a page of ``stream``. ``execute`` returns all rows whatever a profile says.
-        idempotent: Applying the request twice is the same as applying it once.
+        consistency: The name of a consistency level, case-insensitive.
+        timeout: The timeout of each round trip in seconds.
+        fetch_size: The number of rows of a page of ``stream``. ``execute`` always returns all rows.
+        idempotent: Applying the request twice has the same effect as once.
         serial_consistency: ``"SERIAL"`` or ``"LOCAL_SERIAL"``.
-        trace: Have the server trace the request.
-        retry_policy: ``"default"``, ``"never"``, ``"backoff"``, or a policy object of the backend's.
+        trace: Let the server trace the request.
+        retry_policy: ``"default"``, ``"never"``, ``"backoff"``, or a policy object of the backend's driver.
         speculative_execution_policy: ``"0.1x2"``, or a policy object; needs ``idempotent=True``.
 
     Raises:
-        ConfigurationError: A value is of the wrong kind, or two contradict each other.
+        ConfigurationError: A value is invalid, or options are contradictory.
     """
 
     consistency: str | None = None
@@ -44,7 +44,7 @@ class RequestProfile:
     speculative_execution_policy: Any = None
 
     def __post_init__(self) -> None:
-        """Validate, and keep levels in capitals."""
+        """Validate the values; convert levels to capitals."""
         for entry in fields(self):
             value = getattr(self, entry.name)
             if value is not None:
@@ -53,10 +53,10 @@ class RequestProfile:
         self.over(None)
 
     def over(self, options: RequestOptions | None) -> RequestOptions:
-        """Return the request's options with the profile's in the gaps.
+        """Return the request's options, with the profile's values as defaults.
 
         Args:
-            options: What the request gave; its ``profile`` is this one.
+            options: The request's options; their ``profile`` is this one.
         """
         given = RequestOptions() if options is None else options
         return RequestOptions(
@@ -75,10 +75,10 @@ def build_profiles(profiles: Any) -> Mapping[str, RequestProfile]:
     """Return the profiles by name, frozen.
 
     Args:
-        profiles: Name → a RequestProfile, or a mapping of its fields; None for none.
+        profiles: RequestProfiles, or mappings of their fields, by name; None for none.
 
     Raises:
-        ConfigurationError: It isn't that; the error names the profile.
+        ConfigurationError: A profile is invalid; the error contains its name.
     """
     if profiles is None:
         return MappingProxyType({})
@@ -91,7 +91,7 @@ def build_profiles(profiles: Any) -> Mapping[str, RequestProfile]:
 
 def _profile(name: object, given: Any) -> RequestProfile:
     if not isinstance(name, str) or not name:
-        message = f"profiles= has {name!r} in the place of a name."
+        message = f"profiles= has {name!r} as a name."
         raise ConfigurationError(message, hint="Give a non-empty str.", option="profiles")
     if isinstance(given, RequestProfile):
         return given
@@ -114,7 +114,7 @@ def named_profile(
     """Return the profile that a request's options name, or None.
 
     Args:
-        profiles: Those of the connection, by name.
+        profiles: The connection's profiles by name.
         options: The request's options.
 
     Raises:
@@ -130,6 +130,6 @@ def _found(profiles: Mapping[str, RequestProfile], name: str) -> RequestProfile:
         return profiles[name]
     message = f"The connection has no request profile {name!r}."
     close = get_close_matches(name, profiles, n=1)
-    have = f"It has {', '.join(profiles)}." if profiles else "Give it some: [connections.NAME.profiles.…]."
+    have = f"It has {', '.join(profiles)}." if profiles else "Define one: [connections.NAME.profiles.…]."
     hint = f"Did you mean {close[0]!r}?" if close else have
     raise ConfigurationError(message, hint=hint, option="profile")

@@ -1,4 +1,4 @@
-"""What one request may be told beside its statement and parameters."""
+"""The options of one request, besides its statement and parameters."""
 
 from __future__ import annotations
 
@@ -17,23 +17,22 @@ __all__ = ["RequestOptions"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequestOptions:
-    """How one request is to be carried out; the defaults change nothing.
+    """Options of one request.
 
     Args:
-        idempotent: Applying the request twice is the same as applying it once. Only then is it
-            sent again after a failure under which it may have been applied, and only then does
-            speculative execution fire.
+        idempotent: Applying the request twice has the same effect as once. Required for retries after a
+            failure if the request may have been applied, and for speculative execution.
         serial_consistency: ``"SERIAL"`` or ``"LOCAL_SERIAL"``, for lightweight transactions.
-        trace: Have the server trace the request; the id is ``Rows.trace_id``.
-        custom_payload: Name → bytes, handed to the server's query handler.
-        retry_policy: ``"default"``, ``"never"``, ``"backoff"``, or a retry policy of the backend's, for
-            this request alone. It's asked only where sending again is safe.
-        speculative_execution_policy: ``"0.1x2"`` (after 0.1 s without an answer ask another host, two
-            at most), or a policy of the backend's, for this request alone; needs ``idempotent=True``.
-        profile: The name of a request profile of the connection's, for what isn't given here.
+        trace: Let the server trace the request; ``Rows.trace_id`` is the id.
+        custom_payload: Bytes by name, for the server's query handler.
+        retry_policy: ``"default"``, ``"never"``, ``"backoff"``, or a policy object of the backend's driver.
+            It is only used if a retry is safe.
+        speculative_execution_policy: ``"0.1x2"`` (after 0.1 s without a response, send the request to another
+            host, up to two), or a policy object of the backend's driver; needs ``idempotent=True``.
+        profile: The name of a request profile of the connection, with defaults for these options.
 
     Raises:
-        ConfigurationError: A value is of the wrong kind, or two contradict each other.
+        ConfigurationError: A value is invalid, or options are contradictory.
     """
 
     idempotent: bool = False
@@ -45,14 +44,14 @@ class RequestOptions:
     profile: str | None = None
 
     def __post_init__(self) -> None:
-        """Validate once, here, so that no driver has to."""
+        """Validate the options, so that drivers needn't."""
         for entry in fields(self):
             value = getattr(self, entry.name)
             if value is not None or entry.default is not None:
                 checked = check_value(entry.name, OPTIONS[entry.name].type, value)
                 object.__setattr__(self, entry.name, checked)
-        # A profile may say that the request is idempotent: then this is looked at where it is known.
+        # A profile may set idempotent: then this is validated when the profile is applied.
         if self.speculative_execution_policy is not None and not self.idempotent and self.profile is None:
-            message = "speculative_execution_policy= for a request that isn't idempotent."
-            hint = "Speculation may apply a request twice: add idempotent=True where that does no harm."
+            message = "speculative_execution_policy= needs an idempotent request."
+            hint = "It may be applied twice: add idempotent=True if that is safe."
             raise ConfigurationError(message, hint=hint, option="speculative_execution_policy")

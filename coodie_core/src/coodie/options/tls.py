@@ -1,4 +1,4 @@
-"""The ``ssl_…`` options, turned into one SSLContext."""
+"""Build an SSLContext from the ``ssl_…`` options."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["VERIFY_NONE", "VERIFY_PEER_CERT", "VERIFY_PEER_IDENTITY", "build_ssl
 VERIFY_NONE = 0
 #: The certificate is signed by a trusted authority.
 VERIFY_PEER_CERT = 1
-#: The certificate names the address that was connected to.
+#: The certificate is valid for the server's address.
 VERIFY_PEER_IDENTITY = 2
 
 _PEM = "-----BEGIN"
@@ -34,21 +34,21 @@ def build_ssl_context(
     ssl_private_key: str | None = None,
     ssl_verify_flags: int | None = None,
 ) -> SSLContext | None:
-    """Return the SSLContext that these options describe, or None for plain text.
+    """Return an SSLContext for these options; None for unencrypted connections.
 
     Args:
-        ssl_context: A ready context; excludes the options below but ``ssl_enabled=True``.
+        ssl_context: A context, which excludes the other options except ``ssl_enabled=True``.
         ssl_enabled: True for TLS with the system's authorities; False excludes all others.
-        ssl_trusted_cert: The authority's certificates: a path, or PEM text.
+        ssl_trusted_cert: The trusted authorities' certificates: a path, or PEM text.
         ssl_cert: The client's certificate chain: a path, or PEM text.
-        ssl_private_key: The client's key: a path, or PEM text; unencrypted.
-        ssl_verify_flags: 0 accepts any server, 1 wants a trusted certificate, 3 (the default)
-            wants it to name the server's address, too. They're CASS_SSL_VERIFY_NONE, PEER_CERT and
-            PEER_CERT | PEER_IDENTITY of the C++ driver; its others can't be had here: an identity
-            without a certificate means nothing, and PEER_IDENTITY_DNS needs reverse look-ups.
+        ssl_private_key: The client's unencrypted private key: a path, or PEM text.
+        ssl_verify_flags: 0 accepts any server, 1 requires a trusted certificate, 3 (the default) also
+            requires that it is valid for the server's address. These are CASS_SSL_VERIFY_NONE, PEER_CERT and
+            PEER_CERT | PEER_IDENTITY of the C++ driver. Its other flags aren't supported: an identity without
+            a certificate is meaningless, and PEER_IDENTITY_DNS needs reverse lookups.
 
     Raises:
-        ConfigurationError: Options contradict each other, a file can't be read, a value is unknown.
+        ConfigurationError: Options are contradictory or invalid, or a file can't be read.
     """
     details: Mapping[str, object | None] = {
         "ssl_trusted_cert": ssl_trusted_cert,
@@ -59,18 +59,18 @@ def build_ssl_context(
     given = [name for name, value in details.items() if value is not None]
     if ssl_enabled is not None and not isinstance(ssl_enabled, bool):
         message = f"ssl_enabled={ssl_enabled!r} can't be used."
-        raise ConfigurationError(message, hint="Give True, False or nothing.", option="ssl_enabled")
+        raise ConfigurationError(message, hint="Give True or False, or leave it out.", option="ssl_enabled")
     if ssl_enabled is False:
         given += ["ssl_context"] if ssl_context is not None else []
         if given:
-            message = f"ssl_enabled=False beside {', '.join(given)}."
-            hint = "Leave ssl_enabled out for TLS, or the others for plain text."
+            message = f"ssl_enabled=False can't be combined with {', '.join(given)}."
+            hint = "Leave ssl_enabled= out, or the others."
             raise ConfigurationError(message, hint=hint, option="ssl_enabled")
         return None
     if ssl_context is not None:
         if given:
-            message = f"ssl_context= beside {', '.join(given)}."
-            hint = "A ready context says it all: give it alone, or the ssl_… options alone."
+            message = f"ssl_context= can't be combined with {', '.join(given)}."
+            hint = "Use either ssl_context= or the other ssl_… options."
             raise ConfigurationError(message, hint=hint, option=given[0])
         return _checked(ssl_context)
     if ssl_enabled is None and not given:
@@ -98,7 +98,7 @@ def _context(trusted: str | None, cert: str | None, key: str | None, flags: int 
         hint = "Give 0 (verify nothing), 1 (the certificate) or 3 (the certificate and the address)."
         raise ConfigurationError(message, hint=hint, option="ssl_verify_flags")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # Some builds of Python leave the decision to OpenSSL's configuration.
+    # In some builds of Python, the default depends on OpenSSL's configuration.
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = bool(flags & VERIFY_PEER_IDENTITY)
     context.verify_mode = ssl.CERT_REQUIRED if flags else ssl.CERT_NONE
@@ -110,7 +110,7 @@ def _context(trusted: str | None, cert: str | None, key: str | None, flags: int 
         _load_chain(context, cert, key)
     elif key is not None:
         message = "ssl_private_key= without ssl_cert=."
-        raise ConfigurationError(message, hint="Give the certificate, too.", option="ssl_private_key")
+        raise ConfigurationError(message, hint="Give the certificate as ssl_cert=.", option="ssl_private_key")
     return context
 
 
@@ -118,18 +118,18 @@ def _load_authorities(context: SSLContext, trusted: str) -> None:
     option = "ssl_trusted_cert"
     try:
         if _is_pem(trusted, option):
-            # ssl takes ASCII alone; bundles have authorities' names in any script between certificates.
+            # ssl only accepts ASCII; bundles contain authorities' names in any script.
             context.load_verify_locations(cadata=trusted.encode("ascii", "ignore").decode("ascii"))
         else:
             context.load_verify_locations(cafile=_existing(trusted, option))
     except OSError as exc:
-        message = f"{option} holds no usable certificate: {_reason(exc)}."
-        raise ConfigurationError(message, hint="Give readable PEM.", option=option) from exc
+        message = f"{option} contains no valid certificate: {_reason(exc)}."
+        raise ConfigurationError(message, hint="Give valid PEM.", option=option) from exc
 
 
 def _load_chain(context: SSLContext, cert: str, key: str | None) -> None:
-    """Load the client's chain; PEM text goes through a file that only this user can read."""
-    from tempfile import mkstemp  # beside its only use; it brings random and shutil in
+    """Load the client's chain; PEM text is written to a temporary file that only this user can read."""
+    from tempfile import mkstemp  # a slow import, for this only
 
     made: list[str] = []
 
@@ -144,7 +144,7 @@ def _load_chain(context: SSLContext, cert: str, key: str | None) -> None:
 
     def no_password() -> str:
         message = "ssl_private_key is encrypted."
-        hint = "Decrypt it, or load it into an SSLContext of your own and pass ssl_context=."
+        hint = "Decrypt it, or load it into an SSLContext and give ssl_context=."
         raise ConfigurationError(message, hint=hint, option="ssl_private_key")
 
     try:
@@ -152,8 +152,8 @@ def _load_chain(context: SSLContext, cert: str, key: str | None) -> None:
         private = path_of(key, "ssl_private_key") if key is not None else None
         context.load_cert_chain(chain, private, password=no_password)
     except OSError as exc:
-        message = f"ssl_cert and ssl_private_key make no usable pair: {_reason(exc)}."
-        hint = "Give readable PEM that belongs together."
+        message = f"ssl_cert and ssl_private_key don't match: {_reason(exc)}."
+        hint = "Give a certificate and its private key as PEM."
         raise ConfigurationError(message, hint=hint, option="ssl_cert") from exc
     finally:
         for name in made:
@@ -161,7 +161,7 @@ def _load_chain(context: SSLContext, cert: str, key: str | None) -> None:
 
 
 def _is_pem(value: object, option: str) -> bool:
-    """Tell PEM text from a path."""
+    """Return whether a value is PEM text, and not a path."""
     if not isinstance(value, str):
         message = f"{option} is of type {type(value).__name__}."
         raise ConfigurationError(message, hint="Give a path or PEM text, as a str.", option=option)
@@ -169,13 +169,13 @@ def _is_pem(value: object, option: str) -> bool:
 
 
 def _reason(error: OSError) -> str:
-    """Return what OpenSSL or the file system says."""
+    """Return the error text of OpenSSL or of the file system."""
     return getattr(error, "reason", None) or error.strerror or str(error)
 
 
 def _existing(path: str, option: str) -> str:
     if not Path(path).is_file():
-        shown = "" if option == "ssl_private_key" else f"={path!r}"  # it may be a key, badly copied
+        shown = "" if option == "ssl_private_key" else f"={path!r}"  # it may be an incomplete key
         message = f"{option}{shown} is neither a file nor PEM text."
         raise ConfigurationError(message, hint="Give the path of a PEM file.", option=option)
     return path

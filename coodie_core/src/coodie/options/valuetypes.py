@@ -1,4 +1,4 @@
-"""The types of options' values: what is let through, how text becomes one, what an editor is told."""
+"""The types of options' values: validation, parsing and JSON Schema."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ __all__ = [
 
 _MOST_PORT = 65535
 
-#: Seconds beyond which clocks and locks overflow: nobody waits a year.
+#: The maximum of a timeout, a year; much larger values overflow in clocks and locks.
 LONGEST = 365 * 86_400
 
-#: The retry policies that have a name → what they do.
+#: The named retry policies → their descriptions.
 RETRY_POLICIES = {
-    "default": "the backend's own: once more where a replica or another host may answer",
-    "never": "no second attempt",
-    "backoff": "up to three more attempts, after about 0.1 s, 0.2 s and 0.4 s",
+    "default": "the backend's default: one retry if another replica or host may respond",
+    "never": "no retries",
+    "backoff": "up to three retries, after about 0.1 s, 0.2 s and 0.4 s",
 }
 
 _SPECULATION = re.compile(r"(\d+(?:\.\d+)?)x([1-9]\d*)")
 _BRACKETED = re.compile(r"\[(.*)\](?::([0-9]+))?")
-#: What neither a name nor an address has.
+#: Characters that neither a host name nor an address contains.
 _NO_HOST = re.compile(r"[\s/\\@\[\]?#]")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _TRUE = ("true", "yes", "on", "1")
@@ -42,7 +42,7 @@ _FALSE = ("false", "no", "off", "0")
 
 
 class _Unfit(Exception):  # noqa: N818 - no error: a verdict
-    """A value isn't of the type; the message says what to give, where the type's own words don't."""
+    """A value is invalid; the message replaces the type's description of valid values."""
 
 
 def _as_it_is(text: str) -> Any:
@@ -54,10 +54,10 @@ class ValueType:
     """One type of value.
 
     Args:
-        wanted: What to give, in words that follow "Give".
-        check: Returns the value as it is kept; raises where it isn't of this type.
-        parse: Makes a value of text; text that isn't one is returned for ``check`` to refuse.
-        schema: The type as JSON Schema.
+        wanted: A description of valid values, which follows "Give" in messages.
+        check: Validates and normalizes a value; raises if it is invalid.
+        parse: Parses text; returns invalid text unchanged, for ``check`` to reject.
+        schema: The JSON Schema.
     """
 
     wanted: str
@@ -67,16 +67,16 @@ class ValueType:
 
 
 def check_value(option: str, type_name: str, value: Any, *, secret: bool = False) -> Any:
-    """Return the value as it is kept.
+    """Validate and normalize a value.
 
     Args:
         option: The option's name, for the error.
-        type_name: One of ``VALUE_TYPES``; a value of another type is let through as it is.
-        value: Anything but None.
-        secret: Keep the value out of the error.
+        type_name: One of ``VALUE_TYPES``; a value of another type is returned unchanged.
+        value: Any value but None.
+        secret: Omit the value from the error.
 
     Raises:
-        ConfigurationError: It isn't of that type.
+        ConfigurationError: The value has the wrong type.
     """
     kind = VALUE_TYPES.get(type_name)
     if kind is None:
@@ -85,18 +85,18 @@ def check_value(option: str, type_name: str, value: Any, *, secret: bool = False
         return kind.check(value)
     except _Unfit as unfit:
         wanted = str(unfit) or kind.wanted
-    # Somebody's URL may stand in the place of a host.
+    # A host may be a URL with a password, by mistake.
     secret = secret or (type_name == "hosts" and "@" in str(value))
     shown = f"= is of type {type(value).__name__} and" if secret else f"={value!r}"
     raise ConfigurationError(f"{option}{shown} can't be used.", hint=f"Give {wanted}.", option=option)
 
 
 def parse_value(type_name: str, text: str) -> Any:
-    """Make a value of text from a URL or an environment variable.
+    """Parse a value from a URL or an environment variable.
 
     Args:
-        type_name: One of ``VALUE_TYPES``; for another, true, false and numbers are recognised.
-        text: What was written.
+        type_name: One of ``VALUE_TYPES``; for any other, true, false and numbers are recognised.
+        text: The text.
     """
     kind = VALUE_TYPES.get(type_name)
     if kind is not None:
@@ -105,10 +105,10 @@ def parse_value(type_name: str, text: str) -> Any:
 
 
 def parse_speculation(text: str) -> tuple[float, int]:
-    """Return the delay in seconds and the number of further attempts that ``"0.1x2"`` stands for.
+    """Parse ``"0.1x2"``: the delay in seconds, and the number of additional attempts.
 
     Raises:
-        ConfigurationError: It isn't of that form.
+        ConfigurationError: The text doesn't have this form.
     """
     check_value("speculative_execution_policy", "speculation", text)
     delay, _, attempts = text.partition("x")
@@ -176,21 +176,21 @@ def _checked_hosts(hosts: Any) -> tuple[str, ...]:
 
 
 def _check_host(host: Any) -> None:
-    """Refuse what is neither a name nor an address, with the way to write what was meant."""
-    from ipaddress import ip_address  # keeps it out of the import of coodie.drivers
+    """Validate a host name or address; the error suggests the correct form."""
+    from ipaddress import ip_address  # a slow import
 
     _need(isinstance(host, str) and host.strip(), "names or addresses, each a non-empty str")
     _need("://" not in host, "a name or an address, and not a URL")
     if "," in host:
-        raise _Unfit(f"each host by itself: hosts={_listed(host)!r}")
+        raise _Unfit(f"one str per host: hosts={_listed(host)!r}")
     if (bracketed := _BRACKETED.fullmatch(host)) is not None:
         address, port = bracketed.groups()
-        apart = "" if port is None else f", and the port apart, as port={port}"
+        apart = "" if port is None else f", and the port as port={port}"
         raise _Unfit(f"an address without brackets: {address!r}{apart}")
     _need(_NO_HOST.search(host) is None, "names or addresses, without spaces and slashes")
     name, colon, port = host.rpartition(":")
     if colon and ":" not in name:
-        raise _Unfit(f"the port apart, as port={port}" if port.isdecimal() else "names or addresses")
+        raise _Unfit(f"the port as port={port}" if port.isdecimal() else "names or addresses")
     if colon:
         try:
             ip_address(host)
@@ -213,7 +213,7 @@ def _checked_serial_level(value: Any) -> str:
 
 
 def _checked_compression(value: Any) -> Any:
-    # 1 == True, and a bool is what the backends look for.
+    # 1 == True, but the backends test for a bool.
     _need(isinstance(value, bool) or value in ("lz4", "snappy"))
     return value
 
@@ -267,41 +267,39 @@ def _compression(text: str) -> Any:
 
 
 def _any_case(names: Sequence[str]) -> dict[str, Any]:
-    """Return the schema of names in capitals or small letters; ``parse_consistency`` takes any case."""
+    """Return the schema of names in upper or lower case; ``parse_consistency`` accepts any case."""
     return {"enum": [*names, *(name.lower() for name in names)]}
 
 
-#: Name → the type. A plug-in's option may have one of these, or say in words what it takes.
+#: The types by name. A plug-in's option may use one of these, or describe its type in words.
 VALUE_TYPES: Mapping[str, ValueType] = {
     "str": ValueType(
         wanted="a non-empty str", check=_checked_text, schema={"type": "string", "minLength": 1}
     ),
     "secret": ValueType(wanted="a str", check=_checked_secret, schema={"type": "string"}),
     "bool": ValueType(wanted="True or False", check=_checked_flag, parse=_flag, schema={"type": "boolean"}),
-    "int": ValueType(
-        wanted="a whole number", check=_checked_integer, parse=_number, schema={"type": "integer"}
-    ),
+    "int": ValueType(wanted="an integer", check=_checked_integer, parse=_number, schema={"type": "integer"}),
     "float": ValueType(wanted="a number", check=_checked_float, parse=_number, schema={"type": "number"}),
     "count": ValueType(
-        wanted="a whole number, 1 or more",
+        wanted="an integer, 1 or more",
         check=_checked_count,
         parse=_number,
         schema={"type": "integer", "minimum": 1},
     ),
     "version": ValueType(
-        wanted="a whole number, such as 4 or 5",
+        wanted="an integer, such as 4 or 5",
         check=_checked_count,
         parse=_number,
         schema={"type": "integer", "minimum": 1},
     ),
     "port": ValueType(
-        wanted=f"a whole number from 1 to {_MOST_PORT}",
+        wanted=f"an integer from 1 to {_MOST_PORT}",
         check=_checked_port,
         parse=_number,
         schema={"type": "integer", "minimum": 1, "maximum": _MOST_PORT},
     ),
     "seconds": ValueType(
-        wanted="seconds, more than 0 and a year at most",
+        wanted="seconds, more than 0 and at most a year",
         check=_checked_seconds,
         parse=_number,
         schema={"type": "number", "exclusiveMinimum": 0, "maximum": LONGEST},
@@ -346,7 +344,7 @@ VALUE_TYPES: Mapping[str, ValueType] = {
         schema={"enum": [0, 1, 3]},
     ),
     "speculation": ValueType(
-        wanted="'0.1x2' (after 0.1 s without an answer ask another host, two at most), or a policy object",
+        wanted="'0.1x2' (after 0.1 s, send it to another host, up to two), or a policy object",
         check=_checked_speculation,
         schema={"type": "string", "pattern": f"^{_SPECULATION.pattern}$"},
     ),

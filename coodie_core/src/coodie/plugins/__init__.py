@@ -1,9 +1,9 @@
-"""What the author of a backend imports: the hook marker, what hooks are given, what they return.
+"""The API for authors of backends: the hook marker, and the arguments and results of hooks.
 
-A backend is a distribution with an entry point in the group ``coodie.drivers``, whose name is the
-driver_type and whose object (a module, most simply) implements the hooks of ``coodie.plugins.hooks``
-with ``@hookimpl``. The same entry point in the group ``coodie.driver_api.1`` declares the version of
-this contract that it was made for, where it can be read before anything is imported.
+A backend is a distribution with an entry point in the group ``coodie.drivers``. Its name is the driver_type;
+its object, usually a module, implements the hooks of ``coodie.plugins.hooks`` with ``@hookimpl``. The same
+entry point in the group ``coodie.driver_api.1`` declares the version of this contract, which is read before
+anything is imported.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which distributions may be used as backends: an allow-list and a deny-list."""
+"""The allow-list and the deny-list of distributions that may provide backends."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 __all__ = ["ALLOW_VARIABLE", "BLOCK_VARIABLE", "DistributionAllowlist", "from_environment"]
 
-#: Environment variables with distributions, separated by commas; read at each look-up.
+#: Environment variables with distributions, separated by commas; read on each lookup.
 BLOCK_VARIABLE = "COODIE_BLOCK"
 ALLOW_VARIABLE = "COODIE_ALLOW"
 
 
 def from_environment(variable: str) -> tuple[str, ...]:
-    """Return the distributions that an environment variable lists; none where it's empty."""
+    """Return the distributions of an environment variable; none if it is empty."""
     names = os.environ.get(variable, "").split(",")
     return tuple(canonical_name(name.strip()) for name in names if name.strip())
 
 
 class DistributionAllowlist:
-    """The lists of the environment and of the application; a distribution has to pass all of them."""
+    """The lists of the environment and of the application; all of them have to allow a distribution."""
 
     def __init__(self) -> None:
         self._blocked: frozenset[str] = frozenset()
@@ -38,14 +38,14 @@ class DistributionAllowlist:
         self._blocked |= set(map(_checked, distributions))
 
     def allow_only(self, *distributions: str) -> None:
-        """Set the allow-list; whatever isn't on it is blocked from now on."""
+        """Set the allow-list; all other distributions are blocked."""
         self._allowed = frozenset(map(_checked, distributions))
 
     def blocked_by(self, canonical: str) -> str | None:
         """Return what blocks a distribution, or None.
 
         Args:
-            canonical: Its name, as ``canonical_name`` spells it.
+            canonical: The canonical name of the distribution.
 
         Returns:
             The environment variable's name, or "block" or "allow_only".
@@ -62,13 +62,13 @@ class DistributionAllowlist:
         return None
 
     def reasons(self, entries: Iterable[DriverEntryPoint]) -> list[str | None]:
-        """Return what blocks the distribution of each entry point, or None, in order."""
+        """Return what blocks the distribution of each entry point, or None; in the same order."""
         return [self.blocked_by(entry.canonical) for entry in entries]
 
 
 def _checked(distribution: object) -> str:
-    """Return the name of a distribution that an application gives, in its canonical spelling."""
+    """Validate the name of a distribution, and return its canonical form."""
     if not isinstance(distribution, str) or not distribution:
-        message = f"{distribution!r} is not a distribution's name."
-        raise ConfigurationError(message, hint="Give each as a str of its own, such as 'coodie-scylla'.")
+        message = f"{distribution!r} isn't a valid distribution name."
+        raise ConfigurationError(message, hint="Give each as a str, such as 'coodie-scylla'.")
     return canonical_name(distribution)

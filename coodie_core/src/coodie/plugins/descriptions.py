@@ -1,4 +1,4 @@
-"""Check what a backend says of itself, before anything else relies on it."""
+"""Validate the description of a backend."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["problem_of"]
 
-#: Field of a DriverDescription → what it holds, and how many of it are named.
+#: Fields of a DriverDescription → the types of their elements, and descriptions for messages.
 _COLLECTIONS: Mapping[str, tuple[type, str]] = {
     "options": (OptionDescription, "a tuple of OptionDescription"),
     "connection_fields": (str, "a frozenset of str"),
@@ -24,22 +24,23 @@ _COLLECTIONS: Mapping[str, tuple[type, str]] = {
     "needs": (str, "a tuple of str"),
 }
 
-#: What an OptionDescription has, but for its default, which may be anything.
+#: The fields of an OptionDescription, except its default, which may be anything.
 _OPTION_FIELDS: Mapping[str, type] = {"name": str, "type": str, "help": str, "secret": bool}
 
-#: The arguments of ``init_coodie`` that core takes itself, so that they never reach a backend's option.
+#: The arguments of ``init_coodie`` that coodie-core uses itself, so a backend's option can't have these
+#: names.
 _CORES = {name for name, option in OPTIONS.items() if option.for_connections} | {
     *(entry.name for entry in fields(ConnectionConfig))
 }
 
 
 def problem_of(description: DriverDescription) -> str | None:
-    """Return the first field of a description that isn't what it has to be, and why; None where all are."""
+    """Return the first problem of a description; None if it is valid."""
     if not isinstance(description.summary, str):
         return _wrong("summary", description.summary, "str")
     for name, (kind, wanted) in _COLLECTIONS.items():
         value = getattr(description, name)
-        # A text, too, is a collection of texts: its letters.
+        # A str is also a collection of str, its characters.
         if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Collection):
             hint = "; a tuple of one has a comma" if isinstance(value, str) else ""
             return _wrong(name, value, wanted + hint)
@@ -57,11 +58,11 @@ def _problem_of_options(options: Collection[OptionDescription]) -> str | None:
             if not isinstance(value, kind):
                 return _wrong(f"options: {field} of the option {_shown(option.name)}", value, kind.__name__)
         if not option.name.isidentifier():
-            return f"options: {option.name!r} can't be an argument's name"
+            return f"options: {option.name!r} isn't a valid argument name"
         if option.name in _CORES:
-            return f"options: {option.name!r} is an option of coodie's own"
+            return f"options: {option.name!r} is an option of coodie-core"
         if option.name in seen:
-            return f"options: {option.name!r} is there twice"
+            return f"options: {option.name!r} occurs twice"
         seen.add(option.name)
     return None
 

@@ -1,4 +1,4 @@
-"""Find the backends that are installed: one scan of metadata, which imports none of them."""
+"""Find the installed backends: one scan of metadata, without importing them."""
 
 from __future__ import annotations
 
@@ -31,31 +31,31 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
-#: The version of the plug-in contract that this coodie-core speaks.
+#: The version of the plug-in contract that this coodie-core supports.
 DRIVER_API_VERSION = 1
 
-#: The entry-point group in which a backend is announced.
+#: The entry-point group of backends.
 GROUP = "coodie.drivers"
 
 _API_GROUP_PREFIX = "coodie.driver_api."
 
-#: The header Name of a METADATA file; parsing all headers of all distributions takes a hundred times longer.
-#: What can't be a distribution's name is none.
+#: The Name header of a METADATA file, if it is valid; parsing all headers of all distributions takes a
+#: hundred times longer.
 _NAME = re.compile(
     r"^Name:[ \t]*([A-Z0-9](?:[A-Z0-9._-]*[A-Z0-9])?)[ \t]*\r?$", re.MULTILINE | re.IGNORECASE | re.ASCII
 )
 
-#: The distributions that announce a backend, unless their entry_points.txt got lost.
+#: Distributions that provide a backend, even if their entry_points.txt is missing.
 _OURS = frozenset(backend.distribution for backend in KNOWN.values())
 
 
 def canonical_name(distribution: str) -> str:
-    """Return a distribution's name in the one spelling that all others are equal to (PEP 503)."""
+    """Return the canonical form of a distribution's name (PEP 503)."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 class InstalledDistribution(Protocol):
-    """What is read of an installed distribution, whatever importer found it."""
+    """The interface of an installed distribution, of any importer."""
 
     @property
     def version(self) -> str:
@@ -68,26 +68,26 @@ class InstalledDistribution(Protocol):
         ...
 
     def read_text(self, filename: str, /) -> str | None:
-        """Return a metadata file's text, or None where there is no such file."""
+        """Return the text of a metadata file; None if it doesn't exist."""
         ...
 
     def locate_file(self, path: Any, /) -> Any:
-        """Return where a file of the distribution is."""
+        """Return the path of a file of the distribution."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DriverEntryPoint:
-    """A backend, as its distribution's metadata announces it.
+    """The entry point of a backend.
 
     Args:
         driver_type: The entry point's name.
-        entry_point: What loads it.
-        distribution: The name of the distribution; empty where the application registered it.
+        entry_point: The entry point of importlib.metadata.
+        distribution: The name of the distribution; empty if the application registered the plug-in.
         version: The distribution's version.
-        api_versions: The versions of the plug-in contract that it declares.
-        canonical: The distribution's name in the one spelling that all others are equal to.
-        installed: The distribution itself, as it was found; None where the application registered it.
+        api_versions: The versions of the plug-in contract that the distribution declares.
+        canonical: The canonical name of the distribution.
+        installed: The distribution; None if the application registered the plug-in.
     """
 
     driver_type: str
@@ -100,25 +100,25 @@ class DriverEntryPoint:
 
     @property
     def owner(self) -> str:
-        """Whose it is, for messages: the distribution's name and version."""
+        """The distribution's name and version, for messages."""
         return f"{self.distribution} {self.version}" if self.distribution else "The application's own plug-in"
 
 
 def _installed_distributions(**context: Any) -> Iterable[InstalledDistribution]:
-    from importlib_metadata import distributions  # slow, and needed by discovery alone
+    from importlib_metadata import distributions  # a slow import, for discovery only
 
     return distributions(**context)
 
 
 class DriverIndex:
-    """What installed distributions announce.
+    """The entry points of installed distributions.
 
-    A distribution whose name is known is looked up directly; all of them are scanned once, when first
-    asked for, and never where the looking up will do.
+    A distribution with a known name is looked up directly. A scan of all distributions is made once, and only
+    if a direct lookup isn't enough.
 
     Args:
-        source: Gives the distributions, or with the keyword ``name`` at least those of that name, in
-            the order of ``sys.path``: ``importlib_metadata.distributions``, unless a test gives another.
+        source: Returns the distributions, or with the keyword ``name`` at least those of that name, in the
+            order of ``sys.path``; ``importlib_metadata.distributions``, except in tests.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class DriverIndex:
         self._source = source
         self._lock = threading.Lock()
         self._found: dict[str, list[DriverEntryPoint]] | None = None
-        #: What kept the last scan from reading all that is there; such a scan isn't kept.
+        #: The error that made the last scan incomplete; such a scan isn't cached.
         self._passing: OSError | None = None
         self._unreadable: tuple[str, ...] = ()
         forget_in_children(self, DriverIndex._forget)
@@ -145,38 +145,38 @@ class DriverIndex:
         return list(self._scanned().get(driver_type, ()))
 
     def unreadable(self) -> tuple[str, ...]:
-        """Return the distributions that may announce a backend, but whose metadata can't be read."""
+        """Return the distributions that may provide a backend, but whose metadata can't be read."""
         self._scanned()
         return self._unreadable
 
     def is_unreadable(self, name: str) -> bool:
-        """Tell whether the distribution of that name is one of the ``unreadable``."""
+        """Return whether a distribution is one of ``unreadable``."""
         return canonical_name(name) in map(canonical_name, self.unreadable())
 
     def distribution(self, name: str) -> InstalledDistribution | None:
-        """Return the installed distribution of that name, which an import would find; no scan."""
+        """Return the installed distribution of a name, the first on ``sys.path``; without a scan."""
         found: InstalledDistribution | None = find_installed(name, self._source)
         return found
 
     def entry_points_of(self, name: str, driver_type: str | None = None) -> list[DriverEntryPoint]:
-        """Return the entry points of the distribution of that name; no scan.
+        """Return the entry points of a distribution; without a scan.
 
         Args:
-            name: The distribution's.
-            driver_type: Return those of this backend alone.
+            name: The distribution's name.
+            driver_type: Only return the entry points of this backend.
 
         Raises:
-            Exception: Its metadata can't be read.
+            Exception: The metadata can't be read.
         """
         distribution = self.distribution(name)
         found = [] if distribution is None else _entry_points(distribution)
         return found if driver_type is None else [one for one in found if one.driver_type == driver_type]
 
     def check_complete(self) -> None:
-        """Raise what kept the last scan from reading all that is there.
+        """Raise the error that made the last scan incomplete.
 
         Raises:
-            OSError: Not for long, perhaps: the next question scans again.
+            OSError: The error, which may be temporary: the next call scans again.
         """
         if self._passing is not None:
             raise self._passing
@@ -191,7 +191,7 @@ class DriverIndex:
             return found
 
     def _read(self, name: str) -> list[DriverEntryPoint]:
-        """Return what a distribution announces: the first of that name, which an import finds."""
+        """Return the entry points of a distribution, the first of its name on ``sys.path``."""
         announced = self.entry_points_of(name)
         if not announced and canonical_name(name) in _OURS:
             raise MissingMetadataError("entry_points.txt")
@@ -205,7 +205,7 @@ class DriverIndex:
         for distribution in self._source():
             name = ""
             try:
-                # The one file that most distributions don't have, and few name us in.
+                # Most distributions don't have this file, and few mention coodie in it.
                 text = distribution.read_text("entry_points.txt") or ""
                 if GROUP not in text and _directory_name(distribution) not in _OURS:
                     continue
@@ -225,7 +225,7 @@ class DriverIndex:
                 found.setdefault(entry.driver_type, []).append(entry)
         if distribution is None:
             self._passing = _listing_failure()
-        # What an import finds can be read, whatever else of that name is there.
+        # The first on sys.path is readable, so others of that name don't matter.
         readable = {entry.canonical for entries in found.values() for entry in entries}
         self._unreadable = tuple(sorted(name for key, name in unreadable.items() if key not in readable))
         return {
@@ -237,8 +237,8 @@ class DriverIndex:
 def explicit_entry_point(
     driver_type: str, plugin: object, distribution: str, version: str
 ) -> DriverEntryPoint:
-    """Return the entry point of a plug-in that the application imported itself."""
-    from importlib_metadata import EntryPoint  # slow, and needed by discovery alone
+    """Return the entry point of a plug-in that the application has imported itself."""
+    from importlib_metadata import EntryPoint  # a slow import, for discovery only
 
     module = getattr(plugin, "__name__", None) or type(plugin).__module__
     return DriverEntryPoint(
@@ -254,19 +254,19 @@ def explicit_entry_point(
 def find_installed(
     name: str, source: Callable[..., Iterable[InstalledDistribution]] = _installed_distributions
 ) -> Any:
-    """Return the installed distribution of that name, which an import would find, or None.
+    """Return the installed distribution of a name, the first on ``sys.path``, or None.
 
     Args:
-        name: The name, in any spelling.
-        source: As for ``DriverIndex``.
+        name: The name, in any form.
+        source: As in ``DriverIndex``.
 
     Raises:
-        OSError: Its metadata can't be read now.
+        OSError: The metadata can't be read now.
     """
     wanted = canonical_name(name)
     for distribution in source(name=name):
         try:
-            # A nameless one is half uninstalled.
+            # A distribution without a name is partly uninstalled.
             if canonical_name(_name(distribution)) == wanted:
                 return distribution
         except OSError:
@@ -277,16 +277,16 @@ def find_installed(
 
 
 def _name(distribution: InstalledDistribution) -> str:
-    """Return the distribution's name, or nothing where its metadata doesn't tell."""
+    """Return the distribution's name; "" if its metadata have none."""
     text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
     match = _NAME.search(text.partition("\n\n")[0])
     return match[1] if match else ""
 
 
 def _listing_failure() -> OSError | None:
-    """Return why a directory of ``sys.path`` can't be listed, or None.
+    """Return the error of listing a directory of ``sys.path``, or None.
 
-    importlib-metadata takes such a directory for an empty one, and remembers that; no more after this.
+    importlib-metadata treats such a directory as empty, and caches that; this clears its cache.
     """
     from importlib_metadata import MetadataPathFinder
 
@@ -302,7 +302,7 @@ def _listing_failure() -> OSError | None:
 
 
 class MissingMetadataError(Exception):
-    """A file of metadata, or what it has to hold, isn't there."""
+    """A file of metadata, or a required part of it, is missing."""
 
 
 def _required_name(distribution: InstalledDistribution) -> str:
@@ -313,7 +313,7 @@ def _required_name(distribution: InstalledDistribution) -> str:
 
 
 def _directory_name(distribution: InstalledDistribution) -> str:
-    """Return the name that the metadata's directory has, or nothing where there is none."""
+    """Return the name in the metadata directory's name; "" if there is no directory."""
     directory = getattr(getattr(distribution, "_path", None), "name", "")
     return canonical_name(str(directory).rpartition(".")[0].partition("-")[0])
 
@@ -321,7 +321,7 @@ def _directory_name(distribution: InstalledDistribution) -> str:
 def _entry_points(distribution: InstalledDistribution) -> list[DriverEntryPoint]:
     if GROUP not in (distribution.read_text("entry_points.txt") or ""):
         return []
-    # A line that is there twice says no more than once.
+    # Ignore duplicate lines.
     points = list(
         {(point.group, point.name, point.value): point for point in distribution.entry_points}.values()
     )

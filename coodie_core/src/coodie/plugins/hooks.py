@@ -20,34 +20,33 @@ class DriverHooks:
 
     @hookspec(firstresult=True)
     def coodie_describe_driver(self) -> DriverDescription:
-        """Return what the backend is and takes; without this hook it takes no options of its own."""
+        """Return a description of the backend; without this hook, it has no options of its own."""
         raise AssertionError
 
     @hookspec(firstresult=True)
     def coodie_check_config(self, config: ConnectionConfig) -> None:
-        """Raise a ConfigurationError for what can't be honoured, without connecting.
+        """Raise a ConfigurationError for an unsupported configuration, without connecting.
 
-        Called before the driver is opened, and when a LazyDriver is created.
+        Called before a driver is opened, and when a LazyDriver is created.
         """
 
     @hookspec(firstresult=True)
     def coodie_open_driver(self, config: ConnectionConfig) -> AbstractDriver:  # noqa: ARG002 - names it for pluggy
-        """Connect, and return a driver that is ready; on failure leave nothing behind.
+        """Connect, and return a driver; release all resources on failure.
 
-        May block: async callers run it in a thread of its own, and close a driver that comes when
-        nobody waits for it any more.
+        May block: async callers run it in a thread, which closes the driver if the caller was cancelled.
         """
         raise AssertionError
 
     @hookspec(firstresult=True)
     def coodie_open_driver_async(self, config: ConnectionConfig) -> Awaitable[AbstractDriver]:  # noqa: ARG002 - as above
-        """As coodie_open_driver, natively async; without this hook a thread runs the sync one."""
+        """Async version of coodie_open_driver; without this hook, the sync one runs in a thread."""
         raise AssertionError
 
     @hookspec(firstresult=True)
     def coodie_inspect_driver(self, driver: AbstractDriver | None) -> Mapping[str, str]:  # noqa: ARG002 - as above
-        """Return what is in use, name → value, for ``coodie doctor``: the reactor, the protocol.
+        """Return facts by name for ``coodie doctor``, such as the reactor or the protocol version.
 
-        Given a driver that this backend opened, of its connection; given None, what it would use here.
+        With a driver of this backend, about its connections; with None, about the installed packages.
         """
         raise AssertionError

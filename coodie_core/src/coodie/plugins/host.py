@@ -1,4 +1,4 @@
-"""Load the one backend that is named, check it, and call its hooks."""
+"""Load a backend by name, validate it, and call its hooks."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ if TYPE_CHECKING:
 
 __all__ = ["DRIVER_METHODS", "PluginHost", "missing_methods"]
 
-#: What any object must have to serve as a driver.
+#: The methods that every driver must have.
 DRIVER_METHODS = ("execute", "execute_async", "sync_table", "sync_table_async", "close", "close_async")
 
-#: How alike an option's name has to be to one that is known for that one to be suggested, 0 to 1.
+#: The minimum similarity of an unknown option to a known one for a suggestion, 0 to 1.
 _NEARLY = 0.75
 
 
 def missing_methods(driver: object) -> tuple[str, ...]:
-    """Return the names of the methods that the object lacks to be a driver."""
+    """Return the names of the missing methods of a driver."""
     return tuple(name for name in DRIVER_METHODS if not callable(getattr(driver, name, None)))
 
 
 class PluginHost:
-    """The plug-ins of one registry; each is loaded when it is first named, and once.
+    """The plug-ins of one registry; each is loaded once, on first use.
 
     Args:
-        index: Where to look them up.
+        index: The index of installed backends.
     """
 
     def __init__(self, index: DriverIndex | None = None) -> None:
-        #: Which distributions may be used.
+        #: The allow-list and the deny-list.
         self.allowlist = DistributionAllowlist()
         self.index = DriverIndex() if index is None else index
         self._loaded: dict[tuple[str, str | None], LoadedPlugin] = {}
@@ -67,22 +67,22 @@ class PluginHost:
     def register(
         self, driver_type: str, plugin: object, *, distribution: str = "", version: str = ""
     ) -> None:
-        """Take a plug-in that the application imported, instead of looking its name up; the last one holds.
+        """Register a plug-in that the application has imported; it replaces an earlier one of the same name.
 
         Args:
-            driver_type: The name under which it's opened.
-            plugin: What an entry point would name: a module, or any object, with the hooks.
-            distribution: Whose it is, for messages, pins and blocking; empty where it's the application's.
-            version: That distribution's version.
+            driver_type: The name of the backend.
+            plugin: A module or any other object with the hooks.
+            distribution: Its distribution, for messages, pins and blocking; empty for the application's own.
+            version: The distribution's version.
 
         Raises:
-            NotADriverError: Its hooks don't fit the specifications, or it can't open a driver.
-            ConfigurationError: The driver_type isn't a name, or the distribution no str.
+            NotADriverError: A hook doesn't match its specification, or ``coodie_open_driver`` is missing.
+            ConfigurationError: The driver_type isn't a valid name, or the distribution isn't a str.
         """
         check_driver_type(driver_type)
         if not isinstance(distribution, str):
-            message = f"distribution={distribution!r} is not a distribution's name."
-            hint = "Give a str; leave it out for a plug-in of the application's own."
+            message = f"distribution={distribution!r} isn't a valid distribution name."
+            hint = "Give a str; leave it out for the application's own plug-in."
             raise ConfigurationError(message, hint=hint, option="distribution")
         entry = explicit_entry_point(driver_type, plugin, distribution, version)
         loaded = LoadedPlugin(plugin, entry)
@@ -90,15 +90,15 @@ class PluginHost:
             self._registered[driver_type] = loaded
 
     def block(self, *distributions: str) -> None:
-        """Refuse backends of these distributions, in addition to those that COODIE_BLOCK lists."""
+        """Block backends of these distributions, in addition to COODIE_BLOCK."""
         self.allowlist.block(*distributions)
 
     def allow_only(self, *distributions: str) -> None:
-        """Refuse backends of any other distribution, in addition to what COODIE_ALLOW refuses."""
+        """Only allow backends of these distributions, in addition to COODIE_ALLOW."""
         self.allowlist.allow_only(*distributions)
 
     def entry_points(self) -> list[DriverEntryPoint]:
-        """Return what the application registered and what is installed; nothing is imported.
+        """Return the registered and the installed backends, without importing them.
 
         Raises:
             DriverLoadError: Metadata can't be read now.
@@ -110,15 +110,15 @@ class PluginHost:
         return [*self.registered(), *installed]
 
     def registered(self) -> list[DriverEntryPoint]:
-        """Return what the application registered."""
+        """Return the backends that the application has registered."""
         with self._lock:
             return [plugin.entry for plugin in self._registered.values()]
 
     def chosen(self, driver_type: str) -> DriverEntryPoint:
-        """Return the entry point that opens this driver_type, as far as metadata tells; nothing is imported.
+        """Return the entry point of a driver_type by its metadata, without importing it.
 
         Raises:
-            DriverLoadError: None can be used.
+            DriverLoadError: No backend can be used.
         """
         with self._lock:
             plugin = self._registered.get(driver_type)
@@ -129,17 +129,17 @@ class PluginHost:
             return select(self.index, self.allowlist, driver_type)
 
     def failures(self) -> Mapping[str, CoodieError]:
-        """Return why backends failed to load, by driver_type; those that were mended since aren't in it."""
+        """Return the errors of loading backends by driver_type, except those that loaded later."""
         with self._lock:
             return dict(self._failed)
 
     def descriptions(self) -> Mapping[str, DriverDescription]:
-        """Return what the backends that were loaded said of themselves, by driver_type."""
+        """Return the descriptions of the loaded backends by driver_type."""
         with self._lock:
             return dict(self._described)
 
     def described(self, config: ConnectionConfig) -> DriverDescription:
-        """Load the backend that the configuration names, and return what it says of itself.
+        """Load the backend of a configuration, and return its description.
 
         Raises:
             DriverLoadError: The backend can't be used.
@@ -150,10 +150,10 @@ class PluginHost:
         return description
 
     def inspect(self, config: ConnectionConfig, driver: AbstractDriver | None) -> Mapping[str, str]:
-        """Return what a backend tells of a connection, or without one of what it would use here.
+        """Return a backend's facts about a driver, or without one about the installed packages.
 
         Raises:
-            DriverLoadError: The backend can't be used, or tells something else.
+            DriverLoadError: The backend can't be used, or its hook returned something else.
         """
         plugin = self._load(config)
         facts = plugin.call(INSPECT, driver=driver) if plugin.implements(INSPECT) else {}
@@ -164,16 +164,16 @@ class PluginHost:
         return facts
 
     def check(self, config: ConnectionConfig) -> None:
-        """Refuse what the backend can't honour, without connecting.
+        """Validate a configuration against its backend, without connecting.
 
         Raises:
             DriverLoadError: The backend can't be used.
-            ConfigurationError: The error names the option and the backend.
+            ConfigurationError: The backend doesn't support an option.
         """
         self._checked_plugin(config)
 
     def _checked_plugin(self, config: ConnectionConfig) -> LoadedPlugin:
-        """Return the plug-in that opens the configuration, which it can honour."""
+        """Return the plug-in of a configuration, after validating that."""
         plugin = self._load(config)
         description = plugin.describe()
         driver_type, given = config.driver_type, config.given()
@@ -201,26 +201,26 @@ class PluginHost:
         return plugin
 
     def open(self, config: ConnectionConfig, name: str | None = None) -> AbstractDriver:
-        """Check the configuration, connect, and return the driver.
+        """Validate the configuration, connect, and return the driver.
 
         Args:
-            config: What to connect to.
-            name: The name under which the driver will be registered, which observers get.
+            config: The configuration.
+            name: The driver's name in the registry, for observers.
 
         Raises:
-            CoodieError: Anything that ``check`` raises, or the failure to connect.
+            CoodieError: As in ``check``, or connecting failed.
         """
         return _opened(self._checked_plugin(config), config, name)
 
     async def open_async(self, config: ConnectionConfig, name: str | None = None) -> AbstractDriver:
-        """As ``open``, without blocking the event loop; a cancellation returns at once.
+        """Async version of ``open``; a cancellation returns immediately.
 
-        A connect in a thread can't be interrupted: when it ends after a cancellation, its driver
-        is closed there.
+        Connecting in a thread can't be interrupted: if it ends after a cancellation, the thread closes the
+        driver.
         """
 
         def blocking() -> tuple[LoadedPlugin, AbstractDriver | None]:
-            # Importing a backend takes a tenth of a second and reads many files: not on the loop.
+            # Importing a backend takes a tenth of a second and reads many files, so do it in a thread.
             plugin = self._checked_plugin(config)
             return plugin, None if plugin.implements(OPEN_ASYNC) else _opened(plugin, config, name)
 
@@ -236,21 +236,21 @@ class PluginHost:
         return driver
 
     def _load(self, config: ConnectionConfig) -> LoadedPlugin:
-        """Return the plug-in; from now on it's told what happens, if it wants to know."""
+        """Return the plug-in; register it as an observer if it is one."""
         plugin = self._found(config)
         if plugin.observes:
             current_observers().ensure(plugin.plugin)
         return plugin
 
     def _found(self, config: ConnectionConfig) -> LoadedPlugin:
-        """Return the plug-in; one that can't be loaded is tried anew at the next call."""
+        """Return the plug-in; if loading fails, the next call tries again."""
         driver_type, distribution = config.driver_type, config.distribution
         with self._lock, reading_metadata(driver_type):
             plugin = self._registered.get(driver_type)
             if plugin is None or not is_pinned_to(plugin.entry, distribution):
                 plugin = self._loaded.get((driver_type, distribution))
             if plugin is not None:
-                # What was loaded before may have been blocked since.
+                # A loaded backend may have been blocked since.
                 check_open(plugin.entry, self.allowlist)
                 return plugin
             try:
@@ -266,15 +266,15 @@ class PluginHost:
 
 
 def _check_abilities(config: ConnectionConfig, given: Iterable[str], description: DriverDescription) -> None:
-    """Refuse options that take what the backend doesn't declare.
+    """Reject options that need a capability that the backend doesn't declare.
 
     Raises:
-        ConfigurationError: It names the option, the backend, and the backends that can.
+        ConfigurationError: The error contains the option, and the backends that support it.
     """
     who, have = f"driver_type={config.driver_type!r}", description.capabilities
     for name in given:
         need = OPTIONS[name].capability
-        # No compression is what a backend without compression gives.
+        # compression=False needs no capability.
         if need is None or need in have or (name == "compression" and config.compression is False):
             continue
         asked = "ssl_context= or an ssl_… option" if name == "ssl_context" else f"{name}="

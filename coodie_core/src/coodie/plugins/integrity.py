@@ -1,8 +1,8 @@
-"""Refuse packages whose files are another distribution's than the one that is asked for.
+"""Reject packages whose files have been overwritten by another distribution.
 
-scylla-driver and cassandra-driver both install the package ``cassandra``: the later overwrites the
-earlier's files, and pip says nothing. Whose files are there is found out in ``coodie_doctor.ownership``,
-which works where our own package was overwritten.
+scylla-driver and cassandra-driver both install the package ``cassandra``: the second overwrites the files of
+the first, without a warning of pip. ``coodie_doctor.ownership`` finds the owner of files; it also works if
+the package ``coodie`` has been overwritten.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 __all__ = ["check_core", "check_module_owner"]
 
-_LEAVE_ONE = "One environment holds one of them. Run:"
+_LEAVE_ONE = "They can't be installed in the same environment. Run:"
 
 
 def check_core(find: Callable[[str], Any], driver_type: str) -> None:
-    """Make sure that the package ``coodie`` is coodie-core's alone.
+    """Check that all files of the package ``coodie`` are coodie-core's.
 
     Args:
         find: Returns the installed distribution of a name, or None.
-        driver_type: The backend that was asked for.
+        driver_type: The requested backend.
 
     Raises:
-        OverwrittenModuleError: PyPI's ``coodie`` is installed as well, or a file isn't what was installed.
+        OverwrittenModuleError: PyPI's ``coodie`` is also installed, or a file has been changed.
     """
     for finding in core_findings(find):
         raise OverwrittenModuleError(
@@ -44,19 +44,19 @@ def check_core(find: Callable[[str], Any], driver_type: str) -> None:
 
 
 def check_module_owner(module: str, distribution: str, rivals: tuple[str, ...], *, driver_type: str) -> None:
-    """Make sure that the import name's files are this distribution's.
+    """Check that the files of a package are a distribution's.
 
-    A program without any metadata, as a frozen one may be, can't be told, and is let through.
+    A program without metadata, such as a frozen one, passes.
 
     Args:
         module: The package's import name.
-        distribution: The distribution that is wanted.
-        rivals: Distributions that install the same import name.
-        driver_type: The backend on whose behalf this is asked.
+        distribution: The required distribution.
+        rivals: Distributions with the same import name.
+        driver_type: The requested backend.
 
     Raises:
         DriverDependencyError: The distribution isn't installed.
-        OverwrittenModuleError: A rival is installed as well, or the file isn't what was installed.
+        OverwrittenModuleError: A rival is also installed, or the file has been changed.
     """
     installed = {
         name: found for name in (distribution, *rivals) if (found := find_installed(name)) is not None
@@ -80,7 +80,7 @@ def check_module_owner(module: str, distribution: str, rivals: tuple[str, ...], 
     if installed:
         owners = (distribution, *installed)
         raise OverwrittenModuleError(
-            f"{' and '.join(owners)} are both installed, and both own the package {module}.",
+            f"{' and '.join(owners)} are both installed, and both contain the package {module}.",
             hint=_LEAVE_ONE,
             command=_repair(again, installed),
             driver_type=driver_type,
@@ -98,9 +98,9 @@ def check_module_owner(module: str, distribution: str, rivals: tuple[str, ...], 
 
 
 def _requirement(driver_type: str, distribution: str) -> str:
-    """Return what a backend of ours asks for of a distribution, with its versions."""
+    """Return the requirement of a backend of this project for a distribution."""
     from coodie.plugins.requirements import (
-        requirement_of,  # packaging, where there is something to complain of
+        requirement_of,  # imports packaging, which is only needed for errors
     )
 
     known = KNOWN.get(driver_type)

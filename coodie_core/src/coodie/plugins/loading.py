@@ -1,4 +1,4 @@
-"""One backend's plug-in: imported, checked by pluggy, and called."""
+"""Import a backend's plug-in, validate it with pluggy, and call its hooks."""
 
 from __future__ import annotations
 
@@ -36,22 +36,21 @@ OPEN = "coodie_open_driver"
 OPEN_ASYNC = "coodie_open_driver_async"
 INSPECT = "coodie_inspect_driver"
 
-#: What shows what a plug-in has to implement.
+#: The command that prints the hooks of a plug-in.
 _HOOKS = "python -m pydoc coodie.plugins.hooks"
 
 
 class LoadedPlugin:
     """A plug-in and its hooks.
 
-    Each has a pluggy manager of its own, so that no call can reach another's hooks, whatever is
-    loaded meanwhile.
+    Each has its own pluggy manager, so a call never reaches the hooks of other plug-ins.
 
     Args:
-        plugin: What the entry point names.
-        entry: Where it comes from.
+        plugin: The object of the entry point.
+        entry: The entry point.
 
     Raises:
-        NotADriverError: Its hooks don't fit the specifications, or it can't open a driver.
+        NotADriverError: A hook doesn't match its specification, or ``coodie_open_driver`` is missing.
     """
 
     __slots__ = ("_description", "_hooks", "entry", "plugin")
@@ -68,9 +67,11 @@ class LoadedPlugin:
             manager.register(plugin, entry.driver_type)
             manager.check_pending()
         except pluggy.PluginValidationError as exc:
-            raise self.not_a_driver(f"{self._where()} is not a plug-in of ours: {plain_text(exc)}") from exc
+            raise self.not_a_driver(f"{self._where()} isn't a valid plug-in: {plain_text(exc)}") from exc
         if not self.implements(OPEN):
-            message = f"{self._where()} implements no hook {OPEN}, marked with coodie.plugins.hookimpl."
+            message = (
+                f"{self._where()} doesn't implement the hook {OPEN}, marked with coodie.plugins.hookimpl."
+            )
             raise self.not_a_driver(message, missing=(OPEN,))
 
     def _where(self) -> str:
@@ -78,18 +79,18 @@ class LoadedPlugin:
 
     @property
     def observes(self) -> bool:
-        """Whether the plug-in is an observer, too."""
+        """Whether the plug-in is also an observer."""
         return any(map(self.implements, OBSERVER_HOOKS))
 
     def implements(self, hook: str) -> bool:
-        """Tell whether the plug-in implements the hook."""
+        """Return whether the plug-in implements a hook."""
         return bool(getattr(self._hooks, hook).get_hookimpls())
 
     def call(self, hook: str, **arguments: Any) -> Any:
         """Call a hook.
 
         Raises:
-            CoodieError: The hook's own, or one for whatever else it raised.
+            CoodieError: The hook's own error, or a translation of any other exception.
         """
         try:
             return getattr(self._hooks, hook)(**arguments)
@@ -102,14 +103,14 @@ class LoadedPlugin:
             raise self.error(hook, exc) from exc
 
     def describe(self) -> DriverDescription:
-        """Return what the backend says of itself, once what it needs is there.
+        """Return the backend's description, after checking its dependencies.
 
-        It is asked and compared with what is installed once in a process, which goes on with the modules
-        that it has, whatever is installed later. A failure isn't kept: the next call asks again.
+        This is done once per process, since later installations don't change imported modules. After a
+        failure, the next call tries again.
 
         Raises:
-            DriverDependencyError: A distribution that it needs isn't installed in a version that fits.
-            NotADriverError: It returned something else, or a field holds what it can't.
+            DriverDependencyError: A dependency isn't installed in a suitable version.
+            NotADriverError: The hook returned something else, or a field is invalid.
         """
         if self._description is None:
             self._description = self._checked_description()
@@ -125,16 +126,16 @@ class LoadedPlugin:
             raise self.not_a_driver(message)
         problem = problem_of(description)
         if problem is not None:
-            raise self.not_a_driver(f"The DriverDescription of {self.entry.owner} can't be used: {problem}.")
+            raise self.not_a_driver(f"The DriverDescription of {self.entry.owner} is invalid: {problem}.")
         if description.needs:
-            from coodie.plugins.requirements import check_needs  # packaging, for those that need something
+            from coodie.plugins.requirements import check_needs  # imports packaging
 
             with reading_metadata(self.entry.driver_type):
                 check_needs(description.needs, self.entry)
         return description
 
     async def call_async(self, hook: str, **arguments: Any) -> Any:
-        """Call a hook that returns an awaitable, and await it; raises as ``call``."""
+        """Call a hook that returns an awaitable, and await it; raises as ``call`` does."""
         try:
             return await getattr(self._hooks, hook)(**arguments)
         except CoodieError as exc:
@@ -146,14 +147,14 @@ class LoadedPlugin:
             raise self.error(hook, exc) from exc
 
     def _sign(self, error: CoodieError) -> None:
-        """Note in an error about this backend whose it is, where the hook didn't."""
+        """Add the backend and its distribution to an error, if the hook hasn't."""
         mine = self.entry
         if isinstance(error, DriverLoadError) and error.driver_type in (None, mine.driver_type):
             error.driver_type = mine.driver_type
             error.distribution = error.distribution or mine.distribution
 
     def error(self, hook: str, raised: BaseException) -> CoodieError:
-        """Return our error for what a hook let through."""
+        """Translate an exception of a hook."""
         owner = self.entry
         if isinstance(raised, ImportError):
             return import_error(raised, owner)
@@ -163,17 +164,17 @@ class LoadedPlugin:
         return DriverLoadError(message, **_report(owner))
 
     def not_a_driver(self, message: str, *, missing: tuple[str, ...] = ()) -> NotADriverError:
-        """Return the error for a plug-in that doesn't keep the contract."""
+        """Return the error for a plug-in that violates the contract."""
         return NotADriverError(message, missing=missing, **_report(self.entry))
 
 
 def load_plugin(entry: DriverEntryPoint) -> LoadedPlugin:
-    """Import what the entry point names.
+    """Import the object of an entry point.
 
     Raises:
-        DriverImportError: Its module raised, or isn't there.
-        DriverDependencyError: A module that it needs isn't there.
-        NotADriverError: It isn't a plug-in.
+        DriverImportError: Its module raised, or doesn't exist.
+        DriverDependencyError: A module that it imports isn't installed.
+        NotADriverError: The object isn't a plug-in.
     """
     try:
         plugin = entry.entry_point.load()
@@ -181,7 +182,7 @@ def load_plugin(entry: DriverEntryPoint) -> LoadedPlugin:
         raise
     except (KeyboardInterrupt, GeneratorExit):
         raise
-    except BaseException as exc:  # a module that calls sys.exit() is broken, and no reason to end the program
+    except BaseException as exc:  # a module that calls sys.exit() is broken, but mustn't end the program
         if _ends_the_program(exc):
             raise
         raise import_error(exc, entry) from exc
@@ -189,7 +190,7 @@ def load_plugin(entry: DriverEntryPoint) -> LoadedPlugin:
 
 
 def _ends_the_program(raised: BaseException) -> bool:
-    """Tell whether a signal's handler raised it, such as one that exits on SIGTERM: the plug-in didn't."""
+    """Return whether a signal handler raised the exception, such as one that exits on SIGTERM."""
     if not isinstance(raised, SystemExit):
         return False
     handlers = [getattr(signal.getsignal(number), "__code__", None) for number in signal.valid_signals()]
@@ -197,23 +198,23 @@ def _ends_the_program(raised: BaseException) -> bool:
 
 
 def import_error(raised: BaseException, entry: DriverEntryPoint) -> DriverLoadError:
-    """Tell a missing dependency from a broken module."""
+    """Return the error for a failed import: a missing dependency, or a broken module."""
     point, owner = entry.entry_point, entry.owner
     known = {"driver_type": entry.driver_type, "distribution": entry.distribution}
-    reinstall = {"hint": "To install it anew, run:", "command": again(entry)}
+    reinstall = {"hint": "To reinstall it, run:", "command": again(entry)}
     if not isinstance(raised, ModuleNotFoundError):
         message = f"Importing {point.value!r} of {owner} raised {words_of(raised)}."
         return DriverImportError(message, **reinstall, **known)
     missing = raised.name or plain_text(raised)
     if missing.partition(".")[0] == point.module.partition(".")[0]:
-        message = f"{owner} announces {point.value!r}, but has no module {missing!r}."
+        message = f"{owner} provides {point.value!r}, but has no module {missing!r}."
         return DriverImportError(message, **reinstall, **known)
     return _dependency(missing, entry)
 
 
 def _dependency(missing: str, entry: DriverEntryPoint) -> DriverDependencyError:
-    """Name the distribution that a missing module comes with, where the backend's metadata tells."""
-    from coodie.plugins.requirements import (  # packaging, for a message alone
+    """Return the error for a missing module, with its distribution if the backend's metadata have it."""
+    from coodie.plugins.requirements import (  # imports packaging, which is only needed for errors
         dependency_error,
         unmet_requirements,
     )
@@ -234,14 +235,14 @@ def _dependency(missing: str, entry: DriverEntryPoint) -> DriverDependencyError:
 
 
 def again(entry: DriverEntryPoint) -> str:
-    """Return the command that installs a backend anew."""
+    """Return the command that reinstalls a backend."""
     return pip_command("install --force-reinstall", entry.distribution)
 
 
 def _report(entry: DriverEntryPoint) -> dict[str, Any]:
-    """Return what is said and carried where a plug-in doesn't do what it should."""
+    """Return the arguments of an error about a plug-in that violates the contract."""
     known = {"driver_type": entry.driver_type, "distribution": entry.distribution}
     if not entry.distribution:
-        return {"hint": "For what a plug-in has to do, run:", "command": _HOOKS, **known}
-    hint = f"Report it to the authors of {entry.distribution}, or see whether they've mended it:"
+        return {"hint": "For the hooks of a plug-in, run:", "command": _HOOKS, **known}
+    hint = f"Report it to the authors of {entry.distribution}, or try a new version:"
     return {"hint": hint, "command": pip_command("install --upgrade", entry.distribution), **known}

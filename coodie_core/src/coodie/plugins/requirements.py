@@ -1,4 +1,4 @@
-"""The distributions that a backend needs: compared with what is installed, without importing them."""
+"""Check that a backend's dependencies are installed, without importing them."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ __all__ = ["check_needs", "dependency_error", "plain_requirement", "requirement_
 
 
 def check_needs(needs: tuple[str, ...], entry: DriverEntryPoint) -> None:
-    """Refuse a backend while a distribution that it needs isn't there, or in another version.
+    """Check a backend's dependencies.
 
-    A program without any metadata, as a frozen one may be, can't be told, and is let through.
+    A program without metadata, such as a frozen one, passes.
 
     Args:
-        needs: Requirements as in a pyproject.toml. A bare name has the versions that the backend's own
-            metadata asks for.
-        entry: The backend's.
+        needs: Requirements as in pyproject.toml. A name without a version has the versions in the backend's
+            own metadata.
+        entry: The backend's entry point.
 
     Raises:
-        DriverDependencyError: It names the requirement, and what is installed.
-        NotADriverError: A need isn't a requirement.
+        DriverDependencyError: A dependency isn't installed, or in another version.
+        NotADriverError: An element of ``needs`` isn't a valid requirement.
     """
     for need in needs:
         error = _objection(need, entry)
@@ -44,12 +44,12 @@ def check_needs(needs: tuple[str, ...], entry: DriverEntryPoint) -> None:
 
 
 def unmet_requirements(distribution: str) -> list[Requirement]:
-    """Return what a distribution's metadata asks for, without its extras, and isn't there."""
+    """Return a distribution's requirements, without extras, that aren't installed."""
     return [wanted for wanted in _requirements(find_installed(distribution)) if not _is_met(wanted)]
 
 
 def requirement_of(distribution: str, name: str) -> Requirement | None:
-    """Return what a distribution's metadata asks for of another distribution, or None."""
+    """Return a distribution's requirement for another distribution, or None."""
     return _named(_requirements(find_installed(distribution)), name)
 
 
@@ -70,7 +70,7 @@ def dependency_error(wanted: Requirement, entry: DriverEntryPoint) -> DriverDepe
 
 
 def plain_requirement(wanted: Requirement) -> str:
-    """Return a requirement as pip takes it, without its marker."""
+    """Return a requirement as an argument for pip, without its marker."""
     extras = f"[{','.join(sorted(wanted.extras))}]" if wanted.extras else ""
     return (
         f"{wanted.name}{extras} @ {wanted.url}" if wanted.url else f"{wanted.name}{extras}{wanted.specifier}"
@@ -78,13 +78,13 @@ def plain_requirement(wanted: Requirement) -> str:
 
 
 def _objection(need: str, entry: DriverEntryPoint) -> DriverLoadError | None:
-    """Return what is wrong with a need, or None."""
+    """Return the error for an unmet or invalid requirement, or None."""
     try:
         wanted = Requirement(need)
     except InvalidRequirement as exc:
         error = NotADriverError(
-            f"{entry.owner} says that it needs {need!r}, which is no requirement: {words_of(exc)}.",
-            hint="Report it to its authors, or see whether they've corrected it:",
+            f"{entry.owner} declares the dependency {need!r}, which is invalid: {words_of(exc)}.",
+            hint="Report it to its authors, or try a new version:",
             command=pip_command("install --upgrade", entry.distribution),
             driver_type=entry.driver_type,
             distribution=entry.distribution,
@@ -108,7 +108,7 @@ def _is_met(wanted: Requirement) -> bool:
 
 
 def _version(distribution: Any) -> str:
-    """Return the version in METADATA; "unknown" where it has none."""
+    """Return the version in METADATA, or "unknown"."""
     try:
         return str(distribution.version or "unknown")
     except KeyError:
@@ -116,7 +116,7 @@ def _version(distribution: Any) -> str:
 
 
 def _holds_here(wanted: Requirement) -> bool:
-    """Tell whether a requirement's marker, without any extra, holds on this interpreter."""
+    """Return whether a requirement's marker, without extras, applies to this interpreter."""
     return wanted.marker is None or wanted.marker.evaluate({"extra": ""})
 
 
@@ -126,9 +126,9 @@ def _named(requirements: list[Requirement], name: str) -> Requirement | None:
 
 
 def _requirements(distribution: Any) -> list[Requirement]:
-    """Parse the Requires-Dist that hold on this interpreter, without any extra, of a distribution or None.
+    """Parse a distribution's Requires-Dist that apply to this interpreter, without extras.
 
-    Those that are no requirements are left out: they are pip's to complain of, and hide no other.
+    Invalid ones are ignored.
     """
     texts = None if distribution is None else distribution.requires
     found = []

@@ -1,12 +1,13 @@
-"""Choose the one entry point of a backend, or say why there is none to be used.
+"""Select the entry point of a backend, or raise an error with the reason.
 
-What is checked when:
+Checks:
 
-- A pinned name (``scylla@coodie-scylla``) and a known one (``scylla``) are looked up by their distribution's
-  name: no scan. A known name is its distribution's alone; another that announces it never takes its place.
-- Any other name, and a known one whose distribution isn't there, needs the scan, and with it the check for
+- A pinned name (``scylla@coodie-scylla``) and a known one (``scylla``) are looked up by the distribution's
+name,
+  without a scan. A known name belongs to its distribution; another distribution can't provide it.
+- Any other name, and a known one whose distribution isn't installed, needs the scan, and the check for
   duplicates.
-- DistributionAllowlist, the API version, and PyPI's ``coodie`` beside coodie-core are checked always.
+- The allow-list, the API version, and PyPI's ``coodie`` in addition to coodie-core are always checked.
 """
 
 from __future__ import annotations
@@ -47,21 +48,21 @@ def select(
     *,
     failed: Collection[str] = (),
 ) -> DriverEntryPoint:
-    """Return the one entry point that is meant and may be used.
+    """Return the entry point of a backend.
 
     Args:
-        index: What is installed.
-        allowlist: What may be used of it.
+        index: The index of installed backends.
+        allowlist: The allow-list and the deny-list.
         driver_type: The backend's name.
-        distribution: The distribution that it is pinned to.
-        failed: The driver_types that failed to load before; told of where the name isn't found.
+        distribution: The pinned distribution, or None.
+        failed: The driver_types that failed to load before; listed in the error if the name isn't found.
 
     Raises:
-        DriverNotFoundError: There is none.
+        DriverNotFoundError: No installed distribution provides the backend.
         DriverBlockedError: Its distribution is blocked.
-        DuplicateDriverError: There is more than one.
-        DriverApiVersionError: It doesn't declare the contract's version that core speaks.
-        OverwrittenModuleError: PyPI's ``coodie`` is installed beside coodie-core.
+        DuplicateDriverError: Several entry points have this name.
+        DriverApiVersionError: The backend doesn't declare coodie-core's version of the contract.
+        OverwrittenModuleError: PyPI's ``coodie`` is installed in addition to coodie-core.
         DriverLoadError: Its metadata can't be read.
         OSError: Metadata can't be read now.
     """
@@ -88,12 +89,12 @@ def select(
 def rejection(
     entry: DriverEntryPoint, entries: Sequence[DriverEntryPoint], allowlist: DistributionAllowlist
 ) -> DriverLoadError | None:
-    """Return why an entry point can't be used, as far as metadata tells; None where it can.
+    """Return the error for an entry point that can't be used according to its metadata, or None.
 
     Args:
         entry: The entry point.
-        entries: All of its driver_type.
-        allowlist: What may be used.
+        entries: All entry points of its driver_type.
+        allowlist: The allow-list and the deny-list.
     """
     return _rejection(entry, entries, allowlist.reasons(entries))
 
@@ -120,10 +121,10 @@ def _rejection(
 
 
 def check_open(entry: DriverEntryPoint, allowlist: DistributionAllowlist) -> None:
-    """Refuse a backend that was loaded before and whose distribution is blocked by now.
+    """Check whether the distribution of a loaded backend has been blocked since.
 
     Raises:
-        DriverBlockedError: It is.
+        DriverBlockedError: The distribution is blocked.
     """
     reason = allowlist.blocked_by(entry.canonical) if entry.canonical else None
     if reason is not None:
@@ -131,7 +132,7 @@ def check_open(entry: DriverEntryPoint, allowlist: DistributionAllowlist) -> Non
 
 
 def is_pinned_to(entry: DriverEntryPoint, distribution: str | None) -> bool:
-    """Tell whether an entry point is of the distribution that a name is pinned to, if it is pinned."""
+    """Return whether an entry point belongs to the pinned distribution; True without a pin."""
     return distribution is None or canonical_name(distribution) == entry.canonical
 
 
@@ -141,7 +142,7 @@ def _is_official(entry: DriverEntryPoint) -> bool:
 
 
 def _known(index: DriverIndex, driver_type: str) -> list[DriverEntryPoint]:
-    """Look a known backend up in its own distribution."""
+    """Look up a known backend in its distribution."""
     if driver_type not in KNOWN:
         return []
     return _announced(index, driver_type, KNOWN[driver_type].distribution)
@@ -157,7 +158,7 @@ def _pinned(index: DriverIndex, driver_type: str, distribution: str) -> list[Dri
         raise unreadable(driver_type, distribution)
     if index.distribution(distribution) is None:
         for entry in index.named(f"{driver_type}@{distribution}"):
-            raise unusable_name(entry)  # what looks like a pin is a name that someone announces
+            raise unusable_name(entry)  # a distribution provides a name that looks like a pin
         raise not_installed(driver_type, distribution, [entry.owner for entry in index.named(driver_type)])
     others = [entry.driver_type for entry in index.entry_points_of(distribution)]
     raise not_announced(driver_type, distribution, others)

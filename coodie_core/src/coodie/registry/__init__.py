@@ -1,4 +1,4 @@
-"""The registry of drivers: which driver has which name, and what opens it."""
+"""The registry of drivers by name, and the functions that open them."""
 
 from __future__ import annotations
 

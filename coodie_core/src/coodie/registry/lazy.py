@@ -1,4 +1,4 @@
-"""A driver that connects when it is first used."""
+"""A driver that connects on its first request."""
 
 from __future__ import annotations
 
@@ -34,36 +34,36 @@ if TYPE_CHECKING:
 
 __all__ = ["LazyDriver"]
 
-#: Seconds after which those who wait for another's event loop look whether it still runs.
+#: Seconds between checks whether another event loop, which is connecting, is still running.
 _LOOK_AGAIN = 0.5
 
 
 class _StillConnecting(Exception):  # noqa: N818 - no error: a reason to look again
-    """An attempt hasn't ended yet."""
+    """The attempt to connect is still in progress."""
 
 
 class _Attempt:
-    """One attempt to connect, whose outcome all who came meanwhile share."""
+    """One attempt to connect, whose outcome all concurrent callers share."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
         self.outcome: Future[AbstractDriver] = Future()
-        #: The event loop that carries it, or None where a thread does.
+        #: The event loop that runs the attempt; None for a thread.
         self.loop = loop
         self.task: asyncio.Task[AbstractDriver] | None = None
 
     @property
     def stalled(self) -> bool:
-        """Whether its loop has stopped or been closed, so that nobody carries it any more."""
+        """Whether its event loop has been stopped or closed, so that the attempt won't continue."""
         return self.loop is not None and not self.loop.is_running()
 
     def wait(self, here: asyncio.AbstractEventLoop | None) -> Wait:
-        """Return the wait for its outcome; on another loop, a while of it."""
+        """Return the wait for its outcome; with a timeout for an attempt on another loop."""
         patience = None if self.loop is None or self.loop is here else _LOOK_AGAIN
         return Wait(self.outcome, patience, _StillConnecting)
 
 
 class _Connected:
-    """An effect: the backend's driver, connected now if it wasn't before.
+    """An effect: return the backend's driver; connect if necessary.
 
     Args:
         driver: The lazy driver.
@@ -84,21 +84,21 @@ class _Connected:
 
 
 class LazyDriver(RequestDriver):
-    """Driver proxy that defers Cassandra/ScyllaDB connection until first use.
+    """A driver of any backend that connects on its first request.
 
-    Created by ``init_coodie(..., lazy=True)``. It wraps any backend. The arguments are validated
-    here, without connecting; the first request connects, once however many threads and tasks come
-    first. When that fails, all of them get the error, and the next request tries again.
+    Created by ``init_coodie(..., lazy=True)``. The arguments are validated immediately, without connecting.
+    The first request connects; concurrent requests of all threads and tasks share that attempt. If it fails,
+    all of them get the error, and the next request tries again.
 
     Args:
         hosts: Contact points.
         keyspace: The default keyspace.
-        ssl_context: TLS.
-        kwargs: All other arguments of ``init_coodie``; ``driver_type`` is "scylla" unless given.
-            ``profiles`` are what ``RequestOptions(profile=…)`` names.
+        ssl_context: The TLS context; None for unencrypted connections.
+        kwargs: All other arguments of ``init_coodie``; the default ``driver_type`` is "scylla". ``profiles``
+            are the profiles for ``RequestOptions(profile=…)``.
 
     Raises:
-        ConfigurationError: An argument can't be honoured.
+        ConfigurationError: An argument is invalid or unsupported.
         DriverLoadError: The backend can't be used.
     """
 
@@ -115,13 +115,13 @@ class LazyDriver(RequestDriver):
             raise ConfigurationError(f"kwargs is {kind}.", hint=hint, option="kwargs")
         twice = [name for name in ("hosts", "keyspace", "ssl_context") if name in kwargs]
         if twice:
-            message = f"kwargs holds {twice[0]!r}, which is a parameter of its own."
+            message = f"kwargs holds {twice[0]!r}, which is a separate parameter."
             raise ConfigurationError(message, hint="Give it once.", option=twice[0])
-        from coodie.options.connection import build_config  # slow, and needed where something is opened
+        from coodie.options.connection import build_config  # a slow import, only needed to connect
 
         self._config = build_config(hosts=hosts, keyspace=keyspace, ssl_context=ssl_context, **kwargs)
         if self._config.session is not None:
-            message = "A LazyDriver can't be given a session=, which is connected already."
+            message = "A LazyDriver doesn't accept session=, which is already connected."
             raise ConfigurationError(message, hint="Leave lazy=True out.", option="session")
         self._plugins = current_registry().plugins
         self._plugins.check(self._config)
@@ -135,7 +135,7 @@ class LazyDriver(RequestDriver):
         forget_in_children(self, LazyDriver._forget)
 
     def _forget(self) -> None:
-        """In a fork: another thread's attempt goes on in the parent alone; this process makes its own."""
+        """In a fork, forget the attempt of the parent's thread; this process connects itself."""
         self._lock = threading.Lock()
         self._attempt = None
 
@@ -145,17 +145,17 @@ class LazyDriver(RequestDriver):
 
     @property
     def driver(self) -> AbstractDriver | None:
-        """The backend's driver, or None before the first use."""
+        """The backend's driver; None before the first request."""
         return self._driver
 
     @property
     def closed(self) -> bool:
-        """Whether it serves no request any more: it was closed, or this is a fork of its process."""
+        """Whether the driver can't be used any more: it was closed, or this process is a fork."""
         return self._closed or self._is_parents
 
     @property
     def _is_parents(self) -> bool:
-        """Whether another process connected it, which this one is a fork of."""
+        """Whether the parent process has connected it."""
         return self._process not in (None, os.getpid())
 
     @property
@@ -165,12 +165,12 @@ class LazyDriver(RequestDriver):
 
     @property
     def _last_paging_state(self) -> bytes | None:
-        """The wrapped driver's, for object mappers."""
+        """The wrapped driver's last paging state, for object mappers."""
         return getattr(self._driver, "_last_paging_state", None)
 
     @property
     def _identity(self) -> DriverIdentity:
-        """What events call it, and the wrapped driver, which tells of the requests."""
+        """The driver's identity in events, also of the wrapped driver, which emits those of requests."""
         return self._known_as
 
     @_identity.setter
@@ -181,10 +181,10 @@ class LazyDriver(RequestDriver):
     # --- connecting ---------------------------------------------------------------------
 
     def connect(self) -> None:
-        """Connect now, where that hasn't happened yet: at a program's start, not in its first request.
+        """Connect now, if the driver isn't connected yet.
 
         Raises:
-            CoodieError: As ``init_coodie``.
+            CoodieError: As in ``init_coodie``.
         """
         self._connected()
 
@@ -193,12 +193,12 @@ class LazyDriver(RequestDriver):
         await self._connected_async()
 
     def _join(self, loop: asyncio.AbstractEventLoop | None) -> tuple[_Attempt, bool]:
-        """Return the attempt under way, or a new one, which the caller then has to carry out."""
+        """Return the current attempt, or a new one, which the caller has to run."""
         with self._lock:
             if self._closed:
                 raise _closed()
             if self._driver is not None:
-                # Another connected between the caller's look and this one.
+                # Another thread has connected since the caller's check.
                 done = _Attempt(None)
                 done.outcome.set_result(self._driver)
                 return done, False
@@ -208,7 +208,7 @@ class LazyDriver(RequestDriver):
             return self._attempt, True
 
     def _settle(self, attempt: _Attempt, outcome: AbstractDriver | BaseException) -> None:
-        """Publish what came of an attempt."""
+        """Publish the outcome of an attempt."""
         unwanted: AbstractDriver | None = None
         with self._lock:
             if self._attempt is attempt:
@@ -217,7 +217,7 @@ class LazyDriver(RequestDriver):
                 if self._closed:
                     unwanted, outcome = outcome, _closed()
                 elif self._driver is not None:
-                    # A stalled attempt went on after another had taken its place.
+                    # A stalled attempt has continued after it was replaced.
                     unwanted, outcome = outcome, self._driver
                 else:
                     self._process = os.getpid()
@@ -230,7 +230,7 @@ class LazyDriver(RequestDriver):
         elif isinstance(outcome, Exception):
             attempt.outcome.set_exception(outcome)
         else:
-            # A cancellation or Ctrl-C is for the one it hit, not for those who wait with it.
+            # A cancellation or Ctrl-C only affects its own caller, not the others that wait.
             error = _closed() if self._closed else _interrupted()
             error.__cause__ = outcome
             attempt.outcome.set_exception(error)
@@ -273,14 +273,14 @@ class LazyDriver(RequestDriver):
                 return connected
 
     def _carry(self, attempt: _Attempt) -> None:
-        """Connect in a task of its own: the cancellation of one who waits must not end it for the others."""
+        """Connect in a separate task, since the cancellation of one caller mustn't cancel the others."""
         import asyncio  # keeps it out of the import of coodie.drivers
 
         attempt.task = asyncio.ensure_future(self._plugins.open_async(self._config, identity_of(self).name))
         attempt.task.add_done_callback(lambda task: self._settle(attempt, _outcome(task)))
 
     def _shut(self) -> AbstractDriver | None:
-        """Mark the driver closed, end an attempt under way, and return what there is to close."""
+        """Mark the driver as closed, end the current attempt, and return the driver to close."""
         with self._lock:
             self._closed = True
             attempt, self._attempt = self._attempt, None
@@ -315,29 +315,29 @@ class LazyDriver(RequestDriver):
         return as_rows((yield Call(driver, "execute_batch", statements, batch_type, **terms)))
 
     def _with_defaults(self, driver: Any) -> Any:
-        """Return the backend's driver; for one that has ``execute`` alone, the contract's defaults."""
+        """Return the backend's driver; with the contract's default methods if it lacks some."""
         return driver if isinstance(driver, AbstractDriver) else super(RequestDriver, self)
 
     def _filled(self, request: Request) -> Request:
-        """Return the request with what its profile says; one that isn't known is refused."""
+        """Return the request with its profile's defaults; raise for an unknown profile."""
         profile = self._profile(request.options)
         return request if profile is None else request.with_profile(profile)
 
     def _profile(self, options: RequestOptions | None) -> RequestProfile | None:
         if options is None:
             return None
-        from coodie.options.profiles import named_profile  # imported by then, for the configuration
+        from coodie.options.profiles import named_profile  # already imported, for the configuration
 
         return named_profile(self._config.profiles, options)
 
     def execute_many(self, stmt: str, rows_of_params: Iterable[Params], **kwargs: Any) -> ManyResult:
-        """As ``AbstractDriver.execute_many``, in the backend's way."""
+        """Call the backend's ``execute_many``, after connecting."""
         return run_sync(self._many(stmt, rows_of_params, kwargs))
 
     async def execute_many_async(
         self, stmt: str, rows_of_params: Iterable[Params] | AsyncIterable[Params], **kwargs: Any
     ) -> ManyResult:
-        """As ``AbstractDriver.execute_many_async``, in the backend's way."""
+        """Async version of :meth:`execute_many`."""
         return await run_async(self._many(stmt, rows_of_params, kwargs))
 
     def _many(self, stmt: str, rows_of_params: Any, kwargs: dict[str, Any]) -> Steps[ManyResult]:
@@ -347,7 +347,7 @@ class LazyDriver(RequestDriver):
         return result
 
     def stream(self, stmt: str, params: Params = (), **kwargs: Any) -> Generator[dict[str, Any], None, None]:
-        """As ``AbstractDriver.stream``, in the backend's way."""
+        """Call the backend's ``stream``, after connecting."""
         filled = self._filled_arguments(stmt, kwargs, paged=True)
         rows: Generator[dict[str, Any], None, None]
         rows = self._with_defaults(self._connected()).stream(stmt, params, **filled)
@@ -356,7 +356,7 @@ class LazyDriver(RequestDriver):
     async def stream_async(
         self, stmt: str, params: Params = (), **kwargs: Any
     ) -> AsyncGenerator[dict[str, Any], None]:
-        """As ``AbstractDriver.stream_async``, in the backend's way; the first row connects."""
+        """Async version of :meth:`stream`; connects when the first row is requested."""
         filled = self._filled_arguments(stmt, kwargs, paged=True)
         driver = self._with_defaults(await self._connected_async())
         async with aclosing(driver.stream_async(stmt, params, **filled)) as rows:
@@ -364,7 +364,7 @@ class LazyDriver(RequestDriver):
                 yield row
 
     def _filled_arguments(self, stmt: str, given: dict[str, Any], *, paged: bool = False) -> dict[str, Any]:
-        """Return keyword arguments with what the profile says that they name; all others stay as given."""
+        """Return keyword arguments with the defaults of their profile; others are unchanged."""
         profile = self._profile(given.get("options"))
         if profile is None:
             return given
@@ -386,10 +386,10 @@ class LazyDriver(RequestDriver):
         *,
         options: SyncOptions | None = None,
     ) -> list[str]:
-        """Idempotent CREATE TABLE + ALTER TABLE ADD for new columns.
+        """Create a table, or add its missing columns and indexes; idempotent.
 
-        Returns the list of CQL statements that were (or would be) executed. When *dry_run* is True
-        the database is not modified.
+        Returns the CQL statements that were executed. If *dry_run* is true, nothing is executed, and the
+        statements are those that would be.
         """
         terms = (table, keyspace, cols, table_options, dry_run, drop_removed_indexes)
         return run_sync(self._table_synced(terms, options))
@@ -416,13 +416,13 @@ class LazyDriver(RequestDriver):
         return statements
 
     def close(self) -> None:
-        """Release sync resources; before the first use, and in a fork, there are none."""
+        """Close the driver; before the first request and in a fork, there is nothing to close."""
         driver = self._shut()
         if driver is not None:
             driver.close()
 
     async def close_async(self) -> None:
-        """Release async resources; as :meth:`close`."""
+        """Async version of :meth:`close`."""
         driver = self._shut()
         if driver is not None:
             await driver.close_async()
@@ -430,7 +430,7 @@ class LazyDriver(RequestDriver):
     # --- without connecting -------------------------------------------------------------
 
     def ping(self, *, timeout: float | None = None) -> bool:
-        """Tell whether the server answers; False before the first use, without connecting."""
+        """Return whether the server responds; False before the first request, without connecting."""
         if self._closed:
             raise _closed()
         driver = self._driver
@@ -445,7 +445,7 @@ class LazyDriver(RequestDriver):
 
 
 def _given_terms(method: Any, request: Request) -> dict[str, Any]:
-    """Return what the request gives beside its statement and values, as keyword arguments of a method."""
+    """Return the request's other arguments as keyword arguments for a method."""
     terms = {"consistency": request.consistency, "timeout": request.timeout}
     given = {name: value for name, value in terms.items() if value is not None}
     return given | options_argument(method, request.options)
@@ -460,16 +460,16 @@ def _outcome(task: asyncio.Task[AbstractDriver]) -> AbstractDriver | BaseExcepti
 
 
 def _closed() -> CoodieError:
-    return DriverClosedError("This LazyDriver has been closed.", hint="Open a new one with init_coodie(…).")
+    return DriverClosedError("This LazyDriver is closed.", hint="Open a new one with init_coodie(…).")
 
 
 def _interrupted() -> CoodieError:
-    message = "The attempt to connect was interrupted."
+    message = "Connecting was interrupted."
     return ConnectionFailedError(message, hint="The next request tries again.")
 
 
 def _refuse_deadlock(loop: asyncio.AbstractEventLoop) -> None:
-    """Refuse to block the very event loop that is connecting."""
+    """Raise if the call would block the event loop that is connecting."""
     import asyncio  # keeps it out of the import of coodie.drivers
 
     try:
@@ -477,5 +477,5 @@ def _refuse_deadlock(loop: asyncio.AbstractEventLoop) -> None:
     except RuntimeError:
         return
     if here is loop:
-        message = "A blocking call on the event loop that connects this LazyDriver would never return."
-        raise ConfigurationError(message, hint="Await the async form here.")
+        message = "A blocking call on the event loop that is connecting this LazyDriver would deadlock."
+        raise ConfigurationError(message, hint="Await the async method instead.")

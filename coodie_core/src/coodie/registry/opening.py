@@ -1,4 +1,4 @@
-"""The four functions that applications call."""
+"""The functions for applications: open, register and get drivers."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 
 def register_driver(name: str, driver: AbstractDriver, default: bool = False) -> None:  # noqa: FBT001, FBT002 - the published signature
-    """Register a driver that you made; it stays yours to close.
+    """Register a driver that you have created, and that you have to close.
 
     Args:
-        name: The name under which ``get_driver`` finds it. A driver that has the name already is
-            replaced: it's closed where ``init_coodie`` opened it, else a warning is logged.
+        name: The name for ``get_driver``. A driver with this name is replaced: it is closed if
+            ``init_coodie`` opened it; otherwise, a warning is logged.
         driver: Any object with the six abstract methods of ``AbstractDriver``.
         default: Make it the default driver.
 
     Raises:
-        NotADriverError: It lacks a method.
+        NotADriverError: The object lacks a method.
         ConfigurationError: The name isn't a non-empty str.
     """
     current_registry().register(name, driver, default=default)
@@ -42,11 +42,11 @@ def get_driver(name: str | None = None) -> Driver:
     """Return a registered driver.
 
     Args:
-        name: Its name. Without one, the default driver: the one last registered with
-            ``default=True``, else the first registered.
+        name: The driver's name; by default, the driver last registered with ``default=True``, or else the
+            first one.
 
     Raises:
-        ConfigurationError: There is none, or the name isn't a non-empty str.
+        ConfigurationError: There is no such driver, or the name isn't a non-empty str.
     """
     return cast("Driver", current_registry().get(name))  # the object as it was registered
 
@@ -93,36 +93,37 @@ def init_coodie(
     speculative_execution_policy: Any | None = None,
     **kwargs: Any,
 ) -> Driver:
-    """Open a connection with the backend named *driver_type* and register it.
+    """Connect with the backend *driver_type*, and register the driver.
 
-    May be called while an event loop runs, but blocks it; ``init_coodie_async`` doesn't.
+    Blocks the event loop if one is running; ``init_coodie_async`` doesn't.
 
     Args:
         hosts: Contact points, without a port.
-        session: A session that you made; it stays yours: its row factory and keyspace are untouched
-            and close() leaves it open.
-        keyspace: The default keyspace. With ``session=`` it is only what ``sync_table`` and mappers
-            are told; unqualified CQL runs in the session's own.
+        session: A session that you have created; its row factory and keyspace aren't changed, and ``close``
+            leaves it open.
+        keyspace: The default keyspace. With ``session=``, it only applies to ``sync_table`` and object
+            mappers; unqualified table names refer to the session's keyspace.
         driver_type: The backend: "scylla", "cassandra", "local" or a third party's.
-        name: The name to register it under.
-        ssl_context: TLS as this context has it.
-        lazy: Return a ``LazyDriver`` that connects at its first request.
-        compression: True, False, "lz4" or "snappy"; None is the backend's default.
-        speculative_execution_policy: ``"0.1x2"`` (after 0.1 s without an answer ask another host, two at
-            most), or a policy object of the backend's; fires for idempotent requests alone.
+        name: The name for ``get_driver``.
+        ssl_context: The TLS context; None for unencrypted connections.
+        lazy: Return a ``LazyDriver``, which connects on its first request.
+        compression: True, False, "lz4" or "snappy"; None for the backend's default.
+        speculative_execution_policy: ``"0.1x2"`` (after 0.1 s without a response, send the request to another
+            host, up to two), or a policy object of the backend's driver; only for idempotent requests.
         kwargs: port, username, password, local_dc, request_timeout (seconds), consistency,
             serial_consistency, retry_policy, protocol_version, distribution, the ``ssl_…`` options of
-            ``init_coodie_async``, profiles, and the backend's own options. With ``profiles``, name →
-            ``RequestProfile``, the driver is a ``LazyDriver``, which connects now unless ``lazy``.
+            ``init_coodie_async``, profiles, and the backend's own options. With ``profiles``,
+            ``RequestProfile`` objects by name, the driver is a ``LazyDriver``, which connects now unless
+            ``lazy`` is true.
 
     Returns:
-        The driver; also what ``get_driver(name)`` returns from now on.
+        The driver, which ``get_driver(name)`` also returns.
 
     Raises:
-        ConfigurationError: An argument or a combination can't be honoured.
+        ConfigurationError: An argument or a combination is invalid or unsupported.
         DriverLoadError: The backend isn't installed or can't be used.
         ConnectionFailedError: No host could be reached.
-        AuthenticationError: The server refused the credentials.
+        AuthenticationError: The server rejected the credentials.
     """
     kwargs |= {
         "session": session,
@@ -198,31 +199,32 @@ async def init_coodie_async(
 ) -> Driver:
     """Async version of :func:`init_coodie`; never blocks the event loop.
 
-    A cancelled or failed call returns at once and registers nothing, unless all that it still waited
-    for was the end of the driver it replaces: then the new one is registered. The backends' connect
-    can't be interrupted: its thread ends, and closes what it opened, within the connect timeout.
+    A cancelled or failed call returns immediately and registers nothing, unless it was only waiting for the
+    replaced driver to close: then the new driver is registered. Connecting can't be interrupted: its thread
+    ends, and closes what it has opened, within the connect timeout.
 
     Args:
-        hosts: As for ``init_coodie``.
-        session: As for ``init_coodie``.
-        keyspace: As for ``init_coodie``.
-        driver_type: As for ``init_coodie``.
-        name: As for ``init_coodie``.
-        ssl_context: As for ``init_coodie``.
-        ssl_enabled: True for TLS with the system's authorities; False beside another ``ssl_…``
-            option is refused.
-        ssl_trusted_cert: The authority's certificates: a path, or PEM text.
+        hosts: As in ``init_coodie``.
+        session: As in ``init_coodie``.
+        keyspace: As in ``init_coodie``.
+        driver_type: As in ``init_coodie``.
+        name: As in ``init_coodie``.
+        ssl_context: As in ``init_coodie``.
+        ssl_enabled: True for TLS with the system's authorities; False can't be combined with another
+            ``ssl_…`` option.
+        ssl_trusted_cert: The trusted authorities' certificates: a path, or PEM text.
         ssl_cert: The client's certificate chain: a path, or PEM text.
-        ssl_private_key: The client's key: a path, or PEM text.
-        ssl_verify_flags: 0 verifies nothing, 1 the certificate, 3 (the default) the address, too.
-        kwargs: The rest of ``init_coodie``'s: lazy, compression, speculative_execution_policy,
-            port, username…
+        ssl_private_key: The client's unencrypted private key: a path, or PEM text.
+        ssl_verify_flags: 0 verifies nothing, 1 the certificate, 3 (the default) the certificate and its
+            address.
+        kwargs: The other arguments of ``init_coodie``: lazy, compression, speculative_execution_policy, port,
+            username…
 
     Returns:
         The driver.
 
     Raises:
-        CoodieError: As ``init_coodie``.
+        CoodieError: As in ``init_coodie``.
     """
     kwargs |= {
         "session": session,
@@ -238,7 +240,8 @@ async def init_coodie_async(
     registry = current_registry()
 
     def prepare() -> tuple[LazyDriver | ConnectionConfig, PluginHost]:
-        # Reading certificates and importing pluggy and the backend take a tenth of a second: not on the loop.
+        # Reading certificates and importing pluggy and the backend takes a tenth of a second, so use a
+        # thread.
         if lazy or kwargs.get("profiles"):
             return LazyDriver(hosts, keyspace, ssl_context, kwargs), registry.plugins
         from coodie.options.connection import build_config  # as above
@@ -262,14 +265,14 @@ async def init_coodie_async(
 
 
 def _check(name: object, lazy: object) -> None:
-    """Refuse what can't be a driver's name, and what is neither now nor later."""
+    """Validate the driver's name and ``lazy``."""
     check_name(name)
     if not isinstance(lazy, bool):
         message = f"lazy={lazy!r} can't be used."
         raise ConfigurationError(message, hint="Give True or False.", option="lazy")
 
 
-# What users import is coodie.drivers: tracebacks and help() name that.
+# Tracebacks and help() show the public module.
 for _function in (register_driver, get_driver, init_coodie, init_coodie_async):
     _function.__module__ = "coodie.drivers"
 del _function

@@ -1,7 +1,7 @@
-"""The registry: which driver has which name, and which one is the default.
+"""The registry: drivers by name, and the default driver.
 
-The default driver is the one last registered with ``default=True``, else the first registered;
-``init_coodie`` makes its connection the default only when it is the first or is named "default".
+The default driver is the one last registered with ``default=True``, or else the first one; ``init_coodie``
+makes its driver the default only if it is the first, or is named "default".
 """
 
 from __future__ import annotations
@@ -46,20 +46,20 @@ _log = logging.getLogger("coodie.registry")
 @dataclass(frozen=True, slots=True)
 class _Entry:
     driver: AbstractDriver
-    #: Whether init_coodie opened it, so that replacing it closes it.
+    #: Whether init_coodie opened it, so it is closed when it is replaced.
     owned: bool
-    #: Whether it was made as a configuration has it, and can be made again.
+    #: Whether it was created from a configuration, and can be created again.
     declared: bool = False
-    #: The process that put it here: in a fork of that, it is the parent's to close.
+    #: The process that registered it, and has to close it; a fork mustn't.
     process: int = field(default_factory=os.getpid)
 
 
 class DriverRegistry:
-    """Named drivers, and the plug-ins that open them; safe from many threads.
+    """Drivers by name, and the plug-ins that open them; thread-safe.
 
     Args:
-        plugins: The host of the plug-ins; made when first needed unless a test gives one.
-        observers: Who is told of what happens; nobody at first, unless given.
+        plugins: The host of the plug-ins; by default, created on first use.
+        observers: The hub of the observers; by default, an empty one.
     """
 
     def __init__(self, plugins: PluginHost | None = None, observers: Observers | None = None) -> None:
@@ -67,10 +67,10 @@ class DriverRegistry:
         self._entries: dict[str, _Entry] = {}
         self._default: str | None = None
         self._plugins = plugins
-        #: Who is told of what happens.
+        #: The hub of the observers.
         self.observers = Observers() if observers is None else observers
         self.observers.blocked_by = self._blocked_by
-        #: Connections of a configuration: name → what makes the driver when it's first asked for.
+        #: Connections of a configuration: name → the factory of the driver.
         self._declared: dict[str, Callable[[], AbstractDriver]] = {}
         self._making = threading.Lock()
         forget_in_children(self, DriverRegistry._forget)
@@ -80,8 +80,8 @@ class DriverRegistry:
 
     @property
     def plugins(self) -> PluginHost:
-        """The host of the plug-ins; importing it brings pluggy in."""
-        from coodie.plugins.host import PluginHost  # pluggy only where a backend is opened
+        """The host of the plug-ins; the first access imports pluggy."""
+        from coodie.plugins.host import PluginHost  # imports pluggy, only needed to open a backend
 
         with self._lock:
             if self._plugins is None:
@@ -94,7 +94,7 @@ class DriverRegistry:
         return self.plugins.allowlist.blocked_by(canonical_name(distribution))
 
     def loaded_capabilities(self) -> dict[str, frozenset[Capability]]:
-        """Return what the backends that were loaded declare, by driver_type; nothing is imported for it."""
+        """Return the capabilities of the loaded backends by driver_type, without importing anything."""
         with self._lock:
             plugins = self._plugins
         descriptions = {} if plugins is None else plugins.descriptions()
@@ -106,10 +106,10 @@ class DriverRegistry:
             return tuple(self._entries)
 
     def get(self, name: str | None = None) -> AbstractDriver:
-        """Return the driver of that name, or the default one.
+        """Return the driver of a name, or the default driver.
 
         Raises:
-            ConfigurationError: There is none, or it can't be a name.
+            ConfigurationError: There is no such driver, or the name is invalid.
         """
         if name is not None:
             check_name(name)
@@ -130,15 +130,15 @@ class DriverRegistry:
             from difflib import get_close_matches  # for the error alone
 
             close = get_close_matches(str(name), names, n=1)
-            message = f"No driver is registered under {name!r}. Registered: {', '.join(names)}."
+            message = f"There is no driver named {name!r}. Registered: {', '.join(names)}."
             hint = f"Did you mean {close[0]!r}?" if close else "Open it with init_coodie(…, name=…)."
         raise ConfigurationError(message, hint=hint, option="name")
 
     def declare(self, makers: Mapping[str, Callable[[], AbstractDriver]], default: str | None) -> None:
-        """Let names stand for drivers that are made when they are first asked for.
+        """Add drivers that are created on first use.
 
         Args:
-            makers: Name → what makes the driver; without connecting, since ``get`` must not block.
+            makers: Factories of the drivers by name; they mustn't connect, since ``get`` must not block.
             default: The name of the default driver, unless there is one already.
         """
         with self._lock:
@@ -147,7 +147,7 @@ class DriverRegistry:
                 self._default = default
 
     def _made(self, name: str) -> AbstractDriver:
-        """Make a declared driver, once however many ask for it at a time."""
+        """Create a declared driver; concurrent callers get the same one."""
         with self._making:
             with self._lock:
                 entry = self._entries.get(name)
@@ -158,21 +158,21 @@ class DriverRegistry:
             return driver
 
     def register(self, name: str, driver: AbstractDriver, *, default: bool = False) -> None:
-        """Put a driver that the caller made under a name; it stays the caller's to close.
+        """Register a driver that the caller has created, and has to close.
 
         Raises:
-            NotADriverError: It lacks a method that drivers have.
+            NotADriverError: The object lacks a method of drivers.
             ConfigurationError: The name isn't a non-empty str.
         """
-        from coodie.plugins.host import missing_methods  # pluggy stays out of a plain import
+        from coodie.plugins.host import missing_methods  # imports pluggy
 
         check_name(name)
         missing = missing_methods(driver)
         if missing:
             message = (
-                f"{type(driver).__name__} can't be registered as a driver: it has no {', '.join(missing)}."
+                f"{type(driver).__name__} can't be registered as a driver: it lacks {', '.join(missing)}."
             )
-            hint = "Subclass coodie.drivers.AbstractDriver, or add the methods. For what they do, run:"
+            hint = "Subclass coodie.drivers.AbstractDriver, or add the methods. For their documentation, run:"
             command = "python -m pydoc coodie.drivers.AbstractDriver"
             raise NotADriverError(message, hint=hint, command=command, missing=missing)
         replaced = self._put(name, driver, owned=False, default=default)
@@ -180,11 +180,10 @@ class DriverRegistry:
             replaced.close()
 
     def adopt(self, name: str, driver: AbstractDriver) -> AbstractDriver | None:
-        """Put a driver that the registry opened under a name.
+        """Register a driver that the registry has opened.
 
         Returns:
-            The driver that it replaces, where that one is the registry's to close: not in a fork of the
-            process that opened it.
+            The replaced driver, if the registry has to close it, which it doesn't in a fork.
         """
         return self._put(name, driver, owned=True, default=name == "default")
 
@@ -204,7 +203,7 @@ class DriverRegistry:
             return None
         if not old.owned:
             _log.warning(
-                "The driver registered as %r has been replaced and stays open: its owner must close it.",
+                "The driver registered as %r has been replaced, but is still open: its owner must close it.",
                 name,
             )
             return None
@@ -212,11 +211,11 @@ class DriverRegistry:
 
 
 def _is_over(entry: _Entry) -> bool:
-    """Tell whether a configuration's driver was closed, or is the process's that this one was forked from."""
+    """Return whether a configuration's driver was closed, or is of the parent process."""
     return entry.declared and getattr(entry.driver, "closed", False)
 
 
-in_use.registry = DriverRegistry()  # what the process starts with
+in_use.registry = DriverRegistry()  # the process's first registry
 
 
 def current_registry() -> DriverRegistry:
@@ -227,10 +226,7 @@ def current_registry() -> DriverRegistry:
 
 @contextmanager
 def using_registry(registry: DriverRegistry) -> Iterator[DriverRegistry]:
-    """Let the functions of ``coodie.drivers`` use another registry in this block; for tests.
-
-    Its observers, too, are those who are told.
-    """
+    """Use another registry, with its observers, within the block; for tests."""
     before, in_use.registry = in_use.registry, registry
     try:
         yield registry
@@ -239,72 +235,72 @@ def using_registry(registry: DriverRegistry) -> Iterator[DriverRegistry]:
 
 
 def check_name(name: object) -> None:
-    """Refuse a name that no driver can have.
+    """Validate the name of a driver.
 
     Raises:
-        ConfigurationError: It isn't a non-empty str.
+        ConfigurationError: The name isn't a non-empty str.
     """
     if not isinstance(name, str) or not name:
-        message = f"name={name!r} is not a driver's name."
+        message = f"name={name!r} isn't a valid driver name."
         raise ConfigurationError(message, hint="Give a non-empty str.", option="name")
 
 
 def installed_drivers() -> list[DriverEntryPoint]:
-    """Return what is installed under the entry-point group ``coodie.drivers``; nothing is imported.
+    """Return the entry points of the group ``coodie.drivers``, without importing anything.
 
-    What the application registered with ``register_plugin`` comes first.
+    Plug-ins of ``register_plugin`` come first.
     """
     return current_registry().plugins.entry_points()
 
 
 def register_plugin(driver_type: str, plugin: object, *, distribution: str = "", version: str = "") -> None:
-    """Register a plug-in that the application imported, where it can't or needn't be found by metadata.
+    """Register a plug-in that the application has imported, so that it isn't looked up by metadata.
 
-    That is how a frozen program without metadata, or a plug-in inside of an application, is used. What is
-    registered goes before what is installed under the same name; the last registration holds.
+    This is for frozen programs without metadata, and for plug-ins within an application. A registered plug-in
+    takes precedence over an installed one of the same name, and replaces one registered before.
 
     Args:
-        driver_type: The name under which ``init_coodie`` opens it.
-        plugin: What an entry point would name: a module, or any object, with the hooks.
-        distribution: Whose it is, for messages, pins and blocking; empty where it's the application's.
-        version: That distribution's version.
+        driver_type: The name for ``init_coodie``.
+        plugin: A module or any other object with the hooks.
+        distribution: Its distribution, for messages, pins and blocking; empty for the application's own.
+        version: The distribution's version.
 
     Raises:
-        NotADriverError: Its hooks don't fit the specifications, or it can't open a driver.
-        ConfigurationError: The driver_type isn't a name.
+        NotADriverError: A hook doesn't match its specification, or ``coodie_open_driver`` is missing.
+        ConfigurationError: The driver_type isn't a valid name.
     """
     current_registry().plugins.register(driver_type, plugin, distribution=distribution, version=version)
 
 
 def block(*distributions: str) -> None:
-    """Refuse backends of these distributions, in addition to those that ``COODIE_BLOCK`` lists.
+    """Block backends of these distributions, in addition to ``COODIE_BLOCK``.
 
     Raises:
-        ConfigurationError: One of them isn't a non-empty str.
+        ConfigurationError: A distribution isn't a non-empty str.
     """
     current_registry().plugins.block(*distributions)
 
 
 def allow_only(*distributions: str) -> None:
-    """Refuse backends of any other distribution, in addition to what ``COODIE_ALLOW`` refuses.
+    """Only allow backends of these distributions, in addition to ``COODIE_ALLOW``.
 
     Raises:
-        ConfigurationError: One of them isn't a non-empty str.
+        ConfigurationError: A distribution isn't a non-empty str.
     """
     current_registry().plugins.allow_only(*distributions)
 
 
 def open_driver(config: ConnectionConfig) -> AbstractDriver:
-    """Open the backend that the configuration names, without registering it.
+    """Open a driver for a configuration, without registering it.
 
     Raises:
         DriverLoadError: The backend can't be used.
-        ConfigurationError: It can't honour the configuration.
+        ConfigurationError: The backend doesn't support the configuration.
         ConnectionFailedError: No host could be reached.
     """
     return current_registry().plugins.open(config)
 
 
 async def open_driver_async(config: ConnectionConfig) -> AbstractDriver:
-    """As ``open_driver``, without blocking the event loop."""
+    """Async version of ``open_driver``."""
     return await current_registry().plugins.open_async(config)

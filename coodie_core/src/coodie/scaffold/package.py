@@ -104,7 +104,7 @@ def _compatible(version: str) -> str:
 def _refuse_existing(target: Path) -> None:
     # A link that leads nowhere is something, too.
     if os.path.lexists(target):
-        message = f"{target} exists already, and nothing there is overwritten."
+        message = f"{target} already exists, and nothing there is overwritten."
         raise ConfigurationError(message, hint="Give another --directory.", option="directory")
 
 

@@ -1,9 +1,9 @@
-"""Tables: how to define them, and how ``sync_table`` creates and alters them.
+"""Table definitions, and ``sync_table``, which creates and alters tables to match them.
 
-``ColumnDefinition`` says what a column is to be; a driver's ``sync_table`` makes the table so, and
-``SyncOptions`` says what else it is to do. A driver that can execute CQL gets the method from
-``SchemaSyncMixin``; ``sync_table``/``sync_table_async`` do the same for an object that isn't a class of
-yours. ``plan_table`` is the planner behind them, without I/O.
+``ColumnDefinition`` defines a column; a driver's ``sync_table`` creates or alters the table, with the options
+of ``SyncOptions``. ``SchemaSyncMixin`` implements the method for any driver that executes CQL;
+``sync_table`` and ``sync_table_async`` do the same for any object with ``execute``. ``plan_table`` is the
+planner, without I/O.
 """
 
 from __future__ import annotations

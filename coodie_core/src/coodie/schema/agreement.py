@@ -1,4 +1,4 @@
-"""Whether the nodes agree on the schema, and the wait until they do."""
+"""Wait for schema agreement between the nodes."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 
 __all__ = ["AGREEMENT_TIMEOUT", "POLL_INTERVAL", "VERSION_QUERIES", "Agreement"]
 
-#: Seconds to wait where nothing else is said; the drivers' own default.
+#: The default timeout in seconds, which is also the drivers' default.
 AGREEMENT_TIMEOUT = 10.0
 
-#: The version that the node has which is asked, and those that it knows of the others.
+#: The schema version of the queried node, and of its peers as it knows them.
 VERSION_QUERIES = (
     Query("SELECT host_id, rpc_address, schema_version FROM system.local WHERE key = ?", ("local",)),
     Query("SELECT host_id, rpc_address, schema_version FROM system.peers"),
 )
 
-#: Seconds between two looks.
+#: Seconds between two polls.
 POLL_INTERVAL = 0.1
 
 
 class Agreement:
-    """Whether the nodes agree on the schema, for the time of one sync.
+    """The schema agreement of the nodes during one sync.
 
-    A node that didn't agree in time is named once; after that nobody waits for it.
+    A node that doesn't agree within the timeout is reported once, and not waited for again.
 
     Args:
-        seconds: How long to wait.
+        seconds: The timeout in seconds.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -43,19 +43,19 @@ class Agreement:
         self._late: set[str] = set()
 
     def reached(self, local: Sequence[Mapping[str, Any]], peers: Sequence[Mapping[str, Any]]) -> bool:
-        """Tell whether there is nothing to wait for, from the rows of ``VERSION_QUERIES``."""
+        """Return whether all nodes agree, by the rows of ``VERSION_QUERIES``."""
         return self.seconds <= 0 or len(self._versions(local, peers)) <= 1
 
     def wait(
         self, look: Callable[[float], Generator[Effect, Any, Any]]
     ) -> Generator[Effect, Any, str | None]:
-        """Look until there is one version only.
+        """Poll until all nodes have the same schema version.
 
         Args:
-            look: Reads the ``VERSION_QUERIES``; called with the seconds that are left.
+            look: Executes the ``VERSION_QUERIES``; called with the remaining seconds.
 
         Returns:
-            None; or, where time is over, a sentence that says so and names the nodes.
+            None; after the timeout, a sentence with the nodes' versions.
         """
         deadline = time.monotonic() + self.seconds
         while True:
@@ -67,13 +67,13 @@ class Agreement:
                 here = {str(row["schema_version"]) for row in local}
                 self._late |= {name for one in found.keys() - here for name in found[one]}
                 listing = ", ".join(f"version {one} on {' and '.join(found[one])}" for one in sorted(found))
-                return f"the nodes don't agree on the schema after {self.seconds:g} s: {listing}"
+                return f"no schema agreement after {self.seconds:g} s: {listing}"
             yield Sleep(POLL_INTERVAL)
 
     def _versions(
         self, local: Sequence[Mapping[str, Any]], peers: Sequence[Mapping[str, Any]]
     ) -> dict[str, list[str]]:
-        """Return each version with its nodes; a node that is just joining has none."""
+        """Return each schema version with its nodes; a joining node has none."""
         found: dict[str, list[str]] = {}
         for row in chain(local, peers):
             if row["schema_version"] is not None and _name(row) not in self._late:

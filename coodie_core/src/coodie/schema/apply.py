@@ -1,8 +1,8 @@
-"""Bring a table into its desired state: a generator that asks for what it needs and does no I/O.
+"""Create or alter a table: a generator that yields requests and does no I/O.
 
-Whoever drives it answers each request and throws back what goes wrong with it; the drivers' sync and
-async methods are such shells, and so are ``coodie.schema.sync_table`` and ``sync_table_async`` for
-any other driver.
+Its caller sends the response to each request into the generator, or throws the error. The callers are the
+drivers' sync and async methods, and ``coodie.schema.sync_table`` and ``sync_table_async`` for any other
+driver.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ __all__ = ["plan_table"]
 
 logger = logging.getLogger("coodie.schema")
 
-#: How often a plan is made anew because somebody else changed the table meanwhile.
+#: How often a plan is made again after a concurrent change of the table.
 _MAX_PLANS = 20
 
-#: Seconds between two looks, at whether an index is built or somebody else is done.
+#: Seconds between two polls, for built indexes or the end of a concurrent change.
 _POLL_INTERVAL = 0.1
 
-#: What ScyllaDB says where another change came first: nothing was done, and it may be tried again.
+#: ScyllaDB's error text for a conflict with another schema change: nothing was done, and a retry is safe.
 _RACE = "concurrent modification"
 
 
 class _Run:
-    """What one sync has done and said so far."""
+    """The state of one sync: executed statements and warnings."""
 
     def __init__(self, state: DesiredState) -> None:
         self.state = state
@@ -60,22 +60,22 @@ class _Run:
                 logger.warning("%s.%s: %s", self.state.table.keyspace, self.state.table.name, warning)
 
     def result(self) -> SyncResult:
-        """Return what there is to tell."""
+        """Return the result."""
         return SyncResult(self.executed, tuple(self._said))
 
     def plan(self) -> Generator[Request, Any, Plan]:
-        """Plan from what the server has now."""
+        """Make a plan from the server's current schema."""
         self.plans += 1
         plan = yield from make_plan(self.state, self.executed)
         self.warn(*plan.warnings)
         return plan
 
     def settle(self, probe: Query | None = None) -> Generator[Request, Any, None]:
-        """Let the nodes agree; that they don't is for the caller to know, and no failure of the sync."""
+        """Wait for schema agreement; add a warning if that fails."""
         try:
             disagreement = yield AwaitAgreement(probe)
         except Exception as exc:  # noqa: BLE001 - what is wrong for good shows in the next request
-            disagreement = f"whether all nodes know of the change couldn't be told: {exc}"
+            disagreement = f"schema agreement couldn't be checked: {exc}"
         if disagreement:
             self.warn(disagreement)
 
@@ -90,35 +90,35 @@ def plan_table(
     drop_removed_indexes: bool = False,
     options: SyncOptions | None = None,
 ) -> Generator[Request, Any, SyncResult]:
-    """Plan from what the server has now, and ask for each statement to be executed.
+    """Make a plan from the server's current schema, and yield its statements.
 
-    A new table costs CREATE TABLE IF NOT EXISTS and its indexes; a table that is there, one ALTER
-    TABLE ADD with all new columns, one ALTER TABLE WITH all changed options and its missing indexes;
-    a table in order, nothing. Columns are never dropped, and nothing is changed at all if anything
-    is wanted that the server can't do. After the last statement the server is looked at again: IF NOT
-    EXISTS passes over a table that somebody else made otherwise.
+    A new table takes CREATE TABLE IF NOT EXISTS and its indexes. An existing table takes an ALTER TABLE ADD
+    for all new columns, an ALTER TABLE WITH for all changed options, and its missing indexes; nothing if it
+    matches. Columns are never dropped, and nothing is changed if any part of the plan is impossible. After
+    the last statement, the schema is read again, since IF NOT EXISTS also accepts a different table that
+    another client has created.
 
     Args:
         table: The table's plain name.
         keyspace: The keyspace's plain name.
         cols: Objects with the attributes of ColumnDefinition.
         table_options: Option name to value: a number, a bool, a string, or a dict for a map.
-        dry_run: Plan, and ask for nothing to be executed.
-        drop_removed_indexes: Drop the indexes that the server has on this table and the definition
-            doesn't, and build those anew whose options differ.
-        options: What else is asked for.
+        dry_run: Make the plan, but execute nothing.
+        drop_removed_indexes: Drop the table's indexes that aren't in the definition, and rebuild those whose
+            options differ.
+        options: Further options.
 
     Yields:
-        Read, to be answered with a list of row lists; Execute, to be answered with None; AwaitAgreement after
-        it and, with a query, at the end; with ``options.wait_for_indexes`` ReadNodes and Sleep.
+        Read, whose response is a list of row lists; Execute, whose response is None; AwaitAgreement after it
+        and, with a query, at the end; with ``options.wait_for_indexes`` ReadNodes and Sleep.
 
     Returns:
-        The statements asked for, and what the server has beside the definition.
+        The executed statements, and the differences between the server's table and the definition.
 
     Raises:
-        ConfigurationError: The definition or an option can't be used.
-        SchemaError: The keyspace is missing, the table can't be brought into that shape (then
-            nothing was changed), or a statement failed (``executed`` has the ones before it).
+        ConfigurationError: The definition or an option is invalid.
+        SchemaError: The keyspace doesn't exist, the table can't be altered to match (then nothing was
+            changed), or a statement failed (``executed`` has the statements before it).
     """
     for option, value in (("dry_run", dry_run), ("drop_removed_indexes", drop_removed_indexes)):
         if not isinstance(value, bool):
@@ -134,7 +134,7 @@ def plan_table(
     pending = deque(plan.statements)
     while pending:
         plan = yield from _next(run, pending, plan)
-    # What was read may be newer than what the nodes go by: their own, and even that of the one that was read.
+    # The tables of system_schema may be newer than the schema that the nodes use, even the queried node.
     yield from run.settle(plan.probe)
     if asked.wait_for_indexes is not None and plan.index_names:
         yield from _await_indexes(run, plan.index_names, asked.wait_for_indexes)
@@ -142,13 +142,13 @@ def plan_table(
 
 
 def _next(run: _Run, pending: deque[str], plan: Plan) -> Generator[Request, Any, Plan]:
-    """Have the first statement executed; return the plan that holds then, with ``pending`` to match."""
+    """Execute the first statement; return the plan that is valid then, and update ``pending``."""
     statement = pending[0]
     try:
         yield Execute(statement)
     except (InvalidQueryError, ServerError) as exc:
         plan = yield from _replan_after_error(run, pending, exc)
-    except Exception as exc:  # a third party's driver may raise anything; say what was executed
+    except Exception as exc:  # a third party's driver may raise anything; report the executed statements
         raise failed(run.state.table, exc, run.executed, pending) from exc
     else:
         run.executed.append(pending.popleft())
@@ -163,8 +163,8 @@ def _next(run: _Run, pending: deque[str], plan: Plan) -> Generator[Request, Any,
             raise read_failed(run.state.table, exc, run.executed) from exc
     pending.clear()
     for planned in plan.statements:
-        if planned in run.executed:  # once is enough: that it doesn't show won't change
-            run.warn(f"the server accepted this and doesn't show it: {planned}")
+        if planned in run.executed:  # once is enough: the server will never show it
+            run.warn(f"the server accepted this, but doesn't show it: {planned}")
         else:
             pending.append(planned)
     return plan
@@ -173,7 +173,7 @@ def _next(run: _Run, pending: deque[str], plan: Plan) -> Generator[Request, Any,
 def _replan_after_error(
     run: _Run, pending: deque[str], refusal: InvalidQueryError | ServerError
 ) -> Generator[Request, Any, Plan]:
-    """Plan anew: perhaps somebody else just did the same. What the server has now decides."""
+    """Make a new plan from the server's current schema: another client may have made the same change."""
     lost_a_race = _RACE in str(refusal)
     if isinstance(refusal, ServerError) and not lost_a_race:
         raise failed(run.state.table, refusal, run.executed, pending) from refusal
@@ -193,7 +193,7 @@ def _replan_after_error(
 
 
 def _await_indexes(run: _Run, names: Iterable[str], seconds: float) -> Generator[Request, Any, None]:
-    """Wait until every node that can be asked has built the indexes."""
+    """Wait until every reachable node has built the indexes."""
     deadline = time.monotonic() + seconds
     table = run.state.table
     while True:

@@ -1,8 +1,8 @@
-"""CQL types as values, so that two spellings of one type are equal.
+"""CQL types as values, in a normal form, so that two spellings of a type are equal.
 
-The normal form is the one that Cassandra 5.0 shows in ``system_schema``: lower case, ``text`` for
-``varchar``, tuples frozen, and everything inside something frozen frozen too. Whether a type makes
-sense beyond its grammar is the server's to say.
+The normal form is that of ``system_schema`` in Cassandra 5.0: lower case, ``text`` for ``varchar``, tuples
+frozen, and all types inside a frozen one frozen. Only the grammar is validated here; the server validates the
+rest.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ _NATIVE = frozenset(
     "ascii bigint blob boolean counter date decimal double duration float inet int smallint text time "  # noqa: SIM905 - twenty lines otherwise
     "timestamp timeuuid tinyint uuid varint".split()
 )
-#: Generic types and how many types each takes; None for one or more.
+#: Generic types, with the number of their type parameters; None for one or more.
 _GENERIC: dict[str, int | None] = {"list": 1, "set": 1, "map": 2, "tuple": None, "frozen": 1, "vector": 1}
-#: Names that a user-defined type may have only in quotes (CQL3Type.java, Cql.g non_type_ident).
+#: Names that a user-defined type must have in quotes (CQL3Type.java, Cql.g non_type_ident).
 _TYPE_WORDS = (
     _NATIVE
     | set(_GENERIC)
     | {"varchar", "empty", "byte", "bitstring", "complex", "enum", "interval", "macaddr"}
 )
 
-#: Texts whose types are kept: definitions and tables name few types, many times.
+#: The size of the cache of parsed types.
 _PARSED = 512
 
-#: Where Cassandra's classes of types are; a class without a package is one of them.
+#: The Java package of Cassandra's type classes, and of class names without a package.
 _MARSHAL = "org.apache.cassandra.db.marshal."
 _BARE_CLASS = re.compile(r"(?<![\w.])[A-Z]\w*Type\b")
-#: Classes that stand for a native type, which is how the server shows them.
+#: Classes of native types; the server shows the native type instead.
 _CLASSES = {
     "AsciiType": "ascii",
     "BooleanType": "boolean",
@@ -70,20 +70,20 @@ _TOKEN = re.compile(
 class CqlType:
     """A type in its normal form.
 
-    ``str()`` gives it as CQL; ``shown`` gives it as the server does, where they differ.
+    ``str()`` returns CQL; ``shown`` is the server's form, which may differ.
     """
 
-    #: The plain name; for a custom type its Java class.
+    #: The plain name; the Java class for a custom type.
     name: str
-    #: The types inside, in order.
+    #: The type parameters, in order.
     arguments: tuple[CqlType, ...] = ()
-    #: Whether it is one cell although it has parts.
+    #: Whether it is frozen.
     frozen: bool = False
     #: A vector's number of elements.
     dimension: int | None = None
     #: Whether it is a user-defined type of the table's keyspace.
     user_defined: bool = False
-    #: Whether it is a server-side class, named by a string.
+    #: Whether it is a custom type, a class of the server.
     custom: bool = False
 
     def __str__(self) -> str:
@@ -92,7 +92,7 @@ class CqlType:
 
     @property
     def shown(self) -> str:
-        """The type as ``system_schema`` shows it, which leaves a type named "int" unquoted."""
+        """The type as in ``system_schema``, which doesn't quote a user-defined type named "int"."""
         return _write(self, quote_type_words=False)
 
     @property
@@ -112,7 +112,7 @@ class CqlType:
 
     @property
     def has_vector(self) -> bool:
-        """Whether there is a vector in it."""
+        """Whether it contains a vector."""
         return self.is_vector or any(argument.has_vector for argument in self.arguments)
 
 
@@ -134,24 +134,24 @@ def _write(cql_type: CqlType, *, quote_type_words: bool) -> str:
 
 @lru_cache(_PARSED)
 def parse_type(text: str, keyspace: str) -> CqlType:
-    """Return the type that a definition names.
+    """Parse a type of a definition.
 
     Args:
         text: A CQL type.
         keyspace: The table's keyspace; a user-defined type may be qualified with it.
 
     Raises:
-        ValueError: It isn't a CQL type, or a user-defined type of another keyspace.
+        ValueError: The text isn't a CQL type, or is a user-defined type of another keyspace.
     """
     return _Parser(text, keyspace, strict=True).parse()
 
 
 @lru_cache(_PARSED)
 def parse_shown_type(text: str, keyspace: str) -> CqlType:
-    """Return the type that a row of ``system_schema`` names.
+    """Parse a type of a row of ``system_schema``.
 
-    The server leaves user-defined types unquoted that have a type's name, so ``frozen<int>`` and
-    ``frozen<list>`` are read as such; what can't be read at all becomes a custom type of that text.
+    The server doesn't quote user-defined types with the name of a CQL type, so ``frozen<int>`` and
+    ``frozen<list>`` are valid here; a text that can't be parsed becomes a custom type.
     """
     try:
         return _Parser(text, keyspace, strict=False).parse()
@@ -191,7 +191,7 @@ class _Parser:
 
     def _take(self) -> tuple[str, str]:
         if self._at == len(self._tokens):
-            raise self._error("it ends too early")
+            raise self._error("unexpected end")
         token = self._tokens[self._at]
         self._at += 1
         return token
@@ -199,14 +199,14 @@ class _Parser:
     def _expect(self, symbol: str) -> None:
         kind, text = self._take()
         if (kind, text) != ("symbol", symbol):
-            raise self._error(f"{symbol!r} expected, not {text!r}")
+            raise self._error(f"expected {symbol!r}, got {text!r}")
 
     def _type(self) -> CqlType:
         kind, text = self._take()
         if kind == "custom":
             return _custom(text.replace("''", "'"))
         if kind not in ("word", "quoted"):
-            raise self._error(f"a type expected, not {text!r}")
+            raise self._error(f"expected a type, got {text!r}")
         name = _plain(kind, text)
         if self._peek("."):
             return self._qualified(name)
@@ -217,17 +217,17 @@ class _Parser:
         if kind == "word" and name in _NATIVE:
             return CqlType(name)
         if kind == "word" and name in _GENERIC and self._strict:
-            raise self._error(f"{name} needs what it is of in angle brackets")
+            raise self._error(f"{name} needs type parameters in angle brackets")
         return CqlType(name, user_defined=True)
 
     def _qualified(self, keyspace: str) -> CqlType:
         self._expect(".")
         kind, text = self._take()
         if kind not in ("word", "quoted"):
-            raise self._error(f"a type's name expected, not {text!r}")
+            raise self._error(f"expected a type name, got {text!r}")
         if keyspace != self._keyspace:
             raise self._error(
-                f"a column's type is of the table's own keyspace, {self._keyspace!r}, not {keyspace!r}"
+                f"a user-defined type must be in the table's keyspace, {self._keyspace!r}, not {keyspace!r}"
             )
         return CqlType(_plain(kind, text), user_defined=True)
 
@@ -258,19 +258,19 @@ class _Parser:
     def _dimension(self) -> int:
         kind, text = self._take()
         if kind != "number" or int(text) < 1:
-            raise self._error(f"a vector's number of elements is a whole number above 0, not {text!r}")
+            raise self._error(f"a vector's number of elements must be a positive integer, not {text!r}")
         return int(text)
 
     def _frozen(self, inner: CqlType) -> CqlType:
         if inner.arguments or inner.user_defined or inner.custom:
             return _freeze(inner)
         if self._strict:
-            raise self._error(f"frozen takes a collection, a tuple or a user-defined type, not {inner}")
+            raise self._error(f"only a collection, a tuple or a user-defined type can be frozen, not {inner}")
         return CqlType(inner.name, frozen=True, user_defined=True)
 
 
 def _custom(name: str) -> CqlType:
-    """Return the native type that a class stands for, or the class by its full name (TypeParser.java)."""
+    """Return the native type of a class, or else the class with its full name (TypeParser.java)."""
     if (short := name.removeprefix(_MARSHAL)) in _CLASSES:
         return CqlType(_CLASSES[short])
     return CqlType(_BARE_CLASS.sub(_MARSHAL + r"\g<0>", re.sub(r"\s", "", name)), custom=True)

@@ -1,4 +1,4 @@
-"""The border: a caller's definitions become one checked Table, or one error that lists all faults."""
+"""Validate definitions: return a Table, or raise one error with all problems."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _REQUIRED = (
 _VECTOR_CLASS = "StorageAttachedIndex"
 _SIMILARITY = ("cosine", "dot_product", "euclidean")
 _CLASS_NAME = re.compile(r"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*")
-#: What Cassandra lets the name of a column with a storage-attached index be (StorageAttachedIndex.java).
+#: Cassandra's rule for the names of columns with a storage-attached index (StorageAttachedIndex.java).
 _WORD = re.compile(r"[A-Za-z0-9_]+")
 _INDEX_ATTRIBUTES = ("index_name", "index_class", "index_options", "index_target")
 _VECTOR_ATTRIBUTES = ("vector_index_name", "vector_similarity_function", "vector_index_options")
@@ -41,24 +41,23 @@ _VECTOR_ATTRIBUTES = ("vector_index_name", "vector_similarity_function", "vector
 def desired_table(
     table: str, keyspace: str, cols: Iterable[Any], table_options: Mapping[str, Any] | None = None
 ) -> Table:
-    """Check everything that can be known without the server.
+    """Validate a definition as far as possible without the server.
 
     Args:
         table: The table's plain name.
         keyspace: The keyspace's plain name.
         cols: Objects with the attributes of ColumnDefinition.
-        table_options: Option name to value.
+        table_options: Options by name.
 
     Raises:
-        ConfigurationError: A name, an option or the definition as a whole can't be used; for the
-            columns, all that is wrong with them.
+        ConfigurationError: A name, an option or the definition is invalid; for columns, with all problems.
     """
     check_schema_name("keyspace", keyspace)
     check_schema_name("table", table)
     options = check_options(table_options)
     if isinstance(cols, (str, bytes, Mapping)) or not isinstance(cols, Iterable):
         raise ConfigurationError(
-            f"The columns of table {table!r} are given as {type(cols).__name__}.",
+            f"The columns of table {table!r} are of type {type(cols).__name__}.",
             hint="Give a list of coodie.schema.ColumnDefinition.",
         )
     faults: list[str] = []
@@ -79,19 +78,19 @@ def desired_table(
         indexes=tuple(indexes),
         counter=any(c.type.is_counter for c in columns),
     )
-    if not faults:  # what follows would only repeat a fault that is found already
+    if not faults:  # further checks would only repeat known problems
         _check_whole(desired, faults)
     if faults:
         listing = "".join(f"\n  - {fault}" for fault in faults)
         raise ConfigurationError(
-            f"The definition of table {keyspace}.{table} can't be used:{listing}\n",
-            hint="Correct the column definitions; nothing was sent to the server.",
+            f"Invalid definition of table {keyspace}.{table}:{listing}\n",
+            hint="Fix the column definitions; nothing was sent to the server.",
         )
     return desired
 
 
 def _column(definition: Any, number: int, keyspace: str, faults: list[str]) -> Column | None:
-    """Return the column, its position as given; None where it is too broken for further checks."""
+    """Return the column with its given position; None if it is too invalid for further checks."""
     missing = [name for name in _REQUIRED if not hasattr(definition, name)]
     if missing:
         faults.append(
@@ -172,7 +171,7 @@ def _check_key(name: str, cql_type: CqlType, kind: Kind, faults: list[str]) -> N
 
 
 def _place(columns: list[Column], faults: list[str]) -> tuple[Column, ...]:
-    """Give each key column its place, from the indexes or, where those are all equal, the order."""
+    """Set the position of each key column, by the indexes or, if all are equal, by the order."""
     places: dict[str, int] = {}
     for kind, attribute in (
         (Kind.PARTITION_KEY, "partition_key_index"),
@@ -183,7 +182,7 @@ def _place(columns: list[Column], faults: list[str]) -> tuple[Column, ...]:
         if len(keys) > 1 and len(set(given)) == 1 and given[0] == 0:
             places.update((column.name, place) for place, column in enumerate(keys))
             continue
-        if sorted(given) != list(range(len(keys))) and not faults:  # a faulty column may be what is missing
+        if sorted(given) != list(range(len(keys))) and not faults:  # an invalid column may be the missing one
             pairs = ", ".join(f"{c.name!r} {c.position}" for c in keys)
             faults.append(
                 f"{attribute} has gaps or repeats ({pairs}): number the key's columns from 0, "
@@ -272,7 +271,7 @@ def _plain_index(definition: Any, column: Column, table: str, faults: list[str])
 
 
 def _function(definition: Any, column: Column, faults: list[str]) -> str:
-    """Return what of a collection is indexed, as the server shows it."""
+    """Return the indexed part of a collection, as the server shows it."""
     kind = column.type
     given = getattr(definition, "index_target", None)
     if not kind.is_collection:
@@ -307,7 +306,7 @@ def _vector_index(definition: Any, column: Column, table: str, faults: list[str]
 
 
 def _index_options(definition: Any, attribute: str, column: Column, faults: list[str]) -> dict[str, str]:
-    """Return an index's options as CQL has them, text to text."""
+    """Return an index's options as in CQL, with texts as values."""
     options = getattr(definition, attribute, None) or {}
     if not isinstance(options, Mapping):
         faults.append(f"column {column.name!r}: {attribute} is {options!r}, not a dict")
@@ -323,7 +322,7 @@ def _index_options(definition: Any, attribute: str, column: Column, faults: list
 
 def _index_name(given: object, column: Column, table: str, faults: list[str]) -> str:
     if not given:
-        # As the server makes its own: what an index's name can't hold is left out.
+        # The server's default name, without the characters that an index name can't have.
         return re.sub(r"[^A-Za-z0-9_]", "", f"{table}_{column.name}_idx")
     try:
         return check_schema_name("index", given)

@@ -1,4 +1,4 @@
-"""Desired against shown: what can be done, what can't, what is only worth a warning."""
+"""Compare a desired table with the server's: possible changes, impossible ones, and warnings."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ __all__ = [
     "name_clashes",
 ]
 
-#: What a storage-attached index does where its options don't say (IndexTermType, NonTokenizingOptions).
+#: The default options of a storage-attached index (IndexTermType, NonTokenizingOptions).
 _SAI_DEFAULTS = {
     "ascii": "false",
     "case_sensitive": "true",
     "normalize": "false",
     "similarity_function": "cosine",
 }
-#: Options of ScyllaDB that system_schema.tables has no column for.
+#: Options of ScyllaDB without a column in system_schema.tables.
 _UNSHOWN = (
     "cdc",
     "in_memory",
@@ -42,14 +42,14 @@ _UNSHOWN = (
     "tablets",
     "tombstone_gc",
 )
-#: What an option is where the server shows null.
+#: The values of options that the server shows as null.
 _NULL_MEANS: dict[str, OptionValue] = {
     "allow_auto_snapshot": True,
     "cdc": False,
     "incremental_backups": True,
     "memtable": "default",
 }
-#: What an option is on every server unless somebody set it, so that another value can be told of.
+#: Options with the same default on all servers; another value was set by a user, and gets a warning.
 _DEFAULTS: dict[str, OptionValue] = {
     **_NULL_MEANS,
     "additional_write_policy": "99p",
@@ -63,13 +63,13 @@ _DEFAULTS: dict[str, OptionValue] = {
     "read_repair": "BLOCKING",
     "speculative_retry": "99p",
 }
-#: What servers fill in, or leave out, where a map doesn't say: Cassandra's first, then ScyllaDB's.
+#: Default entries of maps, which servers add or omit: Cassandra's first, then ScyllaDB's.
 _MAP_DEFAULTS: dict[str, dict[str, tuple[str, ...]]] = {
     "caching": {"keys": ("ALL",), "rows_per_partition": ("NONE", "ALL")},
     "compaction": {"enabled": ("true",), "max_threshold": ("32",), "min_threshold": ("4",)},
     "compression": {"chunk_length_in_kb": ("16", "4"), "min_compress_ratio": ("0",)},
 }
-#: Names of compression's entries in Cassandra 2 and ScyllaDB → in Cassandra 5.
+#: The names of compression's entries in Cassandra 2 and ScyllaDB → in Cassandra 5.
 _COMPRESSION_NAMES = {"sstable_compression": "class", "chunk_length_kb": "chunk_length_in_kb"}
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _PERCENTILE = re.compile(r"(\d+(?:\.\d+)?)(?:P|PERCENTILE)")
@@ -80,7 +80,7 @@ _POLICIES = ("additional_write_policy", "speculative_retry")
 
 @dataclass(slots=True)
 class ColumnComparison:
-    """What is to be done about a table's columns."""
+    """The changes of a table's columns."""
 
     new: list[Column] = field(default_factory=list)
     #: Differences that ALTER TABLE can't remove.
@@ -91,25 +91,25 @@ class ColumnComparison:
 
 @dataclass(slots=True)
 class IndexComparison:
-    """What is to be done about a table's indexes."""
+    """The changes of a table's indexes."""
 
     drop: list[Index] = field(default_factory=list)
     create: list[Index] = field(default_factory=list)
-    #: Differences that can't be removed, or not without dropping an index.
+    #: Differences that can't be removed, or only by dropping an index.
     problems: list[str] = field(default_factory=list)
     #: What the server has and the definition doesn't.
     notes: list[str] = field(default_factory=list)
-    #: The names under which the server has what is wanted, or will have it.
+    #: The names of the desired indexes on the server, existing or to be created.
     names: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class OptionComparison:
-    """What is to be done about a table's options."""
+    """The changes of a table's options."""
 
-    #: Options to set, with their whole new value.
+    #: Options to set, with their complete new values.
     changes: Mapping[str, OptionValue]
-    #: What makes it impossible.
+    #: Problems that make the change impossible.
     problems: tuple[str, ...] = ()
     #: What the server has and the definition doesn't.
     notes: tuple[str, ...] = ()
@@ -127,7 +127,7 @@ def compare_columns(desired: Table, shown: Table) -> ColumnComparison:
         current = shown.column(column.name)
         if current is not None:
             _compare_column(column, current, result)
-        elif not column.kind.is_key:  # a new key column is a changed key, which is a problem above
+        elif not column.kind.is_key:  # a new key column changes the key, which is reported above
             result.new.append(column)
     shown_kind, desired_kind = (
         "counters" if table.counter else "ordinary columns" for table in (shown, desired)
@@ -161,16 +161,16 @@ def _compare_column(desired: Column, shown: Column, result: ColumnComparison) ->
 def compare_indexes(
     desired: Table, shown: Table, taken: Mapping[str, str], *, drop_removed: bool
 ) -> IndexComparison:
-    """Compare indexes by what they index, and by name where the definition gives one.
+    """Compare indexes by what they index, and by name if the definition has one.
 
     Args:
         desired: The desired table.
         shown: The server's table.
-        taken: Names of other tables' indexes, with their tables.
-        drop_removed: Whether indexes that the definition doesn't have are dropped.
+        taken: The names of other tables' indexes, with their tables.
+        drop_removed: Drop indexes that aren't in the definition.
     """
     result = IndexComparison(problems=name_clashes(desired, taken))
-    settled: set[str] = set()  # names of the server's indexes that are spoken for
+    settled: set[str] = set()  # names of the server's indexes with a definition
     for index in desired.indexes:
         if index.name not in taken:
             settled |= _compare_index(index, shown, result, drop_removed=drop_removed)
@@ -188,7 +188,7 @@ def compare_indexes(
 
 
 def name_clashes(desired: Table, taken: Mapping[str, str]) -> list[str]:
-    """Return a problem for each desired index whose name another table's index has."""
+    """Return a problem for each desired index whose name is used by another table's index."""
     return [
         f"index {index.name!r} on {index.column!r}: the name belongs to table {taken[index.name]!r} "
         "of the same keyspace; give another index_name"
@@ -198,7 +198,7 @@ def name_clashes(desired: Table, taken: Mapping[str, str]) -> list[str]:
 
 
 def _compare_index(index: Index, shown: Table, result: IndexComparison, *, drop_removed: bool) -> set[str]:
-    """Compare one desired index; return the names of the server's indexes that it speaks for."""
+    """Compare one desired index; return the names of the matching indexes of the server."""
     fits = {other.name: other for other in shown.indexes if _fits(index, other, shown)}
     match = fits.get(index.name)
     if match is None and not index.named and fits:
@@ -207,7 +207,7 @@ def _compare_index(index: Index, shown: Table, result: IndexComparison, *, drop_
         result.names.append(match.name)
         _compare_match(index, match, result, drop_removed=drop_removed)
         return {match.name}
-    if drop_removed:  # whatever has its name or its column is dropped first
+    if drop_removed:  # indexes with its name or its column are dropped first
         result.names.append(index.name)
         result.create.append(index)
         return set()
@@ -218,10 +218,10 @@ def _compare_index(index: Index, shown: Table, result: IndexComparison, *, drop_
             "give another index_name"
         )
         return {rival.name}
-    if fits:  # a second one on the same column would be passed over by the server, without a word
+    if fits:  # the server would silently ignore a second index on the same column
         result.notes.append(
             f"the index on column {index.column!r} is named {min(fits)!r}, not {index.name!r}; "
-            "drop_removed_indexes=True drops it and builds it under the wanted name"
+            "drop_removed_indexes=True drops it and builds it under the new name"
         )
         result.names.append(min(fits))
         return set(fits)
@@ -231,7 +231,7 @@ def _compare_index(index: Index, shown: Table, result: IndexComparison, *, drop_
 
 
 def _fits(desired: Index, other: Index, shown: Table) -> bool:
-    """Whether the server's index does what the desired one is for, whatever its name and options."""
+    """Whether the server's index is equivalent to the desired one, regardless of name and options."""
     if (desired.column, desired.function) != (other.column, other.function):
         return False
     if desired.class_name is not None:
@@ -241,7 +241,7 @@ def _fits(desired: Index, other: Index, shown: Table) -> bool:
 
 
 def _class(index: Index) -> str:
-    """Return the class's name in one spelling, without its package."""
+    """Return the class's name in a normal form, without its package."""
     name = (index.class_name or "").rpartition(".")[2].lower()
     return "sai" if is_storage_attached(name) else name
 
@@ -266,7 +266,7 @@ def _compare_match(desired: Index, match: Index, result: IndexComparison, *, dro
         return
     result.problems.append(
         f"index {match.name!r}: server {_describe(match)}, wanted {_describe(desired)}; "
-        "drop_removed_indexes=True drops it and builds it anew"
+        "drop_removed_indexes=True drops and rebuilds it"
     )
 
 
@@ -282,25 +282,25 @@ def compare_options(desired: Mapping[str, OptionValue], shown: Mapping[str, Any]
     """Compare options by meaning with a row of ``system_schema.tables``.
 
     Args:
-        desired: What ``check_options`` returned.
+        desired: The options, from ``check_options``.
         shown: The row.
 
     Returns:
-        The options to set. A map is replaced as a whole by CQL, so what the server has in it
-        beside the desired entries is kept in the new value, unless its class changes.
+        The options to set. CQL replaces a map as a whole, so the new value includes the server's other
+        entries, unless the map's class changes.
     """
     changes: dict[str, OptionValue] = {}
     problems: list[str] = []
     notes: list[str] = []
     for name, value in desired.items():
-        # Cassandra shows cdc only where it is switched on (cdc_enabled in cassandra.yaml).
+        # Cassandra only shows cdc if it is enabled (cdc_enabled in cassandra.yaml).
         hidden = name == "cdc" and shown.get(name) is None and _BOOLEANS.get(str(value).lower()) is not False
         if name not in shown or hidden:
             if name in _UNSHOWN:
-                notes.append(f"option {name}: this server doesn't show it, so it is left as it is")
+                notes.append(f"option {name}: this server doesn't show it, so it isn't changed")
             else:
                 problems.append(
-                    f"option {name}: the server knows no such option, wanted {write_value(value)}"
+                    f"option {name}: the server doesn't have this option, wanted {write_value(value)}"
                 )
             continue
         current = _current(name, shown[name])
@@ -336,7 +336,7 @@ def _current(name: str, shown: Any) -> OptionValue:
 
 
 def _same(name: str, desired: OptionValue, current: str | float) -> bool:
-    """Whether two values of an option that isn't a map mean the same; ValueError if one can't be."""
+    """Whether two values of an option that isn't a map are equivalent; ValueError if one is invalid."""
     if isinstance(desired, dict):
         raise ValueError("which is a single value on this server, not a dict")  # noqa: TRY004 - the caller adds it to a list
     text = str(desired).strip()
@@ -346,7 +346,7 @@ def _same(name: str, desired: OptionValue, current: str | float) -> bool:
         return _BOOLEANS[text.lower()] is current
     if isinstance(current, int):
         if isinstance(desired, bool) or not re.fullmatch(r"[+-]?\d+", text):
-            raise ValueError("which isn't a whole number")
+            raise ValueError("which isn't an integer")
         return int(text) == current
     if isinstance(current, float):
         number = _number(text)
@@ -361,7 +361,7 @@ def _same(name: str, desired: OptionValue, current: str | float) -> bool:
 
 
 def _policy(text: str) -> str:
-    """Return a retry policy in one spelling: 99PERCENTILE is 99p, 50.9ms is cut to 50ms."""
+    """Return a retry policy in a normal form: 99PERCENTILE is 99p, 50.9ms is truncated to 50ms."""
     text = re.sub(r"\s", "", text).upper()
     if match := _HYBRID.fullmatch(text):
         return f"{match[1]}({','.join(sorted((_policy(match[2]), _policy(match[3]))))})"
@@ -375,7 +375,7 @@ def _policy(text: str) -> str:
 def _compare_maps(
     name: str, desired: OptionValue, current: dict[str, str], notes: list[str]
 ) -> dict[str, str] | None:
-    """Return the map to set, or None where all that is desired is there."""
+    """Return the map to set; None if the server's has all desired entries."""
     if not isinstance(desired, dict):
         raise ValueError("which isn't a dict")  # noqa: TRY004 - the caller adds it to a list
     if name == "compression":
@@ -386,7 +386,7 @@ def _compare_maps(
 
 
 def _compression(entries: dict[str, str]) -> dict[str, str]:
-    """Use one spelling of the entries, and one way to say that nothing is compressed."""
+    """Return the entries in a normal form, with one representation of disabled compression."""
     renamed = {_COMPRESSION_NAMES.get(key, key): item for key, item in entries.items()}
     if renamed.pop("enabled", "true").lower() == "false" or renamed.get("class") == "":
         return {"enabled": "false"}
@@ -416,7 +416,7 @@ def _compare_entries(
 
 
 def _same_text(key: str, one: str, other: str) -> bool:
-    """Whether two entries of a map mean the same: 0.10 is 0.1, TRUE is true, a class needs no package."""
+    """Whether two entries of a map are equivalent: 0.10 is 0.1, TRUE is true, a class needs no package."""
     if key == "class":
         return one.rpartition(".")[2] == other.rpartition(".")[2]
     numbers = _number(one), _number(other)

@@ -1,4 +1,4 @@
-"""What a sync says when it fails: what was found, what was done and what wasn't, and what to do."""
+"""The errors of a sync: the problem, the executed and the pending statements, and the fix."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["failed", "indexes_not_built", "missing_keyspace", "read_failed", "refused"]
 
-#: The builtin that a cause is an instance of → the error that is one, too.
+#: The builtin exception of a cause → the error class that also derives from it.
 _KINDS: tuple[tuple[type[Exception], type[SchemaError]], ...] = (
     (TimeoutError, SchemaTimeoutError),
     (PermissionError, SchemaPermissionError),
@@ -29,23 +29,23 @@ _KINDS: tuple[tuple[type[Exception], type[SchemaError]], ...] = (
 
 
 def _like(exc: Exception) -> type[SchemaError]:
-    """Return the class of a sync that failed because of this."""
+    """Return the error class for a sync that failed with an exception."""
     return next((ours for builtin, ours in _KINDS if isinstance(exc, builtin)), SchemaError)
 
 
 def refused(desired: Table, problems: Mapping[str, Sequence[str]], executed: Sequence[str]) -> SchemaError:
-    """Return the error for a shape that the server can't be brought into.
+    """Return the error for a definition that the table can't be altered to match.
 
     Args:
         desired: The definition.
-        problems: What to do → the differences that it is about.
-        executed: What was done before they showed.
+        problems: The differences, by their fix.
+        executed: The statements executed before.
     """
     done = "".join(f"\n  - {statement}" for statement in executed)
     listing = "".join(f"\n  - {problem}" for found in problems.values() for problem in found)
-    changed = f"; executed before that showed:{done}\nDifferences" if executed else "; nothing was changed"
+    changed = f"; executed before:{done}\nDifferences" if executed else "; nothing was changed"
     return SchemaError(
-        f"Table {qualify(desired.keyspace, desired.name)} can't be brought into the wanted shape"
+        f"Table {qualify(desired.keyspace, desired.name)} can't be altered to match the definition"
         f"{changed}:{listing}\n",
         hint=" ".join(hint for hint, found in problems.items() if found),
         keyspace=desired.keyspace,
@@ -55,12 +55,12 @@ def refused(desired: Table, problems: Mapping[str, Sequence[str]], executed: Seq
 
 
 def missing_keyspace(desired: Table, executed: Sequence[str]) -> SchemaError:
-    """Return the error for a keyspace that isn't there."""
+    """Return the error for a keyspace that doesn't exist."""
     return SchemaError(
-        f"Keyspace {desired.keyspace!r} doesn't exist (names are taken as they are given, case and all).",
+        f"Keyspace {desired.keyspace!r} doesn't exist (names are case-sensitive).",
         hint=(
             f"Create it first: CREATE KEYSPACE IF NOT EXISTS {quote(desired.keyspace)} WITH replication = "
-            "{'class': 'NetworkTopologyStrategy', 'replication_factor': 3}; or have it created, with "
+            "{'class': 'NetworkTopologyStrategy', 'replication_factor': 3}; or use "
             "options=SyncOptions(create_keyspace=NetworkTopologyStrategy(replication_factor=3))."
         ),
         keyspace=desired.keyspace,
@@ -74,20 +74,20 @@ def failed(desired: Table, exc: Exception, executed: Sequence[str], pending: Ite
 
     Args:
         desired: The definition.
-        exc: The failure.
+        exc: The exception.
         executed: The statements before it.
-        pending: It, and the statements after it.
+        pending: The failed statement, and those after it.
     """
     statement, *left = pending
     if isinstance(exc, PermissionError):
         hint = _grant(desired, statement)
     elif isinstance(exc, InvalidQueryError):
-        hint = "Correct the definition, and sync again: what was executed stays and isn't repeated."
+        hint = "Fix the definition, and sync again; executed statements aren't repeated."
     else:
-        hint = "It may have taken effect or not; sync again: what is there isn't repeated."
+        hint = "It may have been applied or not; sync again, which is safe."
     parts = [
-        f"Bringing table {qualify(desired.keyspace, desired.name)} into shape failed at: {statement}",
-        f"The reason: {str(exc) or type(exc).__name__}",
+        f"Syncing table {qualify(desired.keyspace, desired.name)} failed at: {statement}",
+        f"Reason: {str(exc) or type(exc).__name__}",
         *(f"Executed before: {done}" for done in executed),
         *(f"Not executed: {undone}" for undone in left),
     ]
@@ -109,14 +109,14 @@ def _grant(desired: Table, statement: str) -> str:
 
 
 def read_failed(desired: Table, exc: Exception, executed: Sequence[str]) -> SchemaError:
-    """Return the error for a read that failed after the statements, of the table or of its indexes."""
+    """Return the error for a read of the table or its indexes that failed after the statements."""
     done = "".join(f"\nExecuted: {statement}" for statement in executed)
-    hint = "Sync again: what is there isn't repeated."
+    hint = "Sync again, which is safe."
     if isinstance(exc, PermissionError):
         hint = 'Waiting for indexes needs GRANT SELECT ON system."IndexInfo"; then sync again.'
     return _like(exc)(
-        f"Table {qualify(desired.keyspace, desired.name)} couldn't be looked at again."
-        f"\nThe reason: {str(exc) or type(exc).__name__}{done}\n",
+        f"Table {qualify(desired.keyspace, desired.name)} couldn't be read again."
+        f"\nReason: {str(exc) or type(exc).__name__}{done}\n",
         hint=hint,
         keyspace=desired.keyspace,
         table=desired.name,
@@ -131,16 +131,16 @@ def indexes_not_built(
 
     Args:
         desired: The definition.
-        waiting: Index → how many nodes haven't built it.
-        nodes: How many nodes were asked.
-        seconds: How long was waited.
-        executed: What was executed.
+        waiting: The number of nodes that haven't built an index, by its name.
+        nodes: The number of queried nodes.
+        seconds: The timeout in seconds.
+        executed: The executed statements.
     """
     which = ", ".join(f"{name!r} (on {count} of {nodes} nodes)" for name, count in waiting.items())
     return SchemaTimeoutError(
-        f"Table {qualify(desired.keyspace, desired.name)} is in shape, but not all indexes were built within "
-        f"{seconds:g} s: {which} weren't.",
-        hint="The server goes on building them; sync again to go on waiting.",
+        f"Table {qualify(desired.keyspace, desired.name)} matches the definition, but not all "
+        f"indexes were built within {seconds:g} s: {which} weren't.",
+        hint="The server continues to build them; sync again to wait for them.",
         keyspace=desired.keyspace,
         table=desired.name,
         executed=tuple(executed),

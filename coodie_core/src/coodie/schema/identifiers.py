@@ -1,8 +1,7 @@
-"""Write names and strings into CQL: the one place where anything is quoted.
+"""Quote names and strings for CQL; the only module that quotes.
 
-Callers hold plain names, spelt as ``system_schema`` shows them. CQL folds unquoted names to lower
-case, so a name is written bare only where that changes nothing (Cassandra 5.0, "CQL definitions:
-identifiers and keywords").
+Callers use plain names, as in ``system_schema``. CQL converts unquoted names to lower case, so a name is only
+left unquoted if that doesn't change it (Cassandra 5.0, "CQL definitions: identifiers and keywords").
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ from coodie.exceptions import ConfigurationError
 __all__ = ["RESERVED", "check_schema_name", "qualify", "quote", "quote_literal"]
 
 _BARE = re.compile(r"[a-z][a-z0-9_]*")
-#: Cassandra's SchemaConstants.PATTERN_WORD_CHARS; columns and user-defined types are free of it.
+#: Cassandra's SchemaConstants.PATTERN_WORD_CHARS; it doesn't apply to columns and user-defined types.
 _SCHEMA_NAME = re.compile(r"[A-Za-z0-9_]+")
 _QUOTED = re.compile(r'"([A-Za-z0-9_]+)"')
 
-#: Words that can't be names unless quoted, on any of the servers that are supported: those of
-#: Cassandra 5.0's reserved_keywords.txt; true and false, which its lexer takes for constants; those
-#: of Cassandra 3 and 4; and those of ScyllaDB's grammar. One word too many costs two quotes.
+#: Words that are only names in quotes, on any supported server: those of Cassandra 5.0's
+#: reserved_keywords.txt; true and false, which its lexer reads as constants; those of Cassandra 3 and 4; and
+#: those of ScyllaDB's grammar. Quoting a word unnecessarily is harmless.
 RESERVED = frozenset(
     (  # noqa: SIM905 - eighty lines otherwise
         "add allow alter and apply asc authorize batch begin by columnfamily create delete desc describe "
@@ -36,20 +35,20 @@ RESERVED = frozenset(
 
 
 def quote(name: str) -> str:
-    """Return the plain name as CQL, in double quotes where it must have them.
+    """Return a plain name as CQL, in double quotes if necessary.
 
     Args:
-        name: A keyspace, table, column, index or field name, as ``system_schema`` shows it.
+        name: The name of a keyspace, table, column, index or field, as in ``system_schema``.
 
     Returns:
-        The name itself, or the name in double quotes with those inside it doubled.
+        The name, or the name in double quotes, with inner quotes doubled.
 
     Raises:
-        ConfigurationError: It isn't a str, is empty or holds a NUL character; no CQL name can.
+        ConfigurationError: The name isn't a str, is empty or contains a NUL character.
     """
     if not isinstance(name, str) or not name or "\0" in name:
         raise ConfigurationError(
-            f"{name!r} can't be a CQL name.", hint="Give a str of at least one character, without NUL."
+            f"{name!r} isn't a valid CQL name.", hint="Give a non-empty str without NUL."
         )
     if _BARE.fullmatch(name) and name not in RESERVED:
         return name
@@ -57,12 +56,12 @@ def quote(name: str) -> str:
 
 
 def quote_literal(text: str) -> str:
-    """Return the text as a CQL string literal: in single quotes, those inside it doubled.
+    """Return a text as a CQL string literal: in single quotes, with inner quotes doubled.
 
-    Only for what CQL doesn't let anyone bind: options of tables and indexes, names of types.
+    Only for values that can't be bound: options of tables and indexes, and names of types.
 
     Raises:
-        ConfigurationError: It isn't a str.
+        ConfigurationError: The text isn't a str.
     """
     if not isinstance(text, str):
         message = f"{text!r}, of type {type(text).__name__}, can't be a CQL string."
@@ -71,20 +70,20 @@ def quote_literal(text: str) -> str:
 
 
 def qualify(keyspace: str, name: str) -> str:
-    """Return ``keyspace.name``, each quoted where it must be."""
+    """Return ``keyspace.name``, each quoted if necessary."""
     return f"{quote(keyspace)}.{quote(name)}"
 
 
 def check_schema_name(what: str, name: object) -> str:
-    """Return the name of a keyspace, table or index if the server can hold it.
+    """Validate the name of a keyspace, table or index, and return it.
 
     Args:
-        what: What the name is of, for the message: "keyspace", "table" or "index".
+        what: The kind of name for the message: "keyspace", "table" or "index".
         name: The plain name.
 
     Raises:
-        ConfigurationError: It isn't a string of ASCII letters, digits and underscores, which is all
-            that Cassandra and ScyllaDB accept for these three, quoted or not.
+        ConfigurationError: The name isn't a str of ASCII letters, digits and underscores, the only characters
+            that Cassandra and ScyllaDB accept here, quoted or not.
     """
     if not isinstance(name, str):
         raise ConfigurationError(
@@ -93,7 +92,7 @@ def check_schema_name(what: str, name: object) -> str:
     if _SCHEMA_NAME.fullmatch(name):
         return name
     if quoted := _QUOTED.fullmatch(name):
-        hint = f"Give the plain name, {quoted[1]!r}; coodie quotes it where CQL needs that."
+        hint = f"Give the plain name, {quoted[1]!r}; coodie quotes it if necessary."
     else:
-        hint = "The server takes only ASCII letters, digits and underscores here, quoted or not."
+        hint = "The server only accepts ASCII letters, digits and underscores here, quoted or not."
     raise ConfigurationError(f"{name!r} can't be used as {what} name.", hint=hint)

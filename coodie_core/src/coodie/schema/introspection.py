@@ -1,6 +1,6 @@
-"""What the server has: the reads of system_schema, and their rows as a Table.
+"""Read the server's tables: the queries of system_schema, and their rows as a Table.
 
-The columns read are the same in Cassandra 3, 4, 5 and ScyllaDB; others are passed over.
+The queried columns are the same in Cassandra 3, 4, 5 and ScyllaDB; others are ignored.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _TARGET = re.compile(
 
 
 def table_queries(keyspace: str, table: str) -> tuple[Query, Query, Query]:
-    """Return the reads of a table, of its columns, and of all indexes of its keyspace.
+    """Return the queries of a table, its columns, and all indexes of its keyspace.
 
-    An index's name is unique in its keyspace, and CREATE INDEX IF NOT EXISTS does nothing, without
-    a word, where another table's index has it; so the whole keyspace's are read.
+    Index names are unique in a keyspace, and CREATE INDEX IF NOT EXISTS silently does nothing if another
+    table's index has the name; so all indexes of the keyspace are read.
     """
     return (
         Query(
@@ -46,17 +46,17 @@ def table_queries(keyspace: str, table: str) -> tuple[Query, Query, Query]:
 
 
 def keyspace_query(keyspace: str) -> Query:
-    """Return the read that tells whether the keyspace exists, and its replication."""
+    """Return the query of a keyspace and its replication."""
     return Query(
         "SELECT keyspace_name, replication FROM system_schema.keyspaces WHERE keyspace_name = ?", (keyspace,)
     )
 
 
 def built_indexes_query(keyspace: str) -> Query:
-    """Return the read of the indexes that a node has built, each for itself.
+    """Return the query of the indexes that a node has built itself.
 
-    The column is named after the table, and holds the keyspace (Cassandra's SystemKeyspace, ScyllaDB's
-    virtual table of the same name).
+    The column ``table_name`` contains the keyspace (Cassandra's SystemKeyspace, ScyllaDB's virtual table of
+    the same name).
     """
     return Query('SELECT index_name FROM system."IndexInfo" WHERE table_name = ?', (keyspace,))
 
@@ -71,10 +71,10 @@ def table_from_rows(
     """Return the server's table.
 
     Args:
-        keyspace: Its keyspace's name.
-        table: Its name.
-        table_row: Its row of system_schema.tables.
-        column_rows: Its rows of system_schema.columns.
+        keyspace: The keyspace's name.
+        table: The table's name.
+        table_row: The table's row of system_schema.tables.
+        column_rows: The table's rows of system_schema.columns.
         index_rows: The keyspace's rows of system_schema.indexes.
     """
     columns = tuple(_column(row, keyspace) for row in column_rows)
@@ -99,13 +99,13 @@ def table_from_rows(
         columns=columns,
         options=table_row,
         indexes=tuple(indexes),
-        # A table of counters is one before it has any, and that is only in its flags.
+        # A counter table without counter columns is only recognizable by its flags.
         counter="counter" in (table_row.get("flags") or ()) or any(c.type.is_counter for c in columns),
     )
 
 
 def taken_index_names(table: str, index_rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the names of other tables' indexes in the keyspace, with their tables."""
+    """Return the names of the keyspace's other indexes, with their tables."""
     return {row["index_name"]: row["table_name"] for row in index_rows if row["table_name"] != table}
 
 

@@ -1,4 +1,4 @@
-"""Table options: checked at the border, and written as CQL."""
+"""Table options: validate them, and format them as CQL."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ __all__ = ["OptionValue", "check_options", "write_option", "write_value"]
 OptionValue: TypeAlias = "str | int | float | bool | dict[str, str]"
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-#: Columns of system_schema.tables that aren't options, or that CQL accepts and then forgets.
+#: Columns of system_schema.tables that aren't options, or that CQL accepts and ignores.
 _NOT_OPTIONS = {
-    "keyspace_name": "it is an argument of its own",
-    "table_name": "it is an argument of its own",
+    "keyspace_name": "it has its own argument",
+    "table_name": "it has its own argument",
     "flags": "the server sets it",
     "id": "the server sets it, and it can't be changed",
-    "extensions": "Cassandra accepts it and stores nothing",
+    "extensions": "Cassandra ignores it",
 }
 
 
 def check_options(options: Mapping[str, Any] | None) -> dict[str, OptionValue]:
-    """Return the options with lower-case names and values that CQL can hold.
+    """Return the options with lower-case names and values that CQL supports.
 
     Args:
-        options: Name to value: a number, a bool, a string, or for maps a mapping of those.
+        options: Values by name: a number, a bool, a string, or for maps a mapping of those.
 
     Raises:
-        ConfigurationError: It isn't a mapping, a name isn't an option's or comes twice, or a value
-            has a type that no option has.
+        ConfigurationError: The argument isn't a mapping, a name isn't an option or occurs twice, or a value
+            has an unsupported type.
     """
     if options is None:
         return {}
@@ -50,7 +50,7 @@ def check_options(options: Mapping[str, Any] | None) -> dict[str, OptionValue]:
         if not isinstance(given, str) or not _NAME.fullmatch(name):
             raise ConfigurationError(
                 f"{given!r} isn't the name of a table option.",
-                hint='Give names such as "comment"; clustering order belongs to the columns.',
+                hint='Example: "comment". Set the clustering order on the columns.',
                 option="table_options",
             )
         if name in _NOT_OPTIONS:
@@ -62,7 +62,7 @@ def check_options(options: Mapping[str, Any] | None) -> dict[str, OptionValue]:
         if name in checked:
             raise ConfigurationError(
                 f"The table option {name!r} is given twice.",
-                hint="Names are caseless; give it once.",
+                hint="Names are case-insensitive; give it once.",
                 option="table_options",
             )
         checked[name] = _check_value(name, value)
@@ -72,7 +72,7 @@ def check_options(options: Mapping[str, Any] | None) -> dict[str, OptionValue]:
 def _check_value(name: str, value: object) -> OptionValue:
     if isinstance(value, Mapping):
         return {str(key): _map_text(f"{name}[{key!r}]", item) for key, item in value.items()}
-    if isinstance(value, (float, Decimal)):  # plain types from here on: a subclass may print as anything
+    if isinstance(value, (float, Decimal)):  # convert to plain types: a subclass may have another str()
         value = float(value)
     elif isinstance(value, int) and not isinstance(value, bool):
         value = int(value)
@@ -102,7 +102,7 @@ def _map_text(name: str, value: object) -> str:
 
 
 def write_option(name: str, value: OptionValue) -> str:
-    """Return ``name = value`` as it stands after WITH."""
+    """Return ``name = value`` for WITH."""
     return f"{name} = {write_value(value)}"
 
 

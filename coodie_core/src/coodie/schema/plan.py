@@ -1,4 +1,4 @@
-"""The plan: from what is desired and what the server has to the statements between them."""
+"""Make a plan: the statements that alter the server's table to match the desired one."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ if TYPE_CHECKING:
 
 __all__ = ["DesiredState", "Plan", "make_plan"]
 
-#: Seconds between two looks at what would be refused.
+#: Seconds between two reads of the schema before an error is raised.
 _POLL_INTERVAL = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredState:
-    """What the caller wants, checked."""
+    """The caller's validated definition and options."""
 
     table: Table
-    #: Whether indexes that the definition doesn't have are dropped.
+    #: Whether to drop indexes that aren't in the definition.
     drop_removed: bool = False
-    #: The replication of a keyspace that isn't there; None where it must be there.
+    #: The replication for creating the keyspace; None if it must exist.
     create_keyspace: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done."""
+    """The statements, and what to check after them."""
 
     statements: tuple[str, ...] = ()
-    #: What the server has and the definition doesn't, and the like.
+    #: Differences that only get a warning.
     warnings: tuple[str, ...] = ()
-    #: The names under which the server has the desired indexes, or will have them.
+    #: The names of the desired indexes on the server, existing or to be created.
     index_names: tuple[str, ...] = ()
-    #: What a node can answer that knows the table with all of its columns.
+    #: A query that only succeeds on nodes that know the table with all of its columns.
     probe: Query | None = None
 
 
 @dataclass(slots=True)
 class _Draft:
-    """A plan in the making, and what makes it impossible, by what to do about that."""
+    """An unfinished plan, and the problems that make it impossible, by their fix."""
 
     statements: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -61,20 +61,20 @@ class _Draft:
 
 
 def make_plan(state: DesiredState, executed: Sequence[str]) -> Generator[Request, Any, Plan]:
-    """Read what the server has and plan from it.
+    """Read the server's schema and make a plan.
 
-    The reads are no snapshot: while somebody changes the table, one may show it before and another after
-    that. So what would be refused is looked at until it is the same twice.
+    The reads aren't a snapshot: during a concurrent change, one may return the table before it and another
+    the table after it. So before an error is raised, the schema is read until it is the same twice.
 
     Args:
-        state: What is desired.
-        executed: What was done so far, for errors.
+        state: The definition and the options.
+        executed: The statements executed so far, for errors.
 
     Yields:
-        Read: one, and a second one where the table isn't there. Before a refusal a Sleep, and all again.
+        Read, once, or twice if the table doesn't exist. Before an error, Sleep, and the same again.
 
     Raises:
-        SchemaError: The server can't be brought there; nothing more was changed.
+        SchemaError: The table can't be altered to match; nothing more was changed.
     """
     seen = None
     while True:
@@ -89,7 +89,7 @@ def make_plan(state: DesiredState, executed: Sequence[str]) -> Generator[Request
 
 
 def _look(state: DesiredState, executed: Sequence[str]) -> Generator[Request, Any, _Draft]:
-    """Read once, and draft a plan from it."""
+    """Read the schema once, and draft a plan."""
     desired = state.table
     asks_server, asks_keyspace = needs_server(desired), state.create_keyspace is not None
     queries = list(table_queries(desired.keyspace, desired.name))
@@ -119,10 +119,10 @@ def _look(state: DesiredState, executed: Sequence[str]) -> Generator[Request, An
 
 
 def _adapted(desired: Table, rows: Sequence[Mapping[str, Any]], draft: _Draft) -> Table:
-    """Return the definition as far as this server can have it."""
+    """Return the part of the definition that this server supports."""
     adapted = adapt(desired, Server.from_row(rows[0] if rows else {}))
     draft.warnings += adapted.notes
-    draft.problems["Leave it out, mark its column as optional=True, or use a server that has it."] = (
+    draft.problems["Leave it out, mark its column as optional=True, or use a server that supports it."] = (
         adapted.problems
     )
     return adapted.table
@@ -145,11 +145,11 @@ def _create(desired: Table, taken: Mapping[str, str], draft: _Draft) -> None:
 def _alter(
     desired: Table, shown: Table, taken: Mapping[str, str], draft: _Draft, *, drop_removed: bool
 ) -> None:
-    """Plan for a table that is there."""
+    """Plan the changes of an existing table."""
     columns = compare_columns(desired, shown)
     options = compare_options(desired.options, shown.options)
     indexes = compare_indexes(desired, shown, taken, drop_removed=drop_removed)
-    if columns.new:  # first, because it is the one that the server may still refuse
+    if columns.new:  # first, because the server may still reject it
         draft.statements.append(statements.add_columns(desired, columns.new))
     if options.changes:
         draft.statements.append(statements.set_options(desired, options.changes))
@@ -158,10 +158,10 @@ def _alter(
     draft.warnings += [*columns.notes, *options.notes, *indexes.notes]
     draft.index_names = indexes.names
     draft.problems |= {
-        "ALTER TABLE can't make such changes: give the definition the server's shape, or add a column "
+        "ALTER TABLE can't do this: change the definition to match the server, or add a column "
         "or table under a new name and copy the rows.": columns.problems,
-        "Correct table_options.": options.problems,
-        "Give the indexes other names, or drop those that are in the way.": indexes.problems,
+        "Fix table_options.": options.problems,
+        "Rename the indexes, or drop the existing ones.": indexes.problems,
     }
 
 

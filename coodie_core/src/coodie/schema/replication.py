@@ -1,4 +1,4 @@
-"""How often a keyspace keeps its rows, and where."""
+"""Replication strategies of keyspaces."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _FACTOR = "replication_factor"
 
 @dataclass(frozen=True, slots=True)
 class SimpleStrategy:
-    """So many replicas, wherever they are: for one data centre, and for tests.
+    """A number of replicas regardless of data centres; for tests and clusters with one data centre.
 
     Args:
-        replication_factor: How many, 1 or more.
+        replication_factor: The number of replicas, 1 or more.
     """
 
     replication_factor: int
 
     def __post_init__(self) -> None:
-        """Refuse what isn't a number of replicas."""
+        """Validate the number of replicas."""
         _check_factor(_FACTOR, self.replication_factor, least=1)
 
     def as_map(self) -> dict[str, str]:
@@ -41,23 +41,23 @@ class SimpleStrategy:
 
 @dataclass(frozen=True, slots=True)
 class NetworkTopologyStrategy:
-    """So many replicas in each data centre: for production.
+    """A number of replicas per data centre; for production.
 
     Args:
-        data_centers: Data centre → how many replicas, 0 or more; the names are the server's.
-        replication_factor: How many in every data centre that isn't named; as Cassandra has it, for
-            those that there are when the keyspace is created.
+        data_centers: The number of replicas, 0 or more, by the server's name of the data centre.
+        replication_factor: The number of replicas in all other data centres that exist when the keyspace is
+            created.
     """
 
     data_centers: Mapping[str, int] | None = None
     replication_factor: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what names no data centre, or isn't a number of replicas."""
+        """Validate the data centres and the numbers of replicas."""
         named = self.data_centers or {}
         if not isinstance(named, Mapping) or not (named or self.replication_factor is not None):
             raise ConfigurationError(
-                f"NetworkTopologyStrategy is given {self.data_centers!r}.",
+                f"NetworkTopologyStrategy has invalid data centres: {self.data_centers!r}.",
                 hint="Give {'dc1': 3}, or replication_factor=3 for every data centre.",
                 option="create_keyspace",
             )
@@ -83,20 +83,20 @@ class NetworkTopologyStrategy:
 def _check_factor(name: str, factor: object, *, least: int) -> None:
     if not isinstance(factor, int) or isinstance(factor, bool) or factor < least:
         raise ConfigurationError(
-            f"The replication of {name!r} is {factor!r}, not a whole number of {least} or more.",
-            hint="Give how many nodes are to keep each row, such as 3.",
+            f"The replication of {name!r} is {factor!r}, not an integer of at least {least}.",
+            hint="Give the number of replicas, such as 3.",
             option="create_keyspace",
         )
 
 
 def parse_replication(given: object) -> dict[str, str]:
-    """Return what CQL has behind ``replication =``, as text.
+    """Return a replication as a map of texts, as in CQL's ``replication =``.
 
     Args:
-        given: One of the two classes here, or a mapping with a ``class`` that is passed on as it is.
+        given: A strategy, or a mapping with a ``class``, which is passed through.
 
     Raises:
-        ConfigurationError: It is something else.
+        ConfigurationError: The argument has another type.
     """
     if isinstance(given, (SimpleStrategy, NetworkTopologyStrategy)):
         return given.as_map()
@@ -105,7 +105,7 @@ def parse_replication(given: object) -> dict[str, str]:
         if all(isinstance(key, str) and isinstance(value, (str, int)) for key, value in entries.items()):
             return {key: str(value) for key, value in entries.items()}
     raise ConfigurationError(
-        f"create_keyspace={given!r} says nothing of replication.",
+        f"create_keyspace={given!r} isn't a replication strategy.",
         hint="Give SimpleStrategy(1) or NetworkTopologyStrategy({'dc1': 3}) from coodie.schema.",
         option="create_keyspace",
     )
@@ -116,16 +116,16 @@ def create_keyspace(keyspace: str, replication: Mapping[str, str]) -> str:
 
     Args:
         keyspace: The plain name.
-        replication: As from ``parse_replication``.
+        replication: The replication, from ``parse_replication``.
     """
     pairs = ", ".join(f"{quote_literal(key)}: {quote_literal(value)}" for key, value in replication.items())
     return f"CREATE KEYSPACE IF NOT EXISTS {quote(keyspace)} WITH replication = {{{pairs}}}"
 
 
 def replication_differs(desired: Mapping[str, str], shown: Mapping[str, str]) -> bool:
-    """Tell whether the server's replication means something else than the wanted one.
+    """Return whether the server's replication differs from the desired one.
 
-    A factor for every data centre is shown as one entry for each of them.
+    The server shows a factor for all data centres as an entry for each.
     """
     if _class(desired) != _class(shown):
         return True

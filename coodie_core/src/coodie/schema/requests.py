@@ -1,4 +1,4 @@
-"""What the planner asks of whoever drives it."""
+"""The requests that the planner yields, and the result of a sync."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["AwaitAgreement", "Execute", "Query", "Read", "ReadNodes", "Request",
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A SELECT with values to bind to its ``?``."""
+    """A SELECT with the values of its ``?`` markers."""
 
     cql: str
-    #: Names of the schema: text of letters, digits and underscores.
+    #: Names of schema objects: letters, digits and underscores.
     params: tuple[str, ...] = ()
 
     def as_text(self) -> str:
-        """Return it with its values as literals, to be sent without being prepared."""
+        """Return the query with its values as literals, to send it without preparing it."""
         if not self.params:
             return self.cql
         parts = self.cql.split("?")
@@ -30,9 +30,9 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Reads that don't depend on one another: send them together if you can.
+    """Independent queries, which can be sent concurrently.
 
-    The answer is a list with the rows of each, in the same order, every row a mapping.
+    The response is a list with the rows of each query, in the same order; a row is a mapping.
     """
 
     queries: tuple[Query, ...]
@@ -40,10 +40,10 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class ReadNodes:
-    """A read of what each node holds for itself.
+    """A query of each node's local data.
 
-    The answer is a list with the rows of each node that is up; a driver that can't choose nodes
-    answers with those of one.
+    The response is a list with the rows of each node that is up; a driver that can't choose nodes returns the
+    rows of one.
     """
 
     query: Query
@@ -51,9 +51,9 @@ class ReadNodes:
 
 @dataclass(frozen=True, slots=True)
 class Execute:
-    """A statement that changes the schema. The answer is None.
+    """A statement that changes the schema. The response is None.
 
-    An exception while it is executed is to be thrown into the planner.
+    Throw an exception of its execution into the planner.
     """
 
     cql: str
@@ -61,14 +61,14 @@ class Execute:
 
 @dataclass(frozen=True, slots=True)
 class AwaitAgreement:
-    """Wait until the nodes agree on the schema, so that whichever is asked next knows of the change.
+    """Wait for schema agreement, so that the node of the next request knows the change.
 
-    Nothing to do after a change for a driver that asks one node for everything. The answer is None; or, where
-    they don't agree in time, a sentence that says so.
+    A driver that uses one node for all requests needn't wait after a change. The response is None; without
+    agreement in time, a sentence about it.
     """
 
-    #: Asked for once, at the end: what every node must be able to answer that is to be used. A node that
-    #: doesn't know the table yet answers that the query is invalid.
+    #: Only for the last wait: a query that must succeed on every node. On a node that doesn't know the table
+    #: yet, the query is invalid.
     query: Query | None = None
 
 
@@ -76,15 +76,14 @@ Request: TypeAlias = Read | ReadNodes | Execute | AwaitAgreement | Sleep
 
 
 class SyncResult(list[str]):
-    """The CQL statements that were executed, or would be, in order.
+    """The result of a sync: a list of the executed CQL statements, in order; of a dry run, those to execute.
 
     Args:
         statements: The statements.
-        warnings: What the server has and the definition doesn't, and what else the caller should know;
-            one sentence each.
+        warnings: Differences between the server and the definition, and other warnings; one sentence each.
     """
 
     def __init__(self, statements: list[str], warnings: tuple[str, ...] = ()) -> None:
         super().__init__(statements)
-        #: What the server has and the definition doesn't, one sentence each; logged, too.
+        #: Differences between the server and the definition, and other warnings; they are also logged.
         self.warnings = warnings

@@ -1,4 +1,4 @@
-"""The DDL of a sync, as CQL text."""
+"""The DDL statements of a sync."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def create_table(table: Table) -> str:
 
 
 def select_nothing(table: Table) -> str:
-    """Return a SELECT of all columns and no row, which a node answers from its schema alone."""
+    """Return a SELECT of all columns that reads no rows; it only needs the node's schema."""
     columns = ", ".join(quote(column.name) for column in table.columns)
     keys = " AND ".join(f"{quote(column.name)} IN ()" for column in table.key(Kind.PARTITION_KEY))
     return f"SELECT {columns} FROM {qualify(table.keyspace, table.name)} WHERE {keys}"  # noqa: S608 - quoted names
 
 
 def add_columns(table: Table, columns: Sequence[Column]) -> str:
-    """Return one ALTER TABLE ADD for all the columns: the server adds all of them or none."""
+    """Return one ALTER TABLE ADD for all columns: the server adds all or none."""
     declared = ", ".join(_declare(column) for column in columns)
     if len(columns) > 1:
         declared = f"({declared})"
@@ -54,15 +54,15 @@ def _declare(column: Column) -> str:
 
 
 def set_options(table: Table, options: Mapping[str, OptionValue]) -> str:
-    """Return ALTER TABLE WITH all the options."""
+    """Return one ALTER TABLE WITH for all options."""
     settings = " AND ".join(write_option(name, value) for name, value in options.items())
     return f"ALTER TABLE {qualify(table.keyspace, table.name)} WITH {settings}"
 
 
 def create_index(table: Table, index: Index) -> str:
-    """Return CREATE INDEX, or CREATE CUSTOM INDEX where it has a class, IF NOT EXISTS."""
+    """Return CREATE INDEX IF NOT EXISTS; CREATE CUSTOM INDEX for an index with a class."""
     target = quote(index.column or "")
-    if index.function and index.function != "values":  # values is what a collection's plain name means
+    if index.function and index.function != "values":  # values are the default for a collection
         target = f"{index.function.upper()}({target})"
     custom = "CUSTOM " if index.class_name else ""
     cql = (

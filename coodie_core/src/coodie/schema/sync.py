@@ -1,4 +1,4 @@
-"""Drive the planner with any driver that can execute CQL."""
+"""Run the planner with any driver that executes CQL."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ def sync_table(
     *,
     options: SyncOptions | None = None,
 ) -> SyncResult:
-    """Bring a table into its desired state through ``driver.execute``.
+    """Create or alter a table through ``driver.execute``.
 
     Args:
-        driver: Anything with ``execute(stmt, params)`` that returns rows as mappings; with a timeout
-            in the options, it is given as ``timeout=``.
+        driver: An object with ``execute(stmt, params)`` that returns rows as mappings; a timeout in the
+            options is passed as ``timeout=``.
         table: The table's plain name.
         keyspace: The keyspace's plain name.
         cols: Objects with the attributes of ColumnDefinition.
-        table_options: Option name to value.
+        table_options: Options by name.
         dry_run: Read and plan, but execute nothing.
-        drop_removed_indexes: Drop indexes on this table that the definition doesn't have.
-        options: What else is asked for.
+        drop_removed_indexes: Drop indexes on this table that aren't in the definition.
+        options: Further options.
 
     Returns:
-        The statements that were, or with dry_run would be, executed.
+        The executed statements; with dry_run, those that would be executed.
 
     Raises:
-        NotADriverError: The driver hasn't got the method.
-        ConfigurationError: The definition or an option can't be used.
-        SchemaError: As ``plan_table`` says.
+        NotADriverError: The driver has no such method.
+        ConfigurationError: The definition or an option is invalid.
+        SchemaError: As in ``plan_table``.
         CoodieError: A read of system_schema failed; nothing was changed.
     """
     _check_driver(driver, "execute")
@@ -78,7 +78,7 @@ async def sync_table_async(
     *,
     options: SyncOptions | None = None,
 ) -> SyncResult:
-    """Bring a table into its desired state through ``driver.execute_async``; see ``sync_table``."""
+    """Async version of ``sync_table``, through ``driver.execute_async``."""
     _check_driver(driver, "execute_async")
     plan = plan_table(
         table,
@@ -93,17 +93,15 @@ async def sync_table_async(
 
 
 class SchemaSyncMixin:
-    """Give a driver with ``execute`` and ``execute_async`` the whole of ``sync_table``.
+    """``sync_table`` and ``sync_table_async`` for a driver with ``execute`` and ``execute_async``.
 
-    It goes before the contract: ``class MyDriver(SchemaSyncMixin, AbstractDriver)``. All it asks of
-    the driver is ``execute(stmt, params)`` and its async twin, and ``timeout=`` where the caller gives
-    one.
+    Put it before the contract: ``class MyDriver(SchemaSyncMixin, AbstractDriver)``. It only uses
+    ``execute(stmt, params)`` and its async version, with ``timeout=`` if the caller sets one.
 
-    A request costs a round trip, one after another. A table in order costs six, three of them to see that
-    the nodes know it; seven where its definition has a vector or a storage-attached index. For what has to be
-    changed there are, beside the statements, one more where the table isn't there, two after each statement
-    (and two more each tenth of a second, until the nodes agree on the schema), and the first three or four
-    again.
+    Requests are sent one after another. A table that matches takes six, three of them to check that the nodes
+    know it; seven if its definition has a vector or a storage-attached index. A change takes, in addition to
+    its statements, one request if the table doesn't exist, two after each statement (and two more each tenth
+    of a second, until the nodes agree on the schema), and the first three or four again.
     """
 
     def sync_table(
@@ -117,7 +115,7 @@ class SchemaSyncMixin:
         *,
         options: SyncOptions | None = None,
     ) -> SyncResult:
-        """Idempotent CREATE TABLE + ALTER TABLE ADD for new columns; see ``AbstractDriver``."""
+        """Create a table, or add its missing columns and indexes; see ``AbstractDriver``."""
         return sync_table(
             self, table, keyspace, cols, table_options, dry_run, drop_removed_indexes, options=options
         )
@@ -143,11 +141,11 @@ def drive(
     plan: Generator[Request, Any, SyncResult],
     answer: Callable[[Request], Generator[Effect, Any, Any]],
 ) -> Generator[Effect, Any, SyncResult]:
-    """Turn each request of the plan into effects, and each failure into a throw.
+    """Run a plan: convert its requests to effects, and throw errors into it.
 
     Args:
-        plan: What ``plan_table`` returned.
-        answer: Returns the steps that carry a request out, and end with its answer.
+        plan: The generator, from ``plan_table``.
+        answer: Returns the steps of a request, whose result is the response.
     """
     try:
         request = next(plan)
@@ -168,7 +166,8 @@ def drive(
 def _check_driver(driver: object, method: str) -> None:
     if not callable(getattr(driver, method, None)):
         message = f"{type(driver).__name__} can't sync a table: it has no {method}."
-        raise NotADriverError(message, hint="Give a driver, or call a driver's own.", missing=(method,))
+        hint = "Give a driver, or call the driver's sync_table."
+        raise NotADriverError(message, hint=hint, missing=(method,))
 
 
 def _steps(
@@ -178,11 +177,11 @@ def _steps(
 
 
 class _Calls:
-    """The requests of a plan as calls of a driver, one after another.
+    """Execute the requests of a plan as calls of a driver, one after another.
 
     Args:
         driver: The driver.
-        options: What the caller asks for.
+        options: The caller's options.
     """
 
     def __init__(self, driver: Any, options: SyncOptions) -> None:
@@ -192,7 +191,7 @@ class _Calls:
         self._agreement = Agreement(AGREEMENT_TIMEOUT if given is None else given)
 
     def answer(self, request: Request) -> Generator[Effect, Any, Any]:
-        """Carry one request out."""
+        """Execute one request."""
         if isinstance(request, Read):
             return (yield from self._rows(request.queries, self._timeout))
         if isinstance(request, ReadNodes):
@@ -208,10 +207,10 @@ class _Calls:
         return (yield from self._agreement.wait(self._look))
 
     def _await_table(self, query: Query) -> Generator[Effect, Any, None]:
-        """Wait until the node that is asked knows the table.
+        """Wait until the queried node knows the table.
 
         Raises:
-            InvalidQueryError: It doesn't in time.
+            InvalidQueryError: The node didn't know the table in time.
         """
         deadline = time.monotonic() + self._agreement.seconds
         while True:

@@ -1,4 +1,4 @@
-"""What one sync may ask for beside the table."""
+"""The options of a sync."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ __all__ = ["SyncOptions", "check_sync_options"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SyncOptions:
-    """How one sync is to be carried out; the defaults change nothing.
+    """Options of one sync.
 
     Args:
-        create_keyspace: Create the keyspace with this replication where it doesn't exist: a
-            ``SimpleStrategy``, a ``NetworkTopologyStrategy``, or what CQL has behind ``replication =``
-            as a dict. One that exists is never altered; where it differs, the result says so.
-        wait_for_indexes: Seconds to wait until the desired indexes are built, on every node that the
-            driver can ask; None doesn't wait.
-        timeout: Seconds for each request; None means the connection's default.
-        agreement_timeout: Seconds to wait until the nodes agree on the schema; 0 doesn't wait, None
-            means the backend's own setting, or else 10.
+        create_keyspace: Create the keyspace with this replication if it doesn't exist: a ``SimpleStrategy``,
+            a ``NetworkTopologyStrategy``, or a dict as in CQL's ``replication =``. An existing keyspace is
+            never altered; if its replication differs, the result has a warning.
+        wait_for_indexes: Seconds to wait until the desired indexes are built, on every node that the driver
+            can query; None doesn't wait.
+        timeout: Seconds for each request; None for the connection's default.
+        agreement_timeout: Seconds to wait for schema agreement; 0 doesn't wait, None for the backend's
+            setting, or else 10.
 
     Raises:
-        ConfigurationError: A value is of the wrong kind.
+        ConfigurationError: A value is invalid.
     """
 
     create_keyspace: SimpleStrategy | NetworkTopologyStrategy | Mapping[str, Any] | None = None
@@ -41,7 +41,7 @@ class SyncOptions:
     agreement_timeout: float | None = None
 
     def __post_init__(self) -> None:
-        """Validate once, here, so that no driver has to."""
+        """Validate the options, so that drivers needn't."""
         check_timeout(self.wait_for_indexes, "wait_for_indexes")
         check_timeout(self.timeout)
         if self.agreement_timeout != 0 or self.agreement_timeout is False:
@@ -51,10 +51,10 @@ class SyncOptions:
 
 
 def check_sync_options(options: SyncOptions | None) -> SyncOptions:
-    """Return the options, the default ones for None.
+    """Return the options; the defaults for None.
 
     Raises:
-        ConfigurationError: It is something else.
+        ConfigurationError: The argument has another type.
     """
     if options is None:
         return SyncOptions()

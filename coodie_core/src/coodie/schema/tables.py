@@ -1,4 +1,4 @@
-"""A table as a value: what the definitions want and what the server has, in the same form."""
+"""A table as a value; the same type for a definition and for the server's table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Column", "Index", "Kind", "Table"]
 
 
 class Kind(Enum):
-    """A column's part in its table; the values are those of ``system_schema.columns.kind``."""
+    """The kind of a column, with the values of ``system_schema.columns.kind``."""
 
     PARTITION_KEY = "partition_key"
     CLUSTERING = "clustering"
@@ -24,22 +24,22 @@ class Kind(Enum):
 
     @property
     def is_key(self) -> bool:
-        """Whether it belongs to the primary key."""
+        """Whether it is part of the primary key."""
         return self in (Kind.PARTITION_KEY, Kind.CLUSTERING)
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column, checked."""
+    """A validated column."""
 
     name: str
     type: CqlType
     kind: Kind
-    #: Its place among the columns of the same key; -1 outside keys.
+    #: Its index among the columns of the same key; -1 outside keys.
     position: int = -1
     #: "ASC" or "DESC".
     order: str = "ASC"
-    #: Whether it, or its index, is left out on a server that has no such thing.
+    #: Whether it, or its index, is left out on a server that doesn't support it.
     optional: bool = False
 
 
@@ -48,15 +48,15 @@ class Index:
     """An index on one column."""
 
     name: str
-    #: The column's plain name; None where the server's target isn't one column.
+    #: The column's plain name; None if the server's target isn't one column.
     column: str | None
-    #: What of a collection is indexed: "values", "keys", "entries", "full"; "" for other types.
+    #: The indexed part of a collection: "values", "keys", "entries", "full"; "" for other types.
     function: str = ""
-    #: The class of a custom index, as written; None for the server's own secondary index.
+    #: The class of a custom index, as written; None for the server's default secondary index.
     class_name: str | None = None
     #: Options, without the class and the target.
     options: Mapping[str, str] = field(default_factory=dict)
-    #: False where the name is only the default one, so that an equal index of any name will do.
+    #: False for a default name, which matches an equivalent index of any name.
     named: bool = True
 
 
@@ -68,10 +68,10 @@ class Table:
     name: str
     #: In the order of the definitions.
     columns: tuple[Column, ...]
-    #: As checked at the border for a desired table, as shown by system_schema.tables for the server's.
+    #: Validated options of a desired table; the row of system_schema.tables for the server's table.
     options: Mapping[str, Any]
     indexes: tuple[Index, ...]
-    #: Whether its columns outside the key are counters.
+    #: Whether its non-key columns are counters.
     counter: bool
 
     def key(self, kind: Kind) -> tuple[Column, ...]:
@@ -79,5 +79,5 @@ class Table:
         return tuple(sorted((c for c in self.columns if c.kind is kind), key=lambda c: c.position))
 
     def column(self, name: str) -> Column | None:
-        """Return the column of that name, or None."""
+        """Return a column by name, or None."""
         return next((c for c in self.columns if c.name == name), None)

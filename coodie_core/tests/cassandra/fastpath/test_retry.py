@@ -198,7 +198,7 @@ def test_no_answer_in_time() -> None:
     error = timeout_error(_TERMS, _HOST)
     assert isinstance(error, RequestTimeoutError)
     assert (error.timeout, error.statement) == (5.0, _STMT)
-    assert str(error).startswith("No answer came from 192.0.2.1:9042 within 5 s.")
+    assert str(error).startswith("No response from 192.0.2.1:9042 within 5 s.")
 
 
 @pytest.mark.parametrize("sent", [True, False])
@@ -206,7 +206,7 @@ def test_no_answer_to_a_write(sent: bool) -> None:
     """What was sent may have been applied; what waited for a stream was not, and both are said."""
     error: Any = timeout_error(_TERMS._replace(write=Write.SINGLE), _HOST if sent else None)
     assert error.may_have_been_applied is sent
-    assert ("may have been applied" in str(error), "never sent" in str(error)) == (sent, not sent)
+    assert ("may have been applied" in str(error), "wasn't sent" in str(error)) == (sent, not sent)
 
 
 def test_whatever_else_is_raised_is_ours() -> None:

@@ -55,7 +55,9 @@ def test_null_and_unset_pass(bind_all: Callable[..., list[Any]], columns: Callab
 @pytest.mark.parametrize("marker", ["IN (?)", "in(:v)", "IN ( ? , ?)"])
 def test_a_list_for_one_place_of_in(bind_all: Callable[..., list[Any]], value: Any, marker: str) -> None:
     """The error says how several values are given; not where there is no IN."""
-    with pytest.raises(ParameterTypeError, match=r"Give a str\. For several values, write IN \? without"):
+    with pytest.raises(
+        ParameterTypeError, match=r"expected a str, got \w+\. For several values, write IN \? without"
+    ):
         bind_all([1, value], f"SELECT * FROM t WHERE k = ? AND v {marker}")
     with pytest.raises(ParameterTypeError) as elsewhere:
         bind_all([1, value])
@@ -85,10 +87,10 @@ class _Array:
 def test_an_array_without_dimensions(cql: str, nested: bool, columns: Callable[..., Any]) -> None:
     """It is no sequence: the error names the parameter and both types."""
     markers = columns(v=f"list<frozen<{cql}>>" if nested else cql)
-    with pytest.raises(ParameterTypeError, match=r"Parameter 1, 'v' of type .*type \S+\._Array") as caught:
+    with pytest.raises(ParameterTypeError, match=r"Parameter 1 \('v', .*got \S+\._Array") as caught:
         bind_values(markers, binders(markers), [[_Array()] if nested else _Array()])
     assert caught.value.column == "v"
-    assert "was read" not in str(caught.value)
+    assert "raised" not in str(caught.value)
 
 
 class _BrokenSequence(Sequence[Any]):
@@ -149,7 +151,7 @@ def test_a_value_that_cant_be_read(columns: Callable[..., Any], cql: str, value:
     """Whatever its own methods raise is the cause of an error that names the parameter."""
     markers = columns(k="int", v=cql)
     with pytest.raises(
-        ParameterTypeError, match=r"Parameter 2, 'v' of type .* raised ValueError when"
+        ParameterTypeError, match=r"Parameter 2 \('v', .*: reading the .* raised ValueError"
     ) as caught:
         bind_values(markers, binders(markers), [1, value], _STATEMENT)
     assert isinstance(caught.value.__cause__, ValueError)
@@ -161,7 +163,9 @@ def test_a_value_that_cant_be_read(columns: Callable[..., Any], cql: str, value:
 def test_parameters_that_cant_be_read(bind_all: Callable[..., list[Any]], params: Any) -> None:
     """So are those of what holds the values; for every backend."""
     for bind in (bind_all, lambda broken: positional("INSERT INTO t (k, v) VALUES (:k, :v)", broken)):
-        with pytest.raises(ParameterTypeError, match=r"The parameters are a .* raised ValueError") as caught:
+        with pytest.raises(
+            ParameterTypeError, match=r"Reading the parameters, a .*, raised ValueError"
+        ) as caught:
             bind(params)
         assert isinstance(caught.value.__cause__, ValueError)
         assert "marker-91c4" not in str(caught.value)
@@ -172,7 +176,7 @@ def test_types_that_share_a_name(columns: Callable[..., Any]) -> None:
     markers = columns(b="boolean")
     value = type("bool", (), {"__module__": "numpy"})()
     with pytest.raises(
-        ParameterTypeError, match=r"type numpy\.bool\. Give True or False; of .*bool"
+        ParameterTypeError, match=r"expected a bool, got numpy\.bool\. Convert it with bool"
     ) as caught:
         bind_values(markers, binders(markers), [value])
     assert caught.value.value_type == "numpy.bool"
@@ -202,7 +206,7 @@ def test_a_statement_without_markers_takes_none() -> None:
 )
 def test_other_containers_are_refused(bind_all: Callable[..., list[Any]], params: Any) -> None:
     """Text isn't a sequence of parameters, and a set has no order."""
-    with pytest.raises(ParameterTypeError, match=f"The parameters are a {type(params).__name__}"):
+    with pytest.raises(ParameterTypeError, match=f"The parameters are of type {type(params).__name__}"):
         bind_all(params)
 
 
@@ -211,9 +215,7 @@ def test_a_partition_key_has_a_value(columns: Callable[..., Any]) -> None:
     markers = columns(a="int", b="text", c="int")
     chosen = binders(markers)
     for value in (None, UNSET):
-        with pytest.raises(
-            ParameterError, match=f"Parameter 2, 'b' of type text, got {value}.*partition key"
-        ):
+        with pytest.raises(ParameterError, match=rf"Parameter 2 \('b', text\): got {value}.*partition key"):
             bind_values(markers, chosen, [1, value, 1], "INSERT …", [0, 1])
         assert bind_values(markers, chosen, [1, "b", value], "INSERT …", [0, 1])[:2] == [1, "b"]
         assert bind_values(markers, chosen, [1, value, 1], "INSERT …", None)[0] == 1
@@ -221,7 +223,7 @@ def test_a_partition_key_has_a_value(columns: Callable[..., Any]) -> None:
 
 def test_names_are_complete_and_known(bind_all: Callable[..., list[Any]]) -> None:
     """A missing value is an error, never UNSET; an unknown name gets a suggestion."""
-    with pytest.raises(ParameterError, match="lack 'v'"):
+    with pytest.raises(ParameterError, match="Missing parameters: 'v'"):
         bind_all({"k": 1})
     with pytest.raises(ParameterError, match=r"no bind marker 'kk'. Did you mean 'k'\?"):
         bind_all({"kk": 1, "v": "a"})
@@ -238,7 +240,7 @@ def test_one_name_in_several_places(columns: Callable[..., Any]) -> None:
     chosen = binders(markers)
     assert bind_values(markers, chosen, {"n": 5}, "SELECT * FROM t WHERE a > :n AND b < :n") == [5, 5]
     assert bind_values(markers, chosen, [1, 2], "SELECT * FROM t WHERE n > ? AND n < ?") == [1, 2]
-    with pytest.raises(ParameterError, match="Several markers"):
+    with pytest.raises(ParameterError, match=r"Several \? markers"):
         bind_values(markers, chosen, {"n": 5}, "SELECT ':x' FROM t WHERE n > ? AND n < ?")
 
 
@@ -248,13 +250,13 @@ def test_an_error_tells_all_but_the_value(columns: Callable[..., Any]) -> None:
     with pytest.raises(ParameterTypeError) as error:
         bind_values(markers, binders(markers), [1, {"secret": [1.2345]}], "INSERT …")
     assert str(error.value) == (
-        "Parameter 2, 'tags' of type map<text, list<decimal>>, got a value of type float "
-        "in an element of a value. Give a Decimal, as Decimal(str(value)); a float isn't exact."
+        "Parameter 2 ('tags', map<text, list<decimal>>), in an element of a value: "
+        "expected a Decimal or an int, got float. Floats aren't exact: use Decimal(str(value))."
     )
     found = error.value
     assert (found.column, found.cql_type, found.value_type) == ("tags", "map<text, list<decimal>>", "float")
     assert found.statement == "INSERT …"
-    assert found.hint == "Give a Decimal, as Decimal(str(value)); a float isn't exact."
+    assert found.hint == "Floats aren't exact: use Decimal(str(value))."
 
 
 def test_types_are_named_as_in_cql(types: Any, columns: Callable[..., Any]) -> None:

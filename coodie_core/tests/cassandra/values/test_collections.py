@@ -136,7 +136,7 @@ def test_a_null_inside_a_collection_is_refused(
     bind: Callable[[str, Any], Any], cql: str, value: Any, place: str
 ) -> None:
     """Cassandra refuses it, and cassandra-driver would send an empty value in its place."""
-    with pytest.raises(ParameterTypeError, match=f"got None in {place}"):
+    with pytest.raises(ParameterTypeError, match=f", in {place}: got None"):
         bind(cql, value)
 
 
@@ -186,7 +186,7 @@ def test_lengths_are_exact(
     bind: Callable[[str, Any], Any], cql: str, value: Any, length: int, wanted: int
 ) -> None:
     """A tuple or vector of another length raises, and the error has both numbers."""
-    with pytest.raises(ParameterError, match=rf"has the length {length}.*Give {wanted}\b"):
+    with pytest.raises(ParameterError, match=f"expected {wanted} values, got {length}"):
         bind(cql, value)
 
 
@@ -198,7 +198,7 @@ def test_keys_that_are_one_in_cql_are_refused(bind: Callable[[str, Any], Any]) -
         ("map<int, text>", [(1, "a"), (1, "b")]),
         ("map<uuid, int>", [(util.uuid_from_time(0, 0, 0x80), 1)] * 2),
     ):
-        with pytest.raises(ParameterError, match="same key twice"):
+        with pytest.raises(ParameterError, match="two keys are equal"):
             bind(cql, value)
     assert bind("set<timestamp>", {one, other}) == [1_704_067_200_000]
 
@@ -248,17 +248,17 @@ def test_user_types_are_bound_by_name_or_position(
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"street": "a", "zipp": 1}, r"has a field 'zipp', which address lacks\. Did you mean 'zip'"),
-        ({"colour": 1}, r"has a field 'colour', which address lacks\. It has street, zip"),
-        (_TOWN("a", "b"), "has a field 'town'"),
-        (("a",), "has the length 1.*Give 2"),
-        (("a", 1, 2), "has the length 3.*Give 2"),
-        (SimpleNamespace(street="a"), "lacks a field of address.*Give all of them: street, zip"),
-        ({"street": 5}, "of type address, got a value of type int in field 'street'"),
-        ({"zip": 2**31}, "is out of range in field 'zip'"),
-        ("ab", "got a value of type str"),
-        (5, "got a value of type int"),
-        ({"a"}, "got a value of type set"),
+        ({"street": "a", "zipp": 1}, r"address has no field 'zipp'\. Did you mean 'zip'"),
+        ({"colour": 1}, r"address has no field 'colour'\. Its fields: street, zip"),
+        (_TOWN("a", "b"), "no field 'town'"),
+        (("a",), "expected 2 values, got 1"),
+        (("a", 1, 2), "expected 2 values, got 3"),
+        (SimpleNamespace(street="a"), "lacks a field of address.*It needs all of them: street, zip"),
+        ({"street": 5}, r"address\), in field 'street': expected a str, got int"),
+        ({"zip": 2**31}, "in field 'zip': out of range"),
+        ("ab", "got str"),
+        (5, "got int"),
+        ({"a"}, "got set"),
     ],
 )
 def test_user_types_are_checked(bind: Callable[[str, Any], Any], value: Any, message: str) -> None:
@@ -308,7 +308,7 @@ def test_types_that_are_not_cqls_take_bytes(types: Any, bind: Callable[[str, Any
     types.udts["custom"] = lookup_casstype("org.example.CustomType")
     assert bind("custom", b"ab") == b"ab"
     for value in ("ab", 5, [1]):
-        with pytest.raises(ParameterTypeError, match="Give the bytes"):
+        with pytest.raises(ParameterTypeError, match="expected the bytes"):
             bind("custom", value)
 
 

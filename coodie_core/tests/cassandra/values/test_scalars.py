@@ -176,7 +176,7 @@ def test_a_wrong_type_is_refused(bind: Callable[[str, Any], Any], cql: str, valu
         bind(cql, value)
     error = wrong.value
     assert (error.column, error.cql_type, error.value_type) == ("c", cql, type_name(type(value)))
-    assert error.hint
+    assert "expected " in str(error)
     assert error.__cause__ is None
 
 
@@ -216,13 +216,13 @@ def test_a_value_out_of_range_is_refused(bind: Callable[[str, Any], Any], cql: s
     with pytest.raises(ParameterError) as wrong:
         bind(cql, value)
     assert not isinstance(wrong.value, ParameterTypeError)
-    assert f"'c' of type {cql}" in str(wrong.value)
+    assert f"('c', {cql}): " in str(wrong.value)
     assert str(value) not in str(wrong.value)
 
 
 def test_a_decimal_of_too_many_digits_is_refused(bind: Callable[[str, Any], Any]) -> None:
     """The drivers can't serialise more digits than Python turns into an int at once."""
-    with pytest.raises(ParameterError, match=r"more than 4,300"):
+    with pytest.raises(ParameterError, match=r"at most 4,300"):
         bind("decimal", Decimal("1" * 4301))
     assert bind("decimal", Decimal("1" * 4300)) == Decimal("1" * 4300)
 
@@ -297,5 +297,5 @@ def test_unset_never_stands_inside_a_value(bind: Callable[[str, Any], Any]) -> N
         ("tuple<int, int>", (1, UNSET)),
         ("map<int, int>", {1: UNSET}),
     ):
-        with pytest.raises(ParameterTypeError, match="got UNSET in"):
+        with pytest.raises(ParameterTypeError, match="got UNSET"):
             bind(cql, value)

@@ -52,19 +52,19 @@ _NOT_DONE = "Nothing was done, unless the write has a condition: try again, or r
 
 #: The client's sentence → the error, what happened in coodie's words, what to do.
 _SENTENCES: tuple[tuple[str, type[ours.CoodieError], str, str | None], ...] = (
-    ("has a syntax error", ours.QuerySyntaxError, "The statement isn't CQL", None),
-    ("already existing", ours.AlreadyExistsError, "It exists already", "Add IF NOT EXISTS."),
-    ("syntactically correct but invalid", ours.InvalidQueryError, "The server refuses the statement", None),
-    ("some configuration issue", ours.InvalidQueryError, "The server refuses the statement", None),
-    ("have the right to perform", ours.UnauthorizedError, "The role may not do that", None),
+    ("has a syntax error", ours.QuerySyntaxError, "CQL syntax error", None),
+    ("already existing", ours.AlreadyExistsError, "It already exists", "Add IF NOT EXISTS."),
+    ("syntactically correct but invalid", ours.InvalidQueryError, "The server rejected the statement", None),
+    ("some configuration issue", ours.InvalidQueryError, "The server rejected the statement", None),
+    ("have the right to perform", ours.UnauthorizedError, "The role lacks a permission", None),
     ("nodes are alive", ours.UnavailableError, "Too few replicas are alive", _NOT_DONE),
     ("read request in time", ours.ReadTimeoutError, "Too few replicas answered in time", "Try again."),
     ("write request in time", ours.WriteTimeoutError, "Too few replicas acknowledged in time", _UNSURE),
-    ("error during a read", ours.ReadFailureError, "A replica failed while it read", None),
-    ("error during a write", ours.WriteFailureError, "A replica failed while it wrote", _UNSURE),
+    ("error during a read", ours.ReadFailureError, "The read failed on a replica", None),
+    ("error during a write", ours.WriteFailureError, "The write failed on a replica", _UNSURE),
     ("User defined function", ours.FunctionFailureError, "A function raised", None),
-    ("node is overloaded", ours.OverloadedError, "The server sheds requests", "Try again later."),
-    ("still bootstrapping", ours.OverloadedError, "The server is still starting", "Try again later."),
+    ("node is overloaded", ours.OverloadedError, "The server is overloaded", "Retry later."),
+    ("still bootstrapping", ours.OverloadedError, "The server is still starting", "Retry later."),
     ("Database returned an error", ours.ServerError, "The server failed", None),
     ("onnection broken", ours.ConnectionLostError, "The connection was lost", _UNSURE),
     ("onnection", ours.ConnectionFailedError, "No host can be reached", "Check that the server runs."),
@@ -87,7 +87,7 @@ def translated(raised: Exception, stmt: str, timeout: float) -> ours.CoodieError
     """
     text = str(raised)
     if isinstance(raised, TimeoutError) or "exceeded a client timeout" in text:
-        message = f"No answer came within {timeout:g} s."
+        message = f"No response within {timeout:g} s."
         hint = "Give a longer timeout=; a write may have been applied."
         return ours.RequestTimeoutError(message, hint=hint, statement=stmt, timeout=timeout)
     # The client wraps what it raises in a row factory.

@@ -56,5 +56,5 @@ def batch_statement(kind: Any, parts: Iterable[tuple[SessionStatement, Any]], st
             batch.add(bound)
         except ValueError as exc:
             message = f"The batch is too large for the protocol: {exc}."
-            raise ParameterError(message, hint="Send it in parts.", statement=stmt) from exc
+            raise ParameterError(message, hint="Split it.", statement=stmt) from exc
     return batch

@@ -59,7 +59,7 @@ def cluster_class(*, negotiates: bool) -> Any:
         known = {host.endpoint for host in hosts}
         for endpoint in _endpoints(cluster):
             if endpoint not in known:
-                _log.info("No node is up; trying the contact point at %s.", endpoint)
+                _log.info("No node is up; trying the contact point %s.", endpoint)
                 cluster.add_host(endpoint, refresh_nodes=False)
 
     class NegotiatingCluster(ResolvingCluster):
@@ -70,7 +70,7 @@ def cluster_class(*, negotiates: bool) -> Any:
             if lower < ProtocolVersion.MIN_SUPPORTED:
                 super().protocol_downgrade(host_endpoint, previous_version)  # which raises
                 return
-            _log.debug("%s doesn't speak version %d of the protocol.", host_endpoint, previous_version)
+            _log.debug("%s doesn't support protocol version %d.", host_endpoint, previous_version)
             self.protocol_version = lower
 
     return NegotiatingCluster if negotiates else ResolvingCluster
@@ -103,7 +103,7 @@ def _endpoints(cluster: Any) -> Iterator[Any]:
             try:
                 found = socket.getaddrinfo(host, port, socket.AF_UNSPEC, socket.SOCK_STREAM)
             except OSError as exc:
-                _log.debug("The contact point %s can't be resolved: %s.", host, exc)
+                _log.debug("Could not resolve the contact point %s: %s.", host, exc)
                 continue
             for *_, address in found:
                 yield DefaultEndPoint(address[0], port)

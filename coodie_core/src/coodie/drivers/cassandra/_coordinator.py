@@ -166,9 +166,7 @@ class Coordinator:
                 if self._host is None:
                     raise
                 if isinstance(exc, RequestTimeoutError):
-                    self._warn(
-                        f"{silent.endpoint} gave no answer within {seconds:g} s; another node was asked"
-                    )
+                    self._warn(f"{silent.endpoint} didn't respond within {seconds:g} s; using another node")
 
     def _look(self, left: float) -> Generator[Effect, Any, tuple[list[Any], list[Any]]]:
         local, peers = yield from self._read_together(VERSION_QUERIES, min(left, self._timeout))
@@ -204,9 +202,9 @@ class Coordinator:
                 break
             yield Sleep(_POLL_INTERVAL)
         down = [host for host in self._hosts() if host.is_up is False and self._is_changing]
-        groups = ((waiting, "don't know it"), (silent, "gave no answer"), (down, "down"))
+        groups = ((waiting, "don't know it"), (silent, "didn't respond"), (down, "down"))
         named = [f"{', '.join(_name(host) for host in hosts)} ({why})" for hosts, why in groups if hosts]
-        return f"the table can't be used on all nodes: {'; '.join(named)}" if named else None
+        return f"the table isn't usable on all nodes: {'; '.join(named)}" if named else None
 
     def _probe(self, query: Query, host: Host | None, pools_by: float) -> Generator[Effect, Any, bool | None]:
         """Return whether a node can execute a query; None if that is unknown.
@@ -241,4 +239,4 @@ class Coordinator:
 
 
 def _name(host: Host | None) -> str:
-    return "the node that was asked" if host is None else str(host.endpoint)
+    return "the node of the request" if host is None else str(host.endpoint)

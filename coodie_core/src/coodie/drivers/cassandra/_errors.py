@@ -66,16 +66,16 @@ def _timed_out(exc: Any, stmt: str | None, timeout: float | None, fate: Fate) ->
     waited = "" if timeout is None else f" within {timeout:g} s"
     applied = fate.may_have_been_applied
     asked = "" if exc.last_host is None else f" from {getattr(exc.last_host, 'endpoint', exc.last_host)}"
-    hint = "Give a longer timeout=, or look at what the server is busy with."
+    hint = "Increase timeout=, or check the server's load."
     if getattr(exc, "has_changed_schema", False):
-        message = f"The schema was changed, but the nodes didn't agree on it{waited}."
-        hint = "Give a longer timeout=, and see whether all nodes run."
+        message = f"The schema was changed, but the nodes didn't reach schema agreement{waited}."
+        hint = "Increase timeout=, and check that all nodes are up."
     elif fate.sent or applied:
-        message = f"No answer came{asked}{waited}."
+        message = f"No response{asked}{waited}."
         hint = f"{_APPLIED} {hint}" if applied else hint
     else:
-        message = f"No connection could take the request{waited}; it was never sent."
-        hint = "Send fewer requests at once, or give a longer timeout=."
+        message = f"No connection was free{waited}; the request wasn't sent."
+        hint = "Send fewer requests at once, or increase timeout=."
     return ours.RequestTimeoutError(
         message, hint=hint, statement=stmt, timeout=timeout, may_have_been_applied=applied
     )
@@ -105,10 +105,10 @@ def _no_host(exc: Any, stmt: str | None, timeout: float | None, fate: Fate) -> o
             common.hosts = hosts
         return common
     tried = "; ".join(f"{host} ({said})" for host, said in hosts.items()) or str(exc.args[0]).rstrip(".")
-    hint = "See that the server runs, and that hosts=, port= and TLS are right."
+    hint = "Check that the server is running, and check hosts=, port= and the TLS options."
     if any(isinstance(error, cassandra.OperationTimedOut) for error in answers.values()):
-        hint += " If it is slow, give longer connect_timeout= and control_connection_timeout=, both."
-    message = f"No host could serve the request: {tried}."
+        hint += " If it is slow, increase both connect_timeout= and control_connection_timeout=."
+    message = f"No host is available: {tried}."
     applied = fate.may_have_been_applied
     if applied:
         hint = f"{_APPLIED} {hint}"
@@ -120,7 +120,7 @@ def _words(error: Any) -> str:
     """Return the text of a host's error, without the prefix of a timeout."""
     if not isinstance(error, cassandra.OperationTimedOut):
         return str(error)
-    return error.errors if isinstance(error.errors, str) else "no answer came in time"
+    return error.errors if isinstance(error.errors, str) else "no response in time"
 
 
 def _lost(exc: Any, fate: Fate) -> ours.CoodieError:
@@ -130,13 +130,13 @@ def _lost(exc: Any, fate: Fate) -> ours.CoodieError:
     hosts = {} if fate.host is None else {fate.host: said}
     where = "" if fate.host is None else f" to {fate.host}"
     kind = ours.ConnectionLostError if fate.sent else ours.ConnectionFailedError
-    what = "was lost before the answer came" if fate.sent else "failed"
+    what = "was lost before the response" if fate.sent else "failed"
     message = f"The connection{where} {what}: {said}."
     return kind(message, hint=hint, hosts=hosts, may_have_been_applied=applied)
 
 
 def _busy(exc: Any, stmt: str | None, fate: Fate) -> ours.CoodieError:
-    words = f"All streams are in use: {exc}"
+    words = f"All connections are busy: {exc}"
     message = f"{words}." if fate.doubt else f"{words}; nothing was sent."
     hint = "Send fewer requests at once."
     if fate.doubt:
@@ -147,18 +147,18 @@ def _busy(exc: Any, stmt: str | None, fate: Fate) -> ours.CoodieError:
 def _authentication(exc: Any, _: str | None, fate: Fate) -> ours.CoodieError:
     said = getattr(exc, "message", None) or exc
     return ours.AuthenticationError(
-        f"The server refused the credentials, or got none: {str(said).rstrip('.')}.",
+        f"The server rejected the credentials, or got none: {str(said).rstrip('.')}.",
         hint="Give username= and password=.",
         may_have_been_applied=fate.doubt,
     )
 
 
 def _unsupported(exc: Any, _: str | None, fate: Fate) -> ours.CoodieError:
-    return ours.UnsupportedError(f"The backend refuses: {exc}.", may_have_been_applied=fate.doubt)
+    return ours.UnsupportedError(f"The driver doesn't support this: {exc}.", may_have_been_applied=fate.doubt)
 
 
 def _undecodable(exc: Any, stmt: str | None, fate: Fate) -> ours.CoodieError:
-    message = f"The server's answer can't be decoded: {type(exc.__cause__).__name__}."
+    message = f"Can't decode the server's response: {type(exc.__cause__).__name__}."
     applied = fate.may_have_been_applied
     hint = "The connection stays open" + ("; the write may have been applied." if applied else ".")
     return ours.RequestError(message, hint=hint, statement=stmt, may_have_been_applied=applied)

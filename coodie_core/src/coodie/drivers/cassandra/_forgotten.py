@@ -26,7 +26,7 @@ class ForgottenStatementError(RequestError):
     """
 
     def __init__(self, query_id: bytes, host: Host) -> None:
-        super().__init__(f"{host} has forgotten the prepared statement.")
+        super().__init__(f"{host} no longer has the prepared statement.")
         self.query_id = query_id
         self.host = host
 
@@ -83,7 +83,7 @@ def telling_future() -> Any:
                 try:
                     control._refresh_schema(connection, schema_agreement_wait=0, **change)  # noqa: SLF001 - its public way reads from another node
                 except Exception as exc:  # noqa: BLE001 - the event of the same change refreshes it, too
-                    logger.debug("The driver couldn't read what was changed: %s", exc)
+                    logger.debug("The driver couldn't refresh the schema: %s", exc)
                 response.kind = RESULT_KIND_VOID
                 deliver(host, connection, pool, response)
 

@@ -43,8 +43,8 @@ class ExcludeHostPolicy(policies.LoadBalancingPolicy):  # type: ignore[misc]  # 
 def _backoff() -> Any:
     """Return scylla-driver's backoff policy; cassandra-driver has none."""
     if not hasattr(policies, "ExponentialBackoffRetryPolicy"):
-        message = "retry_policy='backoff' needs scylla-driver; cassandra-driver sends again at once, or not."
-        hint = "Give 'default' or 'never', or connect with driver_type='scylla'."
+        message = "retry_policy='backoff' needs scylla-driver; cassandra-driver has no policy with a delay."
+        hint = "Use 'default' or 'never', or driver_type='scylla'."
         raise ConfigurationError(message, hint=hint, option="retry_policy")
     return policies.ExponentialBackoffRetryPolicy(max_num_retries=3, min_interval=0.1)
 

@@ -149,7 +149,7 @@ class Preparer:
                     prepare_at(self._session, host, text)
                     return known
             except Exception as exc:  # noqa: BLE001 - the next prepare raises it, if other nodes fail, too
-                log.debug("%s didn't prepare a statement that it had forgotten: %r", host, exc)
+                log.debug("%s failed to prepare a statement again: %r", host, exc)
             point("bind markers of a forgotten statement have changed")
             return self._prepared(other, known.shape)
 

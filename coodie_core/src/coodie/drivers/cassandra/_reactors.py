@@ -53,11 +53,9 @@ def import_cluster() -> Any:
     except DependencyException as exc:
         package = "pyasyncore"
         message = (
-            "The driver can't load an event loop: its part in C isn't there, and Python has no asyncore."
+            "The driver can't load an event loop: its C extension is missing, and Python has no asyncore."
         )
-        hint = (
-            "Install the driver from a wheel, or with libev's headers and a compiler. Or bring asyncore back:"
-        )
+        hint = "Install the driver from a wheel, or build it with libev's headers. Or install asyncore:"
         raise DriverDependencyError(
             message, hint=hint, command=f"pip install {package}", missing=package, requirement=package
         ) from exc

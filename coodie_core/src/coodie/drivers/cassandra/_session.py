@@ -257,8 +257,8 @@ class SessionExecutor:
         """Wait for a response; the driver handles the timeout, unless its thread has died."""
 
         def late() -> RequestTimeoutError:
-            message = f"The driver gave neither an answer nor a timeout within {settings.timeout:g} s."
-            hint = "Its thread has died, or can't keep up: open a new connection."
+            message = f"The driver returned neither a response nor a timeout within {settings.timeout:g} s."
+            hint = "Its thread has died or is overloaded: open a new connection."
             applied = settings.doubt or settings.write is not Write.NONE
             return RequestTimeoutError(
                 message,
@@ -330,10 +330,8 @@ class SessionExecutor:
                     raise
                 self._legacy = True  # can't change back
         if options is not None and options.speculative_execution_policy is not None:
-            message = (
-                "This session is configured with legacy parameters, which exclude speculative execution."
-            )
-            hint = "Give the Cluster execution_profiles instead."
+            message = "Sessions with legacy parameters don't support speculative execution."
+            hint = "Configure the Cluster with execution_profiles."
             raise UnsupportedError(message, hint=hint, feature="speculative_execution_policy")
         statement.retry_policy = self._safe(self._session.cluster.default_retry_policy, settings, host)
         return send(statement, **arguments)
@@ -403,7 +401,7 @@ def _disagreement(response: ResponseFuture) -> Iterator[str]:
     """Warn of a schema change on which the nodes didn't agree within max_schema_agreement_wait."""
     # A session without metadata doesn't say.
     if not response.is_schema_agreed and response.session.cluster.schema_metadata_enabled:
-        yield "The schema was changed, but whether all nodes know of that couldn't be told in time."
+        yield "The schema was changed, but schema agreement couldn't be checked in time."
 
 
 def _read_off(response: ResponseFuture, rows: Any, *, traced: bool) -> SessionResponse:

@@ -1,4 +1,4 @@
-"""Open a session of scylla-driver or cassandra-driver as a ConnectionConfig has it."""
+"""Open a session of scylla-driver or cassandra-driver from a ConnectionConfig."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
 __all__ = ["cassandra_description", "check_cassandra_config", "open_cassandra"]
 
-#: Options of CassandraDriver's own: name → (type, default, help).
+#: The options of CassandraDriver: name → (type, default, help).
 _DRIVER_OPTIONS = {
-    "aware_timestamps": ("bool", False, "Timestamps as aware datetimes in UTC."),
+    "aware_timestamps": ("bool", False, "Return timestamps as aware datetimes in UTC."),
     "fast_path": ("bool", True, "Send common requests on connections of coodie's own."),
-    "statement_cache_size": ("count", 1000, "How many prepared statements to keep."),
+    "statement_cache_size": ("count", 1000, "The number of cached prepared statements."),
 }
 
-#: Parameters of Cluster that a field of ConnectionConfig stands for: name → what to give instead.
+#: Parameters of Cluster that are set by a field of ConnectionConfig: name → the option to use instead.
 _STOOD_FOR = {
     "contact_points": "hosts=",
     "ssl_options": "ssl_context= or the ssl_… options",
     "auth_provider": "",
 }
 
-#: Parameters of Cluster that belong into its default execution profile → the profile's parameter.
+#: Parameters of Cluster that are set in its default execution profile → the profile's parameter.
 _PROFILE_OPTIONS = {"load_balancing_policy": "load_balancing_policy", "default_retry_policy": "retry_policy"}
 
-#: Fields of ConnectionConfig that go into the default execution profile.
+#: Fields of ConnectionConfig that are set in the default execution profile.
 _PROFILE_FIELDS = (
     "local_dc",
     "consistency",
@@ -46,21 +46,21 @@ _PROFILE_FIELDS = (
     "speculative_execution_policy",
 )
 
-#: Seconds between two attempts to reach a node that is down.
+#: Seconds between attempts to reconnect to a node that is down.
 _RECONNECT = 1.0
 
-#: Threads in which a Cluster connects, to this many nodes at once.
+#: The maximum number of threads of a Cluster's executor, which opens connections.
 _EXECUTOR_THREADS = 16
 
 _PIP = {"lz4": "lz4", "snappy": "python-snappy"}
 
 
 def cassandra_description(summary: str, *, distribution: str) -> DriverDescription:
-    """Describe a backend on the package ``cassandra``; its plug-in has checked whose files that package has.
+    """Describe a backend of the package ``cassandra``; its plug-in has checked the package's distribution.
 
     Args:
         summary: One line.
-        distribution: The distribution that it needs.
+        distribution: The required distribution.
     """
     from coodie.drivers.cassandra._reactors import import_cluster
     from coodie.hooks import DriverDescription, OptionDescription
@@ -69,7 +69,7 @@ def cassandra_description(summary: str, *, distribution: str) -> DriverDescripti
 
     from coodie.drivers.cassandra.driver import CassandraDriver
 
-    # What ConnectionConfig names never arrives as an option.
+    # Fields of ConnectionConfig aren't passed as options.
     parameters = (p for name, p in signature(cluster_class.__init__).parameters.items() if name != "self")
     own = tuple(
         OptionDescription(name=name, type=kind, default=default, help=text)
@@ -89,36 +89,38 @@ def cassandra_description(summary: str, *, distribution: str) -> DriverDescripti
 
 
 def check_cassandra_config(config: ConnectionConfig) -> None:
-    """Refuse what can't be honoured, before anything is connected.
+    """Validate a configuration before connecting.
 
     Raises:
-        ConfigurationError: The error names the option.
+        ConfigurationError: An option is unsupported, or conflicts with another.
     """
     from coodie.drivers.cassandra._reactors import check_patching, import_cluster
 
     cluster_options = [name for name in config.options if name not in _DRIVER_OPTIONS]
     if config.session is not None:
         if cluster_options:
-            message = f"session= beside {cluster_options[0]}=: the session has its Cluster already."
-            raise ConfigurationError(message, hint="Give it to your Cluster.", option=cluster_options[0])
+            message = f"{cluster_options[0]}= can't be combined with session=, which has a Cluster already."
+            raise ConfigurationError(message, hint="Set it on your Cluster.", option=cluster_options[0])
         return
     if config.hosts is None:
-        message = f"driver_type={config.driver_type!r} has neither hosts= nor session=."
+        message = f"driver_type={config.driver_type!r} needs hosts= or session=."
         raise ConfigurationError(message, hint="Give hosts=['127.0.0.1'], for example.", option="hosts")
     check_patching(config.options.get("connection_class") or import_cluster().connection_class)
     for name, instead in _STOOD_FOR.items():
         if name in config.options and (instead or config.username is not None):
-            message = f"{name}= beside or instead of {instead or 'username= and password='}."
+            together = "" if instead else " together with username= and password="
+            message = f"{name}= can't be used{together}."
             raise ConfigurationError(message, hint=f"Give {instead or 'one of them'}.", option=name)
     if config.options.get("execution_profiles"):
         beside = [name for name in _PROFILE_FIELDS if getattr(config, name) is not None]
         beside += [name for name in _PROFILE_OPTIONS if name in config.options]
         if beside:
-            message = f"execution_profiles= beside {', '.join(f'{name}=' for name in beside)}."
+            others = ", ".join(f"{name}=" for name in beside)
+            message = f"execution_profiles= can't be combined with {others}."
             raise ConfigurationError(message, hint="Set it in your profiles.", option="execution_profiles")
     if config.local_dc is not None and "load_balancing_policy" in config.options:
-        message = "local_dc= beside load_balancing_policy=."
-        raise ConfigurationError(message, hint="Tell the policy its data centre.", option="local_dc")
+        message = "local_dc= can't be combined with load_balancing_policy=."
+        raise ConfigurationError(message, hint="Set the data centre in the policy.", option="local_dc")
     if config.retry_policy is not None:
         _check_retry_policy(config)
     _check_compression(config.compression)
@@ -128,21 +130,21 @@ def _check_retry_policy(config: ConnectionConfig) -> None:
     from coodie.drivers.cassandra._policies import retry_policy
 
     if "default_retry_policy" in config.options:
-        message = "retry_policy= beside default_retry_policy=."
+        message = "retry_policy= can't be combined with default_retry_policy=."
         raise ConfigurationError(message, hint="Give one of them.", option="retry_policy")
     retry_policy(config.retry_policy)
 
 
 def open_cassandra(config: ConnectionConfig) -> CassandraDriver:
-    """Connect, or take the caller's session, and return a driver.
+    """Return a driver for a new session, or for the caller's.
 
     Args:
-        config: As ``check_cassandra_config`` let it through.
+        config: A configuration that ``check_cassandra_config`` accepts.
 
     Raises:
         ConnectionFailedError: No host could be reached.
-        AuthenticationError: The server refused the credentials.
-        ConfigurationError: The keyspace doesn't exist, or the server has no such compression.
+        AuthenticationError: The server rejected the credentials.
+        ConfigurationError: The keyspace doesn't exist, or the server doesn't support the compression.
     """
     from coodie.drivers.cassandra.driver import CassandraDriver
 
@@ -159,7 +161,7 @@ def open_cassandra(config: ConnectionConfig) -> CassandraDriver:
 
 
 def _connect(config: ConnectionConfig) -> Any:
-    """Return a session of a Cluster of our own; a failure leaves neither thread nor socket."""
+    """Return a session of a new Cluster; shut the Cluster down if that fails."""
     from cassandra import UnresolvableContactPoints
 
     from coodie.drivers.cassandra._connection import with_connect_errors
@@ -173,10 +175,10 @@ def _connect(config: ConnectionConfig) -> Any:
         cluster = _cluster(config)
     except CoodieError:
         raise
-    except UnresolvableContactPoints as exc:  # which names no host
+    except UnresolvableContactPoints as exc:  # its text names no host
         raise _unresolvable(config.hosts or ()) from exc
     except Exception as exc:
-        message = f"The driver refuses the configuration: {exc}."
+        message = f"The driver rejected the configuration: {exc}."
         raise ConfigurationError(message) from exc
     forget_in_children(cluster, abandon)
     try:
@@ -194,12 +196,12 @@ def _connect(config: ConnectionConfig) -> Any:
 
 
 class _Known(NamedTuple):
-    """What a cluster knows that couldn't be connected; nothing, where it wasn't reached.
+    """The metadata of a cluster after a failed connect; empty if no node was reached.
 
     Attributes:
-        keyspaces: Its keyspaces; none where it keeps no schema metadata.
+        keyspaces: The keyspaces; empty if schema metadata are disabled.
         data_centres: The nodes' data centres, by address and port.
-        elsewhere: None of these addresses is one that was given.
+        elsewhere: None of these addresses is a contact point.
     """
 
     keyspaces: frozenset[str]
@@ -215,14 +217,14 @@ def _known(cluster: Any) -> _Known:
 
 def _unresolvable(hosts: Sequence[str]) -> ConnectionFailedError:
     return ConnectionFailedError(
-        f"No host name could be resolved: {', '.join(hosts)}.",
-        hint="Look at hosts=, and at what this machine knows of these names.",
+        f"Could not resolve {'any of the hosts' if len(hosts) > 1 else 'the host'}: {', '.join(hosts)}.",
+        hint="Check hosts= and DNS.",
         hosts=dict.fromkeys(hosts, "the name could not be resolved"),
     )
 
 
 def _connect_error(error: CoodieError, config: ConnectionConfig, known: _Known) -> CoodieError:
-    """Return the error to raise; of most mistakes the driver says that no host would do."""
+    """Return the error to raise; for most mistakes, the driver only reports that no host is available."""
     if known.keyspaces and config.keyspace is not None and config.keyspace not in known.keyspaces:
         message = f"The keyspace {config.keyspace!r} doesn't exist."
         hint = "Create it first (CREATE KEYSPACE … WITH replication = …), or connect without keyspace=."
@@ -230,7 +232,7 @@ def _connect_error(error: CoodieError, config: ConnectionConfig, known: _Known) 
     centres = sorted({centre for centre in known.data_centres.values() if centre is not None})
     if centres and config.local_dc is not None and config.local_dc not in centres:
         message = f"The cluster has no data centre {config.local_dc!r}."
-        hint = f"It has {', '.join(map(repr, centres))}; capitals count."
+        hint = f"It has {', '.join(map(repr, centres))}; names are case-sensitive."
         return ConfigurationError(message, hint=hint, option="local_dc")
     if type(error) is ConnectionFailedError and known.data_centres:
         return _unused_nodes(known) if not error.hosts else _nodes_elsewhere(error, known)
@@ -242,26 +244,26 @@ def _connect_error(error: CoodieError, config: ConnectionConfig, known: _Known) 
 
 
 def _unused_nodes(known: _Known) -> ConnectionFailedError:
-    """Return the error where no node was tried."""
+    """Return the error for a policy that excludes all nodes."""
     nodes = {host: f"in {centre!r}, not used" for host, centre in sorted(known.data_centres.items())}
     listed = ", ".join(f"{host} in {centre!r}" for host, centre in sorted(known.data_centres.items()))
     message = f"The load-balancing policy uses none of the nodes: {listed}."
-    hint = "Look at local_dc= and load_balancing_policy=."
+    hint = "Check local_dc= and load_balancing_policy=."
     return ConnectionFailedError(message, hint=hint, hosts=nodes)
 
 
 def _nodes_elsewhere(error: ConnectionFailedError, known: _Known) -> ConnectionFailedError:
-    """Return the error where nodes were tried: theirs, unless the nodes announce other addresses."""
+    """Return the nodes' error, or a better one if their advertised addresses aren't the contact points."""
     if not known.elsewhere:
         return error
     tried = "; ".join(f"{host} ({said})" for host, said in error.hosts.items())
-    message = f"The nodes announce other addresses than hosts=, and can't be reached there: {tried}."
+    message = f"The nodes advertise other addresses than hosts=, which can't be reached: {tried}."
     hint = "Set broadcast_rpc_address in cassandra.yaml, or give address_translator=."
     return ConnectionFailedError(message, hint=hint, hosts=error.hosts)
 
 
 def _cluster(config: ConnectionConfig) -> Any:
-    """Return an unconnected Cluster; everything of a profile goes into one, never beside it."""
+    """Return an unconnected Cluster; all options of execution profiles are set in a profile."""
     from cassandra.auth import PlainTextAuthProvider
     from cassandra.cluster import EXEC_PROFILE_DEFAULT
     from cassandra.policies import ConstantReconnectionPolicy
@@ -278,16 +280,16 @@ def _cluster(config: ConnectionConfig) -> Any:
     for name in ("port", "ssl_context", "protocol_version", "compression"):
         if (value := getattr(config, name)) is not None:
             options[name] = value
-    # The driver waits up to two seconds, at random, before it looks at a changed table.
+    # By default, the driver waits a random time of up to two seconds before it refreshes a changed table.
     options.setdefault("schema_event_refresh_window", 0)
-    # Theirs waits up to ten minutes: a node whose login is in order again, or that is back, waits with it.
+    # The default policy waits up to ten minutes, even if a node is back or its login works again.
     options.setdefault("reconnection_policy", ConstantReconnectionPolicy(_RECONNECT, max_attempts=None))
-    # They send more than 4,096 bytes in pieces, of which the system would keep the last back for 40 ms.
+    # The drivers send more than 4,096 bytes in pieces; Nagle's algorithm would delay the last by 40 ms.
     options["sockopts"] = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), *(options.get("sockopts") or ())]
-    # Each node that hangs keeps one of them for connect_timeout, again and again: with two, as the drivers
-    # have it, a node that is back waits for others. They are started when they are needed.
+    # Each unresponsive node repeatedly occupies a thread for connect_timeout. With the default of two, a node
+    # that is back would have to wait for others. Threads are started on demand.
     options.setdefault("executor_threads", _EXECUTOR_THREADS)
-    # A statement that a node has forgotten is looked at before it is sent there: StatementCache.recall.
+    # coodie prepares unprepared statements again itself, and checks whether their tables have changed.
     options.setdefault("reprepare_on_up", False)
     cluster = cluster_class(negotiates=config.protocol_version is None)
     options["connection_class"] = attentive(options.get("connection_class") or cluster.connection_class)
@@ -300,7 +302,7 @@ def _profile(config: ConnectionConfig, moved: dict[str, Any]) -> Any:
 
     from coodie.drivers.cassandra._policies import retry_policy, speculation_policy
 
-    # The drivers' own default, named: cassandra-driver logs a warning where none is.
+    # The drivers' default, set explicitly: without it, cassandra-driver logs a warning.
     parameters = {"load_balancing_policy": default_lbp_factory()}
     parameters |= {_PROFILE_OPTIONS[name]: value for name, value in moved.items()}
     if config.local_dc is not None:
@@ -319,7 +321,7 @@ def _profile(config: ConnectionConfig, moved: dict[str, Any]) -> Any:
 
 
 def _check_compression(wanted: str | bool | None) -> None:  # noqa: FBT001 - as the driver has it
-    """Refuse a compression whose module isn't importable here."""
+    """Reject a compression whose Python module isn't installed."""
     if wanted in (None, False):
         return
     from cassandra.connection import locally_supported_compressions as have
@@ -331,7 +333,7 @@ def _check_compression(wanted: str | bool | None) -> None:  # noqa: FBT001 - as 
 
 
 def _check_negotiated(cluster: Any, config: ConnectionConfig) -> None:
-    """Refuse a connection that isn't compressed as it was asked to be."""
+    """Reject a connection without the requested compression."""
     wanted = config.compression
     if wanted in (None, False):
         return
@@ -342,6 +344,6 @@ def _check_negotiated(cluster: Any, config: ConnectionConfig) -> None:
             got = [name for name, (_, expand) in have.items() if connection.decompressor is expand]
             used = got[0] if got and (connection.compressor or connection.decompressor) else None
             if used is None or wanted not in (True, used):
-                message = f"compression={wanted!r} was asked for; the server agreed to {used or 'none'}."
-                hint = "Protocol version 5 knows lz4 alone. Run: pip install lz4, or give protocol_version=4."
+                message = f"compression={wanted!r}: the negotiated compression is {used or 'none'}."
+                hint = "Protocol version 5 only has lz4. Run: pip install lz4, or give protocol_version=4."
                 raise ConfigurationError(message, hint=hint, option="compression")

@@ -1,4 +1,4 @@
-"""CassandraDriver: the contract, on the session of scylla-driver or cassandra-driver."""
+"""``CassandraDriver``: the driver contract on a session of scylla-driver or cassandra-driver."""
 
 from __future__ import annotations
 
@@ -42,29 +42,29 @@ __all__ = ["CassandraDriver"]
 
 T = TypeVar("T")
 
-#: Prepared statements that a driver keeps by default.
+#: The default size of a driver's statement cache.
 _STATEMENTS = 1000
 
 
 class CassandraDriver(ClientDriver):
-    """Driver backed by cassandra-driver / scylla-driver.
+    """A driver on a session of scylla-driver or cassandra-driver.
 
     Args:
-        session: A connected ``cassandra.cluster.Session``. Its row factory, keyspace and profiles stay
-            as they are.
-        default_keyspace: What object mappers are told; None means the session's own keyspace.
-        owns_session: close() shuts the session and its cluster down.
-        request_timeout: Seconds for requests that name none; None means the session's default.
-        consistency: The level of requests that name none; None means the session's default.
+        session: A connected ``cassandra.cluster.Session``. Its row factory, keyspace and profiles aren't
+            changed.
+        default_keyspace: The keyspace for object mappers; None for the session's keyspace.
+        owns_session: ``close`` shuts down the session and its cluster.
+        request_timeout: The default timeout in seconds; None for the session's default.
+        consistency: The default consistency level; None for the session's default.
         aware_timestamps: Return timestamps as aware datetimes in UTC instead of naive ones.
-        statement_cache_size: How many prepared statements to keep, 1 or more.
-        fast_path: Send common requests on connections of our own, beside the session's.
+        statement_cache_size: The number of cached prepared statements, 1 or more.
+        fast_path: Send common requests on coodie's own connections, in addition to the session's.
 
     Raises:
-        ConfigurationError: An argument is of the wrong kind.
+        ConfigurationError: An argument is invalid.
     """
 
-    #: All but one: what waits does so in the backend's own thread.
+    #: All but one: the driver's event loop runs in a thread.
     capabilities = frozenset(Capability) - {Capability.NATIVE_ASYNC}
 
     def __init__(
@@ -85,7 +85,7 @@ class CassandraDriver(ClientDriver):
 
         if not hasattr(session, "execute_async") or not hasattr(session, "cluster"):
             message = f"session is of type {type(session).__name__}."
-            raise ConfigurationError(message, hint="Give what Cluster.connect() returns.", option="session")
+            raise ConfigurationError(message, hint="Give a session from Cluster.connect().", option="session")
         for option, value in (("aware_timestamps", aware_timestamps), ("fast_path", fast_path)):
             if not isinstance(value, bool):
                 message = f"{option}={value!r} can't be used."
@@ -113,12 +113,12 @@ class CassandraDriver(ClientDriver):
 
     @property
     def session(self) -> Any:
-        """The backend's own session: the way down, outside coodie's contract."""
+        """The driver's session, outside coodie's contract."""
         return self._session
 
     @property
     def fast_path_refusal(self) -> str | None:
-        """Why requests go the driver's way; None while the fast path serves the common ones."""
+        """The reason why requests don't use the fast path; None if the common ones do."""
         path = self._client.fast
         return "fast_path=False" if path is None else path.reason_to_decline
 
@@ -156,7 +156,7 @@ class CassandraDriver(ClientDriver):
         *,
         options: RequestOptions | None = None,
     ) -> Rows:
-        """Async version of :meth:`execute`; the page's decoding is all that runs on the loop."""
+        """Async version of :meth:`execute`; only the decoding of the page blocks the event loop."""
         remember_paging_state(self, None)
         first = None
         if fetch_size is None and paging_state is None and options is None:
@@ -209,7 +209,7 @@ class CassandraDriver(ClientDriver):
         return await run_async(self._steps(self._pipeline.first_value, request, first))
 
     def _by_template(self, stmt: str, params: Any, consistency: str | None, timeout: float | None) -> Outcome:
-        """Execute a request as others before it, in the calling thread; nothing is sent where it can't."""
+        """Execute a request by its statement's template, in this thread; all None if nothing was sent."""
         fast = self._client.fast
         if fast is None or fast.disabled_reason is not None or request_observers():
             return None, None
@@ -221,9 +221,9 @@ class CassandraDriver(ClientDriver):
     def _sent_by_template(
         self, stmt: str, params: Any, consistency: str | None, timeout: float | None
     ) -> TemplatedRequest | None:
-        """Send a request as others before it, on the running loop; None where nothing was sent."""
+        """Send a request by its statement's template, on the running loop; None if nothing was sent."""
         fast = self._client.fast
-        # Each request that is observed goes through the pipeline, which has observers see it.
+        # Observed requests go through the pipeline, which notifies the observers.
         if fast is None or fast.disabled_reason is not None or request_observers():
             return None
         key = template_key(stmt, consistency, timeout)
@@ -234,7 +234,7 @@ class CassandraDriver(ClientDriver):
         return None if template is None else fast.send_first(key, template, params, timeout)
 
     def _template(self, stmt: str, consistency: str | None) -> RequestTemplate | None:
-        """Return what requests to a statement have in common; None where it takes the long way."""
+        """Return a statement's request template; None if its requests need the pipeline."""
         cached = self._pipeline.statements.find(stmt)
         statement = None if cached is None else cached.prepared.compiled
         return None if statement is None else find_template(statement, consistency)
@@ -242,12 +242,12 @@ class CassandraDriver(ClientDriver):
     def _steps(
         self, make: Callable[..., Steps[T]], request: Request, first: FirstResponse | None
     ) -> Steps[T]:
-        """Return the steps of a request, or what is left of them if a template has sent it.
+        """Return the steps of a request; if a template has sent it, the steps from its response on.
 
         Args:
             make: The pipeline's method.
             request: The request.
-            first: The response to it, if it has been sent.
+            first: The response, if a template has sent the request.
         """
         if first is None:
             return make(self, request)
@@ -255,7 +255,7 @@ class CassandraDriver(ClientDriver):
         return self._pipeline.already_sent(request.stmt, page, lambda page: make(self, request, first=page))
 
     def _run_many(self, run: ManyRun, request: Request) -> ManyResult:
-        """Keep the window full from this thread alone; the backend's own thread does the waiting."""
+        """Execute a statement's requests concurrently, from this thread only."""
         remember_paging_state(self, None)
         from coodie.drivers.cassandra._concurrency import ConcurrentExecutor
         from coodie.drivers.cassandra.fastpath.pipeline import Pipeline
@@ -271,7 +271,7 @@ class CassandraDriver(ClientDriver):
         return ConcurrentExecutor(run, start, Pipeline(fast)).drain()
 
     def _result_columns(self, stmt: str, timeout: float | None = None) -> tuple[str, ...]:
-        """Return the names of the columns that a SELECT returns, for the command line: also without a row."""
+        """Return the column names of a SELECT without executing it; for the command line."""
         seconds = timeout or self._pipeline.default_timeout()
         statement = run_sync(self._pipeline.prepared(stmt, seconds))
         metadata = statement.prepared.prepared.result_metadata or ()
@@ -290,11 +290,10 @@ class CassandraDriver(ClientDriver):
         *,
         options: SyncOptions | None = None,
     ) -> SyncResult:
-        """Idempotent CREATE TABLE + ALTER TABLE ADD for new columns.
+        """Create a table, or add its missing columns and indexes; idempotent.
 
-        Returns the list of CQL statements that were (or would be) executed. When *dry_run* is True
-        the database is not modified. All goes through one node, the same for everybody; the reads are
-        sent together.
+        Returns the CQL statements that were executed. If *dry_run* is true, nothing is executed, and the
+        statements are those that would be. All clients use the same node; its reads are sent concurrently.
         """
         plan = plan_table(
             table,
@@ -333,7 +332,7 @@ class CassandraDriver(ClientDriver):
     def _sync_steps(
         self, plan: Generator[SchemaRequest, Any, SyncResult], options: SyncOptions | None
     ) -> Generator[Effect, Any, SyncResult]:
-        """Have one node carry a plan out."""
+        """Execute a plan through one node."""
         from coodie.drivers.cassandra._coordinator import Coordinator
         from coodie.drivers.cassandra._schema_requests import SchemaRequests
 

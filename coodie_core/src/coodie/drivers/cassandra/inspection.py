@@ -1,4 +1,4 @@
-"""What is in use of scylla-driver or cassandra-driver, for ``coodie doctor``."""
+"""Facts about scylla-driver or cassandra-driver and its connections, for ``coodie doctor``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["inspect_cassandra"]
 
 
 def inspect_cassandra(driver: Any) -> Mapping[str, str]:
-    """Return name → value: of a driver's connection, or where there is none of what would be used here.
+    """Return facts by name: about a driver's connections; without a driver, about the installed package.
 
     Args:
         driver: A CassandraDriver, or None.
@@ -41,7 +41,7 @@ def inspect_cassandra(driver: Any) -> Mapping[str, str]:
 
 
 def _compression(cluster: Any) -> str:
-    """Return what the connections' frames are compressed with."""
+    """Return the names of the connections' compressions."""
     from cassandra.connection import locally_supported_compressions
 
     names = {

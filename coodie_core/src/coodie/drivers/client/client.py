@@ -166,7 +166,7 @@ class StaleStatementError(Exception):
     """
 
     def __init__(self, prepared: Any = None, *, may_have_been_applied: bool = False) -> None:
-        super().__init__("The server doesn't know the prepared statement.")
+        super().__init__("The server no longer has the prepared statement.")
         self.prepared = prepared
         self.may_have_been_applied = may_have_been_applied
 

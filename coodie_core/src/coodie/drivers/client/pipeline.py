@@ -85,7 +85,7 @@ class PipelineOptions:
         """Check the values."""
         size = self.statement_cache_size
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            message = f"statement_cache_size={size!r} is not a positive whole number."
+            message = f"statement_cache_size={size!r} isn't a positive integer."
             raise ConfigurationError(message, option="statement_cache_size")
         if self.consistency is not None:
             parse_consistency(self.consistency)
@@ -425,8 +425,8 @@ class Pipeline:
     def _prepare_again(self, request: ClientRequest, stale: StaleStatementError, attempt: int) -> Steps[int]:
         """Prepare a statement again that the server has evicted; return the number of the next attempt."""
         if attempt == _MAX_ATTEMPTS:
-            message = f"The server refused the prepared statement {attempt} times."
-            hint = "Its cache of prepared statements may be too small, or the table is changing."
+            message = f"The server rejected the prepared statement {attempt} times."
+            hint = "Its prepared statement cache may be too small, or the table's schema is changing."
             raise ServerError(
                 message, hint=hint, statement=request.asked.stmt, may_have_been_applied=False
             ) from stale
@@ -443,8 +443,8 @@ class Pipeline:
 
 def _standing_still(request: ClientRequest) -> ServerError:
     """Return the error of a page whose paging state is the same as the request's."""
-    message = "The server's paging state doesn't move: the next page would start where this one does."
-    hint = "Report it to the authors of the server; a smaller fetch_size= may help."
+    message = "The server returned the same paging state again, so the next page would be the same."
+    hint = "This is a bug of the server; a smaller fetch_size= may help."
     return ServerError(message, hint=hint, statement=request.asked.stmt, may_have_been_applied=False)
 
 

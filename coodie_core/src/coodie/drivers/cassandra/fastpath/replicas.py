@@ -1,9 +1,9 @@
-"""The live local replicas of a token, as the drivers' default policies choose the first node of a plan.
+"""The first node of the query plan of the drivers' default policies: a live local replica of the token.
 
-A plan of theirs costs more than the rest of a request. So for exactly these policies it is looked up what a
-plan begins with: one of the replicas in the local data centre that are up. A table holds while the driver
-has the same ring and the same replicas of the keyspace, and until ``Router.forget`` says that a node has
-come, gone or changed. Whatever else a plan depends on is left to the policy.
+Making a plan takes longer than the rest of a request. So for exactly these policies, the first node is looked
+up in a table instead. A table is valid as long as the driver has the same ring and the same replicas of the
+keyspace, and until ``Router.forget`` is called because a node was added, removed or changed. In all other
+cases, the policy makes the plan.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["ReplicaTable"]
 
-#: The smallest hash, and what the partitioner takes it for.
+#: The minimum token, which isn't valid for a key; the partitioner replaces it by the maximum.
 _NO_TOKEN = -(2**63)
 _LAST_TOKEN = 2**63 - 1
 
-#: Tablets that are kept.
+#: The maximum number of cached tablets.
 _MAX_TABLETS = 10_000
 
 
@@ -34,7 +34,7 @@ class ReplicaTable:
     """The replicas of one keyspace, for one policy.
 
     Args:
-        metadata: The cluster's.
+        metadata: The cluster's metadata.
         policy: The load-balancing policy.
         keyspace: The keyspace.
     """
@@ -59,20 +59,20 @@ class ReplicaTable:
         self._keyspace = keyspace
         self._ring = metadata.token_map
         self._child = _local_policy(policy)
-        #: The ring's tokens, and for each the replicas; none of them where the policy has to be asked.
+        #: The ring's tokens, and the live local replicas of each, filled on demand; empty if the policy
+        #: decides.
         self._tokens: list[int] = []
         self._hosts: list[tuple[Host, ...] | None] = []
         self._tablets = tablets_of(metadata)
-        #: Of tablets that were asked for: the driver's list of replicas, and which of them are local and up.
+        #: Cached tablets by the id of the driver's list of replicas: the list, and its live local replicas.
         self._by_tablet: dict[int, tuple[Any, tuple[Host, ...]]] = {}
         self._map: Any = None
         self._shuffled = False
         if self._child is None or self._ring is None or murmur3 is None:
             return
         if self._ring.token_class is Murmur3Token and self._ring.ring:
-            self._ring.get_replicas(
-                keyspace, self._ring.ring[0]
-            )  # has it look up a keyspace that it didn't yet
+            # The driver computes a keyspace's replicas on the first call.
+            self._ring.get_replicas(keyspace, self._ring.ring[0])
             self._map = self._ring.tokens_to_hosts_by_ks.get(keyspace)
         if self._map:
             self._shuffled = policy.shuffle_replicas
@@ -80,7 +80,7 @@ class ReplicaTable:
             self._hosts = [None] * len(self._tokens)
 
     def is_for(self, policy: Any) -> bool:
-        """Tell whether it holds: for this policy, on the ring and with the replicas that there are now."""
+        """Return whether the table is valid for a policy, and for the driver's current ring and replicas."""
         ring = self._ring
         return (
             policy is self._policy
@@ -89,11 +89,11 @@ class ReplicaTable:
         )
 
     def first_host(self, table: str | None, key: bytes) -> Host | None:
-        """Return the node that a plan begins with; None where the policy has to be asked.
+        """Return the first node of a plan; None if the policy has to make the plan.
 
         Args:
             table: The request's table.
-            key: Its partition key.
+            key: The partition key.
         """
         if not self._tokens:
             return None
@@ -104,7 +104,7 @@ class ReplicaTable:
         if tablets is not None and tablets.table_has_tablets(self._keyspace, table):
             hosts = self._of_tablet(table, token)
         if hosts is None:
-            # A token of the ring is the end of its range, and belongs to it.
+            # Each token of the ring is the inclusive end of its range.
             place = bisect_left(self._tokens, token)
             if place == len(self._tokens):
                 place = 0
@@ -117,11 +117,11 @@ class ReplicaTable:
         return host if host.is_up else None
 
     def _of_tablet(self, table: str | None, token: int) -> tuple[Host, ...] | None:
-        """Return the replicas of a token's tablet; none where the policy is to be asked, None without one."""
+        """Return the replicas of a token's tablet; empty if the policy decides, None without a tablet."""
         tablet = self._tablets.get_tablet_for_key(self._keyspace, table, Murmur3Token(token))
         if tablet is None:
             return None
-        # Unless they are shuffled they go round. And a tablet with a version may have a leader.
+        # The policy makes the plan for round-robin, and for a tablet with a version, which may have a leader.
         if not self._shuffled or getattr(tablet, "tablet_version", None) is not None:
             return ()
         replicas = tablet.replicas
@@ -141,7 +141,7 @@ class ReplicaTable:
 
 
 def _local_policy(policy: Any) -> Any:
-    """Return the policy inside of a known one; None where it isn't exactly such."""
+    """Return the child of a TokenAwarePolicy; None unless both are exactly the drivers' default policies."""
     child = child_of_token_aware(policy)
     changed = any("make_query_plan" in vars(one) or "distance" in vars(one) for one in (policy, child) if one)
     return child if child.__class__ is DCAwareRoundRobinPolicy and not changed else None

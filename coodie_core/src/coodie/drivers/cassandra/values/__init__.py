@@ -1,5 +1,5 @@
-"""Python values and the server's: `binding` takes parameters, `rows` and `lenient_decoding` read results.
+"""Convert values between Python and CQL: `binding` for parameters, `rows` and `lenient_decoding` for results.
 
-``types`` says what the driver's type classes mean; ``scalars`` and ``collections`` hold what binds one value,
-``ordering`` how the server sorts the elements of a set and the keys of a map. Nothing here sends a request.
+``types`` reads the drivers' type classes; ``scalars`` and ``collections`` bind single values; ``ordering``
+sorts sets and map keys as the server does. Nothing here sends a request.
 """

@@ -1,4 +1,4 @@
-"""Check a statement's parameters and turn them into what the driver's serialisers take."""
+"""Validate a statement's parameters, and convert them for the drivers' serializers."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from coodie.types import UNSET
 
 __all__ = ["Binder", "bind_values", "binders"]
 
-_ITS_OWN_CODE = "The fault is in the code of that class."
+_ITS_OWN_CODE = "Fix the methods of that class."
 
-#: A list of single markers.
+#: ``IN`` with a bind marker in parentheses.
 _IN = re.compile(r"\bIN\s*\(\s*[?:]", re.IGNORECASE)
 
 
 def binders(columns: Sequence[Any], policy: Any = None) -> tuple[Binder, ...]:
-    """Choose what checks and converts each parameter of a prepared statement; once per statement.
+    """Return the binder of each bind marker of a prepared statement.
 
     Args:
-        columns: Its bind markers, ``PreparedStatement.column_metadata``.
-        policy: Its ``column_encryption_policy``: the server knows an encrypted column only as a blob.
+        columns: The statement's bind markers, ``PreparedStatement.column_metadata``.
+        policy: Its ``column_encryption_policy``: to the server, an encrypted column is a blob.
     """
     return tuple([binder(value_type(policy, column)) for column in columns])
 
@@ -44,28 +44,28 @@ def bind_values(
 
     Args:
         columns: The statement's bind markers.
-        column_binders: What ``binders`` chose for them.
-        params: A sequence with a value for each marker, or a mapping from the markers' names; None is an
-            empty one. None in it is a null, ``coodie.UNSET`` leaves the column as it is.
+        column_binders: Their binders, from ``binders``.
+        params: A sequence with a value for each marker, or a mapping by the markers' names; None for no
+            parameters. A value of None is a null; ``coodie.UNSET`` leaves the column unchanged.
         statement: The CQL text, for errors.
-        key_indexes: Which markers are parts of the partition key, ``PreparedStatement.routing_key_indexes``:
-            the drivers fail in their own code over a null there.
+        key_indexes: The indexes of the partition key's markers, ``PreparedStatement.routing_key_indexes``;
+            the drivers raise errors of their own for a null there.
 
     Raises:
-        ParameterError: Too few, too many, unknown or missing ones; a value out of range; a partition key
-            without a value.
-        ParameterTypeError: A value, or what holds the values, is of the wrong type. No error of these
-            contains a value.
+        ParameterError: Parameters are missing, unknown or too many; a value is out of range; a part of the
+            partition key has no value.
+        ParameterTypeError: A value, or the container of the values, has the wrong type. These errors never
+            contain a value.
     """
     if type(params) is not list and type(params) is not tuple:
         params = _read(columns, params, statement)
     if len(params) != len(columns):
         message = f"The statement has {_count(len(columns), 'bind marker')}, and {_given(len(params))}."
-        hint = "Give a value for each; UNSET leaves a column alone."
+        hint = "Give one value for each; UNSET leaves a column unchanged."
         raise ParameterError(message, hint=hint, statement=statement)
     for index in key_indexes or ():
         if params[index] is None or params[index] is UNSET:
-            missing = BindingError(f"got {params[index]}", "It is part of the partition key: give a value.")
+            missing = BindingError(f"got {params[index]}", "A part of the partition key needs a value.")
             _refuse(missing, columns[index], index, statement)
     bound: list[Any] = []
     try:
@@ -81,7 +81,7 @@ def bind_values(
     except Exception as exc:  # noqa: BLE001 - the methods of a value's class may raise anything
         index = len(bound)
         kind = type(params[index])
-        problem = f"got a value of type {type_name(kind)}, which raised {type(exc).__name__} when it was read"
+        problem = f"reading the {type_name(kind)} raised {type(exc).__name__}"
         unreadable = BindingError(problem, _ITS_OWN_CODE, value_type=kind)
         _refuse(unreadable, columns[index], index, statement, exc)
     return bound
@@ -95,14 +95,14 @@ def _unset_value() -> Any:
 
 
 def _read(columns: Sequence[Any], params: Any, statement: str | None) -> Sequence[Any]:
-    """Return the values in the order of the markers, whatever holds them."""
+    """Return the values in the order of the markers; report exceptions of the container's own methods."""
     try:
         return _in_order(columns, params, statement)
     except ParameterError:
         raise
-    except Exception as exc:  # as of a value
+    except Exception as exc:  # the methods of the container may raise anything
         name = type_name(type(params))
-        message = f"The parameters are a {name}, which raised {type(exc).__name__} when it was read."
+        message = f"Reading the parameters, a {name}, raised {type(exc).__name__}."
         raise ParameterTypeError(message, hint=_ITS_OWN_CODE, statement=statement, value_type=name) from exc
 
 
@@ -115,8 +115,9 @@ def _in_order(columns: Sequence[Any], params: Any, statement: str | None) -> Seq
     if isinstance(params, Sequence) and not isinstance(params, (str, bytes, bytearray, memoryview)):
         return list(params)
     name = type_name(type(params))
-    hint = "Give a list or tuple with a value for each ?, or a dict for :names."
-    raise ParameterTypeError(f"The parameters are a {name}.", hint=hint, statement=statement, value_type=name)
+    message = f"The parameters are of type {name}."
+    hint = "Give a list or tuple with one value for each ?, or a dict for :names."
+    raise ParameterTypeError(message, hint=hint, statement=statement, value_type=name)
 
 
 def _by_name(columns: Sequence[Any], params: Mapping[Any, Any], statement: str | None) -> Sequence[Any]:
@@ -130,29 +131,29 @@ def _by_name(columns: Sequence[Any], params: Mapping[Any, Any], statement: str |
             raise ParameterError(message, hint=hint, statement=statement)
     missing = [name for name in dict.fromkeys(names) if name not in params]
     if missing:
-        message = f"The parameters lack {', '.join(map(repr, missing))}."
-        hint = "Give None for a null, UNSET to leave a column alone."
+        message = f"Missing parameters: {', '.join(map(repr, missing))}."
+        hint = "Give None for a null, UNSET to leave a column unchanged."
         raise ParameterError(message, hint=hint, statement=statement)
     twice = next((name for name in names if names.count(name) > 1), None)
-    # One :name in two places is one value; two ? that the server names after one column may not be.
+    # A :name used twice is one value. Two ? that the server names after the same column may be two.
     if twice is not None and len(with_positional_markers(statement or "")[1]) < len(names):
-        message = f"Several markers ? go by the name {twice!r}, so that a dict can't tell them apart."
-        raise ParameterError(message, hint="Give a list, or write :names.", statement=statement)
+        message = f"Several ? markers have the name {twice!r}, so a dict is ambiguous."
+        raise ParameterError(message, hint="Give a list, or use :names.", statement=statement)
     return [params[name] for name in names]
 
 
 def _refuse(
     error: BindingError, column: Any, index: int, statement: str | None, cause: Exception | None = None
 ) -> NoReturn:
-    """Raise the public error for a value that doesn't fit."""
+    """Raise the public error for an invalid value."""
     name, cql_type = column.name, cql_name(column.type)
-    place = f" in {' of '.join(reversed(error.path))}" if error.path else ""
-    message = f"Parameter {index + 1}, {name!r} of type {cql_type}, {error.problem}{place}."
+    place = f", in {' of '.join(reversed(error.path))}" if error.path else ""
+    message = f"Parameter {index + 1} ({name!r}, {cql_type}){place}: {error.problem}."
     if error.value_type is None:
         raise ParameterError(message, hint=error.hint, statement=statement) from None
     hint = error.hint
     if issubclass(error.value_type, (list, tuple, set, frozenset)) and _IN.search(statement or ""):
-        hint += " For several values, write IN ? without parentheses."
+        hint = "For several values, write IN ? without parentheses."
     raise ParameterTypeError(
         message,
         hint=hint,

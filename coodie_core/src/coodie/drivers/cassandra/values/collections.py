@@ -1,4 +1,4 @@
-"""Bind values made of values: collections, tuples, vectors and user types."""
+"""Bind collections, tuples, vectors and user-defined types."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ from coodie.types import UNSET
 
 __all__ = ["binder"]
 
-#: Modules whose objects are single values, whatever their attributes are called: an int has `real`.
+#: Modules whose objects are scalars; their attributes, such as an int's `real`, are never a user type's
+#: fields.
 _SCALAR_MODULES = frozenset({"builtins", "datetime", "decimal", "uuid", "ipaddress", "coodie.types"})
 
 
 def binder(typ: Any) -> Binder:
-    """Return what binds values other than None and UNSET to a type."""
+    """Return the binder of a type, for values other than None and UNSET."""
     typ = unwrapped(typ)
     name = family(typ)
     make = _MAKERS.get(name)
@@ -38,7 +39,7 @@ def binder(typ: Any) -> Binder:
 
 
 class Pairs(list[tuple[Any, Any]]):
-    """A map as the drivers' serialisers need it: they ask for its length and its items()."""
+    """A map for the drivers' serializers, which call len() and items()."""
 
     def items(self) -> list[tuple[Any, Any]]:
         """Return the pairs."""
@@ -51,7 +52,7 @@ def _list(typ: Any) -> Binder:
     def bind_list(value: Any) -> list[Any]:
         if _is_sequence(value):
             return bind(value)
-        raise wrong_type(value, "Give a list or a tuple.")
+        raise wrong_type(value, "a list or tuple")
 
     return bind_list
 
@@ -63,8 +64,8 @@ def _vector(typ: Any) -> Binder:
 
     def bind_vector(value: Any) -> Sequence[Any]:
         if not _is_sequence(value):
-            raise wrong_type(value, "Give a list or a tuple.")
-        value = _of_length(value, size, "no more and no less")
+            raise wrong_type(value, "a list or tuple")
+        value = _of_length(value, size)
         numbers = None if bind_numbers is None else bind_numbers(value)
         return bind(value) if numbers is None else numbers
 
@@ -76,10 +77,10 @@ def _set(typ: Any) -> Binder:
     bind, key = _each(element), sort_key(element)
 
     def bind_set(value: Any) -> list[Any]:
-        # A sequence, too: what is unhashable in Python can be in a set of CQL.
+        # Also a sequence: a CQL set may have elements that are unhashable in Python.
         if isinstance(value, AbstractSet) or _is_sequence(value):
             return sorted_unique(bind(value), key)
-        raise wrong_type(value, "Give a set or a frozenset, or a list where elements aren't hashable.")
+        raise wrong_type(value, "a set, or a list of unhashable elements")
 
     return bind_set
 
@@ -94,10 +95,10 @@ def _map(typ: Any) -> Binder:
         elif _is_sequence(value) and all(map(_is_pair, value)):
             pairs = list(value)
         else:
-            raise wrong_type(value, "Give a dict, or a tuple of (key, value) pairs.")
+            raise wrong_type(value, "a dict, or a list of (key, value) pairs")
         ordered = sorted_pairs(bind_keys([k for k, _ in pairs]), bind_items([v for _, v in pairs]), key)
         if ordered is None:
-            raise BindingError("has the same key twice, as CQL sees it", "Keep one of them.")
+            raise BindingError("two keys are equal in CQL", "Remove one of them.")
         return Pairs(ordered)
 
     return bind_map
@@ -108,21 +109,21 @@ def _tuple(typ: Any) -> Binder:
 
     def bind_tuple(value: Any) -> tuple[Any, ...]:
         if not _is_sequence(value):
-            raise wrong_type(value, "Give a tuple or a list.")
-        return _components(places, _of_length(value, len(places), "None for a null"))
+            raise wrong_type(value, "a tuple or list")
+        return _components(places, _of_length(value, len(places), "Give None for a null."))
 
     return bind_tuple
 
 
 class _UserType:
-    """Bind to a user type: by name from what has names, else by position."""
+    """The binder of a user-defined type: takes fields by name if the value has names, else by position."""
 
     def __init__(self, typ: Any) -> None:
         self._name: str = typ.typename
         self._fields: tuple[str, ...] = tuple(typ.fieldnames)
         parts = zip(self._fields, subtypes(typ), strict=True)
         self._places = [(binder(part), f"field {field!r}") for field, part in parts]
-        # Names that the driver or we gave by position, because the fields' own aren't Python's.
+        # Positional names, from the driver or udt_tuple, for fields whose names aren't valid in Python.
         kinds = (getattr(typ, "tuple_type", None), udt_tuple(self._name, self._fields))
         self._renamed = {getattr(kind, "_fields", None) for kind in kinds}
 
@@ -137,39 +138,39 @@ class _UserType:
             return self._by_name(value)
         if _is_sequence(value):
             positions: Sequence[Any] = value
-            return _of_length(positions, len(self._fields), "None for a null")
+            return _of_length(positions, len(self._fields), "Give None for a null.")
         return self._by_attribute(value)
 
     def _by_name(self, value: Mapping[Any, Any]) -> Sequence[Any]:
         for name in value:
             if name not in self._fields:
                 close = get_close_matches(str(name), self._fields, 1)
-                hint = f"Did you mean {close[0]!r}?" if close else f"It has {', '.join(self._fields)}."
-                raise BindingError(f"has a field {name!r}, which {self._name} lacks", hint)
+                hint = f"Did you mean {close[0]!r}?" if close else f"Its fields: {', '.join(self._fields)}."
+                raise BindingError(f"{self._name} has no field {name!r}", hint)
         return [value.get(name) for name in self._fields]
 
     def _by_attribute(self, value: Any) -> Sequence[Any]:
         fields = ", ".join(self._fields)
         if type(value).__module__ in _SCALAR_MODULES or isinstance(value, (Number, AbstractSet)):
-            raise wrong_type(value, f"Give a dict, a tuple or an object with the fields {fields}.")
+            raise wrong_type(value, f"a dict, a tuple or an object with the fields {fields}")
         try:
             return [getattr(value, name) for name in self._fields]
         except AttributeError:
-            problem = f"got a value of type {type_name(type(value))}, which lacks a field of {self._name}"
-            raise BindingError(problem, f"Give all of them: {fields}.", value_type=type(value)) from None
+            problem = f"the {type_name(type(value))} lacks a field of {self._name}"
+            raise BindingError(problem, f"It needs all of them: {fields}.", value_type=type(value)) from None
 
 
 def _custom(typ: Any) -> Binder:
-    """Bind to a type that isn't CQL's: bytes as they are, or the driver's own class for it."""
+    """Return the binder of a custom type: accepts bytes, and instances of the driver's class for the type."""
     name = cql_name(typ)
     if subtypes(typ) and not hasattr(typ, "serialize_safe"):
-        # The drivers read a CompositeType, and can't write it. The class was made for this type alone.
+        # The drivers read a CompositeType, but can't write it. The class is private to this type.
         typ.serialize_safe = staticmethod(_as_bytes)
 
     def bind_custom(value: Any) -> Any:
         if isinstance(value, bytes) or type(value).__module__.startswith("cassandra."):
             return value
-        raise wrong_type(value, f"Give the bytes of a {name}.")
+        raise wrong_type(value, f"the bytes of a {name}")
 
     return bind_custom
 
@@ -189,7 +190,7 @@ _MAKERS: dict[str, Callable[[Any], Binder]] = {
 
 
 def _each(element: Any, place: str = "an element") -> Callable[[Iterable[Any]], list[Any]]:
-    """Return what binds all elements of a collection; a null among them is refused, as Cassandra does."""
+    """Return a function that binds all elements of a collection; it rejects nulls, as Cassandra does."""
     bind = binder(element)
 
     def bind_each(values: Iterable[Any]) -> list[Any]:
@@ -202,7 +203,7 @@ def _each(element: Any, place: str = "an element") -> Callable[[Iterable[Any]], 
 
 
 def _components(places: Sequence[tuple[Binder, str]], values: Iterable[Any]) -> tuple[Any, ...]:
-    """Bind the parts of a tuple or user type, where nulls are values."""
+    """Bind the components of a tuple or user-defined type, which may be null."""
     bound = []
     for (bind, place), value in zip(places, values, strict=True):
         try:
@@ -212,10 +213,10 @@ def _components(places: Sequence[tuple[Binder, str]], values: Iterable[Any]) -> 
     return tuple(bound)
 
 
-def _of_length(value: Sequence[Any], length: int, how: str) -> Sequence[Any]:
+def _of_length(value: Sequence[Any], length: int, hint: str | None = None) -> Sequence[Any]:
     if len(value) == length:
         return value
-    raise BindingError(f"has the length {len(value)}", f"Give {length}, {how}.")
+    raise BindingError(f"expected {length} values, got {len(value)}", hint)
 
 
 def _is_pair(value: Any) -> bool:
@@ -223,7 +224,7 @@ def _is_pair(value: Any) -> bool:
 
 
 def _is_sequence(value: Any) -> bool:
-    """Tell whether a value has an order and a length: lists, tuples, arrays; text and bytes are scalars."""
+    """Return whether a value is an ordered collection, such as a list or an array; text and bytes aren't."""
     if isinstance(value, (list, tuple)):
         return True
     if isinstance(value, (str, bytes, bytearray, memoryview, Mapping, AbstractSet)) or value is UNSET:
@@ -234,6 +235,6 @@ def _is_sequence(value: Any) -> bool:
         return False
     try:
         len(value)
-    except TypeError:  # an array without dimensions has the methods, too
+    except TypeError:  # a zero-dimensional array has the methods, but no length
         return False
     return True

@@ -1,17 +1,17 @@
-"""A protocol handler that decodes what the drivers' own decoders can't.
+"""A protocol handler for values that the drivers' decoders can't decode.
 
-A value that a driver can't decode costs it more than the request: decode_message raises, the driver
-logs the frame with the values in it, declares the connection defunct and marks the host down, so that
-the session's other requests fail, too. There are such values: a timestamp outside the years 1 to 9999,
-a decimal of more than 4,300 digits, text that blob_as_text let in. And scylla-driver's compiled decoder
-gives a *wrong* datetime for timestamps beyond 2**31 days, such as nanoseconds in a timestamp column.
+A value that a driver can't decode fails more than its request: decode_message raises, the driver logs the
+frame with its values, declares the connection defunct and marks the host down, so that the session's other
+requests fail, too. Examples are a timestamp outside the years 1 to 9999, a decimal of more than 4,300 digits,
+and invalid text from blob_as_text. scylla-driver's compiled decoder returns a *wrong* datetime for timestamps
+beyond 2**31 days, such as nanoseconds in a timestamp column.
 
-The handler here is made for ``Session.client_protocol_handler`` ("Custom Protocol Handlers" in the
-drivers' API documentation). It decodes as the driver does; only when that fails, it decodes the same
-frame once more, value by value. Types are exchanged as the result is parsed and not when a statement is
-prepared, because other handlers may reuse the result metadata. The names of types that the protocol has no
-code for are read by ``_customtypes``, of results and of prepared statements. And whatever else keeps an
-answer from being decoded becomes the answer, so that it ends one request and not the connection.
+This handler is for ``Session.client_protocol_handler`` ("Custom Protocol Handlers" in the drivers' API
+documentation). It decodes as the driver does; if that fails, it decodes the frame again, value by value.
+Types are replaced when a result is parsed, and not when a statement is prepared, because other handlers may
+reuse the result metadata. ``_customtypes`` parses the names of types without a protocol code, in results and
+prepared statements. Any other decoding error becomes the response, and so fails one request instead of the
+connection.
 """
 
 from __future__ import annotations
@@ -42,30 +42,30 @@ __all__ = [
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - the drivers give naive UTC
 _MILLISECOND = dt.timedelta(milliseconds=1)
 
-#: Timestamps that a decoder must not turn into a datetime: each is, modulo 2**32 days, a year that is.
+#: Timestamps that can't be a datetime; modulo 2**32 days, each would be within the years of a datetime.
 _FAR_TIMESTAMPS = (2**32 * 86_400_000, -(2**32) * 86_400_000, 1_484_300_000_000_000_000)
 
-#: The flag of result metadata that leaves the columns out (native_protocol_v5.spec, section 4.2.5.2).
+#: The No_metadata flag of result metadata (native_protocol_v5.spec, section 4.2.5.2).
 _NO_METADATA = 0x0004
 
-#: The code of a type that is told by its name (section 4.2.5.2, [option]).
+#: The code of custom types, which have a class name (section 4.2.5.2, [option]).
 _CUSTOM = 0x0000
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Undecodable:
-    """What stands in a row for a value that can't be decoded.
+    """The placeholder in a row for a value that can't be decoded.
 
     Args:
         data: The value's bytes.
-        error: What the decoder raised.
+        error: The decoder's exception.
     """
 
     data: bytes
     error: Exception
 
     def __repr__(self) -> str:
-        # Neither the bytes nor what the decoder says of them: rows end up in logs.
+        # Without the bytes and the exception's text, since rows are logged.
         return f"<Undecodable: {type(self.error).__name__}>"
 
 
@@ -73,8 +73,8 @@ def exact_protocol_handler(handler: Any = None) -> Any:
     """Return a handler class for ``Session.client_protocol_handler``.
 
     Args:
-        handler: The handler to build on, whose rows are tuples: the session's present one, which knows of
-            its column encryption. None means the driver's default, for which there is one class.
+        handler: The base handler, which returns rows as tuples: the session's current one, which handles its
+            column encryption. None for the driver's default handler, for which the class is cached.
     """
     from cassandra.protocol import ProtocolHandler
 
@@ -89,18 +89,18 @@ def _default_handler() -> Any:
 
 
 def is_plain_handler(handler: Any) -> bool:
-    """Tell whether a handler is the driver's default one, or what we made of it."""
+    """Return whether a handler is the driver's default one, or the class derived from it."""
     from cassandra.protocol import ProtocolHandler
 
     return handler in (ProtocolHandler, _default_handler())
 
 
 def read_columns(data: Any, user_types: Any) -> Any:
-    """Return the columns that a result's metadata has, with types that decode exactly.
+    """Return the columns of result metadata, with types that decode exactly.
 
     Args:
-        data: A stream that begins with the metadata's flags; it is read to the metadata's end.
-        user_types: The classes that were registered for user types, by keyspace and name.
+        data: A stream at the metadata's flags; it is read up to the end of the metadata.
+        user_types: The classes registered for user-defined types, by keyspace and name.
     """
     from cassandra.protocol import RESULT_KIND_ROWS
 
@@ -110,7 +110,7 @@ def read_columns(data: Any, user_types: Any) -> Any:
 
 
 def exact_columns(columns: Any) -> Any:
-    """Return result metadata whose types decode exactly, for who decodes without a handler."""
+    """Return result metadata with types that decode exactly, for decoders without a protocol handler."""
     return [(*column[:3], _exact(column[3])) for column in columns] if _default_is_blind() else columns
 
 
@@ -130,11 +130,11 @@ def _names_read_result() -> Any:
 
 @cache
 def undecodable_answer() -> type[Exception]:
-    """Return the class of what stands for an answer that can't be decoded."""
+    """Return the exception class that replaces a response that can't be decoded."""
     from cassandra import DriverException
 
     class UndecodableAnswerError(DriverException):  # type: ignore[misc]  # the drivers have no types
-        """Its cause is what the decoder raised; its text has nothing of that, which quotes values."""
+        """A decoding error; the decoder's exception is its cause, and not in its text: it quotes values."""
 
     return UndecodableAnswerError
 
@@ -155,8 +155,8 @@ def _shielded(handler: Any) -> Any:
         def decode_message(cls, *args: Any, **kwargs: Any) -> Any:
             try:
                 return super().decode_message(*args, **kwargs)
-            except Exception as exc:  # noqa: BLE001 - raised, it would end the connection
-                error = undecodable_answer()(f"The answer can't be decoded: {type(exc).__name__}")
+            except Exception as exc:  # noqa: BLE001 - raising it would end the connection
+                error = undecodable_answer()(f"Can't decode the response: {type(exc).__name__}")
                 error.__cause__ = exc
                 return error
 
@@ -164,18 +164,18 @@ def _shielded(handler: Any) -> Any:
 
 
 def _whole_error(base: Any) -> Any:
-    """Return a subclass of the class of ERROR, which keeps the fields that the drivers don't read."""
+    """Return a subclass of the ERROR message's class that keeps the fields that the drivers ignore."""
     from coodie.drivers.cassandra._server_errors import keep
 
     class _WholeErrorMessage(base):  # type: ignore[misc]  # the drivers have no types
         @classmethod
         def recv_body(cls, f: Any, protocol_version: Any, *args: Any) -> Any:
-            # scylla-driver's first argument is what was agreed on with the server.
+            # scylla-driver passes the negotiated protocol features first.
             rate_limit = getattr(args[0], "rate_limit_error", None) if args else None
             said = read_error(f.getvalue()[f.tell() :], protocol_version, rate_limit)
             try:
                 message = base.recv_body(f, protocol_version, *args)
-            except Exception:  # noqa: BLE001 - a value of a field that the driver doesn't know
+            except Exception:  # noqa: BLE001 - a field has a value that the driver doesn't know
                 message = base(said.code, said.message, None)
             keep(message, said)
             return message
@@ -184,7 +184,7 @@ def _whole_error(base: Any) -> Any:
 
 
 def decoded_timestamp(milliseconds: int) -> Any:
-    """Return what the driver makes of a timestamp.
+    """Return a timestamp as the driver decodes it.
 
     Raises:
         DriverException: The driver can't decode it.
@@ -195,12 +195,12 @@ def decoded_timestamp(milliseconds: int) -> Any:
 
 
 def _decoded_by(result: Any, milliseconds: int) -> Any:
-    """Return what a result message class makes of a timestamp."""
+    """Return a timestamp as a result message class decodes it."""
     from cassandra.cqltypes import DateType
     from cassandra.protocol import RESULT_KIND_ROWS
 
     message = result(RESULT_KIND_ROWS)
-    # Flags, columns, rows, the value's size, the value.
+    # Flags, number of columns, number of rows, the value's size, the value.
     frame = struct.pack(">iiiiq", _NO_METADATA, 1, 1, 8, milliseconds)
     columns = [("", "", "", DateType)]
     message.recv_results_rows(io.BytesIO(frame), 4, {}, columns, None)
@@ -208,7 +208,7 @@ def _decoded_by(result: Any, milliseconds: int) -> Any:
 
 
 def _is_blind_to_far_timestamps(result: Any) -> bool:
-    """Tell whether a result message class gives wrong datetimes, instead of failing."""
+    """Return whether a result message class returns wrong datetimes instead of failing."""
     from cassandra import DriverException
 
     for milliseconds in _FAR_TIMESTAMPS:
@@ -221,7 +221,7 @@ def _is_blind_to_far_timestamps(result: Any) -> bool:
 
 
 def _with_names_read(base: Any) -> Any:
-    """Return a subclass of a result message class, which knows the types that are told by their names."""
+    """Return a subclass of a result message class that parses the class names of custom types."""
     from cassandra.protocol import read_short, read_string
 
     class _NamesReadResultMessage(base):  # type: ignore[misc]
@@ -237,7 +237,7 @@ def _with_names_read(base: Any) -> Any:
 
 
 def _exact_result(base: Any) -> Any:
-    """Return a subclass of a result message class; its underscore keeps the driver from registering it."""
+    """Return a subclass of a result message class; the driver would register a name without an underscore."""
     from cassandra.protocol import RESULT_KIND_ROWS
 
     always_exact = _is_blind_to_far_timestamps(base)
@@ -254,14 +254,14 @@ def _exact_result(base: Any) -> Any:
             arguments = (protocol_version, user_type_map)
             try:
                 base.recv_results_rows(self, f, *arguments, self._retyped(result_metadata), policy)
-            except Exception:  # noqa: BLE001 - also what is raised while the failure is put into words
+            except Exception:  # noqa: BLE001 - also exceptions while the decoding error is formatted
                 f.seek(start)
                 self._salvaging = True
                 base.recv_results_rows(self, f, *arguments, self._retyped(result_metadata), policy)
             if policy is not None:
                 columns = self.column_metadata or self._retyped(result_metadata)
                 self.column_types = [value_type(policy, column) for column in columns]
-            # What the driver may keep for later results is what the server said.
+            # The driver may keep the metadata for later results: restore the server's.
             self.column_metadata = self._received
 
         def recv_results_metadata(self, f: Any, user_type_map: Any) -> None:
@@ -286,11 +286,11 @@ def _exact_result(base: Any) -> Any:
 
 
 def _exact(typ: Any, *, salvaging: bool = False) -> Any:
-    """Return the type itself, or a subclass that decodes its timestamps exactly.
+    """Return the type itself, or a subclass that decodes timestamps exactly.
 
     Args:
         typ: One of the driver's type classes.
-        salvaging: Exchange also the types whose decoder may raise.
+        salvaging: Also replace the types whose decoders may raise.
     """
     name = family(typ)
     if name == "timestamp":
@@ -308,9 +308,9 @@ def _exact(typ: Any, *, salvaging: bool = False) -> Any:
 
 
 def _salvaged(typ: Any, column: str) -> Any:
-    """Return a type that decodes what it can of a column and gives ``Undecodable`` for the rest.
+    """Return a type that decodes a column's values, with ``Undecodable`` for those that can't be decoded.
 
-    No subclass of the type: the compiled parser knows those, and wouldn't ask this one.
+    It isn't a subclass of the type, because the compiled parser bypasses the methods of known types.
     """
     from cassandra.cqltypes import CassandraType
 
@@ -359,12 +359,12 @@ def _exact_decimal() -> Any:
 
     def deserialize(data: bytes, _: int) -> Decimal:
         scale = int.from_bytes(data[:4], "big", signed=True)
-        # Not through a string, as the driver does: Python limits the digits of an int in one.
+        # Unlike the driver, without a string: Python limits the digits in int(str).
         return Decimal(int.from_bytes(data[4:], "big", signed=True)).scaleb(-scale, exactly)
 
     return _subclass("_ExactDecimal", DecimalType, {"deserialize": staticmethod(deserialize)})
 
 
 def _subclass(name: str, base: Any, attributes: dict[str, Any]) -> Any:
-    """Return a subclass of a type; its underscore keeps the driver from looking it up by name."""
+    """Return a subclass of a type; with an underscore, the driver doesn't register it by its name."""
     return type(base)(name, (base,), {"cassname": base.cassname, **attributes})

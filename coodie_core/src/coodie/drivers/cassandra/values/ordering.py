@@ -1,9 +1,9 @@
-"""The order in which Cassandra sorts the values of a type, for the elements of sets and the keys of maps.
+"""Sort the elements of sets and the keys of maps in Cassandra's order.
 
-Cassandra puts the sets and maps that it receives in order, but not those inside a tuple or a user type:
-there the bytes are kept as they came, and ``({2, 1}, 0)`` becomes another key than ``({1, 2}, 0)``
-(seen on 5.0.9). Python's sets have an order of their own, for strings another one in each process. So
-we sort before sending. The order is each type's compareCustom in org.apache.cassandra.db.marshal.
+Cassandra sorts the sets and maps that it receives, except inside a tuple or a user-defined type: there it
+keeps the bytes, and ``({2, 1}, 0)`` is another key than ``({1, 2}, 0)`` (observed with 5.0.9). The order of a
+Python set is arbitrary; for strings, it differs between processes. So the values are sorted before they are
+sent, in the order of each type's compareCustom in org.apache.cassandra.db.marshal.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from coodie.drivers.cassandra.values.types import family, subtypes, unwrapped
 
 __all__ = ["SortKey", "sort_key", "sorted_pairs", "sorted_unique"]
 
-#: Takes a bound value; what it returns sorts as the server does. None stands for the value itself.
+#: Takes a bound value and returns its sort key. None in place of a function: the value is its own key.
 SortKey = Callable[[Any], Any] | None
 
 
@@ -33,7 +33,7 @@ def sort_key(typ: Any) -> SortKey:
         return lambda value: [(key(k), item(v)) for k, v in value]
     if name in {"tuple", "udt"}:
         keys = [sort_key(part) or _as_is for part in subtypes(typ)]
-        # A null comes before everything.
+        # Nulls sort first.
         return lambda value: [
             (part is not None, part is not None and key(part)) for key, part in zip(keys, value, strict=True)
         ]
@@ -41,7 +41,7 @@ def sort_key(typ: Any) -> SortKey:
 
 
 def sorted_unique(values: list[Any], key: SortKey) -> list[Any]:
-    """Return bound values in the server's order, each once."""
+    """Return bound values in the server's order, without duplicates."""
     if key is None:
         return sorted(set(values))
     keyed = sorted([(key(value), index) for index, value in enumerate(values)])
@@ -49,7 +49,7 @@ def sorted_unique(values: list[Any], key: SortKey) -> list[Any]:
 
 
 def sorted_pairs(keys: list[Any], items: list[Any], key: SortKey) -> list[tuple[Any, Any]] | None:
-    """Return bound keys and their values as pairs in the server's order; None where two keys are the same."""
+    """Return bound keys and their values as pairs in the server's order; None if two keys are equal."""
     if key is None:
         pairs = sorted(zip(keys, items, strict=True), key=itemgetter(0))
         return pairs if len(set(keys)) == len(pairs) else None
@@ -77,7 +77,7 @@ def _float_key(value: float) -> tuple[bool, float, float]:
 
 
 def _uuid_key(value: Any) -> tuple[int, int, int]:
-    """Sort as UUIDType: by version, those of version 1 by time, then by the bits."""
+    """Sort as UUIDType: by version; version 1 by time; then by the bits."""
     number = value.int
     version = number >> 76 & 0xF
     return (version, value.time if version == 1 else 0, number)
@@ -88,7 +88,7 @@ def _timeuuid_key(value: Any) -> tuple[int, tuple[int, ...]]:
     return (value.time, tuple([byte - 256 if byte > 127 else byte for byte in value.bytes[8:]]))  # noqa: PLR2004
 
 
-#: Types whose bound values Python sorts differently, or not at all.
+#: Types whose bound values Python sorts differently or can't compare.
 _SCALARS: dict[str, SortKey] = {
     "date": attrgetter("days_from_epoch"),
     "double": _float_key,

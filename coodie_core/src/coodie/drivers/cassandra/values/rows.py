@@ -1,7 +1,7 @@
-"""Turn what a driver decoded into plain Python values, and its tuples into dicts.
+"""Convert a driver's decoded values to plain Python values, and its tuples to dicts.
 
-What a column needs is decided once for a result, from the column's type; a column that needs nothing
-has no converter and costs nothing. Converters are never called with None: null stays None.
+Converters are chosen once per result, by the columns' types; a column of plain values has none, and so costs
+nothing. Converters aren't called for None: a null stays None.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ __all__ = [
 Converter = Callable[[Any], Any]
 
 _UNIX_DAY = dt.date(1970, 1, 1).toordinal()
-#: Timestamps are counted from here.
+#: The epoch of timestamps.
 EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - the drivers give naive UTC
 AWARE_EPOCH = EPOCH.replace(tzinfo=dt.timezone.utc)
 _MICROSECOND = dt.timedelta(microseconds=1)
 
-#: Generated row builders that are kept; each is a few hundred bytes of code.
+#: The number of cached row builders; each is a few hundred bytes of code.
 _BUILDERS = 1024
 
 
@@ -58,33 +58,33 @@ def result_columns(names: tuple[str, ...], types: tuple[Any, ...]) -> tuple[Colu
 
     Args:
         names: Their names.
-        types: Their types as the driver gives them (``ResultSet.column_types``).
+        types: Their types from the driver (``ResultSet.column_types``).
     """
     return tuple([Column(name, cql_name(typ)) for name, typ in zip(names, types, strict=True)])
 
 
 def row_converters(types: Sequence[Any], *, aware_timestamps: bool) -> tuple[Converter | None, ...]:
-    """Choose what turns each column's values into plain Python values.
+    """Return the converters of a result's columns.
 
     Args:
-        types: The columns' types as the driver gives them (``ResultSet.column_types``).
-        aware_timestamps: Give timestamps as aware datetimes in UTC, not as naive ones.
+        types: The columns' types from the driver (``ResultSet.column_types``).
+        aware_timestamps: Return timestamps as aware datetimes in UTC, not as naive ones.
 
     Returns:
-        One converter for each column, None where the driver's value is the plain one. A converter
-        is called with any value but None, and raises RequestError for one that couldn't be decoded.
+        A converter per column; None if the driver's values are plain. A converter takes any value but None,
+        and raises RequestError for a value that couldn't be decoded.
     """
     reader = _Reader(_scalars(aware_timestamps), aware_timestamps=aware_timestamps)
     return tuple([reader.converter(typ) for typ in types])
 
 
 def value_converter(typ: Any, *, aware_timestamps: bool, hashable: bool) -> Converter | None:
-    """Choose what turns values of one type into plain Python values, as for a column.
+    """Return the converter of a type; None if the driver's values are plain.
 
     Args:
         typ: The type.
         aware_timestamps: As in ``row_converters``.
-        hashable: They stand in a set, or are a map's keys.
+        hashable: The values must be hashable: elements of a set, or keys of a map.
     """
     reader = _Reader(_scalars(aware_timestamps), aware_timestamps=aware_timestamps)
     return reader.converter(typ, hashable=hashable)
@@ -93,12 +93,12 @@ def value_converter(typ: Any, *, aware_timestamps: bool, hashable: bool) -> Conv
 def build_rows(
     names: Sequence[str], rows: Iterable[Sequence[Any]], converters: Sequence[Converter | None]
 ) -> list[dict[str, Any]]:
-    """Turn the driver's row tuples into dicts.
+    """Convert the driver's row tuples to dicts.
 
     Args:
         names: The columns' names.
         rows: One tuple for each row.
-        converters: What ``row_converters`` chose.
+        converters: The columns' converters.
 
     Raises:
         RequestError: Two columns have the same name, or a value couldn't be decoded.
@@ -109,11 +109,11 @@ def build_rows(
 def row_builder(
     names: Sequence[str], converters: Sequence[Converter | None]
 ) -> Callable[[Iterable[Sequence[Any]]], list[dict[str, Any]]]:
-    """Return what ``build_rows`` builds the rows of a result with, for who has many of them.
+    """Return the function that ``build_rows`` applies to a result's rows, for results that arrive in parts.
 
     Args:
         names: The columns' names.
-        converters: What ``row_converters`` chose.
+        converters: The columns' converters.
     """
     if not names:
         return lambda rows: [{} for _ in rows]
@@ -125,9 +125,9 @@ def row_builder(
 
 @lru_cache(_BUILDERS)
 def _row_builder(names: tuple[str, ...], converted: tuple[int, ...]) -> Callable[..., list[dict[str, Any]]]:
-    """Write the function that builds the dicts of one result shape; a dict display is twice as fast as zip.
+    """Generate the function that builds the dicts of a result; a dict display is twice as fast as zip.
 
-    Nothing of a name becomes code but its repr, which is a string literal whatever it holds.
+    A column's name is only inserted as its repr, which is always a string literal.
     """
     check_column_names(names)
     values = [f"v{index}" for index in range(len(names))]
@@ -146,7 +146,7 @@ def _row_builder(names: tuple[str, ...], converted: tuple[int, ...]) -> Callable
 
 @cache
 def _scalars(aware_timestamps: bool) -> Mapping[Any, Converter | None]:  # noqa: FBT001 - a cache's key
-    """Return what the driver's own scalar classes need; subclasses go through ``_Reader``."""
+    """Return the converters of the driver's scalar classes; ``_Reader`` handles their subclasses."""
     from cassandra import cqltypes
 
     reader = _Reader({}, aware_timestamps=aware_timestamps)
@@ -168,11 +168,11 @@ def _time(value: Any) -> dt.time | raw.Time:
     if rest or microseconds < 0:
         if nanoseconds < 0:
             raise RequestError(
-                "A time is negative, as only a blob that was declared to be one can be.",
-                hint="Read its bytes: SELECT time_as_blob(…).",
+                "A time is negative, which is only possible with blob_as_time.",
+                hint="Select its bytes with time_as_blob(…).",
             )
         return raw.Time(nanoseconds)
-    # Not value.time(): that is five divisions, and drops the nanoseconds.
+    # Not value.time(), which takes five divisions and drops the nanoseconds.
     return (EPOCH + microseconds * _MICROSECOND).time()
 
 
@@ -181,7 +181,7 @@ def _duration(value: Any) -> raw.Duration:
 
 
 def _rounded_timestamp(value: Any) -> Any:
-    """Undo cassandra-driver's floats: they are off by up to 15 µs in far years, never by half a ms."""
+    """Undo the rounding of cassandra-driver's floats: up to 15 µs in far years, below half a ms."""
     if value.__class__ is dt.datetime:
         off = value.microsecond % 1000
         if off:
@@ -191,7 +191,7 @@ def _rounded_timestamp(value: Any) -> Any:
 
 def _aware_timestamp(value: Any) -> Any:
     if value.__class__ is dt.datetime:
-        # Ten times as fast as value.replace(tzinfo=…).
+        # Ten times faster than value.replace(tzinfo=…).
         return AWARE_EPOCH + (value - EPOCH)
     return value
 
@@ -202,20 +202,20 @@ def _rounded_aware_timestamp(value: Any) -> Any:
 
 @cache
 def _rounds_timestamps() -> bool:
-    """Tell whether the driver decodes timestamps through floats; cassandra-driver does."""
-    # The last ms of the year 9999.
+    """Return whether the driver decodes timestamps through floats, as cassandra-driver does."""
+    # The last millisecond of the year 9999.
     exact = dt.datetime(9999, 12, 31, 23, 59, 59, 999_000)  # noqa: DTZ001 - as EPOCH
     return bool(decoded_timestamp(253_402_300_799_999) != exact)
 
 
-# --- values made of values --------------------------------------------------------------
+# --- collections, tuples and user-defined types -----------------------------------------
 
 
 class _Reader:
-    """Choose converters; ``hashable`` ones for what stands in a set or is a map's key.
+    """Choose converters; elements of a set and keys of a map get ``hashable`` ones.
 
     Args:
-        scalars: What is known of scalar types.
+        scalars: The converters of scalar types.
         aware_timestamps: As in ``row_converters``.
     """
 
@@ -295,7 +295,7 @@ class _Reader:
 
 
 def _decoded(typ: Any, convert: Converter | None) -> Converter:
-    """Convert what our protocol handler could decode, and raise for the rest."""
+    """Convert the decoded values, and raise for an ``Undecodable``."""
     name = cql_name(typ)
     column = getattr(typ, COLUMN)
 
@@ -310,7 +310,7 @@ def _decoded(typ: Any, convert: Converter | None) -> Converter:
 
 
 def _unless_empty(convert: Converter) -> Converter:
-    """Leave the marker alone that the driver gives for empty bytes, where somebody asked it to."""
+    """Don't convert the driver's EMPTY, which it returns for empty bytes if support_empty_values is set."""
     from cassandra.cqltypes import EMPTY
 
     return lambda value: value if value is EMPTY else convert(value)
@@ -330,24 +330,24 @@ def _tuple_converter(converters: Sequence[Converter | None]) -> Converter | None
 
 
 def map_items(value: Any) -> Iterable[tuple[Any, Any]]:
-    """Return the pairs of a map that a driver decoded, an OrderedMapSerializedKey.
+    """Return the pairs of a decoded map, an OrderedMapSerializedKey.
 
-    Its items() looks each value up by encoding the key again, which takes a µs, and fails for keys
-    whose encoding isn't the one that came: cassandra-driver's rounded timestamps, null keys.
+    Its items() encodes each key again to look up the value, which takes a µs, and fails for keys that aren't
+    encoded to the same bytes: cassandra-driver's rounded timestamps, and null keys.
     """
     pairs: Iterable[tuple[Any, Any]] = getattr(value, "_items", None) or value.items()
     return pairs
 
 
 def _field_values(value: Any, fields: tuple[str, ...]) -> Sequence[Any]:
-    """Return a user type's values in the order of its fields, whatever the driver made of them.
+    """Return a user-defined type's values in the order of its fields.
 
-    That is a named tuple, a plain tuple where the names don't allow one, or an instance of the class
-    that somebody registered for the type.
+    The driver returns a named tuple, a plain tuple if the field names don't allow that, or an instance of the
+    class registered for the type.
     """
     if isinstance(value, tuple):
         own = getattr(value, "_fields", None)
-        # Without a field's name, the driver named it by position: it isn't a name in Python.
+        # If the name isn't a valid identifier, the driver has named the field by its position.
         if own is None or own == fields or not set(fields).issubset(own):
             return value
     try:
@@ -355,15 +355,17 @@ def _field_values(value: Any, fields: tuple[str, ...]) -> Sequence[Any]:
             return [value[name] for name in fields]
         return [getattr(value, name) for name in fields]
     except (AttributeError, KeyError) as exc:
-        message = f"The class {type(value).__name__}, registered for a user type, has lost one of its fields."
+        message = (
+            f"The class {type(value).__name__}, registered for a user-defined type, lacks one of its fields."
+        )
         raise RequestError(message, hint=f"Keep all of them: {', '.join(fields)}.") from exc
 
 
 @lru_cache(_BUILDERS)
 def udt_tuple(name: str, fields: tuple[str, ...]) -> Any:
-    """Return the named tuple for a user type's values where they have to be hashable.
+    """Return the named tuple class for hashable values of a user-defined type.
 
-    A field whose name can't be an attribute is named by its position, ``_0``.
+    A field whose name can't be an attribute is named by its position, such as ``_0``.
     """
     valid = name.isidentifier() and not iskeyword(name)
     plain: Any = namedtuple(name if valid else "udt", fields, rename=True)  # type: ignore[misc] # noqa: PYI024

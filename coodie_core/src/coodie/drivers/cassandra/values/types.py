@@ -1,7 +1,7 @@
-"""What one of the driver's type classes says: which CQL type it is, and of what it's made.
+"""Read the driver's type classes: the CQL type, and its parameters.
 
-The drivers describe a column's type by a class from ``cassandra.cqltypes``, or a subclass made for the
-parameters (``list<int>``), the user type or the handler that read the result.
+The drivers represent a column's type by a class of ``cassandra.cqltypes``, or by a subclass for the type's
+parameters (``list<int>``), the user-defined type or the protocol handler.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ __all__ = [
     "value_type",
 ]
 
-#: The attribute of a type class that our protocol handler made: its decoder never rounds.
+#: The attribute of a type class from our protocol handler, whose decoder never rounds.
 EXACT = "coodie_exact"
 
-#: The attribute of a type class that decodes on behalf of another: the other one.
+#: The attribute of a wrapping type class with the wrapped one.
 WRAPPED = "coodie_wrapped"
 
-#: The attribute of such a class that names the column.
+#: The attribute of a wrapping type class with the column's name.
 COLUMN = "coodie_column"
 
 
@@ -72,16 +72,16 @@ def _families() -> dict[type, str]:
 
 
 def family(typ: Any) -> str:
-    """Return the CQL name of a type without its parameters, "udt" for user types, "" for custom types."""
+    """Return a type's CQL name without parameters; "udt" for user-defined types, "" for custom types."""
     families = _families()
     if typ in families:
         return families[typ]
-    # The most special base first: TimeUUIDType is a DateType, UserType a TupleType.
+    # The most specific base first: TimeUUIDType is a DateType, UserType a TupleType.
     return next((families[base] for base in typ.__mro__ if base in families), "")
 
 
 def unwrapped(typ: Any) -> Any:
-    """Return the type inside ``frozen``, ``reversed`` and our own wrappers, which hold the same values."""
+    """Return the type inside ``frozen``, ``reversed`` and our own wrappers, which have the same values."""
     while True:
         if hasattr(typ, WRAPPED):
             typ = getattr(typ, WRAPPED)
@@ -92,12 +92,12 @@ def unwrapped(typ: Any) -> Any:
 
 
 def subtypes(typ: Any) -> tuple[Any, ...]:
-    """Return the types that a type is made of: elements, key and value, components, fields."""
+    """Return a type's parameters: the types of elements, of keys and values, of components, or of fields."""
     return (typ.subtype,) if hasattr(typ, "vector_size") else tuple(typ.subtypes)
 
 
 def user_type_names(typ: Any) -> Iterator[str]:
-    """Yield the names of the user types that a type is made of, itself and those in it."""
+    """Yield the names of the user-defined types in a type, including itself."""
     typ = unwrapped(typ)
     if family(typ) == "udt":
         yield str(typ.typename)
@@ -106,7 +106,7 @@ def user_type_names(typ: Any) -> Iterator[str]:
 
 
 def value_type(policy: Any, column: Any) -> Any:
-    """Return the type of a column's values, which isn't the column's where the client encrypts it.
+    """Return the type of a column's values, which differs from the column's type if the client encrypts it.
 
     Args:
         policy: A ``cassandra.policies.ColumnEncryptionPolicy``, or None.
@@ -121,11 +121,11 @@ def value_type(policy: Any, column: Any) -> Any:
 
 
 def same_markers(columns: Any, others: Any) -> bool:
-    """Tell whether two statements' bind markers have the same names and types, down to the last field.
+    """Return whether the bind markers of two statements have the same names and types, compared recursively.
 
     Args:
-        columns: Bind markers, ``PreparedStatement.column_metadata``.
-        others: Those of the other statement.
+        columns: The bind markers of one statement, ``PreparedStatement.column_metadata``.
+        others: The bind markers of the other statement.
     """
     return [(column.name, _structure(column.type)) for column in columns or ()] == [
         (column.name, _structure(column.type)) for column in others or ()
@@ -133,7 +133,7 @@ def same_markers(columns: Any, others: Any) -> bool:
 
 
 def _structure(typ: Any) -> tuple[Any, ...]:
-    """Return all that a value's encoding depends on; the drivers make a class of a type more than once."""
+    """Return a comparable description of a type's encoding; the drivers create several classes for a type."""
     typ = unwrapped(typ)
     name = family(typ) or typ.cassname
     parts = tuple([_structure(part) for part in subtypes(typ)])
@@ -141,7 +141,7 @@ def _structure(typ: Any) -> tuple[Any, ...]:
 
 
 def cql_name(typ: Any) -> str:
-    """Return a type as CQL writes it, such as ``map<text, list<int>>``; the drivers' own names differ."""
+    """Return a type in CQL syntax, such as ``map<text, list<int>>``; the drivers' names differ."""
     typ = unwrapped(typ)
     name = family(typ)
     if name == "udt":

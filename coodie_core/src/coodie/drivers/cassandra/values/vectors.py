@@ -1,7 +1,8 @@
-"""Vectors of numbers, as a whole: the drivers' class decodes and encodes one element after the other.
+"""Decode and encode a vector of numbers as a whole.
 
-That takes 0.2 µs an element; an array takes as long as making the floats does. The classes are made by
-``_customtypes`` for results and bind markers, so that every way of a request has them.
+The drivers' class converts one element at a time, which takes 0.2 µs per element; an array only takes the
+time to create the floats. ``_customtypes`` uses these classes for results and bind markers, on the fast path
+and in the session.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["number_binder", "vector_type"]
 
-#: Families of numbers that vectors hold side by side, in the protocol's sizes: letter, and Python's type.
+#: Fixed-size number types, with the type code of ``array`` and ``struct``, and the Python type.
 _NUMBERS: dict[str, tuple[str, type]] = {
     "bigint": ("q", int),
     "double": ("d", float),
@@ -28,18 +29,18 @@ _NUMBERS: dict[str, tuple[str, type]] = {
 
 
 def vector_type(element: Any, size: int) -> Any:
-    """Return the driver's class for a vector.
+    """Return the driver's class for a vector type.
 
     Args:
-        element: The class of its elements.
-        size: How many it has.
+        element: The class of the elements.
+        size: The number of elements.
     """
     from cassandra.cqltypes import VectorType
 
     typ = VectorType.apply_parameters((element, size), None)
     letter, _ = _number(element)
     if letter:
-        # The class was made for this vector alone.
+        # The class is private to this vector type.
         length = Struct(f"={size}{letter}").size
         typ.deserialize = staticmethod(_decoder(letter, length, typ.deserialize))
         typ.serialize = staticmethod(_encoder(letter, size, typ.serialize))
@@ -47,7 +48,7 @@ def vector_type(element: Any, size: int) -> Any:
 
 
 def _number(element: Any) -> tuple[str, type]:
-    """Return array's letter and Python's type for the elements; no letter where they aren't such numbers."""
+    """Return the elements' type code and Python type; the code is empty for other types."""
     letter, kind = _NUMBERS.get(family(element), ("", object))
     return (letter, kind) if letter and array(letter).itemsize == Struct(f"={letter}").size else ("", object)
 
@@ -73,21 +74,21 @@ def _encoder(letter: str, size: int, theirs: Callable[[Any, int], bytes]) -> Cal
 
 
 def _swapped(numbers: array[Any]) -> array[Any]:
-    """Turn numbers between the machine's order of bytes and the protocol's."""
+    """Convert between the machine's byte order and the protocol's; in place."""
     if sys.byteorder == "little":
         numbers.byteswap()
     return numbers
 
 
 def number_binder(element: Any, size: int) -> Callable[[Any], array[Any] | None] | None:
-    """Return what makes an array of a vector's numbers; None where the elements aren't numbers.
+    """Return a function that converts a vector of numbers to an array; None for other elements.
 
-    It returns None for a vector whose elements have to be looked at one by one: they are of other types
-    than Python's own, or out of range.
+    The function returns None if the elements have to be bound one by one, because some are of another Python
+    type or out of range.
 
     Args:
-        element: The class of its elements.
-        size: How many it has.
+        element: The class of the elements.
+        size: The number of elements.
     """
     letter, wanted = _number(element)
     if not letter:
@@ -97,7 +98,7 @@ def number_binder(element: Any, size: int) -> Callable[[Any], array[Any] | None]
     def bind(value: Any) -> array[Any] | None:
         kind = value.__class__
         try:
-            # Not a subclass: a masked array hides some of its elements.
+            # Exclude subclasses: a masked array hides some of its elements.
             if kind is array or (kind.__module__, kind.__qualname__) == ("numpy", "ndarray"):
                 view = memoryview(value)
                 if view.format == letter and view.ndim == 1:
@@ -107,7 +108,7 @@ def number_binder(element: Any, size: int) -> Callable[[Any], array[Any] | None]
                 return None
             if list(map(type, value)).count(wanted) == size:
                 return array(letter, pack(*value))
-        except Exception:  # noqa: BLE001, S110 - out of range: which element it is, is found one by one
+        except Exception:  # noqa: BLE001, S110 - out of range: binding one by one reports the element
             pass
         return None
 
