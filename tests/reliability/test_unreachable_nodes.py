@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.conftest import Api, open_driver
-from tests.reliability.test_refused_logins import METHODS
+from tests.reliability.test_refused_logins import METHODS, _error
 
 from coodie.exceptions import AuthenticationError, ConnectionFailedError, CoodieError
 from coodie.registry import DriverRegistry, using_registry
-from coodie_testing.faults import FaultProxy
+from coodie_testing.faults import ErrorCode, FaultProxy, Opcode, ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +56,29 @@ async def test_all_nodes_are_down(is_async: bool, mine: Any, proxy: FaultProxy) 
         await asyncio.sleep(0.05)
     for n, method in enumerate(METHODS):
         assert await _names_the_reason(calls, proxy, method, n), method
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+async def test_a_login_is_refused_before_it_is_asked_for(
+    is_async: bool, mine: Any, proxy: FaultProxy, backend: str
+) -> None:
+    """As of a client certificate, in response to STARTUP: by every method, and where one connects."""
+    calls = Api(mine, is_async=is_async)
+    await METHODS["execute"](calls, 0)
+    proxy.add(ServerError(code=ErrorCode.BAD_CREDENTIALS), opcodes=(Opcode.STARTUP,), times=None)
+    proxy.cut()
+    end = time.monotonic() + _RECONNECTED
+    while not isinstance(await _error(METHODS["execute"](calls, 0)), AuthenticationError):
+        assert time.monotonic() < end
+        await asyncio.sleep(0.05)
+    for n, method in enumerate(METHODS):
+        assert isinstance(await _error(METHODS[method](calls, n)), AuthenticationError), method
+    with using_registry(DriverRegistry()), pytest.raises(AuthenticationError):
+        open_driver(backend, hosts=[proxy.host], port=proxy.port)
+    proxy.rules.clear()
+    while await _error(METHODS["execute"](calls, 0)):
+        assert time.monotonic() < end + _RECONNECTED
+        await asyncio.sleep(0.05)
 
 
 async def _names_the_reason(calls: Api, proxy: FaultProxy, method: str, n: int) -> bool:

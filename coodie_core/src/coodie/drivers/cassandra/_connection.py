@@ -45,8 +45,9 @@ def attentive(connection_class: Any) -> Any:
     The last connect error of each node is kept, for ``with_connect_errors``: the drivers log it, and later
     only report that the node is down.
 
-    A failed login is handled as other connect errors: after an ``AuthenticationFailed`` the drivers never try
-    the node again, although its roles may have been unavailable only temporarily.
+    A failed login is handled as other connect errors, also in response to STARTUP: after an
+    ``AuthenticationFailed`` the drivers never try the node again, although its roles may have been
+    unavailable only temporarily.
 
     A response that can't be decoded fails its request only: the drivers close the connection, and fail all
     requests on it. Our protocol handler also decodes the responses to the drivers' PREPARE requests.
@@ -161,6 +162,7 @@ def _sheltered(connection_class: Any) -> Any:
 
 def _persistent(connection_class: Any) -> Any:
     from cassandra import AuthenticationFailed
+    from cassandra.protocol import BadCredentials
 
     failures: dict[str, Exception] = {}
 
@@ -185,6 +187,11 @@ def _persistent(connection_class: Any) -> Any:
                 raise
             failures.pop(str(endpoint), None)
             return connection
+
+        def _handle_startup_response(self, startup_response: Any, did_authenticate: bool = False) -> None:  # noqa: FBT001, FBT002 - as the driver's
+            # A client certificate may be refused in response to STARTUP (CASSANDRA-18857).
+            refused = isinstance(startup_response, BadCredentials)
+            super()._handle_startup_response(startup_response, did_authenticate or refused)
 
     return PersistentConnection
 
