@@ -146,7 +146,7 @@ def test_query_with_a_name_twice(run: Callable[..., Any], numbers: str, form: st
     """Two columns of one name are refused: one of them would be lost."""
     done = run("query", f"SELECT n AS x, filler AS x FROM {numbers} LIMIT 1", form)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("Error: The result has 2 columns named 'x', and a row as a dict ")
+    assert done.stderr.startswith("Error: The result has 2 columns named 'x', but a dict ")
 
 
 def test_query_where_nothing_more_can_be_written(run: Callable[..., Any], numbers: str) -> None:

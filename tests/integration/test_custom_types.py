@@ -97,7 +97,7 @@ async def test_composites(mine: Any, is_async: bool, table: Callable[[str], str]
     for number, key in enumerate(keys, 60200):
         cells = [("Brno", number), ("Brno", 60200)]
         assert await calls.execute(select, [key]) == [{"k": cells[0], "v": cells}]
-    with pytest.raises(ParameterTypeError, match=r"'k' of type .*CompositeType.* Give the bytes"):
+    with pytest.raises(ParameterTypeError, match=r"'k', .*CompositeType.*: expected bytes"):
         await calls.execute(insert, [("Brno", 60200), []])
 
 

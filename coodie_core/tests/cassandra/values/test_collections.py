@@ -308,7 +308,7 @@ def test_types_that_are_not_cqls_take_bytes(types: Any, bind: Callable[[str, Any
     types.udts["custom"] = lookup_casstype("org.example.CustomType")
     assert bind("custom", b"ab") == b"ab"
     for value in ("ab", 5, [1]):
-        with pytest.raises(ParameterTypeError, match="expected the bytes"):
+        with pytest.raises(ParameterTypeError, match="expected bytes"):
             bind("custom", value)
 
 

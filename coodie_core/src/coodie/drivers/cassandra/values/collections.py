@@ -170,7 +170,7 @@ def _custom(typ: Any) -> Binder:
     def bind_custom(value: Any) -> Any:
         if isinstance(value, bytes) or type(value).__module__.startswith("cassandra."):
             return value
-        raise wrong_type(value, f"the bytes of a {name}")
+        raise wrong_type(value, f"bytes, serialized as {name}")
 
     return bind_custom
 
