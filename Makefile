@@ -24,7 +24,7 @@ test: python ## lint, types, docs, tests with both backends: 8 minutes
 
 ##@ Test
 
-test-all: python ## `make test`, then what takes longer: 20 minutes
+test-all: python ## `make test`, then what takes longer: half an hour
 	@$(PYTHON) scripts/project.py test-all
 
 test-scylla: python ## all tests with scylla-driver

@@ -1,4 +1,4 @@
-"""The programs of a run: what they ask, on event loops and in threads, and what they check of the answers."""
+"""The clients of a run: requests on event loops and in threads, and the checks of their results."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Request:
 
 
 class Client:
-    """What both have.
+    """The common part of both kinds of client.
 
     Args:
         run: The run.
@@ -90,7 +90,7 @@ class Client:
         raise NotImplementedError
 
     def next(self) -> Request:
-        """Draw a request."""
+        """Draw a random request."""
         random = world().random
         kind = "read" if self._calm else random.choice(_KINDS)
         size = {"batch": 3, "many": random.randint(2, 30)}.get(kind, 1)
@@ -108,7 +108,7 @@ class Client:
         values = [[one, 1] for one in request.ids]
         calls: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
             "read": ("execute", (READ, [first]), limit),
-            # Many statements, so that the cache of them is full.
+            # Many statements, to fill the statement cache.
             "limited": ("execute", (f"{READ} LIMIT {1 + first % 40}", [first]), limit),
             "one": ("execute_one", (READ, [first]), limit),
             "wide": ("execute", (WIDE, [first]), limit),
@@ -125,7 +125,7 @@ class Client:
         return calls[request.kind]
 
     def check(self, request: Request, result: Any) -> None:
-        """Check that an answer is the request's own."""
+        """Check that a result belongs to the request."""
         (first, *_) = request.ids
         own = [{"id": first, "n": n} for n in range(rows_of(first))]
         if request.kind in {"read", "limited"}:
@@ -151,7 +151,7 @@ class Client:
             self.run.violated(f"{request}: the answer is {str(result)[:300]}, not {str(expected)[:300]}")
 
     def end(self, request: Request, error: BaseException | None) -> None:
-        """Note a request's end."""
+        """Record the end of a request."""
         if request.ended is not None:
             self.run.violated(f"{request} ended twice")
         request.ended, request.error, request.stalled = world().now, error, self.stalled
@@ -172,7 +172,7 @@ class ThreadClient(Client):
             request = self.next()
             try:
                 self.check(request, self._ask(request))
-            except BaseException as exc:  # noqa: BLE001 - whatever it is, it's noted
+            except BaseException as exc:  # noqa: BLE001 - it is recorded
                 self.end(request, exc)
             else:
                 self.end(request, None)
@@ -242,7 +242,7 @@ class LoopClient(Client):
     async def _one(self, request: Request) -> None:
         try:
             self.check(request, await self._ask(request))
-        except BaseException as exc:  # noqa: BLE001 - whatever it is, it's noted
+        except BaseException as exc:  # noqa: BLE001 - it is recorded
             self.end(request, exc)
         else:
             self.end(request, None)
@@ -255,10 +255,10 @@ class LoopClient(Client):
         name, args, kwargs = self.call(request)
         return await getattr(driver, f"{name}_async")(*args, **kwargs)
 
-    # --- faults, from outside of the thread ---------------------------------------------
+    # --- faults, from other threads ---------------------------------------------
 
     def on_loop(self, work: Callable[[], object]) -> None:
-        """Have something done in the loop's thread, if there is a loop."""
+        """Call a function in the loop's thread, if there is a loop."""
         if self.loop is not None and not self.loop.is_closed():
             self.loop.call_soon_threadsafe(work)
 
@@ -273,7 +273,7 @@ class LoopClient(Client):
         self.on_loop(cancel)
 
     def stop_loop(self) -> None:
-        """Have this loop end, with its tasks cancelled."""
+        """End the loop, and cancel its tasks."""
         self.on_loop(lambda: self._stopping.set() if self._stopping is not None else None)
 
     def stall(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""What goes wrong in a run: drawn by its seed; each run has a random half of the kinds switched off."""
+"""The faults of a run, drawn by its seed from a random half of the kinds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An event loop of asyncio's in a world: its clock and its selector are the world's."""
+"""An asyncio event loop with the clock and the sockets of a world."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _Base: Any = asyncio.BaseEventLoop
 
 
 class _Selector:
-    """What the loop waits with.
+    """The selector of the loop.
 
     Args:
         loop: The loop.
@@ -31,7 +31,7 @@ class _Selector:
     def select(self, timeout: float | None = None) -> list[Callable[[], None]]:
         """Return the callbacks of sockets that are ready; block until there is one, or the loop is woken."""
         here = world()
-        # Nothing takes no time: other things happen, however busy the loop is.
+        # Each turn takes some time, so that other threads run although the loop is busy.
         here.sleep(here.random.random() * 0.00002, is_selector=True)
         end = None if timeout is None else here.now + timeout
         while not (found := self._loop.ready_callbacks()) and not self._loop.was_woken:
@@ -68,48 +68,48 @@ class Loop(_Base):  # type: ignore[misc]
     # --- sockets ------------------------------------------------------------------------
 
     def add_reader(self, fd: Any, callback: Callable[..., Any], *args: Any) -> None:
-        """Have a callback called while a socket can be read."""
+        """Call a callback while a socket is readable."""
         self._check_closed()
         self.remove_reader(fd)
         self._readers[fd] = asyncio.Handle(callback, args, self, None)
 
     def remove_reader(self, fd: Any) -> bool:
-        """Call it no more."""
+        """Remove the callback."""
         handle = self._readers.pop(fd, None)
         if handle is not None:
             handle.cancel()
         return handle is not None
 
     def add_writer(self, fd: Any, callback: Callable[..., Any], *args: Any) -> None:
-        """Have a callback called while a socket can be written."""
+        """Call a callback while a socket is writable."""
         self._check_closed()
         self.remove_writer(fd)
         self._writers[fd] = asyncio.Handle(callback, args, self, None)
 
     def remove_writer(self, fd: Any) -> bool:
-        """Call it no more."""
+        """Remove the callback."""
         handle = self._writers.pop(fd, None)
         if handle is not None:
             handle.cancel()
         return handle is not None
 
     def ready_callbacks(self) -> list[Any]:
-        """Return those of sockets that are ready."""
+        """Return the callbacks of ready sockets."""
         found = [handle for sock, handle in self._readers.items() if sock.is_readable]
         return found + [handle for sock, handle in self._writers.items() if sock.is_writable]
 
     @property
     def watched(self) -> int:
-        """How many sockets are watched."""
+        """The number of watched sockets."""
         return len(self._readers) + len(self._writers)
 
     def watch(self, wake: Callable[[], None]) -> None:
-        """Have something called at the next change."""
+        """Call a function at the next change of readiness."""
         self._wake = wake
         for sock in {**self._readers, **self._writers}:
             sock.watch(wake)
 
-    # --- what BaseEventLoop asks --------------------------------------------------------
+    # --- hooks of BaseEventLoop --------------------------------------------------------
 
     def _process_events(self, event_list: list[asyncio.Handle]) -> None:
         for handle in event_list:

@@ -32,7 +32,7 @@ class Machine:
 
     node: FakeNode
     is_up: bool = True
-    #: Nothing goes there or comes from there, and nobody is told.
+    #: All data from and to the node is lost, without an error.
     is_silent: bool = False
     #: Seconds beside the network's own that everything takes.
     delay: float = 0.0
@@ -41,13 +41,13 @@ class Machine:
     reused: list[int] = field(default_factory=list)
 
     def kill(self) -> None:
-        """End it, with all its connections."""
+        """Kill the node, with all its connections."""
         self.is_up = False
         for socket in tuple(self.sockets):
             socket.reset()
 
     def start(self) -> None:
-        """Have it run again; what it had prepared is forgotten."""
+        """Restart the node, without its prepared statements."""
         self.is_up = True
         self.node.prepared.clear()
 
@@ -84,7 +84,7 @@ class Network:
         return Socket(self, machine)
 
     def draw_latency(self, machine: Machine) -> float:
-        """Return seconds that something takes."""
+        """Return a random latency in seconds."""
         return machine.delay + self.latency * (0.2 + world().random.expovariate(1.0))
 
 
@@ -106,7 +106,7 @@ class Socket:
         network.open_sockets[self._number] = self
         machine.sockets.append(self)
         self._timeout: float | None = None
-        # What has arrived here; and when the last of each direction arrives.
+        # The received data, and the time of the last arrival in each direction.
         self._inbox = bytearray()
         self._eof = False
         self._error: OSError | None = None
@@ -125,14 +125,14 @@ class Socket:
     def __eq__(self, other: object) -> bool:
         return self is other
 
-    # --- the client's calls -------------------------------------------------------------
+    # --- calls of the client -------------------------------------------------------------
 
     def fileno(self) -> int:
         """Return its number."""
         return -1 if self.is_closed else self._number
 
     def settimeout(self, timeout: float | None) -> None:
-        """Set how long calls block."""
+        """Set the timeout of calls."""
         self._timeout = timeout
 
     def setblocking(self, flag: bool) -> None:
@@ -144,7 +144,7 @@ class Socket:
         return ("127.0.0.1", self._number)
 
     def send(self, data: Any) -> int:
-        """Send as much as there is room for."""
+        """Send as much as the buffer holds."""
         self._check()
         here = world()
         room = self._network.buffer - self._unsent
@@ -159,13 +159,13 @@ class Socket:
         return size
 
     def sendall(self, data: bytes) -> None:
-        """Send all of it."""
+        """Send all data."""
         self._check()
         self._unsent += len(data)
         self._carry(data)
 
     def recv(self, size: int) -> bytes:
-        """Return what has arrived, or a part of it."""
+        """Return received data, or a part of it."""
         if not self.is_readable and self._timeout != 0:
             self._wait_readable(self._timeout)
         self._check()
@@ -184,7 +184,7 @@ class Socket:
         return data
 
     def shutdown(self, _how: int) -> None:
-        """End it for whoever reads."""
+        """Shut the connection down."""
         if self.is_closed:
             raise OSError(errno.ENOTCONN, "not connected")
         self._eof = True
@@ -227,19 +227,19 @@ class Socket:
         return self._unsent < self._network.buffer or self._error is not None or self.is_closed
 
     def watch(self, wake: Callable[[], None]) -> None:
-        """Have something called at the next change."""
+        """Call a function at the next change of readiness."""
         self._watchers.append(wake)
 
     def changed(self) -> None:
-        """Call those who watch."""
+        """Call the functions that wait for a change."""
         watchers, self._watchers = self._watchers, []
         for wake in watchers:
             wake()
 
-    # --- the way there and back ---------------------------------------------------------
+    # --- delivery -----------------------------------------------------------------------
 
     def _carry(self, data: bytes) -> None:
-        """Have bytes arrive at the node, in order, in pieces."""
+        """Deliver data to the node, in order, in pieces."""
         here = world()
         for piece in self._pieces(data):
             when = max(self._sent_until + 1e-7, here.now + self._network.draw_latency(self._machine))
@@ -255,7 +255,7 @@ class Socket:
         return [data[:cut], data[cut:]]
 
     def _arrive(self) -> None:
-        """Have the next piece reach the node; where all is silent, later."""
+        """Deliver the next piece to the node; later if the node is silent."""
         if self._machine.is_silent:
             world().at(0.05 + world().random.random() * 0.01, self._arrive)
             return
@@ -269,7 +269,7 @@ class Socket:
             self._node_spoke()
 
     def _node_spoke(self) -> None:
-        """Take what the node has to say by now, and look again when there is more."""
+        """Send the node's responses that are due, and schedule the next ones."""
         here = world()
         data = self._node.data_to_send(here.now)
         if data:
@@ -294,7 +294,7 @@ class Socket:
         here.at(when - here.now, self._deliver)
 
     def _deliver(self) -> None:
-        """Have the next piece reach the client."""
+        """Deliver the next piece to the client."""
         if self._machine.is_silent:
             world().at(0.05 + world().random.random() * 0.01, self._deliver)
             return
@@ -308,7 +308,7 @@ class Socket:
         self.changed()
 
     def reset(self) -> None:
-        """End it from the node's side, at once."""
+        """Reset the connection from the node's side."""
         self._node.on_change = lambda: None
         self._node.close()
         if world().random.random() < 0.5:
@@ -318,7 +318,7 @@ class Socket:
         self.changed()
 
     def inject(self, data: bytes) -> None:
-        """Have bytes arrive that the node never sent."""
+        """Deliver data that the node never sent."""
         self._inbox += data
         self.changed()
 
@@ -335,11 +335,11 @@ class Poll:
         self._wanted[sock if isinstance(sock, int) else sock.fileno()] = mask
 
     def unregister(self, sock: Any) -> None:
-        """Watch it no more."""
+        """Stop watching a socket."""
         del self._wanted[sock if isinstance(sock, int) else sock.fileno()]
 
     def poll(self, timeout: float | None = None) -> list[tuple[int, int]]:
-        """Return what is ready; block the thread until something is, or the milliseconds are over."""
+        """Return the ready sockets; block until there is one, or until the timeout in milliseconds."""
         here = world()
         end = inf if timeout is None or timeout < 0 else here.now + timeout / 1000
         here.sleep(here.random.random() * 0.00001)

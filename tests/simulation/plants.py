@@ -1,4 +1,4 @@
-"""Bugs to plant: what the simulation has to find."""
+"""Planted bugs, which the simulation has to find."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["PLANTS"]
 
 
 def _stream_reused() -> None:
-    """A stream is free as soon as its request has timed out: the late answer is another request's."""
+    """A stream is reused as soon as its request has timed out, so a late response goes to another request."""
     original = Connection._end_overdue
 
     def end_overdue(self: Any, now: float) -> Any:
@@ -33,7 +33,7 @@ def _stream_reused() -> None:
 
 
 def _late_answer_delivered() -> None:
-    """An answer after its request's timeout is given to the request that has waited longest."""
+    """A response after its request's timeout goes to the request that has waited longest."""
     original = Connection.receive
 
     def receive(self: Any, data: bytes, now: float) -> Any:
@@ -54,7 +54,7 @@ def _late_answer_delivered() -> None:
 
 
 def _unbounded_cache() -> None:
-    """No prepared statement is ever evicted."""
+    """Prepared statements are never evicted."""
     original = StatementCache.__init__
 
     def init(self: Any, client: Any, _size: int, lifetime: float | None) -> None:
@@ -64,7 +64,7 @@ def _unbounded_cache() -> None:
 
 
 def _resend_after_timeout() -> None:
-    """What may have been applied is sent again."""
+    """A write that may have been applied is sent again."""
 
     def decided(self: Any, method: str, args: Any, kwargs: Any, *, doubtful: bool) -> Any:
         self.failed_attempts += 1
@@ -74,7 +74,7 @@ def _resend_after_timeout() -> None:
 
 
 def _lost_wake_up() -> None:
-    """What a socket doesn't take at once is never sent: nobody waits until it takes more."""
+    """The rest of a partial write is never sent."""
     original = AsyncConnection._write
 
     def write(self: Any) -> None:
@@ -86,12 +86,12 @@ def _lost_wake_up() -> None:
 
 
 def _leaked_waiter() -> None:
-    """A request that has ended still counts as one in flight."""
+    """A completed request still counts as in flight."""
     PendingRequest.add_done_callback = lambda *_: None  # type: ignore[method-assign]
 
 
 def _untrue_error() -> None:
-    """A timeout says that nothing was sent."""
+    """The error of a timeout says that nothing was sent."""
     original = retry.timeout_error
     request.timeout_error = lambda settings, host: original(settings, None)  # type: ignore[attr-defined]
 
@@ -102,7 +102,7 @@ def _connection_left_open() -> None:
 
 
 def _loop_blocked() -> None:
-    """An async request waits in the thread of its event loop."""
+    """An async request blocks its event loop."""
 
     async def run_async(self: Any) -> Any:
         return self.run()
@@ -111,7 +111,7 @@ def _loop_blocked() -> None:
 
 
 def _wrong_answer() -> None:
-    """Answers that arrive together are handed out in another order."""
+    """Responses that arrive together are assigned in another order."""
     original = Connection.receive
 
     def receive(self: Any, data: bytes, now: float) -> Any:

@@ -1,4 +1,4 @@
-"""One run: a cluster, a driver, programs, faults; and what has to hold, whatever happens."""
+"""One run: a cluster, a driver, clients and faults, and the invariants."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _AFTER = 40.0
 
 @dataclass
 class Report:
-    """What came of a run.
+    """The result of a run.
 
     Attributes:
         seed: Its seed.
@@ -95,25 +95,25 @@ class Run:
             self.nodes.schema.put(table)
 
     def next_id(self) -> int:
-        """Return an id that no other request has."""
+        """Return a unique request id."""
         return next(self._ids)
 
     @property
     def requests(self) -> int:
-        """How many requests have been made; those of one ``execute_many`` count."""
+        """The number of requests, including those of ``execute_many``."""
         return sum(len(one.ids) if one.kind == "many" else 1 for one in self.history)
 
     def check_caches(self) -> None:
-        """Check that caches are bounded: by those that are being prepared, beside their size."""
+        """Check that caches are bounded by their size and the statements being prepared."""
         kept = len(self.driver._pipeline.statements)
         if kept > self._cache_size + 8:
             self.violated(f"{kept} statements are kept, and {self._cache_size} are to be")
 
     def violated(self, what: str) -> None:
-        """Note what didn't hold."""
+        """Record a violated invariant."""
         self.violations.append(f"{world().now - 1000:.4f}: {what}")
 
-    # --- what faults do to clients ------------------------------------------------------
+    # --- faults of clients ------------------------------------------------------
 
     def _loop_client(self, place: int) -> LoopClient:
         loops = [client for client in self.clients if isinstance(client, LoopClient)]
@@ -124,7 +124,7 @@ class Run:
         self._loop_client(place).cancel(place, count)
 
     def stall(self, place: int, seconds: float) -> None:
-        """Keep an event loop busy."""
+        """Block an event loop."""
         self._loop_client(place).stall(seconds)
 
     def end_loop(self, place: int) -> None:
@@ -134,7 +134,7 @@ class Run:
     # --- the run ------------------------------------------------------------------------
 
     def work(self, faults: list[Fault]) -> None:
-        """Connect, ask, close, and check."""
+        """Connect, send requests, close, and check."""
         here = world()
         random = here.random
         # With a length of garbage the backend waits for its heartbeat, which isn't simulated.
@@ -176,7 +176,7 @@ class Run:
         self._check()
 
     def _calm(self) -> None:
-        """Check that all works again when nothing goes wrong any more: no wake-up was lost for good."""
+        """Check that requests succeed after the last fault: no wake-up was lost for good."""
         here, store = world(), self.store
         here.sleep(_DURING + 5)  # until the last fault is over
         store.errors, store.delays = [], []
@@ -237,7 +237,7 @@ class Run:
         if lost and self._is_gentle and request.timeout >= 1:
             self.violated(f"nothing went wrong, and {request} failed")
         pages = 8 if request.kind in {"wide", "stream"} else 1
-        # To prepare, to send, and to prepare again has each the whole timeout; many go in turns.
+        # Preparing, sending and preparing again each have the whole timeout; execute_many has several rounds.
         longest = request.timeout * 3 * pages + 1.0 + request.stalled
         if request.ended - request.started > longest and request.kind != "many":
             self.violated(f"{request} took {request.ended - request.started:.2f} s")
@@ -279,7 +279,7 @@ def simulate(seed: int, backend: str, only: Collection[int] | None = None) -> Re
             run = Run(network, backend)
             try:
                 here.run(lambda: run.work(report.faults))
-            except (Exception, Deadlock) as exc:  # noqa: BLE001 - what ends a run is a fault of its code
+            except (Exception, Deadlock) as exc:  # noqa: BLE001 - a run must not raise
                 waiting = [str(one) for one in run.history if one.ended is None][:5]
                 run.violated(f"{type(exc).__name__}: {exc} Waiting: {waiting}")
             here.stop()

@@ -1,8 +1,7 @@
-"""What stands in for clocks, threads, locks and sockets in coodie and in the drivers while a world runs.
+"""Replace clocks, threads, locks and sockets in coodie and in the drivers during a run.
 
-Names in modules are exchanged for the time of a run: what is there of the standard library's ``time``,
-``threading``, ``random`` and so on is the world's. The driver's reactor, scheduler and connections, which own
-threads, are exchanged as a whole.
+The names of ``time``, ``threading``, ``random`` and so on in their modules refer to the world's objects
+during a run. The driver's reactor, scheduler and connections, which own threads, are replaced as a whole.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ _numbers = itertools.count()
 
 
 def _import_all() -> None:
-    """Import what requests would import later, which is too late for what stands in there."""
+    """Import the modules that requests would import later, after the replacements."""
     for package in ("coodie.drivers", "coodie.contract", "coodie.observers", "coodie.plugins"):
         module = importlib.import_module(package)
         for found in pkgutil.walk_packages(module.__path__, f"{package}."):
@@ -110,7 +109,7 @@ _RANDOM |= {"getrandbits": _random("getrandbits"), "uniform": _random("uniform")
 
 
 class _Stuck:
-    """As a module, but for some of its names."""
+    """A module in which some names are replaced."""
 
     def __init__(self, module: ModuleType, **names: Any) -> None:
         self.__dict__.update(names)
@@ -121,7 +120,7 @@ class _Stuck:
 
 
 def _stand_ins(network: Network) -> dict[int, Any]:
-    """Return what stands in, by what it stands in for."""
+    """Return the replacements, by the replaced objects."""
     clocks = {"time": _now, "monotonic": _now, "perf_counter": _now, "sleep": _sleep}
     threads: dict[str, Any] = {"Lock": Lock, "RLock": Lock, "Condition": Condition, "Event": Event}
     threads |= {"local": Local, "get_ident": _ident}
@@ -146,7 +145,7 @@ def _stand_ins(network: Network) -> dict[int, Any]:
 
 @contextmanager
 def simulated(seed: int | str) -> Iterator[tuple[World, Network]]:
-    """Have coodie and the driver run in a world."""
+    """Run coodie and the driver in a world."""
     here, network = World(seed), Network()
     stand_ins = _stand_ins(network)
     changed: list[tuple[Any, str, Any]] = []
@@ -182,7 +181,7 @@ def simulated(seed: int | str) -> Iterator[tuple[World, Network]]:
 
 
 def _numbered(one: Any) -> int:
-    """Return a number in the place of an address, after which sets would be ordered."""
+    """Return a number instead of the memory address, which would determine the order of sets."""
     number: int | None = vars(one).get("_simulated_number")
     if number is None:
         number = one._simulated_number = next(_numbers)
@@ -196,7 +195,7 @@ def _connect_socket(connection: Any) -> None:
 
 
 class _Scheduler:
-    """The driver's scheduler of tasks."""
+    """The driver's task scheduler."""
 
     def __init__(self, executor: Any) -> None:
         self._executor = executor
@@ -240,7 +239,7 @@ class _Scheduler:
 
 
 class _Heartbeat:
-    """The driver's heartbeats, of which there are none: ours are the fast path's."""
+    """The driver's heartbeats, which aren't simulated; those of the fast path are."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
         self.is_stopped = False
@@ -250,7 +249,7 @@ class _Heartbeat:
 
 
 class Reactor:
-    """The thread of the driver's connections: reads what has arrived, and calls what is due."""
+    """The driver's reactor thread: reads received data, and runs timers."""
 
     def __init__(self) -> None:
         self._due: deque[Callable[[], object]] = deque()
@@ -259,7 +258,7 @@ class Reactor:
 
     @staticmethod
     def here() -> Reactor:
-        """Return this world's, and start it the first time."""
+        """Return the world's reactor; start it on the first call."""
         one = world()
         found: Reactor | None = getattr(one, "reactor", None)
         if found is None:
@@ -268,7 +267,7 @@ class Reactor:
         return found
 
     def call(self, work: Callable[[], object]) -> None:
-        """Have something called in the thread."""
+        """Call a function in the reactor's thread."""
         self._due.append(work)
         self._event.set()
 
@@ -297,15 +296,15 @@ class Driver(Connection):  # type: ignore[misc]  # the drivers have no types
 
     @classmethod
     def initialize_reactor(cls) -> None:
-        """Nothing is needed before the first connection."""
+        """Do nothing."""
 
     @classmethod
     def handle_fork(cls) -> None:
-        """Nothing is kept."""
+        """Do nothing."""
 
     @classmethod
     def create_timer(cls, timeout: float, callback: Callable[[], object]) -> _Timer:
-        """Have something called in the reactor's thread after a time."""
+        """Call a function in the reactor's thread after a delay."""
         reactor = Reactor.here()
 
         def due() -> None:
@@ -331,7 +330,7 @@ class Driver(Connection):  # type: ignore[misc]  # the drivers have no types
             Reactor.here().call(self.handle_read)
 
     def handle_read(self) -> None:
-        """Read what has arrived."""
+        """Read the received data."""
         self._is_reading = False
         if self.is_closed:
             return

@@ -1,4 +1,4 @@
-"""What the simulated nodes hold: rows that tell whose they are, and how often each write was done."""
+"""The data of the simulated nodes: rows that identify their request, and the count of each write."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ _PAGE = 40
 
 
 def rows_of(identity: int) -> int:
-    """Return how many rows a wide partition has."""
+    """Return the number of rows of a wide partition."""
     return identity % 7 * 30
 
 
 def _misfits(column: Column, value: Any) -> bool:
-    """Tell whether a value is of another type than its column."""
+    """Return whether a value's type differs from its column's."""
     size = {"int": 4, "bigint": 8}.get(column.type.name)
     return size is not None and len(value) != size
 
 
 class Store:
-    """The answers of all nodes."""
+    """The responses of all nodes."""
 
     def __init__(self) -> None:
         self.nodes: Nodes
@@ -72,7 +72,7 @@ class Store:
     # --- schema -------------------------------------------------------------------------
 
     def tables(self) -> list[Table]:
-        """Return the tables as they are now."""
+        """Return the current tables."""
         kind = _INT if self.version % 2 == 0 else _BIGINT
         return [
             Table("sim", "items", {"id": _BIGINT, "tag": _TEXT}, ["id"]),
@@ -82,7 +82,7 @@ class Store:
         ]
 
     def change(self) -> None:
-        """Change a table: its statements are forgotten, and clients are told."""
+        """Alter a table: drop its prepared statements, and send schema events."""
         self.version += 1
         for table in self.tables():
             self.nodes.schema.put(table)
@@ -99,7 +99,7 @@ class Store:
         return ("sim", name), markers, [names.index("id")]
 
     def prepare(self, statement: Statement, identity: bytes, node: FakeNode) -> Reply:
-        """Return what a statement's markers are."""
+        """Return the bind markers of a statement."""
         if "sim." not in statement.text:
             return Failed(ErrorCode.SYNTAX_ERROR, "no such statement")
         delay = self.delays.pop() if self.delays else 0.0
@@ -108,7 +108,7 @@ class Store:
     # --- requests -----------------------------------------------------------------------
 
     def execute(self, query: Query, statements: Sequence[Statement], node: FakeNode) -> Reply:
-        """Do what is asked, unless a fault is due."""
+        """Execute a request, unless a fault is due."""
         if "sim." not in statements[0].text:
             return Failed(ErrorCode.SYNTAX_ERROR, "no such statement")
         delay = self.delays.pop() if self.delays else 0.0
@@ -141,7 +141,7 @@ class Store:
     def _failed(
         self, code: ErrorCode, writes: list[int], query: Query, delay: float, *, conditional: bool
     ) -> Reply:
-        """Fail; where a write may be applied all the same, it may be."""
+        """Fail a request; a write may be applied nevertheless, if the error allows it."""
         if code == ErrorCode.IS_BOOTSTRAPPING and writes:
             code = ErrorCode.OVERLOADED
         kind = Write.LOGGED if query.batch_type == 0 else Write.PARTS if query.batch_type else Write.SINGLE

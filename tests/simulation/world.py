@@ -1,4 +1,4 @@
-"""Virtual time, and threads of which one runs at a time: one seed decides the order of everything.
+"""Virtual time, and threads that run one at a time: one seed determines the order of all events.
 
 Threads are greenlets, and switch only where they block here: on a lock, an event, a queue, a socket, a clock.
 """
@@ -44,11 +44,11 @@ _TICK = 1e-9
 
 
 class Deadlock(BaseException):
-    """Nothing is left that could happen, and somebody waits."""
+    """No event is left, and a thread is blocked."""
 
 
 class Handle:
-    """Something that is to happen."""
+    """A scheduled event."""
 
     __slots__ = ("work",)
 
@@ -56,7 +56,7 @@ class Handle:
         self.work = work
 
     def cancel(self) -> None:
-        """Have it not happen."""
+        """Cancel it."""
         self.work = None
 
 
@@ -112,15 +112,15 @@ class World:
     # --- events -------------------------------------------------------------------------
 
     def at(self, delay: float, work: Callable[[], object]) -> Handle:
-        """Have something happen after a time; the seed orders what happens at the same time."""
+        """Schedule an event; the seed orders events of the same time."""
         handle = Handle(work)
-        # Time goes forward: else what is due by a rounding error earlier than it says would be due for ever.
+        # Time never goes back: with a rounding error, an event could stay due for ever.
         when = self.now + max(delay, _TICK)
         heapq.heappush(self._events, (when, self.random.random(), next(self._count), handle))
         return handle
 
     def soon(self, work: Callable[[], object], longest: float = 0.0005) -> Handle:
-        """Have something happen before long."""
+        """Schedule an event for the near future."""
         return self.at(self.random.random() * longest, work)
 
     # --- threads ------------------------------------------------------------------------
@@ -188,7 +188,7 @@ class World:
         return self._failed is not None
 
     def names(self) -> list[str]:
-        """Return the names of the threads that live."""
+        """Return the names of the threads that haven't ended."""
         return sorted(thread.name for thread in self._threads.values())
 
     def get_ident(self) -> int:
@@ -252,17 +252,17 @@ def world() -> World:
 
 
 def enter(one: World | None) -> None:
-    """Have a world be that of this run; None for none."""
+    """Set the world of this run; None for none."""
     _current.clear()
     if one is not None:
         _current.append(one)
 
 
-# --- what stands in for the standard library's ------------------------------------------
+# --- replacements of the standard library -----------------------------------------------
 
 
 class Condition:
-    """As ``threading.Condition``; one thread runs at a time, so that its lock is none."""
+    """As ``threading.Condition``; it needs no lock, since one thread runs at a time."""
 
     def __init__(self, lock: Any = None) -> None:
         self._waiting: list[Callable[[], None]] = []
@@ -285,7 +285,7 @@ class Condition:
         return world().block(self._waiting.append, timeout)
 
     def wait_for(self, predicate: Callable[[], Any], timeout: float | None = None) -> Any:
-        """Block until something holds."""
+        """Block until a condition holds."""
         end = None if timeout is None else world().now + timeout
         while not (result := predicate()):
             left = None if end is None else end - world().now
@@ -296,22 +296,22 @@ class Condition:
 
     @property
     def has_waiters(self) -> bool:
-        """Whether somebody waits."""
+        """Whether a thread waits."""
         return bool(self._waiting)
 
     def notify(self, n: int = 1) -> None:
-        """Wake some."""
+        """Wake some of the waiting threads."""
         woken, self._waiting = self._waiting[:n], self._waiting[n:]
         for wake in woken:
             wake()
 
     def notify_all(self) -> None:
-        """Wake all."""
+        """Wake all waiting threads."""
         self.notify(len(self._waiting))
 
 
 class Lock:
-    """As ``threading.RLock``, and as ``Lock`` where nobody takes it twice."""
+    """As ``threading.RLock``; also replaces ``Lock``."""
 
     def __init__(self) -> None:
         self._owner: int | None = None
@@ -319,7 +319,7 @@ class Lock:
         self._free = Condition()
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        """Take it."""
+        """Acquire the lock."""
         me = world().get_ident()
         if self._owner is not None and self._owner != me:
             if not blocking:
@@ -331,7 +331,7 @@ class Lock:
         return True
 
     def release(self) -> None:
-        """Give it back."""
+        """Release the lock."""
         self._depth -= 1
         if not self._depth:
             self._owner = None
@@ -339,7 +339,7 @@ class Lock:
                 self._free.notify()
 
     def locked(self) -> bool:
-        """Tell whether it is taken."""
+        """Return whether the lock is held."""
         return self._owner is not None
 
     def __enter__(self) -> bool:
@@ -357,7 +357,7 @@ class Event:
         self._condition = Condition()
 
     def is_set(self) -> bool:
-        """Tell whether it is set."""
+        """Return whether the event is set."""
         return self._is_set
 
     def set(self) -> None:
@@ -403,12 +403,12 @@ class SimpleQueue:
         self._condition = Condition()
 
     def put(self, item: Any) -> None:
-        """Put something in."""
+        """Add an item."""
         self._items.append(item)
         self._condition.notify()
 
     def get(self, timeout: float | None = None) -> Any:
-        """Take something out, and block until there is something.
+        """Remove and return an item; block until there is one.
 
         Raises:
             Empty: There is nothing in time.
@@ -459,7 +459,7 @@ class Executor:
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more calls."""
+        """Accept no more calls."""
         self._is_shut_down = True
         if wait:
             self._ended.wait_for(lambda: not self._running)

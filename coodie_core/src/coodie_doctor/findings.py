@@ -74,7 +74,7 @@ class Report:
 
     def as_json(self) -> str:
         """Return the report as JSON."""
-        import json  # this module is imported by whoever imports coodie
+        import json  # keeps it out of the import of coodie
 
         return json.dumps({"ok": self.ok, **asdict(self)}, indent=2)
 

@@ -42,8 +42,7 @@ class Driver(AbstractDriver):
             paging_state: bytes | str | None = None,
             *,
             options: RequestOptions | None = None,
-        ) -> Rows:
-            raise NotImplementedError
+        ) -> Rows: ...
 
         async def execute_async(
             self,
@@ -55,8 +54,7 @@ class Driver(AbstractDriver):
             paging_state: bytes | str | None = None,
             *,
             options: RequestOptions | None = None,
-        ) -> Rows:
-            raise NotImplementedError
+        ) -> Rows: ...
 
         def execute_one(
             self,
@@ -66,8 +64,7 @@ class Driver(AbstractDriver):
             timeout: float | None = None,
             *,
             options: RequestOptions | None = None,
-        ) -> Any:
-            raise NotImplementedError
+        ) -> Any: ...
 
         async def execute_one_async(
             self,
@@ -77,8 +74,7 @@ class Driver(AbstractDriver):
             timeout: float | None = None,
             *,
             options: RequestOptions | None = None,
-        ) -> Any:
-            raise NotImplementedError
+        ) -> Any: ...
 
         def execute_many(
             self,
@@ -92,8 +88,7 @@ class Driver(AbstractDriver):
             on_result: Callable[[int, Rows | Exception], None] | None = None,
             on_progress: Callable[[int], None] | None = None,
             options: RequestOptions | None = None,
-        ) -> ManyResult:
-            raise NotImplementedError
+        ) -> ManyResult: ...
 
         async def execute_many_async(
             self,
@@ -107,8 +102,7 @@ class Driver(AbstractDriver):
             on_result: Callable[[int, Rows | Exception], None] | None = None,
             on_progress: Callable[[int], None] | None = None,
             options: RequestOptions | None = None,
-        ) -> ManyResult:
-            raise NotImplementedError
+        ) -> ManyResult: ...
 
         def execute_batch(
             self,
@@ -118,8 +112,7 @@ class Driver(AbstractDriver):
             consistency: str | None = None,
             timeout: float | None = None,
             options: RequestOptions | None = None,
-        ) -> Rows:
-            raise NotImplementedError
+        ) -> Rows: ...
 
         async def execute_batch_async(
             self,
@@ -129,8 +122,7 @@ class Driver(AbstractDriver):
             consistency: str | None = None,
             timeout: float | None = None,
             options: RequestOptions | None = None,
-        ) -> Rows:
-            raise NotImplementedError
+        ) -> Rows: ...
 
         def sync_table(
             self,
@@ -142,8 +134,7 @@ class Driver(AbstractDriver):
             drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
             *,
             options: SyncOptions | None = None,
-        ) -> list[str]:
-            raise NotImplementedError
+        ) -> list[str]: ...
 
         async def sync_table_async(
             self,
@@ -155,5 +146,4 @@ class Driver(AbstractDriver):
             drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
             *,
             options: SyncOptions | None = None,
-        ) -> list[str]:
-            raise NotImplementedError
+        ) -> list[str]: ...

@@ -200,7 +200,7 @@ class FakeCluster:
         """
 
         async def stop() -> None:
-            await self._deafen(node)
+            await self._stop_listening(node)
             self._end(self._nodes.nodes[node])
             self._tell(node, "DOWN")
 
@@ -262,8 +262,8 @@ class FakeCluster:
         self._accepted.add(task)
         task.add_done_callback(self._accepted.discard)
 
-    async def _deafen(self, number: int) -> None:
-        """Listen no more at a node; when this returns, all of its connections are known."""
+    async def _stop_listening(self, number: int) -> None:
+        """Stop listening at a node; when this returns, all of its accepted connections are known."""
         listener = self._listeners.pop(number, None)
         if listener is not None:
             self._loop.remove_reader(listener)
@@ -272,7 +272,7 @@ class FakeCluster:
 
     async def _close(self) -> None:
         for node in self._nodes.nodes:
-            await self._deafen(node.number)
+            await self._stop_listening(node.number)
             self._end(node)
         await asyncio.sleep(0)  # transports close in the loop's next turn
 

@@ -97,7 +97,7 @@ class Shards:
         self._port_not_before.pop(host.endpoint, None)
 
     def close(self) -> None:
-        """Have the connections that are being opened fail, and later ones, too: the driver is closed."""
+        """Make the current and all later connection attempts fail: the driver is closed."""
         self._handshakes.close()
 
     # --- connecting, in a thread of its own ---------------------------------------------

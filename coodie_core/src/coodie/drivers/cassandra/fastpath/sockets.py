@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Handshake(Protocol):
-        """A connection being opened by another thread."""
+        """A connection whose handshake is in progress in another thread."""
 
         def stop(self) -> None:
-            """Make it fail at once."""
+            """Make the handshake fail at once."""
 
 
 __all__ = ["LARGE_READ_SIZE", "READ_SIZE", "WOULD_BLOCK", "Handshakes", "receive"]
@@ -49,14 +49,14 @@ def receive(sock: socket.socket, size: int) -> bytes:
 
 
 class Handshakes:
-    """The connections being opened for a driver: closing it ends them, however long they may still take."""
+    """The handshakes in progress of a driver, which its ``close`` ends."""
 
     def __init__(self) -> None:
         self._current: set[Handshake] = set()
         self._is_closed = False
 
     def add(self, handshake: Handshake) -> None:
-        """Add one that begins.
+        """Add a handshake that begins.
 
         Raises:
             ConnectionShutdown: The driver has been closed.
@@ -68,11 +68,11 @@ class Handshakes:
             raise ConnectionShutdown(message)
 
     def remove(self, handshake: Handshake) -> None:
-        """Remove one that has ended."""
+        """Remove a handshake that has ended."""
         self._current.discard(handshake)
 
     def close(self) -> None:
-        """Have those that are under way fail, and later ones, too; from any thread."""
+        """Make the current and all later handshakes fail; called from any thread."""
         self._is_closed = True
         for handshake in tuple(self._current):
             point("handshake stopped because the driver is closed")
