@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +23,7 @@ from coodie.drivers.client import (
     Page,
     StaleStatementError,
     TupleRows,
+    statements,
 )
 from coodie.exceptions import (
     ConfigurationError,
@@ -308,6 +310,35 @@ async def test_who_waits_for_a_prepare_has_a_timeout(client: MemoryClient, *, is
     api = Api(MemoryDriver(client), is_async=is_async)
     with pytest.raises(RequestTimeoutError):
         await api.execute(READ, [1], timeout=0.01)
+
+
+def test_who_waits_for_others_has_one_timeout(client: MemoryClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Preparing after others have timed out is given the rest of the caller's timeout."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(statements, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    cache = statements.StatementCache(client, 10, None)
+    timeouts: list[float] = []
+
+    def prepare(cql: str, timeout: float) -> Steps[str]:
+        timeouts.append(timeout)
+        yield Wait(client.gate, timeout)
+        return cql
+
+    callers = [cache.get(READ, 1.0, prepare) for _ in range(3)]
+    effects: list[Any] = [next(caller) for caller in callers]
+    clock.now = 0.75
+    with pytest.raises(RequestTimeoutError):
+        callers[0].throw(RequestTimeoutError("late"))
+    callers[1].throw(effects[1].future.exception())
+    waiting: Any = callers[2].throw(effects[2].future.exception())
+    assert timeouts == [1.0, 0.25]
+    assert waiting.timeout == 0.25
+    clock.now = 1.0
+    with pytest.raises(RequestTimeoutError, match="within 1 s"):
+        callers[1].throw(RequestTimeoutError("The server didn't respond within 0.25 s."))
+    with pytest.raises(RequestTimeoutError, match="within 1 s"):
+        callers[2].throw(waiting.future.exception())
+    assert timeouts == [1.0, 0.25]
 
 
 async def test_the_cache_is_bounded(client: MemoryClient, *, is_async: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -123,7 +124,7 @@ class CacheMachine(RuleBasedStateMachine):
         self.patch.undo()
         assert left == [], "they wait for nobody"
 
-    def prepare(self, cql: str) -> Generator[Any, Prepared, Prepared]:
+    def prepare(self, cql: str, timeout: float) -> Generator[Any, Prepared, Prepared]:
         """Send a PREPARE."""
         return (yield "prepare")
 
@@ -158,7 +159,7 @@ class CacheMachine(RuleBasedStateMachine):
     def ask(self, stmt: str) -> None:
         """Ask for a statement: one that is there is had at once, one under way is waited for."""
         entry = self.cache._entries.get(stmt)
-        caller = Caller(stmt, self.cache.get(stmt, 1.0, self.prepare))
+        caller = Caller(stmt, self.cache.get(stmt, math.inf, self.prepare))
         caller.go_on()
         self.everyone.append(caller)
         if caller.effect is None:
@@ -233,7 +234,7 @@ class CacheMachine(RuleBasedStateMachine):
         """Prepare a statement again that the server has evicted; concurrent callers wait for it."""
         caller = data.draw(st.sampled_from(self.prepared))
         stale = StaleStatementError(caller.result.prepared)
-        again = Caller(caller.stmt, self.cache.renew(stale, 1.0, lambda cql, *_: self.prepare(cql)))
+        again = Caller(caller.stmt, self.cache.renew(stale, 1.0, lambda cql, *_: self.prepare(cql, 1.0)))
         again.go_on()
         self.everyone.append(again)
         if again.is_preparing and caller.stmt != _BATCH:

@@ -361,7 +361,7 @@ class Pipeline:
     def prepared(self, stmt: str, timeout: float) -> Steps[CachedStatement]:
         """Return a prepared statement, from the cache or from the server."""
 
-        def prepare(cql: str) -> Steps[Any]:
+        def prepare(cql: str, timeout: float) -> Steps[Any]:
             try:
                 return (yield from self._client.prepare(cql, timeout))
             except CoodieError:

@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from coodie._points import point
@@ -107,28 +108,40 @@ class StatementCache:
             return True
         return not self._client.is_current(entry.statement.prepared)
 
-    def get(self, stmt: str, timeout: float, prepare: Callable[[str], Steps[Any]]) -> Steps[CachedStatement]:
+    def get(
+        self, stmt: str, timeout: float, prepare: Callable[[str, float], Steps[Any]]
+    ) -> Steps[CachedStatement]:
         """Return the statement from the cache, or prepare it.
 
         Args:
             stmt: The CQL text.
-            timeout: Seconds to wait for another caller that prepares it.
-            prepare: Prepares a text on the server; called for the first caller.
+            timeout: The timeout in seconds, of waiting for other callers that prepare it and of preparing it.
+            prepare: Prepares a text on the server with the rest of the timeout; called for the first caller.
         """
         key = self._client.statement_key(stmt)
-        while True:
+        deadline = time.monotonic() + timeout
+        rest = timeout
+        while rest > 0:
             with self._lock:
                 entry = self._entries.get(key)
-                if entry is None or self._is_over(entry):
-                    ours = self._started(key, stmt)
-                    break
-                self._entries.move_to_end(key)
+                is_first = entry is None or self._is_over(entry)
+                if entry is None or is_first:
+                    entry = self._started(key, stmt)
+                else:
+                    self._entries.move_to_end(key)
             try:
-                return (yield from _outcome(entry, stmt, timeout))
+                if is_first:
+                    return (yield from self._fill(key, entry, stmt, prepare, rest))
+                return (yield from _outcome(entry, stmt, rest))
             except _AbandonedError:
                 point("caller that prepared for others was cancelled")
-                continue
-        return (yield from self._fill(key, ours, stmt, prepare))
+            except RequestTimeoutError:
+                if rest == timeout:
+                    raise
+                break
+            # With the whole timeout again, each of those who wait would wait longer than the last.
+            rest = deadline - time.monotonic()
+        raise _late(stmt, timeout)
 
     def renew(
         self,
@@ -151,7 +164,9 @@ class StatementCache:
             else:
                 return  # another caller renews it, or has renewed it
             ours = self._started(key, known.cql)
-        yield from self._fill(key, ours, known.cql, lambda cql: prepare_again(cql, stale, timeout))
+        yield from self._fill(
+            key, ours, known.cql, lambda cql, timeout: prepare_again(cql, stale, timeout), timeout
+        )
 
     def _started(self, key: Hashable, stmt: str) -> _Entry:
         """Add an entry for a statement that is about to be prepared; with the lock held."""
@@ -163,12 +178,17 @@ class StatementCache:
         return entry
 
     def _fill(
-        self, key: Hashable, entry: _Entry, stmt: str, prepare: Callable[[str], Steps[Any]]
+        self,
+        key: Hashable,
+        entry: _Entry,
+        stmt: str,
+        prepare: Callable[[str, float], Steps[Any]],
+        timeout: float,
     ) -> Steps[CachedStatement]:
         """Prepare the statement, and complete the entry's future."""
         cql = stmt if self._client.binds_by_name else with_positional_markers(stmt)[0]
         try:
-            prepared = yield from prepare(cql)
+            prepared = yield from prepare(cql, timeout)
         except BaseException as exc:
             with self._lock:
                 if self._entries.get(key) is entry:
@@ -195,10 +215,10 @@ class StatementCache:
 
 def _outcome(entry: _Entry, stmt: str, timeout: float) -> Steps[CachedStatement]:
     """Wait for a statement that another caller prepares."""
-
-    def timeout_error() -> RequestTimeoutError:
-        message = f"The server didn't prepare the statement within {timeout:g} s."
-        return RequestTimeoutError(message, statement=stmt, timeout=timeout, may_have_been_applied=False)
-
     future = entry.future
-    return future.result() if future.done() else (yield Wait(future, timeout, timeout_error))
+    return future.result() if future.done() else (yield Wait(future, timeout, partial(_late, stmt, timeout)))
+
+
+def _late(stmt: str, timeout: float) -> RequestTimeoutError:
+    message = f"The server didn't prepare the statement within {timeout:g} s."
+    return RequestTimeoutError(message, statement=stmt, timeout=timeout, may_have_been_applied=False)
