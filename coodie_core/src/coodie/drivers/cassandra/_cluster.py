@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import socket
 import time
+from concurrent.futures import Future
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Executor
 
 __all__ = ["cluster_class"]
 
@@ -27,7 +29,8 @@ def cluster_class(*, negotiates: bool) -> Any:
     It resolves the contact points again if no node is up: all nodes may have new addresses. scylla-driver
     does this itself, after it has tried all known nodes; cassandra-driver doesn't.
 
-    No connection is left open after ``shutdown``, see ``attentive``.
+    No connection is left open after ``shutdown``, see ``attentive``. At the interpreter's exit, its scheduler
+    drops what is due, see ``_SchedulerExecutor``.
 
     cassandra-driver first tries two protocol versions that only DSE supports, which takes two connections and
     logs two warnings for any other server. The subclass starts with version 5, and doesn't log warnings.
@@ -76,12 +79,38 @@ def cluster_class(*, negotiates: bool) -> Any:
     return NegotiatingCluster if negotiates else ResolvingCluster
 
 
+class _SchedulerExecutor:
+    """The executor for the thread of the driver's scheduler.
+
+    The interpreter ends the executor before the exit handler that ends the scheduler. A task that is due in
+    between is dropped; the scheduler's thread would end with a traceback on stderr.
+
+    Args:
+        executor: The Cluster's executor.
+    """
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    def submit(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
+        """Submit a task; return a future that never ends if the executor has been shut down."""
+        try:
+            return self._executor.submit(function, *args, **kwargs)
+        except RuntimeError as exc:
+            _log.debug("A task of the scheduler is dropped: %s.", exc)
+            return Future()
+
+
 @cache
 def _closing_cluster() -> Any:
-    """Return a subclass of the driver's Cluster that closes the connections which its pools left open."""
+    """Return a subclass of the driver's Cluster that leaves nothing behind when it ends."""
     from cassandra.cluster import Cluster
 
     class ClosingCluster(Cluster):  # type: ignore[misc]  # the drivers have no types
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.scheduler._executor = _SchedulerExecutor(self.executor)  # noqa: SLF001 - the driver's thread reads it
+
         def shutdown(self) -> None:
             if self.is_shutdown:  # perhaps the parent's, in a forked child: leave its connections alone
                 return
