@@ -22,6 +22,7 @@ def test_defaults_change_nothing() -> None:
         "custom_payload": None,
         "retry_policy": None,
         "speculative_execution_policy": None,
+        "routing_token": None,
         "profile": None,
     }
 
@@ -54,6 +55,8 @@ def test_serial_consistency_in_any_case() -> None:
         ("speculative_execution_policy", object()),
         ("speculative_execution_policy", "often"),
         ("retry_policy", "often"),
+        ("routing_token", 2**63),
+        ("routing_token", True),
         ("profile", ""),
     ],
 )

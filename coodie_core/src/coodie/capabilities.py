@@ -47,6 +47,8 @@ class Capability(str, Enum):
     RETRY_POLICY = "retry policy"
     #: ``speculative_execution_policy``, for a connection or a request.
     SPECULATIVE_EXECUTION = "speculative execution"
+    #: ``RequestOptions.routing_token``.
+    ROUTING = "routing by token"
     #: ``compression`` of frames.
     COMPRESSION = "compression"
     #: ``protocol_version``, the choice of the protocol's version.
@@ -129,6 +131,7 @@ _OF_REQUESTS = {
     "custom_payload": Capability.CUSTOM_PAYLOAD,
     "retry_policy": Capability.RETRY_POLICY,
     "speculative_execution_policy": Capability.SPECULATIVE_EXECUTION,
+    "routing_token": Capability.ROUTING,
 }
 
 
@@ -163,7 +166,9 @@ def check_capabilities(
     if options is None:
         return
     for name, need in _OF_REQUESTS.items():
-        if getattr(options, name, None):
+        value = getattr(options, name, None)
+        # 0 is a valid token.
+        if value or value.__class__ is int:
             require(have, need, f"RequestOptions.{name}", who)
 
 

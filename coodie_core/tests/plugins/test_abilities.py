@@ -112,6 +112,7 @@ REQUESTS = [
         Capability.LIGHTWEIGHT_TRANSACTIONS,
         "RequestOptions.serial_consistency",
     ),
+    ({"options": RequestOptions(routing_token=0)}, Capability.ROUTING, "RequestOptions.routing_token"),
     (
         {"options": RequestOptions(speculative_execution_policy="0.1x2", idempotent=True)},
         Capability.SPECULATIVE_EXECUTION,

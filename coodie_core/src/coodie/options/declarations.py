@@ -433,6 +433,15 @@ _DECLARED = (
         key="",
         instead="only in Python: RequestOptions(custom_payload=…)",
     ),
+    _request(
+        "routing_token",
+        "token",
+        default="none",
+        help="Send the request to a replica of this token first.",
+        capability=Capability.ROUTING,
+        key="",
+        instead="only in Python, for one request",
+    ),
 )
 
 #: Name → the option.

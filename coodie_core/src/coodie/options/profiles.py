@@ -64,6 +64,7 @@ class RequestProfile:
             serial_consistency=given.serial_consistency or self.serial_consistency,
             trace=given.trace or self.trace,
             custom_payload=given.custom_payload,
+            routing_token=given.routing_token,
             retry_policy=self.retry_policy if given.retry_policy is None else given.retry_policy,
             speculative_execution_policy=self.speculative_execution_policy
             if given.speculative_execution_policy is None

@@ -29,6 +29,8 @@ class RequestOptions:
             It is only used if a retry is safe.
         speculative_execution_policy: ``"0.1x2"`` (after 0.1 s without a response, send the request to another
             host, up to two), or a policy object of the backend's driver; needs ``idempotent=True``.
+        routing_token: Send the request to a replica of this token first; for statements without a partition
+            key, such as ``WHERE token(key) > ? AND token(key) <= ?``.
         profile: The name of a request profile of the connection, with defaults for these options.
 
     Raises:
@@ -41,6 +43,7 @@ class RequestOptions:
     custom_payload: Mapping[str, bytes] | None = None
     retry_policy: Any = None
     speculative_execution_policy: Any = None
+    routing_token: int | None = None
     profile: str | None = None
 
     def __post_init__(self) -> None:

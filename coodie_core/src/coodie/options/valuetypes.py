@@ -157,6 +157,11 @@ def _checked_integer(value: Any) -> Any:
     return value
 
 
+def _checked_token(value: Any) -> Any:
+    _need(_is_number(value, (int,)) and -(2**63) <= value < 2**63)
+    return value
+
+
 def _checked_port(value: Any) -> Any:
     _need(_is_number(value, (int,)) and 0 < value <= _MOST_PORT)
     return value
@@ -279,6 +284,7 @@ VALUE_TYPES: Mapping[str, ValueType] = {
     "secret": ValueType(wanted="a str", check=_checked_secret, schema={"type": "string"}),
     "bool": ValueType(wanted="True or False", check=_checked_flag, parse=_flag, schema={"type": "boolean"}),
     "int": ValueType(wanted="an integer", check=_checked_integer, parse=_number, schema={"type": "integer"}),
+    "token": ValueType(wanted="a signed 64-bit integer, as token(key) returns", check=_checked_token),
     "float": ValueType(wanted="a number", check=_checked_float, parse=_number, schema={"type": "number"}),
     "count": ValueType(
         wanted="an integer, 1 or more",

@@ -184,6 +184,7 @@ class ConnectingChecks:
         asked: list[tuple[Capability, dict[str, Any]]] = [
             (Capability.TRACING, {"options": RequestOptions(trace=True)}),
             (Capability.CUSTOM_PAYLOAD, {"options": RequestOptions(custom_payload={"a": b"b"})}),
+            (Capability.ROUTING, {"options": RequestOptions(routing_token=0)}),
             (Capability.RETRY_POLICY, {"options": RequestOptions(retry_policy=object())}),
             (
                 Capability.SPECULATIVE_EXECUTION,

@@ -205,6 +205,16 @@ class RowsChecks:
         options = RequestOptions(custom_payload={"name": b"value"})
         assert await api.execute(f"SELECT v FROM {space.items} WHERE p = ?", [key], options=options) == []
 
+    @check(Capability.ROUTING)
+    async def test_routing_tokens(self, api: Api, space: Workspace) -> None:
+        """A token selects the node, and never changes the result."""
+        many = "token('many')"
+        stmt = f"SELECT c FROM {space.items} WHERE token(p) >= {many} AND token(p) <= {many} AND c < 3"
+        stmt += " ALLOW FILTERING"
+        for token in (-(2**63), 0, 2**63 - 1):
+            rows = await api.execute(stmt, [], options=RequestOptions(routing_token=token))
+            assert rows == [{"c": 0}, {"c": 1}, {"c": 2}]
+
     @check(Capability.PAGING)
     async def test_warnings_reach_the_caller(self, api: Api, space: Workspace, key: str) -> None:
         """What the server warns of is on the result: here, of a batch over too many partitions."""

@@ -17,6 +17,19 @@ if TYPE_CHECKING:
 __all__ = ["batch_statement", "bound_statement"]
 
 
+class _Bound(BoundStatement):  # type: ignore[misc]  # the drivers have no types
+    """A bound statement with an optional routing key, for statements whose values don't contain one."""
+
+    @property
+    def routing_key(self) -> Any:
+        """The key that was set, or else the key in the values."""
+        return self._routing_key or super().routing_key
+
+    @routing_key.setter
+    def routing_key(self, key: bytes) -> None:
+        self._routing_key = key
+
+
 def bound_statement(entry: SessionStatement, stmt: str, params: Any) -> BoundStatement:
     """Bind the parameters of a statement.
 
@@ -31,7 +44,7 @@ def bound_statement(entry: SessionStatement, stmt: str, params: Any) -> BoundSta
     keys = entry.prepared.routing_key_indexes or ()
     values = bind_values(entry.columns, entry.binders, params, stmt, key_indexes=keys)
     try:
-        return BoundStatement(entry.prepared).bind(values)
+        return _Bound(entry.prepared).bind(values)
     except Exception as exc:
         # A value that the binders accept, and the driver's serialiser doesn't.
         message = f"The parameters can't be encoded: {type(exc).__name__}."

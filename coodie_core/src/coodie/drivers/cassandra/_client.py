@@ -16,6 +16,7 @@ from coodie.drivers.cassandra._errors import translate
 from coodie.drivers.cassandra._forgotten import ForgottenStatementError
 from coodie.drivers.cassandra._prepared import Preparer, SessionStatement
 from coodie.drivers.cassandra._session import ExecutionSettings, SessionExecutor, described
+from coodie.drivers.cassandra._tokens import key_of_token
 from coodie.drivers.cassandra.fastpath.dispatcher import FastPath
 from coodie.drivers.cassandra.fastpath.request import SendEffect
 from coodie.drivers.cassandra.fastpath.retry import DriverRetry
@@ -404,6 +405,8 @@ def _decorated(statement: Statement, request: ClientRequest, retry: DriverRetry)
         statement.is_idempotent = options.idempotent
         if options.serial_consistency is not None:
             statement.serial_consistency_level = CONSISTENCY_LEVELS[options.serial_consistency]
+        if options.routing_token is not None:
+            statement.routing_key = key_of_token(options.routing_token)
     return statement
 
 

@@ -8,6 +8,7 @@ from cassandra.protocol import ErrorMessage
 from cassandra.query import BatchStatement, BoundStatement
 
 from coodie.drivers.cassandra._session import SessionResponse
+from coodie.drivers.cassandra._tokens import key_of_token
 from coodie.drivers.cassandra.fastpath.driver_internals import adopt_metadata
 from coodie.drivers.cassandra.fastpath.retry import (
     DriverRetry,
@@ -237,7 +238,10 @@ class FastRequest(Exchange):
 
     def route(self) -> Route:
         """Return the routing information."""
-        return self.statement.route(self.values, self.level)
+        route, options = self.statement.route(self.values, self.level), self.settings.options
+        if options is not None and options.routing_token is not None:
+            route.routing_key = key_of_token(options.routing_token)
+        return route
 
     def single_page_rows(self, response: Response | None) -> Rows | None:
         """Return the rows if the response is the only page; None for any other response."""
