@@ -69,6 +69,7 @@ LAYERS = (
     Layer("hooks", "coodie.hooks"),
     Layer("schema", "coodie.schema"),
     Layer("observers", "coodie.observers"),
+    Layer("scan", "coodie.scan"),
     Layer("contract", "coodie.contract"),
     Layer("plugins", "coodie.plugins"),
     Layer("registry", "coodie.registry"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from coodie.capabilities import Capability, check_capabilities
 from coodie.contract.checks import check_fetch_size, check_request
 from coodie.contract.streaming import stream_rows, stream_rows_async
+from coodie.contract.whole_tables import WholeTables
 from coodie.exceptions import ConnectionFailedError, RequestTimeoutError, UnsupportedError
 from coodie.observers.connections import DriverIdentity
 from coodie.observers.observation import part_of
@@ -40,7 +41,7 @@ _DEFAULT_CONCURRENCY = 64
 _PING = "SELECT release_version FROM system.local WHERE key = 'local'"
 
 
-class AbstractDriver(ABC):
+class AbstractDriver(WholeTables, ABC):
     """The abstract base class of all drivers.
 
     A backend implements the six abstract methods. All other methods are based on them; a backend may override

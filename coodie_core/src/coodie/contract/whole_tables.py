@@ -1,0 +1,88 @@
+"""The contract's methods that read whole tables, based on ``execute``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from coodie.scan.options import ScanOptions
+    from coodie.scan.query import Condition
+    from coodie.scan.run import ScanRun
+    from coodie.scan.scan import AsyncScan, Scan
+
+__all__ = ["WholeTables"]
+
+#: The default maximum number of pages in flight.
+_DEFAULT_CONCURRENCY = 8
+
+
+class WholeTables:
+    """Methods that read whole tables, for drivers with ``execute`` and ``execute_async``."""
+
+    def scan(
+        self,
+        table: str,
+        *,
+        columns: Iterable[str] | None = None,
+        where: Condition | None = None,
+        concurrency: int = _DEFAULT_CONCURRENCY,
+        checkpoint: Any = None,
+        options: ScanOptions | None = None,
+    ) -> Scan:
+        """Read a whole table by token ranges, several pages at a time, each from a replica of its range.
+
+        The order of the rows isn't defined. A row that isn't changed during the scan is delivered exactly
+        once, even if nodes fail and come back. A scan isn't a snapshot: for rows that are changed during the
+        scan, it may return the old or the new state, or omit or repeat the row.
+
+        Args:
+            table: ``keyspace.table``, or a table of the connection's keyspace; plain names, unquoted.
+            columns: The columns' names; None for all columns.
+            where: A condition in CQL, as after WHERE, by which the server filters; or a pair of the condition
+                and its values: ``("price > ?", [10])``.
+            concurrency: The maximum number of pages in flight, 1 or more. A sync scan uses as many threads.
+            checkpoint: The result of ``Scan.checkpoint()``, to resume after the last delivered row.
+            options: Further options.
+
+        Returns:
+            An iterator, which is also a context manager. Nothing is sent before the first row is requested.
+
+        Raises:
+            ConfigurationError: An argument is invalid.
+            CoodieError: The table doesn't exist, or a page couldn't be read; raised by the iteration.
+        """
+        from coodie.scan.scan import Scan  # used by few programs
+
+        return Scan(self._scan_run(table, (columns, where), concurrency, checkpoint, options))
+
+    def scan_async(
+        self,
+        table: str,
+        *,
+        columns: Iterable[str] | None = None,
+        where: Condition | None = None,
+        concurrency: int = _DEFAULT_CONCURRENCY,
+        checkpoint: Any = None,
+        options: ScanOptions | None = None,
+    ) -> AsyncScan:
+        """Async version of :meth:`scan`; returns an async iterator and uses no threads."""
+        from coodie.scan.scan import AsyncScan  # used by few programs
+
+        return AsyncScan(self._scan_run(table, (columns, where), concurrency, checkpoint, options))
+
+    def _scan_run(
+        self,
+        table: str,
+        asked: tuple[Iterable[str] | None, Condition | None],
+        concurrency: int,
+        checkpoint: Any,
+        options: ScanOptions | None,
+    ) -> ScanRun:
+        from coodie.scan.options import ScanOptions
+        from coodie.scan.query import Selection, split_name
+        from coodie.scan.run import ScanRun
+
+        selection = Selection.of(split_name(table, getattr(self, "_default_keyspace", None)), *asked)
+        return ScanRun(self, selection, concurrency, options or ScanOptions(), checkpoint)

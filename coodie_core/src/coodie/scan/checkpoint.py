@@ -1,0 +1,136 @@
+"""Checkpoints: the unread part of a scan, as a JSON value.
+
+For a range that was started, a checkpoint contains the paging state of the page that was being delivered, and
+digests of the keys of the delivered rows. A resumed scan requests that page again and skips these rows.
+Unlike a row count, this is correct if rows are inserted or deleted in the meantime, and with another page
+size.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from hashlib import blake2b
+from typing import Any
+
+from coodie.exceptions import ConfigurationError
+from coodie.scan.ring import TokenRange
+
+__all__ = ["Begun", "Checkpoint", "digest_of", "digest_of_values"]
+
+_VERSION = 1
+
+
+class Begun:
+    """A range that was started, and its position.
+
+    Args:
+        tokens: The range.
+        state: The paging state of the first page that wasn't delivered completely; None for the first page.
+        delivered: Digests of the keys of the delivered rows from that page on.
+    """
+
+    __slots__ = ("delivered", "state", "tokens")
+
+    def __init__(
+        self, tokens: TokenRange, state: bytes | None = None, delivered: AbstractSet[str] = frozenset()
+    ) -> None:
+        self.tokens = tokens
+        self.state = state
+        self.delivered = set(delivered)
+
+
+class Checkpoint:
+    """The unread part of a scan.
+
+    Args:
+        statement: The scan's statement and a digest of its values, which a resumed scan must have, too.
+        rows: The number of delivered rows.
+        tokens: The number of tokens in the ranges that were read completely.
+        left: The ranges that weren't started.
+        begun: The ranges that were started.
+    """
+
+    __slots__ = ("begun", "left", "rows", "statement", "tokens")
+
+    def __init__(
+        self, statement: str, rows: int, tokens: int, left: Sequence[TokenRange], begun: Sequence[Begun]
+    ) -> None:
+        self.statement = statement
+        self.rows = rows
+        self.tokens = tokens
+        self.left = left
+        self.begun = begun
+
+    def as_json(self) -> dict[str, Any]:
+        """Return a JSON value; tokens are text, since not all JSON parsers keep 64 bits."""
+        return {
+            "coodie_scan": _VERSION,
+            "statement": self.statement,
+            "rows": self.rows,
+            "tokens": str(self.tokens),
+            "left": [f"{first}:{last}" for first, last in self.left],
+            "begun": [
+                {
+                    "range": f"{each.tokens.first}:{each.tokens.last}",
+                    "page": None if each.state is None else b64encode(each.state).decode("ascii"),
+                    "delivered": sorted(each.delivered),
+                }
+                for each in self.begun
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> Checkpoint:
+        """Create a checkpoint from the result of ``as_json``.
+
+        Raises:
+            ConfigurationError: The value isn't a checkpoint.
+        """
+        try:
+            if value["coodie_scan"] != _VERSION:
+                raise ValueError(value["coodie_scan"])  # noqa: TRY301 - one message for all causes
+            begun = [
+                Begun(_range(each["range"]), _state(each["page"]), set(each["delivered"]))
+                for each in value["begun"]
+            ]
+            left = [_range(each) for each in value["left"]]
+            return cls(str(value["statement"]), int(value["rows"]), int(value["tokens"]), left, begun)
+        except (LookupError, TypeError, ValueError, AttributeError) as exc:
+            message = "checkpoint= isn't a result of Scan.checkpoint()."
+            raise ConfigurationError(
+                message, hint="Pass the result of Scan.checkpoint() unchanged.", option="checkpoint"
+            ) from exc
+
+
+def _range(text: str) -> TokenRange:
+    first, last = map(int, text.split(":"))
+    return TokenRange(first, last)
+
+
+def _state(text: str | None) -> bytes | None:
+    return None if text is None else b64decode(text, validate=True)
+
+
+def digest_of(key: Any) -> str:
+    """Return a digest of a row's key: 11 characters, the same in every process."""
+    digest = blake2b(_canonical(key).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return b64encode(digest).decode("ascii").rstrip("=")
+
+
+def digest_of_values(values: Any) -> str:
+    """Return a digest of a statement's values, so that a checkpoint contains no values."""
+    return digest_of(values) if values else ""
+
+
+def _canonical(value: Any) -> str:
+    """Return a value as text, which is equal for equal values: sets and dicts are sorted."""
+    if isinstance(value, Mapping):
+        pairs = sorted(f"{_canonical(key)}: {_canonical(item)}" for key, item in value.items())
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, AbstractSet):
+        return f"{{{', '.join(sorted(map(_canonical, value)))}}}"
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return f"[{', '.join(map(_canonical, value))}]"
+    return repr(value)

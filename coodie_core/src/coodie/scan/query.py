@@ -1,0 +1,138 @@
+"""The statement of a scan: a SELECT for a range of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from coodie.exceptions import ConfigurationError, InvalidQueryError
+from coodie.schema.identifiers import check_schema_name, qualify, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from coodie.requests import Params
+    from coodie.scan.ring import TokenRange
+    from coodie.schema.tables import Column
+
+__all__ = ["Condition", "ScanQuery", "Selection", "split_name"]
+
+#: The bind markers of the tokens, if the condition has named ones.
+_FIRST, _LAST = "coodie_first_token", "coodie_last_token"
+
+#: A condition in CQL, or a pair of a condition and its values.
+Condition = str | tuple[str, "Params"]
+
+
+def split_name(table: str, default_keyspace: str | None) -> tuple[str, str]:
+    """Split a table's name into keyspace and table.
+
+    Args:
+        table: ``name``, or ``keyspace.name``; plain names, unquoted.
+        default_keyspace: The connection's keyspace.
+
+    Raises:
+        ConfigurationError: The name is invalid, or has no keyspace.
+    """
+    if not isinstance(table, str):
+        message = f"table: expected a str, got {type(table).__name__}."
+        raise ConfigurationError(message, hint="Give 'keyspace.table' or 'table'.", option="table")
+    keyspace, dot, name = table.rpartition(".")
+    if not dot:
+        if default_keyspace is None:
+            message = f"{table!r} has no keyspace, and the connection has no default keyspace."
+            raise ConfigurationError(message, hint="Give 'keyspace.table'.", option="table")
+        keyspace = default_keyspace
+    return check_schema_name("keyspace", keyspace), check_schema_name("table", name)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The table, columns and condition of a scan.
+
+    Args:
+        keyspace: The table's keyspace.
+        table: The table's name.
+        columns: The columns' names; None for all columns.
+        condition: A condition in CQL, as after WHERE; "" for none.
+        params: The condition's values.
+    """
+
+    keyspace: str
+    table: str
+    columns: tuple[str, ...] | None = None
+    condition: str = ""
+    params: Params = ()
+
+    @classmethod
+    def of(cls, name: tuple[str, str], columns: Iterable[str] | None, where: Condition | None) -> Selection:
+        """Validate a selection.
+
+        Args:
+            name: The table's keyspace and name.
+            columns: The columns' names; None for all columns.
+            where: The condition, or a pair of the condition and its values.
+
+        Raises:
+            ConfigurationError: The columns or the condition are invalid.
+        """
+        condition, params = where if isinstance(where, tuple) and len(where) == 2 else (where or "", ())  # noqa: PLR2004 - a pair
+        if not isinstance(condition, str) or not isinstance(params, (Mapping, Sequence)):
+            message = "where= isn't a condition, or a pair of a condition and its values."
+            raise ConfigurationError(message, hint="Give ('v > ?', [1]).", option="where")
+        if columns is None:
+            return cls(*name, None, condition, params)
+        named = () if isinstance(columns, str) else tuple(columns)
+        if not named or not all(isinstance(column, str) and column for column in named):
+            message = "columns= isn't a non-empty list of names."
+            raise ConfigurationError(
+                message, hint="Give ['a', 'b'], or leave it out for all columns.", option="columns"
+            )
+        return cls(*name, tuple(dict.fromkeys(named)), condition, params)
+
+
+class ScanQuery:
+    """A statement for a range of tokens of a table.
+
+    Args:
+        selection: The table, columns and condition.
+        partition_key: The table's partition key columns, in order.
+        clustering: The table's clustering columns, in order.
+
+    Raises:
+        InvalidQueryError: The table doesn't exist.
+    """
+
+    def __init__(
+        self, selection: Selection, partition_key: Sequence[Column], clustering: Sequence[Column]
+    ) -> None:
+        table = qualify(selection.keyspace, selection.table)
+        if not partition_key:
+            message = f"The table {table} doesn't exist."
+            hint = "Check the names: they are unquoted and case-sensitive."
+            raise InvalidQueryError(message, hint=hint)
+        key = [column.name for column in (*partition_key, *clustering)]
+        #: Key columns that the caller didn't select; they identify the rows, and are removed.
+        self.hidden: tuple[str, ...] = ()
+        columns = "*"
+        if selection.columns is not None:
+            self.hidden = tuple(name for name in key if name not in selection.columns)
+            columns = ", ".join(map(quote, (*selection.columns, *self.hidden)))
+        self._params = selection.params
+        first = last = "?"
+        if isinstance(self._params, Mapping):
+            first, last = f":{_FIRST}", f":{_LAST}"
+        token = f"token({', '.join(quote(column.name) for column in partition_key)})"
+        self.cql = f"SELECT {columns} FROM {table} WHERE {token} >= {first} AND {token} <= {last}"  # noqa: S608 - quoted
+        if selection.condition:
+            self.cql += f" AND {selection.condition} ALLOW FILTERING"
+        #: Returns the primary key of a row.
+        self.key_of: Callable[[dict[str, Any]], Any] = itemgetter(*key)
+
+    def params(self, tokens: TokenRange) -> Params:
+        """Return the statement's values for a range."""
+        if isinstance(self._params, Mapping):
+            return {**self._params, _FIRST: tokens.first, _LAST: tokens.last}
+        return [tokens.first, tokens.last, *self._params]

@@ -1,0 +1,291 @@
+"""The state of a scan, without threads and tasks: pages to request, received pages, remaining ranges.
+
+The pages of a range are requested one by one, the next one when the delivery of the current one starts. So
+each range has at most one page in flight or waiting, and a scan keeps at most ``concurrency + 1`` pages in
+memory.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from random import random
+from typing import TYPE_CHECKING, Any
+
+from coodie.capabilities import Capability
+from coodie.effects import Call
+from coodie.exceptions import (
+    AuthenticationError,
+    ConfigurationError,
+    ConnectionFailedError,
+    DriverClosedError,
+    OverloadedError,
+    RequestTimeoutError,
+    ServerError,
+    UnavailableError,
+)
+from coodie.requests import RequestOptions
+from coodie.rows import Rows
+from coodie.scan.checkpoint import Begun, Checkpoint, digest_of, digest_of_values
+from coodie.scan.options import ScanProgress
+from coodie.scan.ring import WHOLE_RING, cut, joined, width
+from coodie.scan.table import read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Sequence
+
+    from coodie.effects import Steps
+    from coodie.scan.options import ScanOptions
+    from coodie.scan.query import ScanQuery, Selection
+    from coodie.scan.ring import TokenRange
+
+__all__ = ["ScanRun"]
+
+logger = logging.getLogger("coodie.scan")
+
+#: Transient errors, after which a page is retried. A coordinator may report any server error while it is
+#: being stopped.
+_PASSING = (ConnectionFailedError, RequestTimeoutError, UnavailableError, OverloadedError, ServerError)
+
+#: Seconds before the first retry, doubled for each further one, and the maximum.
+_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+
+#: The minimum number of pieces of the ring per page in flight, for an even load until the end.
+_PIECES = 4
+
+
+class _Pause:
+    """An effect: wait, or until the scan is closed.
+
+    Args:
+        ended: Set when the scan is closed.
+        seconds: The time in seconds.
+    """
+
+    __slots__ = ("_ended", "_seconds")
+
+    def __init__(self, ended: threading.Event, seconds: float) -> None:
+        self._ended = ended
+        self._seconds = seconds
+
+    def run(self) -> bool:
+        """Block the calling thread."""
+        return self._ended.wait(self._seconds)
+
+    def run_async(self) -> Awaitable[None]:
+        """Wait in the running event loop, where closing the scan cancels the task."""
+        import asyncio  # keeps it out of the import of coodie.drivers
+
+        return asyncio.sleep(self._seconds)
+
+
+class _Range(Begun):
+    """A range that is being read; ``state`` and ``delivered`` are those of a checkpoint."""
+
+    __slots__ = ("asked", "following", "keys")
+
+    def __init__(self, begun: Begun) -> None:
+        super().__init__(begun.tokens, begun.state, begun.delivered)
+        #: The paging state of the next page to request, or of the page in flight.
+        self.asked = begun.state
+        #: The keys of the rows of the page that is being delivered.
+        self.keys: list[Any] = []
+        #: The paging state of the page after the one that is being delivered.
+        self.following: bytes | None = None
+
+
+class ScanRun:
+    """One scan.
+
+    Args:
+        driver: The driver.
+        selection: The table, columns and condition.
+        concurrency: The maximum number of pages in flight.
+        options: Further options.
+        checkpoint: An earlier scan's checkpoint; None for a new scan.
+    """
+
+    def __init__(
+        self,
+        driver: Any,
+        selection: Selection,
+        concurrency: int,
+        options: ScanOptions,
+        checkpoint: Any = None,
+    ) -> None:
+        if concurrency.__class__ is not int or concurrency < 1:
+            message = f"concurrency={concurrency!r} isn't a positive integer."
+            raise ConfigurationError(message, option="concurrency")
+        self._driver = driver
+        self._selection = selection
+        self.concurrency = concurrency
+        self._options = options
+        self._given = checkpoint if checkpoint is None else Checkpoint.from_json(checkpoint)
+        self._query: ScanQuery
+        #: The statement and a digest of its values; "" before ``prepare``.
+        self._statement = ""
+        #: Ranges that weren't started; started ones whose next page can be requested; all started ones.
+        self._left: deque[TokenRange] = deque()
+        self._due: deque[_Range] = deque()
+        self._begun: list[_Range] = []
+        self._in_flight = 0
+        self._current: _Range | None = None
+        #: The number of delivered rows of the current page; set before each row is delivered.
+        self.position = 0
+        self._rows = 0
+        self._ranges = 0
+        self._tokens = 0
+        self._total = WHOLE_RING.width
+        #: Whether requests are routed to replicas; None before ``prepare``.
+        self.is_routed: bool | None = None
+        self._ended = threading.Event()
+
+    # --- before the first page ----------------------------------------------------------
+
+    def prepare(self) -> Steps[None]:
+        """Read the table's schema and the ring, and divide the ring.
+
+        Raises:
+            CoodieError: The table doesn't exist, or the checkpoint belongs to another scan.
+        """
+        table = yield from read_table(self._driver, self._selection)
+        self._query = query = table.query
+        self._statement = f"{query.cql} {digest_of_values(self._selection.params)}"
+        given = self._given or Checkpoint(self._statement, 0, 0, [WHOLE_RING], [])
+        if given.statement != self._statement:
+            message = "checkpoint= belongs to another scan: the table, the columns or the condition differ."
+            raise ConfigurationError(
+                message, hint="Resume a scan with the same arguments.", option="checkpoint"
+            )
+        self._rows, self._tokens = given.rows, given.tokens
+        self._left.extend(cut(given.left, table.ends, least=_PIECES * self.concurrency, size=table.size))
+        self._begun = [_Range(begun) for begun in given.begun]
+        self._due.extend(self._begun)
+        self._total = given.tokens + width(given.left) + width(each.tokens for each in self._begun)
+        # Not before: a lazy driver has its backend's capabilities after it has connected.
+        self.is_routed = Capability.ROUTING in self._driver.capabilities
+        if not self.is_routed:
+            name = type(self._driver).__name__
+            logger.info("%s doesn't support %s: its client selects the nodes.", name, Capability.ROUTING)
+
+    # --- pages --------------------------------------------------------------------------
+
+    def start_next(self) -> _Range | None:
+        """Return a range whose next page can be requested with ``page``; None if there is none."""
+        if self._in_flight >= self.concurrency:
+            return None
+        if self._due:
+            due = self._due.popleft()
+        elif self._left:
+            due = _Range(Begun(self._left.popleft()))
+            self._begun.append(due)
+        else:
+            return None
+        self._in_flight += 1
+        return due
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether any page is in flight."""
+        return self._in_flight > 0
+
+    def page(self, due: _Range) -> Steps[list[dict[str, Any]]]:
+        """Request a page, with retries after transient errors; doesn't change the state."""
+        attempt = 0
+        call = self._call(due)
+        while True:
+            try:
+                rows: list[dict[str, Any]] = yield call
+            except (AuthenticationError, DriverClosedError):
+                raise
+            except _PASSING as exc:
+                if attempt == self._options.retries or self._ended.is_set():
+                    raise
+                pause = min(_PAUSE * 2**attempt, _LONGEST_PAUSE) * (0.5 + random())  # noqa: S311 - no secret
+                attempt += 1
+                logger.info("A page of the token range %d to %d failed and is retried: %s", *due.tokens, exc)
+                yield _Pause(self._ended, pause)
+                if self._ended.is_set():
+                    raise
+            else:
+                return rows
+
+    def _call(self, due: _Range) -> Call:
+        """Return the request for a range's next page, without options that the driver doesn't support."""
+        options, able = self._options, self._driver.capabilities
+        terms: dict[str, Any] = {"consistency": options.consistency, "timeout": options.timeout}
+        if Capability.PAGING in able:
+            terms |= {"fetch_size": options.fetch_size, "paging_state": due.asked}
+        terms = {name: value for name, value in terms.items() if value is not None}
+        if self.is_routed:
+            terms["options"] = RequestOptions(idempotent=True, routing_token=due.tokens.first)
+        return Call(self._driver, "execute", self._query.cql, self._query.params(due.tokens), **terms)
+
+    def arrived(self, due: _Range, rows: list[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+        """Accept a page; return the rows to deliver. Call ``delivered`` after them."""
+        self._in_flight -= 1
+        self._current, self.position = due, 0
+        due.following = due.asked = rows.paging_state if isinstance(rows, Rows) else None
+        if due.asked is not None:
+            # Before ranges that weren't started: each started range makes a checkpoint larger.
+            self._due.append(due)
+        due.keys = list(map(self._query.key_of, rows))
+        if due.delivered:
+            rows = self._undelivered(due, rows)
+        for name in self._query.hidden:
+            for row in rows:
+                del row[name]
+        return rows
+
+    def _undelivered(self, due: _Range, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the rows that weren't delivered before the scan was resumed."""
+        fresh = [digest_of(key) not in due.delivered for key in due.keys]
+        due.keys = [key for key, is_fresh in zip(due.keys, fresh, strict=True) if is_fresh]
+        return [row for row, is_fresh in zip(rows, fresh, strict=True) if is_fresh]
+
+    def delivered(self, due: _Range) -> None:
+        """Update the state after the rows of a page were delivered, and call ``on_progress``."""
+        self._rows += len(due.keys)
+        self._current, self.position = None, 0
+        due.keys = []
+        due.state = due.following
+        if due.state is None:
+            self._begun.remove(due)
+            self._ranges += 1
+            self._tokens += due.tokens.width
+        if self._options.on_progress is not None:
+            self._options.on_progress(self.progress())
+
+    def end(self) -> None:
+        """Stop: end the delays before retries, and don't retry."""
+        self._ended.set()
+
+    # --- progress and checkpoint --------------------------------------------------------
+
+    def progress(self) -> ScanProgress:
+        """Return the progress."""
+        return ScanProgress(
+            self._ranges,
+            len(self._left) + len(self._begun),
+            self._rows + self.position,
+            self._tokens / self._total,
+        )
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Return the unread part, after the last delivered row, as a JSON value."""
+        if not self._statement:
+            message = "A scan has no checkpoint before its first row is requested."
+            raise ConfigurationError(message, hint="Call checkpoint() after a row.", option="checkpoint")
+        begun = []
+        left = list(self._left)
+        for each in self._begun:
+            delivered = each.delivered
+            if each is self._current and self.position:
+                delivered = delivered | {digest_of(key) for key in each.keys[: self.position]}
+            if each.state is None and not delivered:
+                left.append(each.tokens)
+            else:
+                begun.append(Begun(each.tokens, each.state, delivered))
+        rows = self._rows + self.position
+        return Checkpoint(self._statement, rows, self._tokens, joined(left), begun).as_json()

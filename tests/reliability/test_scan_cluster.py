@@ -1,0 +1,168 @@
+"""Whole tables on three nodes: each range at a replica of it, each row once while nodes die and come back."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.conftest import open_driver
+
+from coodie.observers import RequestFinished, observing
+from coodie.observers.recorder import Recorder
+from coodie.registry import DriverRegistry, using_registry
+from coodie.scan import ScanOptions
+from coodie_local import LocalCluster, _settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.reliability,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(bool(os.environ.get("COODIE_HOSTS")), reason="it kills nodes of its own"),
+]
+
+_PARTITIONS = 400
+
+
+@pytest.fixture(scope="module", params=[1, 16], ids=["1 vnode", "16 vnodes"])
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Start three nodes, each of which has one range of the ring, or sixteen."""
+    count = request.param
+
+    def ring(plan: Any) -> dict[str, object]:
+        dice = random.Random(plan.token)
+        tokens = [plan.token, *(dice.randrange(-(2**63), 2**63) for _ in range(count - 1))]
+        return one_token(plan) | {"num_tokens": count, "initial_token": ",".join(map(str, tokens))}
+
+    one_token = _settings._ring
+    directory = tmp_path_factory.mktemp("scan") / "cluster"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_settings, "_ring", ring)
+        with LocalCluster(f"scan{count}", nodes=3, directory=directory, timeout=300) as running:
+            yield running
+
+
+@pytest.fixture(scope="module")
+def driver(cluster: LocalCluster, backend: str) -> Iterator[Any]:
+    """Connect."""
+    with using_registry(DriverRegistry()):
+        opened = open_driver(backend, **cluster.connection_options() | {"request_timeout": 20})
+    with opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def filled(driver: Any) -> dict[str, list[tuple[int, int]]]:
+    """Fill a table with wide partitions in keyspaces with one, two and three replicas; return the keys."""
+    dice = random.Random(3)
+    keys = [(p, c) for p in range(_PARTITIONS) for c in range(dice.choice([1, 2, 5, 60]))]
+    for replicas in (1, 2, 3):
+        replication = f"{{'class': 'SimpleStrategy', 'replication_factor': {replicas}}}"
+        driver.execute(f"CREATE KEYSPACE of{replicas} WITH replication = {replication}", [])
+        driver.execute(f"CREATE TABLE of{replicas}.t (p int, c int, v text, PRIMARY KEY (p, c))", [])
+        insert = f"INSERT INTO of{replicas}.t (p, c, v) VALUES (?, ?, ?)"
+        rows = ([p, c, "x" * 50] for p, c in keys)
+        driver.execute_many(insert, rows, consistency="ALL", concurrency=16)
+    return {f"of{replicas}.t": keys for replicas in (1, 2, 3)}
+
+
+def _keys(rows: list[dict[str, Any]]) -> list[tuple[int, int]]:
+    return sorted((row["p"], row["c"]) for row in rows)
+
+
+@pytest.mark.parametrize("fast_path", [True, False], ids=["fast", "driver's"])
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+async def test_each_range_at_its_own_replica(
+    cluster: LocalCluster, filled: Any, backend: str, fast_path: bool, is_async: bool
+) -> None:
+    """Of a table with one replica, each page of a range comes from the node that has the range."""
+    with using_registry(DriverRegistry()):
+        driver = open_driver(backend, fast_path=fast_path, **cluster.connection_options())
+    with driver:
+        ring = driver.session.cluster.metadata.token_map
+        recorder = Recorder()
+        options = ScanOptions(fetch_size=200)
+        with observing(recorder):
+            if is_async:
+                rows = [row async for row in driver.scan_async("of1.t", options=options)]
+            else:
+                rows = list(driver.scan("of1.t", options=options))
+        assert _keys(rows) == filled["of1.t"]
+        asked = [event for event in recorder.of(RequestFinished) if "token(p)" in event.statement]
+        assert len(asked) >= 32
+        token = ring.token_class
+        for event in asked:
+            (owner,) = ring.get_replicas("of1", token(event.parameters[0]))
+            assert event.host is not None
+            assert event.host.host_id == owner.host_id
+
+
+@pytest.mark.parametrize("table", ["of2.t", "of3.t"])
+def test_a_node_dies_and_comes_back(cluster: LocalCluster, driver: Any, filled: Any, table: str) -> None:
+    """Every row comes once though each node in turn is killed and started again in the middle of a scan."""
+    for node in cluster.nodes:
+        restarting = _Restarting(node.restart)
+        rows = []
+        with driver.scan(table, options=ScanOptions(fetch_size=50, retries=30)) as scan:
+            for row in scan:
+                rows.append(row)
+                if len(rows) == 500:
+                    node.kill()
+                    restarting.start()
+        restarting.finish()
+        assert _keys(rows) == filled[table]
+
+
+def test_the_only_replica_is_restarted(cluster: LocalCluster, driver: Any, filled: Any) -> None:
+    """Where a range has one replica, the scan waits for it; async, and resumed from checkpoints meanwhile."""
+    import asyncio
+
+    async def scan() -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        checkpoint, restarting = None, _Restarting(cluster.nodes[1].restart)
+        while True:
+            count = 0
+            options = ScanOptions(fetch_size=50, retries=30, timeout=5)
+            async with driver.scan_async("of1.t", checkpoint=checkpoint, options=options) as running:
+                async for row in running:
+                    rows.append(row)
+                    count += 1
+                    if len(rows) == 500:
+                        cluster.nodes[1].kill()
+                        restarting.start()
+                    if count == 777:
+                        break
+                else:
+                    restarting.finish()
+                    return rows
+                checkpoint = json.loads(json.dumps(running.checkpoint()))
+
+    assert _keys(asyncio.run(scan())) == filled["of1.t"]
+
+
+class _Restarting(threading.Thread):
+    """Starts a node again in the background."""
+
+    def __init__(self, restart: Callable[[], None]) -> None:
+        super().__init__()
+        self._restart = restart
+        self._raised: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            self._restart()
+        except Exception as exc:  # noqa: BLE001 - raised in the test
+            self._raised = exc
+
+    def finish(self) -> None:
+        """Wait for it, and raise what it raised."""
+        self.join(300)
+        assert not self.is_alive()
+        if self._raised is not None:
+            raise self._raised
