@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from coodie.scan.query import Condition
     from coodie.scan.run import ScanRun
     from coodie.scan.scan import AsyncScan, Scan
+    from coodie.scan.splits import ScanSplit
 
 __all__ = ["WholeTables"]
 
@@ -71,6 +72,29 @@ class WholeTables:
         from coodie.scan.scan import AsyncScan  # used by few programs
 
         return AsyncScan(self._scan_run(table, (columns, where), concurrency, checkpoint, options))
+
+    def scan_splits(
+        self, table: str, n: int, *, columns: Iterable[str] | None = None, where: Condition | None = None
+    ) -> list[ScanSplit]:
+        """Split a table into *n* parts of nearly the same size.
+
+        ``coodie.scan.read_split`` reads a split in any process: a split is picklable. This method sends
+        no requests.
+
+        Args:
+            table: As for ``scan``.
+            n: The number of splits; a few per worker.
+            columns: As for ``scan``.
+            where: As for ``scan``.
+
+        Raises:
+            ConfigurationError: An argument is invalid.
+        """
+        from coodie.scan.query import Selection, split_name
+        from coodie.scan.splits import split_table  # used by few programs
+
+        name = split_name(table, getattr(self, "_default_keyspace", None))
+        return split_table(Selection.of(name, columns, where), n)
 
     def _scan_run(
         self,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["WHOLE_RING", "SizeEstimate", "TokenRange", "cut", "joined", "width"]
+__all__ = ["WHOLE_RING", "SizeEstimate", "TokenRange", "cut", "evenly", "joined", "width"]
 
 #: No key has the token -2^63; servers interpret it as no bound: ``token(key) <= -2^63`` selects all rows.
 _FIRST, _LAST = -(2**63) + 1, 2**63 - 1
@@ -104,7 +104,7 @@ def cut(
     for whole in joined(ranges):
         for part in _together(_at(whole, ring), crumb):
             count = max(1, -(-part.width // max(1, int(largest))))
-            pieces += enumerate(_evenly(part, count))
+            pieces += enumerate(evenly(part, count))
     return [piece for _, piece in sorted(pieces, key=lambda numbered: numbered[0])]
 
 
@@ -129,7 +129,7 @@ def _together(parts: Iterable[TokenRange], most: float) -> list[TokenRange]:
     return found
 
 
-def _evenly(part: TokenRange, count: int) -> list[TokenRange]:
+def evenly(part: TokenRange, count: int) -> list[TokenRange]:
     """Split a range into a number of pieces of nearly the same width."""
     cuts = [part.first + part.width * number // count for number in range(count + 1)]
     return [TokenRange(first, after - 1) for first, after in pairwise(cuts)]

@@ -95,6 +95,11 @@ class _Range(Begun):
         self.following: bytes | None = None
 
 
+def _named(part: TokenRange) -> str:
+    """Return the name of a part of a table in its checkpoints; "" for the whole table."""
+    return "" if part == WHOLE_RING else f"{part.first}:{part.last}"
+
+
 class ScanRun:
     """One scan.
 
@@ -117,6 +122,8 @@ class ScanRun:
         if concurrency.__class__ is not int or concurrency < 1:
             message = f"concurrency={concurrency!r} isn't a positive integer."
             raise ConfigurationError(message, option="concurrency")
+        #: The part of the table to read.
+        self.part = WHOLE_RING
         self._driver = driver
         self._selection = selection
         self.concurrency = concurrency
@@ -151,10 +158,11 @@ class ScanRun:
         """
         table = yield from read_table(self._driver, self._selection)
         self._query = query = table.query
-        self._statement = f"{query.cql} {digest_of_values(self._selection.params)}"
-        given = self._given or Checkpoint(self._statement, 0, 0, [WHOLE_RING], [])
+        values = digest_of_values(self._selection.params)
+        self._statement = " ".join(filter(None, [query.cql, values, _named(self.part)]))
+        given = self._given or Checkpoint(self._statement, 0, 0, [self.part], [])
         if given.statement != self._statement:
-            message = "checkpoint= belongs to another scan: the table, the columns or the condition differ."
+            message = "checkpoint= belongs to another scan: the table, columns, condition or split differ."
             raise ConfigurationError(
                 message, hint="Resume a scan with the same arguments.", option="checkpoint"
             )

@@ -1,0 +1,90 @@
+"""Parts of a table that any process can read: for multiprocessing, Dask, Ray or Airflow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from coodie.exceptions import ConfigurationError
+from coodie.scan.options import ScanOptions
+from coodie.scan.ring import WHOLE_RING, TokenRange, evenly
+from coodie.scan.run import ScanRun
+from coodie.scan.scan import AsyncScan, Scan
+
+if TYPE_CHECKING:
+    from coodie.scan.query import Selection
+
+__all__ = ["ScanSplit", "read_split", "read_split_async", "split_table"]
+
+#: The default maximum number of pages in flight for a split; splits are read in parallel.
+_DEFAULT_CONCURRENCY = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ScanSplit:
+    """A picklable part of a table, from ``driver.scan_splits``, for ``read_split``.
+
+    Attributes:
+        selection: The table, columns and condition.
+        tokens: The part's tokens.
+    """
+
+    selection: Selection
+    tokens: TokenRange
+
+
+def split_table(selection: Selection, count: int) -> list[ScanSplit]:
+    """Split a table into parts of nearly the same size, since partitions are distributed evenly.
+
+    The ring is only read when a split is read, since the nodes may have changed by then.
+
+    Raises:
+        ConfigurationError: The count isn't a positive integer.
+    """
+    if count.__class__ is not int or count < 1:
+        message = f"n={count!r} isn't a positive integer."
+        raise ConfigurationError(message, hint="Give a few per worker.", option="n")
+    return [ScanSplit(selection, tokens) for tokens in evenly(WHOLE_RING, count)]
+
+
+def read_split(
+    driver: Any,
+    split: ScanSplit,
+    *,
+    concurrency: int = _DEFAULT_CONCURRENCY,
+    checkpoint: Any = None,
+    options: ScanOptions | None = None,
+) -> Scan:
+    """Read a split of a table, like ``driver.scan``.
+
+    Args:
+        driver: A driver of this process, with any backend.
+        split: The split.
+        concurrency: The maximum number of pages in flight, 1 or more.
+        checkpoint: The result of ``checkpoint()`` of an earlier scan of the same split.
+        options: Further options.
+    """
+    return Scan(_run(driver, split, concurrency, checkpoint, options))
+
+
+def read_split_async(
+    driver: Any,
+    split: ScanSplit,
+    *,
+    concurrency: int = _DEFAULT_CONCURRENCY,
+    checkpoint: Any = None,
+    options: ScanOptions | None = None,
+) -> AsyncScan:
+    """Async version of :func:`read_split`."""
+    return AsyncScan(_run(driver, split, concurrency, checkpoint, options))
+
+
+def _run(
+    driver: Any, split: ScanSplit, concurrency: int, checkpoint: Any, options: ScanOptions | None
+) -> ScanRun:
+    if not isinstance(split, ScanSplit):
+        message = f"split: expected a ScanSplit, got {type(split).__name__}."
+        raise ConfigurationError(message, hint="Give a split of driver.scan_splits(…).", option="split")
+    run = ScanRun(driver, split.selection, concurrency, options or ScanOptions(), checkpoint)
+    run.part = split.tokens
+    return run
