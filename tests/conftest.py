@@ -35,7 +35,7 @@ class Api:
 
         return call
 
-    async def stream(self, *args: Any, **kwargs: Any) -> AsyncIterator[dict[str, Any]]:
+    async def stream(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         """Yield the rows of ``stream`` or ``stream_async``."""
         if self.is_async:
             async for row in self.driver.stream_async(*args, **kwargs):

@@ -18,7 +18,12 @@ from coodie import drivers
 PAGE = (Path(__file__).parent / "drivers_api.txt").read_text(encoding="utf-8")
 
 #: Return annotations that promise more than the page does → what the page says.
-NARROWER = {"Driver": "AbstractDriver", "Rows": "list[dict[str, Any]]", "SyncResult": "list[str]"}
+NARROWER = {
+    "Driver": "AbstractDriver",
+    "Rows": "list[dict[str, Any]]",
+    "Rows[Any]": "list[dict[str, Any]]",
+    "SyncResult": "list[str]",
+}
 
 #: Annotations of parameters that take more than the page says → what the page says.
 WIDER = {

@@ -24,6 +24,7 @@ def test_defaults_change_nothing() -> None:
         "speculative_execution_policy": None,
         "routing_token": None,
         "profile": None,
+        "rows": None,
     }
 
 

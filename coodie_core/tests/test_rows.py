@@ -92,7 +92,9 @@ def test_rows_that_were_made_otherwise_are_their_own() -> None:
 
 def test_the_number_of_rows() -> None:
     """one() and one_or_none() check the number of rows; first() and scalar() accept any."""
-    none, one, two = Rows(), Rows([{"a": 1, "b": 2}]), Rows([{"a": 1}, {"a": 3}])
+    none: Rows = Rows()
+    one: Rows = Rows([{"a": 1, "b": 2}])
+    two: Rows = Rows([{"a": 1}, {"a": 3}])
     assert (none.first(), one.first(), two.first()) == (None, {"a": 1, "b": 2}, {"a": 1})
     assert (none.scalar(), one.scalar(), two.scalar()) == (None, 1, 1)
     assert (none.scalars(), one.scalars(), two.scalars()) == ([], [1], [1, 3])

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import coodie
+from coodie import row_shapes
 from coodie.drivers.cassandra.fastpath import encoder, generated_reader
-from coodie.drivers.cassandra.values import rows
 from coodie.exceptions import CoodieError
 from coodie_testing.resources import ResourceSnapshot
 
@@ -125,7 +125,7 @@ async def _until(clean: Callable[[], str]) -> None:
 
 def _held() -> int:
     """Return how many bytes are held beside what is kept by number: of statements that were executed."""
-    for kept in (rows._row_builder, encoder._generate, generated_reader._generate):
+    for kept in (row_shapes._row_builder, encoder._generate, generated_reader._generate):
         kept.cache_clear()
     gc.collect()
     return tracemalloc.get_traced_memory()[0]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from typing_extensions import assert_type
 
@@ -109,7 +110,7 @@ def request(driver: Driver) -> None:
 def page(driver: Driver, direct: CassandraDriver) -> None:
     """Read page by page."""
     rows = direct.execute(SELECT, [1], fetch_size=100)
-    assert_type(rows, Rows)
+    assert_type(rows, Rows[Any])
     assert_type(rows.paging_state, bytes | None)
     assert_type(rows.has_more_pages, bool)
     assert_type(rows.applied, bool | None)
@@ -124,7 +125,7 @@ def page(driver: Driver, direct: CassandraDriver) -> None:
 async def request_async(driver: Driver, direct: CassandraDriver) -> None:
     """Do the same from a coroutine."""
     assert_type(await driver.execute_async(INSERT, (1, "Ada", 36)), Rows)
-    assert_type(await direct.execute_async(SELECT, [1], fetch_size=10), Rows)
+    assert_type(await direct.execute_async(SELECT, [1], fetch_size=10), Rows[Any])
     assert_type(await driver.execute_one_async("SELECT count(*) FROM ks.users", []), Any)
     assert_type(driver.stream_async(SELECT, [1]), AsyncGenerator[dict[str, Any], None])
     async for row in driver.stream_async("SELECT * FROM ks.users"):
@@ -132,6 +133,47 @@ async def request_async(driver: Driver, direct: CassandraDriver) -> None:
     await driver.execute_batch_async([(INSERT, {"id": 1, "name": "Ada", "age": 36})], BatchType.LOGGED)
     assert_type(await driver.ping_async(), bool)
     await driver.close_async()
+
+
+@dataclass
+class Person:
+    """A row."""
+
+    id: int
+    name: str
+
+
+class Pair(NamedTuple):
+    """A row."""
+
+    id: int
+    name: str
+
+
+def named(id: int, name: str) -> str:  # noqa: A002 - a column's name
+    """Make a row."""
+    return f"{id} {name}"
+
+
+async def shapes(driver: Driver, direct: CassandraDriver) -> None:
+    """Have rows as one's own types."""
+    assert_type(driver.execute(SELECT, [1], rows=Person), Rows[Person])
+    assert_type(driver.execute(SELECT, [1], rows=Person).one().name, str)
+    assert_type(driver.execute(SELECT, [1], rows=Pair).first(), Pair | None)
+    assert_type(driver.execute(SELECT, [1], rows=named), Rows[str])
+    assert_type(driver.execute(SELECT, [1], rows=dict).one()["name"], Any)
+    assert_type(driver.execute(SELECT, [1], rows="scalar"), Rows[Any])
+    assert_type(driver.execute(SELECT, [1], rows="dict"), Rows)
+    for first, *_others in driver.execute(SELECT, [1], rows=tuple):
+        assert_type(first, Any)
+    assert_type(await driver.execute_async(SELECT, rows=Person), Rows[Person])
+    assert_type(driver.stream(SELECT, rows=Person), Generator[Person, None, None])
+    assert_type(driver.stream_async(SELECT, rows=Person), AsyncGenerator[Person, None])
+    assert_type(driver.execute_many(SELECT, [[1]], rows=Person), ManyResult[Person])
+    assert_type((await driver.execute_many_async(SELECT, [[1]], rows=Person)).rows(0), list[Person])
+    assert_type(direct.execute(SELECT, [1], rows=Person), Rows[Any])
+    driver.execute(SELECT, [1], options=RequestOptions(rows=Person))
+    init_coodie(rows=tuple)
 
 
 def many(driver: Driver) -> None:

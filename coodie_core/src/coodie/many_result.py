@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
+    #: A row.
+    R = TypeVarWithDefault("R", default=dict[str, Any])
+else:
+    R = TypeVar("R")
+
 __all__ = ["ManyResult"]
 
 
-class ManyResult:
+class ManyResult(Generic[R]):
     """The outcomes of many executions, by index (the position of the parameters, from 0).
 
     Outcomes without rows, such as those of writes, take no memory.
@@ -21,20 +28,20 @@ class ManyResult:
 
     __slots__ = ("_no_rows", "_rows", "errors", "succeeded")
 
-    def __init__(self, no_rows: Callable[[], list[dict[str, Any]]] = list) -> None:
+    def __init__(self, no_rows: Callable[[], list[R]] = list) -> None:
         #: The number of successful executions.
         self.succeeded = 0
         #: The exceptions of failed executions by index.
         self.errors: dict[int, Exception] = {}
         self._no_rows = no_rows
-        self._rows: dict[int, list[dict[str, Any]]] = {}
+        self._rows: dict[int, list[R]] = {}
 
     @property
     def total(self) -> int:
         """The number of completed executions, successful or not."""
         return self.succeeded + len(self.errors)
 
-    def rows(self, index: int) -> list[dict[str, Any]]:
+    def rows(self, index: int) -> list[R]:
         """Return the rows of the execution at an index; an empty list for a write.
 
         Raises:
@@ -43,6 +50,13 @@ class ManyResult:
         if index in self.errors:
             raise self.errors[index]
         return self._rows.get(index) or self._no_rows()
+
+    def converted(self, convert: Callable[[list[Any]], list[Any]]) -> ManyResult[Any]:
+        """Return the result with the rows of each execution converted."""
+        result: ManyResult[Any] = self
+        for index, found in result._rows.items():
+            result._rows[index] = convert(found)
+        return result
 
     def __repr__(self) -> str:
         return f"<ManyResult: {self.succeeded} succeeded, {len(self.errors)} failed>"

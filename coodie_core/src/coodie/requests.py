@@ -40,6 +40,7 @@ class Request(NamedTuple):
         fetch_size: The number of rows of a page; None for all rows.
         paging_state: The ``Rows.paging_state`` or ``Rows.cursor`` of the previous page.
         options: The other options of the request.
+        rows: What the rows are to be; None for what the options say, or else the driver's default.
     """
 
     stmt: str
@@ -49,6 +50,7 @@ class Request(NamedTuple):
     fetch_size: int | None = None
     paging_state: bytes | str | None = None
     options: RequestOptions | None = None
+    rows: Any = None
 
     def with_profile(self, profile: RequestProfile) -> Request:
         """Return the request with a profile's values as defaults.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from coodie.exceptions import InvalidQueryError, RowCountError
 from coodie.many_result import ManyResult
@@ -12,12 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from uuid import UUID
 
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
+    #: A row.
+    R = TypeVarWithDefault("R", default=dict[str, Any])
+else:
+    R = TypeVar("R")
+
 __all__ = [
     "Column",
     "ManyResult",
     "Rows",
-    "UnpagedRows",
     "as_rows",
+    "can_page",
     "check_column_names",
     "first_item",
     "new_rows",
@@ -36,8 +43,8 @@ class Column(NamedTuple):
     type: str
 
 
-class Rows(list[dict[str, Any]]):
-    """The rows of one result: a list of dicts, column name → value, yours to change.
+class Rows(list[R]):
+    """The rows of one result: a list of dicts, column name → value, or of the shape that ``rows=`` requests.
 
     Args:
         rows: The rows.
@@ -58,10 +65,12 @@ class Rows(list[dict[str, Any]]):
     warnings: tuple[str, ...] = ()
     #: The id in ``system_traces.sessions``, or None where tracing was off.
     trace_id: UUID | None = None
+    #: Whether a driver returned a plain list, so that it's unknown whether there are more rows.
+    _is_plain_list = False
 
     def __init__(
         self,
-        rows: Iterable[dict[str, Any]] = (),
+        rows: Iterable[R] = (),
         *,
         paging_state: bytes | None = None,
         warnings: Iterable[str] = (),
@@ -80,11 +89,11 @@ class Rows(list[dict[str, Any]]):
                 return None
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
-    def first(self) -> dict[str, Any] | None:
+    def first(self) -> R | None:
         """Return the first row; None where there is none."""
         return self[0] if self else None
 
-    def one(self) -> dict[str, Any]:
+    def one(self) -> R:
         """Return the only row.
 
         Raises:
@@ -94,7 +103,7 @@ class Rows(list[dict[str, Any]]):
             return self[0]
         raise self._not_one("exactly one row")
 
-    def one_or_none(self) -> dict[str, Any] | None:
+    def one_or_none(self) -> R | None:
         """Return the only row; None where there is none.
 
         Raises:
@@ -114,11 +123,11 @@ class Rows(list[dict[str, Any]]):
 
     def scalar(self) -> Any:
         """Return the first column of the first row; None where there is no row."""
-        return first_item(self)
+        return first_item(cast("Any", self))
 
     def scalars(self) -> list[Any]:
         """Return the first column of each row."""
-        return [next(iter(row.values()), None) for row in self]
+        return [next(iter(row.values()), None) for row in cast("Any", self)]
 
     @property
     def cursor(self) -> str | None:
@@ -143,18 +152,24 @@ class Rows(list[dict[str, Any]]):
         """
         if not self:
             return None
-        applied: bool | None = self[0].get("[applied]")
+        row: Any = self[0]
+        applied: bool | None = row.get("[applied]")
         return applied
-
-
-class UnpagedRows(Rows):
-    """The plain list that a driver returned: nobody knows whether there are more rows."""
 
 
 def as_rows(rows: Any) -> Rows:
     """Return what a driver returned; a plain list as ``Rows``."""
-    known: Rows = UnpagedRows(rows) if rows.__class__ is list else rows
+    if rows.__class__ is not list:
+        known: Rows = rows
+        return known
+    known = Rows(rows)
+    known._is_plain_list = True  # noqa: SLF001 - of this module
     return known
+
+
+def can_page(rows: list[Any]) -> bool:
+    """Return whether rows have paging information; those of a plain list don't."""
+    return isinstance(rows, Rows) and not rows._is_plain_list  # noqa: SLF001 - of this module
 
 
 #: Makes rows without any, in a third of the time that a call of the class takes: nothing is set that the

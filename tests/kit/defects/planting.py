@@ -36,6 +36,7 @@ class Request:
     fetch_size: Any = None
     paging_state: Any = None
     options: RequestOptions | None = None
+    rows: Any = None
 
 
 class Pause:
@@ -110,6 +111,7 @@ class Faulty(CassandraDriver):
             request.fetch_size,
             request.paging_state,
             options=request.options,
+            rows=request.rows,
         )
 
     # --- what a defect overrides --------------------------------------------------------
@@ -166,9 +168,10 @@ class Faulty(CassandraDriver):
         paging_state=None,
         *,
         options=None,
+        rows=None,
     ):
         """As the contract."""
-        request = Request(stmt, params, consistency, timeout, fetch_size, paging_state, options)
+        request = Request(stmt, params, consistency, timeout, fetch_size, paging_state, options, rows)
         return run_sync(self.on_execute(request))
 
     async def execute_async(
@@ -181,9 +184,10 @@ class Faulty(CassandraDriver):
         paging_state=None,
         *,
         options=None,
+        rows=None,
     ):
         """As the contract."""
-        request = Request(stmt, params, consistency, timeout, fetch_size, paging_state, options)
+        request = Request(stmt, params, consistency, timeout, fetch_size, paging_state, options, rows)
         return await run_async(self.on_execute(request))
 
     def execute_one(self, stmt, params=(), consistency=None, timeout=None, *, options=None):

@@ -69,7 +69,7 @@ def _cells(option: Option, scope: Scope) -> list[str]:
     url = option.url
     if scope is Scope.REQUEST and option.for_connections:
         # The declared form is for connections; in a profile, it follows the profile's name.
-        url = f"?profiles.reports.{option.url.removeprefix('?')}"
+        url = option.url and f"?profiles.reports.{option.url.removeprefix('?')}"
     return [
         *about,
         f"`{option.key}`" if option.key else option.instead,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from coodie.consistency import parse_consistency
 from coodie.exceptions import ConfigurationError, InvalidQueryError, ParameterError
 from coodie.requests import check_options, check_timeout
+from coodie.row_shapes import parse_rows
 
 if TYPE_CHECKING:
     from coodie.requests import Request
@@ -20,7 +21,7 @@ def check_request(request: Request) -> None:
     Raises:
         ConfigurationError: An argument is invalid; ``option`` is its name.
     """
-    stmt, _, consistency, timeout, fetch_size, _, options = request
+    stmt, _, consistency, timeout, fetch_size, _, options, rows = request
     if options is not None:
         check_options(options)
     if stmt.__class__ is not str:
@@ -31,6 +32,8 @@ def check_request(request: Request) -> None:
         parse_consistency(consistency)
     if timeout is not None:
         check_timeout(timeout)
+    if rows is not None:
+        parse_rows(rows)
 
 
 def check_statement(stmt: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from coodie.capabilities import Capability, check_capabilities
 from coodie.contract.checks import check_fetch_size, check_request
+from coodie.contract.rows_argument import add_rows_argument, dicts_argument, rows_argument
 from coodie.contract.streaming import stream_rows, stream_rows_async
 from coodie.contract.whole_tables import WholeTables
 from coodie.exceptions import ConnectionFailedError, RequestTimeoutError, UnsupportedError
@@ -52,8 +53,15 @@ class AbstractDriver(WholeTables, ABC):
     needs_row_validation: bool = False
     #: The optional features of the contract that the driver supports.
     capabilities: frozenset[Capability] = frozenset()
+    #: The shape of rows if a request doesn't set it; None for dicts. Set by coodie-core.
+    _default_rows: Any = None
     #: The driver's identity in events; set by coodie-core.
     _identity: DriverIdentity = DriverIdentity()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Add the argument ``rows`` to the methods of a backend without row shapes."""
+        super().__init_subclass__(**kwargs)
+        add_rows_argument(cls)
 
     # --- what a backend implements ------------------------------------------------------
 
@@ -173,8 +181,8 @@ class AbstractDriver(WholeTables, ABC):
             timeout: As in ``execute``.
             options: As in ``execute``.
         """
-        rows = self.execute(stmt, params, consistency, timeout, **options_argument(self.execute, options))
-        return first_item(rows)
+        extra = options_argument(self.execute, options) | dicts_argument(self, options)
+        return first_item(self.execute(stmt, params, consistency, timeout, **extra))
 
     async def execute_one_async(
         self,
@@ -186,10 +194,8 @@ class AbstractDriver(WholeTables, ABC):
         options: RequestOptions | None = None,
     ) -> Any:
         """Async version of :meth:`execute_one`."""
-        rows = await self.execute_async(
-            stmt, params, consistency, timeout, **options_argument(self.execute_async, options)
-        )
-        return first_item(rows)
+        extra = options_argument(self.execute_async, options) | dicts_argument(self, options)
+        return first_item(await self.execute_async(stmt, params, consistency, timeout, **extra))
 
     # --- page by page -------------------------------------------------------------------
 
@@ -202,7 +208,8 @@ class AbstractDriver(WholeTables, ABC):
         consistency: str | None = None,
         timeout: float | None = None,
         options: RequestOptions | None = None,
-    ) -> Generator[dict[str, Any], None, None]:
+        rows: Any = None,
+    ) -> Generator[Any, None, None]:
         """Execute *stmt* and iterate over its rows, with one page in memory.
 
         With a backend that returns plain lists, and so has no paging, all rows are requested at once.
@@ -214,13 +221,14 @@ class AbstractDriver(WholeTables, ABC):
             consistency: As in ``execute``.
             timeout: The timeout of each page in seconds.
             options: As in ``execute``.
+            rows: The shape of the rows: ``dict``, ``tuple``, ``"scalar"``, a class or another callable.
 
         Raises:
             ConfigurationError: fetch_size isn't positive.
             CoodieError: As in ``execute``; raised during the iteration.
         """
         check_fetch_size(fetch_size)
-        extra = options_argument(self.execute, options)
+        extra = options_argument(self.execute, options) | rows_argument(rows)
 
         def fetch(size: int | None, state: bytes | None) -> list[dict[str, Any]]:
             return self.execute(stmt, params, consistency, timeout, size, state, **extra)  # type: ignore[arg-type]  # execute also takes mappings; its published annotation is list
@@ -236,14 +244,15 @@ class AbstractDriver(WholeTables, ABC):
         consistency: str | None = None,
         timeout: float | None = None,
         options: RequestOptions | None = None,
-    ) -> AsyncGenerator[dict[str, Any], None]:
+        rows: Any = None,
+    ) -> AsyncGenerator[Any, None]:
         """Async version of :meth:`stream`; requests the next page while one is consumed.
 
         If you leave the iteration early, close the iterator (``contextlib.aclosing``), which cancels the
         pending request.
         """
         check_fetch_size(fetch_size)
-        extra = options_argument(self.execute_async, options)
+        extra = options_argument(self.execute_async, options) | rows_argument(rows)
 
         def fetch(size: int | None, state: bytes | None) -> Awaitable[list[dict[str, Any]]]:
             return self.execute_async(stmt, params, consistency, timeout, size, state, **extra)  # type: ignore[arg-type]  # as above
@@ -264,6 +273,7 @@ class AbstractDriver(WholeTables, ABC):
         on_result: Callable[[int, list[dict[str, Any]] | Exception], None] | None = None,
         on_progress: Callable[[int], None] | None = None,
         options: RequestOptions | None = None,
+        rows: Any = None,
     ) -> ManyResult:
         """Execute *stmt* once for each set of parameters, up to *concurrency* at a time.
 
@@ -282,6 +292,7 @@ class AbstractDriver(WholeTables, ABC):
                 contain the rows then.
             on_progress: Called with the number of completed executions.
             options: As in ``execute``, for each execution.
+            rows: As in ``stream``.
 
         Returns:
             Counts, rows and errors by index.
@@ -292,7 +303,7 @@ class AbstractDriver(WholeTables, ABC):
         """
         from coodie.contract.many import ManyRun  # used by few programs
 
-        request = Request(stmt, (), consistency, timeout, options=options)
+        request = Request(stmt, (), consistency, timeout, options=options, rows=rows)
         check_request(request)
         run = ManyRun(
             stmt,
@@ -313,8 +324,8 @@ class AbstractDriver(WholeTables, ABC):
         """
         from coodie.contract.many import run_with_threads  # used by few programs
 
-        stmt, _, consistency, timeout, _, _, options = request
-        extra = options_argument(self.execute, options)
+        stmt, _, consistency, timeout, _, _, options, rows = request
+        extra = options_argument(self.execute, options) | rows_argument(rows)
         return run_with_threads(
             run,
             lambda params: self.execute(stmt, params, consistency, timeout, **extra),  # type: ignore[arg-type]  # execute takes mappings, too; its published annotation is list
@@ -332,12 +343,13 @@ class AbstractDriver(WholeTables, ABC):
         on_result: Callable[[int, list[dict[str, Any]] | Exception], None] | None = None,
         on_progress: Callable[[int], None] | None = None,
         options: RequestOptions | None = None,
+        rows: Any = None,
     ) -> ManyResult:
         """Async version of :meth:`execute_many`; the parameters may come from an async iterable."""
         from coodie.contract.many import ManyRun, run_with_tasks  # used by few programs
 
-        check_request(Request(stmt, (), consistency, timeout, options=options))
-        extra = options_argument(self.execute_async, options)
+        check_request(Request(stmt, (), consistency, timeout, options=options, rows=rows))
+        extra = options_argument(self.execute_async, options) | rows_argument(rows)
         run = ManyRun(
             stmt,
             rows_of_params,
@@ -423,7 +435,7 @@ class AbstractDriver(WholeTables, ABC):
             CoodieError: Any other failure, such as a closed driver or missing permissions.
         """
         try:
-            self.execute(_PING, [], timeout=timeout)
+            self.execute(_PING, [], timeout=timeout, **dicts_argument(self))
         except (ConnectionFailedError, RequestTimeoutError):
             return False
         return True
@@ -431,7 +443,7 @@ class AbstractDriver(WholeTables, ABC):
     async def ping_async(self, *, timeout: float | None = None) -> bool:
         """Async version of :meth:`ping`."""
         try:
-            await self.execute_async(_PING, [], timeout=timeout)
+            await self.execute_async(_PING, [], timeout=timeout, **dicts_argument(self))
         except (ConnectionFailedError, RequestTimeoutError):
             return False
         return True

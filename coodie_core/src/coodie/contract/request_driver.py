@@ -27,7 +27,7 @@ class RequestDriver(Driver):
     """
 
     @abstractmethod
-    def _rows(self, request: Request) -> Steps[Rows]:
+    def _rows(self, request: Request) -> Steps[Rows[Any]]:
         """Return the steps of ``execute``."""
 
     @abstractmethod
@@ -37,7 +37,7 @@ class RequestDriver(Driver):
     @abstractmethod
     def _batch(
         self, statements: Iterable[BatchItem], batch_type: BatchType | str, request: Request
-    ) -> Steps[Rows]:
+    ) -> Steps[Rows[Any]]:
         """Return the steps of ``execute_batch``; the request has no statement and no values."""
 
     def execute(
@@ -50,9 +50,10 @@ class RequestDriver(Driver):
         paging_state: bytes | str | None = None,
         *,
         options: RequestOptions | None = None,
-    ) -> Rows:
+        rows: Any = None,
+    ) -> Rows[Any]:
         """Execute *stmt* with *params*; return rows as a list of dicts."""
-        request = Request(stmt, params, consistency, timeout, fetch_size, paging_state, options)
+        request = Request(stmt, params, consistency, timeout, fetch_size, paging_state, options, rows)
         return run_sync(self._rows(request))
 
     async def execute_async(
@@ -65,9 +66,10 @@ class RequestDriver(Driver):
         paging_state: bytes | str | None = None,
         *,
         options: RequestOptions | None = None,
-    ) -> Rows:
+        rows: Any = None,
+    ) -> Rows[Any]:
         """Async version of :meth:`execute`."""
-        request = Request(stmt, params, consistency, timeout, fetch_size, paging_state, options)
+        request = Request(stmt, params, consistency, timeout, fetch_size, paging_state, options, rows)
         return await run_async(self._rows(request))
 
     def execute_one(

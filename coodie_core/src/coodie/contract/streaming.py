@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from coodie.exceptions import UnsupportedError
-from coodie.rows import Rows, UnpagedRows
+from coodie.rows import Rows, can_page
 
 if TYPE_CHECKING:
     import asyncio
@@ -24,7 +24,7 @@ def stream_rows(
         fetch_size: The number of rows of a page.
     """
     page = fetch(fetch_size, None)
-    if not isinstance(page, Rows) or isinstance(page, UnpagedRows):
+    if not isinstance(page, Rows) or not can_page(page):
         # Rows of a plain list have no paging state, so this driver doesn't support paging.
         del page
         yield from fetch(None, None)
@@ -51,7 +51,7 @@ async def stream_rows_async(
     import asyncio  # keeps it out of the import of coodie.drivers
 
     page = await fetch(fetch_size, None)
-    if not isinstance(page, Rows) or isinstance(page, UnpagedRows):
+    if not isinstance(page, Rows) or not can_page(page):
         del page
         for row in await fetch(None, None):
             yield row
@@ -79,7 +79,7 @@ async def stream_rows_async(
 
 def _paged(page: list[dict[str, Any]]) -> Rows:
     """Return a later page, which must be Rows like the first one."""
-    if not isinstance(page, Rows):
-        message = f"A later page is a {type(page).__name__}, the first as Rows."
+    if not isinstance(page, Rows) or not can_page(page):
+        message = "A later page is a plain list, the first one Rows."
         raise UnsupportedError(message, hint="Report this to the driver's authors.", feature="paging")
     return page

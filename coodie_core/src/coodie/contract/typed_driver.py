@@ -2,35 +2,93 @@
 
 ``AbstractDriver`` has the signatures that a backend implements, which stay as they were published. The
 methods here are the same ones, for type checkers alone: any sequence or mapping is taken as parameters, and
-what comes back is ``Rows``.
+the result is ``Rows``, of dicts or of the shape that ``rows=`` requests.
 """
 
 # ruff: noqa: D102 - the docstrings are AbstractDriver's
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from coodie.contract.driver import AbstractDriver
+from coodie.contract.typed_streams import TypedStreams
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from coodie.batch import BatchItem
     from coodie.requests import BatchType, Params, RequestOptions
-    from coodie.rows import ManyResult, Rows
+    from coodie.rows import Rows
     from coodie.schema.syncoptions import SyncOptions
+
+    T = TypeVar("T")
 
 __all__ = ["Driver"]
 
 
-class Driver(AbstractDriver):
+class Driver(TypedStreams):
     """A driver, as ``init_coodie``, ``connect``, ``get_driver`` and their async forms return it.
 
     Use it in annotations; to write a driver of your own, subclass ``AbstractDriver`` or ``ClientDriver``.
     """
 
     if TYPE_CHECKING:
+
+        @overload
+        def execute(
+            self,
+            stmt: str,
+            params: Params = (),
+            consistency: str | None = None,
+            timeout: float | None = None,
+            fetch_size: int | None = None,
+            paging_state: bytes | str | None = None,
+            *,
+            options: RequestOptions | None = None,
+            rows: Literal["dict"] | None = None,
+        ) -> Rows: ...
+
+        @overload
+        def execute(
+            self,
+            stmt: str,
+            params: Params = (),
+            consistency: str | None = None,
+            timeout: float | None = None,
+            fetch_size: int | None = None,
+            paging_state: bytes | str | None = None,
+            *,
+            options: RequestOptions | None = None,
+            rows: type[T],
+        ) -> Rows[T]: ...
+
+        @overload
+        def execute(
+            self,
+            stmt: str,
+            params: Params = (),
+            consistency: str | None = None,
+            timeout: float | None = None,
+            fetch_size: int | None = None,
+            paging_state: bytes | str | None = None,
+            *,
+            options: RequestOptions | None = None,
+            rows: Callable[..., T],
+        ) -> Rows[T]: ...
+
+        @overload
+        def execute(
+            self,
+            stmt: str,
+            params: Params = (),
+            consistency: str | None = None,
+            timeout: float | None = None,
+            fetch_size: int | None = None,
+            paging_state: bytes | str | None = None,
+            *,
+            options: RequestOptions | None = None,
+            rows: Literal["tuple", "scalar"],
+        ) -> Rows[Any]: ...
 
         def execute(
             self,
@@ -42,7 +100,64 @@ class Driver(AbstractDriver):
             paging_state: bytes | str | None = None,
             *,
             options: RequestOptions | None = None,
+            rows: Any = None,
+        ) -> Rows[Any]: ...
+
+        @overload
+        async def execute_async(
+            self,
+            stmt: str,
+            params: Params = (),
+            consistency: str | None = None,
+            timeout: float | None = None,
+            fetch_size: int | None = None,
+            paging_state: bytes | str | None = None,
+            *,
+            options: RequestOptions | None = None,
+            rows: Literal["dict"] | None = None,
         ) -> Rows: ...
+
+        @overload
+        async def execute_async(
+            self,
+            stmt: str,
+            params: Params = (),
+            consistency: str | None = None,
+            timeout: float | None = None,
+            fetch_size: int | None = None,
+            paging_state: bytes | str | None = None,
+            *,
+            options: RequestOptions | None = None,
+            rows: type[T],
+        ) -> Rows[T]: ...
+
+        @overload
+        async def execute_async(
+            self,
+            stmt: str,
+            params: Params = (),
+            consistency: str | None = None,
+            timeout: float | None = None,
+            fetch_size: int | None = None,
+            paging_state: bytes | str | None = None,
+            *,
+            options: RequestOptions | None = None,
+            rows: Callable[..., T],
+        ) -> Rows[T]: ...
+
+        @overload
+        async def execute_async(
+            self,
+            stmt: str,
+            params: Params = (),
+            consistency: str | None = None,
+            timeout: float | None = None,
+            fetch_size: int | None = None,
+            paging_state: bytes | str | None = None,
+            *,
+            options: RequestOptions | None = None,
+            rows: Literal["tuple", "scalar"],
+        ) -> Rows[Any]: ...
 
         async def execute_async(
             self,
@@ -54,7 +169,8 @@ class Driver(AbstractDriver):
             paging_state: bytes | str | None = None,
             *,
             options: RequestOptions | None = None,
-        ) -> Rows: ...
+            rows: Any = None,
+        ) -> Rows[Any]: ...
 
         def execute_one(
             self,
@@ -75,34 +191,6 @@ class Driver(AbstractDriver):
             *,
             options: RequestOptions | None = None,
         ) -> Any: ...
-
-        def execute_many(
-            self,
-            stmt: str,
-            rows_of_params: Iterable[Params],
-            *,
-            concurrency: int = 64,
-            consistency: str | None = None,
-            timeout: float | None = None,
-            raise_on_error: bool = True,
-            on_result: Callable[[int, Rows | Exception], None] | None = None,
-            on_progress: Callable[[int], None] | None = None,
-            options: RequestOptions | None = None,
-        ) -> ManyResult: ...
-
-        async def execute_many_async(
-            self,
-            stmt: str,
-            rows_of_params: Iterable[Params] | AsyncIterable[Params],
-            *,
-            concurrency: int = 64,
-            consistency: str | None = None,
-            timeout: float | None = None,
-            raise_on_error: bool = True,
-            on_result: Callable[[int, Rows | Exception], None] | None = None,
-            on_progress: Callable[[int], None] | None = None,
-            options: RequestOptions | None = None,
-        ) -> ManyResult: ...
 
         def execute_batch(
             self,

@@ -29,7 +29,7 @@ __all__ = [
 TLS_OPTIONS = ("ssl_enabled", "ssl_trusted_cert", "ssl_cert", "ssl_private_key", "ssl_verify_flags")
 
 #: Fields that coodie-core implements, and ``options``, which the backend validates.
-NOT_OF_THE_CONNECTION = frozenset({"driver_type", "distribution", "options", "profiles"})
+NOT_OF_THE_CONNECTION = frozenset({"driver_type", "distribution", "options", "profiles", "rows"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +58,7 @@ class ConnectionConfig:
         speculative_execution_policy: ``"0.1x2"``, or a policy object of the backend's driver.
         options: The backend's options.
         profiles: Request profiles by name.
+        rows: The shape of rows if a request doesn't set it; None for dicts.
     """
 
     driver_type: str
@@ -79,6 +80,7 @@ class ConnectionConfig:
     speculative_execution_policy: Any = None
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     profiles: Mapping[str, RequestProfile] = field(default_factory=dict)
+    rows: Any = None
 
     def given(self) -> tuple[str, ...]:
         """Return the names of the fields that were set and that the backend has to implement."""
@@ -102,10 +104,10 @@ def build_config(*, driver_type: str = "scylla", **arguments: Any) -> Connection
     profiles = MappingProxyType({}) if profiles is None else build_profiles(profiles)
     driver_type, distribution = _split_pin(driver_type, arguments.pop("distribution", None))
     tls = _taken(arguments, TLS_OPTIONS)
-    named = _taken(
-        arguments,
-        [entry.name for entry in fields(ConnectionConfig) if entry.name not in NOT_OF_THE_CONNECTION],
-    )
+    of_connection = [
+        entry.name for entry in fields(ConnectionConfig) if entry.name not in NOT_OF_THE_CONNECTION
+    ]
+    named = _taken(arguments, [*of_connection, "rows"])
     if tls or "ssl_context" in named:
         named["ssl_context"] = build_ssl_context(ssl_context=named.get("ssl_context"), **tls)
     config = ConnectionConfig(

@@ -416,6 +416,16 @@ _DECLARED = (
         instead="only in Python: RequestOptions(profile=…)",
     ),
     _request(
+        "rows",
+        "rows",
+        default="dict",
+        help="The shape of rows: dict, tuple, 'scalar', a class or another callable.",
+        scope=Scope.BOTH,
+        capability=None,
+        key="",
+        instead="only in Python: init_coodie(rows=…)",
+    ),
+    _request(
         "paging_state",
         "object",
         default="the first page",

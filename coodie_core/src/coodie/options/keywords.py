@@ -30,6 +30,7 @@ class _Common(TypedDict, total=False):
     retry_policy: Any
     protocol_version: int | None
     profiles: Mapping[str, RequestProfile | Mapping[str, Any]] | None
+    rows: Any
 
 
 class OpenOptions(_Common, total=False):

@@ -69,6 +69,7 @@ class RequestProfile:
             speculative_execution_policy=self.speculative_execution_policy
             if given.speculative_execution_policy is None
             else given.speculative_execution_policy,
+            rows=given.rows,
         )
 
 

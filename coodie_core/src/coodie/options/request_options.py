@@ -32,6 +32,8 @@ class RequestOptions:
         routing_token: Send the request to a replica of this token first; for statements without a partition
             key, such as ``WHERE token(key) > ? AND token(key) <= ?``.
         profile: The name of a request profile of the connection, with defaults for these options.
+        rows: The shape of the rows: ``dict``, ``tuple``, ``"scalar"``, a class or another callable that takes
+            the columns by name. The argument ``rows`` of a method overrides it.
 
     Raises:
         ConfigurationError: A value is invalid, or options are contradictory.
@@ -45,6 +47,7 @@ class RequestOptions:
     speculative_execution_policy: Any = None
     routing_token: int | None = None
     profile: str | None = None
+    rows: Any = None
 
     def __post_init__(self) -> None:
         """Validate the options, so that drivers needn't."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from coodie.consistency import CONSISTENCY_LEVELS, SERIAL_CONSISTENCY_LEVELS, parse_consistency
 from coodie.exceptions import ConfigurationError
+from coodie.row_shapes import parse_rows
 
 __all__ = [
     "LONGEST",
@@ -116,6 +117,11 @@ def parse_speculation(text: str) -> tuple[float, int]:
 
 
 # --- checks -----------------------------------------------------------------------------
+
+
+def _rows(value: Any) -> Any:
+    parse_rows(value)
+    return value
 
 
 def _need(condition: object, wanted: str = "") -> None:
@@ -360,5 +366,6 @@ VALUE_TYPES: Mapping[str, ValueType] = {
         schema={"enum": list(RETRY_POLICIES)},
     ),
     "payload": ValueType(wanted="{'name': b'value'}", check=_checked_payload),
+    "rows": ValueType(wanted="dict, tuple, 'scalar', a class or another callable", check=_rows),
     "object": ValueType(wanted="an object", check=_as_it_is),
 }

@@ -232,7 +232,9 @@ class PluginHost:
         if driver is not None:
             return driver
         with connecting(config, name) as opening:
-            opening.driver = driver = _checked(plugin, await plugin.call_async(OPEN_ASYNC, config=config))
+            opening.driver = driver = _checked(
+                plugin, await plugin.call_async(OPEN_ASYNC, config=config), config
+            )
         return driver
 
     def _load(self, config: ConnectionConfig) -> LoadedPlugin:
@@ -288,16 +290,18 @@ def _check_abilities(config: ConnectionConfig, given: Iterable[str], description
 
 def _opened(plugin: LoadedPlugin, config: ConnectionConfig, name: str | None) -> AbstractDriver:
     with connecting(config, name) as opening:
-        opening.driver = driver = _checked(plugin, plugin.call(OPEN, config=config))
+        opening.driver = driver = _checked(plugin, plugin.call(OPEN, config=config), config)
     return driver
 
 
-def _checked(plugin: LoadedPlugin, driver: Any) -> AbstractDriver:
+def _checked(plugin: LoadedPlugin, driver: Any, config: ConnectionConfig) -> AbstractDriver:
     missing = missing_methods(driver)
     if missing:
         kind, driver_type = type(driver).__name__, plugin.entry.driver_type
         message = f"driver_type={driver_type!r} opened a {kind} without {', '.join(missing)}."
         raise plugin.not_a_driver(message, missing=missing)
+    if config.rows is not None:
+        driver._default_rows = config.rows  # noqa: SLF001 - AbstractDriver's, and set here alone
     checked: AbstractDriver = driver
     return checked
 

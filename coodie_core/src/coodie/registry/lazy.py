@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from coodie._forks import forget_in_children
 from coodie.contract.driver import AbstractDriver, options_argument
 from coodie.contract.request_driver import RequestDriver
+from coodie.contract.rows_argument import rows_argument, shape_and_options
 from coodie.effects import Call, run_async, run_sync
 from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieError, DriverClosedError
 from coodie.observers.connections import DriverIdentity, identify, identity_of
@@ -123,6 +124,7 @@ class LazyDriver(RequestDriver):
         if self._config.session is not None:
             message = "A LazyDriver doesn't accept session=, which is already connected."
             raise ConfigurationError(message, hint="Leave lazy=True out.", option="session")
+        self._default_rows = self._config.rows
         self._plugins = current_registry().plugins
         self._plugins.check(self._config)
         self._lock = threading.Lock()
@@ -294,11 +296,16 @@ class LazyDriver(RequestDriver):
 
     # --- requests -----------------------------------------------------------------------
 
-    def _rows(self, request: Request) -> Steps[Rows]:
+    def _rows(self, request: Request) -> Steps[Rows[Any]]:
         request = self._filled(request)
         driver = yield _Connected(self)
-        extra = options_argument(driver.execute, request.options)
-        return as_rows((yield Call(driver, "execute", *request[:6], **extra)))
+        if isinstance(driver, AbstractDriver):
+            extra = options_argument(driver.execute, request.options) | rows_argument(request.rows)
+            return as_rows((yield Call(driver, "execute", *request[:6], **extra)))
+        shape, options = shape_and_options(request.rows, request.options, self._default_rows)
+        extra = options_argument(driver.execute, options)
+        rows = as_rows((yield Call(driver, "execute", *request[:6], **extra)))
+        return rows if shape is None else shape.of_dicts(rows)
 
     def _first_value(self, request: Request) -> Steps[Any]:
         request = self._filled(request)
@@ -308,7 +315,7 @@ class LazyDriver(RequestDriver):
 
     def _batch(
         self, statements: Iterable[BatchItem], batch_type: BatchType | str, request: Request
-    ) -> Steps[Rows]:
+    ) -> Steps[Rows[Any]]:
         request = self._filled(request)
         driver = self._with_defaults((yield _Connected(self)))
         terms = _given_terms(driver.execute_batch, request)
@@ -330,37 +337,46 @@ class LazyDriver(RequestDriver):
 
         return named_profile(self._config.profiles, options)
 
-    def execute_many(self, stmt: str, rows_of_params: Iterable[Params], **kwargs: Any) -> ManyResult:
+    def execute_many(
+        self, stmt: str, rows_of_params: Iterable[Params], *, rows: Any = None, **kwargs: Any
+    ) -> ManyResult[Any]:
         """Call the backend's ``execute_many``, after connecting."""
-        return run_sync(self._many(stmt, rows_of_params, kwargs))
+        return run_sync(self._many(stmt, rows_of_params, kwargs | rows_argument(rows)))
 
     async def execute_many_async(
-        self, stmt: str, rows_of_params: Iterable[Params] | AsyncIterable[Params], **kwargs: Any
-    ) -> ManyResult:
+        self,
+        stmt: str,
+        rows_of_params: Iterable[Params] | AsyncIterable[Params],
+        *,
+        rows: Any = None,
+        **kwargs: Any,
+    ) -> ManyResult[Any]:
         """Async version of :meth:`execute_many`."""
-        return await run_async(self._many(stmt, rows_of_params, kwargs))
+        return await run_async(self._many(stmt, rows_of_params, kwargs | rows_argument(rows)))
 
-    def _many(self, stmt: str, rows_of_params: Any, kwargs: dict[str, Any]) -> Steps[ManyResult]:
+    def _many(self, stmt: str, rows_of_params: Any, kwargs: dict[str, Any]) -> Steps[ManyResult[Any]]:
         filled = self._filled_arguments(stmt, kwargs)
         driver = self._with_defaults((yield _Connected(self)))
-        result: ManyResult = yield Call(driver, "execute_many", stmt, rows_of_params, **filled)
+        result: ManyResult[Any] = yield Call(driver, "execute_many", stmt, rows_of_params, **filled)
         return result
 
-    def stream(self, stmt: str, params: Params = (), **kwargs: Any) -> Generator[dict[str, Any], None, None]:
+    def stream(
+        self, stmt: str, params: Params = (), *, rows: Any = None, **kwargs: Any
+    ) -> Generator[Any, None, None]:
         """Call the backend's ``stream``, after connecting."""
-        filled = self._filled_arguments(stmt, kwargs, paged=True)
-        rows: Generator[dict[str, Any], None, None]
-        rows = self._with_defaults(self._connected()).stream(stmt, params, **filled)
-        return rows
+        filled = self._filled_arguments(stmt, kwargs | rows_argument(rows), paged=True)
+        found: Generator[Any, None, None]
+        found = self._with_defaults(self._connected()).stream(stmt, params, **filled)
+        return found
 
     async def stream_async(
-        self, stmt: str, params: Params = (), **kwargs: Any
-    ) -> AsyncGenerator[dict[str, Any], None]:
+        self, stmt: str, params: Params = (), *, rows: Any = None, **kwargs: Any
+    ) -> AsyncGenerator[Any, None]:
         """Async version of :meth:`stream`; connects when the first row is requested."""
-        filled = self._filled_arguments(stmt, kwargs, paged=True)
+        filled = self._filled_arguments(stmt, kwargs | rows_argument(rows), paged=True)
         driver = self._with_defaults(await self._connected_async())
-        async with aclosing(driver.stream_async(stmt, params, **filled)) as rows:
-            async for row in rows:
+        async with aclosing(driver.stream_async(stmt, params, **filled)) as found:
+            async for row in found:
                 yield row
 
     def _filled_arguments(self, stmt: str, given: dict[str, Any], *, paged: bool = False) -> dict[str, Any]:

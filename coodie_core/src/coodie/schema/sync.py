@@ -224,7 +224,9 @@ class _Calls:
             yield Sleep(POLL_INTERVAL)
 
     def _execute(self, cql: str, params: Sequence[str], timeout: float | None) -> Generator[Effect, Any, Any]:
-        extra = {} if timeout is None else {"timeout": timeout}
+        extra: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
+        if getattr(self._driver, "_default_rows", None) is not None:
+            extra["rows"] = dict
         return (yield Call(self._driver, "execute", cql, list(params), **extra))
 
     def _rows(self, queries: Sequence[Query], timeout: float | None) -> Generator[Effect, Any, list[Any]]:

@@ -26,11 +26,12 @@ from coodie.drivers.client.pipeline import PAGE_SIZE
 from coodie.effects import Sleep
 from coodie.observers.request import UNOBSERVED
 from coodie.protocol.error_codes import Write
+from coodie.row_shapes import row_builder
 from coodie.rows import Rows, new_rows
 from coodie.waiting import start_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from cassandra.cluster import Session
     from cassandra.pool import Host
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from coodie.observers.request import ObservedRequest
     from coodie.protocol.connection import Response
     from coodie.requests import BatchType, Params
+    from coodie.row_shapes import RowShape
     from coodie.schema.requests import Query
 
 __all__ = ["SessionClient"]
@@ -336,6 +338,23 @@ class _Undecoded:
         if answer.names:
             rows.columns = result_columns(tuple(answer.names), tuple(answer.types))
         return rows
+
+    def shaped(self, shape: RowShape) -> Rows[Any]:
+        """Return the rows in another shape than dicts.
+
+        Raises:
+            CoodieError: The columns don't fit the shape, or a value can't be decoded.
+        """
+        answer = self._answer
+        converters = row_converters(answer.types, aware_timestamps=self._aware_timestamps)
+        columns = result_columns(tuple(answer.names), tuple(answer.types)) if answer.names else None
+        if columns is None:
+            return shape.new_rows()
+
+        def builder(names: tuple[str, ...], shape: RowShape) -> Callable[[Iterable[Any]], list[Any]]:
+            return row_builder(names, converters, shape)
+
+        return shape.built(builder, answer.names, answer.rows, columns)
 
     def first_item(self) -> Any:
         """Return the first column of the first row, without decoding the others."""

@@ -16,13 +16,14 @@ from coodie.effects import run_async, run_sync
 from coodie.exceptions import ConfigurationError
 from coodie.observers.hub import request_observers
 from coodie.requests import Request
+from coodie.row_shapes import parse_rows
 from coodie.rows import first_item
 from coodie.schema.apply import plan_table
 from coodie.schema.sync import drive
 from coodie.schema.syncoptions import SyncOptions, check_sync_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Hashable, Sequence
 
     from coodie.contract.many import ManyRun
     from coodie.drivers.cassandra._client import SessionClient
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     )
     from coodie.effects import Effect, Steps
     from coodie.requests import Params, RequestOptions
+    from coodie.row_shapes import RowShape
     from coodie.rows import ManyResult, Rows
     from coodie.schema.requests import Request as SchemaRequest
     from coodie.schema.requests import SyncResult
@@ -134,15 +136,18 @@ class CassandraDriver(ClientDriver):
         paging_state: bytes | str | None = None,
         *,
         options: RequestOptions | None = None,
-    ) -> Rows:
+        rows: Any = None,
+    ) -> Rows[Any]:
         """Execute *stmt* with *params*; return rows as a list of dicts."""
         remember_paging_state(self, None)
         first = None
         if fetch_size is None and paging_state is None and options is None:
-            rows, first = self._by_template(stmt, params, consistency, timeout)
-            if rows is not None:
-                return rows
-        request = Request(stmt, params, consistency, timeout, fetch_size, paging_state, options)
+            wanted = self._default_rows if rows is None else rows
+            shape = None if wanted is None else parse_rows(wanted)
+            found, first = self._by_template(stmt, params, consistency, timeout, shape)
+            if found is not None:
+                return found
+        request = Request(stmt, params, consistency, timeout, fetch_size, paging_state, options, rows)
         return run_sync(self._steps(self._pipeline.rows, request, first))
 
     async def execute_async(
@@ -155,17 +160,20 @@ class CassandraDriver(ClientDriver):
         paging_state: bytes | str | None = None,
         *,
         options: RequestOptions | None = None,
-    ) -> Rows:
+        rows: Any = None,
+    ) -> Rows[Any]:
         """Async version of :meth:`execute`; only the decoding of the page blocks the event loop."""
         remember_paging_state(self, None)
         first = None
         if fetch_size is None and paging_state is None and options is None:
-            sent = self._sent_by_template(stmt, params, consistency, timeout)
+            wanted = self._default_rows if rows is None else rows
+            shape = None if wanted is None else parse_rows(wanted)
+            sent = self._sent_by_template(stmt, params, consistency, timeout, shape)
             if sent is not None:
-                rows, first = sent[0].outcome(sent, await sent[-1])
-                if rows is not None:
-                    return rows
-        request = Request(stmt, params, consistency, timeout, fetch_size, paging_state, options)
+                found, first = sent[0].outcome(sent, await sent[-1])
+                if found is not None:
+                    return found
+        request = Request(stmt, params, consistency, timeout, fetch_size, paging_state, options, rows)
         return await run_async(self._steps(self._pipeline.rows, request, first))
 
     def execute_one(
@@ -208,36 +216,48 @@ class CassandraDriver(ClientDriver):
         request = Request(stmt, params, consistency, timeout, options=options)
         return await run_async(self._steps(self._pipeline.first_value, request, first))
 
-    def _by_template(self, stmt: str, params: Any, consistency: str | None, timeout: float | None) -> Outcome:
+    def _by_template(
+        self,
+        stmt: str,
+        params: Any,
+        consistency: str | None,
+        timeout: float | None,
+        shape: RowShape | None = None,
+    ) -> Outcome:
         """Execute a request by its statement's template, in this thread; all None if nothing was sent."""
         fast = self._client.fast
         if fast is None or fast.disabled_reason is not None or request_observers():
             return None, None
         template = None
-        if template_key(stmt, consistency, timeout) is not None:
-            template = self._template(stmt, consistency)
+        if template_key(stmt, consistency, timeout, shape) is not None:
+            template = self._template(stmt, consistency if shape is None else (consistency, shape))
         return (None, None) if template is None else template.execute(params, timeout)
 
     def _sent_by_template(
-        self, stmt: str, params: Any, consistency: str | None, timeout: float | None
+        self,
+        stmt: str,
+        params: Any,
+        consistency: str | None,
+        timeout: float | None,
+        shape: RowShape | None = None,
     ) -> TemplatedRequest | None:
         """Send a request by its statement's template, on the running loop; None if nothing was sent."""
         fast = self._client.fast
         # Observed requests go through the pipeline, which notifies the observers.
         if fast is None or fast.disabled_reason is not None or request_observers():
             return None
-        key = template_key(stmt, consistency, timeout)
+        key = template_key(stmt, consistency, timeout, shape)
         sent = fast.send_bound(key, params)
         if sent is not None or key is None:
             return sent
-        template = self._template(stmt, consistency)
+        template = self._template(stmt, consistency if shape is None else (consistency, shape))
         return None if template is None else fast.send_first(key, template, params, timeout)
 
-    def _template(self, stmt: str, consistency: str | None) -> RequestTemplate | None:
+    def _template(self, stmt: str, key: Hashable) -> RequestTemplate | None:
         """Return a statement's request template; None if its requests need the pipeline."""
         cached = self._pipeline.statements.find(stmt)
         statement = None if cached is None else cached.prepared.compiled
-        return None if statement is None else find_template(statement, consistency)
+        return None if statement is None else find_template(statement, key)
 
     def _steps(
         self, make: Callable[..., Steps[T]], request: Request, first: FirstResponse | None
@@ -262,7 +282,7 @@ class CassandraDriver(ClientDriver):
 
         self._lifecycle.check()
 
-        def start(params: Params) -> Steps[Rows]:
+        def start(params: Params) -> Steps[Rows[Any]]:
             return self._pipeline.rows(self, request.with_params(params), one_of_many=True)
 
         fast = self._client.fast

@@ -9,6 +9,7 @@ from coodie.cql import Kind
 from coodie.effects import Steps
 from coodie.observers.request import UNOBSERVED
 from coodie.parameters import positional
+from coodie.row_shapes import ShapedRows
 from coodie.rows import Column, Rows, check_column_names, first_item
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from coodie.observers.events import Host
     from coodie.observers.request import ObservedRequest
     from coodie.requests import BatchType, Params, Request, RequestOptions
+    from coodie.row_shapes import RowShape
 
 __all__ = ["Client", "ClientRequest", "Page", "StaleStatementError", "Steps", "TupleRows", "UndecodedRows"]
 
@@ -48,6 +50,7 @@ class ClientRequest(NamedTuple):
         asked: The caller's original request; ``asked.stmt`` is the text for errors.
         shape: The statement's kind and table.
         observed: Call ``tried(host)`` on it if a node returned no page.
+        rows: What the rows are to be; None for dicts. The pipeline converts dicts, and ``TupleRows``.
     """
 
     cql: str
@@ -62,6 +65,7 @@ class ClientRequest(NamedTuple):
     asked: Request
     shape: StatementShape
     observed: ObservedRequest = UNOBSERVED
+    rows: RowShape | None = None
 
     @property
     def is_prepared(self) -> bool:
@@ -118,9 +122,19 @@ class TupleRows:
         """
         check_column_names(self._names)
         rows = Rows(dict(zip(self._names, row, strict=True)) for row in self._rows)
-        if self._types is not None:
-            rows.columns = tuple(map(Column, self._names, self._types))
+        rows.columns = self._columns()
         return rows
+
+    def shaped(self, shape: RowShape) -> Rows[Any]:
+        """Return the rows in another shape than dicts.
+
+        Raises:
+            InvalidQueryError: The columns don't fit the shape.
+        """
+        return shape.of_tuples(self._names, self._rows, self._columns())
+
+    def _columns(self) -> tuple[Column, ...] | None:
+        return None if self._types is None else tuple(map(Column, self._names, self._types))
 
     def first_item(self) -> Any:
         """Return the first column of the first row, by position; None if there is no row."""
@@ -144,10 +158,19 @@ class Page(NamedTuple):
     trace_id: UUID | None = None
     host: Host | None = None
 
-    def decoded(self) -> list[dict[str, Any]]:
-        """Return the rows as dicts."""
-        rows = self.rows
-        return rows if isinstance(rows, list) else rows.decode()
+    def decoded(self, shape: RowShape | None = None) -> list[Any]:
+        """Return the rows.
+
+        Args:
+            shape: What the rows are to be; None for dicts.
+        """
+        rows: Any = self.rows
+        if shape is not None and hasattr(rows, "shaped"):
+            shaped: Rows[Any] = rows.shaped(shape)
+            return shaped
+        found: list[Any] = rows if isinstance(rows, list) else rows.decode()
+        # The client may already have returned rows of this shape.
+        return found if shape is None or isinstance(found, ShapedRows) else shape.of_dicts(found)
 
     def first_item(self) -> Any:
         """Return the first column of the first row, or None."""

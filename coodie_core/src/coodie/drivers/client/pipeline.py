@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from coodie._points import point
@@ -26,6 +27,7 @@ from coodie.observers.observation import ONE_OF_MANY, batch_part, observe
 from coodie.observers.request import UNOBSERVED
 from coodie.paging import open_paging_state, seal_paging_state
 from coodie.requests import BatchType, Request, RequestOptions, check_timeout, parse_batch_type
+from coodie.row_shapes import parse_rows
 from coodie.rows import Rows, new_rows
 from coodie.types import UNSET
 
@@ -129,7 +131,7 @@ class Pipeline:
         *,
         first: First | None = None,
         one_of_many: bool = False,
-    ) -> Steps[Rows]:
+    ) -> Steps[Rows[Any]]:
         """Execute a request; return all rows, or one page if it has a fetch_size.
 
         Args:
@@ -165,7 +167,7 @@ class Pipeline:
         statements: Iterable[BatchItem],
         batch_type: BatchType | str,
         request: Request,
-    ) -> Steps[Rows]:
+    ) -> Steps[Rows[Any]]:
         """Execute several writes as one batch."""
         self.check(Capability.BATCHES, "execute_batch")
         if not request_observers():
@@ -174,7 +176,7 @@ class Pipeline:
         items = list(statements) if hasattr(statements, "__iter__") else statements
         part = batch_part(items) if isinstance(items, list) else None
 
-        def steps(observed: ObservedRequest) -> Steps[Rows]:
+        def steps(observed: ObservedRequest) -> Steps[Rows[Any]]:
             return self._batch(driver, items, batch_type, request, observed)
 
         return self.observed(driver, request, steps, part)
@@ -236,8 +238,8 @@ class Pipeline:
 
     def _rows(
         self, driver: AbstractDriver, caller_request: Request, observed: ObservedRequest, first: First | None
-    ) -> Steps[Rows]:
-        request = self._checked(caller_request, observed)
+    ) -> Steps[Rows[Any]]:
+        request = _with_shape(self._checked(caller_request, observed), driver)
         if request.prepared is None and request.is_prepared:
             request = yield from self._prepared(request)
         request, page = yield from self._page(request, first)
@@ -248,12 +250,12 @@ class Pipeline:
                 rows.paging_state = seal_paging_state(state, caller_request.stmt)
                 remember_paging_state(driver, rows.paging_state)
             return rows
-        rows = new_rows()
+        rows = new_rows() if request.rows is None else request.rows.new_rows()
         while True:
             _add_details(rows, page)
             state = page.paging_state
             if state is None:
-                _extend(rows, _read(page.decoded, request))
+                _extend(rows, _decoded(page, request))
                 return rows
             # The driver may have been closed between two pages.
             self._lifecycle.check()
@@ -261,7 +263,7 @@ class Pipeline:
             following = Started(self._page(request._replace(paging_state=state)))
             yield from following.begin()
             try:
-                _extend(rows, _read(page.decoded, request))
+                _extend(rows, _decoded(page, request))
             except BaseException:
                 following.abandon()
                 raise
@@ -288,7 +290,7 @@ class Pipeline:
         batch_type: BatchType | str,
         caller_request: Request,
         observed: ObservedRequest,
-    ) -> Steps[Rows]:
+    ) -> Steps[Rows[Any]]:
         items = check_batch(statements)
         kind = parse_batch_type(batch_type)
         if not self._client.has_batch_message:
@@ -296,6 +298,7 @@ class Pipeline:
             whole = caller_request._replace(stmt=text, params=values)
             return (yield from self._rows(driver, whole, observed, None))
         request = self._checked(caller_request._replace(stmt=f"BEGIN {kind.value} BATCH"), observed)
+        request = _with_shape(request, driver)
         batch = _Batch(kind, items)
         request = yield from self._prepared(request, batch)
         request, page = yield from self._page(request, batch=batch)
@@ -307,7 +310,7 @@ class Pipeline:
         """Validate all arguments, and apply the defaults; bind the values if the statement is prepared."""
         self._lifecycle.check()
         check_request(request)
-        stmt, params, consistency, timeout, fetch_size, paging_state, options = request
+        stmt, params, consistency, timeout, fetch_size, paging_state, options, _ = request
         if not self._has_all_capabilities:
             check_capabilities(
                 self._options.capabilities,
@@ -458,26 +461,38 @@ def _read(read: Callable[[], T], request: ClientRequest) -> T:
         raise
 
 
-def _completed(page: Page, request: ClientRequest) -> Rows:
+def _with_shape(request: ClientRequest, driver: AbstractDriver) -> ClientRequest:
+    """Return the request with the shape of its rows: its argument's, its options', or the driver's."""
+    rows, options = request.asked.rows, request.asked.options
+    if rows is None:
+        rows = driver._default_rows if options is None or options.rows is None else options.rows  # noqa: SLF001 - core's
+    return request if rows is None else request._replace(rows=parse_rows(rows))
+
+
+def _decoded(page: Page, request: ClientRequest) -> list[Any]:
+    """Return a page's rows in the requested shape."""
+    return _read(partial(page.decoded, request.rows), request)
+
+
+def _completed(page: Page, request: ClientRequest) -> Rows[Any]:
     """Return the rows of a single page."""
-    rows = page.rows
-    if not isinstance(rows, list):
-        rows = _read(page.decoded, request)
-    if not isinstance(rows, Rows):
-        rows = Rows(rows)
+    found = page.rows
+    if request.rows is not None or not isinstance(found, list):
+        found = _decoded(page, request)
+    rows: Rows[Any] = found if isinstance(found, Rows) else Rows(found)
     if page.warnings or page.trace_id is not None:
         _add_details(rows, page)
     return rows
 
 
-def _extend(rows: Rows, more: list[dict[str, Any]]) -> None:
+def _extend(rows: Rows[Any], more: list[Any]) -> None:
     """Add the rows of a page; the first page that knows the columns tells them."""
     rows.extend(more)
     if rows.columns is None and isinstance(more, Rows):
         rows.columns = more.columns
 
 
-def _add_details(rows: Rows, page: Page) -> None:
+def _add_details(rows: Rows[Any], page: Page) -> None:
     """Add a page's warnings, without duplicates, and its trace id."""
     if page.warnings:
         rows.warnings = tuple(dict.fromkeys((*rows.warnings, *page.warnings)))

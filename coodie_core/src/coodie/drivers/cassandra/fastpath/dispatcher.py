@@ -121,7 +121,9 @@ class FastPath:
         """
         entry, values = request.prepared, request.values
         statement = entry.compiled or self._compiled(entry)
-        is_first = _fits_a_template(request) and request.asked.consistency not in statement.templates
+        level, shape = request.asked.consistency, request.rows
+        key = level if shape is None else (level, shape)
+        is_first = _fits_a_template(request) and key not in statement.templates
         state = self.session_state() if is_first else ()
         profile = self._profile(settings)
         if profile is None:
@@ -141,8 +143,10 @@ class FastPath:
         )
         policy, start = profile.load_balancing_policy, request.paging_state
         exchange = ExecuteRequest(self, settings, policy, statement, values.encoded, options, start)
+        if shape is not None:
+            exchange.results = statement.results_in(shape)
         if is_first:
-            keep_template(self, exchange, request.asked.consistency, state)
+            keep_template(self, exchange, key, state)
         return exchange
 
     def build_batch(
@@ -407,7 +411,7 @@ class FastPath:
 
 def _fits_a_template(request: ClientRequest) -> bool:
     """Return whether a request is for all rows, has no options, and isn't observed."""
-    _, _, _, _, fetch_size, paging_state, options = request.asked
+    _, _, _, _, fetch_size, paging_state, options, _ = request.asked
     is_plain = fetch_size is None and paging_state is None and options is None
     return is_plain and request.paging_state is None and request.observed is UNOBSERVED
 

@@ -16,16 +16,18 @@ from uuid import UUID, SafeUUID
 from coodie.drivers.cassandra.values.rows import AWARE_EPOCH, EPOCH
 from coodie.drivers.cassandra.values.types import family, unwrapped
 from coodie.protocol.codec import FIXED_SIZE, INT, VARIABLE_SIZE
+from coodie.row_shapes import row_code
 from coodie.rows import new_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from coodie.row_shapes import RowShape
     from coodie.rows import Rows
 
     #: Takes a result's body, the position of the first row and the number of rows; returns the rows. Raises
     #: anything for unusual data: an empty value that isn't text, invalid UTF-8, an invalid body.
-    SimpleReader = Callable[[bytes, int, int], Rows]
+    SimpleReader = Callable[[bytes, int, int], Rows[Any]]
 
 __all__ = ["generated_reader"]
 
@@ -62,19 +64,20 @@ _SCOPE: dict[str, Any] = {
 
 
 def generated_reader(
-    names: tuple[str, ...], types: Sequence[Any], *, aware_timestamps: bool
+    names: tuple[str, ...], types: Sequence[Any], shape: RowShape | None = None, *, aware_timestamps: bool
 ) -> SimpleReader | None:
     """Return a reader for rows of these columns; None if one of them isn't simple.
 
     Args:
-        names: The columns' names, without duplicates.
+        names: The columns' names, without duplicates unless the shape takes them.
         types: The columns' types of the driver.
+        shape: What the rows are to be; None for dicts.
         aware_timestamps: Return timestamps as aware datetimes in UTC.
     """
     kinds = tuple([family(unwrapped(typ)) for typ in types])
     if not kinds or not all(kind in FIXED_SIZE or kind in VARIABLE_SIZE for kind in kinds):
         return None
-    return _generate(names, kinds, aware_timestamps)
+    return _generate(names, kinds, shape, aware_timestamps)
 
 
 def _one_by_one(layouts: Sequence[Struct]) -> Callable[[bytes, int], tuple[Any, ...]]:
@@ -98,7 +101,12 @@ def _one_by_one(layouts: Sequence[Struct]) -> Callable[[bytes, int], tuple[Any, 
 
 
 @lru_cache(_CACHE_SIZE)
-def _generate(names: tuple[str, ...], kinds: tuple[str, ...], aware: bool) -> SimpleReader:  # noqa: FBT001 - a cache's key
+def _generate(
+    names: tuple[str, ...],
+    kinds: tuple[str, ...],
+    shape: RowShape | None,
+    aware: bool,  # noqa: FBT001 - a cache's key
+) -> SimpleReader:
     """Generate the reader; names are part of the code only as their repr.
 
     Adjacent columns of fixed size are unpacked at once, together with the length of the next column.
@@ -149,8 +157,10 @@ def _generate(names: tuple[str, ...], kinds: tuple[str, ...], aware: bool) -> Si
             continue
         made = _MADE.get(kind)
         items.append(f"None if v{index} is None else {made.format(f'v{index}')}" if made else f"v{index}")
-    display = ", ".join([f"{name!r}: {item}" for name, item in zip(names, items, strict=True)])
-    loop = "\n        ".join([*steps, f"rows.append({{{display}}})"])
+    if shape is not None:
+        scope["new_rows"] = shape.new_rows
+    begin, row = row_code(names, items, shape, scope)
+    loop = "\n        ".join([*steps, *begin, f"rows.append({row})"])
     code = f"""
 def read(body, at, count):
     rows = new_rows()

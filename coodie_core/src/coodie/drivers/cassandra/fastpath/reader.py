@@ -9,18 +9,20 @@ from coodie.drivers.cassandra.fastpath.accelerated import row_decoder
 from coodie.drivers.cassandra.fastpath.gc_pause import gc_paused
 from coodie.drivers.cassandra.fastpath.generated_reader import generated_reader
 from coodie.drivers.cassandra.values.lenient_decoding import read_columns
-from coodie.drivers.cassandra.values.rows import result_columns, row_builder, row_converters
+from coodie.drivers.cassandra.values.rows import result_columns, row_converters
 from coodie.protocol.codec import INT
 from coodie.protocol.results import GLOBAL_TABLE, HAS_MORE_PAGES, ROWS, ROWS_HEAD, VOID_BODY, paging_state
+from coodie.row_shapes import build_tuples, row_builder
 from coodie.rows import Rows, new_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from coodie.row_shapes import RowShape
     from coodie.rows import Column
 
     #: Takes a result's body, the position of the first row and the number of rows; returns the rows.
-    RowReader = Callable[[bytes, int, int], Rows]
+    RowReader = Callable[[bytes, int, int], Rows[Any]]
 
     #: Takes the same arguments, and returns the driver's values.
     _Parser = Callable[[bytes, int, int], list[tuple[Any, ...]]]
@@ -50,7 +52,7 @@ class Page(NamedTuple):
         warnings: The server's warnings.
     """
 
-    rows: Rows
+    rows: Rows[Any]
     paging_state: bytes | None
     warnings: Sequence[str] = ()
 
@@ -74,17 +76,22 @@ class ResultReader:
     Args:
         version: The protocol version.
         user_types: The cluster's user-defined types, for the driver's metadata parser.
+        shape: What the rows are to be; None for dicts.
         aware_timestamps: Return timestamps as aware datetimes in UTC.
     """
 
-    def __init__(self, version: int, user_types: Any, *, aware_timestamps: bool) -> None:
+    def __init__(
+        self, version: int, user_types: Any, shape: RowShape | None = None, *, aware_timestamps: bool
+    ) -> None:
         self._version = version
         self._user_types = user_types
+        self._shape = shape
+        self._new_rows = new_rows if shape is None else shape.new_rows
         self._aware = aware_timestamps
         self._known: list[_ResultMetadata] = []
         self._last_metadata: _ResultMetadata | None = None
 
-    def read_single_page(self, body: bytes) -> Rows | None:
+    def read_single_page(self, body: bytes) -> Rows[Any] | None:
         """Return the rows of a RESULT's body if it is the only page; None if ``read`` has to decode it.
 
         Raises:
@@ -93,7 +100,7 @@ class ResultReader:
         # Most results of a statement start with the same bytes, up to the number of rows.
         metadata = self._last_metadata
         if metadata is None or not body.startswith(metadata.beginning):
-            return new_rows() if body == VOID_BODY else None
+            return self._new_rows() if body == VOID_BODY else None
         start = metadata.start
         (count,) = INT.unpack_from(body, start - INT.size)
         if count >= _MANY:
@@ -110,7 +117,7 @@ class ResultReader:
             Exception: A value can't be decoded.
         """
         if body == VOID_BODY:
-            return Page(new_rows(), None)
+            return Page(self._new_rows(), None)
         kind, flags, columns = ROWS_HEAD.unpack_from(body)
         if kind != ROWS or flags & ~(GLOBAL_TABLE | HAS_MORE_PAGES):
             raise UnsupportedResultError
@@ -135,15 +142,14 @@ class ResultReader:
         """Parse metadata with the driver's parser, and cache the result."""
         columns, length = _parsed_metadata(ROWS_HEAD.pack(ROWS, *head)[4:] + body[at:], self._user_types)
         names = tuple([column[2] for column in columns])
-        if len(set(names)) < len(names):
-            raise UnsupportedResultError  # a dict would lose a column
+        _check(names, self._shape)
         beginning = ROWS_HEAD.pack(ROWS, *head) + body[at : at + length]
         found = _ResultMetadata(
             head,
             body[at : at + length],
             beginning,
             len(beginning) + INT.size,
-            _reader(names, columns, self._version, aware_timestamps=self._aware),
+            _reader(names, columns, self._version, self._shape, aware_timestamps=self._aware),
             result_columns(names, tuple([column[3] for column in columns])),
         )
         # A new list: other threads may be iterating over the old one.
@@ -151,7 +157,24 @@ class ResultReader:
         return found
 
 
-def _read(found: _ResultMetadata, body: bytes, start: int) -> Rows:
+def _check(names: tuple[str, ...], shape: RowShape | None) -> None:
+    """Raise an exception if the columns need the other decoder or are invalid.
+
+    Raises:
+        UnsupportedResultError: A dict would lose a column, or an object can't take ``[applied]``.
+        InvalidQueryError: The columns don't fit the shape.
+    """
+    if shape is None:
+        is_supported = len(set(names)) == len(names)
+    else:
+        is_supported = shape.factory is None or "[applied]" not in names
+    if not is_supported:
+        raise UnsupportedResultError
+    if shape is not None:
+        shape.check(names)
+
+
+def _read(found: _ResultMetadata, body: bytes, start: int) -> Rows[Any]:
     (count,) = INT.unpack_from(body, start - INT.size)
     # Each value has a length of four bytes: check that the number of rows is possible.
     if not 0 <= INT.size * count <= len(body) - start:
@@ -174,25 +197,52 @@ def _parsed_metadata(data: bytes, user_types: Any) -> tuple[Any, int]:
     return columns, stream.tell() - 8
 
 
-def _reader(names: tuple[str, ...], columns: Any, version: int, *, aware_timestamps: bool) -> RowReader:
+def _reader(
+    names: tuple[str, ...],
+    columns: Any,
+    version: int,
+    shape: RowShape | None = None,
+    *,
+    aware_timestamps: bool,
+) -> RowReader:
     """Return a row reader: the accelerator, generated code, the driver's compiled parser, or its types."""
     types = [column[3] for column in columns]
     single = partial(_single_decoder, version)
-    accelerated = row_decoder(names, types, single, aware_timestamps=aware_timestamps)
+    keys = names if shape is None else tuple(map(str, range(len(names))))
+    accelerated = row_decoder(keys, types, single, aware_timestamps=aware_timestamps)
     if accelerated is not None:
-        return accelerated
+        return accelerated if shape is None else _shaped(accelerated, names, shape)
     parse = _compiled_parser(names, types, version) or _plain_parser(types, version)
-    build = row_builder(names, row_converters(types, aware_timestamps=aware_timestamps))
-    simple = generated_reader(names, types, aware_timestamps=aware_timestamps)
+    build = row_builder(names, row_converters(types, aware_timestamps=aware_timestamps), shape)
+    make = new_rows if shape is None else shape.new_rows
+
+    def read_any(body: bytes, start: int, count: int) -> Rows[Any]:
+        rows: Rows[Any] = make()
+        rows += build(parse(body, start, count))
+        return rows
+
+    simple = generated_reader(names, types, shape, aware_timestamps=aware_timestamps)
     if simple is None:
-        return lambda body, start, count: Rows(build(parse(body, start, count)))
+        return read_any
     read_simple = simple
 
-    def read(body: bytes, start: int, count: int) -> Rows:
+    def read(body: bytes, start: int, count: int) -> Rows[Any]:
         try:
             return read_simple(body, start, count)
         except Exception:  # noqa: BLE001 - the driver's decoder supports more, and reports errors
-            return Rows(build(parse(body, start, count)))
+            return read_any(body, start, count)
+
+    return read
+
+
+def _shaped(decode: RowReader, names: tuple[str, ...], shape: RowShape) -> RowReader:
+    """Return a reader that converts the accelerator's dicts, with keys in the columns' order, to rows."""
+    build = build_tuples(names, shape)
+
+    def read(body: bytes, start: int, count: int) -> Rows[Any]:
+        rows: Rows[Any] = shape.new_rows()
+        rows += build([row.values() for row in decode(body, start, count)])
+        return rows
 
     return read
 

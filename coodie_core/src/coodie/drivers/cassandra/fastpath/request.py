@@ -211,7 +211,7 @@ class FastRequest(Exchange):
         level: The consistency level's code.
     """
 
-    __slots__ = ("level", "settings", "statement", "values")
+    __slots__ = ("level", "results", "settings", "statement", "values")
 
     def __init__(
         self,
@@ -235,6 +235,8 @@ class FastRequest(Exchange):
         self.statement = statement
         self.values = values
         self.level = level
+        #: Reads the response.
+        self.results = statement.results
 
     def route(self) -> Route:
         """Return the routing information."""
@@ -243,12 +245,12 @@ class FastRequest(Exchange):
             route.routing_key = key_of_token(options.routing_token)
         return route
 
-    def single_page_rows(self, response: Response | None) -> Rows | None:
+    def single_page_rows(self, response: Response | None) -> Rows[Any] | None:
         """Return the rows if the response is the only page; None for any other response."""
         if not isinstance(response, bytes):
             return None
         try:
-            return self.statement.results.read_single_page(response)
+            return self.results.read_single_page(response)
         except Exception:  # noqa: BLE001 - the driver's decoder supports more, and reports errors
             return None
 
@@ -257,7 +259,7 @@ class FastRequest(Exchange):
         if not isinstance(response, bytes):
             return None
         try:
-            return self.statement.results.read(response)
+            return self.results.read(response)
         except Exception:  # noqa: BLE001 - the driver's decoder supports more, and reports errors
             return None
 
@@ -347,4 +349,5 @@ class ExecuteRequest(FastRequest):
         settings = self.settings._replace(timeout=timeout)
         other = ExecuteRequest(self.path, settings, self.policy, self.statement, values, self._options)
         other.host = host
+        other.results = self.results
         return other

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coodie.drivers.cassandra.fastpath.encoder import encoder
@@ -21,8 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from coodie.drivers.cassandra._prepared import SessionStatement
+    from coodie.row_shapes import RowShape
 
 __all__ = ["ExecuteOptions", "FastStatement", "routing_statement"]
+
+#: Cached result readers per statement, for rows that aren't dicts.
+_MAX_SHAPES = 16
 
 
 class ExecuteOptions(NamedTuple):
@@ -70,8 +75,20 @@ class FastStatement:
         # Message prefixes before the values, by level and flags; valid for one id of the result metadata.
         self._heads: dict[tuple[int, int], bytes] = {}
         self._heads_metadata_id: bytes | None = None
-        #: Request templates by consistency level, see ``template``.
-        self.templates: dict[str | None, Any] = {}
+        #: Request templates by consistency level, or by that and the rows' shape, see ``template``.
+        self.templates: dict[Any, Any] = {}
+        self._new_reader = partial(ResultReader, version, user_types, aware_timestamps=aware_timestamps)
+        #: Result readers for rows that aren't dicts.
+        self._shaped: dict[RowShape, ResultReader] = {}
+
+    def results_in(self, shape: RowShape) -> ResultReader:
+        """Return the result reader for a shape of rows."""
+        reader = self._shaped.get(shape)
+        if reader is None:
+            if len(self._shaped) >= _MAX_SHAPES:
+                self._shaped.clear()
+            reader = self._shaped[shape] = self._new_reader(shape)
+        return reader
 
     def body(self, values: bytes, options: ExecuteOptions, state: bytes | None) -> bytes:
         """Return the body of an EXECUTE message.

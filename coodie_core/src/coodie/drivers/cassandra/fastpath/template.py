@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra.fastpath.routing import Route
     from coodie.drivers.cassandra.fastpath.statement import FastStatement
     from coodie.protocol.connection import Response
+    from coodie.row_shapes import RowShape
     from coodie.rows import Rows
 
     #: A request, and its response.
     FirstResponse = tuple[FastRequest, Response]
 
     #: All rows of a request, or else its response, to be interpreted; neither if nothing was sent.
-    Outcome = tuple[Rows | None, FirstResponse | None]
+    Outcome = tuple[Rows[Any] | None, FirstResponse | None]
 
     #: A request on an event loop: its template, its encoded values, its node, and the response's future.
     TemplatedRequest = tuple["BoundTemplate", bytes, Host | None, asyncio.Future[Response]]
@@ -117,7 +118,7 @@ class RequestTemplate:
         self.state = state
         self.timeout = exchange.timeout
         self.encode = exchange.statement.encode
-        self.read = exchange.statement.results.read_single_page
+        self.read = exchange.results.read_single_page
         #: The generator of write timestamps; None for reads, and if the server sets them.
         self.timestamps = nodes.timestamps if exchange.is_stamped else None
         self.before, self.after = exchange.prefix_and_suffix()
@@ -251,39 +252,39 @@ class BoundTemplate:
         return self._template.outcome(response, sent[1], sent[2], self._timeout)
 
 
-def keep_template(
-    nodes: Nodes, exchange: ExecuteRequest, consistency: str | None, state: tuple[Any, ...]
-) -> None:
+def keep_template(nodes: Nodes, exchange: ExecuteRequest, key: Hashable, state: tuple[Any, ...]) -> None:
     """Create a template from a request, and keep it on the statement.
 
     Args:
         nodes: The fast path.
         exchange: The first request.
-        consistency: The consistency level as the caller spelled it.
+        key: The consistency level as the caller spelled it; with the rows' shape, unless they are dicts.
         state: The session's state before the request was built.
     """
     templates = exchange.statement.templates
     if len(templates) >= _MAX_TEMPLATES:
         templates.clear()
-    templates[consistency] = RequestTemplate(nodes, exchange, state)
+    templates[key] = RequestTemplate(nodes, exchange, state)
 
 
-def find_template(statement: FastStatement, consistency: str | None) -> RequestTemplate | None:
-    """Return a statement's template for a consistency level; None if there is none, or it is outdated."""
-    template: RequestTemplate | None = statement.templates.get(consistency)
+def find_template(statement: FastStatement, key: Hashable) -> RequestTemplate | None:
+    """Return a statement's template, by its key; None if there is none, or it is outdated."""
+    template: RequestTemplate | None = statement.templates.get(key)
     if template is None or template.is_current:
         return template
-    statement.templates.pop(consistency, None)
+    statement.templates.pop(key, None)
     return None
 
 
-def template_key(stmt: str, consistency: str | None, timeout: float | None) -> Hashable | None:
+def template_key(
+    stmt: str, consistency: str | None, timeout: float | None, shape: RowShape | None
+) -> Hashable | None:
     """Return the key under which a tick's requests share a template; None for unusual arguments."""
     if stmt.__class__ is not str:
         return None
-    if consistency is None and timeout is None:
+    if consistency is None and timeout is None and shape is None:
         return stmt
     # True is equal to 1, and isn't a timeout.
     if (consistency is None or consistency.__class__ is str) and timeout.__class__ in _TIMEOUTS:
-        return stmt, consistency, timeout
+        return stmt, consistency, timeout, shape
     return None
