@@ -50,6 +50,20 @@ def test_every_request_option_is_in_the_table() -> None:
     assert rows - in_tables("guides/requests.md") == set()
 
 
+def test_every_logger_is_in_the_table() -> None:
+    """Each logger that a module of ours has, by its name or its module's."""
+    sources = [path for name in ("core", "local") for path in (ROOT / f"coodie_{name}" / "src").rglob("*.py")]
+    found = set()
+    for path in sources:
+        module = ".".join(path.with_suffix("").parts[path.parts.index("src") + 1 :])
+        for name in re.findall(
+            r"^\w+ = (?:logging\.)?getLogger\(([^)]+)\)", path.read_text("utf-8"), re.MULTILINE
+        ):
+            found.add(module if name == "__name__" else name.strip('"'))
+    assert len(found) > 5
+    assert found - in_tables("guides/observing.md") == set()
+
+
 def test_every_attribute_of_a_column_is_in_the_table() -> None:
     """Each field of ColumnDefinition."""
     attributes = {field.name for field in dataclasses.fields(ColumnDefinition)}

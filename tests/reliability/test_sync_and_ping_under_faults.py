@@ -11,7 +11,7 @@ from tests.conftest import Api
 from tests.reliability.conftest import heal_async
 from tests.reliability.test_requests_under_faults import FAULTS, HANG
 
-from coodie.contract.driver import _PING
+from coodie.contract.operations import _PING
 from coodie.exceptions import ConnectionFailedError, CoodieError, RequestTimeoutError, SchemaError
 from coodie.protocol.frames import Opcode
 from coodie.schema import ColumnDefinition, SyncOptions

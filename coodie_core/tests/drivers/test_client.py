@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -35,8 +36,10 @@ from coodie.exceptions import (
     ServerError,
     UnsupportedError,
 )
-from coodie.observers import ConnectionClosed, RequestFinished, RequestKind, observing
+from coodie.observers import ConnectionClosed, Host, RequestFinished, RequestKind, observing
+from coodie.observers.latency import Latency
 from coodie.observers.recorder import Recorder
+from coodie.observers.stats import NodeStats, StatementStats
 from coodie.waiting import Wait
 
 if TYPE_CHECKING:
@@ -99,6 +102,33 @@ class MemoryDriver(ClientDriver):
     """Declares all that the client takes."""
 
     capabilities = frozenset({Capability.PAGING, Capability.BATCHES, Capability.CONSISTENCY})
+
+
+def test_stats(client: MemoryClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They have the cache's lookups, and the nodes if the client tells; a closed driver has none."""
+    driver = MemoryDriver(client, statement_cache_size=1)
+    for _ in range(3):
+        driver.execute(READ, [1])
+    driver.execute("SELECT m FROM t WHERE k = ?", [1])
+    found = driver.stats()
+    assert found.nodes == ()
+    assert found.statements == StatementStats(size=1, limit=1, hits=2, misses=2, evictions=1)
+    node = NodeStats(
+        host=Host(address="memory"),
+        is_up=None,
+        connections=1,
+        session_connections=0,
+        idle=1,
+        in_flight=0,
+        queued=0,
+        errors=0,
+        latency=Latency(),
+    )
+    monkeypatch.setattr(client, "node_stats", lambda: [node])
+    assert driver.stats().nodes == (node,)
+    assert json.loads(driver.stats().as_json())["nodes"][0]["latency"]["p99"] is None
+    driver.close()
+    assert driver.stats().nodes == ()
 
 
 @pytest.fixture

@@ -17,6 +17,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.semconv._incubating.attributes import cassandra_attributes, db_attributes
+from opentelemetry.semconv._incubating.metrics.db_metrics import (
+    DB_CLIENT_CONNECTION_COUNT,
+    DB_CLIENT_CONNECTION_PENDING_REQUESTS,
+)
 from opentelemetry.semconv.attributes import (
     db_attributes as stable,
 )
@@ -31,7 +35,9 @@ from opentelemetry.trace import SpanKind, StatusCode
 import coodie
 from coodie.exceptions import InvalidQueryError, QuerySyntaxError
 from coodie.observers import Host, observe_request, observing
+from coodie.observers.latency import Latency
 from coodie.observers.otel import OpenTelemetryObserver
+from coodie.observers.stats import DriverStats, NodeStats, StatementStats
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,13 +63,18 @@ class Telemetry:
         """Return the spans that have ended."""
         return list(self._spans.get_finished_spans())
 
+    def metrics(self) -> dict[str, Any]:
+        """Return the metrics that have points, by name."""
+        data: Any = self._reader.get_metrics_data()
+        scopes = [scope for resource in data.resource_metrics for scope in resource.scope_metrics]
+        return {
+            metric.name: metric for scope in scopes for metric in scope.metrics if metric.data.data_points
+        }
+
     def points(self) -> list[Any]:
         """Return the points of the one histogram."""
-        data: Any = self._reader.get_metrics_data()
-        ((metric,),) = [
-            scope.metrics for resource in data.resource_metrics for scope in resource.scope_metrics
-        ]
-        assert (metric.name, metric.unit) == (DB_CLIENT_OPERATION_DURATION, "s")
+        metric = self.metrics()[DB_CLIENT_OPERATION_DURATION]
+        assert metric.unit == "s"
         return list(metric.data.data_points)
 
 
@@ -266,3 +277,49 @@ except ObserverLoadError as exc:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert json.loads(done.stdout) == ['pip install --upgrade "coodie-core[otel]"', "otel", True]
+
+
+def test_stats(telemetry: Telemetry, monkeypatch: Any) -> None:
+    """The stats of each registered driver are metrics, with the conventions' names where there are some."""
+    node = NodeStats(
+        host=Host(address="10.0.0.1", port=9042),
+        is_up=True,
+        connections=3,
+        session_connections=1,
+        idle=1,
+        in_flight=5,
+        queued=2,
+        errors=7,
+        latency=Latency(),
+    )
+    statements = StatementStats(size=4, limit=10, hits=100, misses=6, evictions=2)
+    driver = MemoryDriver()
+    stats = DriverStats(driver_name="shop", driver_type="memory", nodes=(node,), statements=statements)
+    monkeypatch.setattr(driver, "stats", lambda: stats)
+    coodie.register_driver("shop", driver)
+    metrics = telemetry.metrics()
+    place = {
+        "db.client.connection.pool.name": "shop/10.0.0.1:9042",
+        server_attributes.SERVER_ADDRESS: "10.0.0.1",
+        server_attributes.SERVER_PORT: 9042,
+    }
+    found = {
+        name: [(point.value, dict(point.attributes)) for point in metric.data.data_points]
+        for name, metric in metrics.items()
+    }
+    of_driver = {"coodie.driver.name": "shop"}
+    assert found == {
+        DB_CLIENT_CONNECTION_COUNT: [
+            (1, {**place, "db.client.connection.state": "idle"}),
+            (3, {**place, "db.client.connection.state": "used"}),
+        ],
+        DB_CLIENT_CONNECTION_PENDING_REQUESTS: [(2, place)],
+        "coodie.requests.in_flight": [(5, place)],
+        "coodie.requests.errors": [(7, place)],
+        "coodie.statements.count": [(4, of_driver)],
+        "coodie.statements.lookups": [
+            (100, {**of_driver, "coodie.lookup.result": "hit"}),
+            (6, {**of_driver, "coodie.lookup.result": "miss"}),
+        ],
+        "coodie.statements.evictions": [(2, of_driver)],
+    }

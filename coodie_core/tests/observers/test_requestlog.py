@@ -56,6 +56,7 @@ async def test_a_request(api: Api, caplog: pytest.LogCaptureFixture) -> None:
         "error": None,
         "slow": False,
         "warning_count": 0,
+        "attempts": 1,
     }
 
 

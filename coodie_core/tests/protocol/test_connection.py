@@ -21,6 +21,7 @@ from hypothesis.stateful import (
 from coodie.drivers.cassandra.fastpath.driver_internals import _blocks
 from coodie.protocol import connection as room
 from coodie.protocol.connection import (
+    LATENCIES,
     NEVER_SENT,
     TIMED_OUT,
     Connection,
@@ -409,3 +410,20 @@ def test_retiring() -> None:
     ((token, lost),) = connection.retire()
     assert (token, type(lost)) == ("two", ConnectionLost)
     assert connection.is_closed
+
+
+def test_response_times() -> None:
+    """One of each read is kept, and the oldest gives way."""
+    connection: Connection[int] = Connection(Frames(4), 0.0)
+    assert connection.latencies == []
+    for token in (0, 1):
+        connection.send(EXECUTE, b"", token, 10.0, 0.0)
+    both = b"".join(_answer(4, stream, RESULT, b"") for stream in (0, 1))
+    assert len(connection.receive(both, 0.5)) == 2
+    assert connection.latencies == [0.5]
+    for number in range(1, LATENCIES + 1):
+        connection.send(EXECUTE, b"", number, 10.0, float(number))
+        (stream,) = connection._in_flight
+        assert len(connection.receive(_answer(4, stream, RESULT, b""), 2.0 * number)) == 1
+    assert sorted(connection.latencies) == [float(number) for number in range(1, LATENCIES + 1)]
+    assert connection.queued == 0

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from coodie.capabilities import Capability, check_capabilities
 from coodie.contract.checks import check_fetch_size, check_request
+from coodie.contract.operations import Operations
 from coodie.contract.rows_argument import add_rows_argument, dicts_argument, rows_argument
 from coodie.contract.streaming import stream_rows, stream_rows_async
 from coodie.contract.whole_tables import WholeTables
-from coodie.exceptions import ConnectionFailedError, RequestTimeoutError, UnsupportedError
-from coodie.observers.connections import DriverIdentity
+from coodie.exceptions import UnsupportedError
 from coodie.observers.observation import part_of
 from coodie.observers.request import Part
 from coodie.observers.requestkind import RequestKind
@@ -39,10 +39,8 @@ DEFAULT_FETCH_SIZE = 1000
 #: The default concurrency of ``execute_many``.
 _DEFAULT_CONCURRENCY = 64
 
-_PING = "SELECT release_version FROM system.local WHERE key = 'local'"
 
-
-class AbstractDriver(WholeTables, ABC):
+class AbstractDriver(WholeTables, Operations, ABC):
     """The abstract base class of all drivers.
 
     A backend implements the six abstract methods. All other methods are based on them; a backend may override
@@ -55,8 +53,6 @@ class AbstractDriver(WholeTables, ABC):
     capabilities: frozenset[Capability] = frozenset()
     #: The shape of rows if a request doesn't set it; None for dicts. Set by coodie-core.
     _default_rows: Any = None
-    #: The driver's identity in events; set by coodie-core.
-    _identity: DriverIdentity = DriverIdentity()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Add the argument ``rows`` to the methods of a backend without row shapes."""
@@ -419,34 +415,6 @@ class AbstractDriver(WholeTables, ABC):
 
         items = check_batch(statements)
         return *batch_text(items, parse_batch_type(batch_type)), Part(RequestKind.BATCH, items)
-
-    # --- ping ---------------------------------------------------------------------------
-
-    def ping(self, *, timeout: float | None = None) -> bool:
-        """Return whether the server responds.
-
-        Args:
-            timeout: The timeout in seconds; None for the connection's default.
-
-        Returns:
-            True after a round trip; False if no host can be reached, or none responds in time.
-
-        Raises:
-            CoodieError: Any other failure, such as a closed driver or missing permissions.
-        """
-        try:
-            self.execute(_PING, [], timeout=timeout, **dicts_argument(self))
-        except (ConnectionFailedError, RequestTimeoutError):
-            return False
-        return True
-
-    async def ping_async(self, *, timeout: float | None = None) -> bool:
-        """Async version of :meth:`ping`."""
-        try:
-            await self.execute_async(_PING, [], timeout=timeout, **dicts_argument(self))
-        except (ConnectionFailedError, RequestTimeoutError):
-            return False
-        return True
 
     # --- with ---------------------------------------------------------------------------
 

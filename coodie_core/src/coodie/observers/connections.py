@@ -43,6 +43,11 @@ class DriverIdentity:
 _NOBODY = DriverIdentity()
 
 
+def is_opening() -> bool:
+    """Return whether a backend is opening a driver in this context."""
+    return _opening.get()
+
+
 class Opening:
     """An attempt to connect, and the driver that came of it."""
 
@@ -100,6 +105,10 @@ def connecting(config: ConnectionConfig, name: str | None) -> Iterator[Opening]:
                 borrowed=config.session is not None,
             )
             tell("coodie_connection_opened", opened)
+        if not within:
+            events = getattr(opening.driver, "_node_events", None)
+            if events is not None:
+                events.announce()
     finally:
         _opening.reset(token)
 

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from coodie.observers.requestkind import RequestKind
+from coodie.observers.retryreason import RetryReason
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -19,13 +20,23 @@ __all__ = [
     "ConnectionClosed",
     "ConnectionEvent",
     "ConnectionFailed",
+    "ConnectionKind",
     "ConnectionOpened",
     "DriverRegistered",
     "Host",
+    "NodeAdded",
+    "NodeConnectionClosed",
+    "NodeConnectionOpened",
+    "NodeDown",
+    "NodeEvent",
+    "NodeRemoved",
+    "NodeUp",
     "RequestEvent",
     "RequestFinished",
     "RequestKind",
+    "RequestRetried",
     "RequestStarted",
+    "RetryReason",
     "SchemaChange",
     "SchemaChanged",
 ]
@@ -134,6 +145,77 @@ class DriverRegistered(ConnectionEvent):
     replaced: bool
 
 
+# --- nodes ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeEvent:
+    """The fields of all events of a node.
+
+    Args:
+        driver_name: The name under which the driver is registered, or None.
+        driver_type: The backend's, or None.
+        host: The node.
+    """
+
+    driver_name: str | None
+    driver_type: str | None
+    host: Host
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeUp(NodeEvent):
+    """A driver has marked a node up again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeDown(NodeEvent):
+    """A driver has marked a node down, and sends no requests to the node until it is up again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeAdded(NodeEvent):
+    """A node has joined the cluster after the driver connected."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeRemoved(NodeEvent):
+    """A node has left the cluster."""
+
+
+class ConnectionKind(str, Enum):
+    """The purpose of a connection to a node."""
+
+    #: A connection of the fast path, for common requests.
+    FAST_PATH = "fast path"
+    #: A connection of the backend's session, for all other requests.
+    SESSION = "session"
+    #: The control connection of the backend's driver, for schema and topology changes.
+    CONTROL = "control"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeConnectionOpened(NodeEvent):
+    """A driver has opened a connection to a node.
+
+    Args:
+        kind: The purpose of the connection.
+    """
+
+    kind: ConnectionKind
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeConnectionClosed(NodeEvent):
+    """A connection to a node has been closed, by either side.
+
+    Args:
+        kind: The purpose of the connection.
+    """
+
+    kind: ConnectionKind
+
+
 # --- requests ---------------------------------------------------------------------------
 
 
@@ -182,6 +264,23 @@ class RequestStarted(RequestEvent):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RequestRetried(RequestEvent):
+    """A request is retried, on the same node or another one.
+
+    Retries by the backend's session are reported when the response has arrived.
+
+    Args:
+        attempt: The number of the new attempt: 2 for the first retry.
+        reason: How the previous attempt failed.
+        host: The node of the previous attempt; None if unknown.
+    """
+
+    attempt: int
+    reason: RetryReason
+    host: Host | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RequestFinished(RequestEvent):
     """A request has ended, one way or another.
 
@@ -194,6 +293,8 @@ class RequestFinished(RequestEvent):
         error: What is raised: a ``CoodieError``, or a cancellation or interrupt; None where it succeeded.
         warnings: The server's, each once, of all pages; servers **quote statements with the literals in
             them**. ``stream`` and ``execute_one`` return them nowhere else.
+        attempts: 1 plus the number of retries of all pages; always 1 for a driver that doesn't report its
+            client's retries. Speculative executions aren't counted.
     """
 
     duration: float
@@ -202,6 +303,7 @@ class RequestFinished(RequestEvent):
     host: Host | None
     error: BaseException | None
     warnings: tuple[str, ...] = ()
+    attempts: int = 1
 
     @property
     def interrupted(self) -> bool:
@@ -211,9 +313,11 @@ class RequestFinished(RequestEvent):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SchemaChanged:
-    """A statement that changes the schema has succeeded through one of our drivers.
+    """The schema was changed, through a driver of this process or by another client.
 
-    With ``IF EXISTS`` or ``IF NOT EXISTS`` it may have changed nothing: servers don't say.
+    A statement of this process with ``IF EXISTS`` or ``IF NOT EXISTS`` may have changed nothing, since
+    servers don't report that. Changes by other clients are reported by drivers that receive the server's
+    events: those of the backends ``scylla`` and ``cassandra``, unless they were created with ``session=``.
 
     Args:
         driver_name: The name under which the driver is registered, or None.
@@ -224,7 +328,9 @@ class SchemaChanged:
         keyspace: The keyspace that the statement names, else the driver's default; None where neither
             is known.
         name: The thing's name, as the server stores it; None for an index without one.
-        statement: The CQL text.
+        statement: The CQL text; empty for changes by other clients.
+        remote: Whether another client made the change, and the server reported it. Servers report changes
+            of an index or trigger as an update of its table.
     """
 
     driver_name: str | None
@@ -234,3 +340,4 @@ class SchemaChanged:
     keyspace: str | None
     name: str | None
     statement: str
+    remote: bool = False

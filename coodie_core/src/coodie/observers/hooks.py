@@ -14,7 +14,14 @@ if TYPE_CHECKING:
         ConnectionFailed,
         ConnectionOpened,
         DriverRegistered,
+        NodeAdded,
+        NodeConnectionClosed,
+        NodeConnectionOpened,
+        NodeDown,
+        NodeRemoved,
+        NodeUp,
         RequestFinished,
+        RequestRetried,
         RequestStarted,
         SchemaChanged,
     )
@@ -48,8 +55,36 @@ class ObserverHooks:
         """Take note that a driver has been closed."""
 
     @hookspec
+    def coodie_node_up(self, event: NodeUp) -> None:
+        """Handle a node that is up again; this and the next five are called in threads of the backend."""
+
+    @hookspec
+    def coodie_node_down(self, event: NodeDown) -> None:
+        """Handle a node that is down."""
+
+    @hookspec
+    def coodie_node_added(self, event: NodeAdded) -> None:
+        """Handle a node that has joined the cluster."""
+
+    @hookspec
+    def coodie_node_removed(self, event: NodeRemoved) -> None:
+        """Handle a node that has left the cluster."""
+
+    @hookspec
+    def coodie_node_connection_opened(self, event: NodeConnectionOpened) -> None:
+        """Handle a new connection to a node."""
+
+    @hookspec
+    def coodie_node_connection_closed(self, event: NodeConnectionClosed) -> None:
+        """Handle the end of a connection to a node."""
+
+    @hookspec
     def coodie_request_started(self, event: RequestStarted) -> None:
         """Take note that a request begins; called in the context of whoever makes it."""
+
+    @hookspec
+    def coodie_request_retried(self, event: RequestRetried) -> None:
+        """Handle a retry of a request; called between its start and its end."""
 
     @hookspec
     def coodie_request_finished(self, event: RequestFinished) -> None:
@@ -57,7 +92,7 @@ class ObserverHooks:
 
     @hookspec
     def coodie_schema_changed(self, event: SchemaChanged) -> None:
-        """Take note of a schema statement that succeeded; called before its request's end is told."""
+        """Handle a schema change: of this process before its request's end, others in a backend's thread."""
 
 
 #: Their names.

@@ -23,7 +23,14 @@ __all__ = ["Observer", "Observers", "current_observers", "request_observers", "t
 _log = logging.getLogger("coodie.observers")
 
 #: The hooks that a request leads to.
-_REQUEST_HOOKS = frozenset({"coodie_request_started", "coodie_request_finished", "coodie_schema_changed"})
+_REQUEST_HOOKS = frozenset(
+    {
+        "coodie_request_started",
+        "coodie_request_retried",
+        "coodie_request_finished",
+        "coodie_schema_changed",
+    }
+)
 
 #: Whether a hook is running here; what it asks the database for itself is told to nobody.
 _telling: ContextVar[bool] = ContextVar("coodie_telling", default=False)

@@ -10,7 +10,13 @@ from collections.abc import Iterable, Sized
 from typing import TYPE_CHECKING, Any
 
 from coodie.cql import Kind, inspect_statement
-from coodie.observers.events import RequestFinished, RequestKind, RequestStarted, SchemaChanged
+from coodie.observers.events import (
+    RequestFinished,
+    RequestKind,
+    RequestRetried,
+    RequestStarted,
+    SchemaChanged,
+)
 from coodie.observers.hub import tell
 from coodie.observers.request import ObservedRequest
 from coodie.observers.statements import schema_target
@@ -23,6 +29,7 @@ if TYPE_CHECKING:
     from coodie.observers.events import Host
     from coodie.observers.hub import Observer
     from coodie.observers.request import Part
+    from coodie.observers.retryreason import RetryReason
 
 __all__ = ["Observed", "description"]
 
@@ -63,11 +70,12 @@ def _count(params: object) -> int:
 class Observed(ObservedRequest):
     """A request that somebody observes; those who are told its start are told its end."""
 
-    __slots__ = ("_fields", "_host", "_observers", "_pages", "_rows", "_started", "_warnings")
+    __slots__ = ("_attempts", "_fields", "_host", "_observers", "_pages", "_rows", "_started", "_warnings")
 
     def __init__(self, observers: tuple[Observer, ...], fields: dict[str, Any]) -> None:
         self._observers = observers
         self._fields = fields
+        self._attempts = 1
         self._pages = 0
         self._rows = 0
         self._host: Host | None = None
@@ -96,6 +104,7 @@ class Observed(ObservedRequest):
             host=self._host,
             error=error,
             warnings=tuple(self._warnings),
+            attempts=self._attempts,
         )
         try:
             if error is None:
@@ -114,6 +123,12 @@ class Observed(ObservedRequest):
         """Note a node that was asked."""
         if host is not None:
             self._host = host
+
+    def retried(self, reason: RetryReason, host: Host | None = None) -> None:
+        """Notify observers that the request is retried."""
+        self._attempts += 1
+        event = RequestRetried(**self._fields, attempt=self._attempts, reason=reason, host=host)
+        tell("coodie_request_retried", event, self._observers)
 
     def _tell_schema_change(self) -> None:
         fields = self._fields

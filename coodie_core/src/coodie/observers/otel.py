@@ -1,4 +1,4 @@
-"""An observer for OpenTelemetry: a span for each request, and the histogram of their durations.
+"""An observer for OpenTelemetry: spans, a histogram of the durations of requests, and drivers' statistics.
 
 Names and values follow OpenTelemetry's semantic conventions for database clients ("Semantic conventions
 for database client spans", "… metrics", and those for Cassandra). It needs opentelemetry-api alone; what
@@ -25,13 +25,14 @@ from coodie.exceptions import (
 )
 from coodie.hooks import hookimpl
 from coodie.observers.events import RequestKind
+from coodie.observers.otel_stats import observe_stats
 from coodie.observers.statements import describe_request
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Histogram, MeterProvider
     from opentelemetry.trace import Span, Tracer, TracerProvider
 
-    from coodie.observers.events import RequestEvent, RequestFinished, RequestStarted
+    from coodie.observers.events import RequestEvent, RequestFinished, RequestRetried, RequestStarted
 
 __all__ = ["OpenTelemetryObserver"]
 
@@ -63,12 +64,14 @@ _CODES: dict[type, int] = {
 class OpenTelemetryObserver:
     """Makes a CLIENT span of each request, a child of the current one, and measures how long it took.
 
+    It also exports the ``stats()`` of the registered drivers as metrics; they are read when the SDK collects.
+
     Spans hold a statement as it is where its values are parameters, else with ``?`` in the place of each
     literal; never a parameter, and of an error its class alone, since messages may quote statements.
 
     Args:
         tracer_provider: Where spans go; None for the application's global one.
-        meter_provider: Where the histogram goes; None for the application's global one.
+        meter_provider: Where the metrics go; None for the application's global one.
 
     Raises:
         ObserverLoadError: opentelemetry-api isn't installed, or too old.
@@ -89,6 +92,7 @@ class OpenTelemetryObserver:
                 description="Duration of database client operations.",
                 explicit_bucket_boundaries_advisory=_BUCKETS,
             )
+            observe_stats(meter, metrics.Observation)
         except (ImportError, TypeError) as exc:
             message = f"OpenTelemetry needs opentelemetry-api 1.30 or newer, which isn't installed: {exc}."
             raise ObserverLoadError(
@@ -110,6 +114,14 @@ class OpenTelemetryObserver:
         self._spans[event.request_id] = self._tracer.start_span(
             name, kind=self._trace.SpanKind.CLIENT, attributes={**known, **_asked(event)}
         )
+
+    @hookimpl
+    def coodie_request_retried(self, event: RequestRetried) -> None:
+        """Add an event to the request's span."""
+        span = self._spans.get(event.request_id)
+        if span is not None:
+            reason = event.reason.value
+            span.add_event("retry", {"coodie.attempt": event.attempt, "coodie.retry.reason": reason})
 
     @hookimpl
     def coodie_request_finished(self, event: RequestFinished) -> None:

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
         ConnectionFailed,
         ConnectionOpened,
         DriverRegistered,
+        NodeAdded,
+        NodeConnectionClosed,
+        NodeConnectionOpened,
+        NodeDown,
+        NodeRemoved,
+        NodeUp,
+        RequestRetried,
         SchemaChanged,
     )
 
@@ -64,7 +71,42 @@ class Recorder:
         self._keep(event)
 
     @hookimpl
+    def coodie_node_up(self, event: NodeUp) -> None:
+        """Keep it."""
+        self._keep(event)
+
+    @hookimpl
+    def coodie_node_down(self, event: NodeDown) -> None:
+        """Keep it."""
+        self._keep(event)
+
+    @hookimpl
+    def coodie_node_added(self, event: NodeAdded) -> None:
+        """Keep it."""
+        self._keep(event)
+
+    @hookimpl
+    def coodie_node_removed(self, event: NodeRemoved) -> None:
+        """Keep it."""
+        self._keep(event)
+
+    @hookimpl
+    def coodie_node_connection_opened(self, event: NodeConnectionOpened) -> None:
+        """Keep it."""
+        self._keep(event)
+
+    @hookimpl
+    def coodie_node_connection_closed(self, event: NodeConnectionClosed) -> None:
+        """Keep it."""
+        self._keep(event)
+
+    @hookimpl
     def coodie_request_started(self, event: RequestStarted) -> None:
+        """Keep it."""
+        self._keep(event)
+
+    @hookimpl
+    def coodie_request_retried(self, event: RequestRetried) -> None:
         """Keep it."""
         self._keep(event)
 

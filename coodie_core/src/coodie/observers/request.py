@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from coodie.observers.events import Host
     from coodie.observers.requestkind import RequestKind
+    from coodie.observers.retryreason import RetryReason
 
 __all__ = ["UNOBSERVED", "ObservedRequest", "Part"]
 
@@ -56,6 +57,14 @@ class ObservedRequest:
 
     def tried(self, host: Host | None) -> None:
         """Note a node that was asked and gave no page."""
+
+    def retried(self, reason: RetryReason, host: Host | None = None) -> None:
+        """Notify observers that the request is retried.
+
+        Args:
+            reason: How the previous attempt failed.
+            host: The node of the previous attempt; None if unknown.
+        """
 
 
 #: What a request is given that nobody observes.

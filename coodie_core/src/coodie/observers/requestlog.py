@@ -17,6 +17,13 @@ if TYPE_CHECKING:
         ConnectionFailed,
         ConnectionOpened,
         DriverRegistered,
+        NodeAdded,
+        NodeConnectionClosed,
+        NodeConnectionOpened,
+        NodeDown,
+        NodeEvent,
+        NodeRemoved,
+        NodeUp,
         RequestFinished,
         SchemaChanged,
     )
@@ -41,7 +48,7 @@ class RequestLog:
     Each record has attributes for structured formatters, all beginning with ``coodie_``: ``driver``,
     ``driver_type``, ``keyspace``, ``kind``, ``operation``, ``collection``, ``statement``,
     ``parameter_count``, ``batch_size``, ``consistency``, ``duration`` (seconds), ``rows``, ``pages``,
-    ``host``, ``error`` (the name of its class, or None), ``slow``, ``warning_count``, and with
+    ``host``, ``error`` (the name of its class, or None), ``slow``, ``warning_count``, ``attempts``, and with
     ``values=True`` ``values`` and ``warnings``.
 
     Statements are logged with ``?`` in the place of each literal, parameters not at all, of an error its
@@ -112,6 +119,7 @@ class RequestLog:
             "error": None if event.error is None else type(event.error).__name__,
             "slow": slow,
             "warning_count": len(event.warnings),
+            "attempts": event.attempts,
         }
         shown = ""
         if self._values:
@@ -120,6 +128,8 @@ class RequestLog:
             shown = f" with {values}" + (f": {event.error}" if failed else "")
             shown += f" warned: {'; '.join(event.warnings)}" if event.warnings else ""
         outcome = fields["error"] or f"{_counted(event.rows, 'row')}, {_counted(event.pages, 'page')}"
+        if event.attempts > 1:
+            outcome += f", {event.attempts} attempts"
         if event.warnings:
             outcome += f", {_counted(len(event.warnings), 'warning')}"
         _requests.log(
@@ -162,6 +172,36 @@ class RequestLog:
         )
 
     @hookimpl
+    def coodie_node_up(self, event: NodeUp) -> None:
+        """Log the node."""
+        _log_node(logging.INFO, "is up", event)
+
+    @hookimpl
+    def coodie_node_down(self, event: NodeDown) -> None:
+        """Log the node."""
+        _log_node(logging.WARNING, "is down", event)
+
+    @hookimpl
+    def coodie_node_added(self, event: NodeAdded) -> None:
+        """Log the node."""
+        _log_node(logging.INFO, "was added", event)
+
+    @hookimpl
+    def coodie_node_removed(self, event: NodeRemoved) -> None:
+        """Log the node."""
+        _log_node(logging.INFO, "was removed", event)
+
+    @hookimpl
+    def coodie_node_connection_opened(self, event: NodeConnectionOpened) -> None:
+        """Log the node."""
+        _log_node(logging.DEBUG, f"has a new connection ({event.kind.value})", event)
+
+    @hookimpl
+    def coodie_node_connection_closed(self, event: NodeConnectionClosed) -> None:
+        """Log the node."""
+        _log_node(logging.DEBUG, f"has lost a connection ({event.kind.value})", event)
+
+    @hookimpl
     def coodie_driver_registered(self, event: DriverRegistered) -> None:
         """Log the name."""
         _connections.info("registered %s%s", _called(event), " as the default" if event.default else "")
@@ -191,6 +231,19 @@ class RequestLog:
             _connections.info("closed %s", _called(event))
         else:
             _connections.warning("closing %s raised %s", _called(event), type(event.error).__name__)
+
+
+def _log_node(level: int, what: str, event: NodeEvent) -> None:
+    host = event.host
+    where = host.address if host.port is None else f"{host.address}:{host.port}"
+    _connections.log(
+        level,
+        "%s %s, says %s",
+        where,
+        what,
+        _called(event),
+        extra={"coodie_driver": event.driver_name, "coodie_host": host.address},
+    )
 
 
 def _counted(number: int, thing: str) -> str:

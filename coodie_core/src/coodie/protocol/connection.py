@@ -59,6 +59,10 @@ T = TypeVar("T")
 #: (section 2.4.1.3).
 MAX_STREAMS = 32_768
 
+#: The number of response times that a connection keeps; a power of two, for a cheap index.
+LATENCIES = 128
+_LATENCY_MASK = LATENCIES - 1
+
 #: Number of orphaned streams from which a connection should be replaced.
 MAX_UNANSWERED = 1024
 
@@ -163,6 +167,9 @@ class Connection(Generic[T]):
         # Streams of timed-out requests and of heartbeats.
         self._orphaned: set[int] = set()
         self._free: list[int] = []
+        # A ring of the last response times in seconds, one for each call of ``receive``.
+        self._latencies = [0.0] * LATENCIES
+        self._measured = 0
         self._next_stream = 0
         # Requests that wait for a stream: the token, its deadline, opcode and body.
         self._queue: deque[tuple[T, float, int, bytes]] = deque()
@@ -259,21 +266,30 @@ class Connection(Generic[T]):
             self._usable_until = now + self._max_silence
         in_flight, free = self._in_flight, self._free
         responses: list[tuple[T, Response]] = []
+        request: tuple[T, float, float] | None = None
         for stream, answer in answers:
             request = in_flight.pop(stream, None)
             if request is not None:
                 free.append(stream)
                 responses.append((request[0], answer))
             elif stream in self._orphaned:
-                if isinstance(answer, bytes):  # no heartbeat's
-                    point("response after its request timed out")
-                self._orphaned.remove(stream)
-                free.append(stream)
+                self._end_orphaned(stream, answer)
             # Other frames are events on stream -1 (section 4.2.6), which no client has registered for, or
             # have a stream id without a request. Both show that the server is alive.
+        if request is not None:
+            # Only the last response is measured, which keeps the overhead of a busy connection low.
+            self._latencies[self._measured & _LATENCY_MASK] = now - request[2]
+            self._measured += 1
         if self._queue:
             self._send_queued(now, responses)
         return responses if state is not _DRAINING else self._end_if_drained(responses)
+
+    def _end_orphaned(self, stream: int, answer: bytes | Frame) -> None:
+        """Free the stream of a request that timed out before its response arrived, or of a heartbeat."""
+        if isinstance(answer, bytes):  # not a heartbeat's
+            point("response after its request timed out")
+        self._orphaned.remove(stream)
+        self._free.append(stream)
 
     def _send_queued(self, now: float, responses: list[tuple[T, Response]]) -> None:
         """Assign free streams to queued requests."""
@@ -359,6 +375,16 @@ class Connection(Generic[T]):
     def in_flight(self) -> int:
         """The number of requests without a response, orphaned streams included."""
         return self.waiting + len(self._orphaned)
+
+    @property
+    def queued(self) -> int:
+        """The number of requests that wait for a stream."""
+        return len(self._queue)
+
+    @property
+    def latencies(self) -> list[float]:
+        """The last response times in seconds, one for each call of ``receive``."""
+        return self._latencies[: self._measured]
 
     @property
     def waiting(self) -> int:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from coodie.batch import BatchItem
     from coodie.effects import Steps
+    from coodie.observers.stats import DriverStats
     from coodie.options.profiles import RequestProfile
     from coodie.options.request_options import RequestOptions
     from coodie.requests import BatchType, Params
@@ -458,6 +459,11 @@ class LazyDriver(RequestDriver):
             raise _closed()
         driver = self._driver
         return driver is not None and bool(await self._with_defaults(driver).ping_async(timeout=timeout))
+
+    def stats(self) -> DriverStats:
+        """Return how the wrapped driver is doing; before the first use, and in a fork, there are no nodes."""
+        driver = None if self._is_parents else self._driver
+        return super().stats() if driver is None else self._with_defaults(driver).stats()
 
 
 def _given_terms(method: Any, request: Request) -> dict[str, Any]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from coodie.capabilities import Capability
     from coodie.contract.driver import AbstractDriver
+    from coodie.observers.stats import DriverStats
     from coodie.options.connection import ConnectionConfig
     from coodie.plugins.discovery import DriverEntryPoint
     from coodie.plugins.host import PluginHost
@@ -104,6 +105,12 @@ class DriverRegistry:
         """Return the names of the registered drivers, in order of registration."""
         with self._lock:
             return tuple(self._entries)
+
+    def stats(self) -> list[DriverStats]:
+        """Return the ``stats()`` of the registered drivers that support it, without duplicates."""
+        with self._lock:
+            drivers = {id(entry.driver): entry.driver for entry in self._entries.values()}
+        return [driver.stats() for driver in drivers.values() if hasattr(driver, "stats")]
 
     def get(self, name: str | None = None) -> AbstractDriver:
         """Return the driver of a name, or the default driver.

@@ -8,6 +8,7 @@ import socket
 import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -83,7 +84,7 @@ def test_a_loop_without_readers(shards: Any) -> None:
     """It is noticed before anything is opened."""
     refused: list[str] = []
     loop = _WithoutReaders()
-    pool = AsyncPool(loop, _CLUSTER, shards, refused.append)
+    pool = AsyncPool(loop, _CLUSTER, shards, refused.append, Mock())
     assert refused == ["_WithoutReaders has no add_reader"]
     assert pool.connection(_HOST) is None
     loop.close()
@@ -95,7 +96,7 @@ def test_a_loop_with_readers(make: Callable[[], Any], shards: Any) -> None:
     """Whatever class it is of."""
     refused: list[str] = []
     loop = make()
-    AsyncPool(loop, _CLUSTER, shards, refused.append).close()
+    AsyncPool(loop, _CLUSTER, shards, refused.append, Mock()).close()
     loop.close()
     assert refused == []
 
@@ -104,7 +105,7 @@ def test_a_loop_that_fails(shards: Any) -> None:
     """A connection that it can't read is closed, and the reason names what it raised."""
     refused: list[str] = []
     loop = _WithoutRoom()
-    pool = AsyncPool(loop, _CLUSTER, shards, refused.append)
+    pool = AsyncPool(loop, _CLUSTER, shards, refused.append, Mock())
 
     async def until_refused() -> None:
         assert pool.connection(_HOST) is None
@@ -122,7 +123,7 @@ def test_a_loop_that_fails(shards: Any) -> None:
 def test_a_busy_loop_opens_one(shards: Any) -> None:
     """While a connection waits for the loop's next turn, requests of this one open no others."""
     loop = asyncio.new_event_loop()
-    pool = AsyncPool(loop, _CLUSTER, shards, lambda _: None)
+    pool = AsyncPool(loop, _CLUSTER, shards, lambda _: None, Mock())
 
     async def ask() -> None:
         deadline = time.monotonic() + 0.3
@@ -146,7 +147,7 @@ def test_a_thread_that_fails(shards: Any, monkeypatch: pytest.MonkeyPatch) -> No
         raise OSError(message)
 
     refused: list[str] = []
-    pool = SyncPool(_CLUSTER, shards, _HOST, refused.append)
+    pool = SyncPool(_CLUSTER, shards, _HOST, refused.append, Mock())
     monkeypatch.setattr(select, "poll", fails)
     assert pool.acquire() is None
     _await(lambda: refused)
@@ -168,7 +169,7 @@ def test_closed_while_a_connection_is_released(shards: Any) -> None:
         def close(self) -> None:
             self.is_closed = True
 
-    pool = SyncPool(_CLUSTER, shards, _HOST, lambda _: None)
+    pool = SyncPool(_CLUSTER, shards, _HOST, lambda _: None, Mock())
     connection: Any = Connection()
     pool.release(connection)
     assert connection.is_closed
@@ -184,7 +185,7 @@ def test_closed_while_a_connection_is_established(shards: Any, monkeypatch: pyte
             super().add(element)
 
     loop = asyncio.new_event_loop()
-    pool = AsyncPool(loop, _CLUSTER, shards, lambda _: None)
+    pool = AsyncPool(loop, _CLUSTER, shards, lambda _: None, Mock())
     monkeypatch.setattr(pool, "_sockets", Sockets())
     assert pool.connection(_HOST) is None
     _await(lambda: shards.opened and shards.opened[0].fileno() == -1)

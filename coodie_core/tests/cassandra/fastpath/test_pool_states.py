@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import settings
@@ -84,8 +85,8 @@ class PoolMachine(RuleBasedStateMachine):
         self.patch.setattr(pool, "Connector", FakeConnector)
         self.patch.setattr(pool, "_MAX_CONNECTIONS", LIMIT)
         cluster: Any = SimpleNamespace(idle_heartbeat_interval=30)
-        nothing: Any = None
-        self.pool: Any = pool.SyncPool(cluster, nothing, nothing, lambda _: None)
+        nothing: Any = Mock()
+        self.pool: Any = pool.SyncPool(cluster, nothing, nothing, lambda _: None, nothing)
         self.connector: Any = self.pool._connector
         self.in_hand: list[Connection] = []
         self.is_over = False

@@ -31,6 +31,7 @@ from coodie.drivers.cassandra.fastpath.retry import (
     timeout_error,
 )
 from coodie.exceptions import ConnectionLostError, RequestError, RequestTimeoutError
+from coodie.observers.retryreason import RetryReason
 from coodie.protocol.error_codes import Write
 
 _STMT = "SELECT v FROM t"
@@ -81,6 +82,17 @@ _OTHERS: list[Any] = [
 ]
 _ERRORS = [message for message, *_ in _COUNTED] + _OTHERS
 
+#: Why each of them is retried.
+_REASONS = [
+    RetryReason.READ_TIMEOUT,
+    RetryReason.WRITE_TIMEOUT,
+    RetryReason.UNAVAILABLE,
+    RetryReason.OVERLOADED,
+    RetryReason.BOOTSTRAPPING,
+    RetryReason.SERVER_ERROR,
+    RetryReason.SERVER_ERROR,
+]
+
 
 def _named(value: Any) -> str | None:
     return type(value).__name__ if hasattr(value, "code") else None
@@ -115,12 +127,14 @@ def test_policies_are_told_of_coordinators_that_failed(message: Any) -> None:
     ]
 
 
-@pytest.mark.parametrize("message", _ERRORS, ids=_named)
-def test_what_a_policy_decides_is_done(message: Any) -> None:
+@pytest.mark.parametrize(("message", "reason"), [*zip(_ERRORS, _REASONS, strict=True)], ids=_named)
+def test_what_a_policy_decides_is_done(message: Any, reason: RetryReason) -> None:
     """The same node, another one, nothing at all, or the error: tried once, at the level it names."""
-    assert _decide(message, _Asked(RetryPolicy.RETRY, 4)) == DriverRetry(attempts=1, level=4, host=_HOST)
+    assert _decide(message, _Asked(RetryPolicy.RETRY, 4)) == DriverRetry(
+        attempts=1, level=4, host=_HOST, reason=reason
+    )
     assert _decide(message, _Asked(RetryPolicy.RETRY_NEXT_HOST, None)) == DriverRetry(
-        attempts=1, excluded_host=_HOST
+        attempts=1, excluded_host=_HOST, reason=reason
     )
     assert _decide(message, _Asked(RetryPolicy.IGNORE, None)) == DriverRetry(ignored=True)
     with pytest.raises(RequestError) as caught:
@@ -132,9 +146,9 @@ def test_what_a_policy_decides_is_done(message: Any) -> None:
 def test_a_policy_that_names_a_delay() -> None:
     """Newer policies return three values: the third is how long to wait."""
     again = _decide(_OTHERS[0], _Asked(RetryPolicy.RETRY, None, 0.1))
-    assert again == DriverRetry(attempts=1, host=_HOST, delay=0.1)
+    assert again == DriverRetry(attempts=1, host=_HOST, delay=0.1, reason=_REASONS[3])
     again = _decide(_OTHERS[0], _Asked(RetryPolicy.RETRY_NEXT_HOST, None, 0.1))
-    assert again == DriverRetry(attempts=1, excluded_host=_HOST, delay=0.1)
+    assert again == DriverRetry(attempts=1, excluded_host=_HOST, delay=0.1, reason=_REASONS[3])
     assert _decide(_OTHERS[0], _Asked(RetryPolicy.RETRY, None, None)).delay == 0
 
 
@@ -162,7 +176,7 @@ def test_a_lost_connection() -> None:
     statement: Any = "the statement"
     policy = _Asked(RetryPolicy.RETRY_NEXT_HOST, None)
     assert on_connection_lost(error, _safe(policy), statement, _LEVEL, _HOST, _TERMS) == DriverRetry(
-        attempts=1, excluded_host=_HOST
+        attempts=1, excluded_host=_HOST, reason=RetryReason.CONNECTION_LOST
     )
     assert policy.asked == [("on_request_error", ("the statement", _LEVEL), {"error": error, "retry_num": 0})]
     with pytest.raises(ConnectionLostError) as caught:

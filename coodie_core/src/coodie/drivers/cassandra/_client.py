@@ -13,9 +13,12 @@ from coodie.cql import Kind
 from coodie.drivers._writes import batch_write, statement_write
 from coodie.drivers.cassandra._bound import batch_statement, bound_statement
 from coodie.drivers.cassandra._errors import translate
+from coodie.drivers.cassandra._events import ClusterEvents
 from coodie.drivers.cassandra._forgotten import ForgottenStatementError
+from coodie.drivers.cassandra._hosts import described
+from coodie.drivers.cassandra._nodes import NodeWatch
 from coodie.drivers.cassandra._prepared import Preparer, SessionStatement
-from coodie.drivers.cassandra._session import ExecutionSettings, SessionExecutor, described
+from coodie.drivers.cassandra._session import ExecutionSettings, SessionExecutor
 from coodie.drivers.cassandra._tokens import key_of_token
 from coodie.drivers.cassandra.fastpath.dispatcher import FastPath
 from coodie.drivers.cassandra.fastpath.request import SendEffect
@@ -45,7 +48,9 @@ if TYPE_CHECKING:
     from coodie.effects import Steps
     from coodie.exceptions import CoodieError
     from coodie.observers.events import Host as ObservedHost
+    from coodie.observers.nodes import NodeEvents
     from coodie.observers.request import ObservedRequest
+    from coodie.observers.stats import NodeStats
     from coodie.protocol.connection import Response
     from coodie.requests import BatchType, Params
     from coodie.row_shapes import RowShape
@@ -66,6 +71,7 @@ class SessionClient(Client):
     Args:
         session: The backend's session.
         lifecycle: The driver's lifecycle.
+        events: Tells observers of nodes.
         owns_session: ``close`` shuts the session and its cluster down.
         aware_timestamps: Return timestamps as aware datetimes in UTC.
         fast_path: Use the fast path for common requests.
@@ -78,6 +84,7 @@ class SessionClient(Client):
         self,
         session: Session,
         lifecycle: Lifecycle,
+        events: NodeEvents,
         *,
         owns_session: bool,
         aware_timestamps: bool,
@@ -88,18 +95,26 @@ class SessionClient(Client):
         self._owns_session = owns_session
         self._aware_timestamps = aware_timestamps
         self.preparer = Preparer(session, lifecycle)
-        self.sender = SessionExecutor(session, lifecycle)
+        self._events = ClusterEvents(session, events)
+        self.nodes = NodeWatch(session, self._events)
+        self.sender = SessionExecutor(session, lifecycle, self.nodes)
         # Called for each request: save a call.
         self.default_timeout = self.sender.default_timeout  # type: ignore[method-assign]  # bound, as above
         self.is_current = self.preparer.is_current  # type: ignore[method-assign]  # bound, as above
         self.statement_key = self.preparer.statement_key  # type: ignore[method-assign]  # bound, as above
-        self.fast = FastPath(session, lifecycle, aware_timestamps=aware_timestamps) if fast_path else None
+        self.fast: FastPath | None = None
+        if fast_path:
+            self.fast = FastPath(session, lifecycle, self.nodes, aware_timestamps=aware_timestamps)
 
     # --- the pipeline's hooks -------------------------------------------------------------
 
     def default_consistency(self) -> str | None:
         """Return the session's consistency level."""
         return self.sender.level()
+
+    def node_stats(self) -> list[NodeStats]:
+        """Return the nodes that the cluster knows, each with its connections."""
+        return self.nodes.stats({} if self.fast is None else self.fast.connections())
 
     def schema_changed(self) -> bool:
         """Drop the request templates; return whether the driver's schema metadata detect changes."""
@@ -194,10 +209,14 @@ class SessionClient(Client):
             return Page(new_rows())
         if other.forgotten is not None and other.host is not None:
             raise _ForgottenError(_with_id(request, other.forgotten), other.host, doubt=other.doubt)
+        if other.reason is not None:
+            request.observed.retried(other.reason, host)
         return (yield from self._send_through_session(request, other))
 
     def _send_through_session(self, request: ClientRequest, retry: DriverRetry) -> Steps[Page]:
         """Send a request through the session."""
+        if request.shape.kind is Kind.SCHEMA:
+            self._events.schema_change_sent(request.cql, request.timeout)
         statement = _decorated(_statement(request), request, retry)
         if retry.delay:
             yield Sleep(retry.delay)
@@ -222,6 +241,8 @@ class SessionClient(Client):
                 prepared = _with_id(request, exc.query_id)
                 raise _ForgottenError(prepared, exc.host, doubt=exc.may_have_been_applied) from exc
             raise
+        finally:
+            _tell_retries(in_flight, request.observed)
 
     def _undecoded(self, answer: SessionResponse, host: ObservedHost | None) -> Page:
         rows = _Undecoded(answer, aware_timestamps=self._aware_timestamps)
@@ -262,6 +283,7 @@ class SessionClient(Client):
         settings = ExecutionSettings(
             stmt, Kind.SCHEMA, timeout, repeatable=False, options=None, write=Write.PARTS
         )
+        self._events.schema_change_sent(stmt, timeout)
         in_flight = self.sender.send(SimpleStatement(stmt), settings, None, host)
         yield from self.sender.wait(in_flight, settings)
         observed.add_page(0, described(in_flight.host_asked))
@@ -270,6 +292,7 @@ class SessionClient(Client):
 
     def close(self) -> None:
         """Close the fast path's connections, and the session if it is owned; takes ten seconds or so."""
+        self._events.close()
         self.preparer.close()
         self.sender.detach()
         if self.fast is not None:
@@ -388,6 +411,15 @@ def _sent_ahead(exchange: FastRequest) -> Steps[Response | None]:
 def _coordinator(request: ClientRequest, exchange: FastRequest) -> ObservedHost | None:
     """Return the request's node for observers; None if there are none."""
     return None if request.observed is UNOBSERVED else described(exchange.host)
+
+
+def _tell_retries(in_flight: PendingRequest, observed: ObservedRequest) -> None:
+    """Tell observers of the retries that the session's policy has allowed."""
+    if observed is UNOBSERVED:
+        return
+    hosts = () if in_flight.response is None else tuple(in_flight.response.attempted_hosts)
+    for number, reason in enumerate(in_flight.retries):
+        observed.retried(reason, described(hosts[number]) if number < len(hosts) else None)
 
 
 def _execution_settings(request: ClientRequest) -> ExecutionSettings:

@@ -6,13 +6,23 @@ import socket
 import threading
 from contextlib import suppress
 from functools import cache
-from typing import Any
-from weakref import WeakSet
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakSet, ref
 
 from coodie._points import point
 from coodie.drivers.cassandra.values.lenient_decoding import exact_protocol_handler
 
-__all__ = ["PartialHeaders", "attend", "attentive", "refused_login", "with_connect_errors"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "ConnectionListener",
+    "PartialHeaders",
+    "attend",
+    "attentive",
+    "refused_login",
+    "with_connect_errors",
+]
 
 #: Modules of connection classes that miss the end of a connection, see ``attentive``.
 _READERS = ("cassandra.io.libevreactor", "cassandra.io.asyncorereactor")
@@ -42,6 +52,9 @@ def attentive(connection_class: Any) -> Any:
     drivers detect it with the next heartbeat, half a minute later, and miss all schema and topology changes
     until then.
 
+    Listeners that are passed to ``attend`` are notified of connections, and of schema changes that servers
+    announce.
+
     The last connect error of each node is kept, for ``with_connect_errors``: the drivers log it, and later
     only report that the node is down.
 
@@ -67,7 +80,7 @@ def attentive(connection_class: Any) -> Any:
     Args:
         connection_class: The driver's.
     """
-    made = _closable(_persistent(_sheltered(connection_class)))
+    made = _closable(_persistent(_observable(_sheltered(connection_class))))
     if connection_class.__module__ in _READERS:
         made = _watchful(made)
     made.__name__ = made.__qualname__ = connection_class.__name__
@@ -120,11 +133,31 @@ def with_connect_errors(exc: Any, cluster: Any) -> Any:
     return named
 
 
-def attend(cluster: Any) -> None:
-    """Detect the loss of a cluster's control connection at once, if its connection class is ``attentive``."""
-    tell = getattr(cluster.connection_class, "attend", None)
-    if tell is not None:
-        tell(cluster)
+def attend(cluster: Any, listener: ConnectionListener) -> list[Any]:
+    """Attend to a cluster, if its connection class is ``attentive``; return its open connections.
+
+    The loss of its control connection is handled at once. The listener, to which only a weak reference is
+    kept, is notified of its connections and of schema changes.
+    """
+    made = cluster.connection_class
+    listeners = getattr(made, "listeners", None)
+    if not isinstance(listeners, _Listeners):
+        return []
+    made.attend(cluster)
+    return listeners.add(listener)
+
+
+class ConnectionListener(Protocol):
+    """Methods that are called for connections and schema changes."""
+
+    def connection_opened(self, connection: Any) -> None:
+        """Handle a connection that is ready."""
+
+    def connection_closed(self, connection: Any) -> None:
+        """Handle the end of a connection that was ready."""
+
+    def schema_changed(self, announced: Mapping[str, Any]) -> None:
+        """Handle a schema change that the server announces."""
 
 
 def _sheltered(connection_class: Any) -> Any:
@@ -158,6 +191,66 @@ def _sheltered(connection_class: Any) -> Any:
             return super().send_msg(*args, decoder=ours if decoder == default else decoder, **kwargs)
 
     return ShelteredConnection
+
+
+class _Listeners:
+    """Notify listeners of the connections of one class; from any thread."""
+
+    def __init__(self) -> None:
+        # Copy both in one step before reading them: other threads change them.
+        self._listeners: list[ref[ConnectionListener]] = []
+        self._open: dict[int, ref[Any]] = {}
+
+    def add(self, listener: ConnectionListener) -> list[Any]:
+        """Add a listener; return the connections that are open."""
+        found = [one() for one in tuple(self._open.values())]
+        living = [one for one in tuple(self._listeners) if one() is not None]
+        self._listeners = [*living, ref(listener)]
+        return [connection for connection in found if connection is not None]
+
+    def opened(self, connection: Any) -> None:
+        """Notify listeners of a connection that is ready."""
+        self._open[id(connection)] = ref(connection)
+        for listener in self._living():
+            listener.connection_opened(connection)
+
+    def closed(self, connection: Any) -> None:
+        """Notify listeners of the end of a connection, once."""
+        if self._open.pop(id(connection), None) is not None:
+            for listener in self._living():
+                listener.connection_closed(connection)
+
+    def schema_changed(self, announced: Mapping[str, Any]) -> None:
+        """Notify listeners of a schema change that a server announces."""
+        for listener in self._living():
+            listener.schema_changed(announced)
+
+    def _living(self) -> list[ConnectionListener]:
+        return [listener for one in self._listeners if (listener := one()) is not None]
+
+
+def _observable(connection_class: Any) -> Any:
+    found = _Listeners()
+
+    class ObservableConnection(connection_class):  # type: ignore[misc]  # the drivers have no types
+        listeners = found
+
+        @classmethod
+        def factory(cls, *args: Any, **kwargs: Any) -> Any:
+            connection = super().factory(*args, **kwargs)
+            found.opened(connection)
+            return connection
+
+        def handle_pushed(self, response: Any) -> None:
+            super().handle_pushed(response)
+            if response.event_type == "SCHEMA_CHANGE":
+                found.schema_changed(response.event_args)
+
+        def close(self) -> None:
+            super().close()
+            found.closed(self)
+
+    return ObservableConnection
 
 
 def _persistent(connection_class: Any) -> Any:

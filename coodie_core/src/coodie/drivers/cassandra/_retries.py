@@ -8,9 +8,16 @@ from cassandra.policies import RetryPolicy
 
 from coodie._points import point
 from coodie.drivers.cassandra._server_errors import server_error
+from coodie.observers.retryreason import RetryReason
 from coodie.protocol.error_codes import ErrorCode, Write, meaning
 
 __all__ = ["SafeRetryPolicy", "delay_of"]
+
+#: Error codes with a specific reason; all others are SERVER_ERROR.
+_REASONS: dict[int, RetryReason] = {
+    ErrorCode.OVERLOADED: RetryReason.OVERLOADED,
+    ErrorCode.IS_BOOTSTRAPPING: RetryReason.BOOTSTRAPPING,
+}
 
 
 def delay_of(decision: Any) -> float:
@@ -59,6 +66,8 @@ class SafeRetryPolicy(RetryPolicy):  # type: ignore[misc]  # the driver has no t
         self.has_lost = False
         #: The number of failed attempts.
         self.failed_attempts = 0
+        #: The reasons of the retries, in order.
+        self.retries: list[RetryReason] = []
 
     def starts_over(self) -> bool:
         """Return whether to try all hosts again; True once per delayed retry."""
@@ -68,17 +77,23 @@ class SafeRetryPolicy(RetryPolicy):  # type: ignore[misc]  # the driver has no t
     def on_read_timeout(self, *args: Any, **kwargs: Any) -> Any:
         """Decide on a read timeout; a conditional write reads, too, and may have been applied."""
         doubtful = self._is_doubtful(ErrorCode.READ_TIMEOUT)
-        return self._decided("on_read_timeout", args, kwargs, doubtful=doubtful)
+        return self._noted(
+            RetryReason.READ_TIMEOUT, self._decided("on_read_timeout", args, kwargs, doubtful=doubtful)
+        )
 
     def on_write_timeout(self, *args: Any, **kwargs: Any) -> Any:
         """Decide on a write timeout; the write may have been applied."""
         doubtful = self._is_doubtful(ErrorCode.WRITE_TIMEOUT)
-        return self._decided("on_write_timeout", args, kwargs, doubtful=doubtful)
+        return self._noted(
+            RetryReason.WRITE_TIMEOUT, self._decided("on_write_timeout", args, kwargs, doubtful=doubtful)
+        )
 
     def on_unavailable(self, *args: Any, **kwargs: Any) -> Any:
         """Decide on an unavailable error; a conditional or partial write may have been applied."""
         doubtful = self._is_doubtful(ErrorCode.UNAVAILABLE)
-        return self._decided("on_unavailable", args, kwargs, doubtful=doubtful)
+        return self._noted(
+            RetryReason.UNAVAILABLE, self._decided("on_unavailable", args, kwargs, doubtful=doubtful)
+        )
 
     def on_request_error(self, *args: Any, **kwargs: Any) -> Any:
         """Decide on a lost connection, after which a write may have been applied, or on an error code."""
@@ -86,13 +101,22 @@ class SafeRetryPolicy(RetryPolicy):  # type: ignore[misc]  # the driver has no t
         if said is None:
             decision = self._decided("on_request_error", args, kwargs, doubtful=self.write is not Write.NONE)
             self.has_lost |= decision[0] != self.RETHROW
-            return decision
+            return self._noted(RetryReason.CONNECTION_LOST, decision)
         if said.code == ErrorCode.RATE_LIMIT_ERROR and type(self._inner) is RetryPolicy:
             # The drivers' default retries on another node at once, but the limit is the partition's.
             self.failed_attempts += 1
             return self.RETHROW, None
         doubtful = meaning(said.code).may_have_been_applied(self.write, said.details)
-        return self._decided("on_request_error", args, kwargs, doubtful=doubtful)
+        return self._noted(
+            _REASONS.get(said.code, RetryReason.SERVER_ERROR),
+            self._decided("on_request_error", args, kwargs, doubtful=doubtful),
+        )
+
+    def _noted(self, reason: RetryReason, decision: Any) -> Any:
+        """Record the reason if the decision is to retry."""
+        if decision[0] in (self.RETRY, self.RETRY_NEXT_HOST):
+            self.retries.append(reason)
+        return decision
 
     def _is_doubtful(self, code: int) -> bool:
         return meaning(code).may_have_been_applied(self.write, {})

@@ -37,10 +37,11 @@ if TYPE_CHECKING:
 
     from coodie.cql import Kind
     from coodie.drivers._lifecycle import Lifecycle
-    from coodie.observers.events import Host as ObservedHost
+    from coodie.drivers.cassandra._nodes import NodeWatch
+    from coodie.observers.retryreason import RetryReason
     from coodie.options.request_options import RequestOptions
 
-__all__ = ["ExecutionSettings", "PendingRequest", "SessionExecutor", "SessionResponse", "described"]
+__all__ = ["ExecutionSettings", "PendingRequest", "SessionExecutor", "SessionResponse"]
 
 #: Seconds after the driver's own timer at which a request times out: the driver's thread has died.
 DRIVER_TIMER_GRACE = 5.0
@@ -129,6 +130,12 @@ class PendingRequest(Future[SessionResponse]):
             host = response.attempted_hosts[-1]
         return host
 
+    @property
+    def retries(self) -> tuple[RetryReason, ...]:
+        """Why the session has sent it again, in order."""
+        policy = self.statement.retry_policy
+        return tuple(policy.retries) if isinstance(policy, SafeRetryPolicy) else ()
+
 
 class _StillUnsentError(Exception):
     """No connection became free in time."""
@@ -145,10 +152,12 @@ class SessionExecutor:
     Args:
         session: The backend's session.
         lifecycle: The driver's lifecycle.
+        nodes: Counts what becomes of requests, by node.
     """
 
-    def __init__(self, session: Session, lifecycle: Lifecycle) -> None:
+    def __init__(self, session: Session, lifecycle: Lifecycle, nodes: NodeWatch) -> None:
         self._session = session
+        self._nodes = nodes
         self._lifecycle = lifecycle
         self._legacy = in_legacy_mode(session.cluster)
         self._listener = SendListener()
@@ -220,6 +229,7 @@ class SessionExecutor:
         answer.response = response
 
         def arrived(rows: Any) -> None:
+            self._nodes.answered(answer.host_asked, time.monotonic() - answer.started)
             try:
                 complete(answer, _read_off(response, rows, traced=_traced(settings)))
             except Exception as exc:  # noqa: BLE001 - raised in the caller
@@ -234,6 +244,7 @@ class SessionExecutor:
                 )
                 answer.unsent, answer.give_up_at = exc, answer.started + limit
             else:
+                self._nodes.failed(answer.host_asked)
                 complete(answer, self._failure(exc, answer))
 
         response.add_callbacks(arrived, failed)
@@ -357,21 +368,6 @@ class SessionExecutor:
             )
             self._copied = (profile_state, copied)
         return copied
-
-
-def described(host: Host | None) -> ObservedHost | None:
-    """Return a node as the observers' type."""
-    if host is None:
-        return None
-    from coodie.observers.events import Host as ObservedHost  # a slow import, needed by observers only
-
-    return ObservedHost(
-        address=str(host.endpoint.address),
-        port=host.endpoint.port,
-        datacenter=host.datacenter,
-        rack=host.rack,
-        host_id=host.host_id,
-    )
 
 
 def _traced(settings: ExecutionSettings) -> bool:

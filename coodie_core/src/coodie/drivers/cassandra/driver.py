@@ -15,6 +15,7 @@ from coodie.drivers.client.pipeline import PipelineOptions
 from coodie.effects import run_async, run_sync
 from coodie.exceptions import ConfigurationError
 from coodie.observers.hub import request_observers
+from coodie.observers.nodes import NodeEvents
 from coodie.requests import Request
 from coodie.row_shapes import parse_rows
 from coodie.rows import first_item
@@ -82,7 +83,6 @@ class CassandraDriver(ClientDriver):
         fast_path: bool = True,
     ) -> None:
         from coodie.drivers.cassandra._client import SessionClient
-        from coodie.drivers.cassandra._connection import attend
         from coodie.drivers.cassandra.fastpath.driver_internals import abandon, abandon_reactors
 
         if not hasattr(session, "execute_async") or not hasattr(session, "cluster"):
@@ -99,13 +99,14 @@ class CassandraDriver(ClientDriver):
             consistency=consistency,
             statement_cache_size=statement_cache_size,
         )
-        attend(session.cluster)
         self._session = session
         forget_in_children(session.cluster, abandon if owns_session else abandon_reactors)
         lifecycle = Lifecycle()
+        self._node_events = NodeEvents(self)
         self._client: SessionClient = SessionClient(
             session,
             lifecycle,
+            self._node_events,
             owns_session=owns_session,
             aware_timestamps=aware_timestamps,
             fast_path=fast_path,

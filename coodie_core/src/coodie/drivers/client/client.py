@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from coodie.exceptions import CoodieError
     from coodie.observers.events import Host
     from coodie.observers.request import ObservedRequest
+    from coodie.observers.stats import NodeStats
     from coodie.requests import BatchType, Params, Request, RequestOptions
     from coodie.row_shapes import RowShape
 
@@ -262,6 +263,10 @@ class Client(ABC):
     def default_consistency(self) -> str | None:
         """Return the name of the default consistency level, for observers."""
         return None
+
+    def node_stats(self) -> Sequence[NodeStats]:
+        """Return the nodes, for ``driver.stats()``, without asking the server; must not block."""
+        return ()
 
     def statement_key(self, stmt: str) -> Any:
         """Return the cache key of a prepared statement: its text, and anything else that it depends on."""

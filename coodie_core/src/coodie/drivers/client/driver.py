@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from coodie.contract.request_driver import RequestDriver
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from coodie.batch import BatchItem
     from coodie.drivers.client.client import Client
     from coodie.effects import Steps
+    from coodie.observers.stats import DriverStats
     from coodie.requests import BatchType, Request
     from coodie.rows import Rows
 
@@ -109,6 +111,11 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
     ) -> Steps[Rows]:
         remember_paging_state(self, None)
         return self._pipeline.batch(self, statements, batch_type, request)
+
+    def stats(self) -> DriverStats:
+        """Return how the driver is doing, without asking the server; it never blocks."""
+        nodes = () if self._lifecycle.closed else tuple(self._client.node_stats())
+        return replace(super().stats(), nodes=nodes, statements=self._pipeline.statements.stats())
 
     # --- closing ------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from coodie.exceptions import ConfigurationError, CoodieError, RequestError, Ser
 from coodie.observers.hub import request_observers
 from coodie.observers.observation import ONE_OF_MANY, batch_part, observe
 from coodie.observers.request import UNOBSERVED
+from coodie.observers.retryreason import RetryReason
 from coodie.paging import open_paging_state, seal_paging_state
 from coodie.requests import BatchType, Request, RequestOptions, check_timeout, parse_batch_type
 from coodie.row_shapes import parse_rows
@@ -438,6 +439,7 @@ class Pipeline:
             point("statement prepared again between pages")
         if attempt > 1:
             yield Sleep(_PAUSE * 2 ** (attempt - 2))
+        request.observed.retried(RetryReason.UNPREPARED)
         if stale.prepared is None:
             stale.prepared = request.prepared
         yield from self.statements.renew(stale, request.timeout, self._client.prepare_again)

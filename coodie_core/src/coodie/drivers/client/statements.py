@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from coodie.drivers.client.client import Client, StaleStatementError
     from coodie.effects import Steps
+    from coodie.observers.stats import StatementStats
 
 __all__ = ["CachedStatement", "StatementCache"]
 
@@ -78,9 +79,25 @@ class StatementCache:
         self._lock = threading.Lock()
         #: Includes statements being prepared: the first caller completes the entry's future.
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
+        # Counted without the lock in ``find``: two threads may count one hit.
+        self._hits = 0
+        self._misses = 0
+        self._evictions = 0
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def stats(self) -> StatementStats:
+        """Return the size of the cache, and what has become of lookups."""
+        from coodie.observers.stats import StatementStats  # used by few programs
+
+        return StatementStats(
+            size=len(self._entries),
+            limit=self._size,
+            hits=self._hits,
+            misses=self._misses,
+            evictions=self._evictions,
+        )
 
     def find(self, stmt: str) -> CachedStatement | None:
         """Return the statement if it is cached and current."""
@@ -98,6 +115,7 @@ class StatementCache:
             with self._lock:
                 if self._entries.get(key) is entry:
                     self._entries.move_to_end(key)
+        self._hits += 1
         return statement
 
     def _is_over(self, entry: _Entry) -> bool:
@@ -128,6 +146,7 @@ class StatementCache:
                 if entry is None or is_first:
                     entry = self._started(key, stmt)
                 else:
+                    self._hits += 1
                     self._entries.move_to_end(key)
             try:
                 if is_first:
@@ -170,6 +189,7 @@ class StatementCache:
 
     def _started(self, key: Hashable, stmt: str) -> _Entry:
         """Add an entry for a statement that is about to be prepared; with the lock held."""
+        self._misses += 1
         entry = _Entry(time.monotonic() + self._lifetime)
         # A batch as one text hardly ever occurs twice.
         if inspect_statement(stmt).kind is not Kind.BATCH:
@@ -205,6 +225,7 @@ class StatementCache:
             while len(self._entries) > self._size:
                 point("prepared statement evicted")
                 self._entries.popitem(last=False)
+                self._evictions += 1
         return entry.statement
 
     def clear(self) -> None:

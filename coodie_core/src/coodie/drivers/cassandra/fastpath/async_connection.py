@@ -59,14 +59,15 @@ class AsyncConnection:
         self._sock = link.sock
         self._sock.settimeout(0)
         keep_alive = KeepAlive(heartbeat or inf, heartbeat_timeout, (heartbeat or inf) + _HEARTBEAT_GRACE)
-        self._protocol: Connection[asyncio.Future[Response]] = Connection(
+        #: The protocol's state machine.
+        self.protocol: Connection[asyncio.Future[Response]] = Connection(
             link.frames,
             monotonic(),
             keep_alive,
             error=ConnectionShutdown,
             is_abandoned=lambda future: future.done(),
         )
-        self._take = self._protocol.send
+        self._take = self.protocol.send
         self._on_closed = on_closed
         self._before_flush = before_flush
         self._read_size = READ_SIZE
@@ -86,17 +87,17 @@ class AsyncConnection:
     @property
     def in_flight(self) -> int:
         """The number of requests without a response, abandoned ones included."""
-        return self._protocol.in_flight
+        return self.protocol.in_flight
 
     @property
     def is_unresponsive(self) -> bool:
         """Whether the server hasn't responded since a request timed out, or for a long time."""
-        return self._protocol.state is ConnectionState.UNRESPONSIVE
+        return self.protocol.state is ConnectionState.UNRESPONSIVE
 
     @property
     def needs_replacement(self) -> bool:
         """Whether the connection should be replaced."""
-        return self._protocol.needs_replacement
+        return self.protocol.needs_replacement
 
     # --- sending ------------------------------------------------------------------------
 
@@ -131,11 +132,11 @@ class AsyncConnection:
         self._before_flush()
         if not self._is_writing:
             self._write()
-        if self._protocol.next_deadline < self._timer_deadline:
+        if self.protocol.next_deadline < self._timer_deadline:
             self._set_timer()
 
     def _write(self) -> None:
-        protocol = self._protocol
+        protocol = self.protocol
         data = protocol.data_to_send()
         if not data:
             return
@@ -166,7 +167,7 @@ class AsyncConnection:
             self.close(exc)
             return
         self._read_size = LARGE_READ_SIZE if len(data) >= READ_SIZE else READ_SIZE
-        protocol = self._protocol
+        protocol = self.protocol
         ended = protocol.receive(data, monotonic())
         self._read_several = len(ended) > 1
         # Not _deliver(): that would be one more call per read.
@@ -185,9 +186,9 @@ class AsyncConnection:
 
     def _go_on(self) -> None:
         """Act on the protocol's new state."""
-        if self._protocol.is_closed:
+        if self.protocol.is_closed:
             self._close()
-        elif self._protocol.has_data_to_send and not self._is_writing:
+        elif self.protocol.has_data_to_send and not self._is_writing:
             self._flush_soon()
 
     # --- time ---------------------------------------------------------------------------
@@ -197,29 +198,29 @@ class AsyncConnection:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._timer_deadline = deadline = self._protocol.next_deadline
+        self._timer_deadline = deadline = self.protocol.next_deadline
         if deadline < inf:
             delay = max(deadline, self._expired_at + _EXPIRY_INTERVAL) - monotonic()
             self._timer = self._loop.call_later(max(0.0, delay), self._expire_requests)
 
     def _expire_requests(self) -> None:
         self._timer = None
-        if self._protocol.next_deadline <= monotonic():
+        if self.protocol.next_deadline <= monotonic():
             # The loop may have been busy: data that arrived in the meantime isn't late.
             self._readable()
             self._expired_at = monotonic()
-            self._deliver(self._protocol.expire(self._expired_at))
+            self._deliver(self.protocol.expire(self._expired_at))
         self._set_timer()
 
     # --- closing ------------------------------------------------------------------------
 
     def retire(self) -> None:
         """Close as soon as no response is awaited: the connection has been replaced."""
-        self._deliver(self._protocol.retire())
+        self._deliver(self.protocol.retire())
 
     def close(self, error: Exception) -> None:
         """Close the connection, and fail the requests in flight; do nothing if it is closed."""
-        ended = self._protocol.close(error)
+        ended = self.protocol.close(error)
         # The futures of a closed loop can't be completed, and nobody awaits them.
         self._deliver([] if self._loop.is_closed() else ended)
 

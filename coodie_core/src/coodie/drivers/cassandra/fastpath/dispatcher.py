@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -43,13 +44,14 @@ if TYPE_CHECKING:
     from cassandra.pool import Host
 
     from coodie.drivers._lifecycle import Lifecycle
+    from coodie.drivers.cassandra._nodes import NodeWatch
     from coodie.drivers.cassandra._prepared import SessionStatement
     from coodie.drivers.cassandra._session import ExecutionSettings
     from coodie.drivers.cassandra.fastpath.request import Exchange
     from coodie.drivers.cassandra.fastpath.routing import Route
     from coodie.drivers.cassandra.fastpath.template import RequestTemplate, TemplatedRequest
     from coodie.drivers.client.client import ClientRequest
-    from coodie.protocol.connection import Response
+    from coodie.protocol.connection import Connection, Response
     from coodie.protocol.frames import Frame
 
 __all__ = ["FastPath"]
@@ -63,13 +65,17 @@ class FastPath:
     Args:
         session: The backend's session.
         lifecycle: The driver's lifecycle.
+        nodes: Counts what becomes of requests, by node.
         aware_timestamps: Return timestamps as aware datetimes in UTC.
     """
 
-    def __init__(self, session: Session, lifecycle: Lifecycle, *, aware_timestamps: bool) -> None:
+    def __init__(
+        self, session: Session, lifecycle: Lifecycle, nodes: NodeWatch, *, aware_timestamps: bool
+    ) -> None:
         self._session = session
         self._cluster = session.cluster
         self._lifecycle = lifecycle
+        self._nodes = nodes
         self._aware = aware_timestamps
         self._version = self._cluster.protocol_version
         self._router = Router(session)
@@ -109,6 +115,16 @@ class FastPath:
     def in_flight(self) -> int:
         """The number of requests on event loops without a response, abandoned ones included."""
         return sum([pool.in_flight for pool in list(self._loops.values())])
+
+    def connections(self) -> dict[Any, list[Connection[Any]]]:
+        """Return the open connections by endpoint, for ``driver.stats()``; from any thread."""
+        found: defaultdict[Any, list[Connection[Any]]] = defaultdict(list)
+        for pool in list(self._loops.values()):
+            for endpoint, connection in pool.connections():
+                found[endpoint].append(connection)
+        for endpoint, host_pool in list(self._threads.items()):
+            found[endpoint] += host_pool.connections()
+        return found
 
     # --- building requests --------------------------------------------------------------
 
@@ -240,6 +256,10 @@ class FastPath:
         write = on_servers(self._cluster, settings.write)
         return SafeRetryPolicy(profile.retry_policy, repeatable=settings.repeatable, write=write)
 
+    def count_error(self, host: Host | None) -> None:
+        """Count an error response, a lost connection or a timeout."""
+        self._nodes.failed(host)
+
     def decoded(self, response: bytes | Frame, exchange: Exchange) -> Any:
         """Return the driver's message object for a response, and learn tablets from its payload."""
         message = decode(self._session, self._version, response, self._shards.features(exchange.host))
@@ -364,7 +384,7 @@ class FastPath:
                     self._loops.pop(known).close()
                 else:
                     other.rest()
-            pool = AsyncPool(loop, self._cluster, self._shards, self.disable)
+            pool = AsyncPool(loop, self._cluster, self._shards, self.disable, self._nodes.events)
             if self._lifecycle.closed:
                 pool.close()
             self._loops[ref(loop)] = pool
@@ -374,7 +394,7 @@ class FastPath:
         with self._adding:
             pool = self._threads.get(host.endpoint)
             if pool is None:
-                pool = SyncPool(self._cluster, self._shards, host, self.disable)
+                pool = SyncPool(self._cluster, self._shards, host, self.disable, self._nodes.events)
                 self._threads[host.endpoint] = pool
                 if self._lifecycle.closed:
                     pool.close()

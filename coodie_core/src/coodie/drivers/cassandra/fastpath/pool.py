@@ -8,7 +8,7 @@ from contextlib import suppress
 from math import inf
 from random import choice
 from types import MethodType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary, ref
 
 from cassandra.connection import ConnectionShutdown
@@ -28,12 +28,23 @@ if TYPE_CHECKING:
 
     from coodie.drivers.cassandra.fastpath.driver_internals import EstablishedConnection
     from coodie.drivers.cassandra.fastpath.shards import Shards
+    from coodie.protocol.connection import Connection
 
 __all__ = ["AsyncPool", "SyncPool"]
 
 #: Maximum size of a thread pool, plus one connection per shard; further threads use the driver's
 #: connections.
 _MAX_CONNECTIONS = 64
+
+
+class ConnectionWatch(Protocol):
+    """Methods that are called for connections; from any thread."""
+
+    def opened(self, host: Host) -> None:
+        """Handle a connection that is ready."""
+
+    def closed(self, host: Host) -> None:
+        """Handle the end of a connection."""
 
 
 class AsyncPool:
@@ -47,6 +58,7 @@ class AsyncPool:
         cluster: The driver's cluster.
         shards: The nodes' shards.
         disable: Turns the fast path off; called with the reason.
+        watch: Is notified of connections.
     """
 
     def __init__(
@@ -55,11 +67,13 @@ class AsyncPool:
         cluster: Cluster,
         shards: Shards,
         disable: Callable[[str], None],
+        watch: ConnectionWatch,
     ) -> None:
         self._loop = ref(loop, self._dropped)
         self._cluster = cluster
         self._shards = shards
         self._disable = disable
+        self._watch = watch
         self._thread = threading.get_ident()
         # Connections by endpoint to nodes without shards; for other nodes, by endpoint and shard.
         self._connections: dict[Any, ref[AsyncConnection]] = {}
@@ -81,6 +95,15 @@ class AsyncPool:
     def in_flight(self) -> int:
         """The number of requests without a response."""
         return sum([connection.in_flight for connection in self._all()])
+
+    def connections(self) -> list[tuple[Any, Connection[Any]]]:
+        """Return the open connections with their endpoints; from any thread."""
+        found = [(endpoint, one) for one, endpoint in list(self._retired.items())]
+        for endpoint, only in list(self._connections.items()):
+            found += [(endpoint, one) for one in _living([only])]
+        for endpoint, sharded in list(self._sharded.items()):
+            found += [(endpoint, one) for one in _living([*sharded.values()])]
+        return [(endpoint, one.protocol) for endpoint, one in found]
 
     @property
     def is_over(self) -> bool:
@@ -181,6 +204,7 @@ class AsyncPool:
         def closed(connection: AsyncConnection) -> None:
             self.templates.clear()
             self._sockets.discard(link.sock)
+            self._watch.closed(host)
             self._retired.pop(connection, None)
             found = places.get(place)
             if found is not None and found() is connection:
@@ -201,6 +225,7 @@ class AsyncPool:
             self._disable(f"{type(loop).__name__} can't read its connections ({exc!r})")
             return
         places[place] = ref(connection)
+        self._watch.opened(host)
         if before is not None:
             point("connection replaced")
             self.templates.clear()
@@ -288,16 +313,30 @@ class SyncPool:
         shards: The nodes' shards.
         host: The node.
         disable: Turns the fast path off; called with the reason.
+        watch: Is notified of connections.
     """
 
-    def __init__(self, cluster: Cluster, shards: Shards, host: Host, disable: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        shards: Shards,
+        host: Host,
+        disable: Callable[[str], None],
+        watch: ConnectionWatch,
+    ) -> None:
+        self._host = host
         self._connector = Connector(shards, host, disable)
         self._disable = disable
+        self._watch = watch
         # Idle connections by shard; the key is None if the node has no shards.
         self._idle: defaultdict[int | None, deque[SyncConnection]] = defaultdict(deque)
         self._all: set[SyncConnection] = set()
         self._max_idle: float = cluster.idle_heartbeat_interval or inf
         self._is_closed = False
+
+    def connections(self) -> list[Connection[Any]]:
+        """Return the open connections; from any thread."""
+        return [one.protocol for one in list(self._all) if not one.is_closed]
 
     def acquire(self, shard: int | None = None, *, borrow: bool = True) -> SyncConnection | None:
         """Return an idle connection; if there is none, start to connect, and return None.
@@ -330,6 +369,7 @@ class SyncPool:
             self._disable(f"its connections can't be waited for in a thread ({exc!r})")
             return
         self._all.add(connection)
+        self._watch.opened(self._host)
         self.release(connection)
 
     def release(self, connection: SyncConnection) -> None:
@@ -353,7 +393,9 @@ class SyncPool:
     def discard(self, connection: SyncConnection) -> None:
         """Close a connection, and remove it from the pool."""
         connection.close()
-        self._all.discard(connection)
+        if connection in self._all:
+            self._all.discard(connection)
+            self._watch.closed(self._host)
 
     def host_changed(self, *, is_up: bool) -> None:
         """Handle the node going up or down."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cassandra.protocol import ErrorMessage
+from cassandra.protocol import ErrorMessage, PreparedQueryNotFound
 from cassandra.query import BatchStatement, BoundStatement
 
 from coodie.drivers.cassandra._session import SessionResponse
@@ -60,6 +60,10 @@ class Path(Protocol):
 
     def retry_policy(self, settings: ExecutionSettings) -> SafeRetryPolicy:
         """Return the policy that decides whether a failed request is retried."""
+        ...
+
+    def count_error(self, host: Host | None) -> None:
+        """Count an error response, a lost connection or a timeout."""
         ...
 
     def has_others(self, exchange: Exchange, excluded: Host) -> bool:
@@ -272,6 +276,7 @@ class FastRequest(Exchange):
         if response is None:
             return DriverRetry()
         if isinstance(response, TimedOut):
+            self.path.count_error(self.host if response.sent else None)
             raise timeout_error(self.settings, self.host if response.sent else None)
         if isinstance(response, ConnectionLost):
             self.path.check_open(self.settings)
@@ -295,6 +300,8 @@ class FastRequest(Exchange):
 
     def _failed(self, error: Any, decide: Callable[..., DriverRetry]) -> DriverRetry:
         """Apply the retry policy; raise if it rethrows, or if an immediate retry has no other node."""
+        if not isinstance(error, PreparedQueryNotFound):
+            self.path.count_error(self.host)
         batched = self.opcode == BATCH
         statement = BatchStatement() if batched else BoundStatement(self.statement.prepared)
         policy = self.path.retry_policy(self.settings)

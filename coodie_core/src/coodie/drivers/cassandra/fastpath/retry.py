@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from coodie.drivers.cassandra._retries import SafeRetryPolicy
     from coodie.drivers.cassandra._session import ExecutionSettings
+    from coodie.observers.retryreason import RetryReason
     from coodie.protocol.error_codes import Write
 
 __all__ = ["DriverRetry", "on_connection_lost", "on_error", "raise_translated", "timeout_error"]
@@ -55,6 +56,7 @@ class DriverRetry(NamedTuple):
         ignored: The retry policy ignores the failure: return an empty result, and send nothing.
         delay: Seconds to wait before the retry.
         doubt: An earlier attempt may have been applied.
+        reason: Why the request is retried; None if it wasn't sent.
     """
 
     attempts: int = 0
@@ -65,6 +67,7 @@ class DriverRetry(NamedTuple):
     ignored: bool = False
     delay: float = 0.0
     doubt: bool = False
+    reason: RetryReason | None = None
 
 
 def on_error(
@@ -137,13 +140,16 @@ def _decided(
         raise_translated(error, settings, policy.write, host)
     if what == RetryPolicy.IGNORE:
         return DriverRetry(ignored=True)
-    if what == RetryPolicy.RETRY:
-        return DriverRetry(
-            attempts=1, level=level, host=host, delay=delay_of(decision), doubt=policy.in_doubt
-        )
-    return DriverRetry(
-        attempts=1, level=level, excluded_host=host, delay=delay_of(decision), doubt=policy.in_doubt
+    retry = DriverRetry(
+        attempts=1,
+        level=level,
+        delay=delay_of(decision),
+        doubt=policy.in_doubt,
+        reason=policy.retries[-1] if policy.retries else None,
     )
+    if what == RetryPolicy.RETRY:
+        return retry._replace(host=host)
+    return retry._replace(excluded_host=host)
 
 
 def raise_translated(
