@@ -230,12 +230,14 @@ class Faulty(CassandraDriver):
         """As the contract."""
         return await run_async(self.on_ping(**kwargs))
 
-    def close(self) -> None:
+    def close(self, *, drain=None) -> None:
         """As the contract."""
+        del drain
         run_sync(self.on_close())
 
-    async def close_async(self) -> None:
+    async def close_async(self, *, drain=None) -> None:
         """As the contract."""
+        del drain
         await run_async(self.on_close())
 
 

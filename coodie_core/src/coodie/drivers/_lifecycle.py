@@ -19,6 +19,8 @@ class Lifecycle:
     def __init__(self) -> None:
         self._process = os.getpid()
         self.closed = False
+        #: Whether new requests are rejected, while requests in flight may finish.
+        self.draining = False
 
     @property
     def forked(self) -> bool:
@@ -38,6 +40,16 @@ class Lifecycle:
                 f"The driver was opened in process {self._process}; this is a fork of it, {os.getpid()}."
             )
             raise DriverClosedError(message, hint="Open a driver in each process, after the fork.")
+
+    def admit(self) -> None:
+        """Raise if the driver accepts no new requests.
+
+        Raises:
+            DriverClosedError: The driver has been closed or is being closed, or this process is a fork.
+        """
+        if self.draining and not self.closed:
+            raise self.error("The driver is being closed, and accepts no new requests.")
+        self.check()
 
     def forget(self) -> Future[None]:
         """Mark the driver as closed in a fork; return a completed future."""

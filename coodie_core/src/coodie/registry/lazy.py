@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from concurrent.futures import Future
 from contextlib import aclosing, suppress
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from coodie._forks import forget_in_children
@@ -13,12 +13,18 @@ from coodie.contract.driver import AbstractDriver, options_argument
 from coodie.contract.request_driver import RequestDriver
 from coodie.contract.rows_argument import rows_argument, shape_and_options
 from coodie.effects import Call, run_async, run_sync
-from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieError, DriverClosedError
+from coodie.exceptions import (
+    ConfigurationError,
+    CoodieError,
+    DriverClosedError,
+    UnsupportedError,
+)
 from coodie.observers.connections import DriverIdentity, identify, identity_of
+from coodie.registry.attempts import Attempt, StillConnecting, interrupted, outcome_of, refuse_deadlock
 from coodie.registry.registry import current_registry
-from coodie.requests import Request
+from coodie.requests import Request, check_timeout
 from coodie.rows import as_rows
-from coodie.waiting import Wait, start_thread
+from coodie.waiting import start_thread
 
 if TYPE_CHECKING:
     import asyncio
@@ -35,33 +41,6 @@ if TYPE_CHECKING:
     from coodie.schema.syncoptions import SyncOptions
 
 __all__ = ["LazyDriver"]
-
-#: Seconds between checks whether another event loop, which is connecting, is still running.
-_LOOK_AGAIN = 0.5
-
-
-class _StillConnecting(Exception):  # noqa: N818 - no error: a reason to look again
-    """The attempt to connect is still in progress."""
-
-
-class _Attempt:
-    """One attempt to connect, whose outcome all concurrent callers share."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        self.outcome: Future[AbstractDriver] = Future()
-        #: The event loop that runs the attempt; None for a thread.
-        self.loop = loop
-        self.task: asyncio.Task[AbstractDriver] | None = None
-
-    @property
-    def stalled(self) -> bool:
-        """Whether its event loop has been stopped or closed, so that the attempt won't continue."""
-        return self.loop is not None and not self.loop.is_running()
-
-    def wait(self, here: asyncio.AbstractEventLoop | None) -> Wait:
-        """Return the wait for its outcome; with a timeout for an attempt on another loop."""
-        patience = None if self.loop is None or self.loop is here else _LOOK_AGAIN
-        return Wait(self.outcome, patience, _StillConnecting)
 
 
 class _Connected:
@@ -131,7 +110,7 @@ class LazyDriver(RequestDriver):
         self._lock = threading.Lock()
         self._driver: AbstractDriver | None = None
         self._known_as = DriverIdentity(driver_type=self._config.driver_type)
-        self._attempt: _Attempt | None = None
+        self._attempt: Attempt | None = None
         self._closed = False
         #: The process that connected it.
         self._process: int | None = None
@@ -195,22 +174,22 @@ class LazyDriver(RequestDriver):
         """Async version of :meth:`connect`."""
         await self._connected_async()
 
-    def _join(self, loop: asyncio.AbstractEventLoop | None) -> tuple[_Attempt, bool]:
+    def _join(self, loop: asyncio.AbstractEventLoop | None) -> tuple[Attempt, bool]:
         """Return the current attempt, or a new one, which the caller has to run."""
         with self._lock:
             if self._closed:
                 raise _closed()
             if self._driver is not None:
                 # Another thread has connected since the caller's check.
-                done = _Attempt(None)
+                done = Attempt(None)
                 done.outcome.set_result(self._driver)
                 return done, False
             if self._attempt is not None and not self._attempt.stalled:
                 return self._attempt, False
-            self._attempt = _Attempt(loop)
+            self._attempt = Attempt(loop)
             return self._attempt, True
 
-    def _settle(self, attempt: _Attempt, outcome: AbstractDriver | BaseException) -> None:
+    def _settle(self, attempt: Attempt, outcome: AbstractDriver | BaseException) -> None:
         """Publish the outcome of an attempt."""
         unwanted: AbstractDriver | None = None
         with self._lock:
@@ -234,7 +213,7 @@ class LazyDriver(RequestDriver):
             attempt.outcome.set_exception(outcome)
         else:
             # A cancellation or Ctrl-C only affects its own caller, not the others that wait.
-            error = _closed() if self._closed else _interrupted()
+            error = _closed() if self._closed else interrupted()
             error.__cause__ = outcome
             attempt.outcome.set_exception(error)
         if unwanted is not None:
@@ -256,8 +235,8 @@ class LazyDriver(RequestDriver):
                     raise
                 self._settle(attempt, driver)
             elif attempt.loop is not None:
-                _refuse_deadlock(attempt.loop)
-            with suppress(_StillConnecting):
+                refuse_deadlock(attempt.loop)
+            with suppress(StillConnecting):
                 connected: AbstractDriver = attempt.wait(None).run()
                 return connected
 
@@ -271,16 +250,16 @@ class LazyDriver(RequestDriver):
             attempt, mine = self._join(loop)
             if mine:
                 self._carry(attempt)
-            with suppress(_StillConnecting):
+            with suppress(StillConnecting):
                 connected: AbstractDriver = await attempt.wait(loop).run_async()
                 return connected
 
-    def _carry(self, attempt: _Attempt) -> None:
+    def _carry(self, attempt: Attempt) -> None:
         """Connect in a separate task, since the cancellation of one caller mustn't cancel the others."""
         import asyncio  # keeps it out of the import of coodie.drivers
 
         attempt.task = asyncio.ensure_future(self._plugins.open_async(self._config, identity_of(self).name))
-        attempt.task.add_done_callback(lambda task: self._settle(attempt, _outcome(task)))
+        attempt.task.add_done_callback(lambda task: self._settle(attempt, outcome_of(task)))
 
     def _shut(self) -> AbstractDriver | None:
         """Mark the driver as closed, end the current attempt, and return the driver to close."""
@@ -432,17 +411,34 @@ class LazyDriver(RequestDriver):
         statements: list[str] = yield Call(driver, "sync_table", *terms, **extra)
         return statements
 
-    def close(self) -> None:
-        """Close the driver; before the first request and in a fork, there is nothing to close."""
-        driver = self._shut()
-        if driver is not None:
-            driver.close()
+    def close(self, *, drain: float | None = None) -> None:
+        """Close the driver; before the first request and in a fork, there is nothing to close.
 
-    async def close_async(self) -> None:
-        """Async version of :meth:`close`."""
+        Args:
+            drain: Seconds in which requests in flight may finish; only for backends that support it.
+        """
+        terms = self._closing_terms(drain)
         driver = self._shut()
         if driver is not None:
-            await driver.close_async()
+            driver.close(**terms)
+
+    async def close_async(self, *, drain: float | None = None) -> None:
+        """Async version of :meth:`close`."""
+        terms = self._closing_terms(drain)
+        driver = self._shut()
+        if driver is not None:
+            await driver.close_async(**terms)
+
+    def _closing_terms(self, drain: float | None) -> dict[str, float]:
+        """Return the arguments of the backend's ``close``; raise if it doesn't support ``drain``."""
+        driver = self._driver
+        if drain is None or driver is None:
+            check_timeout(drain, "drain")
+            return {}
+        if "drain" not in signature(driver.close).parameters:
+            message = f"{type(driver).__name__}.close() doesn't support drain=."
+            raise UnsupportedError(message, hint="Leave it out.", feature="drain")
+        return {"drain": drain}
 
     # --- without connecting -------------------------------------------------------------
 
@@ -460,8 +456,23 @@ class LazyDriver(RequestDriver):
         driver = self._driver
         return driver is not None and bool(await self._with_defaults(driver).ping_async(timeout=timeout))
 
+    def is_live(self) -> bool:
+        """Return whether the driver can serve requests now or later, without connecting."""
+        return not self.closed
+
+    def warm(
+        self, statements: Iterable[str] = (), *, connections: int = 1, timeout: float | None = None
+    ) -> None:
+        """Connect, then call the backend's ``warm``."""
+        driver = self._with_defaults(self._connected())
+        driver.warm(statements, connections=connections, timeout=timeout)
+
+    async def warm_async(self, statements: Iterable[str] = (), *, timeout: float | None = None) -> None:
+        """Async version of :meth:`warm`."""
+        await self._with_defaults(await self._connected_async()).warm_async(statements, timeout=timeout)
+
     def stats(self) -> DriverStats:
-        """Return how the wrapped driver is doing; before the first use, and in a fork, there are no nodes."""
+        """Return the wrapped driver's statistics; before the first request and in a fork, without nodes."""
         driver = None if self._is_parents else self._driver
         return super().stats() if driver is None else self._with_defaults(driver).stats()
 
@@ -473,31 +484,5 @@ def _given_terms(method: Any, request: Request) -> dict[str, Any]:
     return given | options_argument(method, request.options)
 
 
-def _outcome(task: asyncio.Task[AbstractDriver]) -> AbstractDriver | BaseException:
-    import asyncio  # keeps it out of the import of coodie.drivers
-
-    if task.cancelled():
-        return asyncio.CancelledError()
-    return task.exception() or task.result()
-
-
 def _closed() -> CoodieError:
     return DriverClosedError("This LazyDriver is closed.", hint="Open a new one with init_coodie(…).")
-
-
-def _interrupted() -> CoodieError:
-    message = "Connecting was interrupted."
-    return ConnectionFailedError(message, hint="The next request tries again.")
-
-
-def _refuse_deadlock(loop: asyncio.AbstractEventLoop) -> None:
-    """Raise if the call would block the event loop that is connecting."""
-    import asyncio  # keeps it out of the import of coodie.drivers
-
-    try:
-        here = asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    if here is loop:
-        message = "A blocking call on the event loop that is connecting this LazyDriver would deadlock."
-        raise ConfigurationError(message, hint="Await the async method instead.")

@@ -23,6 +23,7 @@ from coodie.drivers.cassandra._tokens import key_of_token
 from coodie.drivers.cassandra.fastpath.dispatcher import FastPath
 from coodie.drivers.cassandra.fastpath.request import SendEffect
 from coodie.drivers.cassandra.fastpath.retry import DriverRetry
+from coodie.drivers.cassandra.fastpath.warming import open_connections
 from coodie.drivers.cassandra.values.rows import build_rows, result_columns, row_converters
 from coodie.drivers.client.client import Client, Page, StaleStatementError
 from coodie.drivers.client.pipeline import PAGE_SIZE
@@ -78,6 +79,7 @@ class SessionClient(Client):
     """
 
     binds_by_name = True
+    counts_requests = True
     has_batch_message = True
 
     def __init__(
@@ -115,6 +117,28 @@ class SessionClient(Client):
     def node_stats(self) -> list[NodeStats]:
         """Return the nodes that the cluster knows, each with its connections."""
         return self.nodes.stats({} if self.fast is None else self.fast.connections())
+
+    def is_busy(self) -> bool:
+        """Return whether a request is under way, or a statement is being prepared."""
+        if self.sender.is_busy or self.preparer.is_busy:
+            return True
+        connections = {} if self.fast is None else self.fast.connections()
+        return any(one.waiting for some in connections.values() for one in some)
+
+    def drain(self) -> None:
+        """Send what requests in flight still have to send through the session."""
+        if self.fast is not None:
+            self.fast.drain()
+
+    def warm(self, connections: int, timeout: float) -> Steps[None]:
+        """Open the fast path's connections to all nodes that requests go to; the session's are open."""
+        if self.fast is not None:
+            yield from open_connections(self.fast, connections, timeout)
+
+    def warm_statement(self, prepared: SessionStatement) -> None:
+        """Compile a statement for the fast path."""
+        if self.fast is not None and self.fast.disabled_reason is None:
+            self.fast.compiled(prepared).warm()
 
     def schema_changed(self) -> bool:
         """Drop the request templates; return whether the driver's schema metadata detect changes."""
@@ -219,7 +243,8 @@ class SessionClient(Client):
             self._events.schema_change_sent(request.cql, request.timeout)
         statement = _decorated(_statement(request), request, retry)
         if retry.delay:
-            yield Sleep(retry.delay)
+            with self.sender.pausing():
+                yield Sleep(retry.delay)
         settings = _execution_settings(request)._replace(
             attempts=retry.attempts, excluded_host=retry.excluded_host, doubt=retry.doubt
         )

@@ -100,6 +100,12 @@ class Preparer:
         self._executor: ThreadPoolExecutor | None = None
         logging.getLogger("cassandra.cluster").addFilter(_is_news)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a statement is being prepared."""
+        with self._lock:
+            return any(not future.done() for future in self._pending.values())
+
     def statement_key(self, stmt: str) -> tuple[str | None, str]:
         """Return the session's keyspace, which unqualified table names refer to, and the text."""
         return (self._session.keyspace, stmt)

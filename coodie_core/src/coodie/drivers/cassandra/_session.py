@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cassandra import OperationTimedOut
@@ -165,11 +165,27 @@ class SessionExecutor:
         self._pools = PoolWatcher(session, lifecycle)
         self._copied: tuple[dict[str, Any], Any] = ({}, None)
         self._in_flight: set[Future[SessionResponse]] = set()
+        self._pauses: set[object] = set()
 
     @property
     def in_flight(self) -> int:
         """The number of requests in flight."""
         return len(self._in_flight)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is in flight, or about to be sent again."""
+        return bool(self._in_flight or self._pauses)
+
+    @contextmanager
+    def pausing(self) -> Iterator[None]:
+        """Count a request that isn't in flight in this block, but will be."""
+        token = object()
+        self._pauses.add(token)
+        try:
+            yield
+        finally:
+            self._pauses.discard(token)
 
     def default_timeout(self) -> float:
         """Return the session's default timeout in seconds."""
@@ -280,7 +296,8 @@ class SessionExecutor:
             )
 
         while answer.unsent is not None:
-            yield from self._send_later(answer, answer.unsent)
+            with self.pausing():
+                yield from self._send_later(answer, answer.unsent)
         result: SessionResponse = yield Wait(answer, settings.timeout + DRIVER_TIMER_GRACE, late)
         return result
 

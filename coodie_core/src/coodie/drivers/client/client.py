@@ -256,6 +256,31 @@ class Client(ABC):
     #: Whether ``send_batch`` is implemented; otherwise a batch is sent as one CQL text.
     has_batch_message = False
 
+    #: Whether ``is_busy`` knows of all requests; otherwise the driver counts them.
+    counts_requests = False
+
+    def is_busy(self) -> bool:
+        """Return whether a request is under way, for ``close(drain=…)``."""
+        return False
+
+    def drain(self) -> None:  # noqa: B027 - a hook
+        """Prepare for closing: the driver takes no new requests, and those under way may finish."""
+
+    def warm(self, connections: int, timeout: float) -> Steps[None]:  # noqa: ARG002 - a hook
+        """Open what requests need, before there are any.
+
+        Args:
+            connections: The threads that will send requests at the same time.
+            timeout: The timeout in seconds.
+
+        Raises:
+            RequestTimeoutError: It took longer.
+        """
+        yield from ()
+
+    def warm_statement(self, prepared: Any) -> None:  # noqa: B027 - a hook
+        """Compute what the first execution of a prepared statement would."""
+
     def default_timeout(self) -> float:
         """Return the timeout in seconds if neither the request nor the driver has one."""
         return _DEFAULT_TIMEOUT

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from coodie.contract.request_driver import RequestDriver
+from coodie.cql import inspect_statement
 from coodie.drivers._last_page import remember_paging_state, remembered_paging_state
 from coodie.drivers._lifecycle import Lifecycle
+from coodie.drivers.client.client import UNPREPARED
 from coodie.drivers.client.pipeline import Pipeline, PipelineOptions
+from coodie.effects import gather, run_async, run_sync
+from coodie.exceptions import ConfigurationError
 from coodie.observers.connections import tell_closed
+from coodie.requests import check_timeout
+from coodie.rows import Rows
 from coodie.schema.sync import SchemaSyncMixin
 from coodie.waiting import on_loop, start_thread
 
@@ -29,6 +37,13 @@ __all__ = ["ClientDriver"]
 
 #: The default size of a driver's statement cache.
 _STATEMENTS = 1000
+
+#: Seconds between two looks whether requests are under way, and how many find none before all have ended.
+_LOOK_AGAIN = 0.01
+_IDLE_LOOKS = 2
+
+#: Statements that ``warm`` prepares at the same time.
+_MOST_AT_ONCE = 16
 
 
 class ClientDriver(SchemaSyncMixin, RequestDriver):
@@ -77,6 +92,8 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
         self._lifecycle = lifecycle
         self._closing_lock = threading.Lock()
         self._closing: Future[None] | None = None
+        #: When those who close stop waiting for requests, on the monotonic clock.
+        self._drain_until = math.inf
         self._pipeline = Pipeline(client, lifecycle, options)
 
     def __repr__(self) -> str:
@@ -112,6 +129,46 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
         remember_paging_state(self, None)
         return self._pipeline.batch(self, statements, batch_type, request)
 
+    def warm(
+        self, statements: Iterable[str] = (), *, connections: int = 1, timeout: float | None = None
+    ) -> None:
+        """Open connections and prepare statements before the first request needs them.
+
+        Args:
+            statements: The CQL texts that will be executed, as they will be given.
+            connections: The threads that will send requests at the same time, each of which needs a
+                connection to each node. An event loop needs one in all: await ``warm_async`` on it.
+            timeout: Seconds for all; None means the connection's default.
+
+        Raises:
+            RequestTimeoutError: It took longer.
+            CoodieError: A statement couldn't be prepared.
+        """
+        run_sync(self._warm_steps(statements, connections, timeout))
+
+    async def warm_async(self, statements: Iterable[str] = (), *, timeout: float | None = None) -> None:
+        """Async version of :meth:`warm`, for the running event loop."""
+        await run_async(self._warm_steps(statements, 1, timeout))
+
+    def _warm_steps(self, statements: Iterable[str], connections: int, timeout: float | None) -> Steps[None]:
+        self._lifecycle.admit()
+        texts = _checked_statements(statements)
+        if not isinstance(connections, int) or isinstance(connections, bool) or connections < 1:
+            message = f"connections={connections!r} is not a positive whole number."
+            raise ConfigurationError(message, hint="Give the number of threads.", option="connections")
+        seconds = check_timeout(timeout) or self._pipeline.default_timeout()
+        deadline = time.monotonic() + seconds
+        for start in range(0, len(texts), _MOST_AT_ONCE):
+            left = max(deadline - time.monotonic(), 0.001)
+            some = [self._pipeline.prepared(stmt, left) for stmt in texts[start : start + _MOST_AT_ONCE]]
+            for statement in (yield from gather(some)):
+                self._client.warm_statement(statement.prepared)
+        yield from self._client.warm(connections, max(deadline - time.monotonic(), 0.001))
+
+    def is_live(self) -> bool:
+        """Tell whether the driver may serve requests, now or later, without asking the server."""
+        return not self._lifecycle.closed and not self._lifecycle.forked
+
     def stats(self) -> DriverStats:
         """Return how the driver is doing, without asking the server; it never blocks."""
         nodes = () if self._lifecycle.closed else tuple(self._client.node_stats())
@@ -119,30 +176,66 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
 
     # --- closing ------------------------------------------------------------------------
 
-    def close(self) -> None:
-        """Close the driver; can be called twice. Requests in flight end, with a result or an error."""
-        self._start_closing().result()
+    def close(self, *, drain: float | None = None) -> None:
+        """Close the driver; can be called twice. Requests in flight end, with a result or an error.
 
-    async def close_async(self) -> None:
+        Args:
+            drain: Seconds in which requests in flight may finish, while new ones raise DriverClosedError.
+                A further page of a ``stream`` and a further execution of an ``execute_many`` are new ones.
+                On an event loop, await ``close_async``: this method would block those requests.
+
+        Raises:
+            ConfigurationError: *drain* isn't a positive number.
+        """
+        self._start_closing(drain).result()
+
+    async def close_async(self, *, drain: float | None = None) -> None:
         """Close the driver as :meth:`close` does, without blocking the event loop."""
-        await on_loop(self._start_closing())
+        await on_loop(self._start_closing(drain))
 
-    def _start_closing(self) -> Future[None]:
+    def _start_closing(self, drain: float | None) -> Future[None]:
         """Close in a thread, once; all callers wait for the same future."""
+        seconds = check_timeout(drain, "drain") or 0.0
         # In a fork the client's threads are missing, and its sockets are the parent's.
         if self._lifecycle.forked:
             return self._lifecycle.forget()
         with self._closing_lock:
+            # A later call may shorten the time, also to none.
+            self._drain_until = min(self._drain_until, time.monotonic() + seconds)
             if self._closing is None:
-                self._lifecycle.closed = True
+                self._lifecycle.draining = True
                 self._pipeline.statements.clear()
+                if seconds:
+                    self._client.drain()
+                else:
+                    self._lifecycle.closed = True
                 self._closing = start_thread(self._close_client, "coodie-close")
             return self._closing
 
     def _close_client(self) -> None:
+        idle = 0
+        # A request may be between two round trips: look twice.
+        while idle < _IDLE_LOOKS and time.monotonic() < self._drain_until:
+            time.sleep(_LOOK_AGAIN)
+            idle = 0 if self._pipeline.is_busy else idle + 1
+        self._lifecycle.closed = True
+        self._pipeline.statements.clear()
         try:
             self._client.close()
         except BaseException as exc:
             tell_closed(self, exc)
             raise
         tell_closed(self)
+
+
+def _checked_statements(statements: Iterable[str]) -> list[str]:
+    """Return the statements that can be prepared, each once.
+
+    Raises:
+        ConfigurationError: They aren't statements.
+    """
+    texts = None if isinstance(statements, (str, bytes)) else list(statements)
+    if texts is None or not all(isinstance(text, str) for text in texts):
+        message = f"statements is a {type(statements).__name__}, and not a list of statements."
+        raise ConfigurationError(message, hint="Give a list of str.", option="statements")
+    return [text for text in dict.fromkeys(texts) if inspect_statement(text).kind not in UNPREPARED]

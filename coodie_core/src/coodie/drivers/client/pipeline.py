@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from coodie._points import point
@@ -19,9 +18,11 @@ from coodie.contract.checks import check_request, refuse_parameters, refuse_use
 from coodie.cql import Kind, inspect_statement
 from coodie.drivers._last_page import remember_paging_state
 from coodie.drivers.client.client import ClientRequest, Page, StaleStatementError
+from coodie.drivers.client.gate import Gate
+from coodie.drivers.client.pages import add_details, completed, decoded, extend, read_page, standing_still
 from coodie.drivers.client.statements import StatementCache
 from coodie.effects import Sleep, Started, Steps
-from coodie.exceptions import ConfigurationError, CoodieError, RequestError, ServerError
+from coodie.exceptions import ConfigurationError, CoodieError, ServerError
 from coodie.observers.hub import request_observers
 from coodie.observers.observation import ONE_OF_MANY, batch_part, observe
 from coodie.observers.request import UNOBSERVED
@@ -121,6 +122,8 @@ class Pipeline:
         self._consistency = None if level is None else parse_consistency(level)
         needed_by_requests = frozenset(Capability) - {Capability.NATIVE_ASYNC}
         self._has_all_capabilities = options.capabilities >= needed_by_requests
+        #: Counts requests; None if the client knows them all.
+        self.gate = None if client.counts_requests else Gate()
         self.statements = StatementCache(client, options.statement_cache_size, options.statement_lifetime)
 
     # --- the requests -------------------------------------------------------------------
@@ -142,11 +145,13 @@ class Pipeline:
             one_of_many: The request is part of an ``execute_many``.
         """
         if not request_observers():
-            return self._rows(driver, request, UNOBSERVED, first)
+            return self._gated(self._rows(driver, request, UNOBSERVED, first), first)
         part = ONE_OF_MANY if one_of_many else None
-        return self.observed(
-            driver, request, lambda observed: self._rows(driver, request, observed, first), part
-        )
+
+        def steps(observed: ObservedRequest) -> Steps[Rows[Any]]:
+            return self._gated(self._rows(driver, request, observed, first), first)
+
+        return self.observed(driver, request, steps, part)
 
     def first_value(
         self, driver: AbstractDriver, request: Request, *, first: First | None = None
@@ -159,8 +164,12 @@ class Pipeline:
             first: Returns the first page of a request that has been sent already.
         """
         if not request_observers():
-            return self._first_value(request, UNOBSERVED, first)
-        return self.observed(driver, request, lambda observed: self._first_value(request, observed, first))
+            return self._gated(self._first_value(request, UNOBSERVED, first), first)
+
+        def steps(observed: ObservedRequest) -> Steps[Any]:
+            return self._gated(self._first_value(request, observed, first), first)
+
+        return self.observed(driver, request, steps)
 
     def batch(
         self,
@@ -172,15 +181,29 @@ class Pipeline:
         """Execute several writes as one batch."""
         self.check(Capability.BATCHES, "execute_batch")
         if not request_observers():
-            return self._batch(driver, statements, batch_type, request, UNOBSERVED)
+            return self._gated(self._batch(driver, statements, batch_type, request, UNOBSERVED))
         # An iterable is read once, before the request starts.
         items = list(statements) if hasattr(statements, "__iter__") else statements
         part = batch_part(items) if isinstance(items, list) else None
 
         def steps(observed: ObservedRequest) -> Steps[Rows[Any]]:
-            return self._batch(driver, items, batch_type, request, observed)
+            return self._gated(self._batch(driver, items, batch_type, request, observed))
 
         return self.observed(driver, request, steps, part)
+
+    def _gated(self, steps: Steps[T], first: First | None = None) -> Steps[T]:
+        """Return the steps of a request, as its driver counts them.
+
+        Args:
+            steps: The steps.
+            first: Returns the first page, if the request has been sent already.
+        """
+        return steps if self.gate is None or first is not None else self.gate.pass_through(steps)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is under way."""
+        return self._client.is_busy() or (self.gate is not None and self.gate.is_busy)
 
     def already_sent(self, stmt: str, first: First, steps: Callable[[First], Steps[T]]) -> Steps[T]:
         """Drive a request that has been sent already; an error before its response is read may be applied.
@@ -240,23 +263,23 @@ class Pipeline:
     def _rows(
         self, driver: AbstractDriver, caller_request: Request, observed: ObservedRequest, first: First | None
     ) -> Steps[Rows[Any]]:
-        request = _with_shape(self._checked(caller_request, observed), driver)
+        request = _with_shape(self._checked(caller_request, observed, first), driver)
         if request.prepared is None and request.is_prepared:
             request = yield from self._prepared(request)
         request, page = yield from self._page(request, first)
         state = page.paging_state
         if state is None or caller_request.fetch_size is not None:
-            rows = _completed(page, request)
+            rows = completed(page, request)
             if state is not None:
                 rows.paging_state = seal_paging_state(state, caller_request.stmt)
                 remember_paging_state(driver, rows.paging_state)
             return rows
         rows = new_rows() if request.rows is None else request.rows.new_rows()
         while True:
-            _add_details(rows, page)
+            add_details(rows, page)
             state = page.paging_state
             if state is None:
-                _extend(rows, _decoded(page, request))
+                extend(rows, decoded(page, request))
                 return rows
             # The driver may have been closed between two pages.
             self._lifecycle.check()
@@ -264,7 +287,7 @@ class Pipeline:
             following = Started(self._page(request._replace(paging_state=state)))
             yield from following.begin()
             try:
-                _extend(rows, _decoded(page, request))
+                extend(rows, decoded(page, request))
             except BaseException:
                 following.abandon()
                 raise
@@ -273,14 +296,14 @@ class Pipeline:
     def _first_value(
         self, caller_request: Request, observed: ObservedRequest, first: First | None
     ) -> Steps[Any]:
-        request = self._checked(caller_request, observed)
+        request = self._checked(caller_request, observed, first)
         if request.prepared is None and request.is_prepared:
             request = yield from self._prepared(request)
         while True:
             request, page = yield from self._page(request, first)
             # An empty page isn't necessarily the last one.
             if len(page.rows) or page.paging_state is None:
-                return _read(page.first_item, request)
+                return read_page(page.first_item, request)
             self._lifecycle.check()
             request, first = request._replace(paging_state=page.paging_state), None
 
@@ -303,13 +326,18 @@ class Pipeline:
         batch = _Batch(kind, items)
         request = yield from self._prepared(request, batch)
         request, page = yield from self._page(request, batch=batch)
-        return _completed(page, request)
+        return completed(page, request)
 
     # --- before sending -----------------------------------------------------------------
 
-    def _checked(self, request: Request, observed: ObservedRequest) -> ClientRequest:
+    def _checked(
+        self, request: Request, observed: ObservedRequest, first: First | None = None
+    ) -> ClientRequest:
         """Validate all arguments, and apply the defaults; bind the values if the statement is prepared."""
-        self._lifecycle.check()
+        if first is None:
+            self._lifecycle.admit()
+        else:  # it has been sent already
+            self._lifecycle.check()
         check_request(request)
         stmt, params, consistency, timeout, fetch_size, paging_state, options, _ = request
         if not self._has_all_capabilities:
@@ -417,7 +445,7 @@ class Pipeline:
         if request.shape.kind is Kind.SCHEMA:
             self.schema_changed()
         elif request.paging_state is not None and request.paging_state == page.paging_state:
-            raise _standing_still(request)
+            raise standing_still(request)
         request.observed.add_page(len(page.rows), page.host, page.warnings)
         return request, page
 
@@ -446,57 +474,9 @@ class Pipeline:
         return attempt + 1
 
 
-def _standing_still(request: ClientRequest) -> ServerError:
-    """Return the error of a page whose paging state is the same as the request's."""
-    message = "The server returned the same paging state again, so the next page would be the same."
-    hint = "This is a bug of the server; a smaller fetch_size= may help."
-    return ServerError(message, hint=hint, statement=request.asked.stmt, may_have_been_applied=False)
-
-
-def _read(read: Callable[[], T], request: ClientRequest) -> T:
-    """Decode a page; an error has the statement, and whether it may have been applied."""
-    try:
-        return read()
-    except RequestError as exc:
-        exc.statement = request.asked.stmt
-        exc.may_have_been_applied = request.shape.kind is not Kind.READ
-        raise
-
-
 def _with_shape(request: ClientRequest, driver: AbstractDriver) -> ClientRequest:
     """Return the request with the shape of its rows: its argument's, its options', or the driver's."""
     rows, options = request.asked.rows, request.asked.options
     if rows is None:
         rows = driver._default_rows if options is None or options.rows is None else options.rows  # noqa: SLF001 - core's
     return request if rows is None else request._replace(rows=parse_rows(rows))
-
-
-def _decoded(page: Page, request: ClientRequest) -> list[Any]:
-    """Return a page's rows in the requested shape."""
-    return _read(partial(page.decoded, request.rows), request)
-
-
-def _completed(page: Page, request: ClientRequest) -> Rows[Any]:
-    """Return the rows of a single page."""
-    found = page.rows
-    if request.rows is not None or not isinstance(found, list):
-        found = _decoded(page, request)
-    rows: Rows[Any] = found if isinstance(found, Rows) else Rows(found)
-    if page.warnings or page.trace_id is not None:
-        _add_details(rows, page)
-    return rows
-
-
-def _extend(rows: Rows[Any], more: list[Any]) -> None:
-    """Add the rows of a page; the first page that knows the columns tells them."""
-    rows.extend(more)
-    if rows.columns is None and isinstance(more, Rows):
-        rows.columns = more.columns
-
-
-def _add_details(rows: Rows[Any], page: Page) -> None:
-    """Add a page's warnings, without duplicates, and its trace id."""
-    if page.warnings:
-        rows.warnings = tuple(dict.fromkeys((*rows.warnings, *page.warnings)))
-    if page.trace_id is not None and rows.trace_id is None:
-        rows.trace_id = page.trace_id

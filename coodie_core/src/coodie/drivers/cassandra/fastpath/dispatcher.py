@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from cassandra.cluster import EXEC_PROFILE_DEFAULT
-from cassandra.policies import HostStateListener, NoSpeculativeExecutionPolicy
+from cassandra.policies import HostDistance, HostStateListener, NoSpeculativeExecutionPolicy
 
 from coodie.consistency import CONSISTENCY_LEVELS
 from coodie.cql import Kind
@@ -106,6 +106,11 @@ class FastPath:
             self.drop_templates()
             log.info("The fast path is off, and requests go the driver's way: %s.", reason)
 
+    def drain(self) -> None:
+        """Take no more requests, and leave those in flight alone: the driver is being closed."""
+        self.disabled_reason = self.disabled_reason or "the driver is being closed"
+        self.drop_templates()
+
     @property
     def reason_to_decline(self) -> str | None:
         """Why requests don't use the fast path now; None if they do."""
@@ -136,7 +141,7 @@ class FastPath:
             settings: The execution settings.
         """
         entry, values = request.prepared, request.values
-        statement = entry.compiled or self._compiled(entry)
+        statement = entry.compiled or self.compiled(entry)
         level, shape = request.asked.consistency, request.rows
         key = level if shape is None else (level, shape)
         is_first = _fits_a_template(request) and key not in statement.templates
@@ -183,7 +188,7 @@ class FastPath:
         profile = self._profile(settings)
         if profile is None or not 0 < len(parts) <= BATCH_LIMIT:
             return None
-        statements = [entry.compiled or self._compiled(entry) for entry, _ in parts]
+        statements = [entry.compiled or self.compiled(entry) for entry, _ in parts]
         try:
             values = [
                 statement.encode(params) for statement, (_, params) in zip(statements, parts, strict=True)
@@ -234,8 +239,11 @@ class FastPath:
         )
         return stamp
 
-    def _compiled(self, entry: SessionStatement) -> FastStatement:
+    def compiled(self, entry: SessionStatement) -> FastStatement:
         """Compile a prepared statement, and keep the result on it."""
+        if entry.compiled is not None:
+            known: FastStatement = entry.compiled
+            return known
         types = user_types(self._cluster)
         made = FastStatement(entry, self._version, types, aware_timestamps=self._aware)
         entry.compiled = made
@@ -286,10 +294,21 @@ class FastPath:
         """Return the threads' connection pool of a node."""
         return self._threads.get(host.endpoint) or self._new_sync_pool(host)
 
+    def async_pool(self) -> AsyncPool:
+        """Return the connection pool of the running event loop."""
+        loop = self._running_loop()
+        return self._loops.get(ref(loop)) or self._new_async_pool(loop)
+
+    def used_hosts(self) -> list[tuple[Host, Sequence[int | None]]]:
+        """Return the nodes that are up and get requests, each with its shards; None for one without."""
+        policy = self._session.get_execution_profile(EXEC_PROFILE_DEFAULT).load_balancing_policy
+        hosts = self._cluster.metadata.all_hosts()
+        used = [host for host in hosts if host.is_up and policy.distance(host) != HostDistance.IGNORED]
+        return [(host, self._shards.numbers(host)) for host in used]
+
     def send_async(self, exchange: Exchange) -> asyncio.Future[Response] | None:
         """Send from the running event loop; return None if it has no connection yet."""
-        loop = self._running_loop()
-        pool = self._loops.get(ref(loop)) or self._new_async_pool(loop)
+        pool = self.async_pool()
         exchange.host, shard = self.find_node(exchange.policy, exchange.route)
         connection = None if exchange.host is None else pool.connection(exchange.host, shard)
         if connection is None:

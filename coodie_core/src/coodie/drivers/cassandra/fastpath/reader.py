@@ -91,6 +91,11 @@ class ResultReader:
         self._known: list[_ResultMetadata] = []
         self._last_metadata: _ResultMetadata | None = None
 
+    def warm(self, columns: Any) -> None:
+        """Generate and cache the code that reads rows of these columns."""
+        names = tuple([column[2] for column in columns])
+        _reader(names, columns, self._version, self._shape, aware_timestamps=self._aware)
+
     def read_single_page(self, body: bytes) -> Rows[Any] | None:
         """Return the rows of a RESULT's body if it is the only page; None if ``read`` has to decode it.
 

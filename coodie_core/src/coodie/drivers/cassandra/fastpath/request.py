@@ -36,7 +36,15 @@ if TYPE_CHECKING:
     from coodie.protocol.frames import Frame
     from coodie.rows import Rows
 
-__all__ = ["Exchange", "ExecuteRequest", "FastRequest", "Path", "PendingResponse", "SendEffect"]
+__all__ = [
+    "Exchange",
+    "ExecuteRequest",
+    "FastRequest",
+    "Immediately",
+    "Path",
+    "PendingResponse",
+    "SendEffect",
+]
 
 
 class Path(Protocol):
@@ -128,7 +136,7 @@ class SendEffect:
     def run_async(self) -> Awaitable[PendingResponse | None]:
         """Send from the running event loop."""
         future = self._exchange.path.send_async(self._exchange)
-        return NOT_SENT if future is None else _Immediately(AsyncPendingResponse(future))
+        return NOT_SENT if future is None else Immediately(AsyncPendingResponse(future))
 
 
 class PendingResponse:
@@ -184,7 +192,7 @@ class AsyncPendingResponse(PendingResponse):
         """Leave the response to the connection, which drops it."""
 
 
-class _Immediately:
+class Immediately:
     """An awaitable of a known value."""
 
     __slots__ = ("_value",)
@@ -198,7 +206,7 @@ class _Immediately:
 
 
 #: The awaitable of a request that wasn't sent.
-NOT_SENT = _Immediately(None)
+NOT_SENT = Immediately(None)
 
 
 class FastRequest(Exchange):

@@ -21,6 +21,8 @@ from coodie.drivers.cassandra.fastpath.driver_internals import (
 from coodie.drivers.cassandra.fastpath.sockets import Handshakes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cassandra.cluster import Session
     from cassandra.pool import Host
 
@@ -77,6 +79,11 @@ class Shards:
                 return shard
         found: int = node.sharding.shard_id_from_token(token.value)
         return found
+
+    def numbers(self, host: Host) -> Sequence[int | None]:
+        """Return a node's shard numbers; (None,) if the node has no shards, or isn't known yet."""
+        node = self.known.get(host.endpoint)
+        return (None,) if node is None or node.shard is None else range(node.sharding.shards_count)
 
     def learn(self, route: Route, payload: Any) -> None:
         """Learn the tablet hint of a response.

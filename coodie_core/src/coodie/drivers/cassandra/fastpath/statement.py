@@ -90,6 +90,12 @@ class FastStatement:
             reader = self._shaped[shape] = self._new_reader(shape)
         return reader
 
+    def warm(self) -> None:
+        """Generate the code that reads the statement's rows, before the first result needs it."""
+        columns = self.prepared.result_metadata or ()
+        if columns:
+            self.results.warm(columns)
+
     def body(self, values: bytes, options: ExecuteOptions, state: bytes | None) -> bytes:
         """Return the body of an EXECUTE message.
 

@@ -1,0 +1,67 @@
+"""Decode the pages of results, and combine them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from coodie.cql import Kind
+from coodie.exceptions import RequestError, ServerError
+from coodie.rows import Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from coodie.drivers.client.client import ClientRequest, Page
+
+__all__ = ["add_details", "completed", "decoded", "extend", "read_page", "standing_still"]
+
+T = TypeVar("T")
+
+
+def standing_still(request: ClientRequest) -> ServerError:
+    """Return the error of a page whose paging state is the same as the request's."""
+    message = "The server returned the same paging state again, so the next page would be the same."
+    hint = "This is a bug of the server; a smaller fetch_size= may help."
+    return ServerError(message, hint=hint, statement=request.asked.stmt, may_have_been_applied=False)
+
+
+def read_page(read: Callable[[], T], request: ClientRequest) -> T:
+    """Decode a page; an error has the statement, and whether it may have been applied."""
+    try:
+        return read()
+    except RequestError as exc:
+        exc.statement = request.asked.stmt
+        exc.may_have_been_applied = request.shape.kind is not Kind.READ
+        raise
+
+
+def decoded(page: Page, request: ClientRequest) -> list[Any]:
+    """Return a page's rows in the requested shape."""
+    return read_page(partial(page.decoded, request.rows), request)
+
+
+def completed(page: Page, request: ClientRequest) -> Rows[Any]:
+    """Return the rows of a single page."""
+    found = page.rows
+    if request.rows is not None or not isinstance(found, list):
+        found = decoded(page, request)
+    rows: Rows[Any] = found if isinstance(found, Rows) else Rows(found)
+    if page.warnings or page.trace_id is not None:
+        add_details(rows, page)
+    return rows
+
+
+def extend(rows: Rows[Any], more: list[Any]) -> None:
+    """Add the rows of a page; the columns are those of the first page that has them."""
+    rows.extend(more)
+    if rows.columns is None and isinstance(more, Rows):
+        rows.columns = more.columns
+
+
+def add_details(rows: Rows[Any], page: Page) -> None:
+    """Add a page's warnings, without duplicates, and its trace id."""
+    if page.warnings:
+        rows.warnings = tuple(dict.fromkeys((*rows.warnings, *page.warnings)))
+    if page.trace_id is not None and rows.trace_id is None:
+        rows.trace_id = page.trace_id

@@ -1,0 +1,201 @@
+"""Closing while requests are in flight, warming up before the first, and probes; on a real node."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.conftest import Api
+from tests.integration.ways import Ways
+
+import coodie
+from coodie import RequestOptions
+from coodie.exceptions import ConfigurationError, CoodieError, DriverClosedError, QuerySyntaxError
+from coodie_testing.faults import Delay, Silence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from coodie_testing.faults import FaultProxy
+
+pytestmark = pytest.mark.server
+
+_READ = "SELECT key FROM system.local WHERE key = ?"
+_SLOW = "SELECT cluster_name FROM system.local WHERE key = ?"
+
+#: Seconds that a slow answer takes.
+_DELAY = 0.5
+
+#: Ways of asking: on the fast path, and through the session.
+_WAYS = [None, RequestOptions(trace=True)]
+
+
+@pytest.fixture
+def slow(connect: Callable[..., Any], proxy: FaultProxy) -> Any:
+    """Connect through the proxy, which answers one statement late; the fast path is warm."""
+    driver = connect(hosts=[proxy.host], port=proxy.port)
+    driver.execute(_SLOW, ["local"])
+    proxy.add(Delay(seconds=_DELAY), contains=_SLOW, times=None)
+    return driver
+
+
+def _wait_until_asked(proxy: FaultProxy, before: int) -> None:
+    deadline = time.monotonic() + 30
+    while proxy.count(_SLOW) == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("options", _WAYS)
+def test_draining_in_threads(slow: Any, proxy: FaultProxy, options: RequestOptions | None) -> None:
+    """Requests in flight end with their rows, new ones are refused meanwhile, and it ends with the last."""
+    Ways(slow).warm(_READ, ["local"])
+    before = proxy.count(_SLOW)
+    with ThreadPoolExecutor(2) as pool:
+        asked = pool.submit(slow.execute, _SLOW, ["local"], options=options)
+        _wait_until_asked(proxy, before)
+        started = time.monotonic()
+        closing = pool.submit(slow.close, drain=30)
+        while slow.is_ready():
+            assert not closing.done()
+        assert slow.is_live() or closing.done()
+        with pytest.raises(DriverClosedError):
+            slow.execute(_READ, ["local"])
+        with pytest.raises(DriverClosedError):
+            slow.execute_one(_READ, ["local"])
+        with pytest.raises(DriverClosedError):
+            slow.execute_batch([("INSERT INTO ks.t (k) VALUES (?)", [1])])
+        assert len(asked.result()) == 1
+        closing.result()
+        assert time.monotonic() - started < 15
+    assert not slow.is_live()
+    slow.close()
+
+
+@pytest.mark.parametrize("options", _WAYS)
+async def test_draining_on_an_event_loop(
+    slow: Any, proxy: FaultProxy, options: RequestOptions | None
+) -> None:
+    """The same, awaited."""
+    await Ways(slow).warm_async(_READ, ["local"])
+    asked = [asyncio.create_task(slow.execute_async(_SLOW, ["local"], options=options)) for _ in range(3)]
+    before = proxy.count(_SLOW)
+    while proxy.count(_SLOW) < before + 3 and not all(task.done() for task in asked):
+        await asyncio.sleep(0.005)
+    closing = asyncio.create_task(slow.close_async(drain=30))
+    while await slow.is_ready_async():
+        assert not closing.done()
+    with pytest.raises(DriverClosedError):
+        await slow.execute_async(_READ, ["local"])
+    assert [len(rows) for rows in await asyncio.gather(*asked)] == [1, 1, 1]
+    await closing
+    assert not slow.is_live()
+
+
+def test_the_time_to_drain_ends(slow: Any, proxy: FaultProxy) -> None:
+    """A request without an answer is cut off when the time is over, or at once by a second close."""
+    proxy.rules.clear()
+    proxy.add(Silence(), contains=_SLOW, times=None)
+    before = proxy.count(_SLOW)
+    with ThreadPoolExecutor(2) as pool:
+        asked = pool.submit(slow.execute, _SLOW, ["local"], timeout=60)
+        while not slow.stats().nodes[0].in_flight:
+            time.sleep(0.005)
+        assert proxy.count(_SLOW) >= before
+        started = time.monotonic()
+        closing = pool.submit(slow.close, drain=60)
+        slow.close()
+        closing.result()
+        assert time.monotonic() - started < 30
+        with pytest.raises(CoodieError):
+            asked.result()
+
+
+def test_a_time_that_is_none(connect: Callable[..., Any]) -> None:
+    """A drain that isn't a positive number is refused, and the driver stays open."""
+    driver = connect()
+    with pytest.raises(ConfigurationError):
+        driver.close(drain=-1)
+    driver.execute(_READ, ["local"])
+
+
+async def test_warming_up(connect: Callable[..., Any], request: pytest.FixtureRequest) -> None:
+    """The first request after it goes the fast path's way, and prepares nothing."""
+    for is_async in (False, True):
+        driver = connect()
+        calls = Api(driver, is_async=is_async)
+        await calls.warm([_READ, _SLOW, "TRUNCATE nothing.at_all"])
+        misses = driver.stats().statements.misses
+        assert misses == 2
+        ways = Ways(driver)
+        assert len(await calls.execute(_READ, ["local"])) == 1
+        assert await calls.execute_one(_SLOW, ["local"])
+        assert ways.drivers == 0, request.node.name
+        assert driver.stats().statements.misses == misses
+
+
+def test_warming_up_threads(connect: Callable[..., Any]) -> None:
+    """As many threads as were named have a connection each."""
+    driver = connect()
+    driver.warm([_READ], connections=4, timeout=30)
+    assert driver.stats().nodes[0].connections == 4
+    ways, barrier = Ways(driver), threading.Barrier(4)
+
+    def ask() -> int:
+        barrier.wait()
+        return len(driver.execute(_READ, ["local"]))
+
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(ask) for _ in range(4)]
+        assert [one.result() for one in asked] == [1] * 4
+    assert ways.drivers == 0
+
+
+def test_what_cannot_be_warmed_up(connect: Callable[..., Any]) -> None:
+    """Wrong statements and arguments are errors; without the fast path only statements are prepared."""
+    driver = connect(fast_path=False)
+    with pytest.raises(QuerySyntaxError):
+        driver.warm(["SELEC nothing"])
+    with pytest.raises(ConfigurationError):
+        driver.warm(_READ)
+    with pytest.raises(ConfigurationError):
+        driver.warm([_READ], connections=0)
+    driver.warm([_READ])
+    driver.close()
+    with pytest.raises(DriverClosedError):
+        driver.warm([_READ])
+
+
+@pytest.mark.usefixtures("registry")
+async def test_probes(
+    connect: Callable[..., Any],
+    proxy: FaultProxy,
+    cassandra_node: Any,
+    backend: str,
+) -> None:
+    """A driver is live until it is closed, and ready while its server answers; a lazy one connects first."""
+    driver = connect(hosts=[proxy.host], port=proxy.port)
+    assert driver.is_live()
+    assert driver.is_ready(timeout=10)
+    assert await driver.is_ready_async(timeout=10)
+    proxy.hold = True
+    assert not driver.is_ready(timeout=0.2)
+    assert not await driver.is_ready_async(timeout=0.2)
+    assert driver.is_live()
+    proxy.heal()
+    driver.close()
+    assert not driver.is_live()
+    assert not driver.is_ready()
+    lazy = coodie.init_coodie(
+        driver_type=backend, lazy=True, name="idle", **cassandra_node.connection_options()
+    )
+    assert lazy.is_live()
+    assert not lazy.is_ready()
+    lazy.warm([_READ], timeout=30)  # connects
+    assert lazy.is_ready(timeout=10)
+    lazy.close(drain=10)
+    assert not lazy.is_live()
