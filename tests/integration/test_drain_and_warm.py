@@ -190,7 +190,7 @@ async def test_probes(
     driver.close()
     assert not driver.is_live()
     assert not driver.is_ready()
-    lazy = coodie.init_coodie(
+    lazy: Any = coodie.init_coodie(
         driver_type=backend, lazy=True, name="idle", **cassandra_node.connection_options()
     )
     assert lazy.is_live()

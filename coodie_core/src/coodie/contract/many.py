@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
+from coodie.contract.bulk import in_bulk
 from coodie.cql import Kind, inspect_statement
 from coodie.exceptions import ConfigurationError, ExecuteManyError
 from coodie.many_result import ManyResult
@@ -179,6 +180,7 @@ def run_with_threads(run: ManyRun, execute: Callable[[Params], list[dict[str, An
     from concurrent.futures import ThreadPoolExecutor  # needed by this form alone
 
     def work() -> None:
+        in_bulk.set(True)  # in a separate context
         while (item := run.take()) is not None:
             index, params = item
             try:
@@ -212,6 +214,7 @@ async def run_with_tasks(
     turn = asyncio.Lock()
 
     async def work() -> None:
+        in_bulk.set(True)  # in a separate context
         while (item := await run.take_async(turn)) is not None:
             index, params = item
             try:

@@ -1,9 +1,9 @@
-"""How a driver is doing, as values: what ``driver.stats()`` returns."""
+"""A driver's statistics, which ``driver.stats()`` returns."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from coodie.observers.latency import Latency, LatencyRecorder
@@ -13,28 +13,28 @@ if TYPE_CHECKING:
 
     from coodie.observers.events import Host
 
-__all__ = ["DriverStats", "NodeStats", "StatementStats", "latency_of"]
+__all__ = ["DriverStats", "LimitStats", "NodeStats", "StatementStats", "latency_of"]
 
-#: The percentiles in the JSON form.
+#: The percentiles in ``as_dict``.
 _PERCENTILES = (50, 95, 99)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodeStats:
-    """One node, as a driver sees it.
+    """The statistics of one node.
 
     Args:
         host: The node.
-        is_up: Whether the driver takes it to be up; None where it doesn't know yet.
-        connections: Open connections of the fast path.
-        session_connections: Open connections of the backend's session.
-        idle: How many of both have no request in flight.
-        in_flight: Requests without a response on all of them, timed-out ones included.
-        queued: Requests that wait for a free stream.
-        errors: Error responses, timeouts and lost connections since the driver was opened, those that were
-            retried included.
-        latency: The times from sending to response of the last requests: the last 512 through the session,
-            and up to 128 of each open connection of the fast path, one for each read from its socket.
+        is_up: Whether the driver has marked the node up; None if unknown.
+        connections: The number of the fast path's open connections.
+        session_connections: The number of the session's open connections.
+        idle: The number of connections of both kinds without requests in flight.
+        in_flight: The number of requests without a response, including those that have timed out.
+        queued: The number of requests that wait for a free stream.
+        errors: The number of error responses, timeouts and lost connections since the driver was opened,
+            including those of retried requests.
+        latency: The response times of the last requests: the last 512 through the session, and up to 128 of
+            each open connection of the fast path, one for each read from its socket.
     """
 
     host: Host
@@ -48,7 +48,7 @@ class NodeStats:
     latency: Latency
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what ``json`` can write; times are in seconds."""
+        """Return the statistics as JSON values; times are in seconds."""
         host = self.host
         return {
             "address": host.address,
@@ -74,15 +74,15 @@ class NodeStats:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StatementStats:
-    """A driver's cache of prepared statements.
+    """The statistics of a driver's statement cache.
 
     Args:
-        size: The statements in it, those being prepared included.
-        limit: The most that it keeps: ``statement_cache_size``.
-        hits: Requests that found their statement. On an event loop, requests for one statement in one tick
-            look once.
-        misses: Statements that were prepared, again or for the first time.
-        evictions: Statements that were dropped because the cache was full.
+        size: The number of statements, including those being prepared.
+        limit: The maximum size, ``statement_cache_size``.
+        hits: The number of lookups that found a statement. On an event loop, requests for the same statement
+            within one tick share a lookup.
+        misses: The number of statements that were prepared, including those prepared again.
+        evictions: The number of statements that were evicted because the cache was full.
     """
 
     size: int
@@ -92,33 +92,59 @@ class StatementStats:
     evictions: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what ``json`` can write."""
-        return {name: getattr(self, name) for name in ("size", "limit", "hits", "misses", "evictions")}
+        """Return the statistics as JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LimitStats:
+    """The limits of a driver's requests, and their current numbers.
+
+    Args:
+        max_in_flight: The maximum number of requests in flight.
+        max_queued: The maximum number of queued requests, except those of ``execute_many``.
+        in_flight: The number of requests in flight.
+        queued: The number of queued requests, including those of ``execute_many``.
+        rejected: The number of requests that raised OverloadedError since the driver was opened.
+    """
+
+    max_in_flight: int
+    max_queued: int
+    in_flight: int
+    queued: int
+    rejected: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the statistics as JSON values."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DriverStats:
-    """How a driver is doing at one moment; what other threads change meanwhile may be counted or not.
+    """A driver's statistics; not an atomic snapshot, since other threads may be using the driver.
 
     Args:
-        driver_name: The name under which it is registered, or None.
-        driver_type: The backend's, or None.
-        nodes: The nodes that it knows; none where its client doesn't tell, and before a lazy driver connects.
-        statements: Its cache of prepared statements; None where it has none.
+        driver_name: The driver's name in the registry; None if it isn't registered.
+        driver_type: The name of the backend, or None.
+        nodes: The known nodes; empty if the client has no statistics, and before a lazy driver connects.
+        statements: The statistics of the statement cache; None if the driver has none.
+        limit: The limits of requests; None if the driver has none.
     """
 
     driver_name: str | None
     driver_type: str | None
     nodes: tuple[NodeStats, ...] = ()
     statements: StatementStats | None = None
+    limit: LimitStats | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what ``json`` can write."""
+        """Return the statistics as JSON values."""
         return {
             "driver_name": self.driver_name,
             "driver_type": self.driver_type,
             "nodes": [node.as_dict() for node in self.nodes],
             "statements": None if self.statements is None else self.statements.as_dict(),
+            "limit": None if self.limit is None else self.limit.as_dict(),
         }
 
     def as_json(self) -> str:
@@ -127,7 +153,7 @@ class DriverStats:
 
 
 def latency_of(samples: Iterable[float]) -> Latency:
-    """Return durations as one ``Latency``."""
+    """Return the ``Latency`` of durations in seconds."""
     recorder = LatencyRecorder()
     for seconds in samples:
         recorder.record(seconds)

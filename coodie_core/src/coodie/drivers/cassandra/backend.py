@@ -24,6 +24,8 @@ _DRIVER_OPTIONS = {
     "aware_timestamps": ("bool", False, "Return timestamps as aware datetimes in UTC."),
     "fast_path": ("bool", True, "Send common requests on connections of coodie's own."),
     "statement_cache_size": ("count", 1000, "The number of cached prepared statements."),
+    "max_in_flight": ("count", None, "The maximum number of requests in flight."),
+    "max_queued": ("int", None, "The maximum number of queued requests; more raise OverloadedError."),
 }
 
 #: Parameters of Cluster that are set by a field of ConnectionConfig: name → the option to use instead.

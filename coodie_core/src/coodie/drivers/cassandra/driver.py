@@ -62,6 +62,9 @@ class CassandraDriver(ClientDriver):
         aware_timestamps: Return timestamps as aware datetimes in UTC instead of naive ones.
         statement_cache_size: The number of cached prepared statements, 1 or more.
         fast_path: Send common requests on coodie's own connections, in addition to the session's.
+        max_in_flight: The maximum number of requests in flight; None for no limit.
+        max_queued: The maximum number of queued requests; more raise OverloadedError. None for
+            *max_in_flight*.
 
     Raises:
         ConfigurationError: An argument is invalid.
@@ -81,6 +84,8 @@ class CassandraDriver(ClientDriver):
         aware_timestamps: bool = False,
         statement_cache_size: int = _STATEMENTS,
         fast_path: bool = True,
+        max_in_flight: int | None = None,
+        max_queued: int | None = None,
     ) -> None:
         from coodie.drivers.cassandra._client import SessionClient
         from coodie.drivers.cassandra.fastpath.driver_internals import abandon, abandon_reactors
@@ -98,6 +103,8 @@ class CassandraDriver(ClientDriver):
             timeout=request_timeout,
             consistency=consistency,
             statement_cache_size=statement_cache_size,
+            max_in_flight=max_in_flight,
+            max_queued=max_queued,
         )
         self._session = session
         forget_in_children(session.cluster, abandon if owns_session else abandon_reactors)
@@ -113,6 +120,8 @@ class CassandraDriver(ClientDriver):
         )
         keyspace = session.keyspace if default_keyspace is None else default_keyspace
         self._set_up(self._client, keyspace, lifecycle, options)
+        # Requests that are limited go through the pipeline.
+        self._fast_by_template = self._client.fast if max_in_flight is None else None
 
     @property
     def session(self) -> Any:
@@ -226,7 +235,7 @@ class CassandraDriver(ClientDriver):
         shape: RowShape | None = None,
     ) -> Outcome:
         """Execute a request by its statement's template, in this thread; all None if nothing was sent."""
-        fast = self._client.fast
+        fast = self._fast_by_template
         if fast is None or fast.disabled_reason is not None or request_observers():
             return None, None
         template = None
@@ -243,7 +252,7 @@ class CassandraDriver(ClientDriver):
         shape: RowShape | None = None,
     ) -> TemplatedRequest | None:
         """Send a request by its statement's template, on the running loop; None if nothing was sent."""
-        fast = self._client.fast
+        fast = self._fast_by_template
         # Observed requests go through the pipeline, which notifies the observers.
         if fast is None or fast.disabled_reason is not None or request_observers():
             return None

@@ -13,6 +13,7 @@ from coodie.cql import inspect_statement
 from coodie.drivers._last_page import remember_paging_state, remembered_paging_state
 from coodie.drivers._lifecycle import Lifecycle
 from coodie.drivers.client.client import UNPREPARED
+from coodie.drivers.client.gate import LimitedGate
 from coodie.drivers.client.pipeline import Pipeline, PipelineOptions
 from coodie.effects import gather, run_async, run_sync
 from coodie.exceptions import ConfigurationError
@@ -59,6 +60,9 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
         statement_cache_size: The number of cached prepared statements, 1 or more.
         statement_lifetime: Seconds after which a statement is prepared again, since other clients may have
             changed the schema; None for a client that detects this.
+        max_in_flight: The maximum number of requests in flight; None for no limit.
+        max_queued: The maximum number of queued requests; more raise OverloadedError. None for
+            *max_in_flight*.
 
     Raises:
         ConfigurationError: An argument is invalid.
@@ -73,6 +77,8 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
         consistency: str | None = None,
         statement_cache_size: int = _STATEMENTS,
         statement_lifetime: float | None = None,
+        max_in_flight: int | None = None,
+        max_queued: int | None = None,
     ) -> None:
         options = PipelineOptions(
             name=type(self).__name__,
@@ -81,6 +87,8 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
             consistency=consistency,
             statement_cache_size=statement_cache_size,
             statement_lifetime=statement_lifetime,
+            max_in_flight=max_in_flight,
+            max_queued=max_queued,
         )
         self._set_up(client, default_keyspace, Lifecycle(), options)
 
@@ -172,7 +180,13 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
     def stats(self) -> DriverStats:
         """Return how the driver is doing, without asking the server; it never blocks."""
         nodes = () if self._lifecycle.closed else tuple(self._client.node_stats())
-        return replace(super().stats(), nodes=nodes, statements=self._pipeline.statements.stats())
+        gate = self._pipeline.gate
+        return replace(
+            super().stats(),
+            nodes=nodes,
+            statements=self._pipeline.statements.stats(),
+            limit=gate.stats() if isinstance(gate, LimitedGate) else None,
+        )
 
     # --- closing ------------------------------------------------------------------------
 
@@ -220,6 +234,8 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
             idle = 0 if self._pipeline.is_busy else idle + 1
         self._lifecycle.closed = True
         self._pipeline.statements.clear()
+        if self._pipeline.gate is not None:
+            self._pipeline.gate.close(self._lifecycle.error())
         try:
             self._client.close()
         except BaseException as exc:

@@ -14,11 +14,12 @@ from coodie._points import point
 from coodie.batch import batch_text, check_batch
 from coodie.capabilities import Capability, check_capabilities, require
 from coodie.consistency import parse_consistency
+from coodie.contract.bulk import in_bulk
 from coodie.contract.checks import check_request, refuse_parameters, refuse_use
 from coodie.cql import Kind, inspect_statement
 from coodie.drivers._last_page import remember_paging_state
 from coodie.drivers.client.client import ClientRequest, Page, StaleStatementError
-from coodie.drivers.client.gate import Gate
+from coodie.drivers.client.gate import Gate, LimitedGate
 from coodie.drivers.client.pages import add_details, completed, decoded, extend, read_page, standing_still
 from coodie.drivers.client.statements import StatementCache
 from coodie.effects import Sleep, Started, Steps
@@ -73,6 +74,8 @@ class PipelineOptions:
         consistency: The default consistency level; None for the client's default.
         statement_cache_size: The number of cached prepared statements, 1 or more.
         statement_lifetime: Seconds after which a statement is prepared again; None for never.
+        max_in_flight: The maximum number of requests in flight; None for no limit.
+        max_queued: The maximum number of queued requests; None for *max_in_flight*.
 
     Raises:
         ConfigurationError: A value is invalid.
@@ -84,17 +87,36 @@ class PipelineOptions:
     consistency: str | None = None
     statement_cache_size: int = 1000
     statement_lifetime: float | None = None
+    max_in_flight: int | None = None
+    max_queued: int | None = None
 
     def __post_init__(self) -> None:
         """Check the values."""
-        size = self.statement_cache_size
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            message = f"statement_cache_size={size!r} isn't a positive integer."
-            raise ConfigurationError(message, option="statement_cache_size")
+        _check_count("statement_cache_size", self.statement_cache_size, 1)
+        if self.max_in_flight is not None:
+            _check_count("max_in_flight", self.max_in_flight, 1)
+        if self.max_queued is not None:
+            _check_count("max_queued", self.max_queued, 0)
+            if self.max_in_flight is None:
+                message = "max_queued= requires max_in_flight=."
+                raise ConfigurationError(message, hint="Give both.", option="max_queued")
         if self.consistency is not None:
             parse_consistency(self.consistency)
         check_timeout(self.timeout, "request_timeout")
         check_timeout(self.statement_lifetime, "statement_lifetime")
+
+
+def _check_count(option: str, value: Any, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        expected = "a positive integer" if least else "an integer of 0 or more"
+        raise ConfigurationError(f"{option}={value!r} isn't {expected}.", option=option)
+
+
+def _gate(client: Client, options: PipelineOptions) -> Gate | None:
+    if options.max_in_flight is not None:
+        queued = options.max_in_flight if options.max_queued is None else options.max_queued
+        return LimitedGate(options.max_in_flight, queued)
+    return None if client.counts_requests else Gate()
 
 
 class _Batch(NamedTuple):
@@ -123,7 +145,7 @@ class Pipeline:
         needed_by_requests = frozenset(Capability) - {Capability.NATIVE_ASYNC}
         self._has_all_capabilities = options.capabilities >= needed_by_requests
         #: Counts requests; None if the client knows them all.
-        self.gate = None if client.counts_requests else Gate()
+        self.gate = _gate(client, options)
         self.statements = StatementCache(client, options.statement_cache_size, options.statement_lifetime)
 
     # --- the requests -------------------------------------------------------------------
@@ -145,11 +167,14 @@ class Pipeline:
             one_of_many: The request is part of an ``execute_many``.
         """
         if not request_observers():
-            return self._gated(self._rows(driver, request, UNOBSERVED, first), first)
+            plain = self._rows(driver, request, UNOBSERVED, first)
+            return self._gated(plain, request, first, patient=one_of_many)
         part = ONE_OF_MANY if one_of_many else None
 
         def steps(observed: ObservedRequest) -> Steps[Rows[Any]]:
-            return self._gated(self._rows(driver, request, observed, first), first)
+            return self._gated(
+                self._rows(driver, request, observed, first), request, first, patient=one_of_many
+            )
 
         return self.observed(driver, request, steps, part)
 
@@ -164,10 +189,10 @@ class Pipeline:
             first: Returns the first page of a request that has been sent already.
         """
         if not request_observers():
-            return self._gated(self._first_value(request, UNOBSERVED, first), first)
+            return self._gated(self._first_value(request, UNOBSERVED, first), request, first)
 
         def steps(observed: ObservedRequest) -> Steps[Any]:
-            return self._gated(self._first_value(request, observed, first), first)
+            return self._gated(self._first_value(request, observed, first), request, first)
 
         return self.observed(driver, request, steps)
 
@@ -181,24 +206,33 @@ class Pipeline:
         """Execute several writes as one batch."""
         self.check(Capability.BATCHES, "execute_batch")
         if not request_observers():
-            return self._gated(self._batch(driver, statements, batch_type, request, UNOBSERVED))
+            return self._gated(self._batch(driver, statements, batch_type, request, UNOBSERVED), request)
         # An iterable is read once, before the request starts.
         items = list(statements) if hasattr(statements, "__iter__") else statements
         part = batch_part(items) if isinstance(items, list) else None
 
         def steps(observed: ObservedRequest) -> Steps[Rows[Any]]:
-            return self._gated(self._batch(driver, items, batch_type, request, observed))
+            return self._gated(self._batch(driver, items, batch_type, request, observed), request)
 
         return self.observed(driver, request, steps, part)
 
-    def _gated(self, steps: Steps[T], first: First | None = None) -> Steps[T]:
-        """Return the steps of a request, as its driver counts them.
+    def _gated(
+        self, steps: Steps[T], request: Request, first: First | None = None, *, patient: bool = False
+    ) -> Steps[T]:
+        """Return the steps of a request, as the driver counts and limits them.
 
         Args:
             steps: The steps.
+            request: The caller's request.
             first: Returns the first page, if the request has been sent already.
+            patient: The request is one of many.
         """
-        return steps if self.gate is None or first is not None else self.gate.pass_through(steps)
+        gate = self.gate
+        if gate is None or first is not None:
+            return steps
+        check_timeout(request.timeout)
+        timeout = request.timeout or self.default_timeout()
+        return gate.pass_through(steps, request.stmt, timeout, patient=patient or in_bulk.get())
 
     @property
     def is_busy(self) -> bool:

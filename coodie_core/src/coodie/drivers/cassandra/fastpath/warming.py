@@ -15,24 +15,25 @@ if TYPE_CHECKING:
     from cassandra.pool import Host
 
     from coodie.drivers.cassandra.fastpath.dispatcher import FastPath
+    from coodie.drivers.cassandra.fastpath.sync_connection import SyncConnection
     from coodie.effects import Steps
 
 __all__ = ["open_connections"]
 
-#: Seconds between two looks whether connections have been opened.
+#: Seconds between checks whether connections are open.
 _LOOK_AGAIN = 0.005
 
 
 def open_connections(path: FastPath, connections: int, timeout: float) -> Steps[None]:
-    """Open connections to all nodes that get requests, for the calling threads or the running event loop.
+    """Open connections to all nodes in use, for threads or for the running event loop.
 
     Args:
-        path: The fast path; if it is off, or is turned off meanwhile, nothing is opened.
-        connections: The number of threads; an event loop needs one connection.
+        path: The fast path; if it is disabled, no connections are opened.
+        connections: The number of threads; an event loop uses one connection.
         timeout: The timeout in seconds.
 
     Raises:
-        RequestTimeoutError: A node took longer.
+        RequestTimeoutError: Connecting to a node took longer.
     """
     deadline = time.monotonic() + timeout
     while path.disabled_reason is None:
@@ -46,14 +47,14 @@ def open_connections(path: FastPath, connections: int, timeout: float) -> Steps[
             return
         if time.monotonic() > deadline:
             names = ", ".join(str(host.endpoint) for host in missing)
-            message = f"Not all connections were open within {timeout:g} s: those to {names} are missing."
-            hint = "Requests work without them, more slowly; they are opened in the background."
+            message = f"Not all connections were opened within {timeout:g} s; missing: {names}."
+            hint = "Requests work without them, but more slowly; connecting continues in the background."
             raise RequestTimeoutError(message, hint=hint, timeout=timeout, may_have_been_applied=False)
         yield Sleep(_LOOK_AGAIN)
 
 
 class _Opened:
-    """An effect: whether the connections to a node are open; if not, one is being opened."""
+    """An effect: return whether the connections to a node are open; if not, start to open one."""
 
     __slots__ = ("_connections", "_host", "_path", "_shard")
 
@@ -64,9 +65,9 @@ class _Opened:
         self._connections = connections
 
     def run(self) -> bool:
-        """Look for connections of threads."""
+        """Check the connections of threads."""
         pool = self._path.sync_pool(self._host)
-        found: list[Any] = []
+        found: list[SyncConnection] = []
         try:
             while len(found) < self._connections:
                 connection = pool.acquire(self._shard)
@@ -79,5 +80,5 @@ class _Opened:
                 pool.release(connection)
 
     def run_async(self) -> Awaitable[bool]:
-        """Look for a connection of the running event loop."""
+        """Check the connection of the running event loop."""
         return Immediately(self._path.async_pool().connection(self._host, self._shard) is not None)

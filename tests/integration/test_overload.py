@@ -1,0 +1,104 @@
+"""A driver with max_in_flight: the limit holds on every way of asking, and what is too much is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.conftest import Api
+
+from coodie import RequestOptions
+from coodie.exceptions import ConfigurationError, OverloadedError
+from coodie.observers import RequestFinished, observing
+from coodie.observers.recorder import Recorder
+from coodie_testing.faults import Delay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from coodie_testing.faults import FaultProxy
+
+pytestmark = pytest.mark.server
+
+_READ = "SELECT key FROM system.local WHERE key = ?"
+
+
+@pytest.fixture(params=["sync", "async"])
+def limited(connect: Callable[..., Any], proxy: FaultProxy, request: pytest.FixtureRequest) -> Api:
+    """Allow two requests at a time, and one to wait; each takes its time."""
+    driver = connect(hosts=[proxy.host], port=proxy.port, max_in_flight=2, max_queued=1)
+    driver.warm([_READ], connections=4, timeout=30)
+    proxy.add(Delay(seconds=0.3), contains="system.local WHERE key", times=None)
+    return Api(driver, is_async=request.param == "async")
+
+
+async def _stream(calls: Api, options: RequestOptions | None) -> list[Any]:
+    return [row async for row in calls.stream(_READ, ["local"], options=options)]
+
+
+#: Name → one request.
+_WAYS: dict[str, Callable[[Api, RequestOptions | None], Any]] = {
+    "execute": lambda calls, options: calls.execute(_READ, ["local"], options=options),
+    "execute_one": lambda calls, options: calls.execute_one(_READ, ["local"], options=options),
+    "page": lambda calls, options: calls.execute(_READ, ["local"], fetch_size=10, options=options),
+    "stream": _stream,
+}
+
+
+async def _outcomes(calls: Api, way: Any, options: RequestOptions | None, number: int) -> list[Any]:
+    """Return what comes of several requests at a time: rows or errors."""
+    if calls.is_async:
+        return list(
+            await asyncio.gather(*[way(calls, options) for _ in range(number)], return_exceptions=True)
+        )
+    with ThreadPoolExecutor(number) as pool:
+        asked = [pool.submit(asyncio.run, way(calls, options)) for _ in range(number)]
+        return [one.exception() or one.result() for one in asked]
+
+
+@pytest.mark.parametrize("options", [None, RequestOptions(trace=True)], ids=["fast", "session"])
+@pytest.mark.parametrize("way", _WAYS)
+async def test_every_way(limited: Api, way: str, options: RequestOptions | None) -> None:
+    """Of six requests at once two are sent, one waits, and three are refused: never sent, and observed."""
+    with observing(recorder := Recorder()):
+        outcomes = await _outcomes(limited, _WAYS[way], options, 6)
+    refused = [one for one in outcomes if isinstance(one, OverloadedError)]
+    assert [one for one in outcomes if isinstance(one, Exception) and one not in refused] == []
+    assert len(refused) == 3
+    assert {one.may_have_been_applied for one in refused} == {False}
+    told = [event for event in recorder.of(RequestFinished) if isinstance(event.error, OverloadedError)]
+    assert len(told) == 3
+    limit = limited.driver.stats().limit
+    assert limit is not None
+    assert (limit.in_flight, limit.queued, limit.rejected) == (0, 0, 3)
+    assert limited.driver.stats().as_dict()["limit"]["max_in_flight"] == 2
+
+
+async def test_many_wait(limited: Api) -> None:
+    """The executions of an execute_many wait for their turn, however many may be in flight."""
+    result = await limited.execute_many(_READ, [["local"]] * 8, concurrency=8)
+    assert (result.succeeded, len(result.errors)) == (8, 0)
+    limit = limited.driver.stats().limit
+    assert limit is not None
+    assert limit.rejected == 0
+
+
+async def test_batches(limited: Api, table: Callable[[str], str]) -> None:
+    """Batches count, too."""
+    name = table("k int PRIMARY KEY")
+    await limited.execute_batch([(f"INSERT INTO {name} (k) VALUES (?)", [1])])
+    assert await limited.execute_one(f"SELECT count(*) FROM {name}", []) == 1
+    limit = limited.driver.stats().limit
+    assert limit is not None
+    assert (limit.in_flight, limit.queued) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "options", [{"max_in_flight": 0}, {"max_in_flight": 1, "max_queued": -1}, {"max_queued": 5}]
+)
+def test_wrong_limits(connect: Callable[..., Any], options: dict[str, int]) -> None:
+    """A limit that is none is refused before anything is connected, or with nothing left open."""
+    with pytest.raises(ConfigurationError):
+        connect(**options)
