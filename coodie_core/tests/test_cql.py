@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coodie.cql import Kind, count_positional_markers, inspect_statement, with_positional_markers
+from coodie.cql import (
+    Kind,
+    count_positional_markers,
+    inspect_statement,
+    qualified,
+    with_positional_markers,
+)
 
 
 @pytest.mark.parametrize(
@@ -147,3 +153,26 @@ def test_any_text(stmt: str) -> None:
 def test_count_positional_markers(stmt: str, count: int) -> None:
     """Question marks count where they are bind markers, and nowhere else."""
     assert count_positional_markers(stmt) == count
+
+
+@pytest.mark.parametrize(
+    ("stmt", "expected"),
+    [
+        ("SELECT a FROM t WHERE k = ?", 'SELECT a FROM "K""s".t WHERE k = ?'),
+        ("select a from /* from x */ t", 'select a from /* from x */ "K""s".t'),
+        ("INSERT INTO \"T\" (a) VALUES ('from t')", 'INSERT INTO "K""s"."T" (a) VALUES (\'from t\')'),
+        ("UPDATE t SET a = 1", 'UPDATE "K""s".t SET a = 1'),
+        ("DELETE a FROM t WHERE k = 1", 'DELETE a FROM "K""s".t WHERE k = 1'),
+        ("SELECT a FROM other . t", "SELECT a FROM other . t"),
+        ('SELECT "from" FROM t', 'SELECT "from" FROM "K""s".t'),
+        (
+            "BEGIN BATCH UPDATE t SET a = 1; INSERT INTO o.t (a) VALUES (1) DELETE FROM u APPLY BATCH",
+            'BEGIN BATCH UPDATE "K""s".t SET a = 1; INSERT INTO o.t (a) VALUES (1) '
+            'DELETE FROM "K""s".u APPLY BATCH',
+        ),
+        ("SELECT a FROM", "SELECT a FROM"),
+    ],
+)
+def test_qualified(stmt: str, expected: str) -> None:
+    """A keyspace comes before each table's name that has none, and nowhere else."""
+    assert qualified(stmt, 'K"s') == expected

@@ -25,6 +25,10 @@ def test_defaults_change_nothing() -> None:
         "routing_token": None,
         "profile": None,
         "rows": None,
+        "node": None,
+        "timestamp": None,
+        "keyspace": None,
+        "total_timeout": None,
     }
 
 
@@ -59,6 +63,12 @@ def test_serial_consistency_in_any_case() -> None:
         ("routing_token", 2**63),
         ("routing_token", True),
         ("profile", ""),
+        ("node", ""),
+        ("timestamp", 1.5),
+        ("timestamp", True),
+        ("keyspace", ""),
+        ("total_timeout", 0),
+        ("total_timeout", "soon"),
     ],
 )
 def test_refused(option: str, value: Any) -> None:

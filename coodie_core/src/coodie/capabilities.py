@@ -67,6 +67,14 @@ class Capability(str, Enum):
     VECTORS = "vectors"
     #: Columns of user-defined types.
     USER_DEFINED_TYPES = "user-defined types"
+    #: ``RequestOptions.node``.
+    NODE = "node of a request"
+    #: ``RequestOptions.timestamp``.
+    TIMESTAMP = "write timestamp"
+    #: ``RequestOptions.keyspace``; supported by each ``ClientDriver``.
+    KEYSPACE = "keyspace of a request"
+    #: ``RequestOptions.total_timeout``; supported by each ``ClientDriver``.
+    TOTAL_TIMEOUT = "total timeout"
     #: Async methods without threads.
     NATIVE_ASYNC = "native async"
 
@@ -132,6 +140,10 @@ _OF_REQUESTS = {
     "retry_policy": Capability.RETRY_POLICY,
     "speculative_execution_policy": Capability.SPECULATIVE_EXECUTION,
     "routing_token": Capability.ROUTING,
+    "node": Capability.NODE,
+    "timestamp": Capability.TIMESTAMP,
+    "keyspace": Capability.KEYSPACE,
+    "total_timeout": Capability.TOTAL_TIMEOUT,
 }
 
 
@@ -167,7 +179,7 @@ def check_capabilities(
         return
     for name, need in _OF_REQUESTS.items():
         value = getattr(options, name, None)
-        # 0 is a valid token.
+        # A token or timestamp may be 0.
         if value or value.__class__ is int:
             require(have, need, f"RequestOptions.{name}", who)
 

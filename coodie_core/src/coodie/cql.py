@@ -1,13 +1,15 @@
 """Read just enough of a CQL statement to know how to send it: its kind and its table.
 
 No grammar, only tokens: comments, strings and quoted names are told apart, the rest is words and
-symbols (Cassandra's Lexer.g). Nothing here changes a statement but ``with_positional_markers``.
+symbols (Cassandra's Lexer.g). Nothing here changes a statement but ``with_positional_markers`` and
+``qualified``.
 """
 
 from __future__ import annotations
 
 import re
 from enum import Enum, auto
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ __all__ = [
     "foreign_marker",
     "identifier",
     "inspect_statement",
+    "qualified",
     "tokens",
     "with_positional_markers",
 ]
@@ -81,6 +84,12 @@ _KINDS = {
     "DESC": Kind.PLAIN,
     "USE": Kind.USE,
 }
+
+#: The cache size of ``qualified``.
+_QUALIFIED = 4096
+
+#: Keywords that precede a table's name.
+_BEFORE_TABLES = frozenset({"FROM", "INTO", "UPDATE"})
 
 #: The word after which each kind of statement names its table.
 _TABLE_AFTER = {"SELECT": "FROM", "DELETE": "FROM", "INSERT": "INTO", "UPDATE": "UPDATE"}
@@ -196,6 +205,30 @@ def with_positional_markers(stmt: str) -> tuple[str, list[str]]:
         braces += (text == "{") - (text == "}")
         after_value = group != "symbol" or text in ")]}?"
     return "".join(parts), names
+
+
+@lru_cache(_QUALIFIED)
+def qualified(stmt: str, keyspace: str) -> str:
+    """Qualify each unqualified table name with a keyspace.
+
+    Args:
+        stmt: A SELECT, INSERT, UPDATE, DELETE, or a batch of these.
+        keyspace: The keyspace's name, without quotes.
+    """
+    prefix = '"{}".'.format(keyspace.replace('"', '""'))
+    found = [match for match in _TOKEN.finditer(stmt) if match.lastgroup != "skip"]
+    names = [
+        name
+        for marker, name, following in zip(found, found[1:], [*found[2:], None], strict=False)
+        # Reserved words: an unquoted name can't be one of them.
+        if marker.lastgroup == "word"
+        and marker.group().upper() in _BEFORE_TABLES
+        and identifier(name.lastgroup or "", name.group()) is not None
+        and (following is None or following.group() != ".")
+    ]
+    for name in reversed(names):
+        stmt = stmt[: name.start()] + prefix + stmt[name.start() :]
+    return stmt
 
 
 def foreign_marker(stmt: str) -> str | None:

@@ -229,6 +229,7 @@ async def test_what_is_refused_before_sending(api: Api, client: MemoryClient) ->
         (ConfigurationError, (READ, [1], "SOMETIMES"), {}),
         (ConfigurationError, (READ, [1], None, -1), {}),
         (ConfigurationError, (1, [1]), {}),
+        (ConfigurationError, (READ, [1]), {"options": "idempotent"}),
         (InvalidQueryError, ("USE ks", []), {}),
     ]
     for kind, args, kwargs in refused:

@@ -16,6 +16,7 @@ from coodie_testing.checks.errors import ErrorsChecks
 from coodie_testing.checks.leaks import LeaksChecks
 from coodie_testing.checks.many import ManyChecks
 from coodie_testing.checks.observed import ObservedChecks
+from coodie_testing.checks.options import OptionsChecks
 from coodie_testing.checks.paging import PagingChecks
 from coodie_testing.checks.parameters import ParametersChecks
 from coodie_testing.checks.prepared import PreparedChecks
@@ -51,6 +52,7 @@ class DriverConformance(
     ClosingChecks,
     LeaksChecks,
     ObservedChecks,
+    OptionsChecks,
     Suite,
 ):
     """Every check of the kit; subclass it, and say how your driver is opened.

@@ -305,6 +305,17 @@ class ConsistencyIgnored(Faulty):
         return (yield self.send(replace(request, consistency=None)))
 
 
+@caught_by("test_write_timestamps", "test_one_node", "test_the_keyspace_of_a_request", "test_total_timeouts")
+class OptionsDropped(Faulty):
+    """Options of requests that are new are dropped."""
+
+    def on_execute(self, request: Request) -> Steps:
+        options = request.options and replace(
+            request.options, node=None, timestamp=None, keyspace=None, total_timeout=None
+        )
+        return (yield self.send(replace(request, options=options)))
+
+
 # --- observers --------------------------------------------------------------------------
 
 

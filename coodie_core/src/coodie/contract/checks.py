@@ -5,14 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from coodie.consistency import parse_consistency
-from coodie.exceptions import ConfigurationError, InvalidQueryError, ParameterError
+from coodie.exceptions import ConfigurationError, InvalidQueryError, ParameterError, RequestTimeoutError
 from coodie.requests import check_options, check_timeout
 from coodie.row_shapes import parse_rows
 
 if TYPE_CHECKING:
     from coodie.requests import Request
 
-__all__ = ["check_fetch_size", "check_request", "check_statement", "refuse_parameters", "refuse_use"]
+__all__ = [
+    "check_fetch_size",
+    "check_request",
+    "check_statement",
+    "refuse_parameters",
+    "refuse_use",
+    "total_timeout_error",
+]
 
 
 def check_request(request: Request) -> None:
@@ -76,3 +83,17 @@ def check_fetch_size(fetch_size: int) -> None:
         raise ConfigurationError(
             message, hint="Give the number of rows per page, such as 1000.", option="fetch_size"
         )
+
+
+def total_timeout_error(stmt: str, seconds: float) -> RequestTimeoutError:
+    """Return the error of a request whose ``total_timeout`` expires between two round trips.
+
+    Args:
+        stmt: The CQL text.
+        seconds: The timeout.
+    """
+    message = f"The result wasn't complete within {seconds:g} s."
+    hint = "Increase RequestOptions.total_timeout, or select fewer rows."
+    return RequestTimeoutError(
+        message, hint=hint, statement=stmt, timeout=seconds, may_have_been_applied=False
+    )

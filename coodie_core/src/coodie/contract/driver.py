@@ -10,7 +10,7 @@ from coodie.capabilities import Capability, check_capabilities
 from coodie.contract.checks import check_fetch_size, check_request
 from coodie.contract.operations import Operations
 from coodie.contract.rows_argument import add_rows_argument, dicts_argument, rows_argument
-from coodie.contract.streaming import stream_rows, stream_rows_async
+from coodie.contract.streaming import TimeLeft, stream_rows, stream_rows_async
 from coodie.contract.whole_tables import WholeTables
 from coodie.exceptions import UnsupportedError
 from coodie.observers.observation import part_of
@@ -51,6 +51,8 @@ class AbstractDriver(WholeTables, Operations, ABC):
     needs_row_validation: bool = False
     #: The optional features of the contract that the driver supports.
     capabilities: frozenset[Capability] = frozenset()
+    #: Further features that a base class supports.
+    _provided: frozenset[Capability] = frozenset()
     #: The shape of rows if a request doesn't set it; None for dicts. Set by coodie-core.
     _default_rows: Any = None
 
@@ -224,10 +226,10 @@ class AbstractDriver(WholeTables, Operations, ABC):
             CoodieError: As in ``execute``; raised during the iteration.
         """
         check_fetch_size(fetch_size)
-        extra = options_argument(self.execute, options) | rows_argument(rows)
+        extra = TimeLeft(options_argument(self.execute, options) | rows_argument(rows), stmt)
 
         def fetch(size: int | None, state: bytes | None) -> list[dict[str, Any]]:
-            return self.execute(stmt, params, consistency, timeout, size, state, **extra)  # type: ignore[arg-type]  # execute also takes mappings; its published annotation is list
+            return self.execute(stmt, params, consistency, timeout, size, state, **extra())  # type: ignore[arg-type]  # execute also takes mappings; its published annotation is list
 
         return stream_rows(fetch, fetch_size)
 
@@ -248,10 +250,10 @@ class AbstractDriver(WholeTables, Operations, ABC):
         pending request.
         """
         check_fetch_size(fetch_size)
-        extra = options_argument(self.execute_async, options) | rows_argument(rows)
+        extra = TimeLeft(options_argument(self.execute_async, options) | rows_argument(rows), stmt)
 
         def fetch(size: int | None, state: bytes | None) -> Awaitable[list[dict[str, Any]]]:
-            return self.execute_async(stmt, params, consistency, timeout, size, state, **extra)  # type: ignore[arg-type]  # as above
+            return self.execute_async(stmt, params, consistency, timeout, size, state, **extra())  # type: ignore[arg-type]  # as above
 
         return stream_rows_async(fetch, fetch_size)
 
@@ -451,7 +453,8 @@ def options_argument(
         return {}
     driver = getattr(method, "__self__", None)
     if isinstance(driver, AbstractDriver):
-        check_capabilities(driver.capabilities, type(driver).__name__, options=options)
+        have = driver.capabilities | driver._provided  # noqa: SLF001 - the contract's own
+        check_capabilities(have, type(driver).__name__, options=options)
     parameters = signature(method).parameters.values()
     if not any(p.name == "options" or p.kind is Parameter.VAR_KEYWORD for p in parameters):
         name = getattr(method, "__qualname__", repr(method))

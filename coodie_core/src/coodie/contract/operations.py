@@ -1,24 +1,30 @@
-"""The driver contract's methods for operations: ping and statistics."""
+"""The driver contract's methods for operations: ping, probes, warming up, traces and statistics."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from coodie.contract.rows_argument import dicts_argument
+from coodie.effects import run_async, run_sync
 from coodie.exceptions import ConnectionFailedError, CoodieError, RequestTimeoutError, UnsupportedError
 from coodie.observers.connections import DriverIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from uuid import UUID
 
+    from coodie.contract.traces import Trace
     from coodie.observers.stats import DriverStats
 
 __all__ = ["Operations"]
 
 _PING = "SELECT release_version FROM system.local WHERE key = 'local'"
 
-#: Seconds that a readiness probe waits for the server; probes of Kubernetes wait one by default.
+#: The default timeout of ``is_ready`` in seconds; the default of Kubernetes' probes is one second.
 _READY = 0.8
+
+#: The default timeout of ``trace`` in seconds.
+_TRACE = 5.0
 
 
 class Operations:
@@ -57,18 +63,18 @@ class Operations:
         return True
 
     def is_live(self) -> bool:
-        """Tell whether the driver may serve requests, now or later: for a liveness probe.
+        """Return whether the driver can serve requests now or later, for a liveness probe.
 
-        It asks no server and never blocks. False means that only a new driver helps: this one has been
-        closed, or is a fork's. A driver that can't tell says True.
+        Sends no request and never blocks. False means that a new driver is required: this one was closed, or
+        was opened before a fork. The default for drivers that can't detect this is True.
         """
         return not getattr(self, "closed", False)
 
     def is_ready(self, *, timeout: float = _READY) -> bool:
-        """Tell whether a request sent now would be answered: for a readiness probe. It raises nothing.
+        """Return whether the server responds now, for a readiness probe; raises no ``CoodieError``.
 
         Args:
-            timeout: Seconds to wait for the server's answer.
+            timeout: The timeout in seconds.
         """
         try:
             return self.is_live() and self.ping(timeout=timeout)
@@ -88,12 +94,12 @@ class Operations:
         """Open connections and prepare statements before the first request needs them.
 
         Args:
-            statements: The CQL texts that will be executed.
-            connections: The threads that will send requests at the same time.
-            timeout: Seconds for all.
+            statements: The CQL texts to prepare.
+            connections: The number of threads that will send requests at the same time.
+            timeout: The timeout in seconds, of all connections and statements.
 
         Raises:
-            UnsupportedError: This driver can't do it.
+            UnsupportedError: The driver doesn't support it.
         """
         del statements, connections, timeout
         raise self._cannot_warm()
@@ -104,8 +110,30 @@ class Operations:
         raise self._cannot_warm()
 
     def _cannot_warm(self) -> UnsupportedError:
-        message = f"{type(self).__name__} can't be warmed up."
-        return UnsupportedError(message, hint="Leave it out: its first request does it.", feature="warm")
+        message = f"{type(self).__name__} doesn't support warm()."
+        hint = "Leave it out: the first requests connect and prepare."
+        return UnsupportedError(message, hint=hint, feature="warm")
+
+    def trace(self, trace_id: UUID, *, timeout: float = _TRACE) -> Trace:
+        """Return the server's trace of a request; wait until the server has written it.
+
+        Args:
+            trace_id: ``Rows.trace_id`` of a request with ``RequestOptions(trace=True)``.
+            timeout: The timeout in seconds.
+
+        Raises:
+            RequestTimeoutError: The server hasn't written the trace in time.
+            CoodieError: As in ``execute``.
+        """
+        from coodie.contract.traces import fetch_trace  # used by few programs
+
+        return run_sync(fetch_trace(self, trace_id, timeout))
+
+    async def trace_async(self, trace_id: UUID, *, timeout: float = _TRACE) -> Trace:
+        """Async version of :meth:`trace`."""
+        from coodie.contract.traces import fetch_trace  # as above
+
+        return await run_async(fetch_trace(self, trace_id, timeout))
 
     def stats(self) -> DriverStats:
         """Return the driver's statistics, without a request to the server; never blocks.

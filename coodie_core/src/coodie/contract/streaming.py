@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from coodie.contract.checks import total_timeout_error
 from coodie.exceptions import UnsupportedError
 from coodie.rows import Rows, can_page
 
@@ -11,7 +14,40 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
-__all__ = ["stream_rows", "stream_rows_async"]
+__all__ = ["TimeLeft", "stream_rows", "stream_rows_async"]
+
+
+class TimeLeft:
+    """Compute the keyword arguments of each page of a stream, whose ``total_timeout`` applies to all pages.
+
+    Args:
+        extra: Keyword arguments of ``execute``; may have ``options``.
+        stmt: The CQL text, for the error.
+    """
+
+    __slots__ = ("_deadline", "_extra", "_stmt", "_total")
+
+    def __init__(self, extra: dict[str, Any], stmt: str) -> None:
+        self._extra = extra
+        self._stmt = stmt
+        self._total: float | None = getattr(extra.get("options"), "total_timeout", None)
+        self._deadline: float | None = None
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the keyword arguments for the next page.
+
+        Raises:
+            RequestTimeoutError: The total timeout has expired.
+        """
+        if self._total is None:
+            return self._extra
+        now = time.monotonic()
+        if self._deadline is None:
+            self._deadline = now + self._total
+        left = self._deadline - now
+        if left <= 0:
+            raise total_timeout_error(self._stmt, self._total)
+        return self._extra | {"options": replace(self._extra["options"], total_timeout=left)}
 
 
 def stream_rows(

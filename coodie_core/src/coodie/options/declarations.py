@@ -452,10 +452,56 @@ _DECLARED = (
         key="",
         instead="only in Python, for one request",
     ),
+    _request(
+        "node",
+        "str",
+        default="none",
+        help="The only node that may serve the request: its address, address:port or host id.",
+        capability=Capability.NODE,
+        key="",
+        instead="only in Python: RequestOptions(node=…)",
+    ),
+    _request(
+        "timestamp",
+        "int",
+        default="the session's timestamp",
+        unit="microseconds since 1970",
+        help="The write timestamp.",
+        capability=Capability.TIMESTAMP,
+        key="",
+        instead="only in Python: RequestOptions(timestamp=…)",
+    ),
+    _request(
+        "keyspace",
+        "str",
+        default="the connection's keyspace",
+        help="The keyspace of unqualified table names in the statement.",
+        capability=Capability.KEYSPACE,
+        key="",
+        instead="only in Python: RequestOptions(keyspace=…)",
+    ),
+    _request(
+        "total_timeout",
+        "seconds",
+        default="none",
+        unit="seconds",
+        help="The timeout of the whole result, with all pages and retries.",
+        capability=Capability.TOTAL_TIMEOUT,
+        key="",
+        instead="only in Python: RequestOptions(total_timeout=…)",
+    ),
 )
 
-#: Name → the option.
-OPTIONS: Mapping[str, Option] = {option.name: option for option in _DECLARED}
+
+def _by_name() -> dict[str, Option]:
+    found: dict[str, Option] = {}
+    for option in _DECLARED:
+        found.setdefault(option.name, option)
+    return found
+
+
+#: The options by name; if a connection and a request have one of the same name, the connection's.
+OPTIONS: Mapping[str, Option] = _by_name()
 
 
 def options_for(scope: Scope) -> tuple[Option, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
@@ -59,17 +59,16 @@ class RequestProfile:
             options: The request's options; their ``profile`` is this one.
         """
         given = RequestOptions() if options is None else options
-        return RequestOptions(
+        return replace(
+            given,
             idempotent=given.idempotent or self.idempotent,
             serial_consistency=given.serial_consistency or self.serial_consistency,
             trace=given.trace or self.trace,
-            custom_payload=given.custom_payload,
-            routing_token=given.routing_token,
             retry_policy=self.retry_policy if given.retry_policy is None else given.retry_policy,
             speculative_execution_policy=self.speculative_execution_policy
             if given.speculative_execution_policy is None
             else given.speculative_execution_policy,
-            rows=given.rows,
+            profile=None,
         )
 
 

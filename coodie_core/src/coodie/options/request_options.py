@@ -34,6 +34,13 @@ class RequestOptions:
         profile: The name of a request profile of the connection, with defaults for these options.
         rows: The shape of the rows: ``dict``, ``tuple``, ``"scalar"``, a class or another callable that takes
             the columns by name. The argument ``rows`` of a method overrides it.
+        node: The only node that may serve the request, as for virtual tables: its address, ``address:port``
+            or host id.
+        timestamp: The write timestamp in microseconds since 1970, instead of the session's. ``USING
+            TIMESTAMP`` in the statement takes precedence.
+        keyspace: The keyspace of unqualified table names in the statement.
+        total_timeout: The timeout in seconds of the whole result, with all pages, retries and preparing; of a
+            ``stream``, from its first row to its last.
 
     Raises:
         ConfigurationError: A value is invalid, or options are contradictory.
@@ -48,6 +55,10 @@ class RequestOptions:
     routing_token: int | None = None
     profile: str | None = None
     rows: Any = None
+    node: str | None = None
+    timestamp: int | None = None
+    keyspace: str | None = None
+    total_timeout: float | None = None
 
     def __post_init__(self) -> None:
         """Validate the options, so that drivers needn't."""

@@ -197,6 +197,8 @@ class RowsChecks:
             return bool(await api.execute(find, [traced.trace_id]))
 
         await api.until(written, "the trace's session is in system_traces")
+        trace = await api.trace(traced.trace_id, timeout=20)
+        assert (trace.trace_id, trace.duration > 0, bool(trace.events)) == (traced.trace_id, True, True)
         assert (await api.execute(stmt, [key])).trace_id is None
 
     @check(Capability.CUSTOM_PAYLOAD)

@@ -15,7 +15,7 @@ from coodie.drivers.cassandra._bound import batch_statement, bound_statement
 from coodie.drivers.cassandra._errors import translate
 from coodie.drivers.cassandra._events import ClusterEvents
 from coodie.drivers.cassandra._forgotten import ForgottenStatementError
-from coodie.drivers.cassandra._hosts import described
+from coodie.drivers.cassandra._hosts import described, node_named
 from coodie.drivers.cassandra._nodes import NodeWatch
 from coodie.drivers.cassandra._prepared import Preparer, SessionStatement
 from coodie.drivers.cassandra._session import ExecutionSettings, SessionExecutor
@@ -72,7 +72,7 @@ class SessionClient(Client):
     Args:
         session: The backend's session.
         lifecycle: The driver's lifecycle.
-        events: Tells observers of nodes.
+        events: Notifies observers of nodes.
         owns_session: ``close`` shuts the session and its cluster down.
         aware_timestamps: Return timestamps as aware datetimes in UTC.
         fast_path: Use the fast path for common requests.
@@ -115,23 +115,23 @@ class SessionClient(Client):
         return self.sender.level()
 
     def node_stats(self) -> list[NodeStats]:
-        """Return the nodes that the cluster knows, each with its connections."""
+        """Return the statistics of the cluster's nodes."""
         return self.nodes.stats({} if self.fast is None else self.fast.connections())
 
     def is_busy(self) -> bool:
-        """Return whether a request is under way, or a statement is being prepared."""
+        """Return whether a request is in progress, or a statement is being prepared."""
         if self.sender.is_busy or self.preparer.is_busy:
             return True
         connections = {} if self.fast is None else self.fast.connections()
         return any(one.waiting for some in connections.values() for one in some)
 
     def drain(self) -> None:
-        """Send what requests in flight still have to send through the session."""
+        """Disable the fast path for new requests; further round trips go through the session."""
         if self.fast is not None:
             self.fast.drain()
 
     def warm(self, connections: int, timeout: float) -> Steps[None]:
-        """Open the fast path's connections to all nodes that requests go to; the session's are open."""
+        """Open the fast path's connections to all nodes in use; those of the session are already open."""
         if self.fast is not None:
             yield from open_connections(self.fast, connections, timeout)
 
@@ -248,10 +248,13 @@ class SessionClient(Client):
         settings = _execution_settings(request)._replace(
             attempts=retry.attempts, excluded_host=retry.excluded_host, doubt=retry.doubt
         )
-        in_flight = self.sender.send(statement, settings, request.paging_state, retry.host)
+        host = retry.host
+        if request.options.node is not None:
+            host = node_named(request.options.node, self._session.cluster)
+        in_flight = self.sender.send(statement, settings, request.paging_state, host)
         answer = yield from self._await_response(in_flight, settings, request)
-        host = None if request.observed is UNOBSERVED else described(in_flight.host_asked)
-        return self._undecoded(answer, host)
+        seen = None if request.observed is UNOBSERVED else described(in_flight.host_asked)
+        return self._undecoded(answer, seen)
 
     def _await_response(
         self, in_flight: PendingRequest, settings: ExecutionSettings, request: ClientRequest
@@ -439,7 +442,7 @@ def _coordinator(request: ClientRequest, exchange: FastRequest) -> ObservedHost 
 
 
 def _tell_retries(in_flight: PendingRequest, observed: ObservedRequest) -> None:
-    """Tell observers of the retries that the session's policy has allowed."""
+    """Notify observers of the retries that the session's policy allowed."""
     if observed is UNOBSERVED:
         return
     hosts = () if in_flight.response is None else tuple(in_flight.response.attempted_hosts)

@@ -1,15 +1,18 @@
-"""The drivers' nodes as the observers' type."""
+"""Convert the drivers' nodes to the observers' type, and find nodes by name."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from coodie.exceptions import ConfigurationError
+
 if TYPE_CHECKING:
+    from cassandra.cluster import Cluster
     from cassandra.pool import Host
 
     from coodie.observers.events import Host as ObservedHost
 
-__all__ = ["described", "observed_host"]
+__all__ = ["described", "node_named", "observed_host"]
 
 
 def described(host: Host | None) -> ObservedHost | None:
@@ -28,3 +31,28 @@ def observed_host(host: Host) -> ObservedHost:
         rack=host.rack,
         host_id=host.host_id,
     )
+
+
+def node_named(name: str, cluster: Cluster) -> Host:
+    """Return the node with an address, ``address:port`` or host id.
+
+    Args:
+        name: The address, ``address:port`` or host id.
+        cluster: The driver's cluster.
+
+    Raises:
+        ConfigurationError: No node or several nodes match.
+    """
+    hosts = cluster.metadata.all_hosts()
+    found = [host for host in hosts if name in _names(host)]
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(sorted(f"{host.endpoint.address}:{host.endpoint.port}" for host in hosts))
+    what = "matches several nodes" if found else "doesn't match a known node"
+    message = f"node={name!r} {what}."
+    raise ConfigurationError(message, hint=f"Give one of {known}, or a host id.", option="node")
+
+
+def _names(host: Host) -> tuple[str, ...]:
+    endpoint = host.endpoint
+    return str(endpoint.address), f"{endpoint.address}:{endpoint.port}", str(host.host_id)

@@ -57,6 +57,8 @@ class Attempt:
         self.is_running = True
         #: A host's connections were closed, or are being replaced.
         self.found_closed = False
+        #: The write timestamp of the request; None for the session's.
+        self.timestamp: int | None = None
         #: All streams of a connection were in use.
         self.found_full = False
 
@@ -85,6 +87,8 @@ class Attempt:
         response.query_plan = plan()
         response.session = self
         response.row_factory = tuple_factory
+        if self.timestamp is not None:
+            response.message.timestamp = self.timestamp
 
     def stand_down(self, response: ResponseFuture) -> None:
         """Restore the request's session."""

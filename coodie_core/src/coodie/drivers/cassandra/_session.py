@@ -132,7 +132,7 @@ class PendingRequest(Future[SessionResponse]):
 
     @property
     def retries(self) -> tuple[RetryReason, ...]:
-        """Why the session has sent it again, in order."""
+        """The reasons of the session's retries, in order."""
         policy = self.statement.retry_policy
         return tuple(policy.retries) if isinstance(policy, SafeRetryPolicy) else ()
 
@@ -152,7 +152,7 @@ class SessionExecutor:
     Args:
         session: The backend's session.
         lifecycle: The driver's lifecycle.
-        nodes: Counts what becomes of requests, by node.
+        nodes: Counts errors and response times by node.
     """
 
     def __init__(self, session: Session, lifecycle: Lifecycle, nodes: NodeWatch) -> None:
@@ -174,12 +174,12 @@ class SessionExecutor:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a request is in flight, or about to be sent again."""
+        """Whether a request is in flight, or about to be retried."""
         return bool(self._in_flight or self._pauses)
 
     @contextmanager
     def pausing(self) -> Iterator[None]:
-        """Count a request that isn't in flight in this block, but will be."""
+        """Count a request that is about to be sent; used while it waits."""
         token = object()
         self._pauses.add(token)
         try:
@@ -233,6 +233,8 @@ class SessionExecutor:
         answer.unsent = None
         self._in_flight.add(answer)
         attempt = self._listener.attempt = Attempt(self._session)
+        if settings.options is not None:
+            attempt.timestamp = settings.options.timestamp
         try:
             response = self._start(answer, timeout)
         except Exception as exc:

@@ -11,7 +11,7 @@ from coodie.drivers._last_page import remember_paging_state
 from coodie.drivers._lifecycle import Lifecycle
 from coodie.drivers.cassandra.fastpath.template import find_template, template_key
 from coodie.drivers.client.driver import ClientDriver
-from coodie.drivers.client.pipeline import PipelineOptions
+from coodie.drivers.client.pipeline_options import PipelineOptions
 from coodie.effects import run_async, run_sync
 from coodie.exceptions import ConfigurationError
 from coodie.observers.hub import request_observers

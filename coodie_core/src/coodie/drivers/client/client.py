@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from coodie.contract.checks import total_timeout_error
 from coodie.cql import Kind
 from coodie.effects import Steps
 from coodie.observers.request import UNOBSERVED
@@ -52,6 +54,7 @@ class ClientRequest(NamedTuple):
         shape: The statement's kind and table.
         observed: Call ``tried(host)`` on it if a node returned no page.
         rows: What the rows are to be; None for dicts. The pipeline converts dicts, and ``TupleRows``.
+        deadline: When ``total_timeout`` expires, on the monotonic clock; None for no limit.
     """
 
     cql: str
@@ -67,6 +70,20 @@ class ClientRequest(NamedTuple):
     shape: StatementShape
     observed: ObservedRequest = UNOBSERVED
     rows: RowShape | None = None
+    deadline: float | None = None
+
+    def in_time(self) -> ClientRequest:
+        """Return the request with its timeout limited to the remaining time until the deadline.
+
+        Raises:
+            RequestTimeoutError: ``total_timeout`` has expired.
+        """
+        if self.deadline is None:
+            return self
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise total_timeout_error(self.asked.stmt, self.options.total_timeout or 0.0)
+        return self if left > self.timeout else self._replace(timeout=left)
 
     @property
     def is_prepared(self) -> bool:
@@ -256,30 +273,30 @@ class Client(ABC):
     #: Whether ``send_batch`` is implemented; otherwise a batch is sent as one CQL text.
     has_batch_message = False
 
-    #: Whether ``is_busy`` knows of all requests; otherwise the driver counts them.
+    #: Whether ``is_busy`` includes all requests; otherwise the driver counts them.
     counts_requests = False
 
     def is_busy(self) -> bool:
-        """Return whether a request is under way, for ``close(drain=…)``."""
+        """Return whether a request is in progress, for ``close(drain=…)``."""
         return False
 
     def drain(self) -> None:  # noqa: B027 - a hook
-        """Prepare for closing: the driver takes no new requests, and those under way may finish."""
+        """Prepare for closing: the driver accepts no new requests, while those in progress may finish."""
 
     def warm(self, connections: int, timeout: float) -> Steps[None]:  # noqa: ARG002 - a hook
-        """Open what requests need, before there are any.
+        """Open connections before the first request needs them.
 
         Args:
-            connections: The threads that will send requests at the same time.
+            connections: The number of threads that will send requests at the same time.
             timeout: The timeout in seconds.
 
         Raises:
-            RequestTimeoutError: It took longer.
+            RequestTimeoutError: Connecting took longer.
         """
         yield from ()
 
     def warm_statement(self, prepared: Any) -> None:  # noqa: B027 - a hook
-        """Compute what the first execution of a prepared statement would."""
+        """Compute in advance what the first execution of a prepared statement needs."""
 
     def default_timeout(self) -> float:
         """Return the timeout in seconds if neither the request nor the driver has one."""
@@ -290,7 +307,7 @@ class Client(ABC):
         return None
 
     def node_stats(self) -> Sequence[NodeStats]:
-        """Return the nodes, for ``driver.stats()``, without asking the server; must not block."""
+        """Return the nodes for ``driver.stats()``, without a request to the server; must not block."""
         return ()
 
     def statement_key(self, stmt: str) -> Any:

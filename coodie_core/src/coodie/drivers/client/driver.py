@@ -8,13 +8,15 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from coodie.capabilities import Capability
 from coodie.contract.request_driver import RequestDriver
 from coodie.cql import inspect_statement
 from coodie.drivers._last_page import remember_paging_state, remembered_paging_state
 from coodie.drivers._lifecycle import Lifecycle
 from coodie.drivers.client.client import UNPREPARED
 from coodie.drivers.client.gate import LimitedGate
-from coodie.drivers.client.pipeline import Pipeline, PipelineOptions
+from coodie.drivers.client.pipeline import Pipeline
+from coodie.drivers.client.pipeline_options import PipelineOptions
 from coodie.effects import gather, run_async, run_sync
 from coodie.exceptions import ConfigurationError
 from coodie.observers.connections import tell_closed
@@ -39,11 +41,11 @@ __all__ = ["ClientDriver"]
 #: The default size of a driver's statement cache.
 _STATEMENTS = 1000
 
-#: Seconds between two looks whether requests are under way, and how many find none before all have ended.
+#: Seconds between checks whether requests are in progress, and the number of idle checks before closing.
 _LOOK_AGAIN = 0.01
 _IDLE_LOOKS = 2
 
-#: Statements that ``warm`` prepares at the same time.
+#: The number of statements that ``warm`` prepares concurrently.
 _MOST_AT_ONCE = 16
 
 
@@ -68,6 +70,8 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
         ConfigurationError: An argument is invalid.
     """
 
+    _provided = frozenset({Capability.KEYSPACE, Capability.TOTAL_TIMEOUT})
+
     def __init__(
         self,
         client: Client,
@@ -82,7 +86,7 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
     ) -> None:
         options = PipelineOptions(
             name=type(self).__name__,
-            capabilities=self.capabilities,
+            capabilities=self.capabilities | self._provided,
             timeout=request_timeout,
             consistency=consistency,
             statement_cache_size=statement_cache_size,
@@ -100,7 +104,7 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
         self._lifecycle = lifecycle
         self._closing_lock = threading.Lock()
         self._closing: Future[None] | None = None
-        #: When those who close stop waiting for requests, on the monotonic clock.
+        #: When ``close`` stops waiting for requests, on the monotonic clock.
         self._drain_until = math.inf
         self._pipeline = Pipeline(client, lifecycle, options)
 
@@ -143,13 +147,14 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
         """Open connections and prepare statements before the first request needs them.
 
         Args:
-            statements: The CQL texts that will be executed, as they will be given.
-            connections: The threads that will send requests at the same time, each of which needs a
-                connection to each node. An event loop needs one in all: await ``warm_async`` on it.
-            timeout: Seconds for all; None means the connection's default.
+            statements: The CQL texts to prepare, exactly as they will be executed.
+            connections: The number of threads that will send requests at the same time; each needs a
+                connection to each node. An event loop needs one per node: await ``warm_async`` on it.
+            timeout: The timeout in seconds, of all connections and statements; None for the connection's
+                default.
 
         Raises:
-            RequestTimeoutError: It took longer.
+            RequestTimeoutError: Connecting or preparing took longer.
             CoodieError: A statement couldn't be prepared.
         """
         run_sync(self._warm_steps(statements, connections, timeout))
@@ -162,7 +167,7 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
         self._lifecycle.admit()
         texts = _checked_statements(statements)
         if not isinstance(connections, int) or isinstance(connections, bool) or connections < 1:
-            message = f"connections={connections!r} is not a positive whole number."
+            message = f"connections={connections!r} isn't a positive integer."
             raise ConfigurationError(message, hint="Give the number of threads.", option="connections")
         seconds = check_timeout(timeout) or self._pipeline.default_timeout()
         deadline = time.monotonic() + seconds
@@ -174,11 +179,11 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
         yield from self._client.warm(connections, max(deadline - time.monotonic(), 0.001))
 
     def is_live(self) -> bool:
-        """Tell whether the driver may serve requests, now or later, without asking the server."""
+        """Return whether the driver can serve requests now or later, without a request to the server."""
         return not self._lifecycle.closed and not self._lifecycle.forked
 
     def stats(self) -> DriverStats:
-        """Return how the driver is doing, without asking the server; it never blocks."""
+        """Return the driver's statistics, without a request to the server; never blocks."""
         nodes = () if self._lifecycle.closed else tuple(self._client.node_stats())
         gate = self._pipeline.gate
         return replace(
@@ -195,8 +200,8 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
 
         Args:
             drain: Seconds in which requests in flight may finish, while new ones raise DriverClosedError.
-                A further page of a ``stream`` and a further execution of an ``execute_many`` are new ones.
-                On an event loop, await ``close_async``: this method would block those requests.
+                The next page of a ``stream`` and the next execution of an ``execute_many`` are new requests.
+                On an event loop, await ``close_async``: this method would block the requests.
 
         Raises:
             ConfigurationError: *drain* isn't a positive number.
@@ -214,7 +219,7 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
         if self._lifecycle.forked:
             return self._lifecycle.forget()
         with self._closing_lock:
-            # A later call may shorten the time, also to none.
+            # A later call may shorten the time, also to zero.
             self._drain_until = min(self._drain_until, time.monotonic() + seconds)
             if self._closing is None:
                 self._lifecycle.draining = True
@@ -228,7 +233,7 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
 
     def _close_client(self) -> None:
         idle = 0
-        # A request may be between two round trips: look twice.
+        # A request may be between two round trips: check twice.
         while idle < _IDLE_LOOKS and time.monotonic() < self._drain_until:
             time.sleep(_LOOK_AGAIN)
             idle = 0 if self._pipeline.is_busy else idle + 1
@@ -245,13 +250,13 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
 
 
 def _checked_statements(statements: Iterable[str]) -> list[str]:
-    """Return the statements that can be prepared, each once.
+    """Return the statements that can be prepared, without duplicates.
 
     Raises:
-        ConfigurationError: They aren't statements.
+        ConfigurationError: A statement isn't a str.
     """
     texts = None if isinstance(statements, (str, bytes)) else list(statements)
     if texts is None or not all(isinstance(text, str) for text in texts):
-        message = f"statements is a {type(statements).__name__}, and not a list of statements."
+        message = f"statements: expected a list of str, got {type(statements).__name__}."
         raise ConfigurationError(message, hint="Give a list of str.", option="statements")
     return [text for text in dict.fromkeys(texts) if inspect_statement(text).kind not in UNPREPARED]

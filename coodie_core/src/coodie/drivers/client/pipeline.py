@@ -6,8 +6,8 @@ optional methods of ``Client``.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from coodie._points import point
@@ -19,17 +19,23 @@ from coodie.contract.checks import check_request, refuse_parameters, refuse_use
 from coodie.cql import Kind, inspect_statement
 from coodie.drivers._last_page import remember_paging_state
 from coodie.drivers.client.client import ClientRequest, Page, StaleStatementError
-from coodie.drivers.client.gate import Gate, LimitedGate
+from coodie.drivers.client.keyspaces import (
+    check_shape,
+    qualified_items,
+    qualified_request,
+    without_keyspace,
+)
 from coodie.drivers.client.pages import add_details, completed, decoded, extend, read_page, standing_still
+from coodie.drivers.client.pipeline_options import make_gate
 from coodie.drivers.client.statements import StatementCache
 from coodie.effects import Sleep, Started, Steps
-from coodie.exceptions import ConfigurationError, CoodieError, ServerError
+from coodie.exceptions import CoodieError, ServerError
 from coodie.observers.hub import request_observers
 from coodie.observers.observation import ONE_OF_MANY, batch_part, observe
 from coodie.observers.request import UNOBSERVED
 from coodie.observers.retryreason import RetryReason
 from coodie.paging import open_paging_state, seal_paging_state
-from coodie.requests import BatchType, Request, RequestOptions, check_timeout, parse_batch_type
+from coodie.requests import BatchType, Request, RequestOptions, check_options, check_timeout, parse_batch_type
 from coodie.row_shapes import parse_rows
 from coodie.rows import Rows, new_rows
 from coodie.types import UNSET
@@ -41,11 +47,12 @@ if TYPE_CHECKING:
     from coodie.contract.driver import AbstractDriver
     from coodie.drivers._lifecycle import Lifecycle
     from coodie.drivers.client.client import Client
+    from coodie.drivers.client.pipeline_options import PipelineOptions
     from coodie.drivers.client.statements import CachedStatement
     from coodie.observers.request import ObservedRequest, Part
     from coodie.requests import Params
 
-__all__ = ["First", "Pipeline", "PipelineOptions"]
+__all__ = ["First", "Pipeline"]
 
 T = TypeVar("T")
 
@@ -61,62 +68,6 @@ _MAX_ATTEMPTS = 5
 _PAUSE = 0.02
 
 _NO_OPTIONS = RequestOptions()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PipelineOptions:
-    """Options of all requests of a driver.
-
-    Args:
-        name: The driver's name in errors.
-        capabilities: The driver's capabilities; a request that needs others raises.
-        timeout: The default timeout in seconds; None for the client's default.
-        consistency: The default consistency level; None for the client's default.
-        statement_cache_size: The number of cached prepared statements, 1 or more.
-        statement_lifetime: Seconds after which a statement is prepared again; None for never.
-        max_in_flight: The maximum number of requests in flight; None for no limit.
-        max_queued: The maximum number of queued requests; None for *max_in_flight*.
-
-    Raises:
-        ConfigurationError: A value is invalid.
-    """
-
-    name: str
-    capabilities: frozenset[Capability]
-    timeout: float | None = None
-    consistency: str | None = None
-    statement_cache_size: int = 1000
-    statement_lifetime: float | None = None
-    max_in_flight: int | None = None
-    max_queued: int | None = None
-
-    def __post_init__(self) -> None:
-        """Check the values."""
-        _check_count("statement_cache_size", self.statement_cache_size, 1)
-        if self.max_in_flight is not None:
-            _check_count("max_in_flight", self.max_in_flight, 1)
-        if self.max_queued is not None:
-            _check_count("max_queued", self.max_queued, 0)
-            if self.max_in_flight is None:
-                message = "max_queued= requires max_in_flight=."
-                raise ConfigurationError(message, hint="Give both.", option="max_queued")
-        if self.consistency is not None:
-            parse_consistency(self.consistency)
-        check_timeout(self.timeout, "request_timeout")
-        check_timeout(self.statement_lifetime, "statement_lifetime")
-
-
-def _check_count(option: str, value: Any, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        expected = "a positive integer" if least else "an integer of 0 or more"
-        raise ConfigurationError(f"{option}={value!r} isn't {expected}.", option=option)
-
-
-def _gate(client: Client, options: PipelineOptions) -> Gate | None:
-    if options.max_in_flight is not None:
-        queued = options.max_in_flight if options.max_queued is None else options.max_queued
-        return LimitedGate(options.max_in_flight, queued)
-    return None if client.counts_requests else Gate()
 
 
 class _Batch(NamedTuple):
@@ -144,8 +95,8 @@ class Pipeline:
         self._consistency = None if level is None else parse_consistency(level)
         needed_by_requests = frozenset(Capability) - {Capability.NATIVE_ASYNC}
         self._has_all_capabilities = options.capabilities >= needed_by_requests
-        #: Counts requests; None if the client knows them all.
-        self.gate = _gate(client, options)
+        #: Counts and limits requests; None if the client counts them itself.
+        self.gate = make_gate(client, options)
         self.statements = StatementCache(client, options.statement_cache_size, options.statement_lifetime)
 
     # --- the requests -------------------------------------------------------------------
@@ -230,13 +181,15 @@ class Pipeline:
         gate = self.gate
         if gate is None or first is not None:
             return steps
-        check_timeout(request.timeout)
-        timeout = request.timeout or self.default_timeout()
+        check_options(request.options)
+        timeout = check_timeout(request.timeout) or self.default_timeout()
+        if request.options is not None and request.options.total_timeout is not None:
+            timeout = min(timeout, request.options.total_timeout)
         return gate.pass_through(steps, request.stmt, timeout, patient=patient or in_bulk.get())
 
     @property
     def is_busy(self) -> bool:
-        """Whether a request is under way."""
+        """Whether a request is in progress."""
         return self._client.is_busy() or (self.gate is not None and self.gate.is_busy)
 
     def already_sent(self, stmt: str, first: First, steps: Callable[[First], Steps[T]]) -> Steps[T]:
@@ -297,6 +250,7 @@ class Pipeline:
     def _rows(
         self, driver: AbstractDriver, caller_request: Request, observed: ObservedRequest, first: First | None
     ) -> Steps[Rows[Any]]:
+        caller_request = qualified_request(caller_request)
         request = _with_shape(self._checked(caller_request, observed, first), driver)
         if request.prepared is None and request.is_prepared:
             request = yield from self._prepared(request)
@@ -330,6 +284,7 @@ class Pipeline:
     def _first_value(
         self, caller_request: Request, observed: ObservedRequest, first: First | None
     ) -> Steps[Any]:
+        caller_request = qualified_request(caller_request)
         request = self._checked(caller_request, observed, first)
         if request.prepared is None and request.is_prepared:
             request = yield from self._prepared(request)
@@ -349,14 +304,14 @@ class Pipeline:
         caller_request: Request,
         observed: ObservedRequest,
     ) -> Steps[Rows[Any]]:
-        items = check_batch(statements)
+        items = qualified_items(check_batch(statements), caller_request.options)
         kind = parse_batch_type(batch_type)
         if not self._client.has_batch_message:
             text, values = batch_text(items, kind)
-            whole = caller_request._replace(stmt=text, params=values)
+            whole = without_keyspace(caller_request)._replace(stmt=text, params=values)
             return (yield from self._rows(driver, whole, observed, None))
-        request = self._checked(caller_request._replace(stmt=f"BEGIN {kind.value} BATCH"), observed)
-        request = _with_shape(request, driver)
+        whole = without_keyspace(caller_request)._replace(stmt=f"BEGIN {kind.value} BATCH")
+        request = _with_shape(self._checked(whole, observed), driver)
         batch = _Batch(kind, items)
         request = yield from self._prepared(request, batch)
         request, page = yield from self._page(request, batch=batch)
@@ -388,6 +343,12 @@ class Pipeline:
         kind = shape.kind
         if kind is Kind.USE:
             raise refuse_use(stmt)
+        timeout, deadline = timeout or self._timeout or self._client.default_timeout(), None
+        if options is not None:
+            check_shape(options, shape)
+            if options.total_timeout is not None:
+                timeout = min(timeout, options.total_timeout)
+                deadline = time.monotonic() + options.total_timeout
         prepared, values = None, ()
         if statement is not None:
             prepared, values = statement.prepared, self._bound(statement, request)
@@ -398,7 +359,7 @@ class Pipeline:
             prepared,
             values,
             self._consistency if consistency is None else parse_consistency(consistency),
-            timeout or self._timeout or self._client.default_timeout(),
+            timeout,
             fetch_size or PAGE_SIZE,
             None if paging_state is None else open_paging_state(paging_state, stmt),
             kind is Kind.READ or (options is not None and options.idempotent),
@@ -406,6 +367,7 @@ class Pipeline:
             request,
             shape,
             observed,
+            deadline=deadline,
         )
 
     def default_timeout(self) -> float:
@@ -458,6 +420,8 @@ class Pipeline:
         page: Page | None = None
         while page is None:
             try:
+                if request.deadline is not None:
+                    request = request.in_time()
                 if stale is not None:
                     self._lifecycle.check()
                     attempt = yield from self._prepare_again(request, stale, attempt)

@@ -65,7 +65,7 @@ class FastPath:
     Args:
         session: The backend's session.
         lifecycle: The driver's lifecycle.
-        nodes: Counts what becomes of requests, by node.
+        nodes: Counts errors by node.
         aware_timestamps: Return timestamps as aware datetimes in UTC.
     """
 
@@ -107,7 +107,7 @@ class FastPath:
             log.info("The fast path is off, and requests go the driver's way: %s.", reason)
 
     def drain(self) -> None:
-        """Take no more requests, and leave those in flight alone: the driver is being closed."""
+        """Accept no new requests, since the driver is being closed; those in flight continue."""
         self.disabled_reason = self.disabled_reason or "the driver is being closed"
         self.drop_templates()
 
@@ -159,7 +159,7 @@ class FastPath:
             profile.consistency_level if level is None else CONSISTENCY_LEVELS[level],
             _serial(profile, settings),
             # A read has no timestamp.
-            None if settings.kind is Kind.READ else self._timestamp(),
+            None if settings.kind is Kind.READ else self._timestamp(settings),
             request.page_size,
         )
         policy, start = profile.load_balancing_policy, request.paging_state
@@ -197,7 +197,9 @@ class FastPath:
             return None
         code = profile.consistency_level if level is None else CONSISTENCY_LEVELS[level]
         written = [statement.batch_part_of(data) for statement, data in zip(statements, values, strict=True)]
-        body = batch_body(kind, written, code, _serial(profile, settings), self._timestamp(), self._version)
+        body = batch_body(
+            kind, written, code, _serial(profile, settings), self._timestamp(settings), self._version
+        )
         policy = profile.load_balancing_policy
         leader = routing_statement(statements)
         return FastRequest(self, BATCH, body, settings, policy, statements[leader], values[leader], code)
@@ -213,6 +215,7 @@ class FastPath:
             return None
         if options is not None and (
             options.trace
+            or options.node is not None
             or options.custom_payload
             or options.retry_policy is not None
             or options.speculative_execution_policy is not None
@@ -232,8 +235,10 @@ class FastPath:
         self._own_listeners = listeners
         return False
 
-    def _timestamp(self) -> int | None:
-        """Return a write timestamp of the session's generator; None if the server sets it."""
+    def _timestamp(self, settings: ExecutionSettings) -> int | None:
+        """Return the request's write timestamp, or the session's generator's; None if the server sets it."""
+        if settings.options is not None and settings.options.timestamp is not None:
+            return settings.options.timestamp
         stamp: int | None = (
             self._cluster.timestamp_generator() if self._session.use_client_timestamp else None
         )
@@ -300,7 +305,7 @@ class FastPath:
         return self._loops.get(ref(loop)) or self._new_async_pool(loop)
 
     def used_hosts(self) -> list[tuple[Host, Sequence[int | None]]]:
-        """Return the nodes that are up and get requests, each with its shards; None for one without."""
+        """Return the nodes that are up and in use, with their shard numbers; None without shards."""
         policy = self._session.get_execution_profile(EXEC_PROFILE_DEFAULT).load_balancing_policy
         hosts = self._cluster.metadata.all_hosts()
         used = [host for host in hosts if host.is_up and policy.distance(host) != HostDistance.IGNORED]

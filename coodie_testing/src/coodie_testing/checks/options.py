@@ -1,0 +1,96 @@
+"""Checks of the optional options of requests, and of statistics and probes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from coodie.capabilities import Capability
+from coodie.exceptions import ConfigurationError, RequestTimeoutError
+from coodie.options.request_options import RequestOptions
+from coodie_testing.checking import check
+
+if TYPE_CHECKING:
+    from coodie_testing.api import Api
+    from coodie_testing.faults.proxy import FaultProxy
+    from coodie_testing.workspace import Workspace
+
+__all__ = ["OptionsChecks"]
+
+#: Microseconds since 1970, long ago.
+_LONG_AGO = 1_000_000_000_000_000
+
+
+class OptionsChecks:
+    """The optional options of requests, statistics and probes."""
+
+    @check(Capability.TIMESTAMP)
+    async def test_write_timestamps(self, api: Api, space: Workspace, key: str) -> None:
+        """A write has its ``timestamp``, alone, in execute_many and in a batch."""
+        options = RequestOptions(timestamp=_LONG_AGO)
+        insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, 'x')"
+        await api.execute(insert, [key, 1], options=options)
+        await api.execute_many(insert, [[key, 2]], options=options)
+        if Capability.BATCHES in api.driver.capabilities:
+            await api.execute_batch([(insert, [key, 3])], options=options)
+        rows = await api.execute(f"SELECT writetime(v) AS at FROM {space.items} WHERE p = ?", [key])
+        assert {row["at"] for row in rows} == {_LONG_AGO}
+        with pytest.raises(ConfigurationError):
+            await api.execute(f"SELECT v FROM {space.items} WHERE p = ?", [key], options=options)
+
+    @check(Capability.NODE)
+    async def test_one_node(self, api: Api) -> None:
+        """A request with ``node`` is served by that node; an unknown node is an error."""
+        stmt = "SELECT host_id FROM system.local WHERE key = ?"
+        host_id = await api.execute_one(stmt, ["local"])
+        options = RequestOptions(node=str(host_id))
+        assert await api.execute_one(stmt, ["local"], options=options) == host_id
+        with pytest.raises(ConfigurationError):
+            await api.execute(stmt, ["local"], options=RequestOptions(node="203.0.113.7"))
+
+    @check(Capability.KEYSPACE)
+    async def test_the_keyspace_of_a_request(self, api: Api, space: Workspace, key: str) -> None:
+        """Unqualified table names are those of the request's ``keyspace``, not of the connection's."""
+        options = RequestOptions(keyspace=space.keyspace)
+        insert = "INSERT INTO items (p, c) VALUES (?, ?)"
+        await api.execute(insert, [key, 1], options=options)
+        await api.execute_many(insert, [[key, 2]], options=options)
+        if Capability.BATCHES in api.driver.capabilities:
+            await api.execute_batch([(insert, [key, 3])], options=options)
+            await api.execute_batch([("DELETE FROM items WHERE p = ? AND c = 3", [key])], options=options)
+        select = "SELECT c FROM items WHERE p = ?"
+        assert await api.execute(select, [key], options=options) == [{"c": 1}, {"c": 2}]
+        assert [row async for row in api.stream(select, [key], options=options)] == [{"c": 1}, {"c": 2}]
+        with pytest.raises(ConfigurationError):
+            await api.execute("TRUNCATE nothing_at_all", [], options=options)
+
+    @check(Capability.TOTAL_TIMEOUT, Capability.PAGING)
+    async def test_total_timeouts(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
+        """``total_timeout`` limits all pages together, however fast each of them is."""
+        other = await api.open(hosts=[proxy.host], port=proxy.port)
+        stmt = f"SELECT c FROM {space.items} WHERE p = ?"
+        await other.execute(stmt, ["many"])
+        assert len(await other.execute(stmt, ["many"], options=RequestOptions(total_timeout=60))) > 100
+        proxy.delay = 0.2
+        with pytest.raises(RequestTimeoutError):
+            await other.execute_one(stmt, ["many"], timeout=30, options=RequestOptions(total_timeout=0.1))
+        with pytest.raises(RequestTimeoutError):
+            async for _ in other.stream(
+                stmt, ["many"], fetch_size=10, timeout=30, options=RequestOptions(total_timeout=1)
+            ):
+                pass
+
+    @check()
+    async def test_stats(self, api: Api) -> None:
+        """stats() needs no server, returns JSON values, and works after the driver was closed."""
+        other = await api.open()
+        await other.execute("SELECT key FROM system.local", [])
+        stats = other.driver.stats()
+        assert json.loads(stats.as_json()) == stats.as_dict()
+        assert other.driver.is_live()
+        assert await other.is_ready(timeout=20)
+        await other.close()
+        other.driver.stats()
+        assert not await other.is_ready(timeout=20)

@@ -1,0 +1,153 @@
+"""Options of one request on a real node: node, timestamp, keyspace, total_timeout; and traces."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.conftest import Api
+from tests.integration.ways import Ways
+
+from coodie import RequestOptions
+from coodie.exceptions import ConfigurationError, PagingStateError, RequestTimeoutError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from coodie_testing.faults import FaultProxy
+
+pytestmark = pytest.mark.server
+
+_LONG_AGO = 1_000_000_000_000_000
+
+
+async def test_timestamps(api: Api, table: Callable[[str], str]) -> None:
+    """The fast path, the session, many and batches write with it; reads and conditional writes refuse it."""
+    name = table("k int PRIMARY KEY, v int")
+    insert = f"INSERT INTO {name} (k, v) VALUES (?, 1)"
+    fast, slow = RequestOptions(timestamp=_LONG_AGO), RequestOptions(timestamp=_LONG_AGO, trace=True)
+    for key, options in enumerate((fast, slow, fast)):
+        await api.execute(insert, [key], options=options)
+    await api.execute_many(insert, [[10], [11]], options=fast)
+    for key, options in ((20, fast), (21, slow)):
+        await api.execute_batch([(insert, [key])], options=options)
+    await api.execute(f"INSERT INTO {name} (k, v) VALUES (30, 1) USING TIMESTAMP 7", [], options=fast)
+    rows = await api.execute(f"SELECT k, writetime(v) AS at FROM {name}", [])
+    assert {row["k"]: row["at"] for row in rows} == {
+        **dict.fromkeys((0, 1, 2, 10, 11, 20, 21), _LONG_AGO),
+        30: 7,
+    }
+    for stmt in (f"SELECT v FROM {name}", f"{insert} IF NOT EXISTS", f"TRUNCATE {name}"):
+        with pytest.raises(ConfigurationError) as caught:
+            await api.execute(stmt, [1] if "?" in stmt else [], options=fast)
+        assert caught.value.option == "timestamp"
+
+
+async def test_nodes(api: Api, cassandra_node: Any) -> None:
+    """A node is named by its address, with its port, or by its host id; a virtual table is that node's."""
+    host_id = await api.execute_one("SELECT host_id FROM system.local", [])
+    for node in (cassandra_node.host, f"{cassandra_node.host}:{cassandra_node.port}", str(host_id)):
+        options = RequestOptions(node=node)
+        assert await api.execute_one("SELECT host_id FROM system.local", [], options=options) == host_id
+        rows = await api.execute("SELECT name FROM system_views.settings", [], options=options)
+        assert len(rows) > 10
+    for node in ("203.0.113.7", f"{cassandra_node.host}:1", str(uuid.uuid4())):
+        with pytest.raises(ConfigurationError) as caught:
+            await api.execute("SELECT key FROM system.local", [], options=RequestOptions(node=node))
+        assert caught.value.option == "node"
+
+
+async def test_keyspaces(api: Api, driver: Any, keyspace: str) -> None:
+    """One text serves tables in several keyspaces, quoted names included; each is prepared once."""
+    spaces = [keyspace, f"{keyspace}_B", f"{keyspace}_c"]
+    for number, space in enumerate(spaces):
+        if number:
+            driver.execute(
+                f'CREATE KEYSPACE IF NOT EXISTS "{space}" WITH replication = '
+                "{'class': 'SimpleStrategy', 'replication_factor': 1}",
+                [],
+            )
+        driver.execute(f'CREATE TABLE IF NOT EXISTS "{space}".tenant (k int PRIMARY KEY, v int)', [])
+    insert, select = "INSERT INTO tenant (k, v) VALUES (?, ?)", "SELECT v FROM tenant WHERE k = ?"
+    for _ in range(2):
+        for number, space in enumerate(spaces):
+            options = RequestOptions(keyspace=space)
+            await api.execute(insert, [1, number], options=options)
+            await api.execute_batch([("UPDATE tenant SET v = ? WHERE k = 2", [number])], options=options)
+            await api.execute(
+                "BEGIN BATCH UPDATE tenant SET v = ? WHERE k = 3; DELETE FROM tenant WHERE k = 4 APPLY BATCH",
+                [number],
+                options=options,
+            )
+        for number, space in enumerate(spaces):
+            options = RequestOptions(keyspace=space)
+            misses = driver.stats().statements.misses
+            for key in (1, 2, 3):
+                assert await api.execute_one(select, [key], options=options) == number
+            assert driver.stats().statements.misses <= misses + 1
+    options = RequestOptions(keyspace=spaces[-1])
+    state = (await api.execute("SELECT v FROM tenant", [], fetch_size=1, options=options)).paging_state
+    other = RequestOptions(keyspace=spaces[0])
+    with pytest.raises(PagingStateError):  # a page of another keyspace's table
+        await api.execute("SELECT v FROM tenant", [], fetch_size=1, paging_state=state, options=other)
+    for stmt in ("CREATE TABLE tenants (k int PRIMARY KEY)", "TRUNCATE tenant"):
+        with pytest.raises(ConfigurationError) as caught:
+            await api.execute(stmt, [], options=options)
+        assert caught.value.option == "keyspace"
+    for space in spaces[1:]:
+        driver.execute(f'DROP KEYSPACE "{space}"', [])
+
+
+async def test_total_timeouts(
+    connect: Callable[..., Any], proxy: FaultProxy, driver: Any, table: Callable[[str], str]
+) -> None:
+    """Pages that are quick enough each are too many together; the time is for a stream as a whole, too."""
+    name = table("p int, c int, PRIMARY KEY (p, c)")
+    driver.execute_many(f"INSERT INTO {name} (p, c) VALUES (1, ?)", ([n] for n in range(200)))
+    through = connect(hosts=[proxy.host], port=proxy.port)
+    stmt = f"SELECT c FROM {name} WHERE p = 1"
+    for is_async in (False, True):
+        calls = Api(through, is_async=is_async)
+        rows = [row async for row in calls.stream(stmt, options=RequestOptions(total_timeout=60))]
+        assert len(rows) == 200
+        proxy.delay = 0.1
+        with pytest.raises(RequestTimeoutError) as caught:
+            async for _ in calls.stream(
+                stmt, fetch_size=5, timeout=30, options=RequestOptions(total_timeout=0.5)
+            ):
+                pass
+        assert caught.value.may_have_been_applied is False
+        with pytest.raises(RequestTimeoutError):
+            await calls.execute(stmt, [], timeout=30, options=RequestOptions(total_timeout=0.05))
+        assert len(await calls.execute(stmt, [], options=RequestOptions(total_timeout=60))) == 200
+        proxy.delay = 0.0
+
+
+async def test_traces(api: Api) -> None:
+    """A traced request's events come with their times; an id without a trace is a timeout."""
+    options = RequestOptions(trace=True)
+    rows = await api.execute("SELECT key FROM system.local WHERE key = ?", ["local"], options=options)
+    trace = await api.trace(rows.trace_id, timeout=30)
+    assert trace.trace_id == rows.trace_id
+    assert trace.duration > 0
+    assert trace.events
+    assert all(event.activity and event.source for event in trace.events)
+    assert trace.coordinator is not None
+    assert "parameters" not in repr(trace)
+    with pytest.raises(RequestTimeoutError):
+        await api.trace(uuid.uuid1(), timeout=0.1)
+    with pytest.raises(ConfigurationError):
+        await api.trace("no id")
+
+
+async def test_options_leave_the_fast_path_on(api: Api, driver: Any, table: Callable[[str], str]) -> None:
+    """A timestamp and a keyspace don't need the session."""
+    name = table("k int PRIMARY KEY, v int")
+    space, _, plain = name.partition(".")
+    insert = f"INSERT INTO {plain} (k, v) VALUES (?, 1)"
+    options = RequestOptions(keyspace=space, timestamp=_LONG_AGO)
+    await api.warm([f'INSERT INTO "{space}".{plain} (k, v) VALUES (?, 1)'])
+    ways = Ways(driver)
+    await api.execute(insert, [1], options=options)
+    assert ways.drivers == 0
