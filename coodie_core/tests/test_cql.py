@@ -166,10 +166,10 @@ def test_count_positional_markers(stmt: str, count: int) -> None:
         ("SELECT a FROM other . t", "SELECT a FROM other . t"),
         ('SELECT "from" FROM t', 'SELECT "from" FROM "K""s".t'),
         (
-            "BEGIN BATCH UPDATE t SET a = 1; INSERT INTO o.t (a) VALUES (1) DELETE FROM u APPLY BATCH",
-            'BEGIN BATCH UPDATE "K""s".t SET a = 1; INSERT INTO o.t (a) VALUES (1) '
-            'DELETE FROM "K""s".u APPLY BATCH',
+            "BEGIN BATCH UPDATE t SET a = 1; INSERT INTO o.t (a) VALUES (1) APPLY BATCH",
+            'BEGIN BATCH UPDATE "K""s".t SET a = 1; INSERT INTO o.t (a) VALUES (1) APPLY BATCH',
         ),
+        ("BEGIN BATCH DELETE FROM u APPLY BATCH", 'BEGIN BATCH DELETE FROM "K""s".u APPLY BATCH'),
         ("SELECT a FROM", "SELECT a FROM"),
     ],
 )

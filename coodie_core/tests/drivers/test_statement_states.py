@@ -286,3 +286,47 @@ def test_statements() -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         CacheMachine, settings=settings(max_examples=100, stateful_step_count=30, deadline=None)
     )
+
+
+class _Plain(Server):
+    """A server whose schema stays as it is."""
+
+    def is_current(self, prepared: object) -> bool:
+        """Tell that it is."""
+        return True
+
+
+def _use(cache: StatementCache, texts: list[str]) -> int:
+    """Use statements in turn; return how many were found."""
+    before = cache.stats()
+
+    def prepare(cql: str) -> Generator[Any, Any, str]:
+        return cql
+        yield
+
+    for text in texts:
+        if cache.find(text) is None:
+            with pytest.raises(StopIteration):
+                next(cache.get(text, 1.0, prepare))
+    after = cache.stats()
+    assert after.hits - before.hits + after.misses - before.misses == len(texts)
+    assert after.size <= after.limit
+    return after.hits - before.hits
+
+
+def test_more_statements_in_turn_than_there_is_room() -> None:
+    """One table in more keyspaces than the cache has room for: most requests find their statement."""
+    cache = StatementCache(_Plain(), 1000, None)  # type: ignore[arg-type]  # has what is used
+    texts = [f"SELECT v FROM tenant_{n}.t WHERE k = ?" for n in range(1200)]
+    _use(cache, texts * 2)
+    assert _use(cache, texts * 3) >= 0.7 * 3 * len(texts)
+    assert cache.stats().evictions > 0
+
+
+def test_new_statements_take_the_place_of_old_ones() -> None:
+    """Statements that are used no more leave the cache to those that are."""
+    cache = StatementCache(_Plain(), 100, None)  # type: ignore[arg-type]  # as above
+    _use(cache, [f"SELECT v FROM old.t{n}" for n in range(100)] * 3)
+    texts = [f"SELECT v FROM new.t{n}" for n in range(80)]
+    _use(cache, texts * 20)
+    assert _use(cache, texts) == len(texts)

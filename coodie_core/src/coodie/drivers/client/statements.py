@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 __all__ = ["CachedStatement", "StatementCache"]
 
 
+#: A statement is in use if it was used in the last lookups, this many times the cache's size.
+_IN_USE = 4
+
+
 class _AbandonedError(Exception):
     """The caller that was preparing was cancelled or timed out; another one has to prepare."""
 
@@ -54,13 +58,15 @@ class _Entry:
         until: When it expires, on the monotonic clock.
     """
 
-    __slots__ = ("future", "statement", "until")
+    __slots__ = ("future", "statement", "until", "used_at")
 
     def __init__(self, until: float) -> None:
         self.future: Future[CachedStatement] = Future()
         #: None while it is being prepared.
         self.statement: CachedStatement | None = None
         self.until = until
+        #: The number of lookups at its last use, as far as the order of use is maintained.
+        self.used_at = 0
 
 
 class StatementCache:
@@ -68,7 +74,8 @@ class StatementCache:
 
     Args:
         client: Prepares statements, and knows whether they are current.
-        size: The maximum number of statements; the least recently used ones are evicted.
+        size: The maximum number of statements; the least recently used ones are evicted, or new
+            ones if all are in use.
         lifetime: Seconds after which a statement is prepared again; None for never.
     """
 
@@ -88,7 +95,7 @@ class StatementCache:
         return len(self._entries)
 
     def stats(self) -> StatementStats:
-        """Return the size of the cache, and what has become of lookups."""
+        """Return the size of the cache, and the numbers of hits, misses and evictions."""
         from coodie.observers.stats import StatementStats  # used by few programs
 
         return StatementStats(
@@ -115,6 +122,7 @@ class StatementCache:
             with self._lock:
                 if self._entries.get(key) is entry:
                     self._entries.move_to_end(key)
+                    entry.used_at = self._hits + self._misses
         self._hits += 1
         return statement
 
@@ -148,6 +156,7 @@ class StatementCache:
                 else:
                     self._hits += 1
                     self._entries.move_to_end(key)
+                    entry.used_at = self._hits + self._misses
             try:
                 if is_first:
                     return (yield from self._fill(key, entry, stmt, prepare, rest))
@@ -191,6 +200,7 @@ class StatementCache:
         """Add an entry for a statement that is about to be prepared; with the lock held."""
         self._misses += 1
         entry = _Entry(time.monotonic() + self._lifetime)
+        entry.used_at = self._hits + self._misses
         # A batch as one text hardly ever occurs twice.
         if inspect_statement(stmt).kind is not Kind.BATCH:
             self._entries.pop(key, None)
@@ -222,11 +232,25 @@ class StatementCache:
         entry.statement = CachedStatement(cql, shape, is_recognised, prepared)
         entry.future.set_result(entry.statement)
         with self._lock:
-            while len(self._entries) > self._size:
-                point("prepared statement evicted")
-                self._entries.popitem(last=False)
-                self._evictions += 1
+            self._make_room(key, entry)
         return entry.statement
+
+    def _make_room(self, key: Hashable, new: _Entry) -> None:
+        """Evict statements beyond the limit; called with the lock held.
+
+        If all statements of a full cache are in use, a new one is the next to be evicted, unless it is used
+        again before. So if more statements than fit are used in turn, such as those of one table in many
+        keyspaces, most of them stay cached. With a strict LRU order, each is evicted before its next use.
+        """
+        is_full = len(self._entries) > self._size
+        while len(self._entries) > self._size:
+            point("prepared statement evicted")
+            self._entries.popitem(last=False)
+            self._evictions += 1
+        if is_full and self._entries.get(key) is new:
+            oldest = next(iter(self._entries.values()))
+            if self._hits + self._misses - oldest.used_at < _IN_USE * self._size:
+                self._entries.move_to_end(key, last=False)
 
     def clear(self) -> None:
         """Remove all statements, including those being prepared."""
