@@ -300,7 +300,7 @@ def _use(cache: StatementCache, texts: list[str]) -> int:
     """Use statements in turn; return how many were found."""
     before = cache.stats()
 
-    def prepare(cql: str) -> Generator[Any, Any, str]:
+    def prepare(cql: str, timeout: float) -> Generator[Any, Any, str]:
         return cql
         yield
 
