@@ -37,7 +37,8 @@ def test_a_bound_statement_takes_a_key() -> None:
 
 def test_a_fast_request_takes_a_token() -> None:
     """A request with a routing token is routed by a key of it."""
-    statement: Any = SimpleNamespace(route=lambda _, level: Route("ks", "t", None, level, conditional=False))
+    route: Any = lambda _, level: Route("ks", "t", None, level, conditional=False)  # noqa: E731
+    statement: Any = SimpleNamespace(route=route, results=None)
     for options, key in ((None, None), (RequestOptions(routing_token=5), key_of_token(5))):
         settings = ExecutionSettings("SELECT", Kind.READ, 1.0, repeatable=True, options=options)
         path: Any = None
