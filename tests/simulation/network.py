@@ -147,7 +147,7 @@ class Socket:
         """Send as much as the buffer holds."""
         self._check()
         here = world()
-        room = self._network.buffer - self._unsent
+        room = max(0, self._network.buffer - self._unsent)  # buffers shrink
         size = min(len(data), room)
         if size and self._network.tears and here.random.random() < 0.3:
             size = here.random.randint(0, size)
