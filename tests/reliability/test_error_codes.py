@@ -197,9 +197,10 @@ async def test_a_schema_change_on_which_nobody_agrees(
 ) -> None:
     """It has been made: a warning at the end of the driver's wait says so, or an error at the request's."""
     name = f"{table}_{uuid.uuid4().hex[:8]}"
-    proxy.add(Silence(), contains="schema_version", times=None)
     monkeypatch.setattr(calls.driver.session.cluster, "max_schema_agreement_wait", 0.5)
-    (warning,) = (await calls.execute(f"CREATE TABLE {name} (k int PRIMARY KEY)", [])).warnings
+    proxy.add(Silence(), contains="schema_version", times=None)
+    # The driver may still be waiting for agreement after an earlier test's change, for up to ten seconds.
+    (warning,) = (await calls.execute(f"CREATE TABLE {name} (k int PRIMARY KEY)", [], timeout=60)).warnings
     assert warning.startswith("The schema was changed, but schema agreement couldn't be checked")
     # Longer than the request's timeout; the driver's next schema change waits for the rest of it.
     monkeypatch.setattr(calls.driver.session.cluster, "max_schema_agreement_wait", 4.0)
