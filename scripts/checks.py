@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import accelerator
@@ -12,7 +13,7 @@ from outcomes import Rerun
 from steps import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from steps import Steps
@@ -136,14 +137,18 @@ def run_tests(
     report = report_of(environment, title)
     # Not `python -m pytest`: with the root on sys.path, the directory coodie_scylla looks like a package.
     pytest = interpreter(environment, steps).with_name("pytest")
-    variables: Mapping[str, str] = {} if nodes is None else {_NODES: nodes}
-    steps.run(
-        title,
-        [pytest, f"--junit-xml={report}", *arguments],
-        report=report,
-        rerun=rerun or Rerun(f"test-{environment}"),
-        variables=variables,
-    )
+    # Each run's own: at its end, pytest removes old directories, and fails if another run does so, too.
+    with TemporaryDirectory(prefix="coodie-tests-", ignore_cleanup_errors=True) as directory:
+        variables = {"PYTEST_DEBUG_TEMPROOT": directory}
+        if nodes is not None:
+            variables[_NODES] = nodes
+        steps.run(
+            title,
+            [pytest, f"--junit-xml={report}", *arguments],
+            report=report,
+            rerun=rerun or Rerun(f"test-{environment}"),
+            variables=variables,
+        )
     return report
 
 
