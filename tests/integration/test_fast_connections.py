@@ -336,14 +336,14 @@ async def test_idle_connections_get_heartbeats(
     (pool,) = fast._client.fast._loops.values()
     (connection,) = pool._all()
     answers = 0
-    original = connection._protocol.receive
+    original = connection.protocol.receive
 
     def received(data: bytes, now: float) -> Any:
         nonlocal answers
         answers += 1
         return original(data, now)
 
-    monkeypatch.setattr(connection._protocol, "receive", received)
+    monkeypatch.setattr(connection.protocol, "receive", received)
     deadline = time.monotonic() + 20
     while answers < 3:
         assert time.monotonic() < deadline

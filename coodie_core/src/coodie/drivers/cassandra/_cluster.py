@@ -92,7 +92,7 @@ class _SchedulerExecutor:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
 
-    def submit(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Submit a task; return a future that never ends if the executor has been shut down."""
         try:
             return self._executor.submit(function, *args, **kwargs)
