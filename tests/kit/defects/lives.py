@@ -301,6 +301,15 @@ class TableOptionsIgnored(Faulty):
         return (yield self.right("sync_table", table, keyspace, cols, None, *args, **kwargs))
 
 
+@caught_by("test_describe_returns_the_definition")
+class IndexesUndescribed(Faulty):
+    """A table's indexes aren't in its description."""
+
+    def _description(self, table: str, timeout: float | None) -> Steps:
+        found = yield from super()._description(table, timeout)
+        return replace(found, columns=[replace(column, index=False) for column in found.columns])
+
+
 @caught_by("test_indexes_come_and_stay")
 class IndexesDropped(Faulty):
     """Indexes that the definition no longer has are dropped unasked."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from coodie.capabilities import Capability, check_capabilities
 from coodie.contract.checks import check_fetch_size, check_request
+from coodie.contract.descriptions import Descriptions
 from coodie.contract.operations import Operations
 from coodie.contract.rows_argument import add_rows_argument, dicts_argument, rows_argument
 from coodie.contract.streaming import TimeLeft, stream_rows, stream_rows_async
@@ -40,7 +41,7 @@ DEFAULT_FETCH_SIZE = 1000
 _DEFAULT_CONCURRENCY = 64
 
 
-class AbstractDriver(WholeTables, Operations, ABC):
+class AbstractDriver(WholeTables, Descriptions, Operations, ABC):
     """The abstract base class of all drivers.
 
     A backend implements the six abstract methods. All other methods are based on them; a backend may override

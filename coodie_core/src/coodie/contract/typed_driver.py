@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from coodie.contract.typed_streams import TypedStreams
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from coodie.batch import BatchItem
     from coodie.requests import BatchType, Params, RequestOptions
@@ -217,7 +217,7 @@ class Driver(TypedStreams):
             table: str,
             keyspace: str,
             cols: Sequence[Any],
-            table_options: dict[str, Any] | None = None,
+            table_options: Mapping[str, Any] | None = None,
             dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
             drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
             *,
@@ -229,7 +229,7 @@ class Driver(TypedStreams):
             table: str,
             keyspace: str,
             cols: Sequence[Any],
-            table_options: dict[str, Any] | None = None,
+            table_options: Mapping[str, Any] | None = None,
             dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
             drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
             *,

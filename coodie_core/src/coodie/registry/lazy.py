@@ -28,7 +28,15 @@ from coodie.waiting import start_thread
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Generator, Iterable, Sequence
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterable,
+        Awaitable,
+        Generator,
+        Iterable,
+        Mapping,
+        Sequence,
+    )
     from ssl import SSLContext
 
     from coodie.batch import BatchItem
@@ -38,6 +46,7 @@ if TYPE_CHECKING:
     from coodie.options.request_options import RequestOptions
     from coodie.requests import BatchType, Params
     from coodie.rows import ManyResult, Rows
+    from coodie.schema.definitions import TableDefinition
     from coodie.schema.syncoptions import SyncOptions
 
 __all__ = ["LazyDriver"]
@@ -376,17 +385,13 @@ class LazyDriver(RequestDriver):
         table: str,
         keyspace: str,
         cols: Sequence[Any],
-        table_options: dict[str, Any] | None = None,
+        table_options: Mapping[str, Any] | None = None,
         dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
         drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
         *,
         options: SyncOptions | None = None,
     ) -> list[str]:
-        """Create a table, or add its missing columns and indexes; idempotent.
-
-        Returns the CQL statements that were executed. If *dry_run* is true, nothing is executed, and the
-        statements are those that would be.
-        """
+        """Call the backend's ``sync_table``, after connecting."""
         terms = (table, keyspace, cols, table_options, dry_run, drop_removed_indexes)
         return run_sync(self._table_synced(terms, options))
 
@@ -395,7 +400,7 @@ class LazyDriver(RequestDriver):
         table: str,
         keyspace: str,
         cols: Sequence[Any],
-        table_options: dict[str, Any] | None = None,
+        table_options: Mapping[str, Any] | None = None,
         dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
         drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
         *,
@@ -410,6 +415,13 @@ class LazyDriver(RequestDriver):
         extra = options_argument(driver.sync_table, options)
         statements: list[str] = yield Call(driver, "sync_table", *terms, **extra)
         return statements
+
+    def _description(self, table: str, timeout: float | None) -> Steps[TableDefinition]:
+        driver = yield _Connected(self)
+        if not isinstance(driver, AbstractDriver):
+            return (yield from super()._description(table, timeout))
+        found: TableDefinition = yield Call(driver, "describe", table, timeout=timeout)
+        return found
 
     def close(self, *, drain: float | None = None) -> None:
         """Close the driver; before the first request and in a fork, there is nothing to close.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -75,9 +75,12 @@ class TableDefinition:
         columns: Objects with the attributes of ``ColumnDefinition``.
         keyspace: The keyspace's plain name; None for the connection's.
         table_options: Options by name, as in ``CREATE TABLE … WITH``.
+        warnings: Set by ``describe``: what the server's table has and a definition can't express, one
+            sentence each.
     """
 
     table: str
     columns: Sequence[Any]
     keyspace: str | None = None
     table_options: Mapping[str, Any] | None = None
+    warnings: tuple[str, ...] = field(default=(), compare=False)

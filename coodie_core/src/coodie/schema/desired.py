@@ -16,7 +16,7 @@ from coodie.schema.options import check_options
 from coodie.schema.server_features import is_storage_attached
 from coodie.schema.tables import Column, Index, Kind, Table
 
-__all__ = ["desired_table"]
+__all__ = ["default_index_name", "desired_table"]
 
 _REQUIRED = (
     "name",
@@ -320,10 +320,14 @@ def _index_options(definition: Any, attribute: str, column: Column, faults: list
     return checked
 
 
+def default_index_name(table: str, column: str) -> str:
+    """Return the server's default name of an index, without the characters that such a name can't have."""
+    return re.sub(r"[^A-Za-z0-9_]", "", f"{table}_{column}_idx")
+
+
 def _index_name(given: object, column: Column, table: str, faults: list[str]) -> str:
     if not given:
-        # The server's default name, without the characters that an index name can't have.
-        return re.sub(r"[^A-Za-z0-9_]", "", f"{table}_{column.name}_idx")
+        return default_index_name(table, column.name)
     try:
         return check_schema_name("index", given)
     except ConfigurationError as exc:

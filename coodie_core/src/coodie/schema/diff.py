@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from coodie.schema.identifiers import quote_literal
-from coodie.schema.options import write_value
+from coodie.schema.options import NOT_OPTIONS, write_value
 from coodie.schema.server_features import is_storage_attached
 from coodie.schema.tables import Column, Index, Kind, Table
 
@@ -23,6 +23,7 @@ __all__ = [
     "compare_indexes",
     "compare_options",
     "name_clashes",
+    "nondefault_options",
 ]
 
 #: The default options of a storage-attached index (IndexTermType, NonTokenizingOptions).
@@ -71,6 +72,10 @@ _MAP_DEFAULTS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 #: The names of compression's entries in Cassandra 2 and ScyllaDB → in Cassandra 5.
 _COMPRESSION_NAMES = {"sstable_compression": "class", "chunk_length_kb": "chunk_length_in_kb"}
+#: Options of Cassandra 3 that later versions show and ignore.
+_OBSOLETE = ("dclocal_read_repair_chance", "read_repair_chance")
+#: The packages of the server's own classes, which a name without a package is in.
+_PACKAGES = ("org.apache.cassandra.db.compaction.", "org.apache.cassandra.io.compress.")
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _PERCENTILE = re.compile(r"(\d+(?:\.\d+)?)(?:P|PERCENTILE)")
 _MILLISECONDS = re.compile(r"(\d+(?:\.\d+)?)MS")
@@ -325,6 +330,32 @@ def compare_options(desired: Mapping[str, OptionValue], shown: Mapping[str, Any]
                     f"option {name} = {write_value(current)} is on the server, not in the definition"
                 )
     return OptionComparison(changes, tuple(problems), tuple(notes))
+
+
+def nondefault_options(shown: Mapping[str, Any]) -> dict[str, OptionValue]:
+    """Return the options of a table, without those whose value is the default of all servers.
+
+    Args:
+        shown: The row of ``system_schema.tables``.
+    """
+    options: dict[str, OptionValue] = {}
+    for name, value in shown.items():
+        if name in NOT_OPTIONS or value is None or (name in _OBSOLETE and "read_repair" in shown):
+            continue
+        current = _current(name, value)
+        if isinstance(current, dict):
+            options[name] = {key: _without_package(item) for key, item in current.items()}
+        elif name not in _DEFAULTS or not _same(name, _DEFAULTS[name], current):
+            options[name] = current
+    return options
+
+
+def _without_package(text: str) -> str:
+    """Return the name of one of the server's own classes without its package; other texts unchanged."""
+    for package in _PACKAGES:
+        if text.startswith(package) and "." not in text[len(package) :]:
+            return text[len(package) :]
+    return text
 
 
 def _current(name: str, shown: Any) -> OptionValue:

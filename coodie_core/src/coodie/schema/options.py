@@ -11,13 +11,13 @@ from typing import Any, TypeAlias
 from coodie.exceptions import ConfigurationError
 from coodie.schema.identifiers import quote_literal
 
-__all__ = ["OptionValue", "check_options", "write_option", "write_value"]
+__all__ = ["NOT_OPTIONS", "OptionValue", "check_options", "write_option", "write_value"]
 
 OptionValue: TypeAlias = "str | int | float | bool | dict[str, str]"
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 #: Columns of system_schema.tables that aren't options, or that CQL accepts and ignores.
-_NOT_OPTIONS = {
+NOT_OPTIONS = {
     "keyspace_name": "it has its own argument",
     "table_name": "it has its own argument",
     "flags": "the server sets it",
@@ -53,9 +53,9 @@ def check_options(options: Mapping[str, Any] | None) -> dict[str, OptionValue]:
                 hint='Example: "comment". Set the clustering order on the columns.',
                 option="table_options",
             )
-        if name in _NOT_OPTIONS:
+        if name in NOT_OPTIONS:
             raise ConfigurationError(
-                f"{name!r} can't be given as a table option: {_NOT_OPTIONS[name]}.",
+                f"{name!r} can't be given as a table option: {NOT_OPTIONS[name]}.",
                 hint="Leave it out.",
                 option="table_options",
             )

@@ -109,7 +109,7 @@ class SchemaSyncMixin:
         table: str,
         keyspace: str,
         cols: Sequence[Any],
-        table_options: dict[str, Any] | None = None,
+        table_options: Mapping[str, Any] | None = None,
         dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
         drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
         *,
@@ -125,7 +125,7 @@ class SchemaSyncMixin:
         table: str,
         keyspace: str,
         cols: Sequence[Any],
-        table_options: dict[str, Any] | None = None,
+        table_options: Mapping[str, Any] | None = None,
         dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
         drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
         *,

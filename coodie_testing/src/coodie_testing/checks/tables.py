@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coodie.capabilities import Capability
-from coodie.exceptions import CoodieError, SchemaError
+from coodie.exceptions import CoodieError, InvalidQueryError, SchemaError
 from coodie.schema.definitions import ColumnDefinition as Column
 from coodie_testing.checking import check
 
@@ -118,6 +118,25 @@ class TablesChecks:
             rows = await api.execute(read, [space.keyspace, table])
             assert rows == [{"comment": comment, "ttl": ttl}]
             assert await api.sync_table(table, space.keyspace, [_KEY], options) == []
+
+    @check(_SYNC)
+    async def test_describe_returns_the_definition(self, api: Api, space: Workspace) -> None:
+        """What describe returns has the table's columns, options and indexes, and sync_table takes it."""
+        table = space.new_name()
+        cols = [
+            _KEY,
+            Column("at", "timeuuid", clustering_key=True, clustering_order="DESC"),
+            Column("s", "decimal", static=True),
+            Column("v", "map<text, frozen<list<int>>>", index=True, index_target="keys"),
+        ]
+        await api.sync_table(table, space.keyspace, cols, {"comment": "it's"})
+        found = await api.describe(f"{space.keyspace}.{table}")
+        assert (found.keyspace, found.table, found.warnings) == (space.keyspace, table, ())
+        assert list(found.columns) == cols
+        assert found.table_options["comment"] == "it's"
+        assert await api.sync_table(table, space.keyspace, found.columns, found.table_options) == []
+        with pytest.raises(InvalidQueryError, match="no table"):
+            await api.describe(f"{space.keyspace}.{space.new_name()}")
 
     @check(_SYNC)
     async def test_what_alter_cannot_do(self, api: Api, space: Workspace) -> None:

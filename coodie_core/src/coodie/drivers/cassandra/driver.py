@@ -24,7 +24,7 @@ from coodie.schema.sync import drive
 from coodie.schema.syncoptions import SyncOptions, check_sync_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Hashable, Sequence
+    from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 
     from coodie.contract.many import ManyRun
     from coodie.drivers.cassandra._client import SessionClient
@@ -314,7 +314,7 @@ class CassandraDriver(ClientDriver):
         table: str,
         keyspace: str,
         cols: Sequence[Any],
-        table_options: dict[str, Any] | None = None,
+        table_options: Mapping[str, Any] | None = None,
         dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
         drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
         *,
@@ -341,7 +341,7 @@ class CassandraDriver(ClientDriver):
         table: str,
         keyspace: str,
         cols: Sequence[Any],
-        table_options: dict[str, Any] | None = None,
+        table_options: Mapping[str, Any] | None = None,
         dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
         drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
         *,
