@@ -189,3 +189,31 @@ def test_schema(run: Callable[..., Any], keyspace: str, tmp_path: Path) -> None:
     assert f"CREATE TABLE {keyspace}.items" in shown.stdout
     assert f"CREATE KEYSPACE {keyspace}" in run("schema", "show", keyspace).stdout
     assert run("schema", "show", f"{keyspace}.none").returncode == 1
+
+
+def test_schema_as_code(run: Callable[..., Any], driver: Any, keyspace: str, tmp_path: Path) -> None:
+    """What is written as code has no differences to the server; what it can't express is said."""
+    driver.execute(f'CREATE TABLE {keyspace}."Coded" (id int PRIMARY KEY, m map<text, int>)', [])
+    driver.execute(f'CREATE INDEX coded_k ON {keyspace}."Coded" (KEYS(m))', [])
+    shown = run("schema", "show", f"{keyspace}.Coded", "--python")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    (tmp_path / "coded_tables.py").write_text(shown.stdout)
+    done = run("schema", "diff", "coded_tables:ALL")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    driver.execute(f'CREATE INDEX coded_v ON {keyspace}."Coded" (VALUES(m))', [])
+    all_tables = run("schema", "show", keyspace, "--python")
+    assert '        table="Coded",\n' in all_tables.stdout
+    assert all_tables.stderr.startswith(f"{keyspace}.Coded: index 'coded_v': ")
+    missing = run("schema", "show", f"{keyspace}.coded", "--python")
+    assert "Did you mean 'Coded'?" in missing.stderr
+    both = run("schema", "show", keyspace, "--python", "--json")
+    assert (both.returncode, both.stdout) == (2, "")
+
+
+def test_schema_show_as_json(run: Callable[..., Any], driver: Any, keyspace: str) -> None:
+    """Each object has its statement."""
+    driver.execute(f"CREATE TABLE {keyspace}.shown (id int PRIMARY KEY)", [])
+    (line,) = run("schema", "show", f"{keyspace}.shown", "--json").stdout.splitlines()
+    row = json.loads(line)
+    assert (row["type"], row["name"]) == ("table", "shown")
+    assert row["create_statement"].startswith(f"CREATE TABLE {keyspace}.shown (")

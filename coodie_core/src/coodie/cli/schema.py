@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from coodie.cli._printing import escaped
 from coodie.cli._targets import connected, connection_option
-from coodie.exceptions import ConfigurationError, CoodieError
+from coodie.contract.rows_argument import dicts_argument
+from coodie.exceptions import ConfigurationError, CoodieError, InvalidQueryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,19 +47,47 @@ def schema() -> None:
 
 @schema.command()
 @click.argument("name", metavar="KEYSPACE[.TABLE]")
+@click.option("--python", "as_python", is_flag=True, help="As Python code: the DEFINITIONS of the tables.")
+@_json
 @connection_option
-def show(*, name: str, connection: str | None) -> None:
+def show(*, name: str, as_python: bool, as_json: bool, connection: str | None) -> None:
     """Print the statements that create a keyspace or a table.
 
-    This is the server's DESCRIBE.
+    This is the server's DESCRIBE. With --python, it is a module for diff and sync, with the definitions of
+    one table or of all tables of the keyspace.
     """
     from coodie.schema.identifiers import quote
 
+    if as_python and as_json:
+        raise click.UsageError("Give --python or --json, not both.")
     keyspace, _, table = name.partition(".")
+    if as_python:
+        with connected(connection) as driver:
+            click.echo(_python(driver, keyspace, table), nl=False)
+        return
     what = f"TABLE {quote(keyspace)}.{quote(table)}" if table else f"KEYSPACE {quote(keyspace)}"
     with connected(connection) as driver:
-        for row in driver.execute(f"DESCRIBE {what}", []):
-            click.echo(f"{row['create_statement']}\n")
+        for row in driver.execute(f"DESCRIBE {what}", [], **dicts_argument(driver)):
+            click.echo(json.dumps(row, ensure_ascii=False) if as_json else f"{row['create_statement']}\n")
+
+
+def _python(driver: AbstractDriver, keyspace: str, table: str) -> str:
+    """Return the definitions of a table, or of all tables of a keyspace, as code."""
+    from coodie.schema.source import python_source
+
+    logging.getLogger("coodie.schema").addHandler(logging.NullHandler())  # its warnings are printed here
+    names = [table]
+    if not table:
+        query = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?"
+        names = [row["table_name"] for row in driver.execute(query, [keyspace], **dicts_argument(driver))]
+    if not names:
+        message = f"Keyspace {keyspace!r} has no tables, or doesn't exist (names are case-sensitive)."
+        raise InvalidQueryError(message)
+    found = [driver.describe(f"{keyspace}.{one}") for one in names]
+    for one in found:
+        for warning in one.warnings:
+            click.echo(f"{keyspace}.{one.table}: {escaped(warning)}", err=True)
+    return python_source(found)
 
 
 @schema.command()
