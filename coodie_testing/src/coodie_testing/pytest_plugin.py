@@ -1,6 +1,6 @@
 """The pytest plug-in of the conformance kit, and a fixture of a fake server.
 
-It imports nothing of either until a suite is collected, or the fixture is used.
+Neither is imported until a suite is collected, or the fixture is used.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def fake_cluster() -> Iterator[FakeCluster]:
-    """Give the test a server in memory; what that answers is said with its ``when``."""
+    """A ``FakeCluster``; script its responses with ``when``."""
     from coodie_testing.fake.cluster import FakeCluster
 
     with FakeCluster() as cluster:
@@ -77,7 +77,7 @@ class _Conformance:
     def pytest_runtest_makereport(
         self, item: pytest.Item
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Note on a test's report which check of which suite it is."""
+        """Add the check and its suite to a test's report."""
         report = yield
         if "coodie_testing.conformance" in sys.modules:
             from coodie_testing.outcomes import check_location
@@ -88,7 +88,7 @@ class _Conformance:
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take what came of a check; with pytest-xdist this runs in the controlling process."""
+        """Collect the outcome of a check; with pytest-xdist, this runs in the controlling process."""
         place = getattr(report, _PLACE, None)
         if place is None or (report.when != "call" and report.outcome == "passed"):
             return
@@ -102,7 +102,7 @@ class _Conformance:
         self._outcomes.append((place, outcome, reason.removeprefix("Skipped: ")))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Show the report, and write it where it was asked for."""
+        """Print the report, and write it to the requested files."""
         if not self._outcomes and not self._files:
             return
         from coodie_testing.report import render_json, render_markdown, render_text, suites_of

@@ -1,4 +1,4 @@
-"""What a process has, and whether an event loop goes on: watched from outside the driver."""
+"""Leaked threads and files, and blocked event loops, observed from outside the driver."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ __all__ = ["ResourceSnapshot", "assert_loop_not_blocked", "assert_released"]
 #: Seconds between two ticks.
 _TICK = 0.01
 
-#: A driver that blocks the loop does so each time; a machine that is busy doesn't.
+#: A driver that blocks the loop does so in each attempt; a busy machine doesn't.
 _ATTEMPTS = 3
 
-#: Seconds that threads and sockets get for their end.
+#: Seconds to wait for threads and sockets to end.
 _RELEASE_TIMEOUT = 20.0
 
 _FILES = Path("/proc/self/fd")
 
 
 async def assert_loop_not_blocked(call: Callable[[], Awaitable[Any]], longest: float) -> None:
-    """Await a call while the event loop has something else to do, and see that it is done.
+    """Await a call, and check that the event loop runs other callbacks meanwhile.
 
     Args:
-        call: Made anew for each attempt.
-        longest: Seconds that the loop may stand still.
+        call: Called again for each attempt.
+        longest: The maximum number of seconds for which the loop may be blocked.
 
     Raises:
-        AssertionError: It stood still for longer, each time.
+        AssertionError: It was blocked for longer in each attempt.
     """
     gap = 0.0
     for _ in range(_ATTEMPTS):
@@ -72,17 +72,17 @@ async def _longest_gap(call: Callable[[], Awaitable[Any]]) -> float:
 class ResourceSnapshot:
     """The threads and open files of this process at one moment.
 
-    An executor that has threads at this moment is of something that stays open: it may get more of them.
+    An executor that has threads at this moment stays open, and may start more.
     """
 
     def __init__(self) -> None:
         gc.collect()
         self.threads = set(threading.enumerate())
-        #: None where the system doesn't tell.
+        #: None if the system doesn't provide it.
         self.files = len(os.listdir(_FILES)) if _FILES.is_dir() else None  # noqa: PTH208 - a count is all
 
     def excess(self) -> str:
-        """Say what the process has now beyond this, or nothing."""
+        """Return a description of what was created since; empty for nothing."""
         now = ResourceSnapshot()
         pools = {_pool(thread) for thread in self.threads} - {None}
         later = [thread for thread in now.threads - self.threads if thread.is_alive()]
@@ -94,21 +94,21 @@ class ResourceSnapshot:
 
 
 def _pool(thread: threading.Thread) -> str | None:
-    """Return the name of the executor that a thread is of, as concurrent.futures names its threads."""
+    """Return the name of a thread's executor, from the thread's name."""
     pool, _, number = thread.name.rpartition("_")
     return pool if pool and number.isdigit() else None
 
 
 async def assert_released(api: Api, before: ResourceSnapshot, seconds: float = _RELEASE_TIMEOUT) -> None:
-    """See that no thread and no open file is left of what came after a moment.
+    """Check that no threads and open files remain that were created after a snapshot.
 
     Args:
-        api: Waits in the check's way.
-        before: The moment.
+        api: For waiting, with or without an event loop.
+        before: The snapshot.
         seconds: How long to wait.
 
     Raises:
-        AssertionError: Some are left then.
+        AssertionError: Some remain.
     """
     deadline = time.monotonic() + seconds
     while left := before.excess():

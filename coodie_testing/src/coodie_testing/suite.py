@@ -1,4 +1,4 @@
-"""The fixtures of a suite: the server, the driver, and what the checks stand on."""
+"""The fixtures of a suite: the server, the driver, and the data of the checks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Server", "Suite"]
 
-#: One workspace for each server, shared by all suites of a test session.
+#: One workspace per server, shared by all suites of a test session.
 _WORKSPACES: pytest.StashKey[dict[Server, Workspace]] = pytest.StashKey()
 
 _NO_SERVER = (
@@ -39,27 +39,27 @@ _NO_OPENER = (
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where the Cassandra of the checks listens."""
+    """The address of the checks' server."""
 
     host: str
     port: int
 
 
 class Suite:
-    """What a suite may say about its driver, and the fixtures that its checks use."""
+    """The attributes and fixtures of a suite."""
 
-    #: The driver's name for init_coodie; or override the fixture ``open_driver``.
+    #: The driver_type for init_coodie; or override the fixture ``open_driver``.
     driver_type: ClassVar[str | None] = None
-    #: Options of init_coodie for every connection, but for one that is given a connected session.
+    #: Options of init_coodie for all connections, except those with session=.
     driver_options: ClassVar[Mapping[str, Any]] = {}
-    #: Check → why it can't hold for this driver; it is skipped, and the report shows the reason.
+    #: Waived checks and the reasons; they are skipped, and the report shows the reason.
     waived: ClassVar[Mapping[str, str]] = {}
-    #: How many different statements the driver may keep prepared at most.
+    #: The maximum size of the driver's statement cache.
     statement_cache_bound: ClassVar[int] = 1000
 
     @classmethod
     def _config(cls, server: Server, options: Mapping[str, Any]) -> ConnectionConfig:
-        """Put together what a driver is opened with."""
+        """Return the options of a driver."""
         from coodie.options.connection import build_config
 
         given: dict[str, Any] = {"driver_type": cls.driver_type}
@@ -72,7 +72,7 @@ class Suite:
     @pytest.fixture(scope="class")
     @classmethod
     def server(cls, request: pytest.FixtureRequest) -> Server:
-        """Give the server's address; the Cassandra of coodie-local unless overridden."""
+        """Return the server's address; by default, that of coodie-local's Cassandra."""
         try:
             node = request.getfixturevalue("cassandra_node")
         except pytest.FixtureLookupError:
@@ -82,7 +82,7 @@ class Suite:
     @pytest.fixture(scope="class")
     @classmethod
     def open_driver(cls, server: Server) -> Callable[..., AbstractDriver]:
-        """Give what opens a driver: a function that takes options of init_coodie."""
+        """Return a function that opens a driver with options of init_coodie."""
         if cls.driver_type is None:
             pytest.fail(_NO_OPENER, pytrace=False)
         from coodie.registry.registry import open_driver as open_plugin
@@ -95,7 +95,7 @@ class Suite:
     @pytest.fixture(scope="class")
     @classmethod
     def open_driver_async(cls, server: Server) -> Callable[..., Coroutine[Any, Any, AbstractDriver]] | None:
-        """Give what opens a driver on the event loop; None where there is no such way.
+        """Return an async function that opens a driver; None if there is none.
 
         Without it, async checks open further drivers in a thread.
         """
@@ -111,16 +111,16 @@ class Suite:
     @pytest.fixture(scope="class")
     @classmethod
     def driver(cls, open_driver: Callable[..., AbstractDriver]) -> Iterator[AbstractDriver]:
-        """Give the driver that the checks share; those that close one open their own."""
+        """Return the shared driver; checks that close a driver open their own."""
         opened = open_driver()
         yield opened
         opened.close()
 
-    # --- what the checks stand on -------------------------------------------------------
+    # --- the data of the checks ---------------------------------------------------------
 
     @pytest.fixture(autouse=True)
     def _applies(self, request: pytest.FixtureRequest, driver: AbstractDriver) -> None:
-        """Skip what the driver doesn't declare, and what the suite waives."""
+        """Skip checks of undeclared capabilities, and waived checks."""
         described = check_of(request.function)
         if described is None:
             return
@@ -134,7 +134,7 @@ class Suite:
     @pytest.fixture(scope="class")
     @classmethod
     def loop(cls) -> Iterator[CheckLoop]:
-        """Give the event loop of the async checks."""
+        """Return the event loop of the async checks."""
         loop = CheckLoop()
         yield loop
         loop.close()
@@ -145,7 +145,7 @@ class Suite:
         open_driver: Callable[..., AbstractDriver],
         open_driver_async: Callable[..., Coroutine[Any, Any, AbstractDriver]] | None,
     ) -> Iterator[Openers]:
-        """Give what opens further drivers; they are closed when the check ends."""
+        """Return functions that open further drivers; they are closed when the check ends."""
         openers = Openers(open_driver, open_driver_async)
         yield openers
         openers.close_all()
@@ -154,17 +154,17 @@ class Suite:
     def api(
         self, request: pytest.FixtureRequest, driver: AbstractDriver, loop: CheckLoop, openers: Openers
     ) -> Api:
-        """Give the driver, once through its sync and once through its async methods."""
+        """Return the driver, once with its sync and once with its async methods."""
         return Api(driver, loop if request.param == "async" else None, openers)
 
     @pytest.fixture
     def sync_api(self, driver: AbstractDriver, openers: Openers) -> Api:
-        """Give the driver through its sync methods."""
+        """Return the driver with its sync methods."""
         return Api(driver, None, openers)
 
     @pytest.fixture
     def async_api(self, driver: AbstractDriver, loop: CheckLoop, openers: Openers) -> Api:
-        """Give the driver through its async methods."""
+        """Return the driver with its async methods."""
         return Api(driver, loop, openers)
 
     @pytest.fixture(scope="class")
@@ -176,7 +176,7 @@ class Suite:
         driver: AbstractDriver,
         open_driver: Callable[..., AbstractDriver],
     ) -> Workspace:
-        """Give the kit's keyspace and its tables; they are dropped when the session ends."""
+        """Return the kit's keyspace and tables; they are dropped at the end of the session."""
         spaces = request.config.stash.setdefault(_WORKSPACES, {})
         space = spaces.get(server)
         if space is None:
@@ -187,12 +187,12 @@ class Suite:
 
     @pytest.fixture
     def key(self) -> str:
-        """Give a key that nothing else uses."""
+        """Return a unique key."""
         return uuid.uuid4().hex
 
     @pytest.fixture
     def closed_port(self) -> int:
-        """Give a port of 127.0.0.1 where nothing listens."""
+        """Return a closed port of 127.0.0.1."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port: int = free.getsockname()[1]
@@ -200,7 +200,7 @@ class Suite:
 
     @pytest.fixture
     def proxy(self, server: Server, openers: Openers) -> Iterator[FaultProxy]:
-        """Put a proxy in front of the server; what is connected through it ends before it does."""
+        """Return a proxy for the server; drivers that use it are closed before it is."""
         with FaultProxy(server.host, server.port) as running:
             yield running
             running.heal()
@@ -208,7 +208,7 @@ class Suite:
 
 
 def _drop(space: Workspace, open_driver: Callable[..., AbstractDriver]) -> None:
-    """Drop the kit's keyspaces over a connection of its own: the suites' are closed by then."""
+    """Drop the kit's keyspaces with a new connection: those of the suites are closed."""
     driver = open_driver()
     try:
         space.drop(driver)

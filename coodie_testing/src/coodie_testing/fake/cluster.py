@@ -1,4 +1,4 @@
-"""FakeCluster: nodes in memory behind sockets of this machine, for unit tests without a server."""
+"""FakeCluster: in-memory nodes that listen on local ports, for unit tests without a server."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
 __all__ = ["FakeCluster"]
 
 _ADDRESS = "127.0.0.1"
-#: Seconds within which the loop's thread does what another one asks of it.
+#: Seconds to wait for a call in the loop's thread.
 _LOOP_TIMEOUT = 10.0
 
 
 class FakeCluster:
-    """A server of the native protocol in this process, without CQL: a program says what it is answered.
+    """A server of the native protocol in this process, without a CQL engine: tests script the responses.
 
-    A context manager: its nodes listen while it is entered, or from ``start`` to ``close``, on free ports of
-    127.0.0.1. Versions 4 and 5 of the protocol are spoken, without TLS and without compression. What isn't
-    scripted is an ``InvalidQueryError`` that says so.
+    A context manager: its nodes listen inside the ``with`` block, or from ``start`` to ``close``, on free
+    ports of 127.0.0.1. Supports protocol versions 4 and 5, without TLS and compression. A statement without a
+    script raises an ``InvalidQueryError``.
 
     Args:
-        nodes: How many nodes there are.
+        nodes: The number of nodes.
         username: The user that clients have to log in as; None for no login.
         password: The user's password.
-        max_protocol: The newest version of the protocol that is spoken, 4 or 5.
+        max_protocol: The newest supported protocol version, 4 or 5.
 
     Raises:
-        OSError: On entering: no port can be listened on.
+        OSError: When entered: no port is available.
     """
 
     def __init__(
@@ -63,10 +63,10 @@ class FakeCluster:
         self._thread = threading.Thread(target=self._loop.run_forever, name="fake-cluster", daemon=True)
 
     def start(self) -> FakeCluster:
-        """Listen; return the cluster. Where there is no ``with``, ``close`` is its end.
+        """Start listening, and return the cluster; without ``with``, call ``close`` at the end.
 
         Raises:
-            OSError: No port can be listened on.
+            OSError: No port is available.
         """
         self._thread.start()
         try:
@@ -79,7 +79,7 @@ class FakeCluster:
         return self
 
     def close(self) -> None:
-        """End all connections, and listen no more."""
+        """Close all connections, and stop listening."""
         self._observers.remove(self._recorder)
         self._stop()
 
@@ -91,7 +91,7 @@ class FakeCluster:
     ) -> None:
         self.close()
 
-    # --- where it is --------------------------------------------------------------------
+    # --- its address --------------------------------------------------------------------
 
     @property
     def hosts(self) -> list[str]:
@@ -100,17 +100,17 @@ class FakeCluster:
 
     @property
     def port(self) -> int:
-        """The port of the first node, which tells drivers of the others."""
+        """The port of the first node; drivers discover the others."""
         return self._nodes.nodes[0].port
 
     def connection_options(self) -> dict[str, Any]:
-        """Return the options of ``init_coodie`` that lead here."""
+        """Return the options of ``init_coodie`` for connecting to the cluster."""
         options: dict[str, Any] = {"hosts": self.hosts, "port": self.port}
         if self._nodes.credentials is not None:
             options["username"], options["password"] = self._nodes.credentials
         return options
 
-    # --- what it is asked, and answers --------------------------------------------------
+    # --- scripts and requests -----------------------------------------------------------
 
     def table(
         self,
@@ -120,16 +120,16 @@ class FakeCluster:
         partition_key: Sequence[str] | None = None,
         clustering_key: Sequence[str] = (),
     ) -> None:
-        """Have a table in the schema that drivers read, and of which ``when`` knows the types.
+        """Add a table to the schema that drivers read; ``when`` uses its types.
 
         Args:
-            name: Its name behind its keyspace's: ``shop.orders``.
+            name: The keyspace and the table: ``shop.orders``.
             columns: The CQL type of each column.
-            partition_key: The columns of its partition key; the first one unless given.
-            clustering_key: Its clustering columns.
+            partition_key: The columns of the partition key; default: the first column.
+            clustering_key: The clustering columns.
 
         Raises:
-            ValueError: A type isn't known, a key's column is missing, or the name has no keyspace.
+            ValueError: A type is unknown, a key column is missing, or the name has no keyspace.
         """
         keyspace, dot, table = name.partition(".")
         if not dot:
@@ -149,51 +149,51 @@ class FakeCluster:
         self._call(put) if self._thread.is_alive() else put()
 
     def when(self, statement: str, params: Any = ANY, *, types: Sequence[str] | None = None) -> Stub:
-        """Say what a statement is answered; of several that match, the last one said goes first.
+        """Script the response to a statement; if several scripts match, the last one is used.
 
         Args:
-            statement: The CQL text. Blanks, the case of words outside of quotes, and the names of markers
-                don't matter; of a batch each statement is one.
-            params: The values that this is for: a list, or a dict for named markers; ``ANY`` in place of
-                all or of one.
-            types: The CQL type of each marker, where neither a table nor a value tells it.
+            statement: The CQL text. White space, case outside of quotes, and the names of bind markers
+                are ignored; each statement of a batch is matched separately.
+            params: The values to match: a list, or a dict for named markers; ``ANY`` matches all values, or
+                any single one.
+            types: The CQL type of each marker; required if it can't be derived from a table or a value.
 
         Raises:
-            ConfigurationError: A marker's type isn't known.
+            ConfigurationError: A marker's type is unknown.
         """
         return self._script.add(statement, params, types)
 
     @property
     def requests(self) -> list[FakeRequest]:
-        """The requests that it got, in order, but for those by which drivers learn of the server."""
+        """The received requests, in order, without those that drivers send to read the cluster's metadata."""
         return self._script.requests
 
     @property
     def calls(self) -> list[RequestFinished]:
-        """The calls of coodie's drivers that have ended since it was entered, with their timeouts and more.
+        """The finished calls of coodie drivers since the cluster was started, with their timeouts and more.
 
         They are the events that observers get, of all drivers in this process.
         """
         return self._recorder.of(RequestFinished)
 
     def clear(self) -> None:
-        """Forget what was said with ``when``, and what was asked."""
+        """Remove all scripts and recorded requests."""
         self._script.clear()
         self._recorder.events.clear()
 
-    # --- what happens to its nodes ------------------------------------------------------
+    # --- faults -------------------------------------------------------------------------
 
     def forget_statements(self) -> None:
-        """Have all nodes forget the statements that they have prepared, as a restart does."""
+        """Remove the prepared statements of all nodes, as a restart does."""
         for node in self._nodes.nodes:
             node.prepared.clear()
 
     def disconnect(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         self._call(lambda: [self._end(node) for node in self._nodes.nodes])
 
     def stop_node(self, node: int) -> None:
-        """Have a node end: its connections, too; the others tell of it.
+        """Stop a node, and close its connections; the other nodes send an event.
 
         Args:
             node: Its number, from 0.
@@ -207,7 +207,7 @@ class FakeCluster:
         self._call(stop)
 
     def start_node(self, node: int) -> None:
-        """Have a node that was stopped be there again; it has forgotten its statements.
+        """Start a stopped node again; its prepared statements are lost.
 
         Args:
             node: Its number, from 0.
@@ -230,7 +230,7 @@ class FakeCluster:
     # --- sockets ------------------------------------------------------------------------
 
     def _call(self, work: Callable[[], object]) -> None:
-        """Do something in the loop's thread, and wait for it."""
+        """Call a function in the loop's thread, and wait for it."""
 
         async def run() -> None:
             result = work()
@@ -255,7 +255,7 @@ class FakeCluster:
         try:
             accepted, _ = listener.accept()
         except OSError:
-            return  # the client has gone again
+            return  # the client has disconnected
         accepted.settimeout(0)
         made = self._loop.connect_accepted_socket(lambda: _Served(node, self._loop), accepted)
         task = self._loop.create_task(made)
@@ -263,7 +263,7 @@ class FakeCluster:
         task.add_done_callback(self._accepted.discard)
 
     async def _stop_listening(self, number: int) -> None:
-        """Stop listening at a node; when this returns, all of its accepted connections are known."""
+        """Stop listening on a node; afterwards, all of its accepted connections are known."""
         listener = self._listeners.pop(number, None)
         if listener is not None:
             self._loop.remove_reader(listener)
@@ -294,12 +294,12 @@ class _Served(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
+        """Store the transport."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Hand on what the client has sent."""
+        """Pass the received bytes on."""
         self._connection.receive(data, self._loop.time())
         self._flush()
 
@@ -310,7 +310,7 @@ class _Served(asyncio.Protocol):
         self._connection.close()
 
     def _flush(self) -> None:
-        """Send what is due, and look again when the next answer is."""
+        """Send what is due, and schedule the next response."""
         data = self._connection.data_to_send(self._loop.time())
         if data:
             self._transport.write(data)

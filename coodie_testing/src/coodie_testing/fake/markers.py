@@ -1,4 +1,4 @@
-"""Which column each bind marker of a statement stands for, as far as its tokens tell."""
+"""The column of each bind marker of a statement, as far as it can be derived from the statement's tokens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["marked_columns", "markers_of"]
 _INT = CqlType("int")
 _BIGINT = CqlType("bigint")
 
-#: Markers that no column says the type of, by the word before them.
+#: The types of markers without a column, by the keyword before them.
 _OTHERS = {"limit": _INT, "ttl": _INT, "timestamp": _BIGINT}
 
 
@@ -29,7 +29,7 @@ def markers_of(stmt: str) -> tuple[str, ...]:
 
 
 def marked_columns(stmt: str, columns: Mapping[str, CqlType]) -> tuple[CqlType | None, ...]:
-    """Return the type of each marker; None where it can't be told.
+    """Return the type of each marker; None if it is unknown.
 
     Args:
         stmt: CQL text.
@@ -43,7 +43,7 @@ def marked_columns(stmt: str, columns: Mapping[str, CqlType]) -> tuple[CqlType |
 
 
 def _marked(stmt: str) -> Iterator[tuple[str | None, bool]]:
-    """Yield for each marker its column, and whether it stands for a list of values of it."""
+    """Yield the column of each marker, and whether the marker is a list of its values."""
     stream = list(tokens(with_positional_markers(stmt)[0]))
     words = [word.lower() for _, word in stream]
     inserted = _inserted(stream, words)
@@ -63,7 +63,7 @@ def _marked(stmt: str) -> Iterator[tuple[str | None, bool]]:
 
 
 def _compared(stream: list[tuple[str, str]], at: int) -> str | None:
-    """Return the column that stands before a relation, or before IN and a list of markers."""
+    """Return the column before an operator, or before IN and a list of markers."""
     while at and stream[at - 1][1] in {"=", "<", ">", "!", "(", ",", "?", "+", "-"}:
         at -= 1
     if at and stream[at - 1][1].lower() == "in":

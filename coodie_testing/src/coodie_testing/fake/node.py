@@ -1,8 +1,8 @@
-"""A node of a cluster that isn't there: a state machine for each of its connections, without I/O.
+"""A node of a fake cluster: a state machine for each of its connections, without I/O.
 
-A transport gives what clients send to ``NodeConnection.receive``, sends what ``data_to_send`` returns, and
-looks again when ``next_deadline`` has come: ``FakeCluster`` with sockets, a simulation without. What
-statements mean is another's: ``Answers``.
+A transport passes the clients' bytes to ``NodeConnection.receive``, sends what ``data_to_send`` returns, and
+calls it again at ``next_deadline``: ``FakeCluster`` with sockets, a simulation without. ``Answers`` has the
+responses to statements.
 """
 
 from __future__ import annotations
@@ -44,31 +44,31 @@ def _nothing() -> None:
 
 
 class Statement(NamedTuple):
-    """The text of a statement, and the keyspace that its names are in unless they say another."""
+    """The text of a statement, and the keyspace of its unqualified names."""
 
     text: str
     keyspace: str | None
 
 
 class Answers(Protocol):
-    """What statements mean that aren't about the server itself."""
+    """The responses to statements, system tables aside."""
 
     def prepare(self, statement: Statement, identity: bytes, node: FakeNode) -> Reply:
-        """Return a ``Prepared``, or why the statement can't be prepared."""
+        """Return a ``Prepared``, or the error."""
         ...
 
     def execute(self, query: Query, statements: Sequence[Statement], node: FakeNode) -> Reply:
-        """Return what comes of a request, whose statements are given with it."""
+        """Return the response to a request, whose statements are passed separately."""
         ...
 
 
 @dataclass
 class Nodes:
-    """What the nodes of a cluster have in common.
+    """The shared state of a cluster's nodes.
 
     Args:
-        answers: What statements mean.
-        credentials: The user and the password that clients have to log in with; None for no login.
+        answers: The responses to statements.
+        credentials: The user name and password for clients; None for no authentication.
     """
 
     answers: Answers
@@ -87,8 +87,8 @@ class FakeNode:
     """A node.
 
     Args:
-        cluster: What it has in common with others.
-        number: Its number among them, from 0.
+        cluster: The shared state.
+        number: Its number in the cluster, from 0.
         address: Its address.
         port: Its port.
     """
@@ -101,15 +101,15 @@ class FakeNode:
         self.datacenter = "datacenter1"
         self.host_id = UUID(int=number + 1)
         self.token = -(2**63) + 1 + number * (2**64 // 64)
-        #: The newest version of the protocol that it speaks, 4 or 5.
+        #: The newest supported protocol version, 4 or 5.
         self.max_protocol = 5
-        #: Other nodes tell of it.
+        #: Whether other nodes list it as a peer.
         self.is_member = True
-        #: The statements that it has prepared, by their ids.
+        #: The prepared statements by id.
         self.prepared: dict[bytes, Statement] = {}
         #: Its connections.
         self.connections: set[NodeConnection] = set()
-        #: What it says to OPTIONS.
+        #: The response to OPTIONS.
         self.supported: dict[str, list[str]] = {
             "COMPRESSION": [],
             "CQL_VERSION": ["3.4.7"],
@@ -123,11 +123,11 @@ class FakeNode:
         return connection
 
     def tell(self, kind: str, body: bytes) -> None:
-        """Send an event to the clients that have registered for its kind.
+        """Send an event to the clients that have registered for it.
 
         Args:
             kind: STATUS_CHANGE, TOPOLOGY_CHANGE or SCHEMA_CHANGE.
-            body: The event's.
+            body: The body of the EVENT message.
         """
         for connection in tuple(self.connections):
             connection.tell(kind, body)
@@ -135,7 +135,7 @@ class FakeNode:
     # --- requests -----------------------------------------------------------------------
 
     def prepare(self, statement: Statement) -> Reply:
-        """Prepare a statement, and know it from now on."""
+        """Prepare a statement, and store it."""
         identity = hashlib.md5(f"{statement.keyspace or ''}{statement.text}".encode()).digest()  # noqa: S324 - as Cassandra
         read = read_of_system(statement.text)
         if isinstance(read, SystemRead):
@@ -147,11 +147,11 @@ class FakeNode:
         return reply
 
     def execute(self, query: Query, keyspace: str | None) -> Reply:
-        """Do what a request says.
+        """Execute a request.
 
         Args:
             query: The request.
-            keyspace: The connection's.
+            keyspace: The connection's keyspace.
         """
         statements = []
         for text, identity, _, _ in query.parts:
@@ -181,7 +181,7 @@ class FakeNode:
         return [other.about() for other in self.cluster.nodes if other is not self and other.is_member]
 
     def about(self) -> dict[str, Any]:
-        """Return all that ``system.local`` and ``system.peers`` say of it."""
+        """Return its row of ``system.local`` and ``system.peers``."""
         address = ip_address(self.address)
         row = dict.fromkeys(
             ("peer", "broadcast_address", "listen_address", "rpc_address", "native_address", "preferred_ip"),
@@ -220,28 +220,28 @@ class NodeConnection:
     def __init__(self, node: FakeNode) -> None:
         self.node = node
         self.keyspace: str | None = None
-        #: It has ended, or is to end once all is sent.
+        #: Whether it is closed, or will be when all data is sent.
         self.is_closed = False
         self._direction = Direction(0)
         self._events: set[str] = set()
         self._version = 0
-        # What has been said and isn't due yet, and what is: the frames, by when they are sent.
+        # Frames by the time at which they are due.
         self._later: list[tuple[float, int, RawFrame | None]] = []
         self._order = itertools.count()
         self._out: list[bytes] = []
         self._logged_in = node.cluster.credentials is None
-        #: The streams of requests that have no answer yet, and those that a client has used twice at a time.
+        #: The stream ids of unanswered requests, and those that the client has used twice at a time.
         self.streams: set[int] = set()
         self.reused_streams: list[int] = []
-        #: Called when there is something to send, or it has ended, without anything having been received.
+        #: Called when there is something to send, or the connection was closed, without received data.
         self.on_change: Callable[[], object] = _nothing
 
     def receive(self, data: bytes, now: float) -> None:
-        """Take what the client sent; nothing is its end.
+        """Process bytes from the client; no bytes mean that it has closed the connection.
 
         Args:
             data: The bytes.
-            now: The time: seconds on any clock.
+            now: The time in seconds, on any clock.
         """
         if not data or self.is_closed:
             self.close()
@@ -253,7 +253,7 @@ class NodeConnection:
             self.close()
 
     def close(self) -> None:
-        """End it; nothing is sent any more but what is due."""
+        """Close the connection; afterwards, only what is due is sent."""
         if not self.is_closed:
             self.is_closed = True
             self._later.clear()
@@ -262,11 +262,11 @@ class NodeConnection:
 
     @property
     def next_deadline(self) -> float:
-        """When there is something to send next; infinity for never."""
+        """The time of the next bytes to send; infinity if there are none."""
         return self._later[0][0] if self._later else inf
 
     def data_to_send(self, now: float) -> bytes:
-        """Return what is to be sent by now."""
+        """Return the bytes that are due."""
         while self._later and self._later[0][0] <= now:
             frame = heapq.heappop(self._later)[2]
             if frame is None:
@@ -278,7 +278,7 @@ class NodeConnection:
         return data
 
     def tell(self, kind: str, body: bytes) -> None:
-        """Send an event, if the client has registered for its kind."""
+        """Send an event, if the client has registered for it."""
         if kind in self._events:
             event = RawFrame(self._version | 0x80, 0, -1, Opcode.EVENT, body)
             self._out.append(self._direction.encoded(event))
@@ -327,7 +327,7 @@ class NodeConnection:
         return self._handshake(opcode, Reader(request.body))
 
     def _handshake(self, opcode: int, body: Reader) -> Reply:
-        """Answer what is no statement."""
+        """Answer messages of the handshake."""
         if opcode == Opcode.OPTIONS:
             return Spoken(Opcode.SUPPORTED, encode_string_multimap(self.node.supported))
         if opcode == Opcode.STARTUP and not self._logged_in:

@@ -1,4 +1,4 @@
-"""What a fake server says: results, errors and events as values, and as bodies of frames (section 4.2)."""
+"""Responses of a fake server: results, errors and events as values, and as bodies of frames (section 4.2)."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _VERSION_5 = 5
 
 @dataclass(frozen=True)
 class Reply:
-    """What a request is answered with; one without a body of its own is none at all.
+    """A response to a request.
 
     Args:
-        warnings: What the server warns of.
-        delay: Seconds before it is sent.
-        silent: Nothing is sent.
-        closes: The connection ends in its place.
+        warnings: The server's warnings.
+        delay: Seconds until it is sent.
+        silent: No response is sent.
+        closes: The connection is closed instead.
     """
 
     warnings: tuple[str, ...] = field(default=(), kw_only=True)
@@ -53,7 +53,7 @@ class Reply:
 
     @property
     def opcode(self) -> Opcode:
-        """What kind of message it is."""
+        """The opcode of the message."""
         return Opcode.RESULT
 
     def frame(self, request: RawFrame) -> RawFrame:
@@ -66,7 +66,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Void(Reply):
-    """All is well."""
+    """A RESULT without rows."""
 
     def body(self, version: int) -> bytes:
         """Return the body of a RESULT without rows."""
@@ -75,11 +75,11 @@ class Void(Reply):
 
 @dataclass(frozen=True)
 class Spoken(Reply):
-    """Any message, whole.
+    """A complete message.
 
     Args:
-        kind: Its opcode.
-        text: Its body.
+        kind: The opcode.
+        text: The body.
     """
 
     kind: Opcode
@@ -87,7 +87,7 @@ class Spoken(Reply):
 
     @property
     def opcode(self) -> Opcode:
-        """What kind of message it is."""
+        """The opcode of the message."""
         return self.kind
 
     def body(self, version: int) -> bytes:
@@ -100,9 +100,9 @@ class Failed(Reply):
     """An ERROR.
 
     Args:
-        code: Its code.
-        message: What the server says; without one, what it is.
-        details: Fields of the code that aren't as in the examples of ``error_details``.
+        code: The error code.
+        message: The message; default: the name of the error.
+        details: Fields that replace those of ``error_details``.
     """
 
     code: ErrorCode
@@ -126,11 +126,11 @@ class Rows(Reply):
     """A page of rows.
 
     Args:
-        table: The keyspace and the table that the columns are said to be of.
+        table: The keyspace and the table of the columns.
         columns: The columns.
-        values: The rows, each as the bytes of its values.
-        paging_state: Where the next page starts; None for the last one.
-        bare: Leave out what the columns are.
+        values: The rows, as bytes per value.
+        paging_state: The paging state of the next page; None for the last page.
+        bare: Omit the metadata of the columns.
     """
 
     table: tuple[str, str]
@@ -168,14 +168,14 @@ def _named(columns: Sequence[Column]) -> bytes:
 
 @dataclass(frozen=True)
 class Prepared(Reply):
-    """A statement that has been prepared.
+    """A prepared statement.
 
     Args:
-        id: Its id.
-        table: Its keyspace and table.
-        markers: What its values are.
-        key: Which markers are the partition key, in the key's order.
-        columns: What its rows will have; none where that shows when it is executed.
+        id: The id.
+        table: The keyspace and the table.
+        markers: The bind markers.
+        key: The indexes of the partition key's markers, in the key's order.
+        columns: The columns of its rows; empty if they are only known at execution.
     """
 
     id: bytes
@@ -198,19 +198,19 @@ class Prepared(Reply):
 
     @property
     def result_id(self) -> bytes:
-        """The id of what its rows have."""
+        """The id of the result metadata."""
         return self.id
 
 
 @dataclass(frozen=True)
 class SchemaChanged(Reply):
-    """What a schema statement has done; the same as an event.
+    """The result of a schema statement, and the event for it.
 
     Args:
         change: CREATED, UPDATED or DROPPED.
         target: KEYSPACE, TABLE or TYPE.
         keyspace: The keyspace.
-        name: The table or type; empty of a keyspace.
+        name: The table or type; empty for a keyspace.
     """
 
     change: str
@@ -232,12 +232,12 @@ class SchemaChanged(Reply):
 
 
 def keyspace_set(keyspace: str) -> Spoken:
-    """Answer a USE."""
+    """Return the response to USE."""
     return Spoken(Opcode.RESULT, INT.pack(ResultKind.SET_KEYSPACE) + encode_string(keyspace))
 
 
 def status_event(kind: str, change: str, address: str, port: int) -> bytes:
-    """Return the body of the EVENT of a node.
+    """Return the body of the EVENT for a node.
 
     Args:
         kind: STATUS_CHANGE or TOPOLOGY_CHANGE.

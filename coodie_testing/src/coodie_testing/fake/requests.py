@@ -25,7 +25,7 @@ _NAMES = 0x40
 _KEYSPACE = 0x80
 _NOW_IN_SECONDS = 0x100
 
-#: A value as it came: bytes, null, or not set.
+#: A received value: bytes, null, or unset.
 Value = bytes | None | UnsetType
 
 
@@ -33,10 +33,10 @@ class Part(NamedTuple):
     """One statement of a request.
 
     Attributes:
-        text: Its CQL; None where it is named by its id.
-        id: The id of a prepared statement; None where it has its text.
+        text: The CQL; None for a prepared statement.
+        id: The id of a prepared statement; None for a statement as text.
         values: Its values.
-        names: The values' names; None where they have none.
+        names: The values' names; None if they are positional.
     """
 
     text: str | None
@@ -50,15 +50,15 @@ class Query(NamedTuple):
 
     Attributes:
         opcode: QUERY, EXECUTE or BATCH.
-        parts: Its statements; of all but a batch there is one.
+        parts: The statements; more than one only in a batch.
         consistency: The level's code.
-        page_size: Rows to a page; None for no pages.
-        paging_state: Where the page starts, or None.
+        page_size: Rows per page; None without paging.
+        paging_state: The paging state, or None.
         serial_consistency: The serial level's code, or None.
         timestamp: Microseconds since 1970, or None.
         keyspace: The keyspace of unqualified names, or None for the connection's.
-        skips_metadata: The client knows the columns.
-        batch_type: The code of a batch's type; None of others.
+        skips_metadata: Whether the client asks to omit the columns' metadata.
+        batch_type: The code of a batch's type; None for other requests.
     """
 
     opcode: int
@@ -77,7 +77,7 @@ def read_prepare(body: bytes, version: int) -> tuple[str, str | None]:
     """Return the CQL and the keyspace of a PREPARE.
 
     Raises:
-        BrokenMessageError: It isn't one.
+        BrokenMessageError: The body is invalid.
     """
     reader = Reader(body)
     text = reader.read_long_string()
@@ -90,7 +90,7 @@ def read_query(opcode: int, body: bytes, version: int) -> Query:
     """Read a QUERY, EXECUTE or BATCH.
 
     Raises:
-        BrokenMessageError: It isn't one.
+        BrokenMessageError: The body is invalid.
     """
     reader = Reader(body)
     if opcode == Opcode.BATCH:

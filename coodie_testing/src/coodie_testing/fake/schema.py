@@ -1,4 +1,4 @@
-"""The keyspaces and tables that a fake server seems to have, as its own tables tell of them."""
+"""The keyspaces and tables of a fake server, and their rows in its system tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Schema", "Table"]
 
 _NAMESPACE = UUID("6ba7b812-9dad-11d1-80b4-00c04fd430c8")
 
-#: What all tables say of themselves.
+#: The options of all tables.
 _TABLE_OPTIONS: dict[str, Any] = {
     "additional_write_policy": "99p",
     "bloom_filter_fp_chance": 0.01,
@@ -45,10 +45,10 @@ class Table:
     Args:
         keyspace: Its keyspace.
         name: Its name.
-        columns: Its columns' types.
+        columns: The columns' types.
         partition_key: The columns of its partition key, in order.
         clustering_key: Its clustering columns, in order.
-        version: How often it has been changed.
+        version: The number of its changes.
     """
 
     keyspace: str
@@ -59,10 +59,10 @@ class Table:
     version: int = 0
 
     def __post_init__(self) -> None:
-        """Check that the key's columns are there.
+        """Check that the key's columns exist.
 
         Raises:
-            ValueError: One isn't, or there is no partition key.
+            ValueError: A column is missing, or there is no partition key.
         """
         missing = [name for name in (*self.partition_key, *self.clustering_key) if name not in self.columns]
         if missing or not self.partition_key:
@@ -103,13 +103,13 @@ class Schema:
 
     def __init__(self) -> None:
         self._tables: dict[tuple[str, str], Table] = {}
-        #: Keyspaces, with those that have no table.
+        #: All keyspaces, also without tables.
         self.keyspaces: set[str] = set()
         self._changes = 0
 
     @property
     def version(self) -> UUID:
-        """What nodes say of it, to tell whether they agree."""
+        """The schema version."""
         return uuid5(_NAMESPACE, f"schema {self._changes}")
 
     def put(self, table: Table) -> None:
@@ -119,7 +119,7 @@ class Schema:
         self._changes += 1
 
     def find(self, keyspace: str | None, name: str | None) -> Table | None:
-        """Return a table; without a keyspace, the only one of its name."""
+        """Return a table; without a keyspace, the only table with the name."""
         if keyspace is not None:
             return self._tables.get((keyspace, name or ""))
         found = [table for (_, other), table in self._tables.items() if other == name]
@@ -145,7 +145,7 @@ def _columns(text: str) -> dict[str, CqlType]:
     return {name: parse_type(kind) for name, kind in pairs}
 
 
-#: The tables that drivers read, with their columns.
+#: The system tables that drivers read, with their columns.
 SYSTEM_TABLES: dict[tuple[str, str], dict[str, CqlType]] = {
     ("system", "local"): _columns(
         "key text; bootstrapped text; broadcast_address inet; broadcast_port int; cluster_name text; "

@@ -1,4 +1,4 @@
-"""Reads of a server's own tables, as drivers make them when they connect: columns, and ``=`` or ``IN``."""
+"""The reads of system tables that drivers send when they connect: columns, and ``=`` or ``IN``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["SystemRead", "read_of_system"]
 
 
 class _Filter(NamedTuple):
-    """What a column has to be: the literal, or else what a marker stands for."""
+    """A condition on a column: a literal, or the value of a marker."""
 
     column: str
     is_list: bool
@@ -28,12 +28,12 @@ class _Filter(NamedTuple):
 
 
 class SystemRead(NamedTuple):
-    """A read of one of the server's own tables.
+    """A read of a system table.
 
     Attributes:
         table: Its keyspace and name.
-        columns: The columns that are wanted.
-        filters: What rows have to have.
+        columns: The selected columns.
+        filters: The conditions.
     """
 
     table: tuple[str, str]
@@ -42,7 +42,7 @@ class SystemRead(NamedTuple):
 
     @property
     def markers(self) -> tuple[Column, ...]:
-        """What its values are."""
+        """The bind markers."""
         types = SYSTEM_TABLES[self.table]
         return tuple(
             Column(one.column, CqlType("list", (types[one.column],)) if one.is_list else types[one.column])
@@ -51,12 +51,12 @@ class SystemRead(NamedTuple):
         )
 
     def answer(self, rows: Sequence[Mapping[str, Any]], values: Sequence[Any], *, bare: bool) -> Rows:
-        """Return those of the table's rows that are wanted.
+        """Return the selected rows.
 
         Args:
-            rows: All of them, by their columns.
+            rows: All rows of the table, as dicts.
             values: The bytes of the markers' values.
-            bare: Leave out what the columns are.
+            bare: Omit the metadata of the columns.
         """
         given = iter(kind.decode(value) for (_, kind), value in zip(self.markers, values, strict=True))
         wanted: dict[str, Any] = {}
@@ -73,7 +73,7 @@ class SystemRead(NamedTuple):
 
 
 def read_of_system(text: str) -> SystemRead | Reply | None:
-    """Return the read of a server's own table that a statement is; None of any other, or why it fails."""
+    """Parse a read of a system table; return None for other statements, or the error."""
     stream = list(tokens(text))
     words = [word.lower() for _, word in stream]
     if not words or words[0] != "select" or "from" not in words:

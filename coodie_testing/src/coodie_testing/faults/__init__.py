@@ -1,4 +1,4 @@
-"""Faults between a driver and its server, frame by frame: a proxy, and rules that say what goes wrong."""
+"""A proxy that applies faults to the frames between a driver and its server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One client's connection through a proxy, and its twin to the node; faults act on it."""
+"""A client's connection through a proxy, and the proxy's connection to the node."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 __all__ = ["PendingRequest", "ProxiedConnection"]
 
-#: Seconds of a limited bandwidth that are sent at once.
+#: Data for this number of seconds is sent at once if the bandwidth is limited.
 _SLICE = 0.02
-#: The first version whose frames travel in segments, from the response to STARTUP on.
+#: The first version with segments, after the response to STARTUP.
 _SEGMENTS_FROM = 5
 
 
 class PendingRequest(NamedTuple):
-    """A request that the node has, and hasn't answered.
+    """A request that was forwarded to the node, and hasn't been answered.
 
     Attributes:
         request: The request.
-        statement: Its CQL; None where it has none.
-        respond: Takes the node's response and says what becomes of it; None: the client gets it.
+        statement: The CQL; None if it has none.
+        respond: Called with the node's response; None to forward it to the client.
     """
 
     request: RawFrame
@@ -35,19 +35,19 @@ class PendingRequest(NamedTuple):
 
     @property
     def starts_segments(self) -> bool:
-        """Whether frames travel in segments behind this request, and behind its response."""
+        """Whether frames after this request, and after its response, are in segments."""
         return self.request.opcode == Opcode.STARTUP and self.request.protocol >= _SEGMENTS_FROM
 
 
 @dataclass(eq=False)
 class ProxiedConnection:
-    """One client's connection, and its twin to the node.
+    """A client's connection, and the proxy's connection to the node.
 
     Args:
-        number: Which of the proxy's connections it is, from 0.
+        number: Its number in the proxy, from 0.
         client: Writes to the client.
         node: Writes to the node.
-        bandwidth: Returns how many bytes a second the client gets at this moment; None for no limit.
+        bandwidth: Returns the current number of bytes per second to the client; None for no limit.
     """
 
     number: int
@@ -58,33 +58,33 @@ class ProxiedConnection:
     responses: Direction = field(default_factory=lambda: Direction(RESPONSE))
     #: Held while a frame is written to the client.
     write_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    #: Stream → the request that waits for the node's response there.
+    #: The unanswered requests by stream id.
     pending: dict[int, PendingRequest] = field(default_factory=dict)
-    #: The shard where it seems to end; None where the node seems to have none.
+    #: The simulated shard; None without shards.
     shard: int | None = None
-    #: Whether the client asked for events.
+    #: Whether the client has registered for events.
     registered: bool = False
-    #: Set by ``abort``, and when nothing is forwarded any more.
+    #: Set by ``abort``, and when forwarding has ended.
     aborted: asyncio.Event = field(default_factory=asyncio.Event)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def client_port(self) -> int:
-        """The client's own port."""
+        """The client's local port."""
         return int(self.client.get_extra_info("peername")[1])
 
     def encoded(self, response: RawFrame) -> bytes:
-        """Return a response's bytes as they go over this connection now."""
+        """Return a response as bytes."""
         return self.responses.encoded(response)
 
     async def send_response(self, response: RawFrame) -> None:
-        """Send a response to the client, as fast as the bandwidth is at each moment.
+        """Send a response to the client, within the bandwidth.
 
         Args:
             response: The frame; ``request.answer(opcode, body)`` makes one.
 
         Raises:
-            ConnectionError: The client has gone.
+            ConnectionError: The client has disconnected.
         """
         data = self.encoded(response)
         async with self.write_lock:
@@ -102,10 +102,10 @@ class ProxiedConnection:
         """Send a request to the node.
 
         Args:
-            pending: The request, and what becomes of the response.
+            pending: The request, and the function for its response.
 
         Raises:
-            ConnectionError: The node has gone.
+            ConnectionError: The node has closed the connection.
         """
         self.pending[pending.request.stream] = pending
         self.node.write(self.requests.encoded(pending.request))
@@ -114,7 +114,7 @@ class ProxiedConnection:
         await self.node.drain()
 
     def abort(self) -> None:
-        """End both sides at once, without sending what is still buffered."""
+        """Close both connections immediately, without sending buffered data."""
         self.aborted.set()
         for writer in (self.client, self.node):
             writer.transport.abort()

@@ -1,4 +1,4 @@
-"""One direction of a connection, frame by frame: for who stands between client and server, or is one."""
+"""One direction of a connection as frames, for clients, servers and proxies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Direction"]
 
 
 class Direction:
-    """The frames that go one way over a connection.
+    """The frames in one direction of a connection.
 
     Args:
         bit: ``RESPONSE`` for the server's, 0 for the client's.
@@ -20,11 +20,11 @@ class Direction:
         self._segments: Segments | None = None
 
     def use_segments(self) -> None:
-        """Read and write segments from now on, without compression."""
+        """Use segments from now on, without compression."""
         self._segments = Segments()
         self.frames.use_segments(self._segments)
 
     def encoded(self, frame: RawFrame) -> bytes:
-        """Return a frame's bytes as they go over the connection now."""
+        """Return a frame as bytes."""
         data = encode_frame(frame)
         return data if self._segments is None else self._segments.wrap([data])

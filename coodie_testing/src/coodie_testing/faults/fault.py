@@ -1,4 +1,4 @@
-"""What can go wrong between a request and its response; tests may derive others from ``Fault``."""
+"""Faults between a request and its response; tests may define others by subclassing ``Fault``."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Fault(ABC):
-    """What a proxy does with a request instead of forwarding the response.
+    """An action of a proxy instead of forwarding the response.
 
     Args:
-        reaches_node: Whether the node gets the request, and may apply it: the fault then comes in place
-            of the response, else in place of the request.
+        reaches_node: Whether the request is forwarded to the node, which may apply it; the fault then
+            replaces the response.
     """
 
     reaches_node: bool = True
@@ -49,15 +49,15 @@ class Fault(ABC):
     async def respond(
         self, connection: ProxiedConnection, request: RawFrame, response: RawFrame | None
     ) -> None:
-        """Do it, on the proxy's event loop; other requests of the connection go on meanwhile.
+        """Apply the fault, on the proxy's event loop, concurrently with other requests of the connection.
 
         Args:
             connection: The connection.
-            request: What the client sent.
-            response: What the node responded; None where the request doesn't reach it.
+            request: The client's frame.
+            response: The node's response; None if the request wasn't forwarded.
 
         Raises:
-            ConnectionError: The client has gone; the proxy ignores that.
+            ConnectionError: The client has disconnected; the proxy ignores that.
         """
 
 
@@ -68,8 +68,8 @@ class ServerError(Fault):
     Args:
         code: The error.
         write_type: For write timeouts and failures: SIMPLE, BATCH, UNLOGGED_BATCH, COUNTER, BATCH_LOG, CAS.
-        message: What the server says; without one, what this is.
-        by_coordinator: For ScyllaDB's rate limit: whether the coordinator rejects, not replicas.
+        message: The message; default: the name of the error.
+        by_coordinator: For ScyllaDB's rate limit: the coordinator rejected the request, not a replica.
     """
 
     code: ErrorCode
@@ -81,8 +81,8 @@ class ServerError(Fault):
     async def respond(
         self, connection: ProxiedConnection, request: RawFrame, response: RawFrame | None
     ) -> None:
-        """Answer with the error."""
-        # An EXECUTE begins with its statement's id, which UNPREPARED repeats.
+        """Respond with the error."""
+        # An EXECUTE begins with its statement's id, which is part of UNPREPARED.
         statement = statement_id(request.body) if request.opcode == Opcode.EXECUTE else b""
         body = example_error_body(
             self.code,
@@ -107,7 +107,7 @@ class Silence(Fault):
 
 @dataclass(frozen=True, kw_only=True)
 class Close(Fault):
-    """The connection ends in place of the response."""
+    """The connection is closed instead of the response."""
 
     async def respond(
         self, connection: ProxiedConnection, request: RawFrame, response: RawFrame | None
@@ -118,12 +118,12 @@ class Close(Fault):
 
 @dataclass(frozen=True, kw_only=True)
 class Truncate(Fault):
-    """The connection ends in the middle of the response."""
+    """The connection is closed in the middle of the response."""
 
     async def respond(
         self, connection: ProxiedConnection, request: RawFrame, response: RawFrame | None
     ) -> None:
-        """Send half of the frame, and close; another response behind it would be taken for the rest."""
+        """Send half of the frame, and close; a later response would be taken for the rest."""
         assert response is not None
         data = connection.encoded(response)
         async with connection.write_lock:
@@ -135,7 +135,7 @@ class Truncate(Fault):
 
 @dataclass(frozen=True, kw_only=True)
 class Delay(Fault):
-    """The response comes late; others of the connection don't wait for it."""
+    """The response is delayed, without delaying others of the connection."""
 
     #: How late.
     seconds: float
@@ -151,7 +151,7 @@ class Delay(Fault):
 
 @dataclass(frozen=True, kw_only=True)
 class DelayRequest(Fault):
-    """The request reaches the node late; what was sent after it comes before it."""
+    """The request is delayed; later ones overtake it."""
 
     #: How late.
     seconds: float
@@ -160,14 +160,14 @@ class DelayRequest(Fault):
     async def respond(
         self, connection: ProxiedConnection, request: RawFrame, response: RawFrame | None
     ) -> None:
-        """Wait, and hand the request on."""
+        """Wait, and forward the request."""
         await asyncio.sleep(self.seconds)
         await connection.send_request(PendingRequest(request))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trickle(Fault):
-    """The response comes a few bytes at a time, whole in the end."""
+    """The response is sent a few bytes at a time."""
 
     #: Bytes at a time.
     chunk: int = 7
@@ -177,7 +177,7 @@ class Trickle(Fault):
     async def respond(
         self, connection: ProxiedConnection, request: RawFrame, response: RawFrame | None
     ) -> None:
-        """Send it in pieces; nothing else may come between them."""
+        """Send it in pieces, without other frames in between."""
         assert response is not None
         data = connection.encoded(response)
         async with connection.write_lock:
@@ -189,24 +189,24 @@ class Trickle(Fault):
 
 @dataclass(frozen=True, kw_only=True)
 class WrongStream(Fault):
-    """The response carries a stream id that nobody waits on."""
+    """The response has the stream id of no request."""
 
     async def respond(
         self, connection: ProxiedConnection, request: RawFrame, response: RawFrame | None
     ) -> None:
-        """Send it to another stream."""
+        """Send it with another stream id."""
         assert response is not None
         await connection.send_response(response._replace(stream=response.stream ^ 0x3FFF))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Corrupt(Fault):
-    """The response's body is broken where it says what it is; its frame is whole."""
+    """The response has an invalid body in a valid frame."""
 
     async def respond(
         self, connection: ProxiedConnection, request: RawFrame, response: RawFrame | None
     ) -> None:
-        """Break the kind of the result, and what follows."""
+        """Replace the kind of the result, and the rest."""
         assert response is not None
         broken = bytes(byte ^ 0xFF for byte in response.body[:24]) + response.body[24:]
         await connection.send_response(response._replace(body=broken))
@@ -214,14 +214,14 @@ class Corrupt(Fault):
 
 @dataclass(frozen=True, kw_only=True)
 class TabletInfo(Fault):
-    """The response comes with the tablet that the request should have gone to: one of all tokens."""
+    """The response has the custom payload of a tablet, which contains all tokens."""
 
     replicas: tuple[tuple[UUID, int], ...]
 
     async def respond(
         self, connection: ProxiedConnection, request: RawFrame, response: RawFrame | None
     ) -> None:
-        """Put a custom payload before the rest, as ScyllaDB does."""
+        """Add a custom payload, as ScyllaDB does."""
         assert response is not None
         body = tablet_payload(self.replicas) + response.body
         await connection.send_response(response._replace(flags=response.flags | CUSTOM_PAYLOAD, body=body))

@@ -1,4 +1,4 @@
-"""What a proxy sends in a server's place: errors with example details, tablets; and ScyllaDB's timeouts."""
+"""Messages that a proxy sends instead of the server's: errors with example details, tablets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["error_details", "example_error_body", "tablet_payload", "without_timeout"]
 
-#: The first version that tells failed nodes by their addresses.
+#: The first version with the addresses of failed nodes.
 _VERSION_5 = 5
 
 
@@ -66,10 +66,10 @@ def example_error_body(
     Args:
         code: The error.
         protocol: The protocol's version.
-        message: What the server says; without one, what this is.
+        message: The message; default: the name of the error.
         write_type: For write timeouts and failures.
         statement: The id of a prepared statement, for "unprepared".
-        by_coordinator: Who has rejected it, for "rate limit error".
+        by_coordinator: For "rate limit error": the coordinator rejected the request, not a replica.
     """
     details = error_details(protocol) | {
         "write_type": write_type,
@@ -81,16 +81,16 @@ def example_error_body(
 
 
 def without_timeout(body: bytes) -> bytes:
-    """Take `` USING TIMEOUT …ms`` off a QUERY, which scylla-driver adds for ScyllaDB alone."""
+    """Remove `` USING TIMEOUT …ms`` from a QUERY; scylla-driver adds it for ScyllaDB."""
     reader = Reader(body)
     head, found, _ = reader.read_long_string().partition(" USING TIMEOUT ")
     return encode_long_string(head) + reader.rest() if found else body
 
 
 def tablet_payload(replicas: Sequence[tuple[UUID, int]]) -> bytes:
-    """Return the custom payload that tells of a tablet with all tokens; each replica is a node and a shard.
+    """Return the custom payload of a tablet with all tokens; each replica is a node and a shard.
 
-    It is a tuple: first token, excluded; last token; a list of tuples.
+    The payload is a tuple: the first token (exclusive), the last token, a list of replicas.
     """
     pairs = [encode_bytes(node.bytes) + encode_bytes(INT.pack(shard)) for node, shard in replicas]
     listed = INT.pack(len(pairs)) + b"".join(map(encode_bytes, pairs))

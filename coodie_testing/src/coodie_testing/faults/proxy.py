@@ -32,30 +32,30 @@ if TYPE_CHECKING:
 __all__ = ["FaultProxy"]
 
 _CHUNK = 65536
-#: Seconds between two looks at whether frames may pass again.
+#: Seconds between two checks of whether forwarding has been resumed.
 _POLL_INTERVAL = 0.005
-#: Seconds within which the proxy's loop has to do what another thread asks of it.
+#: Seconds to wait for a call in the proxy's loop.
 _LOOP_TIMEOUT = 10.0
 _STATEMENTS = (Opcode.QUERY, Opcode.PREPARE, Opcode.EXECUTE, Opcode.BATCH)
 
 
 class FaultProxy:
-    """Forward the frames of a node's clients, and apply the faults that rules name.
+    """Forward the frames of a node's clients, and apply faults.
 
-    A context manager: it listens while it is entered. Versions 4 and 5 of the protocol go through it.
-    Compression is never negotiated, since the proxy reads what passes. A client whose first byte is no
-    version of the protocol is disconnected at once, for example one that speaks TLS to a proxy without TLS.
+    A context manager: it listens inside the ``with`` block. Supports protocol versions 4 and 5, without
+    compression. A client whose first byte isn't a protocol version is disconnected, for example one that
+    uses TLS with a proxy without TLS.
 
     Args:
         host: The node's address.
         port: The node's port.
         listen: The address and the port to listen on; port 0 for a free one.
-        max_protocol: The newest protocol version that the node seems to speak, 4 or 5.
-        ssl_context: Speak TLS to clients; a context of a server, with a certificate.
-        node_ssl_context: Speak TLS to the node; a context of a client.
+        max_protocol: The newest protocol version that the node seems to support, 4 or 5.
+        ssl_context: A server-side context with a certificate, for TLS to the clients.
+        node_ssl_context: A client-side context, for TLS to the node.
 
     Raises:
-        OSError: On entering: the address can't be listened on.
+        OSError: When entered: the address isn't available.
     """
 
     def __init__(
@@ -79,36 +79,36 @@ class FaultProxy:
         self._failed: BaseException | None = None
         self._is_closing = False
         self._thread = threading.Thread(target=self._run, name="fault-proxy")
-        #: Where it listens; of port 0, the free port once it is entered.
+        #: The listening address; with port 0, the port is known once it is entered.
         self.host, self.port = listen
-        #: Changes the options that the node says it supports, for a connection; None for no change.
+        #: Edits the options of SUPPORTED for a connection; None for no change.
         self.edit_supported: Callable[[ProxiedConnection, dict[str, list[str]]], None] | None = None
-        #: The CQL of prepared statements, by their ids. Proxies of one node may share one dict.
+        #: The CQL of prepared statements by id. Proxies of the same node may share a dict.
         self.statements: dict[bytes, str] = {}
-        #: The node's responses and events are thrown away.
+        #: Drop the node's responses and events.
         self.mute = False
-        #: The node's responses and events are kept back, until this is False again.
+        #: Hold the node's responses and events back until this is False again.
         self.hold = False
-        #: Seconds by which the node's responses and events are late.
+        #: Seconds by which the node's responses and events are delayed.
         self.delay = 0.0
-        #: Bytes a second to each client; None for no limit.
+        #: Bytes per second to each client; None for no limit.
         self.bandwidth: float | None = None
-        #: Connections are closed as soon as they are accepted.
+        #: Close connections as soon as they are accepted.
         self.refusing = False
-        #: Nothing is forwarded in either direction, and connections stay open.
+        #: Forward nothing in either direction, with open connections.
         self.partitioned = False
-        #: The numbers of connections on which nothing is forwarded, while all others work.
+        #: The numbers of connections on which nothing is forwarded.
         self.black_holes: set[int] = set()
-        #: Events of the node are kept back, until ``release_events``.
+        #: Hold events back until ``release_events``.
         self.holding_events = False
         self._held_events: list[tuple[ProxiedConnection, RawFrame]] = []
-        #: Which fault applies to which request: the first rule that matches.
+        #: The rules; the first matching one is applied to a request.
         self.rules: list[Rule] = []
-        #: All requests with a statement or a batch, in their order; may be cleared at any time.
+        #: All requests with a statement or a batch, in order; may be cleared at any time.
         self.requests: list[RecordedRequest] = []
-        #: Connections accepted so far.
+        #: The number of accepted connections.
         self.accepted = 0
-        #: How often a client has asked for events.
+        #: The number of REGISTER requests.
         self.registered = 0
 
     def __enter__(self) -> FaultProxy:  # noqa: PYI034 - nothing derives from it
@@ -134,35 +134,35 @@ class FaultProxy:
         times: int | None = 1,
         after: int = 0,
     ) -> Rule:
-        """Add a rule behind the others, and return it; its ``hits`` count the requests that it applied to.
+        """Append a rule, and return it; its ``hits`` count the requests that it was applied to.
 
         Args:
-            fault: What happens to the requests.
-            opcodes: The kinds of request.
-            contains: Part of the statement. A batch has none, and matches whatever this is.
-            times: How many requests; None for all.
-            after: How many matching requests pass unharmed before.
+            fault: The fault.
+            opcodes: The opcodes.
+            contains: Part of the statement; ignored for batches.
+            times: The number of requests; None for all.
+            after: The number of matching requests that are forwarded before.
         """
         rule = Rule(fault, opcodes, contains, times, after)
         self.rules.append(rule)
         return rule
 
     def connections_of(self, statement: str) -> list[int]:
-        """Return the connections on which requests with a statement came, in their order.
+        """Return the connections of the requests with a statement, in order.
 
-        Other requests pass, too: a driver reads the schema whenever somebody changes it.
+        Drivers also send requests of their own, for example after schema changes.
 
         Args:
-            statement: The CQL, whole.
+            statement: The complete CQL.
         """
         return [one.connection for one in tuple(self.requests) if one.statement == statement]
 
     def count(self, contains: str, *opcodes: Opcode) -> int:
-        """Count the requests that the node got with this in their statement.
+        """Count the requests that reached the node, by a part of their statement.
 
         Args:
             contains: Part of the statement.
-            opcodes: The kinds of request; QUERY and EXECUTE unless given.
+            opcodes: The opcodes; default: QUERY and EXECUTE.
         """
         wanted = opcodes or (Opcode.QUERY, Opcode.EXECUTE)
         return sum(
@@ -176,16 +176,16 @@ class FaultProxy:
         return {connection.number for connection in tuple(self._connections)}
 
     def cut(self, client_ports: Container[int] | None = None, *, only_registered: bool = False) -> None:
-        """End all connections, or those of these clients; when this returns, they forward nothing any more.
+        """Close all connections, or some; afterwards, they forward nothing.
 
-        Not for the proxy's own thread: a fault calls ``ProxiedConnection.abort``.
+        Must not be called in the proxy's thread: use ``ProxiedConnection.abort`` in a fault.
 
         Args:
-            client_ports: The clients' own ports; None for all.
-            only_registered: Those alone on which the client asked for events.
+            client_ports: The clients' local ports; None for all.
+            only_registered: Only connections that have registered for events.
 
         Raises:
-            TimeoutError: They didn't end within ten seconds.
+            TimeoutError: They weren't closed within ten seconds.
         """
 
         async def end() -> None:
@@ -203,9 +203,9 @@ class FaultProxy:
         asyncio.run_coroutine_threadsafe(end(), self._loop).result(_LOOP_TIMEOUT)
 
     def heal(self) -> None:
-        """Forward everything again: remove rules, reset the attributes above, release events.
+        """Stop all faults: remove rules, reset the attributes above, release events.
 
-        What was counted and recorded stays, and so does ``edit_supported``.
+        Counts, records and ``edit_supported`` are kept.
         """
         self.rules.clear()
         self.black_holes.clear()
@@ -214,13 +214,13 @@ class FaultProxy:
         self.release_events()
 
     def release_events(self) -> None:
-        """Forward events again, first those that were kept back."""
+        """Forward events again, starting with those that were held back."""
         self.holding_events = False
 
         async def send() -> None:
             while self._held_events and not self.holding_events:
                 connection, event = self._held_events.pop(0)
-                with suppress(ConnectionError):  # this client has gone, others wait for theirs
+                with suppress(ConnectionError):  # this client has disconnected; others are waiting
                     await connection.send_response(event)
 
         self._loop.call_soon_threadsafe(lambda: self._later(send()))
@@ -267,7 +267,7 @@ class FaultProxy:
                 connection.abort()
                 connection.closed.set()
         except (asyncio.CancelledError, OSError, BrokenFrameError):
-            # The end of the proxy, of the node or of the client; or it doesn't speak the protocol.
+            # The connection was closed by the proxy, the node or the client, or isn't the protocol's.
             return
         finally:
             writer.transport.abort()
@@ -275,7 +275,7 @@ class FaultProxy:
     async def _forward(
         self, connection: ProxiedConnection, reader: asyncio.StreamReader, node_reader: asyncio.StreamReader
     ) -> None:
-        """Forward both directions, until one of them ends or a fault ends the connection."""
+        """Forward both directions until one of them ends, or a fault closes the connection."""
         work = [
             asyncio.ensure_future(self._pump(reader, connection, connection.requests, self._request)),
             asyncio.ensure_future(self._pump(node_reader, connection, connection.responses, self._response)),
@@ -331,7 +331,7 @@ class FaultProxy:
         await connection.send_request(PendingRequest(request, text, respond))
 
     def _too_new(self, request: RawFrame) -> RawFrame:
-        """Answer as a node does that is older than the client."""
+        """Respond like a node that is older than the client."""
         most = self._max_protocol
         said = f"Invalid or unsupported protocol version ({request.protocol}); the greatest is {most}"
         body = example_error_body(ErrorCode.PROTOCOL_ERROR, most, message=said)
@@ -364,7 +364,7 @@ class FaultProxy:
             connection.responses.use_segments()
 
     def _edited(self, connection: ProxiedConnection, supported: RawFrame) -> RawFrame:
-        """Return SUPPORTED without compression, and as ``edit_supported`` wants it."""
+        """Return SUPPORTED without compression, and edited by ``edit_supported``."""
         options = Reader(supported.body).read_string_multimap()
         options["COMPRESSION"] = []
         if self.edit_supported is not None:
@@ -372,7 +372,7 @@ class FaultProxy:
         return supported._replace(body=encode_string_multimap(options))
 
     def _learn(self, pending: PendingRequest, response: RawFrame) -> None:
-        """Keep the text of a statement that the node has prepared."""
+        """Store the text of a prepared statement."""
         if pending.request.opcode != Opcode.PREPARE or response.opcode != Opcode.RESULT:
             return
         # A statement without its keyspace is prepared with a warning, which stands before the message.
@@ -381,13 +381,13 @@ class FaultProxy:
             self.statements[identity] = pending.statement
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run what takes its time beside the rest of the connection."""
+        """Run a task concurrently with the rest of the connection."""
 
         async def guarded() -> None:
-            with suppress(ConnectionError):  # the client has gone meanwhile
+            with suppress(ConnectionError):  # the client has disconnected
                 await work
 
         task = self._loop.create_task(guarded())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(lambda _: work.close())  # where the task was cancelled before it began
+        task.add_done_callback(lambda _: work.close())  # the task was cancelled before it began

@@ -1,4 +1,4 @@
-"""Which requests a fault applies to, and what a proxy notes of each request."""
+"""Rules for applying faults to requests, and the records of requests."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["RecordedRequest", "Rule"]
 
 @dataclass
 class Rule:
-    """A fault, and the requests that it applies to.
+    """A fault and the requests to apply it to.
 
     Args:
-        fault: What happens to them.
-        opcodes: The kinds of request.
-        contains: Part of the statement. A request without one, such as a batch, matches whatever this is.
-        times: How many requests; None for all.
-        after: How many matching requests pass unharmed before.
+        fault: The fault.
+        opcodes: The opcodes.
+        contains: Part of the statement; ignored for requests without one, such as batches.
+        times: The number of requests; None for all.
+        after: The number of matching requests that are forwarded before.
     """
 
     fault: Fault
@@ -30,15 +30,15 @@ class Rule:
     contains: str = ""
     times: int | None = 1
     after: int = 0
-    #: How many requests it has applied to.
+    #: The number of requests that it was applied to.
     hits: int = 0
 
     def matches(self, opcode: int, statement: str | None) -> bool:
-        """Tell whether the fault applies to this request, and count it.
+        """Return whether the fault is to be applied to this request, and count it.
 
         Args:
-            opcode: The request's kind.
-            statement: Its CQL; None where it has none.
+            opcode: The request's opcode.
+            statement: The CQL; None if it has none.
         """
         if opcode not in self.opcodes or self.hits == self.times:
             return False
@@ -53,15 +53,15 @@ class Rule:
 
 @dataclass(frozen=True)
 class RecordedRequest:
-    """A request that went through a proxy.
+    """A request that was received by a proxy.
 
     Args:
         connection: The connection's number, from 0.
-        opcode: Its kind.
-        statement: Its CQL; None for a batch.
+        opcode: The opcode.
+        statement: The CQL; None for a batch.
         body: The frame's body.
-        reached_node: Whether the node got it.
-        shard: The shard where the connection seems to end; None where the node seems to have none.
+        reached_node: Whether it was forwarded to the node.
+        shard: The simulated shard of the connection; None without shards.
     """
 
     connection: int

@@ -1,4 +1,4 @@
-"""A node that seems to be ScyllaDB with shards: what it says in SUPPORTED, and where requests should go."""
+"""A simulated ScyllaDB node with shards: the options of SUPPORTED, and the shards of tokens."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ if TYPE_CHECKING:
 
 __all__ = ["IGNORED_BITS", "Sharding", "shard_of"]
 
-#: As a ScyllaDB node says it by default: so many of the token's highest bits don't choose the shard.
+#: ScyllaDB's default: the number of the token's highest bits that are ignored.
 IGNORED_BITS = 12
 
 
 @dataclass
 class Sharding:
-    """What a node seems to have; may be changed while its proxies run.
+    """The simulated shards of a node; may be changed while its proxies run.
 
     Args:
-        count: How many shards there are.
-        port: The port where clients choose a shard by their own port; None where there is none.
-        tablets: It tells of tablets.
-        missing: A shard that no connection comes to in turn.
+        count: The number of shards.
+        port: The shard-aware port, where clients choose a shard by their local port; None for none.
+        tablets: Whether tablets are supported.
+        missing: A shard that ``in_turn`` leaves out.
     """
 
     count: int
@@ -31,14 +31,14 @@ class Sharding:
     missing: int | None = None
 
     def in_turn(self, connection: ProxiedConnection, options: dict[str, list[str]]) -> None:
-        """Have connections end at the shards one after the other: a proxy's ``edit_supported``."""
+        """Assign connections to the shards in turn; for ``edit_supported`` of a proxy."""
         connection.shard = connection.number % self.count
         if connection.shard == self.missing:
             connection.shard = (connection.shard + 1) % self.count
         self._say(connection, options)
 
     def by_client_port(self, connection: ProxiedConnection, options: dict[str, list[str]]) -> None:
-        """Have them end where the client's port says: ``edit_supported`` of the proxy at ``port``."""
+        """Assign connections by the client's port; for ``edit_supported`` of the proxy at ``port``."""
         connection.shard = connection.client_port % self.count
         self._say(connection, options)
 
@@ -57,11 +57,11 @@ class Sharding:
 
 
 def shard_of(token: int, count: int) -> int:
-    """Return the shard that a token belongs to, by ScyllaDB's biased-token-round-robin.
+    """Return the shard of a token, by ScyllaDB's biased-token-round-robin.
 
     Args:
         token: The Murmur3 token, -2**63 to 2**63 - 1.
-        count: How many shards there are.
+        count: The number of shards.
     """
     biased = (token + 2**63) << IGNORED_BITS & (2**64 - 1)
     return biased * count >> 64
