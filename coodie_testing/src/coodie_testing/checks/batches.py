@@ -1,4 +1,4 @@
-"""Batches: all of their writes or none, refused before sending where they make no sense."""
+"""Checks of batches: atomicity, timestamps, counters, conditions, invalid arguments."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class BatchesChecks:
 
     @check(_BATCHES)
     async def test_batches_write_all(self, api: Api, space: Workspace, key: str) -> None:
-        """Every kind of batch writes all of its statements, and returns no rows."""
+        """A batch of any type executes all of its statements, and returns no rows."""
         kinds: list[Any] = [BatchType.LOGGED, BatchType.UNLOGGED, "logged", "Unlogged"]
         for kind in kinds:
             partition = f"{key}{kind}"
@@ -51,7 +51,7 @@ class BatchesChecks:
 
     @check(_BATCHES)
     async def test_batches_mix_statements(self, api: Api, space: Workspace, key: str) -> None:
-        """Statements without parameters, by position and by name, and of several kinds go together."""
+        """A batch may mix statements without parameters, with positional and with named parameters."""
         await api.execute(_insert(space), [key, 9, "old"])
         await api.execute_batch(
             [
@@ -66,7 +66,7 @@ class BatchesChecks:
 
     @check(_BATCHES)
     async def test_batches_are_one_write(self, api: Api, space: Workspace, key: str) -> None:
-        """All writes of a batch have one timestamp, as one request has."""
+        """All writes of a batch have the same timestamp."""
         await api.execute_batch([(_insert(space), [key, c, "a"]) for c in range(8)])
         rows = await api.execute(f"SELECT writetime(v) AS w FROM {space.items} WHERE p = ?", [key])
         assert len(rows) == 8
@@ -74,7 +74,7 @@ class BatchesChecks:
 
     @check(_BATCHES)
     async def test_batches_are_all_or_nothing(self, api: Api, space: Workspace, key: str) -> None:
-        """Where the server refuses one statement, none of the others has taken effect."""
+        """If the server rejects one statement, none of the batch is applied."""
         bad = f"UPDATE {space.counters} SET n = n + 1 WHERE k = '{key}'"
         with pytest.raises(CoodieError):
             await api.execute_batch([(_insert(space), [key, 1, "a"]), bad, (_insert(space), [key, 2, "b"])])
@@ -82,7 +82,7 @@ class BatchesChecks:
 
     @check(_BATCHES)
     async def test_batches_check_all_first(self, api: Api, space: Workspace, key: str) -> None:
-        """A parameter that doesn't fit, in whichever statement, and nothing is sent."""
+        """If a parameter of any statement is invalid, nothing is sent."""
         good = (_insert(space), [key, 1, "a"])
         for bad, error in (
             ((_insert(space), [key, 2]), ParameterError),
@@ -94,7 +94,7 @@ class BatchesChecks:
 
     @check(_BATCHES)
     async def test_counter_batches(self, api: Api, space: Workspace, key: str) -> None:
-        """Counters add up in a batch of their kind, and are refused in another."""
+        """Counters are updated in counter batches, and rejected in other batches."""
         add = f"UPDATE {space.counters} SET n = n + ? WHERE k = ?"
         await api.execute_batch([(add, [2, key]), (add, [3, key])], BatchType.COUNTER)
         assert await api.execute_one(f"SELECT n FROM {space.counters} WHERE k = ?", [key]) == 5
@@ -103,7 +103,7 @@ class BatchesChecks:
 
     @check(_BATCHES, Capability.LIGHTWEIGHT_TRANSACTIONS)
     async def test_conditional_batches(self, api: Api, space: Workspace, key: str) -> None:
-        """A batch with a condition says whether it applied; where not, nothing of it is written."""
+        """A conditional batch returns whether it was applied; if not, nothing is written."""
         insert = f"{_insert(space)} IF NOT EXISTS"
         first = await api.execute_batch([(insert, [key, 1, "a"]), (insert, [key, 2, "b"])])
         assert first[0]["[applied]"] is True
@@ -113,7 +113,7 @@ class BatchesChecks:
 
     @check()
     async def test_batches_that_make_no_sense(self, api: Api, space: Workspace, key: str) -> None:
-        """Empty, of an unknown kind, of things that aren't statements: a ValueError each."""
+        """An empty batch, an unknown type, or an item that is no statement is a ValueError."""
         good = (_insert(space), [key, 1, "a"])
         for statements, kind in (([], "LOGGED"), ([good], "FAST"), ([good, 4], "LOGGED"), ([good], None)):
             with pytest.raises(ConfigurationError):
@@ -124,14 +124,14 @@ class BatchesChecks:
 
     @check()
     async def test_batches_written_as_one_text(self, api: Api, space: Workspace, key: str) -> None:
-        """BEGIN … APPLY BATCH is a statement like another, with parameters."""
+        """BEGIN … APPLY BATCH can be executed as a statement with parameters."""
         text = f"BEGIN BATCH {_insert(space)}; {_insert(space)}; APPLY BATCH"
         assert await api.execute(text, [key, 1, "a", key, 2, "b"]) == []
         assert await _rows(api, space, key) == [(1, "a"), (2, "b")]
 
     @check(_BATCHES)
     async def test_many_batches_at_once(self, api: Api, space: Workspace, key: str) -> None:
-        """Batches through one driver are apart from one another."""
+        """Concurrent batches of one driver are independent."""
 
         async def write(n: int) -> None:
             await api.execute_batch([(_insert(space), [f"{key}{n}", c, str(n)]) for c in range(10)])

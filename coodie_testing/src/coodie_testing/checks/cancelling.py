@@ -1,4 +1,4 @@
-"""Cancellation: the one who is cancelled is told so at once, and nothing else notices."""
+"""Checks of cancellation: a cancelled call ends at once, and no other call is affected."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _AT_ONCE = 5.0
 
 
 async def _cancelled(call: Coroutine[Any, Any, Any], after: float = 0.1) -> None:
-    """Cancel a call that is under way; see that it ends at once, and as cancelled."""
+    """Cancel a pending call; check that it ends at once with CancelledError."""
     task = asyncio.ensure_future(call)
     await asyncio.sleep(after)
     assert not task.done(), "the call ended before it could be cancelled"
@@ -39,7 +39,7 @@ async def _cancelled(call: Coroutine[Any, Any, Any], after: float = 0.1) -> None
 
 
 async def _through(api: Api, proxy: FaultProxy, space: Workspace) -> tuple[Api, str]:
-    """Open a connection through the proxy, and prepare a statement on it."""
+    """Connect through the proxy, and prepare a statement."""
     through = await api.open(hosts=[proxy.host], port=proxy.port)
     stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < ?"
     assert len(await through.execute(stmt, [9])) == 9
@@ -47,13 +47,13 @@ async def _through(api: Api, proxy: FaultProxy, space: Workspace) -> tuple[Api, 
 
 
 class CancellingChecks:
-    """Tasks that are cancelled; the event loop's exception handler is watched all the while."""
+    """Cancelled tasks; each check fails if the event loop's exception handler is called."""
 
     @check()
     async def test_cancelled_requests_end_at_once(
         self, async_api: Api, space: Workspace, proxy: FaultProxy
     ) -> None:
-        """A request that waits for its answer ends with CancelledError, and its late answer is nobody's."""
+        """A cancelled request raises CancelledError at once, and its late response is ignored."""
         through, stmt = await _through(async_api, proxy, space)
         proxy.hold = True
         await _cancelled(through.execute(stmt, [9]))
@@ -64,7 +64,7 @@ class CancellingChecks:
 
     @check()
     async def test_cancelling_at_any_point(self, async_api: Api, space: Workspace, key: str) -> None:
-        """Hundreds of tasks cancelled wherever they are leave nothing, and the driver goes on."""
+        """After hundreds of tasks are cancelled at any point, nothing is left, and the driver works."""
         insert = f"INSERT INTO {space.items} (p, c) VALUES (?, ?)"
         for turn in range(8):
             stmt = f"{insert} USING TTL {600 + turn}"
@@ -79,7 +79,7 @@ class CancellingChecks:
 
     @check()
     async def test_a_timeout_from_outside(self, async_api: Api, space: Workspace, proxy: FaultProxy) -> None:
-        """asyncio.wait_for ends a request cleanly, also when its own timeout comes afterwards."""
+        """asyncio.wait_for cancels a request cleanly, also if the request's timeout is longer."""
         through, stmt = await _through(async_api, proxy, space)
         proxy.mute = True
         with pytest.raises(asyncio.TimeoutError):
@@ -90,7 +90,7 @@ class CancellingChecks:
     async def test_cancelling_one_of_those_who_prepare(
         self, async_api: Api, space: Workspace, proxy: FaultProxy
     ) -> None:
-        """Of many who wait for one statement to be prepared, the others get it."""
+        """If one of several callers that wait for a PREPARE is cancelled, the others get the statement."""
         through, _ = await _through(async_api, proxy, space)
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < ? /* {uuid.uuid4()} */"
         proxy.delay = 0.4
@@ -108,7 +108,7 @@ class CancellingChecks:
 
     @check(Capability.PAGING)
     async def test_cancelling_a_page(self, async_api: Api, space: Workspace, proxy: FaultProxy) -> None:
-        """A cancelled page can be asked for again with the same state."""
+        """After a cancelled request, the same page can be requested again."""
         through, _ = await _through(async_api, proxy, space)
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < 100"
         page = await through.execute(stmt, [], fetch_size=10)
@@ -120,7 +120,7 @@ class CancellingChecks:
 
     @check()
     async def test_cancelling_a_stream(self, async_api: Api, space: Workspace, proxy: FaultProxy) -> None:
-        """A task that iterates over a stream can be cancelled between its pages."""
+        """A task that iterates over a stream can be cancelled between pages."""
         through, _ = await _through(async_api, proxy, space)
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many'"
         reached = asyncio.Event()
@@ -143,7 +143,7 @@ class CancellingChecks:
     async def test_cancelling_many(
         self, async_api: Api, space: Workspace, proxy: FaultProxy, key: str
     ) -> None:
-        """A cancelled execute_many starts no more."""
+        """A cancelled execute_many starts no further executions."""
         through, _ = await _through(async_api, proxy, space)
         insert = f"INSERT INTO {space.items} (p, c) VALUES (?, ?)"
         await through.execute(insert, [key, 0])
@@ -160,7 +160,7 @@ class CancellingChecks:
 
     @check(Capability.SCHEMA_SYNC)
     async def test_cancelling_sync_table(self, async_api: Api, space: Workspace, proxy: FaultProxy) -> None:
-        """A cancelled sync_table can be called again, and brings the table into shape."""
+        """After a cancelled sync_table, calling it again completes the table."""
         through, _ = await _through(async_api, proxy, space)
         name = space.new_name()
         cols = [ColumnDefinition("id", "int", primary_key=True), ColumnDefinition("v", "text")]
@@ -172,7 +172,7 @@ class CancellingChecks:
 
     @check()
     async def test_cancelling_a_connect(self, async_api: Api, proxy: FaultProxy) -> None:
-        """A cancelled connect returns at once, and leaves no connection."""
+        """A cancelled connect returns at once, and leaves no connection open."""
         if async_api.openers.open_driver_async is None:
             pytest.skip("the suite gives no open_driver_async")
         proxy.delay = 0.5
@@ -186,7 +186,7 @@ class CancellingChecks:
 
     @check()
     async def test_cancelling_close(self, async_api: Api, space: Workspace, proxy: FaultProxy) -> None:
-        """A close_async that is cancelled closes all the same."""
+        """A cancelled close_async still closes the driver."""
         through, _ = await _through(async_api, proxy, space)
         task = asyncio.ensure_future(through.close())
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""The end of a driver: closing, what comes after it, a fork, a context manager."""
+"""Checks of closed drivers, forks and context managers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _AT_MOST = 20.0
 
 
 async def _closed(api: Api, proxy: FaultProxy) -> None:
-    """See that nothing is connected through the proxy any more."""
+    """Check that no connection through the proxy is open."""
 
     async def none_left() -> bool:
         return not proxy.open_connections
@@ -42,11 +42,11 @@ async def _closed(api: Api, proxy: FaultProxy) -> None:
 
 
 class ClosingChecks:
-    """Each with a driver of its own."""
+    """Each check opens its own driver."""
 
     @check()
     async def test_close_twice(self, api: Api) -> None:
-        """Closing again, in the same way or the other, does nothing."""
+        """Closing a closed driver, sync or async, has no effect."""
         other = await api.open()
         assert await other.execute_one(_LOCAL, []) == "local"
         await other.close()
@@ -55,13 +55,13 @@ class ClosingChecks:
 
     @check()
     async def test_close_before_the_first_use(self, api: Api) -> None:
-        """A driver that was never used closes, too."""
+        """A driver that was never used can be closed."""
         other = await api.open()
         await other.close()
 
     @check()
     async def test_many_close_at_once(self, api: Api) -> None:
-        """Several threads or tasks may close at the same time."""
+        """Several threads or tasks may close a driver at the same time."""
         other = await api.open()
         await other.together([other.close for _ in range(6)])
         with pytest.raises(DriverClosedError):
@@ -69,7 +69,7 @@ class ClosingChecks:
 
     @check()
     async def test_use_after_close(self, api: Api, space: Workspace) -> None:
-        """Every method of a closed driver raises a DriverClosedError, a RuntimeError."""
+        """All methods of a closed driver raise a DriverClosedError, which is a RuntimeError."""
         other = await api.open()
         assert await other.execute_one(_LOCAL, []) == "local"
         await other.close()
@@ -93,7 +93,7 @@ class ClosingChecks:
 
     @check()
     async def test_closing_one_leaves_the_other(self, api: Api, space: Workspace) -> None:
-        """Two drivers of one server are apart: the end of one is none of the other's."""
+        """Closing a driver doesn't affect another driver of the same server."""
         one, two = await api.open(), await api.open()
         assert await one.execute_one(_LOCAL, []) == await two.execute_one(_LOCAL, []) == "local"
         await one.close()
@@ -103,7 +103,7 @@ class ClosingChecks:
 
     @check()
     async def test_close_ends_the_connections(self, api: Api, proxy: FaultProxy) -> None:
-        """Afterwards no connection is open, whether it was used or not."""
+        """After close, no connection is open, whether it was used or not."""
         for used in (True, False):
             other = await api.open(hosts=[proxy.host], port=proxy.port)
             assert proxy.open_connections
@@ -114,7 +114,7 @@ class ClosingChecks:
 
     @check()
     async def test_close_ends_what_is_under_way(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
-        """Requests without an answer end with an error of the tree, long before their timeout."""
+        """Pending requests fail with a CoodieError long before their timeout."""
         other = await api.open(hosts=[proxy.host], port=proxy.port)
         stmt = f"SELECT c FROM {space.items} WHERE p = 'none'"
         assert await other.execute(stmt, []) == []
@@ -137,7 +137,7 @@ class ClosingChecks:
 
     @check()
     async def test_close_of_a_silent_server(self, api: Api, proxy: FaultProxy) -> None:
-        """close() ends although the server no longer answers."""
+        """close() ends although the server doesn't respond."""
         other = await api.open(hosts=[proxy.host], port=proxy.port)
         proxy.mute = True
         started = time.monotonic()
@@ -147,7 +147,7 @@ class ClosingChecks:
 
     @check()
     async def test_closing_leaves_the_loop_alone(self, async_api: Api, proxy: FaultProxy) -> None:
-        """While a driver is closed, the event loop goes on."""
+        """Closing a driver doesn't block the event loop."""
 
         async def open_and_close() -> None:
             other = await async_api.open(hosts=[proxy.host], port=proxy.port)
@@ -160,7 +160,7 @@ class ClosingChecks:
 
     @check()
     async def test_context_managers(self, api: Api) -> None:
-        """The end of a with block closes, also when the block raises, and the exception goes on."""
+        """Leaving a with block closes the driver, and passes the block's exception on."""
         for fails in (False, True):
             other = await api.open()
             with pytest.raises(LookupError, match="of the block") if fails else nullcontext():
@@ -177,7 +177,7 @@ class ClosingChecks:
 
     @check()
     async def test_closing_the_other_way(self, api: Api) -> None:
-        """What the sync close closed is closed for async methods, and the other way round."""
+        """After the sync close, the async methods are closed, too, and vice versa."""
         other = await api.open()
         if api.is_async:
             other.driver.close()
@@ -188,14 +188,14 @@ class ClosingChecks:
 
     @check()
     async def test_a_repr_of_a_closed_driver(self, api: Api) -> None:
-        """A closed driver can be shown."""
+        """A closed driver has a repr."""
         other = await api.open()
         await other.close()
         assert repr(other.driver)
 
     @check()
     async def test_a_fork_is_told_so(self, sync_api: Api) -> None:
-        """In a forked child the driver raises a DriverClosedError instead of hanging; the parent's works."""
+        """In a forked child, the driver raises a DriverClosedError; in the parent, it works."""
         if not hasattr(os, "fork"):
             pytest.skip("this system has no fork")
         other = await sync_api.open()
@@ -206,7 +206,7 @@ class ClosingChecks:
 
     @check(Capability.SCHEMA_SYNC)
     async def test_a_fork_is_told_so_by_every_method(self, sync_api: Api, space: Workspace) -> None:
-        """So do execute_one, ping and sync_table; close() in the child returns."""
+        """In a forked child, so do execute_one, ping and sync_table; close() returns."""
         if not hasattr(os, "fork"):
             pytest.skip("this system has no fork")
         driver = (await sync_api.open()).driver
@@ -232,7 +232,7 @@ async def _first(api: Api) -> Any:
 
 
 async def _many(api: Api) -> Any:
-    """Return what one execution of many on a closed driver raised, before it began or while it ran."""
+    """Return the exception of execute_many on a closed driver, raised before or during its execution."""
     try:
         return (await api.execute_many(_LOCAL, [[]], raise_on_error=False)).errors[0]
     except CoodieError as exc:

@@ -1,4 +1,4 @@
-"""Connecting: what is asked for is what is had, and a failure says what failed and leaves nothing."""
+"""Checks of connecting: options take effect, and a failure names its cause and leaves nothing open."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SETTINGS = ("row_factory", "keyspace", "default_fetch_size", "default_timeout",
 
 
 async def _use_of(api: Api, **options: Any) -> None:
-    """Open a driver, and send the first request that needs a keyspace."""
+    """Open a driver, and send a request that needs a keyspace."""
     other = await api.open(**options)
     await other.execute("SELECT a FROM nothing", [])
 
@@ -45,7 +45,7 @@ class ConnectingChecks:
 
     @check()
     async def test_nobody_listens(self, api: Api, closed_port: int) -> None:
-        """A host that can't be reached is a ConnectionFailedError and a ConnectionError, with its cause."""
+        """An unreachable host is a ConnectionFailedError and a ConnectionError, with its cause."""
         with pytest.raises(ConnectionFailedError) as caught:
             await api.open(hosts=["127.0.0.1"], port=closed_port)
         assert isinstance(caught.value, ConnectionError)
@@ -54,13 +54,13 @@ class ConnectingChecks:
 
     @check()
     async def test_one_host_of_several(self, api: Api, proxy: FaultProxy) -> None:
-        """One contact point that answers is enough."""
+        """One reachable contact point is enough."""
         other = await api.open(hosts=["127.0.0.254", proxy.host], port=proxy.port)
         assert await other.execute_one(_LOCAL, []) == "local"
 
     @check()
     async def test_the_default_keyspace(self, api: Api, space: Workspace) -> None:
-        """keyspace= is where names without one are looked up, for reads, writes and batches."""
+        """keyspace= is the keyspace of unqualified names in reads, writes and batches."""
         other = await api.open(keyspace=space.keyspace)
         table = space.items.partition(".")[2]
         rows = await other.execute(f"SELECT c FROM {table} WHERE p = ? AND c < 3", ["many"])
@@ -70,7 +70,7 @@ class ConnectingChecks:
 
     @check()
     async def test_keyspaces_of_two_drivers(self, api: Api, space: Workspace) -> None:
-        """Two drivers with different keyspaces don't see each other's."""
+        """Two drivers with different keyspaces are independent."""
         with_one, without = await api.open(keyspace=space.keyspace), await api.open()
         stmt = f"SELECT c FROM {space.items.partition('.')[2]} WHERE p = 'many' AND c = 1"
         for _ in range(2):
@@ -80,13 +80,13 @@ class ConnectingChecks:
 
     @check()
     async def test_a_missing_keyspace_fails(self, api: Api) -> None:
-        """A keyspace that isn't there is told, when connecting or with the first request that needs it."""
+        """A missing keyspace is an error, on connecting or on the first request that needs it."""
         with pytest.raises(CoodieError, match="kit_nowhere"):
             await _use_of(api, keyspace="kit_nowhere")
 
     @check(Capability.CONSISTENCY)
     async def test_the_connections_consistency(self, api: Api, space: Workspace) -> None:
-        """consistency= holds for requests that name none, and only for those."""
+        """consistency= applies to requests without a level, and only to those."""
         other = await api.open(consistency="quorum")
         stmt = f"SELECT v FROM {space.unavailable} WHERE k = ?"
         for method in (other.execute, other.execute_one):
@@ -97,14 +97,14 @@ class ConnectingChecks:
 
     @check()
     async def test_unknown_options_are_refused(self, api: Api) -> None:
-        """An option that nobody knows is a ValueError that names it, and nothing is opened."""
+        """An unknown option is a ValueError that names it, and nothing is opened."""
         with pytest.raises((ConfigurationError, TypeError)) as caught:
             await api.open(no_such_option=1)
         assert "no_such_option" in str(caught.value)
 
     @check()
     async def test_connecting_leaves_the_loop_alone(self, async_api: Api, proxy: FaultProxy) -> None:
-        """While a driver is opened, the event loop goes on."""
+        """Opening a driver doesn't block the event loop."""
         if async_api.openers.open_driver_async is None:
             pytest.skip("the suite gives no open_driver_async")
         proxy.delay = 0.2  # and connecting takes several answers
@@ -112,7 +112,7 @@ class ConnectingChecks:
 
     @check()
     async def test_a_failed_connect_leaves_nothing(self, api: Api, proxy: FaultProxy) -> None:
-        """A connect that fails after the connection was made closes that connection."""
+        """If opening fails after a connection was established, the connection is closed."""
         with pytest.raises(CoodieError):
             await _use_of(api, hosts=[proxy.host], port=proxy.port, keyspace="kit_nowhere")
         api.openers.close_all()
@@ -124,7 +124,7 @@ class ConnectingChecks:
 
     @check(Capability.COMPRESSION)
     async def test_compression(self, api: Api, space: Workspace, key: str) -> None:
-        """With compression and without, the same goes there and comes back."""
+        """Requests and results are the same with and without compression."""
         value = "compressible " * 5000
         for compression in ("lz4", False):
             try:
@@ -139,7 +139,7 @@ class ConnectingChecks:
 
     @check(Capability.SESSION)
     async def test_a_session_stays_its_owners(self, api: Api, space: Workspace) -> None:
-        """A session that is handed over serves as it is, and goes on after close()."""
+        """A session passed as session= is used, and stays open after close()."""
         owner = await api.open()
         session = getattr(owner.driver, "session", None)
         if session is None:
@@ -161,7 +161,7 @@ class ConnectingChecks:
 
     @check()
     async def test_a_name_that_is_taken_again(self, api: Api) -> None:
-        """Where another driver takes its name, the first can be closed, and the new one serves."""
+        """If another driver gets the same name, the first one can be closed, and the new one works."""
         registry = DriverRegistry()
         first, second = await api.open(), await api.open()
         registry.adopt("kit", first.driver)
@@ -172,14 +172,14 @@ class ConnectingChecks:
 
     @check(Capability.PROTOCOL_VERSION)
     async def test_protocol_versions(self, api: Api, space: Workspace) -> None:
-        """A version that is asked for works as the one that is negotiated does."""
+        """Requests work with a configured protocol version as with the negotiated one."""
         other = await api.open(protocol_version=4)
         stmt = f"SELECT c FROM {space.items} WHERE p = ? AND c < 3"
         assert await other.execute(stmt, ["many"]) == [{"c": 0}, {"c": 1}, {"c": 2}]
 
     @check()
     async def test_what_is_not_declared_is_refused(self, api: Api, space: Workspace) -> None:
-        """An option of a request that needs a capability which isn't declared is refused, not ignored."""
+        """An option of a request whose capability isn't declared is rejected, not ignored."""
         # Features of a base class needn't be declared.
         declared = api.driver.capabilities | getattr(api.driver, "_provided", frozenset())
         asked: list[tuple[Capability, dict[str, Any]]] = [
@@ -211,7 +211,7 @@ class ConnectingChecks:
 
     @check()
     async def test_idempotent_requests_may_be_asked_for(self, api: Api, space: Workspace) -> None:
-        """RequestOptions(idempotent=True) is taken for reads and writes, by every method."""
+        """All methods accept RequestOptions(idempotent=True), for reads and writes."""
         options = RequestOptions(idempotent=True)
         insert = f"INSERT INTO {space.items} (p, c) VALUES ('idempotent', ?)"
         select = f"SELECT c FROM {space.items} WHERE p = 'idempotent'"
@@ -222,7 +222,7 @@ class ConnectingChecks:
 
     @check()
     async def test_a_slow_server_is_waited_for(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
-        """An answer that is late, but in time, is an answer."""
+        """A late response within the timeout is returned."""
         other = await api.open(hosts=[proxy.host], port=proxy.port)
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c = 1"
         proxy.delay = 0.2

@@ -1,4 +1,4 @@
-"""The contract: methods, signatures, and what the class says of itself."""
+"""Checks of the contract: methods, signatures and attributes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["ContractChecks"]
 
 
 def _assert_signature(driver: object, name: str) -> None:
-    """See that a method can be called as the contract has it, and has its defaults."""
+    """Check that a method accepts the contract's arguments, and has its defaults."""
     of_contract = inspect.signature(getattr(AbstractDriver, name))
     wanted = [parameter for parameter in of_contract.parameters.values() if parameter.name != "self"]
     found = inspect.signature(getattr(driver, name))
@@ -41,38 +41,38 @@ class ContractChecks:
 
     @check()
     def test_it_is_an_abstract_driver(self, driver: Any) -> None:
-        """The driver's class is a subclass of AbstractDriver, so that it has all that core adds."""
+        """The driver's class is a subclass of AbstractDriver."""
         assert isinstance(driver, AbstractDriver)
 
     @check()
     async def test_execute_has_its_signature(self, api: Api) -> None:
-        """Execute takes the published arguments, by position and by name, with the published defaults."""
+        """The published arguments of execute are accepted by position and by name, with their defaults."""
         _assert_signature(api.driver, api.name_of("execute"))
 
     @check()
     async def test_execute_one_has_its_signature(self, api: Api) -> None:
-        """execute_one takes the published arguments, with the published defaults."""
+        """execute_one accepts the published arguments, with the published defaults."""
         _assert_signature(api.driver, api.name_of("execute_one"))
 
     @check()
     async def test_sync_table_has_its_signature(self, api: Api) -> None:
-        """sync_table takes the published arguments, with the published defaults."""
+        """sync_table accepts the published arguments, with the published defaults."""
         _assert_signature(api.driver, api.name_of("sync_table"))
 
     @check()
     async def test_close_has_its_signature(self, api: Api) -> None:
-        """Close takes nothing."""
+        """No arguments are required by close."""
         _assert_signature(api.driver, api.name_of("close"))
 
     @check()
     async def test_what_core_adds_has_its_signature(self, api: Api) -> None:
-        """A method that the driver overrides can be called like the one that it replaces."""
+        """An overridden method accepts the arguments of the method that it overrides."""
         for name in ("stream", "execute_many", "execute_batch", "ping"):
             _assert_signature(api.driver, api.name_of(name))
 
     @check()
     async def test_async_methods_are_coroutine_functions(self, api: Api) -> None:
-        """What has to be awaited can be told without calling it; what blocks is no coroutine function."""
+        """Async methods are coroutine functions; sync methods aren't."""
         for name in (
             "execute",
             "execute_one",
@@ -86,14 +86,14 @@ class ContractChecks:
 
     @check()
     async def test_arguments_by_position(self, api: Api, space: Workspace, key: str) -> None:
-        """All six arguments of execute can be given by position."""
+        """All six arguments of execute can be passed by position."""
         rows = await api.execute(f"SELECT v FROM {space.items} WHERE p = ?", [key], None, None, None, None)
         assert rows == []
         assert await api.execute_one(f"SELECT v FROM {space.items} WHERE p = ?", [key], None, None) is None
 
     @check()
     async def test_arguments_by_name(self, api: Api, space: Workspace, key: str) -> None:
-        """Every argument of execute can be given by name."""
+        """All arguments of execute can be passed by name."""
         rows = await api.execute(
             stmt=f"SELECT v FROM {space.items} WHERE p = ?",
             params=[key],
@@ -107,36 +107,36 @@ class ContractChecks:
 
     @check()
     async def test_default_options_change_nothing(self, api: Api, space: Workspace, key: str) -> None:
-        """RequestOptions() is taken, and means the same as none."""
+        """RequestOptions() has the same effect as no options."""
         stmt = f"SELECT v FROM {space.items} WHERE p = ?"
         assert await api.execute(stmt, [key], options=RequestOptions()) == []
         assert await api.execute_one(stmt, [key], options=RequestOptions(idempotent=True)) is None
 
     @check()
     def test_capabilities_are_a_frozen_set(self, driver: Any) -> None:
-        """Capabilities are declared as a frozenset of Capability, the same on the class or the object."""
+        """The capabilities are a frozenset of Capability, the same on the class and the object."""
         assert isinstance(driver.capabilities, frozenset)
         assert all(isinstance(each, Capability) for each in driver.capabilities)
 
     @check()
     def test_needs_row_validation_is_a_bool(self, driver: Any) -> None:
-        """Object mappers ask for True or False."""
+        """needs_row_validation is a bool."""
         assert isinstance(driver.needs_row_validation, bool)
 
     @check()
     async def test_repr_tells_no_secret(self, api: Api) -> None:
-        """A driver's repr is one line, and has no password in it."""
+        """The driver's repr is one line, without a password."""
         shown = repr(api.driver)
         assert "\n" not in shown
         assert "password" not in shown.lower()
 
     @check()
     def test_the_default_keyspace_can_be_read(self, driver: Any) -> None:
-        """Where object mappers find a default keyspace, it is a str or None."""
+        """The default keyspace that object mappers read is a str or None."""
         assert isinstance(getattr(driver, "_default_keyspace", None), str | None)
 
     @check()
     async def test_ping_says_true(self, api: Api) -> None:
-        """A server that answers is there."""
+        """The result of ping is True if the server responds."""
         assert await api.ping() is True
         assert await api.ping(timeout=10) is True

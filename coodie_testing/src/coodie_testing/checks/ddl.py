@@ -1,4 +1,4 @@
-"""Schema statements through execute, and what has to be known after them."""
+"""Checks of schema statements through execute, and of requests after them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class DdlChecks:
 
     @check()
     async def test_if_not_exists(self, api: Api, space: Workspace) -> None:
-        """IF NOT EXISTS and IF EXISTS are the server's to decide, also for many at once."""
+        """IF NOT EXISTS and IF EXISTS are handled by the server, also concurrently."""
         table = space.new_table()
         create = f"CREATE TABLE IF NOT EXISTS {table} (k int PRIMARY KEY)"
         await api.execute(create, [])
@@ -49,7 +49,7 @@ class DdlChecks:
 
     @check()
     async def test_schema_statements_after_comments(self, api: Api, space: Workspace) -> None:
-        """A comment before a schema statement changes nothing."""
+        """A schema statement may follow a comment."""
         table = space.new_table()
         await api.execute(f"-- first\n/* the\n table */ CREATE TABLE {table} (k int PRIMARY KEY)", [])
         await api.execute(f"// again\nalter table {table} add v int", [])
@@ -57,7 +57,7 @@ class DdlChecks:
 
     @check()
     async def test_names_in_quotes(self, api: Api, space: Workspace) -> None:
-        """Names that need quotes are used as they are written."""
+        """Quoted names are used as written."""
         table = f'{space.keyspace}."Mixed_{space.new_name()}"'
         await api.execute(f'CREATE TABLE {table} ("Key" int PRIMARY KEY, "select" text)', [])
         await api.execute(f'INSERT INTO {table} ("Key", "select") VALUES (?, ?)', [1, "a"])
@@ -68,7 +68,7 @@ class DdlChecks:
 
     @check()
     async def test_another_drivers_table(self, api: Api, space: Workspace) -> None:
-        """A table that another connection makes can be used at once."""
+        """A table created by another connection can be used at once."""
         table = space.new_table()
         other = await api.open()
         await other.execute(f"CREATE TABLE {table} (k int PRIMARY KEY, v text)", [])
@@ -77,7 +77,7 @@ class DdlChecks:
 
     @check()
     async def test_use_changes_nothing_for_others(self, api: Api, space: Workspace) -> None:
-        """USE is refused, or changes nothing: unqualified names mean afterwards what they meant before."""
+        """USE is rejected, or has no effect on the keyspace of unqualified names."""
         unqualified = f"SELECT c FROM {space.items.partition('.')[2]} WHERE p = 'many' AND c = 1"
         other = await api.open()
         with pytest.raises(CoodieError):
@@ -89,7 +89,7 @@ class DdlChecks:
 
     @check(Capability.MATERIALIZED_VIEWS)
     async def test_materialized_views(self, api: Api, space: Workspace) -> None:
-        """A view is read like a table."""
+        """A materialized view can be read like a table."""
         table, view = space.new_table(), space.new_table()
         await api.execute(f"CREATE TABLE {table} (k int PRIMARY KEY, v text)", [])
         await api.execute(
@@ -110,7 +110,7 @@ class DdlChecks:
 
     @check()
     async def test_indexes(self, api: Api, space: Workspace) -> None:
-        """A column with an index can be searched once the server has built it."""
+        """An indexed column can be searched once the server has built the index."""
         table = space.new_table()
         await api.execute(f"CREATE TABLE {table} (k int PRIMARY KEY, v text)", [])
         await api.execute(f"INSERT INTO {table} (k, v) VALUES (?, ?)", [1, "a"])

@@ -1,4 +1,4 @@
-"""TLS: asked for, it is had; what can't be verified isn't talked to."""
+"""Checks of TLS: connections are encrypted, and certificates are verified."""
 
 from __future__ import annotations
 
@@ -52,18 +52,18 @@ def _encrypted(
 
 
 def _trusting(authority: trustme.CA) -> ssl.SSLContext:
-    """Return a client's context that trusts this authority alone."""
+    """Return a client-side context that trusts only this authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority.configure_trust(context)
     return context
 
 
 class EncryptionChecks:
-    """The server behind a proxy that speaks TLS."""
+    """The server behind a proxy with TLS."""
 
     @check(Capability.TLS)
     async def test_tls_connects(self, api: Api, server: Server, space: Workspace) -> None:
-        """Through a context that trusts the server's authority everything works."""
+        """Requests work with a context that trusts the server's authority."""
         with _encrypted(api, server) as (proxy, authority):
             other = await api.open(hosts=[proxy.host], port=proxy.port, ssl_context=_trusting(authority))
             stmt = f"SELECT c FROM {space.items} WHERE p = ? AND c < 3000"
@@ -72,7 +72,7 @@ class EncryptionChecks:
 
     @check(Capability.TLS)
     async def test_tls_is_never_plain_text(self, api: Api, proxy: FaultProxy) -> None:
-        """Asked for TLS at a port without it, the connect fails instead of doing without."""
+        """With TLS, connecting to a port without TLS fails."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -81,19 +81,19 @@ class EncryptionChecks:
 
     @check(Capability.TLS)
     async def test_plain_text_at_a_tls_port(self, api: Api, server: Server) -> None:
-        """Without TLS, a port that wants it is a ConnectionFailedError."""
+        """Without TLS, connecting to a port with TLS is a ConnectionFailedError."""
         with _encrypted(api, server) as (proxy, _), pytest.raises(ConnectionFailedError):
             await api.open(hosts=[proxy.host], port=proxy.port)
 
     @check(Capability.TLS)
     async def test_an_unknown_authority(self, api: Api, server: Server) -> None:
-        """A certificate that nobody trusted has signed ends the connect."""
+        """With a certificate of an unknown authority, connecting fails."""
         with _encrypted(api, server) as (proxy, _), pytest.raises(ConnectionFailedError):
             await api.open(hosts=[proxy.host], port=proxy.port, ssl_context=_trusting(trustme.CA()))
 
     @check(Capability.TLS)
     async def test_a_certificate_of_another_address(self, api: Api, server: Server) -> None:
-        """So does one for another address, where the context checks that."""
+        """With a certificate for another address, connecting fails if the context checks it."""
         with _encrypted(api, server, "127.0.0.9") as (proxy, authority):
             context = _trusting(authority)
             with pytest.raises(ConnectionFailedError):
@@ -101,7 +101,7 @@ class EncryptionChecks:
 
     @check(Capability.TLS)
     async def test_client_certificates(self, api: Api, server: Server) -> None:
-        """The context's own certificate is shown to the server that asks for it."""
+        """The context's client certificate is sent to a server that requires one."""
         with _encrypted(api, server, clients=True) as (proxy, authority):
             context = _trusting(authority)
             with pytest.raises(ConnectionFailedError):

@@ -1,4 +1,4 @@
-"""Errors: each failure is of the tree, of the right class and builtin, and leaves the driver whole."""
+"""Checks of errors: each is a CoodieError of the right class, and the driver works afterwards."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["ErrorsChecks"]
 
 
 async def _fails(api: Api, kind: type[RequestError], stmt: str, *args: Any) -> RequestError:
-    """Execute what the server refuses; see what every such error has to have."""
+    """Execute an invalid statement, and check the common attributes of the error."""
     with pytest.raises(CoodieError) as caught:
         await api.execute(stmt, [], *args)
     error = caught.value
@@ -42,17 +42,17 @@ async def _fails(api: Api, kind: type[RequestError], stmt: str, *args: Any) -> R
 
 
 class ErrorsChecks:
-    """What the server refuses, and what it can't do."""
+    """Errors of the server, and invalid arguments."""
 
     @check()
     async def test_syntax_errors(self, api: Api) -> None:
-        """What isn't CQL is a QuerySyntaxError and a ValueError."""
+        """Invalid CQL is a QuerySyntaxError and a ValueError."""
         for stmt in ("SELEC key FROM system.local", "SELECT key FROM", "?"):
             assert isinstance(await _fails(api, QuerySyntaxError, stmt), ValueError)
 
     @check()
     async def test_unknown_tables(self, api: Api, space: Workspace) -> None:
-        """A table or keyspace that isn't there is an InvalidQueryError, for reads and for writes."""
+        """A missing table or keyspace is an InvalidQueryError, for reads and writes."""
         for stmt in (
             f"SELECT * FROM {space.keyspace}.nothing",
             "SELECT * FROM kit_nowhere.nothing",
@@ -65,7 +65,7 @@ class ErrorsChecks:
 
     @check()
     async def test_unknown_columns(self, api: Api, space: Workspace) -> None:
-        """So is a column that isn't there."""
+        """A missing column is an InvalidQueryError."""
         for stmt in (
             f"SELECT nothing FROM {space.items}",
             f"INSERT INTO {space.items} (p, c, nothing) VALUES ('a', 1, 2)",
@@ -75,12 +75,12 @@ class ErrorsChecks:
 
     @check()
     async def test_refused_filters(self, api: Api, space: Workspace) -> None:
-        """So is a filter that the server doesn't allow."""
+        """A filter that the server rejects is an InvalidQueryError."""
         await _fails(api, InvalidQueryError, f"SELECT * FROM {space.items} WHERE v = 'a'")
 
     @check()
     async def test_what_exists_already(self, api: Api, space: Workspace) -> None:
-        """Creating what exists names it: keyspace and table, or None for a keyspace."""
+        """The error of creating what exists has the keyspace and the table (None for a keyspace)."""
         error = await _fails(api, AlreadyExistsError, f"CREATE TABLE {space.items} (p text PRIMARY KEY)")
         assert isinstance(error, AlreadyExistsError)
         assert (error.keyspace, error.table) == (space.keyspace, space.items.partition(".")[2])
@@ -93,7 +93,7 @@ class ErrorsChecks:
 
     @check(Capability.CONSISTENCY)
     async def test_too_few_replicas(self, api: Api, space: Workspace) -> None:
-        """Where too few replicas are alive, it is an UnavailableError and a ConnectionError, with counts."""
+        """With too few live replicas, it is an UnavailableError and a ConnectionError, with the counts."""
         for stmt in (
             f"SELECT v FROM {space.unavailable} WHERE k = 'a'",
             f"INSERT INTO {space.unavailable} (k, v) VALUES ('a', 1)",
@@ -105,7 +105,7 @@ class ErrorsChecks:
 
     @check(Capability.CONSISTENCY)
     async def test_consistency_is_sent(self, api: Api, space: Workspace) -> None:
-        """Each level, in any case, is the one that the server hears of."""
+        """Each consistency level, in any case, is sent to the server."""
         write = f"INSERT INTO {space.unavailable} (k, v) VALUES (?, ?)"
         read = f"SELECT v FROM {space.unavailable} WHERE k = ?"
         for level in ("ONE", "local_one"):
@@ -122,7 +122,7 @@ class ErrorsChecks:
 
     @check(Capability.CONSISTENCY)
     async def test_consistency_of_everything_else(self, api: Api, space: Workspace) -> None:
-        """stream, execute_many and execute_batch send theirs, too."""
+        """stream, execute_many and execute_batch send their consistency level, too."""
         read = f"SELECT v FROM {space.unavailable} WHERE k = ?"
         write = f"INSERT INTO {space.unavailable} (k, v) VALUES ('b', 2)"
         with pytest.raises(UnavailableError):
@@ -135,7 +135,7 @@ class ErrorsChecks:
 
     @check()
     async def test_functions_that_fail(self, api: Api, space: Workspace, key: str) -> None:
-        """A user-defined function that raises is a FunctionFailureError that names it."""
+        """The error of a user-defined function is a FunctionFailureError that names it."""
         name = f"{space.keyspace}.fails"
         try:
             await api.execute(
@@ -153,7 +153,7 @@ class ErrorsChecks:
 
     @check()
     async def test_errors_of_every_method(self, api: Api, space: Workspace) -> None:
-        """execute_one, execute_many, execute_batch and stream raise what execute raises."""
+        """execute_one, execute_many, execute_batch and stream raise the same errors as execute."""
         stmt = f"SELECT * FROM {space.keyspace}.nothing"
         with pytest.raises(InvalidQueryError):
             await api.execute_one(stmt, [])
@@ -164,7 +164,7 @@ class ErrorsChecks:
 
     @check()
     async def test_errors_leave_the_driver_whole(self, api: Api, space: Workspace, key: str) -> None:
-        """After any failure the next request works, and the failed one fails again."""
+        """After a failure, the next request works, and the failed one fails again."""
         for stmt in (
             "SELEC",
             f"SELECT * FROM {space.keyspace}.nothing",
@@ -178,7 +178,7 @@ class ErrorsChecks:
 
     @check()
     async def test_errors_at_once_with_successes(self, api: Api, space: Workspace) -> None:
-        """Of many requests at once each gets its own outcome."""
+        """Each of several concurrent requests has its own outcome."""
 
         async def one(n: int) -> Any:
             column = "c" if n % 2 else "nothing"
@@ -193,7 +193,7 @@ class ErrorsChecks:
 
     @check()
     async def test_bad_timeouts_are_refused(self, api: Api, space: Workspace) -> None:
-        """A timeout that is no positive number of seconds is a ValueError that names the argument."""
+        """A timeout that isn't a positive number is a ValueError that names the argument."""
         for timeout in (0, -1.0, "5", float("nan"), float("inf"), True):
             with pytest.raises(ConfigurationError) as caught:
                 await api.execute(f"SELECT c FROM {space.items} WHERE p = 'a'", [], timeout=timeout)
@@ -201,7 +201,7 @@ class ErrorsChecks:
 
     @check()
     async def test_bad_consistencies_are_refused(self, api: Api, space: Workspace) -> None:
-        """So is the name of no consistency level."""
+        """An unknown consistency level is a ValueError that names the argument."""
         for consistency in ("MANY", "", 1):
             with pytest.raises(ConfigurationError) as caught:
                 await api.execute(f"SELECT c FROM {space.items} WHERE p = 'a'", [], consistency)
@@ -210,14 +210,14 @@ class ErrorsChecks:
 
     @check()
     async def test_bad_options_are_refused(self, api: Api, space: Workspace) -> None:
-        """So is an options= that is no RequestOptions."""
+        """options= that isn't a RequestOptions is a ValueError that names the argument."""
         for options in ({"trace": True}, "idempotent", True):
             with pytest.raises(ConfigurationError):
                 await api.execute(f"SELECT c FROM {space.items} WHERE p = 'a'", [], options=options)
 
     @check()
     async def test_statements_are_text(self, api: Api) -> None:
-        """Bytes, None or an object of a client's own in the place of the CQL is a ValueError."""
+        """A statement that isn't a str is a ValueError."""
         for stmt in (b"SELECT key FROM system.local", None, 7):
             with pytest.raises(ConfigurationError):
                 await api.execute(stmt, [])

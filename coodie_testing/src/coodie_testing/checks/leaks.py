@@ -1,4 +1,4 @@
-"""What a driver leaves behind: no thread, no open file, no task, no connection."""
+"""Checks of leaks: threads, open files, tasks and connections."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["LeaksChecks"]
 
 
 async def _use(api: Api, space: Workspace, key: str) -> None:
-    """Use a driver in the usual ways, good and bad."""
+    """Use a driver in the usual ways, with and without errors."""
     insert = f"INSERT INTO {space.items} (p, c) VALUES (?, ?)"
     await api.execute_many(insert, ([key, c] for c in range(20)), concurrency=8)
     assert len(await api.execute(f"SELECT c FROM {space.items} WHERE p = ?", [key])) == 20
@@ -33,13 +33,13 @@ async def _use(api: Api, space: Workspace, key: str) -> None:
 
 
 async def _fill_pools(api: Api, space: Workspace, key: str) -> None:
-    """Let pools of threads and connections grow to their size: one at a time, whenever requests overlap."""
+    """Let the pools of threads and connections reach their size."""
     for _ in range(20):
         await _use(api, space, key)
 
 
 async def _use_often(api: Api, space: Workspace, key: str) -> ResourceSnapshot:
-    """Use a driver, and return what there was before."""
+    """Use a driver, and return the snapshot from before."""
     before = ResourceSnapshot()
     for _ in range(5):
         await _use(api, space, key)
@@ -47,11 +47,11 @@ async def _use_often(api: Api, space: Workspace, key: str) -> ResourceSnapshot:
 
 
 class LeaksChecks:
-    """Counted before and after."""
+    """Resources are counted before and after."""
 
     @check()
     async def test_closing_releases_all(self, api: Api, space: Workspace, key: str) -> None:
-        """After opening, using and closing, the process has the threads and files that it had before."""
+        """After opening, using and closing a driver, the process has the same threads and files as before."""
 
         async def once() -> None:
             other = await api.open()
@@ -66,7 +66,7 @@ class LeaksChecks:
 
     @check()
     async def test_requests_hold_nothing(self, api: Api, space: Workspace, key: str) -> None:
-        """An open driver's threads and files don't grow with its requests."""
+        """The threads and files of an open driver don't increase with its requests."""
         await _fill_pools(api, space, key)
         # On a busy machine more requests may overlap, and a pool grows once more. A leak always does.
         for _ in range(2):
@@ -78,7 +78,7 @@ class LeaksChecks:
 
     @check()
     async def test_a_failed_connect_releases_all(self, api: Api, closed_port: int) -> None:
-        """A connect that fails leaves no thread and no open file."""
+        """A failed connect leaves no thread and no open file."""
         with pytest.raises(CoodieError):
             await api.open(hosts=["127.0.0.1"], port=closed_port)
         before = ResourceSnapshot()
@@ -88,7 +88,7 @@ class LeaksChecks:
 
     @check()
     async def test_tasks_end(self, async_api: Api, space: Workspace, key: str) -> None:
-        """After a driver was opened, used and closed on a loop, no task of its is left there."""
+        """After a driver is closed, no task of it is left on the event loop."""
         before = asyncio.all_tasks()
         other = await async_api.open()
         await _use(other, space, key)
@@ -101,7 +101,7 @@ class LeaksChecks:
 
     @check()
     async def test_connections_are_few(self, api: Api, space: Workspace, proxy: FaultProxy, key: str) -> None:
-        """Requests share connections: their number doesn't grow with the requests."""
+        """The number of connections doesn't increase with the requests."""
         other = await api.open(hosts=[proxy.host], port=proxy.port)
         await _fill_pools(other, space, key)
         before = proxy.accepted

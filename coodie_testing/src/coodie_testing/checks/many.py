@@ -1,4 +1,4 @@
-"""Many executions: each outcome is where it belongs, none is lost, and no more run at once than allowed."""
+"""Checks of execute_many: outcomes by index, failures, and the limit of concurrency."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ManyChecks:
 
     @check()
     async def test_many_writes(self, api: Api, space: Workspace, key: str) -> None:
-        """Every execution happens, once, and is counted."""
+        """Each execution takes place once, and is counted."""
         insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, ?)"
         result = await api.execute_many(insert, ([key, c, f"v{c}"] for c in range(300)), concurrency=16)
         assert (result.succeeded, result.total, result.errors) == (300, 300, {})
@@ -32,7 +32,7 @@ class ManyChecks:
 
     @check()
     async def test_many_reads(self, api: Api, space: Workspace) -> None:
-        """Rows are found by the index of their parameters, all rows of each."""
+        """Results are found by the index of their parameters, with all rows."""
         select = f"SELECT c FROM {space.items} WHERE p = 'many' AND c >= ? AND c < ?"
         result = await api.execute_many(select, ([n, n + n % 3] for n in range(100)))
         for n in range(100):
@@ -40,20 +40,20 @@ class ManyChecks:
 
     @check()
     async def test_many_with_names(self, api: Api, space: Workspace, key: str) -> None:
-        """Mappings are parameters here, too."""
+        """Parameters may be mappings."""
         insert = f"INSERT INTO {space.items} (p, c) VALUES (:p, :c)"
         result = await api.execute_many(insert, [{"p": key, "c": c} for c in range(20)])
         assert result.succeeded == 20
 
     @check()
     async def test_many_of_nothing(self, api: Api, space: Workspace) -> None:
-        """Without parameters nothing is executed, and nothing fails."""
+        """Without parameters, nothing is executed."""
         result = await api.execute_many(f"INSERT INTO {space.items} (p, c) VALUES (?, ?)", [])
         assert (result.succeeded, result.errors) == (0, {})
 
     @check()
     async def test_many_draw_as_they_go(self, api: Api, space: Workspace, key: str) -> None:
-        """Parameters are drawn no further ahead than concurrency allows."""
+        """Parameters are read no further ahead than the concurrency."""
         drawn, ended = 0, 0
 
         def params() -> Iterator[list[Any]]:
@@ -73,7 +73,7 @@ class ManyChecks:
 
     @check()
     async def test_many_failures_are_kept(self, api: Api, space: Workspace, key: str) -> None:
-        """With raise_on_error=False all are executed, and each failure is at its index."""
+        """With raise_on_error=False, all are executed, and failures are found by index."""
         insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, ?)"
         params = [[key, c, 1 if c % 10 == 3 else "a"] for c in range(50)]
         result = await api.execute_many(insert, params, raise_on_error=False, concurrency=4)
@@ -86,7 +86,7 @@ class ManyChecks:
 
     @check()
     async def test_many_stop_at_a_failure(self, api: Api, space: Workspace, key: str) -> None:
-        """By default the first failure stops the rest and is raised, with all that is known."""
+        """By default, the first failure stops the rest, and is raised with the results so far."""
         insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, ?)"
         with pytest.raises(ExecuteManyError) as caught:
             await api.execute_many(
@@ -101,7 +101,7 @@ class ManyChecks:
 
     @check()
     async def test_many_tell_as_they_end(self, api: Api, space: Workspace) -> None:
-        """on_result gets each outcome with its index, rows or error."""
+        """on_result is called with each outcome and its index."""
         told: dict[int, Any] = {}
         select = f"SELECT c FROM {space.items} WHERE p = 'many' AND c = ?"
         params = [[n if n != 5 else "five"] for n in range(10)]
@@ -111,7 +111,7 @@ class ManyChecks:
 
     @check()
     async def test_many_from_a_broken_source(self, api: Api, space: Workspace, key: str) -> None:
-        """What the caller's own generator raises comes out as it is."""
+        """An exception of the caller's generator is raised unchanged."""
 
         def params() -> Iterator[list[Any]]:
             yield from ([key, c] for c in range(20))

@@ -1,4 +1,4 @@
-"""Observers: each request of the driver's is told once when it starts and once when it ends."""
+"""Checks of observers: one event at the start and one at the end of each request."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ __all__ = ["ObservedChecks"]
 
 
 def _told(recorder: Recorder, kind: type[RequestStarted | RequestFinished], stmt: str) -> list[Any]:
-    """Return the events of one statement."""
+    """Return the events of a statement."""
     return [event for event in recorder.events if isinstance(event, kind) and event.statement == stmt]
 
 
 class ObservedChecks:
-    """The context manager that a driver puts around each request: ``coodie.observers.observe_request``."""
+    """The use of ``coodie.observers.observe_request``."""
 
     @check()
     async def test_requests_are_told(self, api: Api, space: Workspace, key: str) -> None:
-        """A request has one start and one end, with its rows and its duration."""
+        """A request has one start event and one end event, with its rows and duration."""
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < ? /* {key} */"
         recorder = Recorder()
         with observing(recorder):
@@ -45,7 +45,7 @@ class ObservedChecks:
 
     @check()
     async def test_failures_are_told(self, api: Api, space: Workspace) -> None:
-        """A request that fails ends with the error that is raised."""
+        """The end event of a failed request has the raised error."""
         stmt = f"SELECT * FROM {space.new_table()}"
         recorder = Recorder()
         with observing(recorder), pytest.raises(InvalidQueryError) as caught:
@@ -56,7 +56,7 @@ class ObservedChecks:
 
     @check()
     async def test_observers_break_nothing(self, api: Api, space: Workspace) -> None:
-        """An observer that raises is nobody's concern but its own."""
+        """An observer that raises doesn't affect requests."""
 
         def fail(_event: object) -> None:
             raise RuntimeError("an observer's own fault")
@@ -67,7 +67,7 @@ class ObservedChecks:
 
     @check()
     async def test_many_are_told_apart(self, api: Api, space: Workspace, key: str) -> None:
-        """Requests at once each have their own start and end."""
+        """Each of several concurrent requests has its own events."""
         stmts = [f"SELECT c FROM {space.items} WHERE p = 'many' AND c < {n} /* {key} */" for n in range(8)]
         recorder = Recorder()
 
@@ -82,7 +82,7 @@ class ObservedChecks:
 
     @check()
     async def test_cancellations_are_told(self, async_api: Api, space: Workspace, proxy: FaultProxy) -> None:
-        """A cancelled request ends, too, as one that was interrupted."""
+        """The end event of a cancelled request says that it was interrupted."""
         through = await async_api.open(hosts=[proxy.host], port=proxy.port)
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < 4"
         await through.execute(stmt, [])

@@ -1,4 +1,4 @@
-"""Paging: no row is lost, repeated or mixed up, and a broken paging state harms nobody."""
+"""Checks of paging: no row is lost or repeated, and invalid paging states are rejected."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PAGERS = 24
 
 
 async def _read_pages(api: Api, stmt: str, params: list[Any], fetch_size: int) -> list[list[dict[str, Any]]]:
-    """Read page by page until there is none left."""
+    """Read all pages."""
     pages = []
     state = None
     while True:
@@ -40,7 +40,7 @@ async def _read_pages(api: Api, stmt: str, params: list[Any], fetch_size: int) -
 
 
 async def _first(api: Api, space: Workspace, fetch_size: int = 10) -> tuple[str, bytes]:
-    """Read a first page; return its statement and its state."""
+    """Read a first page; return its statement and its paging state."""
     stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < 100"
     page = await api.execute(stmt, [], fetch_size=fetch_size)
     assert page.paging_state is not None
@@ -48,11 +48,11 @@ async def _first(api: Api, space: Workspace, fetch_size: int = 10) -> tuple[str,
 
 
 class PagingChecks:
-    """One page at a time, and row by row."""
+    """Pages and streams."""
 
     @check(Capability.PAGING)
     async def test_pages_add_up(self, api: Api, space: Workspace) -> None:
-        """Page by page every row comes once, in order, whatever the size."""
+        """All pages together have each row once, in order, with any page size."""
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < ?"
         for limit, fetch_size in ((100, 7), (100, 100), (100, 101), (100, 50), (3, 1)):
             pages = await _read_pages(api, stmt, [limit], fetch_size)
@@ -60,7 +60,7 @@ class PagingChecks:
 
     @check(Capability.PAGING)
     async def test_a_page_is_as_large_as_asked_for(self, api: Api, space: Workspace) -> None:
-        """fetch_size is the number of rows that come back, whether 1 or more than a usual page."""
+        """fetch_size is the number of rows of a page, whether it is 1 or more than a usual page."""
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many'"
         for fetch_size in (1, 99, 6000):
             page = await api.execute(stmt, [], fetch_size=fetch_size)
@@ -69,7 +69,7 @@ class PagingChecks:
 
     @check(Capability.PAGING)
     async def test_the_last_page_says_so(self, api: Api, space: Workspace, key: str) -> None:
-        """A page that holds all has no state, nor has one without rows."""
+        """The last page has no paging state, and neither does a page without rows."""
         stmt = f"SELECT c FROM {space.items} WHERE p = ? AND c < 5"
         for partition, count in (("many", 5), (key, 0)):
             page = await api.execute(stmt, [partition], fetch_size=10)
@@ -77,7 +77,7 @@ class PagingChecks:
 
     @check(Capability.PAGING)
     async def test_paging_over_partitions(self, api: Api, space: Workspace, key: str) -> None:
-        """Pages end within partitions and between them."""
+        """Pages may end within and between partitions."""
         keys = [f"{key}{n}" for n in range(4)]
         for partition in keys:
             for c in range(5):
@@ -90,14 +90,14 @@ class PagingChecks:
 
     @check(Capability.PAGING)
     async def test_filtered_pages(self, api: Api, space: Workspace) -> None:
-        """Where the server filters, a page may have fewer rows than asked for; no row is lost."""
+        """With filtering, a page may have fewer rows than fetch_size; no row is lost."""
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND n = 1 ALLOW FILTERING"
         pages = await _read_pages(api, stmt, [], 500)
         assert sum(map(len, pages)) == 0
 
     @check(Capability.PAGING)
     async def test_a_state_may_wait(self, api: Api, space: Workspace) -> None:
-        """Between two pages anything may happen; the same state gives the same page again."""
+        """A paging state can be used later, and more than once."""
         stmt, state = await _first(api, space)
         await api.execute(f"SELECT c FROM {space.items} WHERE p = 'many' AND c < 50", [], fetch_size=3)
         for _ in range(2):
@@ -106,7 +106,7 @@ class PagingChecks:
 
     @check(Capability.PAGING)
     async def test_a_state_travels(self, api: Api, space: Workspace) -> None:
-        """A state is bytes, and another connection reads on from it."""
+        """A paging state is bytes that another connection can use."""
         stmt, state = await _first(api, space)
         assert type(state) is bytes
         other = await api.open()
@@ -115,7 +115,7 @@ class PagingChecks:
 
     @check(Capability.PAGING)
     async def test_the_rest_from_a_state(self, api: Api, space: Workspace) -> None:
-        """With a state and no fetch_size, all the rest is returned."""
+        """With a paging state and no fetch_size, all remaining rows are returned."""
         stmt, state = await _first(api, space)
         rest = await api.execute(stmt, [], paging_state=state)
         assert [row["c"] for row in rest] == list(range(10, 100))
@@ -123,7 +123,7 @@ class PagingChecks:
 
     @check(Capability.PAGING)
     async def test_many_pagers_at_once(self, api: Api, space: Workspace) -> None:
-        """Two dozen pagers through one driver never see each other's pages."""
+        """Two dozen concurrent readers of pages are independent."""
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c >= ? AND c < ?"
 
         async def pager(first: int) -> list[int]:
@@ -136,7 +136,7 @@ class PagingChecks:
 
     @check(Capability.PAGING)
     async def test_broken_states_are_refused(self, api: Api, space: Workspace) -> None:
-        """Empty, cut, altered, foreign, of another statement: a ValueError each, and nobody is harmed."""
+        """An invalid paging state, or one of another statement, is a ValueError; the driver works on."""
         stmt, state = await _first(api, space)
         altered = state[:-1] + bytes([state[-1] ^ 1])
         for broken in (b"", state[:5], state[:-1], altered, b"\x00" * 30, "text"):
@@ -150,7 +150,7 @@ class PagingChecks:
 
     @check(Capability.PAGING)
     async def test_bad_fetch_sizes_are_refused(self, api: Api, space: Workspace) -> None:
-        """A fetch_size that is no positive whole number is a ValueError that names the argument."""
+        """A fetch_size that isn't a positive integer is a ValueError that names the argument."""
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many' LIMIT 3"
         for fetch_size in (0, -1, 1.5, "10", True):
             with pytest.raises(ConfigurationError) as caught:
@@ -159,7 +159,7 @@ class PagingChecks:
 
     @check(Capability.PAGING)
     async def test_the_last_state_is_the_callers(self, api: Api, space: Workspace) -> None:
-        """Where a driver has _last_paging_state, it is the one of the caller's own last request."""
+        """_last_paging_state, if it exists, is that of the caller's last request."""
         if not hasattr(type(api.driver), "_last_paging_state"):
             return
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < 100"
@@ -178,7 +178,7 @@ class PagingChecks:
 
     @check()
     async def test_streams_give_every_row(self, api: Api, space: Workspace) -> None:
-        """Row by row every row comes once, in order, whatever the fetch_size."""
+        """A stream yields each row once, in order, with any fetch_size."""
         stmt = f"SELECT c FROM {space.items} WHERE p = ? AND c < ?"
         for limit, fetch_size in ((100, 7), (100, 100), (5, 1), (0, 10), (10, 1000)):
             rows = [row["c"] async for row in api.stream(stmt, ["many", limit], fetch_size=fetch_size)]
@@ -186,14 +186,14 @@ class PagingChecks:
 
     @check()
     async def test_streams_of_everything(self, api: Api, space: Workspace) -> None:
-        """Without a fetch_size a stream gives all rows, too, as plain dicts."""
+        """A stream without fetch_size yields all rows, as dicts."""
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many'"
         rows = [row async for row in api.stream(stmt)]
         assert rows == await api.execute(stmt, [])
 
     @check()
     async def test_many_streams_at_once(self, api: Api, space: Workspace) -> None:
-        """Streams through one driver are apart from one another."""
+        """Concurrent streams of one driver are independent."""
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c >= ? AND c < ?"
 
         async def read(first: int) -> list[int]:
@@ -204,7 +204,7 @@ class PagingChecks:
 
     @check()
     async def test_a_stream_may_be_left(self, api: Api, space: Workspace) -> None:
-        """Leaving a stream early leaves nothing behind, and the driver goes on."""
+        """A stream can be abandoned; the driver works on."""
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many'"
         for _ in range(10):
             async with aclosing(api.stream(stmt, fetch_size=10)) as rows:
@@ -216,14 +216,14 @@ class PagingChecks:
 
     @check()
     async def test_streams_refuse_bad_sizes_at_once(self, api: Api, space: Workspace) -> None:
-        """A bad fetch_size is refused by the call, not by the first row."""
+        """An invalid fetch_size is rejected by the call, not by the first row."""
         for fetch_size in (0, -1, "many"):
             with pytest.raises(ConfigurationError):
                 api.method("stream")(f"SELECT c FROM {space.items}", fetch_size=fetch_size)
 
     @check()
     async def test_a_streams_error_is_raised(self, api: Api, space: Workspace) -> None:
-        """What goes wrong reaches the one who iterates, as execute would raise it."""
+        """An error is raised by the iteration, as execute would raise it."""
         with pytest.raises(InvalidQueryError):
             [row async for row in api.stream(f"SELECT c FROM {space.keyspace}.nothing")]
         with pytest.raises(CoodieError):

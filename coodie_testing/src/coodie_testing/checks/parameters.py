@@ -1,4 +1,4 @@
-"""Parameters: bound by position or by name, checked before they are sent, never written into CQL."""
+"""Checks of parameters: bound by position or by name, and validated before the request is sent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["ParametersChecks"]
 
 
 async def _refused(api: Api, space: Workspace, stmt: str, params: Any, *keys: str) -> ParameterError:
-    """Execute what has to be refused; see that nothing of it was written."""
+    """Execute an invalid request; check that nothing was written."""
     with pytest.raises(ParameterError) as caught:
         await api.execute(stmt, params)
     for key in keys:
@@ -29,7 +29,7 @@ async def _refused(api: Api, space: Workspace, stmt: str, params: Any, *keys: st
 
 
 class ParametersChecks:
-    """What is bound."""
+    """Parameters."""
 
     @check()
     async def test_parameters_by_position(self, api: Api, space: Workspace, key: str) -> None:
@@ -41,7 +41,7 @@ class ParametersChecks:
 
     @check()
     async def test_parameters_by_name(self, api: Api, space: Workspace, key: str) -> None:
-        """A mapping binds ``:name``, whatever its order; a name may stand twice."""
+        """A mapping binds ``:name`` in any order; a name may occur more than once."""
         insert = f"INSERT INTO {space.items} (p, c, v, n) VALUES (:p, :c, :v, :c)"
         await api.execute(insert, {"v": "a", "c": 1, "p": key})
         select = f"SELECT v, n FROM {space.items} WHERE p = :p AND c = :c"
@@ -49,7 +49,7 @@ class ParametersChecks:
 
     @check()
     async def test_one_statement_with_other_parameters(self, api: Api, space: Workspace, key: str) -> None:
-        """What was bound before is forgotten: each execution has its own."""
+        """Each execution of a statement has its own values."""
         insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, ?)"
         for c in range(5):
             await api.execute(insert, [key, c, f"v{c}"])
@@ -59,7 +59,7 @@ class ParametersChecks:
 
     @check()
     async def test_too_few_are_refused(self, api: Api, space: Workspace, key: str) -> None:
-        """A missing value is an error, not a null."""
+        """A missing value is an error, not null."""
         insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, ?)"
         await _refused(api, space, insert, [key, 1], key)
         await _refused(api, space, insert, [], key)
@@ -67,27 +67,27 @@ class ParametersChecks:
 
     @check()
     async def test_too_many_are_refused(self, api: Api, space: Workspace, key: str) -> None:
-        """A value that has no place is an error, also for a statement without any."""
+        """An additional value is an error, also for a statement without markers."""
         insert = f"INSERT INTO {space.items} (p, c) VALUES (?, ?)"
         await _refused(api, space, insert, [key, 1, 2], key)
         await _refused(api, space, f"INSERT INTO {space.items} (p, c) VALUES ('{key}', 1)", [1], key)
 
     @check()
     async def test_unknown_names_are_refused(self, api: Api, space: Workspace, key: str) -> None:
-        """A name that the statement doesn't have is an error."""
+        """An unknown name is an error."""
         insert = f"INSERT INTO {space.items} (p, c) VALUES (:p, :c)"
         await _refused(api, space, insert, {"p": key, "c": 1, "d": 2}, key)
 
     @check()
     async def test_what_is_no_parameters_is_refused(self, api: Api, space: Workspace) -> None:
-        """A str or None in the place of the parameters is an error, also of fitting length."""
+        """A str or None as the parameters is an error, even if its length fits."""
         select = f"SELECT v FROM {space.items} WHERE p = ? AND s = ? ALLOW FILTERING"
         for params in ("ab", b"ab", None, 2):
             await _refused(api, space, select, params)
 
     @check()
     async def test_schema_statements_take_none(self, api: Api, space: Workspace) -> None:
-        """A value for a statement that takes none is refused before it is sent."""
+        """A value for a statement without markers is rejected before the request is sent."""
         table = space.new_table()
         with pytest.raises(ParameterError):
             await api.execute(f"CREATE TABLE {table} (k int PRIMARY KEY)", [1])
@@ -96,7 +96,7 @@ class ParametersChecks:
 
     @check()
     async def test_a_wrong_type_is_named(self, api: Api, space: Workspace, key: str) -> None:
-        """The error says column, CQL type and the value's type; it is a TypeError and a ValueError."""
+        """The error names the column, the CQL type and the value's type; it is a TypeError and ValueError."""
         insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, ?)"
         error = await _refused(api, space, insert, [key, 1, 4711], key)
         assert isinstance(error, ParameterTypeError)
@@ -107,7 +107,7 @@ class ParametersChecks:
 
     @check()
     async def test_wrong_types_are_refused(self, api: Api, space: Workspace, key: str) -> None:
-        """No type takes a value of another kind for its own, and nothing is guessed."""
+        """A value of another type is rejected; nothing is converted by guessing."""
         wrong: dict[str, list[Any]] = {
             "text_": [1, b"bytes", ["a"]],
             "int_": ["1", 1.0, b"\0\0\0\1"],
@@ -134,7 +134,7 @@ class ParametersChecks:
 
     @check()
     async def test_out_of_range_is_refused(self, api: Api, space: Workspace, key: str) -> None:
-        """A number that its column can't hold is a ValueError; nothing wraps around."""
+        """A number out of the column's range is a ValueError."""
         for column, value in (
             ("tinyint_", 128),
             ("smallint_", -(2**15) - 1),
@@ -147,7 +147,7 @@ class ParametersChecks:
 
     @check()
     async def test_errors_hold_no_value(self, api: Api, space: Workspace, key: str) -> None:
-        """A value may be secret: no error's text has it, nor its repr."""
+        """The text and the repr of errors have no values, which may be secret."""
         secret = "s3cret-value"  # noqa: S105 - that is what is looked for
         insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, ?)"
         for params in ([key, secret, "a"], [key, 1, [secret]], [key, 1, secret, secret], {"x": secret}):
@@ -156,7 +156,7 @@ class ParametersChecks:
 
     @check()
     async def test_none_deletes(self, api: Api, space: Workspace, key: str) -> None:
-        """None is null: it removes a value that was there."""
+        """None is null: it deletes the value."""
         insert = f"INSERT INTO {space.items} (p, c, v, n) VALUES (?, 1, ?, ?)"
         await api.execute(insert, [key, "a", 1])
         await api.execute(insert, [key, None, 2])
@@ -166,7 +166,7 @@ class ParametersChecks:
 
     @check(Capability.UNSET_VALUES)
     async def test_unset_leaves_alone(self, api: Api, space: Workspace, key: str) -> None:
-        """UNSET changes nothing of its column, by position and by name."""
+        """UNSET leaves a column unchanged, by position and by name."""
         by_position = f"INSERT INTO {space.items} (p, c, v, n) VALUES (?, 1, ?, ?)"
         by_name = by_position.replace("?, 1, ?, ?", ":p, 1, :v, :n")
         await api.execute(by_position, [key, "a", 1])
@@ -176,7 +176,7 @@ class ParametersChecks:
 
     @check()
     async def test_parameters_are_left_as_they_are(self, api: Api, space: Workspace, key: str) -> None:
-        """The caller's list, and what is in it, isn't changed."""
+        """The caller's parameters aren't modified."""
         inner = {"a": [dt.date(2024, 1, 1)]}
         params: list[Any] = [key, {1: inner}, [3, 1]]
         await api.execute(f"INSERT INTO {space.values} (k, nested_, list_) VALUES (?, ?, ?)", params)
@@ -185,7 +185,7 @@ class ParametersChecks:
 
     @check()
     async def test_values_are_never_cql(self, api: Api, space: Workspace, key: str) -> None:
-        """Quotes, question marks and whole statements in a value are that value."""
+        """Quotes, question marks and CQL in a value are part of the value."""
         texts = ["'", "it's", "''; DROP TABLE x; --", "?", ":p", "$$", "\\", "\x00", "%s", "{}"]
         insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, ?)"
         for c, text in enumerate(texts):
@@ -195,7 +195,7 @@ class ParametersChecks:
 
     @check()
     async def test_parameters_of_clauses(self, api: Api, space: Workspace, key: str) -> None:
-        """LIMIT, IN, TTL and TIMESTAMP take parameters, too."""
+        """LIMIT, IN, TTL and TIMESTAMP accept parameters."""
         insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, 'a') USING TTL ? AND TIMESTAMP ?"
         for c in range(5):
             await api.execute(insert, [key, c, 3600, 1_700_000_000_000_000 + c])
@@ -208,7 +208,7 @@ class ParametersChecks:
 
     @check()
     async def test_a_null_key_is_refused(self, api: Api, space: Workspace) -> None:
-        """None as a key is a ValueError of the tree, whoever notices it."""
+        """None as a key is a CoodieError and a ValueError."""
         with pytest.raises(CoodieError) as caught:
             await api.execute(f"INSERT INTO {space.items} (p, c) VALUES (?, 1)", [None])
         assert isinstance(caught.value, ValueError)

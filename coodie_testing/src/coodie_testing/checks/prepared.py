@@ -1,4 +1,4 @@
-"""The life of prepared statements: none is used beyond the schema that it was prepared for."""
+"""Checks of prepared statements and schema changes."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ __all__ = ["PreparedChecks"]
 
 
 class PreparedChecks:
-    """What a driver remembers of statements."""
+    """The driver's statement cache."""
 
     @check()
     async def test_many_first_users(self, api: Api, space: Workspace, key: str) -> None:
-        """Many that need a statement first all get it."""
+        """Several concurrent first executions of a statement all succeed."""
         stmt = f"SELECT c FROM {space.items} WHERE p = ? /* {key} */"
         found = await api.together([lambda: api.execute(stmt, [key]) for _ in range(24)])
         assert found == [[]] * 24
 
     @check()
     async def test_a_new_column_is_seen(self, api: Api, space: Workspace) -> None:
-        """``SELECT *`` has a column that was added through this driver, and loses one that was dropped."""
+        """``SELECT *`` returns a column added through this driver, and no longer returns a dropped one."""
         await self._select_star(api, api, space.new_table())
 
     @check()
     async def test_anothers_new_column_is_seen(self, api: Api, space: Workspace) -> None:
-        """So it does where another connection changed the table."""
+        """``SELECT *`` returns a column added through another connection."""
         await self._select_star(api, await api.open(), space.new_table())
 
     @staticmethod
@@ -60,7 +60,7 @@ class PreparedChecks:
 
     @check()
     async def test_another_type_is_known_at_once(self, api: Api, space: Workspace) -> None:
-        """After DROP and CREATE with another type, the very next request knows it."""
+        """After DROP and CREATE with another type, the next request uses it."""
         table = space.new_table()
         insert = f"INSERT INTO {table} (k, v) VALUES (?, ?)"
         await api.execute(f"CREATE TABLE {table} (k int PRIMARY KEY, v int)", [])
@@ -74,7 +74,7 @@ class PreparedChecks:
 
     @check()
     async def test_anothers_type_is_known_soon(self, api: Api, space: Workspace) -> None:
-        """Where another connection did that, it is known within seconds."""
+        """After DROP and CREATE through another connection, the new type is used within seconds."""
         table = space.new_table()
         insert = f"INSERT INTO {table} (k, v) VALUES (?, ?)"
         other = await api.open()
@@ -98,7 +98,7 @@ class PreparedChecks:
 
     @check(Capability.USER_DEFINED_TYPES)
     async def test_a_new_field_is_known_soon(self, api: Api, space: Workspace) -> None:
-        """A field that another connection adds to a user-defined type can be written within seconds."""
+        """A field of a user-defined type added through another connection can be written within seconds."""
         kind, table = space.new_table(), space.new_table()
         other = await api.open()
         await api.execute(f"CREATE TYPE {kind} (x int)", [])
@@ -120,7 +120,7 @@ class PreparedChecks:
 
     @check()
     async def test_the_server_may_forget(self, api: Api, space: Workspace) -> None:
-        """A statement that the server has forgotten is prepared again, unnoticed."""
+        """A statement that the server has evicted is prepared again."""
         table = space.new_table()
         insert = f"INSERT INTO {table} (k, v) VALUES (?, ?)"
         await api.execute(f"CREATE TABLE {table} (k int PRIMARY KEY, v int)", [])
@@ -134,7 +134,7 @@ class PreparedChecks:
 
     @check()
     async def test_failures_are_not_remembered(self, api: Api, space: Workspace) -> None:
-        """A statement that failed for want of its table works once the table is there."""
+        """A statement that failed because its table was missing works once the table exists."""
         table = space.new_table()
         stmt = f"SELECT v FROM {table} WHERE k = ?"
         for _ in range(2):
@@ -145,7 +145,7 @@ class PreparedChecks:
 
     @check()
     async def test_the_cache_is_bounded(self: Any, async_api: Api, space: Workspace) -> None:
-        """The driver keeps no more statements than the suite says, and those let go still work."""
+        """The driver caches at most the suite's number of statements; evicted ones still work."""
         suite: Suite = self
         count = suite.statement_cache_bound + 100
         # Texts of their own: a driver that remembers one holds a reference to it, which can be counted.
@@ -171,7 +171,7 @@ class PreparedChecks:
     async def test_preparing_leaves_the_loop_alone(
         self, async_api: Api, space: Workspace, proxy: FaultProxy
     ) -> None:
-        """While a statement is prepared for the first time, the event loop goes on."""
+        """Preparing a statement doesn't block the event loop."""
         api = await async_api.open(hosts=[proxy.host], port=proxy.port)
         await api.ping()
         proxy.delay = 0.5
@@ -184,7 +184,7 @@ class PreparedChecks:
 
     @check()
     async def test_preparing_keeps_the_timeout(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
-        """A first execution without an answer ends with the request's timeout."""
+        """A first execution without a response ends after the request's timeout."""
         through = await api.open(hosts=[proxy.host], port=proxy.port)
         await through.ping()
         proxy.mute = True

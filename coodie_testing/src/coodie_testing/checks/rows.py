@@ -1,4 +1,4 @@
-"""What a request returns: all rows, as plain dicts of the caller's own."""
+"""Checks of results: all rows, as dicts that belong to the caller."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ class RowsChecks:
 
     @check()
     async def test_all_rows_come_back(self, api: Api, space: Workspace) -> None:
-        """Without fetch_size, more rows than any page are returned, once each and in order."""
+        """Without fetch_size, all rows are returned, more than a page, once each and in order."""
         rows = await api.execute(f"SELECT c FROM {space.items} WHERE p = 'many'", [])
         assert [row["c"] for row in rows] == list(range(MANY))
 
     @check()
     async def test_all_rows_come_back_to_parameters(self, api: Api, space: Workspace) -> None:
-        """So they do for a statement with parameters, and with all of execute's arguments."""
+        """All rows are returned for a statement with parameters, and with all arguments of execute."""
         stmt = f"SELECT c FROM {space.items} WHERE p = ? AND c >= ?"
         rows = await api.execute(stmt, ["many", 10], timeout=30)
         assert [row["c"] for row in rows] == list(range(10, MANY))
 
     @check()
     async def test_rows_are_plain_dicts(self, api: Api, space: Workspace, key: str) -> None:
-        """A result is a list, a row exactly a dict: column name → value, in the order of the SELECT."""
+        """A result is a list, a row is exactly a dict: column name → value, in the order of the SELECT."""
         await api.execute(f"INSERT INTO {space.items} (p, c, v, n) VALUES (?, 1, 'a', 2)", [key])
         rows = await api.execute(f"SELECT n, v, c FROM {space.items} WHERE p = ?", [key])
         assert isinstance(rows, list)
@@ -51,7 +51,7 @@ class RowsChecks:
 
     @check()
     async def test_rows_are_the_callers_own(self, api: Api, space: Workspace, key: str) -> None:
-        """What a caller does to a result, no other caller sees."""
+        """Modifying a result doesn't affect other results."""
         await api.execute(f"INSERT INTO {space.items} (p, c, v) VALUES (?, 1, 'a')", [key])
         stmt = f"SELECT c, v FROM {space.items} WHERE p = ?"
         first = await api.execute(stmt, [key])
@@ -62,7 +62,7 @@ class RowsChecks:
 
     @check()
     async def test_values_of_rows_are_the_callers_own(self, api: Api, space: Workspace, key: str) -> None:
-        """So are the lists, sets and dicts in them, and those of two rows of one result."""
+        """Modifying a list, set or dict in a row doesn't affect other rows and results."""
         insert = f"INSERT INTO {space.values} (k, list_, map_) VALUES (?, [1, 2], {{'a': 1}})"
         await api.execute(insert, [key])
         await api.execute(insert, [f"{key}2"])
@@ -76,12 +76,12 @@ class RowsChecks:
 
     @check()
     async def test_no_match_is_an_empty_list(self, api: Api, space: Workspace, key: str) -> None:
-        """A read that finds nothing returns no rows, not None."""
+        """A read without matching rows returns an empty list."""
         assert await api.execute(f"SELECT v FROM {space.items} WHERE p = ?", [key]) == []
 
     @check()
     async def test_writes_return_no_rows(self, api: Api, space: Workspace, key: str) -> None:
-        """INSERT, UPDATE and DELETE return an empty list each."""
+        """INSERT, UPDATE and DELETE return an empty list."""
         for stmt in (
             f"INSERT INTO {space.items} (p, c, v) VALUES (?, 1, 'a')",
             f"UPDATE {space.items} SET v = 'b' WHERE p = ? AND c = 1",
@@ -91,21 +91,21 @@ class RowsChecks:
 
     @check()
     async def test_a_null_is_none(self, api: Api, space: Workspace, key: str) -> None:
-        """A column without a value is in its row, as None; an empty text is none of that."""
+        """A null is None in its row; an empty text isn't."""
         await api.execute(f"INSERT INTO {space.items} (p, c, v) VALUES (?, 1, '')", [key])
         rows = await api.execute(f"SELECT c, v, n, s FROM {space.items} WHERE p = ?", [key])
         assert rows == [{"c": 1, "v": "", "n": None, "s": None}]
 
     @check()
     async def test_names_of_columns_are_the_servers(self, api: Api, space: Workspace, key: str) -> None:
-        """Aliases, functions and names in upper case are the keys that CQL says they are."""
+        """The keys of a row are the names of the columns, with aliases, functions and upper case."""
         await api.execute(f"INSERT INTO {space.items} (p, c, v) VALUES (?, 7, 'a')", [key])
         stmt = f'SELECT c AS "Other Name", v AS v2, count(*) FROM {space.items} WHERE p = ?'
         assert await api.execute(stmt, [key]) == [{"Other Name": 7, "v2": "a", "count": 1}]
 
     @check()
     async def test_static_columns_are_in_every_row(self, api: Api, space: Workspace, key: str) -> None:
-        """A partition's static value comes with each of its rows."""
+        """Each row of a partition has its static values."""
         await api.execute(f"INSERT INTO {space.items} (p, s) VALUES (?, 'all')", [key])
         for c in range(3):
             await api.execute(f"INSERT INTO {space.items} (p, c) VALUES (?, ?)", [key, c])
@@ -114,27 +114,27 @@ class RowsChecks:
 
     @check()
     async def test_statements_may_have_comments(self, api: Api, space: Workspace, key: str) -> None:
-        """Comments, line breaks and semicolons are no obstacle, question marks in them no parameters."""
+        """Statements may have comments, with question marks in them, line breaks and semicolons."""
         stmt = f"-- why? :not\nSELECT v /* ? */\nFROM {space.items} // ?\nWHERE p = ?;"
         assert await api.execute(stmt, [key]) == []
 
     @check()
     async def test_text_literals_are_left_alone(self, api: Api, space: Workspace, key: str) -> None:
-        """A question mark, a colon or a quote in a literal is text."""
+        """Question marks, colons and quotes in a literal are text."""
         literals = "'? :v -- it''s', 1"
         await api.execute(f"INSERT INTO {space.items} (p, v, c) VALUES (?, {literals})", [key])
         assert await api.execute_one(f"SELECT v FROM {space.items} WHERE p = ?", [key]) == "? :v -- it's"
 
     @check()
     async def test_large_values(self, api: Api, space: Workspace, key: str) -> None:
-        """A megabyte in one value goes there and back."""
+        """A value of a megabyte is written and read."""
         value = bytes(range(256)) * 4096
         await api.execute(f"INSERT INTO {space.values} (k, blob_) VALUES (?, ?)", [key, value])
         assert await api.execute_one(f"SELECT blob_ FROM {space.values} WHERE k = ?", [key]) == value
 
     @check()
     async def test_execute_one_is_the_first_value(self, api: Api, space: Workspace, key: str) -> None:
-        """The first column of the first row."""
+        """execute_one returns the first column of the first row."""
         for c in (3, 1, 2):
             await api.execute(f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, ?)", [key, c, f"v{c}"])
         assert await api.execute_one(f"SELECT v, c FROM {space.items} WHERE p = ?", [key]) == "v1"
@@ -142,7 +142,7 @@ class RowsChecks:
 
     @check()
     async def test_execute_one_is_none_without_a_row(self, api: Api, space: Workspace, key: str) -> None:
-        """None where there is no row, and where the first value is null."""
+        """execute_one returns None without a row, and for null."""
         select = f"SELECT v FROM {space.items} WHERE p = ?"
         assert await api.execute_one(select, [key]) is None
         await api.execute(f"INSERT INTO {space.items} (p, c) VALUES (?, 1)", [key])
@@ -150,7 +150,7 @@ class RowsChecks:
 
     @check()
     async def test_two_columns_of_the_same_name(self, api: Api, space: Workspace, key: str) -> None:
-        """An error names the column, of which a dict has one; execute_one gives no other than the first."""
+        """Two columns of the same name are an error that names them; execute_one returns the first."""
         await api.execute(f"INSERT INTO {space.items} (p, c, v) VALUES (?, 1, 'a')", [key])
         select = f"SELECT c AS twice, v AS twice FROM {space.items} WHERE p = ?"
         for _ in range(3):  # what is known of a result by then mustn't change it
@@ -161,7 +161,7 @@ class RowsChecks:
 
     @check()
     async def test_results_are_let_go(self, api: Api, space: Workspace, key: str) -> None:
-        """The driver keeps no reference to the rows that it returned."""
+        """The driver keeps no reference to returned rows."""
         await api.execute(f"INSERT INTO {space.items} (p, c) VALUES (?, 1)", [key])
         rows = await api.execute(f"SELECT p, c FROM {space.items} WHERE p = ?", [key])
         row = rows.pop()
@@ -170,7 +170,7 @@ class RowsChecks:
 
     @check()
     async def test_the_system_tables(self, api: Api) -> None:
-        """The server's own tables can be read: collections, addresses and UUIDs among their columns."""
+        """System tables can be read, with collections, addresses and UUIDs."""
         (row,) = await api.execute("SELECT * FROM system.local", [])
         assert row["key"] == "local"
         assert isinstance(row["tokens"], set)
@@ -179,7 +179,7 @@ class RowsChecks:
 
     @check(Capability.PAGING)
     async def test_rows_say_that_they_are_all(self, api: Api, space: Workspace, key: str) -> None:
-        """A driver that pages returns Rows, which tell that there are no more, of no transaction."""
+        """A driver with paging returns Rows without a paging state and without ``applied``."""
         rows = await api.execute(f"SELECT v FROM {space.items} WHERE p = ?", [key])
         assert isinstance(rows, Rows)
         assert (rows.paging_state, rows.has_more_pages, rows.applied) == (None, False, None)
@@ -187,7 +187,7 @@ class RowsChecks:
 
     @check(Capability.TRACING)
     async def test_tracing(self, api: Api, space: Workspace, key: str) -> None:
-        """A request that asks for it is traced; the id is the server's, and the next request's is None."""
+        """A traced request has the server's trace id; the next request has none."""
         stmt = f"SELECT v FROM {space.items} WHERE p = ?"
         traced = await api.execute(stmt, [key], options=RequestOptions(trace=True))
         assert isinstance(traced.trace_id, UUID)
@@ -203,13 +203,13 @@ class RowsChecks:
 
     @check(Capability.CUSTOM_PAYLOAD)
     async def test_custom_payloads(self, api: Api, space: Workspace, key: str) -> None:
-        """A payload for the server's query handler is taken."""
+        """A custom payload is accepted."""
         options = RequestOptions(custom_payload={"name": b"value"})
         assert await api.execute(f"SELECT v FROM {space.items} WHERE p = ?", [key], options=options) == []
 
     @check(Capability.ROUTING)
     async def test_routing_tokens(self, api: Api, space: Workspace) -> None:
-        """A token selects the node, and never changes the result."""
+        """A routing token selects the node, and doesn't change the result."""
         many = "token('many')"
         stmt = f"SELECT c FROM {space.items} WHERE token(p) >= {many} AND token(p) <= {many} AND c < 3"
         stmt += " ALLOW FILTERING"
@@ -219,7 +219,7 @@ class RowsChecks:
 
     @check(Capability.PAGING)
     async def test_warnings_reach_the_caller(self, api: Api, space: Workspace, key: str) -> None:
-        """What the server warns of is on the result: here, of a batch over too many partitions."""
+        """The server's warnings are in the result: here, of a batch over too many partitions."""
         inserts = f"INSERT INTO {space.items} (p, c, v) VALUES (?, 1, ?);" * 12
         params = [part for n in range(12) for part in (f"{key}{n}", "x" * 1000)]
         rows = await api.execute(f"BEGIN UNLOGGED BATCH {inserts} APPLY BATCH", params)

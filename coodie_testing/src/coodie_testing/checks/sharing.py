@@ -1,4 +1,4 @@
-"""One driver for many: threads, tasks and event loops, at once and one after the other."""
+"""Checks of concurrent use: threads, tasks and event loops."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _LOCAL = "SELECT key FROM system.local"
 
 
 class SharingChecks:
-    """Nothing about one request is on the driver."""
+    """One driver, used concurrently."""
 
     @check()
     async def test_many_at_once(self, api: Api, space: Workspace, key: str) -> None:
-        """Two dozen threads or tasks write and read their own partitions through one driver."""
+        """Two dozen threads or tasks write and read their own partitions."""
         insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, ?)"
         select = f"SELECT p, c, v FROM {space.items} WHERE p = ?"
 
@@ -39,7 +39,7 @@ class SharingChecks:
 
     @check()
     async def test_other_statements_at_once(self, api: Api, space: Workspace) -> None:
-        """Different statements at once don't get each other's columns or rows."""
+        """Concurrent requests with different statements get their own columns and rows."""
 
         async def work(n: int) -> None:
             stmt = f"SELECT c AS c{n} FROM {space.items} WHERE p = 'many' AND c >= ? AND c < ?"
@@ -51,7 +51,7 @@ class SharingChecks:
 
     @check()
     async def test_one_requests_arguments_are_its_own(self, api: Api, space: Workspace) -> None:
-        """What one request asks for holds for that one alone, not for those beside and after it."""
+        """The arguments of a request don't affect concurrent and later requests."""
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < 50"
 
         async def paged(n: int) -> int:
@@ -64,7 +64,7 @@ class SharingChecks:
 
     @check()
     async def test_sync_and_async_at_once(self, async_api: Api, space: Workspace) -> None:
-        """Threads and tasks use one driver at the same time."""
+        """Threads and tasks can use a driver at the same time."""
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c = ?"
         driver, loop = async_api.driver, asyncio.get_running_loop()
         with ThreadPoolExecutor(4) as pool:
@@ -75,7 +75,7 @@ class SharingChecks:
 
     @check()
     async def test_blocking_calls_on_the_loop(self, async_api: Api, space: Workspace) -> None:
-        """A sync method called in a coroutine blocks its loop, but works, closing included."""
+        """A sync method called in a coroutine blocks its event loop, but works, including close."""
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c = 3"
         assert async_api.driver.execute(stmt, []) == [{"c": 3}]
         assert async_api.driver.execute_one(stmt, []) == 3
@@ -85,7 +85,7 @@ class SharingChecks:
 
     @check()
     async def test_loops_one_after_the_other(self, sync_api: Api, space: Workspace) -> None:
-        """Each asyncio.run has a loop of its own; one driver serves them all."""
+        """A driver works with several event loops in turn, such as one per asyncio.run."""
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < ?"
         for n in range(4):
             rows = asyncio.run(_gathered(sync_api.driver, stmt, n))
@@ -94,7 +94,7 @@ class SharingChecks:
 
     @check()
     async def test_several_loops_at_once(self, async_api: Api, space: Workspace) -> None:
-        """Loops in other threads use the driver at the same time as this one."""
+        """Event loops in several threads can use a driver at the same time."""
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < ?"
         driver, loop = async_api.driver, asyncio.get_running_loop()
         with ThreadPoolExecutor(3) as pool:
@@ -109,7 +109,7 @@ class SharingChecks:
 
     @check()
     async def test_a_loop_closed_under_requests(self, sync_api: Api, space: Workspace, caplog: Any) -> None:
-        """Answers that find their loop closed are dropped without a word, and the next loop works."""
+        """Responses for a closed event loop are dropped, and the next loop works."""
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < ?"
         driver = sync_api.driver
         driver.execute(stmt, [1])
@@ -132,7 +132,7 @@ class SharingChecks:
 
     @check()
     async def test_threads_come_and_go(self, sync_api: Api, space: Workspace) -> None:
-        """A thread's end takes nothing from the others."""
+        """The end of a thread doesn't affect others."""
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c = ?"
         found: list[Any] = []
 
@@ -148,7 +148,7 @@ class SharingChecks:
 
     @check()
     async def test_many_threads_first_statement(self, sync_api: Api, space: Workspace) -> None:
-        """Threads that begin at the same moment, on a new driver, all get their rows."""
+        """Threads that start at the same time with a new driver all get their rows."""
         other = await sync_api.open()
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c = ?"
         barrier = threading.Barrier(12)

@@ -1,4 +1,4 @@
-"""sync_table: idempotent, safe when many run it, and refusing before it changes anything."""
+"""Checks of sync_table and describe."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _KEY = Column("id", "int", primary_key=True)
 
 
 async def _columns(api: Api, space: Workspace, table: str) -> dict[str, tuple[str, str, str]]:
-    """Read what the server has: name → kind, type, order."""
+    """Return the server's columns: name → kind, type, order."""
     rows = await api.execute(
         "SELECT * FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ?",
         [space.keyspace, table],
@@ -33,7 +33,7 @@ async def _columns(api: Api, space: Workspace, table: str) -> dict[str, tuple[st
 
 
 async def _indexes(api: Api, space: Workspace, table: str) -> set[str]:
-    """Read the names of a table's indexes."""
+    """Return the names of a table's indexes."""
     rows = await api.execute(
         "SELECT index_name FROM system_schema.indexes WHERE keyspace_name = ? AND table_name = ?",
         [space.keyspace, table],
@@ -42,11 +42,11 @@ async def _indexes(api: Api, space: Workspace, table: str) -> set[str]:
 
 
 class TablesChecks:
-    """Each with a table of its own."""
+    """Each check has its own table."""
 
     @check(_SYNC)
     async def test_sync_table_makes_a_table(self, api: Api, space: Workspace) -> None:
-        """All that a definition says is in the table: keys, order, static columns, types."""
+        """A new table has the keys, order, static columns and types of its definition."""
         table = space.new_name()
         cols = [
             Column("b", "int", primary_key=True, partition_key_index=1),
@@ -71,7 +71,7 @@ class TablesChecks:
 
     @check(_SYNC)
     async def test_sync_table_again_does_nothing(self, api: Api, space: Workspace) -> None:
-        """The second run executes nothing, and says so."""
+        """A second call executes nothing, and returns an empty list."""
         table, cols = space.new_name(), [_KEY, Column("v", "text", index=True)]
         options = {"comment": "it's", "gc_grace_seconds": 60}
         done = await api.sync_table(table, space.keyspace, cols, options)
@@ -80,7 +80,7 @@ class TablesChecks:
 
     @check(_SYNC)
     async def test_sync_table_adds_columns(self, api: Api, space: Workspace) -> None:
-        """New columns are added, the rows stay, and what the definition no longer has stays, too."""
+        """New columns are added; existing rows and columns stay."""
         table = space.new_name()
         await api.sync_table(table, space.keyspace, [_KEY, Column("old", "text")])
         await api.execute(f"INSERT INTO {space.keyspace}.{table} (id, old) VALUES (1, 'kept')", [])
@@ -93,7 +93,7 @@ class TablesChecks:
 
     @check(_SYNC)
     async def test_a_dry_run_changes_nothing(self, api: Api, space: Workspace) -> None:
-        """It returns what would be executed, for a table that isn't there and for one that is."""
+        """A dry run returns the statements, for a missing and for an existing table."""
         table, cols = space.new_name(), [_KEY, Column("v", "text", index=True)]
         said = await api.sync_table(table, space.keyspace, cols, dry_run=True)
         assert await _columns(api, space, table) == {}
@@ -106,7 +106,7 @@ class TablesChecks:
 
     @check(_SYNC)
     async def test_sync_table_sets_options(self, api: Api, space: Workspace) -> None:
-        """Options hold for a new table, and are changed on one that is there."""
+        """Options are set for a new table, and changed for an existing one."""
         table = space.new_name()
         read = (
             "SELECT comment, default_time_to_live AS ttl FROM system_schema.tables "
@@ -121,7 +121,7 @@ class TablesChecks:
 
     @check(_SYNC)
     async def test_describe_returns_the_definition(self, api: Api, space: Workspace) -> None:
-        """What describe returns has the table's columns, options and indexes, and sync_table takes it."""
+        """The result of describe has the columns, options and indexes, as sync_table accepts them."""
         table = space.new_name()
         cols = [
             _KEY,
@@ -140,7 +140,7 @@ class TablesChecks:
 
     @check(_SYNC)
     async def test_what_alter_cannot_do(self, api: Api, space: Workspace) -> None:
-        """Another type, key, order or STATIC is a SchemaError, before anything has changed."""
+        """Another type, key, order or STATIC is a SchemaError, before anything is changed."""
         table = space.new_name()
         clustering = Column("c", "int", clustering_key=True)
         await api.sync_table(
@@ -165,7 +165,7 @@ class TablesChecks:
 
     @check(_SYNC)
     async def test_indexes_come_and_stay(self, api: Api, space: Workspace) -> None:
-        """Indexes are made, and dropped only with drop_removed_indexes."""
+        """Indexes are created, and only dropped with drop_removed_indexes."""
         table = space.new_name()
         await api.sync_table(table, space.keyspace, [_KEY, Column("v", "text", index=True)])
         assert len(await _indexes(api, space, table)) == 1
@@ -177,7 +177,7 @@ class TablesChecks:
 
     @check(_SYNC)
     async def test_names_are_quoted(self, api: Api, space: Workspace) -> None:
-        """Upper case, reserved words and odd letters in names are no obstacle."""
+        """Names may have upper case, be reserved words, or contain any character."""
         table = f"Mixed_{space.new_name()}"
         cols = [
             Column("Id", "int", primary_key=True),
@@ -190,7 +190,7 @@ class TablesChecks:
 
     @check(_SYNC)
     async def test_anothers_change_is_seen(self, api: Api, space: Workspace) -> None:
-        """Nothing is remembered from the last call: what the server has now decides."""
+        """Each call reads the server's current schema."""
         table, cols = space.new_name(), [_KEY, Column("x", "int")]
         await api.sync_table(table, space.keyspace, cols)
         other = await api.open()
@@ -202,7 +202,7 @@ class TablesChecks:
 
     @check(_SYNC)
     async def test_many_sync_at_once(self, api: Api, space: Workspace) -> None:
-        """Threads or tasks that make and grow the same table at once all find it in shape."""
+        """Concurrent calls for the same table all succeed."""
         table = space.new_name()
         parts = [[_KEY, Column(f"c{n}", "int"), Column(f"c{(n + 1) % 4}", "int")] for n in range(4)]
         await api.together([partial(api.sync_table, table, space.keyspace, cols) for cols in parts])
@@ -212,14 +212,14 @@ class TablesChecks:
 
     @check(_SYNC)
     async def test_a_missing_keyspace(self, api: Api) -> None:
-        """It is a SchemaError that names the keyspace, in a dry run, too."""
+        """A missing keyspace is a SchemaError that names it, also in a dry run."""
         for dry_run in (True, False):
             with pytest.raises(SchemaError, match="kit_nowhere"):
                 await api.sync_table("t", "kit_nowhere", [_KEY], dry_run=dry_run)
 
     @check(_SYNC)
     async def test_definitions_that_make_no_sense(self, api: Api, space: Workspace) -> None:
-        """No key, one name twice, no such type: an error of the tree each, and no table."""
+        """No key, a duplicate name, an unknown type: a CoodieError, and no table."""
         table = space.new_name()
         bad: list[list[Any]] = [
             [Column("v", "int")],
@@ -234,7 +234,7 @@ class TablesChecks:
 
     @check(_SYNC)
     async def test_columns_of_other_kinds(self, api: Api, space: Workspace) -> None:
-        """Any object with the attributes of a ColumnDefinition is one."""
+        """Any object with the attributes of a ColumnDefinition is accepted."""
         table = space.new_name()
         plain = {
             "partition_key_index": 0, "clustering_key": False, "clustering_key_index": 0,
@@ -249,7 +249,7 @@ class TablesChecks:
 
     @check(_SYNC)
     async def test_counters_apart(self, api: Api, space: Workspace) -> None:
-        """A table of counters is made, and takes no other column."""
+        """A counter table is created, and accepts no other columns."""
         table = space.new_name()
         await api.sync_table(table, space.keyspace, [_KEY, Column("n", "counter")])
         with pytest.raises(CoodieError):
@@ -258,7 +258,7 @@ class TablesChecks:
 
     @check(_SYNC)
     async def test_a_synced_table_is_usable(self, api: Api, space: Workspace) -> None:
-        """What sync_table made or changed is there for the very next request."""
+        """The next request can use a created or changed table."""
         table = space.new_name()
         full = f"{space.keyspace}.{table}"
         await api.sync_table(table, space.keyspace, [_KEY, Column("v", "int")])
@@ -270,7 +270,7 @@ class TablesChecks:
 
     @check(_SYNC, Capability.VECTORS)
     async def test_vector_indexes(self, api: Api, space: Workspace) -> None:
-        """A vector's index is made with its similarity function, once."""
+        """A vector index is created once, with its similarity function."""
         table = space.new_name()
         cols = [
             _KEY,

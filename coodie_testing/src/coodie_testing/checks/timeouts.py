@@ -1,4 +1,4 @@
-"""Time: no request waits longer than it may, and a late or lost answer harms nobody."""
+"""Checks of timeouts and lost connections."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _AT_MOST = 8.0
 
 
 async def _through(api: Api, proxy: FaultProxy, space: Workspace, **options: Any) -> tuple[Api, str]:
-    """Open a connection through the proxy, and prepare a statement on it."""
+    """Connect through the proxy, and prepare a statement."""
     through = await api.open(hosts=[proxy.host], port=proxy.port, **options)
     stmt = f"SELECT c FROM {space.items} WHERE p = ? AND c < 100"
     assert len(await through.execute(stmt, ["many"])) == 100
@@ -36,7 +36,7 @@ async def _through(api: Api, proxy: FaultProxy, space: Workspace, **options: Any
 
 
 class _InTime:
-    """See that a block raises a timeout, in time."""
+    """Check that a block raises a timeout in time."""
 
     def __init__(self) -> None:
         self.error = RequestTimeoutError("none yet")
@@ -57,11 +57,11 @@ class _InTime:
 
 
 class TimeoutsChecks:
-    """Answers that don't come, or come late."""
+    """Missing and late responses."""
 
     @check()
     async def test_no_answer_is_a_timeout(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
-        """Within its timeout a request raises a RequestTimeoutError, a TimeoutError, with what is known."""
+        """A request without a response raises a RequestTimeoutError, a TimeoutError, after its timeout."""
         through, stmt = await _through(api, proxy, space)
         proxy.mute = True
         with _InTime() as seen:
@@ -70,7 +70,7 @@ class TimeoutsChecks:
 
     @check()
     async def test_every_method_has_its_timeout(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
-        """execute_one, execute_many, stream and a page give up in time, too."""
+        """execute_one, execute_many, stream and single pages end after the timeout, too."""
         through, stmt = await _through(api, proxy, space)
         proxy.mute = True
         with _InTime():
@@ -88,7 +88,7 @@ class TimeoutsChecks:
 
     @check(Capability.BATCHES)
     async def test_batches_have_their_timeout(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
-        """So does a batch."""
+        """A batch ends after its timeout."""
         through, _ = await _through(api, proxy, space)
         write = (f"INSERT INTO {space.items} (p, c) VALUES (?, ?)", ["timeouts", 1])
         await through.execute_batch([write])
@@ -98,7 +98,7 @@ class TimeoutsChecks:
 
     @check()
     async def test_the_connections_timeout(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
-        """request_timeout= of the connection holds for requests that name none."""
+        """request_timeout= of the connection applies to requests without a timeout."""
         through, stmt = await _through(api, proxy, space, request_timeout=_TIMEOUT)
         proxy.mute = True
         for method in (through.execute, through.execute_one):
@@ -108,7 +108,7 @@ class TimeoutsChecks:
 
     @check()
     async def test_a_late_answer_harms_nobody(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
-        """An answer that comes after its timeout is nobody's: the next requests get their own."""
+        """A response after the timeout is ignored; later requests get their own."""
         through, stmt = await _through(api, proxy, space)
         one = f"SELECT c FROM {space.items} WHERE p = 'many' AND c = ?"
         assert await through.execute_one(one, [1]) == 1
@@ -123,7 +123,7 @@ class TimeoutsChecks:
 
     @check()
     async def test_ping_says_false(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
-        """A server that doesn't answer isn't there; ping says so in time, and True once it answers again."""
+        """The result of ping is False, in time, if the server doesn't respond, and True once it does."""
         through, _ = await _through(api, proxy, space)
         proxy.mute = True
         started = time.monotonic()
@@ -135,7 +135,7 @@ class TimeoutsChecks:
     async def test_waiting_leaves_the_loop_alone(
         self, async_api: Api, space: Workspace, proxy: FaultProxy
     ) -> None:
-        """While an answer is awaited, the event loop goes on."""
+        """Waiting for a response doesn't block the event loop."""
         through, stmt = await _through(async_api, proxy, space)
         proxy.delay = 0.5
         await assert_loop_not_blocked(lambda: through.execute(stmt, ["many"]), 0.4)
@@ -145,7 +145,7 @@ class TimeoutsChecks:
     async def test_paging_leaves_the_loop_alone(
         self, async_api: Api, space: Workspace, proxy: FaultProxy
     ) -> None:
-        """While a page, and while all pages of a result are awaited, the event loop goes on."""
+        """Waiting for a page, or all pages, doesn't block the event loop."""
         through, stmt = await _through(async_api, proxy, space)
         page = await through.execute(stmt, ["many"], fetch_size=50)
         proxy.delay = 0.5
@@ -157,7 +157,7 @@ class TimeoutsChecks:
 
     @check()
     async def test_a_lost_connection(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
-        """When the connection breaks, what waits on it fails at once; later the driver is back."""
+        """If a connection is lost, its requests fail at once; the driver reconnects."""
         through, stmt = await _through(api, proxy, space)
         insert = f"INSERT INTO {space.items} (p, c) VALUES (?, ?)"
         await through.execute(insert, ["lost", 1])
@@ -184,7 +184,7 @@ class TimeoutsChecks:
     async def test_a_write_is_never_repeated(
         self, api: Api, space: Workspace, proxy: FaultProxy, key: str
     ) -> None:
-        """A write that may have been applied isn't sent again unless the caller says that it may be."""
+        """A write that may have been applied isn't sent again, unless it is marked as idempotent."""
         through, _ = await _through(api, proxy, space)
         update = f"UPDATE {space.counters} SET n = n + 1 WHERE k = ?"
         await through.execute(update, [f"{key}other"])
@@ -212,7 +212,7 @@ class TimeoutsChecks:
 
     @staticmethod
     async def _recovers(through: Api, proxy: FaultProxy) -> None:
-        """See that the driver works again once the server answers again."""
+        """Check that the driver works once the server responds again."""
         proxy.heal()
         proxy.cut()
         await through.until(lambda: through.ping(timeout=2), "the driver is connected again", 40)

@@ -1,4 +1,4 @@
-"""Lightweight transactions: whether one applied is always told."""
+"""Checks of lightweight transactions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TransactionsChecks:
 
     @check(_LWT)
     async def test_insert_if_not_exists(self, api: Api, space: Workspace, key: str) -> None:
-        """``[applied]`` is in the row: True the first time, then False beside what is there."""
+        """``[applied]`` is in the row: first True, then False with the existing row."""
         insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, 1, ?) IF NOT EXISTS"
         assert await api.execute(insert, [key, "a"]) == [{"[applied]": True}]
         (row,) = await api.execute(insert, [key, "b"])
@@ -39,7 +39,7 @@ class TransactionsChecks:
 
     @check(_LWT)
     async def test_update_if(self, api: Api, space: Workspace, key: str) -> None:
-        """A condition on a value decides, and the value that it met is told."""
+        """The result of a condition on a value has the current value."""
         await api.execute(f"INSERT INTO {space.items} (p, c, v) VALUES (?, 1, 'a') IF NOT EXISTS", [key])
         update = f"UPDATE {space.items} SET v = ? WHERE p = ? AND c = 1 IF v = ?"
         assert await api.execute(update, ["b", key, "a"]) == [{"[applied]": True}]
@@ -48,7 +48,7 @@ class TransactionsChecks:
 
     @check(_LWT)
     async def test_delete_if_exists(self, api: Api, space: Workspace, key: str) -> None:
-        """DELETE … IF EXISTS says whether there was something."""
+        """DELETE … IF EXISTS returns whether there was a row."""
         await api.execute(f"INSERT INTO {space.items} (p, c) VALUES (?, 1) IF NOT EXISTS", [key])
         delete = f"DELETE FROM {space.items} WHERE p = ? AND c = 1 IF EXISTS"
         assert await api.execute(delete, [key]) == [{"[applied]": True}]
@@ -56,7 +56,7 @@ class TransactionsChecks:
 
     @check(_LWT, Capability.PAGING)
     async def test_applied_is_on_the_result(self, api: Api, space: Workspace, key: str) -> None:
-        """Rows.applied is the same; None for what is no transaction, whatever its columns."""
+        """Rows.applied is the same; None for other statements, whatever their columns."""
         insert = f"INSERT INTO {space.items} (p, c) VALUES (?, 1) IF NOT EXISTS"
         assert (await api.execute(insert, [key])).applied is True
         assert (await api.execute(insert, [key])).applied is False
@@ -64,14 +64,14 @@ class TransactionsChecks:
 
     @check(_LWT)
     async def test_execute_one_of_a_transaction(self, api: Api, space: Workspace, key: str) -> None:
-        """Its first value is whether it applied."""
+        """execute_one returns whether it was applied."""
         insert = f"INSERT INTO {space.items} (p, c) VALUES (?, 1) IF NOT EXISTS"
         assert await api.execute_one(insert, [key]) is True
         assert await api.execute_one(insert, [key]) is False
 
     @check(_LWT)
     async def test_one_statement_with_both_outcomes(self, api: Api, space: Workspace, key: str) -> None:
-        """Executed again and again, one statement has the columns of each outcome, not of the first."""
+        """Repeated executions of a statement have the columns of their own outcome."""
         insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, 'a') IF NOT EXISTS"
         for c in range(3):
             (row,) = await api.execute(insert, [key, c])
@@ -81,7 +81,7 @@ class TransactionsChecks:
 
     @check(_LWT)
     async def test_one_of_many_wins(self, api: Api, space: Workspace, key: str) -> None:
-        """Of a dozen at once exactly one applies, and all the others know whose value is there."""
+        """Of a dozen concurrent ones, exactly one is applied, and the others get its value."""
         insert = f"INSERT INTO {space.items} (p, c, n) VALUES (?, 1, ?) IF NOT EXISTS"
 
         async def contend(n: int) -> tuple[bool, int]:
@@ -94,7 +94,7 @@ class TransactionsChecks:
 
     @check(_LWT)
     async def test_serial_consistency(self, api: Api, space: Workspace, key: str) -> None:
-        """Both serial levels are taken."""
+        """Both serial levels are accepted."""
         insert = f"INSERT INTO {space.items} (p, c) VALUES (?, ?) IF NOT EXISTS"
         for c, level in enumerate(("SERIAL", "local_serial")):
             options = RequestOptions(serial_consistency=level)
@@ -103,7 +103,7 @@ class TransactionsChecks:
 
     @check(_LWT)
     async def test_serial_consistency_is_honoured(self, api: Api, space: Workspace, key: str) -> None:
-        """A read at SERIAL sees a transaction, and no level that isn't serial is taken for one."""
+        """A read at SERIAL sees the transaction; a level that isn't serial is rejected."""
         await api.execute(f"INSERT INTO {space.items} (p, c) VALUES (?, 1) IF NOT EXISTS", [key])
         with pytest.raises(ConfigurationError):
             RequestOptions(serial_consistency="QUORUM")

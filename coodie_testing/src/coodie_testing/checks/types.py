@@ -1,4 +1,4 @@
-"""Types: each value of each type means to the server what it means to Python."""
+"""Checks of types: the server and Python agree on each value."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ async def _assert_case(api: Api, table: str, column: str, key: str) -> None:
 
 
 async def _meant(api: Api, json_of: str, key: str) -> Any:
-    """Return what the server takes a value for."""
+    """Return the value as the server's JSON."""
     return json.loads(await api.execute_one(json_of, [key]))
 
 
 def _type(column: str) -> Callable[..., Any]:
-    """Make the check of one column's type."""
+    """Return the check of a column type."""
 
     async def test(_self: TypesChecks, api: Api, space: Workspace, key: str) -> None:
         table = space.vectors if column in _VECTORS else space.values
@@ -66,7 +66,7 @@ _VECTORS = {case.column for case in VECTOR_CASES}
 
 
 class TypesChecks:
-    """A check for each type, and for what all have in common."""
+    """A check for each type, and checks for all of them."""
 
     test_type_ascii = _type("ascii_")
     test_type_text = _type("text_")
@@ -106,7 +106,7 @@ class TypesChecks:
 
     @check()
     async def test_type_counter(self, api: Api, space: Workspace, key: str) -> None:
-        """Counters add and subtract, and are read as whole numbers."""
+        """Counters are incremented, decremented, and read as int."""
         update = f"UPDATE {space.counters} SET n = n + ? WHERE k = ?"
         await api.execute(update, [2**40, key])
         await api.execute(update, [-1, key])
@@ -114,7 +114,7 @@ class TypesChecks:
 
     @check()
     async def test_nan(self, api: Api, space: Workspace, key: str) -> None:
-        """NaN is a value of float and of double."""
+        """NaN is a value of float and double."""
         insert = f"INSERT INTO {space.values} (k, float_, double_) VALUES (?, ?, ?)"
         await api.execute(insert, [key, math.nan, math.nan])
         (row,) = await api.execute(f"SELECT float_, double_ FROM {space.values} WHERE k = ?", [key])
@@ -123,7 +123,7 @@ class TypesChecks:
 
     @check()
     async def test_empty_collections_are_null(self, api: Api, space: Workspace, key: str) -> None:
-        """An empty list, set or map that isn't frozen is null to the server, and read as None."""
+        """An empty list, set or map that isn't frozen is null on the server, and read as None."""
         insert = f"INSERT INTO {space.values} (k, list_, set_, map_) VALUES (?, ?, ?, ?)"
         await api.execute(insert, [key, [], set(), {}])
         (row,) = await api.execute(f"SELECT list_, set_, map_ FROM {space.values} WHERE k = ?", [key])
@@ -142,7 +142,7 @@ class TypesChecks:
 
     @check()
     async def test_many_columns_at_once(self, api: Api, space: Workspace, key: str) -> None:
-        """A row of all types is read as its values are one by one."""
+        """A row with all types is read like single values."""
         values = {case.column: case.values[-1].value for case in VALUE_CASES}
         names, marks = ", ".join(values), ", ".join("?" * len(values))
         insert = f"INSERT INTO {space.values} (k, {names}) VALUES (?, {marks})"
