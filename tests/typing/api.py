@@ -37,6 +37,7 @@ from coodie.observers import (
 from coodie.observers.counters import RequestCounters
 from coodie.observers.recorder import Recorder
 from coodie.plugins import hookimpl
+from coodie.scan import AsyncScan, Scan, read_split, read_split_async
 from coodie.schema import ColumnDefinition, SchemaSyncMixin, SimpleStrategy, SyncOptions, SyncResult
 
 INSERT = "INSERT INTO ks.users (id, name, age) VALUES (?, ?, ?)"
@@ -174,6 +175,29 @@ async def shapes(driver: Driver, direct: CassandraDriver) -> None:
     assert_type(direct.execute(SELECT, [1], rows=Person), Rows[Any])
     driver.execute(SELECT, [1], options=RequestOptions(rows=Person))
     init_coodie(rows=tuple)
+
+
+async def scans(driver: Driver) -> None:
+    """Read whole tables."""
+    assert_type(driver.scan("ks.users"), Scan)
+    for row in driver.scan("ks.users", columns=["id"], where=("age > ?", [18])):
+        assert_type(row, dict[str, Any])
+    assert_type(driver.scan("ks.users", rows=Person), Scan[Person])
+    assert_type([person.name for person in driver.scan("ks.users", rows=Person)], list[str])
+    assert_type(driver.scan("ks.users", rows=named), Scan[str])
+    assert_type(driver.scan("ks.users", rows="scalar"), Scan[Any])
+    assert_type(driver.scan_async("ks.users"), AsyncScan)
+    async for person in driver.scan_async("ks.users", rows=Person, concurrency=4):
+        assert_type(person, Person)
+    assert_type(driver.scan_async("ks.users", rows="tuple"), AsyncScan[Any])
+    (split,) = driver.scan_splits("ks.users", 1)
+    assert_type(read_split(driver, split), Scan)
+    assert_type(read_split(driver, split, rows=Person), Scan[Person])
+    assert_type(read_split_async(driver, split, rows=Pair), AsyncScan[Pair])
+    assert_type(read_split_async(driver, split), AsyncScan)
+    with driver.scan("ks.users", rows=Person) as people:
+        assert_type(people, Scan[Person])
+        assert_type(next(people), Person)
 
 
 def many(driver: Driver) -> None:

@@ -1,4 +1,4 @@
-"""``stream`` and ``execute_many`` with types for programs; continues ``typed_driver``."""
+"""``stream``, ``execute_many`` and ``scan`` with types for programs; continues ``typed_driver``."""
 
 # ruff: noqa: D102 - the docstrings are AbstractDriver's
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from coodie.requests import Params, RequestOptions
     from coodie.rows import ManyResult, Rows
+    from coodie.scan.options import ScanOptions
+    from coodie.scan.query import Condition
+    from coodie.scan.scan import AsyncScan, Scan
 
     T = TypeVar("T")
 
@@ -309,3 +312,131 @@ class TypedStreams(AbstractDriver):
             options: RequestOptions | None = None,
             rows: Any = None,
         ) -> ManyResult[Any]: ...
+
+        @overload
+        def scan(
+            self,
+            table: str,
+            *,
+            columns: Iterable[str] | None = None,
+            where: Condition | None = None,
+            concurrency: int = 8,
+            checkpoint: Any = None,
+            options: ScanOptions | None = None,
+            rows: Literal["dict"] | None = None,
+        ) -> Scan: ...
+
+        @overload
+        def scan(
+            self,
+            table: str,
+            *,
+            columns: Iterable[str] | None = None,
+            where: Condition | None = None,
+            concurrency: int = 8,
+            checkpoint: Any = None,
+            options: ScanOptions | None = None,
+            rows: type[T],
+        ) -> Scan[T]: ...
+
+        @overload
+        def scan(
+            self,
+            table: str,
+            *,
+            columns: Iterable[str] | None = None,
+            where: Condition | None = None,
+            concurrency: int = 8,
+            checkpoint: Any = None,
+            options: ScanOptions | None = None,
+            rows: Callable[..., T],
+        ) -> Scan[T]: ...
+
+        @overload
+        def scan(
+            self,
+            table: str,
+            *,
+            columns: Iterable[str] | None = None,
+            where: Condition | None = None,
+            concurrency: int = 8,
+            checkpoint: Any = None,
+            options: ScanOptions | None = None,
+            rows: Literal["tuple", "scalar"],
+        ) -> Scan[Any]: ...
+
+        def scan(
+            self,
+            table: str,
+            *,
+            columns: Iterable[str] | None = None,
+            where: Condition | None = None,
+            concurrency: int = 8,
+            checkpoint: Any = None,
+            options: ScanOptions | None = None,
+            rows: Any = None,
+        ) -> Scan[Any]: ...
+
+        @overload
+        def scan_async(
+            self,
+            table: str,
+            *,
+            columns: Iterable[str] | None = None,
+            where: Condition | None = None,
+            concurrency: int = 8,
+            checkpoint: Any = None,
+            options: ScanOptions | None = None,
+            rows: Literal["dict"] | None = None,
+        ) -> AsyncScan: ...
+
+        @overload
+        def scan_async(
+            self,
+            table: str,
+            *,
+            columns: Iterable[str] | None = None,
+            where: Condition | None = None,
+            concurrency: int = 8,
+            checkpoint: Any = None,
+            options: ScanOptions | None = None,
+            rows: type[T],
+        ) -> AsyncScan[T]: ...
+
+        @overload
+        def scan_async(
+            self,
+            table: str,
+            *,
+            columns: Iterable[str] | None = None,
+            where: Condition | None = None,
+            concurrency: int = 8,
+            checkpoint: Any = None,
+            options: ScanOptions | None = None,
+            rows: Callable[..., T],
+        ) -> AsyncScan[T]: ...
+
+        @overload
+        def scan_async(
+            self,
+            table: str,
+            *,
+            columns: Iterable[str] | None = None,
+            where: Condition | None = None,
+            concurrency: int = 8,
+            checkpoint: Any = None,
+            options: ScanOptions | None = None,
+            rows: Literal["tuple", "scalar"],
+        ) -> AsyncScan[Any]: ...
+
+        def scan_async(
+            self,
+            table: str,
+            *,
+            columns: Iterable[str] | None = None,
+            where: Condition | None = None,
+            concurrency: int = 8,
+            checkpoint: Any = None,
+            options: ScanOptions | None = None,
+            rows: Any = None,
+        ) -> AsyncScan[Any]: ...

@@ -31,7 +31,8 @@ class WholeTables:
         concurrency: int = _DEFAULT_CONCURRENCY,
         checkpoint: Any = None,
         options: ScanOptions | None = None,
-    ) -> Scan:
+        rows: Any = None,
+    ) -> Scan[Any]:
         """Read a whole table by token ranges, several pages at a time, each from a replica of its range.
 
         The order of the rows isn't defined. A row that isn't changed during the scan is delivered exactly
@@ -46,6 +47,7 @@ class WholeTables:
             concurrency: The maximum number of pages in flight, 1 or more. A sync scan uses as many threads.
             checkpoint: The result of ``Scan.checkpoint()``, to resume after the last delivered row.
             options: Further options.
+            rows: The shape of the rows: ``dict``, ``tuple``, ``"scalar"``, a class or another callable.
 
         Returns:
             An iterator, which is also a context manager. Nothing is sent before the first row is requested.
@@ -56,7 +58,7 @@ class WholeTables:
         """
         from coodie.scan.scan import Scan  # used by few programs
 
-        return Scan(self._scan_run(table, (columns, where), concurrency, checkpoint, options))
+        return Scan(self._scan_run(table, (columns, where), concurrency, checkpoint, options, rows))
 
     def scan_async(
         self,
@@ -67,11 +69,12 @@ class WholeTables:
         concurrency: int = _DEFAULT_CONCURRENCY,
         checkpoint: Any = None,
         options: ScanOptions | None = None,
-    ) -> AsyncScan:
+        rows: Any = None,
+    ) -> AsyncScan[Any]:
         """Async version of :meth:`scan`; returns an async iterator and uses no threads."""
         from coodie.scan.scan import AsyncScan  # used by few programs
 
-        return AsyncScan(self._scan_run(table, (columns, where), concurrency, checkpoint, options))
+        return AsyncScan(self._scan_run(table, (columns, where), concurrency, checkpoint, options, rows))
 
     def scan_splits(
         self, table: str, n: int, *, columns: Iterable[str] | None = None, where: Condition | None = None
@@ -103,10 +106,11 @@ class WholeTables:
         concurrency: int,
         checkpoint: Any,
         options: ScanOptions | None,
+        rows: Any,
     ) -> ScanRun:
         from coodie.scan.options import ScanOptions
         from coodie.scan.query import Selection, split_name
         from coodie.scan.run import ScanRun
 
         selection = Selection.of(split_name(table, getattr(self, "_default_keyspace", None)), *asked)
-        return ScanRun(self, selection, concurrency, options or ScanOptions(), checkpoint)
+        return ScanRun(self, selection, concurrency, options or ScanOptions(), checkpoint, rows)

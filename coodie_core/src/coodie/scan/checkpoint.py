@@ -29,16 +29,22 @@ class Begun:
         tokens: The range.
         state: The paging state of the first page that wasn't delivered completely; None for the first page.
         delivered: Digests of the keys of the delivered rows from that page on.
+        rows: The number of delivered rows of the range.
     """
 
-    __slots__ = ("delivered", "state", "tokens")
+    __slots__ = ("delivered", "rows", "state", "tokens")
 
     def __init__(
-        self, tokens: TokenRange, state: bytes | None = None, delivered: AbstractSet[str] = frozenset()
+        self,
+        tokens: TokenRange,
+        state: bytes | None = None,
+        delivered: AbstractSet[str] = frozenset(),
+        rows: int = 0,
     ) -> None:
         self.tokens = tokens
         self.state = state
         self.delivered = set(delivered)
+        self.rows = rows
 
 
 class Checkpoint:
@@ -76,6 +82,7 @@ class Checkpoint:
                     "range": f"{each.tokens.first}:{each.tokens.last}",
                     "page": None if each.state is None else b64encode(each.state).decode("ascii"),
                     "delivered": sorted(each.delivered),
+                    "rows": each.rows,
                 }
                 for each in self.begun
             ],
@@ -92,7 +99,7 @@ class Checkpoint:
             if value["coodie_scan"] != _VERSION:
                 raise ValueError(value["coodie_scan"])  # noqa: TRY301 - one message for all causes
             begun = [
-                Begun(_range(each["range"]), _state(each["page"]), set(each["delivered"]))
+                Begun(_range(each["range"]), _state(each["page"]), set(each["delivered"]), int(each["rows"]))
                 for each in value["begun"]
             ]
             left = [_range(each) for each in value["left"]]

@@ -25,22 +25,15 @@ class ScanProgress:
         ranges_left: The number of remaining token ranges.
         rows: The number of delivered rows.
         fraction: The part of the token space that was read completely, from 0 to 1.
+        rows_left: An estimate of the number of remaining rows, by the density of the rows in the ranges that
+            were read completely; None if there are none.
     """
 
     ranges: int
     ranges_left: int
     rows: int
     fraction: float
-
-    @property
-    def rows_left(self) -> int | None:
-        """An estimate of the number of remaining rows, by the density of the rows so far.
-
-        None until a range was read completely.
-        """
-        if not self.fraction:
-            return None
-        return round(self.rows / self.fraction * (1 - self.fraction))
+    rows_left: int | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

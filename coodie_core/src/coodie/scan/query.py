@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from coodie.exceptions import ConfigurationError, InvalidQueryError
 from coodie.schema.identifiers import check_schema_name, qualify, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from coodie.requests import Params
     from coodie.scan.ring import TokenRange
@@ -113,8 +112,9 @@ class ScanQuery:
             message = f"The table {table} doesn't exist."
             hint = "Check the names: they are unquoted and case-sensitive."
             raise InvalidQueryError(message, hint=hint)
-        key = [column.name for column in (*partition_key, *clustering)]
-        #: Key columns that the caller didn't select; they identify the rows, and are removed.
+        #: The columns of the primary key, which identify the rows.
+        self.key = key = [column.name for column in (*partition_key, *clustering)]
+        #: Key columns that the caller didn't select, which are removed.
         self.hidden: tuple[str, ...] = ()
         columns = "*"
         if selection.columns is not None:
@@ -128,8 +128,6 @@ class ScanQuery:
         self.cql = f"SELECT {columns} FROM {table} WHERE {token} >= {first} AND {token} <= {last}"  # noqa: S608 - quoted
         if selection.condition:
             self.cql += f" AND {selection.condition} ALLOW FILTERING"
-        #: Returns the primary key of a row.
-        self.key_of: Callable[[dict[str, Any]], Any] = itemgetter(*key)
 
     def params(self, tokens: TokenRange) -> Params:
         """Return the statement's values for a range."""

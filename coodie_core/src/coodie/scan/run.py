@@ -26,14 +26,16 @@ from coodie.exceptions import (
     UnavailableError,
 )
 from coodie.requests import RequestOptions
+from coodie.row_shapes import parse_rows
 from coodie.rows import Rows
 from coodie.scan.checkpoint import Begun, Checkpoint, digest_of, digest_of_values
 from coodie.scan.options import ScanProgress
+from coodie.scan.page import Page, PageReader
 from coodie.scan.ring import WHOLE_RING, cut, joined, width
 from coodie.scan.table import read_table
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Iterator
 
     from coodie.effects import Steps
     from coodie.scan.options import ScanOptions
@@ -83,16 +85,24 @@ class _Pause:
 class _Range(Begun):
     """A range that is being read; ``state`` and ``delivered`` are those of a checkpoint."""
 
-    __slots__ = ("asked", "following", "keys")
+    __slots__ = ("asked", "following", "skipped")
 
     def __init__(self, begun: Begun) -> None:
-        super().__init__(begun.tokens, begun.state, begun.delivered)
+        super().__init__(begun.tokens, begun.state, begun.delivered, begun.rows)
         #: The paging state of the next page to request, or of the page in flight.
         self.asked = begun.state
-        #: The keys of the rows of the page that is being delivered.
-        self.keys: list[Any] = []
         #: The paging state of the page after the one that is being delivered.
         self.following: bytes | None = None
+        #: Digests in ``delivered`` that were found in the page that is being delivered.
+        self.skipped: set[str] = set()
+
+    def was_delivered(self, key: Any) -> bool:
+        """Return whether a row was delivered before the scan was resumed."""
+        digest = digest_of(key)
+        if digest not in self.delivered:
+            return False
+        self.skipped.add(digest)
+        return True
 
 
 def _named(part: TokenRange) -> str:
@@ -109,6 +119,7 @@ class ScanRun:
         concurrency: The maximum number of pages in flight.
         options: Further options.
         checkpoint: An earlier scan's checkpoint; None for a new scan.
+        rows: The shape of the rows; None for the driver's default.
     """
 
     def __init__(
@@ -118,6 +129,7 @@ class ScanRun:
         concurrency: int,
         options: ScanOptions,
         checkpoint: Any = None,
+        rows: Any = None,
     ) -> None:
         if concurrency.__class__ is not int or concurrency < 1:
             message = f"concurrency={concurrency!r} isn't a positive integer."
@@ -129,7 +141,10 @@ class ScanRun:
         self.concurrency = concurrency
         self._options = options
         self._given = checkpoint if checkpoint is None else Checkpoint.from_json(checkpoint)
+        self._default_rows = getattr(driver, "_default_rows", None)
+        self._shape = parse_rows(self._default_rows if rows is None else rows)
         self._query: ScanQuery
+        self._reader: PageReader
         #: The statement and a digest of its values; "" before ``prepare``.
         self._statement = ""
         #: Ranges that weren't started; started ones whose next page can be requested; all started ones.
@@ -137,10 +152,11 @@ class ScanRun:
         self._due: deque[_Range] = deque()
         self._begun: list[_Range] = []
         self._in_flight = 0
+        #: The page that is being delivered, and its range.
+        self._page: Page | None = None
         self._current: _Range | None = None
-        #: The number of delivered rows of the current page; set before each row is delivered.
-        self.position = 0
-        self._rows = 0
+        #: The number of rows of the delivered pages; of these, in ranges that were read completely.
+        self._rows = self._rows_of_ranges = 0
         self._ranges = 0
         self._tokens = 0
         self._total = WHOLE_RING.width
@@ -158,6 +174,7 @@ class ScanRun:
         """
         table = yield from read_table(self._driver, self._selection)
         self._query = query = table.query
+        self._reader = PageReader(self._shape, query.key, query.hidden)
         values = digest_of_values(self._selection.params)
         self._statement = " ".join(filter(None, [query.cql, values, _named(self.part)]))
         given = self._given or Checkpoint(self._statement, 0, 0, [self.part], [])
@@ -169,6 +186,7 @@ class ScanRun:
         self._rows, self._tokens = given.rows, given.tokens
         self._left.extend(cut(given.left, table.ends, least=_PIECES * self.concurrency, size=table.size))
         self._begun = [_Range(begun) for begun in given.begun]
+        self._rows_of_ranges = given.rows - sum(begun.rows for begun in given.begun)
         self._due.extend(self._begun)
         self._total = given.tokens + width(given.left) + width(each.tokens for each in self._begun)
         # Not before: a lazy driver has its backend's capabilities after it has connected.
@@ -181,7 +199,7 @@ class ScanRun:
 
     def start_next(self) -> _Range | None:
         """Return a range whose next page can be requested with ``page``; None if there is none."""
-        if self._in_flight >= self.concurrency:
+        if self._in_flight >= self.concurrency or self.is_ended:
             return None
         if self._due:
             due = self._due.popleft()
@@ -195,16 +213,16 @@ class ScanRun:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether any page is in flight."""
-        return self._in_flight > 0
+        """Whether any page is in flight, and the scan wasn't closed."""
+        return self._in_flight > 0 and not self.is_ended
 
-    def page(self, due: _Range) -> Steps[list[dict[str, Any]]]:
+    def page(self, due: _Range) -> Steps[list[Any]]:
         """Request a page, with retries after transient errors; doesn't change the state."""
         attempt = 0
         call = self._call(due)
         while True:
             try:
-                rows: list[dict[str, Any]] = yield call
+                rows: list[Any] = yield call
             except (AuthenticationError, DriverClosedError):
                 raise
             except _PASSING as exc:
@@ -226,58 +244,68 @@ class ScanRun:
         if Capability.PAGING in able:
             terms |= {"fetch_size": options.fetch_size, "paging_state": due.asked}
         terms = {name: value for name, value in terms.items() if value is not None}
+        if self._shape is not None or self._default_rows is not None:
+            terms["rows"] = self._reader.shape
         if self.is_routed:
             terms["options"] = RequestOptions(idempotent=True, routing_token=due.tokens.first)
         return Call(self._driver, "execute", self._query.cql, self._query.params(due.tokens), **terms)
 
-    def arrived(self, due: _Range, rows: list[dict[str, Any]]) -> Sequence[dict[str, Any]]:
-        """Accept a page; return the rows to deliver. Call ``delivered`` after them."""
+    def arrived(self, due: _Range, rows: list[Any]) -> Iterator[Any]:
+        """Accept a page; return the iterator over the rows to deliver. Call ``delivered`` at its end."""
         self._in_flight -= 1
-        self._current, self.position = due, 0
         due.following = due.asked = rows.paging_state if isinstance(rows, Rows) else None
         if due.asked is not None:
             # Before ranges that weren't started: each started range makes a checkpoint larger.
             self._due.append(due)
-        due.keys = list(map(self._query.key_of, rows))
-        if due.delivered:
-            rows = self._undelivered(due, rows)
-        for name in self._query.hidden:
-            for row in rows:
-                del row[name]
-        return rows
+        page = self._reader.page(rows, due.was_delivered if due.delivered else None)
+        self._current, self._page = due, page
+        return page.rows
 
-    def _undelivered(self, due: _Range, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the rows that weren't delivered before the scan was resumed."""
-        fresh = [digest_of(key) not in due.delivered for key in due.keys]
-        due.keys = [key for key, is_fresh in zip(due.keys, fresh, strict=True) if is_fresh]
-        return [row for row, is_fresh in zip(rows, fresh, strict=True) if is_fresh]
-
-    def delivered(self, due: _Range) -> None:
+    def delivered(self) -> None:
         """Update the state after the rows of a page were delivered, and call ``on_progress``."""
-        self._rows += len(due.keys)
-        self._current, self.position = None, 0
-        due.keys = []
+        due, count = self._current, self._position
+        if due is None or self.is_ended:
+            return
+        self._rows += count
+        due.rows += count
+        self._current = self._page = None
+        due.delivered -= due.skipped
+        due.skipped.clear()
         due.state = due.following
         if due.state is None:
             self._begun.remove(due)
             self._ranges += 1
             self._tokens += due.tokens.width
+            self._rows_of_ranges += due.rows
         if self._options.on_progress is not None:
             self._options.on_progress(self.progress())
 
+    @property
+    def _position(self) -> int:
+        """The number of delivered rows of the current page."""
+        return 0 if self._page is None else self._page.position
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the scan was closed, or has failed."""
+        return self._ended.is_set()
+
     def end(self) -> None:
-        """Stop: end the delays before retries, and don't retry."""
+        """Stop: deliver no more rows of the current page, end the delays before retries, and don't retry."""
         self._ended.set()
+        if self._page is not None:
+            self._page.stop()
 
     # --- progress and checkpoint --------------------------------------------------------
 
     def progress(self) -> ScanProgress:
         """Return the progress."""
+        rows = self._rows + self._position
+        left = None
+        if self._tokens:
+            left = max(0, round(self._rows_of_ranges * self._total / self._tokens) - rows)
         return ScanProgress(
-            self._ranges,
-            len(self._left) + len(self._begun),
-            self._rows + self.position,
-            self._tokens / self._total,
+            self._ranges, len(self._left) + len(self._begun), rows, self._tokens / self._total, left
         )
 
     def checkpoint(self) -> dict[str, Any]:
@@ -288,12 +316,13 @@ class ScanRun:
         begun = []
         left = list(self._left)
         for each in self._begun:
-            delivered = each.delivered
-            if each is self._current and self.position:
-                delivered = delivered | {digest_of(key) for key in each.keys[: self.position]}
+            delivered, rows = each.delivered, each.rows
+            if each is self._current and self._page is not None:
+                delivered = delivered | set(map(digest_of, self._page.delivered_keys()))
+                rows += self._position
             if each.state is None and not delivered:
                 left.append(each.tokens)
             else:
-                begun.append(Begun(each.tokens, each.state, delivered))
-        rows = self._rows + self.position
+                begun.append(Begun(each.tokens, each.state, delivered, rows))
+        rows = self._rows + self._position
         return Checkpoint(self._statement, rows, self._tokens, joined(left), begun).as_json()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Generic
 
 from coodie.effects import run_async, run_sync
+from coodie.rows import R
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
     from concurrent.futures import Future
+    from queue import SimpleQueue
     from types import TracebackType
 
     from typing_extensions import Self
@@ -57,21 +60,28 @@ class _AnyScan:
         return self._run.checkpoint()
 
 
-class Scan(_AnyScan):
+class Scan(_AnyScan, Generic[R]):
     """An iterator over the rows of a table, from ``driver.scan``.
 
-    To stop early, use a ``with`` block or call ``close``, which ends the requests in flight.
+    To stop early, use a ``with`` block or call ``close``, which ends the requests in flight. One thread at a
+    time may iterate; any thread may call ``close``.
     """
 
     def __init__(self, run: ScanRun) -> None:
         super().__init__(run)
-        self._rows = self._iterate()
+        from queue import SimpleQueue  # only used by sync scans
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+        #: Ranges and their received pages; None if the scan was closed.
+        self._arrived: SimpleQueue[tuple[Any, Any] | None] = SimpleQueue()
+        self._pages = _pages(run, self._arrived)
+        # Without a generator's code per row.
+        self._rows: Iterator[R] = chain.from_iterable(self._pages)
+
+    def __iter__(self) -> Iterator[R]:
         """Return the iterator; always the same one."""
         return self._rows
 
-    def __next__(self) -> dict[str, Any]:
+    def __next__(self) -> R:
         """Return the next row."""
         return next(self._rows)
 
@@ -86,57 +96,36 @@ class Scan(_AnyScan):
         self.close()
 
     def close(self) -> None:
-        """Request no more pages, and wait for those in flight."""
+        """Request no more pages, and wait for those in flight.
+
+        In ``on_progress``, or while another thread waits for a row, it doesn't wait: the iteration ends.
+        """
         self._run.end()
-        self._rows.close()
-
-    def _iterate(self) -> Generator[dict[str, Any], None, None]:
-        from concurrent.futures import ThreadPoolExecutor  # only used by sync scans
-        from queue import SimpleQueue
-
-        run = self._run
-        run_sync(run.prepare())
-        arrived: SimpleQueue[tuple[Any, Any]] = SimpleQueue()
-        with ThreadPoolExecutor(run.concurrency, thread_name_prefix="coodie-scan") as pool:
-
-            def note(due: Any, ended: Future[Any]) -> None:
-                arrived.put((due, ended))
-
-            def start() -> None:
-                while (due := run.start_next()) is not None:
-                    # In a copy of the caller's context, for observers that use context variables.
-                    page = pool.submit(copy_context().run, run_sync, run.page(due))
-                    page.add_done_callback(partial(note, due))
-
-            try:
-                start()
-                while run.is_waiting:
-                    due, ended = arrived.get()
-                    rows = run.arrived(due, ended.result())
-                    del ended
-                    start()  # including this range's next page
-                    for run.position, row in enumerate(rows, 1):
-                        yield row
-                    run.delivered(due)
-            finally:
-                run.end()
+        try:
+            self._pages.close()
+        except ValueError:  # it is being executed
+            self._arrived.put(None)
 
 
-class AsyncScan(_AnyScan):
+class AsyncScan(_AnyScan, Generic[R]):
     """An async iterator over the rows of a table, from ``driver.scan_async``.
 
-    To stop early, use an ``async with`` block or call ``aclose``, which cancels the requests in flight.
+    To stop early, use an ``async with`` block or call ``aclose``, which cancels the requests in flight. One
+    task at a time may iterate; any task of the same event loop may call ``aclose``.
     """
 
     def __init__(self, run: ScanRun) -> None:
         super().__init__(run)
-        self._rows = self._iterate()
+        import asyncio  # keeps it out of the import of coodie.drivers
 
-    def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        self._arrived: asyncio.Queue[tuple[Any, Any] | None] = asyncio.Queue()
+        self._rows: AsyncGenerator[R, None] = _rows(run, self._arrived)
+
+    def __aiter__(self) -> AsyncIterator[R]:
         """Return the iterator; always the same one."""
         return self._rows
 
-    async def __anext__(self) -> dict[str, Any]:
+    async def __anext__(self) -> R:
         """Return the next row."""
         return await self._rows.__anext__()
 
@@ -151,41 +140,77 @@ class AsyncScan(_AnyScan):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Request no more pages, and cancel those in flight."""
+        """Request no more pages, and cancel those in flight.
+
+        While another task waits for a row, it doesn't wait: that task's iteration ends.
+        """
         self._run.end()
-        await self._rows.aclose()
+        if getattr(self._rows, "ag_running", False):
+            self._arrived.put_nowait(None)
+        else:
+            await self._rows.aclose()
 
-    async def _iterate(self) -> AsyncGenerator[dict[str, Any], None]:
-        import asyncio  # keeps it out of the import of coodie.drivers
 
-        run = self._run
-        await run_async(run.prepare())
-        arrived: asyncio.Queue[tuple[Any, Any]] = asyncio.Queue()
-        tasks: set[asyncio.Task[Any]] = set()
+def _pages(run: ScanRun, arrived: SimpleQueue[Any]) -> Generator[Iterator[Any], None, None]:
+    """Yield the rows of each page; pages are requested by threads.
 
-        def note(due: Any, ended: asyncio.Task[Any]) -> None:
-            arrived.put_nowait((due, ended))
+    Not a method: a scan that is dropped without being closed ends immediately, not when cycles are collected.
+    """
+    from concurrent.futures import ThreadPoolExecutor  # only used by sync scans
+
+    run_sync(run.prepare())
+    with ThreadPoolExecutor(run.concurrency, thread_name_prefix="coodie-scan") as pool:
+
+        def note(due: Any, ended: Future[Any]) -> None:
+            arrived.put((due, ended))
 
         def start() -> None:
             while (due := run.start_next()) is not None:
-                page = asyncio.create_task(run_async(run.page(due)))
-                tasks.add(page)
+                # In a copy of the caller's context, for observers that use context variables.
+                page = pool.submit(copy_context().run, run_sync, run.page(due))
                 page.add_done_callback(partial(note, due))
 
         try:
             start()
-            while run.is_waiting:
-                due, ended = await arrived.get()
-                tasks.discard(ended)
-                rows = run.arrived(due, ended.result())
-                del ended
+            while run.is_waiting and (found := arrived.get()) is not None:
+                rows = run.arrived(found[0], found[1].result())
+                del found
                 start()  # including this range's next page
-                for run.position, row in enumerate(rows, 1):
-                    yield row
-                run.delivered(due)
+                yield rows
+                run.delivered()
         finally:
             run.end()
-            for page in tasks:
-                page.cancel()
-            if tasks:
-                await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _rows(run: ScanRun, arrived: asyncio.Queue[Any]) -> AsyncGenerator[Any, None]:
+    """Yield the rows; pages are requested by tasks. Not a method, as above."""
+    import asyncio  # keeps it out of the import of coodie.drivers
+
+    await run_async(run.prepare())
+    tasks: set[asyncio.Task[Any]] = set()
+
+    def note(due: Any, ended: asyncio.Task[Any]) -> None:
+        arrived.put_nowait((due, ended))
+
+    def start() -> None:
+        while (due := run.start_next()) is not None:
+            page = asyncio.create_task(run_async(run.page(due)))
+            tasks.add(page)
+            page.add_done_callback(partial(note, due))
+
+    try:
+        start()
+        while run.is_waiting and (found := await arrived.get()) is not None:
+            tasks.discard(found[1])
+            rows = run.arrived(found[0], found[1].result())
+            del found
+            start()  # including this range's next page
+            for row in rows:
+                yield row
+            run.delivered()
+    finally:
+        run.end()
+        for page in tasks:
+            page.cancel()
+        if tasks:
+            await asyncio.gather(*tasks, return_exceptions=True)

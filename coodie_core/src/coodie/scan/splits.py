@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from coodie.exceptions import ConfigurationError
 from coodie.scan.options import ScanOptions
@@ -12,9 +12,13 @@ from coodie.scan.run import ScanRun
 from coodie.scan.scan import AsyncScan, Scan
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from coodie.scan.query import Selection
 
 __all__ = ["ScanSplit", "read_split", "read_split_async", "split_table"]
+
+T = TypeVar("T")
 
 #: The default maximum number of pages in flight for a split; splits are read in parallel.
 _DEFAULT_CONCURRENCY = 2
@@ -47,6 +51,7 @@ def split_table(selection: Selection, count: int) -> list[ScanSplit]:
     return [ScanSplit(selection, tokens) for tokens in evenly(WHOLE_RING, count)]
 
 
+@overload
 def read_split(
     driver: Any,
     split: ScanSplit,
@@ -54,7 +59,43 @@ def read_split(
     concurrency: int = _DEFAULT_CONCURRENCY,
     checkpoint: Any = None,
     options: ScanOptions | None = None,
-) -> Scan:
+    rows: Literal["dict"] | None = None,
+) -> Scan: ...
+
+
+@overload
+def read_split(
+    driver: Any,
+    split: ScanSplit,
+    *,
+    concurrency: int = _DEFAULT_CONCURRENCY,
+    checkpoint: Any = None,
+    options: ScanOptions | None = None,
+    rows: type[T] | Callable[..., T],
+) -> Scan[T]: ...
+
+
+@overload
+def read_split(
+    driver: Any,
+    split: ScanSplit,
+    *,
+    concurrency: int = _DEFAULT_CONCURRENCY,
+    checkpoint: Any = None,
+    options: ScanOptions | None = None,
+    rows: Literal["tuple", "scalar"],
+) -> Scan[Any]: ...
+
+
+def read_split(
+    driver: Any,
+    split: ScanSplit,
+    *,
+    concurrency: int = _DEFAULT_CONCURRENCY,
+    checkpoint: Any = None,
+    options: ScanOptions | None = None,
+    rows: Any = None,
+) -> Scan[Any]:
     """Read a split of a table, like ``driver.scan``.
 
     Args:
@@ -63,8 +104,45 @@ def read_split(
         concurrency: The maximum number of pages in flight, 1 or more.
         checkpoint: The result of ``checkpoint()`` of an earlier scan of the same split.
         options: Further options.
+        rows: The shape of the rows, as for ``driver.scan``.
     """
-    return Scan(_run(driver, split, concurrency, checkpoint, options))
+    return Scan(_run(driver, split, concurrency, checkpoint, options, rows))
+
+
+@overload
+def read_split_async(
+    driver: Any,
+    split: ScanSplit,
+    *,
+    concurrency: int = _DEFAULT_CONCURRENCY,
+    checkpoint: Any = None,
+    options: ScanOptions | None = None,
+    rows: Literal["dict"] | None = None,
+) -> AsyncScan: ...
+
+
+@overload
+def read_split_async(
+    driver: Any,
+    split: ScanSplit,
+    *,
+    concurrency: int = _DEFAULT_CONCURRENCY,
+    checkpoint: Any = None,
+    options: ScanOptions | None = None,
+    rows: type[T] | Callable[..., T],
+) -> AsyncScan[T]: ...
+
+
+@overload
+def read_split_async(
+    driver: Any,
+    split: ScanSplit,
+    *,
+    concurrency: int = _DEFAULT_CONCURRENCY,
+    checkpoint: Any = None,
+    options: ScanOptions | None = None,
+    rows: Literal["tuple", "scalar"],
+) -> AsyncScan[Any]: ...
 
 
 def read_split_async(
@@ -74,17 +152,18 @@ def read_split_async(
     concurrency: int = _DEFAULT_CONCURRENCY,
     checkpoint: Any = None,
     options: ScanOptions | None = None,
-) -> AsyncScan:
+    rows: Any = None,
+) -> AsyncScan[Any]:
     """Async version of :func:`read_split`."""
-    return AsyncScan(_run(driver, split, concurrency, checkpoint, options))
+    return AsyncScan(_run(driver, split, concurrency, checkpoint, options, rows))
 
 
 def _run(
-    driver: Any, split: ScanSplit, concurrency: int, checkpoint: Any, options: ScanOptions | None
+    driver: Any, split: ScanSplit, concurrency: int, checkpoint: Any, options: ScanOptions | None, rows: Any
 ) -> ScanRun:
     if not isinstance(split, ScanSplit):
         message = f"split: expected a ScanSplit, got {type(split).__name__}."
         raise ConfigurationError(message, hint="Give a split of driver.scan_splits(…).", option="split")
-    run = ScanRun(driver, split.selection, concurrency, options or ScanOptions(), checkpoint)
+    run = ScanRun(driver, split.selection, concurrency, options or ScanOptions(), checkpoint, rows)
     run.part = split.tokens
     return run

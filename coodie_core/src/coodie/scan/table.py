@@ -33,6 +33,9 @@ _READS = 8
 
 _PARTITIONER = "Murmur3Partitioner"
 
+#: Keyspaces whose tables aren't distributed: each node has rows of its own.
+_NODES_OWN = frozenset({"system", "system_metrics", "system_schema", "system_views", "system_virtual_schema"})
+
 
 class ScannedTable(NamedTuple):
     """A table's properties that a scan uses.
@@ -53,10 +56,13 @@ def read_table(driver: Any, selection: Selection) -> Steps[ScannedTable]:
 
     Raises:
         InvalidQueryError: The table doesn't exist.
-        UnsupportedError: The cluster's partitioner isn't Murmur3.
+        UnsupportedError: The cluster's partitioner isn't Murmur3, or the table isn't distributed.
         CoodieError: A read failed.
     """
     keyspace, name = selection.keyspace, selection.table
+    if keyspace in _NODES_OWN:
+        message = f"scan doesn't support {keyspace}.{name}: each node has its own rows of this table."
+        raise UnsupportedError(message, hint="Use stream(), which reads one node's rows.", feature="scan")
     of_table, of_columns, _ = table_queries(keyspace, name)
     (local,) = yield from _read(driver, _LOCAL)
     if not str(local["partitioner"]).endswith(_PARTITIONER):
@@ -105,7 +111,8 @@ def _tablets(driver: Any, tables: Sequence[Any]) -> Steps[list[int]]:
 
 
 def _read(driver: Any, cql: str, *params: Any) -> Steps[list[Any]]:
-    rows: list[Any] = yield Call(driver, "execute", cql, list(params))
+    extra = {} if getattr(driver, "_default_rows", None) is None else {"rows": dict}
+    rows: list[Any] = yield Call(driver, "execute", cql, list(params), **extra)
     return rows
 
 
