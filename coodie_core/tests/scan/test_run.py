@@ -299,15 +299,27 @@ async def test_the_whole_ring_is_known(rows_of: Any, nodes: tuple[int, ...]) -> 
     assert {int(token) for token in _RING.values()} <= {last for _, last in driver.pages}
 
 
-async def test_tablets(rows_of: Any) -> None:
-    """Where a table has tablets, these are what no range reaches beyond, in place of the ring."""
+@pytest.mark.parametrize("is_view", [False, True])
+async def test_tablets(rows_of: Any, is_view: bool) -> None:
+    """Where a table or a view has tablets, these are what no range reaches beyond, in place of the ring."""
     driver = RingDriver()
+    if is_view:
+        driver.system |= {"system_schema.tables": [], "system_schema.views": [{"id": None}]}
     driver.system["system.tablets"] = [{"last_token": -1}, {"last_token": 2**63 - 1}]
     found, _ = await rows_of(driver, concurrency=1)
     assert sorted(found) == list(range(100))
     lasts = {last for _, last in driver.pages}
     assert -1 in lasts
     assert len(driver.pages) == 4
+
+
+async def test_tablets_of_another_table(rows_of: Any) -> None:
+    """Where a table has no tablets of its own, the ring is divided at the nodes' tokens."""
+    driver = RingDriver()
+    driver.system["system.tablets"] = [{"last_token": None}]
+    found, _ = await rows_of(driver, concurrency=1)
+    assert sorted(found) == list(range(100))
+    assert {int(token) for token in _RING.values()} <= {last for _, last in driver.pages}
 
 
 def test_no_checkpoint_before_the_first_row() -> None:

@@ -25,7 +25,9 @@ _SIZES = (
     "SELECT range_start, range_end, partitions_count, mean_partition_size FROM system.size_estimates "
     "WHERE keyspace_name = ? AND table_name = ?"
 )
-#: Only ScyllaDB has it; a table without tablets has no rows in it.
+_VIEW = "SELECT id FROM system_schema.views WHERE keyspace_name = ? AND view_name = ?"
+#: Only ScyllaDB has it. A table without tablets has no rows in it; one that shares those of another table may
+#: have a row without a token.
 _TABLETS = "SELECT last_token FROM system.tablets WHERE table_id = ?"
 
 #: The maximum number of reads of ``system.peers``.
@@ -73,7 +75,10 @@ def read_table(driver: Any, selection: Selection) -> Steps[ScannedTable]:
     table = table_from_rows(keyspace, name, {}, columns, ())
     query = ScanQuery(selection, table.key(Kind.PARTITION_KEY), table.key(Kind.CLUSTERING))
     sizes = yield from _read_if_possible(driver, _SIZES, keyspace, name)
-    ends = yield from _tablets(driver, (yield from _read(driver, of_table.cql, *of_table.params)))
+    tables = yield from _read(driver, of_table.cql, *of_table.params)
+    if not tables:
+        tables = yield from _read(driver, _VIEW, keyspace, name)
+    ends = yield from _tablets(driver, tables)
     if not ends:
         ends = yield from _ring(driver, local)
     return ScannedTable(query, ends, SizeEstimate.of(sizes))
@@ -105,9 +110,9 @@ def _ring(driver: Any, local: Mapping[str, Any]) -> Steps[list[int]]:
 def _tablets(driver: Any, tables: Sequence[Any]) -> Steps[list[int]]:
     """Return the last tokens of a table's tablets; an empty list if it has none."""
     if not tables:
-        return []  # a view
+        return []
     rows = yield from _read_if_possible(driver, _TABLETS, tables[0]["id"])
-    return [int(row["last_token"]) for row in rows]
+    return [int(row["last_token"]) for row in rows if row["last_token"] is not None]
 
 
 def _read(driver: Any, cql: str, *params: Any) -> Steps[list[Any]]:
