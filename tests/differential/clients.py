@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager, nullcontext
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from tests.differential.cqlvalues import canonical
 
 from coodie.exceptions import InvalidQueryError
 from coodie.protocol._accelerator import accelerator
+from coodie.scan import ScanOptions
 from coodie.types import UNSET
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterator, Mapping
+    import random
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tests.differential.cqlvalues import ValueType
     from tests.differential.tables import Request
@@ -114,6 +117,38 @@ class Client:
             if is_async:
                 return _page(self._loop.run_until_complete(collect()))
             return _page(self.driver.stream(text, params, fetch_size=fetch_size))
+
+    def scan(self, table: str, names: Sequence[str], rng: random.Random, *, is_async: bool) -> Page:
+        """Scan the table; stop after a random row and resume, in another shape and with another page size."""
+        found: list[dict[str, Any]] = []
+        terms: dict[str, Any] = {"columns": rng.choice([None, names])}
+        while True:
+            most, shape = rng.choice([1, 3, 10, None]), rng.choice([dict, tuple])
+            terms["options"] = ScanOptions(fetch_size=rng.choice([1, 2, 5, 100]))
+            terms |= {"rows": shape, "concurrency": rng.choice([1, 2, 8])}
+            rows, terms["checkpoint"] = self._part(table, most, terms, is_async=is_async)
+            found += [row if shape is dict else dict(zip(names, row, strict=True)) for row in rows]
+            if most is None or len(rows) < most:
+                return _page(found)
+
+    def _part(
+        self, table: str, most: int | None, terms: dict[str, Any], *, is_async: bool
+    ) -> tuple[list[Any], Any]:
+        """Read some rows of a scan; return them with the checkpoint."""
+
+        async def collect() -> tuple[list[Any], Any]:
+            async with self.driver.scan_async(table, **terms) as scan:
+                rows: list[Any] = []
+                while len(rows) != most and (row := await anext(scan, None)) is not None:
+                    rows.append(row)
+                return rows, scan.checkpoint()
+
+        with nullcontext() if self._accelerated else _without_accelerator():
+            if is_async:
+                return self._loop.run_until_complete(collect())
+            with self.driver.scan(table, **terms) as scan:
+                rows = list(islice(scan, most))
+                return rows, scan.checkpoint()
 
 
 def _page(rows: Any) -> Page:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.conftest import open_driver
 from tests.differential.clients import Client, RawClient, has_accelerator
-from tests.differential.tables import Plan
+from tests.differential.tables import Plan, Request
 from tests.integration.ways import Ways
 
 from coodie.registry import DriverRegistry, using_registry
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tests.differential.cqlvalues import ValueType
-    from tests.differential.tables import Request
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
@@ -147,6 +146,17 @@ class Run:
                 for table in ("raw", way):
                     self._compare(client, request, (table, fetch_size), (wanted, rows))
 
+    def scan(self) -> None:
+        """Scan each way's table: each row comes once, as a SELECT returns it."""
+        everything = Request("SELECT * FROM {table}")
+        for way, client in self.clients.items():
+            table = self.table(way)
+            wanted = client.all_rows(everything, table, is_async=False)
+            names = [column.name for column in self.driver.execute(f"SELECT * FROM {table}", []).columns]
+            for is_async in (False, True):
+                found = client.scan(table, names, self.rng, is_async=is_async)
+                assert sorted(found, key=repr) == sorted(wanted, key=repr), (way, is_async)
+
     def _compare(
         self, client: Client, request: Request, where: tuple[str, int], wanted: tuple[Any, Any]
     ) -> None:
@@ -176,11 +186,13 @@ def test_all_ways_are_the_same(
     try:
         run.write(12)
         run.read()
+        run.scan()
         change = run.plan.add_column()
         for way in ("raw", *clients):
             driver.execute(f"ALTER TABLE {run.table(way)} {change}", [])
         run.write(8)
         run.read()
+        run.scan()
     except Exception as exc:
         raise AssertionError(f"again: COODIE_SEEDS={seed} make differential") from exc
     if len(_SEEDS) > _MANY:
