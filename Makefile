@@ -7,7 +7,7 @@ export ARGS ?=
 SEEDS ?= 0+1000
 
 .DEFAULT_GOAL := help
-.PHONY: help python demo test test-all test-scylla test-cassandra test-fast reliability simulate accel differential example compatibility recipes bench bench-quick lint types docs release-check lock clean
+.PHONY: help python demo test test-all test-scylla test-cassandra test-fast test-versions reliability simulate accel differential example compatibility recipes bench bench-quick lint types docs release-check lock clean
 
 ##@ Start
 
@@ -35,6 +35,9 @@ test-cassandra: python ## all tests with cassandra-driver
 
 test-fast: python ## tests that need no server, with both backends
 	@$(PYTHON) scripts/project.py test-fast
+
+test-versions: python ## the tests with other interpreters on PATH
+	@$(PYTHON) scripts/project.py test-versions --pytest="$$ARGS"
 
 reliability: python ## tests of faults and killed nodes; writes their results
 	@$(PYTHON) scripts/project.py reliability --pytest="$$ARGS"

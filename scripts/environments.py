@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
 
     from steps import Steps
 
-__all__ = ["ENVIRONMENTS", "VENVS", "Environment", "explain"]
+__all__ = ["ENVIRONMENTS", "VARIABLE", "VENVS", "Environment", "explain"]
 
-VENVS = ROOT / ".venvs"
+#: The environment variable for a directory in .venvs/ with the environments of another interpreter.
+VARIABLE = "COODIE_VENVS"
+VENVS = ROOT / ".venvs" / os.environ.get(VARIABLE, "")
 
 _PIP_INSTALL = ("-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar=off")
 #: A pinned version without a wheel for this machine is an error: without a compiler, cassandra-driver would
@@ -104,7 +107,7 @@ class Environment:
                 raise Failure(_NO_ENSUREPIP.format(module=module, executable=sys.executable, version=version))
         if self.path.exists():
             shutil.rmtree(self.path)
-        VENVS.mkdir(exist_ok=True)
+        VENVS.mkdir(parents=True, exist_ok=True)
         log = VENVS / f"{self.name}.log"
         steps.run_logged(f"{self.name}: environment", self._commands(), log, explain)
         stamp.write_text(fingerprint)

@@ -16,6 +16,7 @@ from release import check
 from reliability import publish
 from serving import serve
 from steps import ROOT, Failure, Steps, interrupt_on_signals
+from versions import test_versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,6 +150,7 @@ def main(arguments: list[str]) -> int:
         "test-scylla": lambda steps: test_backend(steps, "scylla", *options),
         "test-cassandra": lambda steps: test_backend(steps, "cassandra", *options),
         "test-fast": test_fast,
+        "test-versions": lambda steps: test_versions(steps, *options),
         "reliability": lambda steps: reliability(steps, *options),
         "accel": lambda steps: accel(steps, *options),
         "simulate": lambda steps: checks.simulate(steps, "scylla", *options),

@@ -1,0 +1,66 @@
+"""`make test-versions`: the tests of the first tier with each supported version of Python that is found."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import checks
+from environments import VARIABLE, VENVS
+from steps import Failure
+
+if TYPE_CHECKING:
+    from steps import Steps
+
+__all__ = ["VERSIONS", "test_versions"]
+
+#: The supported versions of CPython, newest first.
+VERSIONS = ("3.14", "3.13", "3.12", "3.11", "3.10")
+
+
+def test_versions(steps: Steps, *options: str) -> None:
+    """Run the tests of both backends with each other interpreter on PATH, in environments of its own.
+
+    Args:
+        steps: Takes the steps.
+        options: For pytest.
+
+    Raises:
+        Failure: Tests failed, or no other interpreter was found. A failure doesn't stop other versions.
+    """
+    failures, ran = [], 0
+    for version in VERSIONS:
+        if version == "{}.{}".format(*sys.version_info):
+            steps.skip(f"Python {version}", "`make test` runs with this interpreter")
+            continue
+        python = _found(version)
+        if python is None:
+            steps.skip(f"Python {version}", f"python{version} isn't on PATH, or doesn't start")
+            continue
+        directory = f"python{version}"
+        for backend in checks.BACKENDS:
+            ran += 1
+            title = f"Python {version}: {backend}"
+            report = VENVS / directory / backend / f"{backend}-tests.xml"
+            arguments = ["scripts/project.py", f"test-{backend}", f"--pytest={shlex.join(options)}"]
+            try:
+                steps.run(title, ["env", f"{VARIABLE}={directory}", python, *arguments], report=report)
+            except Failure as exc:
+                failures.append(exc)
+    if not ran:
+        raise Failure("no other interpreter was found: put python3.12, for example, on PATH")
+    if failures:
+        raise failures[0]
+
+
+def _found(version: str) -> str | None:
+    """Return the path of an interpreter on PATH that starts, and has `venv`."""
+    python = shutil.which(f"python{version}")
+    if python is None:
+        return None
+    check = "import ensurepip, sys, venv; print(sys.executable)"
+    started = subprocess.run([python, "-c", check], capture_output=True, text=True, check=False)
+    return started.stdout.strip() or None if started.returncode == 0 else None

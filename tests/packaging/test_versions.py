@@ -1,0 +1,78 @@
+"""``make test-versions``: the interpreters that it finds, and what it runs with each."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import versions
+from steps import Failure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class RecordingSteps:
+    """Record steps instead of running them.
+
+    Args:
+        broken: Part of the titles of steps that fail.
+    """
+
+    def __init__(self, broken: str = "-") -> None:
+        self.broken = broken
+        self.skipped: dict[str, str] = {}
+        self.commands: dict[str, list[str]] = {}
+
+    def skip(self, title: str, reason: str) -> None:
+        """Record a skipped step."""
+        self.skipped[title] = reason
+
+    def run(self, title: str, command: list[str], *, report: Path) -> None:
+        """Record a command."""
+        assert report.name.endswith(".xml")
+        self.commands[title] = command
+        if self.broken in title:
+            raise Failure(title)
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the only directory on PATH: one interpreter starts, another doesn't."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(versions, "VERSIONS", ("9.9", "9.8", "9.7", "{}.{}".format(*sys.version_info)))
+    (tmp_path / "python9.9").symlink_to(sys.executable)
+    broken = tmp_path / "python9.8"
+    broken.write_text("#!/bin/sh\nexit 127\n")
+    broken.chmod(0o755)
+    return tmp_path
+
+
+def test_each_interpreter_is_used(path: Path) -> None:
+    """One that is missing or doesn't start is skipped; the others have environments of their own."""
+    steps: Any = RecordingSteps()
+    versions.test_versions(steps, "-k", "a b")
+    assert list(steps.commands) == ["Python 9.9: scylla", "Python 9.9: cassandra"]
+    env, variable, python, *rest = steps.commands["Python 9.9: scylla"]
+    assert (env, variable) == ("env", "COODIE_VENVS=python9.9")
+    assert os.path.realpath(python) == os.path.realpath(sys.executable)
+    assert rest == ["scripts/project.py", "test-scylla", "--pytest=-k 'a b'"]
+    assert set(steps.skipped) == {"Python 9.7", "Python 9.8", "Python {}.{}".format(*sys.version_info)}
+
+
+def test_a_failure_doesnt_stop_the_others(path: Path) -> None:
+    """The tests with the other backend run, and the run fails."""
+    steps: Any = RecordingSteps(broken="scylla")
+    with pytest.raises(Failure, match="scylla"):
+        versions.test_versions(steps)
+    assert len(steps.commands) == 2
+
+
+def test_no_other_interpreter(path: Path) -> None:
+    """It is a failure that says what to do."""
+    (path / "python9.9").unlink()
+    with pytest.raises(Failure, match="on PATH"):
+        versions.test_versions(RecordingSteps())  # type: ignore[arg-type]  # has what is used
