@@ -34,20 +34,20 @@ class BlockedDriver(RingDriver):
 
     def __init__(self) -> None:
         super().__init__()
-        self.waiting = threading.Event()
+        self.waiting = threading.Semaphore(0)
         self.released = threading.Event()
 
     def execute(self, stmt: str, params: Any, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
         """Wait, unless it reads a system table."""
         if "FROM system" not in stmt:
-            self.waiting.set()
+            self.waiting.release()
             assert self.released.wait(PATIENCE)
         return super().execute(stmt, params, *args, **kwargs)
 
     async def execute_async(self, stmt: str, params: Any, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
         """Wait for ever, unless it reads a system table."""
         if "FROM system" not in stmt:
-            self.waiting.set()
+            self.waiting.release()
             await asyncio.Event().wait()
         return super().execute(stmt, params, *args, **kwargs)
 
@@ -96,7 +96,8 @@ def test_closed_while_another_thread_waits_for_a_row() -> None:
     found: list[Any] = []
     consumer = threading.Thread(target=lambda: found.extend(scan))
     consumer.start()
-    assert driver.waiting.wait(PATIENCE)
+    for _ in range(2):
+        assert driver.waiting.acquire(timeout=PATIENCE)
     scan.close()
     driver.released.set()
     consumer.join(PATIENCE)
@@ -115,7 +116,7 @@ async def test_closed_while_another_task_waits_for_a_row() -> None:
         return [row async for row in scan]
 
     consumer = asyncio.create_task(consume())
-    while not driver.waiting.is_set():
+    while not driver.waiting.acquire(blocking=False):
         await asyncio.sleep(0)
     await scan.aclose()
     assert await asyncio.wait_for(consumer, PATIENCE) == []

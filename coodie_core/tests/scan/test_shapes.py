@@ -132,7 +132,8 @@ async def test_resumed_in_another_shape(scan: Any) -> None:
     shapes = [dict, "scalar", tuple, Row, add]
     for number in range(40):
         rows = shapes[number % len(shapes)]
-        more, running = await scan(driver, 4, rows=rows, checkpoint=checkpoint, options=SMALL)
+        asked = {"rows": rows, "checkpoint": checkpoint, "options": SMALL, "concurrency": 1}
+        more, running = await scan(driver, 4, **asked)
         found += more
         checkpoint = json.loads(json.dumps(running.checkpoint()))
         assert all(len(each["delivered"]) <= 3 for each in checkpoint["begun"])

@@ -172,7 +172,10 @@ def _pages(run: ScanRun, arrived: SimpleQueue[Any]) -> Generator[Iterator[Any], 
 
         try:
             start()
-            while run.is_waiting and (found := arrived.get()) is not None:
+            while run.is_waiting:
+                found = arrived.get()
+                if found is None or run.is_ended:
+                    break
                 rows = run.arrived(found[0], found[1].result())
                 del found
                 start()  # including this range's next page
@@ -200,7 +203,10 @@ async def _rows(run: ScanRun, arrived: asyncio.Queue[Any]) -> AsyncGenerator[Any
 
     try:
         start()
-        while run.is_waiting and (found := await arrived.get()) is not None:
+        while run.is_waiting:
+            found = await arrived.get()
+            if found is None or run.is_ended:
+                break
             tasks.discard(found[1])
             rows = run.arrived(found[0], found[1].result())
             del found
