@@ -57,7 +57,7 @@ example: python ## types and conformance kit of the example backend
 compatibility: python ## packages and an object mapper that others made
 	@$(PYTHON) scripts/project.py compatibility --pytest="$$ARGS"
 
-recipes: python ## recipes with FastAPI, Flask, Django, gunicorn and Celery
+recipes: python ## recipes with FastAPI, Flask, Django, gunicorn, Celery, Dask
 	@$(PYTHON) scripts/project.py recipes --pytest="$$ARGS"
 
 ##@ Write code

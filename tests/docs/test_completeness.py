@@ -195,7 +195,7 @@ def test_the_versions_of_frameworks_are_tested() -> None:
     """What the page says that the recipes ran with is what is pinned for them."""
     pins = (ROOT / "requirements" / "recipes.txt").read_text(encoding="utf-8")
     page = (DOCS / "what-was-tested.md").read_text(encoding="utf-8")
-    for name in ("FastAPI", "uvicorn", "Flask", "Django", "gunicorn", "Celery"):
+    for name in ("FastAPI", "uvicorn", "Flask", "Django", "gunicorn", "Celery", "Dask"):
         (version,) = re.findall(rf"^{name.lower()}==(.+)$", pins, re.MULTILINE)
         (said,) = re.findall(rf"\b{name} (\d[\d.]*\d)", page)
         assert version.startswith(said), name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -11,30 +10,18 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+from tests.recipes.conftest import PATIENCE, RECIPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 pytestmark = pytest.mark.recipes
-
-RECIPES = Path(__file__).resolve().parents[2] / "examples" / "recipes"
-
-#: Seconds, until a server answers or ends.
-PATIENCE = 60
-
-
-@pytest.fixture
-def environ(cassandra_node: Any, backend: str, tmp_path: Path) -> dict[str, str]:
-    """Give the environment of a program that has the recipes, and the connection ``shop``."""
-    url = f"{backend}://{cassandra_node.host}:{cassandra_node.port}"
-    (tmp_path / "coodie.toml").write_text(f'[connections.shop]\nurl = "{url}"\n')
-    return os.environ | {"PYTHONPATH": f"{RECIPES}{os.pathsep}{tmp_path}"}
 
 
 @contextmanager
