@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from coodie.cli._completion import complete_connection
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -52,6 +54,7 @@ def connection_option(command: Any) -> Any:
         "--connection",
         metavar="NAME|URL",
         help="A connection of the configuration, or a URL; by default, the configuration's default.",
+        shell_complete=complete_connection,
     )(command)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from coodie.cli._completion import complete_driver
 from coodie.diagnostics.probe import TIMEOUT
 from coodie_doctor.examination import connect_task, examine
 
@@ -12,7 +13,12 @@ __all__ = ["doctor"]
 
 @click.command()
 @click.option("--host", "hosts", multiple=True, metavar="HOST", help="Connect to this host; may be repeated.")
-@click.option("--driver", metavar="NAME", help="The backend to connect with; by default, the usable one.")
+@click.option(
+    "--driver",
+    metavar="NAME",
+    help="The backend to connect with; by default, the usable one.",
+    shell_complete=complete_driver,
+)
 @click.option(
     "--option",
     "options",

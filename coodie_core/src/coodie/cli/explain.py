@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from coodie.cli._completion import complete_error
 from coodie.explanations import explanations
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _LINK = re.compile(r"\[([^\]]+)\]\((?:\.\./)*([^)]+)\)")
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_error)
 def explain(*, name: str | None) -> None:
     """Explain an error: its cause and its fix; without NAME, list all errors.
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coodie.cli._targets import connected, option_of
+from coodie.cli._completion import complete_connection
+from coodie.cli._targets import connected, connection_option, option_of
 
 if TYPE_CHECKING:
     from coodie.contract.driver import AbstractDriver
@@ -19,14 +20,21 @@ _SERVER = "SELECT release_version, cluster_name, data_center FROM system.local W
 
 
 @click.command()
-@click.argument("connection", required=False, metavar="[CONNECTION|URL]")
+@click.argument("target", required=False, metavar="[NAME|URL]", shell_complete=complete_connection)
+@connection_option
 @option_of("timeout")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def ping(*, connection: str | None, timeout: float | None, as_json: bool) -> None:
+def ping(*, target: str | None, connection: str | None, timeout: float | None, as_json: bool) -> None:
     """Connect, and print the round-trip time, the server's version and its hosts.
 
-    Exit code: 0 if the server responds, or else 1, with the reason on standard error.
+    NAME|URL is the same as --connection.
+
+    Exit code: 0 if the server responds; 4 if it rejected the credentials; 5 if no server could be reached; 1
+    for other failures.
     """
+    if target is not None and connection is not None:
+        raise click.UsageError("Give NAME|URL or --connection, not both.")
+    connection = target if connection is None else connection
     started = time.perf_counter()
     with connected(connection) as driver:
         opened = time.perf_counter()

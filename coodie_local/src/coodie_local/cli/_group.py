@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
 
+from coodie.exceptions import CoodieError
 from coodie_local.errors import LocalNodeError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from coodie_local._inventory import ClusterEntry
 
-__all__ = ["choice_option", "existing", "local", "name_argument"]
+__all__ = ["choice_option", "complete_node", "existing", "local", "name_argument"]
 
 
 class _Command(NamedTuple):
@@ -102,7 +103,17 @@ def choice_option(name: str, choice: str, *, help: str) -> Callable[[Any], Any]:
 
 def name_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the argument NAME."""
-    return click.argument("name", default="default", metavar="[NAME]")(function)
+    return click.argument("name", default="default", metavar="[NAME]", shell_complete=complete_node)(function)
+
+
+def complete_node(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Offer the names of nodes and clusters to the shell; none if they can't be listed."""
+    from coodie_local._inventory import entries
+
+    try:
+        return [entry.name for entry in entries() if entry.name.startswith(incomplete)]
+    except (CoodieError, OSError):
+        return []
 
 
 def existing(name: str) -> ClusterEntry:

@@ -11,7 +11,7 @@ from coodie_local._installation import archive_is_built
 from coodie_local._inventory import entries, entry_of
 from coodie_local._node_log import last_lines, quote_lines
 from coodie_local._security import certificates_of
-from coodie_local.cli._group import existing
+from coodie_local.cli._group import complete_node, existing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +43,7 @@ With a NAME the exit status is 0 if it is running, else 3.
 
 
 @click.command(epilog=_STATES)
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_node)
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 @click.pass_context
 def status(ctx: click.Context, name: str | None, json_: bool) -> None:  # noqa: FBT001 - click's way of options
