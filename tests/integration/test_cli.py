@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,26 +14,6 @@ if TYPE_CHECKING:
 
 #: Rows of the table that is read: many pages, and more than a pipe holds.
 ROWS = 5000
-
-
-@pytest.fixture
-def run(cassandra_node: Any, backend: str, keyspace: str, tmp_path: Path) -> Callable[..., Any]:
-    """Run the command line in a directory with a configuration."""
-    (tmp_path / "coodie.toml").write_text(
-        f'[connections.main]\nurl = "{backend}://{cassandra_node.host}:{cassandra_node.port}/{keyspace}?request_timeout=60"\n'
-        '[connections.nobody]\ndriver = "' + backend + '"\nhosts = ["127.0.0.1"]\nport = 1\n'
-    )
-
-    def run(*arguments: str, **more: Any) -> Any:
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("COODIE_")}
-        command = [sys.executable, "-m", "coodie", *arguments]
-        settings: dict[str, Any] = {"cwd": tmp_path, "text": True, "env": environ, "stderr": subprocess.PIPE}
-        if more.pop("start", False):
-            return subprocess.Popen(command, stdout=subprocess.PIPE, **settings)
-        settings |= {"stdout": subprocess.PIPE, **more}
-        return subprocess.run(command, check=False, timeout=90, **settings)
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +42,20 @@ def test_ping(run: Callable[..., Any], cassandra_node: Any) -> None:
     assert f"{cassandra_node.host}:{cassandra_node.port}  up" in done.stdout
 
 
+@pytest.mark.parametrize("command", [["ping"], ["query", "SELECT * FROM t"], ["schema", "show", "ks"]])
+def test_nobody(run: Callable[..., Any], command: list[str]) -> None:
+    """Where nothing answers, the exit code is 5 and the reason on standard error."""
+    done = run(*command, "-c", "nobody")
+    assert (done.returncode, done.stdout) == (5, "")
+    assert done.stderr.startswith("Error: ")
+    assert "Traceback" not in done.stderr
+    assert "hosts=" not in done.stderr
+
+
 def test_ping_nobody(run: Callable[..., Any]) -> None:
-    """Where nothing answers, the status is 1 and the reason on standard error."""
+    """The connection may be the argument of ping, too; a slip in its name is told."""
     done = run("ping", "nobody")
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (5, "")
     assert done.stderr.startswith("Error: ")
     assert "Traceback" not in done.stderr
     done = run("ping", "nobdy")
@@ -81,7 +68,7 @@ def test_query(run: Callable[..., Any], numbers: str) -> None:
     assert done.returncode == 0, done.stderr
     assert {json.loads(line)["n"] for line in done.stdout.splitlines()} == set(range(ROWS))
     done = run("query", "SELECT no_such_column FROM system.local")
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (4, "")
     assert "no_such_column" in done.stderr
 
 
@@ -145,7 +132,7 @@ def test_query_prints_the_servers_warnings(run: Callable[..., Any], numbers: str
 def test_query_with_a_name_twice(run: Callable[..., Any], numbers: str, form: str) -> None:
     """Two columns of one name are refused: one of them would be lost."""
     done = run("query", f"SELECT n AS x, filler AS x FROM {numbers} LIMIT 1", form)
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (4, "")
     assert done.stderr.startswith("Error: The result has 2 columns named 'x', but a dict ")
 
 
@@ -178,7 +165,7 @@ def test_schema(run: Callable[..., Any], keyspace: str, tmp_path: Path) -> None:
         "ALL = [TableDefinition(table='items', columns=[ColumnDefinition('id', 'int', primary_key=True)])]\n"
     )
     assert run("schema", "diff", "shop_tables:ALL").returncode == 3
-    assert run("schema", "diff", "shop_tables:ALL", "-c", "nobody").returncode == 1
+    assert run("schema", "diff", "shop_tables:ALL", "-c", "nobody").returncode == 5
     dry = run("schema", "sync", "shop_tables:ALL", "--dry-run")
     assert (dry.returncode, dry.stdout.startswith("CREATE TABLE")) == (0, True)
     done = run("schema", "sync", "shop_tables:ALL")
@@ -188,7 +175,33 @@ def test_schema(run: Callable[..., Any], keyspace: str, tmp_path: Path) -> None:
     shown = run("schema", "show", f"{keyspace}.items")
     assert f"CREATE TABLE {keyspace}.items" in shown.stdout
     assert f"CREATE KEYSPACE {keyspace}" in run("schema", "show", keyspace).stdout
-    assert run("schema", "show", f"{keyspace}.none").returncode == 1
+    assert run("schema", "show", f"{keyspace}.none").returncode == 4
+    (tmp_path / "other_tables.py").write_text(
+        "from coodie.schema import ColumnDefinition, TableDefinition\n"
+        "ALL = [TableDefinition(table='items', columns=[ColumnDefinition('id', 'text', primary_key=True)])]\n"
+        "NEW = TableDefinition(table='t', keyspace='no_such', columns=ALL[0].columns)\n"
+    )
+    refused = run("schema", "diff", "other_tables:ALL", "--timeout", "30")
+    assert (refused.returncode, refused.stdout) == (4, "")
+    assert "column 'id': server int, wanted text" in refused.stderr
+    missing = run("schema", "sync", "other_tables:NEW")
+    assert missing.returncode == 4
+    assert "CREATE KEYSPACE" in missing.stderr
+    assert "SyncOptions" not in missing.stderr
+
+
+def test_schema_warnings_name_flags(
+    run: Callable[..., Any], driver: Any, keyspace: str, tmp_path: Path
+) -> None:
+    """A warning names the flag, not the argument of a function."""
+    driver.execute(f"CREATE TABLE {keyspace}.flagged (id int PRIMARY KEY, n int)", [])
+    driver.execute(f"CREATE INDEX flagged_n ON {keyspace}.flagged (n)", [])
+    (tmp_path / "flagged_tables.py").write_text(
+        "from coodie.schema import ColumnDefinition as C, TableDefinition\n"
+        "ALL = TableDefinition(table='flagged', columns=[C('id', 'int', primary_key=True), C('n', 'int')])\n"
+    )
+    done = run("schema", "diff", "flagged_tables:ALL")
+    assert "; --drop-removed-indexes drops it\n" in done.stderr
 
 
 def test_schema_as_code(run: Callable[..., Any], driver: Any, keyspace: str, tmp_path: Path) -> None:

@@ -232,7 +232,7 @@ def test_a_failed_statement(backend: Backend, capsys: pytest.CaptureFixture[str]
         return driver
 
     backend._make = make
-    assert query("--json") == 1
+    assert query("--json") == 4
     captured = capsys.readouterr()
     assert (captured.out, "no such table" in captured.err) == ("", True)
     assert backend.driver.closings == 1
@@ -311,7 +311,7 @@ def test_a_diff_that_fails(backend: Backend, tables: None, capsys: pytest.Captur
             raise SchemaError("The primary key differs.")
 
     backend._make = Refusing
-    assert main(["schema", "diff", "shop_tables:ALL", "-c", "memory:///shop?lazy=true"]) == 1
+    assert main(["schema", "diff", "shop_tables:ALL", "-c", "memory:///shop?lazy=true"]) == 4
     assert "The primary key differs." in capsys.readouterr().err
 
 

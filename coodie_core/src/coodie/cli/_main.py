@@ -20,8 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The command's name and its arguments; None for those of the process.
 
     Returns:
-        The exit code: 0; 1 if the command failed, with the reason on standard error; 2 for invalid arguments;
-        130 after Ctrl-C; 141 if the output pipe was closed.
+        The exit code: one of ``coodie.cli._exit_codes``, with the reason on standard error.
     """
     try:
         import click  # noqa: F401 - only whether it is there

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from coodie.cli._commands import coodie
+from coodie.cli._exit_codes import ExitCode, exit_code
+from coodie.cli._flags import with_flags
 from coodie.exceptions import CoodieError
 from coodie_doctor.findings import plain_text
 
@@ -20,14 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-_FAILED = 1
-_INTERRUPTED = 130
-#: The exit code of a program ended by SIGPIPE, as in shells: 128 + 13.
-_PIPE_CLOSED = 141
-
 
 def run(arguments: Sequence[str] | None) -> int:
     """Run a command and return its exit code."""
+    if sys.stdout is None:  # closed by the caller, as with >&-
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - until the process ends
     stdout = sys.stdout
     try:
         with _interruptible():
@@ -38,22 +37,31 @@ def run(arguments: Sequence[str] | None) -> int:
         return exc.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted.", err=True)
-        return _INTERRUPTED
+        return ExitCode.INTERRUPTED
     except CoodieError as exc:
-        click.echo(f"{click.style('Error:', fg='red', bold=True)} {plain_text(exc)}", err=True)
+        _report(with_flags(plain_text(exc)))
         click.secho(f"See: {exc.explanation}", err=True, dim=True)
-        return _FAILED
+        return exit_code(exc)
+    except UnicodeEncodeError as exc:
+        _report(
+            f"Standard output is {exc.encoding}, without some of the characters. Set PYTHONIOENCODING=utf-8."
+        )
+        status = ExitCode.FAILURE
     except SystemExit:
         # If the output pipe is closed, click replaces stdout and exits with 1, whatever the mode.
         if sys.stdout is not stdout:
-            return _PIPE_CLOSED
+            return ExitCode.PIPE_CLOSED
         raise
     except OSError as exc:
         # Nothing is left to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        click.echo(f"{click.style('Error:', fg='red', bold=True)} {plain_text(exc)}", err=True)
-        return _FAILED
+        _report(plain_text(exc))
+        status = ExitCode.FAILURE
     return status if isinstance(status, int) else 0
+
+
+def _report(text: str) -> None:
+    click.echo(f"{click.style('Error:', fg='red', bold=True)} {text}", err=True)
 
 
 @contextmanager

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from coodie.cli._exit_codes import ExitCode
+from coodie.cli._flags import with_flags
 from coodie.cli._printing import escaped
-from coodie.cli._targets import connected, connection_option
+from coodie.cli._targets import connected, connection_option, option_of
 from coodie.contract.rows_argument import dicts_argument
 from coodie.exceptions import ConfigurationError, CoodieError, InvalidQueryError
 
@@ -25,9 +27,6 @@ if TYPE_CHECKING:
     from coodie.schema.definitions import TableDefinition
 
 __all__ = ["schema"]
-
-#: The exit code of ``diff`` if sync would execute a statement; 1 and 2 are failures.
-_DIFFERENT = 3
 
 _definitions = click.argument("definitions", metavar="MODULE:DEFINITIONS")
 _json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -49,8 +48,9 @@ def schema() -> None:
 @click.argument("name", metavar="KEYSPACE[.TABLE]")
 @click.option("--python", "as_python", is_flag=True, help="As Python code: the DEFINITIONS of the tables.")
 @_json
+@option_of("timeout")
 @connection_option
-def show(*, name: str, as_python: bool, as_json: bool, connection: str | None) -> None:
+def show(*, name: str, as_python: bool, as_json: bool, timeout: float | None, connection: str | None) -> None:
     """Print the statements that create a keyspace or a table.
 
     This is the server's DESCRIBE. With --python, it is a module for diff and sync, with the definitions of
@@ -63,15 +63,15 @@ def show(*, name: str, as_python: bool, as_json: bool, connection: str | None) -
     keyspace, _, table = name.partition(".")
     if as_python:
         with connected(connection) as driver:
-            click.echo(_python(driver, keyspace, table), nl=False)
+            click.echo(_python(driver, keyspace, table, timeout), nl=False)
         return
     what = f"TABLE {quote(keyspace)}.{quote(table)}" if table else f"KEYSPACE {quote(keyspace)}"
     with connected(connection) as driver:
-        for row in driver.execute(f"DESCRIBE {what}", [], **dicts_argument(driver)):
+        for row in driver.execute(f"DESCRIBE {what}", [], timeout=timeout, **dicts_argument(driver)):
             click.echo(json.dumps(row, ensure_ascii=False) if as_json else f"{row['create_statement']}\n")
 
 
-def _python(driver: AbstractDriver, keyspace: str, table: str) -> str:
+def _python(driver: AbstractDriver, keyspace: str, table: str, timeout: float | None) -> str:
     """Return the definitions of a table, or of all tables of a keyspace, as code."""
     from coodie.schema.source import python_source
 
@@ -79,11 +79,12 @@ def _python(driver: AbstractDriver, keyspace: str, table: str) -> str:
     names = [table]
     if not table:
         query = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?"
-        names = [row["table_name"] for row in driver.execute(query, [keyspace], **dicts_argument(driver))]
+        rows = driver.execute(query, [keyspace], timeout=timeout, **dicts_argument(driver))
+        names = [row["table_name"] for row in rows]
     if not names:
         message = f"Keyspace {keyspace!r} has no tables, or doesn't exist (names are case-sensitive)."
         raise InvalidQueryError(message)
-    found = [driver.describe(f"{keyspace}.{one}") for one in names]
+    found = [driver.describe(f"{keyspace}.{one}", timeout=timeout) for one in names]
     for one in found:
         for warning in one.warnings:
             click.echo(f"{keyspace}.{one.table}: {escaped(warning)}", err=True)
@@ -94,13 +95,21 @@ def _python(driver: AbstractDriver, keyspace: str, table: str) -> str:
 @_definitions
 @_drop
 @_json
+@option_of("timeout")
 @connection_option
-def diff(*, definitions: str, drop: bool, as_json: bool, connection: str | None) -> int:
+def diff(
+    *, definitions: str, drop: bool, as_json: bool, timeout: float | None, connection: str | None
+) -> int:
     """Print the statements that sync would execute, without executing them.
 
-    Exit code: 0 if the tables match their definitions, 3 if they differ, 1 if the comparison failed.
+    Exit code: 0 if the tables match their definitions; 3 if sync would execute a statement; 4 if a table
+    can't be altered to match; 5 if no server could be reached; 1 for other failures.
     """
-    return _DIFFERENT if _bring(definitions, connection, drop=drop, dry_run=True, as_json=as_json) else 0
+    return (
+        ExitCode.DIFFERENT
+        if _bring(definitions, connection, drop=drop, dry_run=True, as_json=as_json, timeout=timeout)
+        else 0
+    )
 
 
 @schema.command()
@@ -108,19 +117,39 @@ def diff(*, definitions: str, drop: bool, as_json: bool, connection: str | None)
 @_drop
 @_json
 @click.option("--dry-run", is_flag=True, help="Only print the statements.")
+@option_of("timeout")
 @connection_option
-def sync(*, definitions: str, drop: bool, as_json: bool, dry_run: bool, connection: str | None) -> None:
+def sync(
+    *,
+    definitions: str,
+    drop: bool,
+    as_json: bool,
+    dry_run: bool,
+    timeout: float | None,
+    connection: str | None,
+) -> None:
     """Create or alter tables to match their definitions.
 
     Prints the executed statements.
 
-    Exit code: 0 if the tables match now, 1 if a table can't be altered to match.
+    Exit code: 0 if the tables match now; 4 if a table can't be altered to match, or the server rejected a
+    statement; 5 if no server could be reached; 1 for other failures.
     """
-    _bring(definitions, connection, drop=drop, dry_run=dry_run, as_json=as_json)
+    _bring(definitions, connection, drop=drop, dry_run=dry_run, as_json=as_json, timeout=timeout)
 
 
-def _bring(definitions: str, connection: str | None, *, drop: bool, dry_run: bool, as_json: bool) -> bool:
+def _bring(
+    definitions: str,
+    connection: str | None,
+    *,
+    drop: bool,
+    dry_run: bool,
+    as_json: bool,
+    timeout: float | None,
+) -> bool:
     """Sync the tables and print the statements; return whether there were any."""
+    from coodie.schema.syncoptions import SyncOptions
+
     logging.getLogger("coodie.schema").addHandler(logging.NullHandler())  # its warnings are printed below
     tables = _found(definitions)
     done = False
@@ -128,7 +157,10 @@ def _bring(definitions: str, connection: str | None, *, drop: bool, dry_run: boo
         for one in tables:
             keyspace = _keyspace(one, driver)
             options = dict(one.table_options) if one.table_options is not None else None
-            statements = driver.sync_table(one.table, keyspace, list(one.columns), options, dry_run, drop)
+            terms = {} if timeout is None else {"options": SyncOptions(timeout=timeout)}
+            statements = driver.sync_table(
+                one.table, keyspace, list(one.columns), options, dry_run, drop, **terms
+            )
             done = done or bool(statements)
             if as_json:
                 report = {"keyspace": keyspace, "table": one.table, "statements": list(statements)}
@@ -137,7 +169,7 @@ def _bring(definitions: str, connection: str | None, *, drop: bool, dry_run: boo
                 for statement in statements:
                     click.echo(f"{statement};")
             for warning in getattr(statements, "warnings", ()):
-                click.echo(f"{keyspace}.{one.table}: {warning}", err=True)
+                click.echo(f"{keyspace}.{one.table}: {escaped(with_flags(warning))}", err=True)
     return done
 
 

@@ -1,0 +1,78 @@
+"""Exit codes and flags in errors, for commands that fail."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from coodie import exceptions
+from coodie.cli._exit_codes import ExitCode, exit_code
+from coodie.cli._flags import with_flags
+
+if TYPE_CHECKING:
+    from coodie.exceptions import CoodieError
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "command-line.md"
+
+
+def test_the_table_of_the_docs() -> None:
+    """The page has each exit code, in order, and no other."""
+    section = PAGE.read_text(encoding="utf-8").partition("### Exit codes")[2].partition("###")[0]
+    assert [int(code) for code in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)] == list(ExitCode)
+
+
+def caused(error: CoodieError, cause: Exception) -> CoodieError:
+    """Return the error with its cause."""
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (exceptions.InvalidQueryError("x"), 4),
+        (exceptions.QuerySyntaxError("x"), 4),
+        (exceptions.UnauthorizedError("x"), 4),
+        (exceptions.AuthenticationError("x"), 4),
+        (exceptions.SchemaError("x"), 4),
+        (exceptions.SchemaPermissionError("x"), 4),
+        (caused(exceptions.SchemaError("x"), exceptions.InvalidQueryError("x")), 4),
+        (caused(exceptions.SchemaError("x"), exceptions.ServerError("x")), 1),
+        (exceptions.SchemaConnectionError("x"), 1),
+        (exceptions.SchemaTimeoutError("x"), 1),
+        (exceptions.ConnectionFailedError("x"), 5),
+        (exceptions.ConnectionLostError("x"), 1),
+        (exceptions.RequestTimeoutError("x"), 1),
+        (exceptions.UnavailableError("x"), 1),
+        (exceptions.OverloadedError("x"), 1),
+        (exceptions.ParameterError("x"), 2),
+        (exceptions.ConfigurationError("x"), 1),
+        (exceptions.DriverNotFoundError("x"), 1),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_exit_code(error: CoodieError, code: int) -> None:
+    """5 is only for what was never sent, 4 for what would be refused again."""
+    assert exit_code(error) == code
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Increase timeout=, or wait.", "Increase --timeout, or wait."),
+        ("a smaller fetch_size= may help", "a smaller --page-size may help"),
+        ("drop_removed_indexes=True drops it", "--drop-removed-indexes drops it"),
+        ("profile='x' was given", "--profile 'x' was given"),
+        ("Check hosts=, port= and the TLS options.", "Check hosts, port and the TLS options."),
+        ("increase both connect_timeout= and x.", "increase both connect_timeout and x."),
+        ("WHERE timeout = 1 AND a=b", "WHERE timeout = 1 AND a=b"),
+        ("RequestProfile(timeout=60)", "RequestProfile(timeout=60)"),
+        ("first; or use options=SyncOptions(create_keyspace=f(1)).", "first."),
+    ],
+)
+def test_flags_in_errors(text: str, expected: str) -> None:
+    """What a command shows names its flags, and the options of the configuration."""
+    assert with_flags(text) == expected
