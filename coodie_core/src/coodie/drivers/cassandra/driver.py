@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from coodie._forks import forget_in_children
 from coodie.capabilities import Capability
+from coodie.contract.markers import Marker
 from coodie.drivers._last_page import remember_paging_state
 from coodie.drivers._lifecycle import Lifecycle
 from coodie.drivers.cassandra.fastpath.template import find_template, template_key
+from coodie.drivers.cassandra.values.types import described, value_type
 from coodie.drivers.client.driver import ClientDriver
 from coodie.drivers.client.pipeline_options import PipelineOptions
 from coodie.effects import run_async, run_sync
@@ -306,6 +308,15 @@ class CassandraDriver(ClientDriver):
         statement = run_sync(self._pipeline.prepared(stmt, seconds))
         metadata = statement.prepared.prepared.result_metadata or ()
         return tuple(name for _, _, name, _ in metadata)
+
+    def _bind_markers(self, stmt: str, timeout: float | None = None) -> tuple[Marker, ...]:
+        """Prepare a statement, and return its bind markers; for the command line."""
+        seconds = timeout or self._pipeline.default_timeout()
+        prepared = run_sync(self._pipeline.prepared(stmt, seconds)).prepared.prepared
+        policy = getattr(prepared, "column_encryption_policy", None)
+        return tuple(
+            Marker(column.name, described(value_type(policy, column))) for column in prepared.column_metadata
+        )
 
     # --- schema -------------------------------------------------------------------------
 

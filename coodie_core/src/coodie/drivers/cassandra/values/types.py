@@ -9,6 +9,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from coodie.contract.markers import ValueType
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -17,6 +19,7 @@ __all__ = [
     "EXACT",
     "WRAPPED",
     "cql_name",
+    "described",
     "family",
     "same_markers",
     "subtypes",
@@ -151,3 +154,10 @@ def cql_name(typ: Any) -> str:
         parameters.append(str(typ.vector_size))
     name = name or str(typ.typename)
     return f"{name}<{', '.join(parameters)}>" if parameters else name
+
+
+def described(typ: Any) -> ValueType:
+    """Return a type as a value of the contract, independent of the drivers."""
+    typ = unwrapped(typ)
+    parts = tuple([described(part) for part in subtypes(typ)])
+    return ValueType(family(typ), cql_name(typ), parts, tuple(getattr(typ, "fieldnames", None) or ()))
