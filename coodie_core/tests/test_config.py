@@ -10,6 +10,7 @@ import pytest
 
 from coodie.config import NOT_OF_THE_CONNECTION, ConnectionConfig, build_config
 from coodie.exceptions import ConfigurationError
+from coodie.options.hosts import parse_host
 
 
 def test_defaults() -> None:
@@ -115,7 +116,7 @@ def test_error_keeps_secrets() -> None:
         ("hosts", [""]),
         ("hosts", [" "]),
         ("hosts", [None]),
-        ("hosts", ["127.0.0.1:9042"]),
+        ("hosts", ["127.0.0.1:90420"]),
         ("hosts", {"127.0.0.1"}),
         ("hosts", ["db1/shop"]),
         ("hosts", [" db1"]),
@@ -172,21 +173,54 @@ def test_refused(option: str, value: Any) -> None:
     assert option in str(caught.value)
 
 
-def test_port_apart() -> None:
-    """A port written behind the host is refused with the way to write it."""
-    with pytest.raises(ConfigurationError, match="port=9142"):
-        build_config(hosts=["a", "b:9142"])
+@pytest.mark.parametrize(
+    ("hosts", "port", "points", "names"),
+    [
+        (["a", "b"], None, [("a", None), ("b", None)], ("a", "b")),
+        (["a", "b"], 9142, [("a", 9142), ("b", 9142)], ("a", "b")),
+        (["a:9142", "b:9142"], None, [("a", 9142), ("b", 9142)], ("a", "b")),
+        (["a:1", "b"], 9142, [("a", 1), ("b", 9142)], ("a:1", "b:9142")),
+        (["a:1", "b"], None, [("a", 1), ("b", None)], ("a:1", "b")),
+        (["a:1"], 9142, [("a", 1)], ("a:1",)),
+        (["[::1]:1", "10.0.0.1:2"], None, [("::1", 1), ("10.0.0.1", 2)], ("[::1]:1", "10.0.0.1:2")),
+        (["[::1]", "::2"], 3, [("::1", 3), ("::2", 3)], ("::1", "::2")),
+        (["[fe80::1%eth0]:1"], None, [("fe80::1%eth0", 1)], ("fe80::1%eth0",)),
+    ],
+)
+def test_ports_of_hosts(hosts: list[str], port: int | None, points: Any, names: tuple[str, ...]) -> None:
+    """A host's port takes precedence over port=; backends that read one port get it if it is that of all."""
+    config = build_config(hosts=hosts, port=port)
+    assert list(config.contact_points) == points
+    assert config.host_names == names
+    assert config.hosts == tuple(host for host, _ in points)
+    if config.host_ports is None:
+        assert {config.port} == {port for _, port in points}
+
+
+@pytest.mark.parametrize("text", ["a", "a:1", "::1", "[::1]:9042", "10.0.0.1:65535", "fe80::1%eth0"])
+def test_a_contact_point_as_text(text: str) -> None:
+    """The text of a parsed contact point is what was parsed."""
+    assert str(parse_host(text)) == text
 
 
 @pytest.mark.parametrize(
     ("host", "hint"),
     [
-        ("[::1]", "an address without brackets: '::1'."),
-        ("[::1]:9142", "'::1', and the port as port=9142."),
         ("unix:///x", "not a URL"),
         ("http://a:1", "not a URL"),
         ("a, b", "one str per host: hosts=['a', 'b']."),
         ("::1:x", "an IPv6 address in full"),
+        ("[::1:x]:1", "an IPv6 address in full"),
+        ("[a]:1", "'a' without brackets"),
+        ("[::1", "without spaces and slashes"),
+        ("[::1]9042", "without spaces and slashes"),
+        (":9042", "an address before the port"),
+        ("a:", "an integer from 1 to 65535 as the port"),
+        ("a:0", "an integer from 1 to 65535 as the port"),
+        ("a:65536", "an integer from 1 to 65535 as the port"),
+        ("a:1_0", "an integer from 1 to 65535 as the port"),
+        ("a:٣", "an integer from 1 to 65535 as the port"),
+        ("[::1]:", "an integer from 1 to 65535 as the port"),
     ],
 )
 def test_what_is_no_host(host: str, hint: str) -> None:

@@ -3,7 +3,8 @@
 The blocks of a page share a namespace and run in their order, as a reader would type them, with ``await``
 at the top level as in ``python -m asyncio``. Three words stand for the reader's own and are exchanged: the
 address ``"127.0.0.1"``, ``port=9042`` and ``driver_type="scylla"`` or ``"cassandra"`` (also ``backend=``), or
-``scylla://127.0.0.1:9042``. A block with a mark (scripts/pages.py has them) doesn't run.
+``scylla://127.0.0.1:9042``; ``"127.0.0.1:9042"`` is the first two. A block with a mark (scripts/pages.py has
+them) doesn't run.
 
 Before a page's blocks run, a file with a plain name is written to the working directory, and the others are
 installed as one distribution. Where a block has lines such as ``print(x)  # what is printed``, what it prints
@@ -144,6 +145,7 @@ def reader(
         else:
             node = request.getfixturevalue("cassandra_node")
             words |= {'"127.0.0.1"': f'"{node.host}"', "port=9042": f"port={node.port}"}
+            words['"127.0.0.1:9042"'] = f'"{node.host}:{node.port}"'
             words["scylla://127.0.0.1:9042"] = f"{backend}://{node.host}:{node.port}"
             replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
             request.getfixturevalue("driver").execute(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cassandra.cluster import _clusters_for_shutdown
-from tests.conftest import PATIENT, open_driver
+from tests.conftest import PATIENT
 
 import coodie
 from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieError
@@ -306,26 +306,6 @@ async def test_a_refused_port_fails_clean(
         gc.collect()
         assert await _settled(extra) == set()
     assert registry.names() == ()
-
-
-async def test_a_node_that_announces_another_address(
-    cassandra_node: Any, backend: str, registry: DriverRegistry
-) -> None:
-    """Behind a mapped address: cassandra-driver goes on with the given one, scylla-driver with the other."""
-    with FaultProxy(cassandra_node.host, cassandra_node.port, listen=("127.0.0.5", 0)) as mapped:
-        where: dict[str, Any] = {"hosts": [mapped.host], "port": mapped.port}
-        if backend == "cassandra":
-            with open_driver(backend, **where) as driver:
-                assert driver.ping()
-            return
-        with pytest.raises(ConnectionFailedError, match="advertise other addresses") as caught:
-            open_driver(backend, **where)
-        with pytest.raises(ConnectionFailedError, match="advertise other addresses"):
-            await coodie.init_coodie_async(driver_type=backend, **where)
-    ((host, reason),) = caught.value.hosts.items()
-    assert host == f"{cassandra_node.host}:{mapped.port}"
-    assert "Connection refused" in reason
-    assert reason in str(caught.value)
 
 
 async def test_an_unresolvable_host_is_a_connection_error(backend: str, registry: DriverRegistry) -> None:

@@ -55,6 +55,8 @@ class Capability(str, Enum):
     PROTOCOL_VERSION = "protocol version"
     #: ``ssl_context`` and the ``ssl_…`` options.
     TLS = "TLS"
+    #: ``hosts`` with different ports.
+    HOST_PORTS = "different ports of hosts"
     #: ``username`` and ``password``.
     AUTHENTICATION = "authentication"
     #: A connected ``session`` of the caller.

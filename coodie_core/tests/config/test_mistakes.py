@@ -57,7 +57,7 @@ allow = "coodie-scylla"
 driver = "memory"
 prot = 9042
 hosts = [
-    "db1:9042",
+    "db1:90420",
 ]
 consistency = "LOCAL_QUORM"
 profiles.reports = { timout = 5 }
@@ -77,7 +77,7 @@ speculative_execution_policy = "0.1x2"
         ("coodie.toml:2: conections: ", "Did you mean 'connections'?"),
         ("coodie.toml:3: allow: ", "Give a list of names"),
         ("coodie.toml:7: connections.main.prot: ", "Did you mean 'port'?"),
-        ("coodie.toml:8: connections.main.hosts: ", "port=9042"),
+        ("coodie.toml:8: connections.main.hosts: ", "from 1 to 65535 as the port"),
         ("coodie.toml:11: connections.main.consistency: ", "LOCAL_QUORUM"),
         ("coodie.toml:12: connections.main.profiles.reports.timout: ", "Did you mean 'timeout'?"),
         ("coodie.toml:13: connections.main.retry_policy: ", "can't be used"),

@@ -75,6 +75,17 @@ def test_option_of_connecting(name: str) -> None:
     assert f"use one that supports it: {', '.join(error.alternatives)}." in str(error)
 
 
+def test_different_ports_of_hosts() -> None:
+    """They are refused unless the backend declares that it reads them; one port for all hosts isn't."""
+    hosts = ["db1:1", "db2:2"]
+    host_of(acme=Declaring(Capability.HOST_PORTS)).check(config_for(hosts=hosts))
+    unable = host_of(acme=Declaring())
+    unable.check(config_for(hosts=["db1:1", "db2:1"]))
+    with pytest.raises(ConfigurationError, match="no different ports of hosts, which hosts= with") as caught:
+        unable.check(config_for(hosts=hosts))
+    assert caught.value.option == "hosts"
+
+
 def test_no_compression_needs_no_capability() -> None:
     """compression=False is what a backend without compression gives."""
     host_of(acme=Declaring()).check(config_for(compression=False))

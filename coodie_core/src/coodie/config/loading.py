@@ -51,8 +51,8 @@ def connect(url: str, **options: Any) -> Driver:
 
     Args:
         url: ``scylla://user:password@host1,host2:9042/keyspace?consistency=LOCAL_QUORUM&lazy=true``: the
-            backend's name, credentials, hosts with one port, the keyspace, and any option of ``init_coodie``.
-            Percent-encode separators within a part.
+            backend's name, credentials, hosts with one port or one each, the keyspace, and any option of
+            ``init_coodie``. Percent-encode separators within a part.
         options: Options that aren't in the URL, such as objects.
 
     Returns:

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from coodie.exceptions import ConfigurationError
 from coodie.options.connection import check_option
 from coodie.options.declarations import OPTIONS
+from coodie.options.hosts import ContactPoint
 from coodie.options.valuetypes import parse_value
 
 __all__ = ["UrlParts", "parse_url"]
@@ -42,9 +43,9 @@ def parse_url(url: object) -> UrlParts:
     """Parse a connection's URL.
 
     Args:
-        url: The backend's name, ``://``, optionally ``user:password@``, hosts separated by commas, with a
-            port after any of them, ``/keyspace``, and options after ``?``, separated by ``&``. Separators
-            within a part are percent-encoded.
+        url: The backend's name, ``://``, optionally ``user:password@``, hosts separated by commas, with one
+            port after any of them or a port after each, ``/keyspace``, and options after ``?``, separated by
+            ``&``. Separators within a part are percent-encoded.
 
     Raises:
         ConfigurationError: The URL is invalid.
@@ -108,24 +109,22 @@ def _credentials(text: str) -> dict[str, str]:
 
 
 def _hosts(text: str) -> dict[str, Any]:
-    """Return the hosts, and the port after any of them, which is the same for all."""
+    """Return the hosts; a single port is that of all hosts, further ports are part of their hosts."""
     if not text:
         return {}
-    hosts: list[str] = []
-    ports: set[int] = set()
     parts = text.split(",")
-    for number, part in enumerate(parts, 1):
-        where = f"host {number} of {len(parts)}"
-        host, port = _host(part, where)
-        hosts.append(host)
-        if port is not None:
-            ports.add(port)
+    points = [_host(part, f"host {number} of {len(parts)}") for number, part in enumerate(parts, 1)]
+    ports = {point.port for point in points if point.port is not None}
     if len(ports) > 1:
-        _refuse("has hosts with different ports", "All hosts use the same port: write it once.", "port")
+        if any(point.port is None for point in points):
+            hint = "Write a port after each host, or one port for all hosts."
+            _refuse("has different ports, and a host without a port", hint, "port")
+        return {"hosts": [str(point) for point in points]}
+    hosts = [point.host for point in points]
     return {"hosts": hosts, "port": ports.pop()} if ports else {"hosts": hosts}
 
 
-def _host(part: str, where: str) -> tuple[str, int | None]:
+def _host(part: str, where: str) -> ContactPoint:
     if part.startswith("["):
         host, bracket, rest = part[1:].partition("]")
         if not bracket or not _is_address(host) or (rest and not rest.startswith(":")):
@@ -139,11 +138,11 @@ def _host(part: str, where: str) -> tuple[str, int | None]:
     if not host.strip():
         _refuse(f"has an empty {where}", "Leave the comma or the colon out.", "hosts")
     if not colon:
-        return host, None
+        return ContactPoint(host, None)
     # Not int() of other texts: its exception contains the text.
     if not (port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) < 2**16):  # noqa: PLR2004 - digits and limit of a port
         _refuse(f"needs an integer from 1 to 65535 as the port of {where}", "Write host:9042.", "port")
-    return host, int(port)
+    return ContactPoint(host, int(port))
 
 
 def _is_address(text: str) -> bool:

@@ -92,7 +92,8 @@ class ConnectionOpened(ConnectionEvent):
     """A backend has opened a driver.
 
     Args:
-        hosts: The contact points that it was given; none where it finds its own.
+        hosts: The contact points that it was given, with their ports where these differ; none where it
+            finds its own.
         port: The port that it was given.
         duration: Seconds that it took.
         borrowed: It works on a session of the caller's, which was open before and stays so.
@@ -109,7 +110,7 @@ class ConnectionFailed(ConnectionEvent):
     """A backend could not open a driver.
 
     Args:
-        hosts: The contact points that it was given.
+        hosts: The contact points that it was given, with their ports where these differ.
         port: The port that it was given.
         duration: Seconds until it gave up.
         error: What is raised: a ``CoodieError``, or a cancellation or interrupt.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from coodie.exceptions import ConfigurationError
 from coodie.options.declarations import OPTIONS
+from coodie.options.hosts import ContactPoint, parse_host
 from coodie.options.profiles import RequestProfile, build_profiles
 from coodie.options.tls import build_ssl_context
 from coodie.options.valuetypes import check_value
@@ -29,7 +30,9 @@ __all__ = [
 TLS_OPTIONS = ("ssl_enabled", "ssl_trusted_cert", "ssl_cert", "ssl_private_key", "ssl_verify_flags")
 
 #: Fields that coodie-core implements, and ``options``, which the backend validates.
-NOT_OF_THE_CONNECTION = frozenset({"driver_type", "distribution", "options", "profiles", "rows"})
+NOT_OF_THE_CONNECTION = frozenset(
+    {"driver_type", "distribution", "host_ports", "options", "profiles", "rows"}
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,10 +45,13 @@ class ConnectionConfig:
         driver_type: The backend's name.
         distribution: The distribution that has to provide the backend; None for the one with the name.
         hosts: Contact points: names or addresses, without a port.
+        host_ports: The port of each host, None for ``port``; None if ``port`` is that of all hosts. Backends
+            with ``Capability.HOST_PORTS`` read ``contact_points`` instead.
         session: A session of the backend's driver, from the caller.
         keyspace: The default keyspace's plain name.
         ssl_context: The TLS context; None for unencrypted connections.
-        port: The port of the native protocol; None for the backend's default, 9042.
+        port: The port of the native protocol, for hosts without a port of their own; None for the backend's
+            default, 9042.
         username: The user name for password authentication.
         password: The password.
         local_dc: The preferred data centre.
@@ -64,6 +70,7 @@ class ConnectionConfig:
     driver_type: str
     distribution: str | None = None
     hosts: tuple[str, ...] | None = None
+    host_ports: tuple[int | None, ...] | None = None
     session: Any = field(default=None, repr=False)
     keyspace: str | None = None
     ssl_context: SSLContext | None = None
@@ -81,6 +88,19 @@ class ConnectionConfig:
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     profiles: Mapping[str, RequestProfile] = field(default_factory=dict)
     rows: Any = None
+
+    @property
+    def contact_points(self) -> tuple[ContactPoint, ...]:
+        """The hosts with their ports; a port is None if neither the host nor the connection has one."""
+        hosts = self.hosts or ()
+        ports = self.host_ports or (None,) * len(hosts)
+        return tuple(ContactPoint(host, port or self.port) for host, port in zip(hosts, ports, strict=True))
+
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        """The hosts for messages and events: with their ports if these differ."""
+        hosts = self.hosts or ()
+        return hosts if self.host_ports is None else tuple(map(str, self.contact_points))
 
     def given(self) -> tuple[str, ...]:
         """Return the names of the fields that were set and that the backend has to implement."""
@@ -110,6 +130,8 @@ def build_config(*, driver_type: str = "scylla", **arguments: Any) -> Connection
     named = _taken(arguments, [*of_connection, "rows"])
     if tls or "ssl_context" in named:
         named["ssl_context"] = build_ssl_context(ssl_context=named.get("ssl_context"), **tls)
+    if "hosts" in named:
+        named |= _hosts_and_ports(named["hosts"], named.get("port"))
     config = ConnectionConfig(
         driver_type=driver_type,
         distribution=distribution,
@@ -119,6 +141,17 @@ def build_config(*, driver_type: str = "scylla", **arguments: Any) -> Connection
     )
     _check_combinations(config, list(tls))
     return config
+
+
+def _hosts_and_ports(hosts: Iterable[str], port: int | None) -> dict[str, Any]:
+    """Return the fields ``hosts``, ``port`` and ``host_ports``; the last one only if the ports differ."""
+    points = [parse_host(host) for host in hosts]
+    names = tuple(point.host for point in points)
+    ports = {point.port or port for point in points}
+    (only, *more) = ports
+    if not more and port in (None, only):
+        return {"hosts": names, "port": only}
+    return {"hosts": names, "port": port, "host_ports": tuple(point.port for point in points)}
 
 
 def check_option(name: str, value: Any) -> Any:

@@ -183,14 +183,14 @@ _DECLARED = (
         "hosts",
         "hosts",
         default="required, unless session is set or the backend starts its own server",
-        help="Contact points: names or addresses, without a port.",
-        url="scylla://db1,[2001:db8::1]",
+        help="Contact points: names or addresses, each optionally with a port.",
+        url="scylla://db1:9042,[2001:db8::1]:9043",
     ),
     _connection(
         "port",
         "port",
         default="9042",
-        help="The port of the native protocol, on all hosts.",
+        help="The port of the native protocol, on hosts without a port of their own.",
         url="scylla://db1:9142",
     ),
     _connection(

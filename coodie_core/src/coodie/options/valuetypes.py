@@ -9,6 +9,7 @@ from typing import Any
 
 from coodie.consistency import CONSISTENCY_LEVELS, SERIAL_CONSISTENCY_LEVELS, parse_consistency
 from coodie.exceptions import ConfigurationError
+from coodie.options.hosts import MAX_PORT, parse_host
 from coodie.row_shapes import parse_rows
 
 __all__ = [
@@ -21,8 +22,6 @@ __all__ = [
     "parse_value",
 ]
 
-_MOST_PORT = 65535
-
 #: The maximum of a timeout, a year; much larger values overflow in clocks and locks.
 LONGEST = 365 * 86_400
 
@@ -34,9 +33,6 @@ RETRY_POLICIES = {
 }
 
 _SPECULATION = re.compile(r"(\d+(?:\.\d+)?)x([1-9]\d*)")
-_BRACKETED = re.compile(r"\[(.*)\](?::([0-9]+))?")
-#: Characters that neither a host name nor an address contains.
-_NO_HOST = re.compile(r"[\s/\\@\[\]?#]")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
@@ -169,7 +165,7 @@ def _checked_token(value: Any) -> Any:
 
 
 def _checked_port(value: Any) -> Any:
-    _need(_is_number(value, (int,)) and 0 < value <= _MOST_PORT)
+    _need(_is_number(value, (int,)) and 0 < value <= MAX_PORT)
     return value
 
 
@@ -181,32 +177,16 @@ def _checked_seconds(value: Any) -> Any:
 def _checked_hosts(hosts: Any) -> tuple[str, ...]:
     _need(not isinstance(hosts, str) and isinstance(hosts, Sequence))
     _need(hosts, "at least one host, or leave hosts out")
-    for host in hosts:
-        _check_host(host)
-    return tuple(hosts)
+    return tuple(_checked_host(host) for host in hosts)
 
 
-def _check_host(host: Any) -> None:
-    """Validate a host name or address; the error suggests the correct form."""
-    from ipaddress import ip_address  # a slow import
-
+def _checked_host(host: Any) -> str:
+    """Validate a contact point; the error suggests the correct form."""
     _need(isinstance(host, str) and host.strip(), "names or addresses, each a non-empty str")
-    _need("://" not in host, "a name or an address, and not a URL")
-    if "," in host:
-        raise _Unfit(f"one str per host: hosts={_listed(host)!r}")
-    if (bracketed := _BRACKETED.fullmatch(host)) is not None:
-        address, port = bracketed.groups()
-        apart = "" if port is None else f", and the port as port={port}"
-        raise _Unfit(f"an address without brackets: {address!r}{apart}")
-    _need(_NO_HOST.search(host) is None, "names or addresses, without spaces and slashes")
-    name, colon, port = host.rpartition(":")
-    if colon and ":" not in name:
-        raise _Unfit(f"the port as port={port}" if port.isdecimal() else "names or addresses")
-    if colon:
-        try:
-            ip_address(host)
-        except ValueError:
-            raise _Unfit("an IPv6 address in full, such as '2001:db8::1'") from None
+    try:
+        return str(parse_host(host))
+    except ValueError as exc:
+        raise _Unfit(str(exc)) from None
 
 
 def _checked_names(value: Any) -> tuple[str, ...]:
@@ -305,10 +285,10 @@ VALUE_TYPES: Mapping[str, ValueType] = {
         schema={"type": "integer", "minimum": 1},
     ),
     "port": ValueType(
-        wanted=f"an integer from 1 to {_MOST_PORT}",
+        wanted=f"an integer from 1 to {MAX_PORT}",
         check=_checked_port,
         parse=_number,
-        schema={"type": "integer", "minimum": 1, "maximum": _MOST_PORT},
+        schema={"type": "integer", "minimum": 1, "maximum": MAX_PORT},
     ),
     "seconds": ValueType(
         wanted="seconds, more than 0 and at most a year",
@@ -317,7 +297,7 @@ VALUE_TYPES: Mapping[str, ValueType] = {
         schema={"type": "number", "exclusiveMinimum": 0, "maximum": LONGEST},
     ),
     "hosts": ValueType(
-        wanted="a list, such as hosts=['127.0.0.1']",
+        wanted="a list, such as hosts=['db1', 'db2:9042']",
         check=_checked_hosts,
         parse=_listed,
         schema={"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},

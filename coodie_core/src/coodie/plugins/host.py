@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from coodie._forks import forget_in_children
-from coodie.capabilities import refuse_option
+from coodie.capabilities import Capability, refuse_option
 from coodie.exceptions import ConfigurationError, CoodieError, DriverNotFoundError
 from coodie.observers.connections import connecting
 from coodie.observers.hub import current_observers
@@ -281,6 +281,8 @@ def _check_abilities(config: ConnectionConfig, given: Iterable[str], description
             continue
         asked = "ssl_context= or an ssl_… option" if name == "ssl_context" else f"{name}="
         raise refuse_option(need, name, asked, who)
+    if config.host_ports is not None and Capability.HOST_PORTS not in have:
+        raise refuse_option(Capability.HOST_PORTS, "hosts", "hosts= with different ports", who)
     for title, profile in config.profiles.items():
         for entry in fields(profile):
             need = OPTIONS[entry.name].capability

@@ -98,7 +98,7 @@ def init_coodie(
     Blocks the event loop if one is running; ``init_coodie_async`` doesn't.
 
     Args:
-        hosts: Contact points, without a port.
+        hosts: Contact points: names or addresses, each optionally with a port; the others have ``port``.
         session: A session that you have created; its row factory and keyspace aren't changed, and ``close``
             leaves it open.
         keyspace: The default keyspace. With ``session=``, it only applies to ``sync_table`` and object

@@ -267,6 +267,16 @@ def _persistent(connection_class: Any) -> Any:
         def on_failure() -> None:
             """Do nothing; a Cluster may replace this hook for failed connections."""
 
+        @staticmethod
+        def on_responses(connection: Any, responses: Any) -> None:
+            """Do nothing; a Cluster may replace this hook for responses that a thread has waited for."""
+
+        def wait_for_responses(self, *messages: Any, **kwargs: Any) -> Any:
+            responses = super().wait_for_responses(*messages, **kwargs)
+            found = responses if kwargs.get("fail_on_error", True) else [one for _, one in responses]
+            self.on_responses(self, found)
+            return responses
+
         @classmethod
         def factory(cls, endpoint: Any, *args: Any, **kwargs: Any) -> Any:
             try:

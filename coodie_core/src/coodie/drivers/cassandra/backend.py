@@ -48,6 +48,9 @@ _PROFILE_FIELDS = (
     "speculative_execution_policy",
 )
 
+#: Parameters of Cluster that determine the nodes' endpoints.
+_ENDPOINT_OPTIONS = ("endpoint_factory", "client_routes_config", "cloud")
+
 #: Seconds between attempts to reconnect to a node that is down.
 _RECONNECT = 1.0
 
@@ -178,7 +181,7 @@ def _connect(config: ConnectionConfig) -> Any:
     except CoodieError:
         raise
     except UnresolvableContactPoints as exc:  # its text names no host
-        raise _unresolvable(config.hosts or ()) from exc
+        raise _unresolvable(config.host_names) from exc
     except Exception as exc:
         message = f"The driver rejected the configuration: {exc}."
         raise ConfigurationError(message) from exc
@@ -240,7 +243,7 @@ def _connect_error(error: CoodieError, config: ConnectionConfig, known: _Known) 
         return _unused_nodes(known) if not error.hosts else _nodes_elsewhere(error, known)
     if isinstance(error, (ConnectionFailedError, ConfigurationError)):
         return error
-    hosts = config.hosts or ()
+    hosts = config.host_names
     message = f"Connecting to {', '.join(hosts)} failed: {error}"
     return ConnectionFailedError(message, hosts=dict.fromkeys(hosts, str(error)))
 
@@ -272,6 +275,7 @@ def _cluster(config: ConnectionConfig) -> Any:
 
     from coodie.drivers.cassandra._cluster import cluster_class
     from coodie.drivers.cassandra._connection import attentive
+    from coodie.drivers.cassandra._endpoints import NodeEndPoints
 
     options = {name: value for name, value in config.options.items() if name not in _DRIVER_OPTIONS}
     moved = {name: options.pop(name) for name in _PROFILE_OPTIONS if name in options}
@@ -295,7 +299,11 @@ def _cluster(config: ConnectionConfig) -> Any:
     options.setdefault("reprepare_on_up", False)
     cluster = cluster_class(negotiates=config.protocol_version is None)
     options["connection_class"] = attentive(options.get("connection_class") or cluster.connection_class)
-    return cluster(contact_points=list(config.hosts or ()), **options)
+    if not any(options.get(name) for name in _ENDPOINT_OPTIONS):
+        endpoints = options["endpoint_factory"] = NodeEndPoints(config.port)
+        options["connection_class"].on_responses = endpoints.note
+    points = [host if port is None else (host, port) for host, port in config.contact_points]
+    return cluster(contact_points=points, **options)
 
 
 def _profile(config: ConnectionConfig, moved: dict[str, Any]) -> Any:

@@ -1,0 +1,65 @@
+"""The addresses and ports of nodes, from the rows of the system tables."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from cassandra.connection import DefaultEndPoint, DefaultEndPointFactory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["NodeEndPoints"]
+
+
+class NodeEndPoints(DefaultEndPointFactory):  # type: ignore[misc]  # the drivers have no types
+    """Create endpoints as the drivers do, except where they would lose the port or address that works.
+
+    The drivers read no port from ``system.local`` and ``system.peers``, and assume that all nodes have the
+    same one. A node whose announced address is a contact point has that contact point's port.
+
+    The only node of a cluster has the address through which it was reached, whatever it announces: it may be
+    behind a forwarded port. cassandra-driver does the same for any node with the control connection.
+
+    Args:
+        port: The port of nodes whose port is unknown.
+    """
+
+    def __init__(self, port: int | None) -> None:
+        super().__init__(port)
+        self._last = threading.local()
+        #: By host id: the announced address, and the endpoint through which the node was reached.
+        self._reached: dict[Any, tuple[str, DefaultEndPoint]] = {}
+
+    def note(self, connection: Any, responses: Iterable[Any]) -> None:
+        """Note whether a connection's node is the only one, before the driver creates its endpoint.
+
+        Args:
+            connection: The control connection; the driver waits for its responses in the current thread.
+            responses: The responses.
+        """
+        for response in responses:
+            if "peer" in (getattr(response, "column_names", None) or ()):
+                self._last.is_only = not response.parsed_rows
+                self._last.endpoint = connection.endpoint
+
+    def create(self, row: Mapping[str, Any]) -> Any:
+        """Return a node's endpoint."""
+        announced = super().create(row)
+        host_id, address = row.get("host_id"), announced.address
+        last: Any = getattr(self._last, "endpoint", None)
+        if (
+            "peer" not in row
+            and type(last) is DefaultEndPoint
+            and (self._last.is_only or last.address == address)
+        ):
+            self._reached[host_id] = address, last
+        known, endpoint = self._reached.get(host_id, (None, announced))
+        if known == address:
+            return endpoint
+        if not (row.get("rpc_port") or row.get("native_port")):
+            ports = {point.port for point in self.cluster.endpoints_resolved if point.address == address}
+            if len(ports) == 1:
+                return DefaultEndPoint(address, ports.pop())
+        return announced

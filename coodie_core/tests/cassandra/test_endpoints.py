@@ -1,0 +1,102 @@
+"""Endpoints of nodes, from rows of the system tables."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from cassandra.connection import DefaultEndPoint
+
+from coodie.drivers.cassandra._endpoints import NodeEndPoints
+from coodie.drivers.cassandra.backend import _connect_error, _Known
+from coodie.exceptions import ConnectionFailedError
+from coodie.options.connection import build_config
+
+#: The columns that a driver reads of the peers.
+PEERS = ("peer", "host_id", "rpc_address")
+
+
+def factory_of(*points: tuple[str, int], port: int | None = None) -> NodeEndPoints:
+    """Make the factory of a cluster with these contact points."""
+    resolved = [DefaultEndPoint(*point) for point in points]
+    same = SimpleNamespace(translate=lambda address: address)
+    made = NodeEndPoints(port)
+    made.configure(SimpleNamespace(endpoints_resolved=resolved, address_translator=same))
+    return made
+
+
+def answered(made: NodeEndPoints, address: str, port: int, *, peers: int) -> None:
+    """Note responses of a node with this many peers."""
+    response = SimpleNamespace(column_names=PEERS, parsed_rows=[()] * peers)
+    made.note(SimpleNamespace(endpoint=DefaultEndPoint(address, port)), [response])
+
+
+def local(address: str, host_id: int = 1, **more: Any) -> dict[str, Any]:
+    """Return a row of system.local."""
+    return {"host_id": host_id, "rpc_address": address, **more}
+
+
+def peer(address: str, host_id: int = 2, **more: Any) -> dict[str, Any]:
+    """Return a row of system.peers."""
+    return {"peer": address, "host_id": host_id, "rpc_address": address, **more}
+
+
+def text(made: NodeEndPoints, row: dict[str, Any]) -> str:
+    """Return the endpoint of a row as text."""
+    return str(made.create(row))
+
+
+def test_the_port_of_a_contact_point() -> None:
+    """A node without a port in its row has its contact point's port, any other the connection's."""
+    made = factory_of(("10.0.0.1", 1), ("10.0.0.2", 2), ("10.0.0.4", 4), ("10.0.0.4", 5), port=9142)
+    answered(made, "10.0.0.1", 1, peers=3)
+    assert text(made, local("10.0.0.1")) == "10.0.0.1:1"
+    assert text(made, peer("10.0.0.2")) == "10.0.0.2:2"
+    assert text(made, peer("10.0.0.3", 3)) == "10.0.0.3:9142"
+    assert text(made, peer("10.0.0.4", 4)) == "10.0.0.4:9142"  # two ports: unknown
+
+
+def test_a_port_in_the_row() -> None:
+    """The port that a peer announces takes precedence."""
+    made = factory_of(("10.0.0.1", 1), ("10.0.0.2", 2))
+    answered(made, "10.0.0.1", 1, peers=1)
+    assert text(made, peer("10.0.0.2", native_port=7)) == "10.0.0.2:7"
+
+
+def test_the_only_node() -> None:
+    """It has the endpoint through which it was reached, also when other nodes join."""
+    made = factory_of(("192.0.2.1", 1))
+    answered(made, "192.0.2.1", 1, peers=0)
+    assert text(made, local("10.0.0.1")) == "192.0.2.1:1"
+    answered(made, "192.0.2.1", 1, peers=1)
+    assert text(made, local("10.0.0.1")) == "192.0.2.1:1"
+    answered(made, "10.0.0.2", 9042, peers=1)
+    assert text(made, peer("10.0.0.1", 1, native_port=9042)) == "192.0.2.1:1"
+    assert text(made, local("10.0.0.2", 2)) == "10.0.0.2:9042"
+
+
+def test_a_node_at_a_new_address() -> None:
+    """The endpoint through which a node was reached isn't that of the node at another address."""
+    made = factory_of(("192.0.2.1", 1))
+    answered(made, "192.0.2.1", 1, peers=0)
+    assert text(made, local("10.0.0.1")) == "192.0.2.1:1"
+    answered(made, "10.0.0.2", 9042, peers=1)
+    assert text(made, peer("10.0.0.9", 1, native_port=9042)) == "10.0.0.9:9042"
+
+
+def test_one_of_several_nodes() -> None:
+    """A node with peers is where it announces: a load balancer may have been between."""
+    made = factory_of(("192.0.2.1", 1))
+    answered(made, "192.0.2.1", 1, peers=2)
+    assert text(made, local("10.0.0.1")) == "10.0.0.1:9042"
+
+
+def test_nodes_that_announce_unreachable_addresses() -> None:
+    """The error of a failed connect names their addresses, and what to do."""
+    known = _Known(frozenset(), {"10.0.0.1:9042": "dc1"}, elsewhere=True)
+    failed = ConnectionFailedError("No host is available.", hosts={"10.0.0.1:9042": "Connection refused"})
+    error = _connect_error(failed, build_config(hosts=["192.0.2.1"]), known)
+    assert "advertise other addresses than hosts=" in str(error)
+    assert "10.0.0.1:9042 (Connection refused)" in str(error)
+    assert isinstance(error, ConnectionFailedError)
+    assert error.hosts == failed.hosts

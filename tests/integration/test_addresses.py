@@ -1,0 +1,113 @@
+"""Hosts with ports, and nodes that are reached through another address or port than they announce."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.conftest import PATIENT, open_driver
+
+import coodie
+from coodie.exceptions import ConnectionFailedError
+from coodie_testing.faults import FaultProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from coodie.registry import DriverRegistry
+
+pytestmark = pytest.mark.server
+
+LOCAL = "SELECT key FROM system.local WHERE key = ?"
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """Reserve a port on which nothing listens."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        yield unused.getsockname()[1]
+
+
+def _in_python(hosts: list[str], backend: str, _: pytest.MonkeyPatch) -> Any:
+    return open_driver(backend, hosts=hosts)
+
+
+async def _in_async_python(hosts: list[str], backend: str, _: pytest.MonkeyPatch) -> Any:
+    return await coodie.init_coodie_async(hosts, driver_type=backend, **PATIENT)
+
+
+def _in_a_url(hosts: list[str], backend: str, _: pytest.MonkeyPatch) -> Any:
+    return coodie.connect(f"{backend}://{','.join(hosts)}", **PATIENT)
+
+
+def _in_a_file(hosts: list[str], backend: str, _: pytest.MonkeyPatch) -> Any:
+    listed = ", ".join(f'"{host}"' for host in hosts)
+    Path("coodie.toml").write_text(f'[connections.main]\ndriver = "{backend}"\nhosts = [{listed}]\n', "utf-8")
+    coodie.load_config()
+    return coodie.get_driver("main")
+
+
+def _in_a_variable(hosts: list[str], backend: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("COODIE__MAIN__DRIVER", backend)
+    monkeypatch.setenv("COODIE__MAIN__HOSTS", ",".join(hosts))
+    coodie.load_config()
+    return coodie.get_driver("main")
+
+
+@pytest.mark.parametrize("opened", [_in_python, _in_async_python, _in_a_url, _in_a_file, _in_a_variable])
+async def test_hosts_with_different_ports(
+    opened: Callable[..., Any],
+    closed_port: int,
+    cassandra_node: Any,
+    backend: str,
+    registry: DriverRegistry,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Each host is tried at its own port, and all later connections use that port, too."""
+    monkeypatch.chdir(tmp_path)
+    with FaultProxy(cassandra_node.host, cassandra_node.port) as proxy:
+        hosts = [f"127.0.0.1:{closed_port}", f"[::1]:{closed_port}", f"{proxy.host}:{proxy.port}"]
+        driver = opened(hosts, backend, monkeypatch)
+        driver = await driver if asyncio.iscoroutine(driver) else driver
+        for _ in range(3):
+            assert driver.execute_one(LOCAL, ["local"]) == "local"
+            assert await driver.execute_one_async(LOCAL, ["local"]) == "local"
+        sent = [request for request in proxy.requests if request.statement == LOCAL]
+        assert len(sent) == 7  # one of them prepares
+        await driver.close_async()
+
+
+def test_no_host_answers_at_its_port(closed_port: int, backend: str, registry: DriverRegistry) -> None:
+    """The error names each host with its own port."""
+    hosts = [f"127.0.0.1:{closed_port}", "127.0.0.2:1"]
+    with pytest.raises(ConnectionFailedError) as caught:
+        open_driver(backend, hosts=hosts)
+    assert sorted(caught.value.hosts) == sorted(hosts)
+
+
+@pytest.mark.parametrize("port", ["the same", "another"])
+async def test_the_only_node_announces_another_address(
+    port: str, cassandra_node: Any, backend: str, registry: DriverRegistry
+) -> None:
+    """The address and port through which it was reached serve all connections, without a timeout."""
+    listen = ("127.0.0.5", cassandra_node.port if port == "the same" else 0)
+    with FaultProxy(cassandra_node.host, cassandra_node.port, listen=listen) as mapped:
+        where: dict[str, Any] = {"hosts": [f"{mapped.host}:{mapped.port}"]}
+        with open_driver(backend, **where) as driver:
+            for _ in range(3):
+                assert driver.execute_one(LOCAL, ["local"]) == "local"
+            (node,) = driver.stats().nodes
+            assert (node.host.address, node.host.port) == (mapped.host, mapped.port)
+            assert len([one for one in mapped.requests if one.statement == LOCAL]) == 4
+            driver.session.cluster.refresh_nodes()
+            assert [str(host.endpoint) for host in driver.session.cluster.metadata.all_hosts()] == [
+                f"{mapped.host}:{mapped.port}"
+            ]
+        driver = await coodie.init_coodie_async(driver_type=backend, **where)
+        assert await driver.execute_one_async(LOCAL, ["local"]) == "local"
+        await driver.close_async()
