@@ -34,6 +34,7 @@ def test_every_field_arrives() -> None:
         username="u",
         password="p",
         local_dc="dc1",
+        local_rack="rack1",
         request_timeout=2.5,
         consistency="local_quorum",
         serial_consistency="local_serial",
@@ -53,6 +54,7 @@ def test_every_field_arrives() -> None:
         username="u",
         password="p",
         local_dc="dc1",
+        local_rack="rack1",
         request_timeout=2.5,
         consistency="LOCAL_QUORUM",
         serial_consistency="LOCAL_SERIAL",
@@ -261,6 +263,7 @@ def test_credentials_come_in_pairs(given: str, lacking: str) -> None:
         {"ssl_context": ssl.create_default_context()},
         {"username": "u", "password": "p"},
         {"local_dc": "dc1"},
+        {"local_dc": "dc1", "local_rack": "rack1"},
         {"protocol_version": 4},
         {"compression": False},
         {"compression": "lz4"},
@@ -333,3 +336,10 @@ def test_pin_that_is_none(driver_type: str, distribution: Any, option: str) -> N
     with pytest.raises(ConfigurationError) as caught:
         build_config(driver_type=driver_type, distribution=distribution)
     assert caught.value.option == option
+
+
+def test_a_rack_is_in_a_data_centre() -> None:
+    """local_rack= without local_dc= is refused."""
+    with pytest.raises(ConfigurationError, match="local_rack= without local_dc=") as caught:
+        build_config(local_rack="rack1")
+    assert caught.value.option == "local_dc"

@@ -138,6 +138,22 @@ def test_local_dc_is_preferred(connect: Callable[..., Any]) -> None:
     assert driver.ping()
 
 
+@pytest.mark.parametrize("rack", ["rack1", "Rack1"])
+async def test_local_rack_is_preferred(
+    rack: str, connect: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The policy prefers the rack, on the fast path, too; a rack without nodes is only a warning."""
+    driver = connect(local_dc="datacenter1", local_rack=rack)
+    policy = driver.session.cluster.profile_manager.default.load_balancing_policy
+    (host,) = driver.session.cluster.metadata.all_hosts()
+    assert list(policy.make_query_plan()) == [host]
+    query = "SELECT key FROM system.local WHERE key = ?"
+    assert driver.execute_one(query, ["local"]) == await driver.execute_one_async(query, ["local"]) == "local"
+    warned = [record.getMessage() for record in caplog.records if "local_rack=" in record.getMessage()]
+    expected = "has no rack local_rack='Rack1'; it has 'rack1'. Names are case-sensitive."
+    assert warned == ([] if rack == "rack1" else [f"The data centre 'datacenter1' {expected}"])
+
+
 @pytest.mark.parametrize("centre", ["datacentre1", "Datacenter1"])
 async def test_a_wrong_local_dc(
     centre: str, connect: Callable[..., Any], cassandra_node: Any, backend: str

@@ -55,6 +55,7 @@ class ConnectionConfig:
         username: The user name for password authentication.
         password: The password.
         local_dc: The preferred data centre.
+        local_rack: The preferred rack of that data centre.
         request_timeout: The default timeout of requests in seconds.
         consistency: The default consistency level.
         serial_consistency: The default level of the Paxos phase of lightweight transactions.
@@ -78,6 +79,7 @@ class ConnectionConfig:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     local_dc: str | None = None
+    local_rack: str | None = None
     request_timeout: float | None = None
     consistency: str | None = None
     serial_consistency: str | None = None
@@ -212,6 +214,9 @@ def _check_combinations(config: ConnectionConfig, tls: list[str]) -> None:
         lacking = "password" if config.password is None else "username"
         message = f"{'username' if lacking == 'password' else 'password'}= without {lacking}=."
         raise ConfigurationError(message, hint="Give both, or neither.", option=lacking)
+    if config.local_rack is not None and config.local_dc is None:
+        message = "local_rack= without local_dc=."
+        raise ConfigurationError(message, hint="Give the rack's data centre, too.", option="local_dc")
     if config.session is None:
         return
     beside = tls + [name for name in config.given() if OPTIONS[name].connecting]

@@ -226,6 +226,14 @@ _DECLARED = (
         url="?local_dc=dc1",
     ),
     _connection(
+        "local_rack",
+        "str",
+        default="none",
+        help="The preferred rack of local_dc: its replicas first.",
+        capability=Capability.RACKS,
+        url="?local_rack=rack1",
+    ),
+    _connection(
         "lazy",
         "bool",
         default="false; true for connections of a file",

@@ -24,6 +24,7 @@ class _Common(TypedDict, total=False):
     username: str | None
     password: str | None
     local_dc: str | None
+    local_rack: str | None
     request_timeout: float | None
     consistency: str | None
     serial_consistency: str | None

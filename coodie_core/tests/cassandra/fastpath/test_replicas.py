@@ -21,6 +21,7 @@ from cassandra.pool import Host
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coodie.drivers.cassandra._policies import local_policy
 from coodie.drivers.cassandra.fastpath import replicas
 from coodie.drivers.cassandra.fastpath.driver_internals import tablets_of
 from coodie.drivers.cassandra.fastpath.routing import Route, Router
@@ -106,7 +107,11 @@ class Ring:
         assert set(ours) == set(theirs)
 
 
-def _policies(centre: str, remote: int, *, shuffled: bool) -> Any:
+def _policies(centre: str, remote: int, *, shuffled: bool, rack: str | None = None) -> Any:
+    if rack is not None:
+        policy = local_policy(centre, rack)
+        policy.shuffle_replicas = shuffled
+        return policy
     return TokenAwarePolicy(DCAwareRoundRobinPolicy(centre, remote), shuffle_replicas=shuffled)
 
 
@@ -147,16 +152,23 @@ def _apply(ring: Ring, change: str, argument: Any) -> None:
     centres=st.lists(st.sampled_from(["dc1", "dc2"]), min_size=1, max_size=6),
     centre=st.sampled_from(["dc1", "dc1", ""]),
     remote=st.integers(0, 1),
+    rack=st.sampled_from([None, "rack0", "rack1", "rack2"]),
     shuffled=st.booleans(),
     changes=_changes(),
     key=st.binary(max_size=8),
 )
 def test_the_first_node_is_one_of_the_policys(
-    centres: list[str], centre: str, remote: int, shuffled: bool, changes: list[tuple[str, Any]], key: bytes
+    centres: list[str],
+    centre: str,
+    remote: int,
+    rack: str | None,
+    shuffled: bool,
+    changes: list[tuple[str, Any]],
+    key: bytes,
 ) -> None:
     """The same nodes come first, whatever is up, however it is replicated, and whatever changes meanwhile."""
     random.seed(7)
-    ring = Ring(_policies(centre, remote, shuffled=shuffled), centres)
+    ring = Ring(_policies(centre, remote, shuffled=shuffled, rack=rack), centres)
     for change, argument in [("up", 0), *changes]:
         _apply(ring, change, argument)
         for keyspace in _STRATEGIES:
@@ -202,15 +214,45 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 _ROUTE = Route("near", "t", b"key", 1, conditional=False)
 
 
-def test_the_policy_is_not_asked(plans: list[int]) -> None:
+@pytest.mark.parametrize("rack", [None, "rack0", "rack1"])
+def test_the_policy_is_not_asked(rack: str | None, plans: list[int]) -> None:
     """That is what it is for; a node that has come makes no difference after the table is made anew."""
-    ring = Ring(_policies("dc1", 0, shuffled=True), ["dc1"] * 3)
+    ring = Ring(_policies("dc1", 0, shuffled=True, rack=rack), ["dc1"] * 3)
     for _ in range(9):
         assert ring.router.first_host(ring.policy, _ROUTE) in ring.hosts
     ring.turn(0, up=False)
     for _ in range(9):
         assert ring.router.first_host(ring.policy, _ROUTE) in ring.hosts[1:]
     assert plans == []
+
+
+@pytest.mark.parametrize(("rack", "up"), [("rack1", 3), ("rack1", 2), ("rack2", 3)])
+def test_the_replicas_of_the_rack_come_first(rack: str, up: int) -> None:
+    """Those that are up; if there are none, the other replicas of the data centre."""
+    ring = Ring(_policies("dc1", 0, shuffled=True, rack=rack), ["dc1", "dc1", "dc1", "dc2"])
+    if up == 2:
+        ring.turn(0, up=False)
+        ring.turn(2, up=False)
+    ours, theirs = ring.firsts(Route("near", "t", b"key", 1, conditional=False))
+    expected = {"rack1": {3: {0, 2}, 2: {1}}, "rack2": {3: {0, 1, 2}}}[rack][up]
+    assert set(ours) == set(theirs) == {ring.hosts[number] for number in expected}
+
+
+@pytest.mark.parametrize("key", [b"key", None])
+def test_the_plan_of_a_rack(key: bytes | None) -> None:
+    """The rack's replicas, the other ones, the rack's nodes, the other ones; no other data centre's."""
+    ring = Ring(_policies("dc1", 0, shuffled=False, rack="rack1"), ["dc1"] * 8 + ["dc2"] * 2)
+    route = Route("both", "t", key, 1, conditional=False)
+    owners = () if key is None else ring.metadata.get_replicas("both", key)
+    for _ in range(5):
+        plan = list(ring.router.hosts(ring.policy, route))
+        assert len(plan) == len(set(plan)) == 8
+        order = [(host not in owners, host.rack != "rack1") for host in plan]
+        assert order == sorted(order)
+    if key is None:
+        firsts = Counter(next(iter(ring.router.hosts(ring.policy, route))) for _ in range(400))
+        assert len(firsts) == 4
+        assert min(firsts.values()) > 50
 
 
 class _Subclass(TokenAwarePolicy):  # type: ignore[misc]  # the driver has no types

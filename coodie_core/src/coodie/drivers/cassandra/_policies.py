@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import random
+from typing import TYPE_CHECKING, Any
 
 from cassandra import policies
 
 from coodie.exceptions import ConfigurationError
 from coodie.options.valuetypes import parse_speculation
 
-__all__ = ["ExcludeHostPolicy", "retry_policy", "speculation_policy"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["ExcludeHostPolicy", "RackAwarePolicy", "local_policy", "retry_policy", "speculation_policy"]
 
 
 class ExcludeHostPolicy(policies.LoadBalancingPolicy):  # type: ignore[misc]  # the drivers have no types
@@ -38,6 +42,44 @@ class ExcludeHostPolicy(policies.LoadBalancingPolicy):  # type: ignore[misc]  # 
         """Ignore the event, which the other policy gets from the cluster."""
 
     on_up = on_down = on_add = on_remove = _nothing
+
+
+class RackAwarePolicy(policies.TokenAwarePolicy):  # type: ignore[misc]  # the drivers have no types
+    """TokenAwarePolicy for a data centre, with the nodes of a rack first, for cassandra-driver.
+
+    scylla-driver's TokenAwarePolicy does this itself, if its child is a RackAwareRoundRobinPolicy.
+
+    Args:
+        local_dc: The data centre; nodes of others aren't used.
+        local_rack: The rack.
+    """
+
+    def __init__(self, local_dc: str, local_rack: str) -> None:
+        self.child = policies.DCAwareRoundRobinPolicy(local_dc)
+        super().__init__(self.child)
+        self.local_rack = local_rack
+
+    def make_query_plan(self, working_keyspace: Any = None, query: Any = None) -> Iterator[Any]:
+        """Yield the rack's replicas, the other replicas, the rack's nodes, and all others."""
+        plan = list(super().make_query_plan(working_keyspace, query))
+        keyspace = getattr(query, "keyspace", None) or working_keyspace
+        key = getattr(query, "routing_key", None)
+        replicas = []
+        if keyspace is None or key is None:
+            # Round-robin over the data centre isn't round-robin over the rack.
+            random.shuffle(plan)
+        else:
+            replicas = self._cluster_metadata.get_replicas(keyspace, key)
+        yield from sorted(plan, key=lambda host: (host not in replicas, host.rack != self.local_rack))
+
+
+def local_policy(local_dc: str, local_rack: str | None) -> Any:
+    """Return the token-aware policy that prefers a data centre, and a rack within it."""
+    if local_rack is None:
+        return policies.TokenAwarePolicy(policies.DCAwareRoundRobinPolicy(local_dc))
+    if not hasattr(policies, "RackAwareRoundRobinPolicy"):  # cassandra-driver
+        return RackAwarePolicy(local_dc, local_rack)
+    return policies.TokenAwarePolicy(policies.RackAwareRoundRobinPolicy(local_dc, local_rack))
 
 
 def _backoff() -> Any:

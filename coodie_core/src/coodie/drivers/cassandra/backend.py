@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from inspect import signature
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from coodie.options.connection import ConnectionConfig
 
 __all__ = ["cassandra_description", "check_cassandra_config", "open_cassandra"]
+
+_log = logging.getLogger("coodie.drivers.cassandra")
 
 #: The options of CassandraDriver: name → (type, default, help).
 _DRIVER_OPTIONS = {
@@ -41,6 +44,7 @@ _PROFILE_OPTIONS = {"load_balancing_policy": "load_balancing_policy", "default_r
 #: Fields of ConnectionConfig that are set in the default execution profile.
 _PROFILE_FIELDS = (
     "local_dc",
+    "local_rack",
     "consistency",
     "serial_consistency",
     "request_timeout",
@@ -190,6 +194,7 @@ def _connect(config: ConnectionConfig) -> Any:
         session = cluster.connect(config.keyspace)
         session.client_protocol_handler = exact_protocol_handler(session.client_protocol_handler)
         _check_negotiated(cluster, config)
+        _check_rack(cluster, config)
     except BaseException as exc:
         named = with_connect_errors(exc, cluster)
         known = _known(cluster)
@@ -198,6 +203,15 @@ def _connect(config: ConnectionConfig) -> Any:
             raise
         raise _connect_error(translate(named), config, known) from exc
     return session
+
+
+def _check_rack(cluster: Any, config: ConnectionConfig) -> None:
+    """Log a warning if no node is in the preferred rack: it may be gone, or misspelt."""
+    hosts = cluster.metadata.all_hosts()
+    racks = sorted({str(host.rack) for host in hosts if host.datacenter == config.local_dc})
+    if config.local_rack is not None and config.local_rack not in racks:
+        text = "The data centre %r has no rack local_rack=%r; it has %s. Names are case-sensitive."
+        _log.warning(text, config.local_dc, config.local_rack, ", ".join(map(repr, racks)))
 
 
 class _Known(NamedTuple):
@@ -308,15 +322,14 @@ def _cluster(config: ConnectionConfig) -> Any:
 
 def _profile(config: ConnectionConfig, moved: dict[str, Any]) -> Any:
     from cassandra.cluster import ExecutionProfile, default_lbp_factory
-    from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
 
-    from coodie.drivers.cassandra._policies import retry_policy, speculation_policy
+    from coodie.drivers.cassandra._policies import local_policy, retry_policy, speculation_policy
 
     # The drivers' default, set explicitly: without it, cassandra-driver logs a warning.
     parameters = {"load_balancing_policy": default_lbp_factory()}
     parameters |= {_PROFILE_OPTIONS[name]: value for name, value in moved.items()}
     if config.local_dc is not None:
-        parameters["load_balancing_policy"] = TokenAwarePolicy(DCAwareRoundRobinPolicy(config.local_dc))
+        parameters["load_balancing_policy"] = local_policy(config.local_dc, config.local_rack)
     if config.consistency is not None:
         parameters["consistency_level"] = CONSISTENCY_LEVELS[config.consistency]
     if config.request_timeout is not None:

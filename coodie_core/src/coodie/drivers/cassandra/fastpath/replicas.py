@@ -2,8 +2,9 @@
 
 Making a plan takes longer than the rest of a request. So for exactly these policies, the first node is looked
 up in a table instead. A table is valid as long as the driver has the same ring and the same replicas of the
-keyspace, and until ``Router.forget`` is called because a node was added, removed or changed. In all other
-cases, the policy makes the plan.
+keyspace, and until ``Router.forget`` is called because a node was added, removed or changed. If the policy
+prefers a rack, the table contains the rack's replicas only, or all local ones if the rack has none. In all
+other cases, the policy makes the plan.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from bisect import bisect_left
 from random import random
 from typing import TYPE_CHECKING, Any
 
+from cassandra import policies
 from cassandra.metadata import Murmur3Token, murmur3
 from cassandra.policies import DCAwareRoundRobinPolicy, HostDistance
 
+from coodie.drivers.cassandra._policies import RackAwarePolicy
 from coodie.drivers.cassandra.fastpath.driver_internals import child_of_token_aware, tablets_of
 
 if TYPE_CHECKING:
@@ -28,6 +31,13 @@ _LAST_TOKEN = 2**63 - 1
 
 #: The maximum number of cached tablets.
 _MAX_TABLETS = 10_000
+
+
+#: The policies that a token-aware one may contain; cassandra-driver has only the first.
+_CHILDREN = (DCAwareRoundRobinPolicy, getattr(policies, "RackAwareRoundRobinPolicy", None))
+
+#: The distances of nodes in the local data centre; cassandra-driver has only the first.
+_NEAR = (HostDistance.LOCAL, getattr(HostDistance, "LOCAL_RACK", HostDistance.LOCAL))
 
 
 class ReplicaTable:
@@ -47,6 +57,7 @@ class ReplicaTable:
         "_map",
         "_metadata",
         "_policy",
+        "_rack",
         "_ring",
         "_shuffled",
         "_tablets",
@@ -59,6 +70,7 @@ class ReplicaTable:
         self._keyspace = keyspace
         self._ring = metadata.token_map
         self._child = _local_policy(policy)
+        self._rack = getattr(self._child, "local_rack", None) or getattr(policy, "local_rack", None)
         #: The ring's tokens, and the live local replicas of each, filled on demand; empty if the policy
         #: decides.
         self._tokens: list[int] = []
@@ -136,12 +148,13 @@ class ReplicaTable:
         return hosts
 
     def _local(self, hosts: Any) -> tuple[Host, ...]:
-        distance = self._child.distance
-        return tuple([host for host in hosts if host.is_up and distance(host) == HostDistance.LOCAL])
+        distance, rack = self._child.distance, self._rack
+        local = tuple([host for host in hosts if host.is_up and distance(host) in _NEAR])
+        return (rack and tuple([host for host in local if (host.rack or rack) == rack])) or local
 
 
 def _local_policy(policy: Any) -> Any:
-    """Return the child of a TokenAwarePolicy; None unless both are exactly the drivers' default policies."""
-    child = child_of_token_aware(policy)
+    """Return the child of a token-aware policy; None unless both are exactly known policies."""
+    child = policy.child if policy.__class__ is RackAwarePolicy else child_of_token_aware(policy)
     changed = any("make_query_plan" in vars(one) or "distance" in vars(one) for one in (policy, child) if one)
-    return child if child.__class__ is DCAwareRoundRobinPolicy and not changed else None
+    return child if child.__class__ in _CHILDREN and not changed else None
