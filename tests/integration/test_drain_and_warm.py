@@ -37,7 +37,7 @@ _WAYS = [None, RequestOptions(trace=True)]
 @pytest.fixture
 def slow(connect: Callable[..., Any], proxy: FaultProxy) -> Any:
     """Connect through the proxy, which answers one statement late; the fast path is warm."""
-    driver = connect(hosts=[proxy.host], port=proxy.port)
+    driver = connect(hosts=[proxy.host], port=proxy.port, fast_path=True)
     driver.execute(_SLOW, ["local"])
     proxy.add(Delay(seconds=_DELAY), contains=_SLOW, times=None)
     return driver
@@ -126,7 +126,7 @@ def test_a_time_that_is_none(connect: Callable[..., Any]) -> None:
 async def test_warming_up(connect: Callable[..., Any], request: pytest.FixtureRequest) -> None:
     """The first request after it goes the fast path's way, and prepares nothing."""
     for is_async in (False, True):
-        driver = connect()
+        driver = connect(fast_path=True)
         calls = Api(driver, is_async=is_async)
         await calls.warm([_READ, _SLOW, "TRUNCATE nothing.at_all"])
         misses = driver.stats().statements.misses
@@ -140,7 +140,7 @@ async def test_warming_up(connect: Callable[..., Any], request: pytest.FixtureRe
 
 def test_warming_up_threads(connect: Callable[..., Any]) -> None:
     """As many threads as were named have a connection each."""
-    driver = connect()
+    driver = connect(fast_path=True)
     driver.warm([_READ], connections=4, timeout=30)
     assert driver.stats().nodes[0].connections == 4
     ways, barrier = Ways(driver), threading.Barrier(4)

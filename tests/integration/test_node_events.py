@@ -58,7 +58,7 @@ def test_connections(
     connect: Callable[..., Any], recorder: Recorder, cassandra_node: Any, backend: str
 ) -> None:
     """Each connection of each kind is opened and closed once, in the driver's name, after it has opened."""
-    driver = connect()
+    driver = connect(fast_path=True)
     ways = Ways(driver)
     ways.warm(_READ, ["local"])
     opened = recorder.of(NodeConnectionOpened)
@@ -80,7 +80,7 @@ def test_connections(
 
 async def test_connections_of_an_event_loop(connect: Callable[..., Any], recorder: Recorder) -> None:
     """Those of an event loop are told, too."""
-    driver = connect()
+    driver = connect(fast_path=True)
     await Ways(driver).warm_async(_READ, ["local"])
     assert ConnectionKind.FAST_PATH in _kinds(recorder.of(NodeConnectionOpened))
     await driver.close_async()

@@ -141,8 +141,13 @@ async def test_traces(api: Api) -> None:
         await api.trace("no id")
 
 
-async def test_options_leave_the_fast_path_on(api: Api, driver: Any, table: Callable[[str], str]) -> None:
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+async def test_options_leave_the_fast_path_on(
+    is_async: bool, connect: Callable[..., Any], table: Callable[[str], str]
+) -> None:
     """A timestamp and a keyspace don't need the session."""
+    driver = connect(fast_path=True)
+    api = Api(driver, is_async=is_async)
     name = table("k int PRIMARY KEY, v int")
     space, _, plain = name.partition(".")
     insert = f"INSERT INTO {plain} (k, v) VALUES (?, 1)"

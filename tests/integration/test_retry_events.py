@@ -52,7 +52,8 @@ def _always() -> Any:
 @pytest.fixture(params=["sync", "async"])
 def calls(connect: Callable[..., Any], proxy: FaultProxy, request: pytest.FixtureRequest) -> Api:
     """Connect through the proxy, with a policy that always retries."""
-    driver = connect(hosts=[proxy.host], port=proxy.port, default_retry_policy=_always())
+    options = {"default_retry_policy": _always(), "fast_path": True}
+    driver = connect(hosts=[proxy.host], port=proxy.port, **options)
     return Api(driver, is_async=request.param == "async")
 
 

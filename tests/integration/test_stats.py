@@ -30,7 +30,7 @@ _READ = "SELECT key FROM system.local WHERE key = ?"
 @pytest.fixture(params=["sync", "async"])
 def own(connect: Callable[..., Any], request: pytest.FixtureRequest) -> Api:
     """Connect for this test alone, so that what is counted is known."""
-    return Api(connect(statement_cache_size=2), is_async=request.param == "async")
+    return Api(connect(statement_cache_size=2, fast_path=True), is_async=request.param == "async")
 
 
 async def test_a_node_and_the_statements(own: Api, cassandra_node: Any) -> None:

@@ -90,8 +90,8 @@ class RenamedParameter(Faulty):
 class NoCoroutineFunction(Faulty):
     """What looks like an async method returns an awaitable, and the sync one is async."""
 
-    def execute_async(self, *args: Any, **kwargs: Any) -> Any:
-        return super().execute_async(*args, **kwargs)
+    def execute_one_async(self, *args: Any, **kwargs: Any) -> Any:
+        return super().execute_one_async(*args, **kwargs)
 
     async def ping(self, **kwargs: Any) -> Any:
         return await super().ping_async(**kwargs)

@@ -74,8 +74,9 @@ class OptionsChecks:
         await other.execute(stmt, ["many"])
         assert len(await other.execute(stmt, ["many"], options=RequestOptions(total_timeout=60))) > 100
         proxy.delay = 0.2
-        with pytest.raises(RequestTimeoutError):
-            await other.execute_one(stmt, ["many"], timeout=30, options=RequestOptions(total_timeout=0.1))
+        for method in (other.execute, other.execute_one):
+            with pytest.raises(RequestTimeoutError):
+                await method(stmt, ["many"], timeout=30, options=RequestOptions(total_timeout=0.1))
         with pytest.raises(RequestTimeoutError):
             async for _ in other.stream(
                 stmt, ["many"], fetch_size=10, timeout=30, options=RequestOptions(total_timeout=1)
