@@ -217,8 +217,6 @@ async def test_a_policy_that_waits_needs_no_other_node(
     is_async: bool, fast_path: bool, place: str, proxy: FaultProxy, backend: str, written: str
 ) -> None:
     """An overloaded node that is alone gets a read or an idempotent write up to four times."""
-    if backend == "cassandra":  # which has no such policy, and says so
-        return
     terms: dict[str, Any] = {"port": proxy.port, "fast_path": fast_path}
     own: dict[str, Any] = {"retry_policy": "backoff"} if place == "request" else {}
     if place == "connection":
@@ -240,12 +238,12 @@ async def test_a_policy_that_waits_needs_no_other_node(
             began = time.monotonic()
             await WRITES[kind](calls, written, "x", options=options)
             assert rule.hits == rule.times
-            assert time.monotonic() - began > 0.2  # after 0.1 s and 0.2 s, or a little less
+            assert time.monotonic() - began > 0.15  # after half of 0.1 s and of 0.2 s, or more
         rule.times += 2
         began = time.monotonic()
         await calls.execute_many(f"SELECT v FROM {written} WHERE k = ?", [["x"]], options=options)
         assert rule.hits == rule.times
-        assert time.monotonic() - began > 0.2
+        assert time.monotonic() - began > 0.15
         rule.times = None
         with pytest.raises(OverloadedError):
             await calls.execute_one(select, [], options=options)

@@ -3,43 +3,62 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from cassandra import policies
-from cassandra.policies import ConstantSpeculativeExecutionPolicy, FallthroughRetryPolicy, RetryPolicy
+from cassandra.policies import (
+    ConstantSpeculativeExecutionPolicy,
+    FallthroughRetryPolicy,
+    RetryPolicy,
+    WriteType,
+)
 
 from coodie.config import build_config
 from coodie.consistency import CONSISTENCY_LEVELS
 from coodie.drivers.cassandra._policies import retry_policy, speculation_policy
 from coodie.drivers.cassandra.backend import _profile
-from coodie.exceptions import ConfigurationError
 from coodie.options.valuetypes import RETRY_POLICIES
-
-#: Whether the driver that is installed has a policy that waits before it sends again.
-BACKS_OFF = hasattr(policies, "ExponentialBackoffRetryPolicy")
 
 
 def test_each_name_is_a_policy() -> None:
-    """Each name that the options take has a policy of the driver's; a policy object stays itself."""
-    names = set(RETRY_POLICIES) - (set() if BACKS_OFF else {"backoff"})
-    assert all(isinstance(retry_policy(name), RetryPolicy) for name in names)
+    """Each name that the options take has a policy; a policy object stays itself."""
+    assert all(isinstance(retry_policy(name), RetryPolicy) for name in RETRY_POLICIES)
     assert isinstance(retry_policy("never"), FallthroughRetryPolicy)
     own = RetryPolicy()
     assert retry_policy(own) is own
 
 
-def test_backoff_waits_longer_each_time_and_ends() -> None:
-    """Three more attempts, each after about twice the time; cassandra-driver, which can't, is told so."""
-    if not BACKS_OFF:
-        with pytest.raises(ConfigurationError, match="needs scylla-driver") as caught:
-            retry_policy("backoff")
-        assert caught.value.option == "retry_policy"
-        return
+_FAILURES: dict[str, Any] = {
+    "on_read_timeout": {"required_responses": 1, "received_responses": 1, "data_retrieved": False},
+    "on_write_timeout": {"write_type": WriteType.BATCH_LOG, "required_responses": 1, "received_responses": 0},
+    "on_unavailable": {"required_replicas": 2, "alive_replicas": 1},
+    "on_request_error": {"error": None},
+}
+
+
+@pytest.mark.parametrize("method", _FAILURES)
+def test_backoff_delays_are_jittered_and_bounded(method: str) -> None:
+    """Three retries, after 0.1, 0.2 and 0.4 s, each with up to half of it more or less; then the error."""
+    decide, failure = getattr(retry_policy("backoff"), method), _FAILURES[method]
+    for number, nominal in enumerate((0.1, 0.2, 0.4)):
+        made = [decide(None, consistency=1, retry_num=number, **failure) for _ in range(300)]
+        same = method in ("on_read_timeout", "on_write_timeout")
+        assert {decision[0] for decision in made} == {
+            RetryPolicy.RETRY if same else RetryPolicy.RETRY_NEXT_HOST
+        }
+        delays = [decision[2] for decision in made]
+        assert nominal / 2 <= min(delays) < nominal * 0.7
+        assert nominal * 1.3 < max(delays) <= nominal * 1.5
+    assert decide(None, consistency=1, retry_num=3, **failure)[0] == RetryPolicy.RETHROW
+
+
+def test_backoff_keeps_to_what_may_help() -> None:
+    """As with the drivers' default: no retry of a read without enough responses, or of a plain write."""
     policy = retry_policy("backoff")
-    decisions = [policy.on_request_error(None, None, error=None, retry_num=number) for number in range(4)]
-    delays = [decision[2] for decision in decisions[:3]]
-    assert 0 < delays[0] < delays[2] < 1
-    assert decisions[3][0] == RetryPolicy.RETHROW
+    read = {**_FAILURES["on_read_timeout"], "received_responses": 0}
+    write = {**_FAILURES["on_write_timeout"], "write_type": WriteType.SIMPLE}
+    assert policy.on_read_timeout(None, consistency=1, retry_num=0, **read)[0] == RetryPolicy.RETHROW
+    assert policy.on_write_timeout(None, consistency=1, retry_num=0, **write)[0] == RetryPolicy.RETHROW
 
 
 def test_speculation() -> None:

@@ -29,7 +29,7 @@ LONGEST = 365 * 86_400
 RETRY_POLICIES = {
     "default": "the backend's default: one retry if another replica or host may respond",
     "never": "no retries",
-    "backoff": "up to three retries, after about 0.1 s, 0.2 s and 0.4 s",
+    "backoff": "up to three retries, after about 0.1 s, 0.2 s and 0.4 s, also on the same host",
 }
 
 _SPECULATION = re.compile(r"(\d+(?:\.\d+)?)x([1-9]\d*)")

@@ -6,6 +6,7 @@ import logging
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from coodie.drivers.cassandra._retries import delay_of
 from coodie.exceptions import RequestError
 from coodie.waiting import start_thread
 
@@ -31,6 +32,28 @@ class ForgottenStatementError(RequestError):
         self.host = host
 
 
+class _DelayedRetries:
+    """A mixin for cassandra-driver's ``ResponseFuture``: the third value of a decision is a delay in seconds.
+
+    scylla-driver implements this, cassandra-driver's decisions have two values.
+    """
+
+    session: Any
+    _delay = 0.0
+
+    def _handle_retry_decision(self, decision: Any, response: Any, host: Any) -> None:
+        self._delay = delay_of(decision)
+        super()._handle_retry_decision(decision[:2], response, host)  # type: ignore[misc]  # the driver's
+
+    def _retry_task(self, *args: Any) -> None:
+        """Send the request, which the driver does in another thread; after the delay, if there is one."""
+        delay, self._delay = self._delay, 0.0
+        if delay:
+            self.session.cluster.scheduler.schedule(delay, self._retry_task, *args)
+        else:
+            super()._retry_task(*args)  # type: ignore[misc]  # as above
+
+
 @cache
 def telling_future() -> Any:
     """Return a subclass of ``ResponseFuture`` with these differences.
@@ -45,8 +68,10 @@ def telling_future() -> Any:
     also do this after each event, and beyond the request's timeout; ``sync_table`` waits for this itself. For
     any other schema change, the error is what ended the wait: the drivers report a missing response, or
     nothing.
+
+    Retry policies may delay a retry with cassandra-driver, too, see ``_DelayedRetries``.
     """
-    from cassandra import OperationTimedOut
+    from cassandra import OperationTimedOut, policies
     from cassandra.cluster import ResponseFuture
     from cassandra.protocol import (
         RESULT_KIND_SCHEMA_CHANGE,
@@ -58,7 +83,10 @@ def telling_future() -> Any:
 
     from coodie.drivers.cassandra._server_errors import as_asked
 
-    class TellingResponseFuture(ResponseFuture):  # type: ignore[misc]  # the drivers have no types
+    has_delays = hasattr(policies, "ExponentialBackoffRetryPolicy")  # scylla-driver's
+    bases = (ResponseFuture,) if has_delays else (_DelayedRetries, ResponseFuture)
+
+    class TellingResponseFuture(*bases):  # type: ignore[misc]  # the drivers have no types
         _has_changed_schema = False
 
         def _set_final_exception(self, response: Any, *args: Any, **kwargs: Any) -> None:

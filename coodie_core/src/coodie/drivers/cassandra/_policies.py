@@ -7,13 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 from cassandra import policies
 
-from coodie.exceptions import ConfigurationError
 from coodie.options.valuetypes import parse_speculation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["ExcludeHostPolicy", "RackAwarePolicy", "local_policy", "retry_policy", "speculation_policy"]
+__all__ = [
+    "BackoffRetryPolicy",
+    "ExcludeHostPolicy",
+    "RackAwarePolicy",
+    "local_policy",
+    "retry_policy",
+    "speculation_policy",
+]
+
+#: The maximum number of retries with backoff, and the seconds before the first one, which double each time.
+_MAX_RETRIES = 3
+_FIRST_DELAY = 0.1
 
 
 class ExcludeHostPolicy(policies.LoadBalancingPolicy):  # type: ignore[misc]  # the drivers have no types
@@ -82,25 +92,53 @@ def local_policy(local_dc: str, local_rack: str | None) -> Any:
     return policies.TokenAwarePolicy(policies.RackAwareRoundRobinPolicy(local_dc, local_rack))
 
 
-def _backoff() -> Any:
-    """Return scylla-driver's backoff policy; cassandra-driver has none."""
-    if not hasattr(policies, "ExponentialBackoffRetryPolicy"):
-        message = "retry_policy='backoff' needs scylla-driver; cassandra-driver has no policy with a delay."
-        hint = "Use 'default' or 'never', or driver_type='scylla'."
-        raise ConfigurationError(message, hint=hint, option="retry_policy")
-    return policies.ExponentialBackoffRetryPolicy(max_num_retries=3, min_interval=0.1)
+class BackoffRetryPolicy(policies.RetryPolicy):  # type: ignore[misc]  # the drivers have no types
+    """Retry up to three times, after about 0.1, 0.2 and 0.4 seconds, on the next host.
+
+    A decision has the delay as its third value, as in scylla-driver's ExponentialBackoffRetryPolicy. Each
+    delay is between half and one and a half of its nominal value, to spread the retries of requests that
+    failed at the same time.
+    """
+
+    def on_read_timeout(self, *args: Any, **kwargs: Any) -> Any:
+        """Retry on the same host if enough replicas have responded, but not the one with the data."""
+        return self._delayed(super().on_read_timeout(*args, **_first_time(kwargs)), kwargs["retry_num"])
+
+    def on_write_timeout(self, *args: Any, **kwargs: Any) -> Any:
+        """Retry a logged batch on the same host if its log couldn't be written in time."""
+        return self._delayed(super().on_write_timeout(*args, **_first_time(kwargs)), kwargs["retry_num"])
+
+    def on_unavailable(self, *_args: Any, retry_num: int, **_kwargs: Any) -> Any:
+        """Retry on the next host: a node may be back, or this one may be out of date."""
+        return self._delayed((self.RETRY_NEXT_HOST, None), retry_num)
+
+    def on_request_error(self, *_args: Any, retry_num: int, **_kwargs: Any) -> Any:
+        """Retry on the next host after a lost connection or an error of the coordinator."""
+        return self._delayed((self.RETRY_NEXT_HOST, None), retry_num)
+
+    def _delayed(self, decision: Any, retry_num: int) -> Any:
+        what, level = decision[:2]
+        if what == self.RETHROW or retry_num >= _MAX_RETRIES:
+            return self.RETHROW, None, None
+        jitter = random.uniform(0.5, 1.5)  # noqa: S311 - nothing secret about it
+        return what, level, _FIRST_DELAY * 2**retry_num * jitter
+
+
+def _first_time(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a first failure, after which alone the drivers' policy retries."""
+    return {**arguments, "retry_num": 0}
 
 
 #: Policies by the names of ``coodie.options.valuetypes.RETRY_POLICIES``.
-_RETRIES = {"default": policies.RetryPolicy, "never": policies.FallthroughRetryPolicy, "backoff": _backoff}
+_RETRIES = {
+    "default": policies.RetryPolicy,
+    "never": policies.FallthroughRetryPolicy,
+    "backoff": BackoffRetryPolicy,
+}
 
 
 def retry_policy(wanted: Any) -> Any:
-    """Return the driver's policy of a name; return a policy object unchanged.
-
-    Raises:
-        ConfigurationError: This driver has no such policy.
-    """
+    """Return the policy of a name; return a policy object unchanged."""
     return _RETRIES[wanted]() if isinstance(wanted, str) else wanted
 
 
