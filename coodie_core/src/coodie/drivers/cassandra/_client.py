@@ -131,9 +131,8 @@ class SessionClient(Client):
             self.fast.drain()
 
     def warm(self, connections: int, timeout: float) -> Steps[None]:
-        """Open the fast path's connections to all nodes in use; those of the session are already open."""
-        if self.fast is not None:
-            yield from open_connections(self.fast, connections, timeout)
+        """Open the connections of the session and of the fast path to all nodes in use."""
+        yield from open_connections(self._session, self.fast, connections, timeout)
 
     def warm_statement(self, prepared: SessionStatement) -> None:
         """Compile a statement for the fast path."""

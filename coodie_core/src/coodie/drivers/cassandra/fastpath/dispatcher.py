@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from cassandra.cluster import EXEC_PROFILE_DEFAULT
-from cassandra.policies import HostDistance, HostStateListener, NoSpeculativeExecutionPolicy
+from cassandra.policies import HostStateListener, NoSpeculativeExecutionPolicy
 
 from coodie.consistency import CONSISTENCY_LEVELS
 from coodie.cql import Kind
@@ -304,12 +304,9 @@ class FastPath:
         loop = self._running_loop()
         return self._loops.get(ref(loop)) or self._new_async_pool(loop)
 
-    def used_hosts(self) -> list[tuple[Host, Sequence[int | None]]]:
-        """Return the nodes that are up and in use, with their shard numbers; None without shards."""
-        policy = self._session.get_execution_profile(EXEC_PROFILE_DEFAULT).load_balancing_policy
-        hosts = self._cluster.metadata.all_hosts()
-        used = [host for host in hosts if host.is_up and policy.distance(host) != HostDistance.IGNORED]
-        return [(host, self._shards.numbers(host)) for host in used]
+    def shard_numbers(self, host: Host) -> Sequence[int | None]:
+        """Return the numbers of a node's shards; one None if it has none."""
+        return self._shards.numbers(host)
 
     def send_async(self, exchange: Exchange) -> asyncio.Future[Response] | None:
         """Send from the running event loop; return None if it has no connection yet."""

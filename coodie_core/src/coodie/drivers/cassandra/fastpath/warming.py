@@ -1,9 +1,11 @@
-"""Open the fast path's connections before the first request needs them."""
+"""Open connections before the first request needs them."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
+
+from cassandra.policies import HostDistance
 
 from coodie.drivers.cassandra.fastpath.request import Immediately
 from coodie.effects import Sleep
@@ -12,6 +14,7 @@ from coodie.exceptions import RequestTimeoutError
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
+    from cassandra.cluster import Session
     from cassandra.pool import Host
 
     from coodie.drivers.cassandra.fastpath.dispatcher import FastPath
@@ -24,11 +27,16 @@ __all__ = ["open_connections"]
 _LOOK_AGAIN = 0.005
 
 
-def open_connections(path: FastPath, connections: int, timeout: float) -> Steps[None]:
-    """Open connections to all nodes in use, for threads or for the running event loop.
+def open_connections(
+    session: Session, path: FastPath | None, connections: int, timeout: float
+) -> Steps[None]:
+    """Open connections to all nodes in use: the session's, and those of threads or the running event loop.
+
+    A session connects to its other nodes in the background once it has connected to one.
 
     Args:
-        path: The fast path; if it is disabled, no connections are opened.
+        session: The backend's session.
+        path: The fast path; if it is None or disabled, only the session's connections are awaited.
         connections: The number of threads; an event loop uses one connection.
         timeout: The timeout in seconds.
 
@@ -36,21 +44,38 @@ def open_connections(path: FastPath, connections: int, timeout: float) -> Steps[
         RequestTimeoutError: Connecting to a node took longer.
     """
     deadline = time.monotonic() + timeout
-    while path.disabled_reason is None:
-        missing = []
-        for host, shards in path.used_hosts():
-            for shard in shards:
-                if not (yield _Opened(path, host, shard, connections)):
-                    missing.append(host)
-                    break
-        if not missing or path.disabled_reason is not None:
+    while True:
+        state = session.get_pool_state()
+        used = _used_hosts(session)
+        missing = [host for host in used if not state.get(host, {}).get("open_count")]
+        if path is not None and path.disabled_reason is None:
+            missing += yield from _not_connected(path, used, connections)
+        if not missing:
             return
         if time.monotonic() > deadline:
-            names = ", ".join(str(host.endpoint) for host in missing)
+            names = ", ".join(sorted({str(host.endpoint) for host in missing}))
             message = f"Not all connections were opened within {timeout:g} s; missing: {names}."
             hint = "Requests work without them, but more slowly; connecting continues in the background."
             raise RequestTimeoutError(message, hint=hint, timeout=timeout, may_have_been_applied=False)
         yield Sleep(_LOOK_AGAIN)
+
+
+def _not_connected(path: FastPath, hosts: list[Host], connections: int) -> Steps[list[Host]]:
+    """Return the nodes to which the fast path doesn't have all connections, and start to open them."""
+    missing = []
+    for host in hosts:
+        for shard in path.shard_numbers(host):
+            if not (yield _Opened(path, host, shard, connections)):
+                missing.append(host)
+                break
+    return missing
+
+
+def _used_hosts(session: Session) -> list[Host]:
+    """Return the nodes that are up and in use."""
+    distance = session.cluster.profile_manager.distance
+    hosts = session.cluster.metadata.all_hosts()
+    return [host for host in hosts if host.is_up and distance(host) != HostDistance.IGNORED]
 
 
 class _Opened:
