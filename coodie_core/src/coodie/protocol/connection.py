@@ -412,7 +412,7 @@ class Connection(Generic[T]):
     def _end_if_drained(self, responses: list[tuple[T, Response]]) -> list[tuple[T, Response]]:
         if not all(map(self._is_abandoned, self._tokens())):
             return responses
-        return responses + self.close(self._error("Another connection has taken this one's place"))
+        return responses + self.close(self._error("The connection was retired"))
 
     def _tokens(self) -> Iterator[T]:
         """Yield the tokens of all requests that haven't ended."""

@@ -160,7 +160,7 @@ def test_closed_while_a_connection_is_released(shards: Any) -> None:
     """A thread that gives its connection back at the same moment leaves no open one in the closed pool."""
 
     class Connection:
-        is_closed = is_stale = False
+        is_closed = is_stale = is_retired = False
 
         @property
         def shard(self) -> None:

@@ -39,6 +39,7 @@ class Connection:
     is_closed: bool = False
     is_stale: bool = False
     is_broken: bool = False
+    is_retired: bool = False
 
     @property
     def shard(self) -> int | None:
@@ -48,7 +49,7 @@ class Connection:
 
     def is_usable(self) -> bool:
         """Look at the socket."""
-        return not (self.is_closed or self.is_broken)
+        return not (self.is_closed or self.is_broken or self.is_retired)
 
     def close(self) -> None:
         """Close."""
@@ -143,7 +144,7 @@ class PoolMachine(RuleBasedStateMachine):
             assert connection.is_closed
         else:
             self.pool.release(connection)
-            assert connection.is_closed is self.is_over
+            assert connection.is_closed is (self.is_over or connection.is_retired)
 
     @property
     def idle(self) -> list[Connection]:
@@ -162,11 +163,13 @@ class PoolMachine(RuleBasedStateMachine):
 
     @rule(is_up=st.booleans())
     def change_host(self, is_up: bool) -> None:
-        """Let the node go down or come up: idle connections are closed, and requests in flight fail."""
+        """Let the node go down or come up: idle connections are closed, and requests in flight may finish."""
+        broken = [connection for connection in self.in_hand if connection.is_broken]
         self.pool.host_changed(is_up=is_up)
         if not is_up:
             assert not self.idle
-            assert all(connection.is_broken for connection in self.in_hand)
+            assert all(connection.is_retired for connection in self.in_hand)
+        assert broken == [connection for connection in self.in_hand if connection.is_broken]
 
     @rule()
     def close(self) -> None:

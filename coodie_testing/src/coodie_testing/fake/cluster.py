@@ -192,16 +192,18 @@ class FakeCluster:
         """Close all connections."""
         self._call(lambda: [self._end(node) for node in self._nodes.nodes])
 
-    def stop_node(self, node: int) -> None:
+    def stop_node(self, node: int, *, drain: bool = False) -> None:
         """Stop a node, and close its connections; the other nodes send an event.
 
         Args:
             node: Its number, from 0.
+            drain: Close each connection after the response to its last request.
         """
 
         async def stop() -> None:
             await self._stop_listening(node)
-            self._end(self._nodes.nodes[node])
+            for connection in tuple(self._nodes.nodes[node].connections):
+                connection.drain() if drain else connection.close()
             self._tell(node, "DOWN")
 
         self._call(stop)

@@ -222,6 +222,7 @@ class NodeConnection:
         self.keyspace: str | None = None
         #: Whether it is closed, or will be when all data is sent.
         self.is_closed = False
+        self._is_draining = False
         self._direction = Direction(0)
         self._events: set[str] = set()
         self._version = 0
@@ -260,6 +261,11 @@ class NodeConnection:
             self.node.connections.discard(self)
             self.on_change()
 
+    def drain(self) -> None:
+        """Close the connection after the response to its last request."""
+        self._is_draining = True
+        self.on_change()
+
     @property
     def next_deadline(self) -> float:
         """The time of the next bytes to send; infinity if there are none."""
@@ -273,6 +279,8 @@ class NodeConnection:
                 self.close()
             else:
                 self._answer(frame)
+        if self._is_draining and not self._later:
+            self.close()
         data = b"".join(self._out)
         self._out.clear()
         return data

@@ -215,7 +215,7 @@ class AsyncConnection:
     # --- closing ------------------------------------------------------------------------
 
     def retire(self) -> None:
-        """Close as soon as no response is awaited: the connection has been replaced."""
+        """Accept no more requests, and close as soon as no response is awaited."""
         self._deliver(self.protocol.retire())
 
     def close(self, error: Exception) -> None:

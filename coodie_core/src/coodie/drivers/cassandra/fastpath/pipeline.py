@@ -32,8 +32,9 @@ class PipelinedConnection(NamedTuple):
 
     @property
     def takes_requests(self) -> bool:
-        """Whether requests may be sent: the connection is neither stale nor to be replaced."""
-        return not self.connection.is_stale and not self.connection.protocol.needs_replacement
+        """Whether requests may be sent: the connection is neither stale nor retired nor to be replaced."""
+        connection = self.connection
+        return not (connection.is_stale or connection.is_retired or connection.protocol.needs_replacement)
 
 
 class Pipeline(Generic[T]):

@@ -79,7 +79,7 @@ class AsyncPool:
         self._connections: dict[Any, ref[AsyncConnection]] = {}
         self._sharded: dict[Any, dict[int, ref[AsyncConnection]]] = {}
         self._connectors: dict[Any, Connector] = {}
-        # Replaced connections that are draining, with their endpoints.
+        # Connections that are draining, with their endpoints: replaced, or to nodes that went down.
         self._retired: WeakKeyDictionary[AsyncConnection, Any] = WeakKeyDictionary()
         # Sockets of all connections, and of those that the loop hasn't installed yet, and may never install.
         self._sockets: set[socket.socket] = set()
@@ -233,7 +233,11 @@ class AsyncPool:
             before.retire()
 
     def host_changed(self, host: Host, *, is_up: bool) -> None:
-        """Handle a node that went up or down; from any thread."""
+        """Handle a node that went up or down; from any thread.
+
+        A node that is down gets no new requests. Those in flight may finish: their connection may work,
+        although the driver has lost its own.
+        """
         loop = self._loop()
         if loop is not None:
             with suppress(RuntimeError):  # the loop has been closed
@@ -244,12 +248,12 @@ class AsyncPool:
         if is_up and connector is not None:
             connector.reset()
         if not is_up:
-            only = self._connections.get(host.endpoint)
-            sharded = (self._sharded.get(host.endpoint) or {}).values()
-            retired = [one for one, endpoint in self._retired.items() if endpoint == host.endpoint]
-            for connection in [*retired, *_living([*sharded] if only is None else [only, *sharded])]:
-                point("connection closed because its node went down")
-                connection.close(ConnectionShutdown(f"{host} went down"))
+            only = self._connections.pop(host.endpoint, None)
+            sharded = self._sharded.pop(host.endpoint, {}).values()
+            for connection in _living([*sharded] if only is None else [only, *sharded]):
+                point("connection drained because its node went down")
+                self._retired[connection] = host.endpoint
+                connection.retire()
 
     def close(self) -> None:
         """Close all connections, from any thread; requests in flight end with ``ConnectionLost``.
@@ -374,7 +378,7 @@ class SyncPool:
 
     def release(self, connection: SyncConnection) -> None:
         """Return a connection without outstanding responses to the pool."""
-        if connection.is_closed or self._is_closed:
+        if connection.is_closed or connection.is_retired or self._is_closed:
             self.discard(connection)
             return
         idle = self._idle[connection.shard]
@@ -398,11 +402,13 @@ class SyncPool:
             self._watch.closed(self._host)
 
     def host_changed(self, *, is_up: bool) -> None:
-        """Handle the node going up or down."""
+        """Handle the node going up or down; requests in flight may finish, see ``AsyncPool``."""
         if is_up:
             self._connector.reset()
-        else:
-            self._abort()
+            return
+        for connection in list(self._all):
+            connection.is_retired = True
+        self._discard_idle()
 
     def close(self) -> None:
         """Close all connections; requests in flight end with ``ConnectionLost``."""
@@ -410,9 +416,12 @@ class SyncPool:
         self._abort()
 
     def _abort(self) -> None:
+        self._discard_idle()
+        for connection in list(self._all):
+            connection.abort()
+
+    def _discard_idle(self) -> None:
         for idle in list(self._idle.values()):
             with suppress(IndexError):
                 while True:
                     self.discard(idle.pop())
-        for connection in list(self._all):
-            connection.abort()

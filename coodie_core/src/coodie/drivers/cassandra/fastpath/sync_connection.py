@@ -46,6 +46,8 @@ class SyncConnection:
         self.shard = link.shard
         #: The protocol's state machine; a pipeline sends requests to it directly.
         self.protocol: Connection[Any] = Connection(link.frames, monotonic(), error=ConnectionShutdown)
+        #: Whether the connection is closed after its requests in flight; set from any thread.
+        self.is_retired = False
         self._max_idle = max_idle
         self._read_size = READ_SIZE
         self._to_read = select.poll()
@@ -65,7 +67,7 @@ class SyncConnection:
     def is_usable(self) -> bool:
         """Return whether a request can be sent: the server may have closed the connection."""
         idle = monotonic() - self.protocol.received_at
-        if idle > self._max_idle:
+        if idle > self._max_idle or self.is_retired:
             return False
         if idle > _FRESH and self._to_read.poll(0):
             self.read()
