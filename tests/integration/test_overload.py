@@ -10,9 +10,10 @@ import pytest
 from tests.conftest import Api
 
 from coodie import RequestOptions
-from coodie.exceptions import ConfigurationError, OverloadedError
+from coodie.exceptions import ConfigurationError, DriverClosedError, OverloadedError, RequestTimeoutError
 from coodie.observers import RequestFinished, observing
 from coodie.observers.recorder import Recorder
+from coodie_testing.children import in_a_child
 from coodie_testing.faults import Delay
 
 if TYPE_CHECKING:
@@ -83,6 +84,50 @@ async def test_many_wait(limited: Api) -> None:
     limit = limited.driver.stats().limit
     assert limit is not None
     assert limit.rejected == 0
+
+
+async def test_the_total_timeout_includes_the_queue(limited: Api) -> None:
+    """A request that is queued for as long as a response takes, and then needs as long, is too late."""
+    options = RequestOptions(total_timeout=0.5)
+    outcomes = await _outcomes(limited, _WAYS["execute"], options, 3)
+    assert any(isinstance(one, RequestTimeoutError) for one in outcomes)
+
+
+async def test_what_is_queued_when_draining_starts_may_finish(limited: Api) -> None:
+    """It was accepted; what comes later isn't."""
+    driver: Any = limited.driver
+    if limited.is_async:
+        asked = asyncio.create_task(_outcomes(limited, _WAYS["execute"], None, 3))
+    else:
+        asked = asyncio.create_task(asyncio.to_thread(_in_threads, driver))
+    gate = driver._pipeline.gate
+    while not gate.stats().queued:
+        await asyncio.sleep(0.001)
+        assert not asked.done()
+    closing = asyncio.create_task(driver.close_async(drain=60))
+    await asyncio.sleep(0)
+    with pytest.raises(DriverClosedError):
+        await limited.execute(_READ, ["local"])
+    assert await asked == [[{"key": "local"}]] * 3
+    await closing
+
+
+def _in_threads(driver: Any) -> list[Any]:
+    with ThreadPoolExecutor(3) as pool:
+        return list(pool.map(lambda _: driver.execute(_READ, ["local"]), range(3)))
+
+
+def test_a_fork_does_not_queue(connect: Callable[..., Any], proxy: FaultProxy) -> None:
+    """In a forked child, a request fails at once, although the parent's requests take up the limit."""
+    driver = connect(hosts=[proxy.host], port=proxy.port, max_in_flight=1)
+    driver.warm([_READ])
+    rule = proxy.add(Delay(seconds=3), contains="system.local WHERE key")
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(driver.execute, _READ, ["local"])
+        while not rule.hits:
+            assert not asked.done()
+        assert in_a_child(lambda: driver.execute(_READ, ["local"])).startswith("DriverClosedError")
+        assert asked.result()
 
 
 async def test_batches(limited: Api, table: Callable[[str], str]) -> None:

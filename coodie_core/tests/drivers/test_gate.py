@@ -155,6 +155,31 @@ def test_a_place_that_comes_too_late() -> None:
     assert not gate.is_busy
 
 
+@pytest.mark.parametrize("limited", [False, True])
+def test_an_event_loop_that_is_closed(limited: bool) -> None:
+    """Its requests, which never end, neither keep a place nor get one, and don't keep the gate busy."""
+    gate = LimitedGate(1, 3) if limited else Gate()
+    ends = _ends(4)
+    loop = asyncio.new_event_loop()
+    tasks: list[Any] = []
+
+    async def ask() -> None:
+        tasks.extend(asyncio.create_task(run_async(_pass(gate, end))) for end in ends[:2])
+        await asyncio.sleep(0)
+
+    loop.run_until_complete(ask())
+    assert gate.is_busy
+    loop.close()
+    assert not gate.is_busy
+    for end in ends[2:]:
+        end.set_result(7)
+        assert run_sync(_pass(gate, end)) == 7
+    assert not gate.is_busy
+    for task in tasks:
+        # Not logged when it is garbage-collected.
+        task._log_destroy_pending = False
+
+
 def test_closing() -> None:
     """Those in the queue get the error; a request under way ends by itself."""
     gate = LimitedGate(1, 1)

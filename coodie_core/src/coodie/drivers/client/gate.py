@@ -6,36 +6,105 @@ is rejected immediately. So an overloaded driver keeps the throughput that the s
 
 from __future__ import annotations
 
+import sys
 import threading
+import time
 from collections import deque
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
+from weakref import ref
 
 from coodie._forks import forget_in_children
+from coodie.contract.checks import total_timeout_error
 from coodie.exceptions import OverloadedError, RequestTimeoutError
+from coodie.requests import check_options, check_timeout
 from coodie.waiting import Wait
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from coodie.effects import Steps
     from coodie.exceptions import CoodieError
     from coodie.observers.stats import LimitStats
+    from coodie.options.request_options import RequestOptions
+    from coodie.requests import Request
 
-__all__ = ["Gate", "LimitedGate"]
+__all__ = ["Gate", "LimitedGate", "gated"]
 
 T = TypeVar("T")
+
+
+def gated(
+    gate: Gate, make: Callable[[Request], Steps[T]], request: Request, default: float, *, patient: bool
+) -> Steps[T]:
+    """Return the steps of a request that pass through a gate.
+
+    Args:
+        gate: The driver's gate.
+        make: Returns the steps of a request.
+        request: The caller's request.
+        default: The driver's default timeout in seconds.
+        patient: See ``Gate.pass_through``; then ``total_timeout`` starts after the queue, too.
+
+    Raises:
+        CoodieError: The options or the timeout of the request are invalid.
+    """
+    check_options(request.options)
+    timeout, options = check_timeout(request.timeout) or default, request.options
+    if patient or options is None or options.total_timeout is None:
+        return gate.pass_through(make(request), request.stmt, timeout, patient=patient)
+    timeout = min(timeout, options.total_timeout)
+    return gate.pass_through(_within(make, request, options), request.stmt, timeout, patient=patient)
+
+
+def _within(make: Callable[[Request], Steps[T]], request: Request, options: RequestOptions) -> Steps[T]:
+    """Return the steps of a request whose ``total_timeout`` starts now, although it may be queued first."""
+    total = options.total_timeout or 0.0
+    deadline = time.monotonic() + total
+
+    def steps() -> Steps[T]:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise total_timeout_error(request.stmt, total)
+        return (yield from make(request._replace(options=replace(options, total_timeout=left))))
+
+    return steps()
+
+
+class _Ticket:
+    """A request that passes through a gate, or waits in front of it."""
+
+    __slots__ = ("_loop", "place")
+
+    def __init__(self) -> None:
+        # Sync programs don't pay for the import.
+        events = sys.modules.get("asyncio.events")
+        loop = None if events is None else events._get_running_loop()  # noqa: SLF001 - public, in spite of its name
+        self._loop = None if loop is None else ref(loop)
+        #: Completed when the request is admitted; None if it isn't queued.
+        self.place: Future[None] | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the event loop of the request was closed, so that the request never ends."""
+        if self._loop is None:
+            return False
+        loop = self._loop()
+        return loop is None or loop.is_closed()
 
 
 class Gate:
     """Count the requests in progress; thread-safe."""
 
     def __init__(self) -> None:
-        # One token per request; adding and discarding are atomic.
-        self._requests: set[object] = set()
+        # Adding and discarding are atomic.
+        self._passing: set[_Ticket] = set()
 
     @property
     def is_busy(self) -> bool:
         """Whether a request is in progress."""
-        return bool(self._requests)
+        return any(not ticket.is_over for ticket in tuple(self._passing))
 
     def pass_through(self, steps: Steps[T], stmt: str, timeout: float, *, patient: bool) -> Steps[T]:  # noqa: ARG002 - for limits
         """Run the steps of a request, and count it until they end.
@@ -47,12 +116,12 @@ class Gate:
             patient: Whether to queue the request even if the queue is full, and without a timeout, as for
                 ``execute_many``.
         """
-        token = object()
-        self._requests.add(token)
+        ticket = _Ticket()
+        self._passing.add(ticket)
         try:
             return (yield from steps)
         finally:
-            self._requests.discard(token)
+            self._passing.discard(ticket)
 
     def close(self, error: CoodieError) -> None:
         """Fail the requests in the queue."""
@@ -73,8 +142,7 @@ class LimitedGate(Gate):
         #: The number of requests that were rejected because the queue was full.
         self.rejected = 0
         self._lock = threading.Lock()
-        self._passing = 0
-        self._waiting: deque[Future[None]] = deque()
+        self._waiting: deque[_Ticket] = deque()
         forget_in_children(self, LimitedGate._forget)
 
     def _forget(self) -> None:
@@ -83,7 +151,7 @@ class LimitedGate(Gate):
     @property
     def is_busy(self) -> bool:
         """Whether a request is in progress or queued."""
-        return bool(self._passing or self._waiting)
+        return super().is_busy or any(not ticket.is_over for ticket in tuple(self._waiting))
 
     def pass_through(self, steps: Steps[T], stmt: str, timeout: float, *, patient: bool) -> Steps[T]:
         """Wait in the queue if necessary, then run the steps of a request.
@@ -92,27 +160,23 @@ class LimitedGate(Gate):
             OverloadedError: The queue is full.
             RequestTimeoutError: The request was queued until its timeout.
         """
-        place = self._enter(stmt, patient=patient)
-        if place is not None:
-
-            def late() -> RequestTimeoutError:
-                message = (
-                    f"The request was queued for {timeout:g} s and not sent: {self.limit} are in flight."
-                )
-                hint = "Send fewer requests at once, or increase max_in_flight= if the servers can do more."
-                return RequestTimeoutError(
-                    message, hint=hint, statement=stmt, timeout=timeout, may_have_been_applied=False
-                )
-
-            try:
-                yield Wait(place, None if patient else timeout, late)
-            except BaseException:
-                self._give_up(place)
-                raise
+        ticket = self._enter(stmt, patient=patient)
         try:
+            if ticket.place is not None:
+
+                def late() -> RequestTimeoutError:
+                    message = (
+                        f"The request was queued for {timeout:g} s and not sent: {self.limit} are in flight."
+                    )
+                    hint = "Send fewer requests, or increase max_in_flight= if the servers can do more."
+                    return RequestTimeoutError(
+                        message, hint=hint, statement=stmt, timeout=timeout, may_have_been_applied=False
+                    )
+
+                yield Wait(ticket.place, None if patient else timeout, late)
             return (yield from steps)
         finally:
-            self._leave()
+            self._leave(ticket)
 
     def stats(self) -> LimitStats:
         """Return the limits and the current numbers of requests."""
@@ -121,49 +185,68 @@ class LimitedGate(Gate):
         return LimitStats(
             max_in_flight=self.limit,
             max_queued=self.most_waiting,
-            in_flight=self._passing,
+            in_flight=len(self._passing),
             queued=len(self._waiting),
             rejected=self.rejected,
         )
 
-    def _enter(self, stmt: str, *, patient: bool) -> Future[None] | None:
-        """Admit a request and return None, or queue it and return the future of its admission."""
+    def _enter(self, stmt: str, *, patient: bool) -> _Ticket:
+        """Admit a request, or queue it; the place of its ticket is completed when it is admitted."""
+        ticket = _Ticket()
         with self._lock:
-            if self._passing < self.limit:
-                self._passing += 1
-                return None
+            if len(self._passing) >= self.limit:
+                # Requests of a closed event loop end only when they are garbage-collected.
+                self._passing.difference_update([one for one in self._passing if one.is_over])
+            if len(self._passing) < self.limit and not self._waiting:
+                self._passing.add(ticket)
+                return ticket
             if len(self._waiting) < self.most_waiting or patient:
-                place: Future[None] = Future()
-                self._waiting.append(place)
-                return place
-            self.rejected += 1
+                ticket.place = Future()
+                self._waiting.append(ticket)
+                admitted = self._admit()
+            else:
+                self.rejected += 1
+                admitted = None
+        if admitted is not None:
+            _complete(admitted)
+            return ticket
         message = (
             f"The request wasn't sent: {self.limit} are in flight, and {self.most_waiting} more are queued."
         )
         hint = "Try again later, or increase max_in_flight= or max_queued= if the servers can do more."
         raise OverloadedError(message, hint=hint, statement=stmt, may_have_been_applied=False)
 
-    def _leave(self) -> None:
-        """Admit the next request in the queue."""
+    def _leave(self, ticket: _Ticket) -> None:
+        """Forget a request, also one in the queue; admit the next one."""
         with self._lock:
-            if not self._waiting:
-                self._passing -= 1
-                return
-            place = self._waiting.popleft()
-        place.set_result(None)
+            if ticket in self._passing:
+                self._passing.remove(ticket)
+            elif ticket in self._waiting:
+                self._waiting.remove(ticket)
+            admitted = self._admit()
+        _complete(admitted)
 
-    def _give_up(self, place: Future[None]) -> None:
-        """Leave the queue; if the request has just been admitted, admit the next one instead."""
-        with self._lock:
-            if place in self._waiting:
-                self._waiting.remove(place)
-                return
-        if place.exception() is None:
-            self._leave()
+    def _admit(self) -> list[_Ticket]:
+        """Admit requests from the queue while the limit isn't reached; the lock is held."""
+        admitted = []
+        while self._waiting and len(self._passing) < self.limit:
+            ticket = self._waiting.popleft()
+            if ticket.is_over:
+                continue
+            self._passing.add(ticket)
+            admitted.append(ticket)
+        return admitted
 
     def close(self, error: CoodieError) -> None:
         """Fail the requests in the queue."""
         with self._lock:
-            places, self._waiting = list(self._waiting), deque()
-        for place in places:
-            place.set_exception(error)
+            waiting, self._waiting = list(self._waiting), deque()
+        for ticket in waiting:
+            if ticket.place is not None:
+                ticket.place.set_exception(error)
+
+
+def _complete(admitted: list[_Ticket]) -> None:
+    for ticket in admitted:
+        if ticket.place is not None:
+            ticket.place.set_result(None)

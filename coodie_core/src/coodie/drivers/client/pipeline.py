@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from coodie._points import point
@@ -19,6 +20,7 @@ from coodie.contract.checks import check_request, refuse_parameters, refuse_use
 from coodie.cql import Kind, inspect_statement
 from coodie.drivers._last_page import remember_paging_state
 from coodie.drivers.client.client import ClientRequest, Page, StaleStatementError
+from coodie.drivers.client.gate import gated
 from coodie.drivers.client.keyspaces import (
     check_shape,
     qualified_items,
@@ -35,7 +37,7 @@ from coodie.observers.observation import ONE_OF_MANY, batch_part, observe
 from coodie.observers.request import UNOBSERVED
 from coodie.observers.retryreason import RetryReason
 from coodie.paging import open_paging_state, seal_paging_state
-from coodie.requests import BatchType, Request, RequestOptions, check_options, check_timeout, parse_batch_type
+from coodie.requests import BatchType, Request, RequestOptions, parse_batch_type
 from coodie.row_shapes import parse_rows
 from coodie.rows import Rows, new_rows
 from coodie.types import UNSET
@@ -118,14 +120,15 @@ class Pipeline:
             one_of_many: The request is part of an ``execute_many``.
         """
         if not request_observers():
-            plain = self._rows(driver, request, UNOBSERVED, first)
+            if self.gate is None:
+                return self._rows(driver, request, UNOBSERVED, first)
+            plain = partial(self._rows, driver, observed=UNOBSERVED, first=first)
             return self._gated(plain, request, first, patient=one_of_many)
         part = ONE_OF_MANY if one_of_many else None
 
         def steps(observed: ObservedRequest) -> Steps[Rows[Any]]:
-            return self._gated(
-                self._rows(driver, request, observed, first), request, first, patient=one_of_many
-            )
+            made = partial(self._rows, driver, observed=observed, first=first)
+            return self._gated(made, request, first, patient=one_of_many)
 
         return self.observed(driver, request, steps, part)
 
@@ -140,10 +143,12 @@ class Pipeline:
             first: Returns the first page of a request that has been sent already.
         """
         if not request_observers():
-            return self._gated(self._first_value(request, UNOBSERVED, first), request, first)
+            if self.gate is None:
+                return self._first_value(request, UNOBSERVED, first)
+            return self._gated(partial(self._first_value, observed=UNOBSERVED, first=first), request, first)
 
         def steps(observed: ObservedRequest) -> Steps[Any]:
-            return self._gated(self._first_value(request, observed, first), request, first)
+            return self._gated(partial(self._first_value, observed=observed, first=first), request, first)
 
         return self.observed(driver, request, steps)
 
@@ -157,35 +162,39 @@ class Pipeline:
         """Execute several writes as one batch."""
         self.check(Capability.BATCHES, "execute_batch")
         if not request_observers():
-            return self._gated(self._batch(driver, statements, batch_type, request, UNOBSERVED), request)
+            plain = partial(self._batch, driver, statements, batch_type, observed=UNOBSERVED)
+            return self._gated(plain, request)
         # An iterable is read once, before the request starts.
         items = list(statements) if hasattr(statements, "__iter__") else statements
         part = batch_part(items) if isinstance(items, list) else None
 
         def steps(observed: ObservedRequest) -> Steps[Rows[Any]]:
-            return self._gated(self._batch(driver, items, batch_type, request, observed), request)
+            return self._gated(partial(self._batch, driver, items, batch_type, observed=observed), request)
 
         return self.observed(driver, request, steps, part)
 
     def _gated(
-        self, steps: Steps[T], request: Request, first: First | None = None, *, patient: bool = False
+        self,
+        make: Callable[[Request], Steps[T]],
+        request: Request,
+        first: First | None = None,
+        *,
+        patient: bool = False,
     ) -> Steps[T]:
         """Return the steps of a request, as the driver counts and limits them.
 
         Args:
-            steps: The steps.
+            make: Returns the steps of a request.
             request: The caller's request.
             first: Returns the first page, if the request has been sent already.
             patient: The request is one of many.
         """
         gate = self.gate
         if gate is None or first is not None:
-            return steps
-        check_options(request.options)
-        timeout = check_timeout(request.timeout) or self.default_timeout()
-        if request.options is not None and request.options.total_timeout is not None:
-            timeout = min(timeout, request.options.total_timeout)
-        return gate.pass_through(steps, request.stmt, timeout, patient=patient or in_bulk.get())
+            return make(request)
+        # Before the queue: what is queued when the driver starts to drain may finish.
+        self._lifecycle.admit()
+        return gated(gate, make, request, self.default_timeout(), patient=patient or in_bulk.get())
 
     @property
     def is_busy(self) -> bool:
@@ -323,9 +332,9 @@ class Pipeline:
         self, request: Request, observed: ObservedRequest, first: First | None = None
     ) -> ClientRequest:
         """Validate all arguments, and apply the defaults; bind the values if the statement is prepared."""
-        if first is None:
+        if first is None and self.gate is None:
             self._lifecycle.admit()
-        else:  # it has been sent already
+        else:  # it has been sent or admitted already
             self._lifecycle.check()
         check_request(request)
         stmt, params, consistency, timeout, fetch_size, paging_state, options, _ = request
