@@ -18,22 +18,35 @@ if TYPE_CHECKING:
     Message = MutableMapping[str, Any]
 
 
+VERSION = "SELECT release_version FROM system.local"
+
+
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:
     """Open the driver where the application starts, in its own process, and close it where it ends."""
     coodie.load_config()
     driver = coodie.get_driver("shop")
-    await driver.connect_async()  # without it, the first request connects
+    await driver.warm_async([VERSION])  # without it, the first request connects
     try:
         yield
     finally:
-        await driver.close_async()
+        await driver.close_async(drain=2)  # the server has answered all of its requests
 
 
 async def server_version() -> dict[str, Any]:
     """Answer one request; in FastAPI, a function with ``@app.get("/version")``."""
-    rows = await coodie.get_driver("shop").execute_async("SELECT release_version FROM system.local", [])
+    rows = await coodie.get_driver("shop").execute_async(VERSION, [])
     return rows[0]
+
+
+async def healthz() -> int:
+    """Answer a liveness probe: only a new process can help a driver that isn't live."""
+    return 200 if coodie.get_driver("shop").is_live() else 500
+
+
+async def readyz() -> int:
+    """Answer a readiness probe, within 0.8 seconds: no traffic while the database is unavailable."""
+    return 200 if await coodie.get_driver("shop").is_ready_async() else 503
 
 
 async def app(
@@ -47,7 +60,9 @@ async def app(
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
         return
-    body = json.dumps(await server_version()).encode()
+    probe = {"/healthz": healthz, "/readyz": readyz}.get(scope["path"])
+    status = 200 if probe is None else await probe()
+    body = json.dumps(await server_version()).encode() if probe is None else b"null"
     headers = [(b"content-type", b"application/json")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -65,6 +65,7 @@ async def test_lifespan(recipe: Callable[[str], Any]) -> None:
             driver: Any = coodie.get_driver("shop")
             assert driver.driver is not None
             assert set(await module.server_version()) == {"release_version"}
+            assert (await module.healthz(), await module.readyz()) == (200, 200)
         with pytest.raises(DriverClosedError):
             await driver.execute_async("SELECT key FROM system.local", [])
 
@@ -80,16 +81,17 @@ async def test_asgi(recipe: Callable[[str], Any]) -> None:
     async def request() -> dict[str, Any]:
         # Between startup and shutdown, the server serves.
         if sent and sent[-1]["type"] == "lifespan.startup.complete":
-            await module.app({"type": "http"}, request, send)
+            for path in ("/version", "/healthz", "/readyz"):
+                await module.app({"type": "http", "path": path}, request, send)
         return {"type": "lifespan"}
 
     await module.app({"type": "lifespan"}, request, send)
     assert [message["type"] for message in sent] == [
         "lifespan.startup.complete",
-        "http.response.start",
-        "http.response.body",
+        *["http.response.start", "http.response.body"] * 3,
         "lifespan.shutdown.complete",
     ]
+    assert [message["status"] for message in sent if "status" in message] == [200, 200, 200]
     assert "release_version" in json.loads(sent[2]["body"])
 
 

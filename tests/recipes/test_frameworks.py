@@ -86,6 +86,7 @@ import coodie
 for _ in range(2):  # as two tests of an application would
     with TestClient(app) as client:
         assert set(client.get("/version").json()) == {"release_version"}
+        assert [client.get(path).status_code for path in ("/healthz", "/readyz")] == [200, 200]
         kept = coodie.get_driver("shop")
     try:
         kept.execute("SELECT key FROM system.local", [])
