@@ -60,18 +60,19 @@ def build() -> Path:
 
 
 @contextmanager
-def running(program: Path, *, protocol: int = 5, nodes: int = 1) -> Iterator[int]:
+def running(program: Path, *, protocol: int = 5, nodes: int = 1, work: int = 0) -> Iterator[int]:
     """Run the stub while the block runs.
 
     Args:
         program: What :func:`build` returned.
         protocol: The newest version of the native protocol that it speaks, 4 or 5.
         nodes: For how many it speaks, at 127.0.0.1, 127.0.0.2 and so on.
+        work: The time that each request takes, one after the other, in microseconds.
 
     Yields:
         Its port.
     """
-    command = [str(program), "--protocol", str(protocol), "--nodes", str(nodes)]
+    command = [str(program), "--protocol", str(protocol), "--nodes", str(nodes), "--work", str(work)]
     # It ends with its standard input: also where this process is killed.
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         if process.stdin is None or process.stdout is None:

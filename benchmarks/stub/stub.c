@@ -1,6 +1,8 @@
 /* A CQL server that knows one table and answers at once, so that the client is what is measured.
  *
- *     coodie-stub [--port PORT] [--protocol 4|5] [--nodes 1…9]
+ *     coodie-stub [--port PORT] [--protocol 4|5] [--nodes 1…9] [--work MICROSECONDS]
+ *
+ * With --work, each request takes as long, one after the other, as on a node that has reached its limit.
  *
  * Listens on 127.0.0.1, as the second node on 127.0.0.2 and so on, all at one port; prints "port N", and ends when
  * its standard input does. One thread, epoll. */
@@ -11,6 +13,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "answers.h"
@@ -32,6 +35,18 @@ struct connection {
 
 static int events;
 
+/* How long each request takes, in microseconds. */
+static int work_time;
+
+static void segment(struct connection *connection);
+static bool flush(struct connection *connection);
+
+/* Takes the time of one request. */
+static void work(void) {
+    struct timespec time = {work_time / 1000000, work_time % 1000000 * 1000};
+    nanosleep(&time, NULL);
+}
+
 /* Answers all whole frames at `data`, and returns how many bytes those were; -1 for a frame out of bounds. */
 static ssize_t answer_frames(struct connection *connection, const uint8_t *data, size_t size) {
     size_t done = 0;
@@ -46,6 +61,11 @@ static ssize_t answer_frames(struct connection *connection, const uint8_t *data,
         bool started = answer(segmented ? &connection->plain : &connection->out, data + done);
         connection->segmented |= started && data[done] == 5;
         done += frame;
+        if (work_time && segmented == connection->segmented) {
+            work();
+            segment(connection);
+            flush(connection); /* what fails fails again when all is answered */
+        }
     }
     return (ssize_t)done;
 }
@@ -209,8 +229,11 @@ int main(int count, char **arguments) {
         } else if (number + 1 < count && !strcmp(arguments[number], "--nodes")) {
             int wanted = atoi(arguments[number + 1]);
             node_count = wanted < 1 ? 1 : wanted > MOST_NODES ? MOST_NODES : wanted;
+        } else if (number + 1 < count && !strcmp(arguments[number], "--work")) {
+            work_time = atoi(arguments[number + 1]);
         } else {
-            fprintf(stderr, "usage: coodie-stub [--port PORT] [--protocol 4|5] [--nodes 1…9]\n");
+            fprintf(stderr,
+                    "usage: coodie-stub [--port PORT] [--protocol 4|5] [--nodes 1…9] [--work MICROSECONDS]\n");
             return 2;
         }
     }

@@ -6,7 +6,11 @@ import asyncio
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 from tests.conftest import Api
@@ -41,6 +45,18 @@ def slow(connect: Callable[..., Any], proxy: FaultProxy) -> Any:
     driver.execute(_SLOW, ["local"])
     proxy.add(Delay(seconds=_DELAY), contains=_SLOW, times=None)
     return driver
+
+
+@dataclass
+class _Unfit:
+    """Rows of other columns."""
+
+    other: int
+
+
+def _without_pipeline(patch: pytest.MonkeyPatch, driver: Any) -> None:
+    for method in ("rows", "first_value"):
+        patch.setattr(driver._pipeline, method, None)
 
 
 def _wait_until_asked(proxy: FaultProxy, before: int) -> None:
@@ -123,19 +139,51 @@ def test_a_time_that_is_none(connect: Callable[..., Any]) -> None:
     driver.execute(_READ, ["local"])
 
 
-async def test_warming_up(connect: Callable[..., Any], request: pytest.FixtureRequest) -> None:
-    """The first request after it goes the fast path's way, and prepares nothing."""
+async def test_warming_up(connect: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first request after it is sent and read like any later one: by the statement's template."""
     for is_async in (False, True):
         driver = connect(fast_path=True)
         calls = Api(driver, is_async=is_async)
         await calls.warm([_READ, _SLOW, "TRUNCATE nothing.at_all"])
-        misses = driver.stats().statements.misses
-        assert misses == 2
-        ways = Ways(driver)
-        assert len(await calls.execute(_READ, ["local"])) == 1
+        assert driver.stats().statements.misses == 3  # and the statement of is_ready
+        _without_pipeline(monkeypatch, driver)
+        assert await calls.execute(_READ, ["local"]) == [{"key": "local"}]
         assert await calls.execute_one(_SLOW, ["local"])
-        assert ways.drivers == 0, request.node.name
-        assert driver.stats().statements.misses == misses
+        monkeypatch.undo()
+
+
+async def test_warming_up_with_rows(connect: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for the shape of rows that is the driver's default; one that doesn't fit is no error yet."""
+    driver = connect(rows=tuple)
+    await driver.warm_async([_READ])
+    with monkeypatch.context() as patch:
+        _without_pipeline(patch, driver)
+        assert await driver.execute_async(_READ, ["local"]) == [("local",)]
+    unfit = connect(rows=_Unfit)
+    await unfit.warm_async([_READ])
+    assert await unfit.execute_one_async(_READ, ["local"]) == "local"
+
+
+async def test_results_after_warming_up(connect: Callable[..., Any], table: Callable[[str], str]) -> None:
+    """They are the same as without it, with columns of any type, and after the table was altered."""
+    name = table("k int PRIMARY KEY, a text, b timestamp, c uuid, d decimal, e list<int>, f boolean, g blob")
+    driver = connect()
+    values = [1, "a", datetime(2026, 1, 2), UUID(int=3), Decimal("1.5"), [1, 2], True, b"x"]
+    driver.execute(f"INSERT INTO {name} (k, a, b, c, d, e, f, g) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+    for columns in ("*", "k, a, b, c, d, f, g", "k AS x, count(*), token(k)"):
+        stmt = f"SELECT {columns} FROM {name} WHERE k = ?"
+        cold = connect().execute(stmt, [1])
+        await driver.warm_async([stmt])
+        driver.warm([stmt])
+        for _ in range(2):
+            assert driver.execute(stmt, [1]) == await driver.execute_async(stmt, [1]) == cold
+            assert driver.execute(stmt, [1]).columns == cold.columns
+    stmt = f"SELECT * FROM {name} WHERE k = ? ALLOW FILTERING"
+    driver.warm([stmt])
+    connect().execute(f"ALTER TABLE {name} ADD z int", [])
+    assert set(driver.execute(stmt, [1])[0]) >= set("kabcdefg")
+    driver.execute(f"ALTER TABLE {name} ADD y int", [])
+    assert set(driver.execute(stmt, [1])[0]) == set("kabcdefgyz")
 
 
 def test_warming_up_threads(connect: Callable[..., Any]) -> None:

@@ -139,6 +139,13 @@ class SessionClient(Client):
         if self.fast is not None and self.fast.disabled_reason is None:
             self.fast.compiled(prepared).warm()
 
+    def warm_template(self, request: ClientRequest) -> None:
+        """Create the template of requests for a statement, given one without values."""
+        if self.fast is not None and request.prepared is not None:
+            request.values.encoded = b""
+            if self.fast.build_request(request, _execution_settings(request)) is not None:
+                self.fast.compiled(request.prepared).warm(request.rows)
+
     def schema_changed(self) -> bool:
         """Drop the request templates; return whether the driver's schema metadata detect changes."""
         self._drop_templates()

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         RequestTemplate,
         TemplatedRequest,
     )
+    from coodie.drivers.client.statements import CachedStatement
     from coodie.effects import Effect, Steps
     from coodie.requests import Params, RequestOptions
     from coodie.row_shapes import RowShape
@@ -317,6 +318,10 @@ class CassandraDriver(ClientDriver):
         return tuple(
             Marker(column.name, described(value_type(policy, column))) for column in prepared.column_metadata
         )
+
+    def _warm_statement(self, stmt: str, statement: CachedStatement) -> None:
+        super()._warm_statement(stmt, statement)
+        self._client.warm_template(self._pipeline.plain_request(self, stmt))
 
     # --- schema -------------------------------------------------------------------------
 

@@ -379,6 +379,10 @@ class Pipeline:
             deadline=deadline,
         )
 
+    def plain_request(self, driver: AbstractDriver, stmt: str) -> ClientRequest:
+        """Return a request for all rows of a prepared statement, without values or options."""
+        return _with_shape(self._checked(Request(stmt), UNOBSERVED), driver)
+
     def default_timeout(self) -> float:
         """Return the default timeout in seconds."""
         return self._timeout or self._client.default_timeout()

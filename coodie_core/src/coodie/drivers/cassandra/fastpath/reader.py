@@ -10,7 +10,8 @@ from coodie.drivers.cassandra.fastpath.gc_pause import gc_paused
 from coodie.drivers.cassandra.fastpath.generated_reader import generated_reader
 from coodie.drivers.cassandra.values.lenient_decoding import read_columns
 from coodie.drivers.cassandra.values.rows import result_columns, row_converters
-from coodie.protocol.codec import INT
+from coodie.exceptions import InvalidQueryError
+from coodie.protocol.codec import INT, SHORT
 from coodie.protocol.results import GLOBAL_TABLE, HAS_MORE_PAGES, ROWS, ROWS_HEAD, VOID_BODY, paging_state
 from coodie.row_shapes import build_tuples, row_builder
 from coodie.rows import Rows, new_rows
@@ -37,6 +38,9 @@ _ONE_ROW = INT.pack(1)
 
 #: Number of rows from which the garbage collector is paused.
 _MANY = 500
+
+#: The code of the first type with parameters, list; 0 is that of custom types.
+_LIST = 0x20
 
 
 class UnsupportedResultError(Exception):
@@ -92,9 +96,14 @@ class ResultReader:
         self._last_metadata: _ResultMetadata | None = None
 
     def warm(self, columns: Any) -> None:
-        """Generate and cache the code that reads rows of these columns."""
-        names = tuple([column[2] for column in columns])
-        _reader(names, columns, self._version, self._shape, aware_timestamps=self._aware)
+        """Generate the code that reads rows of these columns, before the first result needs it."""
+        expected = _expected_metadata(columns)
+        try:
+            found = self._with_reader(columns, *(expected or ((0, 0), b"")))
+        except (InvalidQueryError, UnsupportedResultError):
+            return  # the first result is handled accordingly
+        if expected is not None and not self._known:
+            self._known, self._last_metadata = [found], found
 
     def read_single_page(self, body: bytes) -> Rows[Any] | None:
         """Return the rows of a RESULT's body if it is the only page; None if ``read`` has to decode it.
@@ -146,20 +155,57 @@ class ResultReader:
     def _parse_metadata(self, body: bytes, head: tuple[int, int], at: int) -> _ResultMetadata:
         """Parse metadata with the driver's parser, and cache the result."""
         columns, length = _parsed_metadata(ROWS_HEAD.pack(ROWS, *head)[4:] + body[at:], self._user_types)
-        names = tuple([column[2] for column in columns])
-        _check(names, self._shape)
-        beginning = ROWS_HEAD.pack(ROWS, *head) + body[at : at + length]
-        found = _ResultMetadata(
-            head,
-            body[at : at + length],
-            beginning,
-            len(beginning) + INT.size,
-            _reader(names, columns, self._version, self._shape, aware_timestamps=self._aware),
-            result_columns(names, tuple([column[3] for column in columns])),
-        )
+        found = self._with_reader(columns, head, body[at : at + length])
         # A new list: other threads may be iterating over the old one.
         self._known = [found, *self._known][:_MAX_METADATA]
         return found
+
+    def _with_reader(self, columns: Any, head: tuple[int, int], metadata: bytes) -> _ResultMetadata:
+        """Return metadata with a reader for its rows.
+
+        Raises:
+            UnsupportedResultError: See ``_check``.
+            InvalidQueryError: See ``_check``.
+        """
+        names, types = tuple([column[2] for column in columns]), tuple([column[3] for column in columns])
+        _check(names, self._shape)
+        beginning = ROWS_HEAD.pack(ROWS, *head) + metadata
+        return _ResultMetadata(
+            head,
+            metadata,
+            beginning,
+            len(beginning) + INT.size,
+            _reader(names, types, self._version, self._shape, aware_timestamps=self._aware),
+            result_columns(names, types),
+        )
+
+
+def _expected_metadata(columns: Any) -> tuple[tuple[int, int], bytes] | None:
+    """Return the metadata that results of these columns usually start with; None for types with parameters.
+
+    The columns are those of a PREPARED response, all of one table. The metadata are only used for results
+    that start with the same bytes.
+    """
+    tables = {column[:2] for column in columns}
+    codes = [_type_codes().get(column[3].typename) for column in columns]
+    if len(tables) != 1 or None in codes:
+        return None
+    described = [_string(name) for name in tables.pop()]
+    described += [_string(column[2]) + SHORT.pack(code) for column, code in zip(columns, codes, strict=True)]
+    return (GLOBAL_TABLE, len(columns)), b"".join(described)
+
+
+def _string(text: str) -> bytes:
+    data = text.encode()
+    return SHORT.pack(len(data)) + data
+
+
+@cache
+def _type_codes() -> dict[str, int]:
+    """Return the codes of types without parameters, by name (native_protocol_v5.spec, section 4.2.5.2)."""
+    from cassandra.protocol import ResultMessage
+
+    return {kind.typename: code for code, kind in ResultMessage.type_codes.items() if 0 < code < _LIST}
 
 
 def _check(names: tuple[str, ...], shape: RowShape | None) -> None:
@@ -204,14 +250,13 @@ def _parsed_metadata(data: bytes, user_types: Any) -> tuple[Any, int]:
 
 def _reader(
     names: tuple[str, ...],
-    columns: Any,
+    types: Sequence[Any],
     version: int,
     shape: RowShape | None = None,
     *,
     aware_timestamps: bool,
 ) -> RowReader:
     """Return a row reader: the accelerator, generated code, the driver's compiled parser, or its types."""
-    types = [column[3] for column in columns]
     single = partial(_single_decoder, version)
     keys = names if shape is None else tuple(map(str, range(len(names))))
     accelerated = row_decoder(keys, types, single, aware_timestamps=aware_timestamps)
@@ -286,7 +331,7 @@ def _compiled() -> Any:
     return BytesIOReader, ParseDesc, make_deserializers, ListParser().parse_rows
 
 
-def _plain_parser(types: list[Any], version: int) -> _Parser:
+def _plain_parser(types: Sequence[Any], version: int) -> _Parser:
     decoders = [typ.from_binary for typ in types]
 
     def parse(body: bytes, at: int, count: int) -> list[tuple[Any, ...]]:

@@ -90,11 +90,15 @@ class FastStatement:
             reader = self._shaped[shape] = self._new_reader(shape)
         return reader
 
-    def warm(self) -> None:
-        """Generate the code that reads the statement's rows, before the first result needs it."""
+    def warm(self, shape: RowShape | None = None) -> None:
+        """Generate the code that reads the statement's rows, before the first result needs it.
+
+        Args:
+            shape: What the rows are to be; None for dicts.
+        """
         columns = self.prepared.result_metadata or ()
         if columns:
-            self.results.warm(columns)
+            (self.results if shape is None else self.results_in(shape)).warm(columns)
 
     def body(self, values: bytes, options: ExecuteOptions, state: bytes | None) -> bytes:
         """Return the body of an EXECUTE message.
