@@ -234,6 +234,8 @@ ENVIRONMENTS = {
             )
             for name in ("scylla", "cassandra")
         ),
+        # COPY TO, beside scans.
+        Environment("bench-cqlsh", ("bench-cqlsh",), ()),
         *(
             Environment(f"bench-{name}", (f"bench-{name}", "bench-uvloop"), ())
             for name in ("coodie19", "cassandra-asyncio", "acsylla", "scyllapy", "scylladb-rs", "rsylla")

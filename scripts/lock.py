@@ -44,6 +44,7 @@ _FILES = {
     "bench-acsylla": ("acsylla",),
     "bench-scyllapy": ("scyllapy",),
     "bench-scylladb-rs": ("scylladb-rs-driver",),
+    "bench-cqlsh": ("cqlsh",),
     "bench-rsylla": ('rsylla; python_version >= "3.11"',),
     "docs": (
         "-r",

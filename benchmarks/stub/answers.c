@@ -134,22 +134,39 @@ static void put_system_rows(struct buffer *out, const struct statement *statemen
     set_u32(out->data + at, count);
 }
 
+/* Counts the rows before a token, which are distributed evenly; the offset is the token's distance from the first. */
+static uint32_t rows_before(unsigned __int128 offset, uint32_t all) {
+    return (uint32_t)(offset * all >> 64);
+}
+
+/* Takes a bigint; returns its distance from the smallest one. */
+static uint64_t take_offset(struct reader *in) {
+    take_u32(in);
+    uint64_t high = take_u32(in);
+    return (high << 32 | take_u32(in)) ^ (uint64_t)1 << 63;
+}
+
 static void put_readings(struct buffer *out, const struct statement *statement, const struct parameters *with,
                          uint32_t flags) {
     struct reader values = {with->values, with->values + with->values_size, false};
-    uint32_t first = with->first, count, next = 0;
-    take_u32(&values);
-    uint32_t part = take_u32(&values);
+    uint32_t first = with->first, end = statement->limit, next = 0, part = 1;
+    if (statement->kind == SELECT_TOKENS) {
+        uint32_t begin = rows_before(take_offset(&values), statement->limit);
+        end = rows_before((unsigned __int128)take_offset(&values) + 1, statement->limit);
+        first = first ? first : begin; /* a later page starts with its row */
+    } else {
+        take_u32(&values);
+        part = take_u32(&values);
+    }
     if (statement->kind == SELECT_ROW) {
         take_u32(&values);
         first = take_u32(&values);
-        count = 1;
-    } else {
-        count = first < statement->limit ? statement->limit - first : 0;
-        if (with->page_size && count > with->page_size) {
-            count = with->page_size;
-            next = first + count;
-        }
+        end = first + 1;
+    }
+    uint32_t count = first < end ? end - first : 0;
+    if (statement->kind != SELECT_ROW && with->page_size && count > with->page_size) {
+        count = with->page_size;
+        next = first + count;
     }
     put_columns(out, statement, flags, next);
     put_u32(out, count);
@@ -177,6 +194,8 @@ static void run(struct buffer *out, size_t start, const struct statement *statem
             put_system_rows(out, statement);
         } else if (statement->kind == SELECT_ROW && with->values_size != 16) {
             put_error(out, start, INVALID, "part and id are ints");
+        } else if (statement->kind == SELECT_TOKENS && with->values_size != 24) {
+            put_error(out, start, INVALID, "tokens are bigints");
         } else {
             put_readings(out, statement, with, flags);
         }

@@ -7,6 +7,7 @@
 
 #define READ "select part, id, name, score, ref from " KEYSPACE "." TABLE " where part = ?"
 #define WRITE "insert into " KEYSPACE "." TABLE " (part, id, name, score, ref) values (?, ?, ?, ?, ?)"
+#define TOKENS "select * from " KEYSPACE "." TABLE " where token(part) >= ? and token(part) <= ?"
 
 static const char *const COLUMNS[] = {"part", "id", "name", "score", "ref"};
 static const char *const TYPES[] = {"int", "int", "text", "double", "uuid"};
@@ -66,6 +67,8 @@ static const char *parse_system(struct statement *statement, const char *text) {
     statement->filter_column = -1;
     if (where && sscanf(where, " where %63[a-z_] = '%63[^']'", column, statement->filter) == 2)
         statement->filter_column = system_column(statement->table, column);
+    for (; where && *where; where++) /* whose values don't filter: there is one table */
+        statement->marker_count += *where == '?';
     return NULL;
 }
 
@@ -81,6 +84,9 @@ static const char *parse(struct statement *statement, const char *text) {
     } else if (sscanf(text, READ " limit %u%n", &statement->limit, &end) == 1 && !text[end]) {
         statement->kind = SELECT_ROWS;
         statement->marker_count = 1;
+    } else if (sscanf(text, TOKENS " and id < %u allow filtering%n", &statement->limit, &end) == 1 && !text[end]) {
+        statement->kind = SELECT_TOKENS;
+        statement->marker_count = 2;
     } else if (!strcmp(text, "use " KEYSPACE) || !strcmp(text, "use \"" KEYSPACE "\"")) {
         statement->kind = USE;
     } else {
@@ -107,15 +113,19 @@ static void write_metadata(struct statement *statement) {
     }
     put_u32(markers, statement->marker_count > 0); /* all of one table */
     put_u32(markers, (uint32_t)statement->marker_count);
-    put_u32(markers, statement->marker_count > 0); /* the first is the partition key */
-    if (statement->marker_count) {
+    bool is_routed = statement->marker_count && statement->kind != SELECT_SYSTEM && statement->kind != SELECT_TOKENS;
+    put_u32(markers, is_routed); /* the first is the partition key */
+    if (is_routed)
         put_u16(markers, 0);
+    if (statement->marker_count) {
         put_string(markers, KEYSPACE);
         put_string(markers, TABLE);
     }
     for (int number = 0; number < statement->marker_count; number++) {
         put_string(markers, COLUMNS[number]);
-        put_type(markers, TYPES[number]);
+        put_type(markers, statement->kind == SELECT_SYSTEM   ? "text"
+                          : statement->kind == SELECT_TOKENS ? "bigint"
+                                                             : TYPES[number]);
     }
 }
 

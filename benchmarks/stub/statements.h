@@ -5,7 +5,7 @@
 #include "buffer.h"
 #include "system.h"
 
-enum kind { INSERT, SELECT_ROW, SELECT_ROWS, SELECT_SYSTEM, USE };
+enum kind { INSERT, SELECT_ROW, SELECT_ROWS, SELECT_TOKENS, SELECT_SYSTEM, USE };
 
 enum { ID_SIZE = 16 };
 
@@ -15,7 +15,7 @@ struct statement {
     uint8_t id[ID_SIZE];
     /* Of values that it takes. */
     int marker_count;
-    /* SELECT_ROWS: how many rows at most. */
+    /* SELECT_ROWS: how many rows at most; SELECT_TOKENS: how many rows the whole ring has. */
     uint32_t limit;
     /* SELECT_SYSTEM: the table, the columns, and for which rows. */
     const struct table *table;

@@ -91,6 +91,14 @@ async def test_coodie_does_each_kind_of_work(target: Target, backend: str, name:
         await client.close()
 
 
+@pytest.mark.parametrize("count", [0, 1, 10_007])
+def test_a_table_of_any_size_is_scanned(target: Target, backend: str, count: int) -> None:
+    """Ranges of tokens have all rows of a condition, each once."""
+    with opened(CoodieSync(backend), target) as client:
+        scan = client.driver.scan("coodie_bench.readings", where=f"id < {count}")
+        assert sorted(row["id"] for row in scan) == list(range(count))
+
+
 def test_a_wrong_row_is_refused(target: Target, backend: str) -> None:
     """An insert is checked by its values: alone, and in a batch."""
     right, wrong = list(row(WRITE_PART, 7).values()), [WRITE_PART, 7, "name-00000000008", 3.5, UUID(int=7)]

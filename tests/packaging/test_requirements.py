@@ -17,6 +17,7 @@ BENCHMARKS = (
     "acsylla",
     "cassandra-asyncio",
     "coodie19",
+    "cqlsh",
     "rsylla",
     "scylladb-rs",
     "scyllapy",
