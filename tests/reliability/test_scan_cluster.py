@@ -29,6 +29,12 @@ pytestmark = [
 
 _PARTITIONS = 400
 
+#: Long enough for a restart on a busy machine, which took 150 s: the timeout of the cluster ends before.
+_RETRIES = 100
+
+#: Seconds until all nodes know of a new keyspace or table.
+_AGREEMENT = 120
+
 
 @pytest.fixture(scope="module", params=[1, 16], ids=["1 vnode", "16 vnodes"])
 def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
@@ -54,6 +60,8 @@ def driver(cluster: LocalCluster, backend: str) -> Iterator[Any]:
     with using_registry(DriverRegistry()):
         opened = open_driver(backend, **cluster.connection_options() | {"request_timeout": 20})
     with opened:
+        # The next statement may be executed by another node, which has to know the keyspace.
+        opened.session.cluster.max_schema_agreement_wait = _AGREEMENT
         yield opened
 
 
@@ -64,12 +72,24 @@ def filled(driver: Any) -> dict[str, list[tuple[int, int]]]:
     keys = [(p, c) for p in range(_PARTITIONS) for c in range(dice.choice([1, 2, 5, 60]))]
     for replicas in (1, 2, 3):
         replication = f"{{'class': 'SimpleStrategy', 'replication_factor': {replicas}}}"
-        driver.execute(f"CREATE KEYSPACE of{replicas} WITH replication = {replication}", [])
-        driver.execute(f"CREATE TABLE of{replicas}.t (p int, c int, v text, PRIMARY KEY (p, c))", [])
+        driver.execute(
+            f"CREATE KEYSPACE of{replicas} WITH replication = {replication}", [], timeout=_AGREEMENT
+        )
+        create = f"CREATE TABLE of{replicas}.t (p int, c int, v text, PRIMARY KEY (p, c))"
+        driver.execute(create, [], timeout=_AGREEMENT)
         insert = f"INSERT INTO of{replicas}.t (p, c, v) VALUES (?, ?, ?)"
-        rows = ([p, c, "x" * 50] for p, c in keys)
-        driver.execute_many(insert, rows, consistency="ALL", concurrency=16)
+        _write(driver, insert, [[p, c, "x" * 50] for p, c in keys])
     return {f"of{replicas}.t": keys for replicas in (1, 2, 3)}
+
+
+def _write(driver: Any, insert: str, rows: list[list[Any]]) -> None:
+    """Write all rows to all replicas; on a busy machine, some of the writes have to be repeated."""
+    for _ in range(20):
+        result = driver.execute_many(insert, rows, consistency="ALL", concurrency=16, raise_on_error=False)
+        rows = [rows[index] for index in result.errors]
+        if not rows:
+            break
+    assert rows == []
 
 
 def _keys(rows: list[dict[str, Any]]) -> list[tuple[int, int]]:
@@ -109,7 +129,7 @@ def test_a_node_dies_and_comes_back(cluster: LocalCluster, driver: Any, filled: 
     for node in cluster.nodes:
         restarting = _Restarting(node.restart)
         rows = []
-        with driver.scan(table, options=ScanOptions(fetch_size=50, retries=30)) as scan:
+        with driver.scan(table, options=ScanOptions(fetch_size=50, retries=_RETRIES)) as scan:
             for row in scan:
                 rows.append(row)
                 if len(rows) == 500:
@@ -128,7 +148,7 @@ def test_the_only_replica_is_restarted(cluster: LocalCluster, driver: Any, fille
         checkpoint, restarting = None, _Restarting(cluster.nodes[1].restart)
         while True:
             count = 0
-            options = ScanOptions(fetch_size=50, retries=30, timeout=5)
+            options = ScanOptions(fetch_size=50, retries=_RETRIES, timeout=5)
             async with driver.scan_async("of1.t", checkpoint=checkpoint, options=options) as running:
                 async for row in running:
                     rows.append(row)
