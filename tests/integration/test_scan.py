@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from tests.conftest import Api
 
-from coodie.exceptions import ConfigurationError, InvalidQueryError, UnsupportedError
+from coodie.exceptions import ConfigurationError, DriverClosedError, InvalidQueryError, UnsupportedError
 from coodie.observers import observing
 from coodie.observers.recorder import Recorder
 from coodie.scan import ScanOptions, ScanProgress
+from coodie_testing.resources import ResourceSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.conftest import Api
+    from tests.conftest import Connector
 
 pytestmark = pytest.mark.server
 
@@ -351,3 +354,52 @@ async def test_materialized_view(scanner: Scanner, api: Api, table: Callable[[st
     await api.execute_many(f"INSERT INTO {name} (p, v) VALUES (?, ?)", [[n, n % 7] for n in range(100)])
     found, _ = await scanner.rows(view, options=SMALL)
     assert _sorted(found) == _sorted([{"v": n % 7, "p": n} for n in range(100)])
+
+
+@pytest.mark.parametrize("options", [{}, {"fast_path": False}, {"lazy": True, "rows": tuple}], ids=str)
+async def test_driver_closed_in_the_middle(
+    api: Api, connect: Connector, wide: tuple[str, list[Any]], options: dict[str, Any]
+) -> None:
+    """The scan raises DriverClosedError, and leaves no threads, tasks or sockets."""
+    name, known = wide
+    before = ResourceSnapshot()
+    driver = connect(**options)
+    first: list[Any] = []
+
+    async def read() -> None:
+        if api.is_async:
+            async with driver.scan_async(name, options=SMALL) as scan:
+                async for row in scan:
+                    first.append(row)
+                    if len(first) == 100:
+                        await driver.close_async()
+        else:
+            with driver.scan(name, options=SMALL) as sync_scan:
+                for row in sync_scan:
+                    first.append(row)
+                    if len(first) == 100:
+                        driver.close()
+
+    with pytest.raises(DriverClosedError):
+        await asyncio.wait_for(read(), 30)
+    assert 100 <= len(first) < len(known)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    deadline = time.monotonic() + 30
+    while before.excess():
+        assert time.monotonic() < deadline, before.excess()
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("options", [{"lazy": True}, {"fast_path": False}, {"rows": tuple}], ids=str)
+async def test_each_kind_of_driver(
+    api: Api, connect: Connector, wide: tuple[str, list[Any]], options: dict[str, Any]
+) -> None:
+    """A driver that isn't connected yet, one without the fast path, and one with another default shape."""
+    name, known = wide
+    scanner = Scanner(Api(connect(**options), is_async=api.is_async))
+    found, _ = await scanner.rows(name, rows=dict, options=SMALL)
+    assert _sorted(found) == _sorted(known)
+    found, scan = await scanner.rows(name, columns=["v", "s"], options=SMALL)
+    assert isinstance(found[0], options.get("rows", dict))
+    assert len(found) == len(known)
+    assert scan.is_routed
