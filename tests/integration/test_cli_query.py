@@ -145,7 +145,7 @@ def test_where_the_statement_comes_from(call: Callable[..., Any], tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "given", "said"),
     [
-        (["-f", "missing.cql"], "", "--file missing.cql: No such file or directory."),
+        (["-f", "missing.cql"], "", "Error: missing.cql: No such file or directory."),
         (["-f", "coodie.toml", "SELECT"], "", "Give CQL or --file, not both."),
         ([], "-- nothing\n;", "Standard input has no statement."),
         ([], "SELECT 1; SELECT 2", "Standard input has several statements."),
@@ -210,8 +210,9 @@ def test_closed_streams(run: Callable[..., Any]) -> None:
     for form in ("--csv", "--json", "--table"):
         done = run("query", "SELECT key FROM system.local", form, stdout=None, preexec_fn=lambda: os.close(1))
         assert (done.returncode, done.stderr) == (0, "")
-    done = run("query", stdin=None, preexec_fn=lambda: os.close(0))
-    assert (done.returncode, "There is no statement." in done.stderr) == (2, True)
+    for arguments in (["query"], ["query", "-"], ["query", "-f", "-"]):
+        done = run(*arguments, stdin=None, preexec_fn=lambda: os.close(0))
+        assert (done.returncode, "There is no statement." in done.stderr) == (2, True)
 
 
 def test_an_encoding_without_the_characters(run: Callable[..., Any], values: str) -> None:

@@ -203,7 +203,8 @@ WORDS = (
         "show", "check", "init", "schema", "diff", "sync", "--json", "--csv", "--table", "--page-size",
         "--consistency", "--timeout", "--profile", "-c", "--connection", "memory://", "memory://h/k", "-h",
         "--", "-", "0", "-1", "1e999", "QUORUM", "SELECT * FROM t", "system", "no_such:name", "json:decoder",
-        "a.b", "ParameterError", "--all", "--dry-run", "coodie.toml",
+        "a.b", "ParameterError", "--all", "--dry-run", "coodie.toml", "-p", "id=7", "--null", "id", "-f",
+        "--timing", "--python", "UPDATE t SET v = ? WHERE id = :id",
     ])
     | TEXT.filter(lambda text: ":" not in text)
 )  # fmt: skip

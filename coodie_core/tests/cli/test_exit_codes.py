@@ -68,6 +68,7 @@ def test_exit_code(error: CoodieError, code: int) -> None:
         ("profile='x' was given", "--profile 'x' was given"),
         ("Check hosts=, port= and the TLS options.", "Check hosts, port and the TLS options."),
         ("increase both connect_timeout= and x.", "increase both connect_timeout and x."),
+        ("Set init_coodie(keyspace=…), or", "Set the connection's keyspace, or"),
         ("WHERE timeout = 1 AND a=b", "WHERE timeout = 1 AND a=b"),
         ("RequestProfile(timeout=60)", "RequestProfile(timeout=60)"),
         ("first; or use options=SyncOptions(create_keyspace=f(1)).", "first."),

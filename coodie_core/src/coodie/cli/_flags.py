@@ -18,6 +18,8 @@ _FLAGS = {
 _ARGUMENT = re.compile(rf"(?<![\w(.])({'|'.join(_FLAGS)})=(?:True\b)?(?=(\S)?)")
 #: Other arguments are options of the configuration and of URLs.
 _OPTION = re.compile(r"(?<![\w(.])([a-z_]+)=(?=[\s,.;:)]|$)")
+#: Arguments of connecting are options, too.
+_CONNECTING = re.compile(r"init_coodie\((\w+)=…\)")
 #: The end of a hint that has no flag.
 _PYTHON_ONLY = re.compile(r"; or use options=SyncOptions\(.*\)(?=\.)")
 
@@ -29,4 +31,5 @@ def with_flags(text: str) -> str:
         following = match[2] or ""
         return _FLAGS[match[1]] + (" " if following and following not in ",.;:)" else "")
 
+    text = _CONNECTING.sub(r"the connection's \1", text)
     return _OPTION.sub(r"\1", _ARGUMENT.sub(flag, _PYTHON_ONLY.sub("", text)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -33,27 +34,25 @@ def read_statement(argument: str | None, file: str | None) -> str:
     """
     if argument is not None and file is not None:
         raise click.UsageError("Give CQL or --file, not both.")
-    source = file if file is not None else "-"
     if argument not in (None, "-"):
         return _single(str(argument), "CQL")
-    if source == "-":
-        is_asked = file is not None or argument is not None
-        if sys.stdin is None or (sys.stdin.isatty() and not is_asked):
-            raise click.UsageError("There is no statement. Give CQL, --file FILE, or pipe it in.")
-        return _single(_decoded(sys.stdin.buffer.read(), "Standard input"), "Standard input")
-    try:
-        with open(source, "rb") as opened:  # noqa: PTH123 - as the shell names it
-            data = opened.read()
-    except OSError as exc:
-        raise click.UsageError(f"--file {source}: {exc.strerror}.") from exc
-    return _single(_decoded(data, source), source)
+    is_asked = argument is not None or file is not None
+    if file in (None, "-") and (sys.stdin is None or (sys.stdin.isatty() and not is_asked)):
+        raise click.UsageError("There is no statement. Give CQL, --file FILE, or pipe it in.")
+    source = "Standard input" if file in (None, "-") else str(file)
+    return _single(_content(file), source)
 
 
-def _decoded(data: bytes, source: str) -> str:
+def _content(file: str | None) -> str:
+    """Return the text of a file; of standard input for None and "-"."""
+    source = "Standard input" if file in (None, "-") else str(file)
     try:
+        data = sys.stdin.buffer.read() if file in (None, "-") else Path(str(file)).read_bytes()
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         raise click.UsageError(f"{source} isn't UTF-8 (byte {exc.start}).") from exc
+    except (OSError, ValueError) as exc:
+        raise click.UsageError(f"{source}: {getattr(exc, 'strerror', None) or exc}.") from exc
 
 
 def _single(text: str, source: str) -> str:
