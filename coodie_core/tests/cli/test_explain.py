@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from coodie.cli import main
@@ -33,6 +35,16 @@ def test_all(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines.keys() >= set(names) - {"CoodieError"}
     cause = "The server requires credentials, and the client sent none, or wrong ones"
     assert lines["AuthenticationError"].endswith(cause)
+
+
+def test_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """Scripts get the parts of an explanation, of one error or of all."""
+    assert main(["explain", "ReadTimeoutError", "--json"]) == 0
+    one = json.loads(capsys.readouterr().out)
+    assert one.keys() == {"name", "group", "message", "cause", "fix"}
+    assert all(one.values())
+    assert main(["explain", "--json"]) == 0
+    assert one in [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
 @pytest.mark.parametrize(

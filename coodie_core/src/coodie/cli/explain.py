@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from difflib import get_close_matches
@@ -24,7 +25,8 @@ _LINK = re.compile(r"\[([^\]]+)\]\((?:\.\./)*([^)]+)\)")
 
 @click.command()
 @click.argument("name", required=False, shell_complete=complete_error)
-def explain(*, name: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="As JSON: an object, or one per line without NAME.")
+def explain(*, name: str | None, as_json: bool) -> None:
     """Explain an error: its cause and its fix; without NAME, list all errors.
 
     NAME is the error's class, such as RequestTimeoutError, with or without its module.
@@ -33,7 +35,11 @@ def explain(*, name: str | None) -> None:
     """
     known = explanations()
     if name is None:
-        _list(known)
+        if as_json:
+            for each in known.values():
+                click.echo(_json(each))
+        else:
+            _list(known)
         return
     asked = name.strip().rstrip(":").rpartition(".")[2]
     by_lower = {each.lower(): each for each in known}
@@ -42,7 +48,15 @@ def explain(*, name: str | None) -> None:
         close = get_close_matches(asked.lower(), by_lower, n=1)
         hint = f"Did you mean {by_lower[close[0]]}?" if close else "To list all, run: coodie explain"
         raise click.BadParameter(f"there is no error {asked!r}. {hint}", param_hint="NAME")
+    if as_json:
+        click.echo(_json(found))
+        return
     _print(f"# {found.name}\n\n{_LINK.sub(_linked, found.text)}")
+
+
+def _json(found: Explanation) -> str:
+    parts = ("name", "group", "message", "cause", "fix")
+    return json.dumps({part: getattr(found, part) for part in parts}, ensure_ascii=False)
 
 
 def _linked(match: re.Match[str]) -> str:
