@@ -135,6 +135,62 @@ async def test_describe(api: Api, driver: Any, keyspace: str, name: str) -> None
     }
 
 
+EVERYTHING = """CREATE TABLE {} (
+    a int, b int, c int, s text static, f frozen<list<int>>, x set<int>, p tuple<int, int>, m map<text, int>,
+    v vector<vector<float, 2>, 3>, "odd name" text, PRIMARY KEY ((a, b), c)
+) WITH CLUSTERING ORDER BY (c DESC) AND additional_write_policy = 'NEVER' AND allow_auto_snapshot = false
+    AND bloom_filter_fp_chance = 0.2 AND caching = {{'keys': 'NONE', 'rows_per_partition': '10'}}
+    AND cdc = false AND comment = 'c'
+    AND compaction = {{'class': 'TimeWindowCompactionStrategy', 'compaction_window_size': '1'}}
+    AND compression = {{'enabled': 'false'}} AND crc_check_chance = 0.5 AND default_time_to_live = 77
+    AND gc_grace_seconds = 60 AND incremental_backups = false AND max_index_interval = 4096
+    AND memtable = 'default' AND memtable_flush_period_in_ms = 3600000 AND min_index_interval = 64
+    AND read_repair = 'NONE' AND speculative_retry = 'MIN(50ms, 99p)'"""
+INDEXES = (
+    "(b)",
+    "(c)",
+    "(s)",
+    "(FULL(f))",
+    "(x)",
+    '("odd name")',
+    "(p) USING 'sai'",
+    "(ENTRIES(m)) USING 'sai'",
+)
+
+
+async def test_every_option_and_index(api: Api, driver: Any, keyspace: str, name: str) -> None:
+    """Each option that a table can have, and indexes on each kind of column, are in the definition."""
+    driver.execute(EVERYTHING.format(f"{keyspace}.{name}"), [])
+    for index in INDEXES:
+        driver.execute(f"CREATE INDEX ON {keyspace}.{name} {index}", [])
+    found = await api.describe(f"{keyspace}.{name}")
+    assert found.warnings == ()
+    assert sum(column.index for column in found.columns) == len(INDEXES)
+    assert found.table_options is not None
+    assert len(found.table_options) == 16  # all but cdc and memtable, which have their defaults
+    again = driver.sync_table(name, keyspace, found.columns, found.table_options)
+    assert (again, again.warnings) == ([], ())
+    source = python_source([found])
+    assert max(map(len, source.splitlines())) <= 100
+    (code,) = executed(source)
+    driver.execute(f"DROP TABLE {keyspace}.{name}", [])
+    driver.sync_table(name, keyspace, code.columns, code.table_options)
+    assert await api.describe(f"{keyspace}.{name}") == found
+
+
+def test_the_servers_own_tables(driver: Any) -> None:
+    """Every table of the server has a definition without differences; indexes without a column are named."""
+    tables = driver.execute("SELECT keyspace_name AS k, table_name AS t FROM system_schema.tables", [])
+    warnings = []
+    for row in tables:
+        if row["k"].startswith("system"):
+            found = driver.describe(f"{row['k']}.{row['t']}")
+            planned = driver.sync_table(row["t"], row["k"], found.columns, found.table_options, dry_run=True)
+            assert (planned, len(planned.warnings)) == ([], len(found.warnings))
+            warnings += found.warnings
+    assert warnings == ["index 'PaxosUncommittedIndex' isn't on one column, so it isn't in the definition"]
+
+
 async def test_what_a_definition_cannot_express(api: Api, driver: Any, keyspace: str, name: str) -> None:
     """It is in the warnings, and in the code as comments; nothing is lost silently."""
     driver.execute(f"CREATE TABLE {keyspace}.{name} (id int PRIMARY KEY, m map<text, int>)", [])

@@ -86,7 +86,8 @@ def definition_of(table: Table) -> TableDefinition:
     warnings = _warnings(table)
     for index in sorted(table.indexes, key=lambda index: index.name):
         if index.column is None or table.column(index.column) is None:
-            warnings.append(f"index {index.name!r}: a definition has no index on {_target(index)}")
+            where = "isn't on one column" if index.column is None else "is on an unknown column"
+            warnings.append(f"index {index.name!r} {where}, so it isn't in the definition")
         elif index.column in chosen:
             other = chosen[index.column].name
             warnings.append(
@@ -122,10 +123,6 @@ def _warnings(table: Table) -> list[str]:
         names = ", ".join(sorted(map(str, extensions)))
         warnings.append(f"the server's extensions of the table ({names}) aren't in the definition")
     return warnings
-
-
-def _target(index: Index) -> str:
-    return "its target" if index.column is None else f"column {index.column!r}, which wasn't found"
 
 
 def _column(column: Column, index: Index | None, table: str) -> ColumnDefinition:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["python_source"]
 
-#: The maximum length of a line; a longer column has one argument per line.
+#: The maximum length of a line; a longer column or map has one argument or entry per line.
 _WIDTH = 100
 
 _HEAD = "from coodie.schema import ColumnDefinition, TableDefinition\n\nALL = [\n"
@@ -59,8 +59,15 @@ def _column(column: ColumnDefinition) -> Iterator[str]:
     yield "        ),"
 
 
-def _entries(options: Mapping[str, Any]) -> Iterator[str]:
-    return (f"        {_literal(name)}: {_literal(value)}," for name, value in options.items())
+def _entries(options: Mapping[str, Any], indent: str = "        ") -> Iterator[str]:
+    for name, value in options.items():
+        line = f"{indent}{_literal(name)}: {_literal(value)},"
+        if len(line) + len("    ") <= _WIDTH or not isinstance(value, dict):
+            yield line
+            continue
+        yield f"{indent}{_literal(name)}: {{"
+        yield from _entries(value, f"{indent}    ")
+        yield f"{indent}}},"
 
 
 def _literal(value: Any) -> str:
