@@ -120,6 +120,8 @@ def test_names_of_markers(call: Callable[..., Any], values: str) -> None:
     assert call("query", select, "-p", "Ids=[1, 2]", "-p", "many=5", "--json").returncode == 0
     limited = call("query", f"SELECT id FROM {values} LIMIT ?", "-p", "limit=1", "--json")
     assert limited.returncode == 0, limited.stderr
+    chosen = call("query", f"SELECT id FROM {values} WHERE id IN ?", "-p", "id=[1, 2]", "--json")
+    assert chosen.returncode == 0, chosen.stderr
     twice = f"SELECT id FROM {values} WHERE token(id) > ? AND c10 > ? AND c10 < ? ALLOW FILTERING"
     done = call("query", twice, "-p", "c10=1")
     assert done.returncode == 2

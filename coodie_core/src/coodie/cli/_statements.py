@@ -137,8 +137,8 @@ def bound_values(
 
 
 def _marker_name(name: str, markers: dict[str, Marker]) -> str:
-    """Return the marker's name; the server stores names in lower case, and puts some in brackets."""
-    for candidate in (name, name.lower(), f"[{name.lower()}]"):
+    """Return the marker's name, as the server has it: in lower case, or such as ``in(id)``, ``[limit]``."""
+    for candidate in (name, name.lower(), f"in({name})", f"[{name.lower()}]"):
         if candidate in markers:
             return candidate
     listed = _listed(list(markers.values()))
