@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.conftest import PATIENT
 from tests.integration.schema_rows import new_name
 
 from coodie.cli import main
@@ -34,9 +35,11 @@ def proxy(cassandra_node: Any, connect: Connector) -> Iterator[FaultProxy]:
 @pytest.fixture
 def configured(cassandra_node: Any, backend: str, keyspace: str, tmp_path: Path) -> Path:
     """Return a directory with a configuration."""
+    options = "&".join(f"{option}={value}" for option, value in (PATIENT | {"request_timeout": 60}).items())
     (tmp_path / "coodie.toml").write_text(
-        f'[connections.main]\nurl = "{backend}://{cassandra_node.host}:{cassandra_node.port}/{keyspace}?request_timeout=60"\n'
-        '[connections.nobody]\ndriver = "' + backend + '"\nhosts = ["127.0.0.1"]\nport = 1\n'
+        "[connections.main]\n"
+        f'url = "{backend}://{cassandra_node.host}:{cassandra_node.port}/{keyspace}?{options}"\n'
+        f'[connections.nobody]\ndriver = "{backend}"\nhosts = ["127.0.0.1"]\nport = 1\n'
     )
     return tmp_path
 

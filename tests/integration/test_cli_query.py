@@ -117,18 +117,20 @@ def test_wrong_parameters(call: Callable[..., Any], values: str, given: list[str
 def test_names_of_markers(call: Callable[..., Any], values: str) -> None:
     """Markers have the names of the server: lower case, brackets; ? of one name are ambiguous."""
     select = f"SELECT id FROM {values} WHERE id IN :Ids LIMIT ?".replace("?", ":Many")
-    assert call("query", select, "-p", "Ids=[1, 2]", "-p", "many=5", "--json").returncode == 0
+    several = call("query", select, "-p", "Ids=[1, 2]", "-p", "many=5", "--json")
+    assert several.returncode == 0, several.stderr
     limited = call("query", f"SELECT id FROM {values} LIMIT ?", "-p", "limit=1", "--json")
     assert limited.returncode == 0, limited.stderr
     chosen = call("query", f"SELECT id FROM {values} WHERE id IN ?", "-p", "id=[1, 2]", "--json")
     assert chosen.returncode == 0, chosen.stderr
     twice = f"SELECT id FROM {values} WHERE token(id) > ? AND c10 > ? AND c10 < ? ALLOW FILTERING"
     done = call("query", twice, "-p", "c10=1")
-    assert done.returncode == 2
+    assert done.returncode == 2, done.stderr
     assert "Several ? are named 'c10'. Write :name instead." in done.stderr
     writes = f"INSERT INTO {values} (id, c10) VALUES (:id, 1); DELETE FROM {values} WHERE id = :id;"
     batch = f"BEGIN BATCH {writes} APPLY BATCH;"
-    assert call("query", batch, "-p", "id=77").returncode == 0
+    written = call("query", batch, "-p", "id=77")
+    assert written.returncode == 0, written.stderr
 
 
 def test_where_the_statement_comes_from(call: Callable[..., Any], tmp_path: Path) -> None:
