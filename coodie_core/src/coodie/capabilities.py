@@ -55,6 +55,8 @@ class Capability(str, Enum):
     PROTOCOL_VERSION = "protocol version"
     #: ``ssl_context`` and the ``ssl_…`` options.
     TLS = "TLS"
+    #: ``application``, the program's name for the server.
+    APPLICATION = "application name"
     #: ``local_rack``, the preferred rack.
     RACKS = "preferred rack"
     #: ``hosts`` with different ports.

@@ -33,6 +33,7 @@ CONNECTING: dict[str, dict[str, Any]] = {
     "ssl_verify_flags": {"ssl_verify_flags": 1},
     "ssl_context": {"ssl_context": ssl.create_default_context()},
     "session": {"session": object()},
+    "application": {"application": "shop/1.4.2"},
     "local_rack": {"local_dc": "dc1", "local_rack": "rack1"},
 }
 

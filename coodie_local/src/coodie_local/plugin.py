@@ -79,6 +79,7 @@ def coodie_describe_driver() -> DriverDescription:
             {
                 "keyspace",
                 "port",
+                "application",
                 "request_timeout",
                 "consistency",
                 "serial_consistency",

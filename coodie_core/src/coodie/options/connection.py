@@ -56,6 +56,7 @@ class ConnectionConfig:
         password: The password.
         local_dc: The preferred data centre.
         local_rack: The preferred rack of that data centre.
+        application: The program's name, or its name and version, as ``name/version``.
         request_timeout: The default timeout of requests in seconds.
         consistency: The default consistency level.
         serial_consistency: The default level of the Paxos phase of lightweight transactions.
@@ -80,6 +81,7 @@ class ConnectionConfig:
     password: str | None = field(default=None, repr=False)
     local_dc: str | None = None
     local_rack: str | None = None
+    application: str | None = None
     request_timeout: float | None = None
     consistency: str | None = None
     serial_consistency: str | None = None

@@ -234,6 +234,14 @@ _DECLARED = (
         url="?local_rack=rack1",
     ),
     _connection(
+        "application",
+        "application",
+        default="none",
+        help="The program's name, or its name and version, for the server's list of clients.",
+        capability=Capability.APPLICATION,
+        url="?application=shop/1.4.2",
+    ),
+    _connection(
         "lazy",
         "bool",
         default="false; true for connections of a file",

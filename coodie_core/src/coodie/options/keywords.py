@@ -25,6 +25,7 @@ class _Common(TypedDict, total=False):
     password: str | None
     local_dc: str | None
     local_rack: str | None
+    application: str | None
     request_timeout: float | None
     consistency: str | None
     serial_consistency: str | None

@@ -33,6 +33,7 @@ RETRY_POLICIES = {
 }
 
 _SPECULATION = re.compile(r"(\d+(?:\.\d+)?)x([1-9]\d*)")
+_APPLICATION = re.compile(r"[^\s/][^/\n]{0,199}(?<!\s)(/[^\s/]{1,200})?")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
@@ -131,6 +132,11 @@ def _is_number(value: Any, kinds: tuple[type, ...]) -> bool:
 
 def _checked_text(value: Any) -> Any:
     _need(isinstance(value, str) and value.strip())
+    return value
+
+
+def _checked_application(value: Any) -> Any:
+    _need(isinstance(value, str) and _APPLICATION.fullmatch(value))
     return value
 
 
@@ -268,6 +274,11 @@ VALUE_TYPES: Mapping[str, ValueType] = {
         wanted="a non-empty str", check=_checked_text, schema={"type": "string", "minLength": 1}
     ),
     "secret": ValueType(wanted="a str", check=_checked_secret, schema={"type": "string"}),
+    "application": ValueType(
+        wanted="a name, or a name and a version: 'shop' or 'shop/1.4.2'",
+        check=_checked_application,
+        schema={"type": "string", "minLength": 1},
+    ),
     "bool": ValueType(wanted="True or False", check=_checked_flag, parse=_flag, schema={"type": "boolean"}),
     "int": ValueType(wanted="an integer", check=_checked_integer, parse=_number, schema={"type": "integer"}),
     "token": ValueType(wanted="a signed 64-bit integer, as token(key) returns", check=_checked_token),

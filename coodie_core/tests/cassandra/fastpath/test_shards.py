@@ -169,7 +169,10 @@ def test_what_is_agreed_on(shards: bool, monkeypatch: pytest.MonkeyPatch) -> Non
     cluster = Cluster(["127.0.0.1"], protocol_version=4)
     endpoint = DefaultEndPoint("127.0.0.1")
     connection = driver_internals._Handshake(
-        endpoint, connect_timeout=1, handshakes=Handshakes(), **cluster._make_connection_kwargs(endpoint, {})
+        endpoint,
+        connect_timeout=1,
+        handshakes=Handshakes(),
+        **cluster._make_connection_kwargs(endpoint, {}),
     )
     cluster.shutdown()
     offered = {

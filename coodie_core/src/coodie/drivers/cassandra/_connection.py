@@ -6,21 +6,26 @@ import socket
 import threading
 from contextlib import suppress
 from functools import cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet, ref
 
 from coodie._points import point
+from coodie._version import __version__
 from coodie.drivers.cassandra.values.lenient_decoding import exact_protocol_handler
+from coodie.protocol.frames import Opcode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
     "ConnectionListener",
+    "NamedClient",
     "PartialHeaders",
     "attend",
     "attentive",
     "refused_login",
+    "startup_options",
     "with_connect_errors",
 ]
 
@@ -43,6 +48,34 @@ class PartialHeaders:
         if not self._io_buffer.has_consumed_segment and self._io_buffer.io_buffer.tell():
             point("read ended within the header of a segment")
             self._io_buffer.io_buffer.seek(0)  # the driver keeps what follows the position
+
+
+class NamedClient:
+    """A mixin for the drivers' connections: add options to STARTUP, by which servers list their clients.
+
+    Only scylla-driver has a parameter for this.
+    """
+
+    #: The options; a Cluster may replace them. The driver's own take precedence.
+    startup_options: Mapping[str, str] = MappingProxyType({"COODIE_VERSION": __version__})
+
+    def __init__(self, *args: Any, named_as: Any = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        #: Another connection class with these options; the driver's own has none.
+        self.startup_options = getattr(named_as, "startup_options", self.startup_options)
+
+    def send_msg(self, message: Any, *args: Any, **kwargs: Any) -> Any:
+        """Send a message; called by the driver."""
+        if message.opcode == Opcode.STARTUP:
+            message.options = {**self.startup_options, **message.options}
+        return super().send_msg(message, *args, **kwargs)  # type: ignore[misc]  # of the drivers' connections
+
+
+def startup_options(application: str | None) -> Mapping[str, str]:
+    """Return the STARTUP options for ``application=``, ``name`` or ``name/version``."""
+    name, _, version = (application or "").partition("/")
+    named = {"APPLICATION_NAME": name, "APPLICATION_VERSION": version}
+    return {**NamedClient.startup_options, **{key: text for key, text in named.items() if text}}
 
 
 def attentive(connection_class: Any) -> Any:
@@ -68,7 +101,8 @@ def attentive(connection_class: Any) -> Any:
     ``close_all`` closes all connections. When a cluster is shut down while a pool is being created for a node
     that is back, the drivers forget that pool, and never close it.
 
-    A read may end within the header of a segment, see ``PartialHeaders``.
+    A read may end within the header of a segment, see ``PartialHeaders``. STARTUP contains more options, see
+    ``NamedClient``.
 
     EOF is detected in the middle of a frame or a handshake, too. If the peer closes after a part of a frame,
     scylla-driver 3.29 and cassandra-driver 3.30 wait for more bytes: the requests on the connection time out,
@@ -167,7 +201,7 @@ def _sheltered(connection_class: Any) -> Any:
     ours = exact_protocol_handler().decode_message
     clusters: WeakSet[Any] = WeakSet()
 
-    class ShelteredConnection(PartialHeaders, connection_class):  # type: ignore[misc]  # the drivers have no types
+    class ShelteredConnection(NamedClient, PartialHeaders, connection_class):  # type: ignore[misc]  # the drivers have no types
         @classmethod
         def initialize_reactor(cls) -> None:
             # Some classes keep the reactor's state: keep it once, not per subclass.

@@ -115,6 +115,14 @@ def check_cassandra_config(config: ConnectionConfig) -> None:
         message = f"driver_type={config.driver_type!r} needs hosts= or session=."
         raise ConfigurationError(message, hint="Give hosts=['127.0.0.1'], for example.", option="hosts")
     check_patching(config.options.get("connection_class") or import_cluster().connection_class)
+    _check_options(config)
+    if config.retry_policy is not None:
+        _check_retry_policy(config)
+    _check_compression(config.compression)
+
+
+def _check_options(config: ConnectionConfig) -> None:
+    """Reject options of the driver that conflict with those of coodie-core."""
     for name, instead in _STOOD_FOR.items():
         if name in config.options and (instead or config.username is not None):
             together = "" if instead else " together with username= and password="
@@ -130,17 +138,20 @@ def check_cassandra_config(config: ConnectionConfig) -> None:
     if config.local_dc is not None and "load_balancing_policy" in config.options:
         message = "local_dc= can't be combined with load_balancing_policy=."
         raise ConfigurationError(message, hint="Set the data centre in the policy.", option="local_dc")
-    if config.retry_policy is not None:
-        _check_retry_policy(config)
-    _check_compression(config.compression)
+    if config.application is not None and "application_info" in config.options:
+        raise _one_of("application", "application_info")
+
+
+def _one_of(option: str, other: str) -> ConfigurationError:
+    message = f"{option}= can't be combined with {other}=."
+    return ConfigurationError(message, hint="Give one of them.", option=option)
 
 
 def _check_retry_policy(config: ConnectionConfig) -> None:
     from coodie.drivers.cassandra._policies import retry_policy
 
     if "default_retry_policy" in config.options:
-        message = "retry_policy= can't be combined with default_retry_policy=."
-        raise ConfigurationError(message, hint="Give one of them.", option="retry_policy")
+        raise _one_of("retry_policy", "default_retry_policy")
     retry_policy(config.retry_policy)
 
 
@@ -288,7 +299,7 @@ def _cluster(config: ConnectionConfig) -> Any:
     from cassandra.policies import ConstantReconnectionPolicy
 
     from coodie.drivers.cassandra._cluster import cluster_class
-    from coodie.drivers.cassandra._connection import attentive
+    from coodie.drivers.cassandra._connection import attentive, startup_options
     from coodie.drivers.cassandra._endpoints import NodeEndPoints
 
     options = {name: value for name, value in config.options.items() if name not in _DRIVER_OPTIONS}
@@ -313,6 +324,7 @@ def _cluster(config: ConnectionConfig) -> Any:
     options.setdefault("reprepare_on_up", False)
     cluster = cluster_class(negotiates=config.protocol_version is None)
     options["connection_class"] = attentive(options.get("connection_class") or cluster.connection_class)
+    options["connection_class"].startup_options = startup_options(config.application)
     if not any(options.get(name) for name in _ENDPOINT_OPTIONS):
         endpoints = options["endpoint_factory"] = NodeEndPoints(config.port)
         options["connection_class"].on_responses = endpoints.note

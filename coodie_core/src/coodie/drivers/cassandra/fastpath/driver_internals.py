@@ -22,7 +22,7 @@ from cassandra.connection import Connection, ConnectionShutdown
 from cassandra.policies import TokenAwarePolicy
 from cassandra.protocol import PrepareMessage
 
-from coodie.drivers.cassandra._connection import PartialHeaders
+from coodie.drivers.cassandra._connection import NamedClient, PartialHeaders
 from coodie.drivers.cassandra._nonblocking import SendListener
 from coodie.drivers.cassandra.fastpath.driver_probe import unknown_internals
 from coodie.drivers.cassandra.fastpath.sockets import READ_SIZE
@@ -375,7 +375,7 @@ def establish(
         UnsupportedServerError: The fast path doesn't support the server or the driver.
         Exception: The driver's exception if the connection fails.
     """
-    options = cluster._make_connection_kwargs(endpoint, {})  # noqa: SLF001 - this module's purpose
+    options = cluster._make_connection_kwargs(endpoint, {"named_as": cluster.connection_class})  # noqa: SLF001 - this module's purpose
     if shard is not None:
         options |= {"shard_id": shard, "total_shards": shards}
     try:
@@ -426,7 +426,7 @@ def _blocks(
     )
 
 
-class _Handshake(PartialHeaders, Connection):  # type: ignore[misc]  # the drivers have no types
+class _Handshake(NamedClient, PartialHeaders, Connection):  # type: ignore[misc]  # the drivers have no types
     """The drivers' connection on a blocking socket: the handshake without the reactor."""
 
     is_closed: bool = False
