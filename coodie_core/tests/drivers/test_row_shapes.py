@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -166,6 +167,42 @@ async def test_methods_of_its_own(is_async: bool) -> None:
     outcomes: list[Any] = []
     await api.execute_many(READ, [[]], rows=Number, on_result=lambda _, rows: outcomes.append(rows))
     assert outcomes == [NUMBERS]
+
+
+async def test_methods_that_call_each_other(is_async: bool) -> None:
+    """Rows are converted once, in the shape of the call from outside; a callback's calls have the default."""
+
+    class Threaded(MemoryDriver):
+        async def execute_async(self, stmt: str, params: Any = (), *args: Any, **kwargs: Any) -> Any:
+            return await asyncio.to_thread(self.execute, stmt, params, *args, **kwargs)
+
+        def stream(self, stmt: str, params: Any = (), **kwargs: Any) -> Any:
+            yield from self.execute(stmt, params)
+
+        async def stream_async(self, stmt: str, params: Any = (), **kwargs: Any) -> Any:
+            for row in await self.execute_async(stmt, params):
+                yield row
+
+        def execute_many(self, stmt: str, rows_of_params: Any, **kwargs: Any) -> Any:
+            return MemoryDriver.execute_many(self, stmt, rows_of_params, **kwargs)
+
+        async def execute_many_async(self, stmt: str, rows_of_params: Any, **kwargs: Any) -> Any:
+            return await MemoryDriver.execute_many_async(self, stmt, rows_of_params, **kwargs)
+
+    driver = Threaded(3)
+    driver._default_rows = Number
+    api = Api(driver, is_async=is_async)
+    dicts: list[Any] = [{"n": 0}, {"n": 1}, {"n": 2}]
+    for rows, expected in ((None, NUMBERS), ("scalar", [0, 1, 2]), (dict, dicts)):
+        assert await api.execute(READ, rows=rows) == expected
+        assert [row async for row in api.stream(READ, rows=rows)] == expected
+        found: list[Any] = []
+
+        def on_result(_: int, outcome: Any, found: list[Any] = found) -> None:
+            found.extend([outcome, driver.execute(READ, [])])
+
+        await api.execute_many(READ, [[]], rows=rows, on_result=on_result)
+        assert found == [expected, NUMBERS]
 
 
 async def test_options_without_rows_stay(is_async: bool) -> None:

@@ -6,7 +6,8 @@ the returned rows, so that the backend keeps the signatures of the contract.
 
 from __future__ import annotations
 
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, contextmanager
+from contextvars import ContextVar
 from functools import wraps
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -16,13 +17,16 @@ from coodie.row_shapes import parse_rows
 from coodie.rows import as_rows
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
 
     from coodie.many_result import ManyResult
     from coodie.row_shapes import RowShape
     from coodie.rows import Rows
 
 __all__ = ["add_rows_argument", "dicts_argument", "rows_argument", "shape_and_options"]
+
+#: Whether a wrapped method is running: the methods that it calls return dicts, which are converted once.
+_is_inside: ContextVar[bool] = ContextVar("coodie_rows_inside", default=False)
 
 
 def rows_argument(rows: Any) -> dict[str, Any]:
@@ -79,11 +83,25 @@ def _takes_rows(method: FunctionType) -> bool:
     return "rows" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
+@contextmanager
+def _inside(driver: Any, *, is_inside: bool = True) -> Iterator[None]:
+    """Run a wrapped method, which may call other methods of the driver, or a callback of the caller."""
+    if driver._default_rows is None:  # noqa: SLF001 - core's
+        yield
+        return
+    token = _is_inside.set(is_inside)
+    try:
+        yield
+    finally:
+        _is_inside.reset(token)
+
+
 def _taken(driver: Any, kwargs: dict[str, Any], rows: Any) -> RowShape | None:
     """Return a call's row shape, and remove it from the call's options."""
-    if rows is None and driver._default_rows is None and kwargs.get("options") is None:  # noqa: SLF001 - core's
+    default = None if _is_inside.get() else driver._default_rows  # noqa: SLF001 - core's
+    if rows is None and default is None and kwargs.get("options") is None:
         return None
-    shape, options = shape_and_options(rows, kwargs.pop("options", None), driver._default_rows)  # noqa: SLF001 - core's
+    shape, options = shape_and_options(rows, kwargs.pop("options", None), default)
     if options is not None:
         kwargs["options"] = options
     return shape
@@ -98,7 +116,8 @@ def _execute(method: Callable[..., list[dict[str, Any]]]) -> Callable[..., Rows[
     @wraps(method)
     def execute(self: Any, *args: Any, rows: Any = None, **kwargs: Any) -> Rows[Any]:
         shape = _taken(self, kwargs, rows)
-        found = as_rows(method(self, *_params(args, kwargs), **kwargs))
+        with _inside(self):
+            found = as_rows(method(self, *_params(args, kwargs), **kwargs))
         return found if shape is None else shape.of_dicts(found)
 
     return execute
@@ -110,7 +129,8 @@ def _execute_async(
     @wraps(method)
     async def execute_async(self: Any, *args: Any, rows: Any = None, **kwargs: Any) -> Rows[Any]:
         shape = _taken(self, kwargs, rows)
-        found = as_rows(await method(self, *_params(args, kwargs), **kwargs))
+        with _inside(self):
+            found = as_rows(await method(self, *_params(args, kwargs), **kwargs))
         return found if shape is None else shape.of_dicts(found)
 
     return execute_async
@@ -119,16 +139,23 @@ def _execute_async(
 def _stream(
     method: Callable[..., Generator[Any, None, None]],
 ) -> Callable[..., Generator[Any, None, None]]:
-    def shaped(shape: RowShape, found: Generator[Any, None, None]) -> Generator[Any, None, None]:
+    def shaped(
+        driver: Any, shape: RowShape | None, found: Generator[Any, None, None]
+    ) -> Generator[Any, None, None]:
         with closing(found):
-            for row in found:
-                yield from shape.of_dicts([row])
+            while True:
+                with _inside(driver):
+                    row = next(found, None)
+                if row is None:
+                    return
+                yield row if shape is None else shape.of_dicts([row])[0]
 
     @wraps(method)
     def stream(self: Any, *args: Any, rows: Any = None, **kwargs: Any) -> Generator[Any, None, None]:
         shape = _taken(self, kwargs, rows)
         found = method(self, *args, **kwargs)
-        return found if shape is None else shaped(shape, found)
+        is_plain = shape is None and self._default_rows is None
+        return found if is_plain else shaped(self, shape, found)
 
     return stream
 
@@ -136,27 +163,37 @@ def _stream(
 def _stream_async(
     method: Callable[..., AsyncGenerator[Any, None]],
 ) -> Callable[..., AsyncGenerator[Any, None]]:
-    async def shaped(shape: RowShape, found: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+    async def shaped(
+        driver: Any, shape: RowShape | None, found: AsyncGenerator[Any, None]
+    ) -> AsyncGenerator[Any, None]:
         async with aclosing(found):
-            async for row in found:
-                yield shape.of_dicts([row])[0]
+            while True:
+                with _inside(driver):
+                    row = await anext(found, None)
+                if row is None:
+                    return
+                yield row if shape is None else shape.of_dicts([row])[0]
 
     @wraps(method)
     def stream_async(self: Any, *args: Any, rows: Any = None, **kwargs: Any) -> AsyncGenerator[Any, None]:
         shape = _taken(self, kwargs, rows)
         found = method(self, *args, **kwargs)
-        return found if shape is None else shaped(shape, found)
+        is_plain = shape is None and self._default_rows is None
+        return found if is_plain else shaped(self, shape, found)
 
     return stream_async
 
 
-def _many_arguments(shape: RowShape, kwargs: dict[str, Any]) -> None:
+def _many_arguments(driver: Any, shape: RowShape | None, kwargs: dict[str, Any]) -> None:
     """Convert the rows that the callback of an ``execute_many`` call gets."""
     on_result = kwargs.get("on_result")
     if on_result is not None:
 
         def converted(index: int, outcome: Any) -> None:
-            on_result(index, outcome if isinstance(outcome, Exception) else shape.of_dicts(outcome))
+            if shape is not None and not isinstance(outcome, Exception):
+                outcome = shape.of_dicts(outcome)
+            with _inside(driver, is_inside=False):
+                on_result(index, outcome)
 
         kwargs["on_result"] = converted
 
@@ -165,10 +202,10 @@ def _execute_many(method: Callable[..., ManyResult]) -> Callable[..., ManyResult
     @wraps(method)
     def execute_many(self: Any, *args: Any, rows: Any = None, **kwargs: Any) -> ManyResult:
         shape = _taken(self, kwargs, rows)
-        if shape is None:
-            return method(self, *args, **kwargs)
-        _many_arguments(shape, kwargs)
-        return method(self, *args, **kwargs).converted(shape.of_dicts)
+        _many_arguments(self, shape, kwargs)
+        with _inside(self):
+            result = method(self, *args, **kwargs)
+        return result if shape is None else result.converted(shape.of_dicts)
 
     return execute_many
 
@@ -179,10 +216,10 @@ def _execute_many_async(
     @wraps(method)
     async def execute_many_async(self: Any, *args: Any, rows: Any = None, **kwargs: Any) -> ManyResult:
         shape = _taken(self, kwargs, rows)
-        if shape is None:
-            return await method(self, *args, **kwargs)
-        _many_arguments(shape, kwargs)
-        return (await method(self, *args, **kwargs)).converted(shape.of_dicts)
+        _many_arguments(self, shape, kwargs)
+        with _inside(self):
+            result = await method(self, *args, **kwargs)
+        return result if shape is None else result.converted(shape.of_dicts)
 
     return execute_many_async
 
