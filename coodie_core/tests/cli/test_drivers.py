@@ -49,7 +49,7 @@ def test_text(host: PluginHost, capsys: pytest.CaptureFixture[str]) -> None:
     assert ["wrong", "(the", "application's)", "–", "1", "broken"] in rows
     assert ["scylla", "coodie-scylla", "–", "–", "not", "installed"] in rows
     assert 'pip install "coodie-core[scylla]"' in lines
-    assert any(line.startswith("memory can: TLS, authentication") for line in lines)
+    assert any(line.startswith("memory can: TLS, ") and " authentication, " in line for line in lines)
     assert any(line.startswith("wrong: coodie_describe_driver of") for line in lines)
 
 
