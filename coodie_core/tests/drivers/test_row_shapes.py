@@ -18,7 +18,7 @@ from coodie.exceptions import ConfigurationError, CoodieError, InvalidQueryError
 from coodie.registry import using_registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from coodie.drivers.client import Steps
 
@@ -179,9 +179,12 @@ async def test_methods_that_call_each_other(is_async: bool) -> None:
         def stream(self, stmt: str, params: Any = (), **kwargs: Any) -> Any:
             yield from self.execute(stmt, params)
 
-        async def stream_async(self, stmt: str, params: Any = (), **kwargs: Any) -> Any:
-            for row in await self.execute_async(stmt, params):
-                yield row
+        def stream_async(self, stmt: str, params: Any = (), **kwargs: Any) -> Any:
+            async def steps() -> AsyncIterator[Any]:
+                for row in await self.execute_async(stmt, params):
+                    yield row
+
+            return steps()
 
         def execute_many(self, stmt: str, rows_of_params: Any, **kwargs: Any) -> Any:
             return MemoryDriver.execute_many(self, stmt, rows_of_params, **kwargs)
