@@ -131,6 +131,22 @@ def test_the_time_to_drain_ends(slow: Any, proxy: FaultProxy) -> None:
             asked.result()
 
 
+@pytest.mark.parametrize("fast_path", [True, False])
+async def test_draining_while_the_event_loop_is_busy(connect: Callable[..., Any], fast_path: bool) -> None:
+    """A request between two round trips, PREPARE and EXECUTE or two pages, is one in progress."""
+    driver = connect(fast_path=fast_path)
+    statements = ["SELECT data_center FROM system.local", "SELECT cql_version FROM system.local", _SLOW]
+    asked = [asyncio.ensure_future(driver.execute_async(text, [])) for text in statements[:2]]
+    asked.append(asyncio.ensure_future(driver.execute_async(_SLOW, ["local"])))
+    await asyncio.sleep(0)
+    closing = asyncio.ensure_future(driver.close_async(drain=30))
+    for _ in range(10):
+        await asyncio.sleep(0)
+        time.sleep(0.06)  # noqa: ASYNC251 - another task's computation
+    assert [len(await each) for each in asked] == [1, 1, 1]
+    await closing
+
+
 def test_a_time_that_is_none(connect: Callable[..., Any]) -> None:
     """A drain that isn't a positive number is refused, and the driver stays open."""
     driver = connect()

@@ -100,6 +100,8 @@ class Pipeline:
         #: Counts and limits requests; None if the client counts them itself.
         self.gate = make_gate(client, options)
         self.statements = StatementCache(client, options.statement_cache_size, options.statement_lifetime)
+        #: Requests in progress, also between two round trips; adding and discarding are atomic.
+        self._running: set[object] = set()
 
     # --- the requests -------------------------------------------------------------------
 
@@ -199,7 +201,8 @@ class Pipeline:
     @property
     def is_busy(self) -> bool:
         """Whether a request is in progress."""
-        return self._client.is_busy() or (self.gate is not None and self.gate.is_busy)
+        is_queued = self.gate is not None and self.gate.is_busy
+        return bool(self._running) or is_queued or self._client.is_busy()
 
     def already_sent(self, stmt: str, first: First, steps: Callable[[First], Steps[T]]) -> Steps[T]:
         """Drive a request that has been sent already; an error before its response is read may be applied.
@@ -259,51 +262,59 @@ class Pipeline:
     def _rows(
         self, driver: AbstractDriver, caller_request: Request, observed: ObservedRequest, first: First | None
     ) -> Steps[Rows[Any]]:
-        caller_request = qualified_request(caller_request)
-        request = _with_shape(self._checked(caller_request, observed, first), driver)
-        if request.prepared is None and request.is_prepared:
-            request = yield from self._prepared(request)
-        request, page = yield from self._page(request, first)
-        state = page.paging_state
-        if state is None or caller_request.fetch_size is not None:
-            rows = completed(page, request)
-            if state is not None:
-                rows.paging_state = seal_paging_state(state, caller_request.stmt)
-                remember_paging_state(driver, rows.paging_state)
-            return rows
-        rows = new_rows() if request.rows is None else request.rows.new_rows()
-        while True:
-            add_details(rows, page)
+        self._running.add(running := object())
+        try:
+            caller_request = qualified_request(caller_request)
+            request = _with_shape(self._checked(caller_request, observed, first), driver)
+            if request.prepared is None and request.is_prepared:
+                request = yield from self._prepared(request)
+            request, page = yield from self._page(request, first)
             state = page.paging_state
-            if state is None:
-                extend(rows, decoded(page, request))
+            if state is None or caller_request.fetch_size is not None:
+                rows = completed(page, request)
+                if state is not None:
+                    rows.paging_state = seal_paging_state(state, caller_request.stmt)
+                    remember_paging_state(driver, rows.paging_state)
                 return rows
-            # The driver may have been closed between two pages.
-            self._lifecycle.check()
-            # Request the next page before this one is decoded.
-            following = Started(self._page(request._replace(paging_state=state)))
-            yield from following.begin()
-            try:
-                extend(rows, decoded(page, request))
-            except BaseException:
-                following.abandon()
-                raise
-            request, page = yield from following.finish()
+            rows = new_rows() if request.rows is None else request.rows.new_rows()
+            while True:
+                add_details(rows, page)
+                state = page.paging_state
+                if state is None:
+                    extend(rows, decoded(page, request))
+                    return rows
+                # The driver may have been closed between two pages.
+                self._lifecycle.check()
+                # Request the next page before this one is decoded.
+                following = Started(self._page(request._replace(paging_state=state)))
+                yield from following.begin()
+                try:
+                    extend(rows, decoded(page, request))
+                except BaseException:
+                    following.abandon()
+                    raise
+                request, page = yield from following.finish()
+        finally:
+            self._running.discard(running)
 
     def _first_value(
         self, caller_request: Request, observed: ObservedRequest, first: First | None
     ) -> Steps[Any]:
-        caller_request = qualified_request(caller_request)
-        request = self._checked(caller_request, observed, first)
-        if request.prepared is None and request.is_prepared:
-            request = yield from self._prepared(request)
-        while True:
-            request, page = yield from self._page(request, first)
-            # An empty page isn't necessarily the last one.
-            if len(page.rows) or page.paging_state is None:
-                return read_page(page.first_item, request)
-            self._lifecycle.check()
-            request, first = request._replace(paging_state=page.paging_state), None
+        self._running.add(running := object())
+        try:
+            caller_request = qualified_request(caller_request)
+            request = self._checked(caller_request, observed, first)
+            if request.prepared is None and request.is_prepared:
+                request = yield from self._prepared(request)
+            while True:
+                request, page = yield from self._page(request, first)
+                # An empty page isn't necessarily the last one.
+                if len(page.rows) or page.paging_state is None:
+                    return read_page(page.first_item, request)
+                self._lifecycle.check()
+                request, first = request._replace(paging_state=page.paging_state), None
+        finally:
+            self._running.discard(running)
 
     def _batch(
         self,
@@ -313,18 +324,22 @@ class Pipeline:
         caller_request: Request,
         observed: ObservedRequest,
     ) -> Steps[Rows[Any]]:
-        items = qualified_items(check_batch(statements), caller_request.options)
-        kind = parse_batch_type(batch_type)
-        if not self._client.has_batch_message:
-            text, values = batch_text(items, kind)
-            whole = without_keyspace(caller_request)._replace(stmt=text, params=values)
-            return (yield from self._rows(driver, whole, observed, None))
-        whole = without_keyspace(caller_request)._replace(stmt=f"BEGIN {kind.value} BATCH")
-        request = _with_shape(self._checked(whole, observed), driver)
-        batch = _Batch(kind, items)
-        request = yield from self._prepared(request, batch)
-        request, page = yield from self._page(request, batch=batch)
-        return completed(page, request)
+        self._running.add(running := object())
+        try:
+            items = qualified_items(check_batch(statements), caller_request.options)
+            kind = parse_batch_type(batch_type)
+            if not self._client.has_batch_message:
+                text, values = batch_text(items, kind)
+                whole = without_keyspace(caller_request)._replace(stmt=text, params=values)
+                return (yield from self._rows(driver, whole, observed, None))
+            whole = without_keyspace(caller_request)._replace(stmt=f"BEGIN {kind.value} BATCH")
+            request = _with_shape(self._checked(whole, observed), driver)
+            batch = _Batch(kind, items)
+            request = yield from self._prepared(request, batch)
+            request, page = yield from self._page(request, batch=batch)
+            return completed(page, request)
+        finally:
+            self._running.discard(running)
 
     # --- before sending -----------------------------------------------------------------
 
