@@ -216,6 +216,10 @@ async def test_pages_in_memory_are_bounded(is_async: bool) -> None:
         ({"columns": []}, "columns"),
         ({"where": 1}, "where"),
         ({"where": ("a", 1)}, "where"),
+        ({"where": "v > 1 LIMIT 1"}, "where"),
+        ({"where": ("v > ? /* */ group  BY k", [1])}, "where"),
+        ({"where": "v > 1 PER PARTITION LIMIT 1"}, "where"),
+        ({"where": "v > 1 ALLOW FILTERING"}, "where"),
         ({"checkpoint": {}}, "checkpoint"),
     ],
 )
@@ -224,6 +228,12 @@ def test_arguments(asked: dict[str, Any], option: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         RingDriver().scan("t", **asked)
     assert caught.value.option == option
+
+
+@pytest.mark.parametrize("where", ["v = 'x LIMIT 1'", 'group = 1 AND "limit" = 2', "v = 1 -- LIMIT 1\n"])
+def test_conditions_with_such_words(where: str) -> None:
+    """The words of clauses may be in texts, comments and names."""
+    RingDriver().scan("t", where=where)
 
 
 @pytest.mark.parametrize("name", ["", "a.b.c", 'a."B"', "a.", 1])
@@ -317,3 +327,40 @@ def test_no_checkpoint_before_the_first_row() -> None:
     """Before anything is known of the table there is nothing to resume; it says so."""
     with pytest.raises(ConfigurationError, match="before its first row"):
         RingDriver().scan("t").checkpoint()
+
+
+async def test_the_start_is_retried(rows_of: Any, is_async: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transient error of the reads before the first page is retried, and the checkpoint isn't lost."""
+    monkeypatch.setattr("coodie.scan.run._PAUSE", 0.001)
+    _, begun = await rows_of(RingDriver(), most=40, options=ScanOptions(fetch_size=3))
+    checkpoint = begun.checkpoint()
+    failures = iter([RequestTimeoutError("slow"), RequestTimeoutError("slow")])
+
+    class SlowStart(RingDriver):
+        """The first reads of the schema fail."""
+
+        def execute(self, stmt: str, params: Any, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
+            if "system_schema.columns" in stmt and (error := next(failures, None)):
+                raise error
+            return super().execute(stmt, params, *args, **kwargs)
+
+    driver = SlowStart()
+    asked: dict[str, Any] = {"checkpoint": checkpoint, "options": ScanOptions(retries=0)}
+    failed: Any = driver.scan_async("t", **asked) if is_async else driver.scan("t", **asked)
+    assert failed.checkpoint() == checkpoint
+    with pytest.raises(RequestTimeoutError):
+        await anext(failed) if is_async else next(failed)
+    assert failed.checkpoint() == checkpoint
+    rest, _ = await rows_of(driver, checkpoint=checkpoint)
+    assert len(rest) == 60
+
+
+def test_a_checkpoint_of_another_scan_is_kept() -> None:
+    """A scan that refuses a checkpoint has no other one."""
+    with RingDriver().scan("t") as other:
+        next(other)
+    checkpoint = other.checkpoint()
+    scan = RingDriver().scan("t", columns=["k"], checkpoint=checkpoint)
+    with pytest.raises(ConfigurationError, match="another scan"):
+        next(scan)
+    assert scan.checkpoint() == checkpoint

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from coodie.cql import tokens
 from coodie.exceptions import ConfigurationError, InvalidQueryError
 from coodie.schema.identifiers import check_schema_name, qualify, quote
 
@@ -20,6 +21,9 @@ __all__ = ["Condition", "ScanQuery", "Selection", "split_name"]
 
 #: The bind markers of the tokens, if the condition has named ones.
 _FIRST, _LAST = "coodie_first_token", "coodie_last_token"
+
+#: The words that begin what follows a condition in a SELECT; the words of a pair only as such.
+_AFTER_CONDITION = (("limit",), ("allow",), ("group", "by"), ("order", "by"), ("per", "partition"))
 
 #: A condition in CQL, or a pair of a condition and its values.
 Condition = str | tuple[str, "Params"]
@@ -81,6 +85,7 @@ class Selection:
         if not isinstance(condition, str) or not isinstance(params, (Mapping, Sequence)):
             message = "where= isn't a condition, or a pair of a condition and its values."
             raise ConfigurationError(message, hint="Give ('v > ?', [1]).", option="where")
+        _check_condition(condition)
         if columns is None:
             return cls(*name, None, condition, params)
         named = () if isinstance(columns, str) else tuple(columns)
@@ -90,6 +95,22 @@ class Selection:
                 message, hint="Give ['a', 'b'], or leave it out for all columns.", option="columns"
             )
         return cls(*name, tuple(dict.fromkeys(named)), condition, params)
+
+
+def _check_condition(condition: str) -> None:
+    """Check that a condition ends where the statement's own clauses follow.
+
+    Raises:
+        ConfigurationError: It contains LIMIT or another clause, which would apply to each request.
+    """
+    words = [text.lower() if group == "word" else "" for group, text in tokens(condition)]
+    for clause in _AFTER_CONDITION:
+        for at in range(len(words)):
+            if tuple(words[at : at + len(clause)]) == clause:
+                name = " ".join(clause).upper()
+                message = f"where= contains {name}, which would apply to each request of the scan."
+                hint = "Give only a condition. The scan adds ALLOW FILTERING; to read fewer rows, stop it."
+                raise ConfigurationError(message, hint=hint, option="where")
 
 
 class ScanQuery:

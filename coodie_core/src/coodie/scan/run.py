@@ -11,7 +11,7 @@ import logging
 import threading
 from collections import deque
 from random import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from coodie.capabilities import Capability
 from coodie.effects import Call
@@ -35,14 +35,17 @@ from coodie.scan.ring import WHOLE_RING, cut, joined, width
 from coodie.scan.table import read_table
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from coodie.effects import Steps
     from coodie.scan.options import ScanOptions
     from coodie.scan.query import ScanQuery, Selection
     from coodie.scan.ring import TokenRange
+    from coodie.scan.table import ScannedTable
 
 __all__ = ["ScanRun"]
+
+T = TypeVar("T")
 
 logger = logging.getLogger("coodie.scan")
 
@@ -172,13 +175,13 @@ class ScanRun:
         Raises:
             CoodieError: The table doesn't exist, or the checkpoint belongs to another scan.
         """
-        table = yield from read_table(self._driver, self._selection)
+        table = yield from self._retried(self._table_read, "Reading the table's schema and the ring")
         self._query = query = table.query
         self._reader = PageReader(self._shape, query.key, query.hidden)
         values = digest_of_values(self._selection.params)
-        self._statement = " ".join(filter(None, [query.cql, values, _named(self.part)]))
-        given = self._given or Checkpoint(self._statement, 0, 0, [self.part], [])
-        if given.statement != self._statement:
+        statement = " ".join(filter(None, [query.cql, values, _named(self.part)]))
+        given = self._given or Checkpoint(statement, 0, 0, [self.part], [])
+        if given.statement != statement:
             message = "checkpoint= belongs to another scan: the table, columns, condition or split differ."
             raise ConfigurationError(
                 message, hint="Resume a scan with the same arguments.", option="checkpoint"
@@ -189,6 +192,7 @@ class ScanRun:
         self._rows_of_ranges = given.rows - sum(begun.rows for begun in given.begun)
         self._due.extend(self._begun)
         self._total = given.tokens + width(given.left) + width(each.tokens for each in self._begun)
+        self._statement = statement
         # Not before: a lazy driver has its backend's capabilities after it has connected.
         self.is_routed = Capability.ROUTING in self._driver.capabilities
         if not self.is_routed:
@@ -218,11 +222,23 @@ class ScanRun:
 
     def page(self, due: _Range) -> Steps[list[Any]]:
         """Request a page, with retries after transient errors; doesn't change the state."""
-        attempt = 0
         call = self._call(due)
+
+        def sent() -> Steps[list[Any]]:
+            rows: list[Any] = yield call
+            return rows
+
+        return self._retried(sent, f"A page of the token range {due.tokens.first} to {due.tokens.last}")
+
+    def _table_read(self) -> Steps[ScannedTable]:
+        return read_table(self._driver, self._selection)
+
+    def _retried(self, make: Callable[[], Steps[T]], what: str) -> Steps[T]:
+        """Run steps, again after transient errors; *what* is the subject of the log message."""
+        attempt = 0
         while True:
             try:
-                rows: list[Any] = yield call
+                return (yield from make())
             except (AuthenticationError, DriverClosedError):
                 raise
             except _PASSING as exc:
@@ -230,12 +246,10 @@ class ScanRun:
                     raise
                 pause = min(_PAUSE * 2**attempt, _LONGEST_PAUSE) * (0.5 + random())  # noqa: S311 - no secret
                 attempt += 1
-                logger.info("A page of the token range %d to %d failed and is retried: %s", *due.tokens, exc)
+                logger.info("%s failed and is retried: %s", what, exc)
                 yield _Pause(self._ended, pause)
                 if self._ended.is_set():
                     raise
-            else:
-                return rows
 
     def _call(self, due: _Range) -> Call:
         """Return the request for a range's next page, without options that the driver doesn't support."""
@@ -310,6 +324,8 @@ class ScanRun:
 
     def checkpoint(self) -> dict[str, Any]:
         """Return the unread part, after the last delivered row, as a JSON value."""
+        if not self._statement and self._given is not None:  # the scan hasn't started, or couldn't
+            return self._given.as_json()
         if not self._statement:
             message = "A scan has no checkpoint before its first row is requested."
             raise ConfigurationError(message, hint="Call checkpoint() after a row.", option="checkpoint")
