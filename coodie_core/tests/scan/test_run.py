@@ -221,6 +221,7 @@ async def test_pages_in_memory_are_bounded(is_async: bool) -> None:
         ({"where": "v > 1 PER PARTITION LIMIT 1"}, "where"),
         ({"where": "v > 1 ALLOW FILTERING"}, "where"),
         ({"checkpoint": {}}, "checkpoint"),
+        ({"options": {"fetch_size": 5}}, "options"),
     ],
 )
 def test_arguments(asked: dict[str, Any], option: str) -> None:

@@ -479,7 +479,7 @@ _DECLARED = (
     ),
     _request(
         "timestamp",
-        "int",
+        "timestamp",
         default="the session's timestamp",
         unit="microseconds since 1970",
         help="The write timestamp.",

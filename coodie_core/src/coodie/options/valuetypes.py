@@ -282,6 +282,7 @@ VALUE_TYPES: Mapping[str, ValueType] = {
     "bool": ValueType(wanted="True or False", check=_checked_flag, parse=_flag, schema={"type": "boolean"}),
     "int": ValueType(wanted="an integer", check=_checked_integer, parse=_number, schema={"type": "integer"}),
     "token": ValueType(wanted="a signed 64-bit integer, as token(key) returns", check=_checked_token),
+    "timestamp": ValueType(wanted="a signed 64-bit integer: microseconds since 1970", check=_checked_token),
     "float": ValueType(wanted="a number", check=_checked_float, parse=_number, schema={"type": "number"}),
     "count": ValueType(
         wanted="an integer, 1 or more",

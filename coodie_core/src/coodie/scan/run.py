@@ -29,7 +29,7 @@ from coodie.requests import RequestOptions
 from coodie.row_shapes import parse_rows
 from coodie.rows import Rows
 from coodie.scan.checkpoint import Begun, Checkpoint, digest_of, digest_of_values
-from coodie.scan.options import ScanProgress
+from coodie.scan.options import ScanOptions, ScanProgress
 from coodie.scan.page import Page, PageReader
 from coodie.scan.ring import WHOLE_RING, cut, joined, width
 from coodie.scan.table import read_table
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from coodie.effects import Steps
-    from coodie.scan.options import ScanOptions
     from coodie.scan.query import ScanQuery, Selection
     from coodie.scan.ring import TokenRange
     from coodie.scan.table import ScannedTable
@@ -137,6 +136,9 @@ class ScanRun:
         if concurrency.__class__ is not int or concurrency < 1:
             message = f"concurrency={concurrency!r} isn't a positive integer."
             raise ConfigurationError(message, option="concurrency")
+        if not isinstance(options, ScanOptions):
+            message = f"options: expected ScanOptions, got {type(options).__name__}."
+            raise ConfigurationError(message, hint="See coodie.scan.ScanOptions.", option="options")
         #: The part of the table to read.
         self.part = WHOLE_RING
         self._driver = driver
