@@ -41,7 +41,7 @@ async def test_all_connections_name_the_program(
     application: str | None, connect: Connector, proxy: FaultProxy, driver: Any
 ) -> None:
     """Those of the driver, its control connection, and those of the fast path for threads and event loops."""
-    named = connect(hosts=[proxy.host], port=proxy.port, application=application)
+    named = connect(hosts=[proxy.host], port=proxy.port, application=application, fast_path=True)
     await _use(named)
     clients = _clients(driver, proxy)
     assert len(clients) == len(proxy.open_connections) >= 4
@@ -57,7 +57,7 @@ async def test_all_connections_name_the_program(
 async def test_a_session_of_the_callers(connect: Connector, proxy: FaultProxy, driver: Any) -> None:
     """The connections that coodie adds to it name coodie; its own are as they were."""
     with Cluster([proxy.host], port=proxy.port, compression=False) as cluster:
-        guest = connect(session=cluster.connect())
+        guest = connect(session=cluster.connect(), fast_path=True)
         before = len(proxy.open_connections)
         await _use(guest)
         versions = [client.get("COODIE_VERSION") for client in _clients(driver, proxy)]

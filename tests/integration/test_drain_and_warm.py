@@ -170,7 +170,7 @@ async def test_warming_up(connect: Callable[..., Any], monkeypatch: pytest.Monke
 
 async def test_warming_up_with_rows(connect: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """The same for the shape of rows that is the driver's default; one that doesn't fit is no error yet."""
-    driver = connect(rows=tuple)
+    driver = connect(rows=tuple, fast_path=True)
     await driver.warm_async([_READ])
     with monkeypatch.context() as patch:
         _without_pipeline(patch, driver)
