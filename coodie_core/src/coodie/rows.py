@@ -53,12 +53,13 @@ class Rows(list[R]):
         trace_id: The trace session's id, where the request was traced.
     """
 
-    # Set for every read: as a slot it costs no dict.
-    __slots__ = ("__dict__", "__weakref__", "columns")
+    # The columns are set for every read: as a slot they cost no dict.
+    __slots__ = ("__dict__", "__weakref__", "_columns")
 
-    #: The result's columns in their order, also where it has no rows. None for a statement without a result,
-    #: such as an INSERT, and from a backend that doesn't know them.
-    columns: tuple[Column, ...] | None
+    if TYPE_CHECKING:
+        #: The result's columns in their order, also without rows. None for a statement without a result, such
+        #: as an INSERT, and from a backend that doesn't know them.
+        columns: tuple[Column, ...] | None
     #: Opaque bytes to hand to ``execute(…, paging_state=…)`` for the next page, or None.
     paging_state: bytes | None = None
     #: The server's warnings; empty when it had none.
@@ -80,14 +81,6 @@ class Rows(list[R]):
         self.paging_state = paging_state
         self.warnings = tuple(warnings)
         self.trace_id = trace_id
-
-    if not TYPE_CHECKING:  # type checkers know the attributes that there are
-
-        def __getattr__(self, name: str) -> Any:
-            """Return None for columns that nobody has set; an empty slot is no attribute."""
-            if name == "columns":
-                return None
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def first(self) -> R | None:
         """Return the first row; None where there is none."""
@@ -155,6 +148,16 @@ class Rows(list[R]):
         row: Any = self[0]
         applied: bool | None = row.get("[applied]")
         return applied
+
+
+def _columns(rows: Any) -> tuple[Column, ...] | None:
+    """Return the result's columns; None if they aren't known."""
+    return getattr(rows, "_columns", None)
+
+
+# Not __getattr__ for the default of None: it would slow down the access to all attributes, such as append. The
+# setter is the slot's own, which is in C.
+Rows.columns = property(_columns, vars(Rows)["_columns"].__set__)  # type: ignore[assignment]  # see the class
 
 
 def as_rows(rows: Any) -> Rows:

@@ -160,12 +160,10 @@ def _generate(
     if shape is not None:
         scope["new_rows"] = shape.new_rows
     begin, row = row_code(names, items, shape, scope)
-    loop = "\n        ".join([*steps, *begin, f"add({row})"])
-    # Rows has __getattr__, so that a method is looked up slowly: once, not per row.
+    loop = "\n        ".join([*steps, *begin, f"rows.append({row})"])
     code = f"""
 def read(body, at, count):
     rows = new_rows()
-    add = rows.append
     for _ in range(count):
         {loop}
     if at != len(body):
