@@ -1,4 +1,4 @@
-"""Row shapes: what is made of the columns of a result, and which columns are refused."""
+"""Row shapes: the rows for a result's columns, and columns that are rejected."""
 
 from __future__ import annotations
 

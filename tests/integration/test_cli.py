@@ -53,7 +53,7 @@ def test_nobody(run: Callable[..., Any], command: list[str]) -> None:
 
 
 def test_ping_nobody(run: Callable[..., Any]) -> None:
-    """The connection may be the argument of ping, too; a slip in its name is told."""
+    """The connection may also be ping's argument; for a misspelled name, the error suggests the right one."""
     done = run("ping", "nobody")
     assert (done.returncode, done.stdout) == (5, "")
     assert done.stderr.startswith("Error: ")

@@ -1,4 +1,4 @@
-"""What observers are told of nodes, of connections to them, and of the schema by other clients' hands."""
+"""Events of nodes, of connections to them, and of schema changes by other clients."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _kinds(events: list[Any]) -> Counter[ConnectionKind]:
 def test_connections(
     connect: Callable[..., Any], recorder: Recorder, cassandra_node: Any, backend: str
 ) -> None:
-    """Each connection of each kind is opened and closed once, in the driver's name, after it has opened."""
+    """There is one opened and one closed event for each connection, after the driver's own event."""
     driver = connect(fast_path=True)
     ways = Ways(driver)
     ways.warm(_READ, ["local"])
@@ -79,7 +79,7 @@ def test_connections(
 
 
 async def test_connections_of_an_event_loop(connect: Callable[..., Any], recorder: Recorder) -> None:
-    """Those of an event loop are told, too."""
+    """There are events for connections of an event loop, too."""
     driver = connect(fast_path=True)
     await Ways(driver).warm_async(_READ, ["local"])
     assert ConnectionKind.FAST_PATH in _kinds(recorder.of(NodeConnectionOpened))
@@ -90,7 +90,7 @@ async def test_connections_of_an_event_loop(connect: Callable[..., Any], recorde
 def test_a_node_that_goes_and_comes_back(
     connect: Callable[..., Any], recorder: Recorder, proxy: FaultProxy
 ) -> None:
-    """A node that can't be reached is told to be down once, and to be up again."""
+    """There is one event when a node can't be reached, and one when it is up again."""
     from cassandra.policies import ConstantReconnectionPolicy
 
     driver = connect(hosts=[proxy.host], port=proxy.port, reconnection_policy=ConstantReconnectionPolicy(0.1))
@@ -113,7 +113,7 @@ def test_a_node_that_goes_and_comes_back(
 
 
 def test_schema_changes_by_others(connect: Callable[..., Any], recorder: Recorder, keyspace: str) -> None:
-    """A driver tells of its own changes once, with the statement, and of other clients' as they are."""
+    """A change by the driver is one event with its statement; one by another client has none."""
     here, there = connect(), connect()
     name = f"others_{time.monotonic_ns()}"
     there.execute(f"CREATE TABLE {keyspace}.{name} (k int PRIMARY KEY, v int)", [])

@@ -1,4 +1,4 @@
-"""A driver with max_in_flight: the limit holds on every way of asking, and what is too much is refused."""
+"""``max_in_flight``: the limit applies to all methods, and requests beyond the queue are rejected."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _WAYS: dict[str, Callable[[Api, RequestOptions | None], Any]] = {
 
 
 async def _outcomes(calls: Api, way: Any, options: RequestOptions | None, number: int) -> list[Any]:
-    """Return what comes of several requests at a time: rows or errors."""
+    """Return the results of concurrent requests: rows or errors."""
     if calls.is_async:
         return list(
             await asyncio.gather(*[way(calls, options) for _ in range(number)], return_exceptions=True)
@@ -62,7 +62,7 @@ async def _outcomes(calls: Api, way: Any, options: RequestOptions | None, number
 @pytest.mark.parametrize("options", [None, RequestOptions(trace=True)], ids=["fast", "session"])
 @pytest.mark.parametrize("way", _WAYS)
 async def test_every_way(limited: Api, way: str, options: RequestOptions | None) -> None:
-    """Of six requests at once two are sent, one waits, and three are refused: never sent, and observed."""
+    """Of six concurrent requests, two are sent, one waits, and three are rejected: not sent, but observed."""
     with observing(recorder := Recorder()):
         outcomes = await _outcomes(limited, _WAYS[way], options, 6)
     refused = [one for one in outcomes if isinstance(one, OverloadedError)]

@@ -1,4 +1,4 @@
-"""What observers are told of retries: each with its reason, on the fast path and through the session."""
+"""Events of retries with their reasons, on the fast path and through the session."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def _told(calls: Api, options: RequestOptions | None) -> tuple[list[Reques
 
 @pytest.mark.parametrize("reason", _FAULTS)
 async def test_reasons(calls: Api, proxy: FaultProxy, reason: RetryReason) -> None:
-    """Each retry is told once, with its reason and the node, whichever way the request goes."""
+    """There is one event for each retry, with its reason and node, on both ways of a request."""
     way = Ways(calls.driver)
     if calls.is_async:
         await way.warm_async(_READ, ["local"])

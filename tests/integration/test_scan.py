@@ -205,7 +205,7 @@ async def test_resumed_where_others_write(scanner: Scanner, api: Api, table: Cal
 
 
 async def test_keys_of_all_types(scanner: Scanner, api: Api, table: Callable[[str], str]) -> None:
-    """Whatever types a key has, its rows are told apart by a resumed scan, in another process, too."""
+    """A resumed scan distinguishes the rows of keys of all types, also in another process."""
     types = {
         "a": ("uuid", "123e4567-e89b-12d3-a456-426614174000"),
         "b": ("blob", "0x00ff"),
@@ -232,7 +232,7 @@ async def test_keys_of_all_types(scanner: Scanner, api: Api, table: Callable[[st
 
 
 async def test_refused(scanner: Scanner, wide: tuple[str, list[Any]], keyspace: str) -> None:
-    """A table that isn't there, a column that isn't, and a checkpoint of another scan raise and say so."""
+    """A missing table, a missing column, and a checkpoint of another scan are errors."""
     name, _ = wide
     with pytest.raises(InvalidQueryError, match=r"The table .*\.nowhere doesn't exist"):
         await scanner.rows(f"{keyspace}.nowhere")

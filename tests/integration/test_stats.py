@@ -1,4 +1,4 @@
-"""What ``driver.stats()`` says of a real node: connections, requests, errors, latencies, statements."""
+"""``driver.stats()`` with a real node: connections, requests, errors, latencies, statements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole tables on three nodes: each range at a replica of it, each row once while nodes die and come back."""
+"""Scans on three nodes: each range is read from a replica, and each row once while nodes are killed."""
 
 from __future__ import annotations
 

@@ -155,8 +155,8 @@ def _columns(rows: Any) -> tuple[Column, ...] | None:
     return getattr(rows, "_columns", None)
 
 
-# Not __getattr__ for the default of None: it would slow down the access to all attributes, such as append. The
-# setter is the slot's own, which is in C.
+# Not __getattr__ for the default of None: it would slow down the access to all attributes, such as append.
+# The setter is the slot's own, which is in C.
 Rows.columns = property(_columns, vars(Rows)["_columns"].__set__)  # type: ignore[assignment]  # see the class
 
 

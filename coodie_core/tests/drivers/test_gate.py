@@ -1,4 +1,4 @@
-"""A driver's limit of requests: places, the queue, refusals, and what becomes of those who wait."""
+"""A driver's limit of requests: the queue, rejected requests, timeouts and cancellation in the queue."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_counting(gate: Gate) -> None:
 
 
 async def test_places_in_order() -> None:
-    """The next in the queue goes when one ends; one more than the queue holds is refused, unless patient."""
+    """When a request ends, the next in the queue starts; if the queue is full, a request is rejected."""
     gate = LimitedGate(2, 2)
     ends = _ends(5)
     order: list[int] = []
@@ -86,7 +86,7 @@ async def test_places_in_order() -> None:
 
 
 def test_threads() -> None:
-    """Never more than the limit are under way, and all get through that may wait."""
+    """The limit is never exceeded, and all requests that are queued are run."""
     gate = LimitedGate(3, 100)
     under_way, most, lock = 0, 0, threading.Lock()
 

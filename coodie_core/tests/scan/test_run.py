@@ -1,4 +1,4 @@
-"""Scans on drivers of all abilities: what is asked of them, retried, held and said."""
+"""Scans with drivers of different capabilities: requests, retries, memory and messages."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def rows_of(is_async: bool) -> Callable[..., Any]:
 async def test_whatever_a_driver_can(
     rows_of: Any, lacking: set[Capability], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Every row comes once; what a driver can't do isn't asked of it, and that it can't route is said."""
+    """Each row is delivered once; unsupported options aren't used, and missing routing is logged."""
     driver = RingDriver()
     driver.capabilities = frozenset(set(Capability) - lacking)
     with caplog.at_level(logging.INFO, "coodie.scan"):

@@ -1,4 +1,4 @@
-"""Splits: parts of a table that are the whole together, in whatever process they are read."""
+"""Splits: together they contain the whole table, in any process."""
 
 from __future__ import annotations
 

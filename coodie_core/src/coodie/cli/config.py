@@ -11,7 +11,8 @@ import click
 
 from coodie.config.loading import find_configuration, inspect_files
 from coodie.exceptions import ConfigFileError, ConfigurationError, CoodieError
-from coodie.options.declarations import OPTIONS, Scope, options_for
+from coodie.options.declarations import OPTIONS, options_for
+from coodie.options.option import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,7 +18,8 @@ from coodie.config.settings import (
     url_settings,
 )
 from coodie.exceptions import ConfigurationError
-from coodie.options.declarations import OPTIONS, Scope, options_for
+from coodie.options.declarations import OPTIONS, options_for
+from coodie.options.option import Scope
 from coodie.options.profiles import RequestProfile
 from coodie.options.valuetypes import parse_value
 

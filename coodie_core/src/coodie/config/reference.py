@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from coodie.config.url import parse_url
-from coodie.options.declarations import Option, Scope, options_for
+from coodie.options.declarations import options_for
+from coodie.options.option import Option, Scope
 from coodie.options.valuetypes import VALUE_TYPES, parse_value
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from coodie._late import late
-from coodie.options.declarations import OPTIONS, Option, Scope, options_for
+from coodie.options.declarations import OPTIONS, options_for
+from coodie.options.option import Option, Scope
 from coodie.options.valuetypes import VALUE_TYPES, ValueType
 
 __all__ = ["OPTIONS", "VALUE_TYPES", "Option", "Scope", "ValueType", "options_for"]

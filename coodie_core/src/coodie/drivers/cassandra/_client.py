@@ -20,22 +20,21 @@ from coodie.drivers.cassandra._nodes import NodeWatch
 from coodie.drivers.cassandra._prepared import Preparer, SessionStatement
 from coodie.drivers.cassandra._session import ExecutionSettings, SessionExecutor
 from coodie.drivers.cassandra._tokens import key_of_token
+from coodie.drivers.cassandra._undecoded_rows import UndecodedRows, dict_rows
 from coodie.drivers.cassandra.fastpath.dispatcher import FastPath
 from coodie.drivers.cassandra.fastpath.request import SendEffect
 from coodie.drivers.cassandra.fastpath.retry import DriverRetry
 from coodie.drivers.cassandra.fastpath.warming import open_connections
-from coodie.drivers.cassandra.values.rows import build_rows, result_columns, row_converters
 from coodie.drivers.client.client import Client, Page, StaleStatementError
 from coodie.drivers.client.pipeline import PAGE_SIZE
 from coodie.effects import Sleep
 from coodie.observers.request import UNOBSERVED
 from coodie.protocol.error_codes import Write
-from coodie.row_shapes import row_builder
-from coodie.rows import Rows, new_rows
+from coodie.rows import new_rows
 from coodie.waiting import start_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
 
     from cassandra.cluster import Session
     from cassandra.pool import Host
@@ -54,7 +53,6 @@ if TYPE_CHECKING:
     from coodie.observers.stats import NodeStats
     from coodie.protocol.connection import Response
     from coodie.requests import BatchType, Params
-    from coodie.row_shapes import RowShape
     from coodie.schema.requests import Query
 
 __all__ = ["SessionClient"]
@@ -279,7 +277,7 @@ class SessionClient(Client):
             _tell_retries(in_flight, request.observed)
 
     def _undecoded(self, answer: SessionResponse, host: ObservedHost | None) -> Page:
-        rows = _Undecoded(answer, aware_timestamps=self._aware_timestamps)
+        rows = UndecodedRows(answer, aware_timestamps=self._aware_timestamps)
         return Page(rows, answer.paging_state, answer.warnings, answer.trace_id, host)
 
     # --- schema -------------------------------------------------------------------------
@@ -305,7 +303,7 @@ class SessionClient(Client):
             in_flight = self.sender.send(statement, settings, state, host)
             answer = yield from self.sender.wait(in_flight, settings)
             observed.add_page(len(answer.rows), described(in_flight.host_asked))
-            rows += _dicts(answer, aware_timestamps=self._aware_timestamps)
+            rows += dict_rows(answer, aware_timestamps=self._aware_timestamps)
             state = answer.paging_state
             if state is None:
                 return rows
@@ -374,59 +372,6 @@ class _ForgottenError(StaleStatementError):
     def __init__(self, prepared: SessionStatement | None, host: Host, *, doubt: bool) -> None:
         super().__init__(prepared, may_have_been_applied=doubt)
         self.host = host
-
-
-class _Undecoded:
-    """The rows of a session's response."""
-
-    __slots__ = ("_answer", "_aware_timestamps")
-
-    def __init__(self, answer: SessionResponse, *, aware_timestamps: bool) -> None:
-        self._answer = answer
-        self._aware_timestamps = aware_timestamps
-
-    def __len__(self) -> int:
-        return len(self._answer.rows)
-
-    def decode(self) -> list[dict[str, Any]]:
-        """Return the rows as dicts, with their columns."""
-        answer = self._answer
-        rows = Rows(self._decoded(answer))
-        if answer.names:
-            rows.columns = result_columns(tuple(answer.names), tuple(answer.types))
-        return rows
-
-    def shaped(self, shape: RowShape) -> Rows[Any]:
-        """Return the rows in another shape than dicts.
-
-        Raises:
-            CoodieError: The columns don't fit the shape, or a value can't be decoded.
-        """
-        answer = self._answer
-        converters = row_converters(answer.types, aware_timestamps=self._aware_timestamps)
-        columns = result_columns(tuple(answer.names), tuple(answer.types)) if answer.names else None
-        if columns is None:
-            return shape.new_rows()
-
-        def builder(names: tuple[str, ...], shape: RowShape) -> Callable[[Iterable[Any]], list[Any]]:
-            return row_builder(names, converters, shape)
-
-        return shape.built(builder, answer.names, answer.rows, columns)
-
-    def first_item(self) -> Any:
-        """Return the first column of the first row, without decoding the others."""
-        if not self._answer.rows:
-            return None
-        (row,) = self._decoded(self._answer.first_cell())
-        return row[self._answer.names[0]]
-
-    def _decoded(self, answer: SessionResponse) -> list[dict[str, Any]]:
-        return _dicts(answer, aware_timestamps=self._aware_timestamps)
-
-
-def _dicts(answer: SessionResponse, *, aware_timestamps: bool) -> list[dict[str, Any]]:
-    converters = row_converters(answer.types, aware_timestamps=aware_timestamps)
-    return build_rows(answer.names, answer.rows, converters)
 
 
 def _sent_ahead(exchange: FastRequest) -> Steps[Response | None]:

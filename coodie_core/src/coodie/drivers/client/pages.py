@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from coodie.cql import Kind
 from coodie.exceptions import RequestError, ServerError
+from coodie.row_shapes import parse_rows
 from coodie.rows import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from coodie.contract.driver import AbstractDriver
     from coodie.drivers.client.client import ClientRequest, Page
 
-__all__ = ["add_details", "completed", "decoded", "extend", "read_page", "standing_still"]
+__all__ = ["add_details", "completed", "extend", "read_page", "standing_still", "with_shape"]
 
 T = TypeVar("T")
 
@@ -36,7 +38,7 @@ def read_page(read: Callable[[], T], request: ClientRequest) -> T:
         raise
 
 
-def decoded(page: Page, request: ClientRequest) -> list[Any]:
+def _decoded(page: Page, request: ClientRequest) -> list[Any]:
     """Return a page's rows in the requested shape."""
     return read_page(partial(page.decoded, request.rows), request)
 
@@ -45,15 +47,16 @@ def completed(page: Page, request: ClientRequest) -> Rows[Any]:
     """Return the rows of a single page."""
     found = page.rows
     if request.rows is not None or not isinstance(found, list):
-        found = decoded(page, request)
+        found = _decoded(page, request)
     rows: Rows[Any] = found if isinstance(found, Rows) else Rows(found)
     if page.warnings or page.trace_id is not None:
         add_details(rows, page)
     return rows
 
 
-def extend(rows: Rows[Any], more: list[Any]) -> None:
+def extend(rows: Rows[Any], page: Page, request: ClientRequest) -> None:
     """Add the rows of a page; the columns are those of the first page that has them."""
+    more = _decoded(page, request)
     rows.extend(more)
     if rows.columns is None and isinstance(more, Rows):
         rows.columns = more.columns
@@ -65,3 +68,11 @@ def add_details(rows: Rows[Any], page: Page) -> None:
         rows.warnings = tuple(dict.fromkeys((*rows.warnings, *page.warnings)))
     if page.trace_id is not None and rows.trace_id is None:
         rows.trace_id = page.trace_id
+
+
+def with_shape(request: ClientRequest, driver: AbstractDriver) -> ClientRequest:
+    """Return the request with the shape of its rows: its argument's, its options', or the driver's."""
+    rows, options = request.asked.rows, request.asked.options
+    if rows is None:
+        rows = driver._default_rows if options is None or options.rows is None else options.rows  # noqa: SLF001 - core's
+    return request if rows is None else request._replace(rows=parse_rows(rows))

@@ -21,13 +21,8 @@ from coodie.cql import Kind, inspect_statement
 from coodie.drivers._last_page import remember_paging_state
 from coodie.drivers.client.client import ClientRequest, Page, StaleStatementError
 from coodie.drivers.client.gate import gated
-from coodie.drivers.client.keyspaces import (
-    check_shape,
-    qualified_items,
-    qualified_request,
-    without_keyspace,
-)
-from coodie.drivers.client.pages import add_details, completed, decoded, extend, read_page, standing_still
+from coodie.drivers.client.keyspaces import check_shape, qualified_items, qualified_request, without_keyspace
+from coodie.drivers.client.pages import add_details, completed, extend, read_page, standing_still, with_shape
 from coodie.drivers.client.pipeline_options import make_gate
 from coodie.drivers.client.statements import StatementCache
 from coodie.effects import Sleep, Started, Steps
@@ -38,7 +33,6 @@ from coodie.observers.request import UNOBSERVED
 from coodie.observers.retryreason import RetryReason
 from coodie.paging import open_paging_state, seal_paging_state
 from coodie.requests import BatchType, Request, RequestOptions, parse_batch_type
-from coodie.row_shapes import parse_rows
 from coodie.rows import Rows, new_rows
 from coodie.types import UNSET
 
@@ -97,7 +91,7 @@ class Pipeline:
         self._consistency = None if level is None else parse_consistency(level)
         needed_by_requests = frozenset(Capability) - {Capability.NATIVE_ASYNC}
         self._has_all_capabilities = options.capabilities >= needed_by_requests
-        #: Counts and limits requests; None if the client counts them itself.
+        #: Limits requests, or tells those of closed event loops; None if it isn't needed.
         self.gate = make_gate(client, options)
         self.statements = StatementCache(client, options.statement_cache_size, options.statement_lifetime)
         #: Requests in progress, also between two round trips; adding and discarding are atomic.
@@ -265,7 +259,7 @@ class Pipeline:
         self._running.add(running := object())
         try:
             caller_request = qualified_request(caller_request)
-            request = _with_shape(self._checked(caller_request, observed, first), driver)
+            request = with_shape(self._checked(caller_request, observed, first), driver)
             if request.prepared is None and request.is_prepared:
                 request = yield from self._prepared(request)
             request, page = yield from self._page(request, first)
@@ -281,7 +275,7 @@ class Pipeline:
                 add_details(rows, page)
                 state = page.paging_state
                 if state is None:
-                    extend(rows, decoded(page, request))
+                    extend(rows, page, request)
                     return rows
                 # The driver may have been closed between two pages.
                 self._lifecycle.check()
@@ -289,7 +283,7 @@ class Pipeline:
                 following = Started(self._page(request._replace(paging_state=state)))
                 yield from following.begin()
                 try:
-                    extend(rows, decoded(page, request))
+                    extend(rows, page, request)
                 except BaseException:
                     following.abandon()
                     raise
@@ -333,7 +327,7 @@ class Pipeline:
                 whole = without_keyspace(caller_request)._replace(stmt=text, params=values)
                 return (yield from self._rows(driver, whole, observed, None))
             whole = without_keyspace(caller_request)._replace(stmt=f"BEGIN {kind.value} BATCH")
-            request = _with_shape(self._checked(whole, observed), driver)
+            request = with_shape(self._checked(whole, observed), driver)
             batch = _Batch(kind, items)
             request = yield from self._prepared(request, batch)
             request, page = yield from self._page(request, batch=batch)
@@ -396,7 +390,7 @@ class Pipeline:
 
     def plain_request(self, driver: AbstractDriver, stmt: str) -> ClientRequest:
         """Return a request for all rows of a prepared statement, without values or options."""
-        return _with_shape(self._checked(Request(stmt), UNOBSERVED), driver)
+        return with_shape(self._checked(Request(stmt), UNOBSERVED), driver)
 
     def default_timeout(self) -> float:
         """Return the default timeout in seconds."""
@@ -498,11 +492,3 @@ class Pipeline:
             stale.prepared = request.prepared
         yield from self.statements.renew(stale, request.timeout, self._client.prepare_again)
         return attempt + 1
-
-
-def _with_shape(request: ClientRequest, driver: AbstractDriver) -> ClientRequest:
-    """Return the request with the shape of its rows: its argument's, its options', or the driver's."""
-    rows, options = request.asked.rows, request.asked.options
-    if rows is None:
-        rows = driver._default_rows if options is None or options.rows is None else options.rows  # noqa: SLF001 - core's
-    return request if rows is None else request._replace(rows=parse_rows(rows))
