@@ -118,7 +118,7 @@ class SessionClient(Client):
 
     def is_busy(self) -> bool:
         """Return whether a request is in progress, or a statement is being prepared."""
-        if self.sender.is_busy or self.preparer.is_busy:
+        if self.sender.in_flight or self.preparer.is_busy:
             return True
         connections = {} if self.fast is None else self.fast.connections()
         return any(one.waiting for some in connections.values() for one in some)
@@ -247,8 +247,7 @@ class SessionClient(Client):
             self._events.schema_change_sent(request.cql, request.timeout)
         statement = _decorated(_statement(request), request, retry)
         if retry.delay:
-            with self.sender.pausing():
-                yield Sleep(retry.delay)
+            yield Sleep(retry.delay)
         settings = _execution_settings(request)._replace(
             attempts=retry.attempts, excluded_host=retry.excluded_host, doubt=retry.doubt
         )

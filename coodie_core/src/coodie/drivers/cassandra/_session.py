@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cassandra import OperationTimedOut
@@ -165,27 +165,11 @@ class SessionExecutor:
         self._pools = PoolWatcher(session, lifecycle)
         self._copied: tuple[dict[str, Any], Any] = ({}, None)
         self._in_flight: set[Future[SessionResponse]] = set()
-        self._pauses: set[object] = set()
 
     @property
     def in_flight(self) -> int:
         """The number of requests in flight."""
         return len(self._in_flight)
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a request is in flight, or about to be retried."""
-        return bool(self._in_flight or self._pauses)
-
-    @contextmanager
-    def pausing(self) -> Iterator[None]:
-        """Count a request that is about to be sent; used while it waits."""
-        token = object()
-        self._pauses.add(token)
-        try:
-            yield
-        finally:
-            self._pauses.discard(token)
 
     def default_timeout(self) -> float:
         """Return the session's default timeout in seconds."""
@@ -298,8 +282,7 @@ class SessionExecutor:
             )
 
         while answer.unsent is not None:
-            with self.pausing():
-                yield from self._send_later(answer, answer.unsent)
+            yield from self._send_later(answer, answer.unsent)
         result: SessionResponse = yield Wait(answer, settings.timeout + DRIVER_TIMER_GRACE, late)
         return result
 
