@@ -61,14 +61,16 @@ class Part:
         return self.title.partition(":")[0]
 
 
+#: What depends on the driver in the unit tests; the rest runs with scylla-driver alone in the first tier.
+_DEPENDS_ON_DRIVER = ("coodie_core/tests/cassandra", "coodie_core/tests/protocol")
+
 #: The first tier, the longest parts first. Local nodes, packages, documents
 #: and benchmarks don't depend on the backend: their tests run with scylla-driver alone.
 TEST = (
     Part("scylla: server", ("tests/integration", "tests/kit")),
     Part("cassandra: server", ("tests/integration", "tests/kit")),
-    Part("scylla: core", ("coodie_core/tests",)),
     Part("scylla: local node", ("coodie_local/tests",)),
-    Part("cassandra: core", ("coodie_core/tests",)),
+    Part("scylla: core", ("coodie_core/tests",)),
     Part(
         "scylla: project",
         (
@@ -80,6 +82,7 @@ TEST = (
             "tests/simulation",
         ),
     ),
+    Part("cassandra: core", _DEPENDS_ON_DRIVER),
 )
 
 _EXTENDED = "(extended or faults) and not reliability"
@@ -88,6 +91,11 @@ _EXTENDED = "(extended or faults) and not reliability"
 EXTENDED = (
     Part("scylla: without the fast path", ("tests/integration", "tests/kit"), ("--fast-path=off",)),
     Part("cassandra: without the fast path", ("tests/integration", "tests/kit"), ("--fast-path=off",)),
+    Part(
+        "cassandra: rest of core",
+        ("coodie_core/tests",),
+        tuple(f"--ignore={path}" for path in _DEPENDS_ON_DRIVER),
+    ),
     Part("scylla: faults", ("tests/reliability",), marks=_EXTENDED),
     Part("cassandra: faults", ("tests/reliability",), marks=_EXTENDED),
     Part("scylla: kit", ("tests/kit",), marks=_EXTENDED),
@@ -104,12 +112,13 @@ _SEEDS = {"scylla": ("0+1000", "--jobs=1")}
 
 
 def arguments_for(backend: str) -> list[str]:
-    """Return the directories of all tests that run with a backend in the first tier.
+    """Return the directories of all tests that run with a backend in either tier, each once.
 
     Args:
         backend: Its `driver_type`.
     """
-    return [path for part in TEST if part.backend == backend for path in part.paths]
+    paths = {path for part in (*TEST, *EXTENDED) if part.backend == backend for path in part.paths}
+    return sorted(path for path in paths if not any(path.startswith(f"{other}/") for other in paths))
 
 
 def test(steps: Steps) -> None:

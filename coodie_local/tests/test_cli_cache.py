@@ -36,6 +36,7 @@ def builders_of(cache: Path) -> list[int]:
     return [process for process, parent in found.items() if parent not in found]
 
 
+@pytest.mark.extended
 @pytest.mark.server
 def test_the_archive_is_made_after_up(
     coodie: Any, tmp_path: Path, cassandra_node: Any, jvms: Callable[[Path], list[int]]

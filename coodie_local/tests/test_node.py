@@ -200,6 +200,7 @@ def test_a_durable_node_keeps_data_and_port_through_kill_9(
     assert (node_dir / "data").is_dir()
 
 
+@pytest.mark.extended
 @pytest.mark.server
 def test_a_port_that_got_taken_is_chosen_anew(
     node_dir: Path, monkeypatch: pytest.MonkeyPatch, jvms: Callable[[Path], list[int]]

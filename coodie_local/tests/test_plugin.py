@@ -218,6 +218,7 @@ def test_three_nodes_hold_the_keyspace_three_times(home: Path, jvms: Callable[[P
     assert jvms(home) == []
 
 
+@pytest.mark.extended
 @pytest.mark.server
 def test_a_kept_node_outlives_driver_and_process(
     home: Path, jvms: Callable[[Path], list[int]], python: Callable[..., Any]

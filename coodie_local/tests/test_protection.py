@@ -117,6 +117,7 @@ def test_mutual_tls_without_tls_is_refused() -> None:
     assert caught.value.option == "mtls"
 
 
+@pytest.mark.extended
 @pytest.mark.server
 def test_a_node_asks_for_a_certificate_and_a_password(node_dir: Path) -> None:
     """What connection_options() says gets in, less doesn't; a durable node keeps it for its next start."""

@@ -171,6 +171,7 @@ def test_one(cassandra_node):
     shutil.rmtree(Path(note["directory"]).parent)
 
 
+@pytest.mark.extended
 @pytest.mark.server
 @pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["alone", "with pytest-xdist"])
 def test_a_node_that_died_is_started_again_for_the_tests_that_follow(

@@ -96,6 +96,7 @@ def test_a_node_that_goes_and_comes_back(
     driver = connect(hosts=[proxy.host], port=proxy.port, reconnection_policy=ConstantReconnectionPolicy(0.1))
     proxy.refusing = True
     proxy.cut()
+    assert not driver.ping()  # else a heartbeat finds the lost connections, after 30 seconds
     _wait(lambda: recorder.of(NodeDown), "the node is down")
     proxy.heal()
     _wait(lambda: recorder.of(NodeUp), "the node is up")

@@ -10,7 +10,7 @@ import pytest
 
 from checks import chosen
 from steps import Steps
-from tiers import EXTENDED, TEST, Part, jobs_of_test_all
+from tiers import EXTENDED, TEST, Part, arguments_for, jobs_of_test_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,6 +70,17 @@ def test_nothing_runs_twice(root: Path, tier: Sequence[Part]) -> None:
         if (one.backend, one.options, one.marks) == (other.backend, other.options, other.marks):
             both = [path for path in directories(root) if runs(one, path) and runs(other, path)]
             assert both == [], f"{one.title}, {other.title}"
+
+
+@pytest.mark.parametrize("backend", ["scylla", "cassandra"])
+def test_each_backend_runs_all_unit_tests(root: Path, backend: str) -> None:
+    """What a part leaves out is in another one of the same backend, and `make test-BACKEND` runs all."""
+    assert "coodie_core/tests" in arguments_for(backend)
+    for part in EXTENDED:
+        for option in part.options:
+            if part.backend == backend and (left_out := option.partition("--ignore=")[2]):
+                assert (root / left_out).is_dir()
+                assert any(left_out in other.paths for other in TEST if other.backend == backend), left_out
 
 
 def test_the_second_tier_has_what_other_targets_run() -> None:
