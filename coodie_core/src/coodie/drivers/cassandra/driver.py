@@ -259,7 +259,10 @@ class CassandraDriver(ClientDriver):
         # Observed requests go through the pipeline, which notifies the observers.
         if fast is None or fast.disabled_reason is not None or request_observers():
             return None
-        key = template_key(stmt, consistency, timeout, shape)
+        if consistency is None and timeout is None and shape is None and stmt.__class__ is str:
+            key: Hashable | None = stmt
+        else:
+            key = template_key(stmt, consistency, timeout, shape)
         sent = fast.send_bound(key, params)
         if sent is not None or key is None:
             return sent

@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     #: All rows of a request, or else its response, to be interpreted; neither if nothing was sent.
     Outcome = tuple[Rows[Any] | None, FirstResponse | None]
 
-    #: A request on an event loop: its template, its encoded values, its node, and the response's future.
-    TemplatedRequest = tuple["BoundTemplate", bytes, Host | None, asyncio.Future[Response]]
+    #: A request: its template, its encoded values, its node, and its timeout in seconds.
+    SentRequest = tuple["RequestTemplate", bytes, Host | None, float]
+    #: The same on an event loop, with the response's future.
+    TemplatedRequest = tuple["RequestTemplate", bytes, Host | None, float, asyncio.Future[Response]]
 
 __all__ = [
     "BoundTemplate",
@@ -153,7 +155,7 @@ class RequestTemplate:
                 response = connection.receive()
         finally:
             pool.release(connection)
-        return self.outcome(response, values, host, seconds)
+        return self.outcome((self, values, host, seconds), response)
 
     def find_connection(self, pool: AsyncPool, values: bytes) -> tuple[Host | None, AsyncConnection | None]:
         """Return the node that a request is routed to, and the event loop's connection to it.
@@ -176,14 +178,12 @@ class RequestTemplate:
             return self.timeout
         return timeout if 0 < timeout <= LONGEST else None
 
-    def outcome(self, response: Response, values: bytes, host: Host | None, timeout: float) -> Outcome:
+    def outcome(self, sent: SentRequest | TemplatedRequest, response: Response) -> Outcome:
         """Return all rows of a request, or its response, to be interpreted.
 
         Args:
-            response: The response.
-            values: The request's encoded values.
-            host: The node that the request was sent to.
-            timeout: The request's timeout in seconds.
+            sent: The request.
+            response: Its response.
         """
         try:
             rows = self.read(response) if isinstance(response, bytes) else None
@@ -191,6 +191,7 @@ class RequestTemplate:
             rows = None
         if rows is not None:
             return rows, None
+        _, values, host, timeout = sent[:4]
         return None, (self._exchange.with_values(values, host, timeout), response)
 
 
@@ -245,11 +246,7 @@ class BoundTemplate:
         if self._timestamps is not None:
             body += LONG.pack(self._timestamps())
         future = connection.send(EXECUTE, body, self._timeout)
-        return None if future is None else (self, values, host, future)
-
-    def outcome(self, sent: TemplatedRequest, response: Response) -> Outcome:
-        """Return all rows of a request, or its response, to be interpreted."""
-        return self._template.outcome(response, sent[1], sent[2], self._timeout)
+        return None if future is None else (self._template, values, host, self._timeout, future)
 
 
 def keep_template(nodes: Nodes, exchange: ExecuteRequest, key: Hashable, state: tuple[Any, ...]) -> None:
@@ -282,8 +279,6 @@ def template_key(
     """Return the key under which a tick's requests share a template; None for unusual arguments."""
     if stmt.__class__ is not str:
         return None
-    if consistency is None and timeout is None and shape is None:
-        return stmt
     # True is equal to 1, and isn't a timeout.
     if (consistency is None or consistency.__class__ is str) and timeout.__class__ in _TIMEOUTS:
         return stmt, consistency, timeout, shape
