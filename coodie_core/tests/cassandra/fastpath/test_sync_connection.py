@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -195,9 +196,14 @@ def test_an_interrupt(server: Server, sends: bool) -> None:
         assert connection.send(EXECUTE, b"one", LONG) is None
     main = threading.main_thread().ident
     assert main is not None
-    timer = threading.Timer(0.05, signal.pthread_kill, (main, signal.SIGINT))
+
+    def interrupt() -> None:
+        while sys._current_frames()[main].f_code is not room.SyncConnection._wait.__code__:
+            time.sleep(0.001)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
-        timer.start()
         if sends:
             connection.send(EXECUTE, LARGE, LONG)
         else:
