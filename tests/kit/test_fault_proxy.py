@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import ssl
 import threading
@@ -326,6 +327,17 @@ def test_a_node_that_is_not_trusted(node: Node) -> None:
         with through.socket:
             assert through.is_closed()
         assert proxy.open_connections == set()
+
+
+def test_the_end_while_clients_connect() -> None:
+    """Connections that are being opened on either side are closed, too; pytest fails on one that isn't."""
+    with _with_tls() as (server, trusting), Node(server) as node:
+        for _ in range(20):
+            with FaultProxy("127.0.0.1", node.port, node_ssl_context=trusting) as proxy:
+                clients = [socket.create_connection((proxy.host, proxy.port)) for _ in range(4)]
+            for client in clients:
+                client.close()
+    gc.collect()
 
 
 @pytest.mark.parametrize("version", [4, 5])

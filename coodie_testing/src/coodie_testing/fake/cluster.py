@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from coodie_testing.fake.node import Nodes
 from coodie_testing.fake.replies import SchemaChanged, status_event
 from coodie_testing.fake.schema import Table
 from coodie_testing.fake.script import ANY, FakeRequest, Script, Stub
+from coodie_testing.listener import Listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -55,9 +55,7 @@ class FakeCluster:
         self._nodes = self._script.cluster = Nodes(self._script, credentials)
         for _ in range(nodes):
             self._nodes.add(_ADDRESS, 0).max_protocol = max_protocol
-        self._listeners: dict[int, socket.socket] = {}
-        # The connections that have been accepted, until they have their transports.
-        self._accepted: set[asyncio.Task[Any]] = set()
+        self._listeners: dict[int, Listener] = {}
         self._recorder = Recorder()
         self._loop = asyncio.SelectorEventLoop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fake-cluster", daemon=True)
@@ -247,30 +245,16 @@ class FakeCluster:
 
     def _serve(self, number: int) -> None:
         node = self._nodes.nodes[number]
-        listener = self._listeners[number] = socket.create_server((node.address, node.port))
-        listener.settimeout(0)
-        node.port = listener.getsockname()[1]
-        self._loop.add_reader(listener, self._accept, node, listener)
-
-    # Not loop.create_server: a connection that it accepts just before it is closed is never closed.
-    def _accept(self, node: FakeNode, listener: socket.socket) -> None:
-        try:
-            accepted, _ = listener.accept()
-        except OSError:
-            return  # the client has disconnected
-        accepted.settimeout(0)
-        made = self._loop.connect_accepted_socket(lambda: _Served(node, self._loop), accepted)
-        task = self._loop.create_task(made)
-        self._accepted.add(task)
-        task.add_done_callback(self._accepted.discard)
+        listener = self._listeners[number] = Listener(
+            self._loop, (node.address, node.port), lambda: _Served(node, self._loop)
+        )
+        node.port = listener.port
 
     async def _stop_listening(self, number: int) -> None:
         """Stop listening on a node; afterwards, all of its accepted connections are known."""
         listener = self._listeners.pop(number, None)
         if listener is not None:
-            self._loop.remove_reader(listener)
-            listener.close()
-        await asyncio.gather(*self._accepted, return_exceptions=True)
+            await listener.close()
 
     async def _close(self) -> None:
         for node in self._nodes.nodes:

@@ -20,6 +20,7 @@ from coodie.protocol.results import bare_message, prepared_id
 from coodie_testing.faults.connection import PendingRequest, ProxiedConnection
 from coodie_testing.faults.messages import example_error_body, without_timeout
 from coodie_testing.faults.rules import RecordedRequest, Rule
+from coodie_testing.listener import Listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Coroutine
@@ -36,6 +37,8 @@ _CHUNK = 65536
 _POLL_INTERVAL = 0.005
 #: Seconds to wait for a call in the proxy's loop.
 _LOOP_TIMEOUT = 10.0
+#: Seconds to wait, at the end, for connections to the node that are being opened.
+_OPENING_TIMEOUT = 5.0
 _STATEMENTS = (Opcode.QUERY, Opcode.PREPARE, Opcode.EXECUTE, Opcode.BATCH)
 
 
@@ -74,6 +77,7 @@ class FaultProxy:
         self._node_ssl_context = node_ssl_context
         self._loop = asyncio.new_event_loop()
         self._connections: set[ProxiedConnection] = set()
+        self._opening: set[asyncio.Future[Any]] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._started = threading.Event()
         self._failed: BaseException | None = None
@@ -228,36 +232,44 @@ class FaultProxy:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
-            server = self._loop.run_until_complete(
-                asyncio.start_server(self._serve, self.host, self.port, ssl=self._ssl_context)
-            )
+            listener = Listener(self._loop, (self.host, self.port), self._make_protocol, self._ssl_context)
         except OSError as exc:
             self._failed = exc
             self._loop.close()
             self._started.set()
             return
-        self.port = server.sockets[0].getsockname()[1]
+        self.port = listener.port
         self._started.set()
         self._loop.run_forever()
         self._is_closing = True
-        server.close()
-        # A client may connect up to the last moment, and aborted transports close in the turns that follow.
+        self._loop.run_until_complete(listener.close())
+        if opening := list(self._opening):
+            # If one is cancelled at the end of its TLS handshake, asyncio waits for the node to close it.
+            self._loop.run_until_complete(asyncio.wait(opening, timeout=_OPENING_TIMEOUT))
+        # A task that is cancelled before its first turn closes nothing, and aborted transports close later.
         for _ in range(5):
+            self._loop.run_until_complete(asyncio.sleep(0.01))
             tasks = asyncio.all_tasks(self._loop)
             for task in tasks:
                 task.cancel()
             self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-            self._loop.run_until_complete(asyncio.sleep(0.01))
         self._loop.close()
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        reader = asyncio.StreamReader(loop=self._loop)
+        return asyncio.StreamReaderProtocol(reader, self._serve, loop=self._loop)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         number, self.accepted = self.accepted, self.accepted + 1
         try:
             if self.refusing or self._is_closing:
                 return
-            node_reader, node_writer = await asyncio.open_connection(
-                *self._target, ssl=self._node_ssl_context
+            opening = asyncio.ensure_future(
+                asyncio.open_connection(*self._target, ssl=self._node_ssl_context)
             )
+            self._opening.add(opening)
+            opening.add_done_callback(self._opening.discard)
+            node_reader, node_writer = await opening
             connection = ProxiedConnection(number, writer, node_writer, lambda: self.bandwidth)
             self._connections.add(connection)
             try:
