@@ -69,6 +69,12 @@ def test_a_durable_node_acknowledges_after_the_commit_log() -> None:
     assert forgets not in daemon_command(JAVA, JARS, DURABLE)
 
 
+def test_prepared_statements_grow_with_the_heap() -> None:
+    """Cassandra's default of 10 MiB is too little for a suite of tests."""
+    settings = json.loads(cassandra_yaml(PLAN))
+    assert settings["prepared_statements_cache_size"] == f"{PLAN.heap // 16}MiB"
+
+
 def test_logging_goes_to_standard_output() -> None:
     """It is well-formed, and has the one appender that the log file is made of."""
     appender = ET.fromstring(logback_xml()).find("appender")  # noqa: S314 - our own text
