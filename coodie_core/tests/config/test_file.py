@@ -167,6 +167,71 @@ def test_a_url_in_a_variable_wins_over_the_file(
     assert (config.password, config.keyspace, config.local_dc) == ("e", "ks", "dc1")
 
 
+def test_a_url_in_a_variable_replaces_the_cluster(
+    write: Callable[..., Path], registry: DriverRegistry, memory: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hosts, port, credentials, TLS and pin belong to the file's cluster: none is mixed with the URL."""
+    write(
+        '[connections.main]\ndriver = "other"\ndistribution = "acme"\nhosts = ["prod"]\nport = 9142\n'
+        'username = "a"\npassword = "{file:missing}"\nssl_trusted_cert = "missing.pem"\nconsistency = "ONE"\n'
+    )
+    monkeypatch.setenv("COODIE__MAIN__URL", "memory://variable/ks")
+    coodie.load_config()
+    coodie.get_driver().execute("SELECT", [])
+    (config,) = memory.attempts
+    assert (config.hosts, config.port, config.username, config.password) == (("variable",), None, None, None)
+    assert (config.ssl_context, config.distribution) == (None, None)
+    assert (config.keyspace, config.consistency) == ("ks", "ONE")
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "left"),
+    [
+        ("SSL_ENABLED", "false", {"ssl_enabled"}),
+        ("DRIVER", "memory", {"ssl_trusted_cert", "ssl_verify_flags"}),
+    ],
+)
+def test_a_variable_replaces_what_belongs_together(
+    variable: str, text: str, left: set[str], write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TLS that is switched off has no other options, and another backend has no pin of the file."""
+    write(
+        '[connections.main]\ndriver = "acme"\ndistribution = "acme"\nhosts = ["db1"]\n'
+        'ssl_trusted_cert = "ca.pem"\nssl_verify_flags = 1\n'
+    )
+    monkeypatch.setenv(f"COODIE__MAIN__{variable}", text)
+    settings = coodie.load_config().connections["main"].settings
+    assert {path[0] for path in settings if path[0].startswith("ssl_")} == left
+    assert (("distribution",) in settings) == (variable != "DRIVER")
+
+
+def test_an_empty_variable_unsets_a_key(
+    write: Callable[..., Path], registry: DriverRegistry, memory: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key then has its default, wherever the file has it: a URL, an option or a profile, too."""
+    write(
+        'default = "other"\n[connections.main]\nurl = "memory://a:b@db1:1/ks"\nhosts = ["db2"]\n'
+        'local_dc = "dc1"\n[connections.main.options]\ncolour = "red"\n'
+        "[connections.main.profiles.reports]\ntimeout = 5\n"
+        '[connections.other]\nhosts = ["db3"]\n'
+    )
+    for name in ("DEFAULT", "MAIN__LOCAL_DC", "MAIN__OPTIONS__COLOUR", "MAIN__PROFILES__REPORTS__TIMEOUT"):
+        monkeypatch.setenv(f"COODIE__{name}", "")
+    configuration = coodie.load_config()
+    assert configuration.default == "main"
+    found = configuration.connections["main"].arguments(registry.plugins)
+    assert found == {
+        "driver_type": "memory",
+        "username": "a",
+        "password": "b",
+        "hosts": ["db2"],
+        "port": 1,
+        "keyspace": "ks",
+    }
+    monkeypatch.setenv("COODIE__MAIN__URL", "")
+    assert coodie.load_config().connections["main"].arguments(registry.plugins) == {"hosts": ["db2"]}
+
+
 def test_variables_alone(registry: DriverRegistry, memory: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without any file, a URL in the environment makes a connection."""
     monkeypatch.setenv("COODIE__MAIN__URL", "memory://db1")

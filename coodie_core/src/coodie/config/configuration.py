@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coodie.config.environment import PREFIX, Variable, as_in_variables, variables
 from coodie.config.problems import Problem, did_you_mean
 from coodie.config.settings import (
+    PROFILE_KEYS,
     ConnectionSettings,
     Setting,
     SettingPath,
     check_setting,
+    combine_settings,
     option_name,
-    url_settings,
 )
 from coodie.exceptions import ConfigurationError
 from coodie.options.declarations import OPTIONS, options_for
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["Configuration", "inspect_configuration"]
 
 _CONNECTION_KEYS = tuple(option.key for option in options_for(Scope.CONNECTION) if option.key)
-_PROFILE_KEYS = tuple(option.key for option in options_for(Scope.REQUEST) if option.key)
 _FILE_KEYS = tuple(option.key for option in options_for(Scope.FILE))
 _TABLES = ("options", "profiles")
 
@@ -79,8 +80,9 @@ class ConfigurationParser:
     #: The base directory of relative paths in the file.
     base: Path
     problems: list[Problem] = field(default_factory=list)
-    #: Each connection's layers, by increasing precedence.
-    layers: dict[str, list[dict[SettingPath, Setting]]] = field(default_factory=dict)
+    #: Each connection's settings in the file, and in the environment.
+    in_file: dict[str, dict[SettingPath, Setting]] = field(default_factory=dict)
+    in_environment: dict[str, dict[SettingPath, Setting]] = field(default_factory=dict)
     general: dict[str, Setting] = field(default_factory=dict)
 
     def add_problem(self, where: str, key: str, message: str) -> None:
@@ -142,7 +144,7 @@ class ConfigurationParser:
                     hint = f"unknown key. {did_you_mean(entry, (*_CONNECTION_KEYS, *_TABLES))}"
                     hint += f" Options of the backend belong under [connections.{name}.options]."
                 self.add_problem(self.location(*key, entry), ".".join((*key, entry)), hint)
-        self.layers[name] = [self.url_of(settings, ".".join(key)), settings]
+        self.in_file[name] = settings
 
     def setting(self, value: Any, *key: str) -> Setting:
         return Setting(value=value, where=self.location(*key), is_text=False, base=self.base)
@@ -153,8 +155,8 @@ class ConfigurationParser:
         found: dict[SettingPath, Setting] = {}
         for entry, value in values.items():
             setting = self.setting(value, *key, entry)
-            if entry not in _PROFILE_KEYS:
-                message = f"unknown key in a profile. {did_you_mean(entry, _PROFILE_KEYS)}"
+            if entry not in PROFILE_KEYS:
+                message = f"unknown key in a profile. {did_you_mean(entry, PROFILE_KEYS)}"
                 self.add_problem(setting.where, ".".join((*key, entry)), message)
             elif self.is_valid(("profiles", profile, entry), setting, ".".join((*key, entry))):
                 found["profiles", profile, entry] = setting
@@ -170,46 +172,29 @@ class ConfigurationParser:
             return False
         return True
 
-    def url_of(self, settings: dict[SettingPath, Setting], key: str) -> dict[SettingPath, Setting]:
-        """Remove the URL from the settings, and return the settings that it contains."""
-        setting = settings.pop(("url",), None)
-        if setting is None:
-            return {}
-        try:
-            found = url_settings(setting, self.environ)
-        except ConfigurationError as exc:
-            self.add_problem(setting.where, f"{key}.url", str(exc))
-            return {}
-        unknown = [path[2] for path in found if path[0] == "profiles" and path[2] not in _PROFILE_KEYS]
-        for name in unknown:
-            message = f"profiles have no option {name!r}. {did_you_mean(name, _PROFILE_KEYS)}"
-            self.add_problem(setting.where, f"{key}.url", message)
-        return {} if unknown else found
-
     # --- the environment ----------------------------------------------------------------
 
     def read_environment(self) -> None:
         ours = list(variables(self.environ))
-        names = {as_in_variables(name): name for name in self.layers}
-        made = {one.path[0] for one in ours if len(one.path) > 1 and one.path[1] in _MAKING}
-        found: dict[str, dict[SettingPath, Setting]] = {}
+        names = {as_in_variables(name): name for name in self.in_file}
+        made = {one.path[0] for one in ours if one.text and len(one.path) > 1 and one.path[1] in _MAKING}
         for one in ours:
             name = names.get(one.path[0], one.path[0])
             if len(one.path) == 1 and one.path[0] in _FILE_KEYS:
                 self.read_general_variable(one.path[0], one)
             elif not all(one.path) or len(one.path) == 1:
                 self.add_problem(one.name, "", f"it has no key. Write {PREFIX}CONNECTION__OPTION.")
-            elif name not in self.layers and one.path[0] not in made:
+            elif name not in self.in_file and one.path[0] not in made:
                 hint = did_you_mean(one.path[0], names) if names else "The file has none."
                 more = f"A new one needs {PREFIX}{one.path[0].upper()}__DRIVER, __HOSTS or __URL."
                 self.add_problem(one.name, "", f"there is no connection {one.path[0]!r}. {hint} {more}")
             else:
-                self.read_variable(name, one, found.setdefault(name, {}))
-        for name, settings in found.items():
-            url = self.url_of(settings, f"connections.{name}")
-            self.layers.setdefault(name, []).extend((url, settings))
+                self.read_variable(name, one, self.in_environment.setdefault(name, {}))
 
     def read_general_variable(self, key: str, one: Variable) -> None:
+        if not one.text:
+            self.general.pop(key, None)
+            return
         try:
             value = parse_value(OPTIONS[key].type, one.text)
         except ConfigurationError as exc:
@@ -226,14 +211,12 @@ class ConfigurationParser:
             case ("options", own):
                 settings["options", own] = setting
                 return
-            case ("profiles", profile, key) if key in _PROFILE_KEYS:
-                profiles = [p[1] for layer in self.layers.get(name, ()) for p in layer if p[0] == "profiles"]
+            case ("profiles", profile, key) if key in PROFILE_KEYS:
+                profiles = [p[1] for p in self.in_file.get(name, ()) if p[0] == "profiles"]
                 same = {as_in_variables(known): known for known in profiles}
                 path = ("profiles", same.get(profile, profile), key)
             case ("profiles", _, key):
-                self.add_problem(
-                    one.name, "", f"unknown key in a profile. {did_you_mean(key, _PROFILE_KEYS)}"
-                )
+                self.add_problem(one.name, "", f"unknown key in a profile. {did_you_mean(key, PROFILE_KEYS)}")
                 return
             case (key,) if key in _CONNECTION_KEYS:
                 path = (option_name(key),)
@@ -241,7 +224,7 @@ class ConfigurationParser:
                 known = did_you_mean("__".join(rest), (*_CONNECTION_KEYS, *_TABLES))
                 self.add_problem(one.name, "", f"unknown key. {known}")
                 return
-        if self.is_valid(path, setting, ""):
+        if setting.unsets or self.is_valid(path, setting, ""):
             settings[path] = setting
 
     # --- as a whole ---------------------------------------------------------------------
@@ -264,9 +247,25 @@ class ConfigurationParser:
             except ConfigurationError as exc:
                 self.add_problem(places[name], f"connections.{connection.name}.profiles.{name}", str(exc))
 
+    def connections(self) -> dict[str, ConnectionSettings]:
+        """Return the connections by name, the file's first; add problems of their URLs."""
+        found = {}
+        for name in dict.fromkeys((*self.in_file, *self.in_environment)):
+            settings = combine_settings(
+                self.in_file.get(name, {}),
+                self.in_environment.get(name, {}),
+                environ=self.environ,
+                problem=partial(self.add_url_problem, f"connections.{name}.url"),
+            )
+            found[name] = ConnectionSettings(name=name, settings=settings, environ=self.environ)
+        return found
+
+    def add_url_problem(self, key: str, url: Setting, error: ConfigurationError) -> None:
+        self.add_problem(url.where, key, str(error))
+
     def default(self) -> str | None:
         setting = self.general.get("default")
-        names = list(self.layers)
+        names = list(dict.fromkeys((*self.in_file, *self.in_environment)))
         if setting is not None:
             if setting.value not in names:
                 message = f"there is no connection {setting.value!r}. {did_you_mean(setting.value, names)}"
@@ -291,14 +290,7 @@ def inspect_configuration(
     if file is not None:
         reader.read_general(file.data)
     reader.read_environment()
-    connections = {
-        name: ConnectionSettings(
-            name=name,
-            settings={path: setting for layer in layers for path, setting in layer.items()},
-            environ=environ,
-        )
-        for name, layers in reader.layers.items()
-    }
+    connections = reader.connections()
     for connection in connections.values():
         reader.check_profiles(connection)
     default = reader.default()

@@ -6,23 +6,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from coodie.config.problems import did_you_mean
 from coodie.config.references import has_reference, resolve_references
 from coodie.config.url import parse_url
 from coodie.exceptions import ConfigurationError
-from coodie.options.connection import build_config, check_option
-from coodie.options.declarations import OPTIONS
+from coodie.options.connection import TLS_OPTIONS, build_config, check_option
+from coodie.options.declarations import OPTIONS, options_for
+from coodie.options.option import Scope
 from coodie.options.valuetypes import check_value, parse_value
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from coodie.plugins.host import PluginHost
 
 __all__ = [
+    "PROFILE_KEYS",
     "ConnectionSettings",
     "Setting",
     "SettingPath",
     "check_setting",
+    "combine_settings",
     "dotted_key",
     "option_name",
     "parse_backend_options",
@@ -31,6 +36,15 @@ __all__ = [
 
 #: ("port",), ("options", "node") or ("profiles", "reports", "timeout"): the names of options, not keys.
 SettingPath = tuple[str, ...]
+
+#: The keys of a request profile.
+PROFILE_KEYS = tuple(option.key for option in options_for(Scope.REQUEST) if option.key)
+
+#: An option of a higher source → the options of lower sources that it replaces, since they belong to it.
+_REPLACED = {
+    "url": ("driver_type", "distribution", "hosts", "port", "username", "password", *TLS_OPTIONS),
+    "driver_type": ("distribution",),
+}
 
 #: Keys in a file → the options' names, if they differ.
 _NAMES = {option.key: name for name, option in OPTIONS.items() if option.key and option.key != name}
@@ -62,6 +76,11 @@ class Setting:
     where: str
     is_text: bool
     base: Path
+
+    @property
+    def unsets(self) -> bool:
+        """Whether it removes the setting of a lower source: the environment variable is empty."""
+        return self.is_text and self.value == ""
 
     def resolved(self, kind: str, environ: Mapping[str, str]) -> Any:
         """Resolve references in the value, and convert it to the option's type.
@@ -128,6 +147,51 @@ class ConnectionSettings:
         return {**found, **own, **parse_backend_options(texts, found, plugins)}
 
 
+def combine_settings(
+    file: Mapping[SettingPath, Setting],
+    environment: Mapping[SettingPath, Setting],
+    *,
+    environ: Mapping[str, str],
+    problem: Callable[[Setting, ConfigurationError], object],
+) -> dict[SettingPath, Setting]:
+    """Return a connection's settings: the file's, overridden by the environment's.
+
+    Within a source, a key overrides the same part of the URL. Between them, a URL also replaces the parts of
+    the connection that it could contain, and ``ssl_enabled=false`` the other options of TLS.
+
+    Args:
+        file: The file's settings.
+        environment: The settings of environment variables; empty ones remove the file's.
+        environ: The environment, for references in URLs.
+        problem: Called with an invalid URL and its error.
+    """
+
+    def of_url(settings: Mapping[SettingPath, Setting]) -> dict[SettingPath, Setting]:
+        setting = settings.get(("url",))
+        if setting is None or setting.unsets:
+            return {}
+        try:
+            return url_settings(setting, environ)
+        except ConfigurationError as exc:
+            problem(setting, exc)
+            return {}
+
+    given = {**of_url(environment), **environment}
+    named = [path[0] for path, setting in given.items() if len(path) == 1 and not setting.unsets]
+    replaced = {other for name in named for other in _REPLACED.get(name, ())}
+    if ("ssl_enabled",) in given and _is_false(given["ssl_enabled",]):
+        replaced.update(TLS_OPTIONS)
+    without_url = ("url",) in environment and environment["url",].unsets
+    below = {**({} if without_url else of_url(file)), **file}
+    kept = {path: setting for path, setting in below.items() if len(path) > 1 or path[0] not in replaced}
+    combined = {**kept, **given}
+    return {path: one for path, one in combined.items() if path != ("url",) and not one.unsets}
+
+
+def _is_false(setting: Setting) -> bool:
+    return parse_value("bool", str(setting.value)) is False
+
+
 def parse_backend_options(
     texts: Mapping[str, str], arguments: Mapping[str, Any], plugins: PluginHost
 ) -> dict[str, Any]:
@@ -191,5 +255,8 @@ def url_settings(setting: Setting, environ: Mapping[str, str]) -> dict[SettingPa
     found |= {("options", name): part(text, is_text=True) for name, text in parts.own.items()}
     for profile, values in parts.arguments.get("profiles", {}).items():
         for key, value in values.items():
+            if key not in PROFILE_KEYS:
+                hint = did_you_mean(key, PROFILE_KEYS)
+                raise ConfigurationError(f"Profiles have no option {key!r}.", hint=hint, option="url")
             found["profiles", profile, key] = part(value, is_text=False)
     return found
