@@ -162,13 +162,14 @@ def _readers(
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Return the accelerated's reader of rows, and what coodie has without it."""
     columns = exact_columns([("ks", "t", name, typ) for name, typ in zip(names, types, strict=True)])
+    exact = [typ for _, _, _, typ in columns]
     with pytest.MonkeyPatch.context() as patch:
         if not compiled:
             patch.setattr(reader, "_compiled", lambda: None)
-        accelerated = reader._reader(names, columns, 5, aware_timestamps=aware)
+        accelerated = reader._reader(names, exact, 5, aware_timestamps=aware)
         assert type(accelerated.__self__) is native.RowDecoder  # type: ignore[attr-defined]  # a bound method
         patch.setattr(reader, "row_decoder", lambda *_, **__: None)
-        return accelerated, reader._reader(names, columns, 5, aware_timestamps=aware)
+        return accelerated, reader._reader(names, exact, 5, aware_timestamps=aware)
 
 
 def _exactly(value: Any) -> Any:
