@@ -11,6 +11,7 @@ from coodie.cql import (
     count_positional_markers,
     inspect_statement,
     qualified,
+    terminated,
     with_positional_markers,
 )
 
@@ -49,6 +50,24 @@ from coodie.cql import (
 def test_kind(stmt: str, kind: Kind, before: str) -> None:
     """The first word tells the kind, whatever its case and whatever comments stand before it."""
     assert inspect_statement(before + stmt).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("text", "ended"),
+    [
+        ("SELECT 1 -- end", "SELECT 1 -- end\n"),
+        ("SELECT 1; // end", "SELECT 1; // end\n"),
+        ("SELECT 1 -- end\n", "SELECT 1 -- end\n"),
+        ("SELECT 1 /* end */", "SELECT 1 /* end */"),
+        ("SELECT '-- no end'", "SELECT '-- no end'"),
+        ("SELECT $$ -- no end $$", "SELECT $$ -- no end $$"),
+        ("-", "-"),
+        ("", ""),
+    ],
+)
+def test_terminated(text: str, ended: str) -> None:
+    """A line comment at the end gets the line break that servers require; nothing else changes."""
+    assert terminated(text) == ended
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ def test_names_of_markers(call: Callable[..., Any], values: str) -> None:
 
 def test_where_the_statement_comes_from(call: Callable[..., Any], tmp_path: Path) -> None:
     """A file, standard input, with a byte-order mark, comments and a semicolon."""
-    select = "\ufeff-- the key\nSELECT key FROM system.local;\n"
+    select = "\ufeff-- the key\nSELECT key FROM system.local; -- end"
     (tmp_path / "q.cql").write_text(select, encoding="utf-8")
     for done in (
         call("query", "--file", "q.cql", "--json"),

@@ -1,8 +1,8 @@
 """Read just enough of a CQL statement to know how to send it: its kind and its table.
 
 No grammar, only tokens: comments, strings and quoted names are told apart, the rest is words and
-symbols (Cassandra's Lexer.g). Nothing here changes a statement but ``with_positional_markers`` and
-``qualified``.
+symbols (Cassandra's Lexer.g). Nothing here changes a statement but ``with_positional_markers``,
+``qualified`` and ``terminated``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ __all__ = [
     "identifier",
     "inspect_statement",
     "qualified",
+    "terminated",
     "tokens",
     "with_positional_markers",
 ]
@@ -229,6 +230,14 @@ def qualified(stmt: str, keyspace: str) -> str:
     for name in reversed(names):
         stmt = stmt[: name.start()] + prefix + stmt[name.start() :]
     return stmt
+
+
+def terminated(text: str) -> str:
+    """End a line comment that ends the text: servers require a line break, also at a statement's end."""
+    last = ""
+    for match in _TOKEN.finditer(text):
+        last = match.group()
+    return f"{text}\n" if last.startswith(("--", "//")) else text
 
 
 def foreign_marker(stmt: str) -> str | None:

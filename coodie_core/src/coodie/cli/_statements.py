@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from coodie.cli._values import read_value
-from coodie.cql import count_positional_markers, tokens, with_positional_markers
+from coodie.cql import count_positional_markers, terminated, tokens, with_positional_markers
 from coodie.exceptions import UnsupportedError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _single(text: str, source: str) -> str:
     if any(found) and words[1].upper() != "BEGIN":
         hint = "Run the command once for each, or write BEGIN BATCH … APPLY BATCH."
         raise click.UsageError(f"{source} has several statements. {hint}")
-    return text
+    return terminated(text)
 
 
 class Parameters(NamedTuple):
