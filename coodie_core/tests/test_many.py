@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -311,6 +312,22 @@ async def test_source_waits_for_outcomes(api: Api) -> None:
 
 
 # --- ends -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("callback", ["on_result", "on_progress"])
+async def test_callback_that_is_async(api: Api, driver: EchoDriver, callback: str) -> None:
+    """An async function as a callback is refused, since nothing would await it; so is what isn't callable."""
+
+    class Callback:
+        """An object."""
+
+        async def __call__(self, *_: Any) -> None:
+            raise AssertionError
+
+    for wrong in (Callback().__call__, partial(Callback().__call__, 1), Callback(), 5):
+        with pytest.raises(ConfigurationError) as caught:
+            await api.execute_many(STMT, [[1]], **{callback: wrong})
+        assert caught.value.option == callback
 
 
 @pytest.mark.parametrize("callback", ["on_result", "on_progress"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,6 +19,7 @@ __all__ = [
     "Params",
     "Request",
     "RequestOptions",
+    "check_callback",
     "check_options",
     "check_timeout",
     "parse_batch_type",
@@ -132,3 +134,24 @@ def check_timeout(timeout: float | None, option: str = "timeout") -> float | Non
         message = f"{option}={timeout!r} isn't a positive number of seconds, at most a year."
         raise ConfigurationError(message, hint="Leave it out for the default.", option=option)
     return timeout
+
+
+def check_callback(function: Any, option: str) -> None:
+    """Validate a function that is called in the middle of an operation, such as ``on_progress``.
+
+    Args:
+        function: The function, or None.
+        option: The argument's name, for the error.
+
+    Raises:
+        ConfigurationError: It can't be called, or it is an async function, which nothing would await.
+    """
+    if function is None:
+        return
+    if not callable(function):
+        message = f"{option}: expected a function, got {type(function).__name__}."
+        raise ConfigurationError(message, hint="Give a function, or leave it out.", option=option)
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
+        message = f"{option} is an async function, which isn't awaited."
+        hint = "Give a function that isn't async; in a coroutine, it may start a task."
+        raise ConfigurationError(message, hint=hint, option=option)

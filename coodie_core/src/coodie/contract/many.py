@@ -17,6 +17,7 @@ from coodie.cql import Kind, inspect_statement
 from coodie.exceptions import ConfigurationError, ExecuteManyError
 from coodie.many_result import ManyResult
 from coodie.observers.observation import ONE_OF_MANY, part_of
+from coodie.requests import check_callback
 from coodie.rows import new_rows
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class ManyRun:
         if not isinstance(concurrency, int) or isinstance(concurrency, bool) or concurrency < 1:
             message = f"concurrency={concurrency!r} isn't a positive integer."
             raise ConfigurationError(message, hint="Give 1 or more.", option="concurrency")
+        check_callback(on_result, "on_result")
+        check_callback(on_progress, "on_progress")
         self.stmt = stmt
         self.concurrency = concurrency
         self._source: Any = rows_of_params

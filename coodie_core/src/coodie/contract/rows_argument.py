@@ -12,7 +12,7 @@ from functools import wraps
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from coodie.requests import RequestOptions
+from coodie.requests import RequestOptions, check_callback
 from coodie.row_shapes import parse_rows
 from coodie.rows import as_rows
 
@@ -187,6 +187,7 @@ def _stream_async(
 def _many_arguments(driver: Any, shape: RowShape | None, kwargs: dict[str, Any]) -> None:
     """Convert the rows that the callback of an ``execute_many`` call gets."""
     on_result = kwargs.get("on_result")
+    check_callback(on_result, "on_result")
     if on_result is not None:
 
         def converted(index: int, outcome: Any) -> None:

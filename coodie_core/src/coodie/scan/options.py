@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from coodie.consistency import parse_consistency
 from coodie.exceptions import ConfigurationError
 from coodie.options.valuetypes import check_value
-from coodie.requests import check_timeout
+from coodie.requests import check_callback, check_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ class ScanOptions:
         retries: The maximum number of retries of a page after a transient error: a lost connection, a
             timeout, too few replicas, an overloaded node. The delay grows to five seconds, so that the
             default is long enough for a node's restart. 0 disables retries.
-        on_progress: A function that is called with the progress after each page.
+        on_progress: A function that is called with the progress after each page; not an async one.
 
     Raises:
         ConfigurationError: A value is invalid.
@@ -68,8 +68,4 @@ class ScanOptions:
         if self.retries.__class__ is not int or self.retries < 0:
             message = f"retries={self.retries!r} isn't an integer, 0 or more."
             raise ConfigurationError(message, hint="Give 0 to disable retries.", option="retries")
-        if self.on_progress is not None and not callable(self.on_progress):
-            message = f"on_progress: expected a function, got {type(self.on_progress).__name__}."
-            raise ConfigurationError(
-                message, hint="Give a function with one parameter.", option="on_progress"
-            )
+        check_callback(self.on_progress, "on_progress")
