@@ -7,7 +7,7 @@
 
 #define READ "select part, id, name, score, ref from " KEYSPACE "." TABLE " where part = ?"
 #define WRITE "insert into " KEYSPACE "." TABLE " (part, id, name, score, ref) values (?, ?, ?, ?, ?)"
-#define TOKENS "select * from " KEYSPACE "." TABLE " where token(part) >= ? and token(part) <= ?"
+#define TOKENS "select * from " KEYSPACE "." TABLE " where id < %u and token(part) >= ? and token(part) <= ? "
 
 static const char *const COLUMNS[] = {"part", "id", "name", "score", "ref"};
 static const char *const TYPES[] = {"int", "int", "text", "double", "uuid"};
@@ -84,7 +84,7 @@ static const char *parse(struct statement *statement, const char *text) {
     } else if (sscanf(text, READ " limit %u%n", &statement->limit, &end) == 1 && !text[end]) {
         statement->kind = SELECT_ROWS;
         statement->marker_count = 1;
-    } else if (sscanf(text, TOKENS " and id < %u allow filtering%n", &statement->limit, &end) == 1 && !text[end]) {
+    } else if (sscanf(text, TOKENS "allow filtering%n", &statement->limit, &end) == 1 && !text[end]) {
         statement->kind = SELECT_TOKENS;
         statement->marker_count = 2;
     } else if (!strcmp(text, "use " KEYSPACE) || !strcmp(text, "use \"" KEYSPACE "\"")) {

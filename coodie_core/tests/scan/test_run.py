@@ -68,7 +68,7 @@ class RingDriver(MemoryDriver):
         if "FROM system." in stmt:
             raise InvalidQueryError(f"no such table: {stmt}")
         super().execute(stmt, params, *args, **kwargs)
-        first, last = params[:2]
+        first, last = params[-2:]
         found = [dict(row) for row in self.rows if first <= row["k"] <= last]
         self.pages.append((first, last))
         if "fetch_size" not in kwargs:
@@ -216,6 +216,10 @@ async def test_pages_in_memory_are_bounded(is_async: bool) -> None:
         ({"columns": []}, "columns"),
         ({"where": 1}, "where"),
         ({"where": ("a", 1)}, "where"),
+        ({"where": "v > ?"}, "where"),
+        ({"where": ("v > ?", [1, 2])}, "where"),
+        ({"where": ("v > ?", "1")}, "where"),
+        ({"where": ("v > :least", {"most": 1})}, "where"),
         ({"where": "v > 1 LIMIT 1"}, "where"),
         ({"where": ("v > ? /* */ group  BY k", [1])}, "where"),
         ({"where": "v > 1 PER PARTITION LIMIT 1"}, "where"),
@@ -235,6 +239,24 @@ def test_arguments(asked: dict[str, Any], option: str) -> None:
 def test_conditions_with_such_words(where: str) -> None:
     """The words of clauses may be in texts, comments and names."""
     RingDriver().scan("t", where=where)
+
+
+@pytest.mark.parametrize(
+    ("where", "cql", "params"),
+    [
+        (("v > ? AND v < ?", [1, 9]), "v > ? AND v < ?", [1, 9]),
+        (("v > :a AND v < :B AND w = :a", {"a": 1, "b": 9}), "v > ? AND v < ? AND w = ?", [1, 9, 1]),
+        ("v > 1 -- low", "v > 1 -- low\n", []),
+        ("v > 1 // low", "v > 1 // low\n", []),
+    ],
+)
+async def test_statement_with_a_condition(rows_of: Any, where: Any, cql: str, params: list[int]) -> None:
+    """The condition is before the tokens, so its parameters have the caller's numbers; a comment ends."""
+    driver = RingDriver()
+    await rows_of(driver, where=where)
+    stmt, (*given, _first, _last), _ = driver.calls[0]
+    assert stmt == f"SELECT * FROM ks.t WHERE {cql} AND token(k) >= ? AND token(k) <= ? ALLOW FILTERING"
+    assert given == params
 
 
 @pytest.mark.parametrize("name", ["", "a.b.c", 'a."B"', "a.", 1])
@@ -257,6 +279,7 @@ def test_without_a_keyspace() -> None:
         ({"timeout": -1}, "timeout"),
         ({"retries": -1}, "retries"),
         ({"on_progress": 1}, "on_progress"),
+        ({"on_progress": MemoryDriver().execute_async}, "on_progress"),
         ({"consistency": "often"}, "consistency"),
     ],
 )

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from coodie.cql import tokens
-from coodie.exceptions import ConfigurationError, InvalidQueryError
+from coodie.cql import terminated, tokens
+from coodie.exceptions import ConfigurationError, InvalidQueryError, ParameterError
+from coodie.parameters import positional
+from coodie.requests import Params
 from coodie.schema.identifiers import check_schema_name, qualify, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from coodie.requests import Params
     from coodie.scan.ring import TokenRange
     from coodie.schema.tables import Column
 
 __all__ = ["Condition", "ScanQuery", "Selection", "split_name"]
 
-#: The bind markers of the tokens, if the condition has named ones.
-_FIRST, _LAST = "coodie_first_token", "coodie_last_token"
-
 #: The words that begin what follows a condition in a SELECT; the words of a pair only as such.
 _AFTER_CONDITION = (("limit",), ("allow",), ("group", "by"), ("order", "by"), ("per", "partition"))
 
 #: A condition in CQL, or a pair of a condition and its values.
-Condition = str | tuple[str, "Params"]
+Condition = str | tuple[str, Params]
 
 
 def split_name(table: str, default_keyspace: str | None) -> tuple[str, str]:
@@ -59,7 +56,7 @@ class Selection:
         keyspace: The table's keyspace.
         table: The table's name.
         columns: The columns' names; None for all columns.
-        condition: A condition in CQL, as after WHERE; "" for none.
+        condition: A condition in CQL, as after WHERE, with ``?`` as bind markers; "" for none.
         params: The condition's values.
     """
 
@@ -67,7 +64,7 @@ class Selection:
     table: str
     columns: tuple[str, ...] | None = None
     condition: str = ""
-    params: Params = ()
+    params: tuple[Any, ...] = ()
 
     @classmethod
     def of(cls, name: tuple[str, str], columns: Iterable[str] | None, where: Condition | None) -> Selection:
@@ -82,10 +79,15 @@ class Selection:
             ConfigurationError: The columns or the condition are invalid.
         """
         condition, params = where if isinstance(where, tuple) and len(where) == 2 else (where or "", ())  # noqa: PLR2004 - a pair
-        if not isinstance(condition, str) or not isinstance(params, (Mapping, Sequence)):
+        if not isinstance(condition, str):
             message = "where= isn't a condition, or a pair of a condition and its values."
             raise ConfigurationError(message, hint="Give ('v > ?', [1]).", option="where")
         _check_condition(condition)
+        try:
+            condition, params = positional(condition, params)
+        except ParameterError as exc:
+            message = f"The values of where= don't fit its bind markers. {exc}"
+            raise ConfigurationError(message, option="where") from exc
         if columns is None:
             return cls(*name, None, condition, params)
         named = () if isinstance(columns, str) else tuple(columns)
@@ -142,16 +144,13 @@ class ScanQuery:
             self.hidden = tuple(name for name in key if name not in selection.columns)
             columns = ", ".join(map(quote, (*selection.columns, *self.hidden)))
         self._params = selection.params
-        first = last = "?"
-        if isinstance(self._params, Mapping):
-            first, last = f":{_FIRST}", f":{_LAST}"
+        # Before the tokens, so that errors number the condition's parameters as the caller does.
+        condition = f"{terminated(selection.condition)} AND " if selection.condition else ""
         token = f"token({', '.join(quote(column.name) for column in partition_key)})"
-        self.cql = f"SELECT {columns} FROM {table} WHERE {token} >= {first} AND {token} <= {last}"  # noqa: S608 - quoted
-        if selection.condition:
-            self.cql += f" AND {selection.condition} ALLOW FILTERING"
+        self.cql = f"SELECT {columns} FROM {table} WHERE {condition}{token} >= ? AND {token} <= ?"  # noqa: S608 - quoted
+        if condition:
+            self.cql += " ALLOW FILTERING"
 
-    def params(self, tokens: TokenRange) -> Params:
+    def params(self, tokens: TokenRange) -> list[Any]:
         """Return the statement's values for a range."""
-        if isinstance(self._params, Mapping):
-            return {**self._params, _FIRST: tokens.first, _LAST: tokens.last}
-        return [tokens.first, tokens.last, *self._params]
+        return [*self._params, tokens.first, tokens.last]
