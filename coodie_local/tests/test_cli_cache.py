@@ -140,7 +140,7 @@ def test_wrong_usage(coodie: Any) -> None:
         done = coodie("local", *arguments)
         assert (done.returncode, "Usage: coodie local" in done.stderr) == (2, True), done.stderr
     version = coodie("local", "up", "--version", "3.11.0")
-    assert version.returncode == 1
+    assert version.returncode == 2
     assert "Give one of: 5.0.9, 6.0-alpha2, 4.1.10" in version.stderr
     java = coodie("local", "up", "--version", "4.1.10")
     assert java.returncode == 1

@@ -59,6 +59,7 @@ def test_ping_nobody(run: Callable[..., Any]) -> None:
     assert done.stderr.startswith("Error: ")
     assert "Traceback" not in done.stderr
     done = run("ping", "nobdy")
+    assert done.returncode == 2
     assert "Did you mean 'nobody'?" in done.stderr
 
 

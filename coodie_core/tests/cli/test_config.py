@@ -120,7 +120,7 @@ def test_check(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_without_a_configuration(capsys: pytest.CaptureFixture[str]) -> None:
     """Where there is none, the last line says how to begin."""
-    assert main(["config", "show"]) == 1
+    assert main(["config", "show"]) == 2
     assert capsys.readouterr().err.splitlines()[-2] == "coodie config init"
 
 
@@ -131,10 +131,10 @@ def test_init(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     written = (here / "coodie.toml").read_text()
     assert main(["config", "show"]) == 0
     (here / "coodie.toml").write_text("# mine\n")
-    assert main(["config", "init"]) == 1
+    assert main(["config", "init"]) == 2
     assert (here / "coodie.toml").read_text() == "# mine\n"
     assert written == example_file()
-    assert main(["config", "init", "missing/coodie.toml"]) == 1
+    assert main(["config", "init", "missing/coodie.toml"]) == 2
     assert "can't be written" in capsys.readouterr().err
 
 

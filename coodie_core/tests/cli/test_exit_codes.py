@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from coodie import exceptions
+from coodie.cli import main
 from coodie.cli._exit_codes import ExitCode, exit_code
 from coodie.cli._flags import with_flags
 
@@ -49,14 +50,35 @@ def caused(error: CoodieError, cause: Exception) -> CoodieError:
         (exceptions.UnavailableError("x"), 1),
         (exceptions.OverloadedError("x"), 1),
         (exceptions.ParameterError("x"), 2),
-        (exceptions.ConfigurationError("x"), 1),
-        (exceptions.DriverNotFoundError("x"), 1),
+        (exceptions.ConfigurationError("x"), 2),
+        (exceptions.ConfigFileError("x"), 2),
+        (exceptions.DriverNotFoundError("x"), 2),
     ],
     ids=lambda value: type(value).__name__,
 )
 def test_exit_code(error: CoodieError, code: int) -> None:
     """5 is only for what was never sent, 4 for what would be refused again."""
     assert exit_code(error) == code
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["ping"], ["query", "SELECT 1"], ["schema", "show", "ks"]],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("target", ["nope", "nope://db1", "scylla://db1?prot=1"])
+def test_unknown_connection(
+    command: list[str],
+    target: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A connection that the configuration doesn't have, and an invalid URL, are invalid arguments."""
+    (tmp_path / "coodie.toml").write_text('[connections.shop]\ndriver = "scylla"\n', encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert main([*command, "-c", target]) == ExitCode.USAGE
+    assert capsys.readouterr().err.startswith("Error: ")
 
 
 @pytest.mark.parametrize(

@@ -58,5 +58,5 @@ def test_no_such_error(asked: str, hint: str, capsys: pytest.CaptureFixture[str]
 
 def test_a_failed_command_leads_here(capsys: pytest.CaptureFixture[str]) -> None:
     """The last line of a command that failed with an error of ours says how to read on."""
-    assert main(["ping", "memory://db1"]) == 1
+    assert main(["ping", "memory://db1"]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == "See: coodie explain DriverNotFoundError"

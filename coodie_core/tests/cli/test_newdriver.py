@@ -43,10 +43,10 @@ def test_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["MyDb"], 1, "coodie new-driver my-db"),
-        (["scylla"], 1, "belongs to coodie-scylla"),
+        (["MyDb"], 2, "coodie new-driver my-db"),
+        (["scylla"], 2, "belongs to coodie-scylla"),
         (["local-pytest"], 0, ""),
-        (["shop", "--directory", "no/parent"], 1, "whose parent exists"),
+        (["shop", "--directory", "no/parent"], 2, "whose parent exists"),
         ([], 2, "NAME"),
     ],
 )
@@ -66,7 +66,7 @@ def test_a_module_of_that_name(
     (here / "modules").mkdir()
     (here / "modules" / "coodie_hidden.py").touch()
     monkeypatch.syspath_prepend(here / "modules")
-    assert main(["new-driver", "hidden"]) == 1
+    assert main(["new-driver", "hidden"]) == 2
     assert "a module coodie_hidden" in capsys.readouterr().err
 
 

@@ -73,7 +73,7 @@ def test_python_m_coodie() -> None:
 @pytest.mark.parametrize(
     ("error", "status", "said"),
     [
-        (ConfigurationError("No.", hint="Say yes."), 1, "Error: No. Say yes."),
+        (ConfigurationError("No.", hint="Say yes."), 2, "Error: No. Say yes."),
         (KeyboardInterrupt(), 130, "Interrupted."),
         (click.UsageError("wrong"), 2, "wrong"),
         (BrokenPipeError(errno.EPIPE, "a pipe"), 141, ""),
@@ -103,7 +103,7 @@ def test_a_broken_command_breaks_no_other(announce: Any, capsys: pytest.CaptureF
     listing = capsys.readouterr().out
     assert "can't be loaded: ImportError: no such thing" in " ".join(listing.split())
     assert "raises" in listing
-    assert main(["good"]) == 1
+    assert main(["good"]) == 2
     assert "reached" in capsys.readouterr().err
     assert main(["broken", "--any", "thing"]) == 1
     assert "pip install --force-reinstall third-party" in capsys.readouterr().err

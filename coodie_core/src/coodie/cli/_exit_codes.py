@@ -7,6 +7,7 @@ from enum import IntEnum
 from coodie import exceptions
 from coodie.exceptions import (
     AuthenticationError,
+    ConfigurationError,
     ConnectionFailedError,
     CoodieError,
     InvalidQueryError,
@@ -27,7 +28,8 @@ class ExitCode(IntEnum):
     SUCCESS = 0
     #: Any other failure; the same command may succeed later.
     FAILURE = 1
-    #: Invalid arguments, among them a value that its bind marker can't have.
+    #: Invalid arguments or configuration: an unknown connection, a backend that can't be used, a value that
+    #: its bind marker can't have.
     USAGE = 2
     #: ``schema diff``: the tables differ from their definitions.
     DIFFERENT = 3
@@ -42,14 +44,14 @@ class ExitCode(IntEnum):
 
 def exit_code(error: CoodieError) -> ExitCode:
     """Return the exit code of a command that failed with an error."""
-    if isinstance(error, ParameterError):
+    # The errors of local nodes are about files, ports and processes of this machine.
+    is_core = error.explained_in == exceptions.__name__
+    if isinstance(error, ParameterError) or (isinstance(error, ConfigurationError) and is_core):
         return ExitCode.USAGE
     if isinstance(error, SchemaError):
         return _of_schema(error)
     if isinstance(error, (AuthenticationError, InvalidQueryError, UnauthorizedError)):
         return ExitCode.REFUSED
-    # The errors of local nodes are about files, ports and processes of this machine.
-    is_core = error.explained_in == exceptions.__name__
     if isinstance(error, ConnectionFailedError) and is_core and not error.may_have_been_applied:
         return ExitCode.NO_SERVER
     return ExitCode.FAILURE

@@ -29,8 +29,8 @@ def ping(*, target: str | None, connection: str | None, timeout: float | None, a
 
     NAME|URL is the same as --connection.
 
-    Exit code: 0 if the server responds; 4 if it rejected the credentials; 5 if no server could be reached; 1
-    for other failures.
+    Exit code: 0 if the server responds; 2 for invalid arguments or configuration; 4 if the server rejected
+    the credentials; 5 if no server could be reached; 1 for other failures.
     """
     if target is not None and connection is not None:
         raise click.UsageError("Give NAME|URL or --connection, not both.")

@@ -102,8 +102,9 @@ def diff(
 ) -> int:
     """Print the statements that sync would execute, without executing them.
 
-    Exit code: 0 if the tables match their definitions; 3 if sync would execute a statement; 4 if a table
-    can't be altered to match; 5 if no server could be reached; 1 for other failures.
+    Exit code: 0 if the tables match their definitions; 2 for invalid arguments or configuration; 3 if sync
+    would execute a statement; 4 if a table can't be altered to match; 5 if no server could be reached; 1 for
+    other failures.
     """
     return (
         ExitCode.DIFFERENT
@@ -132,8 +133,9 @@ def sync(
 
     Prints the executed statements.
 
-    Exit code: 0 if the tables match now; 4 if a table can't be altered to match, or the server rejected a
-    statement; 5 if no server could be reached; 1 for other failures.
+    Exit code: 0 if the tables match now; 2 for invalid arguments or configuration; 4 if a table can't be
+    altered to match, or the server rejected a statement; 5 if no server could be reached; 1 for other
+    failures.
     """
     _bring(definitions, connection, drop=drop, dry_run=dry_run, as_json=as_json, timeout=timeout)
 
