@@ -10,18 +10,22 @@ from typing import Any
 import pytest
 
 from coodie.exceptions import ConfigurationError
-from coodie.scan.checkpoint import Begun, Checkpoint, digest_of, digest_of_values
+from coodie.scan.checkpoint import Begun, Checkpoint, digest_of, digest_of_values, digests_in
 from coodie.scan.ring import TokenRange
 
 
 def test_there_and_back() -> None:
     """What JSON makes of a checkpoint is the same one; tokens of 64 bits are text."""
-    begun = [Begun(TokenRange(-(2**63), 5), b"\0page", {"a", "b"}), Begun(TokenRange(6, 2**63 - 1))]
+    begun = [
+        Begun(TokenRange(-(2**63), 5), b"\0page", digest_of(1) + digest_of(2)),
+        Begun(TokenRange(6, 2**63 - 1)),
+    ]
     value = Checkpoint("SELECT 1", 7, 2**64, [TokenRange(1, 2)], begun).as_json()
     again = Checkpoint.from_json(json.loads(json.dumps(value)))
     assert again.as_json() == value
     assert (again.rows, again.tokens, again.left) == (7, 2**64, [TokenRange(1, 2)])
     assert again.begun[0].state == b"\0page"
+    assert digests_in(again.begun[0].delivered) == {digest_of(1), digest_of(2)}
 
 
 @pytest.mark.parametrize(
@@ -33,6 +37,14 @@ def test_there_and_back() -> None:
         {"coodie_scan": 2},
         {"coodie_scan": 1, "statement": "", "rows": 0, "tokens": "0", "left": ["1"], "begun": []},
         {"coodie_scan": 1, "statement": "", "rows": 0, "tokens": "0", "left": [], "begun": [{}]},
+        {
+            "coodie_scan": 1,
+            "statement": "",
+            "rows": 0,
+            "tokens": "0",
+            "left": [],
+            "begun": [{"range": "1:2", "page": None, "delivered": "abc", "rows": 0}],
+        },
     ],
 )
 def test_others_are_refused(value: Any) -> None:

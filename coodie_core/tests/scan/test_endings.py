@@ -6,13 +6,15 @@ import asyncio
 import gc
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, islice
 from typing import Any
 
 import pytest
 from coodie_core.tests.fakes import PATIENCE
 from coodie_core.tests.scan.test_run import RingDriver
 
-from coodie.exceptions import DriverClosedError, InvalidQueryError
+from coodie.exceptions import ConfigurationError, DriverClosedError, InvalidQueryError
 from coodie.scan import ScanOptions, ScanProgress
 
 SMALL = ScanOptions(fetch_size=3)
@@ -123,6 +125,61 @@ async def test_closed_while_another_task_waits_for_a_row() -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
     driver.released.set()
     assert len(list(driver.scan("t", checkpoint=scan.checkpoint()))) == 100
+
+
+@pytest.mark.parametrize("step", [next, list])
+def test_two_threads(step: Any) -> None:
+    """A thread that iterates while another one waits for a row gets an error; the other one gets all rows."""
+    driver = BlockedDriver()
+    scan = driver.scan("t", concurrency=2)
+    found: list[Any] = []
+    consumer = threading.Thread(target=lambda: found.extend(scan))
+    consumer.start()
+    assert driver.waiting.acquire(timeout=PATIENCE)
+    with pytest.raises(ConfigurationError, match="another thread"):
+        step(scan)
+    driver.released.set()
+    consumer.join(PATIENCE)
+    assert sorted(row["v"] for row in found) == list(range(100))
+    _assert_no_threads()
+
+
+async def test_two_tasks() -> None:
+    """A task that iterates while another one waits for a row gets an error, and doesn't affect the other."""
+    driver = BlockedDriver()
+    scan = driver.scan_async("t", concurrency=2)
+
+    async def consume() -> list[Any]:
+        return [row async for row in scan]
+
+    consumer = asyncio.create_task(consume())
+    while not driver.waiting.acquire(blocking=False):
+        await asyncio.sleep(0)
+    for step in (consume(), anext(scan)):
+        with pytest.raises(ConfigurationError, match="another thread or task"):
+            await step
+    assert not consumer.done()
+    await scan.aclose()
+    assert await asyncio.wait_for(consumer, PATIENCE) == []
+
+
+def test_iterated_by_threads_in_turn() -> None:
+    """Threads that hand a scan over, in the middle of a page, get each row once between them."""
+    scan = RingDriver().scan("t", options=SMALL)
+    with ThreadPoolExecutor(2) as pool:
+        parts = [pool.submit(lambda: [row["v"] for row in islice(scan, 5)]).result() for _ in range(20)]
+    assert sorted(chain.from_iterable(parts)) == list(range(100))
+    assert next(scan, None) is None
+
+
+def test_iterated_in_on_progress() -> None:
+    """The callback can't take rows; the scan can be resumed."""
+    driver = RingDriver()
+    scans: list[Any] = []
+    scans.append(driver.scan("t", options=ScanOptions(fetch_size=3, on_progress=lambda _: next(scans[0]))))
+    with pytest.raises(ConfigurationError, match="or on_progress"):
+        list(scans[0])
+    assert len(list(driver.scan("t", checkpoint=scans[0].checkpoint()))) > 90
 
 
 def test_closed_by_on_progress() -> None:

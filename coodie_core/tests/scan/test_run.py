@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from coodie.capabilities import Capability
 from coodie.exceptions import (
     AuthenticationError,
     ConfigurationError,
+    ConnectionFailedError,
     InvalidQueryError,
     RequestTimeoutError,
     UnsupportedError,
@@ -21,6 +23,7 @@ from coodie.exceptions import (
 from coodie.requests import RequestOptions
 from coodie.rows import Rows
 from coodie.scan import ScanOptions, ScanProgress
+from coodie.scan.checkpoint import Checkpoint, digest_of
 from coodie.scan.ring import WHOLE_RING
 
 if TYPE_CHECKING:
@@ -140,7 +143,7 @@ async def test_resumed(rows_of: Any, paging: bool) -> None:
 
 async def test_page_is_requested_again(rows_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error that may pass ends neither the scan nor the range; no row comes twice."""
-    monkeypatch.setattr("coodie.scan.run._PAUSE", 0.001)
+    monkeypatch.setattr("coodie.scan.retry._PAUSE", 0.001)
     driver = RingDriver()
     left = iter(range(20))
     driver.fault = lambda _: RequestTimeoutError("slow") if next(left, 20) % 2 else None
@@ -150,7 +153,7 @@ async def test_page_is_requested_again(rows_of: Any, monkeypatch: pytest.MonkeyP
 
 async def test_given_up(rows_of: Any, is_async: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the last attempt the error is raised; the scan's checkpoint has what is left."""
-    monkeypatch.setattr("coodie.scan.run._PAUSE", 0.001)
+    monkeypatch.setattr("coodie.scan.retry._PAUSE", 0.001)
     driver = RingDriver()
     driver.fault = lambda params: RequestTimeoutError("slow") if params[0] > 0 else None
     found: list[int] = []
@@ -167,8 +170,8 @@ async def test_given_up(rows_of: Any, is_async: bool, monkeypatch: pytest.Monkey
 
 def test_no_retry_after_close(monkeypatch: pytest.MonkeyPatch) -> None:
     """A scan that is closed while a page waits for its retry ends the wait, and doesn't retry."""
-    monkeypatch.setattr("coodie.scan.run._PAUSE", 60.0)
-    monkeypatch.setattr("coodie.scan.run._LONGEST_PAUSE", 60.0)
+    monkeypatch.setattr("coodie.scan.retry._PAUSE", 60.0)
+    monkeypatch.setattr("coodie.scan.retry._LONGEST_PAUSE", 60.0)
     driver, failed = RingDriver(), threading.Event()
 
     def fault(params: Any) -> Exception | None:
@@ -355,7 +358,7 @@ def test_no_checkpoint_before_the_first_row() -> None:
 
 async def test_the_start_is_retried(rows_of: Any, is_async: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A transient error of the reads before the first page is retried, and the checkpoint isn't lost."""
-    monkeypatch.setattr("coodie.scan.run._PAUSE", 0.001)
+    monkeypatch.setattr("coodie.scan.retry._PAUSE", 0.001)
     _, begun = await rows_of(RingDriver(), most=40, options=ScanOptions(fetch_size=3))
     checkpoint = begun.checkpoint()
     failures = iter([RequestTimeoutError("slow"), RequestTimeoutError("slow")])
@@ -377,6 +380,66 @@ async def test_the_start_is_retried(rows_of: Any, is_async: bool, monkeypatch: p
     assert failed.checkpoint() == checkpoint
     rest, _ = await rows_of(driver, checkpoint=checkpoint)
     assert len(rest) == 60
+
+
+@pytest.mark.parametrize("attempts", [1, 4])
+async def test_the_start_has_a_limit(rows_of: Any, attempts: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no host can be reached, the start is retried for some seconds; the error has the attempts."""
+    monkeypatch.setattr("coodie.scan.retry._PAUSE", 0.001)
+    clock = iter([0.0] * attempts + [20.0] * 100)
+    monkeypatch.setattr("coodie.scan.retry.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    calls = 0
+
+    class Unreachable(RingDriver):
+        """A cluster that is down."""
+
+        def execute(self, stmt: str, params: Any, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
+            nonlocal calls
+            calls += 1
+            raise ConnectionFailedError("No host could be reached.", hint="Check hosts=.") from OSError(
+                "cause"
+            )
+
+    with pytest.raises(ConnectionFailedError) as caught:
+        await rows_of(Unreachable(), options=ScanOptions(retries=5))
+    error, message = caught.value, "No host could be reached. Check hosts=."
+    if attempts > 1:
+        message = (
+            f"Reading the table's schema and the ring failed 4 times in 20.0 s. The last error: {message}"
+        )
+    assert calls == attempts
+    assert (str(error), error.hint, str(error.__cause__)) == (message, "Check hosts=.", "cause")
+
+
+@pytest.mark.parametrize("rows", [dict, "scalar"])
+async def test_checkpoint_after_each_row(rows_of: Any, rows: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It computes the digest of one more row, and the rest once per page; each resumes with the next row."""
+    digests: list[Any] = []
+    rests: list[Checkpoint] = []
+    as_json = Checkpoint.as_json
+
+    def digested(key: Any) -> str:
+        digests.append(key)
+        return digest_of(key)
+
+    def written(checkpoint: Checkpoint) -> dict[str, Any]:
+        rests.append(checkpoint)
+        return as_json(checkpoint)
+
+    monkeypatch.setattr("coodie.scan.page.digest_of", digested)
+    monkeypatch.setattr(Checkpoint, "as_json", written)
+    driver = RingDriver(400)
+    found, texts, pages = [], [], []
+    options = ScanOptions(fetch_size=40, on_progress=lambda _: pages.append(scan.checkpoint()))
+    with driver.scan("t", columns=["v"], rows=rows, concurrency=2, options=options) as scan:
+        for row in scan:
+            found.append(row["v"] if rows is dict else row)
+            texts.append(json.dumps(scan.checkpoint()))
+    assert len(digests) == 400
+    assert len(rests) <= 3 * len(pages)
+    for most in (1, 39, 40, 41, 250, 400):
+        rest, _ = await rows_of(driver, columns=["v"], checkpoint=json.loads(texts[most - 1]))
+        assert sorted(found[:most] + rest) == list(range(400))
 
 
 def test_a_checkpoint_of_another_scan_is_kept() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from coodie_core.tests.scan.test_run import RingDriver
 
-from coodie.exceptions import ConfigurationError
+from coodie.exceptions import ConfigurationError, InvalidQueryError, UnsupportedError
 from coodie.scan import ScanOptions, read_split, read_split_async
 from coodie.scan.ring import WHOLE_RING, joined
 
@@ -50,10 +50,40 @@ def test_what_is_asked_for_travels() -> None:
         next(read_split(driver, second, checkpoint=checkpoint))
 
 
-def test_refused() -> None:
-    """A number of splits that can't be, and what isn't a split, are refused by name."""
-    with pytest.raises(ConfigurationError, match="n=0"):
-        RingDriver().scan_splits("t", 0)
+@pytest.fixture
+def split(is_async: bool) -> Any:
+    """Split a table."""
+
+    async def split(driver: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        found = (driver.scan_splits_async if is_async else driver.scan_splits)(*args, **kwargs)
+        splits: list[Any] = await found if is_async else found
+        return splits
+
+    return split
+
+
+@pytest.mark.parametrize("n", [0, -1, True, "4", 2.0, 100_001, 10**9])
+async def test_number(split: Any, n: Any) -> None:
+    """A number of splits that is too small or too large is refused at once, by name."""
+    with pytest.raises(ConfigurationError, match=f"n={n!r} isn't an integer from 1 to 100,000") as caught:
+        await split(RingDriver(), "t", n)
+    assert caught.value.option == "n"
+
+
+async def test_table_that_does_not_exist(split: Any) -> None:
+    """A missing table or column, and a table that can't be scanned, are errors before any split is read."""
+    driver = RingDriver()
+    with pytest.raises(InvalidQueryError, match=r"ks\.t has no column 'x'. It has k, v\."):
+        await split(driver, "t", 2, columns=["v", "x"])
+    driver.system["system_schema.columns"] = []
+    with pytest.raises(InvalidQueryError, match=r"The table ks\.t doesn't exist"):
+        await split(driver, "t", 2)
+    with pytest.raises(UnsupportedError, match="each node has its own rows"):
+        await split(driver, "system.local", 2)
+
+
+def test_no_split() -> None:
+    """What isn't a split is refused."""
     wrong: Any = "split"
     with pytest.raises(ConfigurationError, match="got str"):
         read_split(RingDriver(), wrong)

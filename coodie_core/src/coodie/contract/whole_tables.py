@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from coodie.effects import run_async, run_sync
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from coodie.effects import Steps
     from coodie.scan.options import ScanOptions
     from coodie.scan.query import Condition
     from coodie.scan.run import ScanRun
@@ -81,23 +84,34 @@ class WholeTables:
     ) -> list[ScanSplit]:
         """Split a table into *n* parts of nearly the same size.
 
-        ``coodie.scan.read_split`` reads a split in any process: a split is picklable. This method sends
-        no requests.
+        ``coodie.scan.read_split`` reads a split in any process: a split is picklable.
 
         Args:
             table: As for ``scan``.
-            n: The number of splits; a few per worker.
+            n: The number of splits, at most 100,000; a few per worker.
             columns: As for ``scan``.
             where: As for ``scan``.
 
         Raises:
             ConfigurationError: An argument is invalid.
+            CoodieError: The table or a column doesn't exist, or the server couldn't be asked.
         """
+        return run_sync(self._splits(table, n, columns, where))
+
+    async def scan_splits_async(
+        self, table: str, n: int, *, columns: Iterable[str] | None = None, where: Condition | None = None
+    ) -> list[ScanSplit]:
+        """Async version of :meth:`scan_splits`."""
+        return await run_async(self._splits(table, n, columns, where))
+
+    def _splits(
+        self, table: str, n: int, columns: Iterable[str] | None, where: Condition | None
+    ) -> Steps[list[ScanSplit]]:
         from coodie.scan.query import Selection, split_name
         from coodie.scan.splits import split_table  # used by few programs
 
         name = split_name(table, getattr(self, "_default_keyspace", None))
-        return split_table(Selection.of(name, columns, where), n)
+        return split_table(self, Selection.of(name, columns, where), n)
 
     def _scan_run(
         self,

@@ -3,7 +3,7 @@
 For a range that was started, a checkpoint contains the paging state of the page that was being delivered, and
 digests of the keys of the delivered rows. A resumed scan requests that page again and skips these rows.
 Unlike a row count, this is correct if rows are inserted or deleted in the meantime, and with another page
-size.
+size. The digests are one text, to which each row adds one, so that a checkpoint after each row is cheap.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ from typing import Any
 from coodie.exceptions import ConfigurationError
 from coodie.scan.ring import TokenRange
 
-__all__ = ["Begun", "Checkpoint", "digest_of", "digest_of_values"]
+__all__ = ["Begun", "Checkpoint", "digest_of", "digest_of_values", "digests_in"]
 
 _VERSION = 1
+
+#: The size of a digest in bytes, a multiple of three, and its length in Base64, without padding.
+_DIGEST_SIZE, _DIGEST_LENGTH = 9, 12
 
 
 class Begun:
@@ -28,7 +31,7 @@ class Begun:
     Args:
         tokens: The range.
         state: The paging state of the first page that wasn't delivered completely; None for the first page.
-        delivered: Digests of the keys of the delivered rows from that page on.
+        delivered: Digests of the keys of the delivered rows from that page on, as one text.
         rows: The number of delivered rows of the range.
     """
 
@@ -38,13 +41,34 @@ class Begun:
         self,
         tokens: TokenRange,
         state: bytes | None = None,
-        delivered: AbstractSet[str] = frozenset(),
+        delivered: str = "",
         rows: int = 0,
     ) -> None:
         self.tokens = tokens
         self.state = state
-        self.delivered = set(delivered)
+        self.delivered = delivered
         self.rows = rows
+
+    def as_json(self) -> dict[str, Any]:
+        """Return a JSON value."""
+        return {
+            "range": f"{self.tokens.first}:{self.tokens.last}",
+            "page": None if self.state is None else b64encode(self.state).decode("ascii"),
+            "delivered": self.delivered,
+            "rows": self.rows,
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> Begun:
+        """Create it from the result of ``as_json``."""
+        state, delivered = value["page"], value["delivered"]
+        digests_in(delivered)
+        return cls(
+            _range(value["range"]),
+            None if state is None else b64decode(state, validate=True),
+            delivered,
+            int(value["rows"]),
+        )
 
 
 class Checkpoint:
@@ -77,15 +101,7 @@ class Checkpoint:
             "rows": self.rows,
             "tokens": str(self.tokens),
             "left": [f"{first}:{last}" for first, last in self.left],
-            "begun": [
-                {
-                    "range": f"{each.tokens.first}:{each.tokens.last}",
-                    "page": None if each.state is None else b64encode(each.state).decode("ascii"),
-                    "delivered": sorted(each.delivered),
-                    "rows": each.rows,
-                }
-                for each in self.begun
-            ],
+            "begun": [each.as_json() for each in self.begun],
         }
 
     @classmethod
@@ -98,10 +114,7 @@ class Checkpoint:
         try:
             if value["coodie_scan"] != _VERSION:
                 raise ValueError(value["coodie_scan"])  # noqa: TRY301 - one message for all causes
-            begun = [
-                Begun(_range(each["range"]), _state(each["page"]), set(each["delivered"]), int(each["rows"]))
-                for each in value["begun"]
-            ]
+            begun = [Begun.from_json(each) for each in value["begun"]]
             left = [_range(each) for each in value["left"]]
             return cls(str(value["statement"]), int(value["rows"]), int(value["tokens"]), left, begun)
         except (LookupError, TypeError, ValueError, AttributeError) as exc:
@@ -116,14 +129,21 @@ def _range(text: str) -> TokenRange:
     return TokenRange(first, last)
 
 
-def _state(text: str | None) -> bytes | None:
-    return None if text is None else b64decode(text, validate=True)
-
-
 def digest_of(key: Any) -> str:
-    """Return a digest of a row's key: 11 characters, the same in every process."""
-    digest = blake2b(_canonical(key).encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return b64encode(digest).decode("ascii").rstrip("=")
+    """Return a digest of a row's key, as 12 characters; the same in every process."""
+    digest = blake2b(_canonical(key).encode("utf-8", "surrogatepass"), digest_size=_DIGEST_SIZE).digest()
+    return b64encode(digest).decode("ascii")
+
+
+def digests_in(text: str) -> set[str]:
+    """Return the digests of a text that consists of them.
+
+    Raises:
+        ValueError: The text's length isn't that of complete digests.
+    """
+    if len(text) % _DIGEST_LENGTH:
+        raise ValueError(text)
+    return {text[at : at + _DIGEST_LENGTH] for at in range(0, len(text), _DIGEST_LENGTH)}
 
 
 def digest_of_values(values: Any) -> str:

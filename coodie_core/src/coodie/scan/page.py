@@ -9,6 +9,7 @@ from operator import itemgetter, length_hint
 from typing import TYPE_CHECKING, Any
 
 from coodie.row_shapes import RowShape
+from coodie.scan.checkpoint import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -101,12 +102,14 @@ class Page:
         rows: The iterator over the rows, which the caller consumes.
     """
 
-    __slots__ = ("_cursor", "_items", "_key_of", "_keys", "rows")
+    __slots__ = ("_cursor", "_digested", "_digests", "_items", "_key_of", "_keys", "rows")
 
     def __init__(self, items: list[Any], keys: list[Any] | None, key_of: Callable[[Any], Any]) -> None:
         self._items = items
         self._keys = keys
         self._key_of = key_of
+        #: Digests of the keys of the first rows, as one text, and the number of these rows.
+        self._digests, self._digested = "", 0
         self._cursor = iter(items)
         self.rows: Iterator[Any] = map(itemgetter(0), self._cursor) if keys is None else self._cursor
 
@@ -115,11 +118,15 @@ class Page:
         """The number of delivered rows."""
         return len(self._items) - length_hint(self._cursor)
 
-    def delivered_keys(self) -> list[Any]:
-        """Return the keys of the delivered rows."""
-        if self._keys is not None:
-            return self._keys[: self.position]
-        return list(map(self._key_of, self._items[: self.position]))
+    def delivered(self) -> str:
+        """Return digests of the keys of the delivered rows, as one text; each is computed once."""
+        first, position = self._digested, self.position
+        if position > first:
+            new = slice(first, position)
+            keys = map(self._key_of, self._items[new]) if self._keys is None else self._keys[new]
+            self._digests += "".join(map(digest_of, keys))
+            self._digested = position
+        return self._digests
 
     def stop(self) -> None:
         """Deliver no more rows."""

@@ -10,12 +10,13 @@ from coodie.exceptions import ConfigurationError, InvalidQueryError, ParameterEr
 from coodie.parameters import positional
 from coodie.requests import Params
 from coodie.schema.identifiers import check_schema_name, qualify, quote
+from coodie.schema.tables import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from coodie.scan.ring import TokenRange
-    from coodie.schema.tables import Column
+    from coodie.schema.tables import Table
 
 __all__ = ["Condition", "ScanQuery", "Selection", "split_name"]
 
@@ -120,34 +121,37 @@ class ScanQuery:
 
     Args:
         selection: The table, columns and condition.
-        partition_key: The table's partition key columns, in order.
-        clustering: The table's clustering columns, in order.
+        table: The server's table.
 
     Raises:
-        InvalidQueryError: The table doesn't exist.
+        InvalidQueryError: The table or a column doesn't exist.
     """
 
-    def __init__(
-        self, selection: Selection, partition_key: Sequence[Column], clustering: Sequence[Column]
-    ) -> None:
-        table = qualify(selection.keyspace, selection.table)
+    def __init__(self, selection: Selection, table: Table) -> None:
+        name = qualify(selection.keyspace, selection.table)
+        partition_key = [column.name for column in table.key(Kind.PARTITION_KEY)]
         if not partition_key:
-            message = f"The table {table} doesn't exist."
+            message = f"The table {name} doesn't exist."
             hint = "Check the names: they are unquoted and case-sensitive."
             raise InvalidQueryError(message, hint=hint)
+        known = [column.name for column in table.columns]
+        for column in selection.columns or ():
+            if column not in known:
+                message = f"The table {name} has no column {column!r}."
+                raise InvalidQueryError(message, hint=f"It has {', '.join(sorted(known))}.")
         #: The columns of the primary key, which identify the rows.
-        self.key = key = [column.name for column in (*partition_key, *clustering)]
+        self.key = key = [*partition_key, *(column.name for column in table.key(Kind.CLUSTERING))]
         #: Key columns that the caller didn't select, which are removed.
         self.hidden: tuple[str, ...] = ()
         columns = "*"
         if selection.columns is not None:
-            self.hidden = tuple(name for name in key if name not in selection.columns)
+            self.hidden = tuple(column for column in key if column not in selection.columns)
             columns = ", ".join(map(quote, (*selection.columns, *self.hidden)))
         self._params = selection.params
         # Before the tokens, so that errors number the condition's parameters as the caller does.
         condition = f"{terminated(selection.condition)} AND " if selection.condition else ""
-        token = f"token({', '.join(quote(column.name) for column in partition_key)})"
-        self.cql = f"SELECT {columns} FROM {table} WHERE {condition}{token} >= ? AND {token} <= ?"  # noqa: S608 - quoted
+        token = f"token({', '.join(map(quote, partition_key))})"
+        self.cql = f"SELECT {columns} FROM {name} WHERE {condition}{token} >= ? AND {token} <= ?"  # noqa: S608 - quoted
         if condition:
             self.cql += " ALLOW FILTERING"
 

@@ -10,32 +10,23 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from random import random
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from coodie.capabilities import Capability
 from coodie.effects import Call
-from coodie.exceptions import (
-    AuthenticationError,
-    ConfigurationError,
-    ConnectionFailedError,
-    DriverClosedError,
-    OverloadedError,
-    RequestTimeoutError,
-    ServerError,
-    UnavailableError,
-)
+from coodie.exceptions import ConfigurationError
 from coodie.requests import RequestOptions
 from coodie.row_shapes import parse_rows
 from coodie.rows import Rows
-from coodie.scan.checkpoint import Begun, Checkpoint, digest_of, digest_of_values
+from coodie.scan.checkpoint import Begun, Checkpoint, digest_of, digest_of_values, digests_in
 from coodie.scan.options import ScanOptions, ScanProgress
 from coodie.scan.page import Page, PageReader
+from coodie.scan.retry import START_TIMEOUT, Retries
 from coodie.scan.ring import WHOLE_RING, cut, joined, width
 from coodie.scan.table import read_table
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Iterator
 
     from coodie.effects import Steps
     from coodie.scan.query import ScanQuery, Selection
@@ -44,50 +35,16 @@ if TYPE_CHECKING:
 
 __all__ = ["ScanRun"]
 
-T = TypeVar("T")
-
 logger = logging.getLogger("coodie.scan")
-
-#: Transient errors, after which a page is retried. A coordinator may report any server error while it is
-#: being stopped.
-_PASSING = (ConnectionFailedError, RequestTimeoutError, UnavailableError, OverloadedError, ServerError)
-
-#: Seconds before the first retry, doubled for each further one, and the maximum.
-_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 
 #: The minimum number of pieces of the ring per page in flight, for an even load until the end.
 _PIECES = 4
 
 
-class _Pause:
-    """An effect: wait, or until the scan is closed.
-
-    Args:
-        ended: Set when the scan is closed.
-        seconds: The time in seconds.
-    """
-
-    __slots__ = ("_ended", "_seconds")
-
-    def __init__(self, ended: threading.Event, seconds: float) -> None:
-        self._ended = ended
-        self._seconds = seconds
-
-    def run(self) -> bool:
-        """Block the calling thread."""
-        return self._ended.wait(self._seconds)
-
-    def run_async(self) -> Awaitable[None]:
-        """Wait in the running event loop, where closing the scan cancels the task."""
-        import asyncio  # keeps it out of the import of coodie.drivers
-
-        return asyncio.sleep(self._seconds)
-
-
 class _Range(Begun):
     """A range that is being read; ``state`` and ``delivered`` are those of a checkpoint."""
 
-    __slots__ = ("asked", "following", "skipped")
+    __slots__ = ("_earlier", "_found", "asked", "following")
 
     def __init__(self, begun: Begun) -> None:
         super().__init__(begun.tokens, begun.state, begun.delivered, begun.rows)
@@ -95,16 +52,26 @@ class _Range(Begun):
         self.asked = begun.state
         #: The paging state of the page after the one that is being delivered.
         self.following: bytes | None = None
-        #: Digests in ``delivered`` that were found in the page that is being delivered.
-        self.skipped: set[str] = set()
+        #: The digests in ``delivered``, and those of them that the page that is being delivered has.
+        self._earlier = digests_in(begun.delivered)
+        self._found: set[str] = set()
 
     def was_delivered(self, key: Any) -> bool:
         """Return whether a row was delivered before the scan was resumed."""
         digest = digest_of(key)
-        if digest not in self.delivered:
+        if digest not in self._earlier:
             return False
-        self.skipped.add(digest)
+        self._found.add(digest)
         return True
+
+    def end_page(self, count: int) -> None:
+        """Update the position after a page's rows were delivered."""
+        self.rows += count
+        self.state = self.following
+        if self._found:
+            self._earlier -= self._found
+            self._found.clear()
+            self.delivered = "".join(self._earlier)
 
 
 def _named(part: TokenRange) -> str:
@@ -168,6 +135,9 @@ class ScanRun:
         #: Whether requests are routed to replicas; None before ``prepare``.
         self.is_routed: bool | None = None
         self._ended = threading.Event()
+        self._retries = Retries(options.retries, self._ended)
+        #: The checkpoint without the range that is being delivered; None if it has to be created.
+        self._rest: dict[str, Any] | None = None
 
     # --- before the first page ----------------------------------------------------------
 
@@ -177,7 +147,8 @@ class ScanRun:
         Raises:
             CoodieError: The table doesn't exist, or the checkpoint belongs to another scan.
         """
-        table = yield from self._retried(self._table_read, "Reading the table's schema and the ring")
+        what = "Reading the table's schema and the ring"
+        table = yield from self._retries.run(self._table_read, what, START_TIMEOUT)
         self._query = query = table.query
         self._reader = PageReader(self._shape, query.key, query.hidden)
         values = digest_of_values(self._selection.params)
@@ -215,6 +186,7 @@ class ScanRun:
         else:
             return None
         self._in_flight += 1
+        self._rest = None
         return due
 
     @property
@@ -230,28 +202,11 @@ class ScanRun:
             rows: list[Any] = yield call
             return rows
 
-        return self._retried(sent, f"A page of the token range {due.tokens.first} to {due.tokens.last}")
+        first, last = due.tokens
+        return self._retries.run(sent, f"Reading a page of the token range {first} to {last}")
 
     def _table_read(self) -> Steps[ScannedTable]:
         return read_table(self._driver, self._selection)
-
-    def _retried(self, make: Callable[[], Steps[T]], what: str) -> Steps[T]:
-        """Run steps, again after transient errors; *what* is the subject of the log message."""
-        attempt = 0
-        while True:
-            try:
-                return (yield from make())
-            except (AuthenticationError, DriverClosedError):
-                raise
-            except _PASSING as exc:
-                if attempt == self._options.retries or self._ended.is_set():
-                    raise
-                pause = min(_PAUSE * 2**attempt, _LONGEST_PAUSE) * (0.5 + random())  # noqa: S311 - no secret
-                attempt += 1
-                logger.info("%s failed and is retried: %s", what, exc)
-                yield _Pause(self._ended, pause)
-                if self._ended.is_set():
-                    raise
 
     def _call(self, due: _Range) -> Call:
         """Return the request for a range's next page, without options that the driver doesn't support."""
@@ -274,7 +229,7 @@ class ScanRun:
             # Before ranges that weren't started: each started range makes a checkpoint larger.
             self._due.append(due)
         page = self._reader.page(rows, due.was_delivered if due.delivered else None)
-        self._current, self._page = due, page
+        self._current, self._page, self._rest = due, page, None
         return page.rows
 
     def delivered(self) -> None:
@@ -283,11 +238,8 @@ class ScanRun:
         if due is None or self.is_ended:
             return
         self._rows += count
-        due.rows += count
-        self._current = self._page = None
-        due.delivered -= due.skipped
-        due.skipped.clear()
-        due.state = due.following
+        self._current = self._page = self._rest = None
+        due.end_page(count)
         if due.state is None:
             self._begun.remove(due)
             self._ranges += 1
@@ -331,16 +283,26 @@ class ScanRun:
         if not self._statement:
             message = "A scan has no checkpoint before its first row is requested."
             raise ConfigurationError(message, hint="Call checkpoint() after a row.", option="checkpoint")
-        begun = []
-        left = list(self._left)
-        for each in self._begun:
-            delivered, rows = each.delivered, each.rows
-            if each is self._current and self._page is not None:
-                delivered = delivered | set(map(digest_of, self._page.delivered_keys()))
-                rows += self._position
-            if each.state is None and not delivered:
-                left.append(each.tokens)
-            else:
-                begun.append(Begun(each.tokens, each.state, delivered, rows))
-        rows = self._rows + self._position
-        return Checkpoint(self._statement, rows, self._tokens, joined(left), begun).as_json()
+        rest = self._rest_of_checkpoint()
+        begun = [*map(dict, rest["begun"])]
+        rows = self._rows
+        if self._current is not None and self._page is not None:
+            each, position = self._current, self._position
+            delivered = each.delivered + self._page.delivered()
+            begun.append(Begun(each.tokens, each.state, delivered, each.rows + position).as_json())
+            rows += position
+        return {**rest, "rows": rows, "left": [*rest["left"]], "begun": begun}
+
+    def _rest_of_checkpoint(self) -> dict[str, Any]:
+        """Return the checkpoint without the range that is being delivered, created once per page."""
+        if self._rest is None:
+            left, begun = [*self._left], []
+            for each in self._begun:
+                if each is self._current:
+                    continue
+                if each.state is None and not each.delivered:
+                    left.append(each.tokens)
+                else:
+                    begun.append(each)
+            self._rest = Checkpoint(self._statement, 0, self._tokens, joined(left), begun).as_json()
+        return self._rest

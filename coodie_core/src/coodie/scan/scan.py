@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import contextmanager
 from contextvars import copy_context
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Generic
 
 from coodie.effects import run_async, run_sync
+from coodie.exceptions import ConfigurationError
 from coodie.rows import R
 
 if TYPE_CHECKING:
@@ -60,11 +62,76 @@ class _AnyScan:
         return self._run.checkpoint()
 
 
+class _Pages:
+    """The pages of a scan, from a generator, for one consumer at a time.
+
+    Not a part of the scan: an iterator keeps the pages, but not the scan, so that a scan that is dropped
+    without being closed ends immediately, not when cycles are collected.
+
+    Args:
+        pages: The generator, which yields an iterator over the rows of each page.
+
+    Attributes:
+        rows: The rest of the current page; None at the end of the scan.
+    """
+
+    def __init__(self, pages: Any) -> None:
+        self.generator = pages
+        self.rows: Iterator[Any] | None = iter(())
+        self._turn = threading.Lock()
+
+    @contextmanager
+    def _only_one(self) -> Iterator[None]:
+        """Raise if another thread or task is in the same block: both would get parts of the rows."""
+        if not self._turn.acquire(blocking=False):
+            message = "The scan is in use: another thread or task, or on_progress, waits for its next row."
+            hint = "Iterate in one of them, or give each a part of the table: driver.scan_splits(…)."
+            raise ConfigurationError(message, hint=hint)
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def after(self, rows: Iterator[Any]) -> Iterator[Any] | None:
+        """Return the page after one whose rows were delivered; None at the end."""
+        with self._only_one():
+            if self.rows is rows:
+                self.rows = next(self.generator, None)
+            return self.rows
+
+    async def after_async(self, rows: Iterator[Any]) -> Iterator[Any] | None:
+        """Async version of ``after``."""
+        with self._only_one():
+            if self.rows is rows:
+                try:
+                    self.rows = await self.generator.__anext__()
+                except StopAsyncIteration:
+                    self.rows = None
+            return self.rows
+
+
+def _rows(pages: _Pages) -> Iterator[Any]:
+    """Yield the rows; a method call per page, not per row."""
+    rows = pages.rows
+    while rows is not None:
+        yield from rows
+        rows = pages.after(rows)
+
+
+async def _rows_async(pages: _Pages) -> AsyncIterator[Any]:
+    """Yield the rows."""
+    rows = pages.rows
+    while rows is not None:
+        for row in rows:
+            yield row
+        rows = await pages.after_async(rows)
+
+
 class Scan(_AnyScan, Generic[R]):
     """An iterator over the rows of a table, from ``driver.scan``.
 
     To stop early, use a ``with`` block or call ``close``, which ends the requests in flight. One thread at a
-    time may iterate; any thread may call ``close``.
+    time may iterate, and take checkpoints; any thread may call ``close``.
     """
 
     def __init__(self, run: ScanRun) -> None:
@@ -73,17 +140,17 @@ class Scan(_AnyScan, Generic[R]):
 
         #: Ranges and their received pages; None if the scan was closed.
         self._arrived: SimpleQueue[tuple[Any, Any] | None] = SimpleQueue()
-        self._pages = _pages(run, self._arrived)
-        # Without a generator's code per row.
-        self._rows: Iterator[R] = chain.from_iterable(self._pages)
+        self._pages = _Pages(_read_pages(run, self._arrived))
 
     def __iter__(self) -> Iterator[R]:
-        """Return the iterator; always the same one."""
-        return self._rows
+        """Return an iterator over the rows that weren't delivered yet."""
+        return _rows(self._pages)
 
     def __next__(self) -> R:
         """Return the next row."""
-        return next(self._rows)
+        for row in _rows(self._pages):
+            return row  # type: ignore[no-any-return]
+        raise StopIteration
 
     def __enter__(self) -> Self:
         """Return the scan; the end of the block closes it."""
@@ -102,7 +169,7 @@ class Scan(_AnyScan, Generic[R]):
         """
         self._run.end()
         try:
-            self._pages.close()
+            self._pages.generator.close()
         except ValueError:  # it is being executed
             self._arrived.put(None)
 
@@ -111,7 +178,7 @@ class AsyncScan(_AnyScan, Generic[R]):
     """An async iterator over the rows of a table, from ``driver.scan_async``.
 
     To stop early, use an ``async with`` block or call ``aclose``, which cancels the requests in flight. One
-    task at a time may iterate; any task of the same event loop may call ``aclose``.
+    task at a time may iterate, and take checkpoints; any task of the same event loop may call ``aclose``.
     """
 
     def __init__(self, run: ScanRun) -> None:
@@ -119,15 +186,20 @@ class AsyncScan(_AnyScan, Generic[R]):
         import asyncio  # keeps it out of the import of coodie.drivers
 
         self._arrived: asyncio.Queue[tuple[Any, Any] | None] = asyncio.Queue()
-        self._rows: AsyncGenerator[R, None] = _rows(run, self._arrived)
+        self._pages = _Pages(_read_pages_async(run, self._arrived))
 
     def __aiter__(self) -> AsyncIterator[R]:
-        """Return the iterator; always the same one."""
-        return self._rows
+        """Return an iterator over the rows that weren't delivered yet."""
+        return _rows_async(self._pages)
 
     async def __anext__(self) -> R:
         """Return the next row."""
-        return await self._rows.__anext__()
+        rows = self._pages.rows
+        while rows is not None:
+            for row in rows:
+                return row  # type: ignore[no-any-return]
+            rows = await self._pages.after_async(rows)
+        raise StopAsyncIteration
 
     async def __aenter__(self) -> Self:
         """Return the scan; the end of the block closes it."""
@@ -145,17 +217,14 @@ class AsyncScan(_AnyScan, Generic[R]):
         While another task waits for a row, it doesn't wait: that task's iteration ends.
         """
         self._run.end()
-        if getattr(self._rows, "ag_running", False):
+        if getattr(self._pages.generator, "ag_running", False):
             self._arrived.put_nowait(None)
         else:
-            await self._rows.aclose()
+            await self._pages.generator.aclose()
 
 
-def _pages(run: ScanRun, arrived: SimpleQueue[Any]) -> Generator[Iterator[Any], None, None]:
-    """Yield the rows of each page; pages are requested by threads.
-
-    Not a method: a scan that is dropped without being closed ends immediately, not when cycles are collected.
-    """
+def _read_pages(run: ScanRun, arrived: SimpleQueue[Any]) -> Generator[Iterator[Any], None, None]:
+    """Yield the rows of each page; pages are requested by threads."""
     from concurrent.futures import ThreadPoolExecutor  # only used by sync scans
 
     run_sync(run.prepare())
@@ -185,8 +254,8 @@ def _pages(run: ScanRun, arrived: SimpleQueue[Any]) -> Generator[Iterator[Any], 
             run.end()
 
 
-async def _rows(run: ScanRun, arrived: asyncio.Queue[Any]) -> AsyncGenerator[Any, None]:
-    """Yield the rows; pages are requested by tasks. Not a method, as above."""
+async def _read_pages_async(run: ScanRun, arrived: asyncio.Queue[Any]) -> AsyncGenerator[Iterator[Any], None]:
+    """Yield the rows of each page; pages are requested by tasks."""
     import asyncio  # keeps it out of the import of coodie.drivers
 
     await run_async(run.prepare())
@@ -211,8 +280,7 @@ async def _rows(run: ScanRun, arrived: asyncio.Queue[Any]) -> AsyncGenerator[Any
             rows = run.arrived(found[0], found[1].result())
             del found
             start()  # including this range's next page
-            for row in rows:
-                yield row
+            yield rows
             run.delivered()
     finally:
         run.end()

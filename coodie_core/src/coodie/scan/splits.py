@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from coodie.exceptions import ConfigurationError
 from coodie.scan.options import ScanOptions
+from coodie.scan.retry import START_TIMEOUT, Retries
 from coodie.scan.ring import WHOLE_RING, TokenRange, evenly
 from coodie.scan.run import ScanRun
 from coodie.scan.scan import AsyncScan, Scan
+from coodie.scan.table import read_query
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from coodie.effects import Steps
     from coodie.scan.query import Selection
 
 __all__ = ["ScanSplit", "read_split", "read_split_async", "split_table"]
@@ -22,6 +26,9 @@ T = TypeVar("T")
 
 #: The default maximum number of pages in flight for a split; splits are read in parallel.
 _DEFAULT_CONCURRENCY = 2
+
+#: The maximum number of splits, which take about 30 MB.
+_MAX_SPLITS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +44,25 @@ class ScanSplit:
     tokens: TokenRange
 
 
-def split_table(selection: Selection, count: int) -> list[ScanSplit]:
+def split_table(driver: Any, selection: Selection, count: int) -> Steps[list[ScanSplit]]:
     """Split a table into parts of nearly the same size, since partitions are distributed evenly.
 
     The ring is only read when a split is read, since the nodes may have changed by then.
 
+    Args:
+        driver: The driver, which reads the table's columns.
+        selection: The table, columns and condition.
+        count: The number of parts.
+
     Raises:
-        ConfigurationError: The count isn't a positive integer.
+        ConfigurationError: The count isn't an integer from 1 to 100,000.
+        CoodieError: The table or a column doesn't exist, or couldn't be read.
     """
-    if count.__class__ is not int or count < 1:
-        message = f"n={count!r} isn't a positive integer."
+    if count.__class__ is not int or not 1 <= count <= _MAX_SPLITS:
+        message = f"n={count!r} isn't an integer from 1 to {_MAX_SPLITS:,}."
         raise ConfigurationError(message, hint="Give a few per worker.", option="n")
+    retries = Retries(ScanOptions().retries, threading.Event())
+    yield from retries.run(lambda: read_query(driver, selection), "Reading the table's schema", START_TIMEOUT)
     return [ScanSplit(selection, tokens) for tokens in evenly(WHOLE_RING, count)]
 
 

@@ -9,7 +9,6 @@ from coodie.exceptions import InvalidQueryError, UnauthorizedError, UnsupportedE
 from coodie.scan.query import ScanQuery
 from coodie.scan.ring import SizeEstimate
 from coodie.schema.introspection import table_from_rows, table_queries
-from coodie.schema.tables import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from coodie.effects import Steps
     from coodie.scan.query import Selection
 
-__all__ = ["ScannedTable", "read_table"]
+__all__ = ["ScannedTable", "read_query", "read_table"]
 
 _LOCAL = "SELECT host_id, partitioner, tokens FROM system.local WHERE key = 'local'"
 _PEERS = "SELECT host_id, tokens FROM system.peers"
@@ -53,11 +52,14 @@ class ScannedTable(NamedTuple):
     size: SizeEstimate | None
 
 
-def read_table(driver: Any, selection: Selection) -> Steps[ScannedTable]:
-    """Read a table's properties with ``driver.execute``.
+def read_query(driver: Any, selection: Selection) -> Steps[tuple[ScanQuery, Mapping[str, Any]]]:
+    """Read what a statement for a range of tokens needs, with ``driver.execute``.
+
+    Returns:
+        The statement, and the row of ``system.local`` of one node.
 
     Raises:
-        InvalidQueryError: The table doesn't exist.
+        InvalidQueryError: The table or a column doesn't exist.
         UnsupportedError: The cluster's partitioner isn't Murmur3, or the table isn't distributed.
         CoodieError: A read failed.
     """
@@ -65,15 +67,25 @@ def read_table(driver: Any, selection: Selection) -> Steps[ScannedTable]:
     if keyspace in _NODES_OWN:
         message = f"scan doesn't support {keyspace}.{name}: each node has its own rows of this table."
         raise UnsupportedError(message, hint="Use stream(), which reads one node's rows.", feature="scan")
-    of_table, of_columns, _ = table_queries(keyspace, name)
     (local,) = yield from _read(driver, _LOCAL)
     if not str(local["partitioner"]).endswith(_PARTITIONER):
         message = f"scan doesn't support the cluster's partitioner, {local['partitioner']}."
         hint = f"It requires {_PARTITIONER}. Use stream()."
         raise UnsupportedError(message, hint=hint, feature="scan")
+    _, of_columns, _ = table_queries(keyspace, name)
     columns = yield from _read(driver, of_columns.cql, *of_columns.params)
-    table = table_from_rows(keyspace, name, {}, columns, ())
-    query = ScanQuery(selection, table.key(Kind.PARTITION_KEY), table.key(Kind.CLUSTERING))
+    return ScanQuery(selection, table_from_rows(keyspace, name, {}, columns, ())), local
+
+
+def read_table(driver: Any, selection: Selection) -> Steps[ScannedTable]:
+    """Read a table's properties with ``driver.execute``.
+
+    Raises:
+        CoodieError: As ``read_query``.
+    """
+    query, local = yield from read_query(driver, selection)
+    keyspace, name = selection.keyspace, selection.table
+    of_table, _, _ = table_queries(keyspace, name)
     sizes = yield from _read_if_possible(driver, _SIZES, keyspace, name)
     tables = yield from _read(driver, of_table.cql, *of_table.params)
     if not tables:
