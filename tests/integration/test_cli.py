@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 #: Rows of the table that is read: many pages, and more than a pipe holds.
 ROWS = 5000
@@ -222,6 +222,36 @@ def test_schema_as_code(run: Callable[..., Any], driver: Any, keyspace: str, tmp
     assert "Did you mean 'Coded'?" in missing.stderr
     both = run("schema", "show", keyspace, "--python", "--json")
     assert (both.returncode, both.stdout) == (2, "")
+
+
+@pytest.fixture(scope="module")
+def viewed(driver: Any, keyspace: str) -> Iterator[str]:
+    """A keyspace with a table and a view, in names that need quotes."""
+    name = f"{keyspace}_viewed"
+    replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
+    driver.execute(f"CREATE KEYSPACE {name} WITH replication = {replication}", [])
+    driver.execute(f'CREATE TABLE {name}."Items" (id int PRIMARY KEY, v int)', [])
+    select = f'SELECT * FROM {name}."Items" WHERE id IS NOT NULL AND v IS NOT NULL PRIMARY KEY (v, id)'
+    driver.execute(f'CREATE MATERIALIZED VIEW {name}."ByV" AS {select}', [])
+    yield name
+    driver.execute(f"DROP KEYSPACE {name}", [])
+
+
+def test_schema_show_of_a_view(call: Callable[..., Any], viewed: str) -> None:
+    """A view's statement is shown; as Python code, it has no definition, which is said, too."""
+    done = call("schema", "show", f"{viewed}.ByV")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f'CREATE MATERIALIZED VIEW {viewed}."ByV" AS')
+    done = call("schema", "show", f"{viewed}.Items")
+    assert done.stdout.startswith(f'CREATE TABLE {viewed}."Items" (')
+    done = call("schema", "show", f"{viewed}.ByV", "--python")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "is a materialized view, which has no definition" in done.stderr
+    done = call("schema", "show", viewed, "--python")
+    assert (done.returncode, 'table="Items"' in done.stdout) == (0, True)
+    assert done.stderr == f"{viewed}.ByV: it is a materialized view, which has no definition\n"
+    done = call("schema", "show", f"{viewed}.nothing")
+    assert (done.returncode, done.stdout, "nothing" in done.stderr) == (4, "", True)
 
 
 def test_schema_show_as_json(run: Callable[..., Any], driver: Any, keyspace: str) -> None:

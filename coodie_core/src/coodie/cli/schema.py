@@ -51,7 +51,7 @@ def schema() -> None:
 @option_of("timeout")
 @connection_option
 def show(*, name: str, as_python: bool, as_json: bool, timeout: float | None, connection: str | None) -> None:
-    """Print the statements that create a keyspace or a table.
+    """Print the statements that create a keyspace, a table or a materialized view.
 
     This is the server's DESCRIBE. With --python, it is a module for diff and sync, with the definitions of
     one table or of all tables of the keyspace.
@@ -65,7 +65,8 @@ def show(*, name: str, as_python: bool, as_json: bool, timeout: float | None, co
         with connected(connection) as driver:
             click.echo(_python(driver, keyspace, table, timeout), nl=False)
         return
-    what = f"TABLE {quote(keyspace)}.{quote(table)}" if table else f"KEYSPACE {quote(keyspace)}"
+    # DESCRIBE TABLE doesn't find views.
+    what = f"{quote(keyspace)}.{quote(table)}" if table else f"KEYSPACE {quote(keyspace)}"
     with connected(connection) as driver:
         for row in driver.execute(f"DESCRIBE {what}", [], timeout=timeout, **dicts_argument(driver)):
             click.echo(json.dumps(row, ensure_ascii=False) if as_json else f"{row['create_statement']}\n")
@@ -76,11 +77,13 @@ def _python(driver: AbstractDriver, keyspace: str, table: str, timeout: float | 
     from coodie.schema.source import python_source
 
     logging.getLogger("coodie.schema").addHandler(logging.NullHandler())  # its warnings are printed here
-    names = [table]
-    if not table:
-        query = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?"
+
+    def listed(kind: str) -> list[str]:
+        query = f"SELECT {kind}_name AS name FROM system_schema.{kind}s WHERE keyspace_name = ?"  # noqa: S608 - "table" or "view"
         rows = driver.execute(query, [keyspace], timeout=timeout, **dicts_argument(driver))
-        names = [row["table_name"] for row in rows]
+        return [row["name"] for row in rows]
+
+    names = [table] if table else listed("table")
     if not names:
         message = f"Keyspace {keyspace!r} has no tables, or doesn't exist (names are case-sensitive)."
         raise InvalidQueryError(message)
@@ -88,6 +91,8 @@ def _python(driver: AbstractDriver, keyspace: str, table: str, timeout: float | 
     for one in found:
         for warning in one.warnings:
             click.echo(f"{keyspace}.{one.table}: {escaped(warning)}", err=True)
+    for view in [] if table else listed("view"):
+        click.echo(f"{keyspace}.{view}: it is a materialized view, which has no definition", err=True)
     return python_source(found)
 
 

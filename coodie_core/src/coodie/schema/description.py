@@ -65,7 +65,8 @@ def read_definition(
     views = [row["view_name"] for row in (yield from rows_of(Query(_VIEWS, (keyspace,))))]
     if table in views:
         message = f"{keyspace}.{table} is a materialized view, which has no definition."
-        raise InvalidQueryError(message, hint="Describe the table that it selects from.")
+        hint = "Describe the table that it selects from. coodie schema show prints the view's statement."
+        raise InvalidQueryError(message, hint=hint)
     names = [row["table_name"] for row in (yield from rows_of(Query(_TABLES, (keyspace,))))]
     close = get_close_matches(table, names, n=1)
     known = f"The keyspace has {', '.join(sorted(names)[:_LISTED])}." if names else "The keyspace has none."
@@ -100,7 +101,7 @@ def definition_of(table: Table) -> TableDefinition:
     return TableDefinition(
         table=table.name,
         keyspace=table.keyspace,
-        columns=tuple(_column(column, chosen.get(column.name), table.name) for column in ordered),
+        columns=[_column(column, chosen.get(column.name), table.name) for column in ordered],
         table_options=nondefault_options(table.options),
         warnings=tuple(warnings),
     )
