@@ -123,6 +123,9 @@ def test_names_of_markers(call: Callable[..., Any], values: str) -> None:
     assert limited.returncode == 0, limited.stderr
     chosen = call("query", f"SELECT id FROM {values} WHERE id IN ?", "-p", "id=[1, 2]", "--json")
     assert chosen.returncode == 0, chosen.stderr
+    later = f"SELECT id FROM {values} WHERE token(id) > ?"
+    beyond = call("query", later, "-p", "partition key token=5", "--json")
+    assert beyond.returncode == 0, beyond.stderr
     twice = f"SELECT id FROM {values} WHERE token(id) > ? AND c10 > ? AND c10 < ? ALLOW FILTERING"
     done = call("query", twice, "-p", "c10=1")
     assert done.returncode == 2, done.stderr
