@@ -88,6 +88,10 @@ async def test_errors_and_requests_in_flight(
     with pytest.raises(InvalidQueryError):
         await driver.execute_async(_READ, ["local"])
     assert driver.stats().nodes[0].errors == 2
+    proxy.add(ServerError(code=ErrorCode.OVERLOADED), contains=_READ, times=1)
+    await driver.execute_async(_READ, ["local"], options=RequestOptions(retry_policy="backoff"))
+    assert driver.stats().nodes[0].errors == 3
+    assert driver.stats().as_dict()["unconnected"] == 0
 
 
 def test_a_lazy_driver(cassandra_node: Any, backend: str, registry: DriverRegistry) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,7 @@ from tests.conftest import Api, open_driver
 from tests.reliability.conftest import heal_async
 
 from coodie import RequestOptions
+from coodie.drivers.cassandra import _session
 from coodie.exceptions import (
     ConnectionFailedError,
     CoodieError,
@@ -17,14 +19,16 @@ from coodie.exceptions import (
     OverloadedError,
     UnavailableError,
 )
+from coodie.observers import RequestRetried, RetryReason, observing
+from coodie.observers.recorder import Recorder
 from coodie.protocol.frames import Opcode
 from coodie.registry import DriverRegistry, using_registry
-from coodie_testing.faults import Close, ErrorCode, ServerError, Silence
+from coodie_testing.faults import Close, ErrorCode, FaultProxy, ServerError, Silence
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from coodie_testing.faults import Fault, FaultProxy
+    from coodie_testing.faults import Fault
 
 pytestmark = pytest.mark.server
 
@@ -248,6 +252,57 @@ async def test_a_policy_that_waits_needs_no_other_node(
         with pytest.raises(OverloadedError):
             await calls.execute_one(select, [], options=options)
         assert rule.hits == 2 * len(kinds) + 2 + 4
+
+
+@pytest.mark.parametrize(
+    ("is_async", "fast_path"), [(False, False), (True, True)], ids=["sync", "fast async"]
+)
+async def test_a_policy_with_delays_waits_for_the_only_node(
+    is_async: bool,
+    fast_path: bool,
+    cassandra_node: Any,
+    backend: str,
+    written: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a lost connection, requests are sent once the driver is connected again; failed ones count."""
+    stmt = f"SELECT v FROM {written} WHERE k = ?"
+    options = RequestOptions(retry_policy="backoff", idempotent=True)
+    monkeypatch.setattr(_session, "_REPLACEMENT_TIMEOUT", 30.0)  # for a busy machine
+    with FaultProxy(cassandra_node.host, cassandra_node.port) as proxy, using_registry(DriverRegistry()):
+        # It connects again after a second, which is longer than the policy's delays.
+        driver = open_driver(backend, hosts=[proxy.host], port=proxy.port, fast_path=fast_path)
+        calls = Api(driver, is_async=is_async)
+        await calls.execute(stmt, ["x"])
+        await WRITES["insert"](calls, written, "x")
+        for ask in (
+            lambda: calls.execute(stmt, ["x"], options=options),
+            lambda: WRITES["insert"](calls, written, "x", options=options),
+        ):
+            rule = proxy.add(Close(), contains=written, opcodes=(Opcode.EXECUTE,), times=1)
+            with observing(recorder := Recorder()):
+                await ask()
+            assert rule.hits == 1
+            assert [event.reason for event in recorder.of(RequestRetried)] == [RetryReason.CONNECTION_LOST]
+        proxy.add(Close(), contains=written, opcodes=(Opcode.EXECUTE,), times=2)
+        trace = RequestOptions(trace=True)  # through the session
+        with observing(recorder := Recorder()), pytest.raises(ConnectionFailedError):
+            await calls.execute(stmt, ["x"], options=trace)
+        assert recorder.of(RequestRetried) == []  # there is no other node
+        proxy.rules.clear()
+        await calls.execute(
+            stmt, ["x"], options=replace(options, trace=True)
+        )  # not sent while there is no connection
+        stats = driver.stats()
+        errors = stats.nodes[0].errors
+        assert (stats.unconnected, errors) == (0, 3)
+    with driver:
+        monkeypatch.setattr(_session, "_REPLACEMENT_TIMEOUT", 0.1)
+        for own in (None, options):
+            with pytest.raises(ConnectionFailedError):
+                await calls.execute(stmt, ["x"], options=own)
+        stats = driver.stats()
+        assert (stats.unconnected, stats.nodes[0].errors) == (2, errors)
 
 
 async def test_preparing_fails_by_itself(calls: Api, proxy: FaultProxy, written: str) -> None:

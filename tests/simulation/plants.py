@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from coodie.drivers.cassandra._prepared import complete
 from coodie.drivers.cassandra._retries import SafeRetryPolicy
-from coodie.drivers.cassandra._session import PendingRequest
+from coodie.drivers.cassandra._session import SessionExecutor
 from coodie.drivers.cassandra.fastpath import request, retry
 from coodie.drivers.cassandra.fastpath.async_connection import AsyncConnection
 from coodie.drivers.cassandra.fastpath.pool import AsyncPool
@@ -87,7 +88,7 @@ def _lost_wake_up() -> None:
 
 def _leaked_waiter() -> None:
     """A completed request still counts as in flight."""
-    PendingRequest.add_done_callback = lambda *_: None  # type: ignore[method-assign]
+    SessionExecutor._end = lambda self, answer, outcome: complete(answer.outcome, outcome)  # type: ignore[method-assign]
 
 
 def _untrue_error() -> None:

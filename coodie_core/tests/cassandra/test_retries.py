@@ -107,14 +107,14 @@ def test_a_pinned_request_has_no_next_node(pinned: bool) -> None:
 
 @pytest.mark.parametrize("pinned", [True, False])
 def test_after_a_wait_the_nodes_are_asked_again(pinned: bool) -> None:
-    """A policy that waits may go back to nodes that were asked, once for each wait, also to a single one."""
+    """A policy with delays may go back to nodes that were asked, also to a single one."""
 
     class Waiting(RetryPolicy):  # type: ignore[misc]  # as above
         def on_request_error(self, *_args: Any, **_kwargs: Any) -> Any:
             return self.RETRY_NEXT_HOST, None, 0.1
 
     policy = SafeRetryPolicy(Waiting(), repeatable=True, write=Write.SINGLE, pinned=pinned)
-    assert not policy.starts_over()
+    assert not policy.is_delayed
     decision = policy.on_request_error(None, 1, error=ConnectionShutdown("x"), retry_num=0)
     assert decision == (RetryPolicy.RETRY_NEXT_HOST, None, 0.1)
-    assert [policy.starts_over(), policy.starts_over()] == [True, False]
+    assert policy.is_delayed

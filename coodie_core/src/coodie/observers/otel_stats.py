@@ -79,6 +79,11 @@ def _of_statements(name: str, **more: str) -> Callable[[DriverStats], Iterator[_
     return measure
 
 
+def _unconnected(stats: DriverStats) -> Iterator[_Measured]:
+    if stats.unconnected is not None:
+        yield stats.unconnected, {"coodie.driver.name": stats.driver_name or stats.driver_type or ""}
+
+
 def _lookups(stats: DriverStats) -> Iterator[_Measured]:
     yield from _of_statements("hits", **{"coodie.lookup.result": "hit"})(stats)
     yield from _of_statements("misses", **{"coodie.lookup.result": "miss"})(stats)
@@ -109,6 +114,12 @@ _COUNTS = (
         "{error}",
         "Error responses, timeouts and lost connections.",
         _of_nodes("errors"),
+    ),
+    (
+        "coodie.requests.unconnected",
+        "{request}",
+        "Requests that failed because no node had a free connection.",
+        _unconnected,
     ),
     ("coodie.statements.lookups", "{lookup}", "Lookups in the statement cache, by result.", _lookups),
     (

@@ -32,7 +32,7 @@ class NodeStats:
         in_flight: The number of requests without a response, including those that have timed out.
         queued: The number of requests that wait for a free stream.
         errors: The number of error responses, timeouts and lost connections since the driver was opened,
-            including those of retried requests.
+            including those of retried requests, without those of preparing statements.
         latency: The response times of the last requests: the last 512 through the session, and up to 128 of
             each open connection of the fast path, one for each read from its socket.
     """
@@ -129,6 +129,8 @@ class DriverStats:
         nodes: The known nodes; empty if the client has no statistics, and before a lazy driver connects.
         statements: The statistics of the statement cache; None if the driver has none.
         limit: The limits of requests; None if the driver has none.
+        unconnected: The number of requests that failed since the driver was opened because no node had a free
+            connection; such a failure is no node's error. None if unknown.
     """
 
     driver_name: str | None
@@ -136,6 +138,7 @@ class DriverStats:
     nodes: tuple[NodeStats, ...] = ()
     statements: StatementStats | None = None
     limit: LimitStats | None = None
+    unconnected: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the statistics as JSON values."""
@@ -145,6 +148,7 @@ class DriverStats:
             "nodes": [node.as_dict() for node in self.nodes],
             "statements": None if self.statements is None else self.statements.as_dict(),
             "limit": None if self.limit is None else self.limit.as_dict(),
+            "unconnected": self.unconnected,
         }
 
     def as_json(self) -> str:

@@ -94,9 +94,9 @@ class SessionClient(Client):
         self._lifecycle = lifecycle
         self._owns_session = owns_session
         self._aware_timestamps = aware_timestamps
-        self.preparer = Preparer(session, lifecycle)
         self._events = ClusterEvents(session, events)
         self.nodes = NodeWatch(session, self._events)
+        self.preparer = Preparer(session, lifecycle, self.nodes)
         self.sender = SessionExecutor(session, lifecycle, self.nodes)
         # Called for each request: save a call.
         self.default_timeout = self.sender.default_timeout  # type: ignore[method-assign]  # bound, as above
@@ -115,6 +115,10 @@ class SessionClient(Client):
     def node_stats(self) -> list[NodeStats]:
         """Return the statistics of the cluster's nodes."""
         return self.nodes.stats({} if self.fast is None else self.fast.connections())
+
+    def unconnected(self) -> int:
+        """Return how many requests failed because no node had a free connection."""
+        return self.nodes.unconnected
 
     def is_busy(self) -> bool:
         """Return whether a request is in progress, or a statement is being prepared."""
@@ -237,8 +241,6 @@ class SessionClient(Client):
             return Page(new_rows())
         if other.forgotten is not None and other.host is not None:
             raise _ForgottenError(_with_id(request, other.forgotten), other.host, doubt=other.doubt)
-        if other.reason is not None:
-            request.observed.retried(other.reason, host)
         return (yield from self._send_through_session(request, other))
 
     def _send_through_session(self, request: ClientRequest, retry: DriverRetry) -> Steps[Page]:
@@ -249,7 +251,10 @@ class SessionClient(Client):
         if retry.delay:
             yield Sleep(retry.delay)
         settings = _execution_settings(request)._replace(
-            attempts=retry.attempts, excluded_host=retry.excluded_host, doubt=retry.doubt
+            attempts=retry.attempts,
+            excluded_host=retry.excluded_host,
+            doubt=retry.doubt,
+            retried=None if retry.reason is None else (retry.reason, retry.failed_host),
         )
         host = retry.host
         if request.options.node is not None:
@@ -262,10 +267,12 @@ class SessionClient(Client):
     def _await_response(
         self, in_flight: PendingRequest, settings: ExecutionSettings, request: ClientRequest
     ) -> Steps[SessionResponse]:
-        """Wait for a response; report the node to observers if there is none."""
+        """Wait for a response; report the retries, and the node if there is none, to observers."""
+        error: BaseException | None = None
         try:
             return (yield from self.sender.wait(in_flight, settings))
         except BaseException as exc:
+            error = exc
             if request.observed is not UNOBSERVED:
                 request.observed.tried(described(in_flight.host_asked))
             if isinstance(exc, ForgottenStatementError):
@@ -273,7 +280,9 @@ class SessionClient(Client):
                 raise _ForgottenError(prepared, exc.host, doubt=exc.may_have_been_applied) from exc
             raise
         finally:
-            _tell_retries(in_flight, request.observed)
+            if request.observed is not UNOBSERVED:
+                for reason, host in in_flight.retries(error):
+                    request.observed.retried(reason, described(host))
 
     def _undecoded(self, answer: SessionResponse, host: ObservedHost | None) -> Page:
         rows = UndecodedRows(answer, aware_timestamps=self._aware_timestamps)
@@ -389,15 +398,6 @@ def _sent_ahead(exchange: FastRequest) -> Steps[Response | None]:
 def _coordinator(request: ClientRequest, exchange: FastRequest) -> ObservedHost | None:
     """Return the request's node for observers; None if there are none."""
     return None if request.observed is UNOBSERVED else described(exchange.host)
-
-
-def _tell_retries(in_flight: PendingRequest, observed: ObservedRequest) -> None:
-    """Notify observers of the retries that the session's policy allowed."""
-    if observed is UNOBSERVED:
-        return
-    hosts = () if in_flight.response is None else tuple(in_flight.response.attempted_hosts)
-    for number, reason in enumerate(in_flight.retries):
-        observed.retried(reason, described(hosts[number]) if number < len(hosts) else None)
 
 
 def _execution_settings(request: ClientRequest) -> ExecutionSettings:

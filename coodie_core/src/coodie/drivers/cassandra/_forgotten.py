@@ -54,6 +54,18 @@ class _DelayedRetries:
             super()._retry_task(*args)  # type: ignore[misc]  # as above
 
 
+class _CountedErrors:
+    """A mixin for ``ResponseFuture``: count error responses and lost connections, also if it is retried."""
+
+    #: Counts an error of a node.
+    count_error: Any = None
+
+    def _set_result(self, host: Any, connection: Any, pool: Any, response: Any) -> None:
+        if isinstance(response, Exception) and not isinstance(response, ForgottenStatementError):
+            self.count_error(host)
+        super()._set_result(host, connection, pool, response)  # type: ignore[misc]  # the driver's
+
+
 @cache
 def telling_future() -> Any:
     """Return a subclass of ``ResponseFuture`` with these differences.
@@ -70,6 +82,8 @@ def telling_future() -> Any:
     nothing.
 
     Retry policies may delay a retry with cassandra-driver, too, see ``_DelayedRetries``.
+
+    Errors are counted for their nodes, see ``_CountedErrors``.
     """
     from cassandra import OperationTimedOut, policies
     from cassandra.cluster import ResponseFuture
@@ -84,9 +98,9 @@ def telling_future() -> Any:
     from coodie.drivers.cassandra._server_errors import as_asked
 
     has_delays = hasattr(policies, "ExponentialBackoffRetryPolicy")  # scylla-driver's
-    bases = (ResponseFuture,) if has_delays else (_DelayedRetries, ResponseFuture)
+    delays = () if has_delays else (_DelayedRetries,)
 
-    class TellingResponseFuture(*bases):  # type: ignore[misc]  # the drivers have no types
+    class TellingResponseFuture(*delays, _CountedErrors, ResponseFuture):  # type: ignore[misc]  # the drivers have no types
         _has_changed_schema = False
 
         def _set_final_exception(self, response: Any, *args: Any, **kwargs: Any) -> None:

@@ -51,6 +51,8 @@ class NodeWatch:
         self._lock = threading.Lock()
         # By endpoint: a node that was removed and added again keeps its counters.
         self._counters: dict[Any, _Counters] = {}
+        #: Requests that failed because no node had a free connection.
+        self.unconnected = 0
         forget_in_children(self, NodeWatch._forget)
 
     def _forget(self) -> None:
@@ -62,10 +64,16 @@ class NodeWatch:
             self._of(host).latencies.append(seconds)
 
     def failed(self, host: Host | None) -> None:
-        """Count an error response, a lost connection or a timeout; ignored without a host."""
-        if host is not None:
-            counters = self._of(host)
-            with self._lock:
+        """Count an error of a node, or a request that failed because no node had a free connection.
+
+        Args:
+            host: The node of an error response, a lost connection or a timeout; None for the latter.
+        """
+        counters = None if host is None else self._of(host)
+        with self._lock:
+            if counters is None:
+                self.unconnected += 1
+            else:
                 counters.errors += 1
 
     def _of(self, host: Host) -> _Counters:

@@ -15,7 +15,7 @@ import threading
 import time
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cassandra.pool import NoConnectionsAvailable
 from cassandra.query import tuple_factory
@@ -24,7 +24,7 @@ from coodie.drivers.cassandra._forgotten import telling_future
 from coodie.waiting import start_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from cassandra.cluster import ResponseFuture, Session
     from cassandra.pool import Host
@@ -48,10 +48,12 @@ class Attempt:
 
     Args:
         session: The backend's session.
+        count_error: Counts an error response of a node, or a lost connection.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, count_error: Callable[[Host], None]) -> None:
         self._session = session
+        self._count_error = count_error
         self._thread = threading.get_ident()
         #: Whether the request is being sent.
         self.is_running = True
@@ -72,20 +74,16 @@ class Attempt:
 
     def stand_in(self, response: ResponseFuture) -> None:
         """Replace the session of a request until its hosts have been tried; return rows as tuples."""
-        hosts, policy = response.query_plan, response.query.retry_policy
+        hosts = response.query_plan
 
         def plan() -> Iterator[Host]:
-            tried = []
-            for host in hosts:
-                tried.append(host)
-                yield host
-            while policy.starts_over():
-                yield from tried
+            yield from hosts
             # A request that the driver sends without a pool uses the session itself.
             self.stand_down(response)
 
         response.query_plan = plan()
         response.session = self
+        response.count_error = self._count_error
         response.row_factory = tuple_factory
         if self.timestamp is not None:
             response.message.timestamp = self.timestamp
@@ -185,6 +183,19 @@ class SendListener:
             response.__class__ = telling_future()
 
 
+class _Awaited(NamedTuple):
+    """What requests wait for.
+
+    Attributes:
+        host: The node that has to have a free connection; None for any.
+        reconnected: The request waits until the driver has connected again, and not only until it has given
+            up.
+    """
+
+    host: Host | None
+    reconnected: bool
+
+
 class PoolWatcher:
     """Wake requests that wait for a free connection; uses one thread for all of them.
 
@@ -197,24 +208,34 @@ class PoolWatcher:
         self._session = session
         self._lifecycle = lifecycle
         self._lock = threading.Lock()
-        self._change: Future[None] | None = None
+        self._changes: dict[_Awaited, Future[None]] = {}
 
-    def change(self) -> Future[None]:
-        """Return a future that is completed when another attempt may succeed."""
+    def change(self, host: Host | None, *, reconnected: bool) -> Future[None]:
+        """Return a future that is completed when another attempt may succeed.
+
+        Args:
+            host: The only node to use; None for any.
+            reconnected: Also wait while there are no pools, because all nodes have been marked down.
+        """
+        awaited = _Awaited(host, reconnected)
         with self._lock:
-            if self._change is not None:
-                return self._change
-            change = self._change = Future()
-        try:
-            start_thread(self._watch, "coodie-pools")
-        except RuntimeError:  # no thread can be started now
-            self._woken()
+            is_watched = bool(self._changes)
+            change = self._changes.setdefault(awaited, Future())
+        if not is_watched:
+            try:
+                start_thread(self._watch, "coodie-pools")
+            except RuntimeError:  # no thread can be started now
+                self._wake()
         return change
 
-    def has_room(self) -> bool:
-        """Return whether a connection has a free stream, or there are no pools left."""
+    def has_room(self, host: Host | None, *, reconnected: bool) -> bool:
+        """Return whether a connection has a free stream; unless *reconnected*, or there are no pools left."""
         pools = [pool for pool in tuple(self._session.get_pools()) if not pool.is_shutdown]
-        return not pools or any(
+        if host is not None:
+            pools = [pool for pool in pools if pool.host == host]
+        if not pools:
+            return not reconnected
+        return any(
             not connection.is_closed and connection.in_flight < connection.max_request_id
             for pool in pools
             for connection in pool.get_connections()
@@ -223,15 +244,19 @@ class PoolWatcher:
     def _watch(self) -> None:
         end = time.monotonic() + _MAX_WATCH
         try:
-            while True:
+            while self._changes and time.monotonic() < end and not self._lifecycle.closed:
                 time.sleep(_POLL_INTERVAL)
-                if self._lifecycle.closed or time.monotonic() > end or self.has_room():
-                    return
+                self._wake([one for one in list(self._changes) if self._may_succeed(one)])
         finally:
-            self._woken()
+            self._wake()
 
-    def _woken(self) -> None:
+    def _may_succeed(self, awaited: _Awaited) -> bool:
+        return self.has_room(awaited.host, reconnected=awaited.reconnected)
+
+    def _wake(self, those: list[_Awaited] | None = None) -> None:
+        """Complete some futures, or all."""
         with self._lock:
-            change, self._change = self._change, None
-        if change is not None:
+            woken = list(self._changes) if those is None else those
+            changes = [self._changes.pop(one) for one in woken if one in self._changes]
+        for change in changes:
             change.set_result(None)

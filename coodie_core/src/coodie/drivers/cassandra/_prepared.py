@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cassandra.cluster import NoHostAvailable
+
 from coodie._points import point
 from coodie.cql import StatementShape, inspect_statement
 from coodie.drivers._writes import statement_write
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from cassandra.pool import Host
 
     from coodie.drivers._lifecycle import Lifecycle
+    from coodie.drivers.cassandra._nodes import NodeWatch
     from coodie.effects import Steps
     from coodie.protocol.error_codes import Write
 
@@ -88,12 +91,14 @@ class Preparer:
     Args:
         session: The backend's session.
         lifecycle: The driver's lifecycle.
+        nodes: Counts failures because no node has a connection.
     """
 
-    def __init__(self, session: Session, lifecycle: Lifecycle) -> None:
+    def __init__(self, session: Session, lifecycle: Lifecycle, nodes: NodeWatch) -> None:
         self._session = session
         self._metadata = session.cluster.metadata
         self._lifecycle = lifecycle
+        self._nodes = nodes
         self._lock = threading.Lock()
         #: Statements being prepared, and late results, which are kept for the next caller.
         self._pending: dict[Hashable, Future[SessionStatement]] = {}
@@ -209,6 +214,8 @@ class Preparer:
             outcome = task.work()
         except BaseException as exc:  # noqa: BLE001 - raised in the callers
             raised = with_connect_errors(exc, self._session.cluster) if isinstance(exc, Exception) else exc
+            if isinstance(raised, NoHostAvailable):
+                self._nodes.failed(None)
             outcome = translate(raised, task.stmt)
             self._drop(task.key, pending)
         else:

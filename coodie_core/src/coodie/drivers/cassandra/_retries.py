@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cassandra.connection import ConnectionException
 from cassandra.policies import RetryPolicy
 
 from coodie._points import point
@@ -32,8 +33,8 @@ class SafeRetryPolicy(RetryPolicy):  # type: ignore[misc]  # the driver has no t
     and writes alike. ``protocol.error_codes`` defines the failures after which a write may have been applied.
     The policy records the retries that it allows, for the request's final error.
 
-    If the other policy returns a delay with its retry on the next host, all hosts are tried again once none
-    is left.
+    If the other policy returns a delay with a retry and no other host is left, ``_session`` tries all hosts
+    again, and waits until the driver has connected to one.
 
     Args:
         inner: The policy that decides if a retry is safe.
@@ -59,7 +60,10 @@ class SafeRetryPolicy(RetryPolicy):  # type: ignore[misc]  # the driver has no t
         self.write = write
         self._attempts = attempts
         self._pinned = pinned
-        self._waits = False
+        #: Whether the last retry has a delay.
+        self.is_delayed = False
+        #: The consistency level's code of the last retry; None for the request's own.
+        self.level: int | None = None
         #: Whether an attempt may have been applied, and was retried.
         self.in_doubt = False
         #: Whether the connection of an attempt was lost, and it was retried.
@@ -69,10 +73,13 @@ class SafeRetryPolicy(RetryPolicy):  # type: ignore[misc]  # the driver has no t
         #: The reasons of the retries, in order.
         self.retries: list[RetryReason] = []
 
-    def starts_over(self) -> bool:
-        """Return whether to try all hosts again; True once per delayed retry."""
-        waits, self._waits = self._waits, False
-        return waits
+    def waits_for_connection(self, statement: Any, level: Any) -> bool:
+        """Return whether a request that wasn't sent waits for a connection: the other policy has delays."""
+        if self.is_delayed:
+            return True
+        error = ConnectionException("No host has a connection.")
+        decision = self._inner.on_request_error(statement, level, error=error, retry_num=self._attempts)
+        return decision[0] in (self.RETRY, self.RETRY_NEXT_HOST) and delay_of(decision) > 0
 
     def on_read_timeout(self, *args: Any, **kwargs: Any) -> Any:
         """Decide on a read timeout; a conditional write reads, too, and may have been applied."""
@@ -135,10 +142,10 @@ class SafeRetryPolicy(RetryPolicy):  # type: ignore[misc]  # the driver has no t
 
     def _possible(self, decision: Any) -> Any:
         """Rethrow if the decision is an immediate retry on the next host and there is none."""
-        if decision[0] == self.RETRY_NEXT_HOST:
-            self._waits = delay_of(decision) > 0
-            if self._pinned and not self._waits:
-                return self.RETHROW, None
+        self.is_delayed = decision[0] != self.RETHROW and delay_of(decision) > 0
+        if decision[0] == self.RETRY_NEXT_HOST and self._pinned and not self.is_delayed:
+            return self.RETHROW, None
+        self.level = decision[1]
         return decision
 
     def _counted(self, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -66,6 +66,7 @@ class ExecutionSettings(NamedTuple):
         excluded_host: A node not to use again.
         write: The kind of write.
         doubt: An earlier attempt may have been applied.
+        retried: Why this is a retry, and the node of the failed attempt; None for the first attempt.
     """
 
     stmt: str
@@ -77,6 +78,7 @@ class ExecutionSettings(NamedTuple):
     excluded_host: Host | None = None
     write: Write = Write.NONE
     doubt: bool = False
+    retried: tuple[RetryReason, Host | None] | None = None
 
 
 class SessionResponse(NamedTuple):
@@ -94,8 +96,8 @@ class SessionResponse(NamedTuple):
         return self._replace(names=self.names[:1], types=self.types[:1], rows=[self.rows[0][:1]])
 
 
-class PendingRequest(Future[SessionResponse]):
-    """A request in flight: the future of its response.
+class PendingRequest:
+    """A request in flight.
 
     Args:
         statement: The driver's statement.
@@ -107,34 +109,77 @@ class PendingRequest(Future[SessionResponse]):
     def __init__(
         self, statement: Statement, settings: ExecutionSettings, paging_state: bytes | None, host: Host | None
     ) -> None:
-        super().__init__()
         self.statement = statement
         self.settings = settings
         self.paging_state = paging_state
         self.host = host
         self.started = time.monotonic()
+        #: The future of the response.
+        self.outcome: Future[SessionResponse] = Future()
         #: The driver's future, which has the hosts; None until the request has been sent.
         self.response: ResponseFuture | None = None
         #: The error while no connection is free, and when to give up, on the monotonic clock.
         self.unsent: NoHostAvailable | None = None
         self.give_up_at = 0.0
+        #: The request waits until the driver has connected again.
+        self.waits_for_connection = False
+        #: The connection of an attempt was lost.
+        self.has_lost = False
+        # The nodes of earlier attempts, and the reasons of the retries after them.
+        self._hosts: list[Host | None] = []
+        self._reasons: list[RetryReason] = []
+        if settings.retried is not None:
+            reason, failed = settings.retried
+            self._hosts, self._reasons = [failed], [reason]
 
     @property
     def host_asked(self) -> Host | None:
         """The node that responded, or else the last one that was tried."""
         response = self.response
-        if response is None:
-            return None
-        host: Host | None = response.coordinator_host
-        if host is None and response.attempted_hosts:
-            host = response.attempted_hosts[-1]
+        host: Host | None = None if response is None else response.coordinator_host
+        if host is None:
+            host = next(reversed(self.attempted_hosts), None)
         return host
 
     @property
-    def retries(self) -> tuple[RetryReason, ...]:
-        """The reasons of the session's retries, in order."""
+    def attempted_hosts(self) -> list[Host | None]:
+        """The nodes that the request was sent to, in order."""
+        response = self.response
+        return self._hosts if response is None else [*self._hosts, *response.attempted_hosts]
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether nodes have failed the request, and the retry policy allowed no retry on them."""
+        response = self.response
+        return response is not None and bool(response.attempted_hosts) and not self.waits_for_connection
+
+    def retries(self, error: BaseException | None) -> list[tuple[RetryReason, Host | None]]:
+        """Return the reasons of the retries that were sent, each with the node of the failed attempt.
+
+        Args:
+            error: The request's final error.
+        """
+        policy, hosts = self.statement.retry_policy, self.attempted_hosts
+        reasons = [*self._reasons, *(policy.retries if isinstance(policy, SafeRetryPolicy) else ())]
+        # With these, the last retry that the policy allowed may have met no connection.
+        if error is not None and isinstance(error.__cause__, (NoHostAvailable, OperationTimedOut)):
+            reasons = reasons[: max(len(hosts) - 1, 0)]
+        return [(reason, hosts[n] if n < len(hosts) else None) for n, reason in enumerate(reasons)]
+
+    def start_over(self) -> None:
+        """Keep what the driver's future knows, before the request is handed to the driver again."""
         policy = self.statement.retry_policy
-        return tuple(policy.retries) if isinstance(policy, SafeRetryPolicy) else ()
+        if self.response is None or not isinstance(policy, SafeRetryPolicy):
+            return
+        self._hosts, self._reasons = self.attempted_hosts, [*self._reasons, *policy.retries]
+        self.response, self.outcome = None, Future()
+        self.has_lost |= policy.has_lost
+        if policy.level is not None:
+            self.statement.consistency_level = policy.level
+        self.settings = self.settings._replace(
+            attempts=self.settings.attempts + policy.failed_attempts,
+            doubt=self.settings.doubt or policy.in_doubt,
+        )
 
 
 class _StillUnsentError(Exception):
@@ -164,7 +209,7 @@ class SessionExecutor:
         session.add_request_init_listener(self._listener)
         self._pools = PoolWatcher(session, lifecycle)
         self._copied: tuple[dict[str, Any], Any] = ({}, None)
-        self._in_flight: set[Future[SessionResponse]] = set()
+        self._in_flight: set[PendingRequest] = set()
 
     @property
     def in_flight(self) -> int:
@@ -207,22 +252,22 @@ class SessionExecutor:
         """
         self._lifecycle.check()
         answer = PendingRequest(statement, settings, paging_state, host)
-        answer.add_done_callback(self._in_flight.discard)
         self._attempt(answer, settings.timeout)
         return answer
 
     def _attempt(self, answer: PendingRequest, timeout: float) -> None:
         """Hand a request to the driver; keep the error if no connection is free."""
+        answer.start_over()
         settings = answer.settings
         answer.unsent = None
         self._in_flight.add(answer)
-        attempt = self._listener.attempt = Attempt(self._session)
+        attempt = self._listener.attempt = Attempt(self._session, self._nodes.failed)
         if settings.options is not None:
             attempt.timestamp = settings.options.timestamp
         try:
             response = self._start(answer, timeout)
         except Exception as exc:
-            complete(answer, None)
+            self._end(answer, None)
             raise self._failure(exc, answer) from exc
         finally:
             self._listener.attempt = None
@@ -233,27 +278,30 @@ class SessionExecutor:
         def arrived(rows: Any) -> None:
             self._nodes.answered(answer.host_asked, time.monotonic() - answer.started)
             try:
-                complete(answer, _read_off(response, rows, traced=_traced(settings)))
+                self._end(answer, _read_off(response, rows, traced=_traced(settings)))
             except Exception as exc:  # noqa: BLE001 - raised in the caller
-                complete(answer, translate(exc, settings.stmt, fate=_fate(exc, answer)))
+                self._end(answer, translate(exc, settings.stmt, fate=_fate(exc, answer)))
 
         def failed(exc: Exception) -> None:
-            is_unsent = isinstance(exc, NoHostAvailable) and not response.attempted_hosts
-            if is_unsent and (attempt.found_full or attempt.found_closed):
-                self._in_flight.discard(answer)
-                limit = (
-                    settings.timeout if attempt.found_full else min(settings.timeout, _REPLACEMENT_TIMEOUT)
-                )
-                answer.unsent, answer.give_up_at = exc, answer.started + limit
-            else:
+            if isinstance(exc, NoHostAvailable) and _waits(answer, attempt):
+                answer.unsent = exc
+                self._end(answer, _StillUnsentError())
+                return
+            if isinstance(exc, OperationTimedOut):
                 self._nodes.failed(answer.host_asked)
-                complete(answer, self._failure(exc, answer))
+            self._end(answer, self._failure(exc, answer))
 
         response.add_callbacks(arrived, failed)
+
+    def _end(self, answer: PendingRequest, outcome: Any) -> None:
+        self._in_flight.discard(answer)
+        complete(answer.outcome, outcome)
 
     def _failure(self, exc: Exception, answer: PendingRequest) -> Exception:
         """Translate an exception; return DriverClosedError if the driver was closed."""
         settings = answer.settings
+        if isinstance(exc, NoHostAvailable) and not answer.was_refused:
+            self._nodes.failed(None)
         raised = with_connect_errors(exc, self._session.cluster)
         fate = _fate(raised, answer)
         if isinstance(raised, ForgottenStatementError):  # only earlier attempts may have been applied
@@ -281,10 +329,15 @@ class SessionExecutor:
                 may_have_been_applied=applied,
             )
 
-        while answer.unsent is not None:
-            yield from self._send_later(answer, answer.unsent)
-        result: SessionResponse = yield Wait(answer, settings.timeout + DRIVER_TIMER_GRACE, late)
-        return result
+        while True:
+            while answer.unsent is not None:
+                yield from self._send_later(answer, answer.unsent)
+            # Raised for a retry, if no connection is left.
+            with suppress(_StillUnsentError):
+                result: SessionResponse = yield Wait(
+                    answer.outcome, settings.timeout + DRIVER_TIMER_GRACE, late
+                )
+                return result
 
     def _send_later(self, answer: PendingRequest, refusal: NoHostAvailable) -> Generator[Wait, Any, None]:
         """Wait for a free connection, and try once more.
@@ -295,13 +348,16 @@ class SessionExecutor:
         point("request waits for a free connection of the driver")
         left = answer.give_up_at - time.monotonic()
         if left <= 0:
-            # Not a timeout: the request was never sent, and this is the reason.
+            # Not a timeout: the request wasn't sent, and this is the reason.
             raise self._failure(refusal, answer) from refusal
+        host, reconnected = answer.host, answer.waits_for_connection
         with suppress(_StillUnsentError):
-            yield Wait(self._pools.change(), left, _StillUnsentError)
+            yield Wait(self._pools.change(host, reconnected=reconnected), left, _StillUnsentError)
+        if self._lifecycle.closed and answer.attempted_hosts:
+            raise self._lifecycle.cut_off(writes=_fate(refusal, answer).may_have_been_applied)
         self._lifecycle.check()
         left = answer.started + answer.settings.timeout - time.monotonic()
-        if left > 0 and self._pools.has_room():
+        if left > 0 and self._pools.has_room(host, reconnected=reconnected):
             self._attempt(answer, left)
 
     def detach(self) -> None:
@@ -311,8 +367,8 @@ class SessionExecutor:
     def fail_in_flight(self) -> None:
         """Fail all requests that a closed session left in flight."""
         for answer in tuple(self._in_flight):
-            reads = isinstance(answer, PendingRequest) and answer.settings.write is Write.NONE
-            complete(answer, self._lifecycle.cut_off(writes=not reads))
+            writes = answer.settings.write is not Write.NONE
+            self._end(answer, self._lifecycle.cut_off(writes=writes))
 
     def _start(self, answer: PendingRequest, timeout: float) -> ResponseFuture:
         statement, settings, host = answer.statement, answer.settings, answer.host
@@ -376,6 +432,28 @@ def _traced(settings: ExecutionSettings) -> bool:
     return settings.options is not None and settings.options.trace
 
 
+def _waits(answer: PendingRequest, attempt: Attempt) -> bool:
+    """Return whether a request that found no connection waits for one, and set until when."""
+    response, policy = answer.response, answer.statement.retry_policy
+    is_unsent = response is None or not response.attempted_hosts
+    is_full = is_unsent and attempt.found_full
+    is_replaced = is_unsent and attempt.found_closed
+    if not (is_full or is_replaced):
+        if not is_unsent:  # a retry
+            answer.waits_for_connection = policy.is_delayed
+        elif not answer.waits_for_connection:
+            statement = answer.statement
+            answer.waits_for_connection = policy.waits_for_connection(statement, statement.consistency_level)
+        if not answer.waits_for_connection:
+            return False
+    now, end = time.monotonic(), answer.started + answer.settings.timeout
+    if is_full:
+        answer.give_up_at = end
+    elif not is_unsent or not answer.give_up_at:
+        answer.give_up_at = min(end, now + _REPLACEMENT_TIMEOUT)
+    return True
+
+
 def _fate(exc: Any, answer: PendingRequest) -> Fate:
     """Return the state of a failed request, from all of the driver's attempts."""
     response, policy, settings = answer.response, answer.statement.retry_policy, answer.settings
@@ -384,7 +462,7 @@ def _fate(exc: Any, answer: PendingRequest) -> Fate:
     attempts = len(response.attempted_hosts)
     sent = attempts > 0
     if isinstance(exc, NoHostAvailable):
-        sent = policy.has_lost  # the request wasn't sent to the last node
+        sent = policy.has_lost or answer.has_lost  # the request wasn't sent to the last node
     elif isinstance(exc, OperationTimedOut):
         sent = sent or exc.last_host is not None  # set before the request is sent
     # The retry policy isn't asked about an unprepared statement.

@@ -311,6 +311,10 @@ class Client(ABC):
         """Return the nodes for ``driver.stats()``, without a request to the server; must not block."""
         return ()
 
+    def unconnected(self) -> int | None:
+        """Return how many requests failed because no node had a free connection; None if unknown."""
+        return None
+
     def statement_key(self, stmt: str) -> Any:
         """Return the cache key of a prepared statement: its text, and anything else that it depends on."""
         return stmt

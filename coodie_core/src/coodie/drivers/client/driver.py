@@ -206,6 +206,7 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
         return replace(
             super().stats(),
             nodes=nodes,
+            unconnected=self._client.unconnected(),
             statements=self._pipeline.statements.stats(),
             limit=gate.stats() if isinstance(gate, LimitedGate) else None,
         )

@@ -487,8 +487,8 @@ class Pipeline:
             point("statement prepared again between pages")
         if attempt > 1:
             yield Sleep(_PAUSE * 2 ** (attempt - 2))
-        request.observed.retried(RetryReason.UNPREPARED)
         if stale.prepared is None:
             stale.prepared = request.prepared
         yield from self.statements.renew(stale, request.timeout, self._client.prepare_again)
+        request.observed.retried(RetryReason.UNPREPARED)
         return attempt + 1

@@ -57,6 +57,7 @@ class DriverRetry(NamedTuple):
         delay: Seconds to wait before the retry.
         doubt: An earlier attempt may have been applied.
         reason: Why the request is retried; None if it wasn't sent.
+        failed_host: The node of the failed attempt.
     """
 
     attempts: int = 0
@@ -68,6 +69,7 @@ class DriverRetry(NamedTuple):
     delay: float = 0.0
     doubt: bool = False
     reason: RetryReason | None = None
+    failed_host: Host | None = None
 
 
 def on_error(
@@ -146,6 +148,7 @@ def _decided(
         delay=delay_of(decision),
         doubt=policy.in_doubt,
         reason=policy.retries[-1] if policy.retries else None,
+        failed_host=host,
     )
     if what == RetryPolicy.RETRY:
         return retry._replace(host=host)
