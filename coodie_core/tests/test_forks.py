@@ -118,8 +118,6 @@ def test_closing_elsewhere(is_async: bool) -> None:
     closing, go_on = threading.Event(), threading.Event()
 
     class Client:
-        counts_requests = False
-
         def close(self) -> None:
             closing.set()
             go_on.wait(PATIENCE)

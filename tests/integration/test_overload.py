@@ -10,11 +10,17 @@ import pytest
 from tests.conftest import Api
 
 from coodie import RequestOptions
-from coodie.exceptions import ConfigurationError, DriverClosedError, OverloadedError, RequestTimeoutError
+from coodie.exceptions import (
+    ConfigurationError,
+    CoodieError,
+    DriverClosedError,
+    OverloadedError,
+    RequestTimeoutError,
+)
 from coodie.observers import RequestFinished, observing
 from coodie.observers.recorder import Recorder
 from coodie_testing.children import in_a_child
-from coodie_testing.faults import Delay
+from coodie_testing.faults import Delay, Silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,6 +81,26 @@ async def test_every_way(limited: Api, way: str, options: RequestOptions | None)
     assert limit is not None
     assert (limit.in_flight, limit.queued, limit.rejected) == (0, 0, 3)
     assert limited.driver.stats().as_dict()["limit"]["max_in_flight"] == 2
+
+
+async def test_probes(limited: Api, proxy: FaultProxy) -> None:
+    """A probe neither waits behind the queued requests nor is rejected or counted: the server responds."""
+    proxy.rules.clear()
+    proxy.add(Silence(), contains=_READ, times=None)
+    driver: Any = limited.driver
+    with ThreadPoolExecutor(3) as pool:
+        asked = [pool.submit(driver.execute, _READ, ["local"]) for _ in range(3)]
+        while driver.stats().limit.queued != 1:
+            await asyncio.sleep(0.005)
+        with observing(recorder := Recorder()):
+            assert await limited.is_ready(timeout=30)
+            assert await limited.ping(timeout=30)
+        assert len(recorder.of(RequestFinished)) == 2
+        limit = driver.stats().limit
+        assert (limit.in_flight, limit.queued, limit.rejected) == (2, 1, 0)
+        await limited.close()
+        assert not await limited.is_ready()
+        assert all(isinstance(one.exception(), CoodieError) for one in asked)
 
 
 async def test_many_wait(limited: Api) -> None:

@@ -11,7 +11,7 @@ from tests.conftest import Api
 from tests.reliability.conftest import heal_async
 from tests.reliability.test_requests_under_faults import FAULTS, HANG
 
-from coodie.contract.operations import _PING
+from coodie.contract.operations import PROBE
 from coodie.exceptions import ConnectionFailedError, CoodieError, RequestTimeoutError, SchemaError
 from coodie.protocol.frames import Opcode
 from coodie.schema import ColumnDefinition, SyncOptions
@@ -105,7 +105,7 @@ async def test_a_ping(fault: str, calls: Api, proxy: FaultProxy) -> None:
     """No answer and no connection are a False; another error of the server's is raised; then it is True."""
     broken, error, seconds = _fault(fault)
     assert await calls.ping()
-    rule = proxy.add(broken, contains=_PING, opcodes=(Opcode.EXECUTE,), times=None)
+    rule = proxy.add(broken, contains=PROBE, opcodes=(Opcode.EXECUTE,), times=None)
     started = time.monotonic()
     try:
         assert await calls.ping(timeout=seconds) is False

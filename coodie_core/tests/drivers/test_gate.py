@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from coodie_core.tests.fakes import PATIENCE, wait_until
 
-from coodie.drivers.client.gate import Gate, LimitedGate
+from coodie.drivers.client.gate import Gate, Ticket
 from coodie.effects import run_async, run_sync
 from coodie.exceptions import DriverClosedError, OverloadedError, RequestTimeoutError
 from coodie.waiting import Wait
@@ -36,9 +36,9 @@ def _ends(number: int) -> list[Future[Any]]:
     return [Future() for _ in range(number)]
 
 
-@pytest.mark.parametrize("gate", [Gate(), LimitedGate(2, 1)])
-def test_counting(gate: Gate) -> None:
+def test_counting() -> None:
     """A gate is busy from a request's start to its end, however that ends."""
+    gate = Gate(2, 1)
     for end in _ends(3):
         steps = _pass(gate, end)
         next(steps)
@@ -54,7 +54,7 @@ def test_counting(gate: Gate) -> None:
 
 async def test_places_in_order() -> None:
     """When a request ends, the next in the queue starts; if the queue is full, a request is rejected."""
-    gate = LimitedGate(2, 2)
+    gate = Gate(2, 2)
     ends = _ends(5)
     order: list[int] = []
 
@@ -87,7 +87,7 @@ async def test_places_in_order() -> None:
 
 def test_threads() -> None:
     """The limit is never exceeded, and all requests that are queued are run."""
-    gate = LimitedGate(3, 100)
+    gate = Gate(3, 100)
     under_way, most, lock = 0, 0, threading.Lock()
 
     def steps() -> Generator[Any, Any, None]:
@@ -115,7 +115,7 @@ def test_threads() -> None:
 @pytest.mark.parametrize("ending", ["timeout", "cancellation"])
 async def test_those_who_stop_waiting(ending: str) -> None:
     """A timeout or a cancellation in the queue gives the place to the next."""
-    gate = LimitedGate(1, 2)
+    gate = Gate(1, 2)
     ends = _ends(3)
     first = asyncio.create_task(run_async(_pass(gate, ends[0])))
     await asyncio.sleep(0)
@@ -140,7 +140,7 @@ async def test_those_who_stop_waiting(ending: str) -> None:
 
 def test_a_place_that_comes_too_late() -> None:
     """A place that was given to one who has just stopped waiting goes to the next."""
-    gate = LimitedGate(1, 2)
+    gate = Gate(1, 2)
     ends = _ends(3)
     first, second, third = (_pass(gate, end) for end in ends)
     next(first)
@@ -155,10 +155,9 @@ def test_a_place_that_comes_too_late() -> None:
     assert not gate.is_busy
 
 
-@pytest.mark.parametrize("limited", [False, True])
-def test_an_event_loop_that_is_closed(limited: bool) -> None:
+def test_an_event_loop_that_is_closed() -> None:
     """Its requests, which never end, neither keep a place nor get one, and don't keep the gate busy."""
-    gate = LimitedGate(1, 3) if limited else Gate()
+    gate = Gate(1, 3)
     ends = _ends(4)
     loop = asyncio.new_event_loop()
     tasks: list[Any] = []
@@ -180,9 +179,27 @@ def test_an_event_loop_that_is_closed(limited: bool) -> None:
         task._log_destroy_pending = False
 
 
+def test_tickets() -> None:
+    """A request counts until it ends, or until its event loop is closed, which never ends it."""
+    holders: set[Ticket] = set()
+    with Ticket(holders):
+        assert len(holders) == 1
+    assert holders == set()
+    loop = asyncio.new_event_loop()
+
+    async def hold() -> None:
+        Ticket(holders).__enter__()
+
+    loop.run_until_complete(hold())
+    (ticket,) = holders
+    assert not ticket.is_over
+    loop.close()
+    assert ticket.is_over
+
+
 def test_closing() -> None:
     """Those in the queue get the error; a request under way ends by itself."""
-    gate = LimitedGate(1, 1)
+    gate = Gate(1, 1)
     ends = _ends(2)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(run_sync, _pass(gate, ends[0]))

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from coodie.contract.traces import Trace
     from coodie.observers.stats import DriverStats
 
-__all__ = ["Operations"]
+__all__ = ["PROBE", "Operations"]
 
-_PING = "SELECT release_version FROM system.local WHERE key = 'local'"
+#: The statement of ``ping`` and ``is_ready``.
+PROBE = "SELECT release_version FROM system.local WHERE key = 'local'"
 
 #: The default timeout of ``is_ready`` in seconds; the default of Kubernetes' probes is one second.
 _READY = 0.8
@@ -49,7 +50,7 @@ class Operations:
             CoodieError: Any other failure, such as a closed driver or missing permissions.
         """
         try:
-            self.execute(_PING, [], timeout=timeout, **dicts_argument(self))
+            self._probe(timeout)
         except (ConnectionFailedError, RequestTimeoutError):
             return False
         return True
@@ -57,10 +58,18 @@ class Operations:
     async def ping_async(self, *, timeout: float | None = None) -> bool:
         """Async version of :meth:`ping`."""
         try:
-            await self.execute_async(_PING, [], timeout=timeout, **dicts_argument(self))
+            await self._probe_async(timeout)
         except (ConnectionFailedError, RequestTimeoutError):
             return False
         return True
+
+    def _probe(self, timeout: float | None) -> None:
+        """Send the request of ``ping``; a driver that limits its requests sends it beside them."""
+        self.execute(PROBE, [], timeout=timeout, **dicts_argument(self))
+
+    async def _probe_async(self, timeout: float | None) -> None:
+        """Async version of ``_probe``."""
+        await self.execute_async(PROBE, [], timeout=timeout, **dicts_argument(self))
 
     def is_live(self) -> bool:
         """Return whether the driver can serve requests now or later, for a liveness probe.
@@ -72,6 +81,8 @@ class Operations:
 
     def is_ready(self, *, timeout: float = _READY) -> bool:
         """Return whether the server responds now, for a readiness probe; raises no ``CoodieError``.
+
+        Limits of the driver's requests, such as ``max_in_flight``, don't apply to this request.
 
         Args:
             timeout: The timeout in seconds.

@@ -77,7 +77,6 @@ class SessionClient(Client):
     """
 
     binds_by_name = True
-    counts_requests = True
     has_batch_message = True
 
     def __init__(

@@ -273,12 +273,8 @@ class Client(ABC):
     #: Whether ``send_batch`` is implemented; otherwise a batch is sent as one CQL text.
     has_batch_message = False
 
-    #: Whether ``is_busy`` knows the requests in flight; otherwise each request passes through a gate, which
-    #: costs a little, and notices event loops that were closed.
-    counts_requests = False
-
     def is_busy(self) -> bool:
-        """Return whether a request is in progress, for ``close(drain=…)``."""
+        """Return whether something is in progress besides the driver's requests, for ``close(drain=…)``."""
         return False
 
     def drain(self) -> None:  # noqa: B027 - a hook

@@ -14,7 +14,6 @@ from coodie.cql import inspect_statement
 from coodie.drivers._last_page import remember_paging_state, remembered_paging_state
 from coodie.drivers._lifecycle import Lifecycle
 from coodie.drivers.client.client import UNPREPARED
-from coodie.drivers.client.gate import LimitedGate
 from coodie.drivers.client.pipeline import Pipeline
 from coodie.drivers.client.pipeline_options import PipelineOptions
 from coodie.effects import gather, run_async, run_sync
@@ -145,6 +144,18 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
         remember_paging_state(self, None)
         return self._pipeline.batch(self, statements, batch_type, request)
 
+    def _probe(self, timeout: float | None) -> None:
+        if self._pipeline.gate is not None:
+            run_sync(self._pipeline.probe(self, timeout))
+        else:  # as later requests, which ``warm`` rehearses
+            super()._probe(timeout)
+
+    async def _probe_async(self, timeout: float | None) -> None:
+        if self._pipeline.gate is not None:
+            await run_async(self._pipeline.probe(self, timeout))
+        else:
+            await super()._probe_async(timeout)
+
     def warm(
         self, statements: Iterable[str] = (), *, connections: int = 1, timeout: float | None = None
     ) -> None:
@@ -201,14 +212,14 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
 
     def stats(self) -> DriverStats:
         """Return the driver's statistics, without a request to the server; never blocks."""
-        nodes = () if self._lifecycle.closed else tuple(self._client.node_stats())
         gate = self._pipeline.gate
+        nodes = () if self._lifecycle.closed else tuple(self._client.node_stats())
         return replace(
             super().stats(),
             nodes=nodes,
             unconnected=self._client.unconnected(),
             statements=self._pipeline.statements.stats(),
-            limit=gate.stats() if isinstance(gate, LimitedGate) else None,
+            limit=None if gate is None else gate.stats(),
         )
 
     # --- closing ------------------------------------------------------------------------

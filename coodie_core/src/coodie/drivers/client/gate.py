@@ -1,4 +1,4 @@
-"""Count and limit the requests of a driver.
+"""Limit the requests of a driver.
 
 If the maximum number of requests is in progress, further requests are queued. If the queue is full, a request
 is rejected immediately. So an overloaded driver keeps the throughput that the servers can sustain.
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from coodie.options.request_options import RequestOptions
     from coodie.requests import Request
 
-__all__ = ["Gate", "LimitedGate", "gated"]
+__all__ = ["Gate", "Ticket", "gated"]
 
 T = TypeVar("T")
 
@@ -72,18 +72,29 @@ def _within(make: Callable[[Request], Steps[T]], request: Request, options: Requ
     return steps()
 
 
-class _Ticket:
-    """A request that passes through a gate, or waits in front of it."""
+class Ticket:
+    """A request in progress, or one that waits in front of a gate; as a context manager, counts the request.
 
-    __slots__ = ("_loop", "place")
+    Args:
+        holders: The tickets of the requests in progress; adding and discarding are atomic.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_holders", "_loop", "place")
+
+    def __init__(self, holders: set[Ticket]) -> None:
+        self._holders = holders
         # Sync programs don't pay for the import.
         events = sys.modules.get("asyncio.events")
         loop = None if events is None else events._get_running_loop()  # noqa: SLF001 - public, in spite of its name
         self._loop = None if loop is None else ref(loop)
         #: Completed when the request is admitted; None if it isn't queued.
         self.place: Future[None] | None = None
+
+    def __enter__(self) -> None:
+        self._holders.add(self)
+
+    def __exit__(self, *_: object) -> None:
+        self._holders.discard(self)
 
     @property
     def is_over(self) -> bool:
@@ -95,39 +106,6 @@ class _Ticket:
 
 
 class Gate:
-    """Count the requests in progress; thread-safe."""
-
-    def __init__(self) -> None:
-        # Adding and discarding are atomic.
-        self._passing: set[_Ticket] = set()
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a request is in progress."""
-        return any(not ticket.is_over for ticket in tuple(self._passing))
-
-    def pass_through(self, steps: Steps[T], stmt: str, timeout: float, *, patient: bool) -> Steps[T]:  # noqa: ARG002 - for limits
-        """Run the steps of a request, and count it until they end.
-
-        Args:
-            steps: The steps.
-            stmt: The CQL text, for errors.
-            timeout: The timeout of waiting in the queue, in seconds.
-            patient: Whether to queue the request even if the queue is full, and without a timeout, as for
-                ``execute_many``.
-        """
-        ticket = _Ticket()
-        self._passing.add(ticket)
-        try:
-            return (yield from steps)
-        finally:
-            self._passing.discard(ticket)
-
-    def close(self, error: CoodieError) -> None:
-        """Fail the requests in the queue."""
-
-
-class LimitedGate(Gate):
     """Limit the number of requests in progress; further requests are queued, first in, first out.
 
     Args:
@@ -136,14 +114,14 @@ class LimitedGate(Gate):
     """
 
     def __init__(self, limit: int, most_waiting: int) -> None:
-        super().__init__()
+        self._passing: set[Ticket] = set()
         self.limit = limit
         self.most_waiting = most_waiting
         #: The number of requests that were rejected because the queue was full.
         self.rejected = 0
         self._lock = threading.Lock()
-        self._waiting: deque[_Ticket] = deque()
-        forget_in_children(self, LimitedGate._forget)
+        self._waiting: deque[Ticket] = deque()
+        forget_in_children(self, Gate._forget)
 
     def _forget(self) -> None:
         self._lock = threading.Lock()
@@ -151,10 +129,17 @@ class LimitedGate(Gate):
     @property
     def is_busy(self) -> bool:
         """Whether a request is in progress or queued."""
-        return super().is_busy or any(not ticket.is_over for ticket in tuple(self._waiting))
+        return any(not ticket.is_over for ticket in (*tuple(self._passing), *tuple(self._waiting)))
 
     def pass_through(self, steps: Steps[T], stmt: str, timeout: float, *, patient: bool) -> Steps[T]:
         """Wait in the queue if necessary, then run the steps of a request.
+
+        Args:
+            steps: The steps.
+            stmt: The CQL text, for errors.
+            timeout: The timeout of waiting in the queue, in seconds.
+            patient: Whether to queue the request even if the queue is full, and without a timeout, as for
+                ``execute_many``.
 
         Raises:
             OverloadedError: The queue is full.
@@ -190,9 +175,9 @@ class LimitedGate(Gate):
             rejected=self.rejected,
         )
 
-    def _enter(self, stmt: str, *, patient: bool) -> _Ticket:
+    def _enter(self, stmt: str, *, patient: bool) -> Ticket:
         """Admit a request, or queue it; the place of its ticket is completed when it is admitted."""
-        ticket = _Ticket()
+        ticket = Ticket(self._passing)
         with self._lock:
             if len(self._passing) >= self.limit:
                 # Requests of a closed event loop end only when they are garbage-collected.
@@ -216,7 +201,7 @@ class LimitedGate(Gate):
         hint = "Try again later, or increase max_in_flight= or max_queued= if the servers can do more."
         raise OverloadedError(message, hint=hint, statement=stmt, may_have_been_applied=False)
 
-    def _leave(self, ticket: _Ticket) -> None:
+    def _leave(self, ticket: Ticket) -> None:
         """Forget a request, also one in the queue; admit the next one."""
         with self._lock:
             if ticket in self._passing:
@@ -226,7 +211,7 @@ class LimitedGate(Gate):
             admitted = self._admit()
         _complete(admitted)
 
-    def _admit(self) -> list[_Ticket]:
+    def _admit(self) -> list[Ticket]:
         """Admit requests from the queue while the limit isn't reached; the lock is held."""
         admitted = []
         while self._waiting and len(self._passing) < self.limit:
@@ -246,7 +231,7 @@ class LimitedGate(Gate):
                 ticket.place.set_exception(error)
 
 
-def _complete(admitted: list[_Ticket]) -> None:
+def _complete(admitted: list[Ticket]) -> None:
     for ticket in admitted:
         if ticket.place is not None:
             ticket.place.set_result(None)

@@ -17,10 +17,11 @@ from coodie.capabilities import Capability, check_capabilities, require
 from coodie.consistency import parse_consistency
 from coodie.contract.bulk import in_bulk
 from coodie.contract.checks import check_request, refuse_parameters, refuse_use
+from coodie.contract.operations import PROBE
 from coodie.cql import Kind, inspect_statement
 from coodie.drivers._last_page import remember_paging_state
 from coodie.drivers.client.client import ClientRequest, Page, StaleStatementError
-from coodie.drivers.client.gate import gated
+from coodie.drivers.client.gate import Ticket, gated
 from coodie.drivers.client.keyspaces import check_shape, qualified_items, qualified_request, without_keyspace
 from coodie.drivers.client.pages import add_details, completed, extend, read_page, standing_still, with_shape
 from coodie.drivers.client.pipeline_options import make_gate
@@ -91,11 +92,11 @@ class Pipeline:
         self._consistency = None if level is None else parse_consistency(level)
         needed_by_requests = frozenset(Capability) - {Capability.NATIVE_ASYNC}
         self._has_all_capabilities = options.capabilities >= needed_by_requests
-        #: Limits requests, or tells those of closed event loops; None if it isn't needed.
-        self.gate = make_gate(client, options)
+        #: Limits requests; None without limits.
+        self.gate = make_gate(options)
         self.statements = StatementCache(client, options.statement_cache_size, options.statement_lifetime)
-        #: Requests in progress, also between two round trips; adding and discarding are atomic.
-        self._running: set[object] = set()
+        #: Requests in progress, also between two round trips.
+        self._running: set[Ticket] = set()
 
     # --- the requests -------------------------------------------------------------------
 
@@ -148,6 +149,19 @@ class Pipeline:
 
         return self.observed(driver, request, steps)
 
+    def probe(self, driver: AbstractDriver, timeout: float | None) -> Steps[Rows[Any]]:
+        """Execute the request of a probe, which is neither limited nor queued.
+
+        Args:
+            driver: The driver.
+            timeout: The timeout in seconds; None for the default.
+        """
+        self._lifecycle.admit()
+        request = Request(PROBE, timeout=timeout)
+        if not request_observers():
+            return self._rows(driver, request, UNOBSERVED, None)
+        return self.observed(driver, request, lambda observed: self._rows(driver, request, observed, None))
+
     def batch(
         self,
         driver: AbstractDriver,
@@ -177,7 +191,7 @@ class Pipeline:
         *,
         patient: bool = False,
     ) -> Steps[T]:
-        """Return the steps of a request, as the driver counts and limits them.
+        """Return the steps of a request, as the driver limits them.
 
         Args:
             make: Returns the steps of a request.
@@ -196,7 +210,8 @@ class Pipeline:
     def is_busy(self) -> bool:
         """Whether a request is in progress."""
         is_queued = self.gate is not None and self.gate.is_busy
-        return bool(self._running) or is_queued or self._client.is_busy()
+        is_running = any(not ticket.is_over for ticket in tuple(self._running))
+        return is_running or is_queued or self._client.is_busy()
 
     def already_sent(self, stmt: str, first: First, steps: Callable[[First], Steps[T]]) -> Steps[T]:
         """Drive a request that has been sent already; an error before its response is read may be applied.
@@ -256,8 +271,7 @@ class Pipeline:
     def _rows(
         self, driver: AbstractDriver, caller_request: Request, observed: ObservedRequest, first: First | None
     ) -> Steps[Rows[Any]]:
-        self._running.add(running := object())
-        try:
+        with Ticket(self._running):
             caller_request = qualified_request(caller_request)
             request = with_shape(self._checked(caller_request, observed, first), driver)
             if request.prepared is None and request.is_prepared:
@@ -288,14 +302,11 @@ class Pipeline:
                     following.abandon()
                     raise
                 request, page = yield from following.finish()
-        finally:
-            self._running.discard(running)
 
     def _first_value(
         self, caller_request: Request, observed: ObservedRequest, first: First | None
     ) -> Steps[Any]:
-        self._running.add(running := object())
-        try:
+        with Ticket(self._running):
             caller_request = qualified_request(caller_request)
             request = self._checked(caller_request, observed, first)
             if request.prepared is None and request.is_prepared:
@@ -307,8 +318,6 @@ class Pipeline:
                     return read_page(page.first_item, request)
                 self._lifecycle.check()
                 request, first = request._replace(paging_state=page.paging_state), None
-        finally:
-            self._running.discard(running)
 
     def _batch(
         self,
@@ -318,8 +327,7 @@ class Pipeline:
         caller_request: Request,
         observed: ObservedRequest,
     ) -> Steps[Rows[Any]]:
-        self._running.add(running := object())
-        try:
+        with Ticket(self._running):
             items = qualified_items(check_batch(statements), caller_request.options)
             kind = parse_batch_type(batch_type)
             if not self._client.has_batch_message:
@@ -332,8 +340,6 @@ class Pipeline:
             request = yield from self._prepared(request, batch)
             request, page = yield from self._page(request, batch=batch)
             return completed(page, request)
-        finally:
-            self._running.discard(running)
 
     # --- before sending -----------------------------------------------------------------
 

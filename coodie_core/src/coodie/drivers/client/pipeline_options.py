@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from coodie.consistency import parse_consistency
-from coodie.drivers.client.gate import Gate, LimitedGate
+from coodie.drivers.client.gate import Gate
 from coodie.exceptions import ConfigurationError
 from coodie.requests import check_timeout
 
 if TYPE_CHECKING:
     from coodie.capabilities import Capability
-    from coodie.drivers.client.client import Client
 
 __all__ = ["PipelineOptions", "make_gate"]
 
@@ -60,17 +59,13 @@ class PipelineOptions:
         check_timeout(self.statement_lifetime, "statement_lifetime")
 
 
-def make_gate(client: Client, options: PipelineOptions) -> Gate | None:
-    """Return the gate that counts and limits a driver's requests; None if the client counts them itself.
-
-    Args:
-        client: The driver's client.
-        options: The limits.
-    """
-    if options.max_in_flight is not None:
-        queued = options.max_in_flight if options.max_queued is None else options.max_queued
-        return LimitedGate(options.max_in_flight, queued)
-    return None if client.counts_requests else Gate()
+def make_gate(options: PipelineOptions) -> Gate | None:
+    """Return the gate that limits a driver's requests; None if they aren't limited."""
+    if options.max_in_flight is None:
+        return None
+    return Gate(
+        options.max_in_flight, options.max_in_flight if options.max_queued is None else options.max_queued
+    )
 
 
 def _check_count(option: str, value: Any, least: int) -> None:
