@@ -42,6 +42,24 @@ async def test_timestamps(api: Api, table: Callable[[str], str]) -> None:
         with pytest.raises(ConfigurationError) as caught:
             await api.execute(stmt, [1] if "?" in stmt else [], options=fast)
         assert caught.value.option == "timestamp"
+    counters = table("k int PRIMARY KEY, n counter")
+    count, condition = f"UPDATE {counters} SET n = n + 1 WHERE k = 1", f"{insert} IF NOT EXISTS"
+    refused: list[Callable[[], Any]] = [
+        lambda: api.execute(count, [], options=fast),
+        lambda: api.execute(count.replace("+ 1", "+ ?"), [1], options=slow),
+        lambda: api.execute_batch([(count, [])], "COUNTER", options=fast),
+        lambda: api.execute_batch([(count, [])], "UNLOGGED", options=fast),
+        lambda: api.execute(f"BEGIN COUNTER BATCH {count}; APPLY BATCH", [], options=fast),
+        lambda: api.execute_batch([(insert, [40]), (condition, [40])], options=slow),
+        lambda: api.execute(f"BEGIN BATCH {condition}; APPLY BATCH", [40], options=fast),
+    ]
+    for ask in refused:
+        with pytest.raises(ConfigurationError) as caught:
+            await ask()
+        assert caught.value.option == "timestamp"
+    assert await api.execute(f"SELECT n FROM {counters}", []) == []
+    outcome = await api.execute_many(count, [[]], options=fast, raise_on_error=False)
+    assert isinstance(outcome.errors[0], ConfigurationError)
 
 
 async def test_nodes(api: Api, cassandra_node: Any) -> None:
@@ -112,14 +130,20 @@ async def test_total_timeouts(
         rows = [row async for row in calls.stream(stmt, options=RequestOptions(total_timeout=60))]
         assert len(rows) == 200
         proxy.delay = 0.1
-        with pytest.raises(RequestTimeoutError) as caught:
+        with pytest.raises(RequestTimeoutError, match=r"total_timeout=0.5 s") as caught:
             async for _ in calls.stream(
                 stmt, fetch_size=5, timeout=30, options=RequestOptions(total_timeout=0.5)
             ):
                 pass
-        assert caught.value.may_have_been_applied is False
-        with pytest.raises(RequestTimeoutError):
-            await calls.execute(stmt, [], timeout=30, options=RequestOptions(total_timeout=0.05))
+        assert (caught.value.may_have_been_applied, caught.value.timeout) == (False, 0.5)
+        for other in (stmt, f"{stmt} LIMIT {7 + is_async}"):  # which is prepared first
+            with pytest.raises(RequestTimeoutError, match=r"total_timeout=0.05 s") as caught:
+                await calls.execute(other, [], timeout=30, options=RequestOptions(total_timeout=0.05))
+            assert "Increase RequestOptions.total_timeout" in (caught.value.hint or "")
+            assert caught.value.timeout == 0.05
+        with pytest.raises(RequestTimeoutError, match=r"within 0.05 s. Increase timeout=") as caught:
+            await calls.execute(stmt, [], timeout=0.05, options=RequestOptions(total_timeout=60))
+        assert caught.value.timeout == 0.05
         assert len(await calls.execute(stmt, [], options=RequestOptions(total_timeout=60))) == 200
         proxy.delay = 0.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from coodie.consistency import parse_consistency
-from coodie.exceptions import ConfigurationError, InvalidQueryError, ParameterError, RequestTimeoutError
+from coodie.exceptions import ConfigurationError, InvalidQueryError, ParameterError
 from coodie.requests import check_options, check_timeout
 from coodie.row_shapes import parse_rows
 
@@ -18,7 +18,6 @@ __all__ = [
     "check_statement",
     "refuse_parameters",
     "refuse_use",
-    "total_timeout_error",
 ]
 
 
@@ -83,17 +82,3 @@ def check_fetch_size(fetch_size: int) -> None:
         raise ConfigurationError(
             message, hint="Give the number of rows per page, such as 1000.", option="fetch_size"
         )
-
-
-def total_timeout_error(stmt: str, seconds: float) -> RequestTimeoutError:
-    """Return the error of a request whose ``total_timeout`` expires between two round trips.
-
-    Args:
-        stmt: The CQL text.
-        seconds: The timeout.
-    """
-    message = f"The result wasn't complete within {seconds:g} s."
-    hint = "Increase RequestOptions.total_timeout, or select fewer rows."
-    return RequestTimeoutError(
-        message, hint=hint, statement=stmt, timeout=seconds, may_have_been_applied=False
-    )

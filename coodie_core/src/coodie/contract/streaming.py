@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from coodie.contract.checks import total_timeout_error
+from coodie.contract.total_timeout import total_timeout_error, with_rest
 from coodie.exceptions import UnsupportedError
 from coodie.rows import Rows, can_page
 
@@ -46,8 +45,8 @@ class TimeLeft:
             self._deadline = now + self._total
         left = self._deadline - now
         if left <= 0:
-            raise total_timeout_error(self._stmt, self._total)
-        return self._extra | {"options": replace(self._extra["options"], total_timeout=left)}
+            raise total_timeout_error(self._stmt, self._extra["options"])
+        return self._extra | {"options": with_rest(self._extra["options"], left)}
 
 
 def stream_rows(

@@ -37,7 +37,8 @@ class RequestOptions:
         node: The only node that may serve the request, as for virtual tables: its address, ``address:port``
             or host id.
         timestamp: The write timestamp in microseconds since 1970, instead of the session's. ``USING
-            TIMESTAMP`` in the statement takes precedence.
+            TIMESTAMP`` in the statement takes precedence. An error for reads, and for lightweight
+            transactions and counters, also in a batch: the server ignores it for these.
         keyspace: The keyspace of unqualified table names in the statement.
         total_timeout: The timeout in seconds of the whole result, with all pages, retries and preparing; of a
             ``stream``, from its first row to its last.

@@ -147,6 +147,10 @@ class SessionClient(Client):
             if self.fast.build_request(request, _execution_settings(request)) is not None:
                 self.fast.compiled(request.prepared).warm(request.rows)
 
+    def writes_counters(self, prepared: SessionStatement) -> bool:
+        """Return whether a statement writes counters, as far as the driver knows the table or the values."""
+        return prepared.writes_counters
+
     def schema_changed(self) -> bool:
         """Drop the request templates; return whether the driver's schema metadata detect changes."""
         self._drop_templates()

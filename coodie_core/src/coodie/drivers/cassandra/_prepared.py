@@ -73,6 +73,14 @@ class SessionStatement:
     def __post_init__(self) -> None:
         self.write = statement_write(self.shape)
 
+    @property
+    def writes_counters(self) -> bool:
+        """Whether the table has counters; if its metadata isn't known, whether a value is one."""
+        columns = getattr(self.known.table, "columns", None)
+        if columns is None:
+            return any(column.type.typename == "counter" for column in self.columns)
+        return any(column.cql_type == "counter" for column in columns.values())
+
 
 class _Task(NamedTuple):
     """A task of a thread: the key for joining it, the CQL text for errors, and the function."""

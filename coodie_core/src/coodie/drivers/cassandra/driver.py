@@ -13,6 +13,7 @@ from coodie.drivers._lifecycle import Lifecycle
 from coodie.drivers.cassandra.fastpath.template import find_template, template_key
 from coodie.drivers.cassandra.values.types import described, value_type
 from coodie.drivers.client.driver import ClientDriver
+from coodie.drivers.client.pages import already_sent
 from coodie.drivers.client.pipeline_options import PipelineOptions
 from coodie.effects import run_async, run_sync
 from coodie.exceptions import ConfigurationError
@@ -288,7 +289,7 @@ class CassandraDriver(ClientDriver):
         if first is None:
             return make(self, request)
         page = partial(self._client.answered, first)
-        return self._pipeline.already_sent(request.stmt, page, lambda page: make(self, request, first=page))
+        return already_sent(request.stmt, page, lambda page: make(self, request, first=page))
 
     def _run_many(self, run: ManyRun, request: Request) -> ManyResult:
         """Execute a statement's requests concurrently, from this thread only."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from coodie.contract.checks import total_timeout_error
+from coodie.contract.total_timeout import total_timeout_error
 from coodie.cql import Kind
 from coodie.effects import Steps
 from coodie.observers.request import UNOBSERVED
@@ -26,7 +27,16 @@ if TYPE_CHECKING:
     from coodie.requests import BatchType, Params, Request, RequestOptions
     from coodie.row_shapes import RowShape
 
-__all__ = ["Client", "ClientRequest", "Page", "StaleStatementError", "Steps", "TupleRows", "UndecodedRows"]
+__all__ = [
+    "Client",
+    "ClientRequest",
+    "First",
+    "Page",
+    "StaleStatementError",
+    "Steps",
+    "TupleRows",
+    "UndecodedRows",
+]
 
 #: Kinds of statements that are sent as text.
 UNPREPARED = frozenset({Kind.SCHEMA, Kind.PLAIN})
@@ -82,7 +92,7 @@ class ClientRequest(NamedTuple):
             return self
         left = self.deadline - time.monotonic()
         if left <= 0:
-            raise total_timeout_error(self.asked.stmt, self.options.total_timeout or 0.0)
+            raise total_timeout_error(self.asked.stmt, self.options)
         return self if left > self.timeout else self._replace(timeout=left)
 
     @property
@@ -194,6 +204,10 @@ class Page(NamedTuple):
         """Return the first column of the first row, or None."""
         rows = self.rows
         return first_item(rows) if isinstance(rows, list) else rows.first_item()
+
+
+#: Returns the first page of a request that has been sent, in place of ``Client.send``.
+First = Callable[[ClientRequest], Steps[Page]]
 
 
 class StaleStatementError(Exception):
@@ -310,6 +324,10 @@ class Client(ABC):
     def unconnected(self) -> int | None:
         """Return how many requests failed because no node had a free connection; None if unknown."""
         return None
+
+    def writes_counters(self, prepared: Any) -> bool:  # noqa: ARG002 - a hook
+        """Return whether a prepared statement writes counters, whose timestamps the server sets."""
+        return False
 
     def statement_key(self, stmt: str) -> Any:
         """Return the cache key of a prepared statement: its text, and anything else that it depends on."""

@@ -11,12 +11,11 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 from weakref import ref
 
 from coodie._forks import forget_in_children
-from coodie.contract.checks import total_timeout_error
+from coodie.contract.total_timeout import total_timeout_error, with_rest
 from coodie.exceptions import OverloadedError, RequestTimeoutError
 from coodie.requests import check_options, check_timeout
 from coodie.waiting import Wait
@@ -60,14 +59,13 @@ def gated(
 
 def _within(make: Callable[[Request], Steps[T]], request: Request, options: RequestOptions) -> Steps[T]:
     """Return the steps of a request whose ``total_timeout`` starts now, although it may be queued first."""
-    total = options.total_timeout or 0.0
-    deadline = time.monotonic() + total
+    deadline = time.monotonic() + (options.total_timeout or 0.0)
 
     def steps() -> Steps[T]:
         left = deadline - time.monotonic()
         if left <= 0:
-            raise total_timeout_error(request.stmt, total)
-        return (yield from make(request._replace(options=replace(options, total_timeout=left))))
+            raise total_timeout_error(request.stmt, options)
+        return (yield from make(request._replace(options=with_rest(options, left))))
 
     return steps()
 

@@ -1,4 +1,4 @@
-"""Apply ``RequestOptions.keyspace`` to statements, and check which options a statement supports."""
+"""Apply ``RequestOptions.keyspace`` to statements."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from coodie.cql import Kind, inspect_statement, qualified
 from coodie.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from coodie.cql import StatementShape
     from coodie.requests import Params, Request, RequestOptions
 
-__all__ = ["check_shape", "qualified_items", "qualified_request", "without_keyspace"]
+__all__ = ["qualified_items", "qualified_request", "without_keyspace"]
 
 #: Kinds of statements whose table names are qualified.
 _QUALIFIED = frozenset({Kind.READ, Kind.WRITE, Kind.BATCH})
@@ -46,22 +45,6 @@ def without_keyspace(request: Request) -> Request:
     if options is None or getattr(options, "keyspace", None) is None:
         return request
     return request._replace(options=replace(options, keyspace=None))
-
-
-def check_shape(options: RequestOptions, shape: StatementShape) -> None:
-    """Raise if an option isn't supported for this kind of statement.
-
-    Raises:
-        ConfigurationError: An option isn't supported.
-    """
-    if options.timestamp is None:
-        return
-    if shape.kind not in (Kind.WRITE, Kind.BATCH):
-        message = "timestamp= is only supported for INSERT, UPDATE, DELETE and batches."
-        raise ConfigurationError(message, hint="Leave it out.", option="timestamp")
-    if shape.conditional:
-        message = "timestamp= isn't supported for lightweight transactions, whose timestamp the server sets."
-        raise ConfigurationError(message, hint="Leave it out.", option="timestamp")
 
 
 def _qualified(stmt: str, keyspace: str) -> str:

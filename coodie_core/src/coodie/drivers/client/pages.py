@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from coodie.cql import Kind
-from coodie.exceptions import RequestError, ServerError
+from coodie.cql import Kind, inspect_statement
+from coodie.exceptions import CoodieError, RequestError, ServerError
 from coodie.row_shapes import parse_rows
 from coodie.rows import Rows
 
@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from coodie.contract.driver import AbstractDriver
-    from coodie.drivers.client.client import ClientRequest, Page
+    from coodie.drivers.client.client import ClientRequest, First, Page
+    from coodie.effects import Steps
 
-__all__ = ["add_details", "completed", "extend", "read_page", "standing_still", "with_shape"]
+__all__ = ["add_details", "already_sent", "completed", "extend", "read_page", "standing_still", "with_shape"]
 
 T = TypeVar("T")
 
@@ -76,3 +77,26 @@ def with_shape(request: ClientRequest, driver: AbstractDriver) -> ClientRequest:
     if rows is None:
         rows = driver._default_rows if options is None or options.rows is None else options.rows  # noqa: SLF001 - core's
     return request if rows is None else request._replace(rows=parse_rows(rows))
+
+
+def already_sent(stmt: str, first: First, steps: Callable[[First], Steps[T]]) -> Steps[T]:
+    """Drive a request that has been sent already; an error before its response is read may be applied.
+
+    Args:
+        stmt: The CQL text.
+        first: Returns the first page of the response.
+        steps: Returns the steps, given a function for the first page.
+    """
+    is_reached = False
+
+    def reach(request: ClientRequest) -> Steps[Page]:
+        nonlocal is_reached
+        is_reached = True
+        return first(request)
+
+    try:
+        return (yield from steps(reach))
+    except CoodieError as exc:
+        if not is_reached:
+            exc.may_have_been_applied = inspect_statement(stmt).kind is not Kind.READ
+        raise

@@ -7,9 +7,8 @@ optional methods of ``Client``.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from coodie._points import point
 from coodie.batch import batch_text, check_batch
@@ -18,14 +17,16 @@ from coodie.consistency import parse_consistency
 from coodie.contract.bulk import in_bulk
 from coodie.contract.checks import check_request, refuse_parameters, refuse_use
 from coodie.contract.operations import PROBE
+from coodie.contract.total_timeout import within_total
 from coodie.cql import Kind, inspect_statement
 from coodie.drivers._last_page import remember_paging_state
-from coodie.drivers.client.client import ClientRequest, Page, StaleStatementError
+from coodie.drivers.client.client import ClientRequest, First, Page, StaleStatementError
 from coodie.drivers.client.gate import Ticket, gated
-from coodie.drivers.client.keyspaces import check_shape, qualified_items, qualified_request, without_keyspace
+from coodie.drivers.client.keyspaces import qualified_items, qualified_request, without_keyspace
 from coodie.drivers.client.pages import add_details, completed, extend, read_page, standing_still, with_shape
 from coodie.drivers.client.pipeline_options import make_gate
 from coodie.drivers.client.statements import StatementCache
+from coodie.drivers.client.timestamps import check_items, check_shape, counter_error
 from coodie.effects import Sleep, Started, Steps
 from coodie.exceptions import CoodieError, ServerError
 from coodie.observers.hub import request_observers
@@ -38,7 +39,7 @@ from coodie.rows import Rows, new_rows
 from coodie.types import UNSET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from coodie.batch import BatchItem
     from coodie.contract.driver import AbstractDriver
@@ -49,12 +50,9 @@ if TYPE_CHECKING:
     from coodie.observers.request import ObservedRequest, Part
     from coodie.requests import Params
 
-__all__ = ["First", "Pipeline"]
+__all__ = ["Pipeline"]
 
 T = TypeVar("T")
-
-#: Returns the first page of a request, in place of ``Client.send``.
-First = Callable[[ClientRequest], Steps[Page]]
 
 #: Rows per page of requests for all rows.
 PAGE_SIZE = 5000
@@ -117,7 +115,7 @@ class Pipeline:
             one_of_many: The request is part of an ``execute_many``.
         """
         if not request_observers():
-            if self.gate is None:
+            if self.gate is None and request.options is None:
                 return self._rows(driver, request, UNOBSERVED, first)
             plain = partial(self._rows, driver, observed=UNOBSERVED, first=first)
             return self._gated(plain, request, first, patient=one_of_many)
@@ -140,7 +138,7 @@ class Pipeline:
             first: Returns the first page of a request that has been sent already.
         """
         if not request_observers():
-            if self.gate is None:
+            if self.gate is None and request.options is None:
                 return self._first_value(request, UNOBSERVED, first)
             return self._gated(partial(self._first_value, observed=UNOBSERVED, first=first), request, first)
 
@@ -199,12 +197,17 @@ class Pipeline:
             first: Returns the first page, if the request has been sent already.
             patient: The request is one of many.
         """
-        gate = self.gate
+        gate, default = self.gate, self.default_timeout()
         if gate is None or first is not None:
-            return make(request)
-        # Before the queue: what is queued when the driver starts to drain may finish.
-        self._lifecycle.admit()
-        return gated(gate, make, request, self.default_timeout(), patient=patient or in_bulk.get())
+            steps = make(request)
+        else:
+            # Before the queue: what is queued when the driver starts to drain may finish.
+            self._lifecycle.admit()
+            steps = gated(gate, make, request, default, patient=patient or in_bulk.get())
+        options = request.options
+        if getattr(options, "total_timeout", None) is None:
+            return steps
+        return within_total(steps, request, cast("RequestOptions", options), default)
 
     @property
     def is_busy(self) -> bool:
@@ -212,28 +215,6 @@ class Pipeline:
         is_queued = self.gate is not None and self.gate.is_busy
         is_running = any(not ticket.is_over for ticket in tuple(self._running))
         return is_running or is_queued or self._client.is_busy()
-
-    def already_sent(self, stmt: str, first: First, steps: Callable[[First], Steps[T]]) -> Steps[T]:
-        """Drive a request that has been sent already; an error before its response is read may be applied.
-
-        Args:
-            stmt: The CQL text.
-            first: Returns the first page of the response.
-            steps: Returns the steps, given a function for the first page.
-        """
-        is_reached = False
-
-        def reach(request: ClientRequest) -> Steps[Page]:
-            nonlocal is_reached
-            is_reached = True
-            return first(request)
-
-        try:
-            return (yield from steps(reach))
-        except CoodieError as exc:
-            if not is_reached:
-                exc.may_have_been_applied = inspect_statement(stmt).kind is not Kind.READ
-            raise
 
     def observed(
         self,
@@ -330,6 +311,7 @@ class Pipeline:
         with Ticket(self._running):
             items = qualified_items(check_batch(statements), caller_request.options)
             kind = parse_batch_type(batch_type)
+            check_items(items, caller_request.options)
             if not self._client.has_batch_message:
                 text, values = batch_text(items, kind)
                 whole = without_keyspace(caller_request)._replace(stmt=text, params=values)
@@ -369,7 +351,7 @@ class Pipeline:
             raise refuse_use(stmt)
         timeout, deadline = timeout or self._timeout or self._client.default_timeout(), None
         if options is not None:
-            check_shape(options, shape)
+            check_shape(options, shape, stmt)
             if options.total_timeout is not None:
                 timeout = min(timeout, options.total_timeout)
                 deadline = time.monotonic() + options.total_timeout
@@ -408,6 +390,7 @@ class Pipeline:
             parts = []
             for stmt, params in batch.items:
                 statement = yield from self.prepared(stmt, request.timeout)
+                self._check_counters(statement, request.options)
                 parts.append((statement.prepared, stmt, params))
             return request._replace(prepared=parts)
         statement = yield from self.prepared(request.asked.stmt, request.timeout)
@@ -432,10 +415,16 @@ class Pipeline:
         # Invalid CQL, of a client that doesn't prepare on the server: execution reports the error.
         if not statement.is_recognised:
             return ()
+        if request.options is not None:
+            self._check_counters(statement, request.options)
         values = self._client.bind(statement.prepared, request.stmt, request.params)
         if not self._has_all_capabilities and any(value is UNSET for value in values):
             self.check(Capability.UNSET_VALUES, "coodie.UNSET")
         return values
+
+    def _check_counters(self, statement: CachedStatement, options: RequestOptions) -> None:
+        if options.timestamp is not None and self._client.writes_counters(statement.prepared):
+            raise counter_error()
 
     # --- sending ------------------------------------------------------------------------
 
