@@ -11,6 +11,8 @@ from tests.integration.ways import Ways
 
 from coodie import RequestOptions
 from coodie.exceptions import ConfigurationError, PagingStateError, RequestTimeoutError
+from coodie.observers import RequestFinished, observing
+from coodie.observers.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,6 +107,10 @@ async def test_keyspaces(api: Api, driver: Any, keyspace: str) -> None:
                 assert await api.execute_one(select, [key], options=options) == number
             assert driver.stats().statements.misses <= misses + 1
     options = RequestOptions(keyspace=spaces[-1])
+    with observing(recorder := Recorder()):
+        await api.execute(select, [1], options=options)
+        await api.execute_batch([("UPDATE tenant SET v = ? WHERE k = 2", [7])], options=options)
+    assert [event.keyspace for event in recorder.of(RequestFinished)] == [spaces[-1]] * 2
     state = (await api.execute("SELECT v FROM tenant", [], fetch_size=1, options=options)).paging_state
     other = RequestOptions(keyspace=spaces[0])
     with pytest.raises(PagingStateError):  # a page of another keyspace's table

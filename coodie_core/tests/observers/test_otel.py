@@ -66,7 +66,8 @@ class Telemetry:
     def metrics(self) -> dict[str, Any]:
         """Return the metrics that have points, by name."""
         data: Any = self._reader.get_metrics_data()
-        scopes = [scope for resource in data.resource_metrics for scope in resource.scope_metrics]
+        resources = () if data is None else data.resource_metrics
+        scopes = [scope for resource in resources for scope in resource.scope_metrics]
         return {
             metric.name: metric for scope in scopes for metric in scope.metrics if metric.data.data_points
         }
@@ -294,7 +295,9 @@ def test_stats(telemetry: Telemetry, monkeypatch: Any) -> None:
     )
     statements = StatementStats(size=4, limit=10, hits=100, misses=6, evictions=2)
     driver = MemoryDriver()
-    stats = DriverStats(driver_name="shop", driver_type="memory", nodes=(node,), statements=statements)
+    stats = DriverStats(
+        driver_name="shop", driver_type="memory", nodes=(node,), statements=statements, unconnected=3
+    )
     monkeypatch.setattr(driver, "stats", lambda: stats)
     coodie.register_driver("shop", driver)
     metrics = telemetry.metrics()
@@ -316,6 +319,7 @@ def test_stats(telemetry: Telemetry, monkeypatch: Any) -> None:
         DB_CLIENT_CONNECTION_PENDING_REQUESTS: [(2, place)],
         "coodie.requests.in_flight": [(5, place)],
         "coodie.requests.errors": [(7, place)],
+        "coodie.requests.unconnected": [(3, of_driver)],
         "coodie.statements.count": [(4, of_driver)],
         "coodie.statements.lookups": [
             (100, {**of_driver, "coodie.lookup.result": "hit"}),
@@ -323,3 +327,5 @@ def test_stats(telemetry: Telemetry, monkeypatch: Any) -> None:
         ],
         "coodie.statements.evictions": [(2, of_driver)],
     }
+    monkeypatch.setattr(driver, "is_live", lambda: False)  # closed
+    assert telemetry.metrics() == {}

@@ -228,7 +228,7 @@ class RequestEvent:
         request_id: A number of its own in this process; pairs the start with the end.
         driver_name: The name under which the driver is registered, or None.
         driver_type: The backend's, or None for a driver that no backend opened.
-        keyspace: The driver's default keyspace; a statement may name another.
+        keyspace: The keyspace of unqualified names: ``RequestOptions.keyspace``, or the driver's default.
         kind: Which call it belongs to.
         statement: The CQL text as it was given, **with the literals in it**; of a batch, each
             different text once, separated by ``"; "``.

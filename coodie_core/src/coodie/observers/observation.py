@@ -147,7 +147,8 @@ def observe(
             "request_id": next(_numbers),
             "driver_name": identity.name,
             "driver_type": identity.driver_type,
-            "keyspace": getattr(driver, "_default_keyspace", None),
+            "keyspace": getattr(request.options, "keyspace", None)
+            or getattr(driver, "_default_keyspace", None),
             "consistency": consistency.upper() if isinstance(consistency, str) else None,
             "fetch_size": request.fetch_size,
             "timeout": request.timeout,

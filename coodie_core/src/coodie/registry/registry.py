@@ -107,10 +107,15 @@ class DriverRegistry:
             return tuple(self._entries)
 
     def stats(self) -> list[DriverStats]:
-        """Return the ``stats()`` of the registered drivers that support it, without duplicates."""
+        """Return the ``stats()`` of registered drivers that are open and support it, without duplicates."""
         with self._lock:
             drivers = {id(entry.driver): entry.driver for entry in self._entries.values()}
-        return [driver.stats() for driver in drivers.values() if hasattr(driver, "stats")]
+        return [
+            driver.stats()
+            for driver in drivers.values()
+            # A closed driver remains registered.
+            if hasattr(driver, "stats") and (not hasattr(driver, "is_live") or driver.is_live())
+        ]
 
     def get(self, name: str | None = None) -> AbstractDriver:
         """Return the driver of a name, or the default driver.
