@@ -90,6 +90,39 @@ async def test_a_session_that_was_wrapped(is_async: bool, connect: Connector) ->
 
 
 @_FAST
+async def test_a_wrapper_that_sees_nothing_is_named(
+    fast_path: bool, connect: Connector, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A wrapper of Session.execute alone is logged once, by its module, although functools copies another."""
+    from cassandra.cluster import Session
+
+    driver = connect(fast_path=fast_path)
+    calls = Api(driver, is_async=False)
+    await _ask(calls)
+
+    def wrapped(method: Any) -> Any:
+        @wraps(method)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            return method(*args, **kwargs)
+
+        return wrapper
+
+    with monkeypatch.context() as patched, caplog.at_level(logging.WARNING, "coodie.drivers.cassandra"):
+        patched.setattr(Session, "execute", wrapped(Session.execute))
+        await _ask(calls)
+        (line,) = [record.getMessage() for record in caplog.records]
+        assert line.startswith(f"{__name__} has wrapped Session.execute, which coodie doesn't call")
+        caplog.clear()
+        # It sees the requests by the other method.
+        patched.setattr(Session, "execute_async", wrapped(Session.execute_async))
+        await _ask(calls)
+        lines = [record.getMessage() for record in caplog.records]
+        assert [line.partition(":")[0] for line in lines] == [
+            f"{__name__} has wrapped Session.execute_async"
+        ] * fast_path
+
+
+@_FAST
 @_ASYNC
 async def test_no_request_has_two_spans(
     is_async: bool, fast_path: bool, connect: Connector, monkeypatch: pytest.MonkeyPatch

@@ -258,7 +258,7 @@ def test_a_reason_is_logged_once(cluster: Cluster, caplog: pytest.LogCaptureFixt
     """However often it is refused, the first reason stands, in one line of the log."""
     cluster.protocol_version = 3
     with caplog.at_level(logging.INFO, logger="coodie.drivers.cassandra.fastpath"):
-        path = FastPath(_session(cluster, keyspace=None), Lifecycle(), Mock(), aware_timestamps=False)
+        path = FastPath(_session(cluster, keyspace=None), Lifecycle(), Mock(), Mock(), aware_timestamps=False)
         path.disable("another reason")
         path.close()
     assert path.disabled_reason == "protocol version 3 isn't known"

@@ -103,7 +103,8 @@ class SessionClient(Client):
         self.statement_key = self.preparer.statement_key  # type: ignore[method-assign]  # bound, as above
         self.fast: FastPath | None = None
         if fast_path:
-            self.fast = FastPath(session, lifecycle, self.nodes, aware_timestamps=aware_timestamps)
+            wrappers = self.sender.instrumentation
+            self.fast = FastPath(session, lifecycle, self.nodes, wrappers, aware_timestamps=aware_timestamps)
 
     # --- the pipeline's hooks -------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from coodie.consistency import LEVEL_NAMES
 from coodie.drivers.cassandra._connection import with_connect_errors
 from coodie.drivers.cassandra._errors import Fate, translate
 from coodie.drivers.cassandra._forgotten import ForgottenStatementError
-from coodie.drivers.cassandra._instrumentation import sending_method
+from coodie.drivers.cassandra._instrumentation import Instrumentation
 from coodie.drivers.cassandra._nonblocking import Attempt, PoolWatcher, SendListener
 from coodie.drivers.cassandra._policies import ExcludeHostPolicy, retry_policy, speculation_policy
 from coodie.drivers.cassandra._prepared import complete
@@ -205,6 +205,7 @@ class SessionExecutor:
         self._nodes = nodes
         self._lifecycle = lifecycle
         self._legacy = in_legacy_mode(session.cluster)
+        self.instrumentation = Instrumentation(session)
         self._listener = SendListener()
         session.add_request_init_listener(self._listener)
         self._pools = PoolWatcher(session, lifecycle)
@@ -372,7 +373,7 @@ class SessionExecutor:
 
     def _start(self, answer: PendingRequest, timeout: float) -> ResponseFuture:
         statement, settings, host = answer.statement, answer.settings, answer.host
-        options, send = settings.options, sending_method(self._session)
+        options, send = settings.options, self.instrumentation.sending_method()
         payload = options.custom_payload if options is not None else None
         arguments: dict[str, Any] = {
             "timeout": timeout,

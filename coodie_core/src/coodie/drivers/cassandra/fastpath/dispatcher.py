@@ -13,7 +13,6 @@ from cassandra.policies import HostStateListener, NoSpeculativeExecutionPolicy
 
 from coodie.consistency import CONSISTENCY_LEVELS
 from coodie.cql import Kind
-from coodie.drivers.cassandra._instrumentation import Instrumentation
 from coodie.drivers.cassandra._retries import SafeRetryPolicy
 from coodie.drivers.cassandra._server_errors import on_servers
 from coodie.drivers.cassandra.fastpath.driver_internals import (
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from cassandra.pool import Host
 
     from coodie.drivers._lifecycle import Lifecycle
+    from coodie.drivers.cassandra._instrumentation import Instrumentation
     from coodie.drivers.cassandra._nodes import NodeWatch
     from coodie.drivers.cassandra._prepared import SessionStatement
     from coodie.drivers.cassandra._session import ExecutionSettings
@@ -66,11 +66,18 @@ class FastPath:
         session: The backend's session.
         lifecycle: The driver's lifecycle.
         nodes: Counts errors by node.
+        instrumentation: The wrappers of the session's methods.
         aware_timestamps: Return timestamps as aware datetimes in UTC.
     """
 
     def __init__(
-        self, session: Session, lifecycle: Lifecycle, nodes: NodeWatch, *, aware_timestamps: bool
+        self,
+        session: Session,
+        lifecycle: Lifecycle,
+        nodes: NodeWatch,
+        instrumentation: Instrumentation,
+        *,
+        aware_timestamps: bool,
     ) -> None:
         self._session = session
         self._cluster = session.cluster
@@ -80,7 +87,7 @@ class FastPath:
         self._version = self._cluster.protocol_version
         self._router = Router(session)
         self._shards = Shards(session)
-        self._instrumentation = Instrumentation(session)
+        self._instrumentation = instrumentation
         self._listeners = request_listeners(session)
         self.session_state = state_reader(session)
         # The listeners when none was a user's.

@@ -111,18 +111,18 @@ def state_reader(session: Session) -> Callable[[], tuple[Any, ...]]:
     If two states are equal, requests are sent in the same way. The state includes the process id: a fork
     can't use its parent's connections.
     """
-    cluster, listeners = session.cluster, request_listeners(session)
-    sends = "execute_async"
-    in_class: Mapping[str, Any] = next((vars(one) for one in type(session).__mro__ if sends in vars(one)), {})
-    in_session = vars(session)
+    cluster, listeners, in_session = session.cluster, request_listeners(session), vars(session)
+    classes = map(vars, type(session).__mro__)
+    in_class: Mapping[str, Any] = next((one for one in classes if "execute_async" in one), {})
 
     def read() -> tuple[Any, ...]:
         profile: Any = cluster.profile_manager.profiles.get(EXEC_PROFILE_DEFAULT)
         return (
             os.getpid(),
             getattr(cluster, "_config_mode", None),
-            in_class.get(sends),
-            in_session.get(sends),
+            in_class.get("execute_async"),
+            in_session.get("execute_async"),
+            in_class.get("execute"),  # see Instrumentation
             *listeners,
             profile,
             profile.consistency_level,
