@@ -183,7 +183,7 @@ def combine_settings(
         replaced.update(TLS_OPTIONS)
     without_url = ("url",) in environment and environment["url",].unsets
     below = {**({} if without_url else of_url(file)), **file}
-    kept = {path: setting for path, setting in below.items() if len(path) > 1 or path[0] not in replaced}
+    kept = {path: setting for path, setting in below.items() if path[0] not in replaced or len(path) > 1}
     combined = {**kept, **given}
     return {path: one for path, one in combined.items() if path != ("url",) and not one.unsets}
 
