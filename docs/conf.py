@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from docutils import nodes
+
 import coodie
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sphinx.application import Sphinx
 
 project = "coodie drivers"
 author = "the coodie drivers authors"
 copyright = f"2026, {author}"
 version = release = coodie.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = [
+    "myst_parser",
+    "notfound.extension",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
 
+#: Classes and ids of paragraphs, lists and words, as in `{.cards}`; terms with definitions.
+myst_enable_extensions = ["attrs_block", "attrs_inline", "deflist"]
 #: Headings down to this level can be linked to, as `paging.md#streaming`.
 myst_heading_anchors = 3
 
@@ -21,8 +38,66 @@ autodoc_typehints = "signature"
 # Arguments of a class stand with the class; a line of their own for each attribute, from `#:` comments.
 autoclass_content = "class"
 napoleon_numpy_docstring = False
+# Long signatures have a line for each parameter.
+maximum_signature_line_length = 79
+
+# A copied command has no prompt, and none of what it prints.
+copybutton_prompt_text = r"\$ |>>> |\.\.\. "
+copybutton_prompt_is_regexp = True
+copybutton_only_copy_prompt_lines = True
+copybutton_line_continuation_character = "\\"
+
+# The site's address isn't known: the page for missing addresses presupposes that it is at the root of one.
+notfound_urls_prefix = "/"
 
 html_theme = "furo"
 html_title = f"{project} {release}"
 html_copy_source = False
 html_show_sphinx = False
+html_favicon = "_static/favicon.svg"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_js_files = ["folds.js"]
+
+#: Pages whose sections of these levels are closed until readers open them, or follow a link into them.
+FOLDED = {
+    "architecture": {2},
+    "benchmarks": {2, 3},
+    "changelog": {3},
+    "reference/api/testing": {2},
+    "reference/errors": {3},
+    "reference/hooks": {2},
+    "reliability": {2},
+}
+
+
+def fold_sections(_app: Sphinx, document: nodes.document, page: str) -> None:
+    """Put the sections of long pages into `<details>`, below their headings."""
+    levels = FOLDED.get(page, set())
+    for section, level in list(_sections(document, 1)):
+        if level in levels:
+            title, *content = section.children
+            section.children = []
+            section += [
+                _html('<details class="fold"><summary>'),
+                title,
+                _html("</summary>"),
+                *content,
+                _html("</details>"),
+            ]
+
+
+def _sections(parent: nodes.Element, level: int) -> Iterator[tuple[nodes.section, int]]:
+    for child in parent.children:
+        if isinstance(child, nodes.section):
+            yield child, level
+            yield from _sections(child, level + 1)
+
+
+def _html(text: str) -> nodes.raw:
+    return nodes.raw("", text, format="html")
+
+
+def setup(app: Sphinx) -> None:
+    """Register what this file adds to Sphinx."""
+    app.connect("doctree-resolved", fold_sections)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -106,10 +107,13 @@ def types(steps: Steps) -> None:
 
 
 def build_docs(steps: Steps) -> None:
-    """Build the documentation; a warning is an error."""
+    """Build the documentation, and check its links; a warning is an error."""
     options = ("-W", "--keep-going", "-q", "-b", "html", "-d", "docs/_build/doctrees")
-    sphinx: list[str | Path] = [interpreter("docs", steps), "-m", "sphinx", *options]
-    steps.run("documentation", [*sphinx, "docs", str(SITE.relative_to(ROOT))])
+    python = interpreter("docs", steps)
+    site = str(SITE.relative_to(ROOT))
+    shutil.rmtree(SITE, ignore_errors=True)  # pages that were removed or renamed
+    steps.run("documentation", [python, "-m", "sphinx", *options, "docs", site])
+    steps.run("links of the documentation", [python, "scripts/site_links.py", site])
 
 
 def run_tests(

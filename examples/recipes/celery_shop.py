@@ -1,4 +1,4 @@
-"""A Celery worker, whose processes each have a driver of their own: ``celery -A celery_shop worker``.
+"""A Celery worker with a driver per process: ``celery -A celery_shop worker``.
 
 Broker and result backend are in ``celeryconfig.py``.
 """
@@ -18,12 +18,14 @@ app.config_from_object("celeryconfig")
 
 @worker_process_init.connect
 def connect(**_: object) -> None:
-    """Connect in each process of the pool, after the fork; without it, its first task connects."""
+    """Connect in each process of the pool, after the fork."""
     coodie.get_driver("shop").connect()
 
 
 @app.task
 def count() -> int:
     """Do a piece of work."""
-    number: int = coodie.get_driver("shop").execute_one("SELECT count(*) FROM system.local", [])
+    number: int = coodie.get_driver("shop").execute_one(
+        "SELECT count(*) FROM system.local", []
+    )
     return number

@@ -1,6 +1,6 @@
-"""The application of wsgi.py with Django, a site in one file: ``gunicorn django_shop:application``.
+"""wsgi.py with Django, in one file: ``gunicorn django_shop:application``.
 
-In a site of yours, ``ready`` stands in the ``AppConfig`` of an application, and the view among the views.
+In your site, ``ready`` belongs to the ``AppConfig`` of an application.
 """
 
 from __future__ import annotations
@@ -24,18 +24,23 @@ class Shop(AppConfig):
     def ready(self) -> None:
         """Read and check the configuration; nothing is connected."""
         coodie.load_config()
-        coodie.get_driver("shop")  # imports the backend now, once for all workers
+        # Imports the backend now, once for all workers.
+        coodie.get_driver("shop")
 
 
 def version(_request: HttpRequest) -> JsonResponse:
     """Answer one request."""
-    row: dict[str, Any] = coodie.get_driver("shop").execute("SELECT release_version FROM system.local", [])[0]
+    row: dict[str, Any] = coodie.get_driver("shop").execute(
+        "SELECT release_version FROM system.local", []
+    )[0]
     return JsonResponse(row)
 
 
 urlpatterns = [path("version", version)]
 
 settings.configure(
-    ALLOWED_HOSTS=["127.0.0.1"], INSTALLED_APPS=["django_shop.Shop"], ROOT_URLCONF="django_shop"
+    ALLOWED_HOSTS=["127.0.0.1"],
+    INSTALLED_APPS=["django_shop.Shop"],
+    ROOT_URLCONF="django_shop",
 )
 application = get_wsgi_application()

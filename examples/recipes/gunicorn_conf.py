@@ -1,4 +1,4 @@
-"""Each worker of gunicorn connects before its first request: ``gunicorn -c gunicorn_conf.py --preload …``."""
+"""Connect each worker early: ``gunicorn -c gunicorn_conf.py --preload …``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ import coodie
 
 
 def post_fork(_server: Any, _worker: Any) -> None:
-    """Open this worker's own driver; with --preload, the factory has read the configuration."""
+    """Open this worker's own driver."""
     coodie.load_config()
     coodie.get_driver("shop").connect()

@@ -1,7 +1,7 @@
-"""Read a whole table with Dask's workers, on one or on many machines: ``python scan_dask.py shop.orders``.
+"""Read a whole table with Dask's workers: ``python scan_dask.py shop.orders``.
 
-If a worker dies, the scheduler repeats its tasks on another one. A task returns its result at its end, so no
-row is counted twice.
+If a worker dies, the scheduler repeats its tasks on another one. A task
+returns its result at its end, so no row is counted twice.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Connection(WorkerPlugin):
-    """Opens a driver in each worker, also in those that start later, and closes it at the end."""
+    """Opens a driver in each worker, and closes it at the end."""
 
     def setup(self, worker: Worker) -> None:  # noqa: ARG002 - Dask's signature
         """Connect; called when the worker starts."""
@@ -41,16 +41,19 @@ def total(split: ScanSplit) -> int:
 
 def submit(client: Client, table: str, count: int) -> list[object]:
     """Submit a task for each part of the table."""
-    coodie.load_config()  # connects to nothing: this process only splits the table
+    coodie.load_config()  # this process only splits the table
     client.register_plugin(Connection())
-    splits = coodie.get_driver("shop").scan_splits(table, count, columns=["price"])
+    splits = coodie.get_driver("shop").scan_splits(
+        table, count, columns=["price"]
+    )
     futures: list[object] = client.map(total, splits, retries=3)
     return futures
 
 
 def main(table: str) -> None:
     """Add up the prices of all rows, with workers on this machine."""
-    with Client(n_workers=2, threads_per_worker=2) as client:  # or Client("scheduler:8786")
+    # or Client("scheduler:8786")
+    with Client(n_workers=2, threads_per_worker=2) as client:
         print(sum(client.gather(submit(client, table, 16))))
 
 

@@ -1,6 +1,7 @@
-"""Read a whole table with a pool of processes: ``python scan_processes.py shop.orders``.
+"""Read a table in many processes: ``python scan_processes.py shop.orders``.
 
-The parent only splits the table, which sends no requests. Each process opens its own driver.
+The parent only splits the table, which sends no requests. Each process opens
+its own driver.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ def total(split: ScanSplit) -> int:
 def main(table: str) -> None:
     """Add up the prices of all rows."""
     coodie.load_config()  # connects to nothing
-    splits = coodie.get_driver("shop").scan_splits(table, 4 * _PROCESSES, columns=["price"])
+    splits = coodie.get_driver("shop").scan_splits(
+        table, 4 * _PROCESSES, columns=["price"]
+    )
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(_PROCESSES, context, initializer=start) as pool:
         print(sum(pool.map(total, splits)))

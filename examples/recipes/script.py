@@ -1,4 +1,4 @@
-"""A script that calls asyncio.run more than once: one driver serves every event loop."""
+"""Call asyncio.run more than once: one driver serves every event loop."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ def main() -> None:
     """Do two pieces of work, and another one without a loop."""
     print(asyncio.run(work(1)))
     print(asyncio.run(work(2)))
-    print(coodie.get_driver("shop").execute_one("SELECT key FROM system.local", []))
+    print(
+        coodie.get_driver("shop").execute_one(
+            "SELECT key FROM system.local", []
+        )
+    )
     coodie.get_driver("shop").close()
 
 

@@ -1,4 +1,4 @@
-"""Tests of an application with a Cassandra of their own: the fixture comes with coodie-local."""
+"""Test an application with a Cassandra that coodie-local's fixture starts."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def shop(cassandra_node: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Point the application's configuration at the node: one variable, and no other code."""
-    monkeypatch.setenv("COODIE__SHOP__URL", f"scylla://{cassandra_node.host}:{cassandra_node.port}")
+def shop(
+    cassandra_node: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Any]:
+    """Configure the application for the node, with one variable."""
+    monkeypatch.setenv(
+        "COODIE__SHOP__URL",
+        f"scylla://{cassandra_node.host}:{cassandra_node.port}",
+    )
     coodie.load_config()
     with coodie.get_driver("shop") as driver:
         yield driver
@@ -23,7 +28,9 @@ def shop(cassandra_node: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 def test_the_server_is_there(shop: Any) -> None:
     """A test of yours."""
-    assert shop.execute("SELECT key FROM system.local", []) == [{"key": "local"}]
+    assert shop.execute("SELECT key FROM system.local", []) == [
+        {"key": "local"}
+    ]
 
 
 def test_it_is_there_in_the_next_test_too(shop: Any) -> None:

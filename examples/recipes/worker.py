@@ -1,7 +1,7 @@
-"""A pool of worker processes, as multiprocessing and concurrent.futures make it.
+"""A pool of processes of multiprocessing or concurrent.futures.
 
-``start`` is the pool's ``initializer``: it runs once in each process, after the fork. Before the fork,
-nothing may be connected.
+``start`` is the pool's ``initializer``: it runs once in each process, after
+the fork. Don't connect before the fork.
 """
 
 from __future__ import annotations

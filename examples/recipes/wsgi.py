@@ -1,7 +1,8 @@
-"""A web application on WSGI, made by a factory: nothing is connected before the first request.
+"""A WSGI application, made by a factory: the first request connects.
 
-flask_shop.py and django_shop.py are the same with a framework. ``gunicorn "wsgi:create_app()" --preload
---workers 4`` forks after the factory has run; each worker connects for itself, at its first request.
+flask_shop.py and django_shop.py do the same with a framework. ``gunicorn
+"wsgi:create_app()" --preload --workers 4`` forks after the factory has run;
+each worker connects at its first request.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ if TYPE_CHECKING:
 
 
 def create_app() -> Callable[..., Iterable[bytes]]:
-    """Make the application: the configuration is read and checked, and nothing is connected."""
+    """Read the configuration and create the application; don't connect."""
     coodie.load_config()
     coodie.get_driver("shop")  # imports the backend now, once for all workers
 
-    def app(_environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        row = coodie.get_driver("shop").execute("SELECT release_version FROM system.local", [])[0]
+    def app(
+        _environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        row = coodie.get_driver("shop").execute(
+            "SELECT release_version FROM system.local", []
+        )[0]
         start_response("200 OK", [("Content-Type", "application/json")])
         return [json.dumps(row).encode()]
 

@@ -6,9 +6,11 @@ address ``"127.0.0.1"``, ``port=9042`` and ``driver_type="scylla"`` or ``"cassan
 ``scylla://127.0.0.1:9042``; ``"127.0.0.1:9042"`` is the first two. A block with a mark (scripts/pages.py has
 them) doesn't run.
 
+What a ``print`` prints stands behind it, as in ``print(x)  # what is printed``, or in the comment lines below
+it; a comment line that is indented by three spaces continues the line before it.
+
 Before a page's blocks run, a file with a plain name is written to the working directory, and the others are
-installed as one distribution. Where a block has lines such as ``print(x)  # what is printed``, what it prints
-has to be just that.
+installed as one distribution. A block that says what it prints has to print just that.
 """
 
 from __future__ import annotations
@@ -44,7 +46,38 @@ WRITING = {"README.md", "docs/guides/configuration.md"}
 
 KEYSPACE = "coodie_docs"
 
-_PRINTS = re.compile(r"^[ ]*print\(.*\)  # (?P<said>.*)$", re.MULTILINE)
+#: Columns that fit beside the navigation of the site, and in a terminal.
+COLUMNS = 79
+
+_BEHIND = re.compile(r"\)  # (?P<said>.*)$")
+_BELOW = re.compile(r"[ ]*# (?P<continued>  )?(?P<said>.*)$")
+
+
+def said_by(code: str) -> list[str]:
+    """Return the lines that a block says it prints."""
+    lines = code.splitlines()
+    prints = [
+        node
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    said: list[str] = []
+    for end in sorted(node.end_lineno or 0 for node in prints):
+        behind = _BEHIND.search(lines[end - 1])
+        if behind:
+            said.append(behind["said"])
+            continue
+        first = True
+        for line in lines[end:]:
+            below = _BELOW.match(line)
+            if below is None:
+                break
+            if below["continued"] and not first:
+                said[-1] += f" {below['said']}"
+            else:
+                said.append(f"{below['continued'] or ''}{below['said']}")
+            first = False
+    return said
 
 
 class Reader:
@@ -73,7 +106,7 @@ class Reader:
             flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
             dont_inherit=True,
         )
-        said = [match["said"] for match in _PRINTS.finditer(block.code)]
+        said = said_by(block.code)
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             outcome = FunctionType(code, self.names)()
             if inspect.iscoroutine(outcome):
@@ -210,6 +243,18 @@ def test_configurations_are_without_mistakes(tmp_path: Path) -> None:
         assert find_configuration(file, {}).connections, block.place
 
 
+def test_code_fits() -> None:
+    """No line of a block is longer than 79 columns; ruff says so of recipes, which pages include."""
+    blocks = [block for page in PAGES for block in blocks_of(page) if not block.language.startswith("{")]
+    found = [
+        f"{block.place}: {line}"
+        for block in blocks
+        for line in block.code.splitlines()
+        if len(line) > COLUMNS
+    ]
+    assert found == []
+
+
 def test_a_file_is_named_to_its_reader() -> None:
     """The path in a mark, which isn't seen, stands in the text, too."""
     for page in PAGES:
@@ -239,6 +284,8 @@ def page_of(tmp_path: Path) -> Callable[[str], Path]:
         ("import asyncio\nawait asyncio.wait_for(asyncio.sleep(1), 0.01)", asyncio.TimeoutError),
         ("print(1 + 1)  # 3", AssertionError),
         ("print(2)\nprint(3)  # 3", AssertionError),
+        ("print(1 + 1)\n# 3", AssertionError),
+        ("print('one two')\n# one\n# two", AssertionError),
         ("pass  # 'unterminated\n'", SyntaxError),
     ],
 )
@@ -248,6 +295,16 @@ def test_a_broken_block_fails(page_of: Callable[[str], Path], code: str, error: 
     one = Reader({}, {})
     with pytest.raises(error):
         one.run(block)
+    one.close()
+
+
+def test_output_below_a_print_is_compared(page_of: Callable[[str], Path]) -> None:
+    """A long line of output goes on in an indented comment; a comment behind an empty line isn't output."""
+    code = "for n in (1,):\n    print(\n        'one two',\n    )\n    # one\n    #   two\n\n# not output"
+    (block,) = blocks_of(page_of(f"```python\n{code}\n```\n"))
+    assert said_by(block.code) == ["one two"]
+    one = Reader({}, {})
+    one.run(block)
     one.close()
 
 

@@ -52,31 +52,38 @@ def options_reference() -> str:
 def _section(scope: Scope) -> Iterator[str]:
     yield f"## {_TITLES[scope]}"
     yield ""
-    if scope is Scope.FILE:
-        yield "| Name | Type | Default | Description | In Python |"
-        yield "|---|---|---|---|---|"
-    else:
-        yield "| Name | Type | Default | Description | In a file | In a URL | Backends |"
-        yield "|---|---|---|---|---|---|---|"
     for option in options_for(scope):
-        yield f"| {' | '.join(_cells(option, scope))} |"
-    yield ""
+        # A definition that links to itself, so that its address can be copied. HTML, for viewers without ids.
+        target = f"{scope.name.lower()}-{option.name.replace('_', '-')}"
+        yield f'<a id="{target}" href="#{target}"><code>{option.name}</code></a> *{_value(option)}*'
+        yield f": {option.help}"
+        yield f"  Default: {option.default}. {' '.join(_forms(option, scope))}"
+        yield ""
 
 
-def _cells(option: Option, scope: Scope) -> list[str]:
-    about = [f"`{option.name}`", _value(option), option.default, option.help]
+def _forms(option: Option, scope: Scope) -> Iterator[str]:
+    """Say where an option can be set, and with which backends."""
     if scope is Scope.FILE:
-        return [*about, option.instead]
+        yield f"In Python: {option.instead}."
+        return
     url = option.url
     if scope is Scope.REQUEST and option.for_connections:
         # The declared form is for connections; in a profile, it follows the profile's name.
         url = option.url and f"?profiles.reports.{option.url.removeprefix('?')}"
-    return [
-        *about,
-        f"`{option.key}`" if option.key else option.instead,
-        f"`{url}`" if url else option.instead,
-        f"those with {option.capability}" if option.capability else "all",
-    ]
+    if option.key and option.key != option.name:
+        yield f"In a file: `{option.key}`."
+    elif not option.key:
+        yield f"{_capitalized(option.instead)}."
+    if url:
+        yield f"In a URL: `{url}`."
+    elif option.key:
+        yield f"In Python: {option.instead}."
+    if option.capability:
+        yield f"Requires a backend with {option.capability}."
+
+
+def _capitalized(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _value(option: Option) -> str:
