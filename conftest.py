@@ -28,7 +28,7 @@ for _name in ("coodie_scylla", "coodie_cassandra", "coodie_testing", "coodie_loc
 
 
 #: Marks of tests that run only where ``-m`` names one of a test's own.
-_LONG = ("reliability", "faults", "extended", "recipes")
+_LONG = ("reliability", "faults", "extended", "recipes", "browser")
 #: The address at which a run of `make` gives its nodes to all its test processes (scripts/shared_nodes.py).
 _NODES = "COODIE_TEST_NODES"
 #: Where it is set, nothing may be skipped because the machine lacks a package.

@@ -48,12 +48,14 @@ class Part:
         paths: Directories of tests.
         options: For pytest.
         marks: The expression that selects tests by their marks; empty: those of the first tier.
+        after: The names of jobs that have to end before it.
     """
 
     title: str
     paths: tuple[str, ...]
     options: tuple[str, ...] = ()
     marks: str = ""
+    after: tuple[str, ...] = ()
 
     @property
     def backend(self) -> str:
@@ -104,6 +106,7 @@ EXTENDED = (
     Part("scylla: models", ("coodie_core/tests",), marks=_EXTENDED),
     Part("scylla: packages", ("tests/plugins",), marks=_EXTENDED),
     Part("scylla: starts of a local node", ("coodie_local/tests",), marks=_EXTENDED),
+    Part("scylla: site", ("tests/docs",), marks="browser", after=("documentation",)),
 )
 
 
@@ -220,5 +223,5 @@ def _part(part: Part, steps: Steps, nodes: str | None) -> Job:
     arguments = [*part.options, *(("-m", part.marks) if part.marks else ()), *part.paths]
     rerun = Rerun(f"test-{part.backend}", part.options)
     work = partial(checks.run_tests, steps, part.backend, part.title, arguments, rerun=rerun, nodes=nodes)
-    after = () if part.backend == "scylla" else (f"{part.backend}: environment",)
-    return Job(part.title, work, after)
+    environment = () if part.backend == "scylla" else (f"{part.backend}: environment",)
+    return Job(part.title, work, (*environment, *part.after))
