@@ -18,10 +18,12 @@ from coodie.exceptions import (
     DriverNotFoundError,
     OverwrittenModuleError,
 )
+from coodie.options.connection import ConnectionConfig
 from coodie.plugins import installed_drivers
 from coodie.plugins.discovery import DriverIndex
 from coodie.plugins.host import PluginHost
 from coodie.registry import DriverRegistry, using_registry
+from coodie.registry.registry import current_registry
 from coodie_local import LocalNode, NodeInUseError, Security, _backends, plugin
 from coodie_testing.children import in_a_child
 
@@ -85,7 +87,10 @@ def test_starts_a_node_creates_the_keyspace_and_stops_it_with_the_driver(
     home: Path, jvms: Callable[[Path], list[int]]
 ) -> None:
     """One call gives a connected driver of the installed backend; its close() leaves no process."""
-    driver: Any = init_coodie(driver_type="local", keyspace="MixedCase", node="mine")
+    options: dict[str, Any] = {"fast_path": False, "statement_cache_size": 5, "max_in_flight": 2}
+    driver: Any = init_coodie(driver_type="local", keyspace="MixedCase", node="mine", **options)
+    assert driver.fast_path_refusal == "fast_path=False"
+    assert (driver.stats().limit.max_in_flight, driver.stats().statements.limit) == (2, 5)
     assert len(jvms(home / "mine")) == 1
     assert driver._default_keyspace == "MixedCase"
     driver.execute("CREATE TABLE t (a int PRIMARY KEY)", [])
@@ -100,6 +105,27 @@ def test_starts_a_node_creates_the_keyspace_and_stops_it_with_the_driver(
     again.close()
     again.close()
     assert jvms(home) == []
+
+
+def test_options_of_the_backend() -> None:
+    """The node's backend checks its options before anything is started; the node's own address isn't one."""
+
+    def check(options: dict[str, Any], **fields: Any) -> None:
+        current_registry().plugins.check(ConnectionConfig(driver_type="local", options=options, **fields))
+
+    check({"max_in_flight": 1, "fast_path": True, "idle_heartbeat_interval": 5}, local_dc="datacenter1")
+    wrong: list[dict[str, Any]] = [
+        {"max_in_flight": 0},
+        {"max_in_fligth": 1},
+        {"auth_provider": None},
+        {"cloud": {}},
+    ]
+    for options in wrong:
+        with pytest.raises(ConfigurationError) as caught:
+            check(options)
+        assert caught.value.option == next(iter(options))
+    with pytest.raises(ConfigurationError):
+        check({}, username="me", password="secret")
 
 
 @pytest.mark.server

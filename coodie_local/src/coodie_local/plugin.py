@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from coodie.capabilities import Capability
+from coodie.drivers.cassandra.backend import driver_options
 from coodie.drivers.cassandra.driver import CassandraDriver
 from coodie.drivers.cassandra.inspection import inspect_cassandra
-from coodie.exceptions import ConnectionFailedError
+from coodie.exceptions import ConnectionFailedError, CoodieError
 from coodie.hooks import DriverDescription, OptionDescription, hookimpl
-from coodie.registry.registry import open_driver, open_driver_async
+from coodie.options.connection import ConnectionConfig
+from coodie.registry.registry import current_registry, open_driver, open_driver_async
 from coodie_local._backends import choose_backend
 from coodie_local._cancellation import in_thread
 from coodie_local.cluster import LocalCluster
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from coodie.contract.driver import AbstractDriver
-    from coodie.options.connection import ConnectionConfig
 
 __all__ = [
     "coodie_check_config",
@@ -32,63 +33,71 @@ __all__ = [
 ]
 
 
+#: The options of the node; all others are the backend's.
+_NODE_OPTIONS = (
+    OptionDescription(name="node", type="str", default="default", help="The node's or cluster's name."),
+    OptionDescription(
+        name="nodes", type="count", help="How many nodes; by default as many as run, else one."
+    ),
+    OptionDescription(
+        name="profile",
+        type="'ephemeral' or 'durable'",
+        help="What becomes of the data; by default that of the node that runs, else ephemeral.",
+    ),
+    OptionDescription(
+        name="version", type="str", help="Of Cassandra; by default the one that runs, else the newest."
+    ),
+    OptionDescription(name="tls", type="bool", help="Speak TLS, by certificates made for the node."),
+    OptionDescription(name="mtls", type="bool", help="Show a certificate, too; implies tls."),
+    OptionDescription(name="auth", type="bool", help="Log in, by a password made for the node."),
+    OptionDescription(
+        name="heap",
+        type="count",
+        help="MiB to which the heap of each node may grow; by default by the machine's memory.",
+    ),
+    OptionDescription(
+        name="keep",
+        type="bool",
+        default=False,
+        help="Leave the node running after close() and after this process.",
+    ),
+    OptionDescription(
+        name="backend",
+        type="'scylla' or 'cassandra'",
+        help="Which driver talks to it; by default the installed one.",
+    ),
+)
+
+_NODE_NAMES = frozenset(option.name for option in _NODE_OPTIONS)
+
+#: The backend's options that say where the nodes are and how to log in, which the node determines.
+_DETERMINED_FIELDS = frozenset({"hosts", "username", "password", "ssl_context", "session"})
+_DETERMINED_OPTIONS = frozenset(
+    {
+        "address_translator",
+        "auth_provider",
+        "client_routes_config",
+        "cloud",
+        "contact_points",
+        "endpoint_factory",
+        "scylla_cloud",
+        "ssl_options",
+    }
+)
+
+
 @hookimpl
 def coodie_describe_driver() -> DriverDescription:
-    """Return what the backend is and takes."""
+    """Return the options of the node, and those of the backend that can be used."""
+    try:
+        backend = current_registry().plugins.described(ConnectionConfig(driver_type=choose_backend(None)))
+    except CoodieError:  # raised by coodie_check_config
+        backend = DriverDescription(summary="", options=driver_options())
+    others = _NODE_NAMES | _DETERMINED_OPTIONS
     return DriverDescription(
         summary="A real Apache Cassandra as a child process, for development and tests",
-        options=(
-            OptionDescription(
-                name="node", type="str", default="default", help="The node's or cluster's name."
-            ),
-            OptionDescription(
-                name="nodes", type="count", help="How many nodes; by default as many as run, else one."
-            ),
-            OptionDescription(
-                name="profile",
-                type="'ephemeral' or 'durable'",
-                help="What becomes of the data; by default that of the node that runs, else ephemeral.",
-            ),
-            OptionDescription(
-                name="version",
-                type="str",
-                help="Of Cassandra; by default the one that runs, else the newest.",
-            ),
-            OptionDescription(name="tls", type="bool", help="Speak TLS, by certificates made for the node."),
-            OptionDescription(name="mtls", type="bool", help="Show a certificate, too; implies tls."),
-            OptionDescription(name="auth", type="bool", help="Log in, by a password made for the node."),
-            OptionDescription(
-                name="heap",
-                type="count",
-                help="MiB to which the heap of each node may grow; by default by the machine's memory.",
-            ),
-            OptionDescription(
-                name="keep",
-                type="bool",
-                default=False,
-                help="Leave the node running after close() and after this process.",
-            ),
-            OptionDescription(
-                name="backend",
-                type="'scylla' or 'cassandra'",
-                help="Which driver talks to it; by default the installed one.",
-            ),
-        ),
-        # its address, certificates and password are its own
-        connection_fields=frozenset(
-            {
-                "keyspace",
-                "port",
-                "application",
-                "request_timeout",
-                "consistency",
-                "serial_consistency",
-                "retry_policy",
-                "protocol_version",
-                "compression",
-                "speculative_execution_policy",
-            }
-        ),
+        options=(*_NODE_OPTIONS, *(option for option in backend.options if option.name not in others)),
+        connection_fields=backend.connection_fields - _DETERMINED_FIELDS,
         capabilities=CassandraDriver.capabilities
         - {Capability.SESSION, Capability.TLS, Capability.AUTHENTICATION},
     )
@@ -96,9 +105,11 @@ def coodie_describe_driver() -> DriverDescription:
 
 @hookimpl
 def coodie_check_config(config: ConnectionConfig) -> None:
-    """Raise for a node that can't be, and for a backend that can't be used; nothing is started."""
+    """Raise for a node that can't be, and for options that the backend refuses; nothing is started."""
     _cluster(config)
-    choose_backend(config.options.get("backend"))
+    backend = choose_backend(config.options.get("backend"))
+    own = replace(config, driver_type=backend, distribution=None, hosts=("127.0.0.1",))
+    current_registry().plugins.check(replace(own, options=_backend_options(config)))
 
 
 @hookimpl
@@ -178,8 +189,12 @@ def _backend_config(config: ConnectionConfig, cluster: LocalCluster, backend: st
         ssl_context=cluster.ssl_context(),
         username=None if login is None else login.username,
         password=None if login is None else login.password,
-        options={},
+        options=_backend_options(config),
     )
+
+
+def _backend_options(config: ConnectionConfig) -> dict[str, Any]:
+    return {name: value for name, value in config.options.items() if name not in _NODE_NAMES}
 
 
 def _together(driver: AbstractDriver, cluster: LocalCluster, config: ConnectionConfig) -> AbstractDriver:

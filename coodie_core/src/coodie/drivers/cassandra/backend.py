@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from coodie.drivers.cassandra.driver import CassandraDriver
-    from coodie.hooks import DriverDescription
+    from coodie.hooks import DriverDescription, OptionDescription
     from coodie.options.connection import ConnectionConfig
 
-__all__ = ["cassandra_description", "check_cassandra_config", "open_cassandra"]
+__all__ = ["cassandra_description", "check_cassandra_config", "driver_options", "open_cassandra"]
 
 _log = logging.getLogger("coodie.drivers.cassandra")
 
@@ -64,6 +64,16 @@ _EXECUTOR_THREADS = 16
 _PIP = {"lz4": "lz4", "snappy": "python-snappy"}
 
 
+def driver_options() -> tuple[OptionDescription, ...]:
+    """Return the options of ``CassandraDriver``, without those of the driver's Cluster."""
+    from coodie.hooks import OptionDescription
+
+    return tuple(
+        OptionDescription(name=name, type=kind, default=default, help=text)
+        for name, (kind, default, text) in _DRIVER_OPTIONS.items()
+    )
+
+
 def cassandra_description(summary: str, *, distribution: str) -> DriverDescription:
     """Describe a backend of the package ``cassandra``; its plug-in has checked the package's distribution.
 
@@ -80,10 +90,6 @@ def cassandra_description(summary: str, *, distribution: str) -> DriverDescripti
 
     # Fields of ConnectionConfig aren't passed as options.
     parameters = (p for name, p in signature(cluster_class.__init__).parameters.items() if name != "self")
-    own = tuple(
-        OptionDescription(name=name, type=kind, default=default, help=text)
-        for name, (kind, default, text) in _DRIVER_OPTIONS.items()
-    )
     cluster = tuple(
         OptionDescription(name=p.name, default=p.default, help="A parameter of the driver's Cluster.")
         for p in parameters
@@ -91,7 +97,7 @@ def cassandra_description(summary: str, *, distribution: str) -> DriverDescripti
     )
     return DriverDescription(
         summary=summary,
-        options=own + cluster,
+        options=driver_options() + cluster,
         capabilities=CassandraDriver.capabilities,
         needs=(distribution,),
     )
