@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -22,7 +24,7 @@ from coodie.exceptions import ConfigurationError, CoodieError, DriverClosedError
 from coodie_testing.faults import Delay, Silence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from coodie_testing.faults import FaultProxy
 
@@ -168,6 +170,46 @@ async def test_warming_up(connect: Callable[..., Any], monkeypatch: pytest.Monke
         monkeypatch.undo()
 
 
+async def test_warming_up_in_a_keyspace(connect: Callable[..., Any]) -> None:
+    """A statement without a keyspace is warmed up as RequestOptions.keyspace will name it."""
+    for is_async in (False, True):
+        driver = connect(fast_path=True)
+        calls, stmt = Api(driver, is_async=is_async), "SELECT key FROM local WHERE key = ?"
+        await calls.warm([stmt, "LIST ROLES"], keyspace="system")
+        misses = driver.stats().statements.misses
+        options = RequestOptions(keyspace="system")
+        assert await calls.execute(stmt, ["local"], options=options) == [{"key": "local"}]
+        assert driver.stats().statements.misses == misses
+
+
+@contextmanager
+def _noting(called: set[Any]) -> Iterator[None]:
+    """Note the functions of coodie that are called meanwhile in this thread."""
+
+    def note(frame: Any, event: str, _: Any) -> None:
+        if event == "call" and "/coodie/" in frame.f_code.co_filename:
+            called.add((frame.f_code.co_filename.rpartition("/")[2], frame.f_code.co_name))
+
+    sys.setprofile(note)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
+
+
+async def test_the_first_request_after_warming_up(connect: Callable[..., Any]) -> None:
+    """It calls no function that later requests don't call, but for checksums of lengths that are new."""
+    for is_async in (False, True):
+        calls = Api(connect(fast_path=True), is_async=is_async)
+        await calls.warm([_READ])
+        first, *later = called = [set[Any]() for _ in range(4)]
+        for functions in called:
+            with _noting(functions):
+                await calls.execute(_READ, ["local"])
+        assert len(first) > 5
+        assert {one for one in first - set().union(*later) if one[0] != "segments.py"} == set()
+
+
 async def test_warming_up_with_rows(connect: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """The same for the shape of rows that is the driver's default; one that doesn't fit is no error yet."""
     driver = connect(rows=tuple, fast_path=True)
@@ -224,10 +266,16 @@ def test_what_cannot_be_warmed_up(connect: Callable[..., Any]) -> None:
     driver = connect(fast_path=False)
     with pytest.raises(QuerySyntaxError):
         driver.warm(["SELEC nothing"])
+    for wrong in (_READ, None, 7, [None]):
+        with pytest.raises(ConfigurationError) as caught:
+            driver.warm(wrong)
+        assert caught.value.option == "statements"
     with pytest.raises(ConfigurationError):
-        driver.warm(_READ)
+        driver.warm([_READ], keyspace="")
     with pytest.raises(ConfigurationError):
         driver.warm([_READ], connections=0)
+    with pytest.raises(ConfigurationError, match="at most 64"):
+        connect(fast_path=True).warm([_READ], connections=65)
     driver.warm([_READ])
     driver.close()
     with pytest.raises(DriverClosedError):

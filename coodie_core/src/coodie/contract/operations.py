@@ -100,7 +100,12 @@ class Operations:
             return False
 
     def warm(
-        self, statements: Iterable[str] = (), *, connections: int = 1, timeout: float | None = None
+        self,
+        statements: Iterable[str] = (),
+        *,
+        connections: int = 1,
+        timeout: float | None = None,
+        keyspace: str | None = None,
     ) -> None:
         """Open connections and prepare statements before the first request needs them.
 
@@ -108,16 +113,19 @@ class Operations:
             statements: The CQL texts to prepare.
             connections: The number of threads that will send requests at the same time.
             timeout: The timeout in seconds, of all connections and statements.
+            keyspace: The keyspace of unqualified table names in the statements.
 
         Raises:
             UnsupportedError: The driver doesn't support it.
         """
-        del statements, connections, timeout
+        del statements, connections, timeout, keyspace
         raise self._cannot_warm()
 
-    async def warm_async(self, statements: Iterable[str] = (), *, timeout: float | None = None) -> None:
+    async def warm_async(
+        self, statements: Iterable[str] = (), *, timeout: float | None = None, keyspace: str | None = None
+    ) -> None:
         """Async version of :meth:`warm`, for the running event loop."""
-        del statements, timeout
+        del statements, timeout, keyspace
         raise self._cannot_warm()
 
     def _cannot_warm(self) -> UnsupportedError:

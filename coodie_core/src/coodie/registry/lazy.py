@@ -472,16 +472,13 @@ class LazyDriver(RequestDriver):
         """Return whether the driver can serve requests now or later, without connecting."""
         return not self.closed
 
-    def warm(
-        self, statements: Iterable[str] = (), *, connections: int = 1, timeout: float | None = None
-    ) -> None:
-        """Connect, then call the backend's ``warm``."""
-        driver = self._with_defaults(self._connected())
-        driver.warm(statements, connections=connections, timeout=timeout)
+    def warm(self, statements: Iterable[str] = (), **options: Any) -> None:
+        """Connect, then call the backend's ``warm`` with the same arguments."""
+        self._with_defaults(self._connected()).warm(statements, **options)
 
-    async def warm_async(self, statements: Iterable[str] = (), *, timeout: float | None = None) -> None:
+    async def warm_async(self, statements: Iterable[str] = (), **options: Any) -> None:
         """Async version of :meth:`warm`."""
-        await self._with_defaults(await self._connected_async()).warm_async(statements, timeout=timeout)
+        await self._with_defaults(await self._connected_async()).warm_async(statements, **options)
 
     def stats(self) -> DriverStats:
         """Return the wrapped driver's statistics; before the first request and in a fork, without nodes."""

@@ -84,7 +84,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.made: list[Connection] = []
         self.patch.setattr(pool, "SyncConnection", self.make)
         self.patch.setattr(pool, "Connector", FakeConnector)
-        self.patch.setattr(pool, "_MAX_CONNECTIONS", LIMIT)
+        self.patch.setattr(pool, "MAX_CONNECTIONS", LIMIT)
         cluster: Any = SimpleNamespace(idle_heartbeat_interval=30)
         nothing: Any = Mock()
         self.pool: Any = pool.SyncPool(cluster, nothing, nothing, lambda _: None, nothing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,18 +15,18 @@ from coodie.cql import inspect_statement
 from coodie.drivers._last_page import remember_paging_state, remembered_paging_state
 from coodie.drivers._lifecycle import Lifecycle
 from coodie.drivers.client.client import UNPREPARED
+from coodie.drivers.client.keyspaces import qualified_items
 from coodie.drivers.client.pipeline import Pipeline
 from coodie.drivers.client.pipeline_options import PipelineOptions
 from coodie.effects import gather, run_async, run_sync
 from coodie.exceptions import ConfigurationError
 from coodie.observers.connections import tell_closed
-from coodie.requests import check_timeout
+from coodie.requests import RequestOptions, check_timeout
 from coodie.rows import Rows
 from coodie.schema.sync import SchemaSyncMixin
 from coodie.waiting import on_loop, start_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from concurrent.futures import Future
 
     from coodie.batch import BatchItem
@@ -157,7 +158,12 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
             await super()._probe_async(timeout)
 
     def warm(
-        self, statements: Iterable[str] = (), *, connections: int = 1, timeout: float | None = None
+        self,
+        statements: Iterable[str] = (),
+        *,
+        connections: int = 1,
+        timeout: float | None = None,
+        keyspace: str | None = None,
     ) -> None:
         """Open connections and prepare statements before the first request needs them.
 
@@ -170,26 +176,30 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
                 connection to each node. An event loop needs one per node: await ``warm_async`` on it.
             timeout: The timeout in seconds, of all connections and statements; None for the connection's
                 default.
+            keyspace: The keyspace of unqualified table names, for statements that will be executed with
+                ``RequestOptions(keyspace=…)``.
 
         Raises:
+            ConfigurationError: An argument is invalid, or the client can't open as many connections.
             RequestTimeoutError: Connecting or preparing took longer.
             CoodieError: A statement couldn't be prepared.
         """
-        run_sync(self._warm_steps(statements, connections, timeout))
+        run_sync(self._warm_steps(_checked_statements(statements, keyspace), connections, timeout))
         for _ in range(_REHEARSALS):
             if not self.is_ready():
                 break
 
-    async def warm_async(self, statements: Iterable[str] = (), *, timeout: float | None = None) -> None:
+    async def warm_async(
+        self, statements: Iterable[str] = (), *, timeout: float | None = None, keyspace: str | None = None
+    ) -> None:
         """Async version of :meth:`warm`, for the running event loop."""
-        await run_async(self._warm_steps(statements, 1, timeout))
+        await run_async(self._warm_steps(_checked_statements(statements, keyspace), 1, timeout))
         for _ in range(_REHEARSALS):
             if not await self.is_ready_async():
                 break
 
-    def _warm_steps(self, statements: Iterable[str], connections: int, timeout: float | None) -> Steps[None]:
+    def _warm_steps(self, texts: list[str], connections: int, timeout: float | None) -> Steps[None]:
         self._lifecycle.admit()
-        texts = _checked_statements(statements)
         if not isinstance(connections, int) or isinstance(connections, bool) or connections < 1:
             message = f"connections={connections!r} isn't a positive integer."
             raise ConfigurationError(message, hint="Give the number of threads.", option="connections")
@@ -278,14 +288,17 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
         tell_closed(self)
 
 
-def _checked_statements(statements: Iterable[str]) -> list[str]:
-    """Return the statements that can be prepared, without duplicates.
+def _checked_statements(statements: Iterable[str], keyspace: str | None) -> list[str]:
+    """Return the statements that can be prepared, qualified by a keyspace, without duplicates.
 
     Raises:
-        ConfigurationError: A statement isn't a str.
+        ConfigurationError: A statement isn't a str, or the keyspace is invalid.
     """
-    texts = None if isinstance(statements, (str, bytes)) else list(statements)
-    if texts is None or not all(isinstance(text, str) for text in texts):
+    is_list = isinstance(statements, Iterable) and not isinstance(statements, (str, bytes))
+    texts: list[Any] = list(statements) if is_list else [None]
+    if not all(isinstance(text, str) for text in texts):
         message = f"statements: expected a list of str, got {type(statements).__name__}."
         raise ConfigurationError(message, hint="Give a list of str.", option="statements")
-    return [text for text in dict.fromkeys(texts) if inspect_statement(text).kind not in UNPREPARED]
+    options = None if keyspace is None else RequestOptions(keyspace=keyspace)
+    kept = [text for text in texts if inspect_statement(text).kind not in UNPREPARED]
+    return list(dict.fromkeys(stmt for stmt, _ in qualified_items([(text, ()) for text in kept], options)))

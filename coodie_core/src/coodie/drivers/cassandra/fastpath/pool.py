@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra.fastpath.shards import Shards
     from coodie.protocol.connection import Connection
 
-__all__ = ["AsyncPool", "SyncPool"]
+__all__ = ["MAX_CONNECTIONS", "AsyncPool", "SyncPool"]
 
 #: Maximum size of a thread pool, plus one connection per shard; further threads use the driver's
 #: connections.
-_MAX_CONNECTIONS = 64
+MAX_CONNECTIONS = 64
 
 
 class ConnectionWatch(Protocol):
@@ -358,7 +358,7 @@ class SyncPool:
             if connection.is_usable():
                 return connection
             self.discard(connection)
-        if not self._is_closed and len(self._all) < _MAX_CONNECTIONS + len(self._idle):
+        if not self._is_closed and len(self._all) < MAX_CONNECTIONS + len(self._idle):
             self._connector.open(self._on_connected, shard)
         if shard is None or not borrow:
             return None

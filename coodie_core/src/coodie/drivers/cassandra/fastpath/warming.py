@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from cassandra.policies import HostDistance
 
+from coodie.drivers.cassandra.fastpath.pool import MAX_CONNECTIONS
 from coodie.drivers.cassandra.fastpath.request import Immediately
 from coodie.effects import Sleep
-from coodie.exceptions import RequestTimeoutError
+from coodie.exceptions import ConfigurationError, RequestTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -41,8 +42,13 @@ def open_connections(
         timeout: The timeout in seconds.
 
     Raises:
+        ConfigurationError: The fast path doesn't open as many connections.
         RequestTimeoutError: Connecting to a node took longer.
     """
+    if path is not None and connections > MAX_CONNECTIONS:
+        message = f"connections={connections}: at most {MAX_CONNECTIONS} threads have a connection to a node."
+        hint = "Give fewer; requests of further threads use the session's connections."
+        raise ConfigurationError(message, hint=hint, option="connections")
     deadline = time.monotonic() + timeout
     while True:
         state = session.get_pool_state()
