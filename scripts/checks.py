@@ -68,6 +68,16 @@ _EXAMPLE = "examples/coodie_rust"
 #: Let pytest find the accelerator that was built.
 _WITH_ACCELERATOR = ("-o", f"pythonpath=scripts benchmarks {accelerator.BUILT.relative_to(ROOT)}")
 
+#: Its own tests, and those of what it takes the place of.
+_ACCELERATED = (
+    "coodie_accel/tests",
+    "coodie_core/tests/protocol",
+    *(
+        f"coodie_core/tests/cassandra/fastpath/test_{name}.py"
+        for name in ("async_connection", "pipeline", "sync_connection")
+    ),
+)
+
 #: The variable that names the address at which tests ask for the nodes that they share.
 _NODES = "COODIE_TEST_NODES"
 
@@ -213,7 +223,7 @@ def accelerator_tests(steps: Steps, backend: str, *options: str, nodes: str | No
         nodes: As for `run_tests`.
     """
     if accelerator.build(steps):
-        arguments = (*_WITH_ACCELERATOR, *chosen(options, "coodie_accel/tests"))
+        arguments = (*_WITH_ACCELERATOR, *chosen(options, *_ACCELERATED))
         run_tests(steps, backend, f"{backend}: accelerator", arguments, rerun=Rerun("accel"), nodes=nodes)
 
 

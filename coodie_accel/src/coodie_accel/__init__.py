@@ -1,4 +1,4 @@
-"""The compiled accelerator of coodie: bytes to answers, rows to dicts, parameters to bytes, checksums.
+"""The compiled accelerator of coodie: streams of a connection, rows to dicts, parameters to bytes, checksums.
 
 coodie's drivers find it by themselves; nobody has to import it. It knows the native protocol's values
 and neither coodie nor a database driver.
@@ -6,8 +6,8 @@ and neither coodie nor a database driver.
 
 from __future__ import annotations
 
-from coodie_accel._native import ParameterEncoder, RowDecoder, crc24, cut_answers
+from coodie_accel._native import ParameterEncoder, RowDecoder, Streams, crc24, cut_answers
 
-__all__ = ["ParameterEncoder", "RowDecoder", "__version__", "crc24", "cut_answers"]
+__all__ = ["ParameterEncoder", "RowDecoder", "Streams", "__version__", "crc24", "cut_answers"]
 
 __version__ = "0.1.0"

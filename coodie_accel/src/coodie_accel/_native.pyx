@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""Bytes to answers, rows to dicts, parameters to bytes, and the checksum of segments' headers.
+"""Requests and their answers by stream, rows to dicts, parameters to bytes, checksums of segments' headers.
 
 Values are as the native protocol has them (native_protocol_v5.spec, section 6), each behind its length
 as a big-endian int32. Every length is compared with what is left before a byte behind it is read.
@@ -19,7 +19,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromSt
 from cpython.datetime cimport date_new, datetime_new, import_datetime, time_new
 from cpython.dict cimport PyDict_SetItem
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
-from cpython.list cimport PyList_Append, PyList_AsTuple, PyList_New, PyList_SET_ITEM
+from cpython.list cimport PyList_Append, PyList_AsTuple, PyList_GET_SIZE, PyList_New, PyList_SET_ITEM
 from cpython.long cimport PyLong_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject_GenericSetAttr, PyTypeObject
@@ -37,7 +37,7 @@ cdef extern from "Python.h":
     const void* PyUnicode_DATA(object value)
     object PyType_GenericNew(PyTypeObject* type, PyObject* args, PyObject* kwargs)
 
-__all__ = ["ParameterEncoder", "RowDecoder", "crc24", "cut_answers"]
+__all__ = ["ParameterEncoder", "RowDecoder", "Streams", "crc24", "cut_answers"]
 
 import_datetime()
 
@@ -172,6 +172,9 @@ def cut_answers(bytes data not None, uint8_t version, object unusual not None):
         found.append((<int16_t>_unsigned16(head + 2), answer))
         at += _HEADER + length
     return found, at
+
+
+include "_streams.pxi"
 
 
 # --- rows ---------------------------------------------------------------------------------

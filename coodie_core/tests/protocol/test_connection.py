@@ -1,4 +1,7 @@
-"""The connection without sockets: whatever happens in whatever order, each request ends exactly once."""
+"""The connection without sockets: whatever happens in whatever order, each request ends exactly once.
+
+``make accel`` runs these tests with the accelerator's streams, too, and with both side by side.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ from hypothesis.stateful import (
 
 from coodie.drivers.cassandra.fastpath.driver_internals import _blocks
 from coodie.protocol import connection as room
+from coodie.protocol._accelerator import accelerator
 from coodie.protocol.connection import (
-    LATENCIES,
     NEVER_SENT,
     TIMED_OUT,
     Connection,
@@ -29,6 +32,7 @@ from coodie.protocol.connection import (
     ConnectionState,
     KeepAlive,
     TimedOut,
+    connection_class,
 )
 from coodie.protocol.frames import (
     COMPRESSED,
@@ -43,9 +47,13 @@ from coodie.protocol.frames import (
     encode_frame,
 )
 from coodie.protocol.segments import Segments
+from coodie.protocol.streams import LATENCIES, Streams
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    #: Makes a connection from functions that make its arguments: the frames can't be shared.
+    Make = Callable[..., Connection[Any]]
 
 _HEADER = Struct(">BBhBi")
 
@@ -64,6 +72,57 @@ def small() -> Iterator[None]:
         patch.setattr(room, "MAX_STREAMS", _STREAMS)
         patch.setattr(room, "MAX_UNANSWERED", _UNANSWERED)
         yield
+
+
+class Twins:
+    """A connection with each implementation of the streams, which must do the same.
+
+    Args:
+        connections: The connections.
+    """
+
+    def __init__(self, connections: list[Connection[Any]]) -> None:
+        self._connections = connections
+
+    def __getattr__(self, name: str) -> Any:
+        values = [getattr(one, name) for one in self._connections]
+        return (
+            (lambda *arguments: _same(*[call(*arguments) for call in values]))
+            if callable(values[0])
+            else _same(*values)
+        )
+
+
+def _same(one: Any, other: Any) -> Any:
+    # Each has its own exceptions.
+    assert (
+        repr(one) == repr(other)
+        if isinstance(one, list)
+        else bytes(one) == bytes(other)
+        if isinstance(one, memoryview)
+        else one == other
+    )
+    return one
+
+
+_COMPILED = pytest.mark.skipif(accelerator() is None, reason="coodie-accel isn't on the path: make accel")
+
+
+@pytest.fixture(
+    params=["python", pytest.param("compiled", marks=_COMPILED), pytest.param("twins", marks=_COMPILED)]
+)
+def make(request: pytest.FixtureRequest) -> Make:
+    """Make connections with one implementation of the streams, or with both."""
+    streams: list[Any] = [Streams] if request.param != "compiled" else []
+    if request.param != "python":
+        streams.append(accelerator().Streams)
+    classes = [connection_class(one) for one in streams]
+
+    def make(frames: Callable[[], Frames], *arguments: Any, **options: Any) -> Any:
+        made = [one(frames(), *arguments, **options) for one in classes]
+        return made[0] if len(made) == 1 else Twins(made)
+
+    return make
 
 
 def _answer(version: int, stream: int, opcode: int, body: bytes) -> bytes:
@@ -87,10 +146,11 @@ class Machine(RuleBasedStateMachine):
     Args:
         version: The protocol version.
         delivered: Takes the responses that requests get.
+        make: Makes the connection.
         compressed: With LZ4.
     """
 
-    def __init__(self, version: int, delivered: list[bytes], *, compressed: bool) -> None:
+    def __init__(self, version: int, delivered: list[bytes], make: Make, *, compressed: bool) -> None:
         super().__init__()
         self.version = version
         self.delivered = delivered
@@ -100,8 +160,8 @@ class Machine(RuleBasedStateMachine):
         segmented = version == 5
         blocks = _blocks(lz4_compress, lz4_decompress) if compressed else (None, None)
         functions = (lz4_compress, lz4_decompress) if self.compresses_bodies else (None, None)
-        self.connection: Connection[_Token] = Connection(
-            Frames(version, Segments(*blocks) if segmented else None, *functions),
+        self.connection: Connection[_Token] = make(
+            lambda: Frames(version, Segments(*blocks) if segmented else None, *functions),
             self.now,
             _KEEP_ALIVE,
             is_abandoned=lambda token: token.is_abandoned,
@@ -292,12 +352,12 @@ class Machine(RuleBasedStateMachine):
 
 @pytest.mark.parametrize("compressed", [False, True], ids=["plain", "lz4"])
 @pytest.mark.parametrize("version", [4, 5])
-def test_whatever_happens(version: int, compressed: bool) -> None:
+def test_whatever_happens(version: int, compressed: bool, make: Make) -> None:
     """Run the machine many times; and enough requests get their response for that to mean something."""
     answered: list[bytes] = []
     for _ in range(3):  # once nearly always; how many get one is up to chance
         run_state_machine_as_test(  # type: ignore[no-untyped-call]  # hypothesis has no type for it
-            lambda: Machine(version, answered, compressed=compressed),
+            lambda: Machine(version, answered, make, compressed=compressed),
             settings=settings(max_examples=50, stateful_step_count=40, deadline=None),
         )
         if len(answered) >= 50:
@@ -305,13 +365,13 @@ def test_whatever_happens(version: int, compressed: bool) -> None:
     pytest.fail(f"{len(answered)} requests got a response")
 
 
-def _connection(keep_alive: KeepAlive = _KEEP_ALIVE) -> Connection[str]:
-    return Connection(Frames(4), 0.0, keep_alive)
+def _frames() -> Frames:
+    return Frames(4)
 
 
-def test_silence_past_a_deadline() -> None:
+def test_silence_past_a_deadline(make: Make) -> None:
     """No more requests are taken, the server is asked for a sign, and any bytes open it again."""
-    connection = _connection()
+    connection = make(_frames, 0.0, _KEEP_ALIVE)
     assert connection.send(EXECUTE, b"", "one", 1.0, 0.5) == 1
     connection.data_to_send()
     assert connection.expire(1.5) == [("one", TIMED_OUT)]
@@ -324,18 +384,18 @@ def test_silence_past_a_deadline() -> None:
     assert connection.send(EXECUTE, b"", "two", 1.0, 1.8) == 1
 
 
-def test_no_silence_past_a_deadline() -> None:
+def test_no_silence_past_a_deadline(make: Make) -> None:
     """Where other answers come, one that doesn't is no reason to doubt the server."""
-    connection = _connection()
+    connection = make(_frames, 0.0, _KEEP_ALIVE)
     connection.send(EXECUTE, b"", "one", 1.0, 0.5)
     connection.receive(_answer(4, -1, Opcode.EVENT, b""), 0.6)
     assert connection.expire(1.5) == [("one", TIMED_OUT)]
     assert connection.state is ConnectionState.OPEN
 
 
-def test_a_heartbeat() -> None:
+def test_a_heartbeat(make: Make) -> None:
     """It is asked for after silence, again after the next; without a sign it ends the connection."""
-    connection = _connection()
+    connection = make(_frames, 0.0, _KEEP_ALIVE)
     assert connection.next_deadline == _HEARTBEAT
     assert connection.expire(5.0) == []
     assert connection.data_to_send()[4] == OPTIONS
@@ -351,9 +411,9 @@ def test_a_heartbeat() -> None:
     assert connection.is_closed
 
 
-def test_a_long_pause() -> None:
+def test_a_long_pause(make: Make) -> None:
     """A request after too long a silence isn't taken before the server gives a sign."""
-    connection = _connection(KeepAlive(timeout=3.0, max_silence=6.0))
+    connection = make(_frames, 0.0, KeepAlive(timeout=3.0, max_silence=6.0))
     assert connection.send(EXECUTE, b"", "one", 1.0, 6.5) == 0
     assert connection.state is ConnectionState.UNRESPONSIVE
     assert connection.data_to_send()[4] == OPTIONS
@@ -362,9 +422,9 @@ def test_a_long_pause() -> None:
     assert connection.is_closed
 
 
-def test_a_late_answer_frees_its_stream() -> None:
+def test_a_late_answer_frees_its_stream(make: Make) -> None:
     """It isn't handed out, and not before it has come is the stream used again."""
-    connection = _connection(KeepAlive())
+    connection = make(_frames, 0.0, KeepAlive())
     connection.send(EXECUTE, b"", "one", 1.0, 0.0)
     connection.expire(1.0)
     connection.send(EXECUTE, b"", "two", 1.0, 1.0)
@@ -378,10 +438,10 @@ def test_a_late_answer_frees_its_stream() -> None:
     assert sorted(frame.stream for frame in FrameReader(0).feed(bytes(connection.data_to_send()))) == [0, 1]
 
 
-def test_the_queue() -> None:
+def test_the_queue(make: Make) -> None:
     """As streams become free, it sends what has time and is waited for; closing ends the rest, once."""
     abandoned = {"given up"}
-    connection: Connection[str] = Connection(Frames(4), 0.0, is_abandoned=abandoned.__contains__)
+    connection: Connection[str] = make(_frames, 0.0, is_abandoned=abandoned.__contains__)
     for number in range(_STREAMS):
         connection.send(EXECUTE, b"", str(number), 60.0, 0.0)
     for token, timeout in (("overdue", 1.0), ("given up", 60.0), ("sent", 60.0), ("left", 60.0)):
@@ -396,10 +456,10 @@ def test_the_queue() -> None:
     assert connection.waiting == 0
 
 
-def test_retiring() -> None:
+def test_retiring(make: Make) -> None:
     """It takes nothing more, also when bytes come, and closes when nobody waits any more."""
     abandoned: set[str] = set()
-    connection: Connection[str] = Connection(Frames(4), 0.0, is_abandoned=abandoned.__contains__)
+    connection: Connection[str] = make(_frames, 0.0, is_abandoned=abandoned.__contains__)
     for token in ("one", "two"):
         connection.send(EXECUTE, b"", token, 60.0, 0.0)
     assert connection.retire() == []
@@ -412,9 +472,9 @@ def test_retiring() -> None:
     assert connection.is_closed
 
 
-def test_response_times() -> None:
+def test_response_times(make: Make) -> None:
     """One of each read is kept, and the oldest gives way."""
-    connection: Connection[int] = Connection(Frames(4), 0.0)
+    connection: Connection[int] = make(_frames, 0.0)
     assert connection.latencies == []
     for token in (0, 1):
         connection.send(EXECUTE, b"", token, 10.0, 0.0)
@@ -423,7 +483,7 @@ def test_response_times() -> None:
     assert connection.latencies == [0.5]
     for number in range(1, LATENCIES + 1):
         connection.send(EXECUTE, b"", number, 10.0, float(number))
-        (stream,) = connection._in_flight
-        assert len(connection.receive(_answer(4, stream, RESULT, b""), 2.0 * number)) == 1
+        frame = list(FrameReader(0).feed(bytes(connection.data_to_send())))[-1]
+        assert len(connection.receive(_answer(4, frame.stream, RESULT, b""), 2.0 * number)) == 1
     assert sorted(connection.latencies) == [float(number) for number in range(1, LATENCIES + 1)]
     assert connection.queued == 0

@@ -31,16 +31,21 @@ from __future__ import annotations
 from collections import deque
 from enum import Enum, auto
 from math import inf
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 from coodie._points import point
 from coodie.protocol.errors import BrokenFrameError
 from coodie.protocol.frames import OPTIONS, Frame
+from coodie.protocol.streams import Streams, best_streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from coodie.protocol.frames import Frames
+
+    _Streams = Streams
+else:
+    _Streams = Generic
 
 __all__ = [
     "NEVER_SENT",
@@ -48,9 +53,11 @@ __all__ = [
     "Connection",
     "ConnectionLost",
     "ConnectionState",
+    "ConnectionStates",
     "KeepAlive",
     "Response",
     "TimedOut",
+    "connection_class",
 ]
 
 T = TypeVar("T")
@@ -58,10 +65,6 @@ T = TypeVar("T")
 #: Maximum number of requests in flight: a client's stream ids are non-negative, with 15 bits
 #: (section 2.4.1.3).
 MAX_STREAMS = 32_768
-
-#: The number of response times that a connection keeps; a power of two, for a cheap index.
-LATENCIES = 128
-_LATENCY_MASK = LATENCIES - 1
 
 #: Number of orphaned streams from which a connection should be replaced.
 MAX_UNANSWERED = 1024
@@ -132,8 +135,8 @@ def _is_never_abandoned(_token: object) -> bool:
     return False
 
 
-class Connection(Generic[T]):
-    """One connection after its handshake.
+class ConnectionStates(_Streams[T]):
+    """The states of a connection, and everything that is rare; ``Connection`` is this with its streams.
 
     Args:
         frames: Encodes and splits the connection's frames.
@@ -153,72 +156,35 @@ class Connection(Generic[T]):
         error: Callable[[str], Exception] = ConnectionError,
         is_abandoned: Callable[[T], bool] = _is_never_abandoned,
     ) -> None:
-        self._make_frame = frames.make
+        super().__init__(frames, MAX_STREAMS)
         self._wire = frames.wire
-        self._feed = frames.feed
         self._heartbeat, self._heartbeat_timeout, self._max_silence = keep_alive or KeepAlive()
         self._error = error
         self._is_abandoned = is_abandoned
         self.state = _OPEN
         #: When data was received last; initially, the end of the handshake.
         self.received_at = now
-        # By stream id: the token, its deadline, and when it was sent. Ordered by ``sent_at``.
-        self._in_flight: dict[int, tuple[T, float, float]] = {}
-        # Streams of timed-out requests and of heartbeats.
-        self._orphaned: set[int] = set()
-        self._free: list[int] = []
-        # A ring of the last response times in seconds, one for each call of ``receive``.
-        self._latencies = [0.0] * LATENCIES
-        self._measured = 0
-        self._next_stream = 0
         # Requests that wait for a stream: the token, its deadline, opcode and body.
         self._queue: deque[tuple[T, float, int, bytes]] = deque()
-        # Frames to be sent, and the unwritten rest of the data being sent.
-        self._out: list[bytes] = []
+        # The unwritten rest of the data being sent.
         self._unsent: bytes | memoryview = b""
-        # Until when requests are accepted; extended by received data, in the past unless the state is OPEN.
-        # One comparison is the only check per request.
-        self._usable_until = now + self._max_silence
+        # Extended by received data, in the past unless the state is OPEN.
+        self.usable_until = now + self._max_silence
         # When the connection ends unless data is received; infinity if no heartbeat is in flight.
         self._sign_by = inf
-        #: When to call ``expire``; infinity for never. Never later than the first deadline, but possibly
-        #: earlier: an exact value would cost more per request than an occasional needless call.
         self.next_deadline = now + self._heartbeat
 
     # --- requests -----------------------------------------------------------------------
 
-    def send(self, opcode: int, body: bytes, token: T, timeout: float, now: float) -> int:
-        """Accept a request; return the number of requests in flight, or 0 if it wasn't accepted.
+    def refuse(self, now: float) -> int:
+        """Become unresponsive if nothing was received for ``max_silence``, and return 0."""
+        self._doubt(now)
+        return 0
 
-        It isn't accepted if the state isn't OPEN, or if nothing has been received for ``max_silence``. A
-        transport that may have been paused itself reads once, and tries again.
-
-        Args:
-            opcode: The frame's opcode.
-            body: The frame's body.
-            token: Returned with the response.
-            timeout: The request's timeout in seconds.
-            now: The time.
-        """
-        if now > self._usable_until:
-            self._doubt(now)
-            return 0
-        deadline = now + timeout
-        if deadline < self.next_deadline:  # noqa: PLR1730 - min() would be a call per request
-            self.next_deadline = deadline
-        try:
-            stream = self._free.pop()
-        except IndexError:
-            stream = self._next_stream
-            if stream == MAX_STREAMS:
-                point("request queued: all streams are in use")
-                self._queue.append((token, deadline, opcode, body))
-                return stream
-            self._next_stream += 1
-        in_flight = self._in_flight
-        in_flight[stream] = (token, deadline, now)
-        self._out.append(self._make_frame(opcode, stream, body))
-        return len(in_flight)
+    def enqueue(self, token: T, deadline: float, opcode: int, body: bytes) -> None:
+        """Queue a request until a stream is free."""
+        point("request queued: all streams are in use")
+        self._queue.append((token, deadline, opcode, body))
 
     def data_to_send(self) -> bytes | memoryview:
         """Return the data to write next; empty if there is none.
@@ -229,9 +195,9 @@ class Connection(Generic[T]):
         data = self._unsent
         if data:
             self._unsent = b""
-        elif self._out:
-            data = self._wire(self._out)
-            self._out.clear()
+        elif self.out:
+            data = self._wire(self.out)
+            self.out.clear()
         return data
 
     def put_back(self, data: bytes | memoryview, written: int) -> None:
@@ -243,7 +209,7 @@ class Connection(Generic[T]):
     @property
     def has_data_to_send(self) -> bool:
         """Whether there is data to write."""
-        return bool(self._unsent or self._out)
+        return bool(self._unsent or self.out)
 
     # --- responses ----------------------------------------------------------------------
 
@@ -255,53 +221,33 @@ class Connection(Generic[T]):
         if state is _CLOSED:
             return []
         try:
-            answers = self._feed(data)
+            found = self.match(data, now)
         except BrokenFrameError as exc:
             point("invalid frame received")
             return self.close(self._error(str(exc)))
         self.received_at = now
         self._sign_by = inf
+        responses = cast("list[tuple[T, Response]]", found)
         if state is not _DRAINING:
             self.state = _OPEN
-            self._usable_until = now + self._max_silence
-        in_flight, free = self._in_flight, self._free
-        responses: list[tuple[T, Response]] = []
-        request: tuple[T, float, float] | None = None
-        for stream, answer in answers:
-            request = in_flight.pop(stream, None)
-            if request is not None:
-                free.append(stream)
-                responses.append((request[0], answer))
-            elif stream in self._orphaned:
-                self._end_orphaned(stream, answer)
-            # Other frames are events on stream -1 (section 4.2.6), which no client has registered for, or
-            # have a stream id without a request. Both show that the server is alive.
-        if request is not None:
-            # Only the last response is measured, which keeps the overhead of a busy connection low.
-            self._latencies[self._measured & _LATENCY_MASK] = now - request[2]
-            self._measured += 1
+            self.usable_until = now + self._max_silence
         if self._queue:
             self._send_queued(now, responses)
         return responses if state is not _DRAINING else self._end_if_drained(responses)
 
-    def _end_orphaned(self, stream: int, answer: bytes | Frame) -> None:
-        """Free the stream of a request that timed out before its response arrived, or of a heartbeat."""
-        if isinstance(answer, bytes):  # not a heartbeat's
-            point("response after its request timed out")
-        self._orphaned.remove(stream)
-        self._free.append(stream)
+    def received_late(self) -> None:
+        """Handle a response whose request has timed out."""
+        point("response after its request timed out")
 
     def _send_queued(self, now: float, responses: list[tuple[T, Response]]) -> None:
         """Assign free streams to queued requests."""
-        queue, free = self._queue, self._free
-        while queue and free:
+        queue = self._queue
+        while queue and self.has_free_stream:
             token, deadline, opcode, body = queue.popleft()
             if self._is_abandoned(token) or deadline <= now:
                 responses.append((token, NEVER_SENT))
-                continue
-            stream = free.pop()
-            self._in_flight[stream] = (token, deadline, now)
-            self._out.append(self._make_frame(opcode, stream, body))
+            else:
+                self.assign(token, deadline, opcode, body, now)
 
     # --- time ---------------------------------------------------------------------------
 
@@ -318,25 +264,21 @@ class Connection(Generic[T]):
             return responses + self.close(self._error(message))
         heartbeat = self.received_at + self._heartbeat
         if heartbeat <= now:
-            if now > self._usable_until:
+            if now > self.usable_until:
                 self._doubt(now)
             self._ask_for_sign(now)
             heartbeat = now + self._heartbeat
-        deadlines = [request[1] for request in self._in_flight.values()]
+        deadlines = [request[1] for request in self.requests()]
         deadlines += [request[1] for request in self._queue]
         self.next_deadline = min(heartbeat, self._sign_by, *deadlines)
         return responses if self.state is not _DRAINING else self._end_if_drained(responses)
 
     def _end_overdue(self, now: float) -> list[tuple[T, Response]]:
         """End overdue requests; become unresponsive if nothing was received since one was sent."""
-        overdue = [(stream, one) for stream, one in self._in_flight.items() if one[1] <= now]
-        is_silent = False
-        for stream, (_, _, sent_at) in overdue:
-            del self._in_flight[stream]
-            self._orphaned.add(stream)
-            # An abandoned request counts, too: its response is overdue as well.
-            is_silent = is_silent or self.received_at < sent_at
-        responses: list[tuple[T, Response]] = [(one[0], TIMED_OUT) for _, one in overdue]
+        overdue = self.orphan_overdue(now)
+        # An abandoned request counts, too: its response is overdue as well.
+        is_silent = any(self.received_at < sent_at for _, sent_at in overdue)
+        responses: list[tuple[T, Response]] = [(token, TIMED_OUT) for token, _ in overdue]
         if self._queue:
             responses += [(one[0], NEVER_SENT) for one in self._queue if one[1] <= now]
             self._queue = deque([one for one in self._queue if one[1] > now])
@@ -349,7 +291,7 @@ class Connection(Generic[T]):
         if self.state is _OPEN:
             point("server unresponsive")
             self.state = _UNRESPONSIVE
-            self._usable_until = -inf
+            self.usable_until = -inf
             self._ask_for_sign(now)
 
     def _ask_for_sign(self, now: float) -> None:
@@ -358,23 +300,20 @@ class Connection(Generic[T]):
             return
         self._sign_by = now + self._heartbeat_timeout
         self.next_deadline = min(self.next_deadline, self._sign_by)
-        if self._free or self._next_stream < MAX_STREAMS:
-            stream = self._free.pop() if self._free else self._next_stream
-            self._next_stream = max(self._next_stream, stream + 1)
-            self._orphaned.add(stream)
-            self._out.append(self._make_frame(OPTIONS, stream, b""))
+        if self.has_free_stream:
+            self.send_orphan(OPTIONS, b"")
         # If no stream is free, a response to any request in flight serves as well.
 
     # --- closing ------------------------------------------------------------------------
 
     def takes_requests(self, now: float) -> bool:
         """Return whether ``send`` accepts requests."""
-        return now <= self._usable_until
+        return now <= self.usable_until
 
     @property
     def in_flight(self) -> int:
         """The number of requests without a response, orphaned streams included."""
-        return self.waiting + len(self._orphaned)
+        return self.waiting + self.orphaned
 
     @property
     def queued(self) -> int:
@@ -382,14 +321,9 @@ class Connection(Generic[T]):
         return len(self._queue)
 
     @property
-    def latencies(self) -> list[float]:
-        """The last response times in seconds, one for each call of ``receive``."""
-        return self._latencies[: self._measured]
-
-    @property
     def waiting(self) -> int:
         """The number of requests that haven't ended."""
-        return len(self._in_flight) + len(self._queue)
+        return self.assigned + len(self._queue)
 
     @property
     def is_closed(self) -> bool:
@@ -399,14 +333,14 @@ class Connection(Generic[T]):
     @property
     def needs_replacement(self) -> bool:
         """Whether the connection should be replaced: it isn't OPEN, or has many orphaned streams."""
-        return self.state is not _OPEN or len(self._orphaned) >= MAX_UNANSWERED
+        return self.state is not _OPEN or self.orphaned >= MAX_UNANSWERED
 
     def retire(self) -> list[tuple[T, Response]]:
         """Accept no more requests, and close once no response is awaited; return the requests that end."""
         if self.state is _CLOSED:
             return []
         self.state = _DRAINING
-        self._usable_until = -inf
+        self.usable_until = -inf
         return self._end_if_drained([])
 
     def _end_if_drained(self, responses: list[tuple[T, Response]]) -> list[tuple[T, Response]]:
@@ -416,7 +350,7 @@ class Connection(Generic[T]):
 
     def _tokens(self) -> Iterator[T]:
         """Yield the tokens of all requests that haven't ended."""
-        for request in self._in_flight.values():
+        for request in self.requests():
             yield request[0]
         for queued in self._queue:
             yield queued[0]
@@ -424,14 +358,24 @@ class Connection(Generic[T]):
     def close(self, error: Exception) -> list[tuple[T, Response]]:
         """Close the connection; return all requests that hadn't ended."""
         self.state = _CLOSED
-        self._usable_until = -inf
+        self.usable_until = -inf
         self.next_deadline = inf
         lost, unsent = ConnectionLost(error), ConnectionLost(error, sent=False)
-        responses: list[tuple[T, Response]] = [(one[0], lost) for one in self._in_flight.values()]
+        responses: list[tuple[T, Response]] = [(one[0], lost) for one in self.requests()]
         responses += [(one[0], unsent) for one in self._queue]
-        self._in_flight.clear()
+        self.clear()
         self._queue.clear()
-        self._orphaned.clear()
-        self._out.clear()
         self._unsent = b""
         return responses
+
+
+def connection_class(streams: type[Any]) -> type[ConnectionStates[Any]]:
+    """Return the connection on an implementation of the streams: in Python, or the accelerator's."""
+    return type("Connection", (ConnectionStates, streams), {"__module__": __name__})
+
+
+if TYPE_CHECKING:
+    #: One connection after its handshake.
+    Connection = ConnectionStates
+else:
+    Connection = connection_class(best_streams())

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 from struct import Struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from coodie.protocol._accelerator import accelerator
 from coodie.protocol.errors import BrokenFrameError
@@ -142,6 +142,9 @@ class Frames:
         expand: Decompresses bodies.
     """
 
+    #: Makes a response other than a RESULT without flags.
+    unusual: ClassVar = Frame
+
     def __init__(
         self,
         version: int,
@@ -149,7 +152,8 @@ class Frames:
         compress: Callable[[bytes], bytes] | None = None,
         expand: Callable[[bytes], bytes] | None = None,
     ) -> None:
-        self._version = version
+        #: The protocol version.
+        self.version = version
         self._answer_version = version | RESPONSE
         self._segments = segments
         self._compress = compress
@@ -158,13 +162,18 @@ class Frames:
         self._have = 0
         self._need = _HEADER_SIZE
 
+    @property
+    def compresses(self) -> bool:
+        """Whether bodies are compressed, separately."""
+        return self._compress is not None
+
     def make(self, opcode: int, stream: int, body: bytes) -> bytes:
         """Return the frame of a request."""
         flags = 0
         if self._compress is not None and body:
             body = self._compress(body)
             flags = COMPRESSED
-        return _HEADER.pack(self._version, flags, stream, opcode, len(body)) + body
+        return _HEADER.pack(self.version, flags, stream, opcode, len(body)) + body
 
     def wire(self, frames: Sequence[bytes]) -> bytes:
         """Return the data to send for frames."""
@@ -178,23 +187,20 @@ class Frames:
         Raises:
             BrokenFrameError: The data isn't a valid frame.
         """
-        if self._segments is not None:
-            data = self._segments.feed(data)
-        if self._parts:
-            # A large body arrives in many parts: join them once, after the last one.
-            self._parts.append(data)
-            self._have += len(data)
-            if self._have < self._need:
-                return []
-            data = b"".join(self._parts)
-            self._parts.clear()
+        return self.split(self.join(data))
+
+    def split(self, data: bytes) -> list[tuple[int, bytes | Frame]]:
+        """Return the complete responses in the result of ``join``, and keep the rest.
+
+        Raises:
+            BrokenFrameError: The data isn't a valid frame.
+        """
         try:
             found, at = cut(data, self._answer_version)
         except ValueError as exc:
-            message = "The server sent what isn't a frame of the protocol version that was agreed on."
-            raise BrokenFrameError(message) from exc
+            raise self.invalid() from exc
         if at < len(data):
-            self._keep(data[at:] if at else data)
+            self.keep(data[at:] if at else data)
         if self._segments is None:
             # No call for plain bodies, which are nearly all.
             return [
@@ -203,7 +209,31 @@ class Frames:
             ]
         return found
 
-    def _keep(self, rest: bytes) -> None:
+    def join(self, data: bytes) -> bytes:
+        """Return received data from the beginning of a response on; empty if that is incomplete.
+
+        Raises:
+            BrokenFrameError: The data isn't a valid segment.
+        """
+        if self._segments is not None:
+            data = self._segments.feed(data)
+        if self._parts:
+            # A large body arrives in many parts: join them once, after the last one.
+            self._parts.append(data)
+            self._have += len(data)
+            if self._have < self._need:
+                return b""
+            data = b"".join(self._parts)
+            self._parts.clear()
+        return data
+
+    @staticmethod
+    def invalid() -> BrokenFrameError:
+        """Return the exception for data that isn't a frame."""
+        message = "The server sent what isn't a frame of the protocol version that was agreed on."
+        return BrokenFrameError(message)
+
+    def keep(self, rest: bytes) -> None:
         """Keep the beginning of a response, and its expected size."""
         self._parts.append(rest)
         self._have = len(rest)

@@ -66,8 +66,10 @@ class _Wire:
 
 
 @pytest.fixture
-async def wire() -> AsyncIterator[_Wire]:
-    """Connect on the running loop."""
+async def wire(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[_Wire]:
+    """Connect on the running loop; the parameter is the number of streams."""
+    if hasattr(request, "param"):
+        monkeypatch.setattr(protocol, "MAX_STREAMS", request.param)
     wire = _Wire()
     yield wire
     wire.close()
@@ -119,9 +121,9 @@ async def test_time_runs_out(wire: _Wire, after_several: bool, beside: int) -> N
     assert await asyncio.wait_for(asyncio.gather(*futures), 10) == [TIMED_OUT] * (1 + beside)
 
 
-async def test_more_requests_than_streams(wire: _Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("wire", [2], indirect=True)
+async def test_more_requests_than_streams(wire: _Wire) -> None:
     """They are sent as streams become free, or run out of time in the queue; none is sent then."""
-    monkeypatch.setattr(protocol, "MAX_STREAMS", 2)
     futures = [wire.send() for _ in range(3)]
     late = wire.send(0.01)
     await asyncio.sleep(0)
@@ -137,9 +139,9 @@ async def test_more_requests_than_streams(wire: _Wire, monkeypatch: pytest.Monke
     assert wire.connection.in_flight == 0
 
 
+@pytest.mark.parametrize("wire", [1], indirect=True)
 async def test_the_queue_sends_nothing_too_late(wire: _Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream that becomes free goes to a request that still has time, also right after the other's end."""
-    monkeypatch.setattr(protocol, "MAX_STREAMS", 1)
     monkeypatch.setattr(wire.connection, "_expired_at", asyncio.get_running_loop().time() + LONG)
     first, late, last = wire.send(), wire.send(0.01), wire.send()
     (stream,) = wire.arrived()
