@@ -104,6 +104,21 @@ async def test_wrong_parameters(fast: _Fast, rows: str) -> None:
         assert str(got[n]) == str(alone.value)
 
 
+def test_execute_many(fast: _Fast, rows: str) -> None:
+    """Only the first executions are looked at; each has its own rows or error."""
+    select = f"SELECT v FROM {rows} WHERE k = ?"
+    fast.ways.warm(select, [0])
+    fast.looked_at = 0
+    several: list[Any] = [*([k] for k in range(50)), ["no number"], {"k": 4}]
+    result = fast.driver.execute_many(select, several, concurrency=8, raise_on_error=False)
+    assert [result.rows(k) for k in range(10)] == [[{"v": 10 * k}] for k in range(10)]
+    assert result.rows(51) == [{"v": 40}]
+    assert result.succeeded == 51
+    assert list(result.errors) == [50]
+    assert isinstance(result.errors[50], ParameterError)
+    assert fast.looked_at <= 3
+
+
 async def test_many_pages(fast: _Fast, table: Callable[[str], str]) -> None:
     """A result of several pages comes whole to each of several who ask at once; none asks twice for one."""
     name = table("p int, n int, PRIMARY KEY (p, n)")

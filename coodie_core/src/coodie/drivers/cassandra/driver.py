@@ -300,12 +300,38 @@ class CassandraDriver(ClientDriver):
         self._lifecycle.check()
 
         def start(params: Params) -> Steps[Rows[Any]]:
-            return self._pipeline.rows(self, request.with_params(params), one_of_many=True)
+            return self._one_of_many(request.with_params(params))
 
         fast = self._client.fast
         if fast is None or fast.disabled_reason is not None:
             return ConcurrentExecutor(run, start).drain()
         return ConcurrentExecutor(run, start, Pipeline(fast)).drain()
+
+    def _one_of_many(self, request: Request) -> Steps[Rows[Any]]:
+        """Return the steps of one execution of an ``execute_many``."""
+        fast, first = self._fast_by_template, None
+        if (
+            fast is not None
+            and fast.disabled_reason is None
+            and request.options is None
+            and not request_observers()
+        ):
+            wanted = self._default_rows if request.rows is None else request.rows
+            shape = None if wanted is None else parse_rows(wanted)
+            key = request.consistency if shape is None else (request.consistency, shape)
+            template = self._template(request.stmt, key)
+            exchange = None if template is None else template.exchange(request.params, request.timeout)
+            if template is not None and exchange is not None:
+                # None if it wasn't sent.
+                response = yield exchange
+                if response is not None:
+                    sent = (template, exchange.values, exchange.host, exchange.timeout)
+                    found, first = template.outcome(sent, response)
+                    if found is not None:
+                        return found
+        if first is None:
+            return (yield from self._pipeline.rows(self, request, one_of_many=True))
+        return (yield from self._steps(self._pipeline.rows, request, first))
 
     def _result_columns(self, stmt: str, timeout: float | None = None) -> tuple[str, ...]:
         """Return the column names of a SELECT without executing it; for the command line."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections import defaultdict
+from time import time
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from cassandra.cluster import EXEC_PROFILE_DEFAULT
 from cassandra.policies import HostStateListener, NoSpeculativeExecutionPolicy
+from cassandra.timestamps import MonotonicTimestampGenerator
 
 from coodie.consistency import CONSISTENCY_LEVELS
 from coodie.cql import Kind
@@ -246,10 +248,7 @@ class FastPath:
         """Return the request's write timestamp, or the session's generator's; None if the server sets it."""
         if settings.options is not None and settings.options.timestamp is not None:
             return settings.options.timestamp
-        stamp: int | None = (
-            self._cluster.timestamp_generator() if self._session.use_client_timestamp else None
-        )
-        return stamp
+        return self.timestamps() if self._session.use_client_timestamp else None
 
     def compiled(self, entry: SessionStatement) -> FastStatement:
         """Compile a prepared statement, and keep the result on it."""
@@ -362,7 +361,15 @@ class FastPath:
 
     def timestamps(self) -> int:
         """Return a write timestamp of the session's generator."""
-        stamp: int = self._cluster.timestamp_generator()
+        generator = self._cluster.timestamp_generator
+        if generator.__class__ is MonotonicTimestampGenerator:
+            # What it does while the clock moves on, without its calls.
+            with generator.lock:
+                now = int(time() * 1e6)
+                if now > generator.last:
+                    generator.last = now
+                    return now
+        stamp: int = generator()
         return stamp
 
     def find_node(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from coodie.drivers.cassandra.fastpath.request import Exchange
 from coodie.options.valuetypes import LONGEST
 from coodie.protocol.codec import LONG
 from coodie.protocol.frames import EXECUTE
@@ -157,6 +158,20 @@ class RequestTemplate:
             pool.release(connection)
         return self.outcome((self, values, host, seconds), response)
 
+    def exchange(self, params: Any, timeout: float | None) -> TemplateExchange | None:
+        """Return a request as an effect, for a pipeline; None if the full path is needed."""
+        seconds = self.seconds(timeout)
+        if seconds is None:
+            return None
+        try:
+            values = self.encode(params)
+        except Exception:  # noqa: BLE001 - the full path reports the error
+            return None
+        body = self.before + values + self.after
+        if self.timestamps is not None:
+            body += LONG.pack(self.timestamps())
+        return TemplateExchange(self._exchange, body, seconds, values)
+
     def find_connection(self, pool: AsyncPool, values: bytes) -> tuple[Host | None, AsyncConnection | None]:
         """Return the node that a request is routed to, and the event loop's connection to it.
 
@@ -193,6 +208,28 @@ class RequestTemplate:
             return rows, None
         _, values, host, timeout = sent[:4]
         return None, (self._exchange.with_values(values, host, timeout), response)
+
+
+class TemplateExchange(Exchange):
+    """A request by a template, as an effect.
+
+    Args:
+        first: The template's first request.
+        body: The frame's body.
+        timeout: The timeout in seconds.
+        values: The encoded values.
+    """
+
+    __slots__ = ("_first", "values")
+
+    def __init__(self, first: ExecuteRequest, body: bytes, timeout: float, values: bytes) -> None:
+        super().__init__(first.path, EXECUTE, body, timeout, first.policy)
+        self._first = first
+        self.values = values
+
+    def route(self) -> Route:
+        """Return the routing information."""
+        return self._first.statement.route(self.values, self._first.level)
 
 
 class BoundTemplate:
