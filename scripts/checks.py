@@ -225,6 +225,11 @@ def accelerator_tests(steps: Steps, backend: str, *options: str, nodes: str | No
     if accelerator.build(steps):
         arguments = (*_WITH_ACCELERATOR, *chosen(options, *_ACCELERATED))
         run_tests(steps, backend, f"{backend}: accelerator", arguments, rerun=Rerun("accel"), nodes=nodes)
+        if not options:
+            title = f"{backend}: simulation with the accelerator"
+            command: list[str | Path] = [interpreter(backend, steps), "-m", "tests.simulation", "0+50"]
+            variables = {"PYTHONPATH": str(accelerator.BUILT)}
+            steps.run(title, [*command, "--backend", backend, "--jobs=1"], variables=variables)
 
 
 def compatibility(steps: Steps, backend: str, *options: str, nodes: str | None = None) -> None:

@@ -18,6 +18,7 @@ from coodie.drivers.cassandra.values.lenient_decoding import exact_columns
 from coodie.drivers.cassandra.values.types import family, subtypes, unwrapped
 from coodie.drivers.cassandra.values.vectors import vector_type
 from coodie.protocol.codec import VARIABLE_SIZE
+from coodie.rows import Column, Rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -292,3 +293,19 @@ def test_a_uuid_is_a_whole_one() -> None:
         str(expected),
     )
     assert made.is_safe is type(made)(int=0).is_safe
+
+
+def test_a_whole_result() -> None:
+    """Rows of a result that begins as others, with its columns; None for any other, and for many rows."""
+    decoder = native.RowDecoder(("a",), ("int",), (None,), Rows)
+    body = b"start" + pack(">iii", 1, 4, 7)
+    columns = (Column("a", "int"),)
+    rows = decoder.only_page(body, b"start", 2, columns)
+    assert rows == [{"a": 7}]
+    assert rows.columns is columns
+    assert decoder.only_page(body, b"start", 1, columns) is None
+    assert decoder.only_page(body, b"stars", 2, columns) is None
+    assert decoder.only_page(body[:8], b"start", 2, columns) is None
+    for broken in (body[:-1], b"start" + pack(">i", -1), b"start" + pack(">i", 3)):
+        with pytest.raises(ValueError, match="row"):
+            decoder.only_page(broken, b"start", 5, columns)

@@ -6,8 +6,27 @@ and neither coodie nor a database driver.
 
 from __future__ import annotations
 
-from coodie_accel._native import ParameterEncoder, RowDecoder, Streams, crc24, cut_answers
+from coodie_accel._native import (
+    ExecuteTemplate,
+    ParameterEncoder,
+    RowDecoder,
+    Streams,
+    crc24,
+    cut_answers,
+    open_segments,
+    seal_segment,
+)
 
-__all__ = ["ParameterEncoder", "RowDecoder", "Streams", "__version__", "crc24", "cut_answers"]
+__all__ = [
+    "ExecuteTemplate",
+    "ParameterEncoder",
+    "RowDecoder",
+    "Streams",
+    "__version__",
+    "crc24",
+    "cut_answers",
+    "open_segments",
+    "seal_segment",
+]
 
 __version__ = "0.1.0"

@@ -1,7 +1,16 @@
 from collections.abc import Callable
 from typing import Any, Generic, TypeAlias, TypeVar, final
 
-__all__ = ["ParameterEncoder", "RowDecoder", "Streams", "crc24", "cut_answers"]
+__all__ = [
+    "ExecuteTemplate",
+    "ParameterEncoder",
+    "RowDecoder",
+    "Streams",
+    "crc24",
+    "cut_answers",
+    "open_segments",
+    "seal_segment",
+]
 
 _T = TypeVar("_T")
 
@@ -18,6 +27,9 @@ class RowDecoder:
         make: Callable[[], list[dict[str, Any]]] = ...,
     ) -> RowDecoder: ...
     def decode(self, body: bytes, start: int, rows: int) -> list[dict[str, Any]]: ...
+    def only_page(
+        self, body: bytes, beginning: bytes, most: int, columns: Any
+    ) -> list[dict[str, Any]] | None: ...
 
 @final
 class ParameterEncoder:
@@ -30,12 +42,25 @@ class ParameterEncoder:
     ) -> ParameterEncoder: ...
     def encode(self, params: list[Any] | tuple[Any, ...]) -> bytes: ...
 
+@final
+class ExecuteTemplate:
+    def __new__(
+        cls,
+        encoder: ParameterEncoder,
+        before: bytes,
+        after: bytes,
+        timestamps: Callable[[], int] | None = ...,
+    ) -> ExecuteTemplate: ...
+
 class Streams(Generic[_T]):
     out: list[bytes]
     usable_until: float
     next_deadline: float
     def __init__(self, frames: Any, limit: int) -> None: ...
     def send(self, opcode: int, body: bytes, token: _T, timeout: float, now: float) -> int: ...
+    def execute(
+        self, template: ExecuteTemplate, params: Any, token: _T, timeout: float, now: float
+    ) -> bytes | None: ...
     def assign(self, token: _T, deadline: float, opcode: int, body: bytes, now: float) -> None: ...
     def send_orphan(self, opcode: int, body: bytes) -> None: ...
     @property
@@ -55,3 +80,5 @@ def cut_answers(
     data: bytes, version: int, unusual: Callable[[int, int, bytes], _T]
 ) -> tuple[list[tuple[int, bytes | _T]], int]: ...
 def crc24(data: bytes) -> int: ...
+def seal_segment(payload: bytes, alone: bool) -> bytes: ...
+def open_segments(data: bytes) -> tuple[bytes, int]: ...

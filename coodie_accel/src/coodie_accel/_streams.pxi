@@ -25,6 +25,66 @@ cdef uint8_t _COMPRESSED = 1
 cdef Py_ssize_t _LARGEST_STREAMS = 32768
 
 
+#: The opcode of a request that executes a prepared statement.
+cdef uint8_t _EXECUTE = 10
+
+
+@cython.final
+@cython.no_gc_clear  # as RowDecoder
+cdef class ExecuteTemplate:
+    """What the EXECUTE messages of a statement have in common.
+
+    Args:
+        encoder: Encodes the parameters.
+        before: The body before the parameters.
+        after: The body after them.
+        timestamps: Returns the number of microseconds that the message ends with; None for no such number.
+
+    Raises:
+        TypeError: An argument isn't of these types.
+    """
+
+    cdef ParameterEncoder _encoder
+    cdef bytes _before
+    cdef bytes _after
+    cdef object _timestamps
+
+    def __cinit__(
+        self, ParameterEncoder encoder not None, bytes before not None, bytes after not None, object timestamps=None
+    ):
+        if timestamps is not None and not callable(timestamps):
+            raise TypeError(f"What gives timestamps can't be called: it is of {type(timestamps).__name__}.")
+        self._encoder = encoder
+        self._before = before
+        self._after = after
+        self._timestamps = timestamps
+
+    cdef bytes frame(self, object params):
+        """Return a frame whose header isn't written yet; nothing else refers to it."""
+        cdef Py_ssize_t columns = PyTuple_GET_SIZE(self._encoder._others)
+        cdef Py_ssize_t size = _HEADER + PyBytes_GET_SIZE(self._before) + PyBytes_GET_SIZE(self._after)
+        cdef _Message message = _Message(_ROOM + size + 24 * columns)
+        cdef uint8_t[9] nothing
+        memset(nothing, 0, _HEADER)
+        message.raw(nothing, _HEADER)
+        message.raw(PyBytes_AS_STRING(self._before), PyBytes_GET_SIZE(self._before))
+        self._encoder.add(message, params)
+        message.raw(PyBytes_AS_STRING(self._after), PyBytes_GET_SIZE(self._after))
+        if self._timestamps is not None:
+            message.make_room(8)
+            _put(message.data + message.size, <uint64_t><int64_t>self._timestamps(), 8)
+            message.size += 8
+        if message.size > _LARGEST_VALUE:
+            raise ValueError(f"A message of {message.size} bytes is too long.")
+        return PyBytes_FromStringAndSize(<const char*>message.data, message.size)
+
+    cdef bytes values_in(self, bytes frame):
+        """Return the encoded parameters in a frame that was made by this template."""
+        cdef Py_ssize_t start = _HEADER + PyBytes_GET_SIZE(self._before)
+        cdef Py_ssize_t end = PyBytes_GET_SIZE(self._after) + (8 if self._timestamps is not None else 0)
+        return PyBytes_FromStringAndSize(PyBytes_AS_STRING(frame) + start, PyBytes_GET_SIZE(frame) - end - start)
+
+
 @cython.no_gc_clear  # what is called while garbage is collected must not find the lists gone
 cdef class Streams:
     """The requests in flight of one connection: ``coodie.protocol.streams.Streams`` in C.
@@ -186,6 +246,39 @@ cdef class Streams:
             self._give_back(stream)
             raise
         return self._put(stream, token, deadline, now)
+
+    def execute(self, ExecuteTemplate template not None, object params, object token, double timeout, double now):
+        """Accept a request by a template; return the encoded parameters, or None if ``send`` has to decide.
+
+        Args:
+            template: The template.
+            params: The parameters.
+            token: Returned with the response.
+            timeout: The request's timeout in seconds.
+            now: The time.
+
+        Raises:
+            Exception: The parameters can't be encoded.
+        """
+        cdef bytes frame = template.frame(params)
+        cdef bytes values = template.values_in(frame)
+        cdef int stream
+        # After the parameters are encoded, which may call anything.
+        if now > self.usable_until or self._compresses or (not self._frees and self._next_stream == self._limit):
+            return None
+        stream = self._take()
+        self._write_header(
+            <uint8_t*>PyBytes_AS_STRING(frame), _EXECUTE, stream, PyBytes_GET_SIZE(frame) - _HEADER
+        )
+        try:
+            PyList_Append(self.out, frame)
+        except BaseException:
+            self._give_back(stream)
+            raise
+        self._put(stream, token, now + timeout, now)
+        if now + timeout < self.next_deadline:
+            self.next_deadline = now + timeout
+        return values
 
     def assign(self, object token, double deadline, int opcode, bytes body not None, double now):
         """Send a queued request; there is a free stream."""

@@ -89,6 +89,7 @@ class Segments:
     ) -> None:
         self._compress = compress
         self._expand = expand
+        self._compiled = accelerator() if compress is None and expand is None else None
         self._header = 3 if compress is None else 5
         self._rest = b""
 
@@ -118,6 +119,9 @@ class Segments:
         return b"".join(segments)
 
     def _segment(self, payload: bytes, *, alone: bool) -> bytes:
+        if self._compiled is not None:
+            sealed: bytes = self._compiled.seal_segment(payload, alone)
+            return sealed
         bits = len(payload)
         shift = _LENGTH_BITS
         if self._compress is not None:
@@ -140,6 +144,14 @@ class Segments:
         """
         if self._rest:
             data = self._rest + data
+        if self._compiled is not None:
+            try:
+                found, at = self._compiled.open_segments(data)
+            except ValueError as exc:
+                raise BrokenFrameError(str(exc)) from exc
+            self._rest = data[at:] if at else data
+            payload: bytes = found
+            return payload
         payloads = []
         at, end = 0, len(data)
         head = self._header + _HEADER_CRC

@@ -14,9 +14,13 @@ from coodie.types import Date, Duration, Time, Timestamp
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from coodie.rows import Rows
+    from coodie.rows import Column, Rows
 
-__all__ = ["parameter_encoder", "row_decoder"]
+    #: Takes a result's body, the bytes that such results begin with, the number of rows from which it isn't
+    #: read, and the columns; returns the rows, or None for any other result.
+    OnlyPageReader = Callable[[bytes, bytes, int, tuple[Column, ...]], Rows[Any] | None]
+
+__all__ = ["execute_template", "only_page_reader", "parameter_encoder", "row_decoder"]
 
 
 #: Type families of scalars that the accelerator decodes.
@@ -59,6 +63,16 @@ def row_decoder(
         names, tuple([kind for kind, _ in parts]), tuple([other for _, other in parts]), new_rows
     ).decode
     return decode
+
+
+def only_page_reader(read: Callable[[bytes, int, int], Rows[Any]]) -> OnlyPageReader | None:
+    """Return the accelerator's reader for whole results, if this row reader is the accelerator's."""
+    module = accelerator()
+    decoder = getattr(read, "__self__", None)
+    if module is None or not isinstance(decoder, module.RowDecoder):
+        return None
+    found: OnlyPageReader = decoder.only_page
+    return found
 
 
 class _Kinds:
@@ -186,3 +200,21 @@ def parameter_encoder(
         kinds, tuple(columns), tuple(keys), general
     ).encode
     return encode
+
+
+def execute_template(
+    encode: Callable[[Any], bytes], before: bytes, after: bytes, timestamps: Callable[[], int] | None
+) -> Any:
+    """Return a template for ``execute`` of the accelerator's streams; None if its encoder isn't used.
+
+    Args:
+        encode: The parameter encoder.
+        before: The body before the values.
+        after: The body after the values.
+        timestamps: The generator of write timestamps; None for messages without one.
+    """
+    module = accelerator()
+    encoder = getattr(encode, "__self__", None)
+    if module is None or not isinstance(encoder, module.ParameterEncoder):
+        return None
+    return module.ExecuteTemplate(encoder, before, after, timestamps)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cassandra.connection import ConnectionShutdown
 
@@ -68,6 +68,9 @@ class AsyncConnection:
             is_abandoned=lambda future: future.done(),
         )
         self._take = self.protocol.send
+        self._execute: Any = getattr(self.protocol, "execute", None)
+        #: Whether ``execute`` can be called: the accelerator is used, and bodies aren't compressed.
+        self.takes_templates = self._execute is not None and not link.frames.compresses
         self._on_closed = on_closed
         self._before_flush = before_flush
         self._read_size = READ_SIZE
@@ -114,12 +117,35 @@ class AsyncConnection:
             # The loop may have been blocked: data that arrived since shows that the server is alive.
             self._readable()
             in_flight = self._take(opcode, body, future, timeout, monotonic())
+        self._send_soon(in_flight)
+        return future if in_flight else None
+
+    def execute(
+        self, template: Any, params: Any, timeout: float
+    ) -> tuple[asyncio.Future[Response], bytes] | None:
+        """Encode a request by the accelerator's template; return the future and the encoded values.
+
+        Return None if the request wasn't accepted, since ``send`` has to decide. Call ``accepted`` otherwise.
+
+        Raises:
+            Exception: The parameters can't be encoded.
+        """
+        future = self._create_future()
+        values: bytes | None = self._execute(template, params, future, timeout, monotonic())
+        return None if values is None else (future, values)
+
+    def accepted(self) -> None:
+        """Send the request that ``execute`` has accepted, by the end of the current tick."""
+        if not self.has_unsent_requests:
+            self._send_soon(self.protocol.assigned)
+
+    def _send_soon(self, in_flight: int) -> None:
+        """Send an accepted request at once, or at the end of the tick."""
         if in_flight == 1 and not self._read_several:
             # The only request in flight: don't wait for others.
             self._flush()
         else:
             self._flush_soon()
-        return future if in_flight else None
 
     def _flush_soon(self) -> None:
         if not self.has_unsent_requests and not self.is_closed:

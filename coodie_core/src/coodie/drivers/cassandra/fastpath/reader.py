@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from coodie.drivers.cassandra.fastpath.accelerated import row_decoder
+from coodie.drivers.cassandra.fastpath.accelerated import only_page_reader, row_decoder
 from coodie.drivers.cassandra.fastpath.gc_pause import gc_paused
 from coodie.drivers.cassandra.fastpath.generated_reader import generated_reader
 from coodie.drivers.cassandra.values.lenient_decoding import read_columns
@@ -19,6 +19,7 @@ from coodie.rows import Rows, new_rows
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from coodie.drivers.cassandra.fastpath.accelerated import OnlyPageReader
     from coodie.row_shapes import RowShape
     from coodie.rows import Column
 
@@ -72,6 +73,8 @@ class _ResultMetadata(NamedTuple):
     start: int
     read: RowReader
     columns: tuple[Column, ...]
+    #: The accelerator's reader for all of that, or None.
+    only_page: OnlyPageReader | None
 
 
 class ResultReader:
@@ -113,6 +116,10 @@ class ResultReader:
         """
         # Most results of a statement start with the same bytes, up to the number of rows.
         metadata = self._last_metadata
+        if metadata is not None and metadata.only_page is not None:
+            found = metadata.only_page(body, metadata.beginning, _MANY, metadata.columns)
+            if found is not None:
+                return found
         if metadata is None or not body.startswith(metadata.beginning):
             return self._new_rows() if body == VOID_BODY else None
         start = metadata.start
@@ -170,14 +177,9 @@ class ResultReader:
         names, types = tuple([column[2] for column in columns]), tuple([column[3] for column in columns])
         _check(names, self._shape)
         beginning = ROWS_HEAD.pack(ROWS, *head) + metadata
-        return _ResultMetadata(
-            head,
-            metadata,
-            beginning,
-            len(beginning) + INT.size,
-            _reader(names, types, self._version, self._shape, aware_timestamps=self._aware),
-            result_columns(names, types),
-        )
+        read = _reader(names, types, self._version, self._shape, aware_timestamps=self._aware)
+        columns, start = result_columns(names, types), len(beginning) + INT.size
+        return _ResultMetadata(head, metadata, beginning, start, read, columns, only_page_reader(read))
 
 
 def _expected_metadata(columns: Any) -> tuple[tuple[int, int], bytes] | None:

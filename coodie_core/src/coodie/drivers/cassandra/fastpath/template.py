@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from coodie.drivers.cassandra.fastpath.accelerated import execute_template
 from coodie.drivers.cassandra.fastpath.request import Exchange
 from coodie.options.valuetypes import LONGEST
 from coodie.protocol.codec import LONG
@@ -104,6 +105,7 @@ class RequestTemplate:
         "_statement",
         "after",
         "before",
+        "compiled",
         "encode",
         "read",
         "state",
@@ -125,6 +127,8 @@ class RequestTemplate:
         #: The generator of write timestamps; None for reads, and if the server sets them.
         self.timestamps = nodes.timestamps if exchange.is_stamped else None
         self.before, self.after = exchange.prefix_and_suffix()
+        #: The accelerator's template, or None.
+        self.compiled = execute_template(self.encode, self.before, self.after, self.timestamps)
 
     @property
     def is_current(self) -> bool:
@@ -247,6 +251,7 @@ class BoundTemplate:
     __slots__ = (
         "_after",
         "_before",
+        "_compiled",
         "_encode",
         "_host",
         "_pool",
@@ -265,15 +270,26 @@ class BoundTemplate:
         self._timestamps = template.timestamps
         self._host = host = template.only_node
         #: The connection of the last request.
-        self.connection = None if host is None else pool.connection(host)
+        self.connection = connection = None if host is None else pool.connection(host)
+        # If the node depends on the values, these are encoded first.
+        self._compiled = template.compiled if connection is not None and connection.takes_templates else None
 
     def send(self, params: Any) -> TemplatedRequest | None:
         """Send a request; return None if the full path is needed, and nothing was sent."""
+        host, connection = self._host, self.connection
+        if self._compiled is not None and connection is not None:
+            try:
+                sent = connection.execute(self._compiled, params, self._timeout)
+            except Exception:  # noqa: BLE001 - the full path reports the error
+                return None
+            if sent is None:
+                return None
+            connection.accepted()
+            return self._template, sent[1], host, self._timeout, sent[0]
         try:
             values = self._encode(params)
         except Exception:  # noqa: BLE001 - the full path reports the error
             return None
-        host, connection = self._host, self.connection
         if host is None:
             host, connection = self._template.find_connection(self._pool, values)
             self.connection = connection
