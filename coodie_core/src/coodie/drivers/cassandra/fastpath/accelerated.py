@@ -69,7 +69,7 @@ def only_page_reader(read: Callable[[bytes, int, int], Rows[Any]]) -> OnlyPageRe
     """Return the accelerator's reader for whole results, if this row reader is the accelerator's."""
     module = accelerator()
     decoder = getattr(read, "__self__", None)
-    if module is None or not isinstance(decoder, module.RowDecoder):
+    if module is None or decoder is None or not isinstance(decoder, module.RowDecoder):
         return None
     found: OnlyPageReader = decoder.only_page
     return found
