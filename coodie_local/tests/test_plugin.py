@@ -113,7 +113,7 @@ def test_options_of_the_backend() -> None:
     def check(options: dict[str, Any], **fields: Any) -> None:
         current_registry().plugins.check(ConnectionConfig(driver_type="local", options=options, **fields))
 
-    check({"max_in_flight": 1, "fast_path": True, "idle_heartbeat_interval": 5}, local_dc="datacenter1")
+    check({"max_in_flight": 1, "fast_path": True, "idle_heartbeat_interval": 5}, consistency="ONE")
     wrong: list[dict[str, Any]] = [
         {"max_in_flight": 0},
         {"max_in_fligth": 1},

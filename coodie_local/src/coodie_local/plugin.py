@@ -71,7 +71,9 @@ _NODE_OPTIONS = (
 _NODE_NAMES = frozenset(option.name for option in _NODE_OPTIONS)
 
 #: The backend's options that say where the nodes are and how to log in, which the node determines.
-_DETERMINED_FIELDS = frozenset({"hosts", "username", "password", "ssl_context", "session"})
+_DETERMINED_FIELDS = frozenset(
+    {"hosts", "local_dc", "local_rack", "username", "password", "ssl_context", "session"}
+)
 _DETERMINED_OPTIONS = frozenset(
     {
         "address_translator",
