@@ -51,7 +51,7 @@ def test_nothing_can_be_left_out(field: str) -> None:
 def test_the_table_has_what_code_takes() -> None:
     """The fields of configurations and profiles, and the arguments of requests, are the table's; no other."""
     fields = {entry.name for entry in dataclasses.fields(ConnectionConfig)} - NOT_OF_THE_CONNECTION
-    cores_own = {"driver_type", "distribution", "name", "lazy", "rows", "url"}
+    cores_own = {"driver_type", "distribution", "credentials", "name", "lazy", "rows", "url"}
     assert {option.name for option in options_for(Scope.CONNECTION)} == fields | {*TLS_OPTIONS} | cores_own
     options = {entry.name for entry in dataclasses.fields(RequestOptions)}
     profile = {entry.name for entry in dataclasses.fields(RequestProfile)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +16,19 @@ from coodie.exceptions import (
     UnauthorizedError,
 )
 from coodie.schema import ColumnDefinition, SimpleStrategy, SyncOptions
+from coodie_testing.faults import FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from coodie.registry import DriverRegistry
     from coodie_local import CassandraServer
 
 pytestmark = pytest.mark.cassandra(auth=True)
+
+
+_SELECT = "SELECT key FROM system.local WHERE key = ?"
 
 
 def _open(node: CassandraServer, backend: str, **options: Any) -> Any:
@@ -155,3 +161,77 @@ def test_credentials_beside_an_auth_provider(
     with pytest.raises(ConfigurationError, match="auth_provider"):
         _open(cassandra_node, backend, username="a", password="b", auth_provider=provider)
     _open(cassandra_node, backend, auth_provider=provider).close()
+
+
+@pytest.mark.parametrize("fast_path", [True, False], ids=["fast", "driver's way"])
+async def test_a_rotated_password(
+    cassandra_node: CassandraServer,
+    cassandra_driver: Any,
+    keyspace: str,
+    backend: str,
+    fast_path: bool,
+    tmp_path: Path,
+    registry: DriverRegistry,
+) -> None:
+    """New connections log in with the credentials that the files have then, without a restart."""
+    roles = [f"{name}_{keyspace}_{fast_path}".lower().replace(" ", "") for name in ("old", "new")]
+    for role in roles:
+        cassandra_driver.execute(f"CREATE ROLE {role} WITH PASSWORD = 'marker-{role}' AND LOGIN = true", [])
+    user, secret, config = (tmp_path / name for name in ("user", "secret", "coodie.toml"))
+
+    def rotate(role: str) -> None:
+        user.write_text(role)
+        secret.write_text(f"marker-{role}\n")
+
+    def logins() -> set[str]:
+        rows = cassandra_driver.execute("SELECT username FROM system_views.clients")
+        return {row["username"] for row in rows if row["username"] in roles}
+
+    rotate(roles[0])
+    with FaultProxy(cassandra_node.host, cassandra_node.port) as proxy:
+        config.write_text(
+            f'[connections.main]\ndriver = "{backend}"\nhosts = ["{proxy.host}:{proxy.port}"]\n'
+            'username = "{file:user}"\npassword = "{file:secret}"\n'
+            f"[connections.main.options]\nfast_path = {str(fast_path).lower()}\n"
+        )
+        coodie.load_config(config)
+        with coodie.get_driver("main") as driver:
+            assert driver.execute(_SELECT, ["local"]) == await driver.execute_async(_SELECT, ["local"])
+            assert logins() == {roles[0]}
+            rotate(roles[1])
+            proxy.cut()
+            deadline = time.monotonic() + 20
+            while not (await driver.ping_async() and driver.ping() and logins() == {roles[1]}):
+                assert time.monotonic() < deadline
+            assert driver.execute(_SELECT, ["local"]) == await driver.execute_async(_SELECT, ["local"])
+            assert logins() == {roles[1]}
+            assert "marker-" not in repr(driver) + repr(vars(driver))
+
+
+async def test_credentials_from_a_function(
+    cassandra_node: CassandraServer, cassandra_driver: Any, backend: str, registry: DriverRegistry
+) -> None:
+    """The function is asked for each login, in no event loop's thread; its failure is one of our errors."""
+    login = cassandra_node.connection_options()
+    asked: list[str] = []
+
+    def current() -> coodie.Credentials:
+        asked.append(threading.current_thread().name)
+        return coodie.Credentials(login["username"], login["password"])
+
+    assert cassandra_driver.ping()
+    driver = await coodie.init_coodie_async(
+        [cassandra_node.host], port=cassandra_node.port, driver_type=backend, credentials=current
+    )
+    await driver.execute_async("SELECT key FROM system.local", [])
+    await driver.close_async()
+    assert len(asked) >= 3  # when it was opened, the control connection's, a pool's
+    assert threading.main_thread().name not in asked
+
+    def fails() -> coodie.Credentials:
+        raise KeyError("marker-51c9")
+
+    for provider in (fails, lambda: ("ada", "marker-51c9")):
+        with pytest.raises((AuthenticationError, ConfigurationError)) as caught:
+            _open(cassandra_node, backend, credentials=provider)
+        assert "marker-51c9" not in str(caught.value)

@@ -24,6 +24,7 @@ from coodie.requests import BatchType, RequestOptions
 from coodie.rows import Rows
 
 if TYPE_CHECKING:
+    from coodie.options.credentials import Credentials
     from coodie.options.profiles import RequestProfile
     from coodie.types import UNSET
 
@@ -32,6 +33,7 @@ __all__ = [
     "AbstractDriver",
     "BatchType",
     "CoodieError",
+    "Credentials",
     "Driver",
     "LazyDriver",
     "RequestOptions",
@@ -49,5 +51,7 @@ __all__ = [
 
 if not TYPE_CHECKING:  # with it, any name would pass for one of ours
     __getattr__, __dir__ = late(
-        globals(), {"RequestProfile": "options.profiles", "UNSET": "types"}, ("cql", "types")
+        globals(),
+        {"Credentials": "options.credentials", "RequestProfile": "options.profiles", "UNSET": "types"},
+        ("cql", "types"),
     )

@@ -11,7 +11,7 @@ import pytest
 from coodie_core.tests.fakes import Backend, run_threads
 
 import coodie
-from coodie import LazyDriver, RequestOptions
+from coodie import Credentials, LazyDriver, RequestOptions
 from coodie.exceptions import ConfigurationError, DriverBlockedError
 from coodie.observers import activate_observer, get_observer, unregister_observer
 from coodie.observers.hub import current_observers
@@ -165,6 +165,28 @@ def test_a_url_in_a_variable_wins_over_the_file(
     (config,) = memory.attempts
     assert (config.hosts, config.port, config.username) == (("variable",), 2, "c")
     assert (config.password, config.keyspace, config.local_dc) == ("e", "ks", "dc1")
+
+
+def test_credentials_are_looked_up_again(
+    write: Callable[..., Path], registry: DriverRegistry, memory: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver has them as they are when it connects, and asks for them as they are later."""
+    write('[connections.main]\ndriver = "memory"\nusername = "a"\npassword = "{env:A}-{file:secret}"\n')
+    secret = write("marker-1\n", "secret")
+    monkeypatch.setenv("A", "x")
+    coodie.load_config()
+    driver = coodie.get_driver("main")
+    write("marker-2\n", "secret")
+    driver.execute("SELECT", [])
+    (config,) = memory.attempts
+    assert (config.username, config.password) == ("a", "x-marker-2")
+    monkeypatch.setenv("A", "y")
+    assert config.credentials is not None
+    assert config.credentials() == Credentials("a", "y-marker-2")
+    assert "marker" not in repr(config) + repr(config.credentials) + repr(config.credentials()) + repr(driver)
+    secret.unlink()
+    with pytest.raises(ConfigurationError, match="secret' can't be read"):
+        config.credentials()
 
 
 def test_a_url_in_a_variable_replaces_the_cluster(

@@ -9,7 +9,7 @@ import pytest
 from coodie_core.tests.distributions import config_for
 from coodie_core.tests.fakes import Api, Backend, MemoryDriver, host_of, registry_of
 
-from coodie import RequestOptions
+from coodie import Credentials, RequestOptions
 from coodie.capabilities import KNOWN, Capability, backends_with, check_capabilities
 from coodie.exceptions import ConfigurationError, UnsupportedError
 from coodie.options import OPTIONS
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 CONNECTING: dict[str, dict[str, Any]] = {
     "username": {"username": "u", "password": "p"},
     "password": {"username": "u", "password": "p"},
+    "credentials": {"credentials": lambda: Credentials("u", "p")},
     "consistency": {"consistency": "ONE"},
     "serial_consistency": {"serial_consistency": "SERIAL"},
     "retry_policy": {"retry_policy": "never"},
@@ -69,7 +70,13 @@ def test_option_of_connecting(name: str) -> None:
         with pytest.raises(ConfigurationError) as caught:
             registry.plugins.check(config_for("unable", **CONNECTING[name]))
     error = caught.value
-    field = "ssl_context" if name.startswith("ssl_") else "username" if name == "password" else name
+    field = (
+        "ssl_context"
+        if name.startswith("ssl_")
+        else "username"
+        if name in ("password", "credentials")
+        else name
+    )
     assert error.option == field
     assert f"driver_type='unable' has no {need}, which {field}= " in str(error)
     assert "able" in error.alternatives

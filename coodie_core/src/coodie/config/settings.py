@@ -11,6 +11,7 @@ from coodie.config.references import has_reference, resolve_references
 from coodie.config.url import parse_url
 from coodie.exceptions import ConfigurationError
 from coodie.options.connection import TLS_OPTIONS, build_config, check_option
+from coodie.options.credentials import Credentials
 from coodie.options.declarations import OPTIONS, options_for
 from coodie.options.option import Scope
 from coodie.options.valuetypes import check_value, parse_value
@@ -46,6 +47,8 @@ _REPLACED = {
     "driver_type": ("distribution",),
 }
 
+_LOGIN: tuple[SettingPath, SettingPath] = (("username",), ("password",))
+
 #: Keys in a file → the options' names, if they differ.
 _NAMES = {option.key: name for name, option in OPTIONS.items() if option.key and option.key != name}
 
@@ -76,6 +79,11 @@ class Setting:
     where: str
     is_text: bool
     base: Path
+
+    @property
+    def refers(self) -> bool:
+        """Whether the value has a reference."""
+        return has_reference(self.value)
 
     @property
     def unsets(self) -> bool:
@@ -117,6 +125,15 @@ class ConnectionSettings:
     settings: Mapping[SettingPath, Setting]
     environ: Mapping[str, str] = field(repr=False)
 
+    def _login(self) -> _ReferencedLogin | None:
+        """Return the credentials if they have references that can be resolved now, and so change."""
+        username, password = (self.settings.get(path) for path in _LOGIN)
+        if username is None or password is None or not (username.refers or password.refers):
+            return None
+        login = _ReferencedLogin(username, password, self.environ)
+        login()  # raises if a reference can't be resolved
+        return login
+
     def arguments(self, plugins: PluginHost) -> dict[str, Any]:
         """Return the arguments of ``init_coodie``.
 
@@ -125,11 +142,14 @@ class ConnectionSettings:
             DriverLoadError: The backend can't be loaded, for the types of its options.
         """
         found: dict[str, Any] = {}
+        login = self._login()
         own: dict[str, Any] = {}
         texts: dict[str, str] = {}
         profiles: dict[str, dict[str, Any]] = {}
         for path, setting in self.settings.items():
-            if path[0] == "options":
+            if login is not None and path in _LOGIN:
+                found["credentials"] = login
+            elif path[0] == "options":
                 if isinstance(setting.value, str):
                     text = resolve_references(setting.value, self.environ, setting.base)
                     is_text = setting.is_text or has_reference(setting.value)
@@ -145,6 +165,20 @@ class ConnectionSettings:
         if profiles:
             found["profiles"] = profiles
         return {**found, **own, **parse_backend_options(texts, found, plugins)}
+
+
+@dataclass(frozen=True, slots=True)
+class _ReferencedLogin:
+    """A user name and a password with references, which are resolved for each login."""
+
+    username: Setting
+    password: Setting
+    environ: Mapping[str, str] = field(repr=False)
+
+    def __call__(self) -> Credentials:
+        return Credentials(
+            self.username.resolved("str", self.environ), self.password.resolved("secret", self.environ)
+        )
 
 
 def combine_settings(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from coodie.exceptions import ConfigurationError
+from coodie.options.credentials import current_credentials
 from coodie.options.declarations import OPTIONS
 from coodie.options.hosts import ContactPoint, parse_host
 from coodie.options.profiles import RequestProfile, build_profiles
@@ -16,6 +17,8 @@ from coodie.options.valuetypes import check_value
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from ssl import SSLContext
+
+    from coodie.options.credentials import CredentialsProvider
 
 __all__ = [
     "NOT_OF_THE_CONNECTION",
@@ -31,7 +34,7 @@ TLS_OPTIONS = ("ssl_enabled", "ssl_trusted_cert", "ssl_cert", "ssl_private_key",
 
 #: Fields that coodie-core implements, and ``options``, which the backend validates.
 NOT_OF_THE_CONNECTION = frozenset(
-    {"driver_type", "distribution", "host_ports", "options", "profiles", "rows"}
+    {"driver_type", "distribution", "host_ports", "credentials", "options", "profiles", "rows"}
 )
 
 
@@ -52,8 +55,11 @@ class ConnectionConfig:
         ssl_context: The TLS context; None for unencrypted connections.
         port: The port of the native protocol, for hosts without a port of their own; None for the backend's
             default, 9042.
-        username: The user name for password authentication.
-        password: The password.
+        username: The user name for password authentication; with ``credentials``, the current one when the
+            driver is opened.
+        password: The password; as above.
+        credentials: Returns the current credentials, for each further login; may block. None if they never
+            change.
         local_dc: The preferred data centre.
         local_rack: The preferred rack of that data centre.
         application: The program's name, or its name and version, as ``name/version``.
@@ -79,6 +85,7 @@ class ConnectionConfig:
     port: int | None = None
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    credentials: CredentialsProvider | None = field(default=None, repr=False)
     local_dc: str | None = None
     local_rack: str | None = None
     application: str | None = None
@@ -109,7 +116,19 @@ class ConnectionConfig:
     def given(self) -> tuple[str, ...]:
         """Return the names of the fields that were set and that the backend has to implement."""
         names = (entry.name for entry in fields(self) if entry.name not in NOT_OF_THE_CONNECTION)
-        return tuple(name for name in names if getattr(self, name) is not None)
+        login = ("username", "password") if self.credentials is not None else ()
+        return tuple(name for name in names if name in login or getattr(self, name) is not None)
+
+    def with_current_credentials(self) -> ConnectionConfig:
+        """Return the configuration with the current user name and password; may block.
+
+        Raises:
+            CoodieError: As in ``current_credentials``.
+        """
+        if self.credentials is None:
+            return self
+        login = current_credentials(self.credentials)
+        return replace(self, username=login.username, password=login.password)
 
 
 def build_config(*, driver_type: str = "scylla", **arguments: Any) -> ConnectionConfig:
@@ -131,7 +150,7 @@ def build_config(*, driver_type: str = "scylla", **arguments: Any) -> Connection
     of_connection = [
         entry.name for entry in fields(ConnectionConfig) if entry.name not in NOT_OF_THE_CONNECTION
     ]
-    named = _taken(arguments, [*of_connection, "rows"])
+    named = _taken(arguments, [*of_connection, "credentials", "rows"])
     if tls or "ssl_context" in named:
         named["ssl_context"] = build_ssl_context(ssl_context=named.get("ssl_context"), **tls)
     if "hosts" in named:
@@ -216,6 +235,9 @@ def _check_combinations(config: ConnectionConfig, tls: list[str]) -> None:
         lacking = "password" if config.password is None else "username"
         message = f"{'username' if lacking == 'password' else 'password'}= without {lacking}=."
         raise ConfigurationError(message, hint="Give both, or neither.", option=lacking)
+    if config.credentials is not None and config.username is not None:
+        message = "credentials= can't be combined with username= and password=."
+        raise ConfigurationError(message, hint="Give either, not both.", option="credentials")
     if config.local_rack is not None and config.local_dc is None:
         message = "local_rack= without local_dc=."
         raise ConfigurationError(message, hint="Give the rack's data centre, too.", option="local_dc")

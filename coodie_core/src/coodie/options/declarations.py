@@ -158,6 +158,17 @@ _DECLARED = (
         url="scylla://ada:secret@db1",
     ),
     _connection(
+        "credentials",
+        "provider",
+        default="username and password",
+        help="A function that returns the current credentials, asked for each login.",
+        capability=Capability.AUTHENTICATION,
+        secret=True,
+        key="",
+        url="",
+        instead="username, and password with {env:NAME} or {file:PATH}",
+    ),
+    _connection(
         "local_dc",
         "str",
         default="the backend's default policy",

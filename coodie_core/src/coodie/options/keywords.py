@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from ssl import SSLContext
 
+    from coodie.options.credentials import CredentialsProvider
     from coodie.options.profiles import RequestProfile
 
 __all__ = ["ConnectOptions", "OpenAsyncOptions", "OpenOptions"]
@@ -23,6 +24,7 @@ class _Common(TypedDict, total=False):
     port: int | None
     username: str | None
     password: str | None
+    credentials: CredentialsProvider | None
     local_dc: str | None
     local_rack: str | None
     application: str | None

@@ -140,6 +140,11 @@ def _checked_application(value: Any) -> Any:
     return value
 
 
+def _checked_provider(value: Any) -> Any:
+    _need(callable(value))
+    return value
+
+
 def _checked_flag(value: Any) -> Any:
     _need(isinstance(value, bool))
     return value
@@ -274,6 +279,9 @@ VALUE_TYPES: Mapping[str, ValueType] = {
         wanted="a non-empty str", check=_checked_text, schema={"type": "string", "minLength": 1}
     ),
     "secret": ValueType(wanted="a str", check=_checked_secret, schema={"type": "string"}),
+    "provider": ValueType(
+        wanted="a function without parameters that returns coodie.Credentials", check=_checked_provider
+    ),
     "application": ValueType(
         wanted="a name, or a name and a version: 'shop' or 'shop/1.4.2'",
         check=_checked_application,

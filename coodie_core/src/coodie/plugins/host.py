@@ -13,7 +13,7 @@ from coodie.capabilities import Capability, refuse_option
 from coodie.exceptions import ConfigurationError, CoodieError, DriverNotFoundError
 from coodie.observers.connections import connecting
 from coodie.observers.hub import current_observers
-from coodie.options.connection import TLS_OPTIONS, check_driver_type
+from coodie.options.connection import TLS_OPTIONS, ConnectionConfig, check_driver_type
 from coodie.options.declarations import OPTIONS
 from coodie.options.valuetypes import check_value
 from coodie.plugins.allowlist import DistributionAllowlist
@@ -26,7 +26,6 @@ from coodie.waiting import call_in_thread
 if TYPE_CHECKING:
     from coodie.contract.driver import AbstractDriver
     from coodie.hooks import DriverDescription
-    from coodie.options.connection import ConnectionConfig
     from coodie.plugins.discovery import DriverEntryPoint
 
 __all__ = ["DRIVER_METHODS", "PluginHost", "missing_methods"]
@@ -210,7 +209,7 @@ class PluginHost:
         Raises:
             CoodieError: As in ``check``, or connecting failed.
         """
-        return _opened(self._checked_plugin(config), config, name)
+        return _opened(self._checked_plugin(config), config.with_current_credentials(), name)
 
     async def open_async(self, config: ConnectionConfig, name: str | None = None) -> AbstractDriver:
         """Async version of ``open``; a cancellation returns immediately.
@@ -219,18 +218,21 @@ class PluginHost:
         driver.
         """
 
-        def blocking() -> tuple[LoadedPlugin, AbstractDriver | None]:
+        def blocking() -> tuple[LoadedPlugin, AbstractDriver | ConnectionConfig]:
             # Importing a backend takes a tenth of a second and reads many files, so do it in a thread.
             plugin = self._checked_plugin(config)
-            return plugin, None if plugin.implements(OPEN_ASYNC) else _opened(plugin, config, name)
+            if plugin.implements(OPEN_ASYNC):
+                return plugin, config.with_current_credentials()
+            return plugin, _opened(plugin, config.with_current_credentials(), name)
 
-        plugin, driver = await call_in_thread(
+        plugin, found = await call_in_thread(
             blocking,
             f"coodie-open-{config.driver_type}",
             discard=lambda late: _close(late[1]),
         )
-        if driver is not None:
-            return driver
+        if not isinstance(found, ConnectionConfig):
+            return found
+        config = found
         with connecting(config, name) as opening:
             opening.driver = driver = _checked(
                 plugin, await plugin.call_async(OPEN_ASYNC, config=config), config
@@ -308,8 +310,8 @@ def _checked(plugin: LoadedPlugin, driver: Any, config: ConnectionConfig) -> Abs
     return checked
 
 
-def _close(driver: AbstractDriver | None) -> None:
-    if driver is not None:
+def _close(driver: AbstractDriver | ConnectionConfig) -> None:
+    if not isinstance(driver, ConnectionConfig):
         driver.close()
 
 

@@ -51,15 +51,19 @@ class PartialHeaders:
 
 
 class NamedClient:
-    """A mixin for the drivers' connections: add options to STARTUP, by which servers list their clients.
+    """A mixin for the drivers' connections: who the client is.
 
-    Only scylla-driver has a parameter for this.
+    It adds options to STARTUP, by which servers list their clients; only scylla-driver has a parameter for
+    this. Each connection logs in with the current credentials, see ``CurrentCredentials``.
     """
 
     #: The options; a Cluster may replace them. The driver's own take precedence.
     startup_options: Mapping[str, str] = MappingProxyType({"COODIE_VERSION": __version__})
 
     def __init__(self, *args: Any, named_as: Any = None, **kwargs: Any) -> None:
+        renewed = getattr(kwargs.get("authenticator"), "renewed", None)
+        if renewed is not None:
+            kwargs["authenticator"] = renewed()
         super().__init__(*args, **kwargs)
         #: Another connection class with these options; the driver's own has none.
         self.startup_options = getattr(named_as, "startup_options", self.startup_options)

@@ -94,8 +94,10 @@ def _no_host(exc: Any, stmt: str | None, timeout: float | None, fate: Fate) -> o
     """Return the error of a request that failed on all hosts: their common error, if there is one."""
     errors = exc.errors if isinstance(exc.errors, dict) else {}
     answers = {str(getattr(host, "endpoint", host)): error for host, error in errors.items()}
-    translated = [
-        _translate(error, stmt, timeout, fate) for error in answers.values() if isinstance(error, Exception)
+    translated = [  # a CoodieError is of a credentials provider
+        error if isinstance(error, ours.CoodieError) else _translate(error, stmt, timeout, fate)
+        for error in answers.values()
+        if isinstance(error, Exception)
     ]
     kinds = {type(error) for error in translated}
     hosts = {host: f"{type(error).__name__}: {_words(error)}" for host, error in answers.items()}

@@ -130,8 +130,8 @@ def check_cassandra_config(config: ConnectionConfig) -> None:
 def _check_options(config: ConnectionConfig) -> None:
     """Reject options of the driver that conflict with those of coodie-core."""
     for name, instead in _STOOD_FOR.items():
-        if name in config.options and (instead or config.username is not None):
-            together = "" if instead else " together with username= and password="
+        if name in config.options and (instead or "username" in config.given()):
+            together = "" if instead else " together with username= and password=, or credentials="
             message = f"{name}= can't be used{together}."
             raise ConfigurationError(message, hint=f"Give {instead or 'one of them'}.", option=name)
     if config.options.get("execution_profiles"):
@@ -304,6 +304,7 @@ def _cluster(config: ConnectionConfig) -> Any:
     from cassandra.cluster import EXEC_PROFILE_DEFAULT
     from cassandra.policies import ConstantReconnectionPolicy
 
+    from coodie.drivers.cassandra._authentication import CurrentCredentials
     from coodie.drivers.cassandra._cluster import cluster_class
     from coodie.drivers.cassandra._connection import attentive, startup_options
     from coodie.drivers.cassandra._endpoints import NodeEndPoints
@@ -312,7 +313,9 @@ def _cluster(config: ConnectionConfig) -> Any:
     moved = {name: options.pop(name) for name in _PROFILE_OPTIONS if name in options}
     if not options.get("execution_profiles"):
         options["execution_profiles"] = {EXEC_PROFILE_DEFAULT: _profile(config, moved)}
-    if config.username is not None:
+    if config.credentials is not None:
+        options["auth_provider"] = CurrentCredentials(config.credentials)
+    elif config.username is not None:
         options["auth_provider"] = PlainTextAuthProvider(config.username, config.password)
     for name in ("port", "ssl_context", "protocol_version", "compression"):
         if (value := getattr(config, name)) is not None:
