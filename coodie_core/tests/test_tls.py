@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from coodie.exceptions import ConfigurationError
+from coodie.options.connection import build_config
 from coodie.options.tls import VERIFY_NONE, VERIFY_PEER_CERT, VERIFY_PEER_IDENTITY, build_ssl_context
 
 if TYPE_CHECKING:
@@ -355,7 +356,38 @@ def test_key_alone(pems: Certificates) -> None:
 
 
 def test_encrypted_key(pems: Certificates) -> None:
-    """An encrypted key is refused at once; nobody is asked for a password on the terminal."""
-    with pytest.raises(ConfigurationError, match="encrypted") as caught:
-        build_ssl_context(ssl_cert=pems.client.cert, ssl_private_key=pems.client.encrypted_key)
-    assert caught.value.option == "ssl_private_key"
+    """It needs its passphrase; nobody is asked for one on the terminal, and no error shows it."""
+    chain: dict[str, Any] = {"ssl_cert": pems.client.cert, "ssl_private_key": pems.client.encrypted_key}
+    assert build_ssl_context(**chain, ssl_key_password="secret") is not None
+    for passphrase, message in (
+        (None, "is encrypted"),
+        ("marker-7d1c", "doesn't decrypt"),
+        ("x" * 2000, "doesn't decrypt"),
+    ):
+        with pytest.raises(ConfigurationError, match=message) as caught:
+            build_ssl_context(**chain, ssl_key_password=passphrase)
+        assert caught.value.option == "ssl_key_password"
+        assert "marker-7d1c" not in str(caught.value)
+    with pytest.raises(ConfigurationError, match="ssl_key_password= without ssl_cert="):
+        build_ssl_context(ssl_key_password="secret")
+
+
+def test_changed_files(pems: Certificates, path_of: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """The next connection has the files' new contents; while they don't match, the previous ones."""
+    authority, chain, key = path_of(pems.authority), path_of(pems.client.cert), path_of(pems.client.key)
+    config = build_config(
+        hosts=["h"], ssl_trusted_cert=authority, ssl_cert=chain, ssl_private_key=key, ssl_verify_flags=1
+    )
+    context = config.current_ssl_context()
+    assert context is config.ssl_context
+    assert config.current_ssl_context() is context
+    Path(chain).write_text(pems.stranger.cert)
+    assert config.current_ssl_context() is context
+    assert "don't match" in caplog.text
+    Path(key).write_text(pems.stranger.key)
+    changed = config.current_ssl_context()
+    assert changed is not context
+    Path(key).unlink()
+    assert config.current_ssl_context() is changed
+    text = build_config(hosts=["h"], ssl_trusted_cert=pems.authority)
+    assert text.current_ssl_context() is text.ssl_context

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ssl
+import time
 from random import randint
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trustme
+from tests.conftest import PATIENT
 
 import coodie
 from coodie.exceptions import ConnectionFailedError
@@ -156,3 +159,64 @@ async def test_tls_is_never_plain_text(
     assert not await _connects(backend, node, ssl_verify_flags=0)
     assert not await _connects(backend, node, ssl_enabled=True)
     assert await _connects(backend, node, ssl_enabled=False)
+
+
+def _issued(authority: trustme.CA, *names: str) -> ssl.SSLContext:
+    """Make a server's context, with a certificate that has these names only."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*names).configure_cert(context)
+    return context
+
+
+@pytest.mark.parametrize("fast_path", [True, False], ids=["fast", "driver's way"])
+async def test_the_given_name_is_verified(
+    cassandra_node: CassandraServer, backend: str, fast_path: bool, registry: DriverRegistry
+) -> None:
+    """A name in hosts is the one in the certificate, and ssl_hostname= is the one of all nodes."""
+    authority = trustme.CA()
+    trusted: dict[str, Any] = {
+        "ssl_trusted_cert": authority.cert_pem.bytes().decode(),
+        "fast_path": fast_path,
+        **PATIENT,
+    }
+    node = (cassandra_node.host, cassandra_node.port)
+    with FaultProxy(*node, ssl_context=_issued(authority, "localhost")) as proxy:
+        assert await _connects(backend, ("localhost", proxy.port), **trusted)
+        assert await _connects(backend, (proxy.host, proxy.port), **trusted, ssl_hostname="localhost")
+        with pytest.raises(ConnectionFailedError, match="ssl_hostname=, or ssl_verify_flags=1"):
+            coodie.init_coodie([proxy.host], port=proxy.port, driver_type=backend, **trusted)
+        with pytest.raises(ConnectionFailedError, match="authority as ssl_trusted_cert="):
+            coodie.init_coodie(["localhost"], port=proxy.port, driver_type=backend, ssl_enabled=True)
+        trusted["ssl_hostname"] = "db.example.org"
+        with pytest.raises(ConnectionFailedError, match=r"not valid for 'db\.example\.org'"):
+            coodie.init_coodie(["localhost"], port=proxy.port, driver_type=backend, **trusted)
+
+
+@pytest.mark.parametrize("fast_path", [True, False], ids=["fast", "driver's way"])
+async def test_a_rotated_authority(
+    cassandra_node: CassandraServer, backend: str, fast_path: bool, tmp_path: Path, registry: DriverRegistry
+) -> None:
+    """The authority's file is read again when it has changed, for new connections of both kinds."""
+    before, after = trustme.CA(), trustme.CA()
+    trusted = tmp_path / "ca.pem"
+    before.cert_pem.write_to_path(trusted)
+    context = _issued(before, "127.0.0.1")
+    node = (cassandra_node.host, cassandra_node.port)
+    options: dict[str, Any] = {
+        **PATIENT,
+        "driver_type": backend,
+        "ssl_trusted_cert": str(trusted),
+        "fast_path": fast_path,
+    }
+    with FaultProxy(*node, ssl_context=context) as proxy:
+        driver = coodie.init_coodie([proxy.host], port=proxy.port, **options)
+        with driver:
+            query = "SELECT key FROM system.local WHERE key = ?"
+            assert driver.execute_one(query, ["local"]) == "local"
+            after.issue_cert("127.0.0.1").configure_cert(context)
+            after.cert_pem.write_to_path(trusted)
+            proxy.cut()
+            deadline = time.monotonic() + 20
+            while not (driver.ping() and await driver.ping_async()):
+                assert time.monotonic() < deadline
+            assert await driver.execute_one_async(query, ["local"]) == driver.execute_one(query, ["local"])

@@ -55,6 +55,8 @@ class Capability(str, Enum):
     PROTOCOL_VERSION = "protocol version"
     #: ``ssl_context`` and the ``ssl_…`` options.
     TLS = "TLS"
+    #: ``ssl_hostname``.
+    TLS_NAME = "TLS server name"
     #: ``application``, the program's name for the server.
     APPLICATION = "application name"
     #: ``local_rack``, the preferred rack.

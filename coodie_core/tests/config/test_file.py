@@ -210,7 +210,7 @@ def test_a_url_in_a_variable_replaces_the_cluster(
     ("variable", "text", "left"),
     [
         ("SSL_ENABLED", "false", {"ssl_enabled"}),
-        ("DRIVER", "memory", {"ssl_trusted_cert", "ssl_verify_flags"}),
+        ("DRIVER", "memory", {"ssl_trusted_cert", "ssl_verify_flags", "ssl_hostname"}),
     ],
 )
 def test_a_variable_replaces_what_belongs_together(
@@ -219,7 +219,7 @@ def test_a_variable_replaces_what_belongs_together(
     """TLS that is switched off has no other options, and another backend has no pin of the file."""
     write(
         '[connections.main]\ndriver = "acme"\ndistribution = "acme"\nhosts = ["db1"]\n'
-        'ssl_trusted_cert = "ca.pem"\nssl_verify_flags = 1\n'
+        'ssl_trusted_cert = "ca.pem"\nssl_verify_flags = 1\nssl_hostname = "db"\n'
     )
     monkeypatch.setenv(f"COODIE__MAIN__{variable}", text)
     settings = coodie.load_config().connections["main"].settings

@@ -32,11 +32,18 @@ CONNECTING: dict[str, dict[str, Any]] = {
     "compression": {"compression": True},
     "ssl_enabled": {"ssl_enabled": True},
     "ssl_verify_flags": {"ssl_verify_flags": 1},
+    "ssl_hostname": {"ssl_enabled": True, "ssl_hostname": "db.example.org"},
     "ssl_context": {"ssl_context": ssl.create_default_context()},
     "session": {"session": object()},
     "application": {"application": "shop/1.4.2"},
     "local_rack": {"local_dc": "dc1", "local_rack": "rack1"},
 }
+
+#: Further capabilities for these arguments.
+ALSO = {"ssl_hostname": (Capability.TLS,)}
+
+#: Arguments → the option in the error, if it is another one.
+FIELDS = {"password": "username", "credentials": "username", "ssl_hostname": "ssl_hostname"}
 
 
 class Declaring(Backend):
@@ -55,7 +62,7 @@ class Declaring(Backend):
 def test_every_option_is_tried() -> None:
     """No option of connecting that takes a capability is left out here; certificates are TLS, too."""
     named = {name for name, option in OPTIONS.items() if option.for_connections and option.capability}
-    assert named - set(CONNECTING) == {"ssl_trusted_cert", "ssl_cert", "ssl_private_key"}
+    assert named - set(CONNECTING) == {"ssl_trusted_cert", "ssl_cert", "ssl_private_key", "ssl_key_password"}
 
 
 @pytest.mark.parametrize("name", CONNECTING)
@@ -63,20 +70,14 @@ def test_option_of_connecting(name: str) -> None:
     """It is refused by name with the backends that have it, unless the backend declares its capability."""
     need = OPTIONS[name].capability
     assert need is not None
-    able, unable = Declaring(need), Declaring(*set(Capability) - {need})
+    able, unable = Declaring(need, *ALSO.get(name, ())), Declaring(*set(Capability) - {need})
     registry = registry_of(able=able, unable=unable)
     with using_registry(registry):
         registry.plugins.check(config_for("able", **CONNECTING[name]))
         with pytest.raises(ConfigurationError) as caught:
             registry.plugins.check(config_for("unable", **CONNECTING[name]))
     error = caught.value
-    field = (
-        "ssl_context"
-        if name.startswith("ssl_")
-        else "username"
-        if name in ("password", "credentials")
-        else name
-    )
+    field = FIELDS.get(name, "ssl_context" if name.startswith("ssl_") else name)
     assert error.option == field
     assert f"driver_type='unable' has no {need}, which {field}= " in str(error)
     assert "able" in error.alternatives

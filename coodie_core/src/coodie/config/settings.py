@@ -41,9 +41,12 @@ SettingPath = tuple[str, ...]
 #: The keys of a request profile.
 PROFILE_KEYS = tuple(option.key for option in options_for(Scope.REQUEST) if option.key)
 
+#: What ``ssl_enabled=false`` replaces.
+_TLS = (*TLS_OPTIONS, "ssl_hostname")
+
 #: An option of a higher source → the options of lower sources that it replaces, since they belong to it.
 _REPLACED = {
-    "url": ("driver_type", "distribution", "hosts", "port", "username", "password", *TLS_OPTIONS),
+    "url": ("driver_type", "distribution", "hosts", "port", "username", "password", *_TLS),
     "driver_type": ("distribution",),
 }
 
@@ -214,7 +217,7 @@ def combine_settings(
     named = [path[0] for path, setting in given.items() if len(path) == 1 and not setting.unsets]
     replaced = {other for name in named for other in _REPLACED.get(name, ())}
     if ("ssl_enabled",) in given and _is_false(given["ssl_enabled",]):
-        replaced.update(TLS_OPTIONS)
+        replaced.update(_TLS)
     without_url = ("url",) in environment and environment["url",].unsets
     below = {**({} if without_url else of_url(file)), **file}
     kept = {path: setting for path, setting in below.items() if path[0] not in replaced or len(path) > 1}

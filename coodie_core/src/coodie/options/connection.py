@@ -11,7 +11,7 @@ from coodie.options.credentials import current_credentials
 from coodie.options.declarations import OPTIONS
 from coodie.options.hosts import ContactPoint, parse_host
 from coodie.options.profiles import RequestProfile, build_profiles
-from coodie.options.tls import build_ssl_context
+from coodie.options.tls import CertificateFiles, build_ssl_context, certificate_files
 from coodie.options.valuetypes import check_value
 
 if TYPE_CHECKING:
@@ -30,11 +30,27 @@ __all__ = [
 ]
 
 #: The options that are combined to ``ssl_context``.
-TLS_OPTIONS = ("ssl_enabled", "ssl_trusted_cert", "ssl_cert", "ssl_private_key", "ssl_verify_flags")
+TLS_OPTIONS = (
+    "ssl_enabled",
+    "ssl_trusted_cert",
+    "ssl_cert",
+    "ssl_private_key",
+    "ssl_key_password",
+    "ssl_verify_flags",
+)
 
 #: Fields that coodie-core implements, and ``options``, which the backend validates.
 NOT_OF_THE_CONNECTION = frozenset(
-    {"driver_type", "distribution", "host_ports", "credentials", "options", "profiles", "rows"}
+    {
+        "driver_type",
+        "distribution",
+        "host_ports",
+        "credentials",
+        "certificate_files",
+        "options",
+        "profiles",
+        "rows",
+    }
 )
 
 
@@ -53,6 +69,9 @@ class ConnectionConfig:
         session: A session of the backend's driver, from the caller.
         keyspace: The default keyspace's plain name.
         ssl_context: The TLS context; None for unencrypted connections.
+        certificate_files: The context's files, for ``current_ssl_context``; None if it has none.
+        ssl_hostname: The name that the certificates of all nodes have; None for their names in ``hosts``, or
+            else their addresses.
         port: The port of the native protocol, for hosts without a port of their own; None for the backend's
             default, 9042.
         username: The user name for password authentication; with ``credentials``, the current one when the
@@ -82,6 +101,8 @@ class ConnectionConfig:
     session: Any = field(default=None, repr=False)
     keyspace: str | None = None
     ssl_context: SSLContext | None = None
+    certificate_files: CertificateFiles | None = field(default=None, repr=False, compare=False)
+    ssl_hostname: str | None = None
     port: int | None = None
     username: str | None = None
     password: str | None = field(default=None, repr=False)
@@ -119,6 +140,10 @@ class ConnectionConfig:
         login = ("username", "password") if self.credentials is not None else ()
         return tuple(name for name in names if name in login or getattr(self, name) is not None)
 
+    def current_ssl_context(self) -> SSLContext | None:
+        """Return the TLS context for a new connection, with the current contents of its files."""
+        return self.ssl_context if self.certificate_files is None else self.certificate_files.current()
+
     def with_current_credentials(self) -> ConnectionConfig:
         """Return the configuration with the current user name and password; may block.
 
@@ -153,6 +178,7 @@ def build_config(*, driver_type: str = "scylla", **arguments: Any) -> Connection
     named = _taken(arguments, [*of_connection, "credentials", "rows"])
     if tls or "ssl_context" in named:
         named["ssl_context"] = build_ssl_context(ssl_context=named.get("ssl_context"), **tls)
+        named["certificate_files"] = certificate_files(named["ssl_context"], tls)
     if "hosts" in named:
         named |= _hosts_and_ports(named["hosts"], named.get("port"))
     config = ConnectionConfig(
@@ -241,6 +267,10 @@ def _check_combinations(config: ConnectionConfig, tls: list[str]) -> None:
     if config.local_rack is not None and config.local_dc is None:
         message = "local_rack= without local_dc=."
         raise ConfigurationError(message, hint="Give the rack's data centre, too.", option="local_dc")
+    if config.ssl_hostname is not None and not getattr(config.ssl_context, "check_hostname", False):
+        message = "ssl_hostname= without TLS that verifies names."
+        hint = "Give ssl_enabled=True or ssl_trusted_cert=, without ssl_verify_flags=, or leave it out."
+        raise ConfigurationError(message, hint=hint, option="ssl_hostname")
     if config.session is None:
         return
     beside = tls + [name for name in config.given() if OPTIONS[name].connecting]

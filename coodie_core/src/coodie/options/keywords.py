@@ -25,6 +25,8 @@ class _Common(TypedDict, total=False):
     username: str | None
     password: str | None
     credentials: CredentialsProvider | None
+    ssl_key_password: str | None
+    ssl_hostname: str | None
     local_dc: str | None
     local_rack: str | None
     application: str | None

@@ -1,10 +1,12 @@
-"""Build an SSLContext from the ``ssl_…`` options."""
+"""Build an SSLContext from the ``ssl_…`` options, and build it again when their files change."""
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from coodie.exceptions import ConfigurationError
 
@@ -12,7 +14,31 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from ssl import SSLContext
 
-__all__ = ["VERIFY_NONE", "VERIFY_PEER_CERT", "VERIFY_PEER_IDENTITY", "build_ssl_context"]
+__all__ = [
+    "VERIFY_NONE",
+    "VERIFY_PEER_CERT",
+    "VERIFY_PEER_IDENTITY",
+    "CertificateFiles",
+    "build_ssl_context",
+    "certificate_files",
+    "tls_hint",
+]
+
+#: Parts of OpenSSL's messages → what to do, in this order.
+_HINTS = {
+    "mismatch, certificate is not valid for": (
+        "The certificate has another name: give the nodes' names in hosts=, or the name in the certificates "
+        "as ssl_hostname=, or ssl_verify_flags=1 to verify the authority only."
+    ),
+    "certificate has expired": "Renew the server's certificate.",
+    "certificate verify failed": "Give the certificate of the server's authority as ssl_trusted_cert=.",
+    "certificate required": "The server needs a client certificate: give ssl_cert= and ssl_private_key=.",
+    "alert unknown ca": "The server doesn't trust the client certificate: check ssl_cert=.",
+    "alert bad certificate": "The server rejects the client certificate: check ssl_cert=.",
+    "wrong version number": "The port doesn't use TLS: check port=, or leave the ssl_… options out.",
+}
+
+_log = logging.getLogger("coodie.options")
 
 # The flags of the C++ driver (cassandra.h, CassSslVerifyFlags).
 #: Accept any certificate.
@@ -29,33 +55,26 @@ def build_ssl_context(
     *,
     ssl_context: SSLContext | None = None,
     ssl_enabled: bool | None = None,
-    ssl_trusted_cert: str | None = None,
-    ssl_cert: str | None = None,
-    ssl_private_key: str | None = None,
     ssl_verify_flags: int | None = None,
+    **certificates: str | None,
 ) -> SSLContext | None:
     """Return an SSLContext for these options; None for unencrypted connections.
 
     Args:
         ssl_context: A context, which excludes the other options except ``ssl_enabled=True``.
         ssl_enabled: True for TLS with the system's authorities; False excludes all others.
-        ssl_trusted_cert: The trusted authorities' certificates: a path, or PEM text.
-        ssl_cert: The client's certificate chain: a path, or PEM text.
-        ssl_private_key: The client's unencrypted private key: a path, or PEM text.
         ssl_verify_flags: 0 accepts any server, 1 requires a trusted certificate, 3 (the default) also
             requires that it is valid for the server's address. These are CASS_SSL_VERIFY_NONE, PEER_CERT and
             PEER_CERT | PEER_IDENTITY of the C++ driver. Its other flags aren't supported: an identity without
             a certificate is meaningless, and PEER_IDENTITY_DNS needs reverse lookups.
+        certificates: ssl_trusted_cert, the trusted authorities' certificates; ssl_cert, the client's
+            certificate chain; ssl_private_key, its private key; each a path, or PEM text. ssl_key_password,
+            the passphrase of an encrypted key.
 
     Raises:
         ConfigurationError: Options are contradictory or invalid, or a file can't be read.
     """
-    details: Mapping[str, object | None] = {
-        "ssl_trusted_cert": ssl_trusted_cert,
-        "ssl_cert": ssl_cert,
-        "ssl_private_key": ssl_private_key,
-        "ssl_verify_flags": ssl_verify_flags,
-    }
+    details: Mapping[str, object | None] = {**certificates, "ssl_verify_flags": ssl_verify_flags}
     given = [name for name, value in details.items() if value is not None]
     if ssl_enabled is not None and not isinstance(ssl_enabled, bool):
         message = f"ssl_enabled={ssl_enabled!r} can't be used."
@@ -75,7 +94,70 @@ def build_ssl_context(
         return _checked(ssl_context)
     if ssl_enabled is None and not given:
         return None
-    return _context(ssl_trusted_cert, ssl_cert, ssl_private_key, ssl_verify_flags)
+    return _context(certificates, ssl_verify_flags)
+
+
+def tls_hint(text: str) -> str | None:
+    """Return what to do about a failed TLS handshake, by OpenSSL's message; None for any other text."""
+    lowered = text.lower().replace("_", " ")
+    return next((hint for part, hint in _HINTS.items() if part in lowered), None)
+
+
+class CertificateFiles:
+    """An SSLContext that is built again when the files of its options have changed.
+
+    Args:
+        context: The context.
+        options: The ``ssl_…`` options that it was built from.
+        paths: Their files.
+    """
+
+    def __init__(self, context: SSLContext, options: Mapping[str, Any], paths: tuple[str, ...]) -> None:
+        self._context = context
+        self._options = options
+        self._paths = paths
+        self._lock = threading.Lock()
+        self._seen = self._versions()
+
+    def current(self) -> SSLContext:
+        """Return the context with the files' current contents; called for each new connection.
+
+        If files are missing or don't match, as while they are being replaced, it is the previous context.
+        """
+        versions = self._versions()
+        with self._lock:
+            if versions != self._seen:
+                self._seen = versions
+                try:
+                    context = build_ssl_context(**self._options)
+                except ConfigurationError as exc:
+                    _log.warning("The changed certificates can't be used, and the previous ones are: %s", exc)
+                else:
+                    self._context = context or self._context
+            return self._context
+
+    def _versions(self) -> list[tuple[int, ...]]:
+        found: list[tuple[int, ...]] = []
+        for path in self._paths:
+            try:
+                status = Path(path).stat()
+            except OSError:
+                found.append(())
+            else:
+                found.append((status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev))
+        return found
+
+
+def certificate_files(context: SSLContext | None, options: Mapping[str, Any]) -> CertificateFiles | None:
+    """Return the certificates' files, to read them again; None if no option is a path.
+
+    Args:
+        context: What ``build_ssl_context`` returned for the options.
+        options: The ``ssl_…`` options.
+    """
+    given = (options.get(name) for name in ("ssl_trusted_cert", "ssl_cert", "ssl_private_key"))
+    paths = tuple(value for value in given if value is not None and _PEM not in value)
+    return CertificateFiles(context, options, paths) if context is not None and paths else None
 
 
 def _checked(context: object) -> SSLContext:
@@ -87,7 +169,7 @@ def _checked(context: object) -> SSLContext:
     return context
 
 
-def _context(trusted: str | None, cert: str | None, key: str | None, flags: int | None) -> SSLContext:
+def _context(certificates: Mapping[str, str | None], flags: int | None) -> SSLContext:
     import ssl  # plain-text programs don't need it
 
     if flags is None:
@@ -102,15 +184,18 @@ def _context(trusted: str | None, cert: str | None, key: str | None, flags: int 
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = bool(flags & VERIFY_PEER_IDENTITY)
     context.verify_mode = ssl.CERT_REQUIRED if flags else ssl.CERT_NONE
+    trusted, cert = certificates.get("ssl_trusted_cert"), certificates.get("ssl_cert")
     if trusted is None:
         context.load_default_certs()
     else:
         _load_authorities(context, trusted)
     if cert is not None:
-        _load_chain(context, cert, key)
-    elif key is not None:
-        message = "ssl_private_key= without ssl_cert=."
-        raise ConfigurationError(message, hint="Give the certificate as ssl_cert=.", option="ssl_private_key")
+        _load_chain(context, cert, certificates.get("ssl_private_key"), certificates.get("ssl_key_password"))
+        return context
+    for name in ("ssl_private_key", "ssl_key_password"):
+        if certificates.get(name) is not None:
+            hint = "Give the certificate as ssl_cert=."
+            raise ConfigurationError(f"{name}= without ssl_cert=.", hint=hint, option=name)
     return context
 
 
@@ -127,7 +212,7 @@ def _load_authorities(context: SSLContext, trusted: str) -> None:
         raise ConfigurationError(message, hint="Give valid PEM.", option=option) from exc
 
 
-def _load_chain(context: SSLContext, cert: str, key: str | None) -> None:
+def _load_chain(context: SSLContext, cert: str, key: str | None, passphrase: str | None) -> None:
     """Load the client's chain; PEM text is written to a temporary file that only this user can read."""
     from tempfile import mkstemp  # a slow import, for this only
 
@@ -142,16 +227,29 @@ def _load_chain(context: SSLContext, cert: str, key: str | None) -> None:
             file.write(text)
         return name
 
-    def no_password() -> str:
+    asked = False
+
+    def password() -> str:
+        nonlocal asked
+        asked = True
+        if passphrase is not None:
+            return passphrase
         message = "ssl_private_key is encrypted."
-        hint = "Decrypt it, or load it into an SSLContext and give ssl_context=."
-        raise ConfigurationError(message, hint=hint, option="ssl_private_key")
+        hint = "Give its passphrase as ssl_key_password=."
+        raise ConfigurationError(message, hint=hint, option="ssl_key_password")
 
     try:
         chain = path_of(cert, "ssl_cert")
         private = path_of(key, "ssl_private_key") if key is not None else None
-        context.load_cert_chain(chain, private, password=no_password)
-    except OSError as exc:
+        context.load_cert_chain(chain, private, password=password)
+    except ConfigurationError:
+        raise
+    except (OSError, ValueError) as exc:  # ValueError: a passphrase that is too long
+        if asked and not _is_mismatch(exc):
+            message = "ssl_key_password doesn't decrypt the private key."
+            raise ConfigurationError(
+                message, hint="Check the passphrase.", option="ssl_key_password"
+            ) from exc
         message = f"ssl_cert and ssl_private_key don't match: {_reason(exc)}."
         hint = "Give a certificate and its private key as PEM."
         raise ConfigurationError(message, hint=hint, option="ssl_cert") from exc
@@ -168,9 +266,14 @@ def _is_pem(value: object, option: str) -> bool:
     return _PEM in value
 
 
-def _reason(error: OSError) -> str:
+def _is_mismatch(error: Exception) -> bool:
+    """Return whether the key was read, but isn't the certificate's."""
+    return getattr(error, "reason", None) == "KEY_VALUES_MISMATCH"
+
+
+def _reason(error: Exception) -> str:
     """Return the error text of OpenSSL or of the file system."""
-    return getattr(error, "reason", None) or error.strerror or str(error)
+    return getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
 
 
 def _existing(path: str, option: str) -> str:

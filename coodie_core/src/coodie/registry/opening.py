@@ -112,9 +112,9 @@ def init_coodie(
             host, up to two), or a policy object of the backend's driver; only for idempotent requests.
         kwargs: port, username, password, credentials, local_dc, local_rack, application, request_timeout
             (seconds), consistency, serial_consistency, retry_policy, protocol_version, distribution, the
-            ``ssl_…`` options of ``init_coodie_async``, profiles, and the backend's own options. With
-            ``profiles``, ``RequestProfile`` objects by name, the driver is a ``LazyDriver``, which connects
-            now unless ``lazy`` is true.
+            ``ssl_…`` options of ``init_coodie_async``, ssl_key_password, ssl_hostname, profiles, and the
+            backend's own options. With ``profiles``, ``RequestProfile`` objects by name, the driver is a
+            ``LazyDriver``, which connects now unless ``lazy`` is true.
 
     Returns:
         The driver, which ``get_driver(name)`` also returns.
@@ -214,7 +214,7 @@ async def init_coodie_async(
             ``ssl_…`` option.
         ssl_trusted_cert: The trusted authorities' certificates: a path, or PEM text.
         ssl_cert: The client's certificate chain: a path, or PEM text.
-        ssl_private_key: The client's unencrypted private key: a path, or PEM text.
+        ssl_private_key: The client's private key: a path, or PEM text.
         ssl_verify_flags: 0 verifies nothing, 1 the certificate, 3 (the default) the certificate and its
             address.
         kwargs: The other arguments of ``init_coodie``: lazy, compression, speculative_execution_policy, port,

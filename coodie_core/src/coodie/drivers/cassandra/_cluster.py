@@ -6,7 +6,7 @@ import logging
 import socket
 import time
 from concurrent.futures import Future
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -101,15 +101,33 @@ class _SchedulerExecutor:
             return Future()
 
 
+def _same(value: Any) -> Any:
+    return value
+
+
 @cache
 def _closing_cluster() -> Any:
-    """Return a subclass of the driver's Cluster that leaves nothing behind when it ends."""
+    """Return a subclass of the driver's Cluster that leaves nothing behind when it ends.
+
+    ``current_ssl_context`` may be replaced by a function that returns the TLS context for each new
+    connection: the drivers read ``ssl_context`` whenever they open one.
+    """
     from cassandra.cluster import Cluster
 
     class ClosingCluster(Cluster):  # type: ignore[misc]  # the drivers have no types
+        current_ssl_context: Callable[[], Any]
+
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
             self.scheduler._executor = _SchedulerExecutor(self.executor)  # noqa: SLF001 - the driver's thread reads it
+
+        @property
+        def ssl_context(self) -> Any:
+            return self.current_ssl_context()
+
+        @ssl_context.setter
+        def ssl_context(self, context: Any) -> None:
+            self.current_ssl_context = partial(_same, context)
 
         def shutdown(self) -> None:
             if self.is_shutdown:  # perhaps the parent's, in a forked child: leave its connections alone

@@ -51,20 +51,27 @@ class PartialHeaders:
 
 
 class NamedClient:
-    """A mixin for the drivers' connections: who the client is.
+    """A mixin for the drivers' connections: who the client is, and who the server has to be.
 
     It adds options to STARTUP, by which servers list their clients; only scylla-driver has a parameter for
-    this. Each connection logs in with the current credentials, see ``CurrentCredentials``.
+    this. Each connection logs in with the current credentials, see ``CurrentCredentials``, and verifies the
+    name of its node, see ``ServerNames``.
     """
 
     #: The options; a Cluster may replace them. The driver's own take precedence.
     startup_options: Mapping[str, str] = MappingProxyType({"COODIE_VERSION": __version__})
 
-    def __init__(self, *args: Any, named_as: Any = None, **kwargs: Any) -> None:
+    #: The names to verify; a Cluster may set them.
+    server_names: Any = None
+
+    def __init__(self, endpoint: Any, *args: Any, named_as: Any = None, **kwargs: Any) -> None:
+        names = getattr(named_as, "server_names", self.server_names)
+        if names is not None:
+            endpoint = names.named(endpoint)
         renewed = getattr(kwargs.get("authenticator"), "renewed", None)
         if renewed is not None:
             kwargs["authenticator"] = renewed()
-        super().__init__(*args, **kwargs)
+        super().__init__(endpoint, *args, **kwargs)  # type: ignore[call-arg]  # of the drivers' connections
         #: Another connection class with these options; the driver's own has none.
         self.startup_options = getattr(named_as, "startup_options", self.startup_options)
 

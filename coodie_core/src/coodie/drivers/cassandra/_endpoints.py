@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from cassandra.connection import DefaultEndPoint, DefaultEndPointFactory
 
+from coodie.drivers.cassandra._server_names import NamedEndPoint
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -51,7 +53,7 @@ class NodeEndPoints(DefaultEndPointFactory):  # type: ignore[misc]  # the driver
         last: Any = getattr(self._last, "endpoint", None)
         if (
             "peer" not in row
-            and type(last) is DefaultEndPoint
+            and type(last) in (DefaultEndPoint, NamedEndPoint)
             and (self._last.is_only or last.address == address)
         ):
             self._reached[host_id] = address, last

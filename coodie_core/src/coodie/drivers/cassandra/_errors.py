@@ -15,6 +15,7 @@ from coodie.drivers._server_errors import Fate, error_of
 from coodie.drivers.cassandra._connection import refused_login
 from coodie.drivers.cassandra._server_errors import server_error
 from coodie.drivers.cassandra.values.lenient_decoding import undecodable_answer
+from coodie.options.tls import tls_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +108,7 @@ def _no_host(exc: Any, stmt: str | None, timeout: float | None, fate: Fate) -> o
             common.hosts = hosts
         return common
     tried = "; ".join(f"{host} ({said})" for host, said in hosts.items()) or str(exc.args[0]).rstrip(".")
-    hint = "Check that the server is running, and check hosts=, port= and the TLS options."
+    hint = tls_hint(tried) or "Check that the server is running, and check hosts=, port= and the TLS options."
     if any(isinstance(error, cassandra.OperationTimedOut) for error in answers.values()):
         hint += " If it is slow, increase both connect_timeout= and control_connection_timeout=."
     message = f"No host is available: {tried}."

@@ -308,6 +308,7 @@ def _cluster(config: ConnectionConfig) -> Any:
     from coodie.drivers.cassandra._cluster import cluster_class
     from coodie.drivers.cassandra._connection import attentive, startup_options
     from coodie.drivers.cassandra._endpoints import NodeEndPoints
+    from coodie.drivers.cassandra._server_names import ServerNames
 
     options = {name: value for name, value in config.options.items() if name not in _DRIVER_OPTIONS}
     moved = {name: options.pop(name) for name in _PROFILE_OPTIONS if name in options}
@@ -337,8 +338,14 @@ def _cluster(config: ConnectionConfig) -> Any:
     if not any(options.get(name) for name in _ENDPOINT_OPTIONS):
         endpoints = options["endpoint_factory"] = NodeEndPoints(config.port)
         options["connection_class"].on_responses = endpoints.note
+    context = config.ssl_context
+    if context is not None and context.check_hostname:
+        options["connection_class"].server_names = ServerNames(config.contact_points, config.ssl_hostname)
     points = [host if port is None else (host, port) for host, port in config.contact_points]
-    return cluster(contact_points=points, **options)
+    made = cluster(contact_points=points, **options)
+    if context is not None:
+        made.current_ssl_context = config.current_ssl_context
+    return made
 
 
 def _profile(config: ConnectionConfig, moved: dict[str, Any]) -> Any:
