@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,13 @@ from tests.conftest import PATIENT, open_driver
 
 import coodie
 from coodie.exceptions import ConnectionFailedError
+from coodie.registry import DriverRegistry, using_registry
+from coodie_testing import FakeCluster
 from coodie_testing.faults import FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from coodie.registry import DriverRegistry
 
 pytestmark = pytest.mark.server
 
@@ -111,3 +113,50 @@ async def test_the_only_node_announces_another_address(
         driver = await coodie.init_coodie_async(driver_type=backend, **where)
         assert await driver.execute_one_async(LOCAL, ["local"]) == "local"
         await driver.close_async()
+
+
+@pytest.fixture
+def forwarded(backend: str) -> Iterator[dict[str, FaultProxy]]:
+    """Start three nodes, each with a forwarded port; return the ports by the nodes' announced addresses."""
+    with FakeCluster(nodes=3) as nodes, contextlib.ExitStack() as stack:
+        nodes.when(LOCAL, ["local"]).rows([{"key": "local"}])
+        with using_registry(DriverRegistry()), open_driver(backend, **nodes.connection_options()) as direct:
+            inner = [node.host for node in direct.stats().nodes]
+        yield {
+            f"{host.address}:{host.port}": stack.enter_context(FaultProxy(host.address, host.port))
+            for host in inner
+        }
+
+
+@pytest.mark.parametrize("fast_path", [True, False], ids=["fast", "driver's way"])
+@pytest.mark.parametrize("in_file", [False, True], ids=["python", "file"])
+async def test_an_address_map(
+    forwarded: dict[str, FaultProxy],
+    backend: str,
+    in_file: bool,
+    fast_path: bool,
+    tmp_path: Path,
+    registry: DriverRegistry,
+) -> None:
+    """All connections to all nodes are made to the hosts that stand for their announced addresses."""
+    outer = {inner: f"{proxy.host}:{proxy.port}" for inner, proxy in forwarded.items()}
+    first = next(iter(outer.values()))
+    if in_file:
+        pairs = "".join(f'"{one}" = "{other}"\n' for one, other in outer.items())
+        (tmp_path / "coodie.toml").write_text(
+            f'[connections.main]\ndriver = "{backend}"\nhosts = ["{first}"]\n'
+            f"[connections.main.address_map]\n{pairs}"
+            f"[connections.main.options]\nfast_path = {str(fast_path).lower()}\n"
+        )
+        coodie.load_config(tmp_path / "coodie.toml")
+        driver: Any = coodie.get_driver("main")
+    else:
+        driver = open_driver(backend, hosts=[first], address_map=outer, fast_path=fast_path)
+    with driver:
+        for _ in range(6):
+            assert driver.execute(LOCAL, ["local"]) == await driver.execute_async(LOCAL, ["local"])
+        stats = driver.stats()
+        assert {f"{node.host.address}:{node.host.port}" for node in stats.nodes} == set(outer.values())
+        assert all(proxy.open_connections for proxy in forwarded.values())
+        if fast_path:
+            assert sum(node.connections for node in stats.nodes) > 0

@@ -63,6 +63,8 @@ class Capability(str, Enum):
     RACKS = "preferred rack"
     #: ``hosts`` with different ports.
     HOST_PORTS = "different ports of hosts"
+    #: ``address_map``.
+    ADDRESS_MAP = "address map"
     #: ``username`` and ``password``.
     AUTHENTICATION = "authentication"
     #: A connected ``session`` of the caller.

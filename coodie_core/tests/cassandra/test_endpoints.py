@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
+from types import MappingProxyType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 from cassandra.connection import DefaultEndPoint
 
@@ -11,17 +11,25 @@ from coodie.drivers.cassandra._endpoints import NodeEndPoints
 from coodie.drivers.cassandra.backend import _connect_error, _Known
 from coodie.exceptions import ConnectionFailedError
 from coodie.options.connection import build_config
+from coodie.options.hosts import parse_host
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: The columns that a driver reads of the peers.
 PEERS = ("peer", "host_id", "rpc_address")
 
 
-def factory_of(*points: tuple[str, int], port: int | None = None) -> NodeEndPoints:
-    """Make the factory of a cluster with these contact points."""
+def factory_of(
+    *points: tuple[str, int], port: int | None = None, address_map: Mapping[str, str] = MappingProxyType({})
+) -> NodeEndPoints:
+    """Make the factory of a cluster with these contact points, whose nodes it knows."""
     resolved = [DefaultEndPoint(*point) for point in points]
     same = SimpleNamespace(translate=lambda address: address)
-    made = NodeEndPoints(port)
-    made.configure(SimpleNamespace(endpoints_resolved=resolved, address_translator=same))
+    made = NodeEndPoints(port, {parse_host(one): parse_host(other) for one, other in address_map.items()})
+    hosts = [SimpleNamespace(endpoint=endpoint) for endpoint in resolved]
+    metadata = SimpleNamespace(all_hosts=lambda: hosts)
+    made.configure(SimpleNamespace(endpoints_resolved=resolved, address_translator=same, metadata=metadata))
     return made
 
 
@@ -54,6 +62,18 @@ def test_the_port_of_a_contact_point() -> None:
     assert text(made, peer("10.0.0.2")) == "10.0.0.2:2"
     assert text(made, peer("10.0.0.3", 3)) == "10.0.0.3:9142"
     assert text(made, peer("10.0.0.4", 4)) == "10.0.0.4:9142"  # two ports: unknown
+
+
+def test_an_address_map() -> None:
+    """An announced address, or one with its port, stands for a host; others stay."""
+    announced = {"10.0.0.1": "localhost:9043", "10.0.0.2:9999": "db2", "10.0.0.2": "127.0.0.3:9044"}
+    made = factory_of(("127.0.0.1", 9043), address_map=announced)
+    answered(made, "127.0.0.1", 9043, peers=2)
+    assert text(made, local("10.0.0.1")) == "127.0.0.1:9043"  # known by the contact point
+    assert text(made, peer("10.0.0.2")) == "127.0.0.3:9044"
+    assert text(made, peer("10.0.0.2", rpc_port=9999)) == "db2:9999"
+    assert text(made, peer("10.0.0.3", 3)) == "10.0.0.3:9042"
+    assert text(factory_of(address_map=announced), local("10.0.0.1")) == "localhost:9043"
 
 
 def test_a_port_in_the_row() -> None:

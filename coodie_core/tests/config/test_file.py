@@ -15,6 +15,7 @@ from coodie import Credentials, LazyDriver, RequestOptions
 from coodie.exceptions import ConfigurationError, DriverBlockedError
 from coodie.observers import activate_observer, get_observer, unregister_observer
 from coodie.observers.hub import current_observers
+from coodie.options.connection import build_config
 from coodie.plugins import hookimpl
 
 if TYPE_CHECKING:
@@ -196,13 +197,14 @@ def test_a_url_in_a_variable_replaces_the_cluster(
     write(
         '[connections.main]\ndriver = "other"\ndistribution = "acme"\nhosts = ["prod"]\nport = 9142\n'
         'username = "a"\npassword = "{file:missing}"\nssl_trusted_cert = "missing.pem"\nconsistency = "ONE"\n'
+        '[connections.main.address_map]\n"10.0.0.1" = "prod"\n'
     )
     monkeypatch.setenv("COODIE__MAIN__URL", "memory://variable/ks")
     coodie.load_config()
     coodie.get_driver().execute("SELECT", [])
     (config,) = memory.attempts
     assert (config.hosts, config.port, config.username, config.password) == (("variable",), None, None, None)
-    assert (config.ssl_context, config.distribution) == (None, None)
+    assert (config.ssl_context, config.distribution, config.address_map) == (None, None, None)
     assert (config.keyspace, config.consistency) == ("ks", "ONE")
 
 
@@ -252,6 +254,30 @@ def test_an_empty_variable_unsets_a_key(
     }
     monkeypatch.setenv("COODIE__MAIN__URL", "")
     assert coodie.load_config().connections["main"].arguments(registry.plugins) == {"hosts": ["db2"]}
+
+
+@pytest.mark.parametrize("form", ["file", "url", "variable"])
+def test_an_address_map(
+    form: str,
+    write: Callable[..., Path],
+    registry: DriverRegistry,
+    memory: Backend,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is a table in a file, and pairs in a URL and a variable."""
+    text = "10.0.0.1=db1:9043,[2001:db8::0:1]:9042=[::1]:9044"
+    if form == "url":
+        write(f'[connections.main]\nurl = "memory://db1?address_map={text}"\n')
+    else:
+        table = (
+            '[connections.main.address_map]\n"10.0.0.1" = "db1:9043"\n"[2001:db8::1]:9042" = "[::1]:9044"\n'
+        )
+        write(f'[connections.main]\ndriver = "memory"\n{table if form == "file" else ""}')
+    if form == "variable":
+        monkeypatch.setenv("COODIE__MAIN__ADDRESS_MAP", text)
+    found = coodie.load_config().connections["main"].arguments(registry.plugins)
+    expected = {"10.0.0.1": "db1:9043", "[2001:db8::1]:9042": "[::1]:9044"}
+    assert build_config(**found).address_map == expected
 
 
 def test_variables_alone(registry: DriverRegistry, memory: Backend, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,7 @@ CONNECTING: dict[str, dict[str, Any]] = {
     "ssl_context": {"ssl_context": ssl.create_default_context()},
     "session": {"session": object()},
     "application": {"application": "shop/1.4.2"},
+    "address_map": {"address_map": {"10.0.0.1": "db1:9043"}},
     "local_rack": {"local_dc": "dc1", "local_rack": "rack1"},
 }
 

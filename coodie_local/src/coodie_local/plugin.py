@@ -72,7 +72,17 @@ _NODE_NAMES = frozenset(option.name for option in _NODE_OPTIONS)
 
 #: The backend's options that say where the nodes are and how to log in, which the node determines.
 _DETERMINED_FIELDS = frozenset(
-    {"hosts", "local_dc", "local_rack", "username", "password", "ssl_context", "session"}
+    {
+        "hosts",
+        "address_map",
+        "local_dc",
+        "local_rack",
+        "username",
+        "password",
+        "ssl_context",
+        "ssl_hostname",
+        "session",
+    }
 )
 _DETERMINED_OPTIONS = frozenset(
     {

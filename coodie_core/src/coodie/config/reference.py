@@ -27,6 +27,7 @@ _GIVEN = {"driver": '"scylla"', "hosts": '["127.0.0.1"]'}
 #: Examples that don't come from the declarations.
 _SHOWN = {
     "password": '"{env:DB_PASSWORD}"  # or "{file:/run/secrets/db}"',
+    "address_map": '{ "10.0.0.1" = "db1:9043", "10.0.0.2" = "db1:9044" }',
     "url": '"scylla://ada:{env:DB_PASSWORD}@db1/shop"',
     "default": '"main"',
     "allow": '["coodie-scylla"]',

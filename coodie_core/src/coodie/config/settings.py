@@ -46,7 +46,16 @@ _TLS = (*TLS_OPTIONS, "ssl_hostname")
 
 #: An option of a higher source → the options of lower sources that it replaces, since they belong to it.
 _REPLACED = {
-    "url": ("driver_type", "distribution", "hosts", "port", "username", "password", *_TLS),
+    "url": (
+        "driver_type",
+        "distribution",
+        "hosts",
+        "port",
+        "address_map",
+        "username",
+        "password",
+        *_TLS,
+    ),
     "driver_type": ("distribution",),
 }
 

@@ -66,6 +66,8 @@ class ConnectionConfig:
         hosts: Contact points: names or addresses, without a port.
         host_ports: The port of each host, None for ``port``; None if ``port`` is that of all hosts. Backends
             with ``Capability.HOST_PORTS`` read ``contact_points`` instead.
+        address_map: The addresses that nodes announce, optionally with a port → the hosts to connect to,
+            optionally with a port; as text for ``parse_host``.
         session: A session of the backend's driver, from the caller.
         keyspace: The default keyspace's plain name.
         ssl_context: The TLS context; None for unencrypted connections.
@@ -98,6 +100,7 @@ class ConnectionConfig:
     distribution: str | None = None
     hosts: tuple[str, ...] | None = None
     host_ports: tuple[int | None, ...] | None = None
+    address_map: Mapping[str, str] | None = None
     session: Any = field(default=None, repr=False)
     keyspace: str | None = None
     ssl_context: SSLContext | None = None

@@ -1,8 +1,7 @@
 """The declarations of all options of coodie-core.
 
 Validation, the forms in URLs, files and environment variables, the reference documentation, ``--help`` and
-the JSON schema are generated from this table. A backend declares its own options
-(``coodie.plugins.OptionDescription``).
+the JSON schema are generated from this table. A backend declares its own options (``OptionDescription``).
 """
 
 from __future__ import annotations
@@ -131,6 +130,14 @@ _DECLARED = (
         default="9042",
         help="The port of the native protocol, on hosts without a port of their own.",
         url="scylla://db1:9142",
+    ),
+    _connection(
+        "address_map",
+        "addresses",
+        default="nodes are connected to at the addresses that they announce",
+        help="Announced addresses of nodes, and the ones to connect to.",
+        capability=Capability.ADDRESS_MAP,
+        url="?address_map=10.0.0.1=db1:9043,10.0.0.2=db1:9044",
     ),
     _connection(
         "keyspace",

@@ -22,6 +22,7 @@ class _Common(TypedDict, total=False):
 
     distribution: str | None
     port: int | None
+    address_map: Mapping[str, str] | None
     username: str | None
     password: str | None
     credentials: CredentialsProvider | None

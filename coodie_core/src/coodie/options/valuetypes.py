@@ -200,6 +200,25 @@ def _checked_host(host: Any) -> str:
         raise _Unfit(str(exc)) from None
 
 
+def _checked_addresses(value: Any) -> dict[str, str]:
+    _need(isinstance(value, Mapping) and value)
+    found = {_checked_announced(announced): _checked_host(host) for announced, host in value.items()}
+    _need(len(found) == len(value), "each announced address once")
+    return found
+
+
+def _checked_announced(text: Any) -> str:
+    from ipaddress import ip_address  # only needed for this option
+
+    _need(isinstance(text, str))
+    try:
+        point = parse_host(text)
+        return str(point._replace(host=str(ip_address(point.host))))
+    except ValueError:
+        wanted = "the IP addresses that nodes announce, optionally with a port: {'10.0.0.1': 'db1:9043'}"
+        raise _Unfit(wanted) from None
+
+
 def _checked_names(value: Any) -> tuple[str, ...]:
     _need(not isinstance(value, str) and isinstance(value, Sequence))
     _need(all(isinstance(name, str) and name.strip() for name in value))
@@ -264,6 +283,11 @@ def _listed(text: str) -> Any:
     return [part.strip() for part in text.split(",")]
 
 
+def _addresses(text: str) -> Any:
+    pairs = [part.partition("=") for part in text.split(",")]
+    return {announced.strip(): host.strip() for announced, _, host in pairs}
+
+
 def _compression(text: str) -> Any:
     return _flag(text) if text.lower() in ("true", "false") else text
 
@@ -321,6 +345,12 @@ VALUE_TYPES: Mapping[str, ValueType] = {
         check=_checked_hosts,
         parse=_listed,
         schema={"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
+    ),
+    "addresses": ValueType(
+        wanted="announced addresses and hosts, such as {'10.0.0.1': 'db1:9043'}",
+        check=_checked_addresses,
+        parse=_addresses,
+        schema={"type": "object", "additionalProperties": {"type": "string", "minLength": 1}},
     ),
     "names": ValueType(
         wanted="a list of names, each a non-empty str",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from cassandra.connection import DefaultEndPoint, DefaultEndPointFactory
 
 from coodie.drivers.cassandra._server_names import NamedEndPoint
+from coodie.options.hosts import ContactPoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,12 +27,19 @@ class NodeEndPoints(DefaultEndPointFactory):  # type: ignore[misc]  # the driver
     The only node of a cluster has the address through which it was reached, whatever it announces: it may be
     behind a forwarded port. cassandra-driver does the same for any node with the control connection.
 
+    With an address map, a node has the endpoint that its announced address stands for. A name is resolved
+    again for each connection.
+
     Args:
         port: The port of nodes whose port is unknown.
+        address_map: Announced addresses, with a port or None → the hosts to connect to.
     """
 
-    def __init__(self, port: int | None) -> None:
+    def __init__(
+        self, port: int | None, address_map: Mapping[ContactPoint, ContactPoint] = MappingProxyType({})
+    ) -> None:
         super().__init__(port)
+        self._map = address_map
         self._last = threading.local()
         #: By host id: the announced address, and the endpoint through which the node was reached.
         self._reached: dict[Any, tuple[str, DefaultEndPoint]] = {}
@@ -49,6 +59,9 @@ class NodeEndPoints(DefaultEndPointFactory):  # type: ignore[misc]  # the driver
     def create(self, row: Mapping[str, Any]) -> Any:
         """Return a node's endpoint."""
         announced = super().create(row)
+        mapped = self._mapped(announced)
+        if mapped is not None:
+            return mapped
         host_id, address = row.get("host_id"), announced.address
         last: Any = getattr(self._last, "endpoint", None)
         if (
@@ -65,3 +78,24 @@ class NodeEndPoints(DefaultEndPointFactory):  # type: ignore[misc]  # the driver
             if len(ports) == 1:
                 return DefaultEndPoint(address, ports.pop())
         return announced
+
+    def _mapped(self, announced: Any) -> Any:
+        """Return the endpoint for an announced one; None if the map doesn't have it."""
+        address, port = announced.address, announced.port
+        outer = self._map.get(ContactPoint(address, port)) or self._map.get(ContactPoint(address, None))
+        if outer is None:
+            return None
+        found = DefaultEndPoint(outer.host, outer.port or port)
+        # The node may be known by the endpoint of a contact point. It has to stay the same: for the drivers,
+        # a node with another endpoint is a new one.
+        same = {found, *(DefaultEndPoint(one, found.port) for one in _resolved(outer.host, found.port))}
+        known = (host.endpoint for host in self.cluster.metadata.all_hosts())
+        return next((endpoint for endpoint in known if endpoint in same), found)
+
+
+def _resolved(host: str, port: int) -> list[str]:
+    try:
+        infos = socket.getaddrinfo(host, port, socket.AF_UNSPEC, socket.SOCK_STREAM)
+    except OSError:
+        return []  # connecting reports it
+    return [str(info[4][0]) for info in infos]

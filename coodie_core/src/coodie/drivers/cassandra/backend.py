@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from coodie._forks import forget_in_children
 from coodie.consistency import CONSISTENCY_LEVELS
 from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieError
+from coodie.options.hosts import parse_host
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -146,6 +147,9 @@ def _check_options(config: ConnectionConfig) -> None:
         raise ConfigurationError(message, hint="Set the data centre in the policy.", option="local_dc")
     if config.application is not None and "application_info" in config.options:
         raise _one_of("application", "application_info")
+    for name in (*_ENDPOINT_OPTIONS, "address_translator"):
+        if config.address_map is not None and config.options.get(name) is not None:
+            raise _one_of("address_map", name)
 
 
 def _one_of(option: str, other: str) -> ConfigurationError:
@@ -294,7 +298,7 @@ def _nodes_elsewhere(error: ConnectionFailedError, known: _Known) -> ConnectionF
         return error
     tried = "; ".join(f"{host} ({said})" for host, said in error.hosts.items())
     message = f"The nodes advertise other addresses than hosts=, which can't be reached: {tried}."
-    hint = "Set broadcast_rpc_address in cassandra.yaml, or give address_translator=."
+    hint = "Set broadcast_rpc_address in cassandra.yaml, or give address_map=."
     return ConnectionFailedError(message, hint=hint, hosts=error.hosts)
 
 
@@ -335,12 +339,17 @@ def _cluster(config: ConnectionConfig) -> Any:
     cluster = cluster_class(negotiates=config.protocol_version is None)
     options["connection_class"] = attentive(options.get("connection_class") or cluster.connection_class)
     options["connection_class"].startup_options = startup_options(config.application)
+    mapped = {
+        parse_host(announced): parse_host(host) for announced, host in (config.address_map or {}).items()
+    }
     if not any(options.get(name) for name in _ENDPOINT_OPTIONS):
-        endpoints = options["endpoint_factory"] = NodeEndPoints(config.port)
+        endpoints = options["endpoint_factory"] = NodeEndPoints(config.port, mapped)
         options["connection_class"].on_responses = endpoints.note
     context = config.ssl_context
     if context is not None and context.check_hostname:
-        options["connection_class"].server_names = ServerNames(config.contact_points, config.ssl_hostname)
+        options["connection_class"].server_names = ServerNames(
+            (*config.contact_points, *mapped.values()), config.ssl_hostname
+        )
     points = [host if port is None else (host, port) for host, port in config.contact_points]
     made = cluster(contact_points=points, **options)
     if context is not None:
