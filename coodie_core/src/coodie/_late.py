@@ -34,4 +34,4 @@ def late(
         found = namespace[name] = getattr(import_module(f".{homes[name]}", package), name)
         return found
 
-    return find, lambda: sorted({*namespace, *namespace["__all__"], *modules})
+    return find, lambda: sorted(namespace["__all__"])

@@ -46,7 +46,7 @@ def test_creation_connects_to_nothing(lazy: LazyDriver, memory: Backend) -> None
     """Creating one opens nothing."""
     assert memory.attempts == []
     assert lazy.driver is None
-    assert repr(lazy) == "<LazyDriver for 'memory': not connected>"
+    assert repr(lazy) == "<LazyDriver for 'memory' at a: not connected>"
 
 
 def test_driver_type_is_scylla_by_default() -> None:
@@ -134,7 +134,7 @@ async def test_any_first_request_connects(
     await REQUESTS[request_name](api)
     assert len(memory.attempts) == 1
     assert lazy.driver is memory.driver
-    assert repr(lazy) == "<LazyDriver for 'memory': connected>"
+    assert repr(lazy) == "<LazyDriver for 'memory' at a: connected>"
 
 
 async def test_arguments_go_through(lazy: LazyDriver, memory: Backend, is_async: bool) -> None:

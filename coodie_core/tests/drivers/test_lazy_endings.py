@@ -170,7 +170,7 @@ async def test_close_before_use(memory: Backend, is_async: bool) -> None:
     await api.close()
     await api.close()
     assert memory.attempts == []
-    assert repr(driver) == "<LazyDriver for 'memory': closed>"
+    assert repr(driver) == "<LazyDriver for 'memory' at a: closed>"
 
 
 @pytest.mark.parametrize("used", [False, True])

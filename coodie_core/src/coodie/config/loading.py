@@ -47,7 +47,7 @@ def connect(url: str, **options: Any) -> Driver: ...
 
 
 def connect(url: str, **options: Any) -> Driver:
-    """Open a connection by URL, and register it.
+    """Connect with a URL, and register the driver; ``init_coodie`` does the same with keyword arguments.
 
     Args:
         url: ``scylla://user:password@host1,host2:9042/keyspace?consistency=LOCAL_QUORUM&lazy=true``: the

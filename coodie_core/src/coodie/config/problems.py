@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, NoReturn
 
 from coodie.config.environment import PREFIX, as_in_variables
 from coodie.exceptions import ConfigFileError
+from coodie.options.similar_names import similar_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -61,7 +61,7 @@ def raise_problems(source: str, problems: Sequence[Problem]) -> NoReturn:
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Return "Did you mean …?", or the list of known names."""
     names = list(known)
-    close = get_close_matches(str(name), names, n=1)
+    close = similar_name(name, names)
     if close:
-        return f"Did you mean {close[0]!r}?"
+        return f"Did you mean {close!r}?"
     return f"There are {', '.join(names)}." if names else "There are none."

@@ -179,6 +179,13 @@ def _plain(text: str, hint: str | None = None) -> _Words:
     return lambda _, said: (f"{text}: {said}", hint)
 
 
+def _invalid(_: Mapping[str, Any], said: str) -> tuple[str, str | None]:
+    text = f"The server rejected the statement: {said}"
+    if "no keyspace has been specified" not in said.lower():
+        return text, None
+    return text, "Set init_coodie(keyspace=…), or write keyspace.table."
+
+
 #: Functions that return the text, without the full stop, and the hint, by code.
 _WORDS: dict[int, _Words] = {
     ErrorCode.BAD_CREDENTIALS: _plain(
@@ -206,7 +213,7 @@ _WORDS: dict[int, _Words] = {
     ),
     ErrorCode.SYNTAX_ERROR: _plain("CQL syntax error"),
     ErrorCode.UNAUTHORIZED: _plain("The role lacks a permission"),
-    ErrorCode.INVALID: _plain("The server rejected the statement"),
+    ErrorCode.INVALID: _invalid,
     ErrorCode.CONFIG_ERROR: _plain("The server rejected the statement"),
     ErrorCode.ALREADY_EXISTS: _already_exists,
     ErrorCode.RATE_LIMIT_ERROR: _rate_limited,

@@ -137,6 +137,12 @@ class ConnectionConfig:
         hosts = self.hosts or ()
         return hosts if self.host_ports is None else tuple(map(str, self.contact_points))
 
+    @property
+    def target(self) -> str:
+        """The backend and the hosts, for representations: ``'scylla' at db1, db2``."""
+        hosts = f" at {', '.join(self.host_names)}" if self.hosts else ""
+        return f"{self.driver_type!r}{hosts}"
+
     def given(self) -> tuple[str, ...]:
         """Return the names of the fields that were set and that the backend has to implement."""
         names = (entry.name for entry in fields(self) if entry.name not in NOT_OF_THE_CONNECTION)

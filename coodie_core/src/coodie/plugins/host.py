@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from coodie._forks import forget_in_children
@@ -15,6 +14,7 @@ from coodie.observers.connections import connecting
 from coodie.observers.hub import current_observers
 from coodie.options.connection import TLS_OPTIONS, ConnectionConfig, check_driver_type
 from coodie.options.declarations import OPTIONS
+from coodie.options.similar_names import similar_name
 from coodie.options.valuetypes import check_value
 from coodie.plugins.allowlist import DistributionAllowlist
 from coodie.plugins.discovery import DriverIndex, explicit_entry_point
@@ -189,9 +189,9 @@ class PluginHost:
             if name not in names:
                 tls = TLS_OPTIONS if "ssl_context" in description.connection_fields else ()
                 known = [*names, *description.connection_fields, *tls, "lazy", "name"]
-                close = get_close_matches(name, known, n=1, cutoff=_NEARLY)
+                close = similar_name(name, known, cutoff=_NEARLY)
                 message = f"driver_type={driver_type!r} has no option {name!r}."
-                hint = f"Did you mean {close[0]!r}?" if close else f"It takes {_listed(names)}."
+                hint = f"Did you mean {close!r}?" if close else f"It takes {_listed(names)}."
                 raise ConfigurationError(message, hint=hint, option=name)
         for option in description.options:
             if (value := config.options.get(option.name)) is not None:

@@ -132,7 +132,7 @@ class LazyDriver(RequestDriver):
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "connected" if self._driver is not None else "not connected"
-        return f"<LazyDriver for {self._config.driver_type!r}: {state}>"
+        return f"<LazyDriver for {self._config.target}: {state}>"
 
     @property
     def driver(self) -> AbstractDriver | None:

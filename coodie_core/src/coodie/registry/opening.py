@@ -93,7 +93,7 @@ def init_coodie(
     speculative_execution_policy: Any | None = None,
     **kwargs: Any,
 ) -> Driver:
-    """Connect with the backend *driver_type*, and register the driver.
+    """Connect with keyword arguments, and register the driver; ``connect`` does the same with a URL.
 
     Blocks the event loop if one is running; ``init_coodie_async`` doesn't.
 

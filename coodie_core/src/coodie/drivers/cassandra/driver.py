@@ -127,6 +127,13 @@ class CassandraDriver(ClientDriver):
         # Requests that are limited go through the pipeline.
         self._fast_by_template = self._client.fast if max_in_flight is None else None
 
+    def __repr__(self) -> str:
+        backend = self._identity.driver_type or "session"
+        hosts = ", ".join(map(str, getattr(self._session.cluster, "endpoints_resolved", None) or ("?",)))
+        state = "closed" if self._lifecycle.closed else "open"
+        keyspace = self._default_keyspace
+        return f"<{type(self).__name__} for {backend!r} at {hosts}: {state}, keyspace {keyspace!r}>"
+
     @property
     def session(self) -> Any:
         """The driver's session, outside coodie's contract."""
