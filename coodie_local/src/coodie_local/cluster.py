@@ -144,7 +144,7 @@ class LocalCluster:
 
     @property
     def security(self) -> Security:
-        """What protects it: ``tls``, ``mtls``, ``auth``.
+        """The security settings: ``tls``, ``mtls``, ``auth``.
 
         Raises:
             LocalNodeError: It isn't started.
@@ -205,19 +205,19 @@ class LocalCluster:
 
     @property
     def profile(self) -> Profile | None:
-        """The profile that it runs with, or that was given."""
+        """The profile of the running cluster, or the requested one."""
         lease = self._lease
         return lease.request.profile if lease.running is None else lease.running.state.profile
 
     @property
     def version(self) -> str | None:
-        """The Cassandra version that runs, or that was given."""
+        """The Cassandra version of the running cluster, or the requested one."""
         lease = self._lease
         return lease.request.version if lease.running is None else lease.running.state.version
 
     @property
     def started_here(self) -> bool:
-        """Whether this process started the nodes, and didn't find them running."""
+        """Whether this process started the nodes, instead of finding them running."""
         return self._lease.running is not None and self._lease.running.started_here
 
     @property

@@ -1,4 +1,4 @@
-"""What can go wrong around a local node, as part of coodie's tree of errors.
+"""The errors of local nodes, in coodie's tree of errors.
 
 ``errors.md`` beside this module has a section for each class::
 
@@ -6,11 +6,11 @@
     └── LocalNodeError
         ├── UnsupportedPlatformError (UnsupportedError)   no Java runtime or jars for this machine
         ├── DownloadError (ConnectionFailedError)         a jar could not be fetched
-        │   └── ChecksumError                             what came isn't what the lock file names
+        │   └── ChecksumError                             a jar differs from the lock file
         ├── StorageError (OSError)                        no space, or a directory that isn't usable
-        ├── NodeInUseError (ConfigurationError)           it runs, but not as asked
-        ├── NodeStartError (ConnectionFailedError)        the JVM died, or never answered
-        │   └── PortInUseError                            somebody else listens on the port
+        ├── NodeInUseError (ConfigurationError)           it runs with other options
+        ├── NodeStartError (ConnectionFailedError)        the JVM died, or didn't answer in time
+        │   └── PortInUseError                            another process listens on the port
         └── StartCancelledError                           stop() or a cancelled task ended the start
 """
 
@@ -37,7 +37,7 @@ __all__ = [
 
 
 class LocalNodeError(CoodieError):
-    """The parent of the errors that only a local node has."""
+    """The base class of the errors of local nodes."""
 
     explained_in = __name__
 
@@ -58,11 +58,11 @@ class UnsupportedPlatformError(LocalNodeError, UnsupportedError):
 
 
 class DownloadError(LocalNodeError, ConnectionFailedError):
-    """A jar could not be fetched; those that came are kept, so that running again resumes."""
+    """A jar could not be downloaded; the others are kept, so that the next start resumes."""
 
 
 class ChecksumError(DownloadError):
-    """A jar differs, twice in a row, in size or SHA-256 from what the lock file names."""
+    """A jar differed twice from the size or SHA-256 in the lock file."""
 
 
 class StorageError(LocalNodeError, OSError):
@@ -81,7 +81,7 @@ class StorageError(LocalNodeError, OSError):
 
 
 class NodeInUseError(LocalNodeError, ConfigurationError):
-    """The node of that name runs already, but not with the options that were asked for."""
+    """A node of that name is already running, with other options."""
 
 
 class NodeStartError(LocalNodeError, ConnectionFailedError):
@@ -110,8 +110,8 @@ class NodeStartError(LocalNodeError, ConnectionFailedError):
 
 
 class PortInUseError(NodeStartError):
-    """Somebody else listens on the port that the node was to have."""
+    """Another process listens on the node's port."""
 
 
 class StartCancelledError(LocalNodeError):
-    """The start was ended from outside before the node was ready; nothing of it is left."""
+    """The start was cancelled before the node was ready; its processes were ended."""

@@ -1,4 +1,4 @@
-"""The driver_type ``local``: a node of this machine's, served by the backend that is installed."""
+"""The driver_type ``local``: a node on this machine, used through the installed backend."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def coodie_describe_driver() -> DriverDescription:
 
 @hookimpl
 def coodie_check_config(config: ConnectionConfig) -> None:
-    """Raise for a node that can't be, and for options that the backend refuses; nothing is started."""
+    """Raise if the node can't be started, or the backend rejects an option; start nothing."""
     _cluster(config)
     backend = choose_backend(config.options.get("backend"))
     own = replace(config, driver_type=backend, distribution=None, hosts=("127.0.0.1",))
@@ -155,7 +155,7 @@ async def coodie_open_driver_async(config: ConnectionConfig) -> AbstractDriver:
 
 @hookimpl
 def coodie_inspect_driver(driver: AbstractDriver | None) -> Mapping[str, str]:
-    """Tell what is in use: what the backend's driver does."""
+    """Return the inspection of the backend's driver."""
     return inspect_cassandra(driver)
 
 

@@ -72,7 +72,7 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give a marked test the Cassandra that its mark asks for."""
+    """Give a marked test the Cassandra of its mark."""
     marks = [(mark.args, mark.kwargs) for mark in metafunc.definition.iter_markers(_MARK)]
     if not marks:
         return

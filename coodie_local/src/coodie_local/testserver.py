@@ -16,7 +16,7 @@ __all__ = ["CassandraServer", "ServerSettings", "merge_settings"]
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """What a test asks for with ``@pytest.mark.cassandra(…)``; the values are those of LocalCluster."""
+    """The arguments of ``@pytest.mark.cassandra(…)``; the values are those of LocalCluster."""
 
     nodes: int = 1
     profile: Profile = "ephemeral"

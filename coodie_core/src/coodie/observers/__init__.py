@@ -1,4 +1,4 @@
-"""Who is told of requests, connections and schema changes, and how a driver tells it.
+"""Observers of requests, connections and schema changes, and the events that drivers emit.
 
 An observer is any object with hooks of ``coodie.observers.hooks.ObserverHooks``, marked with
 ``coodie.plugins.hookimpl``. Ready-made ones are in ``coodie.observers.requestlog``,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
         SchemaChanged,
     )
 
-#: The version of the hooks and of what they are told.
+#: The version of the hooks and their events.
 OBSERVER_API_VERSION = 1
 
 __all__ = [

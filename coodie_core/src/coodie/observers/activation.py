@@ -1,8 +1,8 @@
-"""Observers by name: those that coodie has, those that others announce, and those of a module.
+"""Observers by name: included ones, entry points of other distributions, and attributes of modules.
 
-An installed distribution announces an observer in the entry-point group ``coodie.observers``, and in
-``coodie.observer_api.1`` the same, which says for which version of the hooks it was made. To be
-installed is not to be told anything: an observer is told from when it is named here.
+A distribution declares an observer in the entry-point group ``coodie.observers``, and again in
+``coodie.observer_api.1``, which names the version of the hooks. Installing it doesn't activate it:
+``activate_observer`` and configuration files do.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["activate_observer", "find_observer", "get_observer"]
 _GROUP = "coodie.observers"
 _API_GROUP = "coodie.observer_api.1"
 
-#: Those that we have ourselves: no scan is needed for them.
+#: Included observers, which need no scan of metadata.
 _OURS = {
     "requestlog": ("coodie.observers.requestlog", "RequestLog"),
     "counters": ("coodie.observers.counters", "RequestCounters"),

@@ -31,8 +31,8 @@ class DriverIdentity:
 
     Args:
         name: The name under which it was registered last; None for none.
-        driver_type: The backend that opened it; None where its maker did.
-        silent: Another backend opened it for a driver of its own, which tells what there is to tell.
+        driver_type: The backend that opened it; None if its caller created it.
+        silent: Another backend wraps it, and emits the events.
     """
 
     name: str | None = None
@@ -49,7 +49,7 @@ def is_opening() -> bool:
 
 
 class Opening:
-    """An attempt to connect, and the driver that came of it."""
+    """An attempt to connect, and its driver."""
 
     __slots__ = ("driver",)
 
@@ -59,10 +59,10 @@ class Opening:
 
 @contextmanager
 def connecting(config: ConnectionConfig, name: str | None) -> Iterator[Opening]:
-    """Tell what comes of the block, in which a backend connects; for the plug-ins' host.
+    """Emit the event of the block, in which a backend connects; for the plug-ins' host.
 
-    A backend that opens another one's driver is told of once, under the name that was asked for; where
-    it wraps that driver, the wrapper alone tells of requests.
+    If a backend opens the driver of another one, there is one event, with the requested name; if it wraps
+    that driver, only the wrapper emits events of requests.
 
     Args:
         config: What is connected to.
@@ -161,7 +161,7 @@ def tell_registered(driver: object, name: str, *, default: bool, replaced: bool)
 
 
 def identity_of(driver: object) -> DriverIdentity:
-    """Return what a driver is called; nothing, for objects that aren't AbstractDriver's."""
+    """Return the identity of a driver; an empty one for objects that aren't an AbstractDriver."""
     identity: DriverIdentity = getattr(driver, "_identity", _NOBODY)
     return identity
 
@@ -173,7 +173,7 @@ def identify(
     driver_type: str | None = None,
     silent: bool | None = None,
 ) -> None:
-    """Give a driver what isn't None of these; objects of other kinds are left as they are."""
+    """Set the given names of a driver; other objects aren't changed."""
     if not hasattr(type(driver), "_identity"):
         return
     identity = identity_of(driver)

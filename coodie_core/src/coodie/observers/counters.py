@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Counts", "CountsOf", "RequestCounters", "Series"]
 
-#: What is told apart no further.
+#: The series of all further drivers, operations and errors.
 _OTHER = "OTHER"
 
 
@@ -89,7 +89,7 @@ class Counts:
         """Return the series together, or those that were chosen.
 
         Args:
-            chosen: Tells whether a series is wanted: ``lambda series: series.error is not None``.
+            chosen: Returns whether a series is included: ``lambda series: series.error is not None``.
         """
         return sum((counts for series, counts in self.by_series.items() if chosen(series)), CountsOf())
 
@@ -98,10 +98,10 @@ class RequestCounters:
     """Counts requests by driver, operation and error; safe from many threads, of bounded memory.
 
     Args:
-        most_series: How many series are told apart; later ones are counted together, as "OTHER".
+        most_series: The maximum number of series; further ones are counted together, as "OTHER".
 
     Raises:
-        ConfigurationError: It isn't a positive whole number.
+        ConfigurationError: *most_series* isn't a positive integer.
     """
 
     def __init__(self, *, most_series: int = 1000) -> None:

@@ -1,7 +1,7 @@
-"""What observers are told: frozen values, each complete in itself.
+"""The events that observers receive: frozen values.
 
-They belong to version 1 of the observers' interface. Within a version, events gain fields and enums
-gain members; none changes its meaning or goes.
+They belong to version 1 of the observers' interface. Within a version, fields and members of enums may be
+added, but never changed or removed.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ class ConnectionFailed(ConnectionEvent):
     Args:
         hosts: The contact points that it was given, with their ports where these differ.
         port: The port that it was given.
-        duration: Seconds until it gave up.
-        error: What is raised: a ``CoodieError``, or a cancellation or interrupt.
+        duration: Seconds until it failed.
+        error: The exception: a ``CoodieError``, or a cancellation or interrupt.
     """
 
     hosts: tuple[str, ...]
@@ -124,7 +124,7 @@ class ConnectionFailed(ConnectionEvent):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConnectionClosed(ConnectionEvent):
-    """A driver has been closed; told once for each, when nothing of it is left.
+    """A driver was closed; emitted once, after all of its connections were closed.
 
     Args:
         error: What closing raised, or None.
@@ -222,7 +222,7 @@ class NodeConnectionClosed(NodeEvent):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequestEvent:
-    """What is known when a request starts, and is told again when it ends.
+    """The fields that the start, the retries and the end of a request have in common.
 
     Args:
         request_id: A number of its own in this process; pairs the start with the end.

@@ -1,4 +1,4 @@
-"""The hooks that an observer implements; importing this brings pluggy in."""
+"""The hooks that an observer implements; importing this module imports pluggy."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ __all__ = ["OBSERVER_HOOKS", "ObserverHooks", "ObserverManager"]
 
 
 class ObserverHooks:
-    """The hook specifications, version 1; an observer implements those that it cares for.
+    """The hook specifications, version 1; an observer implements those that it needs.
 
-    Each is called where the thing happens: in the thread or on the event loop that waits for it. So it
-    must be quick and must not block. What it returns is ignored. An exception of its is logged and goes
-    no further; a ``BaseException`` such as KeyboardInterrupt goes through. Requests that it makes
-    itself, inside a hook, are not told.
+    A hook is called in the thread, or on the event loop, that waits for the request, so it must be quick and
+    must not block. Its return value is ignored. An exception is logged and not propagated; a
+    ``BaseException`` such as KeyboardInterrupt is propagated. Requests that are made inside a hook emit no
+    events.
     """
 
     @hookspec
     def coodie_driver_registered(self, event: DriverRegistered) -> None:
-        """Take note that a driver has got a name."""
+        """Handle the registration of a driver under a name."""
 
     @hookspec
     def coodie_connection_opened(self, event: ConnectionOpened) -> None:
-        """Take note that a backend has opened a driver."""
+        """Handle a driver that a backend has opened."""
 
     @hookspec
     def coodie_connection_failed(self, event: ConnectionFailed) -> None:
-        """Take note that a backend was asked to connect and couldn't."""
+        """Handle a failed attempt to connect."""
 
     @hookspec
     def coodie_connection_closed(self, event: ConnectionClosed) -> None:
-        """Take note that a driver has been closed."""
+        """Handle a driver that was closed."""
 
     @hookspec
     def coodie_node_up(self, event: NodeUp) -> None:
@@ -80,7 +80,7 @@ class ObserverHooks:
 
     @hookspec
     def coodie_request_started(self, event: RequestStarted) -> None:
-        """Take note that a request begins; called in the context of whoever makes it."""
+        """Handle the start of a request; called in the context of its caller."""
 
     @hookspec
     def coodie_request_retried(self, event: RequestRetried) -> None:
@@ -88,7 +88,7 @@ class ObserverHooks:
 
     @hookspec
     def coodie_request_finished(self, event: RequestFinished) -> None:
-        """Take note of a request's end: once for each that was told to have started."""
+        """Handle the end of a request: called once for each start."""
 
     @hookspec
     def coodie_schema_changed(self, event: SchemaChanged) -> None:

@@ -32,14 +32,14 @@ _REQUEST_HOOKS = frozenset(
     }
 )
 
-#: Whether a hook is running here; what it asks the database for itself is told to nobody.
+#: Whether a hook is running in this context; its own requests emit no events.
 _telling: ContextVar[bool] = ContextVar("coodie_telling", default=False)
 
 
 class Observer:
-    """An observer, checked against the specifications, and what went wrong with it.
+    """An observer, checked against the specifications, and its last error.
 
-    Each has a pluggy manager of its own, so that one that raises stops no other.
+    Each has its own pluggy manager, so that an exception of one doesn't affect the others.
 
     Args:
         observer: Any object with hooks marked ``@hookimpl``.
@@ -100,7 +100,7 @@ class Observer:
 class Observers:
     """The observers of one registry; safe from many threads.
 
-    Readers take a tuple as it is at the time; whoever changes it puts another in its place.
+    The tuples are never changed, only replaced, so that readers need no lock.
     """
 
     __slots__ = ("__weakref__", "_lock", "blocked_by", "everyone", "of_requests")
@@ -119,10 +119,10 @@ class Observers:
         self._lock = threading.Lock()
 
     def add(self, observer: object, name: str | None = None) -> None:
-        """Tell this observer from now on; ``name`` is the one that it was activated by.
+        """Register an observer; ``name`` is the one that activated it.
 
         Raises:
-            NotAnObserverError: It's no observer.
+            NotAnObserverError: It isn't an observer.
             ConfigurationError: It is registered already.
         """
         made = Observer(observer, name)
@@ -133,13 +133,13 @@ class Observers:
             self._put((*self.everyone, made))
 
     def ensure(self, observer: object) -> None:
-        """Tell this observer from now on, if it isn't told already; raises as ``add``."""
+        """Register an observer, unless it is registered already; raises as ``add``."""
         with self._lock:
             if all(one.observer is not observer for one in self.everyone):
                 self._put((*self.everyone, Observer(observer)))
 
     def remove(self, observer: object) -> None:
-        """Tell this observer no more, but for the ends of requests whose start it was told.
+        """Unregister an observer; it still gets the ends of requests whose start it got.
 
         Raises:
             ConfigurationError: It isn't registered.

@@ -83,7 +83,7 @@ class Latency:
 
 
 class LatencyRecorder:
-    """Counts durations; whoever shares it holds a lock."""
+    """Counts durations; callers that share one must hold a lock."""
 
     __slots__ = ("_counts", "_least", "_most", "_total")
 

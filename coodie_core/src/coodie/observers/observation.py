@@ -25,18 +25,18 @@ __all__ = ["ONE_OF_MANY", "batch_part", "observe", "observe_request", "part_of",
 _numbers = itertools.count(1)
 
 
-#: What AbstractDriver's own methods are about to ask of ``execute``; the first request takes it.
+#: The kind of the next request, which AbstractDriver's own methods set before they call ``execute``.
 _part: ContextVar[Part | None] = ContextVar("coodie_part", default=None)
 
 
-#: What each execution of an ``execute_many`` is told as.
+#: The kind of each execution of an ``execute_many``.
 ONE_OF_MANY = Part(RequestKind.MANY)
 
 _NOTHING_TO_TELL = nullcontext()
 
 
 def part_of(part: Part) -> AbstractContextManager[None]:
-    """Let the next request in this block be told as a part of something; for ``AbstractDriver``."""
+    """Set the kind of the next request in this block; for ``AbstractDriver``."""
     return _part_of(part) if request_observers() else _NOTHING_TO_TELL
 
 
@@ -49,13 +49,13 @@ def _part_of(part: Part) -> Iterator[None]:
         _part.reset(token)
 
 
-#: Whether another driver tells of what is done here.
+#: Whether another driver emits the events of the requests in this context.
 _untold: ContextVar[bool] = ContextVar("coodie_untold", default=False)
 
 
 @contextmanager
 def untold() -> Iterator[None]:
-    """Tell nobody of the requests in this block: a driver that stands on another one tells of its own."""
+    """Emit no events in this block: a driver that wraps another one emits its own."""
     token = _untold.set(True)
     try:
         yield

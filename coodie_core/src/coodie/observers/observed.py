@@ -1,6 +1,6 @@
-"""One request that somebody observes: what is told of it, and when.
+"""The events of an observed request.
 
-Programs that observe no requests never import it: the events are slow to import.
+Only imported if there is an observer of requests, because the events are slow to import.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ def description(stmt: object, params: Any, part: Part) -> dict[str, Any]:
 
 
 def _count(params: object) -> int:
-    """Return how many values there are; none, in what can't be parameters."""
+    """Return the number of values; 0 if they can't be parameters."""
     if isinstance(params, (str, bytes, bytearray)) or not isinstance(params, Sized):
         return 0
     return len(params)
 
 
 class Observed(ObservedRequest):
-    """A request that somebody observes; those who are told its start are told its end."""
+    """An observed request; each observer that gets its start gets its end."""
 
     __slots__ = ("_attempts", "_fields", "_host", "_observers", "_pages", "_rows", "_started", "_warnings")
 
@@ -88,7 +88,7 @@ class Observed(ObservedRequest):
         try:
             tell("coodie_request_started", RequestStarted(**self._fields), self._observers)
         except BaseException as exc:
-            # Ctrl-C while an observer ran: those who were told the start are owed the end.
+            # Ctrl-C while an observer ran: observers that got the start must get the end.
             self.__exit__(type(exc), exc, None)
             raise
         return self

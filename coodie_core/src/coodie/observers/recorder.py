@@ -1,4 +1,4 @@
-"""An observer that keeps what it's told: for tests of drivers, and of programs that use them."""
+"""An observer that stores all events: for tests of drivers, and of programs that use them."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def _nothing(event: object) -> None:
 
 
 class Recorder:
-    """Keeps all events in order; it grows as long as it's registered.
+    """Stores all events in order, as long as it is registered.
 
     Args:
-        act: Called with each event, after it was kept.
+        act: Called with each event, after it was stored.
     """
 
     def __init__(self, act: Callable[[Any], object] = _nothing) -> None:
-        #: What it was told, in order.
+        #: The events, in order.
         self.events: list[Any] = []
         self._act = act
 

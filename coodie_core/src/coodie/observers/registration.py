@@ -1,4 +1,4 @@
-"""Who is to be told: registering an object, for good or for a block."""
+"""Register observers, permanently or for a block."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["observing", "register_observer", "unregister_observer"]
 
 
 def register_observer(observer: object) -> None:
-    """Tell an object of what happens, from now on.
+    """Register an observer: its hooks are called from now on.
 
     Args:
         observer: Any object with methods, or a module with functions, that are named as the hooks of
@@ -22,16 +22,16 @@ def register_observer(observer: object) -> None:
 
     Raises:
         NotAnObserverError: It has no hook, or one that the specifications don't have.
-        ConfigurationError: It's registered already.
+        ConfigurationError: It is already registered.
     """
     current_observers().add(observer)
 
 
 def unregister_observer(observer: object) -> None:
-    """Tell an object no more, but for the ends of requests that it was told to have started.
+    """Unregister an observer; it still gets the ends of requests whose start it got.
 
     Args:
-        observer: The very object that was registered.
+        observer: The object that was registered.
 
     Raises:
         ConfigurationError: It isn't registered.
@@ -41,7 +41,7 @@ def unregister_observer(observer: object) -> None:
 
 @contextmanager
 def observing(*observers: object) -> Iterator[None]:
-    """Tell these objects of what happens while the block runs, wherever it happens.
+    """Register observers while the block runs, for all threads and event loops.
 
     Args:
         observers: As for ``register_observer``.
