@@ -64,7 +64,8 @@ def test_the_table_has_what_code_takes() -> None:
 def test_secrets_are_marked() -> None:
     """Whatever may hold a secret says so."""
     secret = {name for name, option in OPTIONS.items() if option.secret}
-    assert secret == {"url", "password", "ssl_private_key", "ssl_context", "session"}
+    certificates = {"ssl_private_key", "ssl_key_password", "ssl_context"}
+    assert secret == {"url", "password", "credentials", "session"} | certificates
 
 
 def test_what_is_made_from_the_table_is_current() -> None:
