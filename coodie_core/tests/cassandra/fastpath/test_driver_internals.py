@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import logging
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,7 @@ def _private(module: str) -> Iterator[tuple[str, int]]:
             yield ast.unparse(node.value) + "." + node.attr, node.lineno
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "hasattr", "setattr"):
             name = node.args[1]
-            if isinstance(name, ast.Constant) and str(name.value).startswith("_"):
+            if isinstance(name, ast.Constant) and re.match("_(?!_)", str(name.value)):
                 yield ast.unparse(node.args[0]) + "." + str(name.value), node.lineno
 
 

@@ -131,10 +131,10 @@ def test_policies_are_told_of_coordinators_that_failed(message: Any) -> None:
 def test_what_a_policy_decides_is_done(message: Any, reason: RetryReason) -> None:
     """The same node, another one, nothing at all, or the error: tried once, at the level it names."""
     assert _decide(message, _Asked(RetryPolicy.RETRY, 4)) == DriverRetry(
-        attempts=1, level=4, host=_HOST, reason=reason
+        attempts=1, level=4, host=_HOST, reason=reason, failed_host=_HOST
     )
     assert _decide(message, _Asked(RetryPolicy.RETRY_NEXT_HOST, None)) == DriverRetry(
-        attempts=1, excluded_host=_HOST, reason=reason
+        attempts=1, excluded_host=_HOST, reason=reason, failed_host=_HOST
     )
     assert _decide(message, _Asked(RetryPolicy.IGNORE, None)) == DriverRetry(ignored=True)
     with pytest.raises(RequestError) as caught:
@@ -146,9 +146,11 @@ def test_what_a_policy_decides_is_done(message: Any, reason: RetryReason) -> Non
 def test_a_policy_that_names_a_delay() -> None:
     """Newer policies return three values: the third is how long to wait."""
     again = _decide(_OTHERS[0], _Asked(RetryPolicy.RETRY, None, 0.1))
-    assert again == DriverRetry(attempts=1, host=_HOST, delay=0.1, reason=_REASONS[3])
+    assert again == DriverRetry(attempts=1, host=_HOST, delay=0.1, reason=_REASONS[3], failed_host=_HOST)
     again = _decide(_OTHERS[0], _Asked(RetryPolicy.RETRY_NEXT_HOST, None, 0.1))
-    assert again == DriverRetry(attempts=1, excluded_host=_HOST, delay=0.1, reason=_REASONS[3])
+    assert again == DriverRetry(
+        attempts=1, excluded_host=_HOST, delay=0.1, reason=_REASONS[3], failed_host=_HOST
+    )
     assert _decide(_OTHERS[0], _Asked(RetryPolicy.RETRY, None, None)).delay == 0
 
 
@@ -176,7 +178,7 @@ def test_a_lost_connection() -> None:
     statement: Any = "the statement"
     policy = _Asked(RetryPolicy.RETRY_NEXT_HOST, None)
     assert on_connection_lost(error, _safe(policy), statement, _LEVEL, _HOST, _TERMS) == DriverRetry(
-        attempts=1, excluded_host=_HOST, reason=RetryReason.CONNECTION_LOST
+        attempts=1, excluded_host=_HOST, reason=RetryReason.CONNECTION_LOST, failed_host=_HOST
     )
     assert policy.asked == [("on_request_error", ("the statement", _LEVEL), {"error": error, "retry_num": 0})]
     with pytest.raises(ConnectionLostError) as caught:

@@ -44,6 +44,7 @@ __all__ = [
     "Path",
     "PendingResponse",
     "SendEffect",
+    "TemplateExchange",
 ]
 
 
@@ -366,3 +367,35 @@ class ExecuteRequest(FastRequest):
         other.host = host
         other.results = self.results
         return other
+
+    def repeated(self, body: bytes, timeout: float, values: bytes) -> TemplateExchange:
+        """Return a later request by this one's template.
+
+        Args:
+            body: The frame's body.
+            timeout: The timeout in seconds.
+            values: The encoded values.
+        """
+        return TemplateExchange(self, body, timeout, values)
+
+
+class TemplateExchange(Exchange):
+    """A request by a template, as an effect.
+
+    Args:
+        first: The template's first request.
+        body: The frame's body.
+        timeout: The timeout in seconds.
+        values: The encoded values.
+    """
+
+    __slots__ = ("_first", "values")
+
+    def __init__(self, first: ExecuteRequest, body: bytes, timeout: float, values: bytes) -> None:
+        super().__init__(first.path, EXECUTE, body, timeout, first.policy)
+        self._first = first
+        self.values = values
+
+    def route(self) -> Route:
+        """Return the routing information."""
+        return self._first.statement.route(self.values, self._first.level)

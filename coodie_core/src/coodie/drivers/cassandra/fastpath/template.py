@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from coodie.drivers.cassandra.fastpath.accelerated import execute_template
-from coodie.drivers.cassandra.fastpath.request import Exchange
 from coodie.options.valuetypes import LONGEST
 from coodie.protocol.codec import LONG
 from coodie.protocol.frames import EXECUTE
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from coodie.drivers.cassandra.fastpath.async_connection import AsyncConnection
     from coodie.drivers.cassandra.fastpath.pool import AsyncPool, SyncPool
-    from coodie.drivers.cassandra.fastpath.request import ExecuteRequest, FastRequest
+    from coodie.drivers.cassandra.fastpath.request import ExecuteRequest, FastRequest, TemplateExchange
     from coodie.drivers.cassandra.fastpath.routing import Route
     from coodie.drivers.cassandra.fastpath.statement import FastStatement
     from coodie.protocol.connection import Response
@@ -174,7 +173,7 @@ class RequestTemplate:
         body = self.before + values + self.after
         if self.timestamps is not None:
             body += LONG.pack(self.timestamps())
-        return TemplateExchange(self._exchange, body, seconds, values)
+        return self._exchange.repeated(body, seconds, values)
 
     def find_connection(self, pool: AsyncPool, values: bytes) -> tuple[Host | None, AsyncConnection | None]:
         """Return the node that a request is routed to, and the event loop's connection to it.
@@ -212,28 +211,6 @@ class RequestTemplate:
             return rows, None
         _, values, host, timeout = sent[:4]
         return None, (self._exchange.with_values(values, host, timeout), response)
-
-
-class TemplateExchange(Exchange):
-    """A request by a template, as an effect.
-
-    Args:
-        first: The template's first request.
-        body: The frame's body.
-        timeout: The timeout in seconds.
-        values: The encoded values.
-    """
-
-    __slots__ = ("_first", "values")
-
-    def __init__(self, first: ExecuteRequest, body: bytes, timeout: float, values: bytes) -> None:
-        super().__init__(first.path, EXECUTE, body, timeout, first.policy)
-        self._first = first
-        self.values = values
-
-    def route(self) -> Route:
-        """Return the routing information."""
-        return self._first.statement.route(self.values, self._first.level)
 
 
 class BoundTemplate:
