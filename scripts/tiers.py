@@ -35,8 +35,8 @@ __all__ = [
     "test_all",
 ]
 
-#: Jobs at a time: tests wait for servers and child processes, so that one more than there are cores pays.
-_WIDTH = (os.cpu_count() or 2) + 1
+#: Jobs at a time: tests wait for servers and child processes, so that two more than there are cores pay.
+_WIDTH = (os.cpu_count() or 2) + 2
 
 
 @dataclass(frozen=True)
