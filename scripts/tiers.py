@@ -69,8 +69,8 @@ _DEPENDS_ON_DRIVER = ("coodie_core/tests/cassandra", "coodie_core/tests/protocol
 #: The first tier, the longest parts first. Local nodes, packages, documents
 #: and benchmarks don't depend on the backend: their tests run with scylla-driver alone.
 TEST = (
-    Part("scylla: server", ("tests/integration", "tests/kit")),
-    Part("cassandra: server", ("tests/integration", "tests/kit")),
+    Part("scylla: integration", ("tests/integration",)),
+    Part("cassandra: integration", ("tests/integration",)),
     Part("scylla: local node", ("coodie_local/tests",)),
     Part("scylla: core", ("coodie_core/tests",)),
     Part(
@@ -84,6 +84,8 @@ TEST = (
             "tests/simulation",
         ),
     ),
+    Part("scylla: conformance", ("tests/kit",)),
+    Part("cassandra: conformance", ("tests/kit",)),
     Part("cassandra: core", _DEPENDS_ON_DRIVER),
 )
 
