@@ -326,7 +326,7 @@ async def test_the_end_of_the_source_of_events_is_noticed_at_once(
         await _retyped(other, name, v)
         # So that the node knows the statement: only the schema can tell that it is another one.
         await other.execute_async(insert, [good])
-        deadline = time.monotonic() + 10  # the drivers' heartbeat comes every 30 s
+        deadline = time.monotonic() + 25  # the drivers' heartbeat comes every 30 s
         while True:
             try:
                 await through.execute_async(insert, [bad])
