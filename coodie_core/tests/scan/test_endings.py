@@ -8,7 +8,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from coodie_core.tests.fakes import PATIENCE
@@ -16,6 +16,9 @@ from coodie_core.tests.scan.test_run import RingDriver
 
 from coodie.exceptions import ConfigurationError, DriverClosedError, InvalidQueryError
 from coodie.scan import ScanOptions, ScanProgress
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 SMALL = ScanOptions(fetch_size=3)
 
@@ -109,17 +112,23 @@ def test_closed_while_another_thread_waits_for_a_row() -> None:
     assert len(list(driver.scan("t", checkpoint=scan.checkpoint()))) == 100
 
 
+async def _rows_of(scan: AsyncIterator[Any]) -> list[Any]:
+    return [row async for row in scan]
+
+
+async def _waiting_consumer(driver: BlockedDriver, scan: AsyncIterator[Any]) -> asyncio.Task[list[Any]]:
+    """Iterate over a scan in another task; return that once it waits for a row."""
+    consumer = asyncio.create_task(_rows_of(scan))
+    while not driver.waiting.acquire(blocking=False):
+        await asyncio.sleep(0)
+    return consumer
+
+
 async def test_closed_while_another_task_waits_for_a_row() -> None:
     """The task's iteration ends, and so do the requests."""
     driver = BlockedDriver()
     scan = driver.scan_async("t", concurrency=2)
-
-    async def consume() -> list[Any]:
-        return [row async for row in scan]
-
-    consumer = asyncio.create_task(consume())
-    while not driver.waiting.acquire(blocking=False):
-        await asyncio.sleep(0)
+    consumer = await _waiting_consumer(driver, scan)
     await scan.aclose()
     assert await asyncio.wait_for(consumer, PATIENCE) == []
     assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -148,14 +157,8 @@ async def test_two_tasks() -> None:
     """A task that iterates while another one waits for a row gets an error, and doesn't affect the other."""
     driver = BlockedDriver()
     scan = driver.scan_async("t", concurrency=2)
-
-    async def consume() -> list[Any]:
-        return [row async for row in scan]
-
-    consumer = asyncio.create_task(consume())
-    while not driver.waiting.acquire(blocking=False):
-        await asyncio.sleep(0)
-    for step in (consume(), anext(scan)):
+    consumer = await _waiting_consumer(driver, scan)
+    for step in (_rows_of(scan), anext(scan)):
         with pytest.raises(ConfigurationError, match="another thread or task"):
             await step
     assert not consumer.done()

@@ -6,7 +6,7 @@ import logging
 import socket
 import time
 from concurrent.futures import Future
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -101,10 +101,6 @@ class _SchedulerExecutor:
             return Future()
 
 
-def _same(value: Any) -> Any:
-    return value
-
-
 @cache
 def _closing_cluster() -> Any:
     """Return a subclass of the driver's Cluster that leaves nothing behind when it ends.
@@ -127,7 +123,7 @@ def _closing_cluster() -> Any:
 
         @ssl_context.setter
         def ssl_context(self, context: Any) -> None:
-            self.current_ssl_context = partial(_same, context)
+            self.current_ssl_context = lambda: context
 
         def shutdown(self) -> None:
             if self.is_shutdown:  # perhaps the parent's, in a forked child: leave its connections alone

@@ -222,8 +222,8 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
 
     def stats(self) -> DriverStats:
         """Return the driver's statistics, without a request to the server; never blocks."""
-        gate = self._pipeline.gate
         nodes = () if self._lifecycle.closed else tuple(self._client.node_stats())
+        gate = self._pipeline.gate
         return replace(
             super().stats(),
             nodes=nodes,

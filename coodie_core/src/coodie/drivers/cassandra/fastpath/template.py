@@ -137,16 +137,10 @@ class RequestTemplate:
 
     def execute(self, params: Any, timeout: float | None) -> Outcome:
         """Send a request from the calling thread, and wait for the response."""
-        seconds = self.seconds(timeout)
-        if seconds is None:
+        message = self._message(params, timeout)
+        if message is None:
             return _NOTHING_SENT
-        try:
-            values = self.encode(params)
-        except Exception:  # noqa: BLE001 - the full path reports the error
-            return _NOTHING_SENT
-        body = self.before + values + self.after
-        if self.timestamps is not None:
-            body += LONG.pack(self.timestamps())
+        body, seconds, values = message
         host, shard = self._nodes.find_node(self._policy, self._route, values, self._exchange.level)
         pool = None if host is None else self._nodes.sync_pool(host)
         # Nothing between this and the try may raise: the connection would be lost to the pool.
@@ -163,6 +157,11 @@ class RequestTemplate:
 
     def exchange(self, params: Any, timeout: float | None) -> TemplateExchange | None:
         """Return a request as an effect, for a pipeline; None if the full path is needed."""
+        message = self._message(params, timeout)
+        return None if message is None else self._exchange.repeated(*message)
+
+    def _message(self, params: Any, timeout: float | None) -> tuple[bytes, float, bytes] | None:
+        """Return a frame's body, the timeout in seconds and the values; None if the full path is needed."""
         seconds = self.seconds(timeout)
         if seconds is None:
             return None
@@ -173,7 +172,7 @@ class RequestTemplate:
         body = self.before + values + self.after
         if self.timestamps is not None:
             body += LONG.pack(self.timestamps())
-        return self._exchange.repeated(body, seconds, values)
+        return body, seconds, values
 
     def find_connection(self, pool: AsyncPool, values: bytes) -> tuple[Host | None, AsyncConnection | None]:
         """Return the node that a request is routed to, and the event loop's connection to it.
