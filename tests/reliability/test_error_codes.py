@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -210,6 +211,8 @@ async def test_a_schema_change_on_which_nobody_agrees(
     proxy.rules.clear()
     # The driver also waits for agreement before it reads the schema after each event.
     assert (await calls.execute(f"DROP TABLE {name}", [], timeout=60)).warnings == ()
+    # Of other tests' events, too, in the threads in which it sends requests again.
+    await asyncio.wrap_future(calls.driver.session.cluster.executor.submit(int))
 
 
 async def test_an_error_tells_of_all_attempts(calls: Api, proxy: FaultProxy, table: str) -> None:
