@@ -5,9 +5,10 @@
 PYTHON ?= python3
 export ARGS ?=
 SEEDS ?= 0+1000
+SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help python demo test test-all test-scylla test-cassandra test-fast test-versions reliability simulate accel differential example compatibility recipes bench bench-quick lint types docs release-check lock clean
+.PHONY: help python demo test test-all test-scylla test-cassandra test-fast test-versions reliability simulate fuzz accel differential example compatibility recipes bench bench-quick lint types docs release-check lock clean
 
 ##@ Start
 
@@ -44,6 +45,9 @@ reliability: python ## tests of faults and killed nodes; writes their results
 
 simulate: python ## a simulated cluster by seed: SEEDS=17, SEEDS=0+5000
 	@$(PYTHON) scripts/project.py simulate --pytest="$(SEEDS) $$ARGS"
+
+fuzz: python ## bytes that servers never send: SECONDS=600 ARGS=rows
+	@$(PYTHON) scripts/project.py fuzz --pytest="$(SECONDS) $$ARGS"
 
 accel: python ## build the C accelerator and run its tests
 	@$(PYTHON) scripts/project.py accel --pytest="$$ARGS"

@@ -72,6 +72,7 @@ _WITH_ACCELERATOR = ("-o", f"pythonpath=scripts benchmarks {accelerator.BUILT.re
 _ACCELERATED = (
     "coodie_accel/tests",
     "coodie_core/tests/protocol",
+    "tests/fuzz",
     *(
         f"coodie_core/tests/cassandra/fastpath/test_{name}.py"
         for name in ("async_connection", "pipeline", "sync_connection")

@@ -39,6 +39,7 @@ _FILES = {
     "object-mapper": ("pydantic>=2",),  # what coodie 1.9 needs, without its drivers
     "bench-uvloop": ("uvloop",),
     "bench-accel": ("setuptools>=77", "Cython>=3.1"),
+    "fuzz": ('atheris; python_version >= "3.11"',),
     "bench-coodie19": ("coodie>=1.9,<2", "scylla-driver"),
     "bench-cassandra-asyncio": ("cassandra-asyncio-driver",),
     "bench-acsylla": ("acsylla",),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import checks
 import tiers
 from environments import VENVS
+from fuzzing import fuzz
 from outcomes import Rerun
 from release import check
 from reliability import publish
@@ -154,6 +155,7 @@ def main(arguments: list[str]) -> int:
         "reliability": lambda steps: reliability(steps, *options),
         "accel": lambda steps: accel(steps, *options),
         "simulate": lambda steps: checks.simulate(steps, "scylla", *options),
+        "fuzz": lambda steps: fuzz(steps, *options),
         "differential": lambda steps: differential(steps, *options),
         "example": lambda steps: checks.example(steps, *options),
         "compatibility": lambda steps: compatibility(steps, *options),

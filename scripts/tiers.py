@@ -82,6 +82,7 @@ TEST = (
             "tests/plugins",
             "tests/reliability",
             "tests/simulation",
+            "tests/fuzz",
         ),
     ),
     Part("scylla: conformance", ("tests/kit",)),

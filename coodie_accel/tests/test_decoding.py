@@ -11,6 +11,7 @@ import pytest
 from cassandra import cqltypes, marshal
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fuzz.targets import exactly
 
 from coodie.drivers.cassandra._customtypes import custom_type
 from coodie.drivers.cassandra.fastpath import accelerated, reader
@@ -173,24 +174,10 @@ def _readers(
         return accelerated, reader._reader(names, exact, 5, aware_timestamps=aware)
 
 
-def _exactly(value: Any) -> Any:
-    """Return what tells apart all that could differ: types, keys' order, zones, the bits of a nan."""
-    kind = type(value)
-    if kind is float:
-        return kind, pack(">d", value)
-    if isinstance(value, (list, tuple)):
-        return kind.__name__, getattr(value, "_fields", None), [_exactly(item) for item in value]
-    if isinstance(value, (set, frozenset)):
-        return kind, sorted([repr(_exactly(item)) for item in value])
-    if isinstance(value, dict):
-        return kind, [(_exactly(key), _exactly(item)) for key, item in value.items()]
-    return kind, repr(value)
-
-
 def _outcome(read: Callable[..., Any], body: bytes, rows: int) -> Any:
     """Return the rows, or that it raised: coodie then asks the driver's own path, which tells why."""
     try:
-        return _exactly(read(body, len(_BEFORE) + 4, rows))
+        return exactly(read(body, len(_BEFORE) + 4, rows))
     except Exception:  # noqa: BLE001 - whatever a deserialiser of the driver's raises
         return "raised"
 

@@ -23,7 +23,19 @@ BENCHMARKS = (
     "scyllapy",
     "uvloop",
 )
-OURS = ("build", "scylla", "cassandra", "rust", "testing", "dev", "recipes", "types", "object-mapper", "docs")
+OURS = (
+    "build",
+    "scylla",
+    "cassandra",
+    "rust",
+    "testing",
+    "dev",
+    "recipes",
+    "types",
+    "object-mapper",
+    "fuzz",
+    "docs",
+)
 FILES = (*OURS, *(f"bench-{name}" for name in BENCHMARKS))
 
 

@@ -59,14 +59,15 @@ NOT_CALLED = {
     # Made by coodie, and given to users: checked where they are made.
     "AwaitAgreement", "DriverEntryPoint", "ConnectionClosed", "ConnectionConfig", "ConnectionEvent",
     "ConnectionFailed", "ConnectionOpened", "DriverRegistered", "Execute", "Host", "ObservedRequest", "Part",
-    "Query", "Read", "ReadNodes", "RequestEvent", "RequestFinished", "RequestStarted", "Rows",
-    "SchemaChanged", "Sleep", "SyncResult",
+    "NodeAdded", "NodeConnectionClosed", "NodeConnectionOpened", "NodeDown", "NodeEvent", "NodeRemoved",
+    "NodeUp", "Query", "Read", "ReadNodes", "RequestEvent", "RequestFinished", "RequestRetried",
+    "RequestStarted", "Rows", "SchemaChanged", "Sleep", "SyncResult",
     # Called by drivers, with objects of the contract.
     "batch_part", "check_module_owner", "hookimpl", "observe_request", "open_driver", "open_driver_async",
     "tell_closed", "untold",
     # Bases and enumerations, which say ValueError as Python's all do.
-    "AbstractDriver", "BatchType", "Capability", "CoodieError", "RequestKind", "SchemaChange",
-    "SchemaSyncMixin", "UnsetType",
+    "AbstractDriver", "BatchType", "Capability", "ConnectionKind", "Driver", "RequestKind", "RetryReason",
+    "SchemaChange", "SchemaSyncMixin", "UnsetType",
 }  # fmt: skip
 
 
@@ -75,7 +76,8 @@ def _public() -> Iterator[tuple[str, Callable[..., Any]]]:
         module = importlib.import_module(window)
         for name in module.__all__:
             each = getattr(module, name)
-            if callable(each) and name not in NOT_CALLED:
+            is_error = isinstance(each, type) and issubclass(each, Exception)  # made by coodie and drivers
+            if callable(each) and not is_error and name not in NOT_CALLED:
                 yield name, each
 
 

@@ -104,7 +104,11 @@ def rows_without_metadata(body: bytes) -> list[tuple[bytes | None, ...]]:
         reader.read_bytes()
     if not flags & NO_METADATA:
         raise BrokenMessageError("A result came with metadata that wasn't asked for.")
-    return [tuple([reader.read_bytes() for _ in range(columns)]) for _ in range(reader.read_int())]
+    rows = reader.read_int()
+    # Each value has a length of four bytes: check that the numbers are possible.
+    if columns <= 0 or rows < 0 or INT.size * columns * rows > len(body):
+        raise BrokenMessageError(f"{rows} rows of {columns} columns were to follow in {len(body)} bytes.")
+    return [tuple([reader.read_bytes() for _ in range(columns)]) for _ in range(rows)]
 
 
 def prepared_id(body: bytes) -> bytes | None:
