@@ -42,7 +42,7 @@ napoleon_numpy_docstring = False
 maximum_signature_line_length = 79
 
 # A copied command has no prompt, and none of what it prints.
-copybutton_prompt_text = r"\$ |>>> |\.\.\. "
+copybutton_prompt_text = r"\$ |>>> |\.\.\. ?"
 copybutton_prompt_is_regexp = True
 copybutton_only_copy_prompt_lines = True
 copybutton_line_continuation_character = "\\"

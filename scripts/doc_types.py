@@ -71,7 +71,7 @@ def modules_of(page: Path) -> dict[str, str]:
     Returns:
         Their code by their paths below a directory that is searched for modules.
     """
-    blocks = [block for block in blocks_of(page) if block.language == "python"]
+    blocks = [block for block in blocks_of(page) if block.python]
     files = [block for block in blocks if block.file]
     modules = {_path_of(block.file): "\n" * block.line + block.code for block in files}
     body = [block for block in blocks if not block.file]
@@ -102,7 +102,7 @@ def _module(blocks: list[Block], parameters: str) -> str:
         lines += [""] * (block.line - 1 - len(lines))
         lines.append(f"{_INDENT}async def block_{block.line}() -> None:" if block.mark else f"{_INDENT}...")
         indent = _INDENT * 2 if block.mark else _INDENT
-        lines += textwrap.indent(block.code.replace(_FUTURE, ""), indent).splitlines()
+        lines += textwrap.indent(block.python.replace(_FUTURE, ""), indent).splitlines()
     return "\n".join([*lines, ""])
 
 

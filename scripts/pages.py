@@ -19,7 +19,7 @@ from steps import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["LOCAL", "PAGES", "Block", "PageError", "blocks_of", "name_of"]
+__all__ = ["LOCAL", "PAGES", "Block", "PageError", "Typed", "blocks_of", "name_of"]
 
 PAGES = [
     ROOT / "README.md",
@@ -36,12 +36,24 @@ _ANY_COMMENT = re.compile(r"[ ]*<!--\s*(not|file)\b")
 #: Begins the reason of a block that is a file of a project which the page's reader makes with a command.
 _GOES_TO = "goes to "
 #: What a fence may say; anything else may be a typo that hides Python.
-_LANGUAGES = {"python", "bash", "console", "ini", "text", "toml"}
+_LANGUAGES = {"python", "pycon", "bash", "console", "ini", "text", "toml"}
+#: A line that is typed at Python's prompt.
+_PROMPT = re.compile(r"(?P<prompt>>>>|\.\.\.)(?: (?P<typed>.*))?")
 _DIRECTIVE = re.compile(r"\{(include|literalinclude|toctree|eval-rst|warning|note)\}( .*)?")
 
 
 class PageError(ValueError):
     """A fence or a mark isn't written as this module knows it."""
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A statement as it is typed at Python's prompt, and what is printed then."""
+
+    #: The number of its first line.
+    line: int
+    code: str
+    output: str
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,31 @@ class Block:
     def place(self) -> str:
         """Where it stands."""
         return f"{self.page.name}:{self.line}"
+
+    @property
+    def python(self) -> str:
+        """The Python code, with each line where it is in the block; "" for another language."""
+        if self.language == "pycon":
+            found = map(_PROMPT.fullmatch, self.code.splitlines())
+            return "".join(f"{line['typed'] or '' if line else ''}\n" for line in found)
+        return self.code if self.language == "python" else ""
+
+    def typed(self) -> list[Typed]:
+        """Return the statements of a session at Python's prompt.
+
+        Raises:
+            PageError: It doesn't start with the prompt.
+        """
+        found: list[tuple[int, list[str], list[str]]] = []
+        for number, text in enumerate(self.code.splitlines(), self.line + 1):
+            line = _PROMPT.fullmatch(text)
+            if line and line["prompt"] == ">>>":
+                found.append((number, [], []))
+            if not found:
+                raise PageError(f"{self.place}: a session starts with the prompt")
+            _, code, output = found[-1]
+            (code if line else output).append(line["typed"] or "" if line else text)
+        return [Typed(number, "\n".join(code), "\n".join(output)) for number, code, output in found]
 
     @property
     def file(self) -> str:

@@ -7,7 +7,8 @@ address ``"127.0.0.1"``, ``port=9042`` and ``driver_type="scylla"`` or ``"cassan
 them) doesn't run.
 
 What a ``print`` prints stands behind it, as in ``print(x)  # what is printed``, or in the comment lines below
-it; a comment line that is indented by three spaces continues the line before it.
+it; a comment line that is indented by three spaces continues the line before it. A block of the language
+``pycon`` is a session at Python's prompt, and has the output itself; a traceback has `...` for its frames.
 
 Before a page's blocks run, a file with a plain name is written to the working directory, and the others are
 installed as one distribution. A block that says what it prints has to print just that.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import builtins
 import codeop
 import contextlib
 import inspect
@@ -26,6 +28,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from traceback import format_exception_only
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -33,7 +36,7 @@ from unittest import mock
 import pytest
 
 from coodie.config.loading import find_configuration
-from pages import LOCAL, PAGES, Block, PageError, blocks_of, name_of
+from pages import LOCAL, PAGES, Block, PageError, Typed, blocks_of, name_of
 from steps import ROOT
 
 if TYPE_CHECKING:
@@ -95,24 +98,44 @@ class Reader:
 
     def run(self, block: Block) -> None:
         """Run a block, and compare what it prints with what it says that it does."""
-        source = block.code
+        if block.language == "pycon":
+            for each in block.typed():
+                self._type(block, each)
+            return
+        said = said_by(block.code)
+        printed = self._printed_by(block, block.line, block.code, "exec")
+        if said:
+            assert printed.splitlines() == said, block.place
+
+    def _type(self, block: Block, typed: Typed) -> None:
+        """Type a statement at the prompt, and compare what is printed, but for the frames of a traceback."""
+        expected = typed.output
+        try:
+            printed = self._printed_by(block, typed.line - 1, typed.code, "single")
+        except Exception as exc:
+            if not expected.startswith("Traceback "):
+                raise
+            printed = format_exception_only(exc)[0]  # without notes, which Python 3.10 doesn't print
+            expected = expected.partition("\n  ...\n")[2]
+        assert printed.split() == expected.split(), f"{block.page.name}:{typed.line}"
+
+    def _printed_by(self, block: Block, lines_above: int, source: str, mode: str) -> str:
+        """Run code, and return what it prints; in the mode "single", values of expressions are printed."""
         for word, own in self._words.items():
             source = source.replace(word, own)
         # So many empty lines before it that a traceback shows the page's own.
         code = compile(
-            "\n" * block.line + source,
+            "\n" * lines_above + source,
             str(block.page),
-            "exec",
+            mode,
             flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
             dont_inherit=True,
         )
-        said = said_by(block.code)
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             outcome = FunctionType(code, self.names)()
             if inspect.iscoroutine(outcome):
                 self._loop.run_until_complete(outcome)
-        if said:
-            assert printed.getvalue().splitlines() == said, block.place
+        return printed.getvalue()
 
     def close(self) -> None:
         """End what the page left running."""
@@ -173,10 +196,11 @@ def reader(
             for name in ("scylla", "cassandra")
         }
         names: dict[str, Any] = {}
+        node = request.getfixturevalue("cassandra_node")
         if name_of(page) in LOCAL:
             monkeypatch.setenv("COODIE_LOCAL_HOME", str(tmp_path / "home"))
+            words['"127.0.0.1"'] = f'"{node.host}:{node.port}"'
         else:
-            node = request.getfixturevalue("cassandra_node")
             words |= {'"127.0.0.1"': f'"{node.host}"', "port=9042": f"port={node.port}"}
             words['"127.0.0.1:9042"'] = f'"{node.host}:{node.port}"'
             words["scylla://127.0.0.1:9042"] = f"{backend}://{node.host}:{node.port}"
@@ -188,7 +212,8 @@ def reader(
         made.append(Reader(names, words))
         return made[-1]
 
-    with mock.patch.dict(os.environ):  # for pages that set variables
+    # For pages that set variables, and Python's prompt, which sets `_`.
+    with mock.patch.dict(os.environ), mock.patch.object(builtins, "_", None, create=True):
         yield make
     for each in made:
         each.close()
@@ -198,7 +223,7 @@ def reader(
 
 def runnable(page: Path) -> list[Block]:
     """Return the blocks that run."""
-    return [block for block in blocks_of(page) if block.language == "python" and not block.mark]
+    return [block for block in blocks_of(page) if block.python and not block.mark]
 
 
 @pytest.mark.server
@@ -221,15 +246,15 @@ def test_the_blocks_of_a_page_run(
 
 def test_the_tutorial_can_be_typed_in() -> None:
     """Its reader types into a prompt, where what is indented ends with an empty line."""
+    prompt = codeop.CommandCompiler()
+    prompt.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     for block in runnable(ROOT / "docs" / "tutorial.md"):
-        prompt = codeop.CommandCompiler()
-        prompt.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        typed: list[str] = []
-        for line in [*block.code.splitlines(), ""]:
-            typed.append(line)
-            if prompt("\n".join(typed), block.place) is not None:
-                typed = []
-        assert typed == [], block.place
+        assert block.language == "pycon"
+        for each in block.typed():
+            lines = each.code.split("\n")
+            entered = [prompt("\n".join(lines[: end + 1])) is not None for end in range(len(lines))]
+            # Python goes on asking for lines until the last one.
+            assert entered == [False] * (len(lines) - 1) + [True], f"{block.page.name}:{each.line}"
 
 
 def test_configurations_are_without_mistakes(tmp_path: Path) -> None:
@@ -294,6 +319,30 @@ def test_a_broken_block_fails(page_of: Callable[[str], Path], code: str, error: 
     (block,) = blocks_of(page_of(f"# A page\n\n```python\n{code}\n```\n"))
     one = Reader({}, {})
     with pytest.raises(error):
+        one.run(block)
+    one.close()
+
+
+@pytest.mark.parametrize(
+    ("session", "error"),
+    [
+        (">>> 1 + 1\n2\n>>> await sleep(0, 'a')\n'a'", None),
+        (">>> for n in (1, 2):\n...     n\n...\n1\n2", None),
+        (">>> 1 / 0\nTraceback (most recent call last):\n  ...\nZeroDivisionError: division by zero", None),
+        (">>> 1 + 1\n3", AssertionError),
+        (">>> 1 + 1", AssertionError),
+        (">>> 1 / 0\n1", ZeroDivisionError),
+        (">>> 1 / 0\nTraceback (most recent call last):\n  ...\nZeroDivisionError: other", AssertionError),
+        ("1 + 1", PageError),
+    ],
+)
+def test_a_session_is_compared(
+    page_of: Callable[[str], Path], session: str, error: type[Exception] | None
+) -> None:
+    """Each statement at a prompt prints what is below it, or raises the error whose traceback is there."""
+    (block,) = blocks_of(page_of(f"```pycon\n{session}\n```\n"))
+    one = Reader({"sleep": asyncio.sleep}, {})
+    with contextlib.nullcontext() if error is None else pytest.raises(error):
         one.run(block)
     one.close()
 

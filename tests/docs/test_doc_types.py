@@ -109,6 +109,14 @@ def test_a_block_that_is_not_run_is_by_itself(page_of: PageOf) -> None:
     assert [scope.body[0].lineno for scope in scopes] == [5, 10]
 
 
+def test_a_session_has_what_is_typed(page_of: PageOf) -> None:
+    """The lines behind the prompts are checked, at their places; what Python prints isn't."""
+    session = ">>> for n in range(2):\n...     n\n...\n0\n1\n>>> await f(n)\n"
+    (code,) = modules_of(page_of(f"# A page\n\n```pycon\n{session}```\n")).values()
+    lines = [line.strip() for line in code.splitlines()]
+    assert lines[3:] == ["for n in range(2):", "n", "", "", "", "await f(n)"]
+
+
 def test_a_page_without_python_has_no_module(page_of: PageOf) -> None:
     """Other languages aren't looked at."""
     assert modules_of(page_of("# A page\n\n```bash\nls\n```\n")) == {}
