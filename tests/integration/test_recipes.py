@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.recipes.conftest import RECIPES, copy_tests
 
 import coodie
 from coodie.exceptions import DriverClosedError
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from coodie.registry import DriverRegistry
-
-RECIPES = Path(__file__).resolve().parents[2] / "examples" / "recipes"
 
 
 @pytest.fixture(autouse=True)
@@ -163,12 +162,7 @@ def test_script() -> None:
 
 def test_pytest(cassandra_node: Any, backend: str, tmp_path: Path) -> None:
     """The tests of an application run against the fixture's node; here, one that runs already."""
-    text = (RECIPES / "test_shop.py").read_text(encoding="utf-8")
-    (tmp_path / "test_shop.py").write_text(text.replace('"scylla://', f'"{backend}://'))
-    (tmp_path / "conftest.py").write_text(
-        "import types, pytest\n@pytest.fixture(scope='session')\ndef cassandra_node():\n"
-        f"    return types.SimpleNamespace(host={cassandra_node.host!r}, port={cassandra_node.port!r})\n"
-    )
+    copy_tests("test_shop.py", cassandra_node, backend, tmp_path)
     assert "2 passed" in run("-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path))
 
 

@@ -8,12 +8,30 @@ from typing import Any
 
 import pytest
 
-__all__ = ["PATIENCE", "RECIPES"]
+__all__ = ["PATIENCE", "RECIPES", "copy_tests"]
 
 RECIPES = Path(__file__).resolve().parents[2] / "examples" / "recipes"
 
 #: Seconds, until a server answers or ends.
 PATIENCE = 60
+
+
+def copy_tests(name: str, node: Any, backend: str, directory: Path) -> None:
+    """Write a recipe's tests, for the node that runs already and the backend.
+
+    Args:
+        name: The file's.
+        node: A Cassandra.
+        backend: The ``driver_type``.
+        directory: Where to write them.
+    """
+    text = (RECIPES / name).read_text(encoding="utf-8")
+    (directory / name).write_text(text.replace('"scylla://', f'"{backend}://'), encoding="utf-8")
+    (directory / "conftest.py").write_text(
+        "import types, pytest\n@pytest.fixture(scope='session')\ndef cassandra_node():\n"
+        f"    return types.SimpleNamespace(host={node.host!r}, port={node.port!r})\n",
+        encoding="utf-8",
+    )
 
 
 @pytest.fixture

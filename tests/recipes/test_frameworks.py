@@ -10,12 +10,12 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-from tests.recipes.conftest import PATIENCE, RECIPES
+from tests.recipes.conftest import PATIENCE, RECIPES, copy_tests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -110,6 +110,23 @@ def test_fastapi_under_its_test_client(environ: dict[str, str], tmp_path: Path) 
         check=False,
     )
     assert done.stdout == "served twice\n", done.stderr
+
+
+def test_fastapi_with_its_own_tests(
+    environ: dict[str, str], cassandra_node: Any, backend: str, tmp_path: Path
+) -> None:
+    """Models, errors as responses, cursors, CSV and probes: the application's tests pass on the node."""
+    copy_tests("test_fastapi_shop.py", cassandra_node, backend, tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
+        env=environ,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert "6 passed" in done.stdout, done.stdout
 
 
 @pytest.mark.parametrize(
