@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import logging
 import os
 from collections import Counter
 from pathlib import Path
@@ -55,6 +56,8 @@ def pytest_configure(config: pytest.Config) -> None:
     from coodie._points import hooks
     from coodie.drivers.cassandra.driver import CassandraDriver
 
+    # Many tests call the sync form of a method in a coroutine, as they await the async form.
+    logging.getLogger("coodie.drivers").setLevel(logging.ERROR)
     defaults = CassandraDriver.__init__.__kwdefaults__ or {}
     defaults["fast_path"] = config.getoption("--fast-path") == "on"
     if os.environ.get(_POINTS):

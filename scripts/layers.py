@@ -59,9 +59,9 @@ LAYERS = (
     ),
     Layer(
         "words",
-        "coodie._forks coodie._in_use coodie._late coodie.capabilities coodie.consistency coodie.cql "
-        "coodie.effects coodie.exceptions coodie.many_result coodie.paging coodie.parameters "
-        "coodie.row_shapes coodie.rows coodie.types coodie.waiting",
+        "coodie._event_loop coodie._forks coodie._in_use coodie._late coodie.capabilities "
+        "coodie.consistency coodie.cql coodie.effects coodie.exceptions coodie.many_result coodie.paging "
+        "coodie.parameters coodie.row_shapes coodie.rows coodie.types coodie.waiting",
     ),
     Layer("protocol", "coodie.protocol", reach="ground"),
     Layer("options", "coodie.options"),

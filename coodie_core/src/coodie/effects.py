@@ -10,6 +10,8 @@ import time
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from coodie._event_loop import warn_if_blocking
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
@@ -240,6 +242,7 @@ def gather(several: Sequence[Generator[Any, Any, T]]) -> Generator[Effect, Any, 
 
 def run_sync(steps: Generator[Effect, Any, T]) -> T:
     """Run a generator to its end in the calling thread, and return its value."""
+    warn_if_blocking()
     try:
         effect = next(steps)
         while True:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
+from coodie._event_loop import warn_if_blocking
 from coodie.capabilities import Capability, check_capabilities
 from coodie.contract.checks import check_fetch_size, check_request
 from coodie.contract.descriptions import Descriptions
@@ -226,6 +227,7 @@ class AbstractDriver(WholeTables, Descriptions, Operations, ABC):
             ConfigurationError: fetch_size isn't positive.
             CoodieError: As in ``execute``; raised during the iteration.
         """
+        warn_if_blocking()
         check_fetch_size(fetch_size)
         extra = TimeLeft(options_argument(self.execute, options) | rows_argument(rows), stmt)
 
@@ -302,6 +304,7 @@ class AbstractDriver(WholeTables, Descriptions, Operations, ABC):
         """
         from coodie.contract.many import ManyRun  # used by few programs
 
+        warn_if_blocking()
         request = Request(stmt, (), consistency, timeout, options=options, rows=rows)
         check_request(request)
         run = ManyRun(

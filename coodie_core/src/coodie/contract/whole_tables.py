@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from coodie._event_loop import warn_if_blocking
 from coodie.effects import run_async, run_sync
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class WholeTables:
         """
         from coodie.scan.scan import Scan  # used by few programs
 
+        warn_if_blocking()
         return Scan(self._scan_run(table, (columns, where), concurrency, checkpoint, options, rows))
 
     def scan_async(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast, overload
 
+from coodie._event_loop import warn_if_blocking
 from coodie.exceptions import ConfigurationError
 from coodie.observers.connections import identify
 from coodie.registry.lazy import LazyDriver
@@ -132,6 +133,8 @@ def init_coodie(
         "speculative_execution_policy": speculative_execution_policy,
     }
     _check(name, lazy)
+    if not lazy:
+        warn_if_blocking()
     driver: AbstractDriver
     if lazy or kwargs.get("profiles"):
         driver = later = LazyDriver(hosts, keyspace, ssl_context, kwargs)
