@@ -39,7 +39,7 @@ def test_up_status_and_down(coodie: Any, jvms: Callable[[Path], list[int]]) -> N
     assert (again.returncode, again.stdout.partition(":")[0]) == (0, "default is up already")
     refused = coodie("local", "up", "--nodes", "3")
     assert refused.returncode == 1
-    assert "runs already with nodes=1; 3 was asked for. Leave --nodes out" in refused.stderr
+    assert "is already running with nodes=1; 3 was asked for. Leave --nodes out" in refused.stderr
     assert refused.stderr.splitlines()[-2] == "coodie local down default"
     assert "Leave --durable and --ephemeral out" in coodie("local", "up", "--durable").stderr
     refused = coodie("local", "up", "--foreground")
@@ -178,7 +178,7 @@ def test_a_crashed_node_says_why(
     assert "default: a node died. The log's last lines:\n    " in status.stdout
     assert "INFO" in status.stdout
     assert f"The whole log: {coodie.home}" in status.stdout
-    assert coodie("local", "down").stdout == "default had crashed; tidied up.\n"
+    assert coodie("local", "down").stdout == "default had crashed; its files were cleaned up.\n"
 
 
 @pytest.mark.reliability

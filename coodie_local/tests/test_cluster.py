@@ -59,7 +59,7 @@ def test_three_nodes_replicate_and_come_back(
         )
         output, errors = other.communicate(timeout=60)
         assert output.split() == [str(cluster.port), "3", "False"], errors
-        with pytest.raises(NodeInUseError, match=r"runs already with nodes=3; 1 was asked for"):
+        with pytest.raises(NodeInUseError, match=r"is already running with nodes=3; 1 was asked for"):
             LocalNode("three", directory=node_dir).start(progress=QUIET)
 
         killed = third.pid

@@ -101,7 +101,7 @@ def test_a_running_node_is_found_and_shared(node_dir: Path, python: Callable[...
     assert third.running
     assert third.pid == pid
     with pytest.raises(
-        NodeInUseError, match=r"runs already with profile='ephemeral'; 'durable' was asked for"
+        NodeInUseError, match=r"is already running with profile='ephemeral'; 'durable' was asked for"
     ):
         LocalNode("shared", directory=node_dir, profile="durable").start()
     with pytest.raises(NodeInUseError, match="port="):

@@ -241,7 +241,7 @@ async def test_an_error_comes_by_its_class_with_its_details(api: Api, cluster: F
     cluster.when(WRITE).error(WriteTimeoutError, write_type="COUNTER")
     with pytest.raises(WriteTimeoutError):
         await api.execute(WRITE, [1, "a"])
-    with pytest.raises(ConfigurationError, match="ParameterError is no answer of a server"):
+    with pytest.raises(ConfigurationError, match="ParameterError isn't an error that a server sends"):
         cluster.when(WRITE).error(exceptions.ParameterError)
 
 
@@ -341,7 +341,7 @@ async def test_a_schema_statement_is_told_to_clients(api: Api, cluster: FakeClus
 
 def test_markers_without_a_type_are_refused(cluster: FakeCluster) -> None:
     """At once, and with what helps; the tokens of a statement tell the columns of a table's markers."""
-    with pytest.raises(ConfigurationError, match=r"'other' .* isn't known"):
+    with pytest.raises(ConfigurationError, match=r"'other' .* is unknown"):
         cluster.when("SELECT id FROM shop.orders WHERE other = ?")
     stub = cluster.when(
         "UPDATE shop.orders USING TTL ? SET name = ?, id = id + ? WHERE id IN ? AND name IN (?, ?) IF id > ?"

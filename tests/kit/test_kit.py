@@ -132,7 +132,7 @@ def test_an_overridden_check_is_a_fault() -> None:
 @pytest.mark.parametrize("reason", ["", "  ", None, 1])
 def test_reasons_are_words(reason: Any) -> None:
     """An empty reason is none."""
-    with pytest.raises(ValueError, match="no reason"):
+    with pytest.raises(ValueError, match="needs a reason"):
         overrides_check(reason)
     assert len(_faults({"test_pages_add_up": reason})) == 1
 

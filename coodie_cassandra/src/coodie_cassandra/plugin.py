@@ -41,5 +41,5 @@ def coodie_open_driver(config: ConnectionConfig) -> AbstractDriver:
 
 @hookimpl
 def coodie_inspect_driver(driver: AbstractDriver | None) -> Mapping[str, str]:
-    """Tell what is in use."""
+    """Return facts about the session, for diagnostics."""
     return inspect_cassandra(driver)

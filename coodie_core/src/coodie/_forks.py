@@ -1,13 +1,12 @@
-"""What a forked child forgets: locks that nobody will release, and what its parent goes on using.
+"""Reset state in forked child processes: locks that are never released, and the parent's resources.
 
-A fork copies one thread. What the others held or were doing stays as it was, for ever; and sockets,
-event loops and the kernel's poll objects are shared with the parent, which goes on using them. So what
-has such things registers here, and is called in each child before anything else runs there. It may
-exchange its own attributes, and nothing more: a child never shuts down, unregisters or wakes what it
-inherited.
+A fork only copies the calling thread. Locks of other threads stay locked in the child, and sockets, event
+loops and the kernel's poll objects are shared with the parent, which still uses them. Objects with such state
+register a function here, which is called in each child before other code runs. It may only replace attributes
+of the object: a child must not shut down, unregister or wake inherited resources.
 
-What can't be exchanged are Python's import locks. So a fork waits while another thread imports
-something for coodie: half a second, where it connects for the first time.
+Python's import locks can't be replaced. So a fork waits while another thread imports a module for coodie; the
+first connection takes half a second.
 """
 
 from __future__ import annotations
@@ -27,21 +26,21 @@ __all__ = ["forget_in_children"]
 
 T = TypeVar("T")
 
-#: Seconds that a fork waits for imports, at most, and between two looks.
+#: The maximum number of seconds that a fork waits for imports, and the interval between checks.
 _LONGEST, _LOOK_AGAIN = 5.0, 0.005
 
-#: Where the code is that runs an import.
+#: The file name of Python's import machinery.
 _IMPORTING = "<frozen importlib._bootstrap>"
 
 _owners: WeakKeyDictionary[Any, Callable[[Any], None]] = WeakKeyDictionary()
 
 
 def forget_in_children(owner: T, forget: Callable[[T], None]) -> None:
-    """Have a function called with its owner in each child that is forked while the owner lives.
+    """Register a function that is called with its owner in each forked child, while the owner exists.
 
     Args:
-        owner: Referred to weakly.
-        forget: Must not refer to the owner, wait, or take a lock.
+        owner: The object; only a weak reference is kept.
+        forget: The function; it must not refer to the owner, wait, or acquire a lock.
     """
     _owners[owner] = forget
 
@@ -56,7 +55,7 @@ def _await_imports() -> None:
 
 
 def _imports(innermost: FrameType) -> bool:
-    """Tell whether a thread is in an import that code of ours has begun."""
+    """Return whether a thread is in an import that coodie has started."""
     frame: FrameType | None = innermost
     importing = False
     while frame is not None:

@@ -1,8 +1,7 @@
-"""Read just enough of a CQL statement to know how to send it: its kind and its table.
+"""Find the kind and the table of a CQL statement, which decide how it is sent.
 
-No grammar, only tokens: comments, strings and quoted names are told apart, the rest is words and
-symbols (Cassandra's Lexer.g). Nothing here changes a statement but ``with_positional_markers``,
-``qualified`` and ``terminated``.
+Only tokens are parsed, without a grammar: comments, strings, quoted names, words and symbols (Cassandra's
+Lexer.g). Only ``with_positional_markers``, ``qualified`` and ``terminated`` return changed statements.
 """
 
 from __future__ import annotations
@@ -42,27 +41,27 @@ _TOKEN = re.compile(
 _IF = re.compile(r"\bif\b", re.IGNORECASE)
 _IN = re.compile(r"\bin\b", re.IGNORECASE)
 
-#: They write a role's permissions, and then who has a permission.
+#: These write the permissions of a role, then the roles of a permission.
 _OF_PERMISSIONS = ("GRANT", "REVOKE")
 
-#: What stands between BEGIN and BATCH of one whose parts are written one after the other.
+#: The words between BEGIN and BATCH, for batches whose parts are written one after another.
 _WITHOUT_LOG = ("UNLOGGED", "COUNTER")
 
 
 class Kind(Enum):
-    """How a statement has to be sent."""
+    """The kind of a statement, which decides how it is sent."""
 
-    #: SELECT: prepared; repeating it does no harm.
+    #: SELECT: prepared, idempotent.
     READ = auto()
     #: INSERT, UPDATE, DELETE: prepared.
     WRITE = auto()
-    #: BEGIN … APPLY BATCH in one text: prepared, but not worth keeping.
+    #: BEGIN … APPLY BATCH as one text: prepared, but not cached.
     BATCH = auto()
-    #: Schema and role statements: the server doesn't prepare them usefully, and they take no values.
+    #: Schema and role statements: sent as text, without parameters.
     SCHEMA = auto()
-    #: TRUNCATE, LIST, DESCRIBE: as SCHEMA, but the schema stays as it is.
+    #: TRUNCATE, LIST, DESCRIBE: sent as text, without a schema change.
     PLAIN = auto()
-    #: USE: changes the session for everybody who shares it.
+    #: USE: would change the session for all its users.
     USE = auto()
 
 
@@ -92,20 +91,20 @@ _QUALIFIED = 4096
 #: Keywords that precede a table's name.
 _BEFORE_TABLES = frozenset({"FROM", "INTO", "UPDATE"})
 
-#: The word after which each kind of statement names its table.
+#: The keyword before the table's name, for each kind of statement.
 _TABLE_AFTER = {"SELECT": "FROM", "DELETE": "FROM", "INSERT": "INTO", "UPDATE": "UPDATE"}
 
 
 class StatementShape(NamedTuple):
-    """What a statement's tokens tell.
+    """The properties of a statement that its tokens show.
 
     Attributes:
-        kind: How to send it. What isn't known is prepared as a write: the server has the last word.
+        kind: The kind. An unknown statement is prepared like a write, and the server decides.
         keyspace: The keyspace written before the table's name, as the server stores it, or None.
-        table: The table's name, as the server stores it; None where none is named.
-        conditional: It is a write with IF: a lightweight transaction, or a batch with one.
-        parted: It may write to several partitions one after the other: a batch without a log or of counters,
-            an UPDATE or DELETE with IN, of whatever column, or a change of the schema or of permissions.
+        table: The table's name, as the server stores it, or None.
+        conditional: Whether it is a lightweight transaction, or a batch with one.
+        parted: Whether it may write to several partitions one after another: an unlogged or counter batch,
+            an UPDATE or DELETE with IN for any column, or a change of the schema or of permissions.
     """
 
     kind: Kind
@@ -116,7 +115,7 @@ class StatementShape(NamedTuple):
 
 
 def tokens(stmt: str) -> Iterator[tuple[str, str]]:
-    """Yield (group, text) of each token that isn't space or comment."""
+    """Yield (group, text) of each token, without white space and comments."""
     for match in _TOKEN.finditer(stmt):
         group = match.lastgroup or "symbol"
         if group != "skip":
@@ -124,7 +123,7 @@ def tokens(stmt: str) -> Iterator[tuple[str, str]]:
 
 
 def identifier(group: str, text: str) -> str | None:
-    """Return a name as the server stores it, or None where the token isn't one."""
+    """Return a name as the server stores it; None if the token isn't a name."""
     if group == "word":
         return text.lower()
     if group == "quoted":
@@ -133,13 +132,13 @@ def identifier(group: str, text: str) -> str | None:
 
 
 def inspect_statement(stmt: str) -> StatementShape:
-    """Tell the kind of a statement and the table it is about.
+    """Return the kind and the table of a statement.
 
     Args:
         stmt: CQL text; comments before it are skipped.
 
     Returns:
-        Its shape. A batch has no table, since it may have several.
+        The statement's shape. A batch has no table, since its statements may have several.
     """
     stream = tokens(stmt)
     group, text = next(stream, ("", ""))
@@ -166,7 +165,7 @@ def inspect_statement(stmt: str) -> StatementShape:
 
 
 def _has_word(stmt: str, word: re.Pattern[str]) -> bool:
-    """Tell whether a statement has a reserved word, as which no name is spelled unquoted."""
+    """Return whether a statement contains a reserved word, which can't be an unquoted name."""
     if word.search(stmt) is None:  # most have none, also where it would mean nothing
         return False
     return any(group == "word" and word.fullmatch(text) for group, text in tokens(stmt))
@@ -175,14 +174,14 @@ def _has_word(stmt: str, word: re.Pattern[str]) -> bool:
 def with_positional_markers(stmt: str) -> tuple[str, list[str]]:
     """Replace each ``:name`` of a statement by ``?``.
 
-    Inside braces a colon after a value separates a map's key from its value, or a field from
-    its value; anywhere else it starts a bind marker.
+    In braces, a colon after a value separates a key or a field from its value; elsewhere, it starts a bind
+    marker.
 
     Args:
         stmt: CQL text.
 
     Returns:
-        The text with ``?`` alone, and the markers' names in order, as the server stores them.
+        The text with ``?`` markers, and the markers' names in order, as the server stores them.
     """
     parts: list[str] = []
     names: list[str] = []
@@ -233,7 +232,7 @@ def qualified(stmt: str, keyspace: str) -> str:
 
 
 def terminated(text: str) -> str:
-    """End a line comment that ends the text: servers require a line break, also at a statement's end."""
+    """Append a line break to a text that ends with a line comment; servers require it."""
     last = ""
     for match in _TOKEN.finditer(text):
         last = match.group()
@@ -241,7 +240,7 @@ def terminated(text: str) -> str:
 
 
 def foreign_marker(stmt: str) -> str | None:
-    """Return a bind marker of Python's other database drivers, ``%s`` or ``%(name)s``, where there is one."""
+    """Return the first marker in the form of other drivers, ``%s`` or ``%(name)s``; None without one."""
     stream = tokens(stmt)
     for token in stream:
         if token == ("symbol", "%"):
@@ -255,5 +254,5 @@ def foreign_marker(stmt: str) -> str | None:
 
 
 def count_positional_markers(stmt: str) -> int:
-    """Return how many ``?`` the statement has."""
+    """Return the number of ``?`` in a statement."""
     return sum(token == ("symbol", "?") for token in tokens(stmt))

@@ -1,4 +1,4 @@
-"""What requests return: plain dicts, and what the server said beside them."""
+"""The results of requests: rows, with the paging state, warnings and columns."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Column(NamedTuple):
     """A column of a result.
 
     Attributes:
-        name: Its name, or the alias that the statement gives it.
-        type: Its CQL type, as in ``list<int>``.
+        name: The column's name or alias.
+        type: The CQL type, such as ``list<int>``.
     """
 
     name: str
@@ -48,25 +48,25 @@ class Rows(list[R]):
 
     Args:
         rows: The rows.
-        paging_state: Where the next page starts, or None on the last page.
+        paging_state: The paging state of the next page; None on the last page.
         warnings: The server's warnings, as text.
-        trace_id: The trace session's id, where the request was traced.
+        trace_id: The id of the trace, if the request was traced.
     """
 
     # The columns are set for every read: as a slot they cost no dict.
     __slots__ = ("__dict__", "__weakref__", "_columns")
 
     if TYPE_CHECKING:
-        #: The result's columns in their order, also without rows. None for a statement without a result, such
+        #: The result's columns in order, even without rows. None for a statement without a result, such
         #: as an INSERT, and from a backend that doesn't know them.
         columns: tuple[Column, ...] | None
-    #: Opaque bytes to hand to ``execute(…, paging_state=…)`` for the next page, or None.
+    #: Opaque bytes for ``execute(…, paging_state=…)``, which returns the next page; None on the last page.
     paging_state: bytes | None = None
-    #: The server's warnings; empty when it had none.
+    #: The server's warnings.
     warnings: tuple[str, ...] = ()
-    #: The id in ``system_traces.sessions``, or None where tracing was off.
+    #: The id in ``system_traces.sessions``; None without tracing.
     trace_id: UUID | None = None
-    #: Whether a driver returned a plain list, so that it's unknown whether there are more rows.
+    #: Whether a driver returned a plain list, so it is unknown whether there are more rows.
     _is_plain_list = False
 
     def __init__(
@@ -83,24 +83,24 @@ class Rows(list[R]):
         self.trace_id = trace_id
 
     def first(self) -> R | None:
-        """Return the first row; None where there is none."""
+        """Return the first row; None if there are no rows."""
         return self[0] if self else None
 
     def one(self) -> R:
         """Return the only row.
 
         Raises:
-            RowCountError: There is none, or more than one.
+            RowCountError: There are no rows, or several.
         """
         if len(self) == 1 and not self.has_more_pages:
             return self[0]
         raise self._not_one("exactly one row")
 
     def one_or_none(self) -> R | None:
-        """Return the only row; None where there is none.
+        """Return the only row; None if there are no rows.
 
         Raises:
-            RowCountError: There is more than one.
+            RowCountError: There are several rows.
         """
         if len(self) <= 1 and not self.has_more_pages:
             return self.first()
@@ -115,7 +115,7 @@ class Rows(list[R]):
         return RowCountError(f"The result has {found}; expected {expected}.", hint=hint, count=count)
 
     def scalar(self) -> Any:
-        """Return the first column of the first row; None where there is no row."""
+        """Return the first column of the first row; None if there are no rows."""
         return first_item(cast("Any", self))
 
     def scalars(self) -> list[Any]:
@@ -124,7 +124,7 @@ class Rows(list[R]):
 
     @property
     def cursor(self) -> str | None:
-        """The paging state as URL-safe text, which ``paging_state=`` takes back; None on the last page."""
+        """The paging state as URL-safe text, for ``paging_state=``; None on the last page."""
         if self.paging_state is None:
             return None
         from coodie.paging import paging_state_as_text  # keeps it out of the import of coodie.drivers
@@ -133,14 +133,14 @@ class Rows(list[R]):
 
     @property
     def has_more_pages(self) -> bool:
-        """Whether the server has more rows than these."""
+        """Whether the server has more pages."""
         return self.paging_state is not None
 
     @property
     def applied(self) -> bool | None:
-        """Whether a lightweight transaction took effect; None for any other statement.
+        """Whether a lightweight transaction was applied; None for any other statement.
 
-        It's the column ``[applied]`` that the server adds to the first row (CQL reference,
+        This is the column ``[applied]`` of the first row (CQL reference,
         "INSERT … IF NOT EXISTS").
         """
         if not self:
@@ -161,7 +161,7 @@ Rows.columns = property(_columns, vars(Rows)["_columns"].__set__)  # type: ignor
 
 
 def as_rows(rows: Any) -> Rows:
-    """Return what a driver returned; a plain list as ``Rows``."""
+    """Convert a driver's result to ``Rows`` if it is a plain list."""
     if rows.__class__ is not list:
         known: Rows = rows
         return known
@@ -181,15 +181,15 @@ new_rows: Callable[[], Rows] = partial(Rows.__new__, Rows)
 
 
 def first_item(rows: Sequence[dict[str, Any]]) -> Any:
-    """Return the first column of the first row; None where there is none."""
+    """Return the first column of the first row; None if there are no rows."""
     return next(iter(rows[0].values()), None) if rows else None
 
 
 def check_column_names(names: Sequence[str]) -> None:
-    """Refuse columns of the same name: of a row as a dict, one of them would be lost.
+    """Raise for columns of the same name, since a dict can only contain one of them.
 
     Raises:
-        InvalidQueryError: There are some; it names the first such name.
+        InvalidQueryError: Columns have the same name.
     """
     if len(set(names)) == len(names):
         return

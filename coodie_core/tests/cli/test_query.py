@@ -289,8 +289,8 @@ def test_definitions(name: str, backend: Backend, tables: None, capsys: pytest.C
         ("no_such_module:ALL", "No module named 'no_such_module'"),
         ("shop_tables:AL", "there is no AL. Did you mean ALL?"),
         ("shop_tables:boom", "calling shop_tables:boom raised RuntimeError: boom ("),
-        ("shop_tables:NONE", "holds nothing"),
-        ("shop_tables:WRONG", "holds int"),
+        ("shop_tables:NONE", "contains nothing"),
+        ("shop_tables:WRONG", "contains int"),
         ("shop_tables:FIVE", "is of type int"),
     ],
 )

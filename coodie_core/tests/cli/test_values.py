@@ -137,7 +137,7 @@ def test_read_value(kind: ValueType, text: str, value: Any) -> None:
         (ADDRESS, '{"nr": 1}', "address has no field 'nr'; it has street, no"),
         (ADDRESS, '{"no": 1, "no": 2}', "field 'no' is given twice"),
         (ADDRESS, "7", 'expected JSON, such as {"street": …, "no": …}'),
-        (ValueType("", "some.Class"), "7", "values of the custom type some.Class can't be given here"),
+        (ValueType("", "some.Class"), "7", "values of the custom type some.Class aren't supported"),
     ],
 )
 def test_what_is_no_value(kind: ValueType, text: str, said: str) -> None:

@@ -147,7 +147,7 @@ async def test_blocking_call_on_the_connecting_loop(lazy: LazyDriver, memory: Ba
     memory.gate.clear()
     waiting = asyncio.ensure_future(lazy.execute_async(STMT, []))
     await wait_until_async(memory.begun.is_set)
-    with pytest.raises(ConfigurationError, match="Await the async method"):
+    with pytest.raises(ConfigurationError, match="Await the method's async version"):
         lazy.execute(STMT, [])
     memory.gate.set()
     assert await waiting == []

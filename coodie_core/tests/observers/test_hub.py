@@ -154,7 +154,7 @@ async def test_it_is_logged_once(is_async: bool, caplog: pytest.LogCaptureFixtur
             await api.execute(STMT, [1])
     error, *rest = caplog.records
     assert (error.levelname, len(rest)) == ("ERROR", 5)
-    assert "Raising raised in coodie_request_started" in error.getMessage()
+    assert "Raising raised an exception in coodie_request_started" in error.getMessage()
     assert "ZeroDivisionError: broken" in caplog.text
     assert {(record.levelname, record.exc_info) for record in rest} == {("DEBUG", None)}
     assert rest[-1].getMessage().endswith("failure 6.")

@@ -78,7 +78,7 @@ def test_mistyped_tls_option() -> None:
 
 def test_field_that_cannot_be_honoured() -> None:
     """A field of the configuration that the backend doesn't take is refused in its name."""
-    with pytest.raises(ConfigurationError, match="driver_type='acme' can't honour port=") as caught:
+    with pytest.raises(ConfigurationError, match="driver_type='acme' doesn't support port=") as caught:
         host_of(acme=Picky()).check(config_for(hosts=["a"], port=9042))
     assert caught.value.option == "port"
     assert "hosts, keyspace" in str(caught.value)

@@ -73,7 +73,7 @@ def test_the_driver_writes_and_reads_the_same(
     reader = Reader(written + b"rest")
     assert read(reader) == value
     assert (reader.is_at_end, reader.rest(), reader.is_at_end) == (False, b"rest", True)
-    with pytest.raises(BrokenMessageError, match="were to follow"):
+    with pytest.raises(BrokenMessageError, match="more bytes, got"):
         read(Reader(written[: data.draw(st.integers(0, len(written) - 1))]))
 
 
@@ -104,7 +104,7 @@ def test_addresses(address: Any, port: int) -> None:
 
 def test_an_address_of_another_size() -> None:
     """It's no address, whatever follows."""
-    with pytest.raises(BrokenMessageError, match="5 bytes"):
+    with pytest.raises(BrokenMessageError, match="16 bytes, got 5"):
         Reader(b"\5" + bytes(20)).read_inet_address()
     assert Reader(b"\4\x7f\0\0\1").read_inet_address() == ip_address("127.0.0.1")
 
@@ -117,7 +117,7 @@ def test_text_that_isn_t_utf_8() -> None:
 
 def test_a_text_of_a_negative_length() -> None:
     """A [long string] is never null."""
-    with pytest.raises(BrokenMessageError, match="-1 bytes were to follow"):
+    with pytest.raises(BrokenMessageError, match="Expected -1 more bytes"):
         Reader(b"\xff\xff\xff\xff").read_long_string()
 
 

@@ -407,7 +407,7 @@ def test_a_heartbeat(make: Make) -> None:
     ((token, lost),) = connection.expire(13.5)
     assert token == "one"
     assert isinstance(lost, ConnectionLost)
-    assert str(lost.error) == "The server gave no sign for 3 s"
+    assert str(lost.error) == "The server sent nothing for 3 s"
     assert connection.is_closed
 
 

@@ -58,7 +58,7 @@ def choose_backend(wanted: object) -> str:
                 msg, command=command, driver_type=chosen, installed=exc.installed
             ) from None
     else:
-        msg = f"backend={wanted!r} can't talk to a local node."
+        msg = f"backend={wanted!r} isn't supported by local nodes."
         hint = f"Give one of {', '.join(map(repr, BACKENDS))}, or leave it out where one is installed."
         raise ConfigurationError(msg, hint=hint, option="backend")
     rivals = tuple(name for name in _DRIVERS.values() if name != _DRIVERS[chosen])
@@ -80,7 +80,7 @@ def _only() -> str:
     if not usable:
         if refusals:
             raise refusals[0]
-        msg = "driver_type='local' needs a backend to talk to the node, and none is installed."
+        msg = "driver_type='local' needs a backend, and none is installed."
         hint = f"Install one: {_INSTALL[1]}, or:"
         raise DriverNotFoundError(msg, hint=hint, command=_INSTALL[0], driver_type="local")
     ours = [name for name, entry in usable.items() if entry.canonical == KNOWN[name].distribution]

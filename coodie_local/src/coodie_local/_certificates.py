@@ -66,7 +66,7 @@ def check_cryptography(option: str) -> None:
         DriverDependencyError: The package cryptography isn't installed.
     """
     if find_spec("cryptography") is None:
-        msg = f"{option}=True makes certificates with cryptography, which isn't installed."
+        msg = f"{option}=True needs the package cryptography, which isn't installed."
         hint = 'Run: pip install "coodie-local[tls]"'
         raise DriverDependencyError(
             msg, hint=hint, driver_type="local", missing="cryptography", option=option

@@ -86,7 +86,7 @@ class ClassArchive:
 
 
 def archive_is_built() -> bool:
-    """Return whether a class archive is being made in the background now."""
+    """Return whether a class archive is being created in the background now."""
     return any(is_locked(file) for file in (cache_directory() / "archives").glob("*.lock"))
 
 
@@ -154,7 +154,7 @@ class Installation:
             builder = self.archive.build_in_background(self.java, self.jars, class_list)
         except OSError as exc:
             # the node runs; without an archive the next start takes longer
-            _log.warning("Could not make the class archive for faster starts: %s", exc)
+            _log.warning("Could not create the class archive for faster starts: %s", exc)
             return
         if builder is not None:
             # a thread waits for it, or it would stay as a zombie while this process lives

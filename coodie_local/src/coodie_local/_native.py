@@ -174,10 +174,10 @@ def _rows(answer: Response) -> Rows:
     if isinstance(answer, bytes):
         return rows_without_metadata(answer)
     if not isinstance(answer, Frame):
-        raise RefusedError(str(answer.error) if isinstance(answer, ConnectionLost) else "no answer came")
+        raise RefusedError(str(answer.error) if isinstance(answer, ConnectionLost) else "no response")
     body = bare_message(answer.flags, answer.body)
     if answer.opcode == Opcode.ERROR:
         raise RefusedError(read_error(body, _VERSION).message)
     if answer.opcode != Opcode.RESULT:
-        raise RefusedError(f"opcode {answer.opcode} came where {Opcode.RESULT} was expected")
+        raise RefusedError(f"expected opcode {Opcode.RESULT}, got {answer.opcode}")
     return rows_without_metadata(body)

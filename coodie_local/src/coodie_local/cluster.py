@@ -32,43 +32,43 @@ __all__ = ["LocalCluster", "LocalNode"]
 class LocalCluster:
     """An Apache Cassandra cluster on this machine's loopback interface.
 
-    start() downloads Cassandra if necessary (once for all clusters of this user), runs the JVMs and
-    returns when every node answers CQL and sees the others. If the cluster already runs in the same
-    directory, start() uses it, and restarts nodes of it that died. When the last object in this
-    process releases it, a cluster that this process started ends; one that another process started
-    keeps running. Both kinds of context manager start and stop it::
+    start() downloads Cassandra if necessary (once for all clusters of this user), starts the JVMs, and
+    returns when each node accepts CQL requests and knows the others. If the cluster is already running in
+    the same directory, start() uses it, and restarts dead nodes. When the last object in this process
+    releases a cluster, it is stopped if this process started it; otherwise it keeps running. Use it as a
+    context manager, sync or async::
 
         with LocalCluster(nodes=3) as cluster:
             driver = init_coodie(**cluster.connection_options(), driver_type="scylla")
 
-    It is for development and tests, with or without TLS and passwords: nothing is written with fsync,
-    and the Java runtime isn't kept up to date.
+    It is for development and tests, even with TLS and passwords: data isn't written with fsync, and the
+    Java runtime isn't updated.
 
     Args:
         name: The cluster's name; clusters of different names run side by side.
-        nodes: How many nodes, 1 to 9. None: as many as run or have durable data, else one.
-        profile: "ephemeral" (data in memory if there is room, deleted when it stops) or "durable"
+        nodes: The number of nodes, 1 to 9. None: as in the running cluster or the durable data, else one.
+        profile: "ephemeral" (data in memory if enough is free, deleted at the end) or "durable"
             (data in ``directory``, kept; a killed process loses no acknowledged write). None: that of the
             running cluster, else ephemeral.
-        port: The port for CQL of every node, 1 to 65535. None: a durable cluster's last, else a free one.
-        directory: Where the cluster's locks, logs and durable data are; by default a directory
-            of that name in the user's data directory, or under COODIE_LOCAL_HOME.
+        port: The CQL port of each node, 1 to 65535. None: a durable cluster's last one, else a free one.
+        directory: The directory for locks, logs and durable data; by default, a directory of the cluster's
+            name in the user's data directory, or in COODIE_LOCAL_HOME.
         host: The first node's loopback address, IPv4; the others' follow it. By default 127.0.0.1
-            for one node, and a block of its own, 127.0.X.1 and so on, for more.
-        stop_with_process: Whether the nodes end with this process, however that ends (on
-            Linux; elsewhere they outlive a killed process). False: they run until stop().
+            for one node, and an unused block (127.0.X.1 and so on) for more.
+        stop_with_process: Whether the nodes end with this process, even if it is killed (on other systems
+            than Linux, they survive a killed process). False: they run until stop().
         version: The Cassandra version. None: that of the running cluster or of the durable data, else the
             default.
-        tls: Whether CQL is encrypted, with certificates made for this cluster (needs the extra
-            ``coodie-local[tls]``). None: as the running cluster or the last durable start, else no.
-        mtls: Whether clients need a certificate, too; implies ``tls``.
-        auth: Whether clients have to log in, and roles need permissions; see ``credentials``.
-        heap: The size in MiB to which each node's heap may grow, 256 or more. None: that of the running
-            cluster or of the last durable start, else by the machine's memory, 384 to 1,024.
-        timeout: Seconds from the end of the download until every node must answer CQL.
+        tls: Whether CQL is encrypted, with certificates created for this cluster (requires the extra
+            ``coodie-local[tls]``). None: as in the running cluster or the last durable start, else false.
+        mtls: Whether clients need a certificate; implies ``tls``.
+        auth: Whether authentication and authorization are enabled; see ``credentials``.
+        heap: The maximum heap size of each node in MiB, 256 or more. None: that of the running cluster or of
+            the last durable start, else 384 to 1,024, depending on the machine's memory.
+        timeout: The timeout in seconds until each node accepts CQL requests, without the download.
 
     Raises:
-        ConfigurationError: An argument can't be honoured.
+        ConfigurationError: An argument is invalid.
     """
 
     def __init__(
@@ -119,21 +119,21 @@ class LocalCluster:
 
     @property
     def directory(self) -> Path:
-        """Where its locks, its logs and its durable data are."""
+        """The directory of locks, logs and durable data."""
         return self._lease.request.directory
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The addresses that the nodes listen on.
+        """The addresses of the nodes.
 
         Raises:
-            LocalNodeError: It isn't started.
+            LocalNodeError: The cluster isn't started.
         """
         return self._lease.cluster.state.hosts
 
     @property
     def port(self) -> int:
-        """The port for CQL, the same on every node.
+        """The CQL port, the same for all nodes.
 
         Raises:
             LocalNodeError: It isn't started, and no port was given.
@@ -147,16 +147,16 @@ class LocalCluster:
         """The security settings: ``tls``, ``mtls``, ``auth``.
 
         Raises:
-            LocalNodeError: It isn't started.
+            LocalNodeError: The cluster isn't started.
         """
         return self._lease.cluster.state.security
 
     @property
     def credentials(self) -> Credentials | None:
-        """The role with all rights and its password; None without ``auth``.
+        """The superuser and its password; None without ``auth``.
 
         Raises:
-            LocalNodeError: It isn't started.
+            LocalNodeError: The cluster isn't started.
         """
         return load_credentials(self.directory) if self.security.auth else None
 
@@ -165,29 +165,29 @@ class LocalCluster:
         """The files that a client needs; None without ``tls``.
 
         Raises:
-            LocalNodeError: It isn't started.
+            LocalNodeError: The cluster isn't started.
         """
         return certificates_of(self.directory) if self.security.tls else None
 
     def ssl_context(self) -> SSLContext | None:
-        """Return the context of a client that trusts this cluster alone; None without ``tls``.
+        """Return an SSL context that only trusts this cluster; None without ``tls``.
 
-        It checks the address, and has the client's certificate if ``mtls`` asks for one.
+        It verifies the nodes' addresses, and contains the client's certificate with ``mtls``.
 
         Raises:
-            LocalNodeError: It isn't started.
+            LocalNodeError: The cluster isn't started.
         """
         return load_access(self.directory, self.security).ssl_context
 
     def connection_options(self) -> dict[str, Any]:
-        """Return what a driver needs to connect, as arguments of ``init_coodie`` for any backend.
+        """Return the arguments of ``init_coodie`` for connecting, with any backend.
 
         Returns:
             ``hosts`` and ``port``; with ``auth``, ``username`` and ``password``; with ``tls``, the paths
             ``ssl_trusted_cert`` and, with ``mtls``, ``ssl_cert`` and ``ssl_private_key``.
 
         Raises:
-            LocalNodeError: It isn't started.
+            LocalNodeError: The cluster isn't started.
         """
         options: dict[str, Any] = {"hosts": list(self.hosts), "port": self.port}
         if (login := self.credentials) is not None:
@@ -199,7 +199,7 @@ class LocalCluster:
         """The nodes, each of which can be killed, paused and restarted.
 
         Raises:
-            LocalNodeError: It isn't started.
+            LocalNodeError: The cluster isn't started.
         """
         return tuple(ClusterNode(self._lease, index) for index in range(self._lease.cluster.count))
 
@@ -217,58 +217,58 @@ class LocalCluster:
 
     @property
     def started_here(self) -> bool:
-        """Whether this process started the nodes, instead of finding them running."""
+        """Whether this process started the nodes."""
         return self._lease.running is not None and self._lease.running.started_here
 
     @property
     def running(self) -> bool:
-        """Whether a node of the cluster that start() started or found is still alive."""
+        """Whether a node of the started cluster is alive."""
         return self._lease.running is not None and bool(self._lease.running.living)
 
     def start(self, *, progress: Progress | None = None) -> Self:
-        """Start the cluster, or find it running; return when every node answers CQL.
+        """Start the cluster, or use the running one; return when each node accepts CQL requests.
 
         Args:
-            progress: Where the steps are shown; by default a bar on standard error where that is
-                a terminal, else the logger ``coodie_local`` at INFO.
+            progress: Receives the steps; by default, a progress bar on standard error if that is a terminal,
+                else the logger ``coodie_local`` at INFO.
 
         Returns:
-            The cluster itself.
+            The cluster.
 
         Raises:
-            UnsupportedPlatformError: There is no runtime, or no jars, for this machine.
-            DownloadError: A jar can't be fetched.
-            ChecksumError: A jar isn't what the lock file names.
+            UnsupportedPlatformError: There is no Java runtime, or no jar, for this machine.
+            DownloadError: A jar can't be downloaded.
+            ChecksumError: A jar differs from the lock file.
             StorageError: A directory isn't usable.
-            NodeInUseError: It runs already with other options.
-            NodeStartError: A JVM died (with its last log lines), or wasn't ready in time.
+            NodeInUseError: It is already running with other options.
+            NodeStartError: A JVM has died (with its last log lines), or wasn't ready in time.
             PortInUseError: Another process listens on the port.
-            StartCancelledError: stop() was called meanwhile.
+            StartCancelledError: stop() was called in the meantime.
         """
         self._lease.start(progress, Cancellation())
         return self
 
     def find(self) -> bool:
-        """Find the running cluster without starting it; if it runs, it can be used as after start().
+        """Use the cluster if it is running, as start() does, but don't start it.
 
         Returns:
-            Whether it runs.
+            Whether it is running.
 
         Raises:
-            NodeInUseError: It runs with other options.
+            NodeInUseError: It is running with other options.
         """
         return self._lease.find()
 
     def restart_dead(self) -> tuple[ClusterNode, ...]:
-        """Start the nodes that died again, at the same addresses and port; return when they answer CQL.
+        """Restart dead nodes, with the same addresses and port; return when they accept CQL requests.
 
-        A single ephemeral node has lost its data; other nodes have theirs.
+        A single ephemeral node loses its data; other nodes keep theirs.
 
         Returns:
-            The nodes that had died; none if all live.
+            The restarted nodes.
 
         Raises:
-            LocalNodeError: As for start().
+            LocalNodeError: As in start().
         """
         dead = tuple(
             index for index in range(self._lease.cluster.count) if not self._lease.cluster.alive(index)
@@ -279,12 +279,12 @@ class LocalCluster:
         return tuple(ClusterNode(self._lease, index) for index in dead)
 
     def stop(self, *, found: bool = False) -> None:
-        """Release the cluster; it ends if this process started it and no other object here uses it.
+        """Release the cluster; stop it if this process started it and no other object uses it.
 
-        A start of this object that is under way in another thread is cancelled.
+        If another thread is starting this object, the start is cancelled.
 
         Args:
-            found: End it also if start() found it running.
+            found: Also stop it if start() found it running.
         """
         self._lease.release(found=found)
 
@@ -292,28 +292,28 @@ class LocalCluster:
         """Create a keyspace if it doesn't exist, with a replica on each node, three at most.
 
         Args:
-            keyspace: Its plain name.
+            keyspace: The plain name.
 
         Raises:
-            ConfigurationError: The cluster refuses it.
-            ConnectionFailedError: No node answers.
-            LocalNodeError: It isn't started.
+            ConfigurationError: The server rejected it.
+            ConnectionFailedError: No node responds.
+            LocalNodeError: The cluster isn't started.
         """
         create_keyspace(self._lease.cluster, keyspace)
 
     async def start_async(self, *, progress: Progress | None = None) -> Self:
-        """Do as start() does, without blocking the event loop.
+        """Async version of :meth:`start`; never blocks the event loop.
 
-        If the task is cancelled, the JVMs end first.
+        A cancelled call ends after the JVMs.
 
         Args:
-            progress: As for start(); it is called from other threads.
+            progress: As in start(); called from other threads.
 
         Returns:
-            The cluster itself.
+            The cluster.
 
         Raises:
-            LocalNodeError: As for start().
+            LocalNodeError: As in start().
         """
         import asyncio
 
@@ -327,10 +327,10 @@ class LocalCluster:
         return self
 
     async def stop_async(self, *, found: bool = False) -> None:
-        """Do as stop() does, without blocking the event loop.
+        """Async version of :meth:`stop`; never blocks the event loop.
 
         Args:
-            found: End it also if start() found it running.
+            found: Also stop it if start() found it running.
         """
         await in_thread(lambda: self.stop(found=found))
 
@@ -356,29 +356,29 @@ class LocalCluster:
 
 
 class LocalNode(LocalCluster):
-    """One Apache Cassandra node on this machine's loopback interface: a cluster of one.
+    """An Apache Cassandra node on this machine's loopback interface: a cluster with one node.
 
-    It starts, is found and ends like every LocalCluster::
+    It is used like a LocalCluster::
 
         with LocalNode() as node:
             driver = init_coodie(**node.connection_options(), driver_type="scylla")
 
     Args:
         name: The node's name; nodes of different names run side by side.
-        profile: As for LocalCluster.
-        port: The port for CQL, 1 to 65535. None: a durable node's last, else a free one.
-        directory: As for LocalCluster.
+        profile: As in LocalCluster.
+        port: The CQL port, 1 to 65535. None: a durable node's last one, else a free one.
+        directory: As in LocalCluster.
         host: The loopback address to bind, IPv4.
-        stop_with_process: As for LocalCluster.
-        version: As for LocalCluster.
-        tls: As for LocalCluster.
-        mtls: As for LocalCluster.
-        auth: As for LocalCluster.
-        heap: As for LocalCluster.
-        timeout: Seconds from the end of the download until it must answer CQL.
+        stop_with_process: As in LocalCluster.
+        version: As in LocalCluster.
+        tls: As in LocalCluster.
+        mtls: As in LocalCluster.
+        auth: As in LocalCluster.
+        heap: As in LocalCluster.
+        timeout: The timeout in seconds until the node accepts CQL requests, without the download.
 
     Raises:
-        ConfigurationError: An argument can't be honoured.
+        ConfigurationError: An argument is invalid.
     """
 
     def __init__(
@@ -416,15 +416,15 @@ class LocalNode(LocalCluster):
 
     @property
     def host(self) -> str:
-        """The address that it listens on."""
+        """The node's address."""
         return self._host
 
     @property
     def log(self) -> Path:
-        """The log file of its last start."""
+        """The log file of the last start."""
         return self.directory / LOG_NAME
 
     @property
     def pid(self) -> int | None:
-        """The process id of its JVM; None before start() has succeeded."""
+        """The process id of the JVM; None before start() has succeeded."""
         return None if self._lease.running is None else self._lease.running.pid(0)

@@ -19,18 +19,18 @@ __all__ = ["ClusterNode", "error_of_death"]
 
 
 def error_of_death(node: ClusterNode) -> NodeStartError:
-    """Return the error that says that a node died, and why."""
+    """Return the error for a dead node, with the reason."""
     lines = last_lines(node.log)
     died = " ".join(filter(None, (f"The node at {node.host} died.", node.cause_of_death)))
     return NodeStartError(f"{died} {quote_lines(lines)}", hint=f"The whole log: {node.log}", log_lines=lines)
 
 
 class ClusterNode:
-    """One node of a running cluster; made by ``LocalCluster.nodes``.
+    """A node of a running cluster, from ``LocalCluster.nodes``.
 
     Args:
         lease: The cluster's lease.
-        index: Which node, from 0.
+        index: The node's number, from 0.
     """
 
     def __init__(self, lease: Lease, index: int) -> None:
@@ -43,64 +43,64 @@ class ClusterNode:
 
     @property
     def host(self) -> str:
-        """The address that it listens on."""
+        """The node's address."""
         return self._lease.cluster.state.hosts[self._index]
 
     @property
     def port(self) -> int:
-        """The port for CQL."""
+        """The CQL port."""
         return self._lease.cluster.state.ports.native
 
     @property
     def pid(self) -> int:
-        """The process id of its JVM, or of the last one that it had."""
+        """The process id of the JVM, or of the last one."""
         return self._lease.cluster.pid(self._index)
 
     @property
     def directory(self) -> Path:
-        """Where its lock, log and settings are."""
+        """The directory of the lock, log and settings."""
         return self._lease.cluster.directory_of(self._index)
 
     @property
     def log(self) -> Path:
-        """The log file of its last start."""
+        """The log file of the last start."""
         return self._lease.cluster.log_of(self._index)
 
     @property
     def alive(self) -> bool:
-        """Whether its process lives, paused or not."""
+        """Whether the process exists, paused or not."""
         return self._lease.cluster.alive(self._index)
 
     @property
     def cause_of_death(self) -> str | None:
-        """Why it died, as a sentence; None if it lives, or if neither its exit status nor its log tells."""
+        """The reason why the node died, as a sentence; None if it is alive, or the reason is unknown."""
         return None if self.alive else self._lease.cluster.cause_of_death(self._index)
 
     def kill(self) -> None:
-        """End it as ``kill -9`` does; its data stays, unless it is the only node of an ephemeral cluster."""
+        """Kill the node with SIGKILL; only a single node of an ephemeral cluster loses its data."""
         self._lease.change(lambda running, _: running.end([self._index], grace=0.0))
 
     def pause(self) -> None:
-        """Stop its process without ending it: connections stay open, and nothing answers."""
+        """Suspend the process (SIGSTOP): connections stay open, and requests get no response."""
         self._lease.change(lambda running, _: running.signal(self._index, signal.SIGSTOP))
 
     def resume(self) -> None:
-        """Let a paused process continue."""
+        """Resume a paused process."""
         self._lease.change(lambda running, _: running.signal(self._index, signal.SIGCONT))
 
     def restart(self) -> None:
-        """Start it with its data, after killing it if it lives; return when it answers CQL.
+        """Kill the node if it is alive, and start it with its data; return when it accepts CQL requests.
 
         Raises:
-            LocalNodeError: As for ``LocalCluster.start``.
+            LocalNodeError: As in ``LocalCluster.start``.
         """
         self._restart(Cancellation())
 
     async def restart_async(self) -> None:
-        """Do as restart() does, without blocking the event loop.
+        """Async version of :meth:`restart`; never blocks the event loop.
 
         Raises:
-            LocalNodeError: As for ``LocalCluster.start``.
+            LocalNodeError: As in ``LocalCluster.start``.
         """
         cancellation = Cancellation()
         await in_thread(lambda: self._restart(cancellation), cancellation.cancel)

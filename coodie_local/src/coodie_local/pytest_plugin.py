@@ -1,4 +1,4 @@
-"""The pytest plug-in: a real Cassandra for a test session, which ends with it even if pytest is killed.
+"""The pytest plug-in: a real Cassandra for a test session, which also ends if pytest is killed.
 
 Every run of pytest in an environment with coodie-local imports this module, so fixtures and hooks import what
 they need themselves.
@@ -93,7 +93,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Start nodes of the test run again that died, so that the tests that follow have a server."""
+    """Restart dead nodes of the test run, so that later tests have a server."""
     pool = item.config.stash.get(_POOL_KEY, None)
     if pool is not None and "cassandra_node" in getattr(item, "fixturenames", ()):
         pool.revive()
@@ -116,12 +116,12 @@ def _cassandra_servers(
 
 @pytest.fixture(scope="session")
 def cassandra_node(request: pytest.FixtureRequest, _cassandra_servers: ServerPool) -> CassandraServer:
-    """Give a Cassandra that lives as long as the session, and that tests share.
+    """Return a Cassandra that all tests of the session share.
 
-    It is an ephemeral local node, or what ``@pytest.mark.cassandra`` asks for; the one that
-    ``--coodie-local`` names; or the server that the variables COODIE_HOSTS and COODIE_PORT name.
-    Use keyspaces and keys of your own in tests. A large schema makes connecting slow: drop keyspaces
-    that you create, as the fixture cassandra_keyspace does.
+    It is an ephemeral local node, or as ``@pytest.mark.cassandra`` defines it; the node of
+    ``--coodie-local``; or the server of the variables COODIE_HOSTS and COODIE_PORT. Use different keyspaces
+    and keys in each test. A large schema makes connecting slow: drop keyspaces that you create, as the
+    fixture cassandra_keyspace does.
     """
     return _cassandra_servers.get(getattr(request, "param", None))
 
@@ -130,7 +130,7 @@ def cassandra_node(request: pytest.FixtureRequest, _cassandra_servers: ServerPoo
 def cassandra_keyspace(
     request: pytest.FixtureRequest, cassandra_node: CassandraServer, _cassandra_servers: ServerPool
 ) -> Iterator[str]:
-    """Create a keyspace for the test module, in each pytest-xdist worker another one; give its name."""
+    """Create a keyspace for the test module, one per pytest-xdist worker; return its name."""
     import re
     import uuid
 
@@ -145,9 +145,9 @@ def cassandra_keyspace(
 
 @pytest.fixture(scope="module")
 def cassandra_driver(cassandra_node: CassandraServer, cassandra_keyspace: str) -> Iterator[AbstractDriver]:
-    """Connect the installed backend, with the module's keyspace as its default; the driver is in no registry.
+    """Connect with the installed backend and the module's keyspace; the driver isn't registered.
 
-    Every method has its ``…_async`` form, which runs on any event loop.
+    Each method has an async version, ``…_async``, for any event loop.
     """
     from coodie.options.connection import build_config
     from coodie.registry.registry import open_driver
@@ -166,5 +166,5 @@ def cassandra_driver(cassandra_node: CassandraServer, cassandra_keyspace: str) -
 
 @pytest.fixture(scope="module")
 def cassandra_driver_async(cassandra_driver: AbstractDriver) -> AbstractDriver:
-    """Give ``cassandra_driver`` to tests that await: one driver serves both, and any event loop."""
+    """Return ``cassandra_driver`` for async tests; one driver supports sync and async calls."""
     return cassandra_driver

@@ -65,10 +65,10 @@ class CassandraServer:
     """A Cassandra that tests share; each uses its own keyspaces and keys.
 
     Args:
-        hosts: The addresses that it listens on.
-        port: The port for CQL.
-        cluster: The local cluster, whose nodes can be killed and restarted; None for a server that
-            COODIE_HOSTS names.
+        hosts: The nodes' addresses.
+        port: The CQL port.
+        cluster: The local cluster, whose nodes can be killed and restarted; None for the server of
+            COODIE_HOSTS.
     """
 
     hosts: tuple[str, ...]
@@ -81,7 +81,7 @@ class CassandraServer:
         return self.hosts[0]
 
     def connection_options(self) -> dict[str, Any]:
-        """Return what a driver needs to connect, as arguments of ``init_coodie`` for any backend."""
+        """Return the arguments of ``init_coodie`` for connecting, with any backend."""
         if self.cluster is None:
             return {"hosts": list(self.hosts), "port": self.port}
         return self.cluster.connection_options()
@@ -90,7 +90,7 @@ class CassandraServer:
         """Create a keyspace if it doesn't exist, with a replica on each node, three at most.
 
         Args:
-            keyspace: Its plain name.
+            keyspace: The plain name.
         """
         if self.cluster is not None:
             self.cluster.create_keyspace(keyspace)
@@ -102,7 +102,7 @@ class CassandraServer:
         """Drop a keyspace if it exists.
 
         Args:
-            keyspace: Its plain name.
+            keyspace: The plain name.
         """
         self._run(f'DROP KEYSPACE IF EXISTS "{keyspace}"')
 

@@ -19,19 +19,19 @@ __all__ = ["Api", "Openers"]
 
 T = TypeVar("T")
 
-#: Threads at most that a sync check uses at once.
+#: The maximum number of threads of a sync check.
 _THREADS = 64
 
-#: More rows than any result of the kit has.
+#: More rows than in any result of the kit.
 _ENDLESS = 20_000
 
 
 class Openers:
-    """How a suite's driver is opened, and what has been opened so far.
+    """Open further drivers of a suite, and close them.
 
     Args:
         open_driver: Opens a driver; takes options of ``init_coodie``.
-        open_driver_async: The same, returning an awaitable; None where the suite has none.
+        open_driver_async: The same, returning an awaitable; None if the suite has none.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Openers:
         self.opened: list[AbstractDriver] = []
 
     async def open(self, *, is_async: bool, **options: Any) -> AbstractDriver:
-        """Open a driver, one way or the other; it is closed when the check ends."""
+        """Open a driver with the sync or the async function; it is closed at the end of the check."""
         if not is_async:
             driver = self.open_driver(**options)
         elif self.open_driver_async is not None:
@@ -55,22 +55,21 @@ class Openers:
         return driver
 
     def close_all(self) -> None:
-        """Close what was opened."""
+        """Close all opened drivers."""
         while self.opened:
             self.opened.pop().close()
 
 
 class Api:
-    """A driver through its sync or its async methods; either way the check awaits.
+    """A driver whose sync or async methods are called; the check awaits in both cases.
 
-    Every method of the driver is here under its plain name, and what comes back is to be awaited:
-    ``await api.execute(…)`` is ``driver.execute(…)`` in one run and ``await
-    driver.execute_async(…)`` in the other.
+    Each method of the driver has its plain name, and returns an awaitable: ``await api.execute(…)`` is
+    ``driver.execute(…)`` in one run, and ``await driver.execute_async(…)`` in the other.
 
     Args:
         driver: The driver.
         loop: The loop of the async run; None for the sync one.
-        openers: How further drivers are opened.
+        openers: Opens further drivers.
     """
 
     def __init__(self, driver: Any, loop: CheckLoop | None, openers: Openers) -> None:
@@ -95,43 +94,43 @@ class Api:
         return self._loop is not None
 
     def run(self, check: Coroutine[Any, Any, T]) -> T:
-        """Run a check to its end, on the loop or without one."""
+        """Run a check, on the event loop or without one."""
         return run_without_loop(check) if self._loop is None else self._loop.run(check)
 
     def of(self, driver: Any) -> Api:
-        """Return the same for another driver."""
+        """Return an Api for another driver."""
         return Api(driver, self._loop, self.openers)
 
     def name_of(self, method: str) -> str:
-        """Return the name of the driver's method, the sync or the async one."""
+        """Return the name of the sync or the async method."""
         return f"{method}_async" if self.is_async else method
 
     def method(self, name: str) -> Any:
-        """Return the driver's method of that name, the sync or the async one."""
+        """Return the driver's sync or async method."""
         return getattr(self.driver, self.name_of(name))
 
     async def open(self, **options: Any) -> Api:
-        """Open another driver, with options of ``init_coodie``; it is closed when the check ends."""
+        """Open another driver, with options of ``init_coodie``; it is closed at the end of the check."""
         return self.of(await self.openers.open(is_async=self.is_async, **options))
 
     async def stream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[dict[str, Any], None]:
         """Yield the rows of ``stream`` or ``stream_async``.
 
         Raises:
-            AssertionError: There are more than any result of the kit has.
+            AssertionError: There are more rows than in any result of the kit.
         """
         count = itertools.count()
         if self.is_async:
             async for row in self.driver.stream_async(*args, **kwargs):
-                assert next(count) < _ENDLESS, "the stream comes to no end"
+                assert next(count) < _ENDLESS, "the stream doesn't end"
                 yield row
         else:
             for row in self.driver.stream(*args, **kwargs):
-                assert next(count) < _ENDLESS, "the stream comes to no end"
+                assert next(count) < _ENDLESS, "the stream doesn't end"
                 yield row
 
     async def together(self, calls: Iterable[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
-        """Run many at once, in tasks or in threads; return what came back, in order."""
+        """Run calls concurrently, in tasks or in threads; return their results, in order."""
         if self.is_async:
             return list(await asyncio.gather(*(call() for call in calls)))
         calls = list(calls)
@@ -139,7 +138,7 @@ class Api:
             return list(pool.map(lambda call: run_without_loop(call()), calls))
 
     async def pause(self, seconds: float) -> None:
-        """Wait."""
+        """Sleep."""
         if self.is_async:
             await asyncio.sleep(seconds)
         else:
@@ -151,15 +150,15 @@ class Api:
         """Wait until a condition holds.
 
         Args:
-            condition: Asked again and again.
-            what: What is waited for, for the error.
-            seconds: How long.
+            condition: Called repeatedly.
+            what: A description of the condition, for the error.
+            seconds: The timeout in seconds.
 
         Raises:
-            AssertionError: It doesn't hold in time.
+            AssertionError: The condition doesn't hold in time.
         """
         deadline = time.monotonic() + seconds
         while not await condition():
             if time.monotonic() > deadline:
-                raise AssertionError(f"Not within {seconds:g} s: {what}")
+                raise AssertionError(f"Timeout after {seconds:g} s: {what}")
             await self.pause(0.05)

@@ -1,4 +1,4 @@
-"""What a check is: a promise, the capabilities that it needs, and the two ways to leave it out openly."""
+"""Checks: a guarantee, the capabilities that it requires, and how a suite leaves it out, with a reason."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Check", "check", "check_of", "checks_of", "override_of", "overrides_
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
-#: The attributes of functions under which a check, and the reason for an override, are found.
+#: The attributes of functions with a check, and with the reason for an override.
 _CHECK = "__coodie_check__"
 _OVERRIDE = "__coodie_override__"
 
@@ -26,26 +26,26 @@ _RUNNERS = ("api", "sync_api", "async_api", "loop")
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One promise of the contract, and what a driver must declare for it to be tested."""
+    """A guarantee of the contract, and the capabilities that a driver needs for its test."""
 
     #: The test's name.
     name: str
-    #: What it is about: the name of its module.
+    #: Its topic: the name of its module.
     theme: str
-    #: The promise, in one line.
+    #: The guarantee, in one line.
     promise: str
-    #: The capabilities without which it is skipped.
+    #: The required capabilities.
     needs: tuple[Capability, ...] = ()
 
 
 def check(*needs: Capability) -> Callable[[_F], _F]:
     """Mark a test of the kit.
 
-    A coroutine that takes the fixture ``api`` runs twice: without an event loop on the driver's sync
-    methods, and on one on its async methods. With ``sync_api`` or ``async_api`` it runs once, that way.
+    A coroutine with the fixture ``api`` runs twice: without an event loop, with the driver's sync methods,
+    and on an event loop, with its async methods. With ``sync_api`` or ``async_api``, it runs once.
 
     Args:
-        needs: The capabilities without which it is skipped.
+        needs: The required capabilities; without them, the check is skipped.
     """
 
     def decorate(function: _F) -> _F:
@@ -77,16 +77,16 @@ def check(*needs: Capability) -> Callable[[_F], _F]:
 
 
 def overrides_check(reason: str) -> Callable[[_F], _F]:
-    """Mark a test that replaces one of the kit's, and say why; the report shows it.
+    """Mark a test that replaces a check of the kit; the report shows the reason.
 
     Args:
-        reason: Why the kit's own test can't hold for this driver.
+        reason: The reason why the kit's check doesn't apply to this driver.
 
     Raises:
-        ValueError: There is none.
+        ValueError: The reason is empty.
     """
     if not isinstance(reason, str) or not reason.strip():
-        raise ValueError("overrides_check() was given no reason. Say why the kit's test can't hold.")
+        raise ValueError("overrides_check() needs a reason. Say why the kit's check doesn't apply.")
 
     def decorate(function: _F) -> _F:
         setattr(function, _OVERRIDE, reason.strip())
@@ -96,17 +96,17 @@ def overrides_check(reason: str) -> Callable[[_F], _F]:
 
 
 def check_of(function: object) -> Check | None:
-    """Return the check that a test function is, or None."""
+    """Return the check of a test function, or None."""
     return getattr(function, _CHECK, None)
 
 
 def override_of(function: object) -> str | None:
-    """Return the reason that a test gives for replacing a check, or None."""
+    """Return the reason why a test replaces a check, or None."""
     return getattr(function, _OVERRIDE, None)
 
 
 def checks_of(suite: type) -> dict[str, Check]:
-    """Return the checks of a class by name, in the order of their themes."""
+    """Return the checks of a class by name, in the order of their topics."""
     found: dict[str, Check] = {}
     for owner in suite.__mro__:
         for name, member in vars(owner).items():
@@ -117,15 +117,15 @@ def checks_of(suite: type) -> dict[str, Check]:
 
 
 def problems_of(suite: type, kit: type, waived: Mapping[str, str]) -> list[str]:
-    """List the checks that a suite left out without saying why.
+    """List the checks that a suite leaves out without a reason.
 
     Args:
-        suite: The class to look at.
-        kit: The class whose checks it must have.
+        suite: The suite's class.
+        kit: The class with all checks.
         waived: Check → reason.
 
     Returns:
-        A sentence for each problem; none where there are none.
+        A sentence for each problem.
     """
     problems = []
     checks = checks_of(kit)

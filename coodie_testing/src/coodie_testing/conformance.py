@@ -1,4 +1,4 @@
-"""The class that a driver's tests subclass: all checks, by themes."""
+"""The base class for the tests of a driver: all checks, by topic."""
 
 from __future__ import annotations
 
@@ -55,15 +55,15 @@ class DriverConformance(
     OptionsChecks,
     Suite,
 ):
-    """Every check of the kit; subclass it, and say how your driver is opened.
+    """All checks of the kit; subclass it, and define how your driver is opened.
 
-    Set ``driver_type``, or override the fixture ``open_driver``. A check for what the driver doesn't
-    declare in its ``capabilities`` is skipped; one that is deleted or overridden without a reason fails
-    the suite.
+    Set ``driver_type``, or override the fixture ``open_driver``. Checks of
+    capabilities that the driver doesn't declare are skipped. A check that is deleted or overridden without
+    a reason fails the suite.
     """
 
     def test_every_check_stands(self) -> None:
-        """No check of the kit was deleted, or overridden without a reason."""
+        """No check of the kit is deleted, or overridden without a reason."""
         problems = problems_of(type(self), DriverConformance, self.waived)
         assert not problems, "\n".join(["This suite leaves out checks without saying why:", *problems])
 

@@ -39,7 +39,7 @@ class CheckLoop:
         finally:
             told = [context.get("exception") or context["message"] for context in self._told]
         if told:
-            raise AssertionError(f"The event loop's exception handler was told: {told}")
+            raise AssertionError(f"The event loop's exception handler was called: {told}")
         return outcome
 
     @staticmethod
@@ -49,7 +49,7 @@ class CheckLoop:
         if not done:
             task.cancel()
             await asyncio.wait({task}, timeout=5)
-            raise AssertionError(f"The check had not ended after {_DEADLINE:g} s.")
+            raise AssertionError(f"The check didn't end within {_DEADLINE:g} s.")
         return task.result()
 
     def close(self) -> None:
@@ -76,4 +76,4 @@ def run_without_loop(check: Coroutine[Any, Any, T]) -> T:
         value: T = stop.value
         return value
     check.close()
-    raise AssertionError("The check awaits something that only an event loop can give.")
+    raise AssertionError("The check awaits an object that requires an event loop.")

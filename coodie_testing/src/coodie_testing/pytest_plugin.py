@@ -22,7 +22,7 @@ pytest.register_assert_rewrite(
     "coodie_testing.api", "coodie_testing.checks", "coodie_testing.conformance", "coodie_testing.resources"
 )
 
-#: What the report can be written as.
+#: The formats of the report.
 _FORMATS = ("json", "markdown", "text")
 
 #: The attribute of a test's report under which its place in ours travels, also between processes.
@@ -42,7 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse a report that can't be written, before anything has run."""
+    """Raise if the report can't be written, before tests run."""
     files = []
     for wanted in config.option.coodie_report:
         kind, _, path = wanted.partition(":")

@@ -44,7 +44,7 @@ async def assert_loop_not_blocked(call: Callable[[], Awaitable[Any]], longest: f
         gap = await _longest_gap(call)
         if gap < longest:
             return
-    raise AssertionError(f"The event loop stood still for {gap:.2f} s while the call was awaited.")
+    raise AssertionError(f"The event loop was blocked for {gap:.2f} s while the call was awaited.")
 
 
 async def _longest_gap(call: Callable[[], Awaitable[Any]]) -> float:
@@ -113,5 +113,5 @@ async def assert_released(api: Api, before: ResourceSnapshot, seconds: float = _
     deadline = time.monotonic() + seconds
     while left := before.excess():
         if time.monotonic() > deadline:
-            raise AssertionError(f"Left behind: {left}")
+            raise AssertionError(f"Not released: {left}")
         await api.pause(0.05)

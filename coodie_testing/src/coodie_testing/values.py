@@ -1,4 +1,4 @@
-"""Values of every CQL type: how CQL writes them, what is bound, and what is read."""
+"""Values of each CQL type: as CQL literals, as parameters, and as results."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ __all__ = ["VALUE_CASES", "VECTOR_CASES", "TypeCase", "Value"]
 class Value(NamedTuple):
     """One value, in CQL and in Python."""
 
-    #: How CQL writes it.
+    #: The CQL literal.
     literal: str
-    #: What is bound, and what is read.
+    #: The parameter and the result.
     value: Any
 
 
 class TypeCase(NamedTuple):
-    """A type, and the values at its edges."""
+    """A type, and values at its limits."""
 
     #: The type in CQL.
     cql: str
-    #: The column of the workspace's table that has it.
+    #: The column of the workspace's table.
     column: str
     values: tuple[Value, ...]
 

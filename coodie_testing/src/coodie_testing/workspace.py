@@ -1,4 +1,4 @@
-"""A keyspace of the kit's own, and the few tables that its checks share."""
+"""The kit's keyspace, and the tables that its checks share."""
 
 from __future__ import annotations
 
@@ -26,10 +26,9 @@ _AT_ONCE = 250
 
 
 class Workspace:
-    """A keyspace, its tables, and names that nothing else uses.
+    """A keyspace, its tables, and unique names.
 
-    Tables cost Cassandra more than anything else, so that checks share them and keep apart by
-    their keys.
+    Creating tables is slow in Cassandra, so checks share them, and use different keys.
     """
 
     def __init__(self) -> None:
@@ -53,15 +52,15 @@ class Workspace:
         self._made: set[str] = set()
 
     def new_name(self) -> str:
-        """Return a name for a table that isn't there, without its keyspace."""
+        """Return an unused table name, without the keyspace."""
         return f"t{next(self._numbers)}_{uuid.uuid4().hex[:8]}"
 
     def new_table(self) -> str:
-        """Return a name for a table that isn't there, with its keyspace."""
+        """Return an unused table name, with the keyspace."""
         return f"{self.keyspace}.{self.new_name()}"
 
     def prepare(self, driver: AbstractDriver) -> None:
-        """Make what isn't made yet of what this driver's checks use."""
+        """Create the tables for this driver's checks that don't exist yet."""
         one, three = (
             f"{{'class': 'SimpleStrategy', 'replication_factor': {replicas}}}" for replicas in (1, 3)
         )
@@ -93,7 +92,7 @@ class Workspace:
         """Drop both keyspaces: a server with many tables makes connecting slow, and needs memory for each.
 
         Args:
-            driver: Connected to the server on which they were made.
+            driver: A driver that is connected to their server.
         """
         for keyspace in (self.keyspace, self.thrice):
             driver.execute(f"DROP KEYSPACE IF EXISTS {keyspace}", [], timeout=_SCHEMA_TIMEOUT)

@@ -78,7 +78,9 @@ class Parameters(NamedTuple):
         """Raise click.UsageError if the statement has no bind markers, but there are values."""
         positional, names = with_positional_markers(statement)
         if self.texts and not names and not count_positional_markers(positional):
-            raise click.UsageError("The statement has no bind markers. Write :name where --param is to go.")
+            raise click.UsageError(
+                "The statement has no bind markers. Write :name in place of the value of --param."
+            )
 
 
 def parse_parameters(given: Sequence[str], nulls: Sequence[str]) -> Parameters:

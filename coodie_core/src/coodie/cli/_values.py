@@ -122,7 +122,7 @@ def _structure(kind: ValueType, value: Any) -> Any:
     them in this form, and so has the output.
     """
     if kind.name not in _STRUCTURES:
-        raise ValueError(f"values of the custom type {kind.text} can't be given here")
+        raise ValueError(f"values of the custom type {kind.text} aren't supported")
     found = _STRUCTURES[kind.name](kind, value)
     if found is None:
         raise ValueError(f"expected JSON, such as {_example(kind)}")

@@ -69,4 +69,4 @@ def new_driver(name: str, directory: Path | None, *, as_json: bool) -> None:
     for command, purpose in zip(commands, ("", *(purpose for _, purpose in _NEXT)), strict=True):
         click.echo(f"    {command:<{width}}  {'# ' if purpose else ''}{purpose}".rstrip())
     client = Path("src") / names.package / "client.py"
-    click.echo(f"\nThen put your client's calls into {client}, one method at a time, and run pytest again.")
+    click.echo(f"\nThen call your client in {client}, one method at a time, and run pytest again.")

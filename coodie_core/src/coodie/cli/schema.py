@@ -218,7 +218,7 @@ def _found(name: str) -> list[TableDefinition]:
     wrong = [one for one in listed if not isinstance(one, TableDefinition)]
     if wrong or not listed:
         kind = type(wrong[0]).__name__ if wrong else "nothing"
-        raise click.BadParameter(f"{name} holds {kind}, not TableDefinitions")
+        raise click.BadParameter(f"{name} contains {kind}, not TableDefinitions")
     return listed
 
 

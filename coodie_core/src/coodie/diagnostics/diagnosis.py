@@ -18,7 +18,7 @@ __all__ = ["Diagnosis", "diagnose"]
 
 _NO_BACKEND = Finding(
     subject="backends",
-    message="No backend is installed, so that nothing can be connected to. To install one, run:",
+    message="No backend is installed. To install one, run:",
     command='pip install "coodie-core[scylla]"',
 )
 
@@ -71,12 +71,12 @@ def _finding(report: BackendReport) -> Finding | None:
 
 
 def _unmet(distribution: str, told: list[Finding]) -> list[Finding]:
-    """Return what a distribution asks for and isn't there, but for what was told of already."""
+    """Return the missing requirements of a distribution, without those that were reported already."""
     found = []
     for wanted in unmet_requirements(distribution):
         plain = plain_requirement(wanted)
         if not any(wanted.name in finding.message for finding in told):
-            message = f"{distribution} asks for {plain}, which isn't installed in such a version. Run:"
+            message = f"{distribution} requires {plain}, but no such version is installed. Run:"
             found.append(
                 Finding(distribution, message, f"pip install {shlex.quote(plain)}", is_problem=False)
             )
@@ -94,7 +94,7 @@ def _connection(connect: Mapping[str, Any], reports: list[BackendReport], timeou
     ]
     if len(chosen) != 1:
         names = ", ".join(report.driver_type for report in ready) or "none"
-        message = f"Which backend to connect with isn't clear; ready: {names}. Name one with --driver, as in:"
+        message = f"Expected one usable backend, found: {names}. Select one with --driver, for example:"
         example = chosen[0].driver_type if chosen else "scylla"
         host = (connect["hosts"] or ["127.0.0.1"])[0]
         command = f"python -m coodie_doctor --host {host} --driver {example}"
@@ -106,6 +106,6 @@ def _connection(connect: Mapping[str, Any], reports: list[BackendReport], timeou
         return {"driver": backend.driver_type, "error": told}
     outcome = {"driver": backend.driver_type, **found.connection}
     if outcome.get("answers") is False:
-        message = "The connection was made, but the server answers no request."
+        message = "Connected, but the server doesn't respond to requests."
         outcome["error"] = {"type": "ConnectionFailedError", "message": message, "command": None}
     return outcome

@@ -31,20 +31,20 @@ _OURS = {
 
 
 def activate_observer(name: str, **options: Any) -> Any:
-    """Make the observer of that name and register it.
+    """Create an observer by name, and register it.
 
     Args:
-        name: "requestlog", "counters", "otel", what an installed distribution announces, or
+        name: "requestlog", "counters", "otel", the name of an installed entry point, or
             ``module:attribute``.
-        options: What its class or function takes.
+        options: Arguments of its class or function.
 
     Returns:
-        The observer, which ``get_observer`` returns from now on, and ``unregister_observer`` takes off again.
+        The observer, for ``unregister_observer``; ``get_observer`` returns it, too.
 
     Raises:
-        ObserverLoadError: Nobody announces it, two distributions do, it was made for another version of
-            the hooks, its distribution is blocked, or it can't be imported.
-        ConfigurationError: It doesn't take these options.
+        ObserverLoadError: No distribution provides it, or two do; or it was made for another version of the
+            hooks, is blocked, or can't be imported.
+        ConfigurationError: An option is invalid.
     """
     make = find_observer(name)
     if callable(make):
@@ -52,8 +52,8 @@ def activate_observer(name: str, **options: Any) -> Any:
             observer = make(**options)
         except TypeError as exc:
             given = ", ".join(options) or "no options"
-            message = f"The observer {name!r} can't be made with {given}: {plain_text(exc)}."
-            hint = "Give the options that it takes."
+            message = f"The observer {name!r} can't be created with {given}: {plain_text(exc)}."
+            hint = "Check the options in its documentation."
             raise ConfigurationError(message, hint=hint, option=next(iter(options), None)) from exc
     elif options:
         message = f"The observer {name!r} takes no options."
@@ -65,16 +65,16 @@ def activate_observer(name: str, **options: Any) -> Any:
 
 
 def get_observer(name: str) -> Any:
-    """Return the observer that a configuration or ``activate_observer`` registered under that name.
+    """Return the observer that a configuration or ``activate_observer`` registered under a name.
 
     Args:
-        name: As ``activate_observer`` takes it, and ``observers`` in a configuration.
+        name: As in ``activate_observer``, and in ``observers`` of a configuration.
 
     Returns:
-        The observer; of several of one name, the last.
+        The observer; if there are several, the last one.
 
     Raises:
-        ConfigurationError: None of that name is registered.
+        ConfigurationError: No observer is registered under the name.
     """
     named = {one.name: one.observer for one in current_observers().everyone if one.name is not None}
     if isinstance(name, str) and name in named:
@@ -86,7 +86,7 @@ def get_observer(name: str) -> Any:
 
 
 def find_observer(name: str) -> Any:
-    """Return what that name stands for: an observer, or what makes one.
+    """Return the observer of a name, or the class or function that creates it.
 
     Raises:
         ObserverLoadError: As ``activate_observer``.
@@ -112,7 +112,7 @@ def _written(name: str) -> Any:
 
 
 def _announced(name: str) -> Any:
-    """Return what the one entry point of that name stands for."""
+    """Load the only entry point of a name."""
     from importlib_metadata import entry_points  # slow, and needed here alone
 
     try:
@@ -126,8 +126,8 @@ def _announced(name: str) -> Any:
 
         names = sorted({*_OURS, *(point.name for point in points)})
         close = get_close_matches(name, names, n=1)
-        message = f"No observer is called {name!r}. There are: {', '.join(names)}."
-        hint = f"Did you mean {close[0]!r}?" if close else "Install the distribution that announces it."
+        message = f"There is no observer {name!r}. Installed: {', '.join(names)}."
+        hint = f"Did you mean {close[0]!r}?" if close else "Install the distribution that provides it."
         raise ObserverLoadError(message, hint=hint, observer=name)
     owners = [_owner(point) for point in found]
     if len(found) > 1:
@@ -150,11 +150,11 @@ def _announced(name: str) -> Any:
 
 
 def _check_open(owner: str, name: str) -> None:
-    """Refuse an observer whose distribution is blocked, as its backend would be."""
+    """Raise if the observer's distribution is blocked."""
     blocked_by = current_observers().blocked_by(owner.split(maxsplit=1)[0])
     if blocked_by is not None:
         message = f"The observer {name!r} of {owner} is blocked by {blocked_by}."
-        raise ObserverLoadError(message, hint="Name another, or let it through.", observer=name)
+        raise ObserverLoadError(message, hint="Use another one, or allow its distribution.", observer=name)
 
 
 def _pip(arguments: str, point: EntryPoint) -> str:

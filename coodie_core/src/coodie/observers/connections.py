@@ -1,6 +1,6 @@
-"""What becomes of connections, and what their drivers are called in events: name and backend.
+"""Events of drivers that are opened and closed, and the names of drivers in events.
 
-The plug-ins' host, the registry and drivers that close call this.
+Called by the plug-ins' host, the registry, and drivers that are closed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class DriverIdentity:
     """A driver's names.
 
     Args:
-        name: The name under which it was registered last; None for none.
+        name: The name under which it was last registered, or None.
         driver_type: The backend that opened it; None if its caller created it.
         silent: Another backend wraps it, and emits the events.
     """
@@ -65,7 +65,7 @@ def connecting(config: ConnectionConfig, name: str | None) -> Iterator[Opening]:
     that driver, only the wrapper emits events of requests.
 
     Args:
-        config: What is connected to.
+        config: The connection's configuration.
         name: The name under which the driver is registered or will be, or None.
     """
     opening = Opening()
@@ -114,11 +114,11 @@ def connecting(config: ConnectionConfig, name: str | None) -> Iterator[Opening]:
 
 
 def tell_closed(driver: object, error: BaseException | None = None) -> None:
-    """Tell that a driver has been closed; a driver calls it once, when nothing of it is left.
+    """Emit the event for a closed driver; drivers call it once, after closing all connections.
 
     Args:
         driver: The driver itself.
-        error: What closing raised, or None.
+        error: The exception that closing raised, or None.
     """
     if not in_use.registry.observers.everyone:
         return
@@ -137,13 +137,13 @@ def tell_closed(driver: object, error: BaseException | None = None) -> None:
 
 
 def tell_registered(driver: object, name: str, *, default: bool, replaced: bool) -> None:
-    """Note a driver's new name, and tell of it; for the registry.
+    """Store a driver's new name, and emit an event; for the registry.
 
     Args:
         driver: The driver.
         name: Its name.
-        default: It's the default driver now.
-        replaced: Another one had the name.
+        default: Whether it is now the default driver.
+        replaced: Whether it replaced another driver of that name.
     """
     identify(driver, name=name)
     if not in_use.registry.observers.everyone:

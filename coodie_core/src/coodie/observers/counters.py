@@ -1,4 +1,4 @@
-"""An observer that counts, to be read in the process itself: how many, how long, which errors."""
+"""An observer that counts requests, their durations and errors, for use within the process."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _NONE = Latency()
 
 
 class Series(NamedTuple):
-    """What is counted apart.
+    """The labels of a count.
 
     Attributes:
         driver_name: The name under which the driver is registered, or None.
         driver_type: The backend's, or None.
-        operation: "SELECT", "INSERT", "BATCH UPDATE"…; "OTHER" for whatever came when there were
-            as many series as may be.
+        operation: "SELECT", "INSERT", "BATCH UPDATE"…; "OTHER" for requests beyond the maximum number of
+            series.
         error: The name of the error's class; None for requests that succeeded; "OTHER" as above.
     """
 
@@ -47,13 +47,13 @@ class Series(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CountsOf:
-    """What was counted of one series, or of several together.
+    """The counts of one series, or the sums of several.
 
     Args:
-        requests: How many ended.
-        rows: How many rows came.
-        pages: How many pages.
-        latency: How long they took.
+        requests: The number of finished requests.
+        rows: The number of received rows.
+        pages: The number of received pages.
+        latency: The durations.
     """
 
     requests: int = 0
@@ -73,12 +73,12 @@ class CountsOf:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counts:
-    """Everything that was counted, at one moment.
+    """A snapshot of all counts.
 
     Args:
-        seconds: How long it was counted.
-        in_flight: How many requests had started and not ended.
-        by_series: What was counted, by series.
+        seconds: The time since the start or the last reset.
+        in_flight: The number of requests in flight.
+        by_series: The counts by series.
     """
 
     seconds: float
@@ -86,7 +86,7 @@ class Counts:
     by_series: dict[Series, CountsOf]
 
     def total(self, chosen: Callable[[Series], bool] = lambda _: True) -> CountsOf:
-        """Return the series together, or those that were chosen.
+        """Return the sum of all series, or of the chosen ones.
 
         Args:
             chosen: Returns whether a series is included: ``lambda series: series.error is not None``.
@@ -95,10 +95,10 @@ class Counts:
 
 
 class RequestCounters:
-    """Counts requests by driver, operation and error; safe from many threads, of bounded memory.
+    """Counts requests by driver, operation and error; thread-safe, with bounded memory.
 
     Args:
-        most_series: The maximum number of series; further ones are counted together, as "OTHER".
+        most_series: The maximum number of series; requests of further ones are counted as "OTHER".
 
     Raises:
         ConfigurationError: *most_series* isn't a positive integer.
@@ -120,13 +120,13 @@ class RequestCounters:
 
     @hookimpl
     def coodie_request_started(self, event: RequestStarted) -> None:  # noqa: ARG002 - names it for pluggy
-        """Count it as in flight."""
+        """Count the request as in flight."""
         with self._lock:
             self._in_flight += 1
 
     @hookimpl
     def coodie_request_finished(self, event: RequestFinished) -> None:
-        """Count it."""
+        """Count the request."""
         error = None if event.error is None else type(event.error).__name__
         operation = describe_request(event).operation
         series = Series(event.driver_name, event.driver_type, operation, error)
@@ -140,12 +140,12 @@ class RequestCounters:
             counting.record(event)
 
     def snapshot(self) -> Counts:
-        """Return what was counted since the start or the last reset."""
+        """Return the counts since the start or the last reset."""
         with self._lock:
             return self._read()
 
     def reset(self) -> Counts:
-        """Begin anew; return what was counted until now. What is in flight stays in flight."""
+        """Reset all counts except ``in_flight``; return the previous ones."""
         with self._lock:
             counts = self._read()
             self._series.clear()

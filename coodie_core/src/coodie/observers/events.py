@@ -59,7 +59,7 @@ class Host:
         port: The port of its CQL service.
         datacenter: The name of its data centre.
         rack: The name of its rack.
-        host_id: The id under which the cluster knows it.
+        host_id: The node's host id.
     """
 
     address: str
@@ -74,11 +74,11 @@ class Host:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConnectionEvent:
-    """What all events of a connection have.
+    """The fields of all events of a driver.
 
     Args:
-        driver_name: The name under which it is or will be registered; None where there is none.
-        driver_type: The backend's; None for a driver that no backend opened.
+        driver_name: The name under which the driver is or will be registered, or None.
+        driver_type: The backend's name; None for a driver that no backend opened.
         keyspace: The default keyspace.
     """
 
@@ -92,11 +92,11 @@ class ConnectionOpened(ConnectionEvent):
     """A backend has opened a driver.
 
     Args:
-        hosts: The contact points that it was given, with their ports where these differ; none where it
-            finds its own.
-        port: The port that it was given.
-        duration: Seconds that it took.
-        borrowed: It works on a session of the caller's, which was open before and stays so.
+        hosts: The given contact points, with their ports if these differ; empty if the backend chooses
+            them.
+        port: The given port.
+        duration: The time in seconds.
+        borrowed: The driver uses a session of the caller, which stays open.
     """
 
     hosts: tuple[str, ...]
@@ -107,12 +107,12 @@ class ConnectionOpened(ConnectionEvent):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConnectionFailed(ConnectionEvent):
-    """A backend could not open a driver.
+    """A backend failed to open a driver.
 
     Args:
-        hosts: The contact points that it was given, with their ports where these differ.
-        port: The port that it was given.
-        duration: Seconds until it failed.
+        hosts: The given contact points, with their ports if these differ.
+        port: The given port.
+        duration: The time in seconds until the failure.
         error: The exception: a ``CoodieError``, or a cancellation or interrupt.
     """
 
@@ -127,7 +127,7 @@ class ConnectionClosed(ConnectionEvent):
     """A driver was closed; emitted once, after all of its connections were closed.
 
     Args:
-        error: What closing raised, or None.
+        error: The exception that closing raised, or None.
     """
 
     error: BaseException | None = None
@@ -135,11 +135,11 @@ class ConnectionClosed(ConnectionEvent):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DriverRegistered(ConnectionEvent):
-    """A driver has got a name, through ``init_coodie`` or ``register_driver``.
+    """A driver was registered under a name, by ``init_coodie`` or ``register_driver``.
 
     Args:
-        default: It is now what ``get_driver()`` returns.
-        replaced: Another driver had the name.
+        default: Whether ``get_driver()`` now returns it.
+        replaced: Whether it replaced another driver of that name.
     """
 
     default: bool
@@ -155,7 +155,7 @@ class NodeEvent:
 
     Args:
         driver_name: The name under which the driver is registered, or None.
-        driver_type: The backend's, or None.
+        driver_type: The backend's name, or None.
         host: The node.
     """
 
@@ -225,22 +225,22 @@ class RequestEvent:
     """The fields that the start, the retries and the end of a request have in common.
 
     Args:
-        request_id: A number of its own in this process; pairs the start with the end.
+        request_id: A number that is unique in this process; the same in the request's start and end.
         driver_name: The name under which the driver is registered, or None.
-        driver_type: The backend's, or None for a driver that no backend opened.
+        driver_type: The backend's name; None for a driver that no backend opened.
         keyspace: The keyspace of unqualified names: ``RequestOptions.keyspace``, or the driver's default.
-        kind: Which call it belongs to.
-        statement: The CQL text as it was given, **with the literals in it**; of a batch, each
-            different text once, separated by ``"; "``.
-        statements: The texts on their own: of a batch each different one, else the one.
-        parameter_count: How many values were given; of a batch, those of all its statements.
-        batch_size: How many statements a batch has; 0 for other requests, and for a batch that was
+        kind: The method that was called.
+        statement: The given CQL text, **including its literals**; for a batch, each different text once,
+            separated by ``"; "``.
+        statements: The CQL texts: each different one of a batch, or the only one.
+        parameter_count: The number of given values; for a batch, of all its statements.
+        batch_size: The number of statements of a batch; 0 for other requests, and for a batch that was
             given as one text.
-        consistency: The level's name; None where the driver doesn't know.
-        fetch_size: Rows to a page, where one page was asked for.
-        timeout: Seconds that the call gave it; None for the connection's default.
-        idempotent: The caller said that it may be sent twice.
-        parameters: The caller's own object: read it, don't keep it. Never part of the event's repr.
+        consistency: The consistency level; None if the driver doesn't know it.
+        fetch_size: The number of rows per page, if one page was requested; otherwise None.
+        timeout: The call's timeout in seconds; None for the connection's default.
+        idempotent: Whether the request was marked as idempotent.
+        parameters: The caller's object: read it, don't store it. It isn't part of the event's repr.
     """
 
     request_id: int
@@ -261,7 +261,7 @@ class RequestEvent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequestStarted(RequestEvent):
-    """A driver has been asked for something, and has not looked at it yet."""
+    """A request was made; its arguments aren't validated yet."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -283,17 +283,17 @@ class RequestRetried(RequestEvent):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequestFinished(RequestEvent):
-    """A request has ended, one way or another.
+    """A request has ended, with a result or an error.
 
     Args:
-        duration: Seconds since it started, preparing and the reading of all pages included.
-        rows: How many rows came.
-        pages: How many pages they came in; 0 where no answer came.
-        host: The node that coordinated it: that of the last page, or where no answer came, the last
-            one that was tried. None where the driver doesn't know.
-        error: What is raised: a ``CoodieError``, or a cancellation or interrupt; None where it succeeded.
-        warnings: The server's, each once, of all pages; servers **quote statements with the literals in
-            them**. ``stream`` and ``execute_one`` return them nowhere else.
+        duration: The time in seconds since the start, including preparing and all pages.
+        rows: The number of received rows.
+        pages: The number of received pages; 0 without a response.
+        host: The coordinator of the last page, or without a response, the last node that was tried; None
+            if the driver doesn't know it.
+        error: The raised ``CoodieError``, cancellation or interrupt; None if the request succeeded.
+        warnings: The server's warnings for all pages, each once. Servers **quote statements including their
+            literals**. ``stream`` and ``execute_one`` don't return the warnings.
         attempts: 1 plus the number of retries of all pages; always 1 for a driver that doesn't report its
             client's retries. Speculative executions aren't counted.
     """
@@ -308,7 +308,7 @@ class RequestFinished(RequestEvent):
 
     @property
     def interrupted(self) -> bool:
-        """Whether nobody waited for the answer any more: a cancellation, Ctrl-C, an abandoned run."""
+        """Whether the caller stopped waiting: a cancellation, Ctrl-C, or an abandoned ``execute_many``."""
         return self.error is not None and not isinstance(self.error, Exception)
 
 
@@ -322,13 +322,13 @@ class SchemaChanged:
 
     Args:
         driver_name: The name under which the driver is registered, or None.
-        driver_type: The backend's, or None.
+        driver_type: The backend's name, or None.
         change: What was done.
-        target: To what kind of thing: "keyspace", "table", "type", "index", "materialized view",
+        target: The kind of the object: "keyspace", "table", "type", "index", "materialized view",
             "function", "aggregate" or "trigger".
-        keyspace: The keyspace that the statement names, else the driver's default; None where neither
-            is known.
-        name: The thing's name, as the server stores it; None for an index without one.
+        keyspace: The keyspace in the statement, or else the driver's default; None if neither is
+            known.
+        name: The object's name, as the server stores it; None for an index without a name.
         statement: The CQL text; empty for changes by other clients.
         remote: Whether another client made the change, and the server reported it. Servers report changes
             of an index or trigger as an update of its table.

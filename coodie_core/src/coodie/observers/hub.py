@@ -1,7 +1,7 @@
-"""Who observes: the one place that knows, and that tells each of them on its own.
+"""The registered observers; notifies each of them separately.
 
-What stands on the path of a request is ``request_observers()``: an empty tuple where nobody observes
-requests. Nothing here imports pluggy before the first observer comes.
+Each request calls ``request_observers()``, which returns an empty tuple if nothing observes requests.
+pluggy is imported when the first observer is registered.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Observer", "Observers", "current_observers", "request_observers", "t
 
 _log = logging.getLogger("coodie.observers")
 
-#: The hooks that a request leads to.
+#: The hooks that a request calls.
 _REQUEST_HOOKS = frozenset(
     {
         "coodie_request_started",
@@ -43,7 +43,7 @@ class Observer:
 
     Args:
         observer: Any object with hooks marked ``@hookimpl``.
-        name: The name that it was activated by; None where the object was registered.
+        name: The name by which it was activated; None if the object was registered.
 
     Raises:
         NotAnObserverError: Its hooks don't fit the specifications, or it has none.
@@ -68,8 +68,8 @@ class Observer:
         Args:
             hook: Its name.
             event: Its argument.
-            handled: The request's own error, of which no observer's traceback may speak: its message
-                may quote the statement.
+            handled: The request's error; removed from the traceback of an observer's exception, since its
+                message may quote the statement.
         """
         call = self._hooks.get(hook)
         if call is None:
@@ -89,8 +89,8 @@ class Observer:
                 return
             _forget(exc, handled)
             _log.error(
-                "The observer %s raised in %s. The request is none the worse for it; this observer's "
-                "further failures are logged at DEBUG.",
+                "The observer %s raised an exception in %s. The request isn't affected; further exceptions "
+                "of this observer are logged at DEBUG.",
                 _described(self.observer),
                 hook,
                 exc_info=exc,
@@ -165,7 +165,7 @@ def current_observers() -> Observers:
 
 
 def request_observers() -> tuple[Observer, ...]:
-    """Return who observes requests: nobody, most often, or where a hook is running."""
+    """Return the observers of requests; none while a hook is running in this context."""
     observers: tuple[Observer, ...] = in_use.registry.observers.of_requests
     return () if observers and _telling.get() else observers
 
@@ -176,13 +176,13 @@ def tell(
     observers: Iterable[Observer] | None = None,
     handled: BaseException | None = None,
 ) -> None:
-    """Tell each observer, whatever the others do.
+    """Notify each observer, even if others raise exceptions.
 
     Args:
         hook: The hook's name.
         event: Its argument.
-        observers: Whom to tell; everyone where None.
-        handled: The error of the request that this is about.
+        observers: The observers to notify; None for all.
+        handled: The error of the request.
     """
     token = _telling.set(True)
     try:
@@ -196,7 +196,7 @@ def _hooks_of(observer: object) -> dict[str, Callable[..., Any]]:
     """Return the hooks that an observer implements, by name.
 
     Raises:
-        NotAnObserverError: A hook of its is unknown, takes other arguments or isn't marked; or it has none.
+        NotAnObserverError: A hook is unknown, has other parameters or isn't marked; or there are no hooks.
     """
     import pluggy  # only programs that observe need it
 

@@ -1,4 +1,4 @@
-"""How long requests took, in buckets that grow by a constant factor."""
+"""Durations of requests, in buckets that grow by a constant factor."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from coodie.exceptions import ConfigurationError
 
 __all__ = ["BOUNDS", "Latency", "LatencyRecorder"]
 
-#: Buckets to a doubling: each is 19 % wider than the one before.
+#: The number of buckets per factor of two: each is 19 % wider than the previous one.
 _STEPS = 4
 
-#: The upper bounds of the buckets in seconds, from 10 µs to 11 minutes; beyond is one more.
+#: The upper bounds of the buckets in seconds, from 10 µs to 11 minutes; plus one for longer durations.
 BOUNDS = tuple(1e-5 * 2 ** (step / _STEPS) for step in range(26 * _STEPS + 1))
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Durations, in seconds, as they were at one moment.
+    """A snapshot of durations in seconds.
 
     Args:
-        counts: How many fell into each bucket of ``BOUNDS``, and beyond.
+        counts: The number of durations in each bucket of ``BOUNDS``, and above.
         total: Their sum.
-        least: The shortest; infinity where there is none.
-        most: The longest; 0 where there is none.
+        least: The shortest; infinity if there are none.
+        most: The longest; 0 if there are none.
     """
 
     counts: tuple[int, ...] = (0,) * (len(BOUNDS) + 1)
@@ -35,25 +35,25 @@ class Latency:
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """The number of durations."""
         return sum(self.counts)
 
     @property
     def mean(self) -> float | None:
-        """Their mean; None where there is none."""
+        """The mean; None if there are none."""
         return self.total / self.count if self.count else None
 
     def percentile(self, percent: float) -> float | None:
-        """Return the duration that so many percent don't exceed; None where there is none.
+        """Return a percentile; None if there are no durations.
 
-        It's read off the buckets, and so as much as 19 % away from the exact one, but never beyond the
-        shortest and the longest.
+        It is computed from the buckets, so it may differ from the exact one by up to 19 %, and is never
+        outside of the shortest and the longest.
 
         Args:
             percent: 0 to 100.
 
         Raises:
-            ConfigurationError: It isn't.
+            ConfigurationError: *percent* isn't a number from 0 to 100.
         """
         if not isinstance(percent, (int, float)) or not 0 <= percent <= 100:  # noqa: PLR2004 - per cent
             message = f"percent={percent!r} is not a number from 0 to 100."
@@ -94,12 +94,12 @@ class LatencyRecorder:
         self._most = 0.0
 
     def record(self, seconds: float) -> None:
-        """Count one."""
+        """Count a duration."""
         self._counts[bisect_left(BOUNDS, seconds)] += 1
         self._total += seconds
         self._least = min(self._least, seconds)
         self._most = max(self._most, seconds)
 
     def read(self) -> Latency:
-        """Return what was counted until now."""
+        """Return a snapshot."""
         return Latency(tuple(self._counts), self._total, self._least, self._most)

@@ -1,4 +1,4 @@
-"""Observe requests: the one context manager that a driver puts around each of them."""
+"""The context manager that a driver uses around each request, to notify observers."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ def observe_request(
     options: RequestOptions | None = None,
     part: Part | None = None,
 ) -> ObservedRequest:
-    """Return the context manager to put around one request.
+    """Return a context manager for one request.
 
-    It's a plain ``with``, in sync code, in a coroutine and in a generator::
+    Use it in a ``with`` statement, in sync code, in a coroutine or in a generator::
 
         def execute(self, stmt, params, consistency=None, timeout=None, …):
             with observe_request(self, stmt, params, consistency=consistency, …) as request:
@@ -84,32 +84,33 @@ def observe_request(
                 request.add_page(len(answer))
                 return answer
 
-    It goes around everything that ``execute`` or ``execute_async``
-    does, argument checks included: so that each call has exactly one start and one end, however it
-    ends. ``AbstractDriver``'s other methods are made of these two and need none of their own; a driver
-    that overrides ``execute_batch`` or ``execute_many`` puts one around each request there and says
-    which ``part`` it is. Where a backend's driver wraps one that it opened with ``open_driver``, the
-    wrapper tells and the other one is silent; a wrapper around any other driver leaves it to that one.
+    The block must contain the whole body of ``execute`` or ``execute_async``, including the validation of the
+    arguments, so that each call has exactly one start and one end. ``AbstractDriver``'s other methods call
+    these two, and need no block; a driver that overrides ``execute_batch`` or ``execute_many`` uses a block
+    with ``part`` for each request there. If a backend's driver wraps one that it opened with
+    ``open_driver``, only the wrapper emits events; a wrapper of any other driver leaves that to the wrapped
+    driver.
 
-    Where nobody observes requests, this is one look at an empty tuple, and allocates nothing.
+    Without observers, this only checks an empty tuple, and allocates nothing.
 
-    A test checks a driver in this way: it registers an object with ``coodie_request_started`` and
-    ``coodie_request_finished`` (``with observing(recorder): …``), makes a call, and compares. For each
-    ``execute``, also one that fails, times out or is cancelled, there is one event of each, with one
-    ``request_id``; ``driver_name``, ``statement`` and ``parameter_count`` are those of the call; ``rows``
-    is the length of what came back and ``pages`` is positive where it succeeded; ``error`` is the
-    exception that the caller got, the same object. Each page of a ``stream`` is a request, and so is
-    each execution of an ``execute_many`` (``kind`` is MANY); an ``execute_batch`` is one (BATCH).
+    To test a driver, register an object with ``coodie_request_started`` and ``coodie_request_finished``
+    (``with observing(recorder): …``), and call the driver. Each ``execute``, even if it fails, times out or
+    is cancelled, emits one event of each, with the same ``request_id``; ``driver_name``, ``statement`` and
+    ``parameter_count`` are those of the call; after a success, ``rows`` is the length of the result, and
+    ``pages`` is positive; ``error`` is the exception that the caller receives, the same object. Each page of
+    a ``stream`` is a request, and so is each execution of an ``execute_many`` (``kind`` is MANY); an
+    ``execute_batch`` is one request (BATCH).
 
     Args:
         driver: The driver itself.
-        stmt: The CQL text, as it was given.
-        params: The parameters, as they were given.
-        consistency: The level: the call's, or the one that holds where the call has none.
-        fetch_size: Rows to a page, where one page was asked for.
-        timeout: Seconds that the call gave it.
-        options: What else the call asked for.
-        part: What it is a part of; for drivers with an ``execute_batch`` or ``execute_many`` of their own.
+        stmt: The given CQL text.
+        params: The given parameters.
+        consistency: The consistency level: the call's, or else the default.
+        fetch_size: The number of rows per page, if one page was requested.
+        timeout: The call's timeout in seconds.
+        options: The call's other options.
+        part: The call that the request is a part of; for drivers that override ``execute_batch`` or
+            ``execute_many``.
     """
     if not request_observers():
         return UNOBSERVED
@@ -120,13 +121,13 @@ def observe_request(
 def observe(
     driver: object, request: Request, consistency: str | None, part: Part | None = None
 ) -> ObservedRequest:
-    """Return the context manager to put around one request, as ``observe_request``.
+    """Return a context manager for one request, as ``observe_request``.
 
     Args:
         driver: The driver itself.
         request: The request.
-        consistency: The level: the request's, or the one that holds where it has none.
-        part: What it is a part of.
+        consistency: The consistency level: the request's, or else the default.
+        part: The call that the request is a part of.
     """
     observers = request_observers()
     if not observers or _untold.get():
@@ -159,7 +160,7 @@ def observe(
 
 
 def batch_part(statements: Sequence[Any]) -> Part:
-    """Return the part that a batch is; items that are neither statement nor pair are left to its checks."""
+    """Return the part for a batch; invalid items are reported later, when they are validated."""
     pairs = ((item, ()) if isinstance(item, str) else item for item in statements)
     kept = [
         (pair[0], pair[1])

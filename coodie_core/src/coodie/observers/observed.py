@@ -35,7 +35,7 @@ __all__ = ["Observed", "description"]
 
 
 def description(stmt: object, params: Any, part: Part) -> dict[str, Any]:
-    """Return the fields that say what is asked."""
+    """Return the fields that describe a request."""
     if part.statements:
         texts = tuple(dict.fromkeys(text.strip().rstrip(";") for text, _ in part.statements))
         return {
@@ -68,7 +68,7 @@ def _count(params: object) -> int:
 
 
 class Observed(ObservedRequest):
-    """An observed request; each observer that gets its start gets its end."""
+    """An observed request; each observer that receives its start receives its end."""
 
     __slots__ = ("_attempts", "_fields", "_host", "_observers", "_pages", "_rows", "_started", "_warnings")
 
@@ -113,14 +113,14 @@ class Observed(ObservedRequest):
             tell("coodie_request_finished", finished, self._observers, handled=error)
 
     def add_page(self, rows: int, host: Host | None = None, warnings: Iterable[str] = ()) -> None:
-        """Note that a page has come."""
+        """Add a received page."""
         self._pages += 1
         self._warnings.update(dict.fromkeys(warnings))
         self._rows += rows
         self.tried(host)
 
     def tried(self, host: Host | None) -> None:
-        """Note a node that was asked."""
+        """Store the node of an attempt."""
         if host is not None:
             self._host = host
 

@@ -1,8 +1,8 @@
 """An observer for OpenTelemetry: spans, a histogram of the durations of requests, and drivers' statistics.
 
 Names and values follow OpenTelemetry's semantic conventions for database clients ("Semantic conventions
-for database client spans", "… metrics", and those for Cassandra). It needs opentelemetry-api alone; what
-becomes of spans and metrics is the SDK's and the application's.
+for database client spans", "… metrics", and those for Cassandra). It only requires
+opentelemetry-api; the application configures the SDK, which exports the spans and metrics.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenTelemetryObserver"]
 
-#: The version of the conventions that this follows.
+#: The version of the semantic conventions.
 _SCHEMA = "https://opentelemetry.io/schemas/1.43.0"
 
-#: The buckets that the conventions ask for, in seconds.
+#: The buckets of the conventions, in seconds.
 _BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10)
 
-#: Characters of a statement that a span holds.
+#: The maximum number of characters of a statement in a span.
 _MOST_TEXT = 4096
 
-#: The codes of the protocol's ERROR message (native_protocol_v5.spec, section 9), by what we make of them.
+#: The codes of the protocol's ERROR message (native_protocol_v5.spec, section 9), by meaning.
 _CODES: dict[type, int] = {
     UnavailableError: 0x1000,
     OverloadedError: 0x1001,
@@ -62,16 +62,16 @@ _CODES: dict[type, int] = {
 
 
 class OpenTelemetryObserver:
-    """Makes a CLIENT span of each request, a child of the current one, and measures how long it took.
+    """Creates a CLIENT span for each request, as a child of the current one, and measures its duration.
 
     It also exports the ``stats()`` of the registered drivers as metrics; they are read when the SDK collects.
 
-    Spans hold a statement as it is where its values are parameters, else with ``?`` in the place of each
-    literal; never a parameter, and of an error its class alone, since messages may quote statements.
+    Spans contain the statement, with ``?`` in place of each literal, but no parameters. Errors are recorded
+    as the name of their class, since messages may quote statements.
 
     Args:
-        tracer_provider: Where spans go; None for the application's global one.
-        meter_provider: Where the metrics go; None for the application's global one.
+        tracer_provider: The provider for spans; None for the application's global one.
+        meter_provider: The provider for metrics; None for the application's global one.
 
     Raises:
         ObserverLoadError: opentelemetry-api isn't installed, or too old.
@@ -125,7 +125,7 @@ class OpenTelemetryObserver:
 
     @hookimpl
     def coodie_request_finished(self, event: RequestFinished) -> None:
-        """End its span, and record its duration."""
+        """End the request's span, and record its duration."""
         span = self._spans.pop(event.request_id, self._trace.INVALID_SPAN)
         outcome = _outcome(event)
         span.set_attributes(outcome)

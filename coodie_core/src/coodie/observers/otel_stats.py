@@ -1,4 +1,4 @@
-"""What ``driver.stats()`` says, as metrics of OpenTelemetry, for all registered drivers.
+"""The statistics of all registered drivers as OpenTelemetry metrics.
 
 Connections and waiting requests have the names of the semantic conventions ("Semantic conventions for
 database client metrics"); for the rest, for which there are no conventions, the names begin with ``coodie.``.

@@ -52,72 +52,72 @@ class Recorder:
 
     @hookimpl
     def coodie_driver_registered(self, event: DriverRegistered) -> None:
-        """Keep it."""
+        """Store the event."""
         self._keep(event)
 
     @hookimpl
     def coodie_connection_opened(self, event: ConnectionOpened) -> None:
-        """Keep it."""
+        """Store the event."""
         self._keep(event)
 
     @hookimpl
     def coodie_connection_failed(self, event: ConnectionFailed) -> None:
-        """Keep it."""
+        """Store the event."""
         self._keep(event)
 
     @hookimpl
     def coodie_connection_closed(self, event: ConnectionClosed) -> None:
-        """Keep it."""
+        """Store the event."""
         self._keep(event)
 
     @hookimpl
     def coodie_node_up(self, event: NodeUp) -> None:
-        """Keep it."""
+        """Store the event."""
         self._keep(event)
 
     @hookimpl
     def coodie_node_down(self, event: NodeDown) -> None:
-        """Keep it."""
+        """Store the event."""
         self._keep(event)
 
     @hookimpl
     def coodie_node_added(self, event: NodeAdded) -> None:
-        """Keep it."""
+        """Store the event."""
         self._keep(event)
 
     @hookimpl
     def coodie_node_removed(self, event: NodeRemoved) -> None:
-        """Keep it."""
+        """Store the event."""
         self._keep(event)
 
     @hookimpl
     def coodie_node_connection_opened(self, event: NodeConnectionOpened) -> None:
-        """Keep it."""
+        """Store the event."""
         self._keep(event)
 
     @hookimpl
     def coodie_node_connection_closed(self, event: NodeConnectionClosed) -> None:
-        """Keep it."""
+        """Store the event."""
         self._keep(event)
 
     @hookimpl
     def coodie_request_started(self, event: RequestStarted) -> None:
-        """Keep it."""
+        """Store the event."""
         self._keep(event)
 
     @hookimpl
     def coodie_request_retried(self, event: RequestRetried) -> None:
-        """Keep it."""
+        """Store the event."""
         self._keep(event)
 
     @hookimpl
     def coodie_request_finished(self, event: RequestFinished) -> None:
-        """Keep it."""
+        """Store the event."""
         self._keep(event)
 
     @hookimpl
     def coodie_schema_changed(self, event: SchemaChanged) -> None:
-        """Keep it."""
+        """Store the event."""
         self._keep(event)
 
     def of(self, kind: type[E]) -> list[E]:
@@ -143,10 +143,10 @@ class Recorder:
         return [(started[event.request_id], event) for event in ends]
 
     def request(self) -> RequestFinished:
-        """Return the end of the one request there was.
+        """Return the end of the only request.
 
         Raises:
-            AssertionError: There was none, or more than one.
+            AssertionError: There are no requests, or several.
         """
         pairs = self.pairs()
         if len(pairs) != 1:

@@ -21,14 +21,14 @@ def register_observer(observer: object) -> None:
             ``coodie.observers.hooks.ObserverHooks`` and marked with ``@coodie.plugins.hookimpl``.
 
     Raises:
-        NotAnObserverError: It has no hook, or one that the specifications don't have.
+        NotAnObserverError: It has no hooks, or an unknown one.
         ConfigurationError: It is already registered.
     """
     current_observers().add(observer)
 
 
 def unregister_observer(observer: object) -> None:
-    """Unregister an observer; it still gets the ends of requests whose start it got.
+    """Unregister an observer; it still receives the ends of requests whose start it has received.
 
     Args:
         observer: The object that was registered.

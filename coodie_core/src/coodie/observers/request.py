@@ -1,4 +1,4 @@
-"""What a driver hands to observers about a request; without observers it is one object that does nothing."""
+"""The interface between drivers and observed requests; without observers, an object that does nothing."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["UNOBSERVED", "ObservedRequest", "Part"]
 
 
 class Part(NamedTuple):
-    """What the next request is a part of, or stands for.
+    """The call that the next request is a part of.
 
     Attributes:
-        kind: The call that it belongs to.
+        kind: The kind of the call.
         statements: A batch's statements, each with its parameters.
     """
 
@@ -30,9 +30,9 @@ class Part(NamedTuple):
 
 
 class ObservedRequest:
-    """One request while it runs; what ``with observe_request(…) as request`` gives.
+    """A request in progress; returned by ``with observe_request(…) as request``.
 
-    Without observers it's one shared object that does nothing.
+    Without observers, it is a shared object that does nothing.
     """
 
     __slots__ = ()
@@ -47,16 +47,16 @@ class ObservedRequest:
         """Tell that it has ended; an error goes on its way."""
 
     def add_page(self, rows: int, host: Host | None = None, warnings: Iterable[str] = ()) -> None:
-        """Note that a page has come, the only one perhaps; an answer without rows is a page, too.
+        """Add a received page; a response without rows is a page, too.
 
         Args:
-            rows: How many rows are in it.
-            host: The node that it came from, where the driver knows.
+            rows: The number of its rows.
+            host: The node that sent it, if the driver knows it.
             warnings: The server's.
         """
 
     def tried(self, host: Host | None) -> None:
-        """Note a node that was asked and gave no page."""
+        """Store the node of an attempt that returned no page."""
 
     def retried(self, reason: RetryReason, host: Host | None = None) -> None:
         """Notify observers that the request is retried.
@@ -67,5 +67,5 @@ class ObservedRequest:
         """
 
 
-#: What a request is given that nobody observes.
+#: The request of drivers without observers.
 UNOBSERVED = ObservedRequest()

@@ -1,4 +1,4 @@
-"""An observer that logs: requests, slow ones louder, connections and schema changes."""
+"""An observer that logs requests, connections and schema changes; slow requests at a higher level."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ _MOST_TEXT = 2000
 
 
 class RequestLog:
-    """Logs each request that ends to the logger ``coodie.requests``: at DEBUG, or at ``level``.
+    """Logs each finished request to the logger ``coodie.requests``, at DEBUG or ``level``.
 
-    A request that takes ``slow_seconds`` or longer, one that fails and one of which the server warns are
-    logged at WARNING; one that was cancelled, as one that succeeds. Connections, names and schema changes
-    go to ``coodie.connections``, at INFO, failures at WARNING.
+    Requests that take ``slow_seconds`` or longer, that fail, or for which the server sends a warning are
+    logged at WARNING; a cancelled request is logged as a successful one. Connections, names and schema
+    changes are logged to ``coodie.connections`` at INFO, failures at WARNING.
 
     Each record has attributes for structured formatters, all beginning with ``coodie_``: ``driver``,
     ``driver_type``, ``keyspace``, ``kind``, ``operation``, ``collection``, ``statement``,
@@ -51,18 +51,18 @@ class RequestLog:
     ``host``, ``error`` (the name of its class, or None), ``slow``, ``warning_count``, ``attempts``, and with
     ``values=True`` ``values`` and ``warnings``.
 
-    Statements are logged with ``?`` in the place of each literal, parameters not at all, of an error its
-    class alone, and of the server's warnings how many there are, since both may quote the statement.
+    Statements are logged with ``?`` in place of each literal, and parameters aren't logged. Errors are logged
+    as the name of their class, and the server's warnings as their number, since both may quote the statement.
 
     Args:
-        slow_seconds: From which duration on a request is slow; None for never.
+        slow_seconds: The minimum duration of slow requests; None for no slow requests.
         level: The level of requests that are neither slow nor failed.
-        values: Log statements as they were given, the values of parameters, each cut to
-            ``value_length``, messages of errors, and warnings. They may be secret, and logs are kept.
-        value_length: Characters of a value that are logged, 3 or more.
+        values: Log unchanged statements, parameters (each cut to ``value_length``), error messages and
+            warnings. These may contain secrets.
+        value_length: The maximum number of characters of a logged value, 3 or more.
 
     Raises:
-        ConfigurationError: An argument is of the wrong kind.
+        ConfigurationError: An argument is invalid.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class RequestLog:
 
     @hookimpl
     def coodie_request_finished(self, event: RequestFinished) -> None:
-        """Log how a request ended."""
+        """Log the end of a request."""
         slow = self._slow is not None and event.duration >= self._slow
         failed = event.error is not None and not event.interrupted
         level = logging.WARNING if slow or failed or event.warnings else self._level
@@ -160,7 +160,7 @@ class RequestLog:
 
     @hookimpl
     def coodie_schema_changed(self, event: SchemaChanged) -> None:
-        """Log what was changed."""
+        """Log a schema change."""
         text = event.statement if self._values else without_literals(event.statement)
         _connections.info(
             "%s %s %s through %s",
@@ -208,13 +208,13 @@ class RequestLog:
 
     @hookimpl
     def coodie_connection_opened(self, event: ConnectionOpened) -> None:
-        """Log where to."""
+        """Log the opened driver."""
         where = ", ".join(event.hosts) or ("a session that was given" if event.borrowed else "its own hosts")
         _connections.info("opened %s to %s in %.3f s", _called(event), where, event.duration)
 
     @hookimpl
     def coodie_connection_failed(self, event: ConnectionFailed) -> None:
-        """Log why."""
+        """Log the failure."""
         where = ", ".join(event.hosts) or "its own hosts"
         _connections.warning(
             "%s could not be opened to %s: %s after %.3f s",
@@ -226,7 +226,7 @@ class RequestLog:
 
     @hookimpl
     def coodie_connection_closed(self, event: ConnectionClosed) -> None:
-        """Log that it is over."""
+        """Log the closed driver."""
         if event.error is None:
             _connections.info("closed %s", _called(event))
         else:

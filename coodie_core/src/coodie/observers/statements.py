@@ -1,4 +1,4 @@
-"""What a statement's text tells those who observe it: tokens alone, no grammar."""
+"""Describe statements for observers, by their tokens, without a grammar."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Described", "SchemaTarget", "describe", "describe_request", "schema_target", "without_literals"]
 
-#: Statements of which the description is kept: the last ones.
+#: The number of cached descriptions.
 _KEPT = 1024
 
-#: Different statements of one batch that are looked at.
+#: The maximum number of different statements of a batch that are examined.
 _SHOWN = 50
 
-#: Literals, and what must not be taken for one (Cassandra's Lexer.g): names in quotes, words.
+#: Literals, and tokens that aren't literals (Cassandra's Lexer.g): quoted names, words.
 _LITERAL = re.compile(
     r"""(?P<skip>(?:\s+|--[^\n\r]*|//[^\n\r]*|/\*.*?\*/)+)
     |(?P<string>'(?:[^']|'')*'|\$\$.*?\$\$)
@@ -46,7 +46,7 @@ _CHANGES = {
     "COMMENT": SchemaChange.UPDATED,
 }
 
-#: The word of a schema statement → what it is about; roles, users and identities aren't schema.
+#: The keyword of a schema statement → the kind of its object; roles, users and identities aren't schema.
 _TARGETS = {
     "KEYSPACE": "keyspace",
     "SCHEMA": "keyspace",
@@ -72,12 +72,12 @@ _END = ("", "")
 
 
 class Described(NamedTuple):
-    """A statement in a few words.
+    """A short description of a statement.
 
     Attributes:
         operation: "SELECT", "INSERT", "CREATE TABLE"…; "BATCH" for one written as text.
-        collection: The table as the text has it, with its keyspace where that is written; None where
-            none is named, or several are.
+        collection: The table as it is written, with or without its keyspace; None if the statement names no
+            table, or several.
         text: The statement on one line, without comments, ``?`` in place of each literal.
     """
 
@@ -87,7 +87,7 @@ class Described(NamedTuple):
 
 
 class SchemaTarget(NamedTuple):
-    """What a schema statement is about; see ``SchemaChanged``."""
+    """The object of a schema statement; see ``SchemaChanged``."""
 
     change: SchemaChange
     target: str
@@ -97,7 +97,7 @@ class SchemaTarget(NamedTuple):
 
 @lru_cache(_KEPT)
 def describe(stmt: str) -> Described:
-    """Return a statement in a few words."""
+    """Return a short description of a statement."""
     kind, keyspace, name, *_ = inspect_statement(stmt)
     words = [text.upper() for group, text in islice(tokens(stmt), 2) if group == "word"]
     operation = words[0] if words else ""
@@ -113,7 +113,7 @@ def describe(stmt: str) -> Described:
 
 
 def describe_request(event: RequestEvent) -> Described:
-    """Return what a request asks for in a few words; of a batch, what its statements have in common."""
+    """Return a short description of a request; for a batch, what its statements have in common."""
     if not event.batch_size:
         return describe(event.statement)
     each = [describe(text) for text in event.statements[:_SHOWN]]
@@ -130,8 +130,7 @@ def describe_request(event: RequestEvent) -> Described:
 def without_literals(stmt: str) -> str:
     """Return the statement on one line, without comments, with ``?`` in place of each literal.
 
-    A string that has no end goes to the end of the text. What is a constant by name alone (true, null,
-    NaN) stays.
+    An unterminated string ends at the end of the text. Named constants (true, null, NaN) are kept.
     """
     parts = []
     for match in _LITERAL.finditer(stmt):
@@ -141,7 +140,7 @@ def without_literals(stmt: str) -> str:
 
 
 def schema_target(stmt: str) -> SchemaTarget | None:
-    """Return what a schema statement is about; None for other statements."""
+    """Return the object of a schema statement; None for other statements."""
     stream = tokens(stmt)
     change = _CHANGES.get(next(stream, _END)[1].upper())
     target = None if change is None else _target(stream)

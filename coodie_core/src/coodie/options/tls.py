@@ -131,7 +131,10 @@ class CertificateFiles:
                 try:
                     context = build_ssl_context(**self._options)
                 except ConfigurationError as exc:
-                    _log.warning("The changed certificates can't be used, and the previous ones are: %s", exc)
+                    _log.warning(
+                        "The changed certificate files can't be used; the previous ones stay in use: %s",
+                        exc,
+                    )
                 else:
                     self._context = context or self._context
             return self._context
@@ -176,7 +179,7 @@ def _context(certificates: Mapping[str, str | None], flags: int | None) -> SSLCo
         flags = VERIFY_PEER_CERT | VERIFY_PEER_IDENTITY
     allowed = (VERIFY_NONE, VERIFY_PEER_CERT, VERIFY_PEER_CERT | VERIFY_PEER_IDENTITY)
     if not isinstance(flags, int) or isinstance(flags, bool) or flags not in allowed:
-        message = f"ssl_verify_flags={flags!r} can't be honoured."
+        message = f"ssl_verify_flags={flags!r} isn't supported."
         hint = "Give 0 (verify nothing), 1 (the certificate) or 3 (the certificate and the address)."
         raise ConfigurationError(message, hint=hint, option="ssl_verify_flags")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

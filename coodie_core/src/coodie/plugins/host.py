@@ -181,7 +181,7 @@ class PluginHost:
         _check_abilities(config, given, description)
         unknown = [name for name in given if name not in description.connection_fields]
         if unknown:
-            message = f"driver_type={driver_type!r} can't honour {unknown[0]}=."
+            message = f"driver_type={driver_type!r} doesn't support {unknown[0]}=."
             hint = f"Leave it out; it takes {_listed(description.connection_fields)}."
             raise ConfigurationError(message, hint=hint, option=unknown[0])
         names = {option.name for option in description.options}

@@ -98,7 +98,7 @@ class Reader:
         """Return the next bytes."""
         begin, end = self.position, self.position + size
         if size < 0 or end > len(self._body):
-            raise BrokenMessageError(f"{size} bytes were to follow; {len(self._body) - begin} do.")
+            raise BrokenMessageError(f"Expected {size} more bytes, got {len(self._body) - begin}.")
         self.position = end
         return self._body[begin:end]
 
@@ -160,7 +160,7 @@ class Reader:
         """Read an [inetaddr]: an address without a port."""
         size = self.read_byte()
         if size not in _ADDRESS_SIZES:
-            raise BrokenMessageError(f"An address of {size} bytes.")
+            raise BrokenMessageError(f"Expected an address of 4 or 16 bytes, got {size}.")
         return ip_address(self.take(size))
 
 
@@ -168,7 +168,7 @@ def _text(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as exc:
-        raise BrokenMessageError("A text isn't UTF-8.") from exc
+        raise BrokenMessageError("A string isn't UTF-8.") from exc
 
 
 def encode_string(text: str) -> bytes:

@@ -260,7 +260,7 @@ class ConnectionStates(_Streams[T]):
             return []
         responses = self._end_overdue(now)
         if self._sign_by <= now:
-            message = f"The server gave no sign for {self._heartbeat_timeout:g} s"
+            message = f"The server sent nothing for {self._heartbeat_timeout:g} s"
             return responses + self.close(self._error(message))
         heartbeat = self.received_at + self._heartbeat
         if heartbeat <= now:

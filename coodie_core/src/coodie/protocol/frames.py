@@ -230,7 +230,7 @@ class Frames:
     @staticmethod
     def invalid() -> BrokenFrameError:
         """Return the exception for data that isn't a frame."""
-        message = "The server sent what isn't a frame of the protocol version that was agreed on."
+        message = "The server sent data that isn't a frame of the negotiated protocol version."
         return BrokenFrameError(message)
 
     def keep(self, rest: bytes) -> None:
@@ -251,7 +251,7 @@ class Frames:
         try:
             body = self._expand(answer.body)
         except Exception as exc:
-            message = "The server sent a compressed body that can't be expanded."
+            message = "The server sent a compressed body that can't be decompressed."
             raise BrokenFrameError(message) from exc
         flags = answer.flags & ~COMPRESSED
         return body if answer.opcode == RESULT and not flags else Frame(flags, answer.opcode, body)
@@ -325,12 +325,12 @@ class FrameReader:
     def _next(self) -> RawFrame | None:
         # Check the first byte: a TLS record, for example, would have an arbitrary length.
         if self._data and self._data[0] ^ self._direction not in _VERSIONS:
-            raise BrokenFrameError("What arrived isn't a frame of this direction.")
+            raise BrokenFrameError("The data isn't a frame of the expected direction and version.")
         if len(self._data) < _HEADER_SIZE:
             return None
         version, flags, stream, opcode, length = _HEADER.unpack_from(self._data)
         if not 0 <= length <= _LARGEST_BODY:
-            raise BrokenFrameError(f"A frame of {length} bytes.")
+            raise BrokenFrameError(f"A frame's length is {length} bytes; the maximum is {_LARGEST_BODY}.")
         end = _HEADER_SIZE + length
         if len(self._data) < end:
             return None

@@ -107,7 +107,7 @@ class Handshake:
         following = b"".join([self._answer(frame) for frame in self._reader.feed(data)])
         # A server only sends responses until a client registers for events.
         if self.is_ready and self._reader.has_more:
-            raise BrokenFrameError("The server sent more than the handshake takes.")
+            raise BrokenFrameError("The server sent data after the handshake.")
         return following
 
     def _request(self, opcode: Opcode, body: bytes) -> bytes:
@@ -119,10 +119,10 @@ class Handshake:
         if frame.opcode == Opcode.ERROR:
             self._refused(frame)
         if frame.protocol != self._version:
-            raise BrokenFrameError(f"The server answers in version {frame.protocol} to {self._version}.")
+            raise BrokenFrameError(f"Expected protocol version {self._version}, got {frame.protocol}.")
         following = _TRANSITIONS.get((self.state, frame.opcode))
         if following is None:
-            raise HandshakeError(f"opcode {frame.opcode} came while the handshake was {self.state.name}")
+            raise HandshakeError(f"unexpected opcode {frame.opcode} in the state {self.state.name}")
         if self.state is HandshakeState.STARTING and self._version >= _WITH_SEGMENTS:
             self._segments = Segments()
             self._reader.use_segments(self._segments)
@@ -130,7 +130,7 @@ class Handshake:
         if following is not HandshakeState.AUTHENTICATING:
             return b""
         if self._token is None:
-            raise HandshakeError("the server asks for a password")
+            raise HandshakeError("the server requires credentials")
         return self._request(Opcode.AUTH_RESPONSE, auth_response_body(self._token))
 
     def _refused(self, frame: RawFrame) -> None:

@@ -103,7 +103,7 @@ def rows_without_metadata(body: bytes) -> list[tuple[bytes | None, ...]]:
     if flags & HAS_MORE_PAGES:
         reader.read_bytes()
     if not flags & NO_METADATA:
-        raise BrokenMessageError("A result came with metadata that wasn't asked for.")
+        raise BrokenMessageError("A result has metadata, which the request had disabled.")
     rows = reader.read_int()
     # Each value has a length of four bytes: check that the numbers are possible.
     if columns <= 0 or rows < 0 or INT.size * columns * rows > len(body):

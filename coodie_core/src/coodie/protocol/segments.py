@@ -182,5 +182,5 @@ def _expanded(expand: Callable[[bytes, int], bytes], payload: bytes, length: int
     try:
         return expand(payload, length)
     except Exception as exc:
-        message = "A segment's payload can't be expanded."
+        message = "A segment's payload can't be decompressed."
         raise BrokenFrameError(message) from exc

@@ -68,4 +68,4 @@ def refuse_deadlock(loop: asyncio.AbstractEventLoop) -> None:
         return
     if here is loop:
         message = "A blocking call on the event loop that is connecting this LazyDriver would deadlock."
-        raise ConfigurationError(message, hint="Await the async method instead.")
+        raise ConfigurationError(message, hint="Await the method's async version instead.")

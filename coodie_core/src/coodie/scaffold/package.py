@@ -104,11 +104,11 @@ def _compatible(version: str) -> str:
 def _refuse_existing(target: Path) -> None:
     # A link that leads nowhere is something, too.
     if os.path.lexists(target):
-        message = f"{target} already exists, and nothing there is overwritten."
+        message = f"{target} already exists, and isn't overwritten."
         raise ConfigurationError(message, hint="Give another --directory.", option="directory")
 
 
 def _unwritable(target: Path, exc: OSError) -> ConfigurationError:
-    message = f"{target} can't be made: {exc.strerror or exc}."
+    message = f"{target} can't be created: {exc.strerror or exc}."
     hint = "Give a --directory whose parent exists and can be written to."
     return ConfigurationError(message, hint=hint, option="directory")

@@ -113,7 +113,7 @@ def test_a_function_is_missing(call: driver_probe.Call, change: Callable[..., An
 def test_the_decoder_takes_other_arguments(session: Any) -> None:
     """It belongs to the session, which may have another."""
     session.client_protocol_handler = SimpleNamespace(decode_message=lambda version, body: (version, body))
-    assert "ProtocolHandler.decode_message takes other arguments" in str(unknown_internals(session))
+    assert "ProtocolHandler.decode_message has other parameters" in str(unknown_internals(session))
 
 
 def test_a_function_without_a_signature(change: Callable[..., Any]) -> None:

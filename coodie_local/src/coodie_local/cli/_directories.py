@@ -92,7 +92,7 @@ def _confirm(durable: list[ClusterEntry], *, yes: bool) -> None:
     sizes = ", ".join(f"{entry.name} ({_size(entry.directory / 'data') / 1e6:.1f} MB)" for entry in durable)
     if not sys.stdin.isatty():
         msg = f"There is durable data: {sizes}. Nothing was removed."
-        raise LocalNodeError(msg, hint="To remove it without a question, add --yes.")
+        raise LocalNodeError(msg, hint="To remove it without being asked, add --yes.")
     if not click.confirm(f"Remove the durable data of {sizes}?", err=True):
         raise LocalNodeError("Nothing was removed.")
 
@@ -120,11 +120,13 @@ def _remove_cache(cache: Path) -> None:
         click.echo("There is no cache.")
         return
     if archive_is_built():
-        msg = "A class archive is being made in the cache, in the background."
+        msg = "A class archive is being created in the cache, in the background."
         raise NodeInUseError(msg, hint="Try again in a minute.")
     lock = try_acquire(cache / "download.lock")
     if lock is None:
-        raise NodeInUseError("Another process downloads to the cache.", hint="Try again when it is done.")
+        raise NodeInUseError(
+            "Another process is downloading to the cache.", hint="Try again when it is done."
+        )
     with lock:
         size = _size(cache)
         remove_tree(cache)

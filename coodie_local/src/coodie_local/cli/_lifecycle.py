@@ -188,7 +188,7 @@ def _stop(entry: ClusterEntry) -> bool:
     running.stop()
     kept = " Its durable data stays." if entry.state is not None and entry.state.profile == "durable" else ""
     click.echo(
-        f"{entry.name} had crashed; tidied up.{kept}"
+        f"{entry.name} had crashed; its files were cleaned up.{kept}"
         if entry.condition == "crashed"
         else f"{entry.name} is down.{kept}"
     )

@@ -65,7 +65,7 @@ def status(ctx: click.Context, name: str | None, json_: bool) -> None:  # noqa: 
                     lines = quote_lines(last_lines(node.log, _LINES))
                     click.echo(f"\n{died} {lines}The whole log: {node.log}")
         if archive_is_built():
-            click.echo("\nA class archive for faster starts is being made in the background.")
+            click.echo("\nA class archive for faster starts is being created in the background.")
     if name is not None and found[0].condition != "running":
         ctx.exit(_NOT_RUNNING)
 

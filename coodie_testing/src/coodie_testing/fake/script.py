@@ -1,4 +1,4 @@
-"""What a program expects to be asked, and what it is answered; and what it asked."""
+"""Scripted responses to statements, and the recorded requests."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Any(Enum):
         return "ANY"
 
 
-#: In place of parameters, or of one of them: whatever it is.
+#: Matches all parameters, or any single one.
 ANY = _Any.ANY
 
 _BATCH_TYPES = ("LOGGED", "UNLOGGED", "COUNTER")
@@ -42,7 +42,7 @@ _NAMES = {int(code): code.name for code in Consistency}
 
 
 def normalized(stmt: str) -> str:
-    """Return a statement as statements are compared: markers as ``?``, and blanks and comments alike."""
+    """Return a statement for comparisons: with ``?`` as markers, normalized white space, and no comments."""
     text, _ = with_positional_markers(stmt)
     words = [word.lower() if group == "word" else word for group, word in tokens(text)]
     return " ".join(words).removesuffix(" ;")
@@ -50,20 +50,20 @@ def normalized(stmt: str) -> str:
 
 @dataclass(frozen=True)
 class FakeRequest:
-    """A request that a fake server has got.
+    """A request that a fake server has received.
 
     Args:
         kind: ``query`` for a statement that is sent as text, ``execute`` for a prepared one, ``batch``.
-        statement: Its CQL, as it came; of a batch all of them, each behind the one before and ``"; "``.
-        params: Its values, as Python has them; of a batch a list of values for each of its statements.
+        statement: The CQL text; for a batch, all statements, separated by ``"; "``.
+        params: The parameters, as Python objects; for a batch, a list of parameters for each statement.
         consistency: The name of the consistency level.
         serial_consistency: The name of the serial level, or None.
-        page_size: Rows to a page; None where none was given.
-        paging_state: Where the page starts, or None.
-        timestamp: Microseconds since 1970 that a write is to have, or None.
-        batch_type: LOGGED, UNLOGGED or COUNTER; None where it isn't a batch.
-        statements: The statements on their own.
-        node: The number of the node that got it, from 0.
+        page_size: The number of rows per page, or None.
+        paging_state: The paging state, or None.
+        timestamp: The write timestamp in microseconds since 1970, or None.
+        batch_type: LOGGED, UNLOGGED or COUNTER; None if the request isn't a batch.
+        statements: The list of statements.
+        node: The number of the node that received it, from 0.
     """
 
     kind: str
@@ -80,14 +80,14 @@ class FakeRequest:
 
 
 class Stub:
-    """One statement, and what it is answered: nothing but success, unless a method says otherwise.
+    """The response to a statement; by default, success without rows.
 
     Each method returns the stub, so that they can be chained.
 
     Args:
         statement: The CQL text.
-        params: The values that it is for: a list, a dict for names, ``ANY`` for whatever they are.
-        markers: Makes the markers' columns; called when they are needed first.
+        params: The parameters to match: a list, a dict for named markers, or ``ANY`` for all parameters.
+        markers: Returns the markers' columns; called on first use.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Stub:
         self._columns: tuple[Column, ...] = ()
         self._page_size: int | None = None
         self._left: int | None = None
-        #: How many requests it has answered.
+        #: The number of requests that it was used for.
         self.calls = 0
 
     # --- what is answered ---------------------------------------------------------------
@@ -115,16 +115,16 @@ class Stub:
         types: Mapping[str, str] | None = None,
         page_size: int | None = None,
     ) -> Stub:
-        """Answer with rows, page by page.
+        """Respond with rows, a page at a time.
 
         Args:
-            rows: The rows; the first one's keys are the columns.
-            types: The CQL types of columns whose values don't show them; an ``int`` is a ``bigint``, a
-                ``UUID`` a ``uuid``, and a column of nulls ``text`` unless it says so here.
-            page_size: Rows to a page at most, where the client wants more.
+            rows: The rows; the keys of the first one are the columns.
+            types: The CQL types of columns, if they can't be derived from the values; by default, an
+                ``int`` is a ``bigint``, a ``UUID`` a ``uuid``, and a column of nulls ``text``.
+            page_size: The maximum number of rows of a page, even if the client requests more.
 
         Raises:
-            ValueError: There is no type for a value, or no such type.
+            ValueError: The type of a value is unknown or invalid.
         """
         given = {name: parse_type(text) for name, text in (types or {}).items()}
         self._rows = list(rows)
@@ -138,27 +138,27 @@ class Stub:
         return self
 
     def applied(self, applied: bool = True, row: Mapping[str, Any] | None = None) -> Stub:  # noqa: FBT001, FBT002 - as the server's column
-        """Answer as to a conditional write.
+        """Respond as to a conditional write.
 
         Args:
             applied: Whether it was applied.
-            row: If it wasn't, the row that is there.
+            row: The existing row, if the write wasn't applied.
         """
         return self.rows([{"[applied]": applied, **(row or {})}])
 
     def error(self, error: type[CoodieError] | ErrorCode, message: str = "", **details: Any) -> Stub:
-        """Answer with an error.
+        """Respond with an error.
 
         Args:
-            error: The class of ``coodie.exceptions`` that a driver is to raise, or the server's code.
-                ``RequestTimeoutError`` is no answer at all, ``ConnectionFailedError`` the end of the
-                connection.
-            message: What the server says.
+            error: The class of ``coodie.exceptions`` that the driver should raise, or the server's error
+                code. For ``RequestTimeoutError``, there is no response; for ``ConnectionFailedError``, the
+                connection is closed.
+            message: The server's message.
             details: Fields of the error: ``consistency``, ``received``, ``required``, ``alive``,
                 ``write_type``…
 
         Raises:
-            ConfigurationError: No answer of a server is this error.
+            ConfigurationError: No response of a server causes this error.
         """
         if error is RequestTimeoutError or error is ConnectionFailedError:
             lost = error is ConnectionFailedError
@@ -166,7 +166,7 @@ class Stub:
         return self._replied(Failed(_code(error), message, details))
 
     def schema_change(self, change: str, target: str, keyspace: str, name: str = "") -> Stub:
-        """Answer as to a schema statement; clients that are connected get the event.
+        """Respond as to a schema statement; connected clients receive the event.
 
         Args:
             change: CREATED, UPDATED or DROPPED.
@@ -182,24 +182,24 @@ class Stub:
         return self
 
     def warnings(self, *warnings: str) -> Stub:
-        """Have the answer come with warnings."""
+        """Add warnings to the response."""
         self._reply = replace(self._reply, warnings=warnings)
         return self
 
     def delay(self, seconds: float) -> Stub:
-        """Have the answer come late; other requests of the connection don't wait for it."""
+        """Delay the response, without delaying other requests of the connection."""
         self._reply = replace(self._reply, delay=seconds)
         return self
 
     def times(self, count: int) -> Stub:
-        """Answer so many requests; then the stub before this one does, if there is one."""
+        """Respond to this number of requests; then the previous matching script applies, if there is one."""
         self._left = count
         return self
 
     # --- what is asked ------------------------------------------------------------------
 
     def takes(self, text: str, values: Sequence[Any]) -> bool:
-        """Tell whether this stub answers a statement with these values, as bytes."""
+        """Return whether this stub matches a statement with these encoded values."""
         if self._left == 0 or text != self.text:
             return False
         if self._params is ANY:
@@ -212,7 +212,7 @@ class Stub:
         )
 
     def answer(self, query: Query, table: tuple[str, str]) -> Reply:
-        """Return the answer to a request, and count it."""
+        """Return the response to a request, and count the request."""
         self.calls += 1
         if query.paging_state is None and self._left is not None:
             self._left -= 1
@@ -250,16 +250,16 @@ def _code(error: type[CoodieError] | ErrorCode) -> ErrorCode:
     for code, meaning in ERRORS.items():
         if meaning.error == error.__name__:
             return ErrorCode(code)
-    message = f"{error.__name__} is no answer of a server."
+    message = f"{error.__name__} isn't an error that a server sends."
     raise ConfigurationError(message, hint="Give another class of coodie.exceptions, or an ErrorCode.")
 
 
 class Script:
-    """The stubs of a cluster, and the requests that it has got."""
+    """The stubs of a cluster, and the recorded requests."""
 
     def __init__(self) -> None:
         self._stubs: list[Stub] = []
-        #: The requests, in order, but for those about the server itself.
+        #: The requests, in order, without those for the cluster's metadata.
         self.requests: list[FakeRequest] = []
         #: Made when the cluster is.
         self.cluster: Nodes
@@ -271,7 +271,7 @@ class Script:
         return stub
 
     def clear(self) -> None:
-        """Forget the stubs and the requests."""
+        """Remove all stubs and requests."""
         self._stubs.clear()
         self.requests.clear()
 
@@ -294,8 +294,8 @@ class Script:
             if known is None and not any(value is other for other in (ANY, UNSET, None)):
                 known = type_of([value])
             if known is None:
-                message = f"The type of {name!r} in {text!r} isn't known."
-                hint = "Give types= a type for each marker, declare the table with table(), or give values."
+                message = f"The type of {name!r} in {text!r} is unknown."
+                hint = "Give types= with a type per marker, declare the table with table(), or give values."
                 raise ConfigurationError(message, hint=hint)
             found.append(Column(name, known))
         return tuple(found)
@@ -303,7 +303,7 @@ class Script:
     # --- what nodes ask -----------------------------------------------------------------
 
     def prepare(self, statement: Statement, identity: bytes, node: FakeNode) -> Reply:
-        """Return what a statement has for markers, by the first stub that it has."""
+        """Return the columns of a statement's markers, by its first stub."""
         text = normalized(statement.text)
         stub = next((one for one in self._stubs if one.text == text), None)
         if stub is None:
@@ -314,7 +314,7 @@ class Script:
         return Prepared(identity, table, stub.markers, places)
 
     def execute(self, query: Query, statements: Sequence[Statement], node: FakeNode) -> Reply:
-        """Return the answer to a request, and keep what it was."""
+        """Return the response to a request, and record the request."""
         self.requests.append(self._request(query, statements, node))
         replies = []
         for part, statement in zip(query.parts, statements, strict=True):

@@ -83,7 +83,7 @@ def check_patching(connection_class: Any) -> None:
         where = f"{connection_class.__module__}.{connection_class.__name__}"
         message = f"{library} has patched {' and '.join(patched)}, and connections of {where} would hang."
         hint = (
-            "Patch nothing; or connect with driver_type='cassandra', whose driver has connections for "
-            f"{library}, and patch both sockets and threads before anything of it is imported."
+            "Don't patch the standard library. Or use driver_type='cassandra', whose driver supports "
+            f"{library}, and patch both sockets and threads before the driver is imported."
         )
         raise ConfigurationError(message, hint=hint, option="driver_type")

@@ -113,7 +113,7 @@ class FastPath:
         if self.disabled_reason is None:
             self.disabled_reason = reason
             self.drop_templates()
-            log.info("The fast path is off, and requests go the driver's way: %s.", reason)
+            log.info("The fast path is off, so the driver's session sends all requests: %s.", reason)
 
     def drain(self) -> None:
         """Accept no new requests, since the driver is being closed; those in flight continue."""

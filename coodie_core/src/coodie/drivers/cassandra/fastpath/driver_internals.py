@@ -387,14 +387,14 @@ def establish(
             raise
     except (AttributeError, TypeError) as exc:
         # Caused by the driver's code, not by the server or the network: a retry wouldn't help.
-        message = f"the driver's handshake isn't the one that is known ({exc!r})"
+        message = f"the driver's handshake differs from the expected one ({exc!r})"
         raise UnsupportedServerError(message) from exc
 
 
 def _take_socket(connection: Any, cluster: Cluster) -> EstablishedConnection:
     """Take over the socket of a connection after its handshake."""
     if connection._iobuf.tell():  # noqa: SLF001 - this module's purpose
-        message = "the server sent more than the handshake takes"
+        message = "the server sent data after the handshake"
         raise UnsupportedServerError(message)
     compress, expand = connection.compressor, connection.decompressor
     version = connection.protocol_version

@@ -104,7 +104,7 @@ def unknown_internals(session: Session) -> str | None:
     if problem is None and not _takes(
         session.client_protocol_handler.decode_message, 8 if shards is None else 9, ()
     ):
-        problem = "ProtocolHandler.decode_message takes other arguments"
+        problem = "ProtocolHandler.decode_message has other parameters"
     return (
         None if problem is None else f"in version {cassandra.__version__} of the package cassandra {problem}"
     )
