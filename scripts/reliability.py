@@ -52,7 +52,7 @@ def publish(reports: dict[str, Path]) -> None:
     text = _PAGE.read_text(encoding="utf-8")
     before, _, rest = text.partition(_BEGIN)
     _, _, after = rest.partition(_END)
-    made = "\n".join([*table, "", "## What was measured", "", *_figures(found)])
+    made = "\n".join([*table, "", "## Measurements", "", *_figures(found)])
     _PAGE.write_text(f"{before}{_BEGIN}\n\n{made}\n\n{_END}{after}", encoding="utf-8")
     print(f"\nwritten: {_PAGE.relative_to(ROOT)}, {_JSON.relative_to(ROOT)}")
 
@@ -98,7 +98,7 @@ def _docstrings(module: str) -> dict[str, str]:
 
 
 def _table(found: dict[str, dict[str, _Promise]]) -> list[str]:
-    lines = ["| area | promise | " + " | ".join(found) + " |", "|---|---|" + "---|" * len(found)]
+    lines = ["| area | guarantee | " + " | ".join(found) + " |", "|---|---|" + "---|" * len(found)]
     for name in sorted({name for rows in found.values() for name in rows}):
         promises = [rows.get(name) for rows in found.values()]
         text = next(promise.promise for promise in promises if promise is not None)
@@ -116,7 +116,7 @@ def _outcome(promise: _Promise | None) -> str:
 
 def _figures(found: dict[str, dict[str, _Promise]]) -> list[str]:
     """Return a table of what tests measured, a row for each case and backend."""
-    lines = ["| promise | case | backend | figures |", "|---|---|---|---|"]
+    lines = ["| guarantee | case | backend | figures |", "|---|---|---|---|"]
     for title, rows in found.items():
         for _, promise in sorted(rows.items()):
             for case, figures in promise.figures.items():

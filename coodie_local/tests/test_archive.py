@@ -88,7 +88,7 @@ def test_the_first_start_builds_one_in_the_background_and_the_next_maps_it(
     python: Callable[..., Any],
     eventually: Callable[..., bool],
 ) -> None:
-    """It gets finished though the node and the process that began it are gone, and holds no node."""
+    """The class archive is completed even if its node and process have ended, and delays no node."""
     cache = tmp_path / "cache"
     # they are there since the session's node started; or that is another server, and they are fetched here
     if (cache_directory() / "jars").is_dir():

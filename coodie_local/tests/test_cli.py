@@ -100,7 +100,7 @@ def test_up_status_and_down(coodie: Any, jvms: Callable[[Path], list[int]]) -> N
 def test_named_nodes_side_by_side(
     coodie: Any, jvms: Callable[[Path], list[int]], python: Callable[..., Any]
 ) -> None:
-    """Each has its own options; `down` keeps durable data, `up` finds it, `clean` asks before it goes."""
+    """Nodes have separate options; `down` keeps durable data, `up` uses it, `clean` asks first."""
     assert coodie("local", "up", "open").returncode == 0
     kept = coodie("local", "up", "kept", "--durable", "--mtls", "--auth")
     assert kept.returncode == 0, kept.stderr
@@ -267,7 +267,7 @@ def test_cqlsh_gets_in_by_itself(coodie: Any) -> None:
 
 @pytest.mark.reliability
 def test_the_other_version(coodie: Any) -> None:
-    """6.0-alpha2 starts on the same Java, from jars of its own."""
+    """6.0-alpha2 starts with the same Java, and with its own jars."""
     up = coodie("local", "up", "--version", "6.0-alpha2")
     assert up.returncode == 0, up.stderr
     assert "Cassandra 6.0-alpha2" in up.stdout

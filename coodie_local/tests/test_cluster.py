@@ -36,7 +36,7 @@ KEYSPACE = "CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy', 're
 def test_three_nodes_replicate_and_come_back(
     node_dir: Path, python: Callable[..., Any], jvms: Callable[[Path], list[int]]
 ) -> None:
-    """All see each other at once; one killed, QUORUM goes on; restarted, ALL does, with what it missed."""
+    """Of three nodes, one is killed: QUORUM works; after its restart, ALL works, with all rows."""
     with LocalCluster("three", nodes=3, directory=node_dir) as cluster:
         assert sorted(jvms(node_dir)) == sorted(node.pid for node in cluster.nodes)
         assert len(set(cluster.hosts)) == 3
@@ -105,7 +105,7 @@ def _until_answered(ask: Callable[[], _T]) -> _T:
 @pytest.mark.server
 @pytest.mark.reliability
 def test_two_durable_nodes_keep_data_and_addresses(node_dir: Path) -> None:
-    """After kill -9 of all, the next start has the same addresses, port and rows; nodes= needn't be said."""
+    """After kill -9 of all nodes, the next start has the same nodes, addresses, port and rows."""
     cluster = LocalCluster("two", nodes=2, profile="durable", directory=node_dir).start(progress=QUIET)
     address = cluster.hosts[0], cluster.port
     for statement in (

@@ -230,7 +230,7 @@ async def test_connects_through_tls_and_password_by_itself(home: Path, is_async:
 @pytest.mark.server
 @pytest.mark.reliability
 def test_three_nodes_hold_the_keyspace_three_times(home: Path, jvms: Callable[[Path], list[int]]) -> None:
-    """nodes=3 connects to all of them, and replicates what it creates to each."""
+    """nodes=3 connects to all three nodes, and creates keyspaces with three replicas."""
     with init_coodie(driver_type="local", keyspace="ks", node="three", nodes=3, consistency="ALL") as driver:
         assert len(jvms(home)) == 3
         driver.execute("CREATE TABLE t (a int PRIMARY KEY)", [])

@@ -156,7 +156,7 @@ def test_a_node_asks_for_a_certificate_and_a_password(node_dir: Path) -> None:
 @pytest.mark.server
 @pytest.mark.reliability
 def test_three_nodes_share_certificate_and_password(node_dir: Path) -> None:
-    """Every node lets the same client in, one that was restarted with another one dead, too."""
+    """All nodes accept the same credentials and certificate, even one restarted while another is dead."""
     with LocalCluster("safe", directory=node_dir, nodes=3, tls=True, auth=True) as cluster:
         access = Access(cluster.ssl_context(), cluster.credentials)
         assert all(is_ready(host, cluster.port, access) for host in cluster.hosts)

@@ -123,7 +123,7 @@ def test_an_evolution_takes_what_it_must(
 @examples(120)
 @given(definition=definitions(), data=st.data())
 def test_many_definitions(driver: Any, keyspace: str, definition: Definition, data: st.DataObject) -> None:
-    """As above, more often."""
+    """Random definitions, created at once or in steps, are tables that are read back equal (120 cases)."""
     become(driver, keyspace, definition, data)
 
 
@@ -132,5 +132,5 @@ def test_many_definitions(driver: Any, keyspace: str, definition: Definition, da
 @examples(120)
 @given(first=definitions(), data=st.data())
 def test_many_evolutions(driver: Any, keyspace: str, first: Definition, data: st.DataObject) -> None:
-    """As above, more often."""
+    """Random series of changes need one ADD, one WITH and the indexes each (120 cases)."""
     evolve(driver, keyspace, first, data)

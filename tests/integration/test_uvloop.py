@@ -19,7 +19,7 @@ ROWS = 12_000
 
 @pytest.mark.parametrize("fast_path", [True, pytest.param(False, marks=pytest.mark.reliability)])
 def test_on_uvloop(fast_path: bool, connect: Connector, table: Callable[[str], str]) -> None:
-    """Writes, reads, pages, a stream, a batch and a cancelled request, with the fast path and without."""
+    """On uvloop, writes, reads, pages, streams, batches and cancellations work, on both paths."""
     driver: Any = connect(fast_path=fast_path)
     name = table("p int, n int, v text, PRIMARY KEY (p, n)")
     insert = f"INSERT INTO {name} (p, n, v) VALUES (?, ?, ?)"

@@ -61,7 +61,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Names:
 def test_a_name_of_several_addresses(
     addresses: list[str], names: Names, connect: Connector, cassandra_node: Any
 ) -> None:
-    """One of them answers, wherever it stands: that one is connected to."""
+    """If only one address of a name accepts connections, the driver connects to it, in any order."""
     names.addresses = [cassandra_node.host if each == "node" else each for each in addresses]
     driver = connect(hosts=[NAME], port=cassandra_node.port, connect_timeout=5)
     assert names.asked
@@ -72,7 +72,7 @@ def test_a_name_of_several_addresses(
 async def test_a_slow_resolver_holds_up_no_loop(
     names: Names, cassandra_node: Any, backend: str, registry: DriverRegistry
 ) -> None:
-    """While a name is being resolved, other tasks go on."""
+    """While a host name is being resolved, the event loop isn't blocked."""
     names.addresses, names.seconds = [cassandra_node.host], 1.0
     longest = 0.0
 
@@ -100,7 +100,7 @@ async def test_a_slow_resolver_holds_up_no_loop(
 async def test_a_name_that_resolves_later(
     is_async: bool, names: Names, connect: Connector, cassandra_node: Any
 ) -> None:
-    """Until it does, each request says so; a lazy driver's next one connects."""
+    """While a name can't be resolved, each request says so; then a lazy driver's next request connects."""
     lazy = connect(hosts=[NAME], port=cassandra_node.port, connect_timeout=5, lazy=True)
 
     async def ask() -> Any:
@@ -141,7 +141,7 @@ async def test_a_name_whose_nodes_have_moved(
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 async def test_a_server_that_comes_up_late(is_async: bool, connect: Connector, cassandra_node: Any) -> None:
-    """Before it, connecting fails in time; after it, the same lazy driver and a new one work."""
+    """Connecting to a stopped server fails in time; after its start, old lazy and new drivers connect."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -167,7 +167,7 @@ async def test_a_server_that_comes_up_late(is_async: bool, connect: Connector, c
 def test_a_server_that_comes_up_while_threads_wait(
     cassandra_node: Any, backend: str, registry: DriverRegistry
 ) -> None:
-    """A program that asks again and again from many threads is served as soon as the server is there."""
+    """Threads that repeat their requests succeed as soon as the server has started."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -100,14 +100,14 @@ async def _both_streams(driver: Any, stmt: str, **terms: Any) -> None:
 @EXAMPLES
 @given(number=st.integers(0, len(TYPES) - 1), value=ANYTHING)
 async def test_any_value_for_any_type(number: int, value: Any, driver: Any, wide: str) -> None:
-    """A value is stored or refused, whatever it is and whatever the column's type."""
+    """Any value for any column type is stored, or raises an error."""
     await _both(driver, "execute", f"UPDATE {wide} SET c{number} = ? WHERE k = 1", [value])
 
 
 @EXAMPLES
 @given(params=ANYTHING)
 async def test_any_parameters(params: Any, driver: Any, wide: str) -> None:
-    """Parameters that aren't a sequence or mapping of the right length are refused."""
+    """Parameters that aren't a sequence or mapping of the right length raise an error."""
     await _both(driver, "execute", f"SELECT k FROM {wide} WHERE k = ?", params)
     await _both(driver, "execute_many", f"SELECT k FROM {wide} WHERE k = ?", params, raise_on_error=False)
 
@@ -115,7 +115,7 @@ async def test_any_parameters(params: Any, driver: Any, wide: str) -> None:
 @EXAMPLES
 @given(stmt=ANYTHING | st.text(alphabet="SELECT *FROM;'\"-/\n\0é", max_size=40))
 async def test_any_statement(stmt: Any, driver: Any, keyspace: str) -> None:
-    """A text that isn't CQL, and what isn't a text at all."""
+    """Invalid CQL, and statements that aren't a str, raise an error."""
     await _both(driver, "execute", stmt, [])
     await _both(driver, "execute_batch", [stmt])
 
@@ -125,7 +125,7 @@ async def test_any_statement(stmt: Any, driver: Any, keyspace: str) -> None:
 async def test_any_terms(
     consistency: Any, timeout: Any, fetch_size: Any, paging_state: Any, options: Any, driver: Any, wide: str
 ) -> None:
-    """Each term by itself, of any kind."""
+    """Each argument of a request, with values of any type, works or raises an error."""
     stmt = f"SELECT k FROM {wide}"
     for terms in (
         {"consistency": consistency},
@@ -142,7 +142,7 @@ async def test_any_terms(
 @EXAMPLES
 @given(value=ANYTHING)
 async def test_any_argument_of_the_other_methods(value: Any, driver: Any, wide: str) -> None:
-    """What pages, many executions, batches and pings are told is honoured or refused, by both forms alike."""
+    """Any argument of the other methods works or raises an error, the same for sync and async."""
     stmt = f"SELECT k FROM {wide} WHERE k = ?"
     insert = f"INSERT INTO {wide} (k) VALUES (?)"
     await _both(driver, "execute_one", stmt, value)
@@ -167,7 +167,7 @@ CONNECTING = sorted(set(OPTIONS) - {"driver_type", "hosts", "session"})
 async def test_any_option_of_connecting(
     option: str, value: Any, cassandra_node: Any, backend: str, registry: DriverRegistry
 ) -> None:
-    """A driver that is given anything for an option is open and works, or says what is wrong, in time."""
+    """With any value of an option, connecting succeeds, or raises an error with the problem, in time."""
     options = cassandra_node.connection_options() | {"driver_type": backend, "connect_timeout": 5}
     options[option] = value
     for is_async in (False, True):
@@ -188,7 +188,7 @@ async def test_any_option_of_connecting(
 @EXAMPLES
 @given(change=st.binary(min_size=1, max_size=40), place=st.integers(0, 60))
 async def test_hostile_paging_states(change: bytes, place: int, driver: Any, wide: str) -> None:
-    """A paging state that was altered in any way is refused before it is sent."""
+    """A changed paging state raises an error before it is sent."""
     stmt = f"SELECT k FROM {wide}"
     await driver.execute_many_async(f"INSERT INTO {wide} (k) VALUES (?)", ([k] for k in range(5)))
     good = (await driver.execute_async(stmt, [], fetch_size=2)).paging_state
@@ -205,7 +205,7 @@ async def test_hostile_paging_states(change: bytes, place: int, driver: Any, wid
 async def test_any_definition(
     table: Any, keyspace_name: Any, cols: Any, options: Any, driver: Any, keyspace: str
 ) -> None:
-    """What isn't a definition is refused before anything is sent."""
+    """An invalid table definition raises an error before anything is sent."""
     from coodie.schema import ColumnDefinition
 
     good = [ColumnDefinition("k", "int", primary_key=True)]
@@ -216,12 +216,12 @@ async def test_any_definition(
 
 
 async def test_the_driver_goes_on(driver: Any) -> None:
-    """After all that, it works."""
+    """After all invalid arguments, the same driver works."""
     assert await driver.ping_async()
 
 
 def test_edges_of_each_type(driver: Any, wide: str, table: Callable[[str], str]) -> None:
-    """The least and the greatest value of each number type are stored; one beyond is refused."""
+    """The minimum and maximum of each number type are stored; values beyond them raise an error."""
     bits = {"tinyint": 7, "smallint": 15, "int": 31, "bigint": 63}
     for cql, size in bits.items():
         column = f"c{TYPES.index(cql)}"

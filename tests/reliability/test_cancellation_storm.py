@@ -150,7 +150,7 @@ async def test_a_storm(
     monkeypatch: pytest.MonkeyPatch,
     record_property: Callable[[str, object], None],
 ) -> None:
-    """After thousands of tasks cancelled anywhere, no stream, thread, file, memory or complaint is left."""
+    """Thousands of cancelled tasks leave no stream, thread, file, memory or log line behind."""
     name = table("p int, n int, v text, PRIMARY KEY (p, n)")
     # pytest keeps what is logged, and with a traceback the Cluster that failed to connect.
     monkeypatch.setattr(logging.getLogger("cassandra"), "propagate", False)

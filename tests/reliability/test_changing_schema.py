@@ -44,7 +44,7 @@ def other(driver: Any) -> Any:
 
 
 async def test_columns_come_and_go_under_readers(mine: Any, other: Any, table: Callable[[str], str]) -> None:
-    """While columns are added and dropped, each answer of SELECT * fits one of the table's shapes."""
+    """While columns are added and dropped, each result of SELECT * fits one version of the table."""
     name = table("k int PRIMARY KEY, a int, b text")
     await mine.execute_async(f"INSERT INTO {name} (k, a, b) VALUES (1, 10, 'b')", [])
     done = False
@@ -73,7 +73,7 @@ async def test_columns_come_and_go_under_readers(mine: Any, other: Any, table: C
 
 
 async def test_the_window_of_an_old_type(mine: Any, other: Any, keyspace: str) -> None:
-    """After DROP and CREATE with other types, the old one is refused as soon as the event has arrived."""
+    """After DROP and CREATE with other types, old types raise an error once the event was received."""
     name = f"{keyspace}.retyped_v{mine.session.cluster.protocol_version}"
     await other.execute_async(f"CREATE TABLE {name} (k int PRIMARY KEY, v int)", [])
     insert = f"INSERT INTO {name} (k, v) VALUES (1, ?)"
@@ -341,7 +341,7 @@ async def test_the_end_of_the_source_of_events_is_noticed_at_once(
 
 
 async def test_truncate_under_writers(mine: Any, other: Any, table: Callable[[str], str]) -> None:
-    """A TRUNCATE in between loses what was written before, and no statement."""
+    """A TRUNCATE only deletes earlier writes; prepared statements stay valid."""
     name = table("k int PRIMARY KEY")
     insert = f"INSERT INTO {name} (k) VALUES (?)"
     await mine.execute_many_async(insert, ([k] for k in range(100)))

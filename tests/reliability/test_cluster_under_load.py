@@ -86,7 +86,7 @@ def play(
 def test_what_a_write_says_of_itself_is_so(
     stage: Stage, record_property: Callable[[str, object], None]
 ) -> None:
-    """Whatever happens to the nodes, each write was what it said, and conditional ones are linearizable."""
+    """Under all faults of nodes, writes did what they reported, and conditional ones are linearizable."""
     play(stage, SCENES, record_property)
 
 

@@ -112,7 +112,7 @@ def _is_possible(column: str) -> bool:
 @example(name="v\" text) WITH comment = 'x' --", is_async=True)
 @example(name='v" text, PRIMARY KEY (k)); DROP TABLE KS.canary; --', is_async=False)
 async def test_names_of_columns(name: str, is_async: bool, driver: Any, canary: Canary) -> None:
-    """A column has the very name that it was given; only what can be none at all is refused."""
+    """A column has exactly the given name; only impossible names raise an error."""
     name = name.replace("KS", canary.keyspace)
     table = f"columns_{next(_numbers)}"
     columns = [ColumnDefinition("k", "int", primary_key=True), ColumnDefinition(name, "text")]
@@ -136,7 +136,7 @@ async def test_names_of_columns(name: str, is_async: bool, driver: Any, canary: 
 async def test_names_of_tables_keyspaces_and_indexes(
     name: str, is_async: bool, driver: Any, canary: Canary
 ) -> None:
-    """The server takes nothing but plain words there: anything else is refused."""
+    """Names of tables, keyspaces and indexes that the server doesn't accept raise an error."""
     name = name.replace("KS", canary.keyspace)
     assume(not (name.isascii() and name.replace("_", "").isalnum()))
     key = ColumnDefinition("k", "int", primary_key=True)
@@ -156,7 +156,7 @@ async def test_names_of_tables_keyspaces_and_indexes(
 @EXAMPLES
 @given(name=NAMES, is_async=st.booleans())
 async def test_names_of_types(name: str, is_async: bool, driver: Any, canary: Canary) -> None:
-    """A type is one that the server has, or the table isn't made."""
+    """A column's type exists on the server, or the table isn't created."""
     name = name.replace("KS", canary.keyspace)
     columns = [ColumnDefinition("k", "int", primary_key=True), ColumnDefinition("v", name)]
     before = canary.tables()
@@ -173,7 +173,7 @@ async def test_names_of_types(name: str, is_async: bool, driver: Any, canary: Ca
 @EXAMPLES
 @given(text=NAMES, is_async=st.booleans())
 async def test_values_of_options(text: str, is_async: bool, driver: Any, canary: Canary) -> None:
-    """A comment is that comment; an option of a hostile name or value is refused."""
+    """A comment is stored unchanged; a table option with a hostile name or value raises an error."""
     text = text.replace("KS", canary.keyspace)
     columns = [ColumnDefinition("k", "int", primary_key=True)]
     for options in (
@@ -203,7 +203,7 @@ def at(cassandra_node: Any, backend: str) -> str:
 async def test_keyspaces_of_urls(
     name: str, encode: bool, is_async: bool, at: str, canary: Canary, registry: DriverRegistry
 ) -> None:
-    """A URL's keyspace is one that is there, or connecting fails and says so."""
+    """The keyspace of a URL exists, or connecting raises an error that says so."""
     name = name.replace("KS", canary.keyspace)
     url = f"{at}/{percent_encoded(name, safe='', errors='surrogatepass') if encode else name}"
     try:
@@ -218,7 +218,7 @@ async def test_keyspaces_of_urls(
 @EXAMPLES
 @given(name=NAMES)
 def test_names_on_the_command_line(name: str, at: str, canary: Canary, registry: DriverRegistry) -> None:
-    """``coodie schema show`` shows what has that very name, or fails with an error."""
+    """``coodie schema show`` shows the table with exactly this name, or fails with an error."""
     name = name.replace("KS", canary.keyspace)
     for what in (name, f"{canary.keyspace}.{name}", f"{name}.canary"):
         outcome = CliRunner().invoke(command_line, ["schema", "show", "-c", at, "--", what])
@@ -233,7 +233,7 @@ def test_names_on_the_command_line(name: str, at: str, canary: Canary, registry:
 def test_definitions_on_the_command_line(
     name: str, at: str, canary: Canary, registry: DriverRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """``coodie schema sync`` makes a column of that very name, or nothing, and ``diff`` agrees."""
+    """``coodie schema sync`` creates a column with exactly this name, or nothing, and ``diff`` agrees."""
     name = name.replace("KS", canary.keyspace)
     table = f"defined_{next(_numbers)}"
     module = ModuleType("hostile_tables")

@@ -78,7 +78,7 @@ def _host(site: Path) -> PluginHost:
 @example(metadata=b"Name: hostile\n", entry_points=b"[coodie.drivers]\nscylla = evil\n", record=b"\xff")
 @example(metadata=b"Name: \n\n", entry_points=b"coodie.drivers", record=b",,,\n..,,")
 def test_any_metadata(metadata: bytes, entry_points: bytes, record: bytes, site: Path) -> None:
-    """One package's broken metadata ends nothing, imports nothing, and hides no other package's backend."""
+    """Invalid metadata of a package raises no error, imports nothing, and hides no other backend."""
     _install(site, "hostile", {"METADATA": metadata, "entry_points.txt": entry_points, "RECORD": record})
     _install(
         site,
@@ -104,7 +104,7 @@ def test_any_metadata(metadata: bytes, entry_points: bytes, record: bytes, site:
 def test_the_allow_list_comes_before_the_import(
     how: str, site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A backend that isn't on the list is refused by name, and not a line of it runs."""
+    """A backend that isn't on the allow-list raises an error that names it, and isn't imported."""
     metadata = {
         "METADATA": b"Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n",
         "entry_points.txt": _announcing("acme", "evil"),
@@ -138,7 +138,7 @@ def test_the_allow_list_comes_before_the_import(
 @example(data=b"a = " + b"[" * 2000)
 @example(data=b"[connections.a]\nport = " + b"9" * 5000)
 def test_any_configuration_file(data: bytes, site: Path) -> None:
-    """It is read, or refused with an error that names the file; nothing is imported or connected."""
+    """Any configuration file is parsed, or raises an error that names it; nothing is imported."""
     path = site / "coodie.toml"
     path.write_bytes(data)
     with using_registry(DriverRegistry(_host(site))):
@@ -153,7 +153,7 @@ def test_any_configuration_file(data: bytes, site: Path) -> None:
 @example(rest="://[::1]:99999/%00?a=b&a=b")
 @example(rest="://h?" + "a=1&" * 3000)
 def test_any_url(rest: str) -> None:
-    """A URL is taken apart, or refused as such."""
+    """Any URL is parsed, or raises an error."""
     from coodie.config.url import parse_url
 
     for url in (rest, f"scylla://{rest}", f"scylla://h/{rest}", f"scylla://h?{rest}"):

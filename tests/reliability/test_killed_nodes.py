@@ -95,7 +95,7 @@ def found(driver: Any) -> set[int]:
 
 
 def test_a_durable_node_loses_no_acknowledged_write(tmp_path: Path, opened: Callable[..., Any]) -> None:
-    """SIGKILL in the midst of writing, after 1,000 rows and more, five times: all are there, each time."""
+    """A durable node loses no acknowledged row by SIGKILL during writes, in five repetitions."""
     acknowledged: set[int] = set()
     with LocalNode("durable", directory=tmp_path / "node", profile="durable") as node:
         node.create_keyspace("ks")
@@ -117,7 +117,7 @@ def test_a_durable_node_loses_no_acknowledged_write(tmp_path: Path, opened: Call
 def test_three_nodes_go_on_while_each_is_killed_and_started(
     tmp_path: Path, opened: Callable[..., Any]
 ) -> None:
-    """Under QUORUM, writing goes on with any one node gone, and no acknowledged row is missing anywhere."""
+    """At QUORUM, writes continue with any one node killed, and no node lacks an acknowledged row."""
     with LocalCluster("rolling", nodes=3, directory=tmp_path / "cluster") as cluster:
         cluster.create_keyspace("ks")
         driver = opened(cluster, consistency="QUORUM")

@@ -61,7 +61,7 @@ async def test_connecting_and_closing_leaves_nothing(
     registry: DriverRegistry,
     record_property: Callable[[str, object], None],
 ) -> None:
-    """After so many times, threads, open files and memory are as they were after the first few."""
+    """Repeated connecting and closing leaks no threads, files or memory."""
     options = cassandra_node.connection_options() | {"connect_timeout": 30}
 
     async def live() -> None:
@@ -105,7 +105,7 @@ async def test_closing_amid_requests(
     table: Callable[[str], str],
     record_property: Callable[[str, object], None],
 ) -> None:
-    """Each of thousands of requests in flight ends, with its result or an error; no thread hangs."""
+    """Closing a driver ends thousands of requests with a result or an error; no thread hangs."""
     driver = connect()
     name = table("k int PRIMARY KEY, v int")
     stmt = f"INSERT INTO {name} (k, v) VALUES (?, 0)"
@@ -139,7 +139,7 @@ async def test_closing_amid_requests(
 
 
 async def test_closing_from_another_loop(answering: Any, proxy: FaultProxy) -> None:
-    """What this loop waits for ends with an error when a loop in another thread closes the driver."""
+    """Requests of an event loop end with an error when a loop in another thread closes the driver."""
     if answering.fast_path_refusal is None:
         await Ways(answering).warm_async(LOCAL)
     proxy.add(Silence(), contains=LOCAL, times=None)
@@ -155,7 +155,7 @@ async def test_closing_from_another_loop(answering: Any, proxy: FaultProxy) -> N
 
 @pytest.mark.parametrize("closer", ["main thread", "another thread", "loop"])
 def test_closing_from_another_thread(closer: str, answering: Any, proxy: FaultProxy) -> None:
-    """Threads that wait for an answer get an error at once, whoever closes the driver."""
+    """Waiting threads receive an error at once when the driver is closed, from any thread or loop."""
     if answering.fast_path_refusal is None:
         Ways(answering).warm(LOCAL)
     proxy.add(Silence(), contains=LOCAL, times=None)
@@ -189,7 +189,7 @@ def test_closing_from_another_thread(closer: str, answering: Any, proxy: FaultPr
 @pytest.mark.reliability
 @pytest.mark.parametrize("count", [200])
 def test_one_loop_after_the_other(count: int, connect: Connector, table: Callable[[str], str]) -> None:
-    """Each of many event loops is served by the one driver, also with requests left over from the last."""
+    """One driver serves many event loops in turn, even with unfinished requests of the previous one."""
     driver = connect()
     name = table("k int PRIMARY KEY, v int")
 

@@ -27,7 +27,7 @@ _MIB = 1 << 20
 async def test_a_stream_takes_constant_memory(
     count: int, driver: Any, table: Callable[[str], str], record_property: Callable[[str, object], None]
 ) -> None:
-    """The memory of Python objects at the end of a stream, and its peak, are those of a few pages."""
+    """A stream only keeps a few pages in memory, during the iteration and at its end."""
     name = table("p int, n int, t text, PRIMARY KEY (p, n)")
     await _fill(driver, name, count)
     stmt = f"SELECT p, n, t FROM {name}"
@@ -57,7 +57,7 @@ BOTH_WAYS = pytest.mark.parametrize("fast", [False, True], ids=["the driver's wa
 async def test_much_at_once(
     fast: bool, protocol: int, connect: Connector, table: Callable[[str], str]
 ) -> None:
-    """Hundreds of requests of some kilobytes each, large ones among them, are all answered."""
+    """Hundreds of concurrent requests of some kilobytes each, and a few large ones, succeed."""
     driver = connect(fast_path=fast, protocol_version=protocol)
     name = table("k int PRIMARY KEY, v blob")
     insert = f"INSERT INTO {name} (k, v) VALUES (?, ?)"
@@ -75,7 +75,7 @@ async def test_much_at_once(
 async def test_rows_go_with_their_last_user(
     is_async: bool, fast: bool, connect: Connector, table: Callable[[str], str]
 ) -> None:
-    """Results that nobody holds any more are freed at once: no garbage collector is needed for them."""
+    """Unreferenced results are freed immediately, without the garbage collector."""
     driver = connect(fast_path=fast)
     name = table("k int PRIMARY KEY, v text")
     await driver.execute_many_async(
@@ -113,7 +113,7 @@ async def _fill(driver: Any, name: str, count: int) -> None:
 
 
 async def test_a_row_of_ten_megabytes(api: Api, table: Callable[[str], str]) -> None:
-    """What the server refuses is done nowhere; a row of twelve megabytes, in four columns, is read whole."""
+    """A rejected large write isn't applied; a row of twelve megabytes in four columns is read completely."""
     name = table("k int PRIMARY KEY, v blob, w blob, x blob, y blob")
     value = bytes(range(256)) * (10 * _MIB // 256)
     insert = f"INSERT INTO {name} (k, v) VALUES (1, ?)"
@@ -129,7 +129,7 @@ async def test_a_row_of_ten_megabytes(api: Api, table: Callable[[str], str]) -> 
 
 
 async def test_two_thousand_columns(api: Api, table: Callable[[str], str]) -> None:
-    """A row of so many columns is written with one value for each, and read."""
+    """A row with 2,000 columns is written and read."""
     names = [f"c{number}" for number in range(2000)]
     name = table(f"k int PRIMARY KEY, {', '.join(f'{column} int' for column in names)}")
     markers = ", ".join("?" * 2001)
@@ -141,7 +141,7 @@ async def test_two_thousand_columns(api: Api, table: Callable[[str], str]) -> No
 
 @pytest.mark.reliability
 async def test_collections_of_a_hundred_thousand(api: Api, table: Callable[[str], str]) -> None:
-    """Lists, sets and maps of so many elements come back as they were."""
+    """Lists, sets and maps of 100,000 elements are read as they were written."""
     name = table("k int PRIMARY KEY, l frozen<list<int>>, s frozen<set<int>>, m frozen<map<int, int>>")
     numbers = list(range(100_000))
     values = [numbers, set(numbers), dict(zip(numbers, reversed(numbers), strict=True))]
@@ -152,7 +152,7 @@ async def test_collections_of_a_hundred_thousand(api: Api, table: Callable[[str]
 
 @pytest.mark.reliability
 async def test_a_batch_beyond_the_servers_limit(api: Api, table: Callable[[str], str]) -> None:
-    """The server's refusal is an error that says so; one beyond the protocol's limit isn't even sent."""
+    """A batch beyond the server's limit raises its error; one beyond the protocol's limit isn't sent."""
     name = table("k int PRIMARY KEY, v blob")
     insert = f"INSERT INTO {name} (k, v) VALUES (?, ?)"
     with pytest.raises(InvalidQueryError, match=r"(?i)batch"):
@@ -164,7 +164,7 @@ async def test_a_batch_beyond_the_servers_limit(api: Api, table: Callable[[str],
 
 @pytest.mark.parametrize("count", [pytest.param(2_000), pytest.param(10_000, marks=pytest.mark.reliability)])
 async def test_thousands_in_flight(count: int, driver: Any, table: Callable[[str], str]) -> None:
-    """They queue, and each gets its own answer."""
+    """Thousands of concurrent requests are queued, and each receives its own response."""
     name = table("k int PRIMARY KEY, v int")
     insert = f"INSERT INTO {name} (k, v) VALUES (?, ?)"
     await driver.execute_async(insert, [0, 0])
@@ -180,7 +180,7 @@ async def test_thousands_in_flight(count: int, driver: Any, table: Callable[[str
 async def test_the_statement_cache_stays_bounded(
     count: int, connect: Connector, table: Callable[[str], str]
 ) -> None:
-    """However many texts there are, a fixed number of prepared statements is kept."""
+    """The number of cached prepared statements is bounded for any number of texts."""
     driver = connect(statement_cache_size=100)
     name = table("k int PRIMARY KEY, v int")
     gate = asyncio.Semaphore(64)

@@ -38,7 +38,7 @@ def large(driver: Any, keyspace: str, through: Any) -> str:
 
 
 async def test_a_large_page_over_a_narrow_line(calls: Api, proxy: FaultProxy, large: str) -> None:
-    """It comes whole, however long it takes within the timeout; beyond, the request ends with that error."""
+    """A large page over a slow connection is read completely, or ends with a timeout error."""
     stmt = f"SELECT n, v FROM {large} WHERE p = ?"
     expected = await calls.execute(stmt, [0])
     assert len(expected) == ROWS

@@ -47,7 +47,7 @@ def numbers(driver: Any, keyspace: str, protocol: int) -> str:
 async def test_a_page_that_failed_is_asked_for_again(
     fault: str, page: int, calls: Api, proxy: FaultProxy, numbers: str
 ) -> None:
-    """From the state that its predecessor gave, the whole result comes together, in order."""
+    """After a failed page, its paging state returns the rest of the result, in order."""
     await calls.execute(numbers, [0], fetch_size=PAGE)
     rule = proxy.add(FAULTS[fault], contains="SELECT n", after=page)
     found: list[int] = []
@@ -75,7 +75,7 @@ async def test_a_page_that_failed_is_asked_for_again(
 async def test_a_stream_that_breaks_has_yielded_a_beginning(
     fault: str, calls: Api, proxy: FaultProxy, numbers: str
 ) -> None:
-    """What came before the error is the rows from the first on, each once; the error isn't swallowed."""
+    """A stream that fails has yielded the first rows, each once, and raises the error."""
     await calls.execute(numbers, [0], fetch_size=PAGE)
     rule = proxy.add(FAULTS[fault], contains="SELECT n", after=5, times=None)
     found: list[int] = []
@@ -90,7 +90,7 @@ async def test_a_stream_that_breaks_has_yielded_a_beginning(
 
 
 async def test_all_rows_or_an_error(calls: Api, proxy: FaultProxy, numbers: str, through: Any) -> None:
-    """Without fetch_size, a fault in a later page never gives the rows of the pages before it."""
+    """Without fetch_size, a failure of a later page raises an error, and never returns a part of the rows."""
     name = numbers.split()[3]
     many = f"SELECT n FROM {name} WHERE p = ? ORDER BY n"
     await calls.execute_many(f"INSERT INTO {name} (p, n) VALUES (1, ?)", ([n] for n in range(5200)))

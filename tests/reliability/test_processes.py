@@ -119,7 +119,7 @@ def url(cassandra_node: Any, backend: str) -> str:
     ],
 )
 def test_multiprocessing(method: str, connected: str, url: str, tmp_path: Path) -> None:
-    """The workers of a pool open drivers of their own, however they are made; the parent's goes on."""
+    """With each start method, processes open separate drivers; the parent's driver keeps working."""
     script = tmp_path / "workers.py"
     script.write_text(WORKERS.format(url=url))
     done = subprocess.run(
@@ -139,7 +139,7 @@ def test_multiprocessing(method: str, connected: str, url: str, tmp_path: Path) 
     "how", [next(iter(EXITS)), *[pytest.param(how, marks=pytest.mark.reliability) for how in list(EXITS)[1:]]]
 )
 def test_exit_with_requests_in_flight(how: str, proxy: FaultProxy, backend: str) -> None:
-    """The interpreter ends at once and in peace, though hundreds of answers never came."""
+    """The interpreter exits at once and without errors, despite hundreds of requests without a response."""
     program = (
         "import asyncio, contextlib, sys, threading, time\n"
         "import coodie\n"
@@ -199,7 +199,7 @@ def gunicorn(url: str, tmp_path: Path) -> Iterator[str]:
 
 
 def test_gunicorn(gunicorn: str) -> None:
-    """Workers that gunicorn forks from a loaded application serve, each with a driver of its own."""
+    """Workers that gunicorn forks from a loaded application work, each with a separate driver."""
     for _ in range(20):
         with urllib.request.urlopen(gunicorn, timeout=60) as answer:  # noqa: S310 - http on loopback
             assert list(json.load(answer)) == ["release_version"]

@@ -190,7 +190,7 @@ async def _finish(answer: Any) -> None:
 @EXAMPLES
 @given(data=st.data())
 async def test_anything_for_everything(name: str, data: st.DataObject) -> None:
-    """Whatever its arguments, a function answers, or raises an error of coodie's that has a message."""
+    """With any arguments, a function returns, or raises an error of coodie with a message."""
     positional, named = _arguments(PUBLIC[name], data)
     with using_registry(_registry()):
         try:
@@ -216,7 +216,7 @@ WORDS = (
 @EXAMPLES
 @given(words=st.lists(WORDS, max_size=6))
 def test_any_command_line(command: str, words: list[str]) -> None:
-    """A command ends with an exit status, a usage error or one of coodie's errors, whatever its arguments."""
+    """With any arguments, a command ends with an exit code, a usage error or an error of coodie."""
     with using_registry(_registry()):
         outcome = CliRunner().invoke(command_line, [command, *words])
     if outcome.exception is not None and not isinstance(outcome.exception, SystemExit):

@@ -130,7 +130,7 @@ async def _fails(request: Awaitable[Any], error: type[CoodieError]) -> CoodieErr
 async def test_a_write_fails_once(
     fault: str, method: str, calls: Api, proxy: FaultProxy, counters: str, driver: Any
 ) -> None:
-    """A write that may have been applied gets its error and is not sent again; then writes work."""
+    """A write that may have been applied raises an error and isn't retried; later writes work."""
     broken, error = FAULTS[fault]
     key = f"{fault} {method} {calls.is_async}"
     await WRITES[method](calls, counters, f"warm {key}")
@@ -154,7 +154,7 @@ async def test_a_write_fails_once(
 async def test_a_read_fails_in_time(
     fault: str, method: str, calls: Api, proxy: FaultProxy, counters: str
 ) -> None:
-    """A read under a fault that stays ends with the right error; the next one works."""
+    """A read under a lasting fault raises the right error; after the fault, the next one works."""
     broken, error = FAULTS[fault]
     await READS[method](calls, counters)
     rule = proxy.add(broken, contains="SELECT n", times=None)
@@ -175,7 +175,7 @@ async def _one_turn(driver: Any, stmt: str, keys: list[str], timeout: float) -> 
 async def test_writes_of_one_turn_fail_once(
     fault: str, through: Any, proxy: FaultProxy, counters: str, driver: Any
 ) -> None:
-    """Of eight that are sent together each gets its error, and none is sent again; the next ones work."""
+    """Eight writes that are sent together each raise their error, and none is retried; later writes work."""
     broken, error = FAULTS[fault]
     keys = [f"{fault} {number}" for number in range(8)]
     await _one_turn(through, _write(counters), ["warm"] * 2, HANG)
@@ -199,7 +199,7 @@ async def test_writes_of_one_turn_fail_once(
 
 @pytest.mark.parametrize("method", READS)
 async def test_a_trickle_is_no_fault(method: str, calls: Api, proxy: FaultProxy, counters: str) -> None:
-    """An answer that comes a few bytes at a time is read like any other."""
+    """A response that arrives a few bytes at a time is read correctly."""
     expected = await READS[method](calls, counters)
     rule = proxy.add(Trickle(), contains="SELECT n", times=None)
     assert await READS[method](calls, counters) == expected

@@ -92,7 +92,7 @@ async def assert_converged(cluster: LocalCluster, connect: Callable[..., Any], t
 
 
 async def test_tasks_and_processes(cluster: LocalCluster, connect: Callable[..., Any], backend: str) -> None:
-    """40 tasks and 8 processes, by way of all nodes, succeed, write at once, and each change is made once."""
+    """40 tasks and 8 processes sync at once through all nodes; all succeed, and each change is made once."""
     table = new_name()
     drivers = [connect(index) for index in range(3)]
     drivers[0].sync_table(table, KEYSPACE, BASE, options=OPTIONS)
@@ -110,7 +110,7 @@ async def test_tasks_and_processes(cluster: LocalCluster, connect: Callable[...,
 async def test_tasks_and_processes_that_create(
     cluster: LocalCluster, connect: Callable[..., Any], backend: str
 ) -> None:
-    """The table itself may be made by any of them, since one node orders that, too."""
+    """Concurrent tasks and processes also create a new table without conflicts."""
     table = new_name()
     drivers = [connect(index) for index in range(3)]
     drivers[0].sync_table("first", KEYSPACE, BASE, options=OPTIONS)
@@ -125,7 +125,7 @@ async def test_tasks_and_processes_that_create(
 async def test_everything_of_a_sync_goes_to_one_node(
     cluster: LocalCluster, connect: Callable[..., Any]
 ) -> None:
-    """All drivers ask the same node for reads and changes; the others, whether they know the table."""
+    """All drivers send the reads and changes of sync_table to the same node."""
     asked: list[Any] = []
     for index in range(3):
         driver = connect(index)
@@ -140,7 +140,7 @@ async def test_everything_of_a_sync_goes_to_one_node(
 
 
 async def test_nodes_that_accept_the_same_change(cluster: LocalCluster, connect: Callable[..., Any]) -> None:
-    """Programs that can't reach the same node all succeed all the same, and the schema converges."""
+    """Programs that can't reach the same node all succeed, and the schema converges."""
     table = new_name()
     connect(0).sync_table(table, KEYSPACE, BASE, options=OPTIONS)
     drivers = [connect(n, load_balancing_policy=only(host)) for n, host in enumerate(cluster.hosts)]
@@ -152,7 +152,7 @@ async def test_nodes_that_accept_the_same_change(cluster: LocalCluster, connect:
 
 
 async def test_an_index_is_built_on_every_node(cluster: LocalCluster, connect: Callable[..., Any]) -> None:
-    """Afterwards a query that needs it works on each of them."""
+    """After sync_table has created an index, a query that needs it works on each node."""
     table = new_name()
     driver = connect(0)
     driver.sync_table(table, KEYSPACE, [*BASE, *GROWN[2:3]], options=OPTIONS)
@@ -166,7 +166,7 @@ async def test_an_index_is_built_on_every_node(cluster: LocalCluster, connect: C
 
 
 async def test_the_node_that_orders_is_gone(cluster: LocalCluster, connect: Callable[..., Any]) -> None:
-    """Another one takes its place, without an error; when it comes back, it has learned of all."""
+    """If the node for schema changes is down, another one is used; after its return, it has all changes."""
     table = new_name()
     driver = connect(0)
     driver.sync_table(table, KEYSPACE, BASE, options=OPTIONS)

@@ -70,7 +70,7 @@ def listening() -> Iterator[Output]:
 async def test_a_failed_connect_shows_no_password(
     is_async: bool, backend: str, registry: DriverRegistry, cassandra_node: Any
 ) -> None:
-    """Nobody there, wrong options, a key that is none: the secret stays where it was."""
+    """Errors of connecting, such as an unreachable server or invalid options, contain no secret."""
     attempts: list[dict[str, Any]] = [
         {"hosts": ["127.0.0.66"], "port": 1, "username": "u", "password": MARKER},
         {"hosts": ["127.0.0.66"], "port": 1, "username": "u", "password": MARKER, "no_such_option": 1},
@@ -98,7 +98,7 @@ async def test_a_failed_connect_shows_no_password(
 async def test_a_failed_request_shows_no_value(
     is_async: bool, through: Any, proxy: FaultProxy, table: Callable[[str], str]
 ) -> None:
-    """Values that can't be bound, that the server refuses, and requests that break."""
+    """Errors of requests, such as invalid or rejected values and lost connections, contain no value."""
     from tests.conftest import Api
 
     calls: Api = Api(through, is_async=is_async)
@@ -134,7 +134,7 @@ async def test_a_failed_request_shows_no_value(
 
 
 async def test_sync_table_binds_what_it_asks_for(api: Api, keyspace: str) -> None:
-    """Names with CQL in them are names, nothing else: no statement of theirs is ever run."""
+    """Names that contain CQL are only used as names; their statements are never executed."""
     hostile = 'x"; DROP KEYSPACE ' + keyspace + "; --"
     columns = [ColumnDefinition(hostile, "int", primary_key=True), ColumnDefinition("v'\"", "text")]
     suffix = "async" if api.is_async else "sync"

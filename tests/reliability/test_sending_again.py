@@ -124,7 +124,7 @@ def _broken(proxy: FaultProxy, fault: Fault) -> Any:
 async def test_a_write_in_doubt_is_never_sent_again(
     fault: str, kind: str, calls: Api, proxy: FaultProxy, written: str
 ) -> None:
-    """The node gets it once; the policy isn't even asked."""
+    """A write that may have been applied is sent once; the retry policy isn't called."""
     policy = _always()
     await WRITES[kind](calls, written, "warm")
     rule = _broken(proxy, IN_DOUBT[fault])
@@ -141,7 +141,7 @@ async def test_a_write_in_doubt_is_never_sent_again(
 async def test_an_idempotent_write_is_up_to_the_policy(
     fault: str, kind: str, calls: Api, proxy: FaultProxy, written: str
 ) -> None:
-    """With idempotent=True the policy is asked, and the write is sent again as it says."""
+    """With idempotent=True, the retry policy decides whether a write is retried."""
     policy = _always()
     await WRITES[kind](calls, written, "warm")
     rule = _broken(proxy, (IN_DOUBT | HARMLESS)[fault])
@@ -185,7 +185,7 @@ async def test_a_condition_that_may_have_been_met(
 async def test_what_was_not_done_may_be_done_again(
     fault: str, kind: str, calls: Api, proxy: FaultProxy, written: str
 ) -> None:
-    """Where the node did nothing, the policy decides for every write; here it succeeds in the end."""
+    """If the node didn't apply a write, the retry policy decides, and the retry succeeds."""
     if fault in WITHOUT_CONDITION and kind.startswith("conditional"):
         return  # see the test above
     if fault == "overloaded" and kind == "batch as text":
@@ -200,7 +200,7 @@ async def test_what_was_not_done_may_be_done_again(
 
 @pytest.mark.parametrize("fault", [*IN_DOUBT, *HARMLESS])
 async def test_a_read_is_up_to_the_policy(fault: str, calls: Api, proxy: FaultProxy, written: str) -> None:
-    """A SELECT does no harm twice."""
+    """A failed SELECT is retried as the retry policy decides."""
     policy = _always()
     stmt = f"SELECT v FROM {written} WHERE k = ?"
     await calls.execute(stmt, ["warm"])
@@ -306,7 +306,7 @@ async def test_a_policy_with_delays_waits_for_the_only_node(
 
 
 async def test_preparing_fails_by_itself(calls: Api, proxy: FaultProxy, written: str) -> None:
-    """A PREPARE without an answer, or with an error, is that request's failure; the next prepares anew."""
+    """A failed PREPARE only fails its request; the next request prepares the statement again."""
     for number, fault in enumerate((Silence(), ServerError(code=ErrorCode.INVALID), Close())):
         stmt = f"SELECT v FROM {written} WHERE k = ? LIMIT {number + 1 + 10 * calls.is_async}"
         rule = proxy.add(fault, contains=stmt, opcodes=(Opcode.PREPARE,))
@@ -326,7 +326,7 @@ async def test_preparing_fails_by_itself(calls: Api, proxy: FaultProxy, written:
 
 
 async def test_a_forgotten_statement_is_prepared_again(calls: Api, proxy: FaultProxy, written: str) -> None:
-    """UNPREPARED means that nothing was done: the statement is prepared and executed, unnoticed, once."""
+    """After UNPREPARED, the statement is prepared again and executed once; the caller doesn't notice."""
     stmt = f"UPDATE {written} SET v = 5 WHERE k = 'again'"
     await calls.execute(stmt, [])
     # Twice: what was sent on a connection of the fast path is sent again on one of the driver's.

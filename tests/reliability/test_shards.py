@@ -138,7 +138,7 @@ def insert(name: str) -> str:
 async def test_each_write_goes_to_its_shard_the_drivers_way(
     sharded: FaultProxy, connect: Callable[..., Any], table: Callable[[str], str], is_async: bool
 ) -> None:
-    """With a connection to each shard, every prepared write takes the one of its token's shard."""
+    """With connections to all shards, each prepared write uses the one of its token's shard."""
     name = table("k int PRIMARY KEY, v int")
     driver = connect(hosts=[sharded.host], port=sharded.port, fast_path=False)
     await all_shards(driver)
@@ -157,7 +157,7 @@ async def test_each_request_goes_to_its_shard(
     is_async: bool,
     is_read: bool,
 ) -> None:
-    """On the fast path as well: from a loop, many at once, too, and from one thread."""
+    """The fast path sends each request to its shard, from event loops and threads."""
     name = table("k int PRIMARY KEY, v int")
     driver = connect(hosts=[sharded.host], port=sharded.port, fast_path=True)
     stmt = f"SELECT v FROM {name} WHERE k = ?" if is_read else insert(name)
@@ -176,7 +176,7 @@ async def test_each_request_goes_to_its_shard(
 async def test_many_writes_at_once(
     sharded: FaultProxy, connect: Callable[..., Any], table: Callable[[str], str]
 ) -> None:
-    """A pipeline of one thread has a connection to each shard, too."""
+    """execute_many in one thread uses a connection to each shard."""
     name = table("k int PRIMARY KEY, v int")
     driver = connect(hosts=[sharded.host], port=sharded.port, fast_path=True)
     ways = Ways(driver)
@@ -202,7 +202,7 @@ async def test_the_port_where_clients_choose(
     table: Callable[[str], str],
     is_async: bool,
 ) -> None:
-    """Where the node has one, each connection to a shard goes there, and ends at its shard at once."""
+    """With a shard-aware port, each connection reaches its shard at the first attempt."""
     name = table("k int PRIMARY KEY, v int")
     node = (cassandra_node.host, cassandra_node.port)
     with FaultProxy(*node, max_protocol=protocol) as chosen:
@@ -229,7 +229,7 @@ async def test_a_port_that_cant_be_reached(
     table: Callable[[str], str],
     is_async: bool,
 ) -> None:
-    """Behind a firewall, say: the plain port gives connections to all shards as well."""
+    """If the shard-aware port can't be reached, connections to all shards use the regular port."""
     name = table("k int PRIMARY KEY, v int")
     sharding.port = 1
     driver = connect(hosts=[sharded.host], port=sharded.port, fast_path=True)
@@ -247,7 +247,7 @@ async def test_a_shard_without_connections(
     table: Callable[[str], str],
     is_async: bool,
 ) -> None:
-    """Its requests are served over the other shards' connections, and no more are opened than a few."""
+    """Requests for an unreachable shard use connections to other shards, and few new ones are opened."""
     name = table("k int PRIMARY KEY, v int")
     sharding.missing = 2
     driver = connect(hosts=[sharded.host], port=sharded.port, fast_path=True)
@@ -277,7 +277,7 @@ async def test_another_number_of_shards(
     table: Callable[[str], str],
     is_async: bool,
 ) -> None:
-    """A node that comes back with fewer or more shards is noticed with its first connection."""
+    """A changed number of shards is detected on the first connection to a restarted node."""
     from cassandra.policies import ConstantReconnectionPolicy
 
     name = table("k int PRIMARY KEY, v int")
@@ -307,7 +307,7 @@ async def test_tablets(
     table: Callable[[str], str],
     is_async: bool,
 ) -> None:
-    """An answer that tells of a tablet sends what follows to its shard, both ways."""
+    """After a response with tablet information, requests are sent to the tablet's shard, on both paths."""
     name = table("k int PRIMARY KEY, v int")
     sharding.tablets = True
     driver = connect(hosts=[sharded.host], port=sharded.port, fast_path=True)
@@ -337,7 +337,7 @@ async def test_tablets(
 async def test_shards_disregarded_on_demand(
     sharded: FaultProxy, connect: Callable[..., Any], table: Callable[[str], str]
 ) -> None:
-    """A Cluster that is set to disregard shards has one connection to a node, and the fast path one more."""
+    """With shard awareness disabled, there is one connection per node, and one of the fast path."""
     name = table("k int PRIMARY KEY, v int")
     driver = connect(
         hosts=[sharded.host], port=sharded.port, fast_path=True, shard_aware_options={"disable": True}
@@ -352,7 +352,7 @@ async def test_shards_disregarded_on_demand(
 def test_loops_and_threads_at_once(
     sharded: FaultProxy, connect: Callable[..., Any], table: Callable[[str], str]
 ) -> None:
-    """All rows arrive; threads open no more connections than allowed; and closing closes every one."""
+    """Loops and threads read all rows, within the limit of connections; close() closes all of them."""
     name = table("k int PRIMARY KEY, v int")
     driver = connect(hosts=[sharded.host], port=sharded.port, fast_path=True)
     threads, rounds = 16, 20
@@ -397,7 +397,7 @@ async def test_a_driver_that_knows_no_shards(
     backend: str,
     is_async: bool,
 ) -> None:
-    """With cassandra-driver, a node with shards is served as any other: over a connection to some shard."""
+    """With cassandra-driver, which doesn't support shards, a node with shards works like any other."""
     if backend != "cassandra":
         pytest.skip("scylla-driver knows shards")
     name = table("k int PRIMARY KEY, v int")

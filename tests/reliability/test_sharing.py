@@ -81,7 +81,7 @@ async def _work_async(driver: Any, partition: Partition, count: int) -> None:
 async def test_threads_and_tasks_share_a_driver(
     tasks: int, count: int, driver: Any, table: Callable[[str], str]
 ) -> None:
-    """Thirty-two threads and many tasks write, delete, read and page, while the table gets new columns."""
+    """32 threads and many tasks write, delete, read and page with one driver, while columns are added."""
     name = table("p int, n int, t text, PRIMARY KEY (p, n)")
     stop = threading.Event()
 

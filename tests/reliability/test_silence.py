@@ -20,7 +20,7 @@ _SELECT = "SELECT key FROM system.local WHERE key = ?"
 
 
 async def test_a_silent_connection(through: Any, proxy: FaultProxy) -> None:
-    """Requests end in time; new ones aren't sent on it, and are again as soon as the server answers."""
+    """Requests on an unresponsive connection time out; new ones avoid it until the server responds."""
     if through.fast_path_refusal is not None:
         pytest.skip("the fast path is off")
     ways = Ways(through)

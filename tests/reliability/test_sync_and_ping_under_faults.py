@@ -66,7 +66,7 @@ async def _fails(work: Awaitable[Any]) -> CoodieError:
 async def test_a_sync_whose_statement_fails(
     fault: str, calls: Api, proxy: FaultProxy, keyspace: str, fresh: str
 ) -> None:
-    """It says at which statement and why, sends that once, and the next sync does what is left to do."""
+    """A failed sync names the statement, which isn't repeated; the next sync completes the changes."""
     broken, error, seconds = _fault(fault)
     rule = proxy.add(broken, contains="CREATE TABLE", opcodes=(Opcode.QUERY, Opcode.EXECUTE), times=None)
     found = await _fails(calls.sync_table(fresh, keyspace, COLUMNS, options=SyncOptions(timeout=seconds)))
@@ -87,7 +87,7 @@ async def test_a_sync_whose_statement_fails(
 async def test_a_sync_that_cannot_read(
     fault: str, calls: Api, proxy: FaultProxy, keyspace: str, fresh: str
 ) -> None:
-    """Where the server can't be looked at, nothing is changed; the next sync makes the table."""
+    """If sync_table can't read the schema, it changes nothing; the next sync creates the table."""
     broken, error, seconds = _fault(fault)
     rule = proxy.add(broken, contains=f"table_name = '{fresh}'", times=None)
     proxy.requests.clear()
@@ -102,7 +102,7 @@ async def test_a_sync_that_cannot_read(
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_ping(fault: str, calls: Api, proxy: FaultProxy) -> None:
-    """No answer and no connection are a False; another error of the server's is raised; then it is True."""
+    """Without a response or connection, ping is False; it raises other errors, and then is True again."""
     broken, error, seconds = _fault(fault)
     assert await calls.ping()
     rule = proxy.add(broken, contains=PROBE, opcodes=(Opcode.EXECUTE,), times=None)

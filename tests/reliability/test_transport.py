@@ -90,7 +90,7 @@ async def _refused(is_async: bool, backend: str, **options: Any) -> CoodieError:
 async def test_no_fallback_to_plain_text(
     verify: int, is_async: bool, plain: Listener, backend: str, registry: DriverRegistry
 ) -> None:
-    """At a port without TLS, all that is ever sent are handshakes: no frame, no name, no password."""
+    """Only TLS handshakes are sent to a port without TLS: no frame, user name or password."""
     error = await _refused(
         is_async, backend, hosts=["127.0.0.1"], port=plain.port, ssl_enabled=True, ssl_verify_flags=verify
     )
@@ -148,7 +148,7 @@ def _shown(certificate: trustme.LeafCert) -> dict[str, str]:
 async def test_an_expired_certificate(
     is_async: bool, authority: trustme.CA, cassandra_node: Any, backend: str, registry: DriverRegistry
 ) -> None:
-    """It is refused, and the error says why; only a client that verifies nothing connects."""
+    """An expired server certificate raises an error with the reason, unless it isn't verified."""
     with _node(cassandra_node, _expired(authority)) as proxy:
         where = _trusting(authority, proxy)
         for flags in (1, 3):
@@ -163,7 +163,7 @@ async def test_an_expired_certificate(
 async def test_plain_text_on_a_tls_port(
     is_async: bool, authority: trustme.CA, cassandra_node: Any, backend: str, registry: DriverRegistry
 ) -> None:
-    """A client without TLS is told in time that it can't connect."""
+    """A client without TLS gets an error in time when it connects to a port with TLS."""
     with _node(cassandra_node, authority.issue_cert("127.0.0.1")) as proxy:
         await _refused(is_async, backend, hosts=[proxy.host], port=proxy.port)
         with open_driver(backend, **_trusting(authority, proxy)) as driver:
@@ -174,7 +174,7 @@ async def test_plain_text_on_a_tls_port(
 async def test_a_missing_client_certificate(
     is_async: bool, authority: trustme.CA, cassandra_node: Any, backend: str, registry: DriverRegistry
 ) -> None:
-    """Where the server wants one: none, an expired one and a stranger's are refused; a good one connects."""
+    """If required, a missing, expired or foreign client certificate is rejected; a valid one connects."""
     mine, stranger = (each.issue_cert("127.0.0.1") for each in (authority, trustme.CA()))
     with _node(cassandra_node, authority.issue_cert("127.0.0.1"), authority) as proxy:
         where = _trusting(authority, proxy)

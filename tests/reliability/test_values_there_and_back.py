@@ -345,7 +345,7 @@ def store(
 @EXAMPLES
 @given(data=st.data())
 async def test_there_and_back(number: int, data: st.DataObject, store: Store) -> None:
-    """What a type holds comes back as it was; what is beyond it does, too, or is refused before sending."""
+    """Values of each type are read as written; those out of range raise an error before sending."""
     case = CASES[number]
     value, held = data.draw(st.tuples(case.good, st.just(True)) | st.tuples(case.odd, st.just(False)))
     try:
