@@ -26,7 +26,7 @@ def test_a_connection(cassandra_node: Any, backend: str) -> None:
     """Reactor, protocol and server of the one backend that connects by itself; a round trip."""
     options = ["--host", cassandra_node.host, "--option", f"port={cassandra_node.port}"]
     status, report = examine(*options, "--option", "compression=lz4")
-    assert (status, report["findings"]) == (0, [])
+    assert (status, report["findings"], report["credentials"]) == (0, [], [])
     connection = report["connection"]
     assert (connection["driver"], connection["answers"]) == (backend, True)
     facts = connection["facts"]

@@ -67,6 +67,8 @@ class Capability(str, Enum):
     ADDRESS_MAP = "address map"
     #: ``username`` and ``password``.
     AUTHENTICATION = "authentication"
+    #: ``credentials`` that returns an authenticator.
+    AUTHENTICATORS = "authenticators"
     #: A connected ``session`` of the caller.
     SESSION = "session"
     #: ``sync_table``.
@@ -126,7 +128,13 @@ KNOWN = {
         KnownBackend(
             "local",
             "coodie-local",
-            _OF_CASSANDRA - {Capability.SESSION, Capability.TLS, Capability.AUTHENTICATION},
+            _OF_CASSANDRA
+            - {
+                Capability.SESSION,
+                Capability.TLS,
+                Capability.AUTHENTICATION,
+                Capability.AUTHENTICATORS,
+            },
         ),
     )
 }

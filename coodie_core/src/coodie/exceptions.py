@@ -195,22 +195,22 @@ class ConfigFileError(ConfigurationError):
 
 
 class DriverLoadError(ConfigurationError, ImportError):
-    """A backend was named, and can't be used; each subclass is one cause.
+    """A backend or a credentials provider was named, and can't be used; each subclass is one cause.
 
     The last line of the message is a command, ``command``, that fixes the problem or shows more.
     """
 
     option: str | None = "driver_type"
-    #: The requested driver_type.
+    #: The requested driver_type; None if ``option`` is "credentials".
     driver_type: str | None = None
-    #: The distribution that provides it, or None.
+    #: The distribution that provides the plug-in, or None.
     distribution: str | None = None
 
 
 class DriverNotFoundError(DriverLoadError, LookupError):
-    """No installed distribution provides this driver_type."""
+    """No installed distribution provides this name."""
 
-    #: The driver_types that are installed, and not known to be broken (they aren't imported to find out).
+    #: The names that are installed, and not known to be broken (they aren't imported to find out).
     installed: tuple[str, ...] = ()
     #: Those that are installed and known to be broken.
     broken: tuple[str, ...] = ()
@@ -221,11 +221,11 @@ class DriverNotFoundError(DriverLoadError, LookupError):
 
 
 class DriverImportError(DriverLoadError):
-    """The backend's module raised an exception during import: the ``__cause__``."""
+    """The plug-in's module raised an exception during import: the ``__cause__``."""
 
 
 class DriverDependencyError(DriverLoadError):
-    """A dependency of the backend isn't installed, or its version isn't supported."""
+    """A dependency of the plug-in isn't installed, or its version isn't supported."""
 
     #: The name of the missing distribution or module.
     missing: str | None = None
@@ -236,30 +236,30 @@ class DriverDependencyError(DriverLoadError):
 
 
 class DriverApiVersionError(DriverLoadError):
-    """The backend declares no version of the plug-in contract that this coodie-core supports."""
+    """The plug-in declares no version of its contract that this coodie-core supports."""
 
-    #: The versions that the backend declares.
+    #: The versions that the plug-in declares.
     declared: tuple[int, ...] = ()
     #: The version that this coodie-core supports.
     supported: int = 0
 
 
 class NotADriverError(DriverLoadError, TypeError):
-    """An object lacks hooks of a plug-in, or methods of a driver."""
+    """An object lacks hooks of a plug-in, or methods of a driver, or isn't a credentials provider."""
 
     #: The missing methods or hooks.
     missing: tuple[str, ...] = ()
 
 
 class DuplicateDriverError(DriverLoadError):
-    """Two or more installed distributions provide the same driver_type."""
+    """Two or more installed distributions provide the same name."""
 
     #: The distributions, each as "name version".
     distributions: tuple[str, ...] = ()
 
 
 class DriverBlockedError(DriverLoadError):
-    """The environment or the application blocks the backend's distribution."""
+    """The environment or the application blocks the plug-in's distribution."""
 
     #: The list that blocks it: "COODIE_BLOCK", "COODIE_ALLOW", "block" or "allow_only".
     blocked_by: str = ""

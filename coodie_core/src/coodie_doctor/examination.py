@@ -43,6 +43,7 @@ def examine(connect: Mapping[str, Any] | None = None, *, timeout: float = 30.0) 
         report.findings.append(_not_working(exc))
         return report
     report.backends = diagnosis.backends
+    report.credentials = diagnosis.credentials
     report.findings += diagnosis.findings
     report.connection = diagnosis.connection
     return report

@@ -60,12 +60,14 @@ class Report:
         findings: The problems and remarks.
         backends: The backends, as in ``coodie drivers --json``; None if they can't be checked.
         connection: The result of connecting; None if that wasn't requested.
+        credentials: The installed credentials providers.
     """
 
     environment: dict[str, str]
     findings: list[Finding] = field(default_factory=list)
     backends: list[dict[str, Any]] | None = None
     connection: dict[str, Any] | None = None
+    credentials: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -92,9 +94,12 @@ class Report:
         if self.backends is None:
             yield "  not checked: see the problems below"
         for backend in self.backends or []:
-            name = f"{backend['distribution'] or 'the application'} {backend['version'] or ''}".strip()
-            yield f"  {backend['driver_type'] or '?':12}  {backend['state']:13}  {name}"
+            yield _state(backend["driver_type"], backend)
             yield from _pairs(backend["facts"], indent=16)
+        if self.credentials:
+            yield ""
+            yield "Credentials providers"
+            yield from (_state(provider["name"], provider) for provider in self.credentials)
         if self.connection is not None:
             yield ""
             yield "Connection"
@@ -122,6 +127,11 @@ class Report:
         yield ""
         count = sum(finding.is_problem for finding in self.findings)
         yield f"{count or 'No'} problem{'' if count == 1 else 's'} found."
+
+
+def _state(name: str, plugin: dict[str, Any]) -> str:
+    owner = f"{plugin['distribution'] or 'the application'} {plugin['version'] or ''}".strip()
+    return f"  {name or '?':12}  {plugin['state']:13}  {owner}"
 
 
 def _pairs(pairs: dict[str, Any], indent: int = 2) -> Iterator[str]:

@@ -111,7 +111,7 @@ def coodie_describe_driver() -> DriverDescription:
         options=(*_NODE_OPTIONS, *(option for option in backend.options if option.name not in others)),
         connection_fields=backend.connection_fields - _DETERMINED_FIELDS,
         capabilities=CassandraDriver.capabilities
-        - {Capability.SESSION, Capability.TLS, Capability.AUTHENTICATION},
+        - {Capability.SESSION, Capability.TLS, Capability.AUTHENTICATION, Capability.AUTHENTICATORS},
     )
 
 

@@ -54,9 +54,12 @@ _REPLACED = {
         "address_map",
         "username",
         "password",
+        "credentials",
         *_TLS,
     ),
     "driver_type": ("distribution",),
+    "credentials": ("username", "password"),
+    "username": ("credentials",),
 }
 
 _LOGIN: tuple[SettingPath, SettingPath] = (("username",), ("password",))
@@ -140,6 +143,8 @@ class ConnectionSettings:
     def _login(self) -> _ReferencedLogin | None:
         """Return the credentials if they have references that can be resolved now, and so change."""
         username, password = (self.settings.get(path) for path in _LOGIN)
+        if ("credentials",) in self.settings:
+            return None  # which is refused
         if username is None or password is None or not (username.refers or password.refers):
             return None
         login = _ReferencedLogin(username, password, self.environ)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from coodie.diagnostics.inventory import BackendReport, BackendState, take_inventory
+from coodie.diagnostics.inventory import BackendReport, BackendState, take_inventory, take_providers
 from coodie.diagnostics.probe import probe
 from coodie.plugins.requirements import plain_requirement, unmet_requirements
 from coodie.registry.registry import current_registry
@@ -35,10 +35,15 @@ class Diagnosis:
     """
 
     def __init__(self, connect: Mapping[str, Any] | None, timeout: float) -> None:
-        reports = take_inventory(current_registry().plugins, timeout=timeout)
+        host = current_registry().plugins
+        reports = take_inventory(host, timeout=timeout)
+        providers = take_providers(host, timeout=timeout)
         self.backends = [report.as_dict() for report in reports]
-        self.findings = [finding for report in reports if (finding := _finding(report)) is not None]
-        installed = [report for report in reports if report.version is not None]
+        self.credentials = [report.as_provider() for report in providers]
+        self.findings = [
+            finding for report in (*reports, *providers) if (finding := _finding(report)) is not None
+        ]
+        installed = [report for report in (*reports, *providers) if report.version is not None]
         if all(report.state is BackendState.NOT_INSTALLED for report in reports):
             self.findings.append(_NO_BACKEND)
         for distribution in sorted({report.distribution for report in installed if report.distribution}):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from coodie.plugins.discovery import DriverEntryPoint
     from coodie.plugins.host import PluginHost
 
-__all__ = ["BackendReport", "BackendState", "take_inventory"]
+__all__ = ["BackendReport", "BackendState", "take_inventory", "take_providers"]
 
 #: How many are tried out at once.
 _AT_ONCE = 4
@@ -88,6 +88,11 @@ class BackendReport:
         """Return it as JSON has it."""
         return {**asdict(self), "state": str(self.state)}
 
+    def as_provider(self) -> dict[str, Any]:
+        """Return a credentials provider as JSON has it."""
+        shown = ("distribution", "version", "api_versions", "state", "reason", "command")
+        return {"name": self.driver_type, **{name: self.as_dict()[name] for name in shown}}
+
 
 def take_inventory(host: PluginHost, *, timeout: float = TIMEOUT) -> list[BackendReport]:
     """Return every backend that is installed or known, in order of name.
@@ -109,6 +114,21 @@ def take_inventory(host: PluginHost, *, timeout: float = TIMEOUT) -> list[Backen
     return sorted(reports, key=lambda report: (report.driver_type, report.distribution))
 
 
+def take_providers(host: PluginHost, *, timeout: float = TIMEOUT) -> list[BackendReport]:
+    """Return every credentials provider that is installed, as ``take_inventory`` does for backends.
+
+    Args:
+        host: Where to look.
+        timeout: Seconds that each probe may take.
+    """
+    index = host.credentials.index
+    entries = index.entry_points()
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        reports = list(pool.map(lambda entry: _report(entry, entries, host, timeout), entries))
+    others = host.index.unreadable()  # reported with the backends
+    return reports + [_unreadable(name) for name in index.unreadable() if name not in others]
+
+
 def _report(
     entry: DriverEntryPoint, entries: list[DriverEntryPoint], host: PluginHost, timeout: float
 ) -> BackendReport:
@@ -117,7 +137,7 @@ def _report(
     known = _known(entry)
     if error is not None:
         return BackendReport(**known, state=_state(error), reason=_words(error), command=error.command)
-    found = probe(entry.driver_type, entry.distribution, timeout=timeout)
+    found = probe(entry.driver_type, entry.distribution, kind=entry.kind, timeout=timeout)
     if found.error is not None:
         command = found.command or again(entry)
         return BackendReport(**known, state=BackendState.BROKEN, reason=found.error, command=command)

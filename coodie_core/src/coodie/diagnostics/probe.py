@@ -13,8 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from coodie.plugins.kinds import BACKENDS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from coodie.plugins.kinds import PluginKind
 
 __all__ = ["TIMEOUT", "ProbeResult", "probe"]
 
@@ -62,20 +66,23 @@ def probe(
     driver_type: str,
     distribution: str,
     *,
+    kind: PluginKind = BACKENDS,
     connect: Mapping[str, Any] | None = None,
     timeout: float = TIMEOUT,
 ) -> ProbeResult:
-    """Load a backend in a process of its own, and connect where that's asked for.
+    """Load a plug-in in a process of its own, and connect with a backend where that's asked for.
 
     Args:
-        driver_type: The backend's name.
+        driver_type: The plug-in's name.
         distribution: Its distribution.
+        kind: The kind of the plug-in.
         connect: ``{"hosts": […], "options": {name: text}}``; None: don't connect.
         timeout: Seconds that it may take.
     """
     with tempfile.TemporaryDirectory(prefix="coodie-probe-") as directory:
         outcome = Path(directory) / "outcome.json"
         task = {
+            "option": kind.option,
             "driver_type": driver_type,
             "distribution": distribution,
             "connect": connect,

@@ -17,6 +17,7 @@ from coodie.options.connection import build_config
 from coodie.options.declarations import OPTIONS
 from coodie.options.valuetypes import parse_value
 from coodie.plugins.host import PluginHost
+from coodie.plugins.kinds import CREDENTIALS
 from coodie_doctor.findings import plain_text
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ def main() -> None:
 
 def _tried(task: Mapping[str, Any]) -> dict[str, Any]:
     host = PluginHost()
+    if task["option"] == CREDENTIALS.option:
+        host.credentials.provider(f"{task['driver_type']}@{task['distribution']}")
+        return {"summary": "", "capabilities": [], "options": [], "facts": {}}
     pin = {"driver_type": task["driver_type"], "distribution": task["distribution"] or None}
     config = build_config(**pin)
     description = host.described(config)

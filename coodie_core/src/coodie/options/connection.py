@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from coodie.exceptions import ConfigurationError
-from coodie.options.credentials import current_credentials
+from coodie.options.credentials import Credentials, ProviderName, current_credentials
 from coodie.options.declarations import OPTIONS
 from coodie.options.hosts import ContactPoint, parse_host
 from coodie.options.profiles import RequestProfile, build_profiles
@@ -79,8 +79,8 @@ class ConnectionConfig:
         username: The user name for password authentication; with ``credentials``, the current one when the
             driver is opened.
         password: The password; as above.
-        credentials: Returns the current credentials, for each further login; may block. None if they never
-            change.
+        credentials: Returns the current credentials, or an authenticator, for each further login; may block.
+            None if they never change.
         local_dc: The preferred data centre.
         local_rack: The preferred rack of that data centre.
         application: The program's name, or its name and version, as ``name/version``.
@@ -156,12 +156,16 @@ class ConnectionConfig:
     def with_current_credentials(self) -> ConnectionConfig:
         """Return the configuration with the current user name and password; may block.
 
+        They stay None if ``credentials`` returns an authenticator.
+
         Raises:
             CoodieError: As in ``current_credentials``.
         """
         if self.credentials is None:
             return self
         login = current_credentials(self.credentials)
+        if not isinstance(login, Credentials):
+            return self
         return replace(self, username=login.username, password=login.password)
 
 
@@ -188,6 +192,8 @@ def build_config(*, driver_type: str = "scylla", **arguments: Any) -> Connection
     if tls or "ssl_context" in named:
         named["ssl_context"] = build_ssl_context(ssl_context=named.get("ssl_context"), **tls)
         named["certificate_files"] = certificate_files(named["ssl_context"], tls)
+    if isinstance(named.get("credentials"), str):
+        named["credentials"] = ProviderName(named["credentials"])
     if "hosts" in named:
         named |= _hosts_and_ports(named["hosts"], named.get("port"))
     config = ConnectionConfig(

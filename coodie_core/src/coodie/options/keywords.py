@@ -25,7 +25,7 @@ class _Common(TypedDict, total=False):
     address_map: Mapping[str, str] | None
     username: str | None
     password: str | None
-    credentials: CredentialsProvider | None
+    credentials: CredentialsProvider | str | None
     ssl_key_password: str | None
     ssl_hostname: str | None
     local_dc: str | None

@@ -34,6 +34,7 @@ RETRY_POLICIES = {
 
 _SPECULATION = re.compile(r"(\d+(?:\.\d+)?)x([1-9]\d*)")
 _APPLICATION = re.compile(r"[^\s/][^/\n]{0,199}(?<!\s)(/[^\s/]{1,200})?")
+_PROVIDER = re.compile(r"\w[\w.-]*(@\w[\w.-]*)?")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
@@ -141,7 +142,8 @@ def _checked_application(value: Any) -> Any:
 
 
 def _checked_provider(value: Any) -> Any:
-    _need(callable(value))
+    # The error doesn't contain the value, which may be a password by mistake.
+    _need(callable(value) or (isinstance(value, str) and _PROVIDER.fullmatch(value)))
     return value
 
 
@@ -304,7 +306,10 @@ VALUE_TYPES: Mapping[str, ValueType] = {
     ),
     "secret": ValueType(wanted="a str", check=_checked_secret, schema={"type": "string"}),
     "provider": ValueType(
-        wanted="a function without parameters that returns coodie.Credentials", check=_checked_provider
+        wanted="a provider's name, optionally with @ and its distribution, or a function without parameters "
+        "that returns coodie.Credentials",
+        check=_checked_provider,
+        schema={"type": "string", "pattern": f"^{_PROVIDER.pattern}$"},
     ),
     "application": ValueType(
         wanted="a name, or a name and a version: 'shop' or 'shop/1.4.2'",

@@ -1,4 +1,4 @@
-"""Find the installed backends: one scan of metadata, without importing them."""
+"""Find the installed plug-ins of a kind: one scan of metadata, without importing them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from coodie._forks import forget_in_children
-from coodie.capabilities import KNOWN
+from coodie.plugins.kinds import BACKENDS, PluginKind, PluginName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DRIVER_API_VERSION",
-    "GROUP",
     "DriverEntryPoint",
     "DriverIndex",
     "InstalledDistribution",
@@ -31,22 +30,14 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
-#: The version of the plug-in contract that this coodie-core supports.
+#: The version of the plug-in contract that this coodie-core supports, for each kind of plug-in.
 DRIVER_API_VERSION = 1
-
-#: The entry-point group of backends.
-GROUP = "coodie.drivers"
-
-_API_GROUP_PREFIX = "coodie.driver_api."
 
 #: The Name header of a METADATA file, if it is valid; parsing all headers of all distributions takes a
 #: hundred times longer.
 _NAME = re.compile(
     r"^Name:[ \t]*([A-Z0-9](?:[A-Z0-9._-]*[A-Z0-9])?)[ \t]*\r?$", re.MULTILINE | re.IGNORECASE | re.ASCII
 )
-
-#: Distributions that provide a backend, even if their entry_points.txt is missing.
-_OURS = frozenset(backend.distribution for backend in KNOWN.values())
 
 
 def canonical_name(distribution: str) -> str:
@@ -78,7 +69,7 @@ class InstalledDistribution(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DriverEntryPoint:
-    """The entry point of a backend.
+    """The entry point of a backend, or of another kind of plug-in.
 
     Args:
         driver_type: The entry point's name.
@@ -88,6 +79,7 @@ class DriverEntryPoint:
         api_versions: The versions of the plug-in contract that the distribution declares.
         canonical: The canonical name of the distribution.
         installed: The distribution; None if the application registered the plug-in.
+        kind: The kind of the plug-in.
     """
 
     driver_type: str
@@ -97,6 +89,12 @@ class DriverEntryPoint:
     api_versions: tuple[int, ...]
     canonical: str
     installed: InstalledDistribution | None = field(default=None, repr=False, compare=False)
+    kind: PluginKind = field(default=BACKENDS, repr=False)
+
+    @property
+    def plugin_name(self) -> PluginName:
+        """The name and the kind, for messages."""
+        return PluginName(self.driver_type, self.kind)
 
     @property
     def owner(self) -> str:
@@ -119,11 +117,17 @@ class DriverIndex:
     Args:
         source: Returns the distributions, or with the keyword ``name`` at least those of that name, in the
             order of ``sys.path``; ``importlib_metadata.distributions``, except in tests.
+        kind: The kind of the plug-ins.
     """
 
     def __init__(
-        self, source: Callable[..., Iterable[InstalledDistribution]] = _installed_distributions
+        self,
+        source: Callable[..., Iterable[InstalledDistribution]] = _installed_distributions,
+        kind: PluginKind = BACKENDS,
     ) -> None:
+        self.kind = kind
+        #: Distributions that provide a plug-in, even if their entry_points.txt is missing.
+        self._ours = frozenset(known.distribution for known in kind.known.values())
         self._source = source
         self._lock = threading.Lock()
         self._found: dict[str, list[DriverEntryPoint]] | None = None
@@ -135,6 +139,10 @@ class DriverIndex:
     def _forget(self) -> None:
         self._lock = threading.Lock()
 
+    def of_kind(self, kind: PluginKind) -> DriverIndex:
+        """Return an index of the same distributions for another kind of plug-in."""
+        return DriverIndex(self._source, kind)
+
     def entry_points(self) -> list[DriverEntryPoint]:
         """Return all entry points, ordered by driver_type and distribution."""
         found = self._scanned()
@@ -145,7 +153,7 @@ class DriverIndex:
         return list(self._scanned().get(driver_type, ()))
 
     def unreadable(self) -> tuple[str, ...]:
-        """Return the distributions that may provide a backend, but whose metadata can't be read."""
+        """Return the distributions that may provide a plug-in, but whose metadata can't be read."""
         self._scanned()
         return self._unreadable
 
@@ -163,13 +171,13 @@ class DriverIndex:
 
         Args:
             name: The distribution's name.
-            driver_type: Only return the entry points of this backend.
+            driver_type: Only return the entry points of this name.
 
         Raises:
             Exception: The metadata can't be read.
         """
         distribution = self.distribution(name)
-        found = [] if distribution is None else _entry_points(distribution)
+        found = [] if distribution is None else _entry_points(distribution, self.kind)
         return found if driver_type is None else [one for one in found if one.driver_type == driver_type]
 
     def check_complete(self) -> None:
@@ -193,7 +201,7 @@ class DriverIndex:
     def _read(self, name: str) -> list[DriverEntryPoint]:
         """Return the entry points of a distribution, the first of its name on ``sys.path``."""
         announced = self.entry_points_of(name)
-        if not announced and canonical_name(name) in _OURS:
+        if not announced and canonical_name(name) in self._ours:
             raise MissingMetadataError("entry_points.txt")
         return announced
 
@@ -207,14 +215,14 @@ class DriverIndex:
             try:
                 # Most distributions don't have this file, and few mention coodie in it.
                 text = distribution.read_text("entry_points.txt") or ""
-                if GROUP not in text and _directory_name(distribution) not in _OURS:
+                if self.kind.group not in text and _directory_name(distribution) not in self._ours:
                     continue
                 name = _required_name(distribution)
                 if canonical_name(name) in seen:
                     continue
                 seen.add(canonical_name(name))
                 announced = self._read(name)
-            except Exception as exc:  # noqa: BLE001 - one distribution's broken metadata hides no other's backend
+            except Exception as exc:  # noqa: BLE001 - one distribution's broken metadata hides no other's plug-in
                 name = name or _directory_name(distribution) or "a distribution without a name"
                 if isinstance(exc, OSError):
                     self._passing = exc
@@ -243,7 +251,7 @@ def explicit_entry_point(
     module = getattr(plugin, "__name__", None) or type(plugin).__module__
     return DriverEntryPoint(
         driver_type=driver_type,
-        entry_point=EntryPoint(name=driver_type, value=str(module), group=GROUP),
+        entry_point=EntryPoint(name=driver_type, value=str(module), group=BACKENDS.group),
         distribution=distribution,
         version=version,
         api_versions=(DRIVER_API_VERSION,),
@@ -318,8 +326,8 @@ def _directory_name(distribution: InstalledDistribution) -> str:
     return canonical_name(str(directory).rpartition(".")[0].partition("-")[0])
 
 
-def _entry_points(distribution: InstalledDistribution) -> list[DriverEntryPoint]:
-    if GROUP not in (distribution.read_text("entry_points.txt") or ""):
+def _entry_points(distribution: InstalledDistribution, kind: PluginKind) -> list[DriverEntryPoint]:
+    if kind.group not in (distribution.read_text("entry_points.txt") or ""):
         return []
     # Ignore duplicate lines.
     points = list(
@@ -335,19 +343,20 @@ def _entry_points(distribution: InstalledDistribution) -> list[DriverEntryPoint]
             entry_point=point,
             distribution=name,
             version=distribution.version,
-            api_versions=_api_versions(points, point.name),
+            api_versions=_api_versions(points, point.name, kind),
             canonical=canonical,
             installed=distribution,
+            kind=kind,
         )
         for point in points
-        if point.group == GROUP
+        if point.group == kind.group
     ]
 
 
-def _api_versions(points: list[EntryPoint], name: str) -> tuple[int, ...]:
+def _api_versions(points: list[EntryPoint], name: str, kind: PluginKind) -> tuple[int, ...]:
     versions = {
-        point.group.removeprefix(_API_GROUP_PREFIX)
+        point.group.removeprefix(kind.api_group)
         for point in points
-        if point.name == name and point.group.startswith(_API_GROUP_PREFIX)
+        if point.name == name and point.group.startswith(kind.api_group)
     }
     return tuple(sorted(int(version) for version in versions if version.isdecimal()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from coodie._forks import forget_in_children
@@ -13,12 +13,15 @@ from coodie.exceptions import ConfigurationError, CoodieError, DriverNotFoundErr
 from coodie.observers.connections import connecting
 from coodie.observers.hub import current_observers
 from coodie.options.connection import TLS_OPTIONS, ConnectionConfig, check_driver_type
+from coodie.options.credentials import ProviderName
 from coodie.options.declarations import OPTIONS
 from coodie.options.similar_names import similar_name
 from coodie.options.valuetypes import check_value
 from coodie.plugins.allowlist import DistributionAllowlist
+from coodie.plugins.credentials import CredentialsPlugins
 from coodie.plugins.discovery import DriverIndex, explicit_entry_point
 from coodie.plugins.errors import reading_metadata
+from coodie.plugins.kinds import PluginName
 from coodie.plugins.loading import CHECK, INSPECT, OPEN, OPEN_ASYNC, LoadedPlugin, load_plugin
 from coodie.plugins.selection import check_open, is_pinned_to, select
 from coodie.waiting import call_in_thread
@@ -53,6 +56,8 @@ class PluginHost:
         #: The allow-list and the deny-list.
         self.allowlist = DistributionAllowlist()
         self.index = DriverIndex() if index is None else index
+        #: The credentials providers.
+        self.credentials = CredentialsPlugins(self.index, self.allowlist)
         self._loaded: dict[tuple[str, str | None], LoadedPlugin] = {}
         self._registered: dict[str, LoadedPlugin] = {}
         self._failed: dict[str, CoodieError] = {}
@@ -124,7 +129,7 @@ class PluginHost:
         if plugin is not None:
             check_open(plugin.entry, self.allowlist)
             return plugin.entry
-        with reading_metadata(driver_type):
+        with reading_metadata(PluginName(driver_type)):
             return select(self.index, self.allowlist, driver_type)
 
     def failures(self) -> Mapping[str, CoodieError]:
@@ -169,7 +174,29 @@ class PluginHost:
             DriverLoadError: The backend can't be used.
             ConfigurationError: The backend doesn't support an option.
         """
-        self._checked_plugin(config)
+        self._checked_plugin(self._with_provider(config))
+
+    def _with_provider(self, config: ConnectionConfig) -> ConnectionConfig:
+        """Return the configuration with the credentials provider that it names."""
+        wanted = config.credentials
+        if not isinstance(wanted, ProviderName):
+            return config
+        return replace(config, credentials=self.credentials.provider(wanted.name))
+
+    def _ready(self, config: ConnectionConfig) -> tuple[LoadedPlugin, ConnectionConfig]:
+        """Return the plug-in of a configuration, and the configuration with the current credentials."""
+        config = self._with_provider(config)
+        plugin = self._checked_plugin(config)
+        current = config.with_current_credentials()
+        have = plugin.describe().capabilities
+        if (
+            config.credentials is not None
+            and current.username is None
+            and Capability.AUTHENTICATORS not in have
+        ):
+            who, what = f"driver_type={config.driver_type!r}", "credentials= that returns an authenticator"
+            raise refuse_option(Capability.AUTHENTICATORS, "credentials", what, who)
+        return plugin, current
 
     def _checked_plugin(self, config: ConnectionConfig) -> LoadedPlugin:
         """Return the plug-in of a configuration, after validating that."""
@@ -209,7 +236,7 @@ class PluginHost:
         Raises:
             CoodieError: As in ``check``, or connecting failed.
         """
-        return _opened(self._checked_plugin(config), config.with_current_credentials(), name)
+        return _opened(*self._ready(config), name)
 
     async def open_async(self, config: ConnectionConfig, name: str | None = None) -> AbstractDriver:
         """Async version of ``open``; a cancellation returns immediately.
@@ -220,10 +247,8 @@ class PluginHost:
 
         def blocking() -> tuple[LoadedPlugin, AbstractDriver | ConnectionConfig]:
             # Importing a backend takes a tenth of a second and reads many files, so do it in a thread.
-            plugin = self._checked_plugin(config)
-            if plugin.implements(OPEN_ASYNC):
-                return plugin, config.with_current_credentials()
-            return plugin, _opened(plugin, config.with_current_credentials(), name)
+            plugin, current = self._ready(config)
+            return plugin, current if plugin.implements(OPEN_ASYNC) else _opened(plugin, current, name)
 
         plugin, found = await call_in_thread(
             blocking,
@@ -249,7 +274,7 @@ class PluginHost:
     def _found(self, config: ConnectionConfig) -> LoadedPlugin:
         """Return the plug-in; if loading fails, the next call tries again."""
         driver_type, distribution = config.driver_type, config.distribution
-        with self._lock, reading_metadata(driver_type):
+        with self._lock, reading_metadata(PluginName(driver_type)):
             plugin = self._registered.get(driver_type)
             if plugin is None or not is_pinned_to(plugin.entry, distribution):
                 plugin = self._loaded.get((driver_type, distribution))

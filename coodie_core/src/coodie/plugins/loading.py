@@ -28,7 +28,18 @@ from coodie_doctor.ownership import pip_command
 if TYPE_CHECKING:
     from coodie.plugins.discovery import DriverEntryPoint
 
-__all__ = ["CHECK", "DESCRIBE", "INSPECT", "OPEN", "OPEN_ASYNC", "LoadedPlugin", "again", "load_plugin"]
+__all__ = [
+    "CHECK",
+    "DESCRIBE",
+    "INSPECT",
+    "OPEN",
+    "OPEN_ASYNC",
+    "LoadedPlugin",
+    "again",
+    "load_object",
+    "load_plugin",
+    "report",
+]
 
 DESCRIBE = "coodie_describe_driver"
 CHECK = "coodie_check_config"
@@ -130,7 +141,7 @@ class LoadedPlugin:
         if description.needs:
             from coodie.plugins.requirements import check_needs  # imports packaging
 
-            with reading_metadata(self.entry.driver_type):
+            with reading_metadata(self.entry.plugin_name):
                 check_needs(description.needs, self.entry)
         return description
 
@@ -161,23 +172,33 @@ class LoadedPlugin:
         message = f"{hook} of {owner.owner} raised {words_of(raised)}."
         if hook in (OPEN, OPEN_ASYNC) and isinstance(raised, OSError):
             return ConnectionFailedError(message)
-        return DriverLoadError(message, **_report(owner))
+        return DriverLoadError(message, **report(owner))
 
     def not_a_driver(self, message: str, *, missing: tuple[str, ...] = ()) -> NotADriverError:
         """Return the error for a plug-in that violates the contract."""
-        return NotADriverError(message, missing=missing, **_report(self.entry))
+        return NotADriverError(message, missing=missing, **report(self.entry))
 
 
 def load_plugin(entry: DriverEntryPoint) -> LoadedPlugin:
-    """Import the object of an entry point.
+    """Import the plug-in of an entry point.
 
     Raises:
         DriverImportError: Its module raised, or doesn't exist.
         DriverDependencyError: A module that it imports isn't installed.
         NotADriverError: The object isn't a plug-in.
     """
+    return LoadedPlugin(load_object(entry), entry)
+
+
+def load_object(entry: DriverEntryPoint) -> Any:
+    """Import the object of an entry point.
+
+    Raises:
+        DriverImportError: Its module raised, or doesn't exist.
+        DriverDependencyError: A module that it imports isn't installed.
+    """
     try:
-        plugin = entry.entry_point.load()
+        return entry.entry_point.load()
     except CoodieError:
         raise
     except (KeyboardInterrupt, GeneratorExit):
@@ -186,7 +207,6 @@ def load_plugin(entry: DriverEntryPoint) -> LoadedPlugin:
         if _ends_the_program(exc):
             raise
         raise import_error(exc, entry) from exc
-    return LoadedPlugin(plugin, entry)
 
 
 def _ends_the_program(raised: BaseException) -> bool:
@@ -200,7 +220,7 @@ def _ends_the_program(raised: BaseException) -> bool:
 def import_error(raised: BaseException, entry: DriverEntryPoint) -> DriverLoadError:
     """Return the error for a failed import: a missing dependency, or a broken module."""
     point, owner = entry.entry_point, entry.owner
-    known = {"driver_type": entry.driver_type, "distribution": entry.distribution}
+    known = {"distribution": entry.distribution, **entry.plugin_name.details}
     reinstall = {"hint": "To reinstall it, run:", "command": again(entry)}
     if not isinstance(raised, ModuleNotFoundError):
         message = f"Importing {point.value!r} of {owner} raised {words_of(raised)}."
@@ -229,8 +249,8 @@ def _dependency(missing: str, entry: DriverEntryPoint) -> DriverDependencyError:
         message,
         command=again(entry),
         missing=missing,
-        driver_type=entry.driver_type,
         distribution=entry.distribution,
+        **entry.plugin_name.details,
     )
 
 
@@ -239,9 +259,9 @@ def again(entry: DriverEntryPoint) -> str:
     return pip_command("install --force-reinstall", entry.distribution)
 
 
-def _report(entry: DriverEntryPoint) -> dict[str, Any]:
+def report(entry: DriverEntryPoint) -> dict[str, Any]:
     """Return the arguments of an error about a plug-in that violates the contract."""
-    known = {"driver_type": entry.driver_type, "distribution": entry.distribution}
+    known = {"distribution": entry.distribution, **entry.plugin_name.details}
     if not entry.distribution:
         return {"hint": "For the hooks of a plug-in, run:", "command": _HOOKS, **known}
     hint = f"Report it to the authors of {entry.distribution}, or try a new version:"

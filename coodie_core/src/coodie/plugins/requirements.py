@@ -61,7 +61,7 @@ def dependency_error(wanted: Requirement, entry: DriverEntryPoint) -> DriverDepe
     return DriverDependencyError(
         f"{entry.owner} needs {plain}, {what}.",
         command=f"pip install {shlex.quote(plain)}",
-        driver_type=entry.driver_type,
+        **entry.plugin_name.details,
         distribution=entry.distribution,
         missing=wanted.name,
         requirement=plain,

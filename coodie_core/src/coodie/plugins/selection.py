@@ -1,4 +1,4 @@
-"""Select the entry point of a backend, or raise an error with the reason.
+"""Select the entry point of a plug-in, or raise an error with the reason.
 
 Checks:
 
@@ -7,14 +7,14 @@ name,
   without a scan. A known name belongs to its distribution; another distribution can't provide it.
 - Any other name, and a known one whose distribution isn't installed, needs the scan, and the check for
   duplicates.
-- The allow-list, the API version, and PyPI's ``coodie`` in addition to coodie-core are always checked.
+- The allow-list and the API version are always checked; for backends, PyPI's ``coodie`` in addition to
+  coodie-core, too.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from coodie.capabilities import KNOWN
 from coodie.exceptions import DriverBlockedError
 from coodie.plugins.discovery import DRIVER_API_VERSION, canonical_name
 from coodie.plugins.errors import (
@@ -29,6 +29,7 @@ from coodie.plugins.errors import (
     wrong_version,
 )
 from coodie.plugins.integrity import check_core
+from coodie.plugins.kinds import BACKENDS, PluginName
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -48,12 +49,12 @@ def select(
     *,
     failed: Collection[str] = (),
 ) -> DriverEntryPoint:
-    """Return the entry point of a backend.
+    """Return the entry point of a plug-in.
 
     Args:
-        index: The index of installed backends.
+        index: The index of installed plug-ins of a kind.
         allowlist: The allow-list and the deny-list.
-        driver_type: The backend's name.
+        driver_type: The plug-in's name.
         distribution: The pinned distribution, or None.
         failed: The driver_types that failed to load before; listed in the error if the name isn't found.
 
@@ -66,7 +67,8 @@ def select(
         DriverLoadError: Its metadata can't be read.
         OSError: Metadata can't be read now.
     """
-    check_core(index.distribution, driver_type)
+    if index.kind is BACKENDS:
+        check_core(index.distribution, driver_type)
     if distribution is not None:
         entries = _pinned(index, driver_type, distribution)
     else:
@@ -121,7 +123,7 @@ def _rejection(
 
 
 def check_open(entry: DriverEntryPoint, allowlist: DistributionAllowlist) -> None:
-    """Check whether the distribution of a loaded backend has been blocked since.
+    """Check whether the distribution of a loaded plug-in has been blocked since.
 
     Raises:
         DriverBlockedError: The distribution is blocked.
@@ -137,15 +139,14 @@ def is_pinned_to(entry: DriverEntryPoint, distribution: str | None) -> bool:
 
 
 def _is_official(entry: DriverEntryPoint) -> bool:
-    known = KNOWN.get(entry.driver_type)
+    known = entry.plugin_name.known
     return known is not None and entry.canonical == known.distribution
 
 
 def _known(index: DriverIndex, driver_type: str) -> list[DriverEntryPoint]:
     """Look up a known backend in its distribution."""
-    if driver_type not in KNOWN:
-        return []
-    return _announced(index, driver_type, KNOWN[driver_type].distribution)
+    known = index.kind.known.get(driver_type)
+    return [] if known is None else _announced(index, driver_type, known.distribution)
 
 
 def _pinned(index: DriverIndex, driver_type: str, distribution: str) -> list[DriverEntryPoint]:
@@ -154,14 +155,15 @@ def _pinned(index: DriverIndex, driver_type: str, distribution: str) -> list[Dri
         return entries
     index.named(driver_type)
     index.check_complete()
+    wanted = PluginName(driver_type, index.kind)
     if index.is_unreadable(distribution):
-        raise unreadable(driver_type, distribution)
+        raise unreadable(wanted, distribution)
     if index.distribution(distribution) is None:
         for entry in index.named(f"{driver_type}@{distribution}"):
             raise unusable_name(entry)  # a distribution provides a name that looks like a pin
-        raise not_installed(driver_type, distribution, [entry.owner for entry in index.named(driver_type)])
+        raise not_installed(wanted, distribution, [entry.owner for entry in index.named(driver_type)])
     others = [entry.driver_type for entry in index.entry_points_of(distribution)]
-    raise not_announced(driver_type, distribution, others)
+    raise not_announced(wanted, distribution, others)
 
 
 def _announced(index: DriverIndex, driver_type: str, distribution: str) -> list[DriverEntryPoint]:
@@ -170,7 +172,7 @@ def _announced(index: DriverIndex, driver_type: str, distribution: str) -> list[
     except OSError:
         raise
     except Exception as exc:
-        raise unreadable(driver_type, distribution) from exc
+        raise unreadable(PluginName(driver_type, index.kind), distribution) from exc
 
 
 def _not_found(
@@ -178,11 +180,12 @@ def _not_found(
 ) -> DriverLoadError:
     entries = index.entry_points()
     index.check_complete()
+    wanted = PluginName(driver_type, index.kind)
     if not entries and index.distribution("coodie-core") is None:
-        return no_metadata(driver_type)
-    known = KNOWN.get(driver_type)
+        return no_metadata(wanted)
+    known = wanted.known
     if known is not None and index.is_unreadable(known.distribution):
-        return unreadable(driver_type, known.distribution)
+        return unreadable(wanted, known.distribution)
     installed: set[str] = set()
     broken: set[str] = {*failed, *index.unreadable()}
     denied: set[str] = set()
@@ -191,7 +194,7 @@ def _not_found(
         names = denied if isinstance(error, DriverBlockedError) else installed if error is None else broken
         names.add(entry.driver_type)
     return not_found(
-        driver_type,
+        wanted,
         installed=tuple(sorted(installed - broken)),
         broken=tuple(sorted(broken)),
         blocked=tuple(sorted(denied - installed)),

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from cassandra.auth import Authenticator, AuthProvider, PlainTextAuthenticator
 
-from coodie.options.credentials import current_credentials
+from coodie.options.credentials import Credentials, current_credentials
 
 if TYPE_CHECKING:
+    from coodie.options.credentials import Authenticator as CoodieAuthenticator
     from coodie.options.credentials import CredentialsProvider
 
 __all__ = ["CurrentCredentials"]
@@ -40,4 +41,21 @@ class _Unasked(Authenticator):  # type: ignore[misc]  # the drivers have no type
     def renewed(self) -> Any:
         """Return an authenticator with the current credentials; may block."""
         login = current_credentials(self._provider)
-        return PlainTextAuthenticator(login.username, login.password)
+        if isinstance(login, Credentials):
+            return PlainTextAuthenticator(login.username, login.password)
+        return _Adapted(login)
+
+
+class _Adapted(Authenticator):  # type: ignore[misc]  # the drivers have no types
+    """The driver's authenticator for coodie's."""
+
+    def __init__(self, login: CoodieAuthenticator) -> None:
+        self._login = login
+
+    def initial_response(self) -> bytes:
+        """Return the first response; called by the driver."""
+        return self._login.initial_response()
+
+    def evaluate_challenge(self, challenge: bytes | None) -> bytes:
+        """Return the response to a challenge; called by the driver."""
+        return self._login.evaluate_challenge(challenge or b"")
