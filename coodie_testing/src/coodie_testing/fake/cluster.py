@@ -11,7 +11,7 @@ from coodie.observers.events import RequestFinished
 from coodie.observers.hub import current_observers
 from coodie.observers.recorder import Recorder
 from coodie_testing.fake.cqltypes import parse_type
-from coodie_testing.fake.node import Nodes
+from coodie_testing.fake.node import Nodes, password_login
 from coodie_testing.fake.replies import SchemaChanged, status_event
 from coodie_testing.fake.schema import Table
 from coodie_testing.fake.script import ANY, FakeRequest, Script, Stub
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
-    from coodie_testing.fake.node import FakeNode, NodeConnection
+    from coodie_testing.fake.node import FakeNode, Login, NodeConnection
 
 __all__ = ["FakeCluster"]
 
@@ -41,6 +41,9 @@ class FakeCluster:
         nodes: The number of nodes.
         username: The user that clients have to log in as; None for no login.
         password: The user's password.
+        login: The server's side of another login, a function. It gets a list of all responses that the client
+            has sent on the connection, and returns the next challenge, or None to accept; it raises a
+            PermissionError to reject.
         max_protocol: The newest supported protocol version, 4 or 5.
 
     Raises:
@@ -48,11 +51,19 @@ class FakeCluster:
     """
 
     def __init__(
-        self, nodes: int = 1, *, username: str | None = None, password: str = "", max_protocol: int = 5
+        self,
+        nodes: int = 1,
+        *,
+        username: str | None = None,
+        password: str = "",
+        login: Login | None = None,
+        max_protocol: int = 5,
     ) -> None:
         self._script = Script()
-        credentials = None if username is None else (username, password)
-        self._nodes = self._script.cluster = Nodes(self._script, credentials)
+        self._credentials = {} if username is None else {"username": username, "password": password}
+        if username is not None:
+            login = password_login(username, password)
+        self._nodes = self._script.cluster = Nodes(self._script, login)
         for _ in range(nodes):
             self._nodes.add(_ADDRESS, 0).max_protocol = max_protocol
         self._listeners: dict[int, Listener] = {}
@@ -103,10 +114,7 @@ class FakeCluster:
 
     def connection_options(self) -> dict[str, Any]:
         """Return the options of ``init_coodie`` for connecting to the cluster."""
-        options: dict[str, Any] = {"hosts": self.hosts, "port": self.port}
-        if self._nodes.credentials is not None:
-            options["username"], options["password"] = self._nodes.credentials
-        return options
+        return {"hosts": self.hosts, "port": self.port, **self._credentials}
 
     # --- scripts and requests -----------------------------------------------------------
 

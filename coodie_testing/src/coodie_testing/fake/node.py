@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import heapq
 import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from math import inf
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
-from coodie.protocol.codec import Reader, encode_string, encode_string_multimap
+from coodie.protocol.codec import Reader, encode_bytes, encode_string, encode_string_multimap
 from coodie.protocol.error_codes import ErrorCode
 from coodie.protocol.errors import BrokenFrameError, BrokenMessageError
 from coodie.protocol.frames import Opcode, RawFrame
@@ -27,10 +28,11 @@ from coodie_testing.fake.schema import Schema
 from coodie_testing.fake.systemtables import SystemRead, read_of_system
 from coodie_testing.faults.direction import Direction
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+__all__ = ["Answers", "FakeNode", "Login", "NodeConnection", "Nodes", "Statement", "password_login"]
 
-__all__ = ["Answers", "FakeNode", "NodeConnection", "Nodes", "Statement"]
+#: The server's side of a login: takes all responses of the client so far, and returns the next challenge, or
+#: None to accept; raises PermissionError to reject.
+Login = Callable[[Sequence[bytes]], bytes | None]
 
 _SEGMENTS_FROM = 5
 _RELEASE = "5.0.2"
@@ -48,6 +50,16 @@ class Statement(NamedTuple):
 
     text: str
     keyspace: str | None
+
+
+def password_login(username: str, password: str) -> Login:
+    """Return the login with a user name and a password."""
+
+    def login(tokens: Sequence[bytes]) -> None:
+        if tokens[-1] != plain_token(username, password):
+            raise PermissionError("Provided username or password is wrong")
+
+    return login
 
 
 class Answers(Protocol):
@@ -68,11 +80,11 @@ class Nodes:
 
     Args:
         answers: The responses to statements.
-        credentials: The user name and password for clients; None for no authentication.
+        login: Checks the logins of clients; None for no authentication.
     """
 
     answers: Answers
-    credentials: tuple[str, str] | None = None
+    login: Login | None = None
     schema: Schema = field(default_factory=Schema)
     nodes: list[FakeNode] = field(default_factory=list)
 
@@ -230,7 +242,8 @@ class NodeConnection:
         self._later: list[tuple[float, int, RawFrame | None]] = []
         self._order = itertools.count()
         self._out: list[bytes] = []
-        self._logged_in = node.cluster.credentials is None
+        self._logged_in = node.cluster.login is None
+        self._tokens: list[bytes] = []
         #: The stream ids of unanswered requests, and those that the client has used twice at a time.
         self.streams: set[int] = set()
         self.reused_streams: list[int] = []
@@ -341,19 +354,24 @@ class NodeConnection:
         if opcode == Opcode.STARTUP and not self._logged_in:
             return Spoken(Opcode.AUTHENTICATE, encode_string(_AUTHENTICATOR))
         if opcode == Opcode.AUTH_RESPONSE:
-            return self._login(body.read_bytes())
+            return self._login(body.read_bytes() or b"")
         if opcode == Opcode.REGISTER:
             self._events.update(body.read_string_list())
         elif opcode != Opcode.STARTUP:
             return Failed(ErrorCode.PROTOCOL_ERROR, f"opcode {opcode} isn't a client's")
         return Spoken(Opcode.READY)
 
-    def _login(self, token: bytes | None) -> Reply:
-        credentials = self.node.cluster.credentials
-        if credentials is None or token == plain_token(*credentials):
-            self._logged_in = True
-            return Spoken(Opcode.AUTH_SUCCESS, b"\xff\xff\xff\xff")
-        return Failed(ErrorCode.BAD_CREDENTIALS, "Provided username or password is wrong")
+    def _login(self, token: bytes) -> Reply:
+        login = self.node.cluster.login
+        self._tokens.append(token)
+        try:
+            challenge = None if login is None else login(self._tokens)
+        except PermissionError as exc:
+            return Failed(ErrorCode.BAD_CREDENTIALS, str(exc))
+        if challenge is not None:
+            return Spoken(Opcode.AUTH_CHALLENGE, encode_bytes(challenge))
+        self._logged_in = True
+        return Spoken(Opcode.AUTH_SUCCESS, b"\xff\xff\xff\xff")
 
     def _execute(self, query: Query) -> Reply:
         words = (query.parts[0].text or "").split() if len(query.parts) == 1 else []
