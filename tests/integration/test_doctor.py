@@ -8,6 +8,9 @@ import subprocess
 import sys
 from typing import Any
 
+from coodie_doctor.findings import Finding, Report
+from coodie_testing import FakeCluster
+
 
 def examine(*arguments: str, **variables: str) -> tuple[int, Any]:
     """Run it; return its status and its report."""
@@ -41,14 +44,20 @@ def test_a_connection(cassandra_node: Any, backend: str) -> None:
 
 
 def test_a_connection_that_fails(backend: str) -> None:
-    """Why it failed is a problem, and a password that was given isn't shown."""
-    options = ["--host", "127.0.0.1", "--option", "port=9", "--option", "username=u"]
-    status, report = examine("--driver", backend, *options, "--password-env", "SECRET", SECRET="hush-hush")
+    """Why it failed is a problem, and a password that was given isn't shown, as JSON and as text."""
+    with FakeCluster(username="u", password="other") as cluster:
+        options = ["--host", "127.0.0.1", "--option", f"port={cluster.port}", "--option", "username=u"]
+        options += ["--driver", backend, "--password-env", "SECRET"]
+        status, report = examine(*options, SECRET="hush-hush")
     assert status == 1
     (finding,) = report["findings"]
     assert finding["subject"] == "connection"
-    assert "127.0.0.1" in finding["message"]
-    assert "hush-hush" not in json.dumps(report)
+    assert "rejected the credentials" in finding["message"]
+    report["findings"] = [Finding(**finding)]
+    assert report.pop("ok") is False
+    text = Report(**report).as_text()
+    assert "- connection: The server rejected the credentials" in text
+    assert "hush-hush" not in json.dumps(report, default=vars) + text
 
 
 def test_an_option_that_is_none(backend: str) -> None:
