@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import math
+from array import array
 from collections import namedtuple
 from dataclasses import dataclass
 from decimal import Decimal
@@ -136,6 +137,8 @@ _ROUND_TRIPS: list[tuple[Any, ...]] = [
     ("tuple<list<int>, set<int>, map<int, text>>", ([2, 1], {2, 1}, {2: "b", 1: "a"})),
     ("vector<float, 3>", [1.0, -0.5, math.inf]),
     ("vector<float, 2>", (1, 2), [1.0, 2.0]),
+    ("vector<float, 2>", array("f", [1, 2]), [1.0, 2.0]),
+    ("vector<float, 2>", memoryview(array("d", [1, 2])), [1.0, 2.0]),
     ("vector<float, 1536>", [0.5] * 1536),
     ("vector<int, 2>", [2**31 - 1, -1]),
     ("vector<boolean, 3>", [True, False, True]),

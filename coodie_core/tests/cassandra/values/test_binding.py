@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import subprocess
 import sys
 from collections import OrderedDict, UserDict, deque
 from collections.abc import Sequence
+from numbers import Real
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -180,6 +183,41 @@ def test_types_that_share_a_name(columns: Callable[..., Any]) -> None:
     ) as caught:
         bind_values(markers, binders(markers), [value])
     assert caught.value.value_type == "numpy.bool"
+
+
+class NaTType(dt.datetime):
+    """A datetime whose differences aren't numbers, as pandas' NaT."""
+
+    __module__ = "pandas"
+
+    def __sub__(self, other: Any) -> Any:
+        return SimpleNamespace(days=math.nan, seconds=math.nan, microseconds=math.nan)
+
+
+@pytest.mark.parametrize("cql", ["timestamp", "date", "text", "int", "double", "list<timestamp>"])
+def test_missing_values_of_pandas(columns: Callable[..., Any], cql: str) -> None:
+    """NaT is a datetime to isinstance, and no value of any type; the error says what a null is."""
+    markers = columns(at=cql)
+    missing = NaTType(1, 1, 1)
+    with pytest.raises(
+        ParameterTypeError, match=r"^Parameter 1 \('at', .*got pandas\.NaTType\. Give None for a null\."
+    ):
+        bind_values(markers, binders(markers), [[missing] if cql.startswith("list") else missing])
+
+
+def test_a_number_without_a_float(columns: Callable[..., Any]) -> None:
+    """A Real may refuse float(), as numpy's timedelta64 does."""
+    markers = columns(n="double")
+    with pytest.raises(ParameterTypeError, match=r"\('n', double\): expected a float or an int, got"):
+        bind_values(markers, binders(markers), [_Timedelta()])
+
+
+class _Timedelta:
+    def __float__(self) -> float:
+        raise TypeError
+
+
+Real.register(_Timedelta)
 
 
 @pytest.mark.parametrize(("params", "given"), [([], 0), ((1,), 1), ([1, "a", 2], 3), (None, 0)])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from coodie.drivers.cassandra.values import collections
 from coodie.drivers.cassandra.values.scalars import BindingError
-from coodie.drivers.cassandra.values.vectors import vector_type
+from coodie.drivers.cassandra.values.vectors import number_binder, vector_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,3 +132,34 @@ def test_an_array_stays_the_callers() -> None:
     bound = collections.binder(typ)(given_array)
     assert typ.serialize(bound, 5) == typ.serialize(bound, 5) == pack(">ff", 1, 2)
     assert given_array.tolist() == [1.0, 2.0]
+
+
+def test_numpy_int64() -> None:
+    """An array of C's longs, as numpy's int64, is taken as a whole, too."""
+    bind = number_binder(types("bigint"), 2)
+    assert bind is not None
+    assert bind(array("l", [1, -2])) == array("q", [1, -2])
+    of_floats = number_binder(types("double"), 2)
+    assert of_floats is not None
+    assert of_floats(array("l", [1, -2])) is None  # one by one, as a list
+
+
+@pytest.mark.parametrize("letter", ["f", "d", "i", "H"])
+def test_a_memoryview(letter: str) -> None:
+    """A memoryview of numbers is taken as an array is, also one that skips elements."""
+    given_view = memoryview(array(letter, [1, 5, 2]))[::2]
+    for element, code in (("float", "f"), ("double", "d")):
+        typ = vector_type(types(element), 2)
+        assert typ.serialize(collections.binder(typ)(given_view), 5) == pack(f">2{code}", 1, 2)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [memoryview(bytes(8)), memoryview(bytes(8)).cast("f", [2, 1]), memoryview(bytes(2)).cast("c")],
+    ids=["bytes", "matrix", "characters"],
+)
+def test_a_memoryview_of_something_else(view: memoryview) -> None:
+    """Bytes are no numbers, and a matrix is no vector."""
+    with pytest.raises(BindingError, match="an array or memoryview of numbers, got memoryview") as caught:
+        collections.binder(vector_type(types("float"), len(view)))(view)
+    assert caught.value.hint == "Give its numbers: value.cast('f')."

@@ -18,7 +18,7 @@ from coodie.drivers.cassandra.values.scalars import (
     wrong_type,
 )
 from coodie.drivers.cassandra.values.types import cql_name, family, subtypes, unwrapped
-from coodie.drivers.cassandra.values.vectors import number_binder
+from coodie.drivers.cassandra.values.vectors import number_binder, numbers_of_view
 from coodie.types import UNSET
 
 __all__ = ["binder"]
@@ -63,8 +63,9 @@ def _vector(typ: Any) -> Binder:
     bind_numbers = number_binder(unwrapped(element), size)
 
     def bind_vector(value: Any) -> Sequence[Any]:
-        if not _is_sequence(value):
-            raise wrong_type(value, "a list or tuple")
+        if not (numbers_of_view(value) if isinstance(value, memoryview) else _is_sequence(value)):
+            hint = "Give its numbers: value.cast('f')." if isinstance(value, memoryview) else None
+            raise wrong_type(value, "a list, a tuple, or an array or memoryview of numbers", hint)
         value = _of_length(value, size)
         numbers = None if bind_numbers is None else bind_numbers(value)
         return bind(value) if numbers is None else numbers

@@ -35,9 +35,14 @@ _AWARE_EPOCH = _EPOCH.replace(tzinfo=dt.timezone.utc)
 _DAY_MILLISECONDS = 86_400_000
 _DAY_NANOSECONDS = 86_400 * 10**9
 
+_INSTANT = "a datetime (naive is UTC), a date, a Timestamp or milliseconds as an int"
+
 #: The limit below which a number rounds to a finite 32-bit float (IEEE 754): the largest one plus half a
 #: step.
 _FLOAT_LIMIT = (2 - 2**-24) * 2.0**127
+
+#: The types of pandas' missing values. NaT's is a subclass of datetime.
+_MISSING = ("NAType", "NaTType")
 
 
 class BindingError(Exception):
@@ -78,6 +83,8 @@ def wrong_type(value: Any, expected: str, hint: str | None = None) -> BindingErr
         return BindingError(
             "got UNSET", "UNSET is for a whole column, not for a part of it.", value_type=kind
         )
+    if kind.__name__ in _MISSING:
+        hint = "Give None for a null."
     return BindingError(f"expected {expected}, got {type_name(kind)}", hint, value_type=kind)
 
 
@@ -192,6 +199,8 @@ def _double(value: Any) -> float:
             return float(value)
         except OverflowError:
             raise BindingError("out of range", "The largest double is about 1.8e308.") from None
+        except TypeError:  # numpy's timedelta64
+            pass
     raise wrong_type(value, "a float or an int", "Convert a Decimal with float(value).")
 
 
@@ -233,12 +242,15 @@ def _timestamp(value: Any) -> int:
         else:
             since = value - _AWARE_EPOCH
         # A timestamp has milliseconds: truncate, as both drivers do.
-        return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
+        milliseconds = (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
+        if milliseconds.__class__ is int:
+            return milliseconds
+        raise wrong_type(value, _INSTANT)  # pandas' NaT
     if isinstance(value, dt.date):
         return (value.toordinal() - _UNIX_DAY) * _DAY_MILLISECONDS
     if isinstance(value, raw.Timestamp):
         return value.milliseconds
-    milliseconds = _whole(value, "a datetime (naive is UTC), a date, a Timestamp or milliseconds as an int")
+    milliseconds = _whole(value, _INSTANT)
     if -(2**63) <= milliseconds < 2**63:
         return milliseconds
     raise BindingError("out of range", "The milliseconds since 1970 must fit in 64 bits.")

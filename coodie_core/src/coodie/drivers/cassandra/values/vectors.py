@@ -17,7 +17,7 @@ from coodie.drivers.cassandra.values.types import family
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["number_binder", "vector_type"]
+__all__ = ["number_binder", "numbers_of_view", "vector_type"]
 
 #: Fixed-size number types, with the type code of ``array`` and ``struct``, and the Python type.
 _NUMBERS: dict[str, tuple[str, type]] = {
@@ -26,6 +26,10 @@ _NUMBERS: dict[str, tuple[str, type]] = {
     "float": ("f", float),
     "int": ("i", int),
 }
+
+
+#: The formats of buffers of numbers. "B" is the format of bytes, too, which aren't accepted.
+_VIEWED = frozenset("bhHiIlLqQfd")
 
 
 def vector_type(element: Any, size: int) -> Any:
@@ -80,6 +84,11 @@ def _swapped(numbers: array[Any]) -> array[Any]:
     return numbers
 
 
+def numbers_of_view(view: memoryview) -> bool:
+    """Return whether the elements of a memoryview are numbers; those of bytes aren't."""
+    return view.format in _VIEWED and view.ndim == 1
+
+
 def number_binder(element: Any, size: int) -> Callable[[Any], array[Any] | None] | None:
     """Return a function that converts a vector of numbers to an array; None for other elements.
 
@@ -94,16 +103,19 @@ def number_binder(element: Any, size: int) -> Callable[[Any], array[Any] | None]
     if not letter:
         return None
     pack = Struct(f"={size}{letter}").pack
+    formats = {letter}
+    if wanted is int and array("l").itemsize == array(letter).itemsize:
+        formats.add("l")  # numpy's int64
 
     def bind(value: Any) -> array[Any] | None:
         kind = value.__class__
         try:
             # Exclude subclasses: a masked array hides some of its elements.
-            if kind is array or (kind.__module__, kind.__qualname__) == ("numpy", "ndarray"):
+            if kind in (array, memoryview) or (kind.__module__, kind.__qualname__) == ("numpy", "ndarray"):
                 view = memoryview(value)
-                if view.format == letter and view.ndim == 1:
+                if view.format in formats and view.ndim == 1:
                     return array(letter, view.tobytes())
-                value = view.tolist()
+                value = value.tolist()
             elif kind is not list and kind is not tuple:
                 return None
             if list(map(type, value)).count(wanted) == size:
