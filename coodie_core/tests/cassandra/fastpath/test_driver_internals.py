@@ -291,6 +291,6 @@ def test_a_handshake_that_is_another(
         raise error
 
     monkeypatch.setattr(driver_internals._Handshake, "factory", fails)
-    with pytest.raises(UnsupportedServerError, match="handshake isn't the one that is known") as caught:
+    with pytest.raises(UnsupportedServerError, match="handshake differs from the expected one") as caught:
         driver_internals.establish(cluster, DefaultEndPoint("127.0.0.1"), Handshakes())
     assert str(error) in str(caught.value)
