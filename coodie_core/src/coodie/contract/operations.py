@@ -24,9 +24,6 @@ PROBE = "SELECT release_version FROM system.local WHERE key = 'local'"
 #: The default timeout of ``is_ready`` in seconds; the default of Kubernetes' probes is one second.
 _READY = 0.8
 
-#: The default timeout of ``trace`` in seconds.
-_TRACE = 5.0
-
 
 class Operations:
     """The methods of ``AbstractDriver`` for operations, based on ``execute`` and ``execute_async``."""
@@ -133,12 +130,12 @@ class Operations:
         hint = "Leave it out: the first requests connect and prepare."
         return UnsupportedError(message, hint=hint, feature="warm")
 
-    def trace(self, trace_id: UUID, *, timeout: float = _TRACE) -> Trace:
+    def trace(self, trace_id: UUID, *, timeout: float | None = None) -> Trace:
         """Return the server's trace of a request; wait until the server has written it.
 
         Args:
             trace_id: ``Rows.trace_id`` of a request with ``RequestOptions(trace=True)``.
-            timeout: The timeout in seconds.
+            timeout: The timeout in seconds; None for five.
 
         Raises:
             RequestTimeoutError: The server hasn't written the trace in time.
@@ -148,7 +145,7 @@ class Operations:
 
         return run_sync(fetch_trace(self, trace_id, timeout))
 
-    async def trace_async(self, trace_id: UUID, *, timeout: float = _TRACE) -> Trace:
+    async def trace_async(self, trace_id: UUID, *, timeout: float | None = None) -> Trace:
         """Async version of :meth:`trace`."""
         from coodie.contract.traces import fetch_trace  # as above
 

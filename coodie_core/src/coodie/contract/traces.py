@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from coodie.capabilities import Capability
+from coodie.contract.rows_argument import dicts_argument
 from coodie.effects import Call, Sleep, Steps
 from coodie.exceptions import ConfigurationError, RequestTimeoutError
+from coodie.requests import check_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +21,9 @@ __all__ = ["Trace", "TraceEvent", "fetch_trace"]
 
 _SESSION = "SELECT * FROM system_traces.sessions WHERE session_id = ?"
 _EVENTS = "SELECT * FROM system_traces.events WHERE session_id = ?"
+
+#: The default timeout in seconds.
+_TIMEOUT = 5.0
 
 #: Seconds between checks whether the server has written the trace: the first pause, and the longest.
 _FIRST_PAUSE = 0.01
@@ -69,37 +75,55 @@ class Trace:
     events: tuple[TraceEvent, ...]
 
 
-def fetch_trace(driver: object, trace_id: UUID, timeout: float) -> Steps[Trace]:
+def fetch_trace(driver: Any, trace_id: UUID, timeout: float | None) -> Steps[Trace]:
     """Wait until the server has written a trace, and return it.
 
     Args:
         driver: The driver.
         trace_id: The trace's id.
-        timeout: The timeout in seconds.
+        timeout: The timeout in seconds, also of the requests together; None for five.
 
     Raises:
-        ConfigurationError: The id isn't a UUID.
-        RequestTimeoutError: The server hasn't written the trace in time.
+        ConfigurationError: The id isn't a UUID, or the timeout is invalid.
+        RequestTimeoutError: The server hasn't written the trace in time, or didn't respond.
     """
     if not isinstance(trace_id, UUID):
         message = f"trace_id: expected a UUID, got {type(trace_id).__name__}."
         raise ConfigurationError(message, hint="Give Rows.trace_id of a traced request.", option="trace_id")
-    deadline = time.monotonic() + timeout
-    pause = _FIRST_PAUSE
-    while True:
-        sessions = yield Call(driver, "execute", _SESSION, [trace_id])
-        if sessions and sessions[0]["duration"] is not None:
-            break
-        if time.monotonic() > deadline:
-            message = f"The server didn't write the trace {trace_id} within {timeout:g} s."
-            hint = "Increase timeout=; servers write traces after the response, and delete them after a day."
-            raise RequestTimeoutError(
-                message, hint=hint, statement=_SESSION, timeout=timeout, may_have_been_applied=False
+    terms = dicts_argument(driver)
+    if Capability.CONSISTENCY in driver.capabilities:
+        # One replica has to be up, whatever the connection's default requires.
+        terms["consistency"] = "LOCAL_ONE"
+    seconds = check_timeout(timeout) or _TIMEOUT
+    deadline = time.monotonic() + seconds
+
+    def read(query: str) -> Steps[list[dict[str, Any]]]:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise _late(trace_id, seconds)
+        try:
+            rows: list[dict[str, Any]] = yield Call(
+                driver, "execute", query, [trace_id], timeout=left, **terms
             )
+        except RequestTimeoutError as exc:
+            if time.monotonic() < deadline:
+                raise
+            raise _late(trace_id, seconds) from exc
+        return rows
+
+    pause = _FIRST_PAUSE
+    while not (sessions := (yield from read(_SESSION))) or sessions[0]["duration"] is None:
         yield Sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
-    events = yield Call(driver, "execute", _EVENTS, [trace_id])
-    return _trace(trace_id, sessions[0], events)
+    return _trace(trace_id, sessions[0], (yield from read(_EVENTS)))
+
+
+def _late(trace_id: UUID, seconds: float) -> RequestTimeoutError:
+    message = f"The server didn't write the trace {trace_id} within {seconds:g} s."
+    hint = "Increase timeout=; servers write traces after the response, and delete them after a day."
+    return RequestTimeoutError(
+        message, hint=hint, statement=_SESSION, timeout=seconds, may_have_been_applied=False
+    )
 
 
 def _trace(trace_id: UUID, session: dict[str, Any], events: list[dict[str, Any]]) -> Trace:
