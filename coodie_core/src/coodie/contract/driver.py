@@ -283,8 +283,8 @@ class AbstractDriver(WholeTables, Descriptions, Operations, ABC):
         Args:
             stmt: As in ``execute``.
             rows_of_params: One set of parameters for each execution.
-            concurrency: The maximum number of executions in flight, 1 or more. A backend with only blocking
-                calls uses this many threads, up to 32.
+            concurrency: The maximum number of executions in flight, 1 or more. ``execute_many_async`` uses
+                this many tasks, up to 10,000; a backend with only blocking calls threads, up to 32.
             consistency: As in ``execute``.
             timeout: The timeout of each execution in seconds.
             raise_on_error: After the first failure, start no more executions, wait for those in flight, and

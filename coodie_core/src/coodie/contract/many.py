@@ -30,6 +30,9 @@ __all__ = ["ManyResult", "ManyRun", "run_with_tasks", "run_with_threads"]
 #: The maximum number of threads: more only cost memory and context switches.
 _MOST_THREADS = 32
 
+#: The maximum number of tasks, which exist even if there are fewer executions.
+_MOST_TASKS = 10_000
+
 _END = object()
 
 
@@ -228,7 +231,7 @@ async def run_with_tasks(
                 await asyncio.sleep(0)  # let other tasks run, even if executions fail without waiting
             run.record(index, outcome)
 
-    workers = [asyncio.ensure_future(work()) for _ in range(run.concurrency)]
+    workers = [asyncio.ensure_future(work()) for _ in range(min(run.concurrency, _MOST_TASKS))]
     try:
         await asyncio.gather(*workers)
     finally:
