@@ -16,6 +16,7 @@ from coodie_core.tests.scan.test_run import RingDriver
 
 from coodie.exceptions import ConfigurationError, DriverClosedError, InvalidQueryError
 from coodie.scan import ScanOptions, ScanProgress
+from coodie_testing.children import in_a_child
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -173,6 +174,23 @@ def test_iterated_by_threads_in_turn() -> None:
         parts = [pool.submit(lambda: [row["v"] for row in islice(scan, 5)]).result() for _ in range(20)]
     assert sorted(chain.from_iterable(parts)) == list(range(100))
     assert next(scan, None) is None
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_iterated_in_a_fork(most: int) -> None:
+    """A child gets an error instead of waiting for its parent's pages; the scan can be resumed there."""
+    scan = RingDriver().scan("t", options=SMALL)
+    first = [row["v"] for row in islice(scan, most)]
+
+    def read_on() -> str:
+        rest: list[int] = []
+        with pytest.raises(DriverClosedError, match="a fork of it"), scan:
+            rest.extend(row["v"] for row in scan)
+        rest += [row["v"] for row in RingDriver().scan("t", checkpoint=scan.checkpoint())]
+        return str(sorted(first + rest) == list(range(100)))
+
+    assert in_a_child(read_on) == "True"
+    assert sorted(first + [row["v"] for row in scan]) == list(range(100))
 
 
 def test_iterated_in_on_progress() -> None:

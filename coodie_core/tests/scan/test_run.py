@@ -168,6 +168,15 @@ async def test_given_up(rows_of: Any, is_async: bool, monkeypatch: pytest.Monkey
     assert sorted(found + rest) == list(range(100))
 
 
+async def test_a_thousand_retries(rows_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The delay before a retry doesn't overflow, however many there are."""
+    monkeypatch.setattr("coodie.scan.retry._LONGEST_PAUSE", 0.0)
+    driver = RingDriver()
+    driver.fault = lambda _: RequestTimeoutError("slow") if len(driver.calls) < 1100 else None
+    found, _ = await rows_of(driver, concurrency=1, options=ScanOptions(retries=2000))
+    assert len(found) == 100
+
+
 def test_no_retry_after_close(monkeypatch: pytest.MonkeyPatch) -> None:
     """A scan that is closed while a page waits for its retry ends the wait, and doesn't retry."""
     monkeypatch.setattr("coodie.scan.retry._PAUSE", 60.0)
@@ -215,10 +224,15 @@ async def test_pages_in_memory_are_bounded(is_async: bool) -> None:
     [
         ({"concurrency": 0}, "concurrency"),
         ({"concurrency": True}, "concurrency"),
+        ({"concurrency": 1001}, "concurrency"),
+        ({"columns": 5}, "columns"),
         ({"columns": "ab"}, "columns"),
         ({"columns": []}, "columns"),
         ({"where": 1}, "where"),
         ({"where": ("a", 1)}, "where"),
+        ({"where": 0}, "where"),
+        ({"where": ("a", [], 1)}, "where"),
+        ({"where": "v > 1;"}, "where"),
         ({"where": "v > ?"}, "where"),
         ({"where": ("v > ?", [1, 2])}, "where"),
         ({"where": ("v > ?", "1")}, "where"),
@@ -229,6 +243,7 @@ async def test_pages_in_memory_are_bounded(is_async: bool) -> None:
         ({"where": "v > 1 ALLOW FILTERING"}, "where"),
         ({"checkpoint": {}}, "checkpoint"),
         ({"options": {"fetch_size": 5}}, "options"),
+        ({"options": {}}, "options"),
     ],
 )
 def test_arguments(asked: dict[str, Any], option: str) -> None:
@@ -236,6 +251,14 @@ def test_arguments(asked: dict[str, Any], option: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         RingDriver().scan("t", **asked)
     assert caught.value.option == option
+
+
+@pytest.mark.parametrize("where", [None, "", " \n", "-- none", "/* none */"])
+async def test_empty_conditions(rows_of: Any, where: str | None) -> None:
+    """A condition of spaces and comments is none, since it would be followed by AND."""
+    driver = RingDriver()
+    await rows_of(driver, where=where)
+    assert driver.calls[0][0] == "SELECT * FROM ks.t WHERE token(k) >= ? AND token(k) <= ?"
 
 
 @pytest.mark.parametrize("where", ["v = 'x LIMIT 1'", 'group = 1 AND "limit" = 2', "v = 1 -- LIMIT 1\n"])

@@ -48,7 +48,7 @@ class WholeTables:
             columns: The columns' names; None for all columns.
             where: A condition in CQL, as after WHERE, by which the server filters; or a pair of the condition
                 and its values: ``("price > ?", [10])``.
-            concurrency: The maximum number of pages in flight, 1 or more. A sync scan uses as many threads.
+            concurrency: The maximum number of pages in flight, 1 to 1,000. A sync scan uses as many threads.
             checkpoint: The result of ``Scan.checkpoint()``, to resume after the last delivered row.
             options: Further options.
             rows: The shape of the rows: ``dict``, ``tuple``, ``"scalar"``, a class or another callable.
@@ -124,9 +124,8 @@ class WholeTables:
         options: ScanOptions | None,
         rows: Any,
     ) -> ScanRun:
-        from coodie.scan.options import ScanOptions
         from coodie.scan.query import Selection, split_name
         from coodie.scan.run import ScanRun
 
         selection = Selection.of(split_name(table, getattr(self, "_default_keyspace", None)), *asked)
-        return ScanRun(self, selection, concurrency, options or ScanOptions(), checkpoint, rows)
+        return ScanRun(self, selection, concurrency, options, checkpoint, rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,6 @@ from coodie.schema.identifiers import check_schema_name, qualify, quote
 from coodie.schema.tables import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from coodie.scan.ring import TokenRange
     from coodie.schema.tables import Table
 
@@ -79,11 +78,12 @@ class Selection:
         Raises:
             ConfigurationError: The columns or the condition are invalid.
         """
-        condition, params = where if isinstance(where, tuple) and len(where) == 2 else (where or "", ())  # noqa: PLR2004 - a pair
+        pair = where if isinstance(where, tuple) else ("" if where is None else where, ())
+        condition, params = pair if len(pair) == 2 else (None, ())  # noqa: PLR2004 - a pair
         if not isinstance(condition, str):
             message = "where= isn't a condition, or a pair of a condition and its values."
             raise ConfigurationError(message, hint="Give ('v > ?', [1]).", option="where")
-        _check_condition(condition)
+        condition = _checked_condition(condition)
         try:
             condition, params = positional(condition, params)
         except ParameterError as exc:
@@ -91,7 +91,7 @@ class Selection:
             raise ConfigurationError(message, option="where") from exc
         if columns is None:
             return cls(*name, None, condition, params)
-        named = () if isinstance(columns, str) else tuple(columns)
+        named = tuple(columns) if isinstance(columns, Iterable) and not isinstance(columns, str) else ()
         if not named or not all(isinstance(column, str) and column for column in named):
             message = "columns= isn't a non-empty list of names."
             raise ConfigurationError(
@@ -100,13 +100,18 @@ class Selection:
         return cls(*name, tuple(dict.fromkeys(named)), condition, params)
 
 
-def _check_condition(condition: str) -> None:
-    """Check that a condition ends where the statement's own clauses follow.
+def _checked_condition(condition: str) -> str:
+    """Check that a condition ends where the statement's own clauses follow; return "" if it is empty.
 
     Raises:
-        ConfigurationError: It contains LIMIT or another clause, which would apply to each request.
+        ConfigurationError: It contains a semicolon; or LIMIT or another clause, which would apply to each
+            request.
     """
-    words = [text.lower() if group == "word" else "" for group, text in tokens(condition)]
+    found = list(tokens(condition))
+    if ("symbol", ";") in found:
+        message = "where= contains a semicolon, but the statement continues after it."
+        raise ConfigurationError(message, hint="Leave it out.", option="where")
+    words = [text.lower() if group == "word" else "" for group, text in found]
     for clause in _AFTER_CONDITION:
         for at in range(len(words)):
             if tuple(words[at : at + len(clause)]) == clause:
@@ -114,6 +119,7 @@ def _check_condition(condition: str) -> None:
                 message = f"where= contains {name}, which would apply to each request of the scan."
                 hint = "Give only a condition. The scan adds ALLOW FILTERING; to read fewer rows, stop it."
                 raise ConfigurationError(message, hint=hint, option="where")
+    return condition if found else ""
 
 
 class ScanQuery:

@@ -8,13 +8,14 @@ memory.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from coodie.capabilities import Capability
 from coodie.effects import Call
-from coodie.exceptions import ConfigurationError
+from coodie.exceptions import ConfigurationError, DriverClosedError
 from coodie.requests import RequestOptions
 from coodie.row_shapes import parse_rows
 from coodie.rows import Rows
@@ -39,6 +40,9 @@ logger = logging.getLogger("coodie.scan")
 
 #: The minimum number of pieces of the ring per page in flight, for an even load until the end.
 _PIECES = 4
+
+#: The maximum number of pages in flight: each takes a thread in a sync scan, and memory for its rows.
+_MAX_CONCURRENCY = 1000
 
 
 class _Range(Begun):
@@ -86,7 +90,7 @@ class ScanRun:
         driver: The driver.
         selection: The table, columns and condition.
         concurrency: The maximum number of pages in flight.
-        options: Further options.
+        options: Further options; None for the defaults.
         checkpoint: An earlier scan's checkpoint; None for a new scan.
         rows: The shape of the rows; None for the driver's default.
     """
@@ -96,13 +100,15 @@ class ScanRun:
         driver: Any,
         selection: Selection,
         concurrency: int,
-        options: ScanOptions,
+        options: ScanOptions | None,
         checkpoint: Any = None,
         rows: Any = None,
     ) -> None:
-        if concurrency.__class__ is not int or concurrency < 1:
-            message = f"concurrency={concurrency!r} isn't a positive integer."
-            raise ConfigurationError(message, option="concurrency")
+        if concurrency.__class__ is not int or not 1 <= concurrency <= _MAX_CONCURRENCY:
+            message = f"concurrency={concurrency!r} isn't an integer from 1 to {_MAX_CONCURRENCY:,}."
+            hint = "Give a few per node; for more, read splits in several processes."
+            raise ConfigurationError(message, hint=hint, option="concurrency")
+        options = ScanOptions() if options is None else options
         if not isinstance(options, ScanOptions):
             message = f"options: expected ScanOptions, got {type(options).__name__}."
             raise ConfigurationError(message, hint="See coodie.scan.ScanOptions.", option="options")
@@ -119,6 +125,8 @@ class ScanRun:
         self._reader: PageReader
         #: The statement and a digest of its values; "" before ``prepare``.
         self._statement = ""
+        #: The process that called ``prepare``.
+        self._process = 0
         #: Ranges that weren't started; started ones whose next page can be requested; all started ones.
         self._left: deque[TokenRange] = deque()
         self._due: deque[_Range] = deque()
@@ -166,6 +174,7 @@ class ScanRun:
         self._due.extend(self._begun)
         self._total = given.tokens + width(given.left) + width(each.tokens for each in self._begun)
         self._statement = statement
+        self._process = os.getpid()
         # Not before: a lazy driver has its backend's capabilities after it has connected.
         self.is_routed = Capability.ROUTING in self._driver.capabilities
         if not self.is_routed:
@@ -233,10 +242,18 @@ class ScanRun:
         return page.rows
 
     def delivered(self) -> None:
-        """Update the state after the rows of a page were delivered, and call ``on_progress``."""
+        """Update the state after the rows of a page were delivered, and call ``on_progress``.
+
+        Raises:
+            DriverClosedError: This process is a fork, in which pages in flight never arrive.
+        """
         due, count = self._current, self._position
         if due is None or self.is_ended:
             return
+        if os.getpid() != self._process:
+            message = f"The scan was started in process {self._process}; this is a fork of it, {os.getpid()}."
+            hint = "Start it after the fork, with a driver of its own, and checkpoint= for the rest."
+            raise DriverClosedError(message, hint=hint)
         self._rows += count
         self._current = self._page = self._rest = None
         due.end_page(count)

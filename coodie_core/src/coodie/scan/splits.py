@@ -116,7 +116,7 @@ def read_split(
     Args:
         driver: A driver of this process, with any backend.
         split: The split.
-        concurrency: The maximum number of pages in flight, 1 or more.
+        concurrency: The maximum number of pages in flight, from 1 to 1,000.
         checkpoint: The result of ``checkpoint()`` of an earlier scan of the same split.
         options: Further options.
         rows: The shape of the rows, as for ``driver.scan``.
@@ -179,6 +179,6 @@ def _run(
     if not isinstance(split, ScanSplit):
         message = f"split: expected a ScanSplit, got {type(split).__name__}."
         raise ConfigurationError(message, hint="Give a split of driver.scan_splits(…).", option="split")
-    run = ScanRun(driver, split.selection, concurrency, options or ScanOptions(), checkpoint, rows)
+    run = ScanRun(driver, split.selection, concurrency, options, checkpoint, rows)
     run.part = split.tokens
     return run
