@@ -57,7 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
     from coodie.drivers.cassandra.driver import CassandraDriver
 
     # Many tests call the sync form of a method in a coroutine, as they await the async form.
-    logging.getLogger("coodie.drivers").setLevel(logging.ERROR)
+    logging.getLogger("coodie.event_loop").setLevel(logging.ERROR)
     defaults = CassandraDriver.__init__.__kwdefaults__ or {}
     defaults["fast_path"] = config.getoption("--fast-path") == "on"
     if os.environ.get(_POINTS):

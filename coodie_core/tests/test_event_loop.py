@@ -27,7 +27,7 @@ WRITE = "INSERT INTO t (k) VALUES (?)"
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     """Return a function that returns what was logged."""
-    caplog.set_level(logging.WARNING, "coodie.drivers")
+    caplog.set_level(logging.WARNING, "coodie.event_loop")
     return lambda: [record.getMessage() for record in caplog.records]
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["warn_if_blocking"]
 
-_log = logging.getLogger("coodie.drivers")
+_log = logging.getLogger("coodie.event_loop")
 
 #: The drivers and functions that a warning was logged for.
 _known: WeakSet[Any] = WeakSet()

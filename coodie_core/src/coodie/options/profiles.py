@@ -92,12 +92,12 @@ def build_profiles(profiles: Any) -> Mapping[str, RequestProfile]:
 
 def _profile(name: object, given: Any) -> RequestProfile:
     if not isinstance(name, str) or not name:
-        message = f"{name!r} isn't the name of a request profile."
+        message = f"profiles has {name!r} as the name of a request profile."
         raise ConfigurationError(message, hint="Give a non-empty str.", option="profiles")
     if isinstance(given, RequestProfile):
         return given
     if not isinstance(given, Mapping):
-        message = f"The profile {name!r} is of type {type(given).__name__}."
+        message = f"profiles[{name!r}] is of type {type(given).__name__}."
         raise ConfigurationError(message, hint="Give a RequestProfile.", option="profiles")
     known = [entry.name for entry in fields(RequestProfile)]
     for key in given:
