@@ -142,14 +142,15 @@ async def test_total_timeouts(
             ):
                 pass
         assert (caught.value.may_have_been_applied, caught.value.timeout) == (False, 0.5)
+        assert caught.value.is_total
         for other in (stmt, f"{stmt} LIMIT {7 + is_async}"):  # which is prepared first
             with pytest.raises(RequestTimeoutError, match=r"total_timeout=0.05 s") as caught:
                 await calls.execute(other, [], timeout=30, options=RequestOptions(total_timeout=0.05))
             assert "Increase RequestOptions.total_timeout" in (caught.value.hint or "")
-            assert caught.value.timeout == 0.05
+            assert (caught.value.timeout, caught.value.is_total) == (0.05, True)
         with pytest.raises(RequestTimeoutError, match=r"within 0.05 s. Increase timeout=") as caught:
             await calls.execute(stmt, [], timeout=0.05, options=RequestOptions(total_timeout=60))
-        assert caught.value.timeout == 0.05
+        assert (caught.value.timeout, caught.value.is_total) == (0.05, False)
         assert len(await calls.execute(stmt, [], options=RequestOptions(total_timeout=60))) == 200
         proxy.delay = 0.0
 

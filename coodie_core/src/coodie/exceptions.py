@@ -399,6 +399,8 @@ class RequestTimeoutError(RequestError, TimeoutError):
 
     #: The timeout in seconds; None if the server timed out.
     timeout: float | None = None
+    #: Whether it is the timeout of the whole request, ``RequestOptions.total_timeout``.
+    is_total: bool = False
 
 
 class _ReplicaCounts:

@@ -54,7 +54,7 @@ def _error(stmt: str, total: float, details: str = "", *, applied: bool = False)
     message = f"The result wasn't complete within total_timeout={total:g} s{details or '.'}"
     hint = f"It may have been applied. {_HINT}" if applied else _HINT
     return RequestTimeoutError(
-        message, hint=hint, statement=stmt, timeout=total, may_have_been_applied=applied
+        message, hint=hint, statement=stmt, timeout=total, is_total=True, may_have_been_applied=applied
     )
 
 
@@ -74,8 +74,8 @@ def within_total(steps: Steps[T], request: Request, options: RequestOptions, def
         return (yield from steps)
     except RequestTimeoutError as exc:
         own = request.timeout or default
-        if exc.timeout is None or exc.timeout >= own or (exc.hint or "").endswith(_HINT):
-            raise  # the timeout of the round trip, or the error of the total timeout
+        if exc.is_total or exc.timeout is None or exc.timeout >= own:
+            raise  # or the timeout of the round trip
         details = f": {str(exc).removesuffix(exc.hint or '').rstrip()}"
         applied = exc.may_have_been_applied
         raise _error(request.stmt, _total(options), details, applied=applied) from exc
