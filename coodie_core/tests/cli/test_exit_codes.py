@@ -61,6 +61,13 @@ def test_exit_code(error: CoodieError, code: int) -> None:
     assert exit_code(error) == code
 
 
+@pytest.mark.parametrize("flags", [[], ["--python"]])
+def test_a_dot_without_a_table(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A name such as "shop." isn't that of a keyspace; nothing is connected for it."""
+    assert main(["schema", "show", "shop.", "-c", "scylla://127.0.0.1:1", *flags]) == ExitCode.USAGE
+    assert "'shop.' has no table" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "command",
     [["ping"], ["query", "SELECT 1"], ["schema", "show", "ks"]],

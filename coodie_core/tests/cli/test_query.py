@@ -206,7 +206,8 @@ def test_a_write_is_executed_once(backend: Backend, capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--page-size", "0"], "an integer, 1 or more"),
+        (["--page-size", "0"], "an integer from 1 to"),
+        (["--page-size", "9999999999"], "an integer from 1 to 2,147,483,647"),
         (["--consistency", "QUORM"], "is not a consistency level"),
         (["--timeout", "soon"], "seconds, more than 0"),
         (["--jsn"], "--json"),

@@ -60,7 +60,9 @@ def show(*, name: str, as_python: bool, as_json: bool, timeout: float | None, co
 
     if as_python and as_json:
         raise click.UsageError("Give --python or --json, not both.")
-    keyspace, _, table = name.partition(".")
+    keyspace, dot, table = name.partition(".")
+    if dot and not table:
+        raise click.UsageError(f"{name!r} has no table after the dot. Give KEYSPACE or KEYSPACE.TABLE.")
     if as_python:
         with connected(connection) as driver:
             click.echo(_python(driver, keyspace, table, timeout), nl=False)

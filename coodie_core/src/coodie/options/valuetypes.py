@@ -322,10 +322,10 @@ VALUE_TYPES: Mapping[str, ValueType] = {
     "timestamp": ValueType(wanted="a signed 64-bit integer: microseconds since 1970", check=_checked_token),
     "float": ValueType(wanted="a number", check=_checked_float, parse=_number, schema={"type": "number"}),
     "count": ValueType(
-        wanted="an integer, 1 or more",
+        wanted="an integer from 1 to 2,147,483,647",
         check=_checked_count,
         parse=_number,
-        schema={"type": "integer", "minimum": 1},
+        schema={"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
     ),
     "version": ValueType(
         wanted="an integer, such as 4 or 5",
