@@ -62,8 +62,8 @@ CHECKED = (
     "conftest.py",
 )
 
-#: The example of a third party's backend, which has an environment and a configuration of its own.
-_EXAMPLE = "examples/coodie_rust"
+#: The examples of third parties' packages, which have an environment and a configuration of their own.
+_EXAMPLES = {"rust": "examples/coodie_rust", "sigv4": "examples/coodie_sigv4"}
 
 #: Let pytest find the accelerator that was built.
 _WITH_ACCELERATOR = ("-o", f"pythonpath=scripts benchmarks {accelerator.BUILT.relative_to(ROOT)}")
@@ -268,13 +268,14 @@ def differential(steps: Steps, backend: str, *options: str, nodes: str | None = 
 
 
 def example(steps: Steps, *options: str) -> None:
-    """Check the example of a third party's backend: its types, its tests, the conformance kit."""
-    python = interpreter("rust", steps)
-    configuration = f"{_EXAMPLE}/pyproject.toml"
-    sources = (f"{_EXAMPLE}/src", f"{_EXAMPLE}/tests")
-    steps.run("example: mypy", [python, "-m", "mypy", "--config-file", configuration, *sources])
-    arguments = ("-c", configuration, *chosen(options, sources[1]))
-    run_tests(steps, "rust", "example: tests", arguments, rerun=Rerun("example"))
+    """Check the examples of third parties' packages: types, tests, and of the backend the conformance kit."""
+    for name, directory in _EXAMPLES.items():
+        python = interpreter(name, steps)
+        configuration = f"{directory}/pyproject.toml"
+        sources = (f"{directory}/src", f"{directory}/tests")
+        steps.run(f"example {name}: mypy", [python, "-m", "mypy", "--config-file", configuration, *sources])
+        arguments = ("-c", configuration, *chosen(options, sources[1]))
+        run_tests(steps, name, f"example {name}: tests", arguments, rerun=Rerun("example"))
 
 
 def shared_nodes(steps: Steps) -> list[str | Path] | None:

@@ -195,6 +195,12 @@ ENVIRONMENTS = {
             ("rust", "dev"),
             ("coodie_core[cli,testing]", "coodie_testing", "coodie_local[tls]", "examples/coodie_rust"),
         ),
+        # The example of a third party's credentials provider.
+        Environment(
+            "sigv4",
+            ("sigv4",),
+            ("coodie_core[testing]", "coodie_scylla", "coodie_testing", "examples/coodie_sigv4"),
+        ),
         # What others made for version 1 of the plug-in contract, and what the mapper of coodie 1.9 needs.
         Environment(
             "compatibility",

@@ -81,7 +81,7 @@ LAYERS = (
     Layer("cli", "coodie.__main__ coodie.cli coodie.explanations coodie_script"),
     Layer("kit", "coodie_testing", reach="drivers"),
     Layer("backends", "coodie_cassandra coodie_local coodie_scylla", reach="drivers"),
-    Layer("examples", "coodie_rust", is_outside=True),
+    Layer("examples", "coodie_rust coodie_sigv4", is_outside=True),
 )
 
 

@@ -32,6 +32,14 @@ _FILES = {
         "./coodie_local[tls]",
         "./examples/coodie_rust",
     ),
+    "sigv4": (
+        "./coodie_core[testing]",
+        "./coodie_scylla",
+        "./coodie_testing",
+        "./examples/coodie_sigv4",
+        "-r",
+        "requirements/dev.in",
+    ),
     "testing": ("./coodie_core[testing]", "./coodie_testing"),
     "dev": ("-r", "requirements/dev.in"),
     "recipes": ("-r", "requirements/recipes.in"),
@@ -57,8 +65,9 @@ _FILES = {
     ),
 }
 
-#: Files that no other is installed with: what Sphinx's extensions ask for must not hold others back.
-_APART = frozenset({"docs"})
+#: Files that no other is installed with: what Sphinx's extensions and botocore ask for must not hold others
+#: back.
+_APART = frozenset({"docs", "sigv4"})
 
 
 @dataclass

@@ -35,6 +35,7 @@ OURS = (
     "object-mapper",
     "fuzz",
     "docs",
+    "sigv4",
 )
 FILES = (*OURS, *(f"bench-{name}" for name in BENCHMARKS))
 
@@ -65,6 +66,7 @@ def test_there_are_no_other_files(root: Path) -> None:
 TOGETHER = [
     ("cassandra", "object-mapper"),
     ("rust",),
+    ("sigv4",),
     ("scylla", "recipes"),
     ("scylla", "rust", "object-mapper"),
 ]
