@@ -36,7 +36,7 @@ _ANY_COMMENT = re.compile(r"[ ]*<!--\s*(not|file)\b")
 #: Begins the reason of a block that is a file of a project which the page's reader makes with a command.
 _GOES_TO = "goes to "
 #: What a fence may say; anything else may be a typo that hides Python.
-_LANGUAGES = {"python", "pycon", "bash", "console", "ini", "text", "toml"}
+_LANGUAGES = {"python", "pycon", "bash", "console", "ini", "text", "toml", "yaml"}
 #: A line that is typed at Python's prompt.
 _PROMPT = re.compile(r"(?P<prompt>>>>|\.\.\.)(?: (?P<typed>.*))?")
 _DIRECTIVE = re.compile(r"\{(include|literalinclude|toctree|eval-rst|warning|note)\}( .*)?")

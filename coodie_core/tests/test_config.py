@@ -71,7 +71,7 @@ def test_every_field_arrives() -> None:
         options={"metrics_enabled": True, "colour": None},
     )
     everything = {entry.name for entry in dataclasses.fields(ConnectionConfig)}
-    assert set(config.given()) == everything - NOT_OF_THE_CONNECTION - {"session"}
+    assert set(config.given()) == everything - NOT_OF_THE_CONNECTION - {"session", "bundle"}
 
 
 def test_false_is_given() -> None:

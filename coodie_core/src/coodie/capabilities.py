@@ -63,6 +63,8 @@ class Capability(str, Enum):
     RACKS = "preferred rack"
     #: ``hosts`` with different ports.
     HOST_PORTS = "different ports of hosts"
+    #: ``bundle``.
+    CLOUD_BUNDLE = "cloud bundle"
     #: ``address_map``.
     ADDRESS_MAP = "address map"
     #: ``username`` and ``password``.
@@ -130,6 +132,7 @@ KNOWN = {
             "coodie-local",
             _OF_CASSANDRA
             - {
+                Capability.CLOUD_BUNDLE,
                 Capability.SESSION,
                 Capability.TLS,
                 Capability.AUTHENTICATION,

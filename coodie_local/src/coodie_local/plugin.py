@@ -74,6 +74,7 @@ _NODE_NAMES = frozenset(option.name for option in _NODE_OPTIONS)
 _DETERMINED_FIELDS = frozenset(
     {
         "hosts",
+        "bundle",
         "address_map",
         "local_dc",
         "local_rack",
@@ -111,7 +112,13 @@ def coodie_describe_driver() -> DriverDescription:
         options=(*_NODE_OPTIONS, *(option for option in backend.options if option.name not in others)),
         connection_fields=backend.connection_fields - _DETERMINED_FIELDS,
         capabilities=CassandraDriver.capabilities
-        - {Capability.SESSION, Capability.TLS, Capability.AUTHENTICATION, Capability.AUTHENTICATORS},
+        - {
+            Capability.CLOUD_BUNDLE,
+            Capability.SESSION,
+            Capability.TLS,
+            Capability.AUTHENTICATION,
+            Capability.AUTHENTICATORS,
+        },
     )
 
 

@@ -49,6 +49,7 @@ _REPLACED = {
     "url": (
         "driver_type",
         "distribution",
+        "bundle",
         "hosts",
         "port",
         "address_map",
@@ -58,6 +59,8 @@ _REPLACED = {
         *_TLS,
     ),
     "driver_type": ("distribution",),
+    "bundle": ("hosts", "port", "address_map", *_TLS),
+    "hosts": ("bundle",),
     "credentials": ("username", "password"),
     "username": ("credentials",),
 }
@@ -120,7 +123,7 @@ class Setting:
         if not isinstance(value, str):
             return value
         text = resolve_references(value, environ, self.base)
-        if kind == "PEM" and not self.is_text and "-----BEGIN" not in text:
+        if kind in ("PEM", "path") and not self.is_text and "-----BEGIN" not in text:
             # Paths in a file are relative to the file.
             return str(self.base / text)
         return parse_value(kind, text) if self.is_text or has_reference(value) else text

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from coodie.exceptions import ConfigurationError
+from coodie.options.bundle import CloudBundle, read_bundle
 from coodie.options.credentials import Credentials, ProviderName, current_credentials
 from coodie.options.declarations import OPTIONS
 from coodie.options.hosts import ContactPoint, parse_host
@@ -39,6 +40,9 @@ TLS_OPTIONS = (
     "ssl_verify_flags",
 )
 
+#: The options that a bundle stands for, beside those of certificates.
+_BUNDLED = ("hosts", "port", "address_map", "ssl_context", "ssl_hostname")
+
 #: Fields that coodie-core implements, and ``options``, which the backend validates.
 NOT_OF_THE_CONNECTION = frozenset(
     {
@@ -66,6 +70,7 @@ class ConnectionConfig:
         hosts: Contact points: names or addresses, without a port.
         host_ports: The port of each host, None for ``port``; None if ``port`` is that of all hosts. Backends
             with ``Capability.HOST_PORTS`` read ``contact_points`` instead.
+        bundle: A cloud's bundle, instead of hosts; ``ssl_context`` is from it.
         address_map: The addresses that nodes announce, optionally with a port → the hosts to connect to,
             optionally with a port; as text for ``parse_host``.
         session: A session of the backend's driver, from the caller.
@@ -100,6 +105,7 @@ class ConnectionConfig:
     distribution: str | None = None
     hosts: tuple[str, ...] | None = None
     host_ports: tuple[int | None, ...] | None = None
+    bundle: CloudBundle | None = None
     address_map: Mapping[str, str] | None = None
     session: Any = field(default=None, repr=False)
     keyspace: str | None = None
@@ -133,14 +139,16 @@ class ConnectionConfig:
 
     @property
     def host_names(self) -> tuple[str, ...]:
-        """The hosts for messages and events: with their ports if these differ."""
+        """The hosts for messages and events: with their ports if these differ; a bundle's service."""
+        if self.bundle is not None:
+            return (str(self.bundle.metadata_service),)
         hosts = self.hosts or ()
         return hosts if self.host_ports is None else tuple(map(str, self.contact_points))
 
     @property
     def target(self) -> str:
         """The backend and the hosts, for representations: ``'scylla' at db1, db2``."""
-        hosts = f" at {', '.join(self.host_names)}" if self.hosts else ""
+        hosts = f" at {', '.join(self.host_names)}" if self.host_names else ""
         return f"{self.driver_type!r}{hosts}"
 
     def given(self) -> tuple[str, ...]:
@@ -189,7 +197,9 @@ def build_config(*, driver_type: str = "scylla", **arguments: Any) -> Connection
         entry.name for entry in fields(ConnectionConfig) if entry.name not in NOT_OF_THE_CONNECTION
     ]
     named = _taken(arguments, [*of_connection, "credentials", "rows"])
-    if tls or "ssl_context" in named:
+    if "bundle" in named:
+        named |= _bundled(named, tls)
+    elif tls or "ssl_context" in named:
         named["ssl_context"] = build_ssl_context(ssl_context=named.get("ssl_context"), **tls)
         named["certificate_files"] = certificate_files(named["ssl_context"], tls)
     if isinstance(named.get("credentials"), str):
@@ -205,6 +215,24 @@ def build_config(*, driver_type: str = "scylla", **arguments: Any) -> Connection
     )
     _check_combinations(config, list(tls))
     return config
+
+
+def _bundled(named: Mapping[str, Any], tls: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a bundle; raise for options that it stands for."""
+    beside = [name for name in (*_BUNDLED, *TLS_OPTIONS) if name in named or name in tls]
+    if beside:
+        message = f"bundle= can't be combined with {', '.join(f'{name}=' for name in beside)}."
+        hint = "The bundle has the addresses and the certificates: leave the others out."
+        raise ConfigurationError(message, hint=hint, option=beside[0])
+    bundle = read_bundle(named["bundle"])
+    found: dict[str, Any] = {
+        "bundle": bundle,
+        "ssl_context": bundle.files.current(),
+        "certificate_files": bundle.files,
+    }
+    if bundle.username is not None and not {"username", "password", "credentials"} & set(named):
+        found |= {"username": bundle.username, "password": bundle.password}
+    return found
 
 
 def _hosts_and_ports(hosts: Iterable[str], port: int | None) -> dict[str, Any]:

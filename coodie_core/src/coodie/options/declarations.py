@@ -1,11 +1,12 @@
 """The declarations of all options of coodie-core.
 
-Validation, the forms in URLs, files and environment variables, the reference documentation, ``--help`` and
-the JSON schema are generated from this table. A backend declares its own options (``OptionDescription``).
+Validation, the forms in URLs, files and variables, the reference documentation, ``--help`` and the JSON
+schema are generated from this table. A backend declares its own options (``OptionDescription``).
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from coodie.capabilities import Capability
@@ -23,12 +24,16 @@ def _connection(name: str, kind: str, **said: Any) -> Option:
         "unit": "",
         "scope": Scope.CONNECTION,
         "capability": None,
-        "secret": False,
+        "secret": kind == "secret",
         "connecting": True,
         "key": name,
         "instead": "",
     }
     return Option(name=name, type=kind, **(usual | said))
+
+
+#: Declares an option of encrypted connections.
+_tls = partial(_connection, capability=Capability.TLS)
 
 
 def _request(name: str, kind: str, **said: Any) -> Option:
@@ -37,6 +42,7 @@ def _request(name: str, kind: str, **said: Any) -> Option:
         "url": f"?profiles.reports.{said.pop('example')}" if "example" in said else "",
         "unit": "",
         "scope": Scope.REQUEST,
+        "capability": None,
         "secret": False,
         "connecting": False,
         "key": name,
@@ -95,7 +101,6 @@ _DECLARED = (
         "secret",
         default="none",
         help="The connection's URL; other keys override its parts.",
-        secret=True,
         connecting=False,
         url="",
         instead="coodie.connect(url)",
@@ -132,6 +137,14 @@ _DECLARED = (
         url="scylla://db1:9142",
     ),
     _connection(
+        "bundle",
+        "path",
+        default="none",
+        help="A cloud's secure connect bundle, instead of hosts and TLS options: the path of a zip file.",
+        capability=Capability.CLOUD_BUNDLE,
+        url="?bundle=secure-connect-shop.zip",
+    ),
+    _connection(
         "address_map",
         "addresses",
         default="nodes are connected to at the addresses that they announce",
@@ -161,7 +174,6 @@ _DECLARED = (
         default="no authentication",
         help="The password for password authentication.",
         capability=Capability.AUTHENTICATION,
-        secret=True,
         url="scylla://ada:secret@db1",
     ),
     _connection(
@@ -279,49 +291,43 @@ _DECLARED = (
         capability=Capability.COMPRESSION,
         url="?compression=lz4",
     ),
-    _connection(
+    _tls(
         "ssl_enabled",
         "bool",
         default="true if another ssl_… option is set, or else false",
         help="Whether to use TLS; the default is to trust the system's authorities.",
-        capability=Capability.TLS,
         url="?ssl_enabled=true",
     ),
-    _connection(
+    _tls(
         "ssl_trusted_cert",
         "PEM",
         default="the system's authorities",
         help="The trusted authorities' certificates: a path, or PEM text.",
-        capability=Capability.TLS,
         url="?ssl_trusted_cert=ca.pem",
     ),
-    _connection(
+    _tls(
         "ssl_cert",
         "PEM",
         default="none",
         help="The client's certificate chain: a path, or PEM text.",
-        capability=Capability.TLS,
         url="?ssl_cert=client.pem",
     ),
-    _connection(
+    _tls(
         "ssl_private_key",
         "PEM",
         default="none",
         help="The client's private key: a path, or PEM text.",
-        capability=Capability.TLS,
         secret=True,
         url="?ssl_private_key=client.key",
     ),
-    _connection(
+    _tls(
         "ssl_key_password",
         "secret",
         default="the key isn't encrypted",
         help="The passphrase of the client's private key.",
-        capability=Capability.TLS,
-        secret=True,
         url="?ssl_key_password=secret",
     ),
-    _connection(
+    _tls(
         "ssl_hostname",
         "str",
         default="a node's name in hosts, or else its address",
@@ -329,20 +335,18 @@ _DECLARED = (
         capability=Capability.TLS_NAME,
         url="?ssl_hostname=db.example.org",
     ),
-    _connection(
+    _tls(
         "ssl_verify_flags",
         "verification",
         default="3",
         help="0 verifies nothing, 1 the certificate, 3 the certificate and its name or address.",
-        capability=Capability.TLS,
         url="?ssl_verify_flags=1",
     ),
-    _connection(
+    _tls(
         "ssl_context",
         "object",
         default="none",
         help="An ssl.SSLContext, instead of the other ssl_… options.",
-        capability=Capability.TLS,
         secret=True,
         key="",
         url="",
@@ -366,7 +370,6 @@ _DECLARED = (
         default="the connection's request_timeout",
         unit="seconds",
         help="The timeout of each round trip.",
-        capability=None,
         example="timeout=60",
     ),
     _request(
@@ -383,7 +386,6 @@ _DECLARED = (
         "bool",
         default="false",
         help="Applying the request twice has the same effect as once, so retries are safe.",
-        capability=None,
         example="idempotent=true",
     ),
     _request(
@@ -399,7 +401,6 @@ _DECLARED = (
         "str",
         default="none",
         help="The connection's request profile, with defaults for the request's options.",
-        capability=None,
         key="",
         instead="only in Python: RequestOptions(profile=…)",
     ),
@@ -409,7 +410,6 @@ _DECLARED = (
         default="dict",
         help="The shape of rows: dict, tuple, 'scalar', a class or another callable.",
         scope=Scope.BOTH,
-        capability=None,
         key="",
         instead="only in Python: init_coodie(rows=…)",
     ),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from os import PathLike
     from ssl import SSLContext
 
     from coodie.options.credentials import CredentialsProvider
@@ -22,6 +23,7 @@ class _Common(TypedDict, total=False):
 
     distribution: str | None
     port: int | None
+    bundle: str | PathLike[str] | None
     address_map: Mapping[str, str] | None
     username: str | None
     password: str | None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from coodie.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from ssl import SSLContext
 
 __all__ = [
@@ -21,6 +21,8 @@ __all__ = [
     "CertificateFiles",
     "build_ssl_context",
     "certificate_files",
+    "is_pem",
+    "make_context",
     "tls_hint",
 ]
 
@@ -94,7 +96,7 @@ def build_ssl_context(
         return _checked(ssl_context)
     if ssl_enabled is None and not given:
         return None
-    return _context(certificates, ssl_verify_flags)
+    return make_context(certificates, ssl_verify_flags)
 
 
 def tls_hint(text: str) -> str | None:
@@ -104,17 +106,19 @@ def tls_hint(text: str) -> str | None:
 
 
 class CertificateFiles:
-    """An SSLContext that is built again when the files of its options have changed.
+    """An SSLContext that is built again when its files have changed.
 
     Args:
         context: The context.
-        options: The ``ssl_…`` options that it was built from.
-        paths: Their files.
+        build: Builds it again.
+        paths: Its files.
     """
 
-    def __init__(self, context: SSLContext, options: Mapping[str, Any], paths: tuple[str, ...]) -> None:
+    def __init__(
+        self, context: SSLContext, build: Callable[[], SSLContext | None], paths: tuple[str, ...]
+    ) -> None:
         self._context = context
-        self._options = options
+        self._build = build
         self._paths = paths
         self._lock = threading.Lock()
         self._seen = self._versions()
@@ -129,7 +133,7 @@ class CertificateFiles:
             if versions != self._seen:
                 self._seen = versions
                 try:
-                    context = build_ssl_context(**self._options)
+                    context = self._build()
                 except ConfigurationError as exc:
                     _log.warning(
                         "The changed certificate files can't be used; the previous ones stay in use: %s",
@@ -159,8 +163,10 @@ def certificate_files(context: SSLContext | None, options: Mapping[str, Any]) ->
         options: The ``ssl_…`` options.
     """
     given = (options.get(name) for name in ("ssl_trusted_cert", "ssl_cert", "ssl_private_key"))
-    paths = tuple(value for value in given if value is not None and _PEM not in value)
-    return CertificateFiles(context, options, paths) if context is not None and paths else None
+    paths = tuple(value for value in given if value is not None and not is_pem(value))
+    if context is None or not paths:
+        return None
+    return CertificateFiles(context, lambda: build_ssl_context(**options), paths)
 
 
 def _checked(context: object) -> SSLContext:
@@ -172,7 +178,8 @@ def _checked(context: object) -> SSLContext:
     return context
 
 
-def _context(certificates: Mapping[str, str | None], flags: int | None) -> SSLContext:
+def make_context(certificates: Mapping[str, str | None], flags: int | None) -> SSLContext:
+    """Return a context for TLS, with the certificates and the flags of ``build_ssl_context``."""
     import ssl  # plain-text programs don't need it
 
     if flags is None:
@@ -261,12 +268,17 @@ def _load_chain(context: SSLContext, cert: str, key: str | None, passphrase: str
             Path(name).unlink()
 
 
-def _is_pem(value: object, option: str) -> bool:
+def is_pem(value: str) -> bool:
     """Return whether a value is PEM text, and not a path."""
+    return _PEM in value
+
+
+def _is_pem(value: object, option: str) -> bool:
+    """Return whether the value of an option is PEM text; raise if it isn't text."""
     if not isinstance(value, str):
         message = f"{option} is of type {type(value).__name__}."
         raise ConfigurationError(message, hint="Give a path or PEM text, as a str.", option=option)
-    return _PEM in value
+    return is_pem(value)
 
 
 def _is_mismatch(error: Exception) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from os import PathLike, fspath
 from typing import Any
 
 from coodie.consistency import CONSISTENCY_LEVELS, SERIAL_CONSISTENCY_LEVELS, parse_consistency
@@ -134,6 +135,11 @@ def _is_number(value: Any, kinds: tuple[type, ...]) -> bool:
 def _checked_text(value: Any) -> Any:
     _need(isinstance(value, str) and value.strip())
     return value
+
+
+def _checked_path(value: Any) -> Any:
+    value = fspath(value) if isinstance(value, PathLike) else value
+    return _checked_text(value)
 
 
 def _checked_application(value: Any) -> Any:
@@ -384,6 +390,7 @@ VALUE_TYPES: Mapping[str, ValueType] = {
         check=_checked_text,
         schema={"type": "string", "minLength": 1},
     ),
+    "path": ValueType(wanted="a path", check=_checked_path, schema={"type": "string", "minLength": 1}),
     "verification": ValueType(
         wanted="0 (verify nothing), 1 (the certificate) or 3 (the certificate and the address)",
         check=_checked_verification,

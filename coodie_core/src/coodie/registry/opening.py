@@ -111,7 +111,7 @@ def init_coodie(
         compression: True, False, "lz4" or "snappy"; None for the backend's default.
         speculative_execution_policy: ``"0.1x2"`` (after 0.1 s without a response, send the request to another
             host, up to two), or a policy object of the backend's driver; only for idempotent requests.
-        kwargs: port, address_map, username, password, credentials, local_dc, local_rack, application,
+        kwargs: port, bundle, address_map, username, password, credentials, local_dc, local_rack, application,
             request_timeout (seconds), consistency, serial_consistency, retry_policy, protocol_version,
             distribution, the ``ssl_…`` options of ``init_coodie_async``, ssl_key_password, ssl_hostname,
             profiles, and the backend's own options. With ``profiles``, ``RequestProfile`` objects by name,

@@ -13,7 +13,7 @@ from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieE
 from coodie.options.hosts import parse_host
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from coodie.drivers.cassandra.driver import CassandraDriver
     from coodie.hooks import DriverDescription, OptionDescription
@@ -55,6 +55,9 @@ _PROFILE_FIELDS = (
 
 #: Parameters of Cluster that determine the nodes' endpoints.
 _ENDPOINT_OPTIONS = ("endpoint_factory", "client_routes_config", "cloud")
+
+#: Parameters of Cluster that determine the contact points, and so replace hosts.
+_CONTACT_OPTIONS = ("client_routes_config", "cloud")
 
 #: Seconds between attempts to reconnect to a node that is down.
 _RECONNECT = 1.0
@@ -118,8 +121,9 @@ def check_cassandra_config(config: ConnectionConfig) -> None:
             message = f"{cluster_options[0]}= can't be combined with session=, which has a Cluster already."
             raise ConfigurationError(message, hint="Set it on your Cluster.", option=cluster_options[0])
         return
-    if config.hosts is None:
-        message = f"driver_type={config.driver_type!r} needs hosts= or session=."
+    contacts = [name for name in _CONTACT_OPTIONS if config.options.get(name) is not None]
+    if config.hosts is None and config.bundle is None and not contacts:
+        message = f"driver_type={config.driver_type!r} needs hosts=, bundle= or session=."
         raise ConfigurationError(message, hint="Give hosts=['127.0.0.1'], for example.", option="hosts")
     check_patching(config.options.get("connection_class") or import_cluster().connection_class)
     _check_options(config)
@@ -147,9 +151,18 @@ def _check_options(config: ConnectionConfig) -> None:
         raise ConfigurationError(message, hint="Set the data centre in the policy.", option="local_dc")
     if config.application is not None and "application_info" in config.options:
         raise _one_of("application", "application_info")
+    _check_endpoints(config)
+
+
+def _check_endpoints(config: ConnectionConfig) -> None:
+    """Reject several options that determine the nodes' addresses."""
     for name in (*_ENDPOINT_OPTIONS, "address_translator"):
-        if config.address_map is not None and config.options.get(name) is not None:
-            raise _one_of("address_map", name)
+        for option in ("address_map", "bundle"):
+            if getattr(config, option) is not None and config.options.get(name) is not None:
+                raise _one_of(option, name)
+    for option in ("hosts", "port", "ssl_context"):
+        if getattr(config, option) is not None and config.options.get("cloud") is not None:
+            raise _one_of(option, "cloud")
 
 
 def _one_of(option: str, other: str) -> ConfigurationError:
@@ -311,8 +324,6 @@ def _cluster(config: ConnectionConfig) -> Any:
     from coodie.drivers.cassandra._authentication import CurrentCredentials
     from coodie.drivers.cassandra._cluster import cluster_class
     from coodie.drivers.cassandra._connection import attentive, startup_options
-    from coodie.drivers.cassandra._endpoints import NodeEndPoints
-    from coodie.drivers.cassandra._server_names import ServerNames
 
     options = {name: value for name, value in config.options.items() if name not in _DRIVER_OPTIONS}
     moved = {name: options.pop(name) for name in _PROFILE_OPTIONS if name in options}
@@ -339,22 +350,35 @@ def _cluster(config: ConnectionConfig) -> Any:
     cluster = cluster_class(negotiates=config.protocol_version is None)
     options["connection_class"] = attentive(options.get("connection_class") or cluster.connection_class)
     options["connection_class"].startup_options = startup_options(config.application)
+    options |= _endpoints(config, options)
+    made = cluster(**options)
+    if config.ssl_context is not None:
+        made.current_ssl_context = config.current_ssl_context
+    return made
+
+
+def _endpoints(config: ConnectionConfig, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of Cluster about contact points and endpoints; configure the connection class."""
+    from coodie.drivers.cassandra._cloud import cloud_endpoints
+    from coodie.drivers.cassandra._endpoints import NodeEndPoints
+    from coodie.drivers.cassandra._server_names import ServerNames
+
+    if config.bundle is not None:
+        factory, nodes = cloud_endpoints(config.bundle)
+        return {"endpoint_factory": factory, "contact_points": nodes}
+    points = [host if port is None else (host, port) for host, port in config.contact_points]
+    found: dict[str, Any] = {"contact_points": points} if points else {}
     mapped = {
         parse_host(announced): parse_host(host) for announced, host in (config.address_map or {}).items()
     }
     if not any(options.get(name) for name in _ENDPOINT_OPTIONS):
-        endpoints = options["endpoint_factory"] = NodeEndPoints(config.port, mapped)
+        endpoints = found["endpoint_factory"] = NodeEndPoints(config.port, mapped)
         options["connection_class"].on_responses = endpoints.note
-    context = config.ssl_context
-    if context is not None and context.check_hostname:
+    if config.ssl_context is not None and config.ssl_context.check_hostname:
         options["connection_class"].server_names = ServerNames(
             (*config.contact_points, *mapped.values()), config.ssl_hostname
         )
-    points = [host if port is None else (host, port) for host, port in config.contact_points]
-    made = cluster(contact_points=points, **options)
-    if context is not None:
-        made.current_ssl_context = config.current_ssl_context
-    return made
+    return found
 
 
 def _profile(config: ConnectionConfig, moved: dict[str, Any]) -> Any:

@@ -1,0 +1,144 @@
+"""Clusters behind a cloud's proxy: ``bundle=``, and the drivers' ``cloud=``."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.integration.sni_proxy import SniProxy
+from tests.integration.ways import Ways
+
+import coodie
+from coodie import RequestOptions
+from coodie.exceptions import ConfigurationError, ConnectionFailedError
+from coodie_testing import FakeCluster
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("registry")
+
+_STATEMENT = "SELECT v FROM ks.t WHERE k = ?"
+_SELECT = "SELECT key FROM system.local WHERE key = ?"
+
+
+@pytest.fixture
+def proxy(cassandra_node: Any, cassandra_driver: Any, tmp_path: Path) -> Iterator[SniProxy]:
+    """A proxy in front of the real node, under its id."""
+    host_id = str(cassandra_driver.execute_one("SELECT host_id FROM system.local", []))
+    with SniProxy({host_id: (cassandra_node.host, cassandra_node.port)}, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def login(cassandra_node: Any) -> dict[str, Any]:
+    """The options of the node without its address."""
+    options: dict[str, Any] = cassandra_node.connection_options()
+    return {name: value for name, value in options.items() if name not in ("hosts", "port")}
+
+
+async def test_a_real_node(
+    proxy: SniProxy, backend: str, keyspace: str, login: dict[str, Any], tmp_path: Path
+) -> None:
+    """The session and the fast path, sync and async, connect through the proxy by the node's id."""
+    file = tmp_path / "coodie.toml"
+    options = {"driver": backend, "bundle": proxy.bundle.name, "keyspace": keyspace, **login}
+    lines = "".join(f'{name} = "{value}"\n' for name, value in options.items())
+    file.write_text(f"[connections.shop]\n{lines}")
+    coodie.load_config(file)
+    lazy = coodie.get_driver("shop")
+    lazy.execute(_SELECT, ["local"])
+    lazy.close()
+    driver: Any = await coodie.init_coodie_async(
+        bundle=proxy.bundle, driver_type=backend, keyspace=keyspace, **login
+    )
+    ways = Ways(driver)
+    before = len(proxy.names)
+    ways.warm(_SELECT, ["local"])
+    await ways.warm_async(_SELECT, ["local"])
+    assert driver.fast_path_refusal is None
+    assert len(proxy.names) >= before + 2
+    assert set(proxy.names) == set(proxy.nodes)
+    proxy.cut()
+    deadline = time.monotonic() + 20
+    while not (driver.ping() and await driver.ping_async()):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+    await driver.close_async()
+
+
+@pytest.mark.filterwarnings("ignore:ssl.PROTOCOL_TLS is deprecated")  # of the drivers
+def test_the_drivers_cloud(proxy: SniProxy, backend: str, login: dict[str, Any]) -> None:
+    """cloud= is the parameter of the driver's Cluster, and needs no hosts; both together are refused."""
+    cloud = {"secure_connect_bundle": str(proxy.bundle)}
+    with coodie.init_coodie(driver_type=backend, cloud=cloud, **login) as driver:
+        assert driver.execute(_SELECT, ["local"])
+    for beside in ({"bundle": proxy.bundle}, {"hosts": ["127.0.0.1"]}):
+        with pytest.raises(ConfigurationError, match="can't be combined with cloud="):
+            coodie.init_coodie(driver_type=backend, cloud=cloud, **beside, **login)
+
+
+def test_several_nodes(backend: str, tmp_path: Path) -> None:
+    """Each node is reached by its own id; an outage of one is an outage of that one alone."""
+    with FakeCluster(nodes=3) as cluster:
+        cluster.when(_STATEMENT, types=["int"]).rows([{"v": 1}])
+        nodes = {str(node.host_id): (node.address, node.port) for node in cluster._nodes.nodes}
+        with (
+            SniProxy(nodes, tmp_path) as proxy,
+            coodie.init_coodie(bundle=proxy.bundle, driver_type=backend) as driver,
+        ):
+            ways = Ways(driver)
+            ways.warm(_STATEMENT, [1])
+            for number in range(30):
+                assert driver.execute_one(_STATEMENT, [number]) == 1
+            assert {request.node for request in cluster.requests} == {0, 1, 2}
+            assert set(proxy.names) == set(nodes)
+            cluster.clear()
+            cluster.when(_STATEMENT, types=["int"]).rows([{"v": 1}])
+            for number, host_id in enumerate(nodes):
+                driver.execute(_STATEMENT, [1], options=RequestOptions(node=host_id))
+                assert cluster.requests[-1].node == number
+            cluster.stop_node(1)
+            for number in range(30):
+                assert driver.execute_one(_STATEMENT, [number]) == 1
+
+
+def test_logins_and_authorities(backend: str, tmp_path: Path) -> None:
+    """A bundle may have a login; one of another cloud is refused, and the error names the service."""
+    with FakeCluster(username="ada", password="marker-7f3a") as cluster:
+        (node,) = cluster._nodes.nodes
+        nodes = {str(node.host_id): (node.address, node.port)}
+        (tmp_path / "other").mkdir()
+        with SniProxy(nodes, tmp_path) as proxy, SniProxy(nodes, tmp_path / "other") as other:
+            proxy.write_bundle(username="ada", password="marker-7f3a")
+            with coodie.init_coodie(bundle=proxy.bundle, driver_type=backend) as driver:
+                assert driver.execute("SELECT key FROM system.local", [])
+                assert "marker-7f3a" not in repr(driver) + repr(vars(driver))
+            other.port = proxy.port
+            other.write_bundle()
+            with pytest.raises(
+                ConnectionFailedError, match=f"The metadata service of the bundle, 127.0.0.1:{proxy.port}"
+            ):
+                coodie.init_coodie(bundle=other.bundle, driver_type=backend)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        (b"<html>", "sent something else than the nodes"),
+        (b'{"contact_info": {"sni_proxy_address": 5}}', "sent something else than the nodes"),
+        (b'{"contact_info": {"sni_proxy_address": "a:1", "contact_points": []}}', "lists no node"),
+    ],
+)
+def test_the_service(backend: str, tmp_path: Path, metadata: bytes, said: str) -> None:
+    """A response that isn't the list of the nodes is an error of ours; so is no service at all."""
+    with SniProxy({}, tmp_path) as proxy:
+        proxy.metadata = metadata
+        with pytest.raises(ConnectionFailedError, match=said) as caught:
+            coodie.init_coodie(bundle=proxy.bundle, driver_type=backend)
+        assert caught.value.hint
+    with pytest.raises(ConnectionFailedError, match=r"can't be used: .*refused"):
+        coodie.init_coodie(bundle=proxy.bundle, driver_type=backend)
