@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 from tests.conftest import PATIENT
+from tests.integration.ways import Ways
 
 import coodie
+from coodie.drivers.cassandra.fastpath import driver_internals
 from coodie.exceptions import ConnectionFailedError
 from coodie_local import Certificates
 from coodie_testing.faults import FaultProxy
@@ -149,6 +151,39 @@ async def test_a_context_of_ones_own(
     context = ssl.create_default_context(cafile=str(certificates.ca))
     assert await _connects(backend, (cassandra_node.host, cassandra_node.port), ssl_context=context)
     assert not await _connects(backend, elsewhere, ssl_context=context)
+
+
+@pytest.mark.cassandra(tls=True)
+async def test_sessions_are_resumed(
+    cassandra_node: CassandraServer,
+    certificates: Certificates,
+    backend: str,
+    registry: DriverRegistry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Further connections of the fast path resume the TLS session of an earlier one to the node."""
+    opened: list[Any] = []
+    take = driver_internals._take_socket
+
+    def noted(connection: Any, cluster: Any) -> Any:
+        opened.append(connection._socket)
+        return take(connection, cluster)
+
+    monkeypatch.setattr(driver_internals, "_take_socket", noted)
+    driver = coodie.init_coodie(
+        [cassandra_node.host],
+        port=cassandra_node.port,
+        driver_type=backend,
+        ssl_trusted_cert=str(certificates.ca),
+    )
+    ways = Ways(driver)
+    select = "SELECT key FROM system.local WHERE key = ?"
+    ways.warm(select, ["local"])
+    await ways.warm_async(select, ["local"])
+    assert [sock.version() for sock in opened] == [opened[0].version()] * len(opened)
+    assert len(opened) >= 2
+    assert all(sock.session_reused for sock in opened[1:])
+    await driver.close_async()
 
 
 async def test_tls_is_never_plain_text(

@@ -110,7 +110,10 @@ _USED = {
         "_receive",
         "_send_options_message",
         "_socket",
+        "_tls_sessions",
     },
+    # Only the driver calls it.
+    "super()": {"_wrap_socket_from_context"},
     # In forked children: of clusters and their sessions, and of what drives their connections.
     "part": {"_lock"},
     "sys.modules.get(reactor)": {"_global_loop"},
@@ -140,7 +143,7 @@ def test_all_are_looked_for_when_the_path_opens() -> None:
     """But for what forked children alone use."""
     looked_for = {call.name for call in (*CALLS, *SHARD_CALLS)}
     looked_for.update(*ATTRIBUTES.values(), *SHARD_ATTRIBUTES.values())
-    ours = {"_agreed", "_deadline", "_receive"}
+    ours = {"_agreed", "_deadline", "_receive", "_tls_sessions"}
     for owner in ("cluster", "session", "response", "connection", "self", "part", "pool", "metadata"):
         assert _USED[owner] - ours <= looked_for, owner
 

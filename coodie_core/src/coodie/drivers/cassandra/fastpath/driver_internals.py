@@ -64,15 +64,11 @@ _KNOWN = ((3, 29), (3, 30))
 #: Supported protocol versions.
 _VERSIONS = (4, 5)
 
-#: Modules of connection classes with the default handshake.
-_CONNECTIONS = (
-    "cassandra.io.libevreactor",
-    "cassandra.io.asyncorereactor",
-    "cassandra.io.asyncioreactor",
-)
-
 #: Modules of the drivers' event loops that are shared by all connections of a process.
 _REACTORS = ("cassandra.io.libevreactor", "cassandra.io.asyncorereactor")
+
+#: Modules of connection classes with the default handshake.
+_CONNECTIONS = (*_REACTORS, "cassandra.io.asyncioreactor")
 
 #: Event loops of a parent process, which must not be garbage-collected.
 _left_alone: list[Any] = []
@@ -275,10 +271,7 @@ def _features() -> Any:
 
 
 def forget_result(response: ResponseFuture) -> None:
-    """Break the reference cycles of a ``ResponseFuture`` with its callbacks and its timer.
-
-    The rows are then freed as soon as they are unreferenced, without the garbage collector.
-    """
+    """Break the reference cycles of a ``ResponseFuture``, so that its rows need no garbage collector."""
     response.clear_callbacks()
     response._final_result = None  # noqa: SLF001 - there is no public way
 
@@ -287,8 +280,7 @@ def abandon(cluster: Cluster) -> None:
     """Detach the parent's cluster from the driver; called first in a forked child.
 
     Otherwise the driver closes its copies of the connections when the child connects, exits or drops a
-    session: it takes locks that the parent's threads may have held, fails the parent's requests in flight,
-    and retries them, or reconnects to a host that it considers down, from the child.
+    session: it takes locks that the parent's threads may have held, and retries the parent's requests.
     """
     part: Any
     for part in (cluster, *cluster.sessions):
@@ -436,11 +428,13 @@ class _Handshake(NamedClient, PartialHeaders, Connection):  # type: ignore[misc]
     def __init__(self, *args: Any, handshakes: Handshakes, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._deadline = time.monotonic() + self.connect_timeout
+        self._tls_sessions = handshakes.tls_sessions
         handshakes.add(self)
         try:
             self._connect_socket()
             self._send_options_message()
             self._receive()
+            self._tls_sessions.keep(self._socket, self.endpoint)
         except BaseException:
             self.close()
             raise
@@ -454,6 +448,9 @@ class _Handshake(NamedClient, PartialHeaders, Connection):  # type: ignore[misc]
             with suppress(OSError):  # not connected, or closed in the meantime
                 # TLS's own shutdown would take its state away from the thread that is using it.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def _wrap_socket_from_context(self) -> Any:
+        return self._tls_sessions.offer(super()._wrap_socket_from_context(), self.endpoint)
 
     @property
     def features(self) -> Any:
