@@ -242,6 +242,7 @@ def test_in_the_doctor(on_path: Site, host: PluginHost) -> None:
         ("bad", "bad-vault", "broken"),
     ]
     assert "nowhere" in str(found[1].reason)
+    assert len({*host.credentials.index.entry_points()}) == len(found)
     report = Report({}, credentials=[one.as_provider() for one in found])
     assert (
         json.loads(report.as_json())["credentials"][1]["command"] == "pip install --force-reinstall bad-vault"

@@ -89,7 +89,7 @@ class DriverEntryPoint:
     api_versions: tuple[int, ...]
     canonical: str
     installed: InstalledDistribution | None = field(default=None, repr=False, compare=False)
-    kind: PluginKind = field(default=BACKENDS, repr=False)
+    kind: PluginKind = field(default=BACKENDS, repr=False, compare=False)
 
     @property
     def plugin_name(self) -> PluginName:
