@@ -79,6 +79,8 @@ def test_the_drivers_cloud(proxy: SniProxy, backend: str, login: dict[str, Any])
     for beside in ({"bundle": proxy.bundle}, {"hosts": ["127.0.0.1"]}):
         with pytest.raises(ConfigurationError, match="can't be combined with cloud="):
             coodie.init_coodie(driver_type=backend, cloud=cloud, **beside, **login)
+    with pytest.raises(ConfigurationError, match="needs hosts=, bundle= or session="):
+        coodie.init_coodie(driver_type=backend, **login)
 
 
 def test_several_nodes(backend: str, tmp_path: Path) -> None:

@@ -56,9 +56,6 @@ _PROFILE_FIELDS = (
 #: Parameters of Cluster that determine the nodes' endpoints.
 _ENDPOINT_OPTIONS = ("endpoint_factory", "client_routes_config", "cloud")
 
-#: Parameters of Cluster that determine the contact points, and so replace hosts.
-_CONTACT_OPTIONS = ("client_routes_config", "cloud")
-
 #: Seconds between attempts to reconnect to a node that is down.
 _RECONNECT = 1.0
 
@@ -121,8 +118,7 @@ def check_cassandra_config(config: ConnectionConfig) -> None:
             message = f"{cluster_options[0]}= can't be combined with session=, which has a Cluster already."
             raise ConfigurationError(message, hint="Set it on your Cluster.", option=cluster_options[0])
         return
-    contacts = [name for name in _CONTACT_OPTIONS if config.options.get(name) is not None]
-    if config.hosts is None and config.bundle is None and not contacts:
+    if config.hosts is None and config.bundle is None and config.options.get("cloud") is None:
         message = f"driver_type={config.driver_type!r} needs hosts=, bundle= or session=."
         raise ConfigurationError(message, hint="Give hosts=['127.0.0.1'], for example.", option="hosts")
     check_patching(config.options.get("connection_class") or import_cluster().connection_class)
