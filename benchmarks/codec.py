@@ -37,6 +37,7 @@ from coodie.drivers.cassandra._prepared import SessionStatement
 from coodie.drivers.cassandra.fastpath.encoder import encoder
 from coodie.drivers.cassandra.fastpath.reader import ResultReader
 from coodie.drivers.cassandra.values.binding import binders
+from coodie.drivers.cassandra.values.codecs import ValueOptions
 from coodie.protocol._accelerator import accelerator
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def driver_encoder(prepared: Any) -> Callable[[Any], bytes]:
 
 def coodie_reader(body: bytes) -> Callable[[bytes], list[dict[str, Any]]]:
     """Return how the fast path reads a statement's results, once it knows their metadata."""
-    results = ResultReader(_VERSION, {}, aware_timestamps=False)
+    results = ResultReader(_VERSION, {}, ValueOptions())
     results.read(body)
 
     def read(body: bytes) -> list[dict[str, Any]]:

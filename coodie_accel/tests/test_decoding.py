@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from functools import partial
 from struct import pack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from cassandra import cqltypes, marshal
@@ -13,8 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fuzz.targets import exactly
 
+from coodie import Codec
+from coodie.codec_registry import Codecs
 from coodie.drivers.cassandra._customtypes import custom_type
 from coodie.drivers.cassandra.fastpath import accelerated, reader
+from coodie.drivers.cassandra.values.codecs import ValueOptions
 from coodie.drivers.cassandra.values.lenient_decoding import exact_columns
 from coodie.drivers.cassandra.values.types import family, subtypes, unwrapped
 from coodie.drivers.cassandra.values.vectors import vector_type
@@ -159,8 +162,27 @@ def _body(rows: Sequence[Sequence[bytes | None]]) -> bytes:
     )
 
 
+class _Wrapped(NamedTuple):
+    """A value of a program's own type."""
+
+    value: Any
+
+
+#: Codecs for all scalars, for vectors as arrays, and for what is made of others.
+_CODECS = Codecs(
+    [
+        Codec(cql, _Wrapped, None, _Wrapped, takes_array=cql in {"vector<float>", "vector<int>"})
+        for cql in (
+            *(family(typ) for typ in _SCALARS if typ is not cqltypes.CounterColumnType),
+            *("list<int>", "set<text>", "map<int, uuid>", "tuple<int>", "address"),
+            *("vector<float>", "vector<int>", "vector<uuid>"),
+        )
+    ]
+)
+
+
 def _readers(
-    names: tuple[str, ...], types: Sequence[Any], *, aware: bool, compiled: bool
+    names: tuple[str, ...], types: Sequence[Any], *, aware: bool, compiled: bool, coded: bool = False
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Return the accelerated's reader of rows, and what coodie has without it."""
     columns = exact_columns([("ks", "t", name, typ) for name, typ in zip(names, types, strict=True)])
@@ -168,10 +190,11 @@ def _readers(
     with pytest.MonkeyPatch.context() as patch:
         if not compiled:
             patch.setattr(reader, "_compiled", lambda: None)
-        accelerated = reader._reader(names, exact, 5, aware_timestamps=aware)
+        values = ValueOptions(aware, _CODECS if coded else None)
+        accelerated = reader._reader(names, exact, 5, values)
         assert type(accelerated.__self__) is native.RowDecoder  # type: ignore[attr-defined]  # a bound method
         patch.setattr(reader, "row_decoder", lambda *_, **__: None)
-        return accelerated, reader._reader(names, exact, 5, aware_timestamps=aware)
+        return accelerated, reader._reader(names, exact, 5, values)
 
 
 def _outcome(read: Callable[..., Any], body: bytes, rows: int) -> Any:
@@ -191,24 +214,24 @@ def _results(draw: st.DrawFn) -> tuple[list[str], list[Any], list[list[bytes | N
 
 
 @settings(max_examples=150, deadline=None)
-@given(result=_results(), aware=st.booleans(), compiled=st.booleans())
+@given(result=_results(), aware=st.booleans(), compiled=st.booleans(), coded=st.booleans())
 def test_rows_are_the_same(
-    result: tuple[list[str], list[Any], list[list[bytes | None]]], aware: bool, compiled: bool
+    result: tuple[list[str], list[Any], list[list[bytes | None]]], aware: bool, compiled: bool, coded: bool
 ) -> None:
-    """For all types, any bits and nulls; with the driver's compiled parser, too."""
+    """For all types, any bits and nulls; with codecs, and with the driver's compiled parser, too."""
     names, types, rows = result
-    accelerated, expected = _readers(tuple(names), types, aware=aware, compiled=compiled)
+    accelerated, expected = _readers(tuple(names), types, aware=aware, compiled=compiled, coded=coded)
     body = _body(rows)
     assert _outcome(accelerated, body, len(rows)) == _outcome(expected, body, len(rows))
 
 
 @settings(max_examples=200, deadline=None)
-@given(typ=_TYPES, data=st.data(), aware=st.booleans(), compiled=st.booleans())
+@given(typ=_TYPES, data=st.data(), aware=st.booleans(), compiled=st.booleans(), coded=st.booleans())
 def test_values_that_are_not_as_they_should_be(
-    typ: Any, data: st.DataObject, aware: bool, compiled: bool
+    typ: Any, data: st.DataObject, aware: bool, compiled: bool, coded: bool
 ) -> None:
     """What no server should send, any bytes or a broken value, is read, or refused, as without it."""
-    accelerated, expected = _readers(("c",), [typ], aware=aware, compiled=compiled)
+    accelerated, expected = _readers(("c",), [typ], aware=aware, compiled=compiled, coded=coded)
     cell = data.draw(_cells_of(typ) | st.binary(max_size=20))
     for _ in range(data.draw(st.integers(0, 2))):
         at = data.draw(st.integers(0, len(cell)))

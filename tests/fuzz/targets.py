@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from coodie.drivers.cassandra.fastpath import accelerated, reader
+from coodie.drivers.cassandra.values.codecs import ValueOptions
 from coodie.protocol import frames, messages, results, segments
 from coodie.protocol._accelerator import accelerator
 from coodie.protocol.codec import Reader
@@ -255,7 +256,7 @@ def rows(data: bytes) -> None:
     outcomes = []
     for compiled in (False, True) if accelerator() is not None else (False,):
         with patch.object(accelerated, "accelerator", accelerator if compiled else lambda: None):
-            made = reader.ResultReader(4 + choice % 2, {}, aware_timestamps=bool(choice & 2))
+            made = reader.ResultReader(4 + choice % 2, {}, ValueOptions(bool(choice & 2)))
             outcomes.append(_page(made, body))
             if outcomes[0] != "raised":
                 outcomes.append(_page(made, body))  # with what is known of the first

@@ -78,6 +78,7 @@ cdef enum Kind:
     TUPLE
     RECORD
     DURATION
+    CONVERTED
 
 cdef dict _DECODED = {
     "tinyint": TINYINT, "smallint": SMALLINT, "int": INT, "bigint": BIGINT, "counter": BIGINT,
@@ -204,7 +205,8 @@ cdef class RowDecoder:
     - ``("vector", (element,), (count, size, make))``: as a list, of elements of one size in bytes;
     - ``("tuple", parts, make)``: a tuple, or what ``make`` makes of a list;
     - ``("record", parts, names)``: a dict;
-    - ``("duration", (), make)``: what ``make`` makes of months, days and nanoseconds.
+    - ``("duration", (), make)``: what ``make`` makes of months, days and nanoseconds;
+    - ``("converted", (typ,), make)``: what ``make`` makes of a value of that type.
 
     Args:
         names: The columns' names; of several equal ones the last counts.

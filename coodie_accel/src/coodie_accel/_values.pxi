@@ -197,6 +197,10 @@ cdef class _Type:
             value = self._vector(data, size)
         elif self.kind == DURATION:
             value = self._duration(data, size)
+        elif self.kind == CONVERTED:
+            value = (<_Type>PyTuple_GET_ITEM(self.parts, 0)).value(data, size)
+            if value is not None:
+                value = self.make(value)
         else:
             value = self._tuple(data, size)
         if value is None:
@@ -337,7 +341,7 @@ cdef inline int32_t _length(const uint8_t* data, Py_ssize_t size, Py_ssize_t* at
 
 
 #: Each kind of type that is made of others: how many those are, where that is known.
-cdef dict _MADE_OF = {"list": (LIST, 1), "map": (MAP, 2), "vector": (VECTOR, 1), "tuple": (TUPLE, 0), "record": (RECORD, 0)}
+cdef dict _MADE_OF = {"list": (LIST, 1), "map": (MAP, 2), "vector": (VECTOR, 1), "tuple": (TUPLE, 0), "record": (RECORD, 0), "converted": (CONVERTED, 1)}
 
 
 cdef _Type _type(str name, object kind, object other):
@@ -380,7 +384,7 @@ cdef _Type _type(str name, object kind, object other):
         if type(make) is not tuple or len(make) != len(parts) or any([type(field) is not str for field in make]):
             raise TypeError(f"The record {name!r} needs a tuple with a name for each of its {len(parts)} parts.")
         make = tuple([intern(field) for field in make])
-    elif make is not None and not callable(make):
+    elif (make is not None or sort == "converted") and not callable(make):
         raise TypeError(f"What is made of {name!r} can't be called: it is of {type(make).__name__}.")
     made.make = make
     return made

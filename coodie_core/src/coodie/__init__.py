@@ -46,6 +46,7 @@ from coodie.requests import BatchType, RequestOptions
 from coodie.rows import Rows
 
 if TYPE_CHECKING:
+    from coodie.codecs import Codec
     from coodie.options.credentials import Credentials
     from coodie.options.profiles import RequestProfile
     from coodie.schema.definitions import ColumnDefinition
@@ -57,6 +58,7 @@ __all__ = [
     "AlreadyExistsError",
     "AuthenticationError",
     "BatchType",
+    "Codec",
     "ColumnDefinition",
     "ConfigurationError",
     "ConnectionFailedError",
@@ -96,10 +98,11 @@ if not TYPE_CHECKING:  # with it, any name would pass for one of ours
     __getattr__, __dir__ = late(
         globals(),
         {
+            "Codec": "codecs",
             "ColumnDefinition": "schema.definitions",
             "Credentials": "options.credentials",
             "RequestProfile": "options.profiles",
             "UNSET": "types",
         },
-        ("cql", "types"),
+        ("codecs", "cql", "types"),
     )

@@ -31,6 +31,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 DRIVER_HOOKS = frozenset(
     {
         "coodie_check_config",
+        "coodie_codecs",
         "coodie_describe_driver",
         "coodie_inspect_driver",
         "coodie_open_driver",

@@ -73,6 +73,12 @@ class RowShape:
     def __repr__(self) -> str:
         return f"<RowShape {self.name}>"
 
+    @property
+    def annotations(self) -> dict[str, Any]:
+        """The annotations of the factory's parameters."""
+        found = (self._parameters or {}).items()
+        return {name: one.annotation for name, one in found if one.annotation is not one.empty}
+
     def new_rows(self) -> ShapedRows:
         """Return an empty result."""
         rows = ShapedRows.__new__(ShapedRows)

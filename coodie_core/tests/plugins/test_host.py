@@ -21,6 +21,7 @@ from coodie_core.tests.fakes import (
     wait_until_async,
 )
 
+from coodie.codecs import Codec, ip_address_codec
 from coodie.exceptions import (
     ConfigurationError,
     ConnectionFailedError,
@@ -93,6 +94,37 @@ def test_what_it_takes() -> None:
     assert backend.attempts == [config]
 
 
+class Coded(Backend):
+    """Has codecs, and an option for others."""
+
+    options: tuple[OptionDescription, ...] = (OptionDescription(name="codecs", type="codecs"),)
+
+    @hookimpl
+    def coodie_describe_driver(self) -> DriverDescription:
+        """Describe it."""
+        return DriverDescription(summary="coded", options=self.options)
+
+    @hookimpl
+    def coodie_codecs(self) -> list[Codec]:
+        """Convert addresses, and texts to bytes."""
+        return [ip_address_codec(), Codec("text", bytes, bytes.decode, str.encode)]
+
+
+async def test_codecs_of_a_backend(is_async: bool) -> None:
+    """They are added to those of the option, which come first; the option is checked before connecting."""
+    backend, given = Coded(), Codec("text", bytes, bytes.hex, bytes.fromhex)
+    await opened(host_of(acme=backend), codecs=[given], is_async=is_async)
+    await opened(host_of(acme=backend), is_async=is_async)
+    first, second = [[*config.options["codecs"]] for config in backend.attempts]
+    assert first == [given, ip_address_codec()]
+    assert [codec.cql_type for codec in second] == ["inet", "text"]
+    with pytest.raises(ConfigurationError, match="codecs: 5 can't be used"):
+        await opened(host_of(acme=backend), codecs=5, is_async=is_async)
+    backend.options = ()
+    with pytest.raises(NotADriverError, match="implements coodie_codecs, but has no option codecs"):
+        await opened(host_of(acme=backend), is_async=is_async)
+
+
 def test_its_own_check() -> None:
     """The backend's check runs before anything is opened."""
     backend = Backend()
@@ -139,9 +171,10 @@ def test_description_of_the_wrong_type() -> None:
 # --- opening ------------------------------------------------------------------------------
 
 
-async def opened(host: PluginHost, *, is_async: bool) -> Any:
+async def opened(host: PluginHost, *, is_async: bool, **options: Any) -> Any:
     """Open the backend ``acme`` one way or the other."""
-    return await host.open_async(config_for()) if is_async else host.open(config_for())
+    config = config_for(**options)
+    return await host.open_async(config) if is_async else host.open(config)
 
 
 async def test_open(is_async: bool) -> None:

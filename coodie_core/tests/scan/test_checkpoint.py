@@ -58,6 +58,8 @@ def test_digests() -> None:
     """Equal keys have the same digest whatever the order of their sets; others have another."""
     assert digest_of(({"x", "y"}, {"k": 1, "l": 2})) == digest_of([{"y", "x"}, {"l": 2, "k": 1}])
     assert len({digest_of(key) for key in [1, "1", b"1", (1,), (1, None), {1}, None]}) == 7
+    with pytest.raises(ConfigurationError, match="keys and parameters by their repr, and object has none"):
+        digest_of([object()])
     assert digest_of_values([]) == digest_of_values({}) == ""
     assert "secret" not in digest_of_values(["secret"])
 

@@ -123,6 +123,13 @@ def _rows(value: Any) -> Any:
     return value
 
 
+def _codecs(value: Any) -> Any:
+    from coodie.codec_registry import parse_codecs  # few programs have codecs
+
+    parse_codecs(value)
+    return value
+
+
 def _need(condition: object, wanted: str = "") -> None:
     if not condition:
         raise _Unfit(wanted)
@@ -409,5 +416,11 @@ VALUE_TYPES: Mapping[str, ValueType] = {
     ),
     "payload": ValueType(wanted="{'name': b'value'}", check=_checked_payload),
     "rows": ValueType(wanted="dict, tuple, 'scalar', a class or another callable", check=_rows),
+    "codecs": ValueType(
+        wanted="codecs",
+        check=_codecs,
+        parse=_listed,
+        schema={"type": "array", "items": {"type": "string", "pattern": "^[^:]+:[^:]+$"}},
+    ),
     "object": ValueType(wanted="an object", check=_as_it_is),
 }

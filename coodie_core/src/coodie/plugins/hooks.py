@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from coodie.hooks import DriverDescription, OptionDescription, hookspec
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable, Iterable, Mapping
 
+    from coodie.codecs import Codec
     from coodie.contract.driver import AbstractDriver
     from coodie.options.connection import ConnectionConfig
 
@@ -41,6 +42,16 @@ class DriverHooks:
     @hookspec(firstresult=True)
     def coodie_open_driver_async(self, config: ConnectionConfig) -> Awaitable[AbstractDriver]:  # noqa: ARG002 - as above
         """Async version of coodie_open_driver; without this hook, the sync one runs in a thread."""
+        raise AssertionError
+
+    @hookspec(firstresult=True)
+    def coodie_codecs(self, config: ConnectionConfig) -> Iterable[Codec]:  # noqa: ARG002 - as above
+        """Return codecs for the backend's drivers, in addition to those of the option ``codecs``.
+
+        Called before a driver is opened; the hook that opens it finds all of them in
+        ``config.options["codecs"]``. If a codec conflicts with one of the option, that of the option is used.
+        The backend's description must have the option.
+        """
         raise AssertionError
 
     @hookspec(firstresult=True)

@@ -22,7 +22,7 @@ from coodie.plugins.credentials import CredentialsPlugins
 from coodie.plugins.discovery import DriverIndex, explicit_entry_point
 from coodie.plugins.errors import reading_metadata
 from coodie.plugins.kinds import PluginName
-from coodie.plugins.loading import CHECK, INSPECT, OPEN, OPEN_ASYNC, LoadedPlugin, load_plugin
+from coodie.plugins.loading import CHECK, CODECS, INSPECT, OPEN, OPEN_ASYNC, LoadedPlugin, load_plugin
 from coodie.plugins.selection import check_open, is_pinned_to, select
 from coodie.waiting import call_in_thread
 
@@ -184,7 +184,7 @@ class PluginHost:
         return replace(config, credentials=self.credentials.provider(wanted.name))
 
     def _ready(self, config: ConnectionConfig) -> tuple[LoadedPlugin, ConnectionConfig]:
-        """Return the plug-in of a configuration, and the configuration with the current credentials."""
+        """Return the plug-in of a configuration, and that with the current credentials and all codecs."""
         config = self._with_provider(config)
         plugin = self._checked_plugin(config)
         current = config.with_current_credentials()
@@ -196,7 +196,7 @@ class PluginHost:
         ):
             who, what = f"driver_type={config.driver_type!r}", "credentials= that returns an authenticator"
             raise refuse_option(Capability.AUTHENTICATORS, "credentials", what, who)
-        return plugin, current
+        return plugin, _with_codecs(plugin, current)
 
     def _checked_plugin(self, config: ConnectionConfig) -> LoadedPlugin:
         """Return the plug-in of a configuration, after validating that."""
@@ -315,6 +315,19 @@ def _check_abilities(config: ConnectionConfig, given: Iterable[str], description
             need = OPTIONS[entry.name].capability
             if need is not None and need not in have and getattr(profile, entry.name):
                 raise refuse_option(need, entry.name, f"{entry.name} in the profile {title!r}", who)
+
+
+def _with_codecs(plugin: LoadedPlugin, config: ConnectionConfig) -> ConnectionConfig:
+    """Return the configuration with the plug-in's codecs, too."""
+    if not plugin.implements(CODECS):
+        return config
+    if all(option.name != "codecs" for option in plugin.describe().options):
+        raise plugin.not_a_driver(f"{plugin.entry.owner} implements {CODECS}, but has no option codecs.")
+    from coodie.codec_registry import Codecs, parse_codecs  # few programs have codecs
+
+    given = parse_codecs(config.options.get("codecs", ())) or Codecs(())
+    provided = parse_codecs(plugin.call(CODECS, config=config)) or Codecs(())
+    return replace(config, options={**config.options, "codecs": given.with_defaults(provided)})
 
 
 def _opened(plugin: LoadedPlugin, config: ConnectionConfig, name: str | None) -> AbstractDriver:

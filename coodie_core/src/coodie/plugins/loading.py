@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHECK",
+    "CODECS",
     "DESCRIBE",
     "INSPECT",
     "OPEN",
@@ -43,6 +44,7 @@ __all__ = [
 
 DESCRIBE = "coodie_describe_driver"
 CHECK = "coodie_check_config"
+CODECS = "coodie_codecs"
 OPEN = "coodie_open_driver"
 OPEN_ASYNC = "coodie_open_driver_async"
 INSPECT = "coodie_inspect_driver"

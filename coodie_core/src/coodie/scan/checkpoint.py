@@ -160,4 +160,11 @@ def _canonical(value: Any) -> str:
         return f"{{{', '.join(sorted(map(_canonical, value)))}}}"
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
         return f"[{', '.join(map(_canonical, value))}]"
+    default: Any = object.__repr__
+    if type(value).__repr__ is default:  # contains an address in memory
+        message = (
+            f"A checkpoint identifies keys and parameters by their repr, and {type(value).__name__} has none."
+        )
+        hint = "Define __repr__, the same for equal values, or scan without the codec."
+        raise ConfigurationError(message, hint=hint, option="codecs")
     return repr(value)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from cassandra.protocol import ColumnMetadata
@@ -12,13 +14,17 @@ from coodie_core.tests.cassandra.conftest import Types
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from coodie import Codec
+from coodie.codec_registry import Codecs
 from coodie.cql import inspect_statement
 from coodie.drivers.cassandra._dependencies import Dependencies
 from coodie.drivers.cassandra._prepared import SessionStatement
 from coodie.drivers.cassandra.values.binding import binders
+from coodie.drivers.cassandra.values.types import cql_name
 from coodie.types import Duration
 
 __all__ = [
+    "Wrapped",
     "cql_types",
     "cql_values",
     "odd_parameters",
@@ -27,6 +33,7 @@ __all__ = [
     "quickly",
     "scattered",
     "type_of",
+    "wrapping",
 ]
 
 #: For properties that many examples wouldn't say more about, on machines that may be busy.
@@ -142,7 +149,12 @@ def odd_parameters(types: list[str]) -> st.SearchStrategy[list[Any]]:
 
 
 def prepared(
-    types: list[str], *, version: int = 5, keys: list[int] | None = None, metadata_id: bytes | None = b"meta"
+    types: list[str],
+    *,
+    version: int = 5,
+    keys: list[int] | None = None,
+    metadata_id: bytes | None = b"meta",
+    codecs: Codecs | None = None,
 ) -> SessionStatement:
     """Make a prepared statement of markers c0, c1 and so on, as the cache has it.
 
@@ -151,11 +163,26 @@ def prepared(
         version: The protocol version.
         keys: Which of them are the partition key.
         metadata_id: The id of its result metadata.
+        codecs: The driver's codecs.
     """
     columns = [ColumnMetadata("ks", "t", f"c{n}", type_of(cql)) for n, cql in enumerate(types)]
     stmt = f"INSERT INTO ks.t (…) VALUES ({', '.join('?' for _ in types)})"
     statement = PreparedStatement(columns, b"statement", keys, stmt, "ks", version, None, metadata_id)
-    return SessionStatement(statement, inspect_statement(stmt), columns, binders(columns), Dependencies())
+    bind = binders(columns, codecs=codecs)
+    return SessionStatement(statement, inspect_statement(stmt), columns, bind, Dependencies())
+
+
+@dataclass(frozen=True)
+class Wrapped:
+    """A value of a program's own type."""
+
+    value: Any
+
+
+def wrapping(*types: str) -> Codecs:
+    """Return codecs that wrap all values of these types, except counters."""
+    names = dict.fromkeys([cql_name(type_of(cql)) for cql in types if cql != "counter"])
+    return Codecs([Codec(name, Wrapped, attrgetter("value"), Wrapped) for name in names])
 
 
 @st.composite

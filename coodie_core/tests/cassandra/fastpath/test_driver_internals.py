@@ -28,6 +28,7 @@ from coodie.drivers.cassandra.fastpath.dispatcher import FastPath
 from coodie.drivers.cassandra.fastpath.driver_internals import UnsupportedServerError, unsupported_reason
 from coodie.drivers.cassandra.fastpath.driver_probe import ATTRIBUTES, CALLS, SHARD_ATTRIBUTES, SHARD_CALLS
 from coodie.drivers.cassandra.fastpath.sockets import Handshakes
+from coodie.drivers.cassandra.values.codecs import ValueOptions
 from coodie.drivers.cassandra.values.lenient_decoding import exact_protocol_handler
 
 if TYPE_CHECKING:
@@ -262,7 +263,7 @@ def test_a_reason_is_logged_once(cluster: Cluster, caplog: pytest.LogCaptureFixt
     """However often it is refused, the first reason stands, in one line of the log."""
     cluster.protocol_version = 3
     with caplog.at_level(logging.INFO, logger="coodie.drivers.cassandra.fastpath"):
-        path = FastPath(_session(cluster, keyspace=None), Lifecycle(), Mock(), Mock(), aware_timestamps=False)
+        path = FastPath(_session(cluster, keyspace=None), Lifecycle(), Mock(), Mock(), ValueOptions())
         path.disable("another reason")
         path.close()
     assert path.disabled_reason == "protocol version 3 isn't known"

@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cassandra.protocol import write_value
 from coodie_core.tests.cassandra.fastpath.arbitrary import (
+    Wrapped,
     cql_types,
     cql_values,
     odd_parameters,
     parameters,
     prepared,
     quickly,
+    wrapping,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coodie import Codec
+from coodie.codec_registry import Codecs
 from coodie.drivers.cassandra.fastpath.encoder import encoder
 from coodie.drivers.cassandra.values.binding import bind_values
 from coodie.exceptions import ParameterError, ParameterTypeError
@@ -66,6 +70,33 @@ def test_the_bytes_are_the_drivers(types: list[str], version: int, data: st.Data
     params = data.draw(parameters(types, None, UNSET))
     assert encode(params) == _by_driver(entry, params)
     assert encode(tuple(params)) == encode(params)
+
+
+@settings(max_examples=100, deadline=None)
+@given(types=cql_types(), data=st.data())
+def test_the_bytes_with_codecs(types: list[str], data: st.DataObject) -> None:
+    """Values that a codec wraps are encoded as those within, and values without a codec as they are."""
+    entry = prepared(types, codecs=wrapping(*types))
+    params = data.draw(parameters(types, None))
+    wrapped = [
+        value if value is None or cql == "counter" or data.draw(st.booleans()) else Wrapped(value)
+        for cql, value in zip(types, params, strict=True)
+    ]
+    assert encoder(entry)(wrapped) == _by_driver(prepared(types), params)
+
+
+@pytest.mark.parametrize("kind", ["int", "text", "bigint"])
+def test_a_codec_for_the_usual_type(kind: str) -> None:
+    """A codec for str or int itself converts all values of the column."""
+    convert: Any = {"int": lambda number: number + 1, "text": str.upper, "bigint": lambda number: -number}[
+        kind
+    ]
+    given_value: Any = "a" if kind == "text" else 5
+    entry = prepared([kind, "int"], codecs=Codecs([Codec(kind, type(given_value), convert)]))
+    params = [given_value, 7]
+    plain = prepared([kind, "int"])
+    changed = [convert(given_value), convert(7) if kind == "int" else 7]
+    assert encoder(entry)(params) == encoder(plain)(changed)
 
 
 @pytest.mark.parametrize(

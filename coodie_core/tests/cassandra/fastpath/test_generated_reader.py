@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from coodie_core.tests.cassandra.fastpath import arbitrary
-from coodie_core.tests.cassandra.fastpath.arbitrary import parameters, quickly, type_of
+from coodie_core.tests.cassandra.fastpath.arbitrary import parameters, quickly, type_of, wrapping
 from coodie_core.tests.cassandra.fastpath.results import cells
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,9 +24,9 @@ def _body(rows: list[list[bytes | None]], before: bytes = b"") -> bytes:
 
 
 @quickly
-@given(data=st.data(), aware=st.booleans())
-def test_rows_are_the_drivers(data: st.DataObject, aware: bool) -> None:
-    """For columns of these types in any order, nulls among them, and for as many rows as there are."""
+@given(data=st.data(), aware=st.booleans(), coded=st.sets(st.sampled_from(_SIMPLE)))
+def test_rows_are_the_drivers(data: st.DataObject, aware: bool, coded: set[str]) -> None:
+    """For columns of these types in any order, with nulls and codecs, and for as many rows as there are."""
     kinds = data.draw(st.lists(st.sampled_from(_SIMPLE), min_size=1, max_size=7))
     entry = arbitrary.prepared(kinds)
     types = [column.type for column in entry.columns]
@@ -40,13 +40,14 @@ def test_rows_are_the_drivers(data: st.DataObject, aware: bool) -> None:
             ]
         )
     names = tuple([f"c{index}" for index in range(len(kinds))])
-    read = generated_reader(names, types, aware_timestamps=aware)
+    codecs = wrapping(*coded).for_columns(names, None) if coded else None
+    read = generated_reader(names, types, None, codecs, aware_timestamps=aware)
     assert read is not None
     decoded = [
         [None if cell is None else typ.from_binary(cell, 5) for typ, cell in zip(types, row, strict=True)]
         for row in rows
     ]
-    expected = build_rows(names, decoded, row_converters(types, aware_timestamps=aware))
+    expected = build_rows(names, decoded, row_converters(types, aware_timestamps=aware, codecs=codecs))
     before = data.draw(st.binary(max_size=5))
     assert read(_body(rows, before), len(before) + 4, len(rows)) == expected
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from coodie.drivers.cassandra.fastpath import reader as module
 from coodie.drivers.cassandra.fastpath.driver_internals import decode
 from coodie.drivers.cassandra.fastpath.reader import Page, ResultReader, UnsupportedResultError
+from coodie.drivers.cassandra.values.codecs import ValueOptions
 from coodie.drivers.cassandra.values.lenient_decoding import exact_protocol_handler
 from coodie.drivers.cassandra.values.rows import build_rows, row_converters
 from coodie.rows import Rows
@@ -42,7 +43,7 @@ def parsed_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 
 def _reader(*, version: int = 5, aware: bool = False) -> ResultReader:
-    return ResultReader(version, {}, aware_timestamps=aware)
+    return ResultReader(version, {}, ValueOptions(aware))
 
 
 def _by_driver(body: bytes, version: int, *, aware: bool) -> Page:

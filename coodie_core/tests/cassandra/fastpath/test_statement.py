@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from coodie.drivers.cassandra.fastpath.driver_internals import adopt_metadata
 from coodie.drivers.cassandra.fastpath.statement import ExecuteOptions, FastStatement, routing_statement
+from coodie.drivers.cassandra.values.codecs import ValueOptions
 from coodie.protocol.messages import batch_body
 from coodie.types import UNSET
 
@@ -28,7 +29,7 @@ _STATES = st.none() | st.binary(min_size=1, max_size=20)
 
 
 def _fast(entry: SessionStatement, version: int) -> FastStatement:
-    return FastStatement(entry, version, {}, aware_timestamps=False)
+    return FastStatement(entry, version, {}, ValueOptions())
 
 
 def _bound(entry: SessionStatement, params: Any) -> list[Any]:

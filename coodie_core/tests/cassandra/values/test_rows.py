@@ -115,7 +115,7 @@ def test_null_stays_null(read: Callable[..., Any], handler: Any, cql: str) -> No
 
 _PLAIN = (
     "ascii bigint blob boolean counter decimal double float inet int smallint text timeuuid tinyint uuid "
-    "varint list<int> list<list<uuid>> vector<float,3> tuple<int,list<text>> frozen<list<inet>> "
+    "varint list<int> list<list<uuid>> vector<text,3> tuple<int,list<text>> frozen<list<inet>> "
     "reversed<int> vector<vector<text,2>,2>"
 )
 

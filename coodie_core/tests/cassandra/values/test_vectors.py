@@ -49,7 +49,7 @@ def _outcome(call: Callable[[], Any]) -> Any:
 
 def _exactly(value: Any) -> Any:
     """Tell apart what could differ: types, the bits of a nan, the sign of a zero."""
-    if not isinstance(value, list):
+    if not isinstance(value, (list, array)):
         return value
     return [(type(one), pack(">d", one) if type(one) is float else one) for one in value]
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra._session import PendingRequest, SessionResponse
     from coodie.drivers.cassandra.fastpath.request import FastRequest
     from coodie.drivers.cassandra.fastpath.template import FirstResponse
+    from coodie.drivers.cassandra.values.codecs import ValueOptions
     from coodie.drivers.client.client import ClientRequest
     from coodie.effects import Steps
     from coodie.exceptions import CoodieError
@@ -72,7 +73,7 @@ class SessionClient(Client):
         lifecycle: The driver's lifecycle.
         events: Notifies observers of nodes.
         owns_session: ``close`` shuts the session and its cluster down.
-        aware_timestamps: Return timestamps as aware datetimes in UTC.
+        values: The driver's options for values.
         fast_path: Use the fast path for common requests.
     """
 
@@ -86,16 +87,16 @@ class SessionClient(Client):
         events: NodeEvents,
         *,
         owns_session: bool,
-        aware_timestamps: bool,
+        values: ValueOptions,
         fast_path: bool,
     ) -> None:
         self._session = session
         self._lifecycle = lifecycle
         self._owns_session = owns_session
-        self._aware_timestamps = aware_timestamps
+        self._values = values
         self._events = ClusterEvents(session, events)
         self.nodes = NodeWatch(session, self._events)
-        self.preparer = Preparer(session, lifecycle, self.nodes)
+        self.preparer = Preparer(session, lifecycle, self.nodes, values)
         self.sender = SessionExecutor(session, lifecycle, self.nodes)
         # Called for each request: save a call.
         self.default_timeout = self.sender.default_timeout  # type: ignore[method-assign]  # bound, as above
@@ -104,7 +105,7 @@ class SessionClient(Client):
         self.fast: FastPath | None = None
         if fast_path:
             wrappers = self.sender.instrumentation
-            self.fast = FastPath(session, lifecycle, self.nodes, wrappers, aware_timestamps=aware_timestamps)
+            self.fast = FastPath(session, lifecycle, self.nodes, wrappers, values)
 
     # --- the pipeline's hooks -------------------------------------------------------------
 
@@ -240,7 +241,7 @@ class SessionClient(Client):
         request.observed.tried(host)
         other = exchange.interpret(answer)
         if not isinstance(other, DriverRetry):
-            return self._undecoded(other, host)
+            return self._undecoded(request, other, host)
         if other.ignored:
             return Page(new_rows())
         if other.forgotten is not None and other.host is not None:
@@ -266,7 +267,7 @@ class SessionClient(Client):
         in_flight = self.sender.send(statement, settings, request.paging_state, host)
         answer = yield from self._await_response(in_flight, settings, request)
         seen = None if request.observed is UNOBSERVED else described(in_flight.host_asked)
-        return self._undecoded(answer, seen)
+        return self._undecoded(request, answer, seen)
 
     def _await_response(
         self, in_flight: PendingRequest, settings: ExecutionSettings, request: ClientRequest
@@ -288,8 +289,8 @@ class SessionClient(Client):
                 for reason, host in in_flight.retries(error):
                     request.observed.retried(reason, described(host))
 
-    def _undecoded(self, answer: SessionResponse, host: ObservedHost | None) -> Page:
-        rows = UndecodedRows(answer, aware_timestamps=self._aware_timestamps)
+    def _undecoded(self, request: ClientRequest, answer: SessionResponse, host: ObservedHost | None) -> Page:
+        rows = UndecodedRows(answer, self._values.in_keyspace(request.shape.keyspace))
         return Page(rows, answer.paging_state, answer.warnings, answer.trace_id, host)
 
     # --- schema -------------------------------------------------------------------------
@@ -315,7 +316,7 @@ class SessionClient(Client):
             in_flight = self.sender.send(statement, settings, state, host)
             answer = yield from self.sender.wait(in_flight, settings)
             observed.add_page(len(answer.rows), described(in_flight.host_asked))
-            rows += dict_rows(answer, aware_timestamps=self._aware_timestamps)
+            rows += dict_rows(answer, self._values.in_keyspace("system"))
             state = answer.paging_state
             if state is None:
                 return rows

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from coodie.drivers._lifecycle import Lifecycle
     from coodie.drivers.cassandra._nodes import NodeWatch
+    from coodie.drivers.cassandra.values.codecs import ValueOptions
     from coodie.effects import Steps
     from coodie.protocol.error_codes import Write
 
@@ -100,13 +101,17 @@ class Preparer:
         session: The backend's session.
         lifecycle: The driver's lifecycle.
         nodes: Counts failures because no node has a connection.
+        values: The driver's options for values.
     """
 
-    def __init__(self, session: Session, lifecycle: Lifecycle, nodes: NodeWatch) -> None:
+    def __init__(
+        self, session: Session, lifecycle: Lifecycle, nodes: NodeWatch, values: ValueOptions
+    ) -> None:
         self._session = session
         self._metadata = session.cluster.metadata
         self._lifecycle = lifecycle
         self._nodes = nodes
+        self._values = values
         self._lock = threading.Lock()
         #: Statements being prepared, and late results, which are kept for the next caller.
         self._pending: dict[Hashable, Future[SessionStatement]] = {}
@@ -254,7 +259,8 @@ class Preparer:
         prepared = self._session.prepare(text)
         columns = prepared.column_metadata or ()
         types = [column.type for column in columns] + [column[3] for column in prepared.result_metadata or ()]
-        bind = binders(columns, prepared.column_encryption_policy)
+        values = self._values.in_keyspace(shape.keyspace)
+        bind = binders(columns, prepared.column_encryption_policy, values.codecs)
         return SessionStatement(prepared, shape, columns, bind, found.of_types(types))
 
     # --- staleness ------------------------------------------------------------------------

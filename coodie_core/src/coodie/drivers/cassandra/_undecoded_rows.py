@@ -9,9 +9,11 @@ from coodie.row_shapes import row_builder
 from coodie.rows import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from coodie.drivers.cassandra._session import SessionResponse
+    from coodie.drivers.cassandra.values.codecs import ValueOptions
+    from coodie.drivers.cassandra.values.rows import Converter
     from coodie.row_shapes import RowShape
 
 __all__ = ["UndecodedRows", "dict_rows"]
@@ -20,11 +22,11 @@ __all__ = ["UndecodedRows", "dict_rows"]
 class UndecodedRows:
     """The rows of a session's response."""
 
-    __slots__ = ("_answer", "_aware_timestamps")
+    __slots__ = ("_answer", "_values")
 
-    def __init__(self, answer: SessionResponse, *, aware_timestamps: bool) -> None:
+    def __init__(self, answer: SessionResponse, values: ValueOptions) -> None:
         self._answer = answer
-        self._aware_timestamps = aware_timestamps
+        self._values = values
 
     def __len__(self) -> int:
         return len(self._answer.rows)
@@ -44,7 +46,7 @@ class UndecodedRows:
             CoodieError: The columns don't fit the shape, or a value can't be decoded.
         """
         answer = self._answer
-        converters = row_converters(answer.types, aware_timestamps=self._aware_timestamps)
+        converters = _converters(answer, self._values, shape)
         columns = result_columns(tuple(answer.names), tuple(answer.types)) if answer.names else None
         if columns is None:
             return shape.new_rows()
@@ -62,9 +64,16 @@ class UndecodedRows:
         return row[self._answer.names[0]]
 
     def _decoded(self, answer: SessionResponse) -> list[dict[str, Any]]:
-        return dict_rows(answer, aware_timestamps=self._aware_timestamps)
+        return dict_rows(answer, self._values)
 
 
-def dict_rows(answer: SessionResponse, *, aware_timestamps: bool) -> list[dict[str, Any]]:
-    converters = row_converters(answer.types, aware_timestamps=aware_timestamps)
-    return build_rows(answer.names, answer.rows, converters)
+def dict_rows(answer: SessionResponse, values: ValueOptions) -> list[dict[str, Any]]:
+    """Return the rows of a response as dicts."""
+    return build_rows(answer.names, answer.rows, _converters(answer, values))
+
+
+def _converters(
+    answer: SessionResponse, values: ValueOptions, shape: RowShape | None = None
+) -> Sequence[Converter | None]:
+    codecs = values.for_columns(answer.names, shape)
+    return row_converters(answer.types, aware_timestamps=values.aware_timestamps, codecs=codecs)

@@ -26,6 +26,7 @@ _log = logging.getLogger("coodie.drivers.cassandra")
 #: The options of CassandraDriver: name → (type, default, help).
 _DRIVER_OPTIONS = {
     "aware_timestamps": ("bool", False, "Return timestamps as aware datetimes in UTC."),
+    "codecs": ("codecs", (), "Conversions between CQL types and other Python types."),
     "fast_path": ("bool", True, "Send common requests on connections of coodie's own."),
     "statement_cache_size": ("count", 1000, "The number of cached prepared statements."),
     "max_in_flight": ("count", None, "The maximum number of requests in flight."),

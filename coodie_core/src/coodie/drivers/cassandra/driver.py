@@ -27,8 +27,9 @@ from coodie.schema.sync import drive
 from coodie.schema.syncoptions import SyncOptions, check_sync_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
 
+    from coodie.codecs import Codec
     from coodie.contract.many import ManyRun
     from coodie.drivers.cassandra._client import SessionClient
     from coodie.drivers.cassandra.fastpath.template import (
@@ -64,6 +65,7 @@ class CassandraDriver(ClientDriver):
         request_timeout: The default timeout in seconds; None for the session's default.
         consistency: The default consistency level; None for the session's default.
         aware_timestamps: Return timestamps as aware datetimes in UTC instead of naive ones.
+        codecs: Conversions between CQL types and other Python types, as ``coodie.Codec``.
         statement_cache_size: The number of cached prepared statements, 1 or more.
         fast_path: Send common requests on coodie's own connections, in addition to the session's.
         max_in_flight: The maximum number of requests in flight; None for no limit.
@@ -86,13 +88,16 @@ class CassandraDriver(ClientDriver):
         request_timeout: float | None = None,
         consistency: str | None = None,
         aware_timestamps: bool = False,
+        codecs: Iterable[Codec | str] = (),
         statement_cache_size: int = _STATEMENTS,
         fast_path: bool = True,
         max_in_flight: int | None = None,
         max_queued: int | None = None,
     ) -> None:
+        from coodie.codec_registry import parse_codecs
         from coodie.drivers.cassandra._client import SessionClient
         from coodie.drivers.cassandra.fastpath.driver_internals import abandon, abandon_reactors
+        from coodie.drivers.cassandra.values.codecs import ValueOptions
 
         if not hasattr(session, "execute_async") or not hasattr(session, "cluster"):
             message = f"session is of type {type(session).__name__}."
@@ -119,7 +124,7 @@ class CassandraDriver(ClientDriver):
             lifecycle,
             self._node_events,
             owns_session=owns_session,
-            aware_timestamps=aware_timestamps,
+            values=ValueOptions(aware_timestamps, parse_codecs(codecs)),
             fast_path=fast_path,
         )
         keyspace = session.keyspace if default_keyspace is None else default_keyspace

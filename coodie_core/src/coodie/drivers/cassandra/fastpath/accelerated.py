@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from coodie.drivers.cassandra.values.codecs import column_codec, first_hint, part_hints, result_converter
 from coodie.drivers.cassandra.values.rows import udt_tuple, value_converter
 from coodie.drivers.cassandra.values.types import EXACT, family, subtypes, unwrapped
+from coodie.drivers.cassandra.values.vectors import array_decoder, number_code
 from coodie.protocol._accelerator import accelerator
 from coodie.protocol.codec import FIXED_SIZE, VARIABLE_SIZE
 from coodie.rows import new_rows
@@ -14,6 +16,8 @@ from coodie.types import Date, Duration, Time, Timestamp
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from coodie.codec_registry import ColumnCodecs
+    from coodie.codecs import Codec
     from coodie.rows import Column, Rows
 
     #: Takes a result's body, the bytes that such results begin with, the number of rows from which it isn't
@@ -40,6 +44,7 @@ def row_decoder(
     names: tuple[str, ...],
     types: Sequence[Any],
     single: Callable[[Any], Callable[[bytes], Any]],
+    codecs: Sequence[ColumnCodecs] | None = None,
     *,
     aware_timestamps: bool,
 ) -> Callable[[bytes, int, int], Rows] | None:
@@ -49,14 +54,18 @@ def row_decoder(
         names: The columns' names.
         types: The columns' exact types of the driver.
         single: Returns the driver's decoder for single values of a type.
+        codecs: The columns' codecs.
         aware_timestamps: Return timestamps as aware datetimes in UTC.
     """
     module = accelerator()
     if module is None or not names:
         return None
-    kinds = _Kinds(single, aware_timestamps=aware_timestamps)
+    columns = codecs or (None,) * len(names)
     try:
-        parts = [kinds.part(typ) for typ in types]
+        parts = [
+            _Kinds(single, column, aware_timestamps=aware_timestamps).part(typ, column and column.hint)
+            for typ, column in zip(types, columns, strict=True)
+        ]
     except _UnknownTypeError:
         return None
     decode: Callable[[bytes, int, int], Rows] = module.RowDecoder(
@@ -82,33 +91,60 @@ class _Kinds:
 
     Args:
         single: As for ``row_decoder``.
+        codecs: The column's codecs.
         aware_timestamps: As for ``row_decoder``.
     """
 
-    def __init__(self, single: Callable[[Any], Callable[[bytes], Any]], *, aware_timestamps: bool) -> None:
+    def __init__(
+        self,
+        single: Callable[[Any], Callable[[bytes], Any]],
+        codecs: ColumnCodecs | None = None,
+        *,
+        aware_timestamps: bool,
+    ) -> None:
         self._single = single
+        self._codecs = codecs
         self._aware = aware_timestamps
 
-    def part(self, typ: Any, *, hashable: bool = False) -> tuple[Any, Callable[[bytes], Any]]:
+    def part(self, typ: Any, hint: Any, *, hashable: bool = False) -> tuple[Any, Callable[[bytes], Any]]:
         """Return a type's description, and the fallback decoder.
+
+        Args:
+            typ: The type.
+            hint: The type that the row class has for the values.
+            hashable: As above.
 
         Raises:
             _UnknownTypeError: The accelerator doesn't support the type.
         """
         inner = unwrapped(typ)
+        codec = column_codec(inner, self._codecs, hint, hashable=hashable)
+        if codec is None or self._codecs is None:
+            return self._plain_part(typ, hint, hashable=hashable)
+        odd = self._odd(typ, hint, hashable=hashable)
+        column = self._codecs.column
+        if codec.takes_array:
+            decode = array_decoder(number_code(inner), inner.vector_size)
+            return ("converted", (("blob", None),), _array_converter(decode, codec, inner, column)), odd
+        part = self._plain_part(typ, hint, hashable=hashable)
+        return ("converted", (part,), result_converter(codec, inner, column, hashable=hashable)), odd
+
+    def _plain_part(self, typ: Any, hint: Any, *, hashable: bool) -> tuple[Any, Callable[[bytes], Any]]:
+        """Return the description and the fallback decoder without the type's own codecs."""
+        inner = unwrapped(typ)
         name = family(inner)
         make = getattr(self, f"_{name}", None)
         if make is not None:
-            kind = make(inner, hashable)
+            kind = make(inner, hint, hashable)
         elif name in _SCALARS:
             kind = "timestamp_aware" if name == "timestamp" and self._aware else name
         else:
             raise _UnknownTypeError(name)
-        return kind, self._odd_scalar(inner, name) or self._odd(typ, hashable=hashable)
+        odd = self._odd(typ, hint, hashable=hashable, own_codecs=False)
+        return kind, self._odd_scalar(inner, name, odd) or odd
 
-    def _odd_scalar(self, typ: Any, name: str) -> Callable[[bytes], Any] | None:
+    def _odd_scalar(self, typ: Any, name: str, odd: Callable[[bytes], Any]) -> Callable[[bytes], Any] | None:
         """Return a fallback decoder for values beyond datetime's range, which aren't always rare."""
-        odd = self._odd(typ, hashable=False)
         if name == "time":
             return _integer_decoder(
                 8, lambda value: Time(value) if 0 <= value < _DAY_NANOSECONDS else None, odd
@@ -119,10 +155,17 @@ class _Kinds:
             return _integer_decoder(8, Timestamp, odd)
         return None
 
-    def _odd(self, typ: Any, *, hashable: bool) -> Callable[[bytes], Any]:
+    def _odd(self, typ: Any, hint: Any, *, hashable: bool, own_codecs: bool = True) -> Callable[[bytes], Any]:
         """Return the decoder that is used without the accelerator."""
         single = self._single(typ)
-        convert = value_converter(typ, aware_timestamps=self._aware, hashable=hashable)
+        convert = value_converter(
+            typ,
+            hint,
+            self._codecs,
+            aware_timestamps=self._aware,
+            hashable=hashable,
+            own_codecs=own_codecs,
+        )
         if convert is None:
             return single
 
@@ -132,41 +175,58 @@ class _Kinds:
 
         return decode
 
-    def _list(self, typ: Any, hashable: bool) -> Any:  # noqa: FBT001 - called by position alone
+    def _list(self, typ: Any, hint: Any, hashable: bool) -> Any:  # noqa: FBT001 - called by position alone
         (element,) = subtypes(typ)
-        return "list", (self.part(element, hashable=hashable),), tuple if hashable else None
+        return "list", (self.part(element, first_hint(hint), hashable=hashable),), tuple if hashable else None
 
-    def _set(self, typ: Any, hashable: bool) -> Any:  # noqa: FBT001 - as above
+    def _set(self, typ: Any, hint: Any, hashable: bool) -> Any:  # noqa: FBT001 - as above
         (element,) = subtypes(typ)
-        return "list", (self.part(element, hashable=True),), frozenset if hashable else set
+        return "list", (self.part(element, first_hint(hint), hashable=True),), frozenset if hashable else set
 
-    def _map(self, typ: Any, hashable: bool) -> Any:  # noqa: FBT001 - as above
+    def _map(self, typ: Any, hint: Any, hashable: bool) -> Any:  # noqa: FBT001 - as above
         key, item = subtypes(typ)
-        parts = (self.part(key, hashable=True), self.part(item, hashable=hashable))
+        hints = part_hints(hint, 2)
+        parts = (self.part(key, hints[0], hashable=True), self.part(item, hints[1], hashable=hashable))
         return "map", parts, tuple if hashable else None
 
-    def _vector(self, typ: Any, hashable: bool) -> Any:  # noqa: FBT001 - as above
+    def _vector(self, typ: Any, hint: Any, hashable: bool) -> Any:  # noqa: FBT001 - as above
         (element,) = subtypes(typ)
         size = element.serial_size()
         if size is None:
             raise _UnknownTypeError("vector of elements of any size")
-        made_of = (self.part(element, hashable=hashable),)
+        made_of = (self.part(element, first_hint(hint), hashable=hashable),)
         return "vector", made_of, (typ.vector_size, size, tuple if hashable else None)
 
-    def _tuple(self, typ: Any, hashable: bool) -> Any:  # noqa: FBT001 - as above
-        return "tuple", tuple([self.part(one, hashable=hashable) for one in subtypes(typ)]), None
+    def _tuple(self, typ: Any, hint: Any, hashable: bool) -> Any:  # noqa: FBT001 - as above
+        types = subtypes(typ)
+        hints = part_hints(hint, len(types))
+        parts = [self.part(one, hint, hashable=hashable) for one, hint in zip(types, hints, strict=True)]
+        return "tuple", tuple(parts), None
 
-    def _udt(self, typ: Any, hashable: bool) -> Any:  # noqa: FBT001 - as above
+    def _udt(self, typ: Any, _hint: Any, hashable: bool) -> Any:  # noqa: FBT001 - as above
         if typ.mapped_class is not None:
             raise _UnknownTypeError("user type that a class is registered for")
         fields = tuple(typ.fieldnames)
-        parts = tuple([self.part(one, hashable=hashable) for one in subtypes(typ)])
+        parts = tuple([self.part(one, None, hashable=hashable) for one in subtypes(typ)])
         return (
             ("tuple", parts, udt_tuple(typ.typename, fields)._make) if hashable else ("record", parts, fields)
         )
 
-    def _duration(self, _typ: Any, _hashable: bool) -> Any:  # noqa: FBT001 - as above
+    def _duration(self, _typ: Any, _hint: Any, _hashable: bool) -> Any:  # noqa: FBT001 - as above
         return "duration", (), Duration
+
+
+def _array_converter(
+    decode: Callable[[bytes], Any], codec: Codec, typ: Any, column: str
+) -> Callable[[bytes], Any]:
+    """Return a converter of a vector's bytes; it returns None for another number of bytes."""
+    convert = result_converter(codec, typ, column)
+
+    def converted(data: bytes) -> Any:
+        numbers = decode(data)
+        return None if numbers is None else convert(numbers)
+
+    return converted
 
 
 def _integer_decoder(

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra.fastpath.request import Exchange
     from coodie.drivers.cassandra.fastpath.routing import Route
     from coodie.drivers.cassandra.fastpath.template import RequestTemplate, TemplatedRequest
+    from coodie.drivers.cassandra.values.codecs import ValueOptions
     from coodie.drivers.client.client import ClientRequest
     from coodie.protocol.connection import Connection, Response
     from coodie.protocol.frames import Frame
@@ -69,7 +70,7 @@ class FastPath:
         lifecycle: The driver's lifecycle.
         nodes: Counts errors by node.
         instrumentation: The wrappers of the session's methods.
-        aware_timestamps: Return timestamps as aware datetimes in UTC.
+        values: The driver's options for values.
     """
 
     def __init__(
@@ -78,14 +79,13 @@ class FastPath:
         lifecycle: Lifecycle,
         nodes: NodeWatch,
         instrumentation: Instrumentation,
-        *,
-        aware_timestamps: bool,
+        values: ValueOptions,
     ) -> None:
         self._session = session
         self._cluster = session.cluster
         self._lifecycle = lifecycle
         self._nodes = nodes
-        self._aware = aware_timestamps
+        self._values = values
         self._version = self._cluster.protocol_version
         self._router = Router(session)
         self._shards = Shards(session)
@@ -256,7 +256,7 @@ class FastPath:
             known: FastStatement = entry.compiled
             return known
         types = user_types(self._cluster)
-        made = FastStatement(entry, self._version, types, aware_timestamps=self._aware)
+        made = FastStatement(entry, self._version, types, self._values)
         entry.compiled = made
         return made
 

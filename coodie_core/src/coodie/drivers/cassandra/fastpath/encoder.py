@@ -13,6 +13,7 @@ from uuid import UUID
 
 from coodie.drivers.cassandra.fastpath.accelerated import parameter_encoder
 from coodie.drivers.cassandra.values.binding import bind_values
+from coodie.drivers.cassandra.values.codecs import CodecBinder
 from coodie.drivers.cassandra.values.types import family, unwrapped
 from coodie.protocol.codec import FIXED_SIZE, INT
 
@@ -46,6 +47,12 @@ _ENCODED = {
     "text": ("str", "{}.encode()"),
 }
 
+#: The Python types in both tables, by type family.
+_USUAL: dict[str, type] = {
+    kind: {"bool": bool, "bytes": bytes, "float": float, "int": int, "str": str, "UUID": UUID}[python]
+    for kind, (python, _) in {**_PACKED, **_ENCODED}.items()
+}
+
 #: The encodings of null, and of a value that isn't set (native_protocol_v5.spec, section 3).
 _NULL = INT.pack(-1)
 _UNSET = INT.pack(-2)
@@ -60,12 +67,31 @@ def encoder(entry: SessionStatement) -> Encoder:
     The encoder raises ParameterError, as ``bind_values`` does, or an exception of the driver's serialisers.
     """
     general = FallbackEncoder(entry)
-    kinds = tuple([family(unwrapped(column.type)) for column in entry.columns])
+    kinds = tuple(
+        [_kind(bind, column.type) for bind, column in zip(entry.binders, entry.columns, strict=True)]
+    )
     if not kinds:
         return general
     keys = entry.prepared.routing_key_indexes or ()
     accelerated = parameter_encoder(kinds, general.columns, keys, general)
-    return accelerated or _generate(kinds)(general, general.columns)
+    if accelerated is not None:
+        return accelerated
+    generated = tuple([_generated_kind(kind, bind) for kind, bind in zip(kinds, entry.binders, strict=True)])
+    return _generate(generated)(general, general.columns)
+
+
+def _kind(bind: Binder, typ: Any) -> str:
+    """Return the type's family; "" if a codec converts values of the usual Python type."""
+    kind = family(unwrapped(typ))
+    usual = _USUAL.get(kind)
+    return "" if usual is not None and isinstance(bind, CodecBinder) and bind.codec_of(usual) else kind
+
+
+def _generated_kind(kind: str, bind: Binder) -> str:
+    """Return a kind for ``_generate``: with codecs, a column also takes values of other Python types."""
+    if not isinstance(bind, CodecBinder) or kind not in _USUAL:
+        return kind
+    return f"{kind}?" if kind in _ENCODED else ""
 
 
 class FallbackEncoder:
@@ -113,8 +139,9 @@ def _column(bind: Binder, typ: Any, version: int) -> Callable[[Any], bytes]:
 def _generate(kinds: tuple[str, ...]) -> Callable[..., Encoder]:
     """Generate an encoder for columns of these type families; the code contains no names.
 
-    Adjacent columns of fixed size are packed with one struct. If a parameter is of another type or out of
-    range, ``general`` encodes all of them, or raises the error.
+    Adjacent columns of fixed size are packed with one struct. ``text?`` is text that also takes values of
+    other Python types. If any other parameter is of another type or out of range, ``general`` encodes all of
+    them, or raises the error.
     """
     scope: dict[str, Any] = {"UUID": UUID}
     tests: list[str] = []
@@ -141,6 +168,11 @@ def _generate(kinds: tuple[str, ...]) -> Callable[..., Encoder]:
             python, item = _ENCODED[kind]
             tests.append(f"{value}.__class__ is {python}")
             steps.append(f"{data} = {item.format(value)}")
+        elif kind.endswith("?"):
+            python, item = _ENCODED[kind[:-1]]
+            tests.append(f"{value} is not None")
+            usual = item.format(value)
+            steps.append(f"{data} = {usual} if {value}.__class__ is {python} else columns[{index}]({value})")
         else:
             tests.append(f"{value} is not None")
             steps.append(f"{data} = columns[{index}]({value})")

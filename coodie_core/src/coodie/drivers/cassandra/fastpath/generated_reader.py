@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 import struct
-from functools import lru_cache
+from functools import lru_cache, partial
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, SafeUUID
 
+from coodie.drivers.cassandra.values.codecs import column_codec, result_converter
 from coodie.drivers.cassandra.values.rows import AWARE_EPOCH, EPOCH
 from coodie.drivers.cassandra.values.types import family, unwrapped
 from coodie.protocol.codec import FIXED_SIZE, INT, VARIABLE_SIZE
@@ -22,6 +23,7 @@ from coodie.rows import new_rows
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from coodie.codec_registry import ColumnCodecs
     from coodie.row_shapes import RowShape
     from coodie.rows import Rows
 
@@ -42,7 +44,10 @@ _MADE = {
 }
 
 #: UUID's constructor without its checks, inlined: a call per value would take a fifth of the time.
-_UUID = "u{0} = new(UUID); set_int(u{0}, from_bytes(v{0}, 'big')); set_is_safe(u{0}, unknown)"
+_UUID = (
+    "if v{0} is None: u{0} = None",
+    "else: u{0} = new(UUID); set_int(u{0}, from_bytes(v{0}, 'big')); set_is_safe(u{0}, unknown)",
+)
 
 _UUIDS = ("timeuuid", "uuid")
 
@@ -64,7 +69,12 @@ _SCOPE: dict[str, Any] = {
 
 
 def generated_reader(
-    names: tuple[str, ...], types: Sequence[Any], shape: RowShape | None = None, *, aware_timestamps: bool
+    names: tuple[str, ...],
+    types: Sequence[Any],
+    shape: RowShape | None = None,
+    codecs: Sequence[ColumnCodecs] | None = None,
+    *,
+    aware_timestamps: bool,
 ) -> SimpleReader | None:
     """Return a reader for rows of these columns; None if one of them isn't simple.
 
@@ -72,12 +82,21 @@ def generated_reader(
         names: The columns' names, without duplicates unless the shape takes them.
         types: The columns' types of the driver.
         shape: What the rows are to be; None for dicts.
+        codecs: The columns' codecs.
         aware_timestamps: Return timestamps as aware datetimes in UTC.
     """
     kinds = tuple([family(unwrapped(typ)) for typ in types])
     if not kinds or not all(kind in FIXED_SIZE or kind in VARIABLE_SIZE for kind in kinds):
         return None
-    return _generate(names, kinds, shape, aware_timestamps)
+    converters = {}
+    for index, (typ, column) in enumerate(zip(types, codecs or (), strict=codecs is not None)):
+        codec = column_codec(typ, column, column.hint, hashable=False)
+        if codec is not None:
+            converters[index] = result_converter(codec, typ, column.column)
+    read = _generate(names, kinds, shape, aware_timestamps, tuple(converters))
+    if not converters:
+        return read
+    return partial(read, **{f"c{index}": convert for index, convert in converters.items()})
 
 
 def _one_by_one(layouts: Sequence[Struct]) -> Callable[[bytes, int], tuple[Any, ...]]:
@@ -100,13 +119,23 @@ def _one_by_one(layouts: Sequence[Struct]) -> Callable[[bytes, int], tuple[Any, 
     return read
 
 
+def _item(index: int, kind: str, converted: bool) -> str:  # noqa: FBT001 - called by position alone
+    """Return the expression of a column's value."""
+    value = f"{'u' if kind in _UUIDS else 'v'}{index}"
+    made = _MADE.get(kind, "{}").format(value)
+    if converted:
+        made = f"c{index}({made})"
+    return value if made == value else f"None if {value} is None else {made}"
+
+
 @lru_cache(_CACHE_SIZE)
 def _generate(
     names: tuple[str, ...],
     kinds: tuple[str, ...],
     shape: RowShape | None,
     aware: bool,  # noqa: FBT001 - a cache's key
-) -> SimpleReader:
+    converted: tuple[int, ...],
+) -> Callable[..., Rows[Any]]:
     """Generate the reader; names are part of the code only as their repr.
 
     Adjacent columns of fixed size are unpacked at once, together with the length of the next column.
@@ -148,21 +177,15 @@ def _generate(
             unpack(index)
     if run:
         unpack(None)
-    items = []
-    for index, kind in enumerate(kinds):
-        if kind in _UUIDS:
-            steps.append(f"if v{index} is None: u{index} = None")
-            steps.append(f"else: {_UUID.format(index)}")
-            items.append(f"u{index}")
-            continue
-        made = _MADE.get(kind)
-        items.append(f"None if v{index} is None else {made.format(f'v{index}')}" if made else f"v{index}")
+    steps += [line.format(index) for index, kind in enumerate(kinds) if kind in _UUIDS for line in _UUID]
+    items = [_item(index, kind, index in converted) for index, kind in enumerate(kinds)]
+    parameters = "".join([f", c{index}" for index in converted])
     if shape is not None:
         scope["new_rows"] = shape.new_rows
     begin, row = row_code(names, items, shape, scope)
     loop = "\n        ".join([*steps, *begin, f"rows.append({row})"])
     code = f"""
-def read(body, at, count):
+def read(body, at, count{parameters}):
     rows = new_rows()
     for _ in range(count):
         {loop}
@@ -171,5 +194,5 @@ def read(body, at, count):
     return rows
 """
     exec(code, scope)  # noqa: S102 - the only input in the code are names, as literals
-    made_reader: SimpleReader = scope["read"]
+    made_reader: Callable[..., Rows[Any]] = scope["read"]
     return made_reader

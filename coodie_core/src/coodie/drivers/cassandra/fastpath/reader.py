@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from coodie.drivers.cassandra.fastpath.accelerated import OnlyPageReader
+    from coodie.drivers.cassandra.values.codecs import ValueOptions
     from coodie.row_shapes import RowShape
     from coodie.rows import Column
 
@@ -83,18 +84,18 @@ class ResultReader:
     Args:
         version: The protocol version.
         user_types: The cluster's user-defined types, for the driver's metadata parser.
+        values: The driver's options for values.
         shape: What the rows are to be; None for dicts.
-        aware_timestamps: Return timestamps as aware datetimes in UTC.
     """
 
     def __init__(
-        self, version: int, user_types: Any, shape: RowShape | None = None, *, aware_timestamps: bool
+        self, version: int, user_types: Any, values: ValueOptions, shape: RowShape | None = None
     ) -> None:
         self._version = version
         self._user_types = user_types
         self._shape = shape
         self._new_rows = new_rows if shape is None else shape.new_rows
-        self._aware = aware_timestamps
+        self._values = values
         self._known: list[_ResultMetadata] = []
         self._last_metadata: _ResultMetadata | None = None
 
@@ -177,7 +178,7 @@ class ResultReader:
         names, types = tuple([column[2] for column in columns]), tuple([column[3] for column in columns])
         _check(names, self._shape)
         beginning = ROWS_HEAD.pack(ROWS, *head) + metadata
-        read = _reader(names, types, self._version, self._shape, aware_timestamps=self._aware)
+        read = _reader(names, types, self._version, self._values, self._shape)
         columns, start = result_columns(names, types), len(beginning) + INT.size
         return _ResultMetadata(head, metadata, beginning, start, read, columns, only_page_reader(read))
 
@@ -254,18 +255,18 @@ def _reader(
     names: tuple[str, ...],
     types: Sequence[Any],
     version: int,
+    values: ValueOptions,
     shape: RowShape | None = None,
-    *,
-    aware_timestamps: bool,
 ) -> RowReader:
     """Return a row reader: the accelerator, generated code, the driver's compiled parser, or its types."""
     single = partial(_single_decoder, version)
     keys = names if shape is None else tuple(map(str, range(len(names))))
-    accelerated = row_decoder(keys, types, single, aware_timestamps=aware_timestamps)
+    aware, codecs = values.aware_timestamps, values.for_columns(names, shape)
+    accelerated = row_decoder(keys, types, single, codecs, aware_timestamps=aware)
     if accelerated is not None:
         return accelerated if shape is None else _shaped(accelerated, names, shape)
     parse = _compiled_parser(names, types, version) or _plain_parser(types, version)
-    build = row_builder(names, row_converters(types, aware_timestamps=aware_timestamps), shape)
+    build = row_builder(names, row_converters(types, aware_timestamps=aware, codecs=codecs), shape)
     make = new_rows if shape is None else shape.new_rows
 
     def read_any(body: bytes, start: int, count: int) -> Rows[Any]:
@@ -273,7 +274,7 @@ def _reader(
         rows += build(parse(body, start, count))
         return rows
 
-    simple = generated_reader(names, types, shape, aware_timestamps=aware_timestamps)
+    simple = generated_reader(names, types, shape, codecs, aware_timestamps=aware)
     if simple is None:
         return read_any
     read_simple = simple

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from coodie.drivers.cassandra._prepared import SessionStatement
+    from coodie.drivers.cassandra.values.codecs import ValueOptions
     from coodie.row_shapes import RowShape
 
 __all__ = ["ExecuteOptions", "FastStatement", "routing_statement"]
@@ -53,16 +54,15 @@ class FastStatement:
         entry: The statement of the cache.
         version: The protocol version.
         user_types: The cluster's user-defined types.
-        aware_timestamps: Return timestamps as aware datetimes in UTC.
+        values: The driver's options for values.
     """
 
-    def __init__(
-        self, entry: SessionStatement, version: int, user_types: Any, *, aware_timestamps: bool
-    ) -> None:
+    def __init__(self, entry: SessionStatement, version: int, user_types: Any, values: ValueOptions) -> None:
         prepared = entry.prepared
         self.prepared = prepared
         self.encode = encoder(entry)
-        self.results = ResultReader(version, user_types, aware_timestamps=aware_timestamps)
+        values = values.in_keyspace(entry.shape.keyspace)
+        self.results = ResultReader(version, user_types, values)
         self._version = version
         self._count = len(entry.columns)
         self._batch_part = batch_part(prepared.query_id, self._count)
@@ -77,7 +77,7 @@ class FastStatement:
         self._heads_metadata_id: bytes | None = None
         #: Request templates by consistency level, or by that and the rows' shape, see ``template``.
         self.templates: dict[Any, Any] = {}
-        self._new_reader = partial(ResultReader, version, user_types, aware_timestamps=aware_timestamps)
+        self._new_reader = partial(ResultReader, version, user_types, values)
         #: Result readers for rows that aren't dicts.
         self._shaped: dict[RowShape, ResultReader] = {}
 

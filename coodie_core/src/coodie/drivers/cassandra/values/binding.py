@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from coodie.cql import with_positional_markers
 from coodie.drivers.cassandra.values.collections import binder
@@ -14,6 +14,9 @@ from coodie.drivers.cassandra.values.scalars import Binder, BindingError, type_n
 from coodie.drivers.cassandra.values.types import cql_name, value_type
 from coodie.exceptions import ParameterError, ParameterTypeError
 from coodie.types import UNSET
+
+if TYPE_CHECKING:
+    from coodie.codec_registry import Codecs
 
 __all__ = ["Binder", "bind_values", "binders"]
 
@@ -23,14 +26,15 @@ _ITS_OWN_CODE = "Fix the methods of that class."
 _IN = re.compile(r"\bIN\s*\(\s*[?:]", re.IGNORECASE)
 
 
-def binders(columns: Sequence[Any], policy: Any = None) -> tuple[Binder, ...]:
+def binders(columns: Sequence[Any], policy: Any = None, codecs: Codecs | None = None) -> tuple[Binder, ...]:
     """Return the binder of each bind marker of a prepared statement.
 
     Args:
         columns: The statement's bind markers, ``PreparedStatement.column_metadata``.
         policy: Its ``column_encryption_policy``: to the server, an encrypted column is a blob.
+        codecs: The driver's codecs.
     """
-    return tuple([binder(value_type(policy, column)) for column in columns])
+    return tuple([binder(value_type(policy, column), codecs) for column in columns])
 
 
 def bind_values(
@@ -77,7 +81,7 @@ def bind_values(
             else:
                 bound.append(bind(value))
     except BindingError as error:
-        _refuse(error, columns[len(bound)], len(bound), statement)
+        _refuse(error, columns[len(bound)], len(bound), statement, error.__cause__)
     except Exception as exc:  # noqa: BLE001 - the methods of a value's class may raise anything
         index = len(bound)
         kind = type(params[index])
@@ -143,14 +147,14 @@ def _by_name(columns: Sequence[Any], params: Mapping[Any, Any], statement: str |
 
 
 def _refuse(
-    error: BindingError, column: Any, index: int, statement: str | None, cause: Exception | None = None
+    error: BindingError, column: Any, index: int, statement: str | None, cause: BaseException | None = None
 ) -> NoReturn:
     """Raise the public error for an invalid value."""
     name, cql_type = column.name, cql_name(column.type)
     place = f", in {' of '.join(reversed(error.path))}" if error.path else ""
     message = f"Parameter {index + 1} ({name!r}, {cql_type}){place}: {error.problem}."
     if error.value_type is None:
-        raise ParameterError(message, hint=error.hint, statement=statement) from None
+        raise ParameterError(message, hint=error.hint, statement=statement) from cause
     hint = error.hint
     if issubclass(error.value_type, (list, tuple, set, frozenset)) and _IN.search(statement or ""):
         hint = "For several values, write IN ? without parentheses."

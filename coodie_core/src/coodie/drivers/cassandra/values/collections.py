@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from difflib import get_close_matches
 from numbers import Number
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from coodie.drivers.cassandra.values.codecs import with_codecs
 from coodie.drivers.cassandra.values.ordering import sort_key, sorted_pairs, sorted_unique
 from coodie.drivers.cassandra.values.rows import map_items, udt_tuple
 from coodie.drivers.cassandra.values.scalars import (
@@ -21,6 +22,9 @@ from coodie.drivers.cassandra.values.types import cql_name, family, subtypes, un
 from coodie.drivers.cassandra.values.vectors import number_binder, numbers_of_view
 from coodie.types import UNSET
 
+if TYPE_CHECKING:
+    from coodie.codec_registry import Codecs
+
 __all__ = ["binder"]
 
 #: Modules whose objects are scalars; their attributes, such as an int's `real`, are never a user type's
@@ -28,13 +32,23 @@ __all__ = ["binder"]
 _SCALAR_MODULES = frozenset({"builtins", "datetime", "decimal", "uuid", "ipaddress", "coodie.types"})
 
 
-def binder(typ: Any) -> Binder:
-    """Return the binder of a type, for values other than None and UNSET."""
+def binder(typ: Any, codecs: Codecs | None = None) -> Binder:
+    """Return the binder of a type, for values other than None and UNSET.
+
+    Args:
+        typ: The type.
+        codecs: The driver's codecs.
+    """
     typ = unwrapped(typ)
+    return with_codecs(_plain_binder(typ, codecs), typ, codecs)
+
+
+def _plain_binder(typ: Any, codecs: Codecs | None) -> Binder:
+    """Return the binder without the type's own codecs."""
     name = family(typ)
     make = _MAKERS.get(name)
     if make is not None:
-        return make(typ)
+        return make(typ, codecs)
     return scalar_binders()[name] if name else _custom(typ)
 
 
@@ -46,8 +60,9 @@ class Pairs(list[tuple[Any, Any]]):
         return self
 
 
-def _list(typ: Any) -> Binder:
-    bind = _each(*subtypes(typ))
+def _list(typ: Any, codecs: Codecs | None) -> Binder:
+    (element,) = subtypes(typ)
+    bind = _each(element, codecs)
 
     def bind_list(value: Any) -> list[Any]:
         if _is_sequence(value):
@@ -57,10 +72,11 @@ def _list(typ: Any) -> Binder:
     return bind_list
 
 
-def _vector(typ: Any) -> Binder:
+def _vector(typ: Any, codecs: Codecs | None) -> Binder:
     (element,) = subtypes(typ)
-    bind, size = _each(element), typ.vector_size
-    bind_numbers = number_binder(unwrapped(element), size)
+    bind, size = _each(element, codecs), typ.vector_size
+    has_codecs = codecs is not None and codecs.for_parameters(cql_name(element))
+    bind_numbers = None if has_codecs else number_binder(unwrapped(element), size)
 
     def bind_vector(value: Any) -> Sequence[Any]:
         if not (numbers_of_view(value) if isinstance(value, memoryview) else _is_sequence(value)):
@@ -73,9 +89,9 @@ def _vector(typ: Any) -> Binder:
     return bind_vector
 
 
-def _set(typ: Any) -> Binder:
+def _set(typ: Any, codecs: Codecs | None) -> Binder:
     (element,) = subtypes(typ)
-    bind, key = _each(element), sort_key(element)
+    bind, key = _each(element, codecs), sort_key(element)
 
     def bind_set(value: Any) -> list[Any]:
         # Also a sequence: a CQL set may have elements that are unhashable in Python.
@@ -86,9 +102,10 @@ def _set(typ: Any) -> Binder:
     return bind_set
 
 
-def _map(typ: Any) -> Binder:
+def _map(typ: Any, codecs: Codecs | None) -> Binder:
     key_type, item_type = subtypes(typ)
-    bind_keys, bind_items, key = _each(key_type, "a key"), _each(item_type, "a value"), sort_key(key_type)
+    bind_keys, bind_items = _each(key_type, codecs, "a key"), _each(item_type, codecs, "a value")
+    key = sort_key(key_type)
 
     def bind_map(value: Any) -> Pairs:
         if isinstance(value, Mapping):
@@ -105,8 +122,8 @@ def _map(typ: Any) -> Binder:
     return bind_map
 
 
-def _tuple(typ: Any) -> Binder:
-    places = [(binder(part), f"component {index}") for index, part in enumerate(subtypes(typ), 1)]
+def _tuple(typ: Any, codecs: Codecs | None) -> Binder:
+    places = [(binder(part, codecs), f"component {index}") for index, part in enumerate(subtypes(typ), 1)]
 
     def bind_tuple(value: Any) -> tuple[Any, ...]:
         if not _is_sequence(value):
@@ -119,11 +136,11 @@ def _tuple(typ: Any) -> Binder:
 class _UserType:
     """The binder of a user-defined type: takes fields by name if the value has names, else by position."""
 
-    def __init__(self, typ: Any) -> None:
+    def __init__(self, typ: Any, codecs: Codecs | None) -> None:
         self._name: str = typ.typename
         self._fields: tuple[str, ...] = tuple(typ.fieldnames)
         parts = zip(self._fields, subtypes(typ), strict=True)
-        self._places = [(binder(part), f"field {field!r}") for field, part in parts]
+        self._places = [(binder(part, codecs), f"field {field!r}") for field, part in parts]
         # Positional names, from the driver or udt_tuple, for fields whose names aren't valid in Python.
         kinds = (getattr(typ, "tuple_type", None), udt_tuple(self._name, self._fields))
         self._renamed = {getattr(kind, "_fields", None) for kind in kinds}
@@ -180,7 +197,7 @@ def _as_bytes(value: bytes, _version: int) -> bytes:
     return value
 
 
-_MAKERS: dict[str, Callable[[Any], Binder]] = {
+_MAKERS: dict[str, Callable[[Any, Codecs | None], Binder]] = {
     "list": _list,
     "map": _map,
     "set": _set,
@@ -190,15 +207,17 @@ _MAKERS: dict[str, Callable[[Any], Binder]] = {
 }
 
 
-def _each(element: Any, place: str = "an element") -> Callable[[Iterable[Any]], list[Any]]:
+def _each(
+    element: Any, codecs: Codecs | None, place: str = "an element"
+) -> Callable[[Iterable[Any]], list[Any]]:
     """Return a function that binds all elements of a collection; it rejects nulls, as Cassandra does."""
-    bind = binder(element)
+    bind = binder(element, codecs)
 
     def bind_each(values: Iterable[Any]) -> list[Any]:
         try:
             return [bind(value) for value in values]
         except BindingError as error:
-            raise error.inside(place) from None
+            raise error.inside(place) from error.__cause__
 
     return bind_each
 
@@ -210,7 +229,7 @@ def _components(places: Sequence[tuple[Binder, str]], values: Iterable[Any]) -> 
         try:
             bound.append(None if value is None else bind(value))
         except BindingError as error:
-            raise error.inside(place) from None
+            raise error.inside(place) from error.__cause__
     return tuple(bound)
 
 

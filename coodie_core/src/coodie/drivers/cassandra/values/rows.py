@@ -7,13 +7,15 @@ nothing. Converters aren't called for None: a null stays None.
 from __future__ import annotations
 
 import datetime as dt
+from array import array
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from keyword import iskeyword
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coodie import types as raw
+from coodie.drivers.cassandra.values.codecs import column_codec, first_hint, part_hints, result_converter
 from coodie.drivers.cassandra.values.lenient_decoding import Undecodable, decoded_timestamp
 from coodie.drivers.cassandra.values.types import (
     COLUMN,
@@ -24,9 +26,13 @@ from coodie.drivers.cassandra.values.types import (
     subtypes,
     unwrapped,
 )
+from coodie.drivers.cassandra.values.vectors import number_code
 from coodie.exceptions import RequestError
 from coodie.row_shapes import row_builder
 from coodie.rows import Column
+
+if TYPE_CHECKING:
+    from coodie.codec_registry import ColumnCodecs
 
 __all__ = [
     "AWARE_EPOCH",
@@ -63,31 +69,53 @@ def result_columns(names: tuple[str, ...], types: tuple[Any, ...]) -> tuple[Colu
     return tuple([Column(name, cql_name(typ)) for name, typ in zip(names, types, strict=True)])
 
 
-def row_converters(types: Sequence[Any], *, aware_timestamps: bool) -> tuple[Converter | None, ...]:
+def row_converters(
+    types: Sequence[Any], *, aware_timestamps: bool, codecs: Sequence[ColumnCodecs] | None = None
+) -> tuple[Converter | None, ...]:
     """Return the converters of a result's columns.
 
     Args:
         types: The columns' types from the driver (``ResultSet.column_types``).
         aware_timestamps: Return timestamps as aware datetimes in UTC, not as naive ones.
+        codecs: The columns' codecs.
 
     Returns:
         A converter per column; None if the driver's values are plain. A converter takes any value but None,
         and raises RequestError for a value that couldn't be decoded.
     """
-    reader = _Reader(_scalars(aware_timestamps), aware_timestamps=aware_timestamps)
-    return tuple([reader.converter(typ) for typ in types])
+    scalars = _scalars(aware_timestamps)
+    if codecs is None:
+        reader = _Reader(scalars, aware_timestamps=aware_timestamps)
+        return tuple([reader.converter(typ) for typ in types])
+    return tuple(
+        [
+            _Reader(scalars, one, aware_timestamps=aware_timestamps).converter(typ, one.hint)
+            for typ, one in zip(types, codecs, strict=True)
+        ]
+    )
 
 
-def value_converter(typ: Any, *, aware_timestamps: bool, hashable: bool) -> Converter | None:
+def value_converter(
+    typ: Any,
+    hint: Any = None,
+    codecs: ColumnCodecs | None = None,
+    *,
+    aware_timestamps: bool,
+    hashable: bool,
+    own_codecs: bool = True,
+) -> Converter | None:
     """Return the converter of a type; None if the driver's values are plain.
 
     Args:
         typ: The type.
+        hint: The type that the row class has for the values.
+        codecs: The column's codecs.
         aware_timestamps: As in ``row_converters``.
         hashable: The values must be hashable: elements of a set, or keys of a map.
+        own_codecs: Apply the codecs of the type itself, too, not only those of the types in it.
     """
-    reader = _Reader(_scalars(aware_timestamps), aware_timestamps=aware_timestamps)
-    return reader.converter(typ, hashable=hashable)
+    reader = _Reader(_scalars(aware_timestamps), codecs, aware_timestamps=aware_timestamps)
+    return reader.converter(typ, hint, hashable=hashable, own_codecs=own_codecs)
 
 
 def build_rows(
@@ -183,24 +211,46 @@ class _Reader:
 
     Args:
         scalars: The converters of scalar types.
+        codecs: The column's codecs.
         aware_timestamps: As in ``row_converters``.
     """
 
-    def __init__(self, scalars: Mapping[Any, Converter | None], *, aware_timestamps: bool) -> None:
+    def __init__(
+        self,
+        scalars: Mapping[Any, Converter | None],
+        codecs: ColumnCodecs | None = None,
+        *,
+        aware_timestamps: bool,
+    ) -> None:
         self._scalars = scalars
+        self._codecs = codecs
         self._aware = aware_timestamps
 
-    def converter(self, typ: Any, *, hashable: bool = False) -> Converter | None:
-        if typ in self._scalars and not typ.support_empty_values:
+    def converter(
+        self, typ: Any, hint: Any = None, *, hashable: bool = False, own_codecs: bool = True
+    ) -> Converter | None:
+        """Return the converter of a type, as ``value_converter`` does."""
+        if self._codecs is None and typ in self._scalars and not typ.support_empty_values:
             return self._scalars[typ]
         if hasattr(typ, WRAPPED):
-            return _decoded(typ, self.converter(getattr(typ, WRAPPED), hashable=hashable))
+            inner = getattr(typ, WRAPPED)
+            return _decoded(typ, self.converter(inner, hint, hashable=hashable, own_codecs=own_codecs))
         typ = unwrapped(typ)
-        make = getattr(self, f"_{family(typ)}", None)
-        convert: Converter | None = make(typ, hashable=hashable) if make else self.scalar(typ)
+        codec = column_codec(typ, self._codecs if own_codecs else None, hint, hashable=hashable)
+        convert = self._plain(typ, hint, hashable=hashable, as_array=codec is not None and codec.takes_array)
+        if codec is not None and self._codecs is not None:
+            convert = result_converter(codec, typ, self._codecs.column, convert, hashable=hashable)
         if convert is not None and typ.support_empty_values:
             return _unless_empty(convert)
         return convert
+
+    def _plain(self, typ: Any, hint: Any, *, hashable: bool, as_array: bool) -> Converter | None:
+        """Return the converter without the type's own codecs."""
+        if as_array:
+            return _array_converter(number_code(typ))
+        make = getattr(self, f"_{family(typ)}", None)
+        converter: Converter | None = make(typ, hint, hashable=hashable) if make else self.scalar(typ)
+        return converter
 
     def scalar(self, typ: Any) -> Converter | None:
         name = family(typ)
@@ -211,29 +261,32 @@ class _Reader:
             return _rounded_aware_timestamp if rounds else _aware_timestamp
         return _rounded_timestamp if rounds else None
 
-    def _list(self, typ: Any, *, hashable: bool) -> Converter | None:
+    def _list(self, typ: Any, hint: Any, *, hashable: bool) -> Converter | None:
         (element,) = subtypes(typ)
-        convert = self.converter(element, hashable=hashable)
+        convert = self.converter(element, first_hint(hint), hashable=hashable)
         if convert is None:
             return tuple if hashable else None
         if hashable:
             return lambda value: tuple([None if item is None else convert(item) for item in value])
         return lambda value: [None if item is None else convert(item) for item in value]
 
-    _vector = _list
+    def _vector(self, typ: Any, hint: Any, *, hashable: bool) -> Converter | None:
+        convert = self._list(typ, hint, hashable=hashable)
+        return _list_of_array if convert is None and number_code(typ) else convert
 
-    def _set(self, typ: Any, *, hashable: bool) -> Converter:
+    def _set(self, typ: Any, hint: Any, *, hashable: bool) -> Converter:
         (element,) = subtypes(typ)
-        convert = self.converter(element, hashable=True)
+        convert = self.converter(element, first_hint(hint), hashable=True)
         make = frozenset if hashable else set
         if convert is None:
             return make
         return lambda value: make([None if item is None else convert(item) for item in value])
 
-    def _map(self, typ: Any, *, hashable: bool) -> Converter:
+    def _map(self, typ: Any, hint: Any, *, hashable: bool) -> Converter:
         key, item = subtypes(typ)
-        convert_key = self.converter(key, hashable=True)
-        convert_item = self.converter(item, hashable=hashable)
+        key_hint, item_hint = part_hints(hint, 2)
+        convert_key = self.converter(key, key_hint, hashable=True)
+        convert_item = self.converter(item, item_hint, hashable=hashable)
         make = tuple if hashable else dict
         if convert_key is None and convert_item is None:
             return lambda value: make(map_items(value))
@@ -245,10 +298,14 @@ class _Reader:
             ]
         )
 
-    def _tuple(self, typ: Any, *, hashable: bool) -> Converter | None:
-        return _tuple_converter([self.converter(part, hashable=hashable) for part in subtypes(typ)])
+    def _tuple(self, typ: Any, hint: Any, *, hashable: bool) -> Converter | None:
+        parts = subtypes(typ)
+        hints = part_hints(hint, len(parts))
+        return _tuple_converter(
+            [self.converter(part, one, hashable=hashable) for part, one in zip(parts, hints, strict=True)]
+        )
 
-    def _udt(self, typ: Any, *, hashable: bool) -> Converter:
+    def _udt(self, typ: Any, _hint: Any, *, hashable: bool) -> Converter:
         fields = tuple(typ.fieldnames)
         convert = _tuple_converter([self.converter(part, hashable=hashable) for part in subtypes(typ)])
         if hashable:
@@ -281,6 +338,15 @@ def _unless_empty(convert: Converter) -> Converter:
     from cassandra.cqltypes import EMPTY
 
     return lambda value: value if value is EMPTY else convert(value)
+
+
+def _list_of_array(value: Any) -> list[Any]:
+    """Convert a vector of numbers; the session of a caller decodes these to lists."""
+    return value if value.__class__ is list else value.tolist()
+
+
+def _array_converter(letter: str) -> Converter:
+    return lambda value: array(letter, value) if value.__class__ is list else value
 
 
 def _as_is(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 The drivers' class converts one element at a time, which takes 0.2 µs per element; an array only takes the
 time to create the floats. ``_customtypes`` uses these classes for results and bind markers, on the fast path
-and in the session.
+and in the session. Decoded values are arrays, which ``values.rows`` converts to lists.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from array import array
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
-from coodie.drivers.cassandra.values.types import family
+from coodie.drivers.cassandra.values.types import family, unwrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-__all__ = ["number_binder", "numbers_of_view", "vector_type"]
+__all__ = ["array_decoder", "number_binder", "number_code", "numbers_of_view", "vector_type"]
 
 #: Fixed-size number types, with the type code of ``array`` and ``struct``, and the Python type.
 _NUMBERS: dict[str, tuple[str, type]] = {
@@ -45,8 +45,7 @@ def vector_type(element: Any, size: int) -> Any:
     letter, _ = _number(element)
     if letter:
         # The class is private to this vector type.
-        length = Struct(f"={size}{letter}").size
-        typ.deserialize = staticmethod(_decoder(letter, length, typ.deserialize))
+        typ.deserialize = staticmethod(_decoder(letter, size, typ.deserialize))
         typ.serialize = staticmethod(_encoder(letter, size, typ.serialize))
     return typ
 
@@ -57,13 +56,34 @@ def _number(element: Any) -> tuple[str, type]:
     return (letter, kind) if letter and array(letter).itemsize == Struct(f"={letter}").size else ("", object)
 
 
+def number_code(typ: Any) -> str:
+    """Return the type code of arrays of a vector's elements; empty for elements that aren't numbers."""
+    return _number(unwrapped(typ.subtype))[0]
+
+
+def array_decoder(letter: str, size: int) -> Callable[[bytes], array[Any] | None]:
+    """Return a function that decodes a vector; it returns None for another number of bytes.
+
+    Args:
+        letter: The type code of the elements.
+        size: The number of elements.
+    """
+    length = Struct(f"={size}{letter}").size
+
+    def decode(data: bytes) -> array[Any] | None:
+        return _swapped(array(letter, data)) if len(data) == length else None
+
+    return decode
+
+
 def _decoder(
-    letter: str, length: int, theirs: Callable[[bytes, int], list[Any]]
-) -> Callable[[bytes, int], list[Any]]:
-    def deserialize(data: bytes, version: int) -> list[Any]:
-        if len(data) != length:
-            return theirs(data, version)
-        return _swapped(array(letter, data)).tolist()
+    letter: str, size: int, theirs: Callable[[bytes, int], list[Any]]
+) -> Callable[[bytes, int], Sequence[Any]]:
+    decode = array_decoder(letter, size)
+
+    def deserialize(data: bytes, version: int) -> Sequence[Any]:
+        numbers = decode(data)
+        return theirs(data, version) if numbers is None else numbers
 
     return deserialize
 
