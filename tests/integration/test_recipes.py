@@ -26,7 +26,9 @@ def url(cassandra_node: Any, backend: str, tmp_path: Path, monkeypatch: pytest.M
     """Work in a directory whose configuration has the connection ``shop``."""
     monkeypatch.chdir(tmp_path)
     found = f"{backend}://{cassandra_node.host}:{cassandra_node.port}"
-    (tmp_path / "coodie.toml").write_text(f'[connections.shop]\nurl = "{found}"\n')
+    (tmp_path / "coodie.toml").write_text(
+        f'[connections.shop]\nurl = "{found}"\n[connections.shop.options]\naware_timestamps = true\n'
+    )
     return found
 
 

@@ -38,5 +38,7 @@ def copy_tests(name: str, node: Any, backend: str, directory: Path) -> None:
 def environ(cassandra_node: Any, backend: str, tmp_path: Path) -> dict[str, str]:
     """Give the environment of a program that has the recipes, and the connection ``shop``."""
     url = f"{backend}://{cassandra_node.host}:{cassandra_node.port}"
-    (tmp_path / "coodie.toml").write_text(f'[connections.shop]\nurl = "{url}"\n')
+    (tmp_path / "coodie.toml").write_text(
+        f'[connections.shop]\nurl = "{url}"\n[connections.shop.options]\naware_timestamps = true\n'
+    )
     return os.environ | {"PYTHONPATH": f"{RECIPES}{os.pathsep}{tmp_path}"}
