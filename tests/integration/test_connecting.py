@@ -310,10 +310,10 @@ async def test_a_blocking_request_on_the_loop_is_logged(
 ) -> None:
     """It is logged once, with the async method's name; other threads and async methods log nothing."""
     query = "SELECT key FROM system.local WHERE key = ?"
-    caplog.set_level(logging.WARNING, "coodie.drivers")
+    caplog.set_level(logging.WARNING, "coodie.event_loop")
 
     def lines() -> list[str]:
-        return [record.getMessage() for record in caplog.records if record.name == "coodie.drivers"]
+        return [record.getMessage() for record in caplog.records if record.name == "coodie.event_loop"]
 
     driver = await asyncio.to_thread(connect)
     await asyncio.to_thread(driver.execute_one, query, ["local"])
