@@ -189,7 +189,9 @@ def encoding() -> dict[str, Callable[[], Any]]:
     (row,) = made(1)
     columns = [ColumnMetadata(_KEYSPACE, _TABLE, name, typ) for name, typ, _ in _COLUMNS]
     prepared = PreparedStatement(columns, b"id", [0], _INSERT, _KEYSPACE, _VERSION, None, None)
-    entry = SessionStatement(prepared, inspect_statement(_INSERT), columns, binders(columns), Dependencies())
+    entry = SessionStatement(
+        _INSERT, prepared, inspect_statement(_INSERT), columns, binders(columns), Dependencies()
+    )
     by_driver = driver_encoder(prepared)
     use_accelerator(used=False)
     plain = encoder(entry)

@@ -67,7 +67,9 @@ def _statement(types: list[Any], keys: list[int] | None = None) -> SessionStatem
     columns = [ColumnMetadata("ks", "t", f"c{n}", typ) for n, typ in enumerate(types)]
     stmt = "INSERT INTO ks.t (…) VALUES (…)"
     prepared = PreparedStatement(columns, b"id", keys, stmt, "ks", 5, None, b"meta")
-    return SessionStatement(prepared, inspect_statement(stmt), columns, binders(columns), Dependencies())
+    return SessionStatement(
+        stmt, prepared, inspect_statement(stmt), columns, binders(columns), Dependencies()
+    )
 
 
 def _by_driver(entry: SessionStatement, params: list[Any]) -> bytes:

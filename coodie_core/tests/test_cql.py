@@ -12,6 +12,8 @@ from coodie.cql import (
     inspect_statement,
     qualified,
     terminated,
+    unqualified,
+    used_keyspace,
     with_positional_markers,
 )
 
@@ -195,3 +197,25 @@ def test_count_positional_markers(stmt: str, count: int) -> None:
 def test_qualified(stmt: str, expected: str) -> None:
     """A keyspace comes before each table's name that has none, and nowhere else."""
     assert qualified(stmt, 'K"s') == expected
+    assert unqualified(expected, 'K"s') == stmt
+
+
+@pytest.mark.parametrize(
+    ("stmt", "keyspace"),
+    [
+        ("USE ks", "ks"),
+        ('use "K""s";', 'K"s'),
+        ("/* */ USE Ks -- it", "ks"),
+        ("SELECT a FROM ks", None),
+        ("", None),
+    ],
+)
+def test_used_keyspace(stmt: str, keyspace: str | None) -> None:
+    """The keyspace is named as the server stores it."""
+    assert used_keyspace(stmt) == keyspace
+
+
+def test_unqualified() -> None:
+    """Only the keyspace itself is removed, and not in texts and comments."""
+    stmt = """SELECT a FROM ks.t WHERE a = '"ks".t' AND b = $$"ks".t$$ /* "ks".t */ AND "ks" = "other".t"""
+    assert unqualified(stmt, "ks") == stmt

@@ -11,13 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.conftest import Api
 
-from coodie.exceptions import CoodieError, ParameterTypeError, RequestTimeoutError
+from coodie.exceptions import CoodieError, InvalidQueryError, ParameterTypeError, RequestTimeoutError
+from coodie.observers import RequestFinished, observing
+from coodie.observers.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from tests.conftest import Api
 
     from coodie_testing.faults import FaultProxy
 
@@ -67,6 +68,46 @@ def test_the_cache_is_bounded(connect: Callable[..., Any], table: Callable[[str]
         assert driver.execute(f"SELECT v FROM {name} WHERE k = {number}", []) == []
     assert len(driver._pipeline.statements) == 5
     assert driver.execute(f"SELECT v FROM {name} WHERE k = 0", []) == []
+
+
+@pytest.mark.parametrize("fast_path", [True, False])
+async def test_unqualified_names(
+    api: Api, connect: Callable[..., Any], keyspace: str, caplog: pytest.LogCaptureFixture, fast_path: bool
+) -> None:
+    """Statements with names in the connection's keyspace have no warning of the server about that."""
+    name = f"unqualified_{api.is_async:d}{fast_path:d}"
+    await api.execute(f"CREATE TABLE {keyspace}.{name} (k int PRIMARY KEY, v int)", [])
+    api = Api(connect(keyspace=keyspace, fast_path=fast_path), is_async=api.is_async)
+    insert = f"INSERT INTO {name} (k, v) VALUES (?, ?)"
+    with observing(recorder := Recorder()):
+        await api.execute_many(insert, [[n, n] for n in range(5)])
+        await api.execute_batch([(insert, [n, n]) for n in range(5, 9)])
+        await api.execute(f"BEGIN BATCH {insert}; DELETE FROM {name} WHERE k = ? APPLY BATCH", [9, 9, 0])
+        for _ in range(3):
+            rows = await api.execute(f"SELECT k FROM {name}", [])
+            assert sorted(row["k"] for row in rows) == list(range(1, 10))
+    assert {event.warnings for event in recorder.of(RequestFinished)} == {()}
+    assert [record for record in caplog.records if record.name == "cassandra.protocol"] == []
+
+
+async def test_errors_of_unqualified_statements(api: Api, connect: Callable[..., Any], keyspace: str) -> None:
+    """Errors have the caller's statement, and positions in it."""
+    name = f"errors_{api.is_async:d}"
+    await api.execute(f"CREATE TABLE {keyspace}.{name} (k int PRIMARY KEY, v int)", [])
+    api = Api(connect(keyspace=keyspace), is_async=api.is_async)
+    wrong = f"SELECT k FROM {name} WHERE k === 1"
+    with pytest.raises(InvalidQueryError, match=f"line 1:{wrong.index('==') + 1} ") as refused:
+        await api.execute(wrong, [])
+    assert refused.value.statement == wrong
+    insert = f"INSERT INTO {name} (k, v) VALUES (?, ?)"
+    for _ in range(3):
+        with pytest.raises(ParameterTypeError) as mistyped:
+            await api.execute(insert, [1, "one"])
+        assert mistyped.value.statement == insert
+        with pytest.raises(ParameterTypeError) as mistyped:
+            await api.execute_batch([(insert, [1, 1]), (insert, [1, "one"])])
+        assert mistyped.value.statement == insert
+        await api.execute(insert, [1, 1])
 
 
 async def test_schema_statements_are_not_prepared(api: Api, keyspace: str, prepares: _Prepares) -> None:

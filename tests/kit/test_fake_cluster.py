@@ -77,6 +77,16 @@ def test_it_starts_in_ten_milliseconds() -> None:
     assert min(durations) < 0.01
 
 
+async def test_names_of_the_connections_keyspace(cluster: FakeCluster, driver: Any) -> None:
+    """Drivers qualify names when they prepare; a stub may have the keyspace or not, as the request then."""
+    short = "SELECT name FROM orders WHERE id = ?"
+    for stmt in (short, short.replace("orders", '"shop".orders')):
+        cluster.when(stmt, [1]).rows([{"name": "a"}])
+        assert driver.execute(stmt, [1]) == await driver.execute_async(stmt, [1]) == [{"name": "a"}]
+        assert [request.statement for request in cluster.requests] == [stmt] * 2
+        cluster.clear()
+
+
 def test_the_fixture_is_one(fake_cluster: FakeCluster, backend: str, registry: object) -> None:
     """A test that takes the fixture has a server of its own."""
     fake_cluster.when(READ, [1], types=["int"]).rows([{"id": 1, "name": "a"}])

@@ -24,6 +24,8 @@ __all__ = [
     "qualified",
     "terminated",
     "tokens",
+    "unqualified",
+    "used_keyspace",
     "with_positional_markers",
 ]
 
@@ -229,6 +231,28 @@ def qualified(stmt: str, keyspace: str) -> str:
     for name in reversed(names):
         stmt = stmt[: name.start()] + prefix + stmt[name.start() :]
     return stmt
+
+
+def unqualified(stmt: str, keyspace: str) -> str:
+    """Remove what ``qualified`` has added.
+
+    Args:
+        stmt: CQL text.
+        keyspace: The keyspace's name, without quotes.
+    """
+    prefix = '"{}".'.format(keyspace.replace('"', '""'))
+    starts = [match.start() for match in _TOKEN.finditer(stmt) if match.lastgroup == "quoted"]
+    for start in reversed(starts):
+        if stmt.startswith(prefix, start):
+            stmt = stmt[:start] + stmt[start + len(prefix) :]
+    return stmt
+
+
+def used_keyspace(stmt: str) -> str | None:
+    """Return the keyspace of a USE; None for any other statement."""
+    stream = tokens(stmt)
+    _, verb = next(stream, ("", ""))
+    return identifier(*next(stream, ("", ""))) if verb.upper() == "USE" else None
 
 
 def terminated(text: str) -> str:

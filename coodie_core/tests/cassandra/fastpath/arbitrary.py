@@ -169,7 +169,7 @@ def prepared(
     stmt = f"INSERT INTO ks.t (…) VALUES ({', '.join('?' for _ in types)})"
     statement = PreparedStatement(columns, b"statement", keys, stmt, "ks", version, None, metadata_id)
     bind = binders(columns, codecs=codecs)
-    return SessionStatement(statement, inspect_statement(stmt), columns, bind, Dependencies())
+    return SessionStatement(stmt, statement, inspect_statement(stmt), columns, bind, Dependencies())
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from math import inf
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
+from coodie.cql import used_keyspace
 from coodie.protocol.codec import Reader, encode_bytes, encode_string, encode_string_multimap
 from coodie.protocol.error_codes import ErrorCode
 from coodie.protocol.errors import BrokenFrameError, BrokenMessageError
@@ -374,8 +375,8 @@ class NodeConnection:
         return Spoken(Opcode.AUTH_SUCCESS, b"\xff\xff\xff\xff")
 
     def _execute(self, query: Query) -> Reply:
-        words = (query.parts[0].text or "").split() if len(query.parts) == 1 else []
-        if len(words) == 2 and words[0].upper() == "USE":
-            self.keyspace = words[1].strip('";')
-            return keyspace_set(self.keyspace)
+        keyspace = used_keyspace(query.parts[0].text or "") if len(query.parts) == 1 else None
+        if keyspace is not None:
+            self.keyspace = keyspace
+            return keyspace_set(keyspace)
         return self.node.execute(query, self.keyspace)

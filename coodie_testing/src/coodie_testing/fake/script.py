@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from coodie.cql import inspect_statement, tokens, with_positional_markers
+from coodie.cql import inspect_statement, tokens, unqualified, with_positional_markers
 from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieError, RequestTimeoutError
 from coodie.protocol.codec import Consistency
 from coodie.protocol.error_codes import ERRORS, ErrorCode
@@ -54,7 +54,8 @@ class FakeRequest:
 
     Args:
         kind: ``query`` for a statement that is sent as text, ``execute`` for a prepared one, ``batch``.
-        statement: The CQL text; for a batch, all statements, separated by ``"; "``.
+        statement: The CQL text, without the keyspace that drivers add to names of tables; for a batch, all
+            statements, separated by ``"; "``.
         params: The parameters, as Python objects; for a batch, a list of parameters for each statement.
         consistency: The name of the consistency level.
         serial_consistency: The name of the serial level, or None.
@@ -304,6 +305,7 @@ class Script:
 
     def prepare(self, statement: Statement, identity: bytes, node: FakeNode) -> Reply:
         """Return the columns of a statement's markers, by its first stub."""
+        statement = self._as_written(statement)
         text = normalized(statement.text)
         stub = next((one for one in self._stubs if one.text == text), None)
         if stub is None:
@@ -315,6 +317,7 @@ class Script:
 
     def execute(self, query: Query, statements: Sequence[Statement], node: FakeNode) -> Reply:
         """Return the response to a request, and record the request."""
+        statements = [self._as_written(statement) for statement in statements]
         self.requests.append(self._request(query, statements, node))
         replies = []
         for part, statement in zip(query.parts, statements, strict=True):
@@ -329,6 +332,16 @@ class Script:
             for other in self.cluster.nodes:
                 other.tell("SCHEMA_CHANGE", reply.event())
         return reply
+
+    def _as_written(self, statement: Statement) -> Statement:
+        """Return a statement without the connection's keyspace, unless a stub has it.
+
+        Drivers of coodie qualify the names of a statement that they prepare.
+        """
+        text, keyspace = statement
+        if keyspace is None or any(one.text == normalized(text) for one in self._stubs):
+            return statement
+        return statement._replace(text=unqualified(text, keyspace))
 
     @staticmethod
     def _unknown(text: str, *, with_values: bool = False) -> Reply:

@@ -62,6 +62,8 @@ class ProxiedConnection:
     pending: dict[int, PendingRequest] = field(default_factory=dict)
     #: The simulated shard; None without shards.
     shard: int | None = None
+    #: The keyspace of the last USE.
+    keyspace: str | None = None
     #: Whether the client has registered for events.
     registered: bool = False
     #: Set by ``abort``, and when forwarding has ended.

@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from coodie.cql import unqualified, used_keyspace
 from coodie.protocol.codec import Reader, encode_string_multimap
 from coodie.protocol.error_codes import ErrorCode
 from coodie.protocol.errors import BrokenFrameError
@@ -325,7 +326,7 @@ class FaultProxy:
         if request.opcode == Opcode.REGISTER:
             connection.registered = True
             self.registered += 1
-        text = self._statement_of(request)
+        text = self._statement_of(connection, request)
         fault = next((rule.fault for rule in self.rules if rule.matches(request.opcode, text)), None)
         reaches = fault is None or fault.reaches_node
         if request.opcode in _STATEMENTS:
@@ -349,9 +350,15 @@ class FaultProxy:
         body = example_error_body(ErrorCode.PROTOCOL_ERROR, most, message=said)
         return request._replace(version=most).answer(Opcode.ERROR, body)
 
-    def _statement_of(self, request: RawFrame) -> str | None:
-        if request.opcode in (Opcode.QUERY, Opcode.PREPARE):
-            return statement_text(request.body)
+    def _statement_of(self, connection: ProxiedConnection, request: RawFrame) -> str | None:
+        """Return the CQL, without the connection's keyspace, which drivers add to the names of tables."""
+        if request.opcode == Opcode.PREPARE:
+            text, keyspace = statement_text(request.body), connection.keyspace
+            return text if keyspace is None else unqualified(text, keyspace)
+        if request.opcode == Opcode.QUERY:
+            text = statement_text(request.body)
+            connection.keyspace = used_keyspace(text) or connection.keyspace
+            return text
         if request.opcode == Opcode.EXECUTE:
             return self.statements.get(statement_id(request.body), "")
         return None

@@ -58,7 +58,7 @@ class RecordedRequest:
     Args:
         connection: The connection's number, from 0.
         opcode: The opcode.
-        statement: The CQL; None for a batch.
+        statement: The CQL, without the keyspace that drivers add to the names of tables; None for a batch.
         body: The frame's body.
         reached_node: Whether it was forwarded to the node.
         shard: The simulated shard of the connection; None without shards.

@@ -64,7 +64,7 @@ def batch_statement(kind: Any, parts: Iterable[tuple[SessionStatement, Any]], st
     """
     batch = BatchStatement(kind)
     for entry, params in parts:
-        bound = bound_statement(entry, entry.prepared.query_string, params)
+        bound = bound_statement(entry, entry.stmt, params)
         try:
             batch.add(bound)
         except ValueError as exc:

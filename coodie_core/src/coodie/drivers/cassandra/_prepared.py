@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cassandra.cluster import NoHostAvailable
+from cassandra.protocol import SyntaxException
 
 from coodie._points import point
-from coodie.cql import StatementShape, inspect_statement
+from coodie.cql import StatementShape, inspect_statement, qualified
 from coodie.drivers._writes import statement_write
 from coodie.drivers.cassandra._connection import with_connect_errors
 from coodie.drivers.cassandra._dependencies import Dependencies
@@ -54,7 +56,8 @@ class SessionStatement:
     """A prepared statement with its binders and its schema dependencies.
 
     Attributes:
-        prepared: The driver's prepared statement.
+        stmt: The caller's CQL text.
+        prepared: The driver's prepared statement, whose table names are qualified.
         shape: The statement's kind and table.
         columns: The bind markers.
         binders: A function for each bind marker that converts a value.
@@ -63,6 +66,7 @@ class SessionStatement:
         write: The kind of write.
     """
 
+    stmt: str
     prepared: Any
     shape: StatementShape
     columns: Any
@@ -139,7 +143,7 @@ class Preparer:
             CoodieError: Preparing failed. After a ``RequestTimeoutError`` the next caller gets a late result.
         """
         key = self.statement_key(stmt)
-        work = partial(self._prepared, stmt, inspect_statement(stmt))
+        work = partial(self._prepared, stmt, stmt, inspect_statement(stmt))
         statement = yield from self._in_thread(_Task(key, stmt, work), timeout)
         if not self.is_current(statement):  # a late result of an earlier caller
             statement = yield from self._in_thread(_Task(key, stmt, work), timeout)
@@ -166,7 +170,7 @@ class Preparer:
 
         def compare() -> SessionStatement:
             text = known.prepared.query_string
-            other = f"{stmt} " if text == stmt else stmt
+            other = text[:-1] if text.endswith(" ") else f"{text} "
             try:
                 answer = prepare_at(self._session, host, other)
                 if same_markers(answer.bind_metadata, known.columns):
@@ -175,7 +179,7 @@ class Preparer:
             except Exception as exc:  # noqa: BLE001 - the next prepare raises it, if other nodes fail, too
                 log.debug("%s failed to prepare a statement again: %r", host, exc)
             point("bind markers of a forgotten statement have changed")
-            return self._prepared(other, known.shape)
+            return self._prepared(stmt, other, known.shape)
 
         return self._in_thread(_Task((stmt, known), stmt, compare), timeout)
 
@@ -253,15 +257,30 @@ class Preparer:
         for future in pending:
             complete(future, self._lifecycle.error())
 
-    def _prepared(self, text: str, shape: StatementShape) -> SessionStatement:
+    def _prepared(self, stmt: str, text: str, shape: StatementShape) -> SessionStatement:
+        """Prepare a text with the meaning of a statement."""
         # Before the server prepares the statement: a schema change in between makes it stale.
         found = Dependencies.found(self._metadata, shape.keyspace or self._session.keyspace, shape.table)
-        prepared = self._session.prepare(text)
+        prepared = self._prepared_by_driver(text)
         columns = prepared.column_metadata or ()
         types = [column.type for column in columns] + [column[3] for column in prepared.result_metadata or ()]
         values = self._values.in_keyspace(shape.keyspace)
         bind = binders(columns, prepared.column_encryption_policy, values.codecs)
-        return SessionStatement(prepared, shape, columns, bind, found.of_types(types))
+        return SessionStatement(stmt, prepared, shape, columns, bind, found.of_types(types))
+
+    def _prepared_by_driver(self, text: str) -> Any:
+        """Prepare a text, with its table names qualified by the session's keyspace.
+
+        For unqualified names, Cassandra warns, and logs an error for executions on a connection without that
+        keyspace, such as those of the fast path.
+        """
+        keyspace = self._session.keyspace
+        if keyspace is not None and (whole := qualified(text, keyspace)) != text:
+            # An error's position has to be that in the caller's text; and servers may have clauses in which
+            # another word follows FROM.
+            with suppress(SyntaxException):
+                return self._session.prepare(whole)
+        return self._session.prepare(text)
 
     # --- staleness ------------------------------------------------------------------------
 

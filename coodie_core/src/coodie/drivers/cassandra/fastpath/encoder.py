@@ -113,10 +113,9 @@ class FallbackEncoder:
 
         entry = self._entry
         keys = entry.prepared.routing_key_indexes or ()
-        stmt = entry.prepared.query_string
         parts = []
         for value, typ in zip(
-            bind_values(entry.columns, entry.binders, params, stmt, key_indexes=keys),
+            bind_values(entry.columns, entry.binders, params, entry.stmt, key_indexes=keys),
             self._types,
             strict=True,
         ):
