@@ -66,6 +66,7 @@ def test_serial_consistency_in_any_case() -> None:
         ("node", ""),
         ("timestamp", 1.5),
         ("timestamp", 2**63),
+        ("timestamp", -(2**63)),
         ("timestamp", True),
         ("keyspace", ""),
         ("total_timeout", 0),

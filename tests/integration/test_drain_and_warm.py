@@ -294,6 +294,10 @@ async def test_probes(
     assert driver.is_live()
     assert driver.is_ready(timeout=10)
     assert await driver.is_ready_async(timeout=10)
+    with pytest.raises(ConfigurationError, match="timeout=0"):
+        driver.is_ready(timeout=0)
+    with pytest.raises(ConfigurationError, match="timeout='1'"):
+        await driver.is_ready_async(timeout="1")
     proxy.hold = True
     assert not driver.is_ready(timeout=0.2)
     assert not await driver.is_ready_async(timeout=0.2)

@@ -67,7 +67,8 @@ async def test_timestamps(api: Api, table: Callable[[str], str]) -> None:
 async def test_nodes(api: Api, cassandra_node: Any) -> None:
     """A node is named by its address, with its port, or by its host id; a virtual table is that node's."""
     host_id = await api.execute_one("SELECT host_id FROM system.local", [])
-    for node in (cassandra_node.host, f"{cassandra_node.host}:{cassandra_node.port}", str(host_id)):
+    address = cassandra_node.host
+    for node in (address, f"{address}:{cassandra_node.port}", str(host_id), str(host_id).upper()):
         options = RequestOptions(node=node)
         assert await api.execute_one("SELECT host_id FROM system.local", [], options=options) == host_id
         rows = await api.execute("SELECT name FROM system_views.settings", [], options=options)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
+import pytest
 from cassandra.connection import DefaultEndPoint
 
 from coodie.drivers.cassandra._endpoints import NodeEndPoints
+from coodie.drivers.cassandra._hosts import node_named
 from coodie.drivers.cassandra.backend import _connect_error, _Known
-from coodie.exceptions import ConnectionFailedError
+from coodie.exceptions import ConfigurationError, ConnectionFailedError
 from coodie.options.connection import build_config
 from coodie.options.hosts import parse_host
 
@@ -120,3 +123,19 @@ def test_nodes_that_announce_unreachable_addresses() -> None:
     assert "10.0.0.1:9042 (Connection refused)" in str(error)
     assert isinstance(error, ConnectionFailedError)
     assert error.hosts == failed.hosts
+
+
+def test_names_of_a_node() -> None:
+    """A request's node is named by an address, with brackets if it is of IPv6, a port, or a host id."""
+    hosts = [
+        SimpleNamespace(endpoint=DefaultEndPoint("fe80::1", 9042), host_id=UUID(int=0xA)),
+        SimpleNamespace(endpoint=DefaultEndPoint("10.0.0.1", 9042), host_id=UUID(int=0xB)),
+        SimpleNamespace(endpoint=DefaultEndPoint("10.0.0.1", 9043), host_id=UUID(int=0xC)),
+    ]
+    cluster: Any = SimpleNamespace(metadata=SimpleNamespace(all_hosts=lambda: hosts))
+    for name in ("fe80::1", "FE80::1", "[fe80::1]", "[FE80::1]:9042", str(UUID(int=0xA)).upper()):
+        assert node_named(name, cluster) is hosts[0]
+    assert node_named("10.0.0.1:9043", cluster) is hosts[2]
+    for name in ("10.0.0.1", "10.0.0.2", "[fe80::1]:9043"):
+        with pytest.raises(ConfigurationError):
+            node_named(name, cluster)

@@ -8,6 +8,7 @@ from coodie.contract.rows_argument import dicts_argument
 from coodie.effects import run_async, run_sync
 from coodie.exceptions import ConnectionFailedError, CoodieError, RequestTimeoutError, UnsupportedError
 from coodie.observers.connections import DriverIdentity
+from coodie.requests import check_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,13 +78,17 @@ class Operations:
         return not getattr(self, "closed", False)
 
     def is_ready(self, *, timeout: float = _READY) -> bool:
-        """Return whether the server responds now, for a readiness probe; raises no ``CoodieError``.
+        """Return whether the server responds now, for a readiness probe; False after any ``CoodieError``.
 
         Limits of the driver's requests, such as ``max_in_flight``, don't apply to this request.
 
         Args:
             timeout: The timeout in seconds.
+
+        Raises:
+            ConfigurationError: The timeout is invalid, so that the driver would never be ready.
         """
+        check_timeout(timeout)
         try:
             return self.is_live() and self.ping(timeout=timeout)
         except CoodieError:
@@ -91,6 +96,7 @@ class Operations:
 
     async def is_ready_async(self, *, timeout: float = _READY) -> bool:
         """Async version of :meth:`is_ready`."""
+        check_timeout(timeout)
         try:
             return self.is_live() and await self.ping_async(timeout=timeout)
         except CoodieError:

@@ -190,6 +190,11 @@ def _checked_token(value: Any) -> Any:
     return value
 
 
+def _checked_timestamp(value: Any) -> Any:
+    _need(_is_number(value, (int,)) and -(2**63) < value < 2**63)  # servers reserve -2^63
+    return value
+
+
 def _checked_port(value: Any) -> Any:
     _need(_is_number(value, (int,)) and 0 < value <= MAX_PORT)
     return value
@@ -332,7 +337,9 @@ VALUE_TYPES: Mapping[str, ValueType] = {
     "bool": ValueType(wanted="True or False", check=_checked_flag, parse=_flag, schema={"type": "boolean"}),
     "int": ValueType(wanted="an integer", check=_checked_integer, parse=_number, schema={"type": "integer"}),
     "token": ValueType(wanted="a signed 64-bit integer, as token(key) returns", check=_checked_token),
-    "timestamp": ValueType(wanted="a signed 64-bit integer: microseconds since 1970", check=_checked_token),
+    "timestamp": ValueType(
+        wanted="a signed 64-bit integer above -2^63: microseconds since 1970", check=_checked_timestamp
+    ),
     "float": ValueType(wanted="a number", check=_checked_float, parse=_number, schema={"type": "number"}),
     "count": ValueType(
         wanted="an integer from 1 to 2,147,483,647",

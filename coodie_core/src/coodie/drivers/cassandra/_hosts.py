@@ -37,14 +37,14 @@ def node_named(name: str, cluster: Cluster) -> Host:
     """Return the node with an address, ``address:port`` or host id.
 
     Args:
-        name: The address, ``address:port`` or host id.
+        name: The address, ``address:port`` or host id; of IPv6, also ``[address]`` and ``[address]:port``.
         cluster: The driver's cluster.
 
     Raises:
         ConfigurationError: No node or several nodes match.
     """
     hosts = cluster.metadata.all_hosts()
-    found = [host for host in hosts if name in _names(host)]
+    found = [host for host in hosts if name.lower() in _names(host)]
     if len(found) == 1:
         return found[0]
     known = ", ".join(sorted(f"{host.endpoint.address}:{host.endpoint.port}" for host in hosts))
@@ -55,4 +55,5 @@ def node_named(name: str, cluster: Cluster) -> Host:
 
 def _names(host: Host) -> tuple[str, ...]:
     endpoint = host.endpoint
-    return str(endpoint.address), f"{endpoint.address}:{endpoint.port}", str(host.host_id)
+    address, port = str(endpoint.address).lower(), endpoint.port
+    return address, f"{address}:{port}", f"[{address}]", f"[{address}]:{port}", str(host.host_id)
