@@ -220,6 +220,8 @@ async def test_no_such_table(api: Api, driver: Any, keyspace: str, name: str) ->
         await api.describe(f"{keyspace}.{name}_view")
     with pytest.raises(InvalidQueryError, match="The keyspace has none"):
         await api.describe("no_such_keyspace.items")
+    with pytest.raises(InvalidQueryError, match="The tables of system_views are virtual"):
+        await api.describe("system_views.settings")
     with pytest.raises(ConfigurationError, match="can't be used as table name"):
         await api.describe(f'{keyspace}."items"')
 

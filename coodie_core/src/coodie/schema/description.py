@@ -29,6 +29,8 @@ logger = logging.getLogger("coodie.schema")
 _TABLES = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?"
 #: The maximum number of tables in a message.
 _LISTED = 10
+#: Keyspaces of virtual tables, which system_schema doesn't list.
+_VIRTUAL = frozenset({"system_metrics", "system_views", "system_virtual_schema"})
 _VIEWS = "SELECT view_name FROM system_schema.views WHERE keyspace_name = ?"
 
 
@@ -62,6 +64,9 @@ def read_definition(
         for warning in definition.warnings:
             logger.warning("%s.%s: %s", keyspace, table, warning)
         return definition
+    if keyspace in _VIRTUAL:
+        message = f"The tables of {keyspace} are virtual, and have no definition."
+        raise InvalidQueryError(message, hint="coodie schema show prints their statements.")
     views = [row["view_name"] for row in (yield from rows_of(Query(_VIEWS, (keyspace,))))]
     if table in views:
         message = f"{keyspace}.{table} is a materialized view, which has no definition."
