@@ -17,7 +17,7 @@ from coodie.scan.ring import TokenRange
 def test_there_and_back() -> None:
     """What JSON makes of a checkpoint is the same one; tokens of 64 bits are text."""
     begun = [
-        Begun(TokenRange(-(2**63), 5), b"\0page", digest_of(1) + digest_of(2)),
+        Begun(TokenRange(-(2**63) + 1, 5), b"\0page", digest_of(1) + digest_of(2)),
         Begun(TokenRange(6, 2**63 - 1)),
     ]
     value = Checkpoint("SELECT 1", 7, 2**64, [TokenRange(1, 2)], begun).as_json()
@@ -36,6 +36,15 @@ def test_there_and_back() -> None:
         "text",
         {"coodie_scan": 2},
         {"coodie_scan": 1, "statement": "", "rows": 0, "tokens": "0", "left": ["1"], "begun": []},
+        {"coodie_scan": 1, "statement": "", "rows": 0, "tokens": "0", "left": ["2:1"], "begun": []},
+        {
+            "coodie_scan": 1,
+            "statement": "",
+            "rows": 0,
+            "tokens": "0",
+            "left": ["0:9999999999999999999"],
+            "begun": [],
+        },
         {"coodie_scan": 1, "statement": "", "rows": 0, "tokens": "0", "left": [], "begun": [{}]},
         {
             "coodie_scan": 1,

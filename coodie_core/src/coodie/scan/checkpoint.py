@@ -15,7 +15,7 @@ from hashlib import blake2b
 from typing import Any
 
 from coodie.exceptions import ConfigurationError
-from coodie.scan.ring import TokenRange
+from coodie.scan.ring import WHOLE_RING, TokenRange
 
 __all__ = ["Begun", "Checkpoint", "digest_of", "digest_of_values", "digests_in"]
 
@@ -125,8 +125,10 @@ class Checkpoint:
 
 
 def _range(text: str) -> TokenRange:
-    first, last = map(int, text.split(":"))
-    return TokenRange(first, last)
+    found = TokenRange(*map(int, text.split(":")))
+    if not WHOLE_RING.first <= found.first <= found.last <= WHOLE_RING.last:
+        raise ValueError(text)
+    return found
 
 
 def digest_of(key: Any) -> str:
