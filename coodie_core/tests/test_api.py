@@ -204,7 +204,15 @@ def test_exports() -> None:
         "Rows",
         "UNSET",
     }
-    everyday |= {"ColumnDefinition", "Credentials", "__version__", "connect", "connect_async", "load_config"}
+    everyday |= {
+        "Codec",
+        "ColumnDefinition",
+        "Credentials",
+        "__version__",
+        "connect",
+        "connect_async",
+        "load_config",
+    }
     everyday |= {name for name in coodie.__all__ if hasattr(exceptions, name)}
     assert set(coodie.__all__) == everyday
     assert all(getattr(coodie, name) is getattr(drivers, name) for name in six)

@@ -112,6 +112,20 @@ async def test_many_wait(limited: Api) -> None:
     assert limit.rejected == 0
 
 
+async def test_pages_of_a_scan_wait(limited: Api, table: Callable[[str], str]) -> None:
+    """So do the pages of a scan, instead of being rejected and retried."""
+    name = table("k int PRIMARY KEY")
+    await limited.execute_many(f"INSERT INTO {name} (k) VALUES (?)", [[n] for n in range(20)])
+    if limited.is_async:
+        rows = [row async for row in limited.driver.scan_async(name, concurrency=8)]
+    else:
+        rows = list(limited.driver.scan(name, concurrency=8))
+    assert len(rows) == 20
+    limit = limited.driver.stats().limit
+    assert limit is not None
+    assert (limit.in_flight, limit.queued, limit.rejected) == (0, 0, 0)
+
+
 async def test_the_total_timeout_includes_the_queue(limited: Api) -> None:
     """A request that is queued for as long as a response takes, and then needs as long, is too late."""
     options = RequestOptions(total_timeout=0.5)

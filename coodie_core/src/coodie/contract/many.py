@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from coodie.contract.bulk import in_bulk
+from coodie._bulk import in_bulk
 from coodie.cql import Kind, inspect_statement
 from coodie.exceptions import ConfigurationError, ExecuteManyError
 from coodie.many_result import ManyResult

@@ -102,9 +102,9 @@ class LimitStats:
 
     Args:
         max_in_flight: The maximum number of requests in flight.
-        max_queued: The maximum number of queued requests, except those of ``execute_many``.
+        max_queued: The maximum number of queued requests, except those of ``execute_many`` and scans.
         in_flight: The number of requests in flight.
-        queued: The number of queued requests, including those of ``execute_many``.
+        queued: The number of queued requests, including those of ``execute_many`` and scans.
         rejected: The number of requests that raised OverloadedError since the driver was opened.
     """
 

@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from coodie._bulk import in_bulk
 from coodie.capabilities import Capability
 from coodie.effects import Call
 from coodie.exceptions import ConfigurationError, DriverClosedError
@@ -208,6 +209,7 @@ class ScanRun:
         call = self._call(due)
 
         def sent() -> Steps[list[Any]]:
+            in_bulk.set(True)  # in the context of the page's thread or task
             rows: list[Any] = yield call
             return rows
 

@@ -10,11 +10,11 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
+from coodie._bulk import in_bulk
 from coodie._points import point
 from coodie.batch import batch_text, check_batch
 from coodie.capabilities import Capability, check_capabilities, require
 from coodie.consistency import parse_consistency
-from coodie.contract.bulk import in_bulk
 from coodie.contract.checks import check_request, refuse_parameters, refuse_use
 from coodie.contract.operations import PROBE
 from coodie.contract.total_timeout import within_total
