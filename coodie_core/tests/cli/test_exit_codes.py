@@ -10,8 +10,9 @@ import pytest
 
 from coodie import exceptions
 from coodie.cli import main
+from coodie.cli._commands import coodie
 from coodie.cli._exit_codes import ExitCode, exit_code
-from coodie.cli._flags import with_flags
+from coodie.cli._flags import flags_of, with_flags
 
 if TYPE_CHECKING:
     from coodie.exceptions import CoodieError
@@ -98,6 +99,7 @@ def test_unknown_connection(
         ("Check hosts=, port= and the TLS options.", "Check hosts, port and the TLS options."),
         ("increase both connect_timeout= and x.", "increase both connect_timeout and x."),
         ("Set init_coodie(keyspace=…), or", "Set the connection's keyspace, or"),
+        ("driver_type='x' has no option 'y'.", "driver 'x' has no option 'y'."),
         ("WHERE timeout = 1 AND a=b", "WHERE timeout = 1 AND a=b"),
         ("RequestProfile(timeout=60)", "RequestProfile(timeout=60)"),
         ("first; or use options=SyncOptions(create_keyspace=f(1)).", "first."),
@@ -105,4 +107,5 @@ def test_unknown_connection(
 )
 def test_flags_in_errors(text: str, expected: str) -> None:
     """What a command shows names its flags, and the options of the configuration."""
-    assert with_flags(text) == expected
+    flags = flags_of(coodie, ["query"]) | flags_of(coodie, ["schema", "sync", "module:TABLES"])
+    assert with_flags(text, flags) == expected

@@ -244,7 +244,7 @@ def test_help_is_the_table_of_options(capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["query", "--help"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "The consistency level; case-insensitive." in said
-    assert "--page-size ROWS The number of rows of a page; in a profile, only for stream." in said
+    assert "--page-size ROWS The number of rows of a page." in said
     assert "--timeout SECONDS The timeout of each round trip." in said
     assert "Exit code: 0; 1 if the statement failed" in said
 

@@ -3,33 +3,56 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-__all__ = ["with_flags"]
+import click
 
-#: Arguments of functions, and the flags that set them.
-_FLAGS = {
-    "consistency": "--consistency",
-    "drop_removed_indexes": "--drop-removed-indexes",
-    "fetch_size": "--page-size",
-    "profile": "--profile",
-    "timeout": "--timeout",
-}
-#: An argument's name, outside calls of functions, and what follows.
-_ARGUMENT = re.compile(rf"(?<![\w(.])({'|'.join(_FLAGS)})=(?:True\b)?(?=(\S)?)")
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["flags_of", "with_flags"]
+
 #: Other arguments are options of the configuration and of URLs.
 _OPTION = re.compile(r"(?<![\w(.])([a-z_]+)=(?=[\s,.;:)]|$)")
-#: Arguments of connecting are options, too.
+#: Arguments of connecting are options, too; the backend is the driver of a connection.
 _CONNECTING = re.compile(r"init_coodie\((\w+)=…\)")
+_BACKEND = re.compile(r"(?<![\w(.])driver_type=(?=')")
 #: The end of a hint that has no flag.
 _PYTHON_ONLY = re.compile(r"; or use options=SyncOptions\(.*\)(?=\.)")
 
 
-def with_flags(text: str) -> str:
-    """Return an error's or a warning's text with flags instead of arguments of functions."""
+def flags_of(command: click.Command, words: Iterable[str]) -> dict[str, str]:
+    """Return the flags of a command by the arguments that they set.
+
+    Args:
+        command: The command, or the group that has it.
+        words: The command line without the program; its first words select a command of the group.
+    """
+    for word in words:
+        if not isinstance(command, click.Group):
+            break
+        command = command.get_command(click.Context(command), word) or command
+    found: dict[str, str] = {}
+    for option in command.params:
+        if isinstance(option, click.Option) and option.name:
+            flag = max(option.opts, key=len)
+            found |= {option.name: flag, flag.strip("-").replace("-", "_"): flag}
+    return found
+
+
+def with_flags(text: str, flags: Mapping[str, str]) -> str:
+    """Return an error's or a warning's text with flags instead of arguments of functions.
+
+    Args:
+        text: The text.
+        flags: The command's flags, from ``flags_of``.
+    """
 
     def flag(match: re.Match[str]) -> str:
         following = match[2] or ""
-        return _FLAGS[match[1]] + (" " if following and following not in ",.;:)" else "")
+        return flags[match[1]] + (" " if following and following not in ",.;:)" else "")
 
-    text = _CONNECTING.sub(r"the connection's \1", text)
-    return _OPTION.sub(r"\1", _ARGUMENT.sub(flag, _PYTHON_ONLY.sub("", text)))
+    text = _BACKEND.sub("driver ", _CONNECTING.sub(r"the connection's \1", _PYTHON_ONLY.sub("", text)))
+    if flags:  # outside calls of functions
+        text = re.sub(rf"(?<![\w(.])({'|'.join(flags)})=(?:True\b)?(?=(\S)?)", flag, text)
+    return _OPTION.sub(r"\1", text)

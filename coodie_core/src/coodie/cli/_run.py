@@ -13,7 +13,7 @@ import click
 
 from coodie.cli._commands import coodie
 from coodie.cli._exit_codes import ExitCode, exit_code
-from coodie.cli._flags import with_flags
+from coodie.cli._flags import flags_of, with_flags
 from coodie.exceptions import CoodieError
 from coodie_doctor.findings import plain_text
 
@@ -39,7 +39,8 @@ def run(arguments: Sequence[str] | None) -> int:
         click.echo("Interrupted.", err=True)
         return ExitCode.INTERRUPTED
     except CoodieError as exc:
-        _report(with_flags(plain_text(exc)))
+        flags = flags_of(coodie, sys.argv[1:] if arguments is None else arguments)
+        _report(with_flags(plain_text(exc), flags))
         click.secho(f"See: {exc.explanation}", err=True, dim=True)
         return exit_code(exc)
     except UnicodeEncodeError as exc:

@@ -37,7 +37,8 @@ def option_of(name: str, *flags: str, **more: Any) -> Callable[[Any], Any]:
         try:
             return check_value(option.name, option.type, parse_value(option.type, text))
         except ConfigurationError as exc:
-            raise click.BadParameter(str(exc)) from exc
+            # click names the flag.
+            raise click.BadParameter(str(exc).removeprefix(f"{option.name}=")) from exc
 
     shown = (option.unit or option.type).upper().replace(" ", "_")
     return click.option(

@@ -80,8 +80,8 @@ def _form(name: str, *, help: str) -> Callable[[Any], Any]:  # noqa: A002 - clic
 @_form("json", help="One JSON object per line.")
 @_form("csv", help="Comma-separated values, with a header.")
 @_form("table", help="A table; the default. On a terminal, values are cut to its width.")
-@click.option("--timing", is_flag=True, help="Print the duration on standard error, without connecting.")
-@option_of("fetch_size", "--page-size")
+@click.option("--timing", is_flag=True, help="Print the duration, without connecting, to standard error.")
+@option_of("fetch_size", "--page-size", help="The number of rows of a page.")
 @option_of("consistency", shell_complete=complete_consistency)
 @option_of("timeout")
 @click.option(

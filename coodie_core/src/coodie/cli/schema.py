@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coodie.cli._exit_codes import ExitCode
-from coodie.cli._flags import with_flags
+from coodie.cli._flags import flags_of, with_flags
 from coodie.cli._printing import escaped
 from coodie.cli._targets import connected, connection_option, option_of
 from coodie.contract.rows_argument import dicts_argument
@@ -178,7 +178,8 @@ def _bring(
                 for statement in statements:
                     click.echo(f"{statement};")
             for warning in getattr(statements, "warnings", ()):
-                click.echo(f"{keyspace}.{one.table}: {escaped(with_flags(warning))}", err=True)
+                text = with_flags(warning, flags_of(click.get_current_context().command, ()))
+                click.echo(f"{keyspace}.{one.table}: {escaped(text)}", err=True)
     return done
 
 

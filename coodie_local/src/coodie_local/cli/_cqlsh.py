@@ -51,7 +51,7 @@ class _PassingOn(click.Command):
 def cqlsh(ctx: click.Context, name: str) -> None:
     """Open cqlsh on a running node, with TLS and the password. Arguments after `--` are those of cqlsh.
 
-    cqlsh is installed on first use, in a virtual environment of its own: it depends on cassandra-driver,
+    cqlsh is installed on first use, in a separate virtual environment: it depends on cassandra-driver,
     which may conflict with your packages.
     """
     from coodie_local.cluster import LocalCluster

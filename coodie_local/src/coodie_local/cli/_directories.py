@@ -29,9 +29,9 @@ __all__ = ["clean", "path"]
 
 @click.command()
 @name_argument
-@choice_option("what", "log", help="The log file of its (first) node.")
-@choice_option("what", "data", help="The directory of its data.")
-@choice_option("what", "ca", help="The certificate authority that its clients trust.")
+@choice_option("what", "log", help="The log file of the first node.")
+@choice_option("what", "data", help="The data directory.")
+@choice_option("what", "ca", help="The certificate of the cluster's authority.")
 @choice_option("what", "cache", help="The cache of all nodes: jars and class archives.")
 @click.pass_context
 def path(ctx: click.Context, name: str, what: str | None = None) -> None:
@@ -59,14 +59,14 @@ def path(ctx: click.Context, name: str, what: str | None = None) -> None:
 @click.command()
 @name_argument
 @click.option("--all", "all_", is_flag=True, help="Remove all nodes.")
-@click.option("--cache", is_flag=True, help="Remove the cache, and only nodes that are named.")
+@click.option("--cache", is_flag=True, help="Remove the cache.")
 @click.option("--yes", is_flag=True, help="Remove durable data without asking.")
 @click.pass_context
 def clean(ctx: click.Context, name: str, all_: bool, cache: bool, yes: bool) -> None:  # noqa: FBT001 - click's way of options
     """Remove all files of a stopped node or cluster: data, logs, certificates, the password.
 
-    Durable data is removed after a confirmation. The cache has what all nodes share: jars, class archives and
-    the environment of cqlsh; it is downloaded again if it is needed.
+    Durable data is removed after a confirmation. The cache contains files that all nodes share: jars, class
+    archives and the environment of cqlsh; it is downloaded again if it is needed.
     """
     named = ctx.get_parameter_source("name") is not click.core.ParameterSource.DEFAULT
     if all_ and named:

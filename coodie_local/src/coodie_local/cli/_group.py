@@ -64,7 +64,7 @@ class _Commands(click.Group):
 
 @click.group(
     cls=_Commands,
-    epilog="Exit status: 0 success; 1 failure, with the reason on standard error; 2 wrong usage; "
+    epilog="Exit code: 0 success; 1 failure, with the reason on standard error; 2 invalid arguments; "
     "3 `status NAME`: not running; 130 Ctrl-C.",
 )
 def local() -> None:

@@ -26,7 +26,7 @@ _POLL_INTERVAL = 0.2
 
 @click.command()
 @name_argument
-@click.option("--nodes", type=click.IntRange(min=1), metavar="N", help="How many nodes.  [default: 1]")
+@click.option("--nodes", type=click.IntRange(min=1), metavar="N", help="The number of nodes.  [default: 1]")
 @click.option("--version", metavar="V", help="The version of Cassandra.  [default: the newest release]")
 @choice_option("profile", "durable", help="Keep the data in the node's directory.")
 @choice_option("profile", "ephemeral", help="Keep the data in memory, until it stops.  [default]")
@@ -34,16 +34,16 @@ _POLL_INTERVAL = 0.2
     "--port",
     type=click.IntRange(1, 65535),
     metavar="P",
-    help="The port for CQL, on every node.  [default: a free one]",
+    help="The CQL port of each node.  [default: a free one]",
 )
-@click.option("--tls/--no-tls", default=None, help="Encrypt CQL, with certificates made for the cluster.")
-@click.option("--mtls/--no-mtls", default=None, help="Require a certificate of clients, too.")
-@click.option("--auth/--no-auth", default=None, help="Require a password, made for the cluster.")
+@click.option("--tls/--no-tls", default=None, help="Encrypt CQL, with certificates created for the cluster.")
+@click.option("--mtls/--no-mtls", default=None, help="Also require a client certificate.")
+@click.option("--auth/--no-auth", default=None, help="Enable authentication, with a generated password.")
 @click.option(
     "--heap",
     type=click.IntRange(min=MIN_HEAP),
     metavar="MIB",
-    help="The size to which the heap of each node may grow.  [default: by the machine's memory]",
+    help="The maximum heap size of each node.  [default: depends on the machine's memory]",
 )
 @click.option(
     "--timeout",
@@ -51,10 +51,10 @@ _POLL_INTERVAL = 0.2
     metavar="SECONDS",
     default=120.0,
     show_default=True,
-    help="How long the start may take, after the download.",
+    help="The timeout of the start, without the download.",
 )
 @click.option("--foreground", is_flag=True, help="Run until Ctrl-C; the nodes end with this command.")
-@click.option("--json", "json_", is_flag=True, help="Print what `status --json` prints.")
+@click.option("--json", "json_", is_flag=True, help="Print the same JSON as `status --json`.")
 def up(
     name: str,
     nodes: int | None,
@@ -71,8 +71,8 @@ def up(
 ) -> None:
     """Start a node or a cluster, and print how to connect; it runs until `coodie local down`.
 
-    The first start downloads Cassandra. Options that aren't given are those of the running node or of the
-    durable data of this NAME. If it runs already, other options than it runs with are an error.
+    The first start downloads Cassandra. The defaults of all options are those of the running node, or of the
+    durable data of NAME. If the node is already running with other options, the command fails.
     """
     from coodie_local.cluster import LocalCluster
 
@@ -168,9 +168,9 @@ def _stay(cluster: LocalCluster) -> None:
 @click.option("--all", "all_", is_flag=True, help="Stop all nodes and clusters.")
 @click.pass_context
 def down(ctx: click.Context, name: str, all_: bool) -> None:  # noqa: FBT001 - click's way of options
-    """Stop a node or a cluster; durable data stays, ephemeral data is deleted.
+    """Stop a node or a cluster; durable data is kept, ephemeral data is deleted.
 
-    It is fine if it has stopped already.
+    Does nothing if it isn't running.
     """
     if all_ and ctx.get_parameter_source("name") is not click.core.ParameterSource.DEFAULT:
         raise click.UsageError("Give NAME or --all, not both.")

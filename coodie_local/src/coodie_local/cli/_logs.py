@@ -21,16 +21,16 @@ _POLL_INTERVAL = 0.2
 
 @click.command()
 @name_argument
-@click.option("-f", "--follow", is_flag=True, help="Print new lines, too, until Ctrl-C.")
+@click.option("-f", "--follow", is_flag=True, help="Also print new lines, until Ctrl-C.")
 @click.option(
     "-n",
     "--lines",
     type=click.IntRange(min=0),
     metavar="N",
-    help="How many lines, the last ones.  [default: all]",
+    help="The number of last lines.  [default: all]",
 )
 @click.option(
-    "--node", type=click.IntRange(min=1), metavar="N", help="Which node of a cluster.  [default: all]"
+    "--node", type=click.IntRange(min=1), metavar="N", help="The node of a cluster.  [default: all]"
 )
 def logs(name: str, follow: bool, lines: int | None, node: int | None) -> None:  # noqa: FBT001 - click's way of options
     """Print the log of Cassandra and its JVM since the last start."""

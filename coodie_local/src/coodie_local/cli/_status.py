@@ -31,14 +31,14 @@ _WIDEST = 250
 _LINES = 10
 # \b: the lines stay as they are
 _STATES = """\b
-running         all nodes answer CQL
+running         all nodes respond to CQL
 partly running  some nodes have died
-silent          a process lives and doesn't answer
-starting        another process is starting it, or was killed meanwhile
-crashed         it has died, and wasn't stopped
+silent          a process exists, but doesn't respond
+starting        another process is starting it, or was killed while doing so
+crashed         it died without being stopped
 stopped         it isn't running
 
-With a NAME the exit status is 0 if it is running, else 3.
+With NAME, the exit code is 0 if it is running, else 3.
 """
 
 
