@@ -51,6 +51,8 @@ copybutton_line_continuation_character = "\\"
 notfound_urls_prefix = "/"
 
 html_theme = "furo"
+# The counterpart of the theme's light style; the default underlines names like links.
+pygments_dark_style = "a11y-high-contrast-dark"
 html_title = f"{project} {release}"
 html_copy_source = False
 html_show_sphinx = False
@@ -71,11 +73,15 @@ FOLDED = {
 }
 
 
+#: Sections of those pages that stay open, by their ids.
+OPEN = {"guarantees", "overview"}
+
+
 def fold_sections(_app: Sphinx, document: nodes.document, page: str) -> None:
     """Put the sections of long pages into `<details>`, below their headings."""
     levels = FOLDED.get(page, set())
     for section, level in list(_sections(document, 1)):
-        if level in levels:
+        if level in levels and OPEN.isdisjoint(section["ids"]):
             title, *content = section.children
             section.children = []
             section += [

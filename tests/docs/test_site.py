@@ -26,6 +26,10 @@ LONG = {"reference/errors.html", "reference/api/exceptions.html", "genindex.html
 WIDE_BLOCKS = """[...document.querySelectorAll("div.highlight pre")]
     .filter(block => block.scrollWidth > block.clientWidth + 1)
     .map(block => block.textContent.slice(0, 80))"""
+#: Tables that are wider than their place.
+WIDE_TABLES = """[...document.querySelectorAll(".table-wrapper")]
+    .filter(place => place.scrollWidth > place.clientWidth + 1)
+    .map(place => place.textContent.trim().slice(0, 80))"""
 #: Images that weren't loaded; those in closed sections are loaded nevertheless.
 MISSING_IMAGES = """[...document.images]
     .filter(image => image.loading !== "lazy" && !(image.complete && image.naturalWidth))
@@ -76,8 +80,10 @@ def test_pages_fit(browser: Browser, pages: list[str], address: str, width: int,
         faults += [f"{page}: too wide: {block!r}" for block in browser.evaluate(WIDE_BLOCKS)]
         if (beyond := browser.evaluate(SIDEWAYS)) > 0:
             faults.append(f"{page}: {beyond} pixels wider than the window")
-        if width == max(WIDTHS) and page not in LONG and (height := browser.evaluate(HEIGHT)) > LONGEST:
-            faults.append(f"{page}: {height} pixels long")
+        if width == max(WIDTHS):
+            faults += [f"{page}: too wide: {table!r}" for table in browser.evaluate(WIDE_TABLES)]
+            if page not in LONG and (height := browser.evaluate(HEIGHT)) > LONGEST:
+                faults.append(f"{page}: {height} pixels long")
     assert not faults, "\n".join(faults)
 
 
@@ -96,9 +102,12 @@ def test_faults_are_found(browser: Browser, tmp_path: Path) -> None:
     """A page with one fault of each kind has each of them."""
     page = tmp_path / "page.html"
     block = f"<div class='highlight' style='width: 100px'><pre style='overflow: auto'>{'x' * 99}</pre></div>"
-    page.write_text(f"<!doctype html><img src='none.svg'>{block}<script>nothing()</script>", encoding="utf-8")
+    table = "<div class='table-wrapper' style='width: 9px; overflow: auto'><table><td>wide</table></div>"
+    text = f"<!doctype html><img src='none.svg'>{block}{table}<script>nothing()</script>"
+    page.write_text(text, encoding="utf-8")
     browser.resize(1280)
     browser.open(page.as_uri())
     assert len(browser.errors()) == 2  # the script, and the file of the image
     assert len(browser.evaluate(MISSING_IMAGES)) == 1
     assert browser.evaluate(WIDE_BLOCKS) == ["x" * 80]
+    assert browser.evaluate(WIDE_TABLES) == ["wide"]
