@@ -110,3 +110,12 @@ def _cassandra_servers(
     name = request.config.getoption("coodie_local")
     with ServerPool(tmp_path_factory, name, os.environ.get(_NODES)) as pool:
         yield pool
+
+
+@pytest.fixture(scope="session")
+def backend() -> str:
+    """Name the backend that is installed in this virtual environment."""
+    from coodie.plugins import installed_drivers
+
+    (name,) = {entry.driver_type for entry in installed_drivers()} & {"scylla", "cassandra"}
+    return name

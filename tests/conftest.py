@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import coodie
-from coodie.plugins import installed_drivers
 from coodie.registry import DriverRegistry, using_registry
 
 if TYPE_CHECKING:
@@ -53,13 +52,6 @@ def open_driver(backend: str, **options: Any) -> Any:
     """Open a connection with the options that all connections of these tests have."""
     patient = {} if "session" in options else PATIENT
     return coodie.init_coodie(driver_type=backend, **patient | options)
-
-
-@pytest.fixture(scope="session")
-def backend() -> str:
-    """Name the backend that is installed in this virtual environment."""
-    (name,) = {entry.driver_type for entry in installed_drivers()} & {"scylla", "cassandra"}
-    return name
 
 
 @pytest.fixture

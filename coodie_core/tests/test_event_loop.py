@@ -120,13 +120,13 @@ def test_a_prompt_may_block(driver: MemoryDriver, lines: Callable[[], list[str]]
     assert lines() == []
 
 
-def test_opening_a_driver_blocks(lines: Callable[[], list[str]]) -> None:
+def test_opening_a_driver_blocks(backend: str, lines: Callable[[], list[str]]) -> None:
     """``connect`` names ``connect_async``; a lazy driver connects later, and so blocks nothing."""
     for function in (coodie.connect, coodie.init_coodie):
         _known.discard(function)
 
     async def main() -> None:
-        coodie.connect("scylla://nowhere?lazy=true")
+        coodie.connect(f"{backend}://nowhere?lazy=true")
         assert lines() == []
         for _ in range(2):
             with pytest.raises(CoodieError):
