@@ -22,6 +22,7 @@ from coodie.drivers.cassandra.values.lenient_decoding import exact_columns
 from coodie.drivers.cassandra.values.types import family, subtypes, unwrapped
 from coodie.drivers.cassandra.values.vectors import vector_type
 from coodie.protocol.codec import VARIABLE_SIZE
+from coodie.row_shapes import parse_rows
 from coodie.rows import Column, Rows
 
 if TYPE_CHECKING:
@@ -182,7 +183,13 @@ _CODECS = Codecs(
 
 
 def _readers(
-    names: tuple[str, ...], types: Sequence[Any], *, aware: bool, compiled: bool, coded: bool = False
+    names: tuple[str, ...],
+    types: Sequence[Any],
+    rows: Any = dict,
+    *,
+    aware: bool,
+    compiled: bool,
+    coded: bool = False,
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Return the accelerated's reader of rows, and what coodie has without it."""
     columns = exact_columns([("ks", "t", name, typ) for name, typ in zip(names, types, strict=True)])
@@ -191,10 +198,12 @@ def _readers(
         if not compiled:
             patch.setattr(reader, "_compiled", lambda: None)
         values = ValueOptions(aware, _CODECS if coded else None)
-        accelerated = reader._reader(names, exact, 5, values)
-        assert type(accelerated.__self__) is native.RowDecoder  # type: ignore[attr-defined]  # a bound method
+        shape = parse_rows(rows)
+        accelerated = reader._reader(names, exact, 5, values, shape)
+        if rows in (dict, tuple):
+            assert type(accelerated.__self__) is native.RowDecoder  # type: ignore[attr-defined]  # a bound method
         patch.setattr(reader, "row_decoder", lambda *_, **__: None)
-        return accelerated, reader._reader(names, exact, 5, values)
+        return accelerated, reader._reader(names, exact, 5, values, shape)
 
 
 def _outcome(read: Callable[..., Any], body: bytes, rows: int) -> Any:
@@ -223,6 +232,32 @@ def test_rows_are_the_same(
     accelerated, expected = _readers(tuple(names), types, aware=aware, compiled=compiled, coded=coded)
     body = _body(rows)
     assert _outcome(accelerated, body, len(rows)) == _outcome(expected, body, len(rows))
+
+
+def _sorted_items(**row: Any) -> list[tuple[str, Any]]:
+    return sorted(row.items())
+
+
+@settings(max_examples=60, deadline=None)
+@given(result=_results(), rows=st.sampled_from([tuple, "scalar", _sorted_items]), coded=st.booleans())
+def test_rows_in_other_shapes(
+    result: tuple[list[str], list[Any], list[list[bytes | None]]], rows: Any, coded: bool
+) -> None:
+    """Rows that aren't dicts are the same, and so is the type of the result; tuples may share a name."""
+    names, types, cells = result
+    names = ["a"] * len(names) if rows is tuple else names
+    accelerated, expected = _readers(tuple(names), types, rows, aware=True, compiled=True, coded=coded)
+    body = _body(cells)
+    assert _outcome(accelerated, body, len(cells)) == _outcome(expected, body, len(cells))
+
+
+def test_a_broken_result_as_tuples() -> None:
+    """A tuple that isn't complete is never seen."""
+    decoder = native.RowDecoder(("a", "b"), ("int", "int"), (None, None), list, True)
+    body = _body([[pack(">i", 1), None]])
+    assert decoder.decode(body, len(_BEFORE) + 4, 1) == [(1, None)]
+    with pytest.raises(ValueError, match="ends inside of 'b'"):
+        decoder.decode(body[:-3], len(_BEFORE) + 4, 1)
 
 
 @settings(max_examples=200, deadline=None)

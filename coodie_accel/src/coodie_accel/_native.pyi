@@ -24,12 +24,11 @@ class RowDecoder:
         names: tuple[str, ...],
         kinds: tuple[_Kind, ...],
         others: tuple[Callable[[bytes], Any] | None, ...],
-        make: Callable[[], list[dict[str, Any]]] = ...,
+        make: Callable[[], list[Any]] = ...,
+        as_tuples: bool = ...,
     ) -> RowDecoder: ...
-    def decode(self, body: bytes, start: int, rows: int) -> list[dict[str, Any]]: ...
-    def only_page(
-        self, body: bytes, beginning: bytes, most: int, columns: Any
-    ) -> list[dict[str, Any]] | None: ...
+    def decode(self, body: bytes, start: int, rows: int) -> list[Any]: ...
+    def only_page(self, body: bytes, beginning: bytes, most: int, columns: Any) -> list[Any] | None: ...
 
 @final
 class ParameterEncoder:

@@ -24,7 +24,7 @@ from cpython.list cimport PyList_Append, PyList_AsTuple, PyList_GET_SIZE, PyList
 from cpython.long cimport PyLong_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject_GenericSetAttr, PyTypeObject
-from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
+from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
@@ -37,6 +37,8 @@ cdef extern from "Python.h":
     Py_ssize_t PyUnicode_GET_LENGTH(object value)
     const void* PyUnicode_DATA(object value)
     object PyType_GenericNew(PyTypeObject* type, PyObject* args, PyObject* kwargs)
+    void PyObject_GC_Track(void* value)
+    void PyObject_GC_UnTrack(void* value)
 
 __all__ = [
     "ExecuteTemplate",
@@ -214,6 +216,7 @@ cdef class RowDecoder:
         others: For each column what takes the bytes of a value that isn't decoded here, or None where a
             ValueError is to say so.
         make: Makes the list that rows are added to: an empty one, or one of a subclass.
+        as_tuples: Return rows as tuples of their values, not as dicts.
 
     Raises:
         TypeError: An argument isn't a tuple, a name isn't a str, one of the others or make can't be called,
@@ -225,9 +228,15 @@ cdef class RowDecoder:
     cdef tuple _names
     cdef tuple _types
     cdef object _make
+    cdef bint _as_tuples
 
     def __cinit__(
-        self, tuple names not None, tuple kinds not None, tuple others not None, object make not None=list
+        self,
+        tuple names not None,
+        tuple kinds not None,
+        tuple others not None,
+        object make not None=list,
+        bint as_tuples=False,
     ):
         cdef Py_ssize_t columns = len(names)
         if not columns or len(kinds) != columns or len(others) != columns:
@@ -241,13 +250,14 @@ cdef class RowDecoder:
         if not callable(make):
             raise TypeError(f"What makes lists can't be called: it is of {type(make).__name__}.")
         self._make = make
+        self._as_tuples = as_tuples
         self._names = tuple([intern(name) for name in names])
         self._types = tuple(
             [_type(name, kind, other) for name, kind, other in zip(names, kinds, others)]
         )
 
     def decode(self, bytes body not None, Py_ssize_t start, Py_ssize_t rows):
-        """Return rows as dicts.
+        """Return rows as dicts, or as tuples.
 
         Args:
             body: The bytes of a RESULT message.
@@ -267,7 +277,8 @@ cdef class RowDecoder:
         cdef Py_ssize_t row, column
         cdef int32_t size
         cdef object made
-        cdef dict current
+        cdef dict current = None
+        cdef tuple fields = None
         cdef object value
         cdef _Type typ
         if not 0 <= start <= end or rows < 0:
@@ -279,7 +290,12 @@ cdef class RowDecoder:
         if not isinstance(made, list):
             raise TypeError(f"What is made for the rows must be a list, found {type(made).__name__}.")
         for row in range(rows):
-            current = {}
+            if self._as_tuples:
+                fields = PyTuple_New(columns)
+                # Nobody finds it before it is complete, not by gc either.
+                PyObject_GC_UnTrack(<void*>fields)
+            else:
+                current = {}
             for column in range(columns):
                 if end - at < 4:
                     raise self._broken(row, column)
@@ -296,8 +312,16 @@ cdef class RowDecoder:
                     if value is None:
                         value = typ.value(data + at, size)
                     at += size
-                PyDict_SetItem(current, <object>PyTuple_GET_ITEM(self._names, column), value)
-            PyList_Append(made, current)
+                if self._as_tuples:
+                    Py_INCREF(value)
+                    PyTuple_SET_ITEM(fields, column, value)
+                else:
+                    PyDict_SetItem(current, <object>PyTuple_GET_ITEM(self._names, column), value)
+            if self._as_tuples:
+                PyObject_GC_Track(<void*>fields)
+                PyList_Append(made, fields)
+            else:
+                PyList_Append(made, current)
         return made
 
     def only_page(self, bytes body not None, bytes beginning not None, Py_ssize_t most, object columns):

@@ -45,9 +45,10 @@ def row_decoder(
     types: Sequence[Any],
     single: Callable[[Any], Callable[[bytes], Any]],
     codecs: Sequence[ColumnCodecs] | None = None,
+    new_tuples: Callable[[], list[Any]] | None = None,
     *,
     aware_timestamps: bool,
-) -> Callable[[bytes, int, int], Rows] | None:
+) -> Callable[[bytes, int, int], Rows[Any]] | None:
     """Return the accelerator's row reader; None if it isn't installed or doesn't support one of the types.
 
     Args:
@@ -55,6 +56,7 @@ def row_decoder(
         types: The columns' exact types of the driver.
         single: Returns the driver's decoder for single values of a type.
         codecs: The columns' codecs.
+        new_tuples: Returns the list for rows as tuples; None for rows as dicts.
         aware_timestamps: Return timestamps as aware datetimes in UTC.
     """
     module = accelerator()
@@ -68,8 +70,12 @@ def row_decoder(
         ]
     except _UnknownTypeError:
         return None
-    decode: Callable[[bytes, int, int], Rows] = module.RowDecoder(
-        names, tuple([kind for kind, _ in parts]), tuple([other for _, other in parts]), new_rows
+    decode: Callable[[bytes, int, int], Rows[Any]] = module.RowDecoder(
+        names,
+        tuple([kind for kind, _ in parts]),
+        tuple([other for _, other in parts]),
+        new_tuples or new_rows,
+        new_tuples is not None,
     ).decode
     return decode
 

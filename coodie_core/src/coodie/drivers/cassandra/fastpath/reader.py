@@ -13,7 +13,7 @@ from coodie.drivers.cassandra.values.rows import result_columns, row_converters
 from coodie.exceptions import InvalidQueryError
 from coodie.protocol.codec import INT, SHORT
 from coodie.protocol.results import GLOBAL_TABLE, HAS_MORE_PAGES, ROWS, ROWS_HEAD, VOID_BODY, paging_state
-from coodie.row_shapes import build_tuples, row_builder
+from coodie.row_shapes import build_tuples, parse_rows, row_builder
 from coodie.rows import Rows, new_rows
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ _ONE_ROW = INT.pack(1)
 
 #: Number of rows from which the garbage collector is paused.
 _MANY = 500
+
+_TUPLE = parse_rows(tuple)
 
 #: The code of the first type with parameters, list; 0 is that of custom types.
 _LIST = 0x20
@@ -260,11 +262,12 @@ def _reader(
 ) -> RowReader:
     """Return a row reader: the accelerator, generated code, the driver's compiled parser, or its types."""
     single = partial(_single_decoder, version)
-    keys = names if shape is None else tuple(map(str, range(len(names))))
+    # Other shapes than dicts are built from tuples.
+    new_tuples = None if shape is None else shape.new_rows if shape is _TUPLE else list
     aware, codecs = values.aware_timestamps, values.for_columns(names, shape)
-    accelerated = row_decoder(keys, types, single, codecs, aware_timestamps=aware)
+    accelerated = row_decoder(names, types, single, codecs, new_tuples, aware_timestamps=aware)
     if accelerated is not None:
-        return accelerated if shape is None else _shaped(accelerated, names, shape)
+        return accelerated if shape is None or shape is _TUPLE else _shaped(accelerated, names, shape)
     parse = _compiled_parser(names, types, version) or _plain_parser(types, version)
     build = row_builder(names, row_converters(types, aware_timestamps=aware, codecs=codecs), shape)
     make = new_rows if shape is None else shape.new_rows
@@ -289,12 +292,12 @@ def _reader(
 
 
 def _shaped(decode: RowReader, names: tuple[str, ...], shape: RowShape) -> RowReader:
-    """Return a reader that converts the accelerator's dicts, with keys in the columns' order, to rows."""
+    """Return a reader that converts the accelerator's tuples to rows."""
     build = build_tuples(names, shape)
 
     def read(body: bytes, start: int, count: int) -> Rows[Any]:
         rows: Rows[Any] = shape.new_rows()
-        rows += build([row.values() for row in decode(body, start, count)])
+        rows += build(decode(body, start, count))
         return rows
 
     return read
