@@ -1,9 +1,10 @@
-"""Clusters behind a cloud's proxy: ``bundle=``, and the drivers' ``cloud=``."""
+"""Clusters behind a cloud's proxy: ``bundle=``, and the drivers' ``cloud=`` and ``client_routes_config=``."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,9 @@ import coodie
 from coodie import RequestOptions
 from coodie.exceptions import ConfigurationError, ConnectionFailedError
 from coodie_testing import FakeCluster
+from coodie_testing.fake.cqltypes import parse_type
+from coodie_testing.fake.node import FakeNode
+from coodie_testing.fake.schema import SYSTEM_TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,3 +148,52 @@ def test_the_service(backend: str, tmp_path: Path, metadata: bytes, said: str) -
         assert caught.value.hint
     with pytest.raises(ConnectionFailedError, match=r"can't be used: .*refused"):
         coodie.init_coodie(bundle=proxy.bundle, driver_type=backend)
+
+
+async def test_client_routes(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """scylla-driver's routes of a private link need no hosts; the fast path uses them, too."""
+    routes = pytest.importorskip("cassandra.client_routes", reason="only scylla-driver has it")
+    columns = {
+        "connection_id": "text",
+        "host_id": "uuid",
+        "address": "text",
+        "port": "int",
+        "tls_port": "int",
+    }
+    types = {name: parse_type(kind) for name, kind in columns.items()}
+    monkeypatch.setitem(SYSTEM_TABLES, ("system", "client_routes"), types)
+    about, system_rows = FakeNode.about, FakeNode._system_rows
+    with FakeCluster(nodes=2) as cluster:
+        nodes = cluster._nodes.nodes
+        found = [{"connection_id": "link", "address": "127.0.0.1", "host_id": node.host_id} for node in nodes]
+        table = [{**row, "port": node.port} for row, node in zip(found, nodes, strict=True)]
+
+        def hidden(node: FakeNode) -> dict[str, Any]:
+            """Announce an address that can't be reached."""
+            there = ip_address(f"192.0.2.{node.number + 1}")
+            return {
+                name: there if value == ip_address("127.0.0.1") else value
+                for name, value in about(node).items()
+            }
+
+        def rows(node: FakeNode, name: tuple[str, str]) -> list[dict[str, Any]]:
+            return table if name == ("system", "client_routes") else system_rows(node, name)
+
+        monkeypatch.setattr(FakeNode, "about", hidden)
+        monkeypatch.setattr(FakeNode, "_system_rows", rows)
+        cluster.when(_STATEMENT, types=["int"]).rows([{"v": 1}])
+        link = routes.ClientRoutesConfig([routes.ClientRouteProxy("link", "127.0.0.1")])
+        options: dict[str, Any] = {"port": cluster.port, "driver_type": backend, "client_routes_config": link}
+        driver: Any = await coodie.init_coodie_async(**options)
+        ways = Ways(driver)
+        ways.warm(_STATEMENT, [1])
+        await ways.warm_async(_STATEMENT, [1])
+        for number in range(20):
+            assert await driver.execute_one_async(_STATEMENT, [number]) == 1
+        assert {request.node for request in cluster.requests} == {0, 1}
+        await driver.close_async()
+        with pytest.raises(ConfigurationError, match="Give ssl_verify_flags=1"):
+            coodie.init_coodie(**options, ssl_enabled=True)
+        options["client_routes_config"] = routes.ClientRoutesConfig([routes.ClientRouteProxy("link")])
+        with pytest.raises(ConfigurationError, match="needs hosts="):
+            coodie.init_coodie(**options)

@@ -19,12 +19,13 @@ __all__ = ["SystemRead", "read_of_system"]
 
 
 class _Filter(NamedTuple):
-    """A condition on a column: a literal, or the value of a marker."""
+    """A condition on a column: a literal, the value of a marker, or a list of both in parentheses."""
 
     column: str
     is_list: bool
     literal: Any = None
     is_marker: bool = False
+    markers_in_list: int = 0
 
 
 class SystemRead(NamedTuple):
@@ -43,12 +44,13 @@ class SystemRead(NamedTuple):
     @property
     def markers(self) -> tuple[Column, ...]:
         """The bind markers."""
-        types = SYSTEM_TABLES[self.table]
-        return tuple(
-            Column(one.column, CqlType("list", (types[one.column],)) if one.is_list else types[one.column])
-            for one in self.filters
-            if one.is_marker
-        )
+        found: list[Column] = []
+        for one in self.filters:
+            kind = SYSTEM_TABLES[self.table][one.column]
+            if one.is_marker:
+                found.append(Column(one.column, CqlType("list", (kind,)) if one.is_list else kind))
+            found += [Column(one.column, kind)] * one.markers_in_list
+        return tuple(found)
 
     def answer(self, rows: Sequence[Mapping[str, Any]], values: Sequence[Any], *, bare: bool) -> Rows:
         """Return the selected rows.
@@ -62,6 +64,8 @@ class SystemRead(NamedTuple):
         wanted: dict[str, Any] = {}
         for one in self.filters:
             value = next(given) if one.is_marker else one.literal
+            if one.markers_in_list:
+                value = [*value, *(next(given) for _ in range(one.markers_in_list))]
             wanted[one.column] = value if one.is_list else [value]
         found = [
             row
@@ -105,7 +109,9 @@ def _filters(stream: list[tuple[str, str]]) -> Iterator[_Filter]:
             yield _Filter(column, is_list, is_marker=True)
         elif is_list:
             end = [one for _, one in following].index(")")
-            yield _Filter(column, is_list, [_literal(*one) for one in following[1:end] if one[1] != ","])
+            listed = [one for one in following[1:end] if one[1] != ","]
+            literals = [_literal(*one) for one in listed if one[1] != "?"]
+            yield _Filter(column, is_list, literals, markers_in_list=len(listed) - len(literals))
         else:
             yield _Filter(column, is_list, _literal(kind, text))
 

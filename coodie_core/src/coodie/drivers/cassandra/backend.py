@@ -119,7 +119,7 @@ def check_cassandra_config(config: ConnectionConfig) -> None:
             message = f"{cluster_options[0]}= can't be combined with session=, which has a Cluster already."
             raise ConfigurationError(message, hint="Set it on your Cluster.", option=cluster_options[0])
         return
-    if config.hosts is None and config.bundle is None and config.options.get("cloud") is None:
+    if config.hosts is None and config.bundle is None and not _has_contact_points(config.options):
         message = f"driver_type={config.driver_type!r} needs hosts=, bundle= or session=."
         raise ConfigurationError(message, hint="Give hosts=['127.0.0.1'], for example.", option="hosts")
     check_patching(config.options.get("connection_class") or import_cluster().connection_class)
@@ -127,6 +127,13 @@ def check_cassandra_config(config: ConnectionConfig) -> None:
     if config.retry_policy is not None:
         _check_retry_policy(config)
     _check_compression(config.compression)
+
+
+def _has_contact_points(options: Mapping[str, Any]) -> bool:
+    """Return whether an option of the driver replaces hosts; otherwise, the driver would use 127.0.0.1."""
+    routes = options.get("client_routes_config")
+    proxies = getattr(routes, "proxies", ())
+    return options.get("cloud") is not None or any(proxy.connection_addr_override for proxy in proxies)
 
 
 def _check_options(config: ConnectionConfig) -> None:
@@ -157,6 +164,12 @@ def _check_endpoints(config: ConnectionConfig) -> None:
         for option in ("address_map", "bundle"):
             if getattr(config, option) is not None and config.options.get(name) is not None:
                 raise _one_of(option, name)
+    if config.options.get("client_routes_config") is not None and getattr(
+        config.ssl_context, "check_hostname", False
+    ):
+        message = "client_routes_config= can't be combined with TLS that verifies names."
+        hint = "Give ssl_verify_flags=1: the addresses of proxies aren't in the nodes' certificates."
+        raise ConfigurationError(message, hint=hint, option="client_routes_config")
     for option in ("hosts", "port", "ssl_context"):
         if getattr(config, option) is not None and config.options.get("cloud") is not None:
             raise _one_of(option, "cloud")
