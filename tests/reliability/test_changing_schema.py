@@ -285,7 +285,7 @@ async def test_a_node_that_forgets_again_and_again(
             opcodes=(Opcode.EXECUTE, Opcode.BATCH),
             times=None,
         )
-        with pytest.raises((RequestError, ExecuteManyError), match="rejected the prepared statement 5 times"):
+        with pytest.raises((RequestError, ExecuteManyError), match="rejected the prepared statement 10 times"):
             await write()
         assert rule.hits == 5
         assert proxy.count(insert, Opcode.PREPARE) <= 10

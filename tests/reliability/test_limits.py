@@ -183,8 +183,7 @@ async def test_the_statement_cache_stays_bounded(
     """The number of cached prepared statements is bounded for any number of texts."""
     driver = connect(statement_cache_size=100)
     name = table("k int PRIMARY KEY, v int")
-    # Cassandra's full cache evicts new statements first: some of 64 were evicted five times in a row.
-    gate = asyncio.Semaphore(16)
+    gate = asyncio.Semaphore(64)
 
     async def ask(number: int) -> Any:
         async with gate:

@@ -229,10 +229,10 @@ async def test_a_stale_statement_is_prepared_anew(api: Api, client: MemoryClient
     client.faults = [StaleStatementError()]
     await api.execute(READ, [1])
     assert [request.prepared for request in client.sent] == ["prepared 1", "prepared 2"]
-    client.faults = [StaleStatementError() for _ in range(4)]  # what a server does whose cache is full
+    client.faults = [StaleStatementError() for _ in range(9)]  # what a server does whose cache is full
     await api.execute(READ, [1])
-    client.faults = [StaleStatementError() for _ in range(5)]
-    with pytest.raises(ServerError, match="5 times"):
+    client.faults = [StaleStatementError() for _ in range(10)]
+    with pytest.raises(ServerError, match="10 times"):
         await api.execute(READ, [1])
 
 

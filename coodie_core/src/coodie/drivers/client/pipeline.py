@@ -58,9 +58,11 @@ T = TypeVar("T")
 PAGE_SIZE = 5000
 
 #: Attempts to execute a statement that the server reports as unprepared: a server whose cache is full may
-#: evict a new one at once. And seconds before the third attempt, doubled for each later one.
-_MAX_ATTEMPTS = 5
+#: evict a new one at once, several times in a row. And seconds before the third attempt, doubled for each
+#: later one up to a maximum.
+_MAX_ATTEMPTS = 10
 _PAUSE = 0.02
+_MAX_PAUSE = 0.2
 
 _NO_OPTIONS = RequestOptions()
 
@@ -481,7 +483,7 @@ class Pipeline:
         if request.paging_state is not None:
             point("statement prepared again between pages")
         if attempt > 1:
-            yield Sleep(_PAUSE * 2 ** (attempt - 2))
+            yield Sleep(min(_PAUSE * 2 ** (attempt - 2), _MAX_PAUSE))
         if stale.prepared is None:
             stale.prepared = request.prepared
         yield from self.statements.renew(stale, request.timeout, self._client.prepare_again)
