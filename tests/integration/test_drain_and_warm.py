@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import threading
 import time
@@ -131,6 +132,38 @@ def test_the_time_to_drain_ends(slow: Any, proxy: FaultProxy) -> None:
         assert time.monotonic() - started < 30
         with pytest.raises(CoodieError):
             asked.result()
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_a_wait_that_is_interrupted(slow: Any, proxy: FaultProxy, is_async: bool) -> None:
+    """Ctrl-C and a cancellation end the time, too: nobody waits for the requests any more."""
+    proxy.rules.clear()
+    proxy.add(Silence(), contains=_SLOW, times=None)
+    with ThreadPoolExecutor(2) as pool:
+        asked = pool.submit(slow.execute, _SLOW, ["local"], timeout=60)
+        while not slow.stats().nodes[0].in_flight:
+            await asyncio.sleep(0.005)
+        started = time.monotonic()
+        if is_async:
+            closing = asyncio.create_task(slow.close_async(drain=60))
+            await asyncio.sleep(0.1)
+            closing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await closing
+        else:
+            before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
+            pool.submit(_interrupt, threading.get_ident())
+            with pytest.raises(KeyboardInterrupt):
+                slow.close(drain=60)
+            signal.signal(signal.SIGUSR1, before)
+        with pytest.raises(CoodieError):
+            asked.result(30)
+        assert time.monotonic() - started < 30
+
+
+def _interrupt(thread: int) -> None:
+    time.sleep(0.1)
+    signal.pthread_kill(thread, signal.SIGUSR1)
 
 
 @pytest.mark.parametrize("fast_path", [True, False])

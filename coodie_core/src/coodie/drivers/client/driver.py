@@ -240,16 +240,27 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
         Args:
             drain: Seconds in which requests in flight may finish, while new ones raise DriverClosedError.
                 The next page of a ``stream`` and the next execution of an ``execute_many`` are new requests.
-                On an event loop, await ``close_async``: this method would block the requests.
+                On an event loop, await ``close_async``: this method would block the requests. Ctrl-C, or the
+                cancellation of ``close_async``, ends the time.
 
         Raises:
             ConfigurationError: *drain* isn't a positive number.
         """
-        self._start_closing(drain).result()
+        closing = self._start_closing(drain)
+        try:
+            closing.result()
+        except BaseException:
+            self._drain_until = -math.inf
+            raise
 
     async def close_async(self, *, drain: float | None = None) -> None:
         """Close the driver as :meth:`close` does, without blocking the event loop."""
-        await on_loop(self._start_closing(drain))
+        closing = self._start_closing(drain)
+        try:
+            await on_loop(closing)
+        except BaseException:
+            self._drain_until = -math.inf
+            raise
 
     def _start_closing(self, drain: float | None) -> Future[None]:
         """Close in a thread, once; all callers wait for the same future."""
