@@ -57,7 +57,7 @@ async def test_a_real_node(
     lazy.execute(_SELECT, ["local"])
     lazy.close()
     driver: Any = await coodie.init_coodie_async(
-        bundle=proxy.bundle, driver_type=backend, keyspace=keyspace, **login
+        bundle=proxy.bundle, driver_type=backend, keyspace=keyspace, fast_path=True, **login
     )
     ways = Ways(driver)
     before = len(proxy.names)
@@ -94,7 +94,7 @@ def test_several_nodes(backend: str, tmp_path: Path) -> None:
         nodes = {str(node.host_id): (node.address, node.port) for node in cluster._nodes.nodes}
         with (
             SniProxy(nodes, tmp_path) as proxy,
-            coodie.init_coodie(bundle=proxy.bundle, driver_type=backend) as driver,
+            coodie.init_coodie(bundle=proxy.bundle, driver_type=backend, fast_path=True) as driver,
         ):
             ways = Ways(driver)
             ways.warm(_STATEMENT, [1])
@@ -184,7 +184,7 @@ async def test_client_routes(backend: str, monkeypatch: pytest.MonkeyPatch) -> N
         cluster.when(_STATEMENT, types=["int"]).rows([{"v": 1}])
         link = routes.ClientRoutesConfig([routes.ClientRouteProxy("link", "127.0.0.1")])
         options: dict[str, Any] = {"port": cluster.port, "driver_type": backend, "client_routes_config": link}
-        driver: Any = await coodie.init_coodie_async(**options)
+        driver: Any = await coodie.init_coodie_async(**options, fast_path=True)
         ways = Ways(driver)
         ways.warm(_STATEMENT, [1])
         await ways.warm_async(_STATEMENT, [1])

@@ -40,7 +40,7 @@ async def test_an_authenticator(backend: str, registry: DriverRegistry) -> None:
         return b"nonce7" if len(tokens) == 1 else None
 
     with FakeCluster(login=login) as cluster:
-        options = {**cluster.connection_options(), "driver_type": backend}
+        options = {**cluster.connection_options(), "driver_type": backend, "fast_path": True}
         driver = coodie.init_coodie(credentials=_Reversing, **options)
         ways = Ways(driver)
         ways.warm(_SELECT, ["local"])

@@ -175,6 +175,7 @@ async def test_sessions_are_resumed(
         port=cassandra_node.port,
         driver_type=backend,
         ssl_trusted_cert=str(certificates.ca),
+        fast_path=True,
     )
     ways = Ways(driver)
     select = "SELECT key FROM system.local WHERE key = ?"
