@@ -56,7 +56,7 @@ def test_the_archive_is_made_after_up(
                 opened.append(str(link.readlink()))
         assert [Path(file).parent.name for file in opened if file.endswith(".lock")] == ["archives"]
         assert json.loads(coodie("local", "status", "--json").stdout)["archive_is_built"] is True
-        assert "being made in the background" in coodie("local", "status").stdout
+        assert "being created in the background" in coodie("local", "status").stdout
         coodie("local", "down")
         assert jvms(coodie.home) == []
         assert coodie("local", "status", "default").returncode == 3

@@ -266,7 +266,7 @@ def test_a_kept_node_outlives_driver_and_process(
         assert node.find()
         node.stop(found=True)
     assert jvms(home) == []
-    with LocalNode("passing"), pytest.raises(NodeInUseError, match="ends with the process that started it"):
+    with LocalNode("passing"), pytest.raises(NodeInUseError, match="stops with the process that started it"):
         init_coodie(driver_type="local", node="passing", keep=True)
 
 
