@@ -39,7 +39,7 @@ def test_up_status_and_down(coodie: Any, jvms: Callable[[Path], list[int]]) -> N
     assert (again.returncode, again.stdout.partition(":")[0]) == (0, "default is up already")
     refused = coodie("local", "up", "--nodes", "3")
     assert refused.returncode == 1
-    assert "is already running with nodes=1; 3 was asked for. Leave --nodes out" in refused.stderr
+    assert "is already running with --nodes 1; 3 was asked for. Leave --nodes out" in refused.stderr
     assert refused.stderr.splitlines()[-2] == "coodie local down default"
     assert "Leave --durable and --ephemeral out" in coodie("local", "up", "--durable").stderr
     refused = coodie("local", "up", "--foreground")
