@@ -149,3 +149,26 @@ def test_a_driver_that_cannot_be_remembered_works(lines: Callable[[], list[str]]
 
     asyncio.run(main())
     assert lines() == []
+
+
+def test_a_wrapper_of_a_driver(driver: MemoryDriver, lines: Callable[[], list[str]]) -> None:
+    """Code of coodie's that calls a driver isn't taken for one, and may have no weak references."""
+
+    class Call:
+        __slots__ = ()
+        run_async = None
+
+        def run(self) -> Any:
+            return driver.execute(READ, [1])
+
+    code: Any = Call.run
+    run = FunctionType(
+        code.__code__, {"__name__": "coodie.calls", "READ": READ}, None, None, code.__closure__
+    )
+
+    async def main() -> None:
+        assert run(Call()) == []
+
+    asyncio.run(main())
+    (line,) = lines()
+    assert line.startswith("execute() blocks the event loop")

@@ -36,15 +36,15 @@ def warn_if_blocking() -> None:
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the only way to the caller's name
     while frame is not None and _module_of(frame).partition(".")[0] == "coodie":
         name = frame.f_code.co_name
-        if hasattr(type(frame.f_locals.get("self")), f"{name}_async"):
+        kind = type(frame.f_locals.get("self"))
+        if hasattr(kind, f"{name}_async") and hasattr(kind, "execute_async"):  # a method of a driver
             method = frame.f_locals["self"], name
-        elif f"{name}_async" in frame.f_globals:
+        elif f"{name}_async" in frame.f_globals and name in frame.f_globals:
             function = frame.f_globals[name], name
         frame = frame.f_back
     called = method or function  # the outermost, which the caller knows
-    if frame is None or called is None or not _is_new(called[0]) or _is_typed(frame):
+    if frame is None or called is None or _is_typed(frame) or not _is_first(called[0]):
         return
-    _known.add(called[0])
     name, code = called[1], frame.f_code
     _log.warning(
         "%s() blocks the event loop: it was called on the loop's thread, by %s at %s:%d. Use %s_async(). "
@@ -53,11 +53,14 @@ def warn_if_blocking() -> None:
     )
 
 
-def _is_new(driver: Any) -> bool:
+def _is_first(driver: Any) -> bool:
+    """Remember a driver or a function; return whether it was unknown."""
     try:
-        return driver not in _known
-    except TypeError:  # it can't be hashed
+        is_known = driver in _known
+        _known.add(driver)
+    except TypeError:  # it has no hash, or can't be referred to weakly
         return False
+    return not is_known
 
 
 def _module_of(frame: FrameType) -> str:
