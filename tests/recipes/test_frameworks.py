@@ -24,6 +24,19 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.recipes
 
 
+def _python(environ: dict[str, str], directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python to its end."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env=environ,
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
 @contextmanager
 def running(command: Sequence[str], environ: dict[str, str], directory: Path) -> Iterator[Path]:
     """Run a module while the block runs, then end it as an init system does; give its log."""
@@ -100,15 +113,7 @@ print("served twice")
 
 def test_fastapi_under_its_test_client(environ: dict[str, str], tmp_path: Path) -> None:
     """Tests of an application open and close it again and again, each on a loop of its own."""
-    done = subprocess.run(
-        [sys.executable, "-c", _TEST_CLIENT],
-        env=environ,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    done = _python(environ, tmp_path, "-c", _TEST_CLIENT)
     assert done.stdout == "served twice\n", done.stderr
 
 
@@ -117,15 +122,7 @@ def test_fastapi_with_its_own_tests(
 ) -> None:
     """Models, errors as responses, cursors, CSV and probes: the application's tests pass on the node."""
     copy_tests("test_fastapi_shop.py", cassandra_node, backend, tmp_path)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
-        env=environ,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    done = _python(environ, tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path))
     assert "6 passed" in done.stdout, done.stdout
 
 
@@ -199,13 +196,5 @@ def test_celery(pool: str, environ: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "celeryconfig.py").write_text(_CELERY)
     command = ["celery", "-A", "celery_shop", "worker", "--pool", pool, "--concurrency", "2"]
     with running(command, environ, tmp_path) as log:
-        done = subprocess.run(
-            [sys.executable, "-c", _SUBMIT],
-            env=environ,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
+        done = _python(environ, tmp_path, "-c", _SUBMIT)
         assert done.stdout == f"{[1] * 20}\n", done.stderr + log.read_text()

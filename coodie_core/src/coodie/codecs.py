@@ -231,7 +231,7 @@ def _type(tokens: list[str]) -> str:
         if separator != ">":
             raise ValueError(separator)
     count = _GENERIC.get(name)
-    sizes = 1 if name == "vector" and len(parts) == 2 and parts[1].isdigit() else 0  # noqa: PLR2004 - element and size
+    sizes = 1 if name == "vector" and parts[1:] and parts[-1].isdigit() else 0
     if (count is None) != (not parts) or count not in (None, 0, len(parts) - sizes):
         raise ValueError(name)
     return parts[0] if name == "frozen" else f"{name}<{', '.join(parts)}>" if parts else name

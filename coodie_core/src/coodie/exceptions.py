@@ -1,9 +1,7 @@
 """The errors of coodie: one tree, the same for every backend.
 
-Each error is also the builtin that fits, so that ``except TimeoutError`` or
-``except ConnectionError`` in code that knows nothing of coodie works; the backend's own
-exception is its ``__cause__``. The cause and the fix of each are in ``exceptions.md``
-beside this module, a section for each class; ``coodie explain NAME`` prints it::
+Each error is also the builtin that fits, so that ``except TimeoutError`` works; the backend's own exception
+is its ``__cause__``. ``exceptions.md`` has the cause and the fix of each; ``coodie explain NAME`` prints it::
 
     CoodieError
     ├── ConfigurationError (ValueError)           an argument, option or file isn't valid

@@ -6,9 +6,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from coodie.capabilities import Capability
+from coodie.capabilities import KNOWN
 from coodie.drivers.cassandra.backend import driver_options
-from coodie.drivers.cassandra.driver import CassandraDriver
 from coodie.drivers.cassandra.inspection import inspect_cassandra
 from coodie.exceptions import ConnectionFailedError, CoodieError
 from coodie.hooks import DriverDescription, OptionDescription, hookimpl
@@ -111,14 +110,7 @@ def coodie_describe_driver() -> DriverDescription:
         summary="A real Apache Cassandra as a child process, for development and tests",
         options=(*_NODE_OPTIONS, *(option for option in backend.options if option.name not in others)),
         connection_fields=backend.connection_fields - _DETERMINED_FIELDS,
-        capabilities=CassandraDriver.capabilities
-        - {
-            Capability.CLOUD_BUNDLE,
-            Capability.SESSION,
-            Capability.TLS,
-            Capability.AUTHENTICATION,
-            Capability.AUTHENTICATORS,
-        },
+        capabilities=KNOWN["local"].capabilities,
     )
 
 

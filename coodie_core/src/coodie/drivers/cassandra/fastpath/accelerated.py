@@ -141,7 +141,7 @@ class _Kinds:
         name = family(inner)
         make = getattr(self, f"_{name}", None)
         if make is not None:
-            kind = make(inner, hint, hashable)
+            kind = make(inner, hint, hashable=hashable)
         elif name in _SCALARS:
             kind = "timestamp_aware" if name == "timestamp" and self._aware else name
         else:
@@ -181,21 +181,21 @@ class _Kinds:
 
         return decode
 
-    def _list(self, typ: Any, hint: Any, hashable: bool) -> Any:  # noqa: FBT001 - called by position alone
+    def _list(self, typ: Any, hint: Any, *, hashable: bool) -> Any:
         (element,) = subtypes(typ)
         return "list", (self.part(element, first_hint(hint), hashable=hashable),), tuple if hashable else None
 
-    def _set(self, typ: Any, hint: Any, hashable: bool) -> Any:  # noqa: FBT001 - as above
+    def _set(self, typ: Any, hint: Any, *, hashable: bool) -> Any:
         (element,) = subtypes(typ)
         return "list", (self.part(element, first_hint(hint), hashable=True),), frozenset if hashable else set
 
-    def _map(self, typ: Any, hint: Any, hashable: bool) -> Any:  # noqa: FBT001 - as above
+    def _map(self, typ: Any, hint: Any, *, hashable: bool) -> Any:
         key, item = subtypes(typ)
         hints = part_hints(hint, 2)
         parts = (self.part(key, hints[0], hashable=True), self.part(item, hints[1], hashable=hashable))
         return "map", parts, tuple if hashable else None
 
-    def _vector(self, typ: Any, hint: Any, hashable: bool) -> Any:  # noqa: FBT001 - as above
+    def _vector(self, typ: Any, hint: Any, *, hashable: bool) -> Any:
         (element,) = subtypes(typ)
         size = element.serial_size()
         if size is None:
@@ -203,13 +203,13 @@ class _Kinds:
         made_of = (self.part(element, first_hint(hint), hashable=hashable),)
         return "vector", made_of, (typ.vector_size, size, tuple if hashable else None)
 
-    def _tuple(self, typ: Any, hint: Any, hashable: bool) -> Any:  # noqa: FBT001 - as above
+    def _tuple(self, typ: Any, hint: Any, *, hashable: bool) -> Any:
         types = subtypes(typ)
         hints = part_hints(hint, len(types))
         parts = [self.part(one, hint, hashable=hashable) for one, hint in zip(types, hints, strict=True)]
         return "tuple", tuple(parts), None
 
-    def _udt(self, typ: Any, _hint: Any, hashable: bool) -> Any:  # noqa: FBT001 - as above
+    def _udt(self, typ: Any, _hint: Any, *, hashable: bool) -> Any:
         if typ.mapped_class is not None:
             raise _UnknownTypeError("user type that a class is registered for")
         fields = tuple(typ.fieldnames)
@@ -218,7 +218,7 @@ class _Kinds:
             ("tuple", parts, udt_tuple(typ.typename, fields)._make) if hashable else ("record", parts, fields)
         )
 
-    def _duration(self, _typ: Any, _hint: Any, _hashable: bool) -> Any:  # noqa: FBT001 - as above
+    def _duration(self, _typ: Any, _hint: Any, **_: Any) -> Any:
         return "duration", (), Duration
 
 

@@ -169,7 +169,7 @@ def part_hints(hint: Any, count: int) -> Sequence[Any]:
     from coodie.codec_registry import element_hints
 
     found = element_hints(hint)
-    if len(found) == 2 and found[1] is Ellipsis:  # noqa: PLR2004 - tuple[int, ...]
+    if found[1:] == (Ellipsis,):  # tuple[int, ...]
         return found[:1] * count
     return found if len(found) == count else (None,) * count
 
