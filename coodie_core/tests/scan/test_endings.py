@@ -8,6 +8,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
+from operator import itemgetter, length_hint
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from coodie_core.tests.scan.test_run import RingDriver
 
 from coodie.exceptions import ConfigurationError, DriverClosedError, InvalidQueryError
 from coodie.scan import ScanOptions, ScanProgress
+from coodie.scan.page import Page
 from coodie_testing.children import in_a_child
 
 if TYPE_CHECKING:
@@ -123,6 +125,23 @@ async def _waiting_consumer(driver: BlockedDriver, scan: AsyncIterator[Any]) -> 
     while not driver.waiting.acquire(blocking=False):
         await asyncio.sleep(0)
     return consumer
+
+
+def test_closed_while_another_thread_takes_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that a thread takes from the page while another one closes the scan counts as delivered."""
+    page = Page([(number, number) for number in range(9)], None, itemgetter(1))
+    taken = [next(page.rows)]
+
+    def hint(rows: Any) -> int:
+        left = length_hint(rows)
+        taken.extend(islice(page.rows, 1))
+        return left
+
+    monkeypatch.setattr("coodie.scan.page.length_hint", hint)
+    page.stop()
+    monkeypatch.undo()
+    taken.extend(page.rows)
+    assert page.position == len(taken)
 
 
 async def test_closed_while_another_task_waits_for_a_row() -> None:

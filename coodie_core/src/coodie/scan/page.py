@@ -5,6 +5,7 @@ The position in a page isn't counted: it is that of the list's iterator, which t
 
 from __future__ import annotations
 
+import threading
 from operator import itemgetter, length_hint
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +103,17 @@ class Page:
         rows: The iterator over the rows, which the caller consumes.
     """
 
-    __slots__ = ("_cursor", "_digested", "_digests", "_items", "_key_of", "_keys", "rows")
+    __slots__ = (
+        "_cursor",
+        "_digested",
+        "_digests",
+        "_items",
+        "_key_of",
+        "_keys",
+        "_lock",
+        "_undelivered",
+        "rows",
+    )
 
     def __init__(self, items: list[Any], keys: list[Any] | None, key_of: Callable[[Any], Any]) -> None:
         self._items = items
@@ -111,12 +122,15 @@ class Page:
         #: Digests of the keys of the first rows, as one text, and the number of these rows.
         self._digests, self._digested = "", 0
         self._cursor = iter(items)
+        self._undelivered = 0
+        self._lock = threading.RLock()  # a signal handler may close the scan
         self.rows: Iterator[Any] = map(itemgetter(0), self._cursor) if keys is None else self._cursor
 
     @property
     def position(self) -> int:
         """The number of delivered rows."""
-        return len(self._items) - length_hint(self._cursor)
+        with self._lock:
+            return len(self._items) - length_hint(self._cursor) - self._undelivered
 
     def delivered(self) -> str:
         """Return digests of the keys of the delivered rows, as one text; each is computed once."""
@@ -129,5 +143,6 @@ class Page:
         return self._digests
 
     def stop(self) -> None:
-        """Deliver no more rows."""
-        del self._items[self.position :]
+        """Deliver no more rows. Another thread may be consuming them: each row is either delivered or not."""
+        with self._lock:
+            self._undelivered += len(list(self._cursor))
