@@ -49,6 +49,14 @@ def test_the_settings_bind_nothing_but_the_planned_address() -> None:
     assert ports == [20001, 20002, 20003]
 
 
+def test_only_a_single_node_waits_longer_for_a_busy_machine() -> None:
+    """Its requests don't time out after Cassandra's two seconds; those of a cluster do, as its replicas may die."""
+    several = replace(PLAN, hosts=("127.0.0.1", "127.0.0.2"))
+    for kind in ("read", "range", "write"):
+        assert json.loads(cassandra_yaml(PLAN))[f"{kind}_request_timeout"] == "20s"
+        assert f"{kind}_request_timeout" not in json.loads(cassandra_yaml(several))
+
+
 def test_all_data_is_below_the_planned_directory() -> None:
     """Nothing that Cassandra writes can be left anywhere else."""
     settings = json.loads(cassandra_yaml(PLAN))

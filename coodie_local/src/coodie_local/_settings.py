@@ -92,6 +92,10 @@ _TOGETHER = {
     "cassandra.consistent.rangemovement": "false",
 }
 
+#: A single node waits for no replica: a request that takes longer than Cassandra's 2 to 10 seconds waits
+#: for a busy machine.
+_PATIENT = {"read_request_timeout": "20s", "range_request_timeout": "20s", "write_request_timeout": "20s"}
+
 #: Variables from which a JVM takes further options.
 _JAVA_VARIABLES = frozenset({"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH"})
 
@@ -279,8 +283,7 @@ def cassandra_yaml(plan: NodePlan) -> str:
         "disk_optimization_strategy": "ssd",
     }
     settings |= _commit_log(plan)
-    if not plan.alone:
-        settings |= _ring(plan)
+    settings |= _PATIENT if plan.alone else _ring(plan)
     if plan.security.tls:
         settings["client_encryption_options"] = _tls(plan)
     if plan.security.auth:
