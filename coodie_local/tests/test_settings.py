@@ -50,7 +50,7 @@ def test_the_settings_bind_nothing_but_the_planned_address() -> None:
 
 
 def test_only_a_single_node_waits_longer_for_a_busy_machine() -> None:
-    """Its requests don't time out after Cassandra's two seconds; those of a cluster do, as its replicas may die."""
+    """Requests to it don't time out after Cassandra's two seconds; a cluster's do, as replicas may die."""
     several = replace(PLAN, hosts=("127.0.0.1", "127.0.0.2"))
     for kind in ("read", "range", "write"):
         assert json.loads(cassandra_yaml(PLAN))[f"{kind}_request_timeout"] == "20s"
