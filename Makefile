@@ -8,7 +8,7 @@ SEEDS ?= 0+1000
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help python demo test test-all test-scylla test-cassandra test-fast test-versions reliability simulate fuzz accel differential example compatibility recipes bench bench-quick lint types docs release-check lock clean
+.PHONY: help python demo test test-all test-scylla test-cassandra test-rust test-fast test-versions reliability simulate fuzz accel differential example compatibility recipes bench bench-quick lint types docs release-check lock clean
 
 ##@ Start
 
@@ -34,6 +34,9 @@ test-scylla: python ## all tests with scylla-driver
 test-cassandra: python ## all tests with cassandra-driver
 	@$(PYTHON) scripts/project.py test-cassandra --pytest="$$ARGS"
 
+test-rust: python ## types, tests and conformance kit of coodie-rust
+	@$(PYTHON) scripts/project.py test-rust --pytest="$$ARGS"
+
 test-fast: python ## tests that need no server, with both backends
 	@$(PYTHON) scripts/project.py test-fast
 
@@ -55,7 +58,7 @@ accel: python ## build the C accelerator and run its tests
 differential: python ## all ways to send requests, compared; COODIE_SEEDS=0-999
 	@$(PYTHON) scripts/project.py differential --pytest="$$ARGS"
 
-example: python ## types and conformance kit of the example backend
+example: python ## types and tests of the example packages
 	@$(PYTHON) scripts/project.py example --pytest="$$ARGS"
 
 compatibility: python ## packages and an object mapper that others made

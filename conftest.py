@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
     from coodie_local._pytest_servers import ServerPool
 
-for _name in ("coodie_scylla", "coodie_cassandra", "coodie_testing", "coodie_local", "coodie_accel"):
+for _name in (
+    "coodie_scylla",
+    "coodie_cassandra",
+    "coodie_rust",
+    "coodie_acsylla",
+    "coodie_testing",
+    "coodie_local",
+    "coodie_accel",
+):
     _spec = importlib.util.find_spec(_name)
     if _spec is not None and _spec.origin is not None:  # without an origin it is the directory
         importlib.import_module(_name)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BACKENDS",
     "CHECKED",
+    "NATIVE",
     "SITE",
     "accelerator_tests",
     "build_docs",
@@ -31,6 +32,7 @@ __all__ = [
     "example",
     "interpreter",
     "lint",
+    "native_types",
     "report_of",
     "run_tests",
     "shared_nodes",
@@ -40,6 +42,9 @@ __all__ = [
 
 #: Backends, each with the distribution that it stands on.
 BACKENDS = {"scylla": "scylla-driver", "cassandra": "cassandra-driver"}
+
+#: Backends on native clients, each with its directory and an environment without the package `cassandra`.
+NATIVE = {"rust": "coodie_rust"}
 
 #: Where the documentation is built.
 SITE = ROOT / "docs" / "_build" / "html"
@@ -63,7 +68,10 @@ CHECKED = (
 )
 
 #: The examples of third parties' packages, which have an environment and a configuration of their own.
-_EXAMPLES = {"rust": "examples/coodie_rust", "sigv4": "examples/coodie_sigv4"}
+_EXAMPLES = {"sigv4": "examples/coodie_sigv4"}
+
+#: pyright would ask the package index for a newer version.
+_PYRIGHT = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
 
 #: Let pytest find the accelerator that was built.
 _WITH_ACCELERATOR = ("-o", f"pythonpath=scripts benchmarks {accelerator.BUILT.relative_to(ROOT)}")
@@ -110,11 +118,23 @@ def types(steps: Steps) -> None:
     python = interpreter("scylla", steps)
     pyright = interpreter("types", steps).with_name("pyright")
     steps.run("mypy", [python, "-m", "mypy", *CHECKED])
-    # else it asks the package index for a newer version
-    quiet = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
-    steps.run("pyright", [pyright, "--pythonpath", python], variables=quiet)
+    steps.run("pyright", [pyright, "--pythonpath", python], variables=_PYRIGHT)
     pages: list[str | Path] = [python, "scripts/doc_types.py", "--mypy", python, "--pyright", pyright]
     steps.run("types of the documentation", pages)
+
+
+def native_types(steps: Steps, backend: str) -> None:
+    """Check the types of a backend on a native client, in the environment that has the client.
+
+    Args:
+        steps: Takes the steps.
+        backend: Its `driver_type`.
+    """
+    python = interpreter(backend, steps)
+    pyright = interpreter("types", steps).with_name("pyright")
+    sources = (f"{NATIVE[backend]}/src", f"{NATIVE[backend]}/tests")
+    steps.run(f"{backend}: mypy", [python, "-m", "mypy", *sources])
+    steps.run(f"{backend}: pyright", [pyright, "--pythonpath", python, *sources], variables=_PYRIGHT)
 
 
 def build_docs(steps: Steps) -> None:
@@ -268,7 +288,7 @@ def differential(steps: Steps, backend: str, *options: str, nodes: str | None = 
 
 
 def example(steps: Steps, *options: str) -> None:
-    """Check the examples of third parties' packages: types, tests, and of the backend the conformance kit."""
+    """Check the examples of third parties' packages: types and tests."""
     for name, directory in _EXAMPLES.items():
         python = interpreter(name, steps)
         configuration = f"{directory}/pyproject.toml"

@@ -189,11 +189,11 @@ ENVIRONMENTS = {
             ("scylla", "dev", "recipes"),
             ("coodie_core[cli,otel,testing]", "coodie_scylla", "coodie_testing", "coodie_local[tls]"),
         ),
-        # The example of a third party's backend: without scylla-driver and cassandra-driver.
+        # A backend on a native client: without scylla-driver and cassandra-driver.
         Environment(
             "rust",
             ("rust", "dev"),
-            ("coodie_core[cli,testing]", "coodie_testing", "coodie_local[tls]", "examples/coodie_rust"),
+            ("coodie_core[cli,testing]", "coodie_rust", "coodie_testing", "coodie_local[tls]"),
         ),
         # The example of a third party's credentials provider.
         Environment(

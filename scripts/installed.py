@@ -1,4 +1,4 @@
-"""Look at an environment as its user would: python -I scripts/installed.py BACKEND."""
+"""Look at an environment as its user would: python -I scripts/installed.py BACKENDS."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path
 __all__ = ["main", "problems"]
 
 
-def problems(backend: str) -> list[str]:
+def problems(*backends: str) -> list[str]:
     """Tell what of an installation isn't as it should be.
 
     Args:
-        backend: The `driver_type` of the one that was installed.
+        backends: The `driver_type` of each that was installed.
 
     Returns:
         A line for each problem.
@@ -25,7 +25,7 @@ def problems(backend: str) -> list[str]:
     for module in (
         "coodie.drivers",
         "coodie_doctor",
-        f"coodie_{backend}.plugin",
+        *(f"coodie_{backend}.plugin" for backend in backends),
         "coodie_local",
         "coodie_testing.conformance",
         "coodie_testing.pytest_plugin",
@@ -44,20 +44,21 @@ def problems(backend: str) -> list[str]:
     states = {report["driver_type"]: report["state"] for report in json.loads(_coodie("drivers", "--json"))}
     found += [
         f"`coodie drivers` finds {name} {states.get(name, 'missing')}, not ready"
-        for name in (backend, "local")
+        for name in (*backends, "local")
         if states.get(name) != "ready"
     ]
     return found
 
 
-def main(backend: str) -> int:
+def main(*backends: str) -> int:
     """Print the problems; return 1 where there are any.
 
     Args:
-        backend: The `driver_type` of the one that was installed.
+        backends: The `driver_type` of each that was installed.
     """
-    found = problems(backend)
-    print(*(found or [f"coodie-core {version('coodie-core')}, {backend} and local are ready"]), sep="\n")
+    found = problems(*backends)
+    names = ", ".join(backends)
+    print(*(found or [f"coodie-core {version('coodie-core')}, {names} and local are ready"]), sep="\n")
     return bool(found)
 
 
@@ -68,4 +69,4 @@ def _coodie(*arguments: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

@@ -81,8 +81,7 @@ LAYERS = (
     Layer("scaffold", "coodie.scaffold"),
     Layer("cli", "coodie.__main__ coodie.cli coodie.explanations coodie_script"),
     Layer("kit", "coodie_testing", reach="drivers"),
-    Layer("backends", "coodie_cassandra coodie_local coodie_scylla", reach="drivers"),
-    Layer("examples", "coodie_rust coodie_sigv4", is_outside=True),
+    Layer("backends", "coodie_cassandra coodie_local coodie_rust coodie_scylla", reach="drivers"),
 )
 
 
@@ -178,7 +177,7 @@ class Layers:
 
 
 def read_house(root: Path = ROOT) -> dict[str, Path]:
-    """Return the files of all distributions, the example's included, by the name of their module."""
+    """Return the files of all distributions, those of the examples included, by the name of their module."""
     found: dict[str, Path] = {}
     for source in sorted([*root.glob("*/src"), *root.glob("examples/*/src")]):
         for file in sorted(source.rglob("*.py")):

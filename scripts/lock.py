@@ -26,12 +26,7 @@ _FILES = {
     "build": ("-r", "requirements/build.in"),
     "scylla": ("./coodie_core[cli,otel]", "./coodie_scylla", "./coodie_local"),
     "cassandra": ("./coodie_core[cli,otel]", "./coodie_cassandra", "./coodie_local"),
-    "rust": (
-        "./coodie_core[cli,testing]",
-        "./coodie_testing",
-        "./coodie_local[tls]",
-        "./examples/coodie_rust",
-    ),
+    "rust": ("./coodie_core[cli,testing]", "./coodie_rust", "./coodie_testing", "./coodie_local[tls]"),
     "sigv4": (
         "./coodie_core[testing]",
         "./coodie_scylla",

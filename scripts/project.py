@@ -48,6 +48,13 @@ def test_backend(steps: Steps, backend: str, *options: str) -> None:
     checks.run_tests(steps, backend, f"{backend}: tests", arguments)
 
 
+def test_native(steps: Steps, backend: str, *options: str) -> None:
+    """Check the types of a backend on a native client and run its tests, or those that the options name."""
+    if not options:
+        checks.native_types(steps, backend)
+    test_backend(steps, backend, *options)
+
+
 def test_fast(steps: Steps) -> None:
     """Run the tests that need no server, with each backend."""
     for backend in checks.BACKENDS:
@@ -150,6 +157,7 @@ def main(arguments: list[str]) -> int:
         "test-all": tiers.test_all,
         "test-scylla": lambda steps: test_backend(steps, "scylla", *options),
         "test-cassandra": lambda steps: test_backend(steps, "cassandra", *options),
+        "test-rust": lambda steps: test_native(steps, "rust", *options),
         "test-fast": test_fast,
         "test-versions": lambda steps: test_versions(steps, *options),
         "reliability": lambda steps: reliability(steps, *options),

@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from accelerator import missing
+from checks import NATIVE
 from environments import ENVIRONMENTS, VENVS, Environment
 from steps import ROOT, Failure
 
@@ -17,8 +18,16 @@ if TYPE_CHECKING:
 __all__ = ["BACKENDS", "DISTRIBUTIONS", "check"]
 
 #: Directories of the distributions that are released, all with one version.
-DISTRIBUTIONS = ("coodie_core", "coodie_scylla", "coodie_cassandra", "coodie_testing", "coodie_local")
-#: Each has an environment of its own: their drivers overwrite each other's files.
+DISTRIBUTIONS = (
+    "coodie_core",
+    "coodie_scylla",
+    "coodie_cassandra",
+    *NATIVE.values(),
+    "coodie_testing",
+    "coodie_local",
+)
+#: Each has a separate environment, with all backends on native clients: their drivers overwrite each other's
+#: files.
 BACKENDS = ("scylla", "cassandra")
 
 #: What is built, and the wheels that the sdists make, below the root.
@@ -55,13 +64,21 @@ def check(steps: Steps, builder: Path) -> None:
     _build(steps, builder)
     _build_accelerator(steps)
     for backend in BACKENDS:
-        wanted = ("coodie_core[cli,testing]", f"coodie_{backend}", "coodie_testing", "coodie_local")
+        wanted = (
+            "coodie_core[cli,testing]",
+            f"coodie_{backend}",
+            *NATIVE.values(),
+            "coodie_testing",
+            "coodie_local",
+        )
         for origin, wheels in (("wheels", _BUILT), ("sdists", _FROM_SDISTS)):
-            environment = Environment(f"release-{backend}-{origin}", (backend, "testing"), wanted, wheels)
+            environment = Environment(
+                f"release-{backend}-{origin}", (backend, *NATIVE, "testing"), wanted, wheels
+            )
             shutil.rmtree(environment.path, ignore_errors=True)
             environment.ensure(steps)
             # Isolated: neither the tree nor the user's site-packages can stand in for what wasn't installed.
-            look: list[str | Path] = [environment.python, "-I", "scripts/installed.py", backend]
+            look: list[str | Path] = [environment.python, "-I", "scripts/installed.py", backend, *NATIVE]
             steps.run(f"{backend}: installed from {origin}", look)
             if origin == "wheels":
                 steps.run(f"{backend}: demo", [environment.python, "examples/demo.py"])

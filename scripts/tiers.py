@@ -110,6 +110,7 @@ EXTENDED = (
     Part("scylla: packages", ("tests/plugins",), marks=_EXTENDED),
     Part("scylla: starts of a local node", ("coodie_local/tests",), marks=_EXTENDED),
     Part("scylla: site", ("tests/docs",), marks="browser", after=("documentation",)),
+    *(Part(f"{backend}: tests", (f"{path}/tests",)) for backend, path in checks.NATIVE.items()),
 )
 
 
@@ -195,7 +196,12 @@ def jobs_of_test_all(steps: Steps, nodes: str | None) -> list[Job]:
     """
     jobs = [
         *jobs_of_test(steps, nodes),
+        *(_environment(backend, steps) for backend in checks.NATIVE),
         *(_part(part, steps, nodes) for part in EXTENDED),
+        *(
+            Job(f"{name}: types", partial(checks.native_types, steps, name), (f"{name}: environment",))
+            for name in checks.NATIVE
+        ),
         Job("accelerator", partial(accelerator.build, steps)),
         *(
             Job(f"{backend}: {name}", partial(tests, steps, backend, nodes=nodes), ("accelerator",))

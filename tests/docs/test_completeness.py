@@ -12,6 +12,7 @@ import click
 import pytest
 
 import coodie
+from backends import PAGE, page_of_backends
 from coodie import exceptions
 from coodie.capabilities import KNOWN
 from coodie.config import TLS_OPTIONS, ConnectionConfig
@@ -220,18 +221,24 @@ def test_the_readme_has_every_backend() -> None:
     assert rows[1:] == [(name, backend.distribution) for name, backend in KNOWN.items()]
 
 
+def test_the_table_of_capabilities_is_current() -> None:
+    """The comparison of backends has what `python scripts/backends.py` writes."""
+    assert PAGE.read_text(encoding="utf-8") == page_of_backends(), "run python scripts/backends.py"
+
+
 def test_the_versions_that_are_named_are_tested() -> None:
     """What pages say that the tests run with is what is pinned."""
     pages = {
         name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/what-was-tested.md")
     }
-    for backend in ("scylla", "cassandra"):
+    drivers = {backend: f"{backend}-driver" for backend in ("scylla", "cassandra")}
+    for backend, driver in (drivers | {"rust": "scylladb-rs-driver"}).items():
         pins = (ROOT / "requirements" / f"{backend}.txt").read_text(encoding="utf-8")
-        (version,) = re.findall(rf"^{backend}-driver==(.+)$", pins, re.MULTILINE)
+        (version,) = re.findall(rf"^{driver}==(.+)$", pins, re.MULTILINE)
         own = (ROOT / f"coodie_{backend}" / "README.md").read_text(encoding="utf-8")
         assert f"tested with {version}." in own
         assert f"| {version} |" in pages["README.md"]
-        assert f"{backend}-driver {version}" in pages["docs/what-was-tested.md"]
+        assert f"{driver} {version}" in pages["docs/what-was-tested.md"]
     assert all(DEFAULT_VERSION in page for page in pages.values())
 
 

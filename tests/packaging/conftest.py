@@ -39,10 +39,16 @@ class Project:
 
 
 def read_projects() -> dict[str, Project]:
-    """Read the five distributions, by the name of their directories."""
+    """Read the released distributions, by the name of their directories."""
     packages = {
         directory: directory
-        for directory in ("coodie_scylla", "coodie_cassandra", "coodie_testing", "coodie_local")
+        for directory in (
+            "coodie_scylla",
+            "coodie_cassandra",
+            "coodie_rust",
+            "coodie_testing",
+            "coodie_local",
+        )
     }
     packages["coodie_core"] = "coodie"
     return {
@@ -64,7 +70,7 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def projects() -> dict[str, Project]:
-    """Give the five distributions."""
+    """Give the released distributions."""
     return read_projects()
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import tomli
 
 import coodie
+from coodie.capabilities import KNOWN
 from coodie.plugins import DRIVER_API_VERSION
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.packaging.conftest import Project
 
-BACKENDS = ("coodie_scylla", "coodie_cassandra", "coodie_local")
+BACKENDS = ("coodie_scylla", "coodie_cassandra", "coodie_local", "coodie_rust")
 
 
 def name_of(requirement: str) -> str:
@@ -63,7 +64,7 @@ def test_core_needs_no_database_driver(projects: dict[str, Project]) -> None:
 def test_no_extra_installs_two_backends(projects: dict[str, Project]) -> None:
     """There is no [all], and no extra names both drivers, which overwrite each other's files."""
     extras = projects["coodie_core"].metadata["optional-dependencies"]
-    assert sorted(extras) == ["accel", "cassandra", "cli", "local", "otel", "scylla", "testing", "uvloop"]
+    assert set(extras) == {*KNOWN, "accel", "cli", "otel", "testing", "uvloop"}
     for requirements in extras.values():
         assert not {"coodie-scylla", "coodie-cassandra"} <= set(map(name_of, requirements))
 

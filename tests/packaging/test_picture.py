@@ -45,7 +45,7 @@ def test_no_room_is_outside_of_a_box(picture: ET.Element) -> None:
 
 
 def test_every_distribution_is_shown(picture: ET.Element, projects: dict[str, object]) -> None:
-    """The five that are released have a box each."""
+    """Those that are released have a box each."""
     shown = {group.get("data-source", "").partition("/")[0] for group in picture.iter(f"{SVG}g")}
     assert set(projects) - shown == set()
 

@@ -10,6 +10,7 @@ import pytest
 
 import environments
 import release
+from checks import NATIVE
 from environments import Environment
 from release import BACKENDS, DISTRIBUTIONS
 from steps import Failure
@@ -30,9 +31,9 @@ class NoSteps:
 
 
 def test_all_distributions_are_checked(projects: dict[str, object]) -> None:
-    """A distribution that is added is released, too, and each backend has its environment."""
+    """A distribution that is added is released, too, and each backend is installed in an environment."""
     assert set(DISTRIBUTIONS) == set(projects)
-    assert {f"coodie_{backend}" for backend in BACKENDS} == set(projects) - {
+    assert {f"coodie_{backend}" for backend in (*BACKENDS, *NATIVE)} == set(projects) - {
         "coodie_core",
         "coodie_testing",
         "coodie_local",
@@ -54,7 +55,7 @@ def test_a_missing_sdist_is_a_failure(tmp_path: Path, monkeypatch: pytest.Monkey
     """A build that succeeds and leaves nothing isn't taken for one."""
     monkeypatch.setattr(release, "ROOT", tmp_path)
     monkeypatch.setattr(release, "VENVS", tmp_path / ".venvs")
-    with pytest.raises(Failure, match="5 sdists were to be built, found: none"):
+    with pytest.raises(Failure, match=f"{len(DISTRIBUTIONS)} sdists were to be built, found: none"):
         release.check(NoSteps(), tmp_path / "python")  # type: ignore[arg-type]  # a fake in its place
 
 

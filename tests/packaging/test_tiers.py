@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from checks import chosen
+from checks import NATIVE, chosen
 from steps import Steps
 from tiers import EXTENDED, TEST, Part, arguments_for, jobs_of_test_all
 
@@ -20,6 +20,7 @@ ELSEWHERE = {
     "tests/recipes": "recipes",
     "tests/compatibility": "compatibility",
     "coodie_accel/tests": "accel",
+    "coodie_rust/tests": "test-rust",
     "tests/differential": "differential",
 }
 
@@ -84,10 +85,13 @@ def test_each_backend_runs_all_unit_tests(root: Path, backend: str) -> None:
 
 
 def test_the_second_tier_has_what_other_targets_run() -> None:
-    """Jobs that aren't parts: what `make accel`, `make example` and `make compatibility` run."""
+    """What `make accel`, `make example`, `make compatibility`, `make test-rust` and the like run."""
     names = {job.name for job in jobs_of_test_all(Steps(), None)}
     for backend in ("scylla", "cassandra"):
         assert {f"{backend}: accelerator", f"{backend}: compatibility", "example"} <= names
+    for backend in NATIVE:
+        assert {f"{backend}: types", f"{backend}: tests"} <= names
+        assert arguments_for(backend) == [f"{NATIVE[backend]}/tests"]
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ UNCHECKED = (
     "coodie_accel/setup.py",
     "docs/conf.py",
     "examples/recipes",
-    "examples/coodie_rust",
+    "coodie_rust",
     "examples/coodie_sigv4",
     "tests/compatibility/version_1",
 )

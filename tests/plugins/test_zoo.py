@@ -158,6 +158,7 @@ STATES = {
     "scylla": "not installed",
     "cassandra": "not installed",
     "local": "not installed",
+    "rust": "not installed",
     "nodriver": "ready",  # that what it opens is no driver shows when it's opened
 }
 

@@ -118,8 +118,24 @@ class KnownBackend:
         return f'pip install "coodie-core[{self.driver_type}]"'
 
 
-#: The capabilities of CassandraDriver, which all known backends use; a test compares their declarations.
+#: The capabilities of CassandraDriver, which the first three backends use; a test compares the declarations.
 _OF_CASSANDRA = frozenset(Capability) - {Capability.NATIVE_ASYNC}
+
+#: The capabilities of all backends on native clients.
+_OF_NATIVE_CLIENTS = frozenset(
+    {
+        Capability.PAGING,
+        Capability.BATCHES,
+        Capability.LIGHTWEIGHT_TRANSACTIONS,
+        Capability.CONSISTENCY,
+        Capability.AUTHENTICATION,
+        Capability.SCHEMA_SYNC,
+        Capability.MATERIALIZED_VIEWS,
+        Capability.KEYSPACE,
+        Capability.TOTAL_TIMEOUT,
+        Capability.NATIVE_ASYNC,
+    }
+)
 
 #: The backends of this project by driver_type, installed or not.
 KNOWN = {
@@ -138,6 +154,9 @@ KNOWN = {
                 Capability.AUTHENTICATION,
                 Capability.AUTHENTICATORS,
             },
+        ),
+        KnownBackend(
+            "rust", "coodie-rust", _OF_NATIVE_CLIENTS | {Capability.COMPRESSION, Capability.VECTORS}
         ),
     )
 }

@@ -1,7 +1,7 @@
-"""The client's exceptions as coodie's.
+"""Translate the client's exceptions to coodie's errors.
 
-The client tells what the server said as text alone. Its sentences, which are those of the Rust driver under
-it, stand in the table below; the numbers in them are read by name.
+The client has no error codes: a server's error is text, in the sentences of the Rust driver. The table below
+finds them, and the numbers in them are read by name. A sentence that changes becomes a plain ServerError.
 """
 
 from __future__ import annotations
@@ -26,14 +26,13 @@ __all__ = ["could_not_connect", "is_stale", "translated"]
 #: "… (consistency: Quorum, required: 2, alive: 1)"
 _DETAILS = re.compile(r"(\w+): ([^,()]*)")
 
-#: What comes before the server's own words.
+#: Precedes the server's message.
 _SERVER_SAID = "Error message: "
 
-#: What it says of a statement that the server has dropped, again right after it was prepared anew, or that
-#: isn't the same any more.
+#: The server no longer has the statement, also after the client prepared it again, or it has another one.
 _STALE = ("prepared statement that is not prepared", "Prepared statement id changed after repreparation")
 
-#: What the client calls the numbers → the attributes of coodie's errors.
+#: The client's names of the details → the attributes of coodie's errors.
 _ATTRIBUTES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "consistency": ("consistency", lambda text: re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text).upper()),
     "required": ("required", int),
@@ -48,9 +47,9 @@ _ATTRIBUTES: dict[str, tuple[str, Callable[[str], Any]]] = {
 }
 
 _UNSURE = "It may have been applied."
-_NOT_DONE = "Nothing was done, unless the write has a condition: try again, or read what is there."
+_NOT_DONE = "Nothing was applied, unless the write has a condition: retry, or read the rows first."
 
-#: The client's sentence → the error, what happened in coodie's words, what to do.
+#: Part of the client's sentence, the error, its message, its hint.
 _SENTENCES: tuple[tuple[str, type[ours.CoodieError], str, str | None], ...] = (
     ("has a syntax error", ours.QuerySyntaxError, "CQL syntax error", None),
     ("already existing", ours.AlreadyExistsError, "It already exists", "Add IF NOT EXISTS."),
@@ -58,7 +57,7 @@ _SENTENCES: tuple[tuple[str, type[ours.CoodieError], str, str | None], ...] = (
     ("some configuration issue", ours.InvalidQueryError, "The server rejected the statement", None),
     ("have the right to perform", ours.UnauthorizedError, "The role lacks a permission", None),
     ("nodes are alive", ours.UnavailableError, "Too few replicas are alive", _NOT_DONE),
-    ("read request in time", ours.ReadTimeoutError, "Too few replicas answered in time", "Try again."),
+    ("read request in time", ours.ReadTimeoutError, "Too few replicas responded in time", "Retry."),
     ("write request in time", ours.WriteTimeoutError, "Too few replicas acknowledged in time", _UNSURE),
     ("error during a read", ours.ReadFailureError, "The read failed on a replica", None),
     ("error during a write", ours.WriteFailureError, "The write failed on a replica", _UNSURE),
@@ -72,31 +71,31 @@ _SENTENCES: tuple[tuple[str, type[ours.CoodieError], str, str | None], ...] = (
 
 
 def is_stale(raised: Exception) -> bool:
-    """Tell whether a prepared statement has to be prepared anew; nothing was done with it."""
+    """Return whether a prepared statement has to be prepared again; the request wasn't executed."""
     text = str(raised)
     return any(sentence in text for sentence in _STALE)
 
 
 def translated(raised: Exception, stmt: str, timeout: float) -> ours.CoodieError:
-    """Return the error of coodie's for one of the client's.
+    """Return coodie's error for an exception of the client.
 
     Args:
-        raised: What the client raised.
-        stmt: The CQL text.
-        timeout: The seconds that the request was given.
+        raised: The client's exception.
+        stmt: The caller's CQL text.
+        timeout: The request's timeout in seconds.
     """
     text = str(raised)
     if isinstance(raised, TimeoutError) or "exceeded a client timeout" in text:
         message = f"No response within {timeout:g} s."
-        hint = "Give a longer timeout=; a write may have been applied."
+        hint = "Increase timeout=; a write may have been applied."
         return ours.RequestTimeoutError(message, hint=hint, statement=stmt, timeout=timeout)
-    # The client wraps what it raises in a row factory.
+    # The client wraps exceptions of a row factory.
     undecoded = raised.__cause__ if isinstance(raised, RowIterationError) else raised
     if isinstance(undecoded, DeserializationError):
         message = f"The client can't decode a value of {undecoded.column_name!r}."
         return ours.RequestError(message, hint="Leave the column out, or read it as a blob.", statement=stmt)
     if isinstance(raised, FutureCancelledError):
-        message = "The driver was closed with this request under way, which may have been applied."
+        message = "The driver was closed with this request in flight, which may have been applied."
         return ours.DriverClosedError(message, hint="Open a new one with init_coodie(…).")
     for sentence, kind, what, advice in _SENTENCES:
         if sentence in text:
@@ -108,12 +107,12 @@ def translated(raised: Exception, stmt: str, timeout: float) -> ours.CoodieError
 
 
 def could_not_connect(raised: Exception, hosts: tuple[str, ...]) -> ours.CoodieError:
-    """Return the error for a session that couldn't be made."""
+    """Return the error for a failed connect."""
     text = str(raised)
     reasons = dict.fromkeys(hosts, text)
     for sentence in ("uthentication", "credentials"):
         if sentence in text:
-            message = "The server refused the credentials, or wants some."
+            message = "The server rejected the credentials, or requires some."
             return ours.AuthenticationError(message, hint="Check username= and password=.", hosts=reasons)
     wait = " in time" if isinstance(raised, TimeoutError) else ""
     said = f" ({text})" if isinstance(raised, SessionConnectionError) else ""

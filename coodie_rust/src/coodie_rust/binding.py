@@ -1,7 +1,7 @@
-"""Parameters: checked by the type of their column, and turned into what the client takes.
+"""Parameters: validated by the types of the bind markers, and converted for the client.
 
-The client would bind True to an int, and cuts durations and times without a word: what it can't carry
-exactly is refused here, before anything is sent.
+The client binds True to an int, and truncates durations and times silently. A value that it can't encode
+exactly is rejected here, before anything is sent.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _SECOND = 1_000_000_000
 _MONTHS_A_YEAR = 12
 
 
-class _Mismatch(Exception):  # noqa: N818 - becomes an error of coodie's in bound_values
-    """A value that doesn't fit its type.
+class _BindingError(Exception):
+    """A value doesn't fit its type; ``bound_values`` raises an error of coodie for it.
 
     Args:
-        problem: What is wrong with it, without the value.
-        kind: The value's type where that is wrong, else None.
+        problem: The end of a message, without the value.
+        kind: The value's type if that is wrong, or None.
     """
 
     def __init__(self, problem: str, kind: type | None = None) -> None:
@@ -47,43 +47,45 @@ class _Mismatch(Exception):  # noqa: N818 - becomes an error of coodie's in boun
 
 
 def bound_values(columns: Sequence[ColumnSpec], values: Sequence[Any], stmt: str) -> list[Any]:
-    """Return the values as the client takes them.
+    """Return the values for the client.
 
     Args:
         columns: The statement's bind markers.
-        values: As many values.
+        values: The values, one per bind marker.
         stmt: The CQL text, for errors.
 
     Raises:
-        ParameterError: A value is out of range, or nothing that this client can carry.
+        ParameterError: A value is out of range, or the client can't encode it.
         ParameterTypeError: A value is of the wrong type.
     """
     bound = []
     for index, (column, value) in enumerate(zip(columns, values, strict=True)):
         try:
             bound.append(None if value is None else _binder(column.cql_type)(value))
-        except _Mismatch as mismatch:
+        except _BindingError as error:
             name, cql_type = column.name, cql_name(column.cql_type)
-            message = f"Parameter {index + 1}, {name!r} of type {cql_type}, {mismatch.problem}."
-            if mismatch.kind is None:
-                raise ParameterError(message, hint="Give another value.", statement=stmt) from None
+            message = f"Parameter {index + 1}, {name!r} of type {cql_type}, {error.problem}."
+            if error.kind is None:
+                raise ParameterError(
+                    message, hint="Give another value, or use another backend.", statement=stmt
+                ) from None
             raise ParameterTypeError(
                 message,
                 hint="Give a value of the column's type.",
                 statement=stmt,
                 column=name,
                 cql_type=cql_type,
-                value_type=mismatch.kind.__name__,
+                value_type=error.kind.__name__,
             ) from None
     return bound
 
 
 def _binder(typ: CqlColumnType) -> Binder:
-    """Return what checks and converts the values of a type."""
+    """Return the function that validates and converts the values of a type."""
     make = _COMPOSED.get(type(typ))
     if make is not None:
         return make(typ)
-    return _SCALARS.get(type(typ)) or _refused(f"is of a type that this client can't bind: {cql_name(typ)}")
+    return _SCALARS.get(type(typ)) or _rejected(f"is of a type that this client can't bind: {cql_name(typ)}")
 
 
 # --- scalars ----------------------------------------------------------------------------
@@ -92,17 +94,17 @@ def _binder(typ: CqlColumnType) -> Binder:
 def _is(*kinds: type) -> Binder:
     def check(value: Any) -> Any:
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            raise _Mismatch(f"got a value of type {type(value).__name__}", type(value))
+            raise _BindingError(f"got a value of type {type(value).__name__}", type(value))
         return value
 
     return check
 
 
-def _refused(problem: str) -> Binder:
-    def refuse(_: Any) -> Any:
-        raise _Mismatch(problem)
+def _rejected(problem: str) -> Binder:
+    def reject(_: Any) -> Any:
+        raise _BindingError(problem)
 
-    return refuse
+    return reject
 
 
 def _integer(bits: int) -> Binder:
@@ -111,7 +113,7 @@ def _integer(bits: int) -> Binder:
     def bind(value: Any) -> int:
         number: int = check(value)
         if not -limit <= number < limit:
-            raise _Mismatch(f"got a number outside of {bits} bits")
+            raise _BindingError(f"got a number outside of {bits} bits")
         return number
 
     return bind
@@ -122,23 +124,23 @@ def _converted(check: Binder, convert: Binder) -> Binder:
 
 
 def _exact(convert: Callable[[], Any], problem: str) -> Any:
-    """Convert one of coodie's raw values, or say that the client has nothing as exact."""
+    """Convert a raw value of coodie; raise if the client's type has less precision."""
     try:
         return convert()
     except ParameterError as exc:
-        raise _Mismatch(problem) from exc
+        raise _BindingError(problem) from exc
 
 
 def _inet(value: IPv4Address | IPv6Address | str) -> Any:
     try:
         return ip_address(value)
     except ValueError:
-        raise _Mismatch("got text that is no IP address") from None
+        raise _BindingError("got text that is no IP address") from None
 
 
 def _date(value: dt.date | Date) -> Any:
     if isinstance(value, dt.datetime):
-        raise _Mismatch("got a datetime, whose time would be lost", dt.datetime)
+        raise _BindingError("got a datetime, whose time would be lost", dt.datetime)
     if isinstance(value, dt.date):
         return value
     return _exact(value.to_date, "got a day outside the years 1 to 9999")
@@ -148,7 +150,7 @@ def _time(value: dt.time | Time) -> Any:
     if not isinstance(value, dt.time):
         return _exact(value.to_time, "got nanoseconds, which this client rounds")
     if value.tzinfo is not None:
-        raise _Mismatch("got a time with a zone, which would be lost", dt.time)
+        raise _BindingError("got a time with a zone, which would be lost", dt.time)
     return value
 
 
@@ -161,14 +163,14 @@ def _timestamp(value: dt.datetime | Timestamp) -> dt.datetime:
     try:
         return value.astimezone(dt.timezone.utc)
     except OverflowError:
-        raise _Mismatch("is outside the years 1 to 9999 in UTC") from None
+        raise _BindingError("is outside the years 1 to 9999 in UTC") from None
 
 
 def _duration(value: Duration) -> relativedelta:
-    """Give months, days and microseconds: the client reads these three, and drops a delta's other parts."""
+    """Return months, days and microseconds: the client drops the other parts of a relativedelta."""
     fine, rest = divmod(abs(value.nanoseconds), _MICROSECOND)
     if rest or abs(value.months) >= _MONTHS_A_YEAR or abs(value.nanoseconds) >= _SECOND:
-        raise _Mismatch(
+        raise _BindingError(
             "got a duration of a year, a second or a nanosecond, of which this client loses a part"
         )
     sign = -1 if value.nanoseconds < 0 else 1
@@ -199,12 +201,12 @@ _SCALARS: Mapping[type[CqlColumnType], Binder] = {
 }
 
 
-# --- values made of values --------------------------------------------------------------
+# --- collections, tuples, user-defined types --------------------------------------------
 
 
 def _part(bind: Binder, value: Any) -> Any:
     if value is None:
-        raise _Mismatch("has a null inside, which this client can't send")
+        raise _BindingError("has a null inside, which this client can't send")
     return bind(value)
 
 
@@ -216,7 +218,7 @@ def _list(bind: Binder, size: int | None = None) -> Binder:
     def bind_list(value: Any) -> list[Any]:
         items = _items(value, (list, tuple), bind)
         if size is not None and len(items) != size:
-            raise _Mismatch(f"got {len(items)} elements, where the vector has {size}")
+            raise _BindingError(f"got {len(items)} elements, where the vector has {size}")
         return items
 
     return bind_list
@@ -228,7 +230,7 @@ def _set(bind: Binder) -> Binder:
         try:
             return set(items)
         except TypeError:
-            raise _Mismatch("is a set of collections, which this client can't hold") from None
+            raise _BindingError("is a set of collections, which this client can't hold") from None
 
     return bind_set
 
@@ -239,7 +241,7 @@ def _map(bind_key: Binder, bind_value: Binder) -> Binder:
         try:
             return dict(pairs)
         except TypeError:
-            raise _Mismatch("has a collection as a key, which this client can't hold") from None
+            raise _BindingError("has a collection as a key, which this client can't hold") from None
 
     return bind_map
 
@@ -247,7 +249,7 @@ def _map(bind_key: Binder, bind_value: Binder) -> Binder:
 def _tuple(parts: list[Binder]) -> Binder:
     def bind_tuple(value: Any) -> tuple[Any, ...]:
         if len(_is(tuple, list)(value)) != len(parts):
-            raise _Mismatch(f"got {len(value)} elements, where the tuple has {len(parts)}")
+            raise _BindingError(f"got {len(value)} elements, where the tuple has {len(parts)}")
         return tuple([_part(bind, item) for bind, item in zip(parts, value, strict=True)])
 
     return bind_tuple
@@ -258,7 +260,7 @@ def _udt(type_name: str, fields: Mapping[str, Binder]) -> Binder:
         given = _is(Mapping)(value)
         unknown = [str(name) for name in given if name not in fields]
         if unknown:
-            raise _Mismatch(f"has the field {unknown[0]!r}, which {type_name} doesn't have")
+            raise _BindingError(f"has the field {unknown[0]!r}, which {type_name} doesn't have")
         return {name: _part(bind, given.get(name)) for name, bind in fields.items()}
 
     return bind_udt

@@ -1,4 +1,4 @@
-"""What the client's column types are called in CQL."""
+"""The names of the client's column types in CQL."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["cql_name"]
 
 
 def cql_name(typ: cql.CqlColumnType) -> str:
-    """Return a type as CQL writes it, such as ``map<text, frozen<list<int>>>``."""
+    """Return a type in CQL, such as ``map<text, frozen<list<int>>>``."""
     if isinstance(typ, cql.CqlUserDefinedType):
         return typ.name
     if isinstance(typ, cql.CqlVector):

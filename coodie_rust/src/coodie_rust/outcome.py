@@ -1,4 +1,4 @@
-"""What the client is doing, as an effect: awaited by tasks, waited for by threads."""
+"""``Outcome``: a future of the client as an effect, which tasks await and threads block on."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ __all__ = ["Outcome"]
 
 
 class Outcome:
-    """The outcome of one of the client's futures.
+    """The result of a future of the client.
 
-    The client's own threads carry it out. A task awaits it on its own loop, whichever that is, and a thread
-    blocks on it, so that a loop thread isn't needed. Nobody who stops waiting leaves it running.
+    It works on any event loop and in any thread, without a loop in a thread of its own. A caller that stops
+    waiting cancels the future.
 
     Args:
-        future: The client's.
-        timeout: Seconds; None where the client keeps the time.
+        future: The future.
+        timeout: The timeout in seconds; None if the client enforces it.
 
     Raises:
-        TimeoutError: The time is over, from ``run`` and from what ``run_async`` returns.
+        TimeoutError: The timeout expired, from ``run`` and from the awaitable of ``run_async``.
     """
 
     __slots__ = ("future", "timeout")

@@ -1,4 +1,8 @@
-"""The calls of scylladb-rs-driver: connect, prepare, send, close."""
+"""``RustClient``: the calls of scylladb-rs-driver, which are connect, prepare, send and close.
+
+The client executes requests on its own threads, one set per process. So a request is one future, which tasks
+await and threads block on; nothing here starts a thread or an event loop.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from scylla.results import PagingState
 from scylla.session_builder import SessionBuilder
 from scylla.statement import Statement
 
-from coodie.drivers.client import Client, Page, StaleStatementError
+from coodie.drivers.client.client import Client, Page, StaleStatementError
 from coodie.exceptions import ConnectionFailedError, CoodieError, DriverClosedError
 from coodie_rust.binding import bound_values
 from coodie_rust.errors import could_not_connect, is_stale, translated
@@ -25,21 +29,22 @@ if TYPE_CHECKING:
     from scylla.session import Session
     from scylla.statement import PreparedStatement
 
-    from coodie.drivers.client import ClientRequest, Steps
-    from coodie.plugins import ConnectionConfig
+    from coodie.drivers.client.client import ClientRequest
+    from coodie.effects import Steps
+    from coodie.options.connection import ConnectionConfig
 
 __all__ = ["CONNECT_TIMEOUT", "RustClient", "connect"]
 
-#: Seconds to connect where the option connect_timeout isn't given.
+#: The default of the option connect_timeout, in seconds.
 CONNECT_TIMEOUT = 10.0
 
 _PORT = 9042
 
-#: How often closing calls into the client, and the pause in seconds after each.
+#: The number of calls into the client when closing, and the pause in seconds after each.
 _RELEASES = 3
 _RELEASE_PAUSE = 0.05
 
-#: Names as coodie has them → the client's members.
+#: coodie's names → the client's members.
 _LEVELS = {
     "ANY": Consistency.Any,
     "ONE": Consistency.One,
@@ -58,37 +63,37 @@ _COMPRESSIONS = {True: Compression.Lz4, "lz4": Compression.Lz4, "snappy": Compre
 
 
 class _Threads:
-    """The client's threads: one set for a process, started by the first connection."""
+    """The client's threads: one set per process, started by the first connection."""
 
     def __init__(self) -> None:
         self._process: int | None = None
 
-    def are_here(self) -> bool:
-        """Tell whether they can serve this process; the first who asks is about to start them."""
+    def serve_this_process(self) -> bool:
+        """Return whether they run in this process; the first caller is about to start them."""
         if self._process is None:
             self._process = os.getpid()
         return self._process == os.getpid()
 
 
-#: What the client has once in a process, we note once.
+#: One per process, like the client's threads.
 _threads = _Threads()
 
 
 def connect(config: ConnectionConfig) -> Steps[RustClient]:
-    """Connect; on failure nothing is left behind.
+    """Connect; release everything on failure.
 
     Raises:
         ConnectionFailedError: No host can be reached in time.
         AuthenticationError: The server refuses the credentials.
     """
     hosts = config.hosts or ("127.0.0.1",)
-    if not _threads.are_here():
-        message = "This process is a fork of one that used scylladb-rs-driver, whose threads stayed there."
-        hint = "Connect only after the fork, or start processes with multiprocessing's method 'spawn'."
+    if not _threads.serve_this_process():
+        message = "This process is a fork of one that used scylladb-rs-driver, whose threads it lacks."
+        hint = "Connect after the fork only, or use multiprocessing's start method 'spawn'."
         raise ConnectionFailedError(message, hint=hint, hosts=dict.fromkeys(hosts, "not tried"))
     builder = SessionBuilder()
     builder = builder.contact_points([(host, config.port or _PORT) for host in hosts])
-    # The level that the other backends have by default; the client's is LOCAL_QUORUM.
+    # The default of all backends; the client's is LOCAL_QUORUM.
     builder = builder.execution_profile(ExecutionProfile(consistency=Consistency.LocalOne))
     if config.keyspace is not None:
         builder = builder.use_keyspace(config.keyspace, case_sensitive=True)
@@ -97,7 +102,7 @@ def connect(config: ConnectionConfig) -> Steps[RustClient]:
     if config.compression:
         builder = builder.compression(_COMPRESSIONS[config.compression])
     try:
-        # Its own connection_timeout doesn't cover a server that takes the connection and says nothing.
+        # The client's connection_timeout doesn't cover a server that accepts a connection and never responds.
         timeout = config.options.get("connect_timeout", CONNECT_TIMEOUT)
         session = yield Outcome(builder.connect(), timeout)
     except CoodieError:
@@ -108,25 +113,25 @@ def connect(config: ConnectionConfig) -> Steps[RustClient]:
 
 
 class RustClient(Client):
-    """One session of the client's; its threads belong to the process, and serve all sessions.
+    """One session of the client.
 
     Args:
-        session: Connected.
+        session: The connected session.
     """
 
     def __init__(self, session: Session) -> None:
         self._session: Session | None = session
-        #: What waits for an answer: closing doesn't end that by itself.
+        #: The requests in flight: dropping the session doesn't end them.
         self._in_flight: set[DriverFuture[Any]] = set()
 
     def prepare(self, cql: str, timeout: float) -> Steps[PreparedStatement]:
-        """Have the server prepare a statement."""
+        """Prepare a statement on the server."""
         prepared: PreparedStatement = yield from self._outcome(self._open().prepare(cql), timeout)
         return prepared
 
     def send(self, request: ClientRequest) -> Steps[Page]:
-        """Send a request and read its answer; the client keeps the time."""
-        statement = _decorated(
+        """Send a request and read its response; the client enforces the timeout."""
+        statement = _with_options(
             Statement(request.cql) if request.prepared is None else request.prepared, request
         )
         values = None
@@ -145,24 +150,24 @@ class RustClient(Client):
         return Page(rows=read_rows(result), paging_state=None if after is None else after.as_bytes())
 
     def close(self) -> None:
-        """End the requests under way and let go of the session: the client has no other way to close it."""
+        """Cancel the requests in flight and drop the session: the client has no call that closes one."""
         self._session = None
         for future in tuple(self._in_flight):
             future.cancel()
-        # What the client's threads let go of is released with the next call into the client, whichever.
+        # References that the client's threads drop are released by the next call into the client.
         for _ in range(_RELEASES):
             PagingState()
             time.sleep(_RELEASE_PAUSE)
 
     def error(self, raised: Exception, stmt: str, timeout: float) -> CoodieError:
-        """Return the error of coodie's for what the client raised."""
+        """Translate an exception of the client."""
         return translated(raised, stmt, timeout)
 
     def _outcome(self, future: DriverFuture[Any], timeout: float | None = None) -> Steps[Any]:
-        """Wait, and let close() know of it meanwhile."""
+        """Wait for a future, which close() cancels meanwhile."""
         self._in_flight.add(future)
         try:
-            if self._session is None:  # closed since the request was made
+            if self._session is None:  # closed by another thread since the future was created
                 future.cancel()
             return (yield Outcome(future, timeout))
         finally:
@@ -175,8 +180,8 @@ class RustClient(Client):
         return session
 
 
-def _decorated(statement: Any, request: ClientRequest) -> Any:
-    """Return a copy of the statement with what the request asks for; the client's are immutable."""
+def _with_options(statement: Any, request: ClientRequest) -> Any:
+    """Return a copy of an immutable statement of the client with the options of a request."""
     statement = statement.with_request_timeout(request.timeout).with_page_size(request.page_size)
     if request.consistency is not None:
         statement = statement.with_consistency(_LEVELS[request.consistency])

@@ -1,6 +1,6 @@
-"""Results: from what the client decodes to coodie's values.
+"""Results: the client's values as coodie's.
 
-What a column needs is decided once for a result, from its type; most need nothing.
+The converter of a column is chosen once per result, by its type; most types need none.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from scylla.cluster import metadata as cql
 from scylla.results import RowFactory
 
-from coodie.drivers.client import TupleRows
+from coodie.drivers.client.client import TupleRows
 from coodie.types import Duration
 
 if TYPE_CHECKING:
@@ -27,15 +27,15 @@ Converter = Callable[[Any], Any]
 
 
 class AsLists(RowFactory):
-    """Has the client give rows as lists of values: its dicts lose a column where two have the same name."""
+    """Makes rows lists of values: the client's dicts lose a column if two have the same name."""
 
     def build(self, column_iterator: ColumnIterator) -> Any:
-        """Make one row."""
+        """Return one row."""
         return [column.value for column in column_iterator]
 
 
 def read_rows(result: RequestResult) -> TupleRows:
-    """Return one page's rows; raises what the client raises for a value that it can't decode."""
+    """Return the rows of one page; raises the client's exception for a value that it can't decode."""
     rows: list[list[Any]] = list(result.iter_current_page())
     columns = result.columns
     for index, convert in _converters(columns).items() if rows else ():
@@ -46,15 +46,15 @@ def read_rows(result: RequestResult) -> TupleRows:
 
 
 def _converters(columns: Sequence[ColumnSpec]) -> dict[int, Converter]:
-    """Return what the columns need, by their positions."""
+    """Return the converters by the positions of their columns."""
     chosen = {index: _top(column.cql_type) for index, column in enumerate(columns)}
     return {index: convert for index, convert in chosen.items() if convert is not None}
 
 
 def _top(typ: CqlColumnType) -> Converter | None:
-    """Return a column's converter: there, the client gives null as an empty collection.
+    """Return the converter of a whole column, where the client returns null as an empty collection.
 
-    An empty collection that isn't frozen is null in the server, too. A frozen one may be either.
+    On the server, an empty collection that isn't frozen is null. A frozen one may be either.
     """
     convert = _converter(typ)
     if isinstance(typ, (cql.CqlList, cql.CqlSet, cql.CqlMap)) and not typ.frozen:
@@ -65,7 +65,7 @@ def _top(typ: CqlColumnType) -> Converter | None:
 
 
 def _converter(typ: CqlColumnType) -> Converter | None:
-    """Return what turns the client's value into ours; None where it is the same."""
+    """Return the converter of a type; None if the client's values are coodie's."""
     make = _COMPOSED.get(type(typ))
     return make(typ) if make is not None else _SCALARS.get(type(typ))
 
@@ -88,7 +88,7 @@ _SCALARS: dict[type[CqlColumnType], Converter] = {
 }
 
 
-# --- values made of values --------------------------------------------------------------
+# --- collections, tuples, user-defined types --------------------------------------------
 
 
 def _same(value: Any) -> Any:

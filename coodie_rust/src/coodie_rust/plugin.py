@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from coodie.effects import run_async, run_sync
 from coodie.exceptions import ConfigurationError
-from coodie.plugins import DriverDescription, OptionDescription, hookimpl
+from coodie.hooks import DriverDescription, OptionDescription, hookimpl
 from coodie.requests import check_timeout
 from coodie_rust.client import CONNECT_TIMEOUT, connect
 from coodie_rust.driver import RustDriver
 
 if TYPE_CHECKING:
-    from coodie.plugins import ConnectionConfig
+    from coodie.options.connection import ConnectionConfig
     from coodie_rust.client import RustClient
 
 _FIELDS = frozenset(
@@ -22,19 +22,19 @@ _FIELDS = frozenset(
 
 @hookimpl
 def coodie_describe_driver() -> DriverDescription:
-    """Return what this backend takes; core refuses everything else in its name."""
+    """Return the options of this backend; core rejects all others."""
     return DriverDescription(
         summary="ScyllaDB and Apache Cassandra, through scylladb-rs-driver (natively async)",
         capabilities=RustDriver.capabilities,
-        # No ssl_context: the client reads certificates from files, and doesn't check a server's name. No
-        # session: its own tells no keyspace. No protocol_version, no local_dc: it doesn't take them.
+        # No ssl_context: the client reads certificates from files, and doesn't verify the server's name. No
+        # session: a session of the client doesn't know its keyspace. No protocol_version: it has none.
         connection_fields=_FIELDS,
         options=(
             OptionDescription(
                 name="connect_timeout",
                 type="seconds",
                 default=CONNECT_TIMEOUT,
-                help="How long connecting may take.",
+                help="The timeout of connecting.",
             ),
         ),
     )
@@ -42,23 +42,23 @@ def coodie_describe_driver() -> DriverDescription:
 
 @hookimpl
 def coodie_check_config(config: ConnectionConfig) -> None:
-    """Refuse what can't be honoured, before anything is connected."""
+    """Reject invalid options before anything is connected."""
     check_timeout(config.options.get("connect_timeout"), "connect_timeout")
     if config.hosts is None:
         raise ConfigurationError(
-            "driver_type='rust' was given no hosts=.", hint="Give hosts=['127.0.0.1'].", option="hosts"
+            "driver_type='rust' requires hosts=.", hint="Give hosts=['127.0.0.1'].", option="hosts"
         )
 
 
 @hookimpl
 def coodie_open_driver(config: ConnectionConfig) -> RustDriver:
-    """Connect, blocking this thread."""
+    """Connect in the calling thread."""
     return _driver(run_sync(connect(config)), config)
 
 
 @hookimpl
 async def coodie_open_driver_async(config: ConnectionConfig) -> RustDriver:
-    """Connect, on the running loop."""
+    """Connect on the running loop."""
     return _driver(await run_async(connect(config)), config)
 
 
@@ -68,6 +68,6 @@ def _driver(client: RustClient, config: ConnectionConfig) -> RustDriver:
         config.keyspace,
         request_timeout=config.request_timeout,
         consistency=config.consistency,
-        # The client looks for others' changes of the schema once a minute, and tells nobody.
+        # The client looks for schema changes by others once a minute, and reports none.
         statement_lifetime=5.0,
     )

@@ -1,1 +1,0 @@
-"""The driver_type "rust" of coodie, on scylladb-rs-driver; see ``coodie_rust.plugin``."""
