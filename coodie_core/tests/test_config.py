@@ -130,7 +130,7 @@ def test_error_keeps_secrets() -> None:
         ("hosts", [" db1"]),
         ("hosts", ["db1:"]),
         ("hosts", ["db1:a:b"]),
-        ("hosts", ["/run/cassandra.sock"]),
+        ("hosts", ["run/cassandra.sock"]),
         ("hosts", 5),
         ("keyspace", ""),
         ("keyspace", 5),
@@ -207,6 +207,10 @@ def test_refused(option: str, value: Any) -> None:
         (["[::1]:1", "10.0.0.1:2"], None, [("::1", 1), ("10.0.0.1", 2)], ("[::1]:1", "10.0.0.1:2")),
         (["[::1]", "::2"], 3, [("::1", 3), ("::2", 3)], ("::1", "::2")),
         (["[fe80::1%eth0]:1"], None, [("fe80::1%eth0", 1)], ("fe80::1%eth0",)),
+        (["/run/a:b.sock"], None, [("/run/a:b.sock", None)], ("/run/a:b.sock",)),
+        (["/run/a", "b"], 1, [("/run/a", None), ("b", 1)], ("/run/a", "b")),
+        (["/run/a", "b:1"], None, [("/run/a", None), ("b", 1)], ("/run/a", "b")),
+        (["/run/a", "b:1", "c:2"], 3, [("/run/a", None), ("b", 1), ("c", 2)], ("/run/a", "b:1", "c:2")),
     ],
 )
 def test_ports_of_hosts(hosts: list[str], port: int | None, points: Any, names: tuple[str, ...]) -> None:
@@ -216,10 +220,10 @@ def test_ports_of_hosts(hosts: list[str], port: int | None, points: Any, names: 
     assert config.host_names == names
     assert config.hosts == tuple(host for host, _ in points)
     if config.host_ports is None:
-        assert {config.port} == {port for _, port in points}
+        assert {config.port} == {port for host, port in points if host[0] != "/"} or {config.port} == {port}
 
 
-@pytest.mark.parametrize("text", ["a", "a:1", "::1", "[::1]:9042", "10.0.0.1:65535", "fe80::1%eth0"])
+@pytest.mark.parametrize("text", ["a", "a:1", "::1", "[::1]:9042", "1.0.0.1:65535", "fe80::1%eth0", "/a:1"])
 def test_a_contact_point_as_text(text: str) -> None:
     """The text of a parsed contact point is what was parsed."""
     assert str(parse_host(text)) == text
@@ -228,7 +232,10 @@ def test_a_contact_point_as_text(text: str) -> None:
 @pytest.mark.parametrize(
     ("host", "hint"),
     [
-        ("unix:///x", "not a URL"),
+        ("unix:///x", "the absolute path of a Unix socket, such as '/run/cassandra.sock'"),
+        ("/run/", "the absolute path of a Unix socket, such as '/run/cassandra.sock'"),
+        ("/run/\0", "the absolute path of a Unix socket, such as '/run/cassandra.sock'"),
+        ("run/x", "or absolute paths"),
         ("http://a:1", "not a URL"),
         ("a, b", "one str per host: hosts=['a', 'b']."),
         ("::1:x", "an IPv6 address in full"),

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.conftest import PATIENT, open_driver
 
 import coodie
-from coodie.exceptions import ConnectionFailedError
+from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieError
 from coodie.registry import DriverRegistry, using_registry
 from coodie_testing import FakeCluster
 from coodie_testing.faults import FaultProxy
@@ -43,7 +45,7 @@ async def _in_async_python(hosts: list[str], backend: str, _: pytest.MonkeyPatch
 
 
 def _in_a_url(hosts: list[str], backend: str, _: pytest.MonkeyPatch) -> Any:
-    return coodie.connect(f"{backend}://{','.join(hosts)}", **PATIENT)
+    return coodie.connect(f"{backend}://{','.join(host.replace('/', '%2F') for host in hosts)}", **PATIENT)
 
 
 def _in_a_file(hosts: list[str], backend: str, _: pytest.MonkeyPatch) -> Any:
@@ -160,3 +162,85 @@ async def test_an_address_map(
         assert all(proxy.open_connections for proxy in forwarded.values())
         if fast_path:
             assert sum(node.connections for node in stats.nodes) > 0
+
+
+@pytest.fixture
+def sockets() -> Iterator[Path]:
+    """Return a directory whose path is short: those of Unix sockets have a limit of 107 bytes."""
+    with TemporaryDirectory(prefix="coodie-") as directory:
+        yield Path(directory)
+
+
+@pytest.mark.parametrize("opened", [_in_python, _in_async_python, _in_a_url, _in_a_file, _in_a_variable])
+async def test_a_unix_socket(
+    opened: Callable[..., Any],
+    sockets: Path,
+    cassandra_node: Any,
+    backend: str,
+    registry: DriverRegistry,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """A host that is a path serves all connections, also those of the fast path, and after they were lost."""
+    monkeypatch.chdir(tmp_path)
+    path = str(sockets / "cql.sock")
+    with FaultProxy(cassandra_node.host, cassandra_node.port, listen=(path, 0)) as proxy:
+        driver = opened([path], backend, monkeypatch)
+        driver = await driver if asyncio.iscoroutine(driver) else driver
+        for _ in range(3):
+            assert driver.execute_one(LOCAL, ["local"]) == "local"
+            assert await driver.execute_one_async(LOCAL, ["local"]) == "local"
+        assert len([one for one in proxy.requests if one.statement == LOCAL]) == 7  # one of them prepares
+        (node,) = driver.stats().nodes
+        assert (node.host.address, node.host.port) == (path, None)
+        assert node.connections > 0
+        assert path in repr(driver)
+        options = coodie.RequestOptions(node=path)
+        assert driver.execute_one(LOCAL, ["local"], options=options) == "local"
+        with pytest.raises(ConfigurationError, match=f"Give one of {path}, or a host id"):
+            driver.execute_one(LOCAL, ["local"], options=coodie.RequestOptions(node="/nowhere"))
+        proxy.cut()
+        succeeded = 0
+        deadline = time.monotonic() + 20
+        while succeeded < 3:
+            try:
+                assert driver.execute_one(LOCAL, ["local"]) == "local"
+                assert await driver.execute_one_async(LOCAL, ["local"]) == "local"
+                succeeded += 1
+            except CoodieError:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.05)
+        await driver.close_async()
+
+
+@pytest.mark.parametrize("fast_path", [True, False], ids=["fast", "driver's way"])
+async def test_unix_sockets_of_several_nodes(
+    sockets: Path, fast_path: bool, backend: str, registry: DriverRegistry
+) -> None:
+    """An address map may have paths, which serve all connections to their nodes."""
+    with FakeCluster(nodes=3) as nodes, contextlib.ExitStack() as stack:
+        nodes.when(LOCAL, ["local"]).rows([{"key": "local"}])
+        with open_driver(backend, **nodes.connection_options()) as direct:
+            inner = [node.host for node in direct.stats().nodes]
+        outer = {f"{host.address}:{host.port}": str(sockets / f"{host.port}") for host in inner}
+        proxies = [
+            stack.enter_context(FaultProxy(host.address, host.port or 0, listen=(path, 0)))
+            for host, path in zip(inner, outer.values(), strict=True)
+        ]
+        first = next(iter(outer.values()))
+        with open_driver(backend, hosts=[first], address_map=outer, fast_path=fast_path) as driver:
+            for _ in range(6):
+                assert driver.execute(LOCAL, ["local"]) == await driver.execute_async(LOCAL, ["local"])
+            stats = driver.stats()
+            assert {node.host.address for node in stats.nodes} == set(outer.values())
+            assert all(proxy.open_connections for proxy in proxies)
+            if fast_path:
+                assert sum(node.connections for node in stats.nodes) > 0
+
+
+def test_no_unix_socket_is_there(sockets: Path, backend: str, registry: DriverRegistry) -> None:
+    """The error names the path."""
+    path = str(sockets / "cql.sock")
+    with pytest.raises(ConnectionFailedError, match=rf"{path} \(.*No such file or directory") as caught:
+        open_driver(backend, hosts=[path])
+    assert list(caught.value.hosts) == [path]

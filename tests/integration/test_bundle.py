@@ -194,6 +194,10 @@ async def test_client_routes(backend: str, monkeypatch: pytest.MonkeyPatch) -> N
         await driver.close_async()
         with pytest.raises(ConfigurationError, match="Give ssl_verify_flags=1"):
             coodie.init_coodie(**options, ssl_enabled=True)
+        proxies = [routes.ClientRouteProxy("link", "link.invalid")]
+        options["client_routes_config"] = routes.ClientRoutesConfig(proxies)
+        with pytest.raises(ConnectionFailedError, match=r"Could not resolve the host: link\.invalid"):
+            coodie.init_coodie(**options)
         options["client_routes_config"] = routes.ClientRoutesConfig([routes.ClientRouteProxy("link")])
         with pytest.raises(ConfigurationError, match="needs hosts="):
             coodie.init_coodie(**options)

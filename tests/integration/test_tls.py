@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import time
 from random import randint
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,7 @@ from tests.integration.ways import Ways
 
 import coodie
 from coodie.drivers.cassandra.fastpath import driver_internals
-from coodie.exceptions import ConnectionFailedError
+from coodie.exceptions import ConfigurationError, ConnectionFailedError
 from coodie_local import Certificates
 from coodie_testing.faults import FaultProxy
 
@@ -226,6 +227,29 @@ async def test_the_given_name_is_verified(
         trusted["ssl_hostname"] = "db.example.org"
         with pytest.raises(ConnectionFailedError, match=r"not valid for 'db\.example\.org'"):
             coodie.init_coodie(["localhost"], port=proxy.port, driver_type=backend, **trusted)
+
+
+@pytest.mark.parametrize("fast_path", [True, False], ids=["fast", "driver's way"])
+async def test_a_unix_socket(
+    cassandra_node: CassandraServer, backend: str, fast_path: bool, registry: DriverRegistry
+) -> None:
+    """Behind a path, the name of ssl_hostname= is verified; without one, the options to give are named."""
+    authority = trustme.CA()
+    options: dict[str, Any] = {
+        "ssl_trusted_cert": authority.cert_pem.bytes().decode(),
+        "fast_path": fast_path,
+        **PATIENT,
+    }
+    node = (cassandra_node.host, cassandra_node.port)
+    with TemporaryDirectory(prefix="coodie-") as directory:  # short, as paths of sockets have to be
+        path = f"{directory}/cql.sock"
+        with pytest.raises(ConfigurationError, match="ssl_hostname=, or ssl_verify_flags=1"):
+            coodie.init_coodie([path], driver_type=backend, **options)
+        with FaultProxy(*node, listen=(path, 0), ssl_context=_issued(authority, "db")) as proxy:
+            assert await _connects(backend, (proxy.host, 9042), **options, ssl_hostname="db")
+            assert await _connects(backend, (proxy.host, 9042), **options, ssl_verify_flags=1)
+            with pytest.raises(ConnectionFailedError, match="not valid for 'other'"):
+                coodie.init_coodie([path], driver_type=backend, ssl_hostname="other", **options)
 
 
 @pytest.mark.parametrize("fast_path", [True, False], ids=["fast", "driver's way"])

@@ -63,6 +63,8 @@ class Capability(str, Enum):
     RACKS = "preferred rack"
     #: ``hosts`` with different ports.
     HOST_PORTS = "different ports of hosts"
+    #: Paths of Unix sockets in ``hosts`` and ``address_map``.
+    UNIX_SOCKETS = "Unix sockets"
     #: ``bundle``.
     CLOUD_BUNDLE = "cloud bundle"
     #: ``address_map``.

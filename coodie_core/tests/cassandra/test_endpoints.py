@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
-from cassandra.connection import DefaultEndPoint
+from cassandra.connection import DefaultEndPoint, UnixSocketEndPoint
 
 from coodie.drivers.cassandra._endpoints import NodeEndPoints
 from coodie.drivers.cassandra._hosts import node_named
 from coodie.drivers.cassandra.backend import _connect_error, _Known
-from coodie.exceptions import ConfigurationError, ConnectionFailedError
+from coodie.exceptions import ConfigurationError, ConnectionFailedError, RequestError
 from coodie.options.connection import build_config
 from coodie.options.hosts import parse_host
 
@@ -114,9 +114,29 @@ def test_one_of_several_nodes() -> None:
     assert text(made, local("10.0.0.1")) == "10.0.0.1:9042"
 
 
+def test_a_unix_socket() -> None:
+    """A node that was reached through one stays there, whatever it and its peers announce."""
+    made = factory_of()
+    made.note(
+        SimpleNamespace(endpoint=UnixSocketEndPoint("/run/cql")),
+        [SimpleNamespace(column_names=PEERS, parsed_rows=[()])],
+    )
+    assert text(made, local("10.0.0.1")) == "/run/cql"
+    assert text(made, peer("10.0.0.2")) == "10.0.0.2:9042"
+    mapped = factory_of(address_map={"10.0.0.2": "/run/cql2"})
+    assert text(mapped, peer("10.0.0.2", rpc_port=9999)) == "/run/cql2"
+
+
+def test_a_contact_point_of_the_driver() -> None:
+    """An error of connecting names the endpoints of cloud= and client_routes_config=, without hosts=."""
+    known = _Known(frozenset(), {}, elsewhere=False, given=("proxy:1:a", "proxy:1:b"))
+    error = _connect_error(RequestError("No"), build_config(driver_type="scylla"), known)
+    assert str(error).startswith("Connecting to proxy:1:a, proxy:1:b failed: No")
+
+
 def test_nodes_that_announce_unreachable_addresses() -> None:
     """The error of a failed connect names their addresses, and what to do."""
-    known = _Known(frozenset(), {"10.0.0.1:9042": "dc1"}, elsewhere=True)
+    known = _Known(frozenset(), {"10.0.0.1:9042": "dc1"}, elsewhere=True, given=("192.0.2.1:9042",))
     failed = ConnectionFailedError("No host is available.", hosts={"10.0.0.1:9042": "Connection refused"})
     error = _connect_error(failed, build_config(hosts=["192.0.2.1"]), known)
     assert "advertise other addresses than hosts=" in str(error)

@@ -98,6 +98,22 @@ def test_different_ports_of_hosts() -> None:
     assert caught.value.option == "hosts"
 
 
+@pytest.mark.parametrize(
+    ("option", "value"), [("hosts", ["db1", "/run/a"]), ("address_map", {"10.0.0.1": "/run/a"})]
+)
+def test_paths_of_unix_sockets(option: str, value: Any) -> None:
+    """They are refused unless the backend declares that it connects to them."""
+    host_of(acme=Declaring(Capability.UNIX_SOCKETS, Capability.ADDRESS_MAP)).check(
+        config_for(**{option: value})
+    )
+    message = f"has no Unix sockets, which a path in {option}= needs"
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        host_of(acme=Declaring(*set(Capability) - {Capability.UNIX_SOCKETS})).check(
+            config_for(**{option: value})
+        )
+    assert caught.value.option == option
+
+
 def test_no_compression_needs_no_capability() -> None:
     """compression=False is what a backend without compression gives."""
     host_of(acme=Declaring()).check(config_for(compression=False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Listener:
 
     Args:
         loop: The event loop; the caller is in its thread, or it doesn't run yet.
-        address: The host and the port; 0 for a free one.
+        address: The host and the port; 0 for a free one. Or the path of a Unix socket, and 0.
         make_protocol: Returns a connection's protocol.
         ssl_context: For TLS.
 
@@ -42,10 +43,14 @@ class Listener:
         self._make_protocol = make_protocol
         self._ssl_context = ssl_context
         self._accepted: set[asyncio.Task[Any]] = set()
-        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        self._sock = socket.create_server(address, family=family)
+        self._path = Path(address[0]) if address[0].startswith("/") else None
+        if self._path is not None:
+            self._sock = _unix_server(self._path)
+        else:
+            family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+            self._sock = socket.create_server(address, family=family)
         self._sock.settimeout(0)
-        self.port: int = self._sock.getsockname()[1]
+        self.port: int = 0 if self._path is not None else self._sock.getsockname()[1]
         loop.add_reader(self._sock, self._accept)
 
     def _accept(self) -> None:
@@ -68,8 +73,21 @@ class Listener:
         """Stop listening; afterwards, each accepted connection has its protocol, or is closed."""
         self._loop.remove_reader(self._sock)
         self._sock.close()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
         if self._accepted:
             _, late = await asyncio.wait(list(self._accepted), timeout=_HANDSHAKE_TIMEOUT)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+
+
+def _unix_server(path: Path) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.bind(str(path))
+        sock.listen()
+    except BaseException:
+        sock.close()
+        raise
+    return sock

@@ -75,7 +75,7 @@ def _seen(driver: AbstractDriver) -> dict[str, Any]:
         return {"protocol_version": None, "hosts": None}
     hosts = [
         {
-            "address": f"{host.endpoint.address}:{host.endpoint.port}",
+            "address": _place(host.endpoint),
             "state": {True: "up", False: "down"}.get(host.is_up, "unknown"),
             "data_center": host.datacenter,
         }
@@ -85,3 +85,8 @@ def _seen(driver: AbstractDriver) -> dict[str, Any]:
         "protocol_version": cluster.protocol_version,
         "hosts": sorted(hosts, key=lambda host: str(host["address"])),
     }
+
+
+def _place(endpoint: Any) -> str:
+    """Return a node's address and port, or the path of its Unix socket."""
+    return str(endpoint.address) if endpoint.port is None else f"{endpoint.address}:{endpoint.port}"

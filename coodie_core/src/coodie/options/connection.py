@@ -67,7 +67,8 @@ class ConnectionConfig:
     Args:
         driver_type: The backend's name.
         distribution: The distribution that has to provide the backend; None for the one with the name.
-        hosts: Contact points: names or addresses, without a port.
+        hosts: Contact points: names or addresses, without a port; or, for backends with
+            ``Capability.UNIX_SOCKETS``, absolute paths.
         host_ports: The port of each host, None for ``port``; None if ``port`` is that of all hosts. Backends
             with ``Capability.HOST_PORTS`` read ``contact_points`` instead.
         bundle: A cloud's bundle, instead of hosts; ``ssl_context`` is from it.
@@ -135,7 +136,8 @@ class ConnectionConfig:
         """The hosts with their ports; a port is None if neither the host nor the connection has one."""
         hosts = self.hosts or ()
         ports = self.host_ports or (None,) * len(hosts)
-        return tuple(ContactPoint(host, port or self.port) for host, port in zip(hosts, ports, strict=True))
+        points = (ContactPoint(host, port or self.port) for host, port in zip(hosts, ports, strict=True))
+        return tuple(point._replace(port=None) if point.is_path else point for point in points)
 
     @property
     def host_names(self) -> tuple[str, ...]:
@@ -239,7 +241,7 @@ def _hosts_and_ports(hosts: Iterable[str], port: int | None) -> dict[str, Any]:
     """Return the fields ``hosts``, ``port`` and ``host_ports``; the last one only if the ports differ."""
     points = [parse_host(host) for host in hosts]
     names = tuple(point.host for point in points)
-    ports = {point.port or port for point in points}
+    ports = {point.port or port for point in points if not point.is_path} or {port}
     (only, *more) = ports
     if not more and port in (None, only):
         return {"hosts": names, "port": only}

@@ -126,7 +126,7 @@ _DECLARED = (
         "hosts",
         "hosts",
         default="required, unless session is set or the backend starts its own server",
-        help="Contact points: names or addresses, each optionally with a port.",
+        help="Contact points: names or addresses, each optionally with a port, or paths of Unix sockets.",
         url="scylla://db1:9042,[2001:db8::1]:9043",
     ),
     _connection(

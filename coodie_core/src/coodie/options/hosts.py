@@ -1,4 +1,4 @@
-"""Contact points as text: a name or an address, optionally with a port."""
+"""Contact points as text: a name or an address, optionally with a port, or the path of a Unix socket."""
 
 from __future__ import annotations
 
@@ -18,25 +18,32 @@ class ContactPoint(NamedTuple):
     """A host and its port; the text has the form that ``parse_host`` takes.
 
     Attributes:
-        host: The name or address, without brackets.
-        port: The port; None for the connection's.
+        host: The name or address, without brackets; or the absolute path of a Unix socket.
+        port: The port; None for the connection's, and for a Unix socket.
     """
 
     host: str
     port: int | None
 
+    @property
+    def is_path(self) -> bool:
+        """Whether it is the path of a Unix socket."""
+        return self.host.startswith("/")
+
     def __str__(self) -> str:
-        if self.port is None:
+        if self.port is None or self.is_path:
             return self.host
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 def parse_host(text: str) -> ContactPoint:
-    """Parse ``db1``, ``db1:9042``, ``::1``, ``[::1]`` or ``[::1]:9042``.
+    """Parse ``db1``, ``db1:9042``, ``::1``, ``[::1]``, ``[::1]:9042`` or ``/run/cassandra.sock``.
 
     Raises:
         ValueError: The text is something else; the error is the form to give instead.
     """
+    if text.startswith(("unix:", "/")):
+        return ContactPoint(_checked_path(text), None)
     if "://" in text:
         raise ValueError("a name or an address, and not a URL")
     if "," in text:
@@ -47,7 +54,7 @@ def parse_host(text: str) -> ContactPoint:
         if ":" not in host:
             raise ValueError(f"{host!r} without brackets, which are for IPv6 addresses")
     elif _NO_HOST.search(text) is not None:
-        raise ValueError("names or addresses, without spaces and slashes")
+        raise ValueError("names or addresses, without spaces and slashes, or absolute paths")
     elif text.count(":") > 1:
         host, port = text, None
     else:
@@ -58,6 +65,12 @@ def parse_host(text: str) -> ContactPoint:
     if ":" in host:
         _check_address(host)
     return ContactPoint(host, None if port is None else _port(port))
+
+
+def _checked_path(text: str) -> str:
+    if not text.startswith("/") or text.endswith("/") or "\0" in text or "," in text:
+        raise ValueError("the absolute path of a Unix socket, such as '/run/cassandra.sock'")
+    return text
 
 
 def _check_address(text: str) -> None:

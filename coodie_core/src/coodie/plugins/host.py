@@ -15,6 +15,7 @@ from coodie.observers.hub import current_observers
 from coodie.options.connection import TLS_OPTIONS, ConnectionConfig, check_driver_type
 from coodie.options.credentials import ProviderName
 from coodie.options.declarations import OPTIONS
+from coodie.options.hosts import parse_host
 from coodie.options.similar_names import similar_name
 from coodie.options.valuetypes import check_value
 from coodie.plugins.allowlist import DistributionAllowlist
@@ -310,6 +311,9 @@ def _check_abilities(config: ConnectionConfig, given: Iterable[str], description
         raise refuse_option(need, name, asked, who)
     if config.host_ports is not None and Capability.HOST_PORTS not in have:
         raise refuse_option(Capability.HOST_PORTS, "hosts", "hosts= with different ports", who)
+    for option, places in (("hosts", config.hosts), ("address_map", (config.address_map or {}).values())):
+        if Capability.UNIX_SOCKETS not in have and any(parse_host(place).is_path for place in places or ()):
+            raise refuse_option(Capability.UNIX_SOCKETS, option, f"a path in {option}=", who)
     for title, profile in config.profiles.items():
         for entry in fields(profile):
             need = OPTIONS[entry.name].capability

@@ -53,7 +53,8 @@ class FaultProxy:
     Args:
         host: The node's address.
         port: The node's port.
-        listen: The address and the port to listen on; port 0 for a free one.
+        listen: The address and the port to listen on; port 0 for a free one. Or the path of a Unix socket,
+            and port 0.
         max_protocol: The newest protocol version that the node seems to support, 4 or 5.
         ssl_context: A server-side context with a certificate, for TLS to the clients.
         node_ssl_context: A client-side context, for TLS to the node.

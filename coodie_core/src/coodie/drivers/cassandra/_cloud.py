@@ -40,6 +40,8 @@ def cloud_endpoints(bundle: CloudBundle) -> tuple[Any, list[Any]]:
     try:
         contact = json.loads(text)["contact_info"]
         proxy = parse_host(contact["sni_proxy_address"])
+        if proxy.is_path:
+            raise ValueError(proxy.host)  # noqa: TRY301 - handled as another unknown response
         factory = SniEndPointFactory(proxy.host, proxy.port or 9042)
         points = [factory.create_from_sni(str(name)) for name in contact["contact_points"]]
     except (ValueError, KeyError, TypeError) as exc:

@@ -138,9 +138,11 @@ def _closing_cluster() -> Any:
 
 def _endpoints(cluster: Any) -> Iterator[Any]:
     """Yield the endpoints of the contact points that can be resolved."""
-    from cassandra.connection import DefaultEndPoint
+    from cassandra.connection import DefaultEndPoint, UnixSocketEndPoint
 
     for point in cluster.contact_points:
+        if isinstance(point, UnixSocketEndPoint):
+            yield point
         if isinstance(point, (str, tuple)):
             host, port = (point, cluster.port) if isinstance(point, str) else point
             try:

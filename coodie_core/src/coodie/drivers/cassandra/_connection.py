@@ -68,6 +68,9 @@ class NamedClient:
         names = getattr(named_as, "server_names", self.server_names)
         if names is not None:
             endpoint = names.named(endpoint)
+        if getattr(endpoint, "socket_family", 0) == getattr(socket, "AF_UNIX", None):
+            options = kwargs.get("sockopts") or ()
+            kwargs["sockopts"] = [option for option in options if option[0] != socket.IPPROTO_TCP]
         renewed = getattr(kwargs.get("authenticator"), "renewed", None)
         if renewed is not None:
             kwargs["authenticator"] = renewed()

@@ -7,15 +7,25 @@ import threading
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from cassandra.connection import DefaultEndPoint, DefaultEndPointFactory
+from cassandra.connection import DefaultEndPoint, DefaultEndPointFactory, UnixSocketEndPoint
 
-from coodie.drivers.cassandra._server_names import NamedEndPoint
+from coodie.drivers.cassandra._server_names import NamedEndPoint, NamedUnixEndPoint
 from coodie.options.hosts import ContactPoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["NodeEndPoints"]
+__all__ = ["NodeEndPoints", "contact_endpoint"]
+
+#: The endpoints through which a node may be known, whatever it announces.
+_OURS = (DefaultEndPoint, NamedEndPoint, UnixSocketEndPoint, NamedUnixEndPoint)
+
+
+def contact_endpoint(point: ContactPoint) -> Any:
+    """Return a contact point as the drivers' Cluster takes it."""
+    if point.is_path:
+        return UnixSocketEndPoint(point.host)
+    return point.host if point.port is None else (point.host, point.port)
 
 
 class NodeEndPoints(DefaultEndPointFactory):  # type: ignore[misc]  # the drivers have no types
@@ -25,7 +35,8 @@ class NodeEndPoints(DefaultEndPointFactory):  # type: ignore[misc]  # the driver
     same one. A node whose announced address is a contact point has that contact point's port.
 
     The only node of a cluster has the address through which it was reached, whatever it announces: it may be
-    behind a forwarded port. cassandra-driver does the same for any node with the control connection.
+    behind a forwarded port. So has a node that was reached through a Unix socket. cassandra-driver does the
+    same for any node with the control connection.
 
     With an address map, a node has the endpoint that its announced address stands for. A name is resolved
     again for each connection.
@@ -42,7 +53,7 @@ class NodeEndPoints(DefaultEndPointFactory):  # type: ignore[misc]  # the driver
         self._map = address_map
         self._last = threading.local()
         #: By host id: the announced address, and the endpoint through which the node was reached.
-        self._reached: dict[Any, tuple[str, DefaultEndPoint]] = {}
+        self._reached: dict[Any, tuple[str, Any]] = {}
 
     def note(self, connection: Any, responses: Iterable[Any]) -> None:
         """Note whether a connection's node is the only one, before the driver creates its endpoint.
@@ -64,11 +75,7 @@ class NodeEndPoints(DefaultEndPointFactory):  # type: ignore[misc]  # the driver
             return mapped
         host_id, address = row.get("host_id"), announced.address
         last: Any = getattr(self._last, "endpoint", None)
-        if (
-            "peer" not in row
-            and type(last) in (DefaultEndPoint, NamedEndPoint)
-            and (self._last.is_only or last.address == address)
-        ):
+        if "peer" not in row and type(last) in _OURS and (self._is_own(last) or last.address == address):
             self._reached[host_id] = address, last
         known, endpoint = self._reached.get(host_id, (None, announced))
         if known == address:
@@ -79,12 +86,18 @@ class NodeEndPoints(DefaultEndPointFactory):  # type: ignore[misc]  # the driver
                 return DefaultEndPoint(address, ports.pop())
         return announced
 
+    def _is_own(self, last: Any) -> bool:
+        """Return whether the endpoint is that of a single node, whatever the node announces."""
+        return self._last.is_only or isinstance(last, UnixSocketEndPoint)
+
     def _mapped(self, announced: Any) -> Any:
         """Return the endpoint for an announced one; None if the map doesn't have it."""
         address, port = announced.address, announced.port
         outer = self._map.get(ContactPoint(address, port)) or self._map.get(ContactPoint(address, None))
         if outer is None:
             return None
+        if outer.is_path:
+            return UnixSocketEndPoint(outer.host)
         found = DefaultEndPoint(outer.host, outer.port or port)
         # The node may be known by the endpoint of a contact point. It has to stay the same: for the drivers,
         # a node with another endpoint is a new one.

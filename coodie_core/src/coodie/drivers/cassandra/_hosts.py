@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from coodie.exceptions import ConfigurationError
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from coodie.observers.events import Host as ObservedHost
 
-__all__ = ["described", "node_named", "observed_host"]
+__all__ = ["described", "node_named", "observed_host", "place"]
 
 
 def described(host: Host | None) -> ObservedHost | None:
@@ -47,13 +47,20 @@ def node_named(name: str, cluster: Cluster) -> Host:
     found = [host for host in hosts if name.lower() in _names(host)]
     if len(found) == 1:
         return found[0]
-    known = ", ".join(sorted(f"{host.endpoint.address}:{host.endpoint.port}" for host in hosts))
+    known = ", ".join(sorted(place(host.endpoint) for host in hosts))
     what = "matches several nodes" if found else "doesn't match a known node"
     message = f"node={name!r} {what}."
     raise ConfigurationError(message, hint=f"Give one of {known}, or a host id.", option="node")
 
 
+def place(endpoint: Any) -> str:
+    """Return a node's address and port, or the path of its Unix socket."""
+    return str(endpoint.address) if endpoint.port is None else f"{endpoint.address}:{endpoint.port}"
+
+
 def _names(host: Host) -> tuple[str, ...]:
     endpoint = host.endpoint
     address, port = str(endpoint.address).lower(), endpoint.port
+    if port is None:  # a Unix socket
+        return address, str(host.host_id)
     return address, f"{address}:{port}", f"[{address}]", f"[{address}]:{port}", str(host.host_id)

@@ -12,14 +12,14 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from cassandra.connection import DefaultEndPoint
+from cassandra.connection import DefaultEndPoint, UnixSocketEndPoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from coodie.options.hosts import ContactPoint
 
-__all__ = ["NamedEndPoint", "ServerNames"]
+__all__ = ["NamedEndPoint", "NamedUnixEndPoint", "ServerNames"]
 
 _log = logging.getLogger("coodie.drivers.cassandra")
 
@@ -38,6 +38,24 @@ class NamedEndPoint(DefaultEndPoint):  # type: ignore[misc]  # the drivers have 
 
     def __init__(self, address: str, port: int, name: str) -> None:
         super().__init__(address, port)
+        self._options = {"server_hostname": name}
+
+    @property
+    def ssl_options(self) -> dict[str, str]:
+        """Arguments of ``wrap_socket``; read by the driver."""
+        return self._options
+
+
+class NamedUnixEndPoint(UnixSocketEndPoint):  # type: ignore[misc]  # as above
+    """A Unix socket with the name that the certificate behind it is verified for.
+
+    Args:
+        path: The path.
+        name: The name.
+    """
+
+    def __init__(self, path: str, name: str) -> None:
+        super().__init__(path)
         self._options = {"server_hostname": name}
 
     @property
@@ -68,6 +86,8 @@ class ServerNames:
         Args:
             endpoint: The driver's. Endpoints of other classes have names of their own, and aren't changed.
         """
+        if type(endpoint) is UnixSocketEndPoint and self._every is not None:
+            return NamedUnixEndPoint(endpoint.address, self._every)
         if type(endpoint) not in (DefaultEndPoint, NamedEndPoint):
             return endpoint
         name = self._every or self._name_of(endpoint.address, endpoint.port)

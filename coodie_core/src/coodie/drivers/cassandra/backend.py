@@ -131,9 +131,13 @@ def check_cassandra_config(config: ConnectionConfig) -> None:
 
 def _has_contact_points(options: Mapping[str, Any]) -> bool:
     """Return whether an option of the driver replaces hosts; otherwise, the driver would use 127.0.0.1."""
-    routes = options.get("client_routes_config")
-    proxies = getattr(routes, "proxies", ())
-    return options.get("cloud") is not None or any(proxy.connection_addr_override for proxy in proxies)
+    return options.get("cloud") is not None or bool(_proxies(options))
+
+
+def _proxies(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the addresses of the proxies of ``client_routes_config``, which are contact points."""
+    proxies = getattr(options.get("client_routes_config"), "proxies", ())
+    return tuple(proxy.connection_addr_override for proxy in proxies if proxy.connection_addr_override)
 
 
 def _check_options(config: ConnectionConfig) -> None:
@@ -170,9 +174,26 @@ def _check_endpoints(config: ConnectionConfig) -> None:
         message = "client_routes_config= can't be combined with TLS that verifies names."
         hint = "Give ssl_verify_flags=1: the addresses of proxies aren't in the nodes' certificates."
         raise ConfigurationError(message, hint=hint, option="client_routes_config")
+    _check_unix_sockets(config)
     for option in ("hosts", "port", "ssl_context"):
         if getattr(config, option) is not None and config.options.get("cloud") is not None:
             raise _one_of(option, "cloud")
+
+
+def _check_unix_sockets(config: ConnectionConfig) -> None:
+    """Reject paths of Unix sockets that can't be connected to, or whose certificates couldn't be verified."""
+    places = [("hosts", host) for host in config.hosts or ()]
+    places += [("address_map", host) for host in (config.address_map or {}).values()]
+    option = next((option for option, host in places if parse_host(host).is_path), None)
+    if option is None:
+        return
+    if not hasattr(socket, "AF_UNIX"):
+        message = f"{option}= has a path, but this platform's Python has no Unix sockets."
+        raise ConfigurationError(message, hint="Give names or addresses.", option=option)
+    if getattr(config.ssl_context, "check_hostname", False) and config.ssl_hostname is None:
+        message = f"{option}= has a path, which no certificate can be verified for."
+        hint = "Give the name in the certificates as ssl_hostname=, or ssl_verify_flags=1."
+        raise ConfigurationError(message, hint=hint, option="ssl_hostname")
 
 
 def _one_of(option: str, other: str) -> ConfigurationError:
@@ -229,7 +250,7 @@ def _connect(config: ConnectionConfig) -> Any:
     except CoodieError:
         raise
     except UnresolvableContactPoints as exc:  # its text names no host
-        raise _unresolvable(config.host_names) from exc
+        raise _unresolvable(config.host_names or _proxies(config.options)) from exc
     except Exception as exc:
         message = f"The driver rejected the configuration: {exc}."
         raise ConfigurationError(message) from exc
@@ -265,17 +286,19 @@ class _Known(NamedTuple):
         keyspaces: The keyspaces; empty if schema metadata are disabled.
         data_centres: The nodes' data centres, by address and port.
         elsewhere: None of these addresses is a contact point.
+        given: The contact points.
     """
 
     keyspaces: frozenset[str]
     data_centres: dict[str, str | None]
     elsewhere: bool
+    given: tuple[str, ...]
 
 
 def _known(cluster: Any) -> _Known:
-    given = {str(endpoint) for endpoint in cluster.endpoints_resolved}
+    given = tuple(sorted({str(endpoint) for endpoint in cluster.endpoints_resolved}))
     centres = {str(host.endpoint): host.datacenter for host in cluster.metadata.all_hosts()}
-    return _Known(frozenset(cluster.metadata.keyspaces), centres, given.isdisjoint(centres))
+    return _Known(frozenset(cluster.metadata.keyspaces), centres, set(given).isdisjoint(centres), given)
 
 
 def _unresolvable(hosts: Sequence[str]) -> ConnectionFailedError:
@@ -301,7 +324,7 @@ def _connect_error(error: CoodieError, config: ConnectionConfig, known: _Known) 
         return _unused_nodes(known) if not error.hosts else _nodes_elsewhere(error, known)
     if isinstance(error, (ConnectionFailedError, ConfigurationError)):
         return error
-    hosts = config.host_names
+    hosts = config.host_names or known.given  # of cloud= or client_routes_config=
     message = f"Connecting to {', '.join(hosts)} failed: {error}"
     return ConnectionFailedError(message, hosts=dict.fromkeys(hosts, str(error)))
 
@@ -370,13 +393,13 @@ def _cluster(config: ConnectionConfig) -> Any:
 def _endpoints(config: ConnectionConfig, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters of Cluster about contact points and endpoints; configure the connection class."""
     from coodie.drivers.cassandra._cloud import cloud_endpoints
-    from coodie.drivers.cassandra._endpoints import NodeEndPoints
+    from coodie.drivers.cassandra._endpoints import NodeEndPoints, contact_endpoint
     from coodie.drivers.cassandra._server_names import ServerNames
 
     if config.bundle is not None:
         factory, nodes = cloud_endpoints(config.bundle)
         return {"endpoint_factory": factory, "contact_points": nodes}
-    points = [host if port is None else (host, port) for host, port in config.contact_points]
+    points = [contact_endpoint(point) for point in config.contact_points]
     found: dict[str, Any] = {"contact_points": points} if points else {}
     mapped = {
         parse_host(announced): parse_host(host) for announced, host in (config.address_map or {}).items()
