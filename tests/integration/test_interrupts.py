@@ -1,0 +1,84 @@
+"""Ctrl-C in methods that wait for a server that doesn't respond."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.conftest import open_driver
+
+from coodie_testing.faults import FaultProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from coodie.registry import DriverRegistry
+
+pytestmark = pytest.mark.server
+
+_TIMEOUT = 60.0
+_WAITING: dict[str, Callable[[Any, str], Any]] = {
+    "execute": lambda driver, table: driver.execute(f"SELECT v FROM {table} WHERE id = ?", [1]),
+    "execute_batch": lambda driver, table: driver.execute_batch([(f"DELETE FROM {table} WHERE id = ?", [1])]),
+    "execute_many": lambda driver, table: driver.execute_many(
+        f"INSERT INTO {table} (id, v) VALUES (?, ?)", [(n, n) for n in range(100)]
+    ),
+    "stream": lambda driver, table: list(driver.stream(f"SELECT * FROM {table}", fetch_size=10)),
+    "scan": lambda driver, table: list(driver.scan(table)),
+    "warm": lambda driver, table: driver.warm([f"SELECT id FROM {table} WHERE id = ?"]),
+    "is_ready": lambda driver, _: driver.is_ready(timeout=_TIMEOUT),
+}
+
+
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    """Let SIGUSR1 do what Ctrl-C does, without ending the tests."""
+    before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.usefixtures("interrupts")
+@pytest.mark.parametrize("fast_path", [True, False], ids=["fast", "driver's way"])
+@pytest.mark.parametrize("name", _WAITING)
+def test_a_silent_server(
+    name: str,
+    fast_path: bool,
+    cassandra_node: Any,
+    keyspace: str,
+    backend: str,
+    registry: DriverRegistry,
+) -> None:
+    """KeyboardInterrupt is raised at once; no thread is left, and the driver can be used when it responds."""
+    wait, table = _WAITING[name], f"{keyspace}.interrupted"
+    select = f"SELECT v FROM {table} WHERE id = ?"
+    with FaultProxy(cassandra_node.host, cassandra_node.port) as proxy:
+        driver = open_driver(
+            backend, hosts=[proxy.host], port=proxy.port, request_timeout=_TIMEOUT, fast_path=fast_path
+        )
+        with driver:
+            driver.execute(f"CREATE TABLE IF NOT EXISTS {table} (id int PRIMARY KEY, v int)")
+            driver.execute_many(f"INSERT INTO {table} (id, v) VALUES (?, ?)", [(n, n) for n in range(100)])
+            assert driver.execute_one(select, [1]) == 1
+            assert len(list(driver.scan(table))) == 100
+            threads = set(threading.enumerate())
+            proxy.mute = True
+            thread = threading.get_ident()
+            interrupt = threading.Timer(0.2, signal.pthread_kill, (thread, signal.SIGUSR1))
+            interrupt.start()
+            started = time.monotonic()
+            with pytest.raises(KeyboardInterrupt):
+                wait(driver, table)
+            assert time.monotonic() - started < 2.5
+            interrupt.join()
+            deadline = time.monotonic() + 10
+            while [one for one in set(threading.enumerate()) - threads if one.name.startswith("coodie-scan")]:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            proxy.mute = False
+            assert driver.execute_one(select, [1]) == 1
+            started = time.monotonic()
+        assert time.monotonic() - started < 5
