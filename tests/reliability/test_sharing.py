@@ -23,6 +23,7 @@ class Partition:
         self.name = name
         self.number = number
         self.rows: dict[int, str | None] = {}
+        self.answers = 0
         self._chance = random.Random(number)
 
     def steps(self, count: int) -> Any:
@@ -44,6 +45,7 @@ class Partition:
                 stmt = f"SELECT n, t FROM {self.name} WHERE p = ?"
                 rows = yield stmt, [self.number], 3 if kind == 4 else None
                 assert [(row["n"], row["t"]) for row in rows] == sorted(self.rows.items())
+            self.answers += 1
 
 
 def _work(driver: Any, partition: Partition, count: int) -> None:
@@ -83,23 +85,28 @@ async def test_threads_and_tasks_share_a_driver(
 ) -> None:
     """32 threads and many tasks write, delete, read and page with one driver, while columns are added."""
     name = table("p int, n int, t text, PRIMARY KEY (p, n)")
+    of_threads = [Partition(name, p) for p in range(32)]
+    of_tasks = [Partition(name, 100 + p) for p in range(tasks)]
     stop = threading.Event()
 
     def change_the_schema() -> int:
-        changes = 0
+        """Add columns, each after all workers could send a request or two, however slow the machine is."""
+        changes = answers = 0
         while True:
             driver.execute(f"ALTER TABLE {name} ADD extra{changes} int", [])
             changes += 1
-            if stop.wait(0.3):
+            answers += 2 * (tasks + 32)
+            while not stop.wait(0.3):
+                if sum(one.answers for one in (*of_threads, *of_tasks)) >= answers:
+                    break
+            else:
                 return changes
 
     with ThreadPoolExecutor(33) as pool:
         changing = pool.submit(change_the_schema)
-        working = [pool.submit(_work, driver, Partition(name, p), count) for p in range(32)]
+        working = [pool.submit(_work, driver, one, count) for one in of_threads]
         try:
-            await asyncio.gather(
-                *(_work_async(driver, Partition(name, 100 + p), count) for p in range(tasks))
-            )
+            await asyncio.gather(*(_work_async(driver, one, count) for one in of_tasks))
             loop = asyncio.get_running_loop()
             for thread in working:
                 await loop.run_in_executor(None, thread.result)
