@@ -30,6 +30,7 @@ for _name in (
     "coodie_testing",
     "coodie_local",
     "coodie_accel",
+    "coodie_arrow",
 ):
     _spec = importlib.util.find_spec(_name)
     if _spec is not None and _spec.origin is not None:  # without an origin it is the directory

@@ -175,13 +175,25 @@ ENVIRONMENTS = {
         Environment("demo", ("scylla",), ("coodie_core", "coodie_scylla", "coodie_local")),
         Environment(
             "scylla",
-            ("scylla", "dev"),
-            ("coodie_core[cli,otel,testing]", "coodie_scylla", "coodie_testing", "coodie_local[tls]"),
+            ("scylla", "arrow", "dev", "frames"),
+            (
+                "coodie_core[cli,otel,testing]",
+                "coodie_scylla",
+                "coodie_testing",
+                "coodie_local[tls]",
+                "coodie_arrow",
+            ),
         ),
         Environment(
             "cassandra",
-            ("cassandra", "dev"),
-            ("coodie_core[cli,otel,testing]", "coodie_cassandra", "coodie_testing", "coodie_local[tls]"),
+            ("cassandra", "arrow", "dev"),
+            (
+                "coodie_core[cli,otel,testing]",
+                "coodie_cassandra",
+                "coodie_testing",
+                "coodie_local[tls]",
+                "coodie_arrow",
+            ),
         ),
         # The recipes, with the frameworks that they are for.
         Environment(

@@ -29,6 +29,7 @@ def problems(*backends: str) -> list[str]:
         "coodie_local",
         "coodie_testing.conformance",
         "coodie_testing.pytest_plugin",
+        "coodie_arrow",
     ):
         file = import_module(module).__file__ or ""
         if not Path(file).is_relative_to(sys.prefix):

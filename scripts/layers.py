@@ -59,8 +59,8 @@ LAYERS = (
     ),
     Layer(
         "words",
-        "coodie._bulk coodie._event_loop coodie._forks coodie._in_use coodie._late coodie.capabilities "
-        "coodie.codec_registry coodie.codecs "
+        "coodie._arrow coodie._bulk coodie._event_loop coodie._forks coodie._in_use coodie._late "
+        "coodie.capabilities coodie.codec_registry coodie.codecs coodie.columnar "
         "coodie.consistency coodie.cql coodie.effects coodie.exceptions coodie.many_result coodie.paging "
         "coodie.parameters coodie.row_shapes coodie.rows coodie.types coodie.waiting",
     ),
@@ -82,6 +82,7 @@ LAYERS = (
     Layer("cli", "coodie.__main__ coodie.cli coodie.explanations coodie_script"),
     Layer("kit", "coodie_testing", reach="drivers"),
     Layer("backends", "coodie_cassandra coodie_local coodie_rust coodie_scylla", reach="drivers"),
+    Layer("arrow", "coodie_arrow", reach="contract"),
 )
 
 

@@ -36,7 +36,9 @@ _FILES = {
         "requirements/dev.in",
     ),
     "testing": ("./coodie_core[testing]", "./coodie_testing"),
+    "arrow": ("./coodie_core", "./coodie_arrow"),
     "dev": ("-r", "requirements/dev.in"),
+    "frames": ("-r", "requirements/frames.in"),
     "recipes": ("-r", "requirements/recipes.in"),
     "types": ("-r", "requirements/types.in"),
     "object-mapper": ("pydantic>=2",),  # what coodie 1.9 needs, without its drivers

@@ -25,6 +25,7 @@ DISTRIBUTIONS = (
     *NATIVE.values(),
     "coodie_testing",
     "coodie_local",
+    "coodie_arrow",
 )
 #: Each has a separate environment, with all backends on native clients: their drivers overwrite each other's
 #: files.
@@ -65,15 +66,16 @@ def check(steps: Steps, builder: Path) -> None:
     _build_accelerator(steps)
     for backend in BACKENDS:
         wanted = (
-            "coodie_core[cli,testing]",
+            "coodie_core[cli,testing,arrow]",
             f"coodie_{backend}",
             *NATIVE.values(),
             "coodie_testing",
             "coodie_local",
+            "coodie_arrow",
         )
         for origin, wheels in (("wheels", _BUILT), ("sdists", _FROM_SDISTS)):
             environment = Environment(
-                f"release-{backend}-{origin}", (backend, *NATIVE, "testing"), wanted, wheels
+                f"release-{backend}-{origin}", (backend, *NATIVE, "testing", "arrow"), wanted, wheels
             )
             shutil.rmtree(environment.path, ignore_errors=True)
             environment.ensure(steps)

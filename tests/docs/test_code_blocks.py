@@ -232,6 +232,8 @@ def test_the_blocks_of_a_page_run(
     page: Path, reader: Callable[[Path], Reader], installed: Callable[[list[Block]], None]
 ) -> None:
     """Whoever types in a page's blocks gets what the page says."""
+    if page.name == "data-frames.md":
+        pytest.importorskip("pyarrow", reason="pyarrow isn't installed: it has no wheels for this Python")
     files = [block for block in blocks_of(page) if block.mark == "file"]
     one = reader(page)
     packaged = [block for block in files if "/" in block.about]

@@ -48,6 +48,7 @@ def read_projects() -> dict[str, Project]:
             "coodie_rust",
             "coodie_testing",
             "coodie_local",
+            "coodie_arrow",
         )
     }
     packages["coodie_core"] = "coodie"

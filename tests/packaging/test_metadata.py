@@ -64,7 +64,7 @@ def test_core_needs_no_database_driver(projects: dict[str, Project]) -> None:
 def test_no_extra_installs_two_backends(projects: dict[str, Project]) -> None:
     """There is no [all], and no extra names both drivers, which overwrite each other's files."""
     extras = projects["coodie_core"].metadata["optional-dependencies"]
-    assert set(extras) == {*KNOWN, "accel", "cli", "otel", "testing", "uvloop"}
+    assert set(extras) == {*KNOWN, "accel", "arrow", "cli", "otel", "testing", "uvloop"}
     for requirements in extras.values():
         assert not {"coodie-scylla", "coodie-cassandra"} <= set(map(name_of, requirements))
 

@@ -37,6 +37,7 @@ def test_all_distributions_are_checked(projects: dict[str, object]) -> None:
         "coodie_core",
         "coodie_testing",
         "coodie_local",
+        "coodie_arrow",
     }
 
 

@@ -29,6 +29,8 @@ OURS = (
     "cassandra",
     "rust",
     "testing",
+    "arrow",
+    "frames",
     "dev",
     "recipes",
     "types",
@@ -68,6 +70,8 @@ TOGETHER = [
     ("rust",),
     ("sigv4",),
     ("scylla", "recipes"),
+    ("scylla", "arrow", "frames"),
+    ("cassandra", "arrow"),
     ("scylla", "rust", "object-mapper"),
 ]
 
@@ -94,7 +98,9 @@ def test_this_environment_holds_nothing_unpinned(root: Path) -> None:
         pytest.skip("not an environment that `make` made")
     backend = Path(sys.prefix).name
     pinned = {
-        key: version for name in ("build", backend, "dev") for key, version in pins_of(root, name).items()
+        key: version
+        for name in ("build", backend, "arrow", "dev", "frames")
+        for key, version in pins_of(root, name).items()
     }
     for distribution in distributions():
         name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"]).lower()

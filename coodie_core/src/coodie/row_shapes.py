@@ -13,6 +13,7 @@ from keyword import iskeyword
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from coodie._arrow import arrow_module
 from coodie.exceptions import ConfigurationError, CoodieError, InvalidQueryError, RequestError
 from coodie.rows import Rows, check_column_names
 
@@ -63,6 +64,9 @@ class RowShape:
     Args:
         given: ``"tuple"``, ``"scalar"``, or the factory.
     """
+
+    #: Whether the result has columns instead of rows, see ``coodie.columnar``.
+    is_columnar = False
 
     def __init__(self, given: str | Callable[..., Any]) -> None:
         self.given = given
@@ -250,11 +254,11 @@ def parse_rows(rows: Any) -> RowShape | None:
     """Return the shape that ``rows=`` requests; None for dicts.
 
     Args:
-        rows: ``dict``, ``tuple``, ``"dict"``, ``"tuple"``, ``"scalar"``, a class or another callable; or a
-            shape.
+        rows: ``dict``, ``tuple``, ``"dict"``, ``"tuple"``, ``"scalar"``, ``"arrow"``, a class or another
+            callable; or a shape.
 
     Raises:
-        ConfigurationError: The value is none of these.
+        ConfigurationError: The value is none of these; or coodie-arrow isn't installed.
     """
     if isinstance(rows, RowShape):
         return rows
@@ -272,14 +276,21 @@ def _parse_rows(rows: Any) -> RowShape | None:
         return _TUPLE
     if rows == "scalar":
         return _SCALAR
+    if rows == "arrow":
+        return _arrow_shape()
     if not callable(rows):
         message = f"Invalid rows={rows!r}."
-        hint = "Use dict, tuple, 'scalar', a class such as a dataclass, or another callable."
+        hint = "Use dict, tuple, 'scalar', 'arrow', a class such as a dataclass, or another callable."
         raise ConfigurationError(message, hint=hint, option="rows")
     return RowShape(rows)
 
 
 _TUPLE, _SCALAR = RowShape("tuple"), RowShape("scalar")
+
+
+def _arrow_shape() -> RowShape:
+    shape: RowShape = arrow_module("rows='arrow'", "rows").ArrowShape()
+    return shape
 
 
 def row_code(

@@ -170,9 +170,9 @@ def as_rows(rows: Any) -> Rows:
     return known
 
 
-def can_page(rows: list[Any]) -> bool:
+def can_page(rows: Any) -> bool:
     """Return whether rows have paging information; those of a plain list don't."""
-    return isinstance(rows, Rows) and not rows._is_plain_list  # noqa: SLF001 - of this module
+    return getattr(rows, "_is_plain_list", True) is False
 
 
 #: Makes rows without any, in a third of the time that a call of the class takes: nothing is set that the

@@ -221,7 +221,8 @@ class AbstractDriver(WholeTables, Descriptions, Operations, ABC):
             consistency: As in ``execute``.
             timeout: The timeout of each page in seconds.
             options: As in ``execute``.
-            rows: The shape of the rows: ``dict``, ``tuple``, ``"scalar"``, a class or another callable.
+            rows: The shape of the rows: ``dict``, ``tuple``, ``"scalar"``, a class or another callable; or
+                ``"arrow"`` for one record batch per page.
 
         Raises:
             ConfigurationError: fetch_size isn't positive.

@@ -51,7 +51,7 @@ class RequestDriver(Driver):
         *,
         options: RequestOptions | None = None,
         rows: Any = None,
-    ) -> Rows[Any]:
+    ) -> Any:
         """Execute *stmt* with *params*; return rows as a list of dicts."""
         request = Request(stmt, params, consistency, timeout, fetch_size, paging_state, options, rows)
         return run_sync(self._rows(request))
@@ -67,7 +67,7 @@ class RequestDriver(Driver):
         *,
         options: RequestOptions | None = None,
         rows: Any = None,
-    ) -> Rows[Any]:
+    ) -> Any:
         """Async version of :meth:`execute`."""
         request = Request(stmt, params, consistency, timeout, fetch_size, paging_state, options, rows)
         return await run_async(self._rows(request))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import aclosing, closing, contextmanager
 from contextvars import ContextVar
-from functools import wraps
+from functools import partial, wraps
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -153,6 +153,9 @@ def _stream(
     @wraps(method)
     def stream(self: Any, *args: Any, rows: Any = None, **kwargs: Any) -> Generator[Any, None, None]:
         shape = _taken(self, kwargs, rows)
+        if shape is not None and shape.is_columnar:
+            pages: Generator[Any, None, None] = _by_page("stream", self)(*args, rows=shape, **kwargs)
+            return pages
         found = method(self, *args, **kwargs)
         is_plain = shape is None and self._default_rows is None
         return found if is_plain else shaped(self, shape, found)
@@ -177,11 +180,21 @@ def _stream_async(
     @wraps(method)
     def stream_async(self: Any, *args: Any, rows: Any = None, **kwargs: Any) -> AsyncGenerator[Any, None]:
         shape = _taken(self, kwargs, rows)
+        if shape is not None and shape.is_columnar:
+            pages: AsyncGenerator[Any, None] = _by_page("stream_async", self)(*args, rows=shape, **kwargs)
+            return pages
         found = method(self, *args, **kwargs)
         is_plain = shape is None and self._default_rows is None
         return found if is_plain else shaped(self, shape, found)
 
     return stream_async
+
+
+def _by_page(name: str, driver: Any) -> Callable[..., Any]:
+    """Return the contract's own ``stream``, which executes a request per page: a batch has a page's rows."""
+    classes = reversed(type(driver).__mro__)
+    method = next(vars(one)[name] for one in classes if name in vars(one))
+    return partial(method, driver)
 
 
 def _many_arguments(driver: Any, shape: RowShape | None, kwargs: dict[str, Any]) -> None:

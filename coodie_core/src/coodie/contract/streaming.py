@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from coodie.contract.total_timeout import total_timeout_error, with_rest
 from coodie.exceptions import UnsupportedError
-from coodie.rows import Rows, can_page
+from coodie.rows import can_page
 
 if TYPE_CHECKING:
     import asyncio
@@ -58,8 +58,8 @@ def stream_rows(
         fetch: Takes a page size and a paging state and returns that page; without them, it returns all rows.
         fetch_size: The number of rows of a page.
     """
-    page = fetch(fetch_size, None)
-    if not isinstance(page, Rows) or not can_page(page):
+    page: Any = fetch(fetch_size, None)
+    if not can_page(page):
         # Rows of a plain list have no paging state, so this driver doesn't support paging.
         del page
         yield from fetch(None, None)
@@ -85,8 +85,8 @@ async def stream_rows_async(
     """
     import asyncio  # keeps it out of the import of coodie.drivers
 
-    page = await fetch(fetch_size, None)
-    if not isinstance(page, Rows) or not can_page(page):
+    page: Any = await fetch(fetch_size, None)
+    if not can_page(page):
         del page
         for row in await fetch(None, None):
             yield row
@@ -112,9 +112,9 @@ async def stream_rows_async(
                 ahead.exception()
 
 
-def _paged(page: list[dict[str, Any]]) -> Rows:
+def _paged(page: Any) -> Any:
     """Return a later page, which must be Rows like the first one."""
-    if not isinstance(page, Rows) or not can_page(page):
+    if not can_page(page):
         message = "A later page is a plain list, the first one Rows."
         raise UnsupportedError(message, hint="Report this to the driver's authors.", feature="paging")
     return page

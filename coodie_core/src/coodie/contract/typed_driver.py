@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from coodie.batch import BatchItem
+    from coodie.columnar import ArrowRows, ColumnarShape
     from coodie.requests import BatchType, Params, RequestOptions
     from coodie.rows import Rows
     from coodie.schema.syncoptions import SyncOptions
@@ -90,6 +91,20 @@ class Driver(TypedStreams):
             rows: Literal["tuple", "scalar"],
         ) -> Rows[Any]: ...
 
+        @overload
+        def execute(
+            self,
+            stmt: str,
+            params: Params = (),
+            consistency: str | None = None,
+            timeout: float | None = None,
+            fetch_size: int | None = None,
+            paging_state: bytes | str | None = None,
+            *,
+            options: RequestOptions | None = None,
+            rows: Literal["arrow"] | ColumnarShape,
+        ) -> ArrowRows: ...
+
         def execute(
             self,
             stmt: str,
@@ -101,7 +116,7 @@ class Driver(TypedStreams):
             *,
             options: RequestOptions | None = None,
             rows: Any = None,
-        ) -> Rows[Any]: ...
+        ) -> Any: ...
 
         @overload
         async def execute_async(
@@ -159,6 +174,20 @@ class Driver(TypedStreams):
             rows: Literal["tuple", "scalar"],
         ) -> Rows[Any]: ...
 
+        @overload
+        async def execute_async(
+            self,
+            stmt: str,
+            params: Params = (),
+            consistency: str | None = None,
+            timeout: float | None = None,
+            fetch_size: int | None = None,
+            paging_state: bytes | str | None = None,
+            *,
+            options: RequestOptions | None = None,
+            rows: Literal["arrow"] | ColumnarShape,
+        ) -> ArrowRows: ...
+
         async def execute_async(
             self,
             stmt: str,
@@ -170,7 +199,7 @@ class Driver(TypedStreams):
             *,
             options: RequestOptions | None = None,
             rows: Any = None,
-        ) -> Rows[Any]: ...
+        ) -> Any: ...
 
         def execute_one(
             self,

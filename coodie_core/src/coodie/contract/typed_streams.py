@@ -76,7 +76,7 @@ class TypedStreams(AbstractDriver):
             consistency: str | None = None,
             timeout: float | None = None,
             options: RequestOptions | None = None,
-            rows: Literal["tuple", "scalar"],
+            rows: Literal["tuple", "scalar", "arrow"],
         ) -> Generator[Any, None, None]: ...
 
         def stream(
@@ -140,7 +140,7 @@ class TypedStreams(AbstractDriver):
             consistency: str | None = None,
             timeout: float | None = None,
             options: RequestOptions | None = None,
-            rows: Literal["tuple", "scalar"],
+            rows: Literal["tuple", "scalar", "arrow"],
         ) -> AsyncGenerator[Any, None]: ...
 
         def stream_async(
@@ -216,7 +216,7 @@ class TypedStreams(AbstractDriver):
             on_result: Callable[[int, Rows[Any] | Exception], None] | None = None,
             on_progress: Callable[[int], None] | None = None,
             options: RequestOptions | None = None,
-            rows: Literal["tuple", "scalar"],
+            rows: Literal["tuple", "scalar", "arrow"],
         ) -> ManyResult[Any]: ...
 
         def execute_many(
@@ -295,7 +295,7 @@ class TypedStreams(AbstractDriver):
             on_result: Callable[[int, Rows[Any] | Exception], None] | None = None,
             on_progress: Callable[[int], None] | None = None,
             options: RequestOptions | None = None,
-            rows: Literal["tuple", "scalar"],
+            rows: Literal["tuple", "scalar", "arrow"],
         ) -> ManyResult[Any]: ...
 
         async def execute_many_async(

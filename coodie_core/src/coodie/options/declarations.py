@@ -408,7 +408,7 @@ _DECLARED = (
         "rows",
         "rows",
         default="dict",
-        help="The shape of rows: dict, tuple, 'scalar', a class or another callable.",
+        help="The shape of rows: dict, tuple, 'scalar', 'arrow', a class or another callable.",
         scope=Scope.BOTH,
         key="",
         instead="only in Python: init_coodie(rows=…)",

@@ -422,7 +422,7 @@ VALUE_TYPES: Mapping[str, ValueType] = {
         schema={"enum": list(RETRY_POLICIES)},
     ),
     "payload": ValueType(wanted="{'name': b'value'}", check=_checked_payload),
-    "rows": ValueType(wanted="dict, tuple, 'scalar', a class or another callable", check=_rows),
+    "rows": ValueType(wanted="dict, tuple, 'scalar', 'arrow', a class or another callable", check=_rows),
     "codecs": ValueType(
         wanted="codecs",
         check=_codecs,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from coodie._bulk import in_bulk
 from coodie.capabilities import Capability
+from coodie.columnar import refuse_columns
 from coodie.effects import Call
 from coodie.exceptions import ConfigurationError, DriverClosedError
 from coodie.requests import RequestOptions
@@ -122,6 +123,7 @@ class ScanRun:
         self._given = checkpoint if checkpoint is None else Checkpoint.from_json(checkpoint)
         self._default_rows = getattr(driver, "_default_rows", None)
         self._shape = parse_rows(self._default_rows if rows is None else rows)
+        refuse_columns(self._shape, "scan()", "Request rows=dict or rows=tuple, and convert these.")
         self._query: ScanQuery
         self._reader: PageReader
         #: The statement and a digest of its values; "" before ``prepare``.

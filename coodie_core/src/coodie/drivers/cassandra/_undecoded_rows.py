@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from coodie.columnar import ColumnarShape
+from coodie.drivers.cassandra.values.columns import columnar_rows
 from coodie.drivers.cassandra.values.rows import build_rows, result_columns, row_converters
 from coodie.row_shapes import row_builder
 from coodie.rows import Rows
@@ -46,6 +48,9 @@ class UndecodedRows:
             CoodieError: The columns don't fit the shape, or a value can't be decoded.
         """
         answer = self._answer
+        if isinstance(shape, ColumnarShape) and answer.names:
+            found: Rows[Any] = columnar_rows(shape, answer.names, answer.types, answer.rows, self._values)
+            return found
         converters = _converters(answer, self._values, shape)
         columns = result_columns(tuple(answer.names), tuple(answer.types)) if answer.names else None
         if columns is None:

@@ -163,7 +163,7 @@ class CassandraDriver(ClientDriver):
         *,
         options: RequestOptions | None = None,
         rows: Any = None,
-    ) -> Rows[Any]:
+    ) -> Any:
         """Execute *stmt* with *params*; return rows as a list of dicts."""
         remember_paging_state(self, None)
         first = None
@@ -187,7 +187,7 @@ class CassandraDriver(ClientDriver):
         *,
         options: RequestOptions | None = None,
         rows: Any = None,
-    ) -> Rows[Any]:
+    ) -> Any:
         """Async version of :meth:`execute`; only the decoding of the page blocks the event loop."""
         remember_paging_state(self, None)
         first = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from coodie.columnar import ArrowRows
 from coodie.cql import Kind, inspect_statement
 from coodie.exceptions import CoodieError, RequestError, ServerError
 from coodie.row_shapes import parse_rows
@@ -49,7 +50,8 @@ def completed(page: Page, request: ClientRequest) -> Rows[Any]:
     found = page.rows
     if request.rows is not None or not isinstance(found, list):
         found = _decoded(page, request)
-    rows: Rows[Any] = found if isinstance(found, Rows) else Rows(found)
+    is_known = isinstance(found, (Rows, ArrowRows))
+    rows: Rows[Any] = found if is_known else Rows(found)  # type: ignore[assignment]  # ArrowRows is used alike
     if page.warnings or page.trace_id is not None:
         add_details(rows, page)
     return rows

@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from coodie.columnar import ColumnarShape
 from coodie.drivers.cassandra.fastpath.accelerated import only_page_reader, row_decoder
+from coodie.drivers.cassandra.fastpath.columnar_reader import columnar_reader
 from coodie.drivers.cassandra.fastpath.gc_pause import gc_paused
 from coodie.drivers.cassandra.fastpath.generated_reader import generated_reader
 from coodie.drivers.cassandra.values.lenient_decoding import read_columns
@@ -262,6 +264,9 @@ def _reader(
 ) -> RowReader:
     """Return a row reader: the accelerator, generated code, the driver's compiled parser, or its types."""
     single = partial(_single_decoder, version)
+    if isinstance(shape, ColumnarShape):
+        read_tuples = _reader(names, types, version, values._replace(codecs=None), _TUPLE)
+        return columnar_reader(shape, names, types, values, read_tuples)
     # Other shapes than dicts are built from tuples.
     new_tuples = None if shape is None else shape.new_rows if shape is _TUPLE else list
     aware, codecs = values.aware_timestamps, values.for_columns(names, shape)

@@ -1,0 +1,10 @@
+"""Results of coodie's drivers as Arrow record batches."""
+
+from __future__ import annotations
+
+from coodie_arrow.batch import RecordBatch
+from coodie_arrow.shape import ArrowShape
+
+__all__ = ["ArrowShape", "RecordBatch", "__version__"]
+
+__version__ = "0.1.0"

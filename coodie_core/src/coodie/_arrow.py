@@ -1,0 +1,44 @@
+"""Import of coodie-arrow, which isn't a dependency of coodie-core."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from coodie._version import __version__
+from coodie.exceptions import ConfigurationError
+
+__all__ = ["arrow_module", "is_arrow_data"]
+
+_INSTALL = "Install it: pip install 'coodie-core[arrow]'."
+
+
+def arrow_module(feature: str, option: str) -> Any:
+    """Return the module coodie_arrow.
+
+    Args:
+        feature: What needs it, for the error.
+        option: The argument that requests it.
+
+    Raises:
+        ConfigurationError: It isn't installed, or has another version.
+    """
+    try:
+        module = import_module("coodie_arrow")
+    except ImportError as exc:
+        message = f"{feature} needs the package coodie-arrow, which can't be imported: {exc}."
+        raise ConfigurationError(message, hint=_INSTALL, option=option) from exc
+    # A directory of that name on the path is an empty namespace package.
+    found = getattr(module, "__version__", None)
+    if found is None:
+        message = f"{feature} needs the package coodie-arrow, which isn't installed."
+        raise ConfigurationError(message, hint=_INSTALL, option=option)
+    if found != __version__:
+        message = f"coodie-arrow {found} can't be used with coodie-core {__version__}."
+        raise ConfigurationError(message, hint="Install both at one version.", option=option)
+    return module
+
+
+def is_arrow_data(value: Any) -> bool:
+    """Return whether a value is a data frame, a table or another object with Arrow's PyCapsule interface."""
+    return hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__")

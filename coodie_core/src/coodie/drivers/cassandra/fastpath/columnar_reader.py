@@ -1,0 +1,52 @@
+"""Column readers: a page's rows as a record batch, for ``rows="arrow"``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from coodie.drivers.cassandra.values.columns import check_codecs
+from coodie.drivers.cassandra.values.rows import result_columns
+from coodie.drivers.cassandra.values.types import described
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from coodie.columnar import ColumnarShape
+    from coodie.drivers.cassandra.values.codecs import ValueOptions
+    from coodie.rows import Rows
+
+    #: Takes a result's body, the position of the first row and the number of rows; returns the rows.
+    RowReader = Callable[[bytes, int, int], Rows[Any]]
+
+__all__ = ["columnar_reader"]
+
+
+def columnar_reader(
+    shape: ColumnarShape,
+    names: tuple[str, ...],
+    types: Sequence[Any],
+    options: ValueOptions,
+    read_tuples: RowReader,
+) -> RowReader:
+    """Return a reader for record batches.
+
+    Args:
+        shape: The shape.
+        names: The columns' names.
+        types: The columns' types of the driver.
+        options: The driver's options for values.
+        read_tuples: Reads rows as tuples, without codecs.
+
+    Raises:
+        InvalidQueryError: A column has a codec.
+    """
+    check_codecs(shape, names, types, options)
+    columns = result_columns(names, tuple(types))
+    kinds = [described(typ) for typ in types]
+
+    def read(body: bytes, start: int, count: int) -> Any:
+        rows = read_tuples(body, start, count)
+        values: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+        return shape.of_values(columns, kinds, values, len(rows))
+
+    return read
