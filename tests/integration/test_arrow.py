@@ -13,7 +13,7 @@ from tests.differential.cqlvalues import SCALARS, UserType, ValueType, random_ty
 from tests.integration.arrow_values import column_values, comparable
 
 from coodie import Codec, RequestOptions
-from coodie.exceptions import InvalidQueryError, RequestError
+from coodie.exceptions import InvalidQueryError, ParameterError, RequestError
 from coodie.observers import observing
 from coodie.observers.recorder import Recorder
 from coodie.rows import Column
@@ -82,6 +82,49 @@ async def test_values_of_random_types(
     types = [random_type(rng, (user_type,)) for _ in range(6)]
     name = _filled(api.driver, table, types, rng)
     await _assert_same(api, f"SELECT * FROM {name} WHERE k = ?", [1])
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_what_was_read_is_written(
+    api: Api, table: Callable[[str], str], user_type: UserType, seed: int
+) -> None:
+    """A result by column, as the parameters of many writes, gives a table of the same values."""
+    rng = random.Random(seed)
+    types = [random_type(rng, (user_type,)) for _ in range(6)]
+    names = ["k", "n", *(f"c{index}" for index in range(len(types)))]
+    source = _filled(api.driver, table, types, rng)
+    copy = _filled(api.driver, table, types, rng)
+    await api.execute(f"TRUNCATE {copy}", [])
+    found = await api.execute(f"SELECT {', '.join(reversed(names))} FROM {source}", rows=_WIDE)
+    result = await api.execute_many(
+        f"INSERT INTO {copy} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})", found
+    )
+    assert result.succeeded == _ROWS
+    expected = await api.execute(f"SELECT {', '.join(names)} FROM {source}", rows=tuple)
+    assert await api.execute(f"SELECT {', '.join(names)} FROM {copy}", rows=tuple) == expected
+
+
+async def test_parameters_by_name(api: Api, table: Callable[[str], str]) -> None:
+    """Columns are matched to markers by name; others are an error before the first row."""
+    name = table('k int PRIMARY KEY, "V" text, u uuid')
+    frame = await api.execute("SELECT (int) 5 AS k, (text) 'a' AS v FROM system.local", rows="arrow")
+    with pytest.raises(ParameterError, match=r"Missing columns: \['u'\]; unknown columns: \['v'\]"):
+        await api.execute_many(f"INSERT INTO {name} (k, u) VALUES (?, ?)", frame)
+    for markers in ("(?, ?)", "(:k, :v)"):
+        text = f'INSERT INTO {name} (k, "V") VALUES {markers}'
+        if markers == "(?, ?)":  # the marker is V, in capitals
+            with pytest.raises(ParameterError, match="Missing columns"):
+                await api.execute_many(text, frame)
+        else:
+            assert (await api.execute_many(text, frame)).succeeded == 1
+    assert await api.execute(f"SELECT * FROM {name}", rows=tuple) == [(5, "a", None)]
+    text = f"INSERT INTO {name} (k, u) VALUES (:key, :u) USING TTL :ttl"
+    made = await api.execute(
+        'SELECT (int) 6 AS "Key", host_id AS u, (int) 100 AS ttl FROM system.local', rows="arrow"
+    )
+    assert (await api.execute_many(text, made)).succeeded == 1
+    (row,) = await api.execute(f"SELECT ttl(u) AS left FROM {name} WHERE k = 6", rows=tuple)
+    assert 0 < row[0] <= 100
 
 
 @pytest.mark.extended

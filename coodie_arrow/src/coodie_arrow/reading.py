@@ -7,12 +7,12 @@ the binding of parameters takes: a timestamp as ``coodie.types.Timestamp``, a st
 from __future__ import annotations
 
 from decimal import Context, Decimal
+from struct import Struct
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import nanoarrow as na
 from nanoarrow import TimeUnit, Type
-from nanoarrow.iterator import iter_py
 
 from coodie.types import Date, Duration, Time, Timestamp
 from coodie_arrow.data import INTERVAL, UnfitError
@@ -30,6 +30,10 @@ _NANOSECONDS = {
     TimeUnit.MICRO: 10**3,
     TimeUnit.NANO: 1,
 }
+
+#: A view: the length, four bytes, the number of the buffer and the position there; or up to twelve bytes.
+_VIEW = Struct("=i4xii")
+_INLINE = 12
 
 #: Enough digits for decimal256.
 _CONTEXT = Context(prec=100)
@@ -82,14 +86,14 @@ def read_values(array: Any, start: int, stop: int) -> list[Any]:
         return [None] * (stop - start)
     if array.dictionary is not None:
         return _of_dictionary(array, start, stop)
-    if typ in _VIEWS:
-        return list(iter_py(array[start:stop]))
     view = array.view()
     first = array.offset + start
     if typ in _PLAIN:
         values: Sequence[Any] = view.buffer(1).elements(first, stop - start)
     elif typ in _SIZED:
         values = _of_sized(view, first, stop - start, *_SIZED[typ])
+    elif typ in _VIEWS:
+        values = _of_views(view, first, stop - start, is_text=typ is Type.STRING_VIEW)
     else:
         read = _READERS.get(typ)
         if read is None:
@@ -119,9 +123,30 @@ def _of_dictionary(array: Any, start: int, stop: int) -> list[Any]:
 
 def _of_sized(view: Any, first: int, count: int, is_large: bool, is_text: bool) -> list[Any]:  # noqa: FBT001 - called by position alone
     offsets = _offsets(view.buffer(1), first, count, is_large=is_large)
-    data = memoryview(view.buffer(2)).cast("B") if view.buffer(2).size_bytes else memoryview(b"")
+    data = _bytes(view.buffer(2))
     parts = [data[offsets[index] : offsets[index + 1]] for index in range(count)]
     return [str(part, "utf-8") for part in parts] if is_text else list(map(bytes, parts))
+
+
+def _of_views(view: Any, first: int, count: int, *, is_text: bool) -> list[Any]:
+    """Read views: a length, then up to 12 bytes, or the place of more in one of the last buffers."""
+    heads = _bytes(view.buffer(1))[first * _VIEW.size : (first + count) * _VIEW.size]
+    # The very last buffer has the sizes of those with data.
+    data = [_bytes(view.buffer(index)) for index in range(2, view.n_buffers - 1)]
+    flags = _without_nulls(view, first, count, [True] * count)
+    parts = []
+    for number, (length, index, at) in enumerate(_VIEW.iter_unpack(heads)):
+        if not flags[number]:
+            parts.append(b"")
+        elif length <= _INLINE:
+            parts.append(bytes(heads[number * _VIEW.size + 4 :][:length]))
+        else:
+            parts.append(bytes(data[index][at : at + length]))
+    return [str(part, "utf-8") for part in parts] if is_text else parts
+
+
+def _bytes(buffer: Any) -> memoryview[int]:
+    return memoryview(buffer).cast("B") if buffer.size_bytes else memoryview(b"")
 
 
 def _offsets(buffer: Any, first: int, count: int, *, is_large: bool) -> memoryview[int]:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol
 
 from coodie._version import __version__
 from coodie.exceptions import ConfigurationError
 
-__all__ = ["arrow_module", "is_arrow_data"]
+__all__ = ["ArrowTable", "arrow_module", "is_arrow_data"]
 
 _INSTALL = "Install it: pip install 'coodie-core[arrow]'."
+
+
+class ArrowTable(Protocol):
+    """A data frame or a table of any library with Arrow's PyCapsule interface."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Return a PyCapsule with a stream of record batches."""
+        ...
 
 
 def arrow_module(feature: str, option: str) -> Any:

@@ -6,14 +6,17 @@ from abc import ABC, abstractmethod
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
+from coodie._arrow import is_arrow_data
 from coodie._event_loop import warn_if_blocking
 from coodie.capabilities import Capability, check_capabilities
 from coodie.contract.checks import check_fetch_size, check_request
 from coodie.contract.descriptions import Descriptions
+from coodie.contract.frames import frame_parameters, named_markers
 from coodie.contract.operations import Operations
 from coodie.contract.rows_argument import add_rows_argument, dicts_argument, rows_argument
 from coodie.contract.streaming import TimeLeft, stream_rows, stream_rows_async
 from coodie.contract.whole_tables import WholeTables
+from coodie.effects import run_async, run_sync
 from coodie.exceptions import UnsupportedError
 from coodie.observers.observation import part_of
 from coodie.observers.request import Part
@@ -22,13 +25,23 @@ from coodie.requests import BatchType, Request, parse_batch_type
 from coodie.rows import first_item
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterable,
+        Awaitable,
+        Callable,
+        Generator,
+        Iterable,
+        Sequence,
+    )
     from types import TracebackType
 
     from typing_extensions import Self
 
     from coodie.batch import BatchItem
     from coodie.contract.many import ManyRun
+    from coodie.contract.markers import Marker
+    from coodie.effects import Steps
     from coodie.requests import Params, RequestOptions
     from coodie.rows import ManyResult
     from coodie.schema.syncoptions import SyncOptions
@@ -283,7 +296,8 @@ class AbstractDriver(WholeTables, Descriptions, Operations, ABC):
 
         Args:
             stmt: As in ``execute``.
-            rows_of_params: One set of parameters for each execution.
+            rows_of_params: One set of parameters for each execution; or a data frame or table, whose columns
+                have the names of the bind markers (see "Results as data frames").
             concurrency: The maximum number of executions in flight, 1 or more. ``execute_many_async`` uses
                 this many tasks, up to 10,000; a backend with only blocking calls threads, up to 32.
             consistency: As in ``execute``.
@@ -308,6 +322,8 @@ class AbstractDriver(WholeTables, Descriptions, Operations, ABC):
         warn_if_blocking()
         request = Request(stmt, (), consistency, timeout, options=options, rows=rows)
         check_request(request)
+        if is_arrow_data(rows_of_params):
+            rows_of_params = run_sync(frame_parameters(self, stmt, rows_of_params, timeout))
         run = ManyRun(
             stmt,
             rows_of_params,
@@ -317,6 +333,11 @@ class AbstractDriver(WholeTables, Descriptions, Operations, ABC):
             on_progress=on_progress,
         )
         return self._run_many(run, request)
+
+    def _marker_steps(self, stmt: str, timeout: float | None) -> Steps[Sequence[Marker]]:  # noqa: ARG002 - of backends that prepare
+        """Return a statement's bind markers, for data frames; a backend that knows them overrides this."""
+        return named_markers(stmt, type(self).__name__)
+        yield
 
     def _run_many(self, run: ManyRun, request: Request) -> ManyResult:
         """Run an ``execute_many`` with threads; a backend may override this.
@@ -353,6 +374,8 @@ class AbstractDriver(WholeTables, Descriptions, Operations, ABC):
 
         check_request(Request(stmt, (), consistency, timeout, options=options, rows=rows))
         extra = options_argument(self.execute_async, options) | rows_argument(rows)
+        if is_arrow_data(rows_of_params):
+            rows_of_params = await run_async(frame_parameters(self, stmt, rows_of_params, timeout))
         run = ManyRun(
             stmt,
             rows_of_params,

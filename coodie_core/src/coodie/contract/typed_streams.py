@@ -11,6 +11,7 @@ from coodie.contract.driver import AbstractDriver
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable
 
+    from coodie._arrow import ArrowTable
     from coodie.requests import Params, RequestOptions
     from coodie.rows import ManyResult, Rows
     from coodie.scan.options import ScanOptions
@@ -159,7 +160,7 @@ class TypedStreams(AbstractDriver):
         def execute_many(
             self,
             stmt: str,
-            rows_of_params: Iterable[Params],
+            rows_of_params: Iterable[Params] | ArrowTable,
             *,
             concurrency: int = 64,
             consistency: str | None = None,
@@ -175,7 +176,7 @@ class TypedStreams(AbstractDriver):
         def execute_many(
             self,
             stmt: str,
-            rows_of_params: Iterable[Params],
+            rows_of_params: Iterable[Params] | ArrowTable,
             *,
             concurrency: int = 64,
             consistency: str | None = None,
@@ -191,7 +192,7 @@ class TypedStreams(AbstractDriver):
         def execute_many(
             self,
             stmt: str,
-            rows_of_params: Iterable[Params],
+            rows_of_params: Iterable[Params] | ArrowTable,
             *,
             concurrency: int = 64,
             consistency: str | None = None,
@@ -207,7 +208,7 @@ class TypedStreams(AbstractDriver):
         def execute_many(
             self,
             stmt: str,
-            rows_of_params: Iterable[Params],
+            rows_of_params: Iterable[Params] | ArrowTable,
             *,
             concurrency: int = 64,
             consistency: str | None = None,
@@ -222,7 +223,7 @@ class TypedStreams(AbstractDriver):
         def execute_many(
             self,
             stmt: str,
-            rows_of_params: Iterable[Params],
+            rows_of_params: Iterable[Params] | ArrowTable,
             *,
             concurrency: int = 64,
             consistency: str | None = None,
@@ -238,7 +239,7 @@ class TypedStreams(AbstractDriver):
         async def execute_many_async(
             self,
             stmt: str,
-            rows_of_params: Iterable[Params] | AsyncIterable[Params],
+            rows_of_params: Iterable[Params] | AsyncIterable[Params] | ArrowTable,
             *,
             concurrency: int = 64,
             consistency: str | None = None,
@@ -254,7 +255,7 @@ class TypedStreams(AbstractDriver):
         async def execute_many_async(
             self,
             stmt: str,
-            rows_of_params: Iterable[Params] | AsyncIterable[Params],
+            rows_of_params: Iterable[Params] | AsyncIterable[Params] | ArrowTable,
             *,
             concurrency: int = 64,
             consistency: str | None = None,
@@ -270,7 +271,7 @@ class TypedStreams(AbstractDriver):
         async def execute_many_async(
             self,
             stmt: str,
-            rows_of_params: Iterable[Params] | AsyncIterable[Params],
+            rows_of_params: Iterable[Params] | AsyncIterable[Params] | ArrowTable,
             *,
             concurrency: int = 64,
             consistency: str | None = None,
@@ -286,7 +287,7 @@ class TypedStreams(AbstractDriver):
         async def execute_many_async(
             self,
             stmt: str,
-            rows_of_params: Iterable[Params] | AsyncIterable[Params],
+            rows_of_params: Iterable[Params] | AsyncIterable[Params] | ArrowTable,
             *,
             concurrency: int = 64,
             consistency: str | None = None,
@@ -301,7 +302,7 @@ class TypedStreams(AbstractDriver):
         async def execute_many_async(
             self,
             stmt: str,
-            rows_of_params: Iterable[Params] | AsyncIterable[Params],
+            rows_of_params: Iterable[Params] | AsyncIterable[Params] | ArrowTable,
             *,
             concurrency: int = 64,
             consistency: str | None = None,

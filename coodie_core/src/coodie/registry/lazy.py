@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     )
     from ssl import SSLContext
 
+    from coodie._arrow import ArrowTable
     from coodie.batch import BatchItem
     from coodie.effects import Steps
     from coodie.observers.stats import DriverStats
@@ -327,7 +328,7 @@ class LazyDriver(RequestDriver):
         return named_profile(self._config.profiles, options)
 
     def execute_many(
-        self, stmt: str, rows_of_params: Iterable[Params], *, rows: Any = None, **kwargs: Any
+        self, stmt: str, rows_of_params: Iterable[Params] | ArrowTable, *, rows: Any = None, **kwargs: Any
     ) -> ManyResult[Any]:
         """Call the backend's ``execute_many``, after connecting."""
         return run_sync(self._many(stmt, rows_of_params, kwargs | rows_argument(rows)))
@@ -335,7 +336,7 @@ class LazyDriver(RequestDriver):
     async def execute_many_async(
         self,
         stmt: str,
-        rows_of_params: Iterable[Params] | AsyncIterable[Params],
+        rows_of_params: Iterable[Params] | AsyncIterable[Params] | ArrowTable,
         *,
         rows: Any = None,
         **kwargs: Any,

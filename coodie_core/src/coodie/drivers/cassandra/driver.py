@@ -354,8 +354,11 @@ class CassandraDriver(ClientDriver):
 
     def _bind_markers(self, stmt: str, timeout: float | None = None) -> tuple[Marker, ...]:
         """Prepare a statement, and return its bind markers; for the command line."""
+        return run_sync(self._marker_steps(stmt, timeout))
+
+    def _marker_steps(self, stmt: str, timeout: float | None) -> Steps[tuple[Marker, ...]]:
         seconds = timeout or self._pipeline.default_timeout()
-        prepared = run_sync(self._pipeline.prepared(stmt, seconds)).prepared.prepared
+        prepared = (yield from self._pipeline.prepared(stmt, seconds)).prepared.prepared
         policy = getattr(prepared, "column_encryption_policy", None)
         return tuple(
             Marker(column.name, described(value_type(policy, column))) for column in prepared.column_metadata
