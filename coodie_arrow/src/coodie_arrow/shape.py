@@ -197,7 +197,6 @@ def _built(schema: ResultSchema, index: int, values: Sequence[Any]) -> Data:
         return schema.columns[index].build(values)
     except _ERRORS as exc:
         name, typ = schema.names[index], schema.types[index]
-        name, typ = schema.names[index], schema.types[index]
         problem, hint = f"{type(exc).__name__} during the conversion", None
         if isinstance(exc, UnfitError):
             problem, hint = exc.problem, exc.hint
