@@ -214,10 +214,19 @@ async def test_errors_name_the_codec(api: Api) -> None:
     await api.execute("DELETE FROM coded WHERE k = 9")
 
 
-async def test_tables_of_the_server(api: Api) -> None:
-    """Codecs don't apply to system tables."""
+async def test_tables_of_the_server(api: Api, keyspace: str) -> None:
+    """Codecs don't apply to system tables, but to those of a user's keyspace with a similar name."""
     (row,) = await api.execute("SELECT rpc_address FROM system.local")
     assert type(row["rpc_address"]) is str
+    mine = f"system_{keyspace}"
+    replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
+    await api.execute(f"CREATE KEYSPACE IF NOT EXISTS {mine} WITH replication = {replication}")
+    await api.execute(f"CREATE TABLE IF NOT EXISTS {mine}.hosts (k int PRIMARY KEY, ip inet)")
+    await api.execute(f"INSERT INTO {mine}.hosts (k, ip) VALUES (1, '10.0.0.1')")
+    for _ in range(2):  # the second time, on the fast path
+        (row,) = await api.execute(f"SELECT ip FROM {mine}.hosts WHERE k = ?", [1])
+        assert row["ip"] == IPv4Address("10.0.0.1")
+    await api.execute(f"DROP KEYSPACE {mine}")
 
 
 def test_a_file_names_codecs(

@@ -28,6 +28,32 @@ __all__ = [
 ]
 
 
+#: The keyspaces of Cassandra, ScyllaDB and Amazon Keyspaces. Others may be a user's, whatever their names.
+_SERVER_KEYSPACES = frozenset(
+    {
+        "system",
+        *(
+            f"system_{name}"
+            for name in (
+                "accord",
+                "auth",
+                "cluster_metadata",
+                "distributed",
+                "distributed_everywhere",
+                "mcs",
+                "metrics",
+                "replicated_keys",
+                "schema",
+                "schema_mcs",
+                "traces",
+                "views",
+                "virtual_schema",
+            )
+        ),
+    }
+)
+
+
 class ValueOptions(NamedTuple):
     """The driver's options for values.
 
@@ -41,7 +67,7 @@ class ValueOptions(NamedTuple):
 
     def in_keyspace(self, keyspace: str | None) -> ValueOptions:
         """Return the options for a keyspace's tables; codecs don't apply to those that servers own."""
-        if self.codecs is None or not f"{keyspace}_".startswith("system_"):
+        if self.codecs is None or keyspace not in _SERVER_KEYSPACES:
             return self
         return self._replace(codecs=None)
 
