@@ -76,6 +76,8 @@ def within_total(steps: Steps[T], request: Request, options: RequestOptions, def
         own = request.timeout or default
         if exc.is_total or exc.timeout is None or exc.timeout >= own:
             raise  # or the timeout of the round trip
-        details = f": {str(exc).removesuffix(exc.hint or '').rstrip()}"
+        # Without the rest of the total timeout, such as 9.99989e-10 s, which the caller didn't give.
+        cause = str(exc).removesuffix(exc.hint or "").rstrip().replace(f" within {exc.timeout:g} s", "")
+        details = f": {cause}"
         applied = exc.may_have_been_applied
         raise _error(request.stmt, _total(options), details, applied=applied) from exc
