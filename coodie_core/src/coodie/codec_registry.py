@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections import ChainMap
-from functools import lru_cache
-from importlib import import_module
+from functools import lru_cache, partial
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
+from coodie._module_attribute import imported_attribute
 from coodie.codecs import Codec
 from coodie.exceptions import ConfigurationError
 
@@ -139,13 +139,8 @@ def parse_codecs(value: Any) -> Codecs | None:
 
 
 def _imported(name: str) -> Any:
-    module, _, attribute = name.partition(":")
-    try:
-        return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as exc:
-        message = f"The codec {name!r} can't be found: {exc}."
-        hint = "Write the module and the attribute, such as 'shop.values:CODECS'."
-        raise ConfigurationError(message, hint=hint, option="codecs") from exc
+    error = partial(ConfigurationError, option="codecs")
+    return imported_attribute(name, "codec", "shop.values:CODECS", error)
 
 
 def _no_codec(value: Any) -> ConfigurationError:

@@ -7,9 +7,11 @@ A distribution declares an observer in the entry-point group ``coodie.observers`
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from coodie._module_attribute import imported_attribute
 from coodie.exceptions import ConfigurationError, CoodieError, ObserverLoadError
 from coodie.observers.hub import current_observers
 from coodie_doctor.findings import plain_text, words_of
@@ -97,18 +99,10 @@ def find_observer(name: str) -> Any:
     if name in _OURS:
         module, attribute = _OURS[name]
         return getattr(import_module(module), attribute)
-    return _written(name) if ":" in name else _announced(name)
-
-
-def _written(name: str) -> Any:
-    """Return the attribute of a module."""
-    module, _, attribute = name.partition(":")
-    try:
-        return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as exc:
-        message = f"The observer {name!r} can't be found: {plain_text(exc)}."
-        hint = "Write the module and the attribute, such as 'shop.observers:slow_requests'."
-        raise ObserverLoadError(message, hint=hint, observer=name) from exc
+    if ":" in name:
+        error = partial(ObserverLoadError, observer=name)
+        return imported_attribute(name, "observer", "shop.observers:slow_requests", error)
+    return _announced(name)
 
 
 def _announced(name: str) -> Any:
