@@ -11,6 +11,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from coodie._event_loop import warn_if_blocking
+from coodie._tracebacks import CALLER_ERRORS, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -255,6 +256,8 @@ def run_sync(steps: Generator[Effect, Any, T]) -> T:
     except StopIteration as stop:
         value: T = stop.value
         return value
+    except CALLER_ERRORS as exc:
+        raise shortened(exc)  # noqa: B904 - the same exception
 
 
 async def run_async(steps: Generator[Effect, Any, T]) -> T:
@@ -274,3 +277,5 @@ async def run_async(steps: Generator[Effect, Any, T]) -> T:
     except StopIteration as stop:
         value: T = stop.value
         return value
+    except CALLER_ERRORS as exc:
+        raise shortened(exc)  # noqa: B904 - the same exception

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, overload
 
+from coodie._tracebacks import CALLER_ERRORS, shortened
 from coodie.exceptions import ConfigurationError, ObserverLoadError
 from coodie.registry.lazy import LazyDriver
 from coodie.registry.opening import init_coodie, init_coodie_async
@@ -63,7 +64,11 @@ def connect(url: str, **options: Any) -> Driver:
             a password.
         CoodieError: As in ``init_coodie``.
     """
-    return init_coodie(**_arguments(url, options, current_registry().plugins))
+    try:
+        arguments = _arguments(url, options, current_registry().plugins)
+    except CALLER_ERRORS as exc:
+        raise shortened(exc)  # noqa: B904 - the same exception
+    return init_coodie(**arguments)
 
 
 @overload
@@ -82,7 +87,10 @@ async def connect_async(url: str, **options: Any) -> Driver:
         # This may import the backend, for the types of its options.
         return _arguments(url, options, registry.plugins)
 
-    arguments = await call_in_thread(prepare, "coodie-prepare", discard=lambda _: None)
+    try:
+        arguments = await call_in_thread(prepare, "coodie-prepare", discard=lambda _: None)
+    except CALLER_ERRORS as exc:
+        raise shortened(exc)  # noqa: B904 - the same exception
     return await init_coodie_async(**arguments)
 
 

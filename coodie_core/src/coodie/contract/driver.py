@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from coodie._arrow import is_arrow_data
 from coodie._event_loop import warn_if_blocking
+from coodie._tracebacks import CALLER_ERRORS, shortened
 from coodie.capabilities import Capability, check_capabilities
 from coodie.contract.checks import check_fetch_size, check_request
 from coodie.contract.descriptions import Descriptions
@@ -332,7 +333,10 @@ class AbstractDriver(WholeTables, Descriptions, Operations, ABC):
             on_result=on_result,
             on_progress=on_progress,
         )
-        return self._run_many(run, request)
+        try:
+            return self._run_many(run, request)
+        except CALLER_ERRORS as exc:
+            raise shortened(exc)  # noqa: B904 - the same exception
 
     def _marker_steps(self, stmt: str, timeout: float | None) -> Steps[Sequence[Marker]]:  # noqa: ARG002 - of backends that prepare
         """Return a statement's bind markers, for data frames; a backend that knows them overrides this."""
@@ -385,10 +389,13 @@ class AbstractDriver(WholeTables, Descriptions, Operations, ABC):
             on_progress=on_progress,
             asynchronous=True,
         )
-        return await run_with_tasks(
-            run,
-            lambda params: self.execute_async(stmt, params, consistency, timeout, **extra),  # type: ignore[arg-type]  # as above
-        )
+        try:
+            return await run_with_tasks(
+                run,
+                lambda params: self.execute_async(stmt, params, consistency, timeout, **extra),  # type: ignore[arg-type]  # as above
+            )
+        except CALLER_ERRORS as exc:
+            raise shortened(exc)  # noqa: B904 - the same exception
 
     # --- batches ------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from coodie._tracebacks import CALLER_ERRORS, shortened
 from coodie.contract.total_timeout import total_timeout_error, with_rest
 from coodie.exceptions import UnsupportedError
 from coodie.rows import can_page
@@ -58,7 +59,11 @@ def stream_rows(
         fetch: Takes a page size and a paging state and returns that page; without them, it returns all rows.
         fetch_size: The number of rows of a page.
     """
-    page: Any = fetch(fetch_size, None)
+    page: Any
+    try:
+        page = fetch(fetch_size, None)
+    except CALLER_ERRORS as exc:
+        raise shortened(exc)  # noqa: B904 - the same exception
     if not can_page(page):
         # Rows of a plain list have no paging state, so this driver doesn't support paging.
         del page

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast, overload
 
 from coodie._event_loop import warn_if_blocking
+from coodie._tracebacks import CALLER_ERRORS, shortened
 from coodie.exceptions import ConfigurationError
 from coodie.observers.connections import identify
 from coodie.registry.lazy import LazyDriver
@@ -132,23 +133,10 @@ def init_coodie(
         "compression": compression,
         "speculative_execution_policy": speculative_execution_policy,
     }
-    _check(name, lazy)
-    if not lazy:
-        warn_if_blocking()
-    driver: AbstractDriver
-    if lazy or kwargs.get("profiles"):
-        driver = later = LazyDriver(hosts, keyspace, ssl_context, kwargs)
-        identify(driver, name=name)
-        if not lazy:
-            later.connect()
-    else:
-        from coodie.options.connection import build_config  # slow, and needed where something is opened
-
-        config = build_config(hosts=hosts, keyspace=keyspace, ssl_context=ssl_context, **kwargs)
-        driver = current_registry().plugins.open(config, name)
-    replaced = current_registry().adopt(name, driver)
-    if replaced is not None:
-        replaced.close()
+    try:
+        driver = _open(hosts, keyspace, ssl_context, name, lazy, kwargs)
+    except CALLER_ERRORS as exc:
+        raise shortened(exc)  # noqa: B904 - the same exception
     return cast("Driver", driver)
 
 
@@ -238,6 +226,50 @@ async def init_coodie_async(
         "ssl_private_key": ssl_private_key,
         "ssl_verify_flags": ssl_verify_flags,
     }
+    try:
+        driver = await _open_async(hosts, keyspace, ssl_context, name, kwargs)
+    except CALLER_ERRORS as exc:
+        raise shortened(exc)  # noqa: B904 - the same exception
+    return cast("Driver", driver)
+
+
+def _open(
+    hosts: list[str] | None,
+    keyspace: str | None,
+    ssl_context: SSLContext | None,
+    name: str,
+    lazy: bool,  # noqa: FBT001 - internal
+    kwargs: dict[str, Any],
+) -> AbstractDriver:
+    """Connect, and register the driver."""
+    _check(name, lazy)
+    if not lazy:
+        warn_if_blocking()
+    driver: AbstractDriver
+    if lazy or kwargs.get("profiles"):
+        driver = later = LazyDriver(hosts, keyspace, ssl_context, kwargs)
+        identify(driver, name=name)
+        if not lazy:
+            later.connect()
+    else:
+        from coodie.options.connection import build_config  # slow, and needed where something is opened
+
+        config = build_config(hosts=hosts, keyspace=keyspace, ssl_context=ssl_context, **kwargs)
+        driver = current_registry().plugins.open(config, name)
+    replaced = current_registry().adopt(name, driver)
+    if replaced is not None:
+        replaced.close()
+    return driver
+
+
+async def _open_async(
+    hosts: list[str] | None,
+    keyspace: str | None,
+    ssl_context: SSLContext | None,
+    name: str,
+    kwargs: dict[str, Any],
+) -> AbstractDriver:
+    """Async version of ``_open``."""
     lazy = kwargs.pop("lazy", False)
     _check(name, lazy)
     registry = current_registry()
@@ -264,7 +296,7 @@ async def init_coodie_async(
     replaced = registry.adopt(name, driver)
     if replaced is not None:
         await replaced.close_async()
-    return cast("Driver", driver)
+    return driver
 
 
 def _check(name: object, lazy: object) -> None:
