@@ -40,7 +40,7 @@ class RequestDriver(Driver):
     ) -> Steps[Rows[Any]]:
         """Return the steps of ``execute_batch``; the request has no statement and no values."""
 
-    def execute(
+    def execute(  # type: ignore[override]  # Driver has the type of rows="arrow"
         self,
         stmt: str,
         params: Params = (),
@@ -51,12 +51,12 @@ class RequestDriver(Driver):
         *,
         options: RequestOptions | None = None,
         rows: Any = None,
-    ) -> Any:
+    ) -> Rows[Any]:
         """Execute *stmt* with *params*; return rows as a list of dicts."""
         request = Request(stmt, params, consistency, timeout, fetch_size, paging_state, options, rows)
         return run_sync(self._rows(request))
 
-    async def execute_async(
+    async def execute_async(  # type: ignore[override]  # Driver has the type of rows="arrow"
         self,
         stmt: str,
         params: Params = (),
@@ -67,7 +67,7 @@ class RequestDriver(Driver):
         *,
         options: RequestOptions | None = None,
         rows: Any = None,
-    ) -> Any:
+    ) -> Rows[Any]:
         """Async version of :meth:`execute`."""
         request = Request(stmt, params, consistency, timeout, fetch_size, paging_state, options, rows)
         return await run_async(self._rows(request))

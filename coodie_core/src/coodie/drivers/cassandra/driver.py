@@ -152,7 +152,7 @@ class CassandraDriver(ClientDriver):
 
     # --- requests -----------------------------------------------------------------------
 
-    def execute(
+    def execute(  # type: ignore[override]  # Driver has the type of rows="arrow"
         self,
         stmt: str,
         params: Params = (),
@@ -163,7 +163,7 @@ class CassandraDriver(ClientDriver):
         *,
         options: RequestOptions | None = None,
         rows: Any = None,
-    ) -> Any:
+    ) -> Rows[Any]:
         """Execute *stmt* with *params*; return rows as a list of dicts."""
         remember_paging_state(self, None)
         first = None
@@ -176,7 +176,7 @@ class CassandraDriver(ClientDriver):
         request = Request(stmt, params, consistency, timeout, fetch_size, paging_state, options, rows)
         return run_sync(self._steps(self._pipeline.rows, request, first))
 
-    async def execute_async(
+    async def execute_async(  # type: ignore[override]  # Driver has the type of rows="arrow"
         self,
         stmt: str,
         params: Params = (),
@@ -187,7 +187,7 @@ class CassandraDriver(ClientDriver):
         *,
         options: RequestOptions | None = None,
         rows: Any = None,
-    ) -> Any:
+    ) -> Rows[Any]:
         """Async version of :meth:`execute`; only the decoding of the page blocks the event loop."""
         remember_paging_state(self, None)
         first = None
