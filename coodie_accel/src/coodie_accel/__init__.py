@@ -1,4 +1,4 @@
-"""The compiled accelerator of coodie: streams of a connection, rows to dicts, parameters to bytes, checksums.
+"""The compiled accelerator of coodie: streams, futures, rows to dicts, parameters to bytes, checksums.
 
 coodie's drivers find it by themselves; nobody has to import it. It knows the native protocol's values
 and neither coodie nor a database driver.
@@ -7,24 +7,32 @@ and neither coodie nor a database driver.
 from __future__ import annotations
 
 from coodie_accel._native import (
+    BoundTemplate,
     ExecuteTemplate,
+    Gate,
     ParameterEncoder,
     RowDecoder,
     Streams,
+    Waiter,
     crc24,
     cut_answers,
+    deliver,
     open_segments,
     seal_segment,
 )
 
 __all__ = [
+    "BoundTemplate",
     "ExecuteTemplate",
+    "Gate",
     "ParameterEncoder",
     "RowDecoder",
     "Streams",
+    "Waiter",
     "__version__",
     "crc24",
     "cut_answers",
+    "deliver",
     "open_segments",
     "seal_segment",
 ]

@@ -1,13 +1,19 @@
-from collections.abc import Callable
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Generator, Iterator
+from contextvars import Context
 from typing import Any, Generic, TypeAlias, TypeVar, final
 
 __all__ = [
+    "BoundTemplate",
     "ExecuteTemplate",
+    "Gate",
     "ParameterEncoder",
     "RowDecoder",
     "Streams",
+    "Waiter",
     "crc24",
     "cut_answers",
+    "deliver",
     "open_segments",
     "seal_segment",
 ]
@@ -49,7 +55,56 @@ class ExecuteTemplate:
         before: bytes,
         after: bytes,
         timestamps: Callable[[], int] | None = ...,
+        results: Any = ...,
     ) -> ExecuteTemplate: ...
+
+@final
+class Waiter:
+    _asyncio_future_blocking: bool
+    def __init__(self, loop: AbstractEventLoop) -> None: ...
+    def get_loop(self) -> AbstractEventLoop: ...
+    def done(self) -> bool: ...
+    def cancelled(self) -> bool: ...
+    def result(self) -> Any: ...
+    def exception(self) -> None: ...
+    def cancel(self, msg: Any = ...) -> bool: ...
+    def set_result(self, result: Any) -> None: ...
+    def add_done_callback(
+        self, callback: Callable[[Any], object], *, context: Context | None = ...
+    ) -> None: ...
+    def remove_done_callback(self, callback: Callable[[Any], object]) -> int: ...
+    def __await__(self) -> Generator[Any, None, Any]: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __next__(self) -> Any: ...
+
+@final
+class BoundTemplate:
+    def __new__(
+        cls,
+        template: ExecuteTemplate,
+        connection: Any,
+        loop: AbstractEventLoop,
+        clock: Callable[[], float],
+        sent: tuple[Any, Any, float],
+    ) -> BoundTemplate: ...
+    def send(self, params: Any) -> Waiter | None: ...
+
+@final
+class Gate:
+    def __new__(cls, path: Any, loops: dict[Any, Any], registry: Any, last_page: Any) -> Gate: ...
+    def send(
+        self,
+        stmt: Any,
+        params: Any,
+        consistency: Any,
+        timeout: Any,
+        fetch_size: Any,
+        paging_state: Any,
+        options: Any,
+        rows: Any,
+    ) -> Waiter | None: ...
+
+def deliver(ended: list[Any], at_once: bool) -> None: ...
 
 class Streams(Generic[_T]):
     out: list[bytes]

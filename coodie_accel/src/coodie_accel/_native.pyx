@@ -17,6 +17,7 @@ from zlib import crc32 as _crc32
 cimport cython
 from cpython.ref cimport Py_INCREF, PyObject
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.contextvars cimport PyContextVar_Set, get_value
 from cpython.datetime cimport date_new, datetime_new, import_datetime, time_new
 from cpython.dict cimport PyDict_SetItem
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
@@ -26,6 +27,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject_GenericSetAttr, PyTypeObject
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
+from cpython.weakref cimport PyWeakref_NewRef
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcmp, memcpy, memset
@@ -41,12 +43,16 @@ cdef extern from "Python.h":
     void PyObject_GC_UnTrack(void* value)
 
 __all__ = [
+    "BoundTemplate",
     "ExecuteTemplate",
+    "Gate",
     "ParameterEncoder",
     "RowDecoder",
     "Streams",
+    "Waiter",
     "crc24",
     "cut_answers",
+    "deliver",
     "open_segments",
     "seal_segment",
 ]
@@ -270,6 +276,9 @@ cdef class RowDecoder:
             TypeError: What was made for the rows isn't a list.
             Exception: One of the other decoders raised it.
         """
+        return self._decode(body, start, rows)
+
+    cdef object _decode(self, bytes body, Py_ssize_t start, Py_ssize_t rows):
         cdef const uint8_t* data = <const uint8_t*>PyBytes_AS_STRING(body)
         cdef Py_ssize_t end = PyBytes_GET_SIZE(body)
         cdef Py_ssize_t columns = PyTuple_GET_SIZE(self._names)
@@ -336,6 +345,9 @@ cdef class RowDecoder:
         Raises:
             Exception: As decode.
         """
+        return self._only_page(body, beginning, most, columns)
+
+    cdef object _only_page(self, bytes body, bytes beginning, Py_ssize_t most, object columns):
         cdef Py_ssize_t size = PyBytes_GET_SIZE(beginning)
         cdef int32_t rows
         cdef object made
@@ -344,7 +356,7 @@ cdef class RowDecoder:
         rows = <int32_t>_unsigned32(<const uint8_t*>PyBytes_AS_STRING(body) + size)
         if rows >= most:
             return None
-        made = self.decode(body, size + 4, rows)
+        made = self._decode(body, size + 4, rows)
         made.columns = columns
         return made
 
@@ -356,9 +368,10 @@ cdef object _raise(str message):
     raise ValueError(message)
 
 
-# --- parameters, streams, segments --------------------------------------------------------
+# --- parameters, streams, segments, waiters --------------------------------------------------------
 
 
 include "_parameters.pxi"
 include "_streams.pxi"
 include "_segments.pxi"
+include "_waiters.pxi"

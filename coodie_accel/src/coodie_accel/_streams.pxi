@@ -25,6 +25,9 @@ cdef uint8_t _COMPRESSED = 1
 cdef Py_ssize_t _LARGEST_STREAMS = 32768
 
 
+#: The kind of a RESULT without rows.
+cdef uint32_t _VOID = 1
+
 #: The opcode of a request that executes a prepared statement.
 cdef uint8_t _EXECUTE = 10
 
@@ -39,6 +42,9 @@ cdef class ExecuteTemplate:
         before: The body before the parameters.
         after: The body after them.
         timestamps: Returns the number of microseconds that the message ends with; None for no such number.
+        results: What reads the responses: ``read_single_page`` returns all rows of a RESULT's body, or None;
+            ``single_page`` has the arguments of ``RowDecoder.only_page`` behind the body, and the decoder
+            before them, or is None; ``new_rows`` makes a list. None if responses aren't read here.
 
     Raises:
         TypeError: An argument isn't of these types.
@@ -48,9 +54,18 @@ cdef class ExecuteTemplate:
     cdef bytes _before
     cdef bytes _after
     cdef object _timestamps
+    cdef object _results
+    cdef object _new_rows
+    #: ``single_page`` of the results, as it was last.
+    cdef tuple _single_page
 
     def __cinit__(
-        self, ParameterEncoder encoder not None, bytes before not None, bytes after not None, object timestamps=None
+        self,
+        ParameterEncoder encoder not None,
+        bytes before not None,
+        bytes after not None,
+        object timestamps=None,
+        object results=None,
     ):
         if timestamps is not None and not callable(timestamps):
             raise TypeError(f"What gives timestamps can't be called: it is of {type(timestamps).__name__}.")
@@ -58,6 +73,34 @@ cdef class ExecuteTemplate:
         self._before = before
         self._after = after
         self._timestamps = timestamps
+        self._results = results
+        if results is not None:
+            self._new_rows = results.new_rows
+            self._note_single_page()
+
+    cdef int _note_single_page(self) except -1:
+        cdef object known = self._results.single_page
+        if known is not None and (type(known) is not tuple or len(known) != 4 or type(known[0]) is not RowDecoder):
+            raise TypeError("The arguments of only_page must be a tuple, with the decoder before them.")
+        self._single_page = known
+        return 0
+
+    cdef object rows(self, bytes body):
+        """Return all rows of a RESULT's body; None if something else has to read it."""
+        cdef tuple known = self._single_page
+        cdef object rows
+        if self._results is None:
+            return None
+        if PyBytes_GET_SIZE(body) == 4 and _unsigned32(<const uint8_t*>PyBytes_AS_STRING(body)) == _VOID:
+            return self._new_rows()
+        if known is not None:
+            rows = (<RowDecoder>known[0])._only_page(body, known[1], known[2], known[3])
+            if rows is not None:
+                return rows
+        rows = self._results.read_single_page(body)
+        # The columns have changed, or this is the first result.
+        self._note_single_page()
+        return rows
 
     cdef bytes frame(self, object params):
         """Return a frame whose header isn't written yet; nothing else refers to it."""
@@ -260,8 +303,14 @@ cdef class Streams:
         Raises:
             Exception: The parameters can't be encoded.
         """
+        cdef bytes frame = self.sent_frame(template, params, token, timeout, now)
+        return None if frame is None else template.values_in(frame)
+
+    cdef bytes sent_frame(
+        self, ExecuteTemplate template, object params, object token, double timeout, double now
+    ):
+        """Accept a request by a template, as ``execute``; return its frame."""
         cdef bytes frame = template.frame(params)
-        cdef bytes values = template.values_in(frame)
         cdef int stream
         # After the parameters are encoded, which may call anything.
         if now > self.usable_until or self._compresses or (not self._frees and self._next_stream == self._limit):
@@ -278,7 +327,7 @@ cdef class Streams:
         self._put(stream, token, now + timeout, now)
         if now + timeout < self.next_deadline:
             self.next_deadline = now + timeout
-        return values
+        return frame
 
     def assign(self, object token, double deadline, int opcode, bytes body not None, double now):
         """Send a queued request; there is a free stream."""

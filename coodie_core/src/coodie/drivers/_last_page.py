@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from coodie.contract.driver import AbstractDriver
 
-__all__ = ["remember_paging_state", "remembered_paging_state"]
+__all__ = ["last_page", "remember_paging_state", "remembered_paging_state"]
 
 #: The driver that the last request of this task or thread went through, and its paging state.
-_last_page: ContextVar[tuple[weakref.ref[AbstractDriver], bytes | None] | None] = ContextVar(
+last_page: ContextVar[tuple[weakref.ref[AbstractDriver], bytes | None] | None] = ContextVar(
     "coodie_last_page", default=None
 )
 
@@ -23,12 +23,12 @@ _last_page: ContextVar[tuple[weakref.ref[AbstractDriver], bytes | None] | None] 
 def remember_paging_state(driver: AbstractDriver, state: bytes | None) -> None:
     """Set the paging state of the calling task or thread."""
     if state is not None:
-        _last_page.set((weakref.ref(driver), state))
-    elif _last_page.get() is not None:
-        _last_page.set(None)
+        last_page.set((weakref.ref(driver), state))
+    elif last_page.get() is not None:
+        last_page.set(None)
 
 
 def remembered_paging_state(driver: AbstractDriver) -> bytes | None:
     """Return the paging state, if the last request was of this driver."""
-    last = _last_page.get()
+    last = last_page.get()
     return last[1] if last is not None and last[0]() is driver else None

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from coodie.drivers.cassandra.fastpath.async_connection import AsyncConnection
 from coodie.drivers.cassandra.fastpath.driver_internals import EstablishedConnection
 from coodie.protocol import connection as protocol
+from coodie.protocol._accelerator import accelerator
 from coodie.protocol.connection import NEVER_SENT, TIMED_OUT
 from coodie.protocol.frames import EXECUTE, RESULT, Frames
 
@@ -73,6 +74,15 @@ async def wire(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     wire = _Wire()
     yield wire
     wire.close()
+
+
+@pytest.fixture
+def accel() -> Any:
+    """Give the accelerator; `make accel` runs this with it."""
+    module = accelerator()
+    if module is None:
+        pytest.skip("coodie-accel isn't on the path")
+    return module
 
 
 async def _several(wire: _Wire) -> None:
@@ -151,3 +161,93 @@ async def test_the_queue_sends_nothing_too_late(wire: _Wire, monkeypatch: pytest
     assert await asyncio.wait_for(late, 10) is NEVER_SENT
     wire.answer(*wire.arrived(), body=b"last")
     assert await last == b"last"
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_tasks_that_are_woken_by_the_read(accel: Any, wire: _Wire, count: int) -> None:
+    """Their next requests have been sent, with one write, before the loop's next turn."""
+    loop = asyncio.get_running_loop()
+
+    async def ask() -> None:
+        for _ in range(2):
+            waiter = accel.Waiter(loop)
+            wire.connection.protocol.send(EXECUTE, b"body", waiter, LONG, loop.time())
+            wire.connection.accepted()
+            await waiter
+
+    tasks = [asyncio.create_task(ask()) for _ in range(count)]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    streams = wire.arrived()
+    assert len(streams) == count
+    wire.answer(*streams)
+    seen: list[list[int]] = []
+
+    def read() -> None:
+        wire.connection._readable()
+        seen.append(wire.arrived())
+
+    loop.call_soon(read)
+    await asyncio.sleep(0)
+    assert [len(some) for some in seen] == [count]
+    wire.answer(*seen[0])
+    await asyncio.gather(*tasks)
+
+
+async def test_a_read_from_within_a_task(accel: Any, wire: _Wire) -> None:
+    """No task can be woken from within another: it runs in the loop's next turn."""
+    loop = asyncio.get_running_loop()
+    waiter = accel.Waiter(loop)
+    woken: list[object] = []
+
+    async def wait() -> None:
+        woken.append(await waiter)
+
+    task = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    wire.connection.protocol.send(EXECUTE, b"body", waiter, LONG, loop.time())
+    wire.connection.accepted()
+    wire.answer(*wire.arrived(), body=b"rows")
+    wire.connection._readable()
+    assert waiter.done()
+    assert woken == []
+    await task
+    assert woken == [b"rows"]
+
+
+async def test_an_interrupt_from_a_woken_task(accel: Any, wire: _Wire) -> None:
+    """What the read has found besides is acted on: the connection of a server that is gone is closed."""
+    loop = asyncio.get_running_loop()
+    waiter = accel.Waiter(loop)
+    waiter.add_done_callback(lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+    wire.connection.protocol.send(EXECUTE, b"body", waiter, LONG, loop.time())
+    wire.connection.accepted()
+    wire.arrived()
+    wire._server.close()
+    raised: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            wire.connection._readable()
+        except KeyboardInterrupt as exc:
+            raised.append(exc)
+
+    loop.call_soon(read)
+    await asyncio.sleep(0)
+    assert len(raised) == 1
+    assert wire.connection.is_closed
+
+
+@pytest.mark.parametrize("end", ["close", "deadline"])
+async def test_ends_of_requests_by_templates(accel: Any, wire: _Wire, end: str) -> None:
+    """However one ends, it is with what was sent, so that the rest of the request can go on from there."""
+    template = accel.ExecuteTemplate(accel.ParameterEncoder((), ()), b"before", b"after")
+    sent = ("template", "host", 0.01 if end == "deadline" else LONG)
+    loop = asyncio.get_running_loop()
+    waiter = accel.BoundTemplate(template, wire.connection, loop, loop.time, sent).send(())
+    if end == "close":
+        wire.connection.close(ConnectionError())
+    *seen, values, response = await waiter
+    assert tuple(seen) == sent
+    assert values == b""
+    assert isinstance(response, protocol.ConnectionLost if end == "close" else protocol.TimedOut)

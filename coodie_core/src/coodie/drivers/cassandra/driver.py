@@ -27,7 +27,7 @@ from coodie.schema.sync import drive
 from coodie.schema.syncoptions import SyncOptions, check_sync_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Hashable, Iterable, Mapping, Sequence
 
     from coodie.codecs import Codec
     from coodie.contract.many import ManyRun
@@ -130,7 +130,9 @@ class CassandraDriver(ClientDriver):
         keyspace = session.keyspace if default_keyspace is None else default_keyspace
         self._set_up(self._client, keyspace, lifecycle, options)
         # Requests that are limited go through the pipeline.
-        self._fast_by_template = self._client.fast if max_in_flight is None else None
+        self._fast_by_template = fast = self._client.fast if max_in_flight is None else None
+        # Sends later requests of an event-loop tick; None without the accelerator.
+        self._gate = None if fast is None else fast.send_through_gate
 
     def __repr__(self) -> str:
         backend = self._identity.driver_type or "session"
@@ -189,16 +191,26 @@ class CassandraDriver(ClientDriver):
         rows: Any = None,
     ) -> Rows[Any]:
         """Async version of :meth:`execute`; only the decoding of the page blocks the event loop."""
-        remember_paging_state(self, None)
-        first = None
-        if fetch_size is None and paging_state is None and options is None:
-            wanted = self._default_rows if rows is None else rows
-            shape = None if wanted is None else parse_rows(wanted)
-            sent = self._sent_by_template(stmt, params, consistency, timeout, shape)
-            if sent is not None:
+        sent: TemplatedRequest | Awaitable[Any] | None = None
+        found: Any
+        first, gate = None, self._gate
+        wanted = self._default_rows if rows is None else rows
+        if gate is not None:
+            sent = gate(stmt, params, consistency, timeout, fetch_size, paging_state, options, wanted)
+        if sent is None:
+            remember_paging_state(self, None)
+            if fetch_size is None and paging_state is None and options is None:
+                shape = None if wanted is None else parse_rows(wanted)
+                sent = self._sent_by_template(stmt, params, consistency, timeout, shape)
+        if sent is not None:
+            if isinstance(sent, tuple):
                 found, first = sent[0].outcome(sent, await sent[-1])
-                if found is not None:
-                    return found
+            else:
+                found = await sent
+                if found.__class__ is tuple:
+                    found, first = found[0].unusual(found)
+            if found is not None:
+                return found
         request = Request(stmt, params, consistency, timeout, fetch_size, paging_state, options, rows)
         return await run_async(self._steps(self._pipeline.rows, request, first))
 
@@ -234,9 +246,15 @@ class CassandraDriver(ClientDriver):
         remember_paging_state(self, None)
         first = None
         if options is None:
+            rows: Any
             sent = self._sent_by_template(stmt, params, consistency, timeout)
             if sent is not None:
-                rows, first = sent[0].outcome(sent, await sent[-1])
+                if isinstance(sent, tuple):
+                    rows, first = sent[0].outcome(sent, await sent[-1])
+                else:
+                    rows = await sent
+                    if rows.__class__ is tuple:
+                        rows, first = rows[0].unusual(rows)
                 if rows is not None:
                     return first_item(rows)
         request = Request(stmt, params, consistency, timeout, options=options)
@@ -266,8 +284,11 @@ class CassandraDriver(ClientDriver):
         consistency: str | None,
         timeout: float | None,
         shape: RowShape | None = None,
-    ) -> TemplatedRequest | None:
-        """Send a request by its statement's template, on the running loop; None if nothing was sent."""
+    ) -> TemplatedRequest | Awaitable[Any] | None:
+        """Send a request by its statement's template, on the running loop; None if nothing was sent.
+
+        With the accelerator, return an awaitable of all rows, or of an unusual response.
+        """
         fast = self._fast_by_template
         # Observed requests go through the pipeline, which notifies the observers.
         if fast is None or fast.disabled_reason is not None or request_observers():

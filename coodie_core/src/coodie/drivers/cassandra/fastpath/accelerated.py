@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from coodie._in_use import in_use
+from coodie.drivers._last_page import last_page
 from coodie.drivers.cassandra.values.codecs import column_codec, first_hint, part_hints, result_converter
 from coodie.drivers.cassandra.values.rows import udt_tuple, value_converter
 from coodie.drivers.cassandra.values.types import EXACT, family, subtypes, unwrapped
@@ -24,7 +27,14 @@ if TYPE_CHECKING:
     #: read, and the columns; returns the rows, or None for any other result.
     OnlyPageReader = Callable[[bytes, bytes, int, tuple[Column, ...]], Rows[Any] | None]
 
-__all__ = ["execute_template", "only_page_reader", "parameter_encoder", "row_decoder"]
+__all__ = [
+    "bound_template",
+    "execute_template",
+    "only_page_reader",
+    "parameter_encoder",
+    "row_decoder",
+    "template_gate",
+]
 
 
 #: Type families of scalars that the accelerator decodes.
@@ -269,7 +279,11 @@ def parameter_encoder(
 
 
 def execute_template(
-    encode: Callable[[Any], bytes], before: bytes, after: bytes, timestamps: Callable[[], int] | None
+    encode: Callable[[Any], bytes],
+    before: bytes,
+    after: bytes,
+    timestamps: Callable[[], int] | None,
+    results: Any,
 ) -> Any:
     """Return a template for ``execute`` of the accelerator's streams; None if its encoder isn't used.
 
@@ -278,9 +292,33 @@ def execute_template(
         before: The body before the values.
         after: The body after the values.
         timestamps: The generator of write timestamps; None for messages without one.
+        results: The statement's ``ResultReader``.
     """
     module = accelerator()
     encoder = getattr(encode, "__self__", None)
     if module is None or not isinstance(encoder, module.ParameterEncoder):
         return None
-    return module.ExecuteTemplate(encoder, before, after, timestamps)
+    return module.ExecuteTemplate(encoder, before, after, timestamps, results)
+
+
+def bound_template(compiled: Any, connection: Any, loop: Any, sent: tuple[Any, Any, float]) -> Any:
+    """Return the accelerator's version of a ``BoundTemplate``; its ``send`` returns a ``Waiter``, or None.
+
+    Args:
+        compiled: The result of ``execute_template``.
+        connection: The connection, whose streams are the accelerator's.
+        loop: The event loop.
+        sent: The template, the node, and the timeout in seconds: the beginning of an unusual result.
+    """
+    return accelerator().BoundTemplate(compiled, connection, loop, monotonic, sent)
+
+
+def template_gate(path: Any, loops: Any) -> Any:
+    """Return the accelerator's ``Gate.send``; None if it isn't installed.
+
+    Args:
+        path: The fast path.
+        loops: Its connection pools, by event loop.
+    """
+    module = accelerator()
+    return None if module is None else module.Gate(path, loops, in_use, last_page).send

@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING, Any
 from cassandra.connection import ConnectionShutdown
 
 from coodie.drivers.cassandra.fastpath.sockets import LARGE_READ_SIZE, READ_SIZE, WOULD_BLOCK, receive
+from coodie.protocol._accelerator import accelerator
 from coodie.protocol.connection import Connection, ConnectionState, KeepAlive
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from coodie.drivers.cassandra.fastpath.driver_internals import EstablishedConnection
     from coodie.protocol.connection import Response
 
-    #: Finished requests, each as the future of its response, and the response.
-    _Ended = Sequence[tuple[asyncio.Future[Response], Response]]
-
 __all__ = ["AsyncConnection"]
 
 _OPEN = ConnectionState.OPEN
+
+#: Sets the results of futures; None without the accelerator.
+deliver: Any = getattr(accelerator(), "deliver", None)
 
 #: Minimum seconds between two checks for timed-out requests; each check visits all requests.
 _EXPIRY_INTERVAL = 0.1
@@ -54,7 +55,8 @@ class AsyncConnection:
         on_closed: Callable[[AsyncConnection], None],
         before_flush: Callable[[], None],
     ) -> None:
-        self._loop = loop
+        #: The event loop.
+        self.loop = loop
         self._create_future: Callable[[], asyncio.Future[Response]] = loop.create_future
         self._sock = link.sock
         self._sock.settimeout(0)
@@ -68,9 +70,11 @@ class AsyncConnection:
             is_abandoned=lambda future: future.done(),
         )
         self._take = self.protocol.send
-        self._execute: Any = getattr(self.protocol, "execute", None)
-        #: Whether ``execute`` can be called: the accelerator is used, and bodies aren't compressed.
-        self.takes_templates = self._execute is not None and not link.frames.compresses
+        #: Whether the accelerator's templates can be used: its streams are, and bodies aren't compressed.
+        self.takes_templates = hasattr(self.protocol, "execute") and not link.frames.compresses
+        from asyncio import current_task  # sync programs don't pay for the import
+
+        self._current_task = current_task
         self._on_closed = on_closed
         self._before_flush = before_flush
         self._read_size = READ_SIZE
@@ -115,27 +119,13 @@ class AsyncConnection:
             return future
         if not in_flight:
             # The loop may have been blocked: data that arrived since shows that the server is alive.
-            self._readable()
+            self._read()
             in_flight = self._take(opcode, body, future, timeout, monotonic())
         self._send_soon(in_flight)
         return future if in_flight else None
 
-    def execute(
-        self, template: Any, params: Any, timeout: float
-    ) -> tuple[asyncio.Future[Response], bytes] | None:
-        """Encode a request by the accelerator's template; return the future and the encoded values.
-
-        Return None if the request wasn't accepted, since ``send`` has to decide. Call ``accepted`` otherwise.
-
-        Raises:
-            Exception: The parameters can't be encoded.
-        """
-        future = self._create_future()
-        values: bytes | None = self._execute(template, params, future, timeout, monotonic())
-        return None if values is None else (future, values)
-
     def accepted(self) -> None:
-        """Send the request that ``execute`` has accepted, by the end of the current tick."""
+        """Send a request that the protocol has accepted from a template, by the end of the current tick."""
         if not self.has_unsent_requests:
             self._send_soon(self.protocol.assigned)
 
@@ -150,7 +140,7 @@ class AsyncConnection:
     def _flush_soon(self) -> None:
         if not self.has_unsent_requests and not self.is_closed:
             self.has_unsent_requests = True
-            self._loop.call_soon(self._flush)
+            self.loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         """Send the requests of the tick with a single write."""
@@ -177,14 +167,35 @@ class AsyncConnection:
             protocol.put_back(data, size)
             if not self._is_writing:
                 self._is_writing = True
-                self._loop.add_writer(self._sock, self._write)
+                self.loop.add_writer(self._sock, self._write)
         elif self._is_writing and not protocol.has_data_to_send:
             self._is_writing = False
-            self._loop.remove_writer(self._sock)
+            self.loop.remove_writer(self._sock)
 
     # --- receiving ----------------------------------------------------------------------
 
     def _readable(self) -> None:
+        """Read once, and run the tasks whose responses have arrived; called by the event loop only."""
+        if deliver is None:
+            self._read()
+            return
+        is_flushed_later = self.has_unsent_requests
+        # What the tasks send leaves with one write, at the end.
+        self.has_unsent_requests = True
+        try:
+            # From within a task, no other can run; loops that are nested in one call this, too.
+            self._read(at_once=self._current_task(self.loop) is None)
+        finally:
+            if not is_flushed_later:
+                self._flush()
+
+    def _read(self, *, at_once: bool = False) -> None:
+        """Read once.
+
+        Args:
+            at_once: With the accelerator, run the tasks whose responses have arrived, instead of in the
+                loop's next turn.
+        """
         try:
             data = receive(self._sock, self._read_size)
         except WOULD_BLOCK:
@@ -196,18 +207,25 @@ class AsyncConnection:
         protocol = self.protocol
         ended = protocol.receive(data, monotonic())
         self._read_several = len(ended) > 1
-        # Not _deliver(): that would be one more call per read.
-        for future, response in ended:
-            if not future.done():
-                future.set_result(response)
-        if protocol.state is not _OPEN or protocol.has_data_to_send:
-            self._go_on()
+        try:
+            if deliver is not None:
+                deliver(ended, at_once)
+            else:  # not _deliver(): that would be one more call per read
+                for future, response in ended:
+                    if not future.done():
+                        future.set_result(response)
+        finally:  # a task may be interrupted
+            if protocol.state is not _OPEN or protocol.has_data_to_send:
+                self._go_on()
 
-    def _deliver(self, ended: _Ended) -> None:
+    def _deliver(self, ended: list[Any]) -> None:
         """Set the results of the futures."""
-        for future, response in ended:
-            if not future.done():
-                future.set_result(response)
+        if deliver is not None:
+            deliver(ended, at_once=False)
+        else:
+            for future, response in ended:
+                if not future.done():
+                    future.set_result(response)
         self._go_on()
 
     def _go_on(self) -> None:
@@ -227,13 +245,13 @@ class AsyncConnection:
         self._timer_deadline = deadline = self.protocol.next_deadline
         if deadline < inf:
             delay = max(deadline, self._expired_at + _EXPIRY_INTERVAL) - monotonic()
-            self._timer = self._loop.call_later(max(0.0, delay), self._expire_requests)
+            self._timer = self.loop.call_later(max(0.0, delay), self._expire_requests)
 
     def _expire_requests(self) -> None:
         self._timer = None
         if self.protocol.next_deadline <= monotonic():
             # The loop may have been busy: data that arrived in the meantime isn't late.
-            self._readable()
+            self._read()
             self._expired_at = monotonic()
             self._deliver(self.protocol.expire(self._expired_at))
         self._set_timer()
@@ -248,7 +266,7 @@ class AsyncConnection:
         """Close the connection, and fail the requests in flight; do nothing if it is closed."""
         ended = self.protocol.close(error)
         # The futures of a closed loop can't be completed, and nobody awaits them.
-        self._deliver([] if self._loop.is_closed() else ended)
+        self._deliver([] if self.loop.is_closed() else ended)
 
     def _close(self) -> None:
         """Close the socket, once."""
@@ -257,8 +275,8 @@ class AsyncConnection:
         self.is_closed = True
         if self._timer is not None:
             self._timer.cancel()
-        if not self._loop.is_closed():
-            self._loop.remove_reader(self._sock)
-            self._loop.remove_writer(self._sock)
+        if not self.loop.is_closed():
+            self.loop.remove_reader(self._sock)
+            self.loop.remove_writer(self._sock)
         self._sock.close()
         self._on_closed(self)

@@ -17,6 +17,7 @@ from coodie.consistency import CONSISTENCY_LEVELS
 from coodie.cql import Kind
 from coodie.drivers.cassandra._retries import SafeRetryPolicy
 from coodie.drivers.cassandra._server_errors import on_servers
+from coodie.drivers.cassandra.fastpath.accelerated import template_gate
 from coodie.drivers.cassandra.fastpath.driver_internals import (
     are_ours,
     decode,
@@ -39,7 +40,7 @@ from coodie.protocol.messages import BATCH_LIMIT, batch_body
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Hashable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 
     from cassandra.cluster import Session
     from cassandra.pool import Host
@@ -97,7 +98,9 @@ class FastPath:
         self._loops: dict[ref[asyncio.AbstractEventLoop], AsyncPool] = {}
         self._threads: dict[Any, SyncPool] = {}
         self._adding = threading.Lock()
-        self._running_loop: Callable[[], asyncio.AbstractEventLoop] = self._find_running_loop
+        self.running_loop: Callable[[], asyncio.AbstractEventLoop] = self._find_running_loop
+        #: Sends a request by a template of the current tick; None without the accelerator.
+        self.send_through_gate = template_gate(self, self._loops)
         #: Why the fast path is off; None while it is on.
         self.disabled_reason: str | None = None
         self._listener = _Listener(self)
@@ -307,7 +310,7 @@ class FastPath:
 
     def async_pool(self) -> AsyncPool:
         """Return the connection pool of the running event loop."""
-        loop = self._running_loop()
+        loop = self.running_loop()
         return self._loops.get(ref(loop)) or self._new_async_pool(loop)
 
     def shard_numbers(self, host: Host) -> Sequence[int | None]:
@@ -325,45 +328,44 @@ class FastPath:
 
     # --- templates ----------------------------------------------------------------------
 
-    def send_bound(self, key: Hashable, params: Any) -> TemplatedRequest | None:
-        """Send a request by a template of the current event-loop tick; return None if there is none.
+    def send_bound(self, key: Hashable, params: Any) -> TemplatedRequest | Awaitable[Any] | None:
+        """Send a request by a template of the current event-loop tick, by its key; None if there is none.
 
-        Args:
-            key: The template's key.
-            params: The request's parameters.
+        With the accelerator, return an awaitable of all rows, or of an unusual response.
         """
         try:
-            bound = self._loops[ref(self._running_loop())].templates.get(key)
+            bound = self._loops[ref(self.running_loop())].templates.get(key)
         except (KeyError, RuntimeError):
             return None  # the first request on this loop, or a fork
         return None if bound is None else bound.send(params)
 
     def send_first(
         self, key: Hashable, template: RequestTemplate, params: Any, timeout: float | None
-    ) -> TemplatedRequest | None:
-        """Send the first request by a template in the current event-loop tick; None if nothing was sent.
+    ) -> TemplatedRequest | Awaitable[Any] | None:
+        """Send the first request by a template in the current event-loop tick, as ``send_bound``.
 
         Args:
             key: The template's key.
             template: The template.
-            params: The request's parameters.
+            params: The parameters.
             timeout: The timeout in seconds; None for the default.
         """
-        pool, seconds = self._loops.get(ref(self._running_loop())), template.seconds(timeout)
+        pool, seconds = self._loops.get(ref(self.running_loop())), template.seconds(timeout)
         if pool is None or seconds is None:
             return None
         bound = BoundTemplate(template, pool, seconds)
-        sent = bound.send(params)
+        sender = bound if bound.compiled is None else bound.compiled
+        sent: TemplatedRequest | Awaitable[Any] | None = sender.send(params)
         # The tick's templates are dropped when its requests are flushed.
         if sent is not None and bound.connection is not None and bound.connection.has_unsent_requests:
-            pool.templates[key] = bound
+            pool.templates[key] = sender
         return sent
 
     def timestamps(self) -> int:
         """Return a write timestamp of the session's generator."""
         generator = self._cluster.timestamp_generator
         if generator.__class__ is MonotonicTimestampGenerator:
-            # What it does while the clock moves on, without its calls.
+            # What it does while the clock moves on, inlined.
             with generator.lock:
                 now = int(time() * 1e6)
                 if now > generator.last:
@@ -409,7 +411,7 @@ class FastPath:
     def _find_running_loop(self) -> asyncio.AbstractEventLoop:
         from asyncio import get_running_loop  # sync programs don't pay for the import
 
-        self._running_loop = get_running_loop
+        self.running_loop = get_running_loop
         return get_running_loop()
 
     def _new_async_pool(self, loop: asyncio.AbstractEventLoop) -> AsyncPool:

@@ -98,7 +98,8 @@ class ResultReader:
         self._version = version
         self._user_types = user_types
         self._shape = shape
-        self._new_rows = new_rows if shape is None else shape.new_rows
+        #: Returns an empty list for rows.
+        self.new_rows = new_rows if shape is None else shape.new_rows
         self._values = values
         self._known: list[_ResultMetadata] = []
         self._last_metadata: _ResultMetadata | None = None
@@ -113,6 +114,15 @@ class ResultReader:
         if expected is not None and not self._known:
             self._known, self._last_metadata = [found], found
 
+    @property
+    def single_page(self) -> tuple[Any, bytes, int, tuple[Column, ...]] | None:
+        """The accelerator's decoder of most results, and the arguments of its ``only_page``; or None."""
+        found = self._last_metadata
+        if found is None or found.only_page is None:
+            return None
+        decoder: Any = found.only_page
+        return decoder.__self__, found.beginning, _MANY, found.columns
+
     def read_single_page(self, body: bytes) -> Rows[Any] | None:
         """Return the rows of a RESULT's body if it is the only page; None if ``read`` has to decode it.
 
@@ -126,7 +136,7 @@ class ResultReader:
             if found is not None:
                 return found
         if metadata is None or not body.startswith(metadata.beginning):
-            return self._new_rows() if body == VOID_BODY else None
+            return self.new_rows() if body == VOID_BODY else None
         start = metadata.start
         (count,) = INT.unpack_from(body, start - INT.size)
         if count >= _MANY:
@@ -143,7 +153,7 @@ class ResultReader:
             Exception: A value can't be decoded.
         """
         if body == VOID_BODY:
-            return Page(self._new_rows(), None)
+            return Page(self.new_rows(), None)
         kind, flags, columns = ROWS_HEAD.unpack_from(body)
         if kind != ROWS or flags & ~(GLOBAL_TABLE | HAS_MORE_PAGES):
             raise UnsupportedResultError

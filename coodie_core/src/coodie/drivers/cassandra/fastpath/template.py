@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from coodie.drivers.cassandra.fastpath.accelerated import execute_template
+from coodie.drivers.cassandra.fastpath.accelerated import bound_template, execute_template
 from coodie.options.valuetypes import LONGEST
 from coodie.protocol.codec import LONG
 from coodie.protocol.frames import EXECUTE
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     SentRequest = tuple["RequestTemplate", bytes, Host | None, float]
     #: The same on an event loop, with the response's future.
     TemplatedRequest = tuple["RequestTemplate", bytes, Host | None, float, asyncio.Future[Response]]
+
+    #: A response that a ``Waiter`` of the accelerator returns if it isn't rows.
+    UnusualResponse = tuple["RequestTemplate", Host | None, float, bytes, Response]
 
 __all__ = [
     "BoundTemplate",
@@ -127,7 +130,9 @@ class RequestTemplate:
         self.timestamps = nodes.timestamps if exchange.is_stamped else None
         self.before, self.after = exchange.prefix_and_suffix()
         #: The accelerator's template, or None.
-        self.compiled = execute_template(self.encode, self.before, self.after, self.timestamps)
+        self.compiled = execute_template(
+            self.encode, self.before, self.after, self.timestamps, exchange.results
+        )
 
     @property
     def is_current(self) -> bool:
@@ -195,6 +200,11 @@ class RequestTemplate:
             return self.timeout
         return timeout if 0 < timeout <= LONGEST else None
 
+    def unusual(self, found: UnusualResponse) -> Outcome:
+        """Return the same as ``outcome``, for a response that the accelerator hasn't decoded."""
+        _, host, timeout, values, response = found
+        return self.outcome((self, values, host, timeout), response)
+
     def outcome(self, sent: SentRequest | TemplatedRequest, response: Response) -> Outcome:
         """Return all rows of a request, or its response, to be interpreted.
 
@@ -227,13 +237,13 @@ class BoundTemplate:
     __slots__ = (
         "_after",
         "_before",
-        "_compiled",
         "_encode",
         "_host",
         "_pool",
         "_template",
         "_timeout",
         "_timestamps",
+        "compiled",
         "connection",
     )
 
@@ -247,21 +257,15 @@ class BoundTemplate:
         self._host = host = template.only_node
         #: The connection of the last request.
         self.connection = connection = None if host is None else pool.connection(host)
-        # If the node depends on the values, these are encoded first.
-        self._compiled = template.compiled if connection is not None and connection.takes_templates else None
+        #: The same in C; None without the accelerator, or if the node depends on the values.
+        self.compiled: Any = None
+        if template.compiled is not None and connection is not None and connection.takes_templates:
+            sent = (template, host, timeout)
+            self.compiled = bound_template(template.compiled, connection, connection.loop, sent)
 
     def send(self, params: Any) -> TemplatedRequest | None:
         """Send a request; return None if the full path is needed, and nothing was sent."""
         host, connection = self._host, self.connection
-        if self._compiled is not None and connection is not None:
-            try:
-                sent = connection.execute(self._compiled, params, self._timeout)
-            except Exception:  # noqa: BLE001 - the full path reports the error
-                return None
-            if sent is None:
-                return None
-            connection.accepted()
-            return self._template, sent[1], host, self._timeout, sent[0]
         try:
             values = self._encode(params)
         except Exception:  # noqa: BLE001 - the full path reports the error
