@@ -44,7 +44,7 @@ def cloud_endpoints(bundle: CloudBundle) -> tuple[Any, list[Any]]:
             raise ValueError(proxy.host)  # noqa: TRY301 - handled as another unknown response
         factory = SniEndPointFactory(proxy.host, proxy.port or 9042)
         points = [factory.create_from_sni(str(name)) for name in contact["contact_points"]]
-    except (ValueError, KeyError, TypeError) as exc:
+    except (AttributeError, ValueError, KeyError, TypeError) as exc:
         message = f"The metadata service of the bundle, {service}, sent something else than the nodes."
         raise ConnectionFailedError(
             message, hint="Download the bundle again.", hosts={service: "an unknown response"}
