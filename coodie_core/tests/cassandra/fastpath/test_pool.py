@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
+import threading
 import time
+from collections import deque
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
@@ -120,6 +122,35 @@ def test_a_loop_that_fails(shards: Any) -> None:
     assert pool.in_flight == 0
 
 
+@pytest.mark.parametrize("where", ["its own thread", "another thread", "after it stopped"])
+def test_closing(shards: Any, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connections of a loop are closed from any thread, and its own thread doesn't wait for itself."""
+    monkeypatch.setattr("coodie.drivers.cassandra.fastpath.pool._CLOSE_TIMEOUT", 60.0)
+    loop = asyncio.new_event_loop()
+    pool = AsyncPool(loop, _CLUSTER, shards, lambda _: None, Mock())
+
+    async def connect() -> None:
+        while pool.connection(_HOST) is None:
+            await asyncio.sleep(0.005)
+        if where == "its own thread":
+            begin = time.monotonic()
+            pool.close()
+            assert time.monotonic() - begin < 30
+            await asyncio.sleep(0)  # it runs the function that closes them
+        elif where == "another thread":
+            closing = threading.Thread(target=pool.close)
+            closing.start()
+            while closing.is_alive():
+                await asyncio.sleep(0.005)
+
+    loop.run_until_complete(asyncio.wait_for(connect(), 60))
+    if where == "after it stopped":
+        pool.close()
+    loop.close()
+    assert [sock.fileno() for sock in shards.opened] == [-1]
+    assert pool.connections() == []
+
+
 def test_a_busy_loop_opens_one(shards: Any) -> None:
     """While a connection waits for the loop's next turn, requests of this one open no others."""
     loop = asyncio.new_event_loop()
@@ -154,6 +185,49 @@ def test_a_thread_that_fails(shards: Any, monkeypatch: pytest.MonkeyPatch) -> No
     assert refused == ["its connections can't be waited for in a thread (OSError('no more files'))"]
     assert [sock.fileno() for sock in shards.opened] == [-1]
     pool.close()
+
+
+class _Idle:
+    """A connection that is idle."""
+
+    is_closed = is_retired = False
+    shard = None
+
+    def __init__(self, *, is_stale: bool) -> None:
+        self.is_stale = is_stale
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def test_the_longest_idle_connection_is_closed(shards: Any) -> None:
+    """Threads that ended leave connections behind: each release closes the oldest one, if it is stale."""
+    pool = SyncPool(_CLUSTER, shards, _HOST, lambda _: None, Mock())
+    connections: list[Any] = [_Idle(is_stale=stale) for stale in (True, True, False)]
+    for connection in connections:
+        pool.release(connection)
+    assert [connection.is_closed for connection in connections] == [True, True, False]
+    pool.release(last := _Idle(is_stale=False))  # type: ignore[arg-type]  # as the others
+    assert not any(connection.is_closed for connection in (connections[2], last))
+
+
+def test_all_are_acquired_while_a_connection_is_released(shards: Any) -> None:
+    """A thread that releases its connection doesn't fail if others acquire all of them at that moment."""
+
+    class Acquired(deque[Any]):
+        def append(self, one: Any) -> None:
+            super().append(one)
+            self.length = 2
+            self.clear()
+
+        def __len__(self) -> int:
+            return self.length
+
+    pool = SyncPool(_CLUSTER, shards, _HOST, lambda _: None, Mock())
+    pool._idle[None] = Acquired()
+    connection = _Idle(is_stale=False)
+    pool.release(connection)  # type: ignore[arg-type]  # as above
+    assert not connection.is_closed
 
 
 def test_closed_while_a_connection_is_released(shards: Any) -> None:

@@ -386,13 +386,14 @@ class SyncPool:
         if self._is_closed:
             self._abort()  # closed by another thread since the check
             return
-        oldest = idle[0] if len(idle) > 1 else None
-        if oldest is not None and oldest.is_stale:
-            try:
-                idle.remove(oldest)
-            except ValueError:
-                return  # another thread has just taken it
-            self.discard(oldest)
+        try:
+            oldest = idle[0]
+            if oldest is connection or not oldest.is_stale:
+                return
+            idle.remove(oldest)
+        except (IndexError, ValueError):
+            return  # other threads have just acquired it
+        self.discard(oldest)
 
     def discard(self, connection: SyncConnection) -> None:
         """Close a connection, and remove it from the pool."""
