@@ -110,6 +110,20 @@ def test_each_version_of_the_protocol_is_spoken(backend: str, registry: object, 
     assert [request.params for request in cluster.requests] == [[1, "a"], [2, "b"]]
 
 
+@pytest.mark.parametrize("reads_schema", [True, False])
+async def test_a_statement_is_prepared_once(
+    fake_cluster: FakeCluster, backend: str, registry: object, *, reads_schema: bool
+) -> None:
+    """A prepared statement is kept, whether the driver knows the table from the schema or not."""
+    fake_cluster.table("shop.orders", COLUMNS)
+    fake_cluster.when(READ).rows([{"id": 1, "name": "a"}])
+    with opened(fake_cluster, backend, schema_metadata_enabled=reads_schema) as driver:
+        for number in range(3):
+            driver.execute(READ, [number])
+            await driver.execute_async(READ, [number])
+        assert driver.stats().statements.misses == 1
+
+
 def test_a_login_is_asked_for(backend: str, registry: object) -> None:
     """The right password opens a connection, another one is refused."""
     with FakeCluster(username="ada", password="lovelace") as cluster:

@@ -56,6 +56,7 @@ def test_the_rate_limit_of_a_partition() -> None:
     for inner, wanted in ((RetryPolicy(), _NOT), (_Always(), _AGAIN)):
         policy = SafeRetryPolicy(inner, repeatable=False, write=Write.SINGLE)
         assert policy.on_request_error(None, 1, error=said, retry_num=0) == wanted
+        assert policy.failed_attempts == 1
     keep(said, Said(0x4321, "m", {"op_type": 1, "rejected_by_coordinator": False}))
     policy = SafeRetryPolicy(_Always(), repeatable=False, write=Write.SINGLE)
     assert policy.on_request_error(None, 1, error=said, retry_num=0) == _NOT

@@ -9,6 +9,7 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 from coodie_core.tests.drivers.memory import ClientError, MemoryClient, MemoryDriver
@@ -141,6 +142,22 @@ async def test_all_pages_or_one(api: Api, client: MemoryClient) -> None:
     assert await api.execute_one(READ, [1]) == 0
 
 
+async def test_the_trace_of_all_pages_is_that_of_the_first(
+    api: Api, client: MemoryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of several pages have the first trace id, and rows of one page have that page's."""
+    send, traces = client.send, iter([None, UUID(int=1), UUID(int=2), UUID(int=3)])
+
+    def traced(request: ClientRequest) -> Steps[Page]:
+        page = yield from send(request)
+        return page._replace(trace_id=next(traces))
+
+    monkeypatch.setattr(client, "send", traced)
+    client.rows = 12_000
+    assert (await api.execute(READ, [1])).trace_id == UUID(int=1)
+    assert (await api.execute(READ, [1], fetch_size=5)).trace_id == UUID(int=3)
+
+
 async def test_schema_statements_are_sent_as_text(api: Api, client: MemoryClient) -> None:
     """They aren't prepared and take no values; afterwards everything is prepared anew."""
     await api.execute(READ, [1])
@@ -179,6 +196,34 @@ async def test_what_is_refused_before_sending(api: Api, client: MemoryClient) ->
         with pytest.raises(kind):
             await api.execute(*args, **kwargs)
     assert client.sent == []
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"max_in_flight": 0}, "max_in_flight"),
+        ({"max_in_flight": True}, "max_in_flight"),
+        ({"max_in_flight": 1, "max_queued": -1}, "max_queued"),
+        ({"max_in_flight": 1, "max_queued": "1"}, "max_queued"),
+        ({"max_queued": 1}, "max_queued"),
+        ({"statement_cache_size": 0}, "statement_cache_size"),
+        ({"request_timeout": 0}, "request_timeout"),
+        ({"statement_lifetime": -1}, "statement_lifetime"),
+        ({"consistency": "SOMETIMES"}, "consistency"),
+    ],
+)
+def test_invalid_options_of_a_driver(client: MemoryClient, options: dict[str, Any], named: str) -> None:
+    """An option that can't be met is an error that names it, when the driver is created."""
+    with pytest.raises(ConfigurationError) as caught:
+        MemoryDriver(client, **options)
+    assert caught.value.option == named
+
+
+def test_a_driver_without_a_queue(client: MemoryClient) -> None:
+    """``max_queued=0`` is valid: requests beyond the limit are rejected at once."""
+    limit = MemoryDriver(client, max_in_flight=2, max_queued=0).stats().limit
+    assert limit is not None
+    assert (limit.max_in_flight, limit.max_queued) == (2, 0)
 
 
 async def test_an_empty_declaration(client: MemoryClient, *, is_async: bool) -> None:

@@ -168,6 +168,25 @@ def test_description_of_the_wrong_type() -> None:
         host_of(acme=Wrong()).check(config_for())
 
 
+@pytest.mark.parametrize(
+    "given", [{}, {"driver_type": "acme"}, {"driver_type": "acme", "distribution": "mine"}]
+)
+async def test_errors_of_a_hook_name_the_backend(given: dict[str, str], is_async: bool) -> None:
+    """A load error that a hook raises has the backend and its distribution, unless the hook gave them."""
+
+    class Missing(Backend):
+        @hookimpl
+        def coodie_open_driver(self, config: ConnectionConfig) -> Any:
+            raise DriverLoadError("The client library isn't there.", **given)
+
+    host = host_of(acme=Missing())
+    with pytest.raises(DriverLoadError, match="isn't there") as caught:
+        await opened(host, is_async=is_async)
+    (entry,) = host.entry_points()
+    expected = given.get("distribution", entry.distribution)
+    assert (caught.value.driver_type, caught.value.distribution) == ("acme", expected)
+
+
 # --- opening ------------------------------------------------------------------------------
 
 
