@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from coodie_core.tests.fakes import PATIENCE, wait_until
+from coodie_core.tests.drivers.memory import MemoryClient, MemoryDriver
+from coodie_core.tests.fakes import PATIENCE, Api, wait_until
 
+from coodie import RequestOptions
 from coodie.drivers.client.gate import Gate, Ticket
 from coodie.effects import run_async, run_sync
 from coodie.exceptions import DriverClosedError, OverloadedError, RequestTimeoutError
@@ -17,7 +19,6 @@ from coodie.waiting import Wait
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from concurrent.futures import Future
 
 STMT = "SELECT n FROM t"
 
@@ -136,6 +137,23 @@ async def test_those_who_stop_waiting(ending: str) -> None:
     ends[2].set_result(2)
     assert (await first, await third) == (0, 2)
     assert not gate.is_busy
+
+
+async def test_the_total_timeout_of_a_queued_write(is_async: bool) -> None:
+    """It ends the wait in the queue, and the error says that the write wasn't applied."""
+    client = MemoryClient()
+    client.gate = Future()
+    driver = MemoryDriver(client, max_in_flight=1)
+    write = "INSERT INTO t (k) VALUES (1)"
+    first = asyncio.create_task(driver.execute_async(write, []))
+    await asyncio.sleep(0)
+    options = RequestOptions(total_timeout=0.05)
+    with pytest.raises(RequestTimeoutError) as caught:
+        await Api(driver, is_async=is_async).execute(write, [], timeout=PATIENCE, options=options)
+    assert caught.value.may_have_been_applied is False
+    client.gate.set_result(None)
+    await first
+    assert len(client.sent) == 1
 
 
 def test_a_place_that_comes_too_late() -> None:
