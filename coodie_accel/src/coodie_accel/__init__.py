@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from coodie_accel._native import (
     BoundTemplate,
+    ColumnDecoder,
     ExecuteTemplate,
     Gate,
     ParameterEncoder,
@@ -23,6 +24,7 @@ from coodie_accel._native import (
 
 __all__ = [
     "BoundTemplate",
+    "ColumnDecoder",
     "ExecuteTemplate",
     "Gate",
     "ParameterEncoder",

@@ -5,6 +5,7 @@ from typing import Any, Generic, TypeAlias, TypeVar, final
 
 __all__ = [
     "BoundTemplate",
+    "ColumnDecoder",
     "ExecuteTemplate",
     "Gate",
     "ParameterEncoder",
@@ -35,6 +36,20 @@ class RowDecoder:
     ) -> RowDecoder: ...
     def decode(self, body: bytes, start: int, rows: int) -> list[Any]: ...
     def only_page(self, body: bytes, beginning: bytes, most: int, columns: Any) -> list[Any] | None: ...
+
+# How a column is filled: a type's name, a vector of numbers, a decimal with its scale; or None.
+_Form: TypeAlias = str | tuple[str, str, int] | tuple[str, int] | None
+
+@final
+class ColumnDecoder:
+    def __new__(
+        cls,
+        names: tuple[str, ...],
+        kinds: tuple[_Kind, ...],
+        others: tuple[Callable[[bytes], Any] | None, ...],
+        forms: tuple[_Form, ...],
+    ) -> ColumnDecoder: ...
+    def decode(self, body: bytes, start: int, rows: int) -> list[tuple[Any, ...] | list[Any]]: ...
 
 @final
 class ParameterEncoder:

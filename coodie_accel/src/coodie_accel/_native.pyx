@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""Requests and their answers by stream, rows to dicts, parameters to bytes, checksums of segments' headers.
+"""Requests and their answers by stream, rows to dicts or columns, parameters to bytes, checksums of segments' headers.
 
 Values are as the native protocol has them (native_protocol_v5.spec, section 6), each behind its length
 as a big-endian int32. Every length is compared with what is left before a byte behind it is read.
@@ -41,9 +41,13 @@ cdef extern from "Python.h":
     object PyType_GenericNew(PyTypeObject* type, PyObject* args, PyObject* kwargs)
     void PyObject_GC_Track(void* value)
     void PyObject_GC_UnTrack(void* value)
+    void Py_XDECREF(PyObject* value)
+    PyObject* _PyBytes_FromStringAndSize "PyBytes_FromStringAndSize"(const char* data, Py_ssize_t size) except NULL
+    int _PyBytes_Resize(PyObject** value, Py_ssize_t size) except -1
 
 __all__ = [
     "BoundTemplate",
+    "ColumnDecoder",
     "ExecuteTemplate",
     "Gate",
     "ParameterEncoder",
@@ -368,9 +372,10 @@ cdef object _raise(str message):
     raise ValueError(message)
 
 
-# --- parameters, streams, segments, waiters --------------------------------------------------------
+# --- columns, parameters, streams, segments, waiters -----------------------------------------------
 
 
+include "_columns.pxi"
 include "_parameters.pxi"
 include "_streams.pxi"
 include "_segments.pxi"

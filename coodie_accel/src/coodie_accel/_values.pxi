@@ -163,6 +163,28 @@ cdef object _address(const uint8_t* data, Py_ssize_t size):
     return None
 
 
+cdef int _numbers(const uint8_t* data, Py_ssize_t size, int64_t* numbers) noexcept nogil:
+    """Read the three [vint]s of a duration; return 0 where the bytes are something else (section 5.22)."""
+    cdef Py_ssize_t at = 0
+    cdef int index, follow
+    cdef uint64_t number
+    for index in range(3):
+        if at >= size:
+            return 0
+        follow = 0
+        while follow < 8 and data[at] & 0x80 >> follow:
+            follow += 1
+        if size - at <= follow:
+            return 0
+        number = data[at] & 0xFF >> follow
+        at += 1
+        for follow in range(follow, 0, -1):
+            number = number << 8 | data[at]
+            at += 1
+        numbers[index] = <int64_t>(number >> 1 ^ -(number & 1))
+    return at == size
+
+
 # --- types --------------------------------------------------------------------------------
 
 
@@ -310,24 +332,7 @@ cdef class _Type:
     cdef object _duration(self, const uint8_t* data, Py_ssize_t size):
         """Decode three [vint]s: the first byte's leading ones tell how many follow it (section 5.22)."""
         cdef int64_t numbers[3]
-        cdef Py_ssize_t at = 0
-        cdef int index, follow
-        cdef uint64_t number
-        for index in range(3):
-            if at >= size:
-                return None
-            follow = 0
-            while follow < 8 and data[at] & 0x80 >> follow:
-                follow += 1
-            if size - at <= follow:
-                return None
-            number = data[at] & 0xFF >> follow
-            at += 1
-            for follow in range(follow, 0, -1):
-                number = number << 8 | data[at]
-                at += 1
-            numbers[index] = <int64_t>(number >> 1 ^ -(number & 1))
-        return self.make(numbers[0], numbers[1], numbers[2]) if at == size else None
+        return self.make(numbers[0], numbers[1], numbers[2]) if _numbers(data, size, numbers) else None
 
 
 cdef inline int32_t _length(const uint8_t* data, Py_ssize_t size, Py_ssize_t* at) noexcept nogil:

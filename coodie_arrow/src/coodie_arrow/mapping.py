@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from coodie.contract.markers import ValueType
     from coodie_arrow.data import Data
 
-__all__ = ["ColumnType", "DecimalType", "ResultSchema", "result_schema"]
+__all__ = ["ColumnType", "DecimalType", "ResultSchema", "result_schema", "vector_size"]
 
 #: Cached schemas.
 _CACHE_SIZE = 256
@@ -125,6 +125,11 @@ def _column(name: str, typ: ValueType, digits: DecimalType) -> ColumnType:
         raise RequestError(message, hint=hint, may_have_been_applied=False) from None
 
 
+def vector_size(typ: ValueType) -> int:
+    """Return the number of elements of a vector type."""
+    return int(typ.text.rstrip(">").rpartition(",")[2])
+
+
 class _UnknownTypeError(Exception):
     """A CQL type isn't known."""
 
@@ -146,7 +151,7 @@ def _column_type(typ: ValueType, digits: DecimalType) -> ColumnType:
     if name == "map":
         return ColumnType(na.map_(*schemas), of_maps(*builds))
     if name == "vector":
-        size = int(typ.text.rstrip(">").rpartition(",")[2])
+        size = vector_size(typ)
         return ColumnType(na.fixed_size_list(schemas[0], size), of_vectors(builds[0], size))
     if name in {"tuple", "udt"}:
         fields = typ.fields or tuple([f"field_{index}" for index in range(len(parts))])

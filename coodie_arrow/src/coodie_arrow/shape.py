@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import nanoarrow as na
 
-from coodie.columnar import ColumnarShape
+from coodie.columnar import ColumnarShape, FilledColumn
 from coodie.exceptions import ConfigurationError, InvalidQueryError, RequestError, UnsupportedError
 from coodie_arrow.batch import export_stream, new_batch
 from coodie_arrow.data import UnfitError
+from coodie_arrow.filled import filled_data, filled_form
 from coodie_arrow.mapping import DecimalType, result_schema
 
 if TYPE_CHECKING:
@@ -108,9 +109,15 @@ class ArrowShape(ColumnarShape):
         if columns and columns[0].name == _APPLIED and count:
             rows.applied = bool(values[0][0])
         if count:
-            data = [_built(schema, index, given) for index, given in enumerate(values)]
+            data = [_built(schema, index, given, count) for index, given in enumerate(values)]
             rows.append(new_batch(schema.schema, data, count))
         return rows
+
+    def forms(self, columns: tuple[Column, ...], types: Sequence[Any]) -> tuple[Any, ...]:
+        """Return how the accelerator fills each column; None for one that is converted from objects."""
+        schema = self.schema_of(columns, types)
+        digits = [self._digits_of(name) for name in schema.names]
+        return tuple([filled_form(typ, one) for typ, one in zip(types, digits, strict=True)])
 
     def schema_of(self, columns: tuple[Column, ...], types: Sequence[Any] | None) -> ResultSchema:
         """Return the schema of a result, as ``of_values`` has it."""
@@ -120,7 +127,10 @@ class ArrowShape(ColumnarShape):
             message = f"decimals= names {', '.join(map(repr, unknown))}, which the result doesn't have."
             raise InvalidQueryError(message, hint=f"The columns are {', '.join(map(repr, names))}.")
         kinds = tuple([column.type for column in columns]) if types is None else tuple(types)
-        return result_schema(names, kinds, tuple([self._by_name.get(name, self._decimals) for name in names]))
+        return result_schema(names, kinds, tuple(map(self._digits_of, names)))
+
+    def _digits_of(self, name: str) -> DecimalType:
+        return self._by_name.get(name, self._decimals)
 
     def of_tuples(
         self, names: Sequence[str], rows: Iterable[Sequence[Any]], columns: tuple[Column, ...] | None = None
@@ -191,8 +201,10 @@ def _schema(rows: ArrowRows) -> Any:
     return na.c_schema(na.struct({}, nullable=False)) if rows.schema is None else rows.schema.schema
 
 
-def _built(schema: ResultSchema, index: int, values: Sequence[Any]) -> Data:
+def _built(schema: ResultSchema, index: int, values: Sequence[Any], count: int) -> Data:
     """Return the buffers of a column."""
+    if isinstance(values, FilledColumn):
+        return filled_data(schema.types[index], values, count)
     try:
         return schema.columns[index].build(values)
     except _ERRORS as exc:

@@ -6,7 +6,7 @@ has the shape; ``coodie.row_shapes.parse_rows`` finds it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from coodie.exceptions import ConfigurationError
 from coodie.row_shapes import RowShape
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from coodie.rows import Column
 
-__all__ = ["ArrowRows", "ColumnarShape", "RecordBatch", "refuse_columns"]
+__all__ = ["ArrowRows", "ColumnarShape", "FilledColumn", "RecordBatch", "refuse_columns"]
 
 
 class RecordBatch(Protocol):
@@ -36,6 +36,20 @@ class RecordBatch(Protocol):
     def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
         """Return PyCapsules with the schema and the array."""
         ...
+
+
+class FilledColumn(NamedTuple):
+    """A column that the accelerator has filled from the bytes of a response.
+
+    Attributes:
+        nulls: The number of nulls.
+        valid: The bitmap of values that aren't null; None without nulls.
+        buffers: The offsets, for values of any size, and the values.
+    """
+
+    nulls: int
+    valid: bytes | None
+    buffers: tuple[bytes, ...]
 
 
 class ArrowRows:
@@ -132,12 +146,24 @@ class ColumnarShape(RowShape):
         Args:
             columns: The columns.
             types: Their types, as ``coodie.contract.markers.ValueType``; None to parse those of ``columns``.
-            values: The values of each column, as those of tuples.
+            values: The values of each column, as those of tuples; or a ``FilledColumn``.
             count: The number of rows.
 
         Raises:
             RequestError: A type or a value has no exact counterpart in Arrow; names the column and its type.
             InvalidQueryError: Two columns have the same name.
+        """
+        raise NotImplementedError
+
+    def forms(self, columns: tuple[Column, ...], types: Sequence[Any]) -> tuple[Any, ...]:
+        """Return how the accelerator fills each column: a form of its ``ColumnDecoder``; None for objects.
+
+        Args:
+            columns: The columns.
+            types: Their types, as in ``of_values``.
+
+        Raises:
+            CoodieError: As in ``of_values``.
         """
         raise NotImplementedError
 

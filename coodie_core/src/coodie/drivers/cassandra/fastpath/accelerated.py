@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "bound_template",
+    "column_decoder",
     "execute_template",
     "only_page_reader",
     "parameter_encoder",
@@ -86,6 +87,37 @@ def row_decoder(
         tuple([other for _, other in parts]),
         new_tuples or new_rows,
         new_tuples is not None,
+    ).decode
+    return decode
+
+
+def column_decoder(
+    names: tuple[str, ...],
+    types: Sequence[Any],
+    single: Callable[[Any], Callable[[bytes], Any]],
+    forms: tuple[Any, ...],
+    *,
+    aware_timestamps: bool,
+) -> Callable[[bytes, int, int], list[Any]] | None:
+    """Return the accelerator's column reader; None if it isn't installed or doesn't support one of the types.
+
+    Args:
+        names: The columns' names.
+        types: The columns' exact types of the driver.
+        single: As for ``row_decoder``.
+        forms: How each column is filled; None for a list of objects.
+        aware_timestamps: As for ``row_decoder``.
+    """
+    module = accelerator()
+    if module is None or not any(forms):
+        return None
+    kinds = _Kinds(single, aware_timestamps=aware_timestamps)
+    try:
+        parts = [kinds.part(typ, None) for typ in types]
+    except _UnknownTypeError:
+        return None
+    decode: Callable[[bytes, int, int], list[Any]] = module.ColumnDecoder(
+        names, tuple([kind for kind, _ in parts]), tuple([other for _, other in parts]), forms
     ).decode
     return decode
 

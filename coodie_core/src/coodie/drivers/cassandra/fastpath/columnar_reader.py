@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from coodie.columnar import FilledColumn
+from coodie.drivers.cassandra.fastpath.accelerated import column_decoder
 from coodie.drivers.cassandra.values.columns import check_codecs
 from coodie.drivers.cassandra.values.rows import result_columns
 from coodie.drivers.cassandra.values.types import described
@@ -27,6 +29,7 @@ def columnar_reader(
     types: Sequence[Any],
     options: ValueOptions,
     read_tuples: RowReader,
+    single: Callable[[Any], Callable[[bytes], Any]],
 ) -> RowReader:
     """Return a reader for record batches.
 
@@ -36,6 +39,7 @@ def columnar_reader(
         types: The columns' types of the driver.
         options: The driver's options for values.
         read_tuples: Reads rows as tuples, without codecs.
+        single: Returns the driver's decoder for single values of a type.
 
     Raises:
         InvalidQueryError: A column has a codec.
@@ -43,10 +47,25 @@ def columnar_reader(
     check_codecs(shape, names, types, options)
     columns = result_columns(names, tuple(types))
     kinds = [described(typ) for typ in types]
+    decode = None
+    # The value of [applied] is read.
+    if "[applied]" not in names:
+        forms = shape.forms(columns, kinds)
+        decode = column_decoder(names, types, single, forms, aware_timestamps=options.aware_timestamps)
 
     def read(body: bytes, start: int, count: int) -> Any:
         rows = read_tuples(body, start, count)
         values: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(names)
         return shape.of_values(columns, kinds, values, len(rows))
 
-    return read
+    if decode is None:
+        return read
+
+    def read_filled(body: bytes, start: int, count: int) -> Any:
+        found = [
+            FilledColumn(column[0], column[1], column[2:]) if column.__class__ is tuple else column
+            for column in decode(body, start, count)
+        ]
+        return shape.of_values(columns, kinds, found, count)
+
+    return read_filled

@@ -276,7 +276,7 @@ def _reader(
     single = partial(_single_decoder, version)
     if isinstance(shape, ColumnarShape):
         read_tuples = _reader(names, types, version, values._replace(codecs=None), _TUPLE)
-        return columnar_reader(shape, names, types, values, read_tuples)
+        return columnar_reader(shape, names, types, values, read_tuples, single)
     # Other shapes than dicts are built from tuples.
     new_tuples = None if shape is None else shape.new_rows if shape is _TUPLE else list
     aware, codecs = values.aware_timestamps, values.for_columns(names, shape)
