@@ -192,7 +192,7 @@ class CassandraDriver(ClientDriver):
     ) -> Rows[Any]:
         """Async version of :meth:`execute`; only the decoding of the page blocks the event loop."""
         sent: TemplatedRequest | Awaitable[Any] | None = None
-        found: Any
+        found: Rows[Any] | None
         first, gate = None, self._gate
         wanted = self._default_rows if rows is None else rows
         if gate is not None:
@@ -206,9 +206,10 @@ class CassandraDriver(ClientDriver):
             if isinstance(sent, tuple):
                 found, first = sent[0].outcome(sent, await sent[-1])
             else:
-                found = await sent
-                if found.__class__ is tuple:
-                    found, first = found[0].unusual(found)
+                response: Any = await sent
+                found = response
+                if response.__class__ is tuple:
+                    found, first = response[0].unusual(response)
             if found is not None:
                 return found
         request = Request(stmt, params, consistency, timeout, fetch_size, paging_state, options, rows)
