@@ -39,7 +39,7 @@ def at_once(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture(params=["C", "Python"])
 def task_class(request: pytest.FixtureRequest) -> Callable[..., Any]:
     """Give both implementations of tasks."""
-    python: Any = asyncio.tasks._PyTask  # type: ignore[attr-defined]
+    python: Any = asyncio.tasks._PyTask  # type: ignore[attr-defined]  # private
     return asyncio.Task if request.param == "C" else python
 
 
@@ -172,7 +172,7 @@ def test_futures_of_asyncio(at_once: bool) -> None:
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt, SystemExit])
 def test_an_interrupted_task(raised: type[BaseException]) -> None:
-    """The interrupt reaches whoever runs the loop, and the other tasks get their responses."""
+    """The loop's run raises the interrupt, and the other tasks get their responses."""
     woken: list[Any] = []
 
     async def wait(waiter: Any, error: type[BaseException] | None) -> None:
@@ -316,7 +316,7 @@ def test_a_forgotten_task_is_collected() -> None:
         kept = Kept()
         task = asyncio.create_task(wait(_waiter(), kept))
         await _turns()
-        task._log_destroy_pending = False  # type: ignore[attr-defined]
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # private: nothing is logged
         return ref(kept)
 
     loop = asyncio.new_event_loop()

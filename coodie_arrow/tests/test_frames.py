@@ -1,4 +1,4 @@
-"""Other libraries take results without copies: pyarrow, pandas, polars."""
+"""Other libraries take results: pyarrow, pandas, polars, DuckDB."""
 
 from __future__ import annotations
 
@@ -97,3 +97,15 @@ def test_pandas() -> None:
     assert list(frame.columns) == ["number", "name", "price"]
     assert frame["name"].tolist()[0] == "é"
     assert frame["price"].sum() == Decimal("3.0")
+
+
+def test_duckdb_reads_columns() -> None:
+    """DuckDB finds a result by the name of its variable, any number of times."""
+    duckdb = pytest.importorskip("duckdb", reason="DuckDB isn't installed")
+    trips = result("name", "price", "number", "key", "tags")
+    for _ in range(2):
+        sums = duckdb.sql("SELECT name, sum(price), sum(number) FROM trips GROUP BY name ORDER BY name")
+        assert sums.fetchall() == [("é", Decimal(3), 2), (None, None, None)]
+    keys = duckdb.sql("SELECT DISTINCT key, tags FROM trips WHERE key IS NOT NULL")
+    assert keys.fetchall() == [(uuid.UUID(int=7), ["a"])]
+    assert len(trips) == 4

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 __all__ = [
+    "DAY_MILLISECONDS",
     "INTERVAL",
     "Data",
     "UnfitError",
@@ -35,7 +36,8 @@ __all__ = [
 _UNIX_DAY = dt.date(1970, 1, 1).toordinal()
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - naive timestamps are in UTC
 _AWARE_EPOCH = _EPOCH.replace(tzinfo=dt.timezone.utc)
-_DAY_MILLISECONDS = 86_400_000
+#: The number of milliseconds of a day.
+DAY_MILLISECONDS = 86_400_000
 
 #: Months, days and nanoseconds of an interval.
 INTERVAL = Struct("=iiq")
@@ -187,7 +189,7 @@ def _milliseconds(value: Any) -> int:
     milliseconds, rest = divmod(since.microseconds, 1000)
     if rest:
         raise UnfitError("it has a part below the millisecond")
-    return int(since.days * _DAY_MILLISECONDS + since.seconds * 1000 + milliseconds)
+    return int(since.days * DAY_MILLISECONDS + since.seconds * 1000 + milliseconds)
 
 
 def _interval(value: Duration) -> bytes:

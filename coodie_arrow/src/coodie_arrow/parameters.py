@@ -9,7 +9,7 @@ import nanoarrow as na
 
 from coodie.exceptions import ParameterError, ParameterTypeError
 from coodie.types import Date, Timestamp
-from coodie_arrow.data import UnfitError
+from coodie_arrow.data import DAY_MILLISECONDS, UnfitError
 from coodie_arrow.reading import read_values
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ __all__ = ["parameter_rows"]
 #: The number of rows that are converted at once.
 _ROWS = 500
 
-_DAY_MILLISECONDS = 86_400_000
 _UUID_BYTES = 16
 
 _INTEGERS = frozenset({"tinyint", "smallint", "int", "bigint", "counter", "varint"})
@@ -161,7 +160,7 @@ def _as_date(value: Any) -> Any:
     """Return the date of a timestamp, which is all that pandas has."""
     if not isinstance(value, Timestamp):
         return value
-    days, rest = divmod(value.milliseconds, _DAY_MILLISECONDS)
+    days, rest = divmod(value.milliseconds, DAY_MILLISECONDS)
     if rest:
         raise UnfitError("it has a time of day", "Round it first, as with .dt.floor('D').")
     return Date(days)

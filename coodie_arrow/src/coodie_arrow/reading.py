@@ -15,14 +15,12 @@ import nanoarrow as na
 from nanoarrow import TimeUnit, Type
 
 from coodie.types import Date, Duration, Time, Timestamp
-from coodie_arrow.data import INTERVAL, UnfitError
+from coodie_arrow.data import DAY_MILLISECONDS, INTERVAL, UnfitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 __all__ = ["read_values"]
-
-_DAY_MILLISECONDS = 86_400_000
 
 _NANOSECONDS = {
     TimeUnit.SECOND: 10**9,
@@ -189,7 +187,7 @@ def _decimals(array: Any, schema: Any, start: int, stop: int) -> list[Decimal]:
 def _days(array: Any, schema: Any, start: int, stop: int) -> list[Date]:
     numbers = _elements(array, start, stop)
     return [
-        Date(number if schema.type is Type.DATE32 else _exact(number, _DAY_MILLISECONDS, "day"))
+        Date(number if schema.type is Type.DATE32 else _exact(number, DAY_MILLISECONDS, "day"))
         for number in numbers
     ]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import nanoarrow as na
 
-from coodie.columnar import ColumnarShape, FilledColumn
+from coodie.columnar import ColumnarShape, FilledColumn, by_column
 from coodie.exceptions import ConfigurationError, InvalidQueryError, RequestError, UnsupportedError
 from coodie_arrow.batch import export_stream, new_batch
 from coodie_arrow.data import UnfitError
@@ -16,10 +16,9 @@ from coodie_arrow.filled import filled_data, filled_form
 from coodie_arrow.mapping import DecimalType, result_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from coodie.columnar import ArrowRows
-    from coodie.row_shapes import RowShape
     from coodie.rows import Column
     from coodie_arrow.data import Data
     from coodie_arrow.mapping import ResultSchema
@@ -149,18 +148,8 @@ class ArrowShape(ColumnarShape):
             )
             raise UnsupportedError(message, hint=hint, feature="rows='arrow'")
         found = list(rows)
-        values: list[Sequence[Any]] = list(zip(*found, strict=True)) if found else [()] * len(names)
+        values = by_column(found, len(names))
         return self.of_values(tuple([by_name[name] for name in names]), None, values, len(found))
-
-    def built(
-        self,
-        make_builder: Callable[[tuple[str, ...], RowShape], Callable[[Iterable[Sequence[Any]]], list[Any]]],
-        names: Sequence[str],
-        rows: Iterable[Sequence[Any]],
-        columns: tuple[Column, ...] | None,
-    ) -> Any:
-        """Raise: there is no builder of rows."""
-        raise NotImplementedError
 
     def of_dicts(self, rows: list[dict[str, Any]]) -> Any:
         """Return a result of one batch, given dicts."""

@@ -6,6 +6,7 @@ has the shape; ``coodie.row_shapes.parse_rows`` finds it.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from coodie.exceptions import ConfigurationError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from coodie.rows import Column
 
-__all__ = ["ArrowRows", "ColumnarShape", "FilledColumn", "RecordBatch", "refuse_columns"]
+__all__ = ["ArrowRows", "ColumnarShape", "FilledColumn", "RecordBatch", "by_column", "refuse_columns"]
 
 
 class RecordBatch(Protocol):
@@ -120,7 +121,7 @@ class ArrowRows:
         return self._shape.export_stream(self, requested_schema)
 
 
-class ColumnarShape(RowShape):
+class ColumnarShape(RowShape, ABC):
     """The shape of record batches; coodie-arrow implements it."""
 
     is_columnar = True
@@ -130,10 +131,11 @@ class ColumnarShape(RowShape):
         return ArrowRows(self)
 
     @property
+    @abstractmethod
     def refuses_codecs(self) -> bool:
         """Whether columns with a codec raise an error."""
-        raise NotImplementedError
 
+    @abstractmethod
     def of_values(
         self,
         columns: tuple[Column, ...],
@@ -153,8 +155,8 @@ class ColumnarShape(RowShape):
             RequestError: A type or a value has no exact counterpart in Arrow; names the column and its type.
             InvalidQueryError: Two columns have the same name.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def forms(self, columns: tuple[Column, ...], types: Sequence[Any]) -> tuple[Any, ...]:
         """Return how the accelerator fills each column: a form of its ``ColumnDecoder``; None for objects.
 
@@ -165,15 +167,24 @@ class ColumnarShape(RowShape):
         Raises:
             CoodieError: As in ``of_values``.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def export_schema(self, rows: ArrowRows) -> object:
         """Return a PyCapsule with the schema of a result."""
-        raise NotImplementedError
 
+    @abstractmethod
     def export_stream(self, rows: ArrowRows, requested_schema: object | None) -> object:
         """Return a PyCapsule with a stream of a result's batches."""
-        raise NotImplementedError
+
+
+def by_column(rows: Sequence[Sequence[Any]], width: int) -> list[Sequence[Any]]:
+    """Return the values of each column.
+
+    Args:
+        rows: The rows, as tuples.
+        width: The number of columns.
+    """
+    return list(zip(*rows, strict=True)) if rows else [()] * width
 
 
 def refuse_columns(shape: RowShape | None, feature: str, instead: str) -> None:

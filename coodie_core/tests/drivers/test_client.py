@@ -198,34 +198,6 @@ async def test_what_is_refused_before_sending(api: Api, client: MemoryClient) ->
     assert client.sent == []
 
 
-@pytest.mark.parametrize(
-    ("options", "named"),
-    [
-        ({"max_in_flight": 0}, "max_in_flight"),
-        ({"max_in_flight": True}, "max_in_flight"),
-        ({"max_in_flight": 1, "max_queued": -1}, "max_queued"),
-        ({"max_in_flight": 1, "max_queued": "1"}, "max_queued"),
-        ({"max_queued": 1}, "max_queued"),
-        ({"statement_cache_size": 0}, "statement_cache_size"),
-        ({"request_timeout": 0}, "request_timeout"),
-        ({"statement_lifetime": -1}, "statement_lifetime"),
-        ({"consistency": "SOMETIMES"}, "consistency"),
-    ],
-)
-def test_invalid_options_of_a_driver(client: MemoryClient, options: dict[str, Any], named: str) -> None:
-    """An option that can't be met is an error that names it, when the driver is created."""
-    with pytest.raises(ConfigurationError) as caught:
-        MemoryDriver(client, **options)
-    assert caught.value.option == named
-
-
-def test_a_driver_without_a_queue(client: MemoryClient) -> None:
-    """``max_queued=0`` is valid: requests beyond the limit are rejected at once."""
-    limit = MemoryDriver(client, max_in_flight=2, max_queued=0).stats().limit
-    assert limit is not None
-    assert (limit.max_in_flight, limit.max_queued) == (2, 0)
-
-
 async def test_an_empty_declaration(client: MemoryClient, *, is_async: bool) -> None:
     """A driver that declares nothing still reads and writes, and names what it lacks."""
     bare = Api(ClientDriver(client), is_async=is_async)

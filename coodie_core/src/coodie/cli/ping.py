@@ -73,9 +73,11 @@ def _seen(driver: AbstractDriver) -> dict[str, Any]:
     metadata: Any = getattr(cluster, "metadata", None)
     if not hasattr(metadata, "all_hosts"):
         return {"protocol_version": None, "hosts": None}
+    from coodie.drivers.cassandra._hosts import place
+
     hosts = [
         {
-            "address": _place(host.endpoint),
+            "address": place(host.endpoint),
             "state": {True: "up", False: "down"}.get(host.is_up, "unknown"),
             "data_center": host.datacenter,
         }
@@ -85,8 +87,3 @@ def _seen(driver: AbstractDriver) -> dict[str, Any]:
         "protocol_version": cluster.protocol_version,
         "hosts": sorted(hosts, key=lambda host: str(host["address"])),
     }
-
-
-def _place(endpoint: Any) -> str:
-    """Return a node's address and port, or the path of its Unix socket."""
-    return str(endpoint.address) if endpoint.port is None else f"{endpoint.address}:{endpoint.port}"

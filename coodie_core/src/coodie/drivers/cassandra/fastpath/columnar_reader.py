@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from coodie.columnar import FilledColumn
+from coodie.columnar import FilledColumn, by_column
 from coodie.drivers.cassandra.fastpath.accelerated import column_decoder
 from coodie.drivers.cassandra.values.columns import check_codecs
 from coodie.drivers.cassandra.values.rows import result_columns
@@ -55,8 +55,7 @@ def columnar_reader(
 
     def read(body: bytes, start: int, count: int) -> Any:
         rows = read_tuples(body, start, count)
-        values: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(names)
-        return shape.of_values(columns, kinds, values, len(rows))
+        return shape.of_values(columns, kinds, by_column(rows, len(names)), len(rows))
 
     if decode is None:
         return read

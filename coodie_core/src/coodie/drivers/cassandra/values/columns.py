@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from coodie.columnar import by_column
 from coodie.drivers.cassandra.values.rows import result_columns, row_converters
 from coodie.drivers.cassandra.values.types import cql_name, described, subtypes, unwrapped
 from coodie.exceptions import InvalidQueryError
@@ -42,7 +43,7 @@ def columnar_rows(
     """
     check_codecs(shape, names, types, options)
     converters = row_converters(types, aware_timestamps=options.aware_timestamps)
-    values: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+    values = by_column(rows, len(names))
     for index, convert in enumerate(converters):
         if convert is not None:
             values[index] = [None if value is None else convert(value) for value in values[index]]
