@@ -269,6 +269,19 @@ async def test_an_error_comes_by_its_class_with_its_details(api: Api, cluster: F
         cluster.when(WRITE).error(exceptions.ParameterError)
 
 
+async def test_details_of_failed_writes(api: Api, cluster: FakeCluster) -> None:
+    """The kind of the write and the number of failed replicas are attributes of the error."""
+    cluster.when(WRITE).error(exceptions.CasWriteUnknownError, received=1, required=2)
+    with pytest.raises(exceptions.CasWriteUnknownError) as unknown:
+        await api.execute(WRITE, [1, "a"])
+    assert unknown.value.write_type == "CAS"
+    failures = {ip_address("10.0.0.1"): 0, ip_address("10.0.0.2"): 1}
+    cluster.when(WRITE).error(exceptions.WriteFailureError, write_type="SIMPLE", failures=failures)
+    with pytest.raises(exceptions.WriteFailureError) as failed:
+        await api.execute(WRITE, [1, "a"])
+    assert (failed.value.write_type, failed.value.failures) == ("SIMPLE", 2)
+
+
 async def test_an_error_that_passes_is_retried(api: Api, cluster: FakeCluster) -> None:
     """The newest stub goes first, as often as it says; a read is sent again, a write isn't."""
     cluster.when(READ).rows([{"id": 1, "name": "a"}])
@@ -345,6 +358,27 @@ async def test_a_batch_is_one_request(api: Api, cluster: FakeCluster) -> None:
         await api.execute_batch([(WRITE, [1, "a"]), (WRITE, [3, "c"])])
 
 
+async def test_the_consistency_of_a_batch(api: Api, cluster: FakeCluster) -> None:
+    """It is the request's, or else the connection's, whichever way the batch is sent."""
+    cluster.when(WRITE)
+    batch = [(WRITE, [1, "a"]), (WRITE, [2, "b"])]
+    await api.execute_batch(batch)
+    for level in ("ALL", "EACH_QUORUM"):
+        await api.execute_batch(batch, consistency=level)
+    assert [request.consistency for request in cluster.requests] == ["LOCAL_ONE", "ALL", "EACH_QUORUM"]
+
+
+@pytest.mark.parametrize("batch_type", ["LOGGED", "UNLOGGED"])
+async def test_a_part_of_a_batch_may_have_been_applied(
+    api: Api, cluster: FakeCluster, batch_type: str
+) -> None:
+    """If too few replicas of one statement are alive, others of an unlogged batch may have been applied."""
+    cluster.when(WRITE).error(UnavailableError, alive=0, required=1)
+    with pytest.raises(UnavailableError) as caught:
+        await api.execute_batch([(WRITE, [1, "a"]), (WRITE, [2, "b"])], batch_type=batch_type)
+    assert caught.value.may_have_been_applied is (batch_type == "UNLOGGED")
+
+
 async def test_many_requests_are_answered(api: Api, cluster: FakeCluster) -> None:
     """execute_many, whose requests are in flight together."""
     cluster.when(WRITE)
@@ -374,6 +408,17 @@ def test_markers_without_a_type_are_refused(cluster: FakeCluster) -> None:
     assert [str(kind) for _, kind in stub.markers] == types
     stub = cluster.when("INSERT INTO shop.orders (id, name) VALUES (1, lower(?)) USING TIMESTAMP ?")
     assert [str(kind) for _, kind in stub.markers] == ["text", "bigint"]
+
+
+async def test_a_session_of_the_programs_stays_open(
+    api: Api, driver: Any, cluster: FakeCluster, backend: str
+) -> None:
+    """Closing a driver on the session of another one closes its own connections only."""
+    cluster.when(READ).rows([{"id": 1, "name": "a"}])
+    with open_driver(backend, name="borrower", session=driver.session) as borrower:
+        assert borrower.execute(READ, [1]) == [{"id": 1, "name": "a"}]
+    assert not driver.session.is_shutdown
+    assert await api.execute(READ, [1]) == [{"id": 1, "name": "a"}]
 
 
 # --- several nodes ----------------------------------------------------------------------
