@@ -74,11 +74,45 @@ def test_a_silent_server(
                 wait(driver, table)
             assert time.monotonic() - started < 2.5
             interrupt.join()
-            deadline = time.monotonic() + 10
-            while [one for one in set(threading.enumerate()) - threads if one.name.startswith("coodie-scan")]:
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            _await_end_of_threads("coodie-scan", threads)
             proxy.mute = False
             assert driver.execute_one(select, [1]) == 1
             started = time.monotonic()
         assert time.monotonic() - started < 5
+
+
+@pytest.mark.usefixtures("interrupts")
+@pytest.mark.parametrize("fast_path", [True, False], ids=["fast", "driver's way"])
+def test_a_silent_server_between_pages(
+    fast_path: bool, cassandra_node: Any, keyspace: str, backend: str, registry: DriverRegistry
+) -> None:
+    """KeyboardInterrupt ends a stream that waits for its next page; closing ends the page's thread."""
+    table = f"{keyspace}.streamed"
+    with FaultProxy(cassandra_node.host, cassandra_node.port) as proxy:
+        driver = open_driver(
+            backend, hosts=[proxy.host], port=proxy.port, request_timeout=_TIMEOUT, fast_path=fast_path
+        )
+        with driver:
+            driver.execute(f"CREATE TABLE IF NOT EXISTS {table} (id int PRIMARY KEY, v int)")
+            driver.execute_many(f"INSERT INTO {table} (id, v) VALUES (?, ?)", [(n, n) for n in range(100)])
+            select = f"SELECT * FROM {table}"
+            assert len(list(driver.stream(select, fetch_size=10))) == 100
+            rows = driver.stream(select, fetch_size=10)
+            interrupt = threading.Timer(0.5, signal.pthread_kill, (threading.get_ident(), signal.SIGUSR1))
+            next(rows)
+            proxy.mute = True
+            interrupt.start()
+            started = time.monotonic()
+            with pytest.raises(KeyboardInterrupt):
+                list(rows)
+            assert time.monotonic() - started < 2.5
+            interrupt.join()
+            proxy.mute = False
+        _await_end_of_threads("coodie-page", set())
+
+
+def _await_end_of_threads(name: str, others: set[threading.Thread]) -> None:
+    deadline = time.monotonic() + 10
+    while [one for one in set(threading.enumerate()) - others if one.name.startswith(name)]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

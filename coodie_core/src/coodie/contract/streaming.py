@@ -1,8 +1,10 @@
-"""Iterate over rows with one page in memory."""
+"""Iterate over rows page by page; the next page is requested while one is consumed."""
 
 from __future__ import annotations
 
+import os
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from coodie._tracebacks import CALLER_ERRORS, shortened
@@ -53,13 +55,18 @@ class TimeLeft:
 def stream_rows(
     fetch: Callable[[int | None, bytes | None], list[dict[str, Any]]], fetch_size: int
 ) -> Generator[dict[str, Any], None, None]:
-    """Yield the rows of all pages.
+    """Yield the rows of all pages; a thread requests the next page while one is consumed.
+
+    The thread ends with its request: if the iteration ends early, the page is discarded.
 
     Args:
         fetch: Takes a page size and a paging state and returns that page; without them, it returns all rows.
         fetch_size: The number of rows of a page.
     """
+    from coodie.waiting import start_thread  # keeps concurrent.futures out of the import of coodie.drivers
+
     page: Any
+    process = os.getpid()
     try:
         page = fetch(fetch_size, None)
     except CALLER_ERRORS as exc:
@@ -71,12 +78,15 @@ def stream_rows(
         return
     while True:
         state = page.paging_state
-        yield from page
         if state is None:
+            yield from page
             return
-        # Drop the page before the next one arrives.
+        ahead = start_thread(partial(fetch, fetch_size, state), "coodie-page")
+        yield from page
         del page
-        page = _paged(fetch(fetch_size, state))
+        # A fork has no such thread.
+        page = _paged(ahead.result() if os.getpid() == process else fetch(fetch_size, state))
+        del ahead
 
 
 async def stream_rows_async(
