@@ -134,8 +134,8 @@ def test_logins_and_authorities(backend: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("metadata", "said"),
     [
-        (b"<html>", "sent something else than the nodes"),
-        (b'{"contact_info": {"sni_proxy_address": 5}}', "sent something else than the nodes"),
+        (b"<html>", "doesn't list the nodes"),
+        (b'{"contact_info": {"sni_proxy_address": 5}}', "doesn't list the nodes"),
         (b'{"contact_info": {"sni_proxy_address": "a:1", "contact_points": []}}', "lists no node"),
     ],
 )

@@ -55,4 +55,4 @@ def test_another_version_is_told(module: ModuleType, caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.WARNING):
         assert accelerator() is None
     assert "coodie-accel 0.0.9 isn't used" in caplog.text
-    assert "install both at one version" in caplog.text
+    assert "install the same version of both" in caplog.text

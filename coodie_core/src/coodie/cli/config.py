@@ -33,7 +33,7 @@ def config() -> None:
 _file = click.option(
     "--file", "path", metavar="PATH", help="The file; by default, the one that load_config() finds."
 )
-_json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @config.command()

@@ -25,7 +25,7 @@ _LINK = re.compile(r"\[([^\]]+)\]\((?:\.\./)*([^)]+)\)")
 
 @click.command()
 @click.argument("name", required=False, shell_complete=complete_error)
-@click.option("--json", "as_json", is_flag=True, help="As JSON: an object, or one per line without NAME.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: an object, or one per line without NAME.")
 def explain(*, name: str | None, as_json: bool) -> None:
     """Explain an error: its cause and its fix; without NAME, list all errors.
 

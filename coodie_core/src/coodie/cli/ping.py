@@ -23,7 +23,7 @@ _SERVER = "SELECT release_version, cluster_name, data_center FROM system.local W
 @click.argument("target", required=False, metavar="[NAME|URL]", shell_complete=complete_connection)
 @connection_option
 @option_of("timeout")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def ping(*, target: str | None, connection: str | None, timeout: float | None, as_json: bool) -> None:
     """Connect, and print the round-trip time, the server's version and its hosts.
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["schema"]
 
 _definitions = click.argument("definitions", metavar="MODULE:DEFINITIONS")
-_json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _drop = click.option(
     "--drop-removed-indexes", "drop", is_flag=True, help="Drop indexes that aren't in the definitions."
 )

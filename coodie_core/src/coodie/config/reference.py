@@ -58,7 +58,7 @@ def _section(scope: Scope) -> Iterator[str]:
         target = f"{scope.name.lower()}-{option.name.replace('_', '-')}"
         yield f'<a id="{target}" href="#{target}"><code>{option.name}</code></a> *{_value(option)}*'
         yield f": {option.help}"
-        yield f"  Default: {option.default}. {' '.join(_forms(option, scope))}"
+        yield f"  {_default(option)} {' '.join(_forms(option, scope))}"
         yield ""
 
 
@@ -80,7 +80,7 @@ def _forms(option: Option, scope: Scope) -> Iterator[str]:
     elif option.key:
         yield f"In Python: {option.instead}."
     if option.capability:
-        yield f"Requires a backend with {option.capability}."
+        yield f"Requires the capability *{option.capability}*."
 
 
 def _capitalized(text: str) -> str:
@@ -188,4 +188,10 @@ def _properties(scope: Scope, *, elsewhere: bool = False) -> dict[str, Any]:
 
 def _about(option: Option) -> str:
     unit = f", in {option.unit}" if option.unit else ""
-    return f"{option.help} Default: {option.default}{unit}."
+    return f"{option.help} {_default(option, unit)}"
+
+
+def _default(option: Option, unit: str = "") -> str:
+    if option.default.startswith("required"):
+        return f"{_capitalized(option.default)}."
+    return f"Default: {option.default}{unit}."

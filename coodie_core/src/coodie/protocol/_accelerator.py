@@ -31,7 +31,7 @@ def accelerator() -> Any:
         return None
     if module.__version__ != __version__:
         log.warning(
-            "coodie-accel %s isn't used, since coodie-core is %s: install both at one version.",
+            "coodie-accel %s isn't used, since coodie-core is %s: install the same version of both.",
             module.__version__,
             __version__,
         )

@@ -45,7 +45,7 @@ def cloud_endpoints(bundle: CloudBundle) -> tuple[Any, list[Any]]:
         factory = SniEndPointFactory(proxy.host, proxy.port or 9042)
         points = [factory.create_from_sni(str(name)) for name in contact["contact_points"]]
     except (AttributeError, ValueError, KeyError, TypeError) as exc:
-        message = f"The metadata service of the bundle, {service}, sent something else than the nodes."
+        message = f"The response of the bundle's metadata service, {service}, doesn't list the nodes."
         raise ConnectionFailedError(
             message, hint="Download the bundle again.", hosts={service: "an unknown response"}
         ) from exc
