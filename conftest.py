@@ -71,6 +71,12 @@ def pytest_configure(config: pytest.Config) -> None:
     defaults["fast_path"] = config.getoption("--fast-path") == "on"
     if os.environ.get(_POINTS):
         hooks.append(lambda name: _points.update((name,)))
+    if importlib.util.find_spec("hypothesis"):
+        from hypothesis import HealthCheck, settings
+
+        # On a busy machine, any example may take longer than hypothesis's limits.
+        settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        settings.load_profile("busy")
 
 
 def pytest_unconfigure() -> None:
