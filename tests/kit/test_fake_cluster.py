@@ -13,7 +13,6 @@ import pytest
 from tests.conftest import Api, open_driver
 
 import coodie
-from coodie import exceptions
 from coodie.exceptions import (
     AuthenticationError,
     ConfigurationError,
@@ -24,9 +23,7 @@ from coodie.exceptions import (
     RequestTimeoutError,
     ServerError,
     UnavailableError,
-    WriteTimeoutError,
 )
-from coodie.protocol.error_codes import ERRORS, ErrorCode
 from coodie.registry import DriverRegistry, using_registry
 from coodie.types import UNSET, Duration
 from coodie_testing import ANY, FakeCluster
@@ -239,47 +236,7 @@ async def test_unset_isn_t_null(api: Api, cluster: FakeCluster) -> None:
     assert [request.params[1] for request in cluster.requests] == [None, UNSET]
 
 
-# --- errors -----------------------------------------------------------------------------
-
-
-#: Codes that mean something else to drivers, or the end of the connection.
-OWN = {ErrorCode.UNPREPARED, ErrorCode.BAD_CREDENTIALS, ErrorCode.PROTOCOL_ERROR}
-
-
-@pytest.mark.parametrize("code", sorted(set(ErrorCode) - OWN), ids=lambda code: code.name)
-async def test_every_error_comes_by_its_code(driver: Any, cluster: FakeCluster, code: ErrorCode) -> None:
-    """The driver raises the class that the code means."""
-    cluster.when(WRITE).error(code, by="x")
-    expected = getattr(exceptions, ERRORS[code].error)
-    if code == ErrorCode.RATE_LIMIT_ERROR:  # only where it has been agreed on
-        expected = coodie.CoodieError
-    with pytest.raises(expected):
-        await driver.execute_async(WRITE, [1, "a"])
-
-
-async def test_an_error_comes_by_its_class_with_its_details(api: Api, cluster: FakeCluster) -> None:
-    """A class of an answer that no server gives is refused."""
-    cluster.when(READ).error(UnavailableError, "too few", alive=0, required=3)
-    with pytest.raises(UnavailableError, match="needs 3 replicas, 0 are alive"):
-        await api.execute(READ, [1])
-    cluster.when(WRITE).error(WriteTimeoutError, write_type="COUNTER")
-    with pytest.raises(WriteTimeoutError):
-        await api.execute(WRITE, [1, "a"])
-    with pytest.raises(ConfigurationError, match="ParameterError isn't an error that a server sends"):
-        cluster.when(WRITE).error(exceptions.ParameterError)
-
-
-async def test_details_of_failed_writes(api: Api, cluster: FakeCluster) -> None:
-    """The kind of the write and the number of failed replicas are attributes of the error."""
-    cluster.when(WRITE).error(exceptions.CasWriteUnknownError, received=1, required=2)
-    with pytest.raises(exceptions.CasWriteUnknownError) as unknown:
-        await api.execute(WRITE, [1, "a"])
-    assert unknown.value.write_type == "CAS"
-    failures = {ip_address("10.0.0.1"): 0, ip_address("10.0.0.2"): 1}
-    cluster.when(WRITE).error(exceptions.WriteFailureError, write_type="SIMPLE", failures=failures)
-    with pytest.raises(exceptions.WriteFailureError) as failed:
-        await api.execute(WRITE, [1, "a"])
-    assert (failed.value.write_type, failed.value.failures) == ("SIMPLE", 2)
+# --- errors: those of each class are in test_fake_errors ---------------------------------
 
 
 async def test_an_error_that_passes_is_retried(api: Api, cluster: FakeCluster) -> None:

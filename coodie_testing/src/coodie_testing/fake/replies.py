@@ -102,7 +102,8 @@ class Failed(Reply):
     Args:
         code: The error code.
         message: The message; default: the name of the error.
-        details: Fields that replace those of ``error_details``.
+        details: Fields that replace those of ``error_details``; ``failures`` as a dict, of which clients
+            with protocol version 4 get the number.
     """
 
     code: ErrorCode
@@ -118,6 +119,8 @@ class Failed(Reply):
         """Return the body of the ERROR."""
         text = self.message or self.code.name.lower().replace("_", " ")
         details = {**error_details(version), **self.details}
+        if version < _VERSION_5 and "failures" in self.details:
+            details["failures"] = len(self.details["failures"])
         return error_body(ServerError(self.code, text, details), version)
 
 

@@ -7,18 +7,20 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from coodie.cql import inspect_statement, tokens, unqualified, with_positional_markers
-from coodie.exceptions import ConfigurationError, ConnectionFailedError, CoodieError, RequestTimeoutError
+from coodie.exceptions import ConfigurationError
 from coodie.protocol.codec import Consistency
-from coodie.protocol.error_codes import ERRORS, ErrorCode
+from coodie.protocol.error_codes import ErrorCode
 from coodie.protocol.frames import Opcode
 from coodie.types import UNSET
 from coodie_testing.fake.cqltypes import Column, CqlType, parse_type, type_of
+from coodie_testing.fake.errors import scripted_error
 from coodie_testing.fake.markers import marked_columns, markers_of
 from coodie_testing.fake.replies import Failed, Prepared, Reply, Rows, SchemaChanged, Void
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from coodie.exceptions import CoodieError
     from coodie_testing.fake.node import FakeNode, Nodes, Statement
     from coodie_testing.fake.requests import Query
 
@@ -89,16 +91,22 @@ class Stub:
         statement: The CQL text.
         params: The parameters to match: a list, a dict for named markers, or ``ANY`` for all parameters.
         markers: Returns the markers' columns; called on first use.
+        newest: The newest protocol version of the cluster.
     """
 
     def __init__(
-        self, statement: str, params: Any, markers: Callable[[str, Any], tuple[Column, ...]]
+        self,
+        statement: str,
+        params: Any,
+        markers: Callable[[str, Any], tuple[Column, ...]],
+        newest: int,
     ) -> None:
         self.statement = statement
         self.text = normalized(statement)
         names = with_positional_markers(statement)[1]
         self._params = [params[name] for name in names] if isinstance(params, dict) else params
         self.markers = markers(statement, self._params)
+        self._newest = newest
         self._reply: Reply = Void()
         self._rows: list[Mapping[str, Any]] | None = None
         self._columns: tuple[Column, ...] = ()
@@ -147,24 +155,22 @@ class Stub:
         """
         return self.rows([{"[applied]": applied, **(row or {})}])
 
-    def error(self, error: type[CoodieError] | ErrorCode, message: str = "", **details: Any) -> Stub:
+    def error(self, error: type[CoodieError] | ErrorCode, message: str = "", **attributes: Any) -> Stub:
         """Respond with an error.
 
         Args:
             error: The class of ``coodie.exceptions`` that the driver should raise, or the server's error
-                code. For ``RequestTimeoutError``, there is no response; for ``ConnectionFailedError``, the
+                code. For ``RequestTimeoutError``, there is no response; for ``ConnectionLostError``, the
                 connection is closed.
             message: The server's message.
-            details: Fields of the error: ``consistency``, ``received``, ``required``, ``alive``,
-                ``write_type``…
+            attributes: Attributes of the error, such as ``consistency``, ``received``, ``required``,
+                ``alive`` and ``write_type``; the others have example values. Protocol version 4 has no
+                ``reasons`` and ``contentions``: clients with this version don't get them.
 
         Raises:
-            ConfigurationError: No response of a server causes this error.
+            ConfigurationError: No response of a server causes this error, or has these attributes.
         """
-        if error is RequestTimeoutError or error is ConnectionFailedError:
-            lost = error is ConnectionFailedError
-            return self._replied(Void(silent=not lost, closes=lost))
-        return self._replied(Failed(_code(error), message, details))
+        return self._replied(scripted_error(error, message, attributes, self._newest))
 
     def schema_change(self, change: str, target: str, keyspace: str, name: str = "") -> Stub:
         """Respond as to a schema statement; connected clients receive the event.
@@ -245,16 +251,6 @@ def _same(kind: CqlType, wanted: Any, value: Any) -> bool:
         return False
 
 
-def _code(error: type[CoodieError] | ErrorCode) -> ErrorCode:
-    if isinstance(error, ErrorCode):
-        return error
-    for code, meaning in ERRORS.items():
-        if meaning.error == error.__name__:
-            return ErrorCode(code)
-    message = f"{error.__name__} isn't an error that a server sends."
-    raise ConfigurationError(message, hint="Give another class of coodie.exceptions, or an ErrorCode.")
-
-
 class Script:
     """The stubs of a cluster, and the recorded requests."""
 
@@ -267,7 +263,8 @@ class Script:
 
     def add(self, statement: str, params: Any, types: Sequence[str] | None) -> Stub:
         """Add a stub before the others, and return it."""
-        stub = Stub(statement, params, lambda text, values: self._markers(text, values, types))
+        newest = max(node.max_protocol for node in self.cluster.nodes)
+        stub = Stub(statement, params, lambda text, values: self._markers(text, values, types), newest)
         self._stubs.insert(0, stub)
         return stub
 
