@@ -14,18 +14,16 @@ if TYPE_CHECKING:
 
 __all__ = ["last_page", "remember_paging_state", "remembered_paging_state"]
 
-#: The driver that the last request of this task or thread went through, and its paging state.
+#: The driver that the last request of this task or thread went through, and its paging state; None if there
+#: are no further pages.
 last_page: ContextVar[tuple[weakref.ref[AbstractDriver], bytes | None] | None] = ContextVar(
     "coodie_last_page", default=None
 )
 
 
 def remember_paging_state(driver: AbstractDriver, state: bytes | None) -> None:
-    """Set the paging state of the calling task or thread."""
-    if state is not None:
-        last_page.set((weakref.ref(driver), state))
-    elif last_page.get() is not None:
-        last_page.set(None)
+    """Set the paging state of the calling task or thread, which each request resets to None."""
+    last_page.set((weakref.ref(driver), state))
 
 
 def remembered_paging_state(driver: AbstractDriver) -> bytes | None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def made(host: object | None) -> Any:
     """Return a template whose requests go to a node."""
     return SimpleNamespace(
-        only_node=host, encode=bytes, before=b"", after=b"", timestamps=None, compiled=None
+        only_node=lambda: host, encode=bytes, before=b"", after=b"", timestamps=None, compiled=None
     )
 
 
@@ -46,9 +46,10 @@ def test_a_change_makes_another_one() -> None:
     second = bind_template("key", template, pool_of(connection), 10.0)
     assert second is not first
     assert second.template is template
-    template.only_node = ["node"]
+    again = ["node"]
+    template.only_node = lambda: again
     third = bind_template("key", template, pool_of(connection), 10.0)
-    assert third.host is template.only_node
+    assert third.host is again
     fourth = bind_template("key", template, pool_of(replaced), 10.0)
     assert fourth is not third
     assert fourth.connection is replaced

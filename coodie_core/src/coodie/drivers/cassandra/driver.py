@@ -6,9 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from coodie._forks import forget_in_children
+from coodie._in_use import in_use
 from coodie.capabilities import Capability
 from coodie.contract.markers import Marker
-from coodie.drivers._last_page import remember_paging_state
+from coodie.drivers._last_page import last_page
 from coodie.drivers._lifecycle import Lifecycle
 from coodie.drivers.cassandra.fastpath.template import find_template, template_key
 from coodie.drivers.cassandra.values.types import described, value_type
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from coodie.codecs import Codec
     from coodie.contract.many import ManyRun
     from coodie.drivers.cassandra._client import SessionClient
+    from coodie.drivers.cassandra.fastpath.dispatcher import FastPath
     from coodie.drivers.cassandra.fastpath.template import (
         FirstResponse,
         Outcome,
@@ -167,7 +169,7 @@ class CassandraDriver(ClientDriver):
         rows: Any = None,
     ) -> Rows[Any]:
         """Execute *stmt* with *params*; return rows as a list of dicts."""
-        remember_paging_state(self, None)
+        last_page.set(None)
         first = None
         if fetch_size is None and paging_state is None and options is None:
             wanted = self._default_rows if rows is None else rows
@@ -198,7 +200,7 @@ class CassandraDriver(ClientDriver):
         if gate is not None:
             sent = gate(stmt, params, consistency, timeout, fetch_size, paging_state, options, wanted)
         if sent is None:
-            remember_paging_state(self, None)
+            last_page.set(None)
             if fetch_size is None and paging_state is None and options is None:
                 shape = None if wanted is None else parse_rows(wanted)
                 sent = self._sent_by_template(stmt, params, consistency, timeout, shape)
@@ -225,7 +227,7 @@ class CassandraDriver(ClientDriver):
         options: RequestOptions | None = None,
     ) -> Any:
         """Execute *stmt* and return the first column of the first row, or None."""
-        remember_paging_state(self, None)
+        last_page.set(None)
         first = None
         if options is None:
             rows, first = self._by_template(stmt, params, consistency, timeout)
@@ -244,7 +246,7 @@ class CassandraDriver(ClientDriver):
         options: RequestOptions | None = None,
     ) -> Any:
         """Async version of :meth:`execute_one`."""
-        remember_paging_state(self, None)
+        last_page.set(None)
         first = None
         if options is None:
             rows: Any
@@ -261,6 +263,14 @@ class CassandraDriver(ClientDriver):
         request = Request(stmt, params, consistency, timeout, options=options)
         return await run_async(self._steps(self._pipeline.first_value, request, first))
 
+    def _template_path(self) -> FastPath | None:
+        """Return the fast path if requests may be sent by their templates; None if they need the pipeline."""
+        fast = self._fast_by_template
+        if fast is None or fast.disabled_reason is not None:
+            return None
+        # The pipeline notifies the observers. The first comparison saves a call per request.
+        return None if in_use.registry.observers.of_requests and request_observers() else fast
+
     def _by_template(
         self,
         stmt: str,
@@ -270,11 +280,8 @@ class CassandraDriver(ClientDriver):
         shape: RowShape | None = None,
     ) -> Outcome:
         """Execute a request by its statement's template, in this thread; all None if nothing was sent."""
-        fast = self._fast_by_template
-        if fast is None or fast.disabled_reason is not None or request_observers():
-            return None, None
         template = None
-        if template_key(stmt, consistency, timeout, shape) is not None:
+        if self._template_path() is not None and template_key(stmt, consistency, timeout, shape) is not None:
             template = self._template(stmt, consistency if shape is None else (consistency, shape))
         return (None, None) if template is None else template.execute(params, timeout)
 
@@ -290,9 +297,8 @@ class CassandraDriver(ClientDriver):
 
         With the accelerator, return an awaitable of all rows, or of an unusual response.
         """
-        fast = self._fast_by_template
-        # Observed requests go through the pipeline, which notifies the observers.
-        if fast is None or fast.disabled_reason is not None or request_observers():
+        fast = self._template_path()
+        if fast is None:
             return None
         if consistency is None and timeout is None and shape is None and stmt.__class__ is str:
             key: Hashable | None = stmt
@@ -327,7 +333,7 @@ class CassandraDriver(ClientDriver):
 
     def _run_many(self, run: ManyRun, request: Request) -> ManyResult:
         """Execute a statement's requests concurrently, from this thread only."""
-        remember_paging_state(self, None)
+        last_page.set(None)
         from coodie.drivers.cassandra._concurrency import ConcurrentExecutor
         from coodie.drivers.cassandra.fastpath.pipeline import Pipeline
 
@@ -343,13 +349,8 @@ class CassandraDriver(ClientDriver):
 
     def _one_of_many(self, request: Request) -> Steps[Rows[Any]]:
         """Return the steps of one execution of an ``execute_many``."""
-        fast, first = self._fast_by_template, None
-        if (
-            fast is not None
-            and fast.disabled_reason is None
-            and request.options is None
-            and not request_observers()
-        ):
+        first = None
+        if request.options is None and self._template_path() is not None:
             wanted = self._default_rows if request.rows is None else request.rows
             shape = None if wanted is None else parse_rows(wanted)
             key = request.consistency if shape is None else (request.consistency, shape)
@@ -449,7 +450,7 @@ class CassandraDriver(ClientDriver):
         from coodie.drivers.cassandra._coordinator import Coordinator
         from coodie.drivers.cassandra._schema_requests import SchemaRequests
 
-        remember_paging_state(self, None)
+        last_page.set(None)
         self._lifecycle.check()
         asked = check_sync_options(options)
         seconds = asked.timeout or self._pipeline.default_timeout()

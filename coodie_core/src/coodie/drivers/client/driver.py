@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from coodie.capabilities import Capability
 from coodie.contract.request_driver import RequestDriver
 from coodie.cql import inspect_statement
-from coodie.drivers._last_page import remember_paging_state, remembered_paging_state
+from coodie.drivers._last_page import last_page, remembered_paging_state
 from coodie.drivers._lifecycle import Lifecycle
 from coodie.drivers.client.client import UNPREPARED
 from coodie.drivers.client.keyspaces import qualified_items
@@ -132,17 +132,17 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
     # --- requests -----------------------------------------------------------------------
 
     def _rows(self, request: Request) -> Steps[Rows]:
-        remember_paging_state(self, None)
+        last_page.set(None)
         return self._pipeline.rows(self, request)
 
     def _first_value(self, request: Request) -> Steps[Any]:
-        remember_paging_state(self, None)
+        last_page.set(None)
         return self._pipeline.first_value(self, request)
 
     def _batch(
         self, statements: Iterable[BatchItem], batch_type: BatchType | str, request: Request
     ) -> Steps[Rows]:
-        remember_paging_state(self, None)
+        last_page.set(None)
         return self._pipeline.batch(self, statements, batch_type, request)
 
     def _probe(self, timeout: float | None) -> None:

@@ -264,8 +264,8 @@ class Pipeline:
             if state is None or caller_request.fetch_size is not None:
                 rows = completed(page, request)
                 if state is not None:
-                    rows.paging_state = seal_paging_state(state, caller_request.stmt)
-                    remember_paging_state(driver, rows.paging_state)
+                    sealed = rows.paging_state = seal_paging_state(state, caller_request.stmt)
+                    remember_paging_state(driver, sealed)
                 return rows
             rows = new_rows() if request.rows is None else request.rows.new_rows()
             while True:

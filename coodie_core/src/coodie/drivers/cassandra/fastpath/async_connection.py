@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cassandra.connection import ConnectionShutdown
 
-from coodie.drivers.cassandra.fastpath.sockets import LARGE_READ_SIZE, READ_SIZE, WOULD_BLOCK, receive
+from coodie.drivers.cassandra.fastpath.sockets import LARGE_READ_SIZE, READ_SIZE, WOULD_BLOCK, reader
 from coodie.protocol._accelerator import accelerator
 from coodie.protocol.connection import Connection, ConnectionState, KeepAlive
 
@@ -60,6 +60,7 @@ class AsyncConnection:
         self._create_future: Callable[[], asyncio.Future[Response]] = loop.create_future
         self._sock = link.sock
         self._sock.settimeout(0)
+        self._recv = reader(link.sock)
         keep_alive = KeepAlive(heartbeat or inf, heartbeat_timeout, (heartbeat or inf) + _HEARTBEAT_GRACE)
         #: The protocol's state machine.
         self.protocol: Connection[asyncio.Future[Response]] = Connection(
@@ -102,11 +103,6 @@ class AsyncConnection:
     def is_unresponsive(self) -> bool:
         """Whether the server hasn't responded since a request timed out, or for a long time."""
         return self.protocol.state is ConnectionState.UNRESPONSIVE
-
-    @property
-    def needs_replacement(self) -> bool:
-        """Whether the connection should be replaced."""
-        return self.protocol.needs_replacement
 
     # --- sending ------------------------------------------------------------------------
 
@@ -199,7 +195,7 @@ class AsyncConnection:
                 loop's next turn.
         """
         try:
-            data = receive(self._sock, self._read_size)
+            data = self._recv(self._read_size)
         except WOULD_BLOCK:
             return
         except OSError as exc:

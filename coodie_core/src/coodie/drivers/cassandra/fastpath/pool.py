@@ -139,7 +139,7 @@ class AsyncPool:
             return self._connection_to_shard(host, shard)
         found = self._connections.get(host.endpoint)
         connection = None if found is None else found()
-        if connection is not None and not connection.needs_replacement:
+        if connection is not None and not connection.protocol.needs_replacement:
             return connection
         self._open(host, None)
         # A responsive connection is used until its replacement is there.
@@ -150,7 +150,7 @@ class AsyncPool:
         shards = self._sharded.get(host.endpoint) or {}
         found = shards.get(shard)
         connection = None if found is None else found()
-        if connection is not None and not connection.needs_replacement:
+        if connection is not None and not connection.protocol.needs_replacement:
             return connection
         self._open(host, shard)
         if connection is not None:
@@ -196,7 +196,7 @@ class AsyncPool:
         loop = self._loop()
         found = places.get(place)
         before = None if found is None else found()
-        if self._is_closed or loop is None or (before is not None and not before.needs_replacement):
+        if self._is_closed or loop is None or (before is not None and not before.protocol.needs_replacement):
             self._sockets.discard(link.sock)
             link.sock.close()
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cassandra.connection import Connection, ConnectionShutdown
@@ -11,6 +12,7 @@ from coodie._points import point
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
     from typing import Any, Protocol
 
     class Handshake(Protocol):
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
             """Make the handshake fail at once."""
 
 
-__all__ = ["LARGE_READ_SIZE", "READ_SIZE", "WOULD_BLOCK", "Handshakes", "TlsSessions", "receive"]
+__all__ = ["LARGE_READ_SIZE", "READ_SIZE", "WOULD_BLOCK", "Handshakes", "TlsSessions", "reader"]
 
 #: Bytes per read, and the larger size after a full read.
 READ_SIZE = 65_536
@@ -33,21 +35,19 @@ _MAX_SESSIONS = 1024
 WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
-def receive(sock: socket.socket, size: int) -> bytes:
-    """Read from a readable socket; empty bytes mean that the peer has closed the connection.
+def reader(sock: socket.socket) -> Callable[[int], bytes]:
+    """Return the function that reads from a socket, as ``socket.recv`` does; empty bytes mean the end.
 
-    Args:
-        sock: The socket, or TLS socket.
-        size: Bytes per read.
-
-    Raises:
-        OSError: The read failed, or would block (``WOULD_BLOCK``).
+    It raises OSError if the read failed, or would block (``WOULD_BLOCK``).
     """
+    return partial(_receive_tls, sock) if isinstance(sock, ssl.SSLSocket) else sock.recv
+
+
+def _receive_tls(sock: ssl.SSLSocket, size: int) -> bytes:
+    """Read all that TLS has decrypted: it doesn't make the socket readable."""
     data = sock.recv(size)
-    if isinstance(sock, ssl.SSLSocket):
-        # Data that TLS has decrypted already doesn't make the socket readable.
-        while sock.pending():
-            data += sock.recv(size)
+    while sock.pending():
+        data += sock.recv(size)
     return data
 
 

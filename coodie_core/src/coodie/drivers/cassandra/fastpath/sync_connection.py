@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cassandra.connection import ConnectionShutdown
 
-from coodie.drivers.cassandra.fastpath.sockets import LARGE_READ_SIZE, READ_SIZE, WOULD_BLOCK, receive
+from coodie.drivers.cassandra.fastpath.sockets import LARGE_READ_SIZE, READ_SIZE, WOULD_BLOCK, reader
 from coodie.protocol.connection import Connection, ConnectionLost, TimedOut
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class SyncConnection:
         self.sock = link.sock
         # A socket with a timeout needs twice as many system calls, each of which releases the GIL.
         self.sock.settimeout(0)
+        self._recv = reader(link.sock)
         #: The connection's shard; None if the node has no shards.
         self.shard = link.shard
         #: The protocol's state machine; a pipeline sends requests to it directly.
@@ -135,7 +136,7 @@ class SyncConnection:
     def read(self) -> _Ended:
         """Read once, without blocking; return the finished requests."""
         try:
-            data = receive(self.sock, self._read_size)
+            data = self._recv(self._read_size)
         except WOULD_BLOCK:
             return []
         except OSError as exc:

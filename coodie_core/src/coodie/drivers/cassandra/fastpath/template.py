@@ -7,6 +7,7 @@ Within one event-loop tick, later requests skip these checks, too, and reuse the
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from coodie.drivers.cassandra.fastpath.accelerated import bound_template, execute_template
@@ -113,6 +114,7 @@ class RequestTemplate:
         "before",
         "compiled",
         "encode",
+        "only_node",
         "read",
         "state",
         "timeout",
@@ -126,6 +128,8 @@ class RequestTemplate:
         self._statement = exchange.statement
         self._route = exchange.statement.route
         self._metadata_id = exchange.statement.prepared.result_metadata_id
+        #: Returns the node of all requests; None if each request has to be routed.
+        self.only_node: Callable[[], Host | None] = partial(nodes.only_node, exchange.policy)
         self.state = state
         self.timeout = exchange.timeout
         self.encode = exchange.statement.encode
@@ -192,11 +196,6 @@ class RequestTemplate:
         """
         host, shard = self._nodes.find_node(self._policy, self._route, values, self._exchange.level)
         return host, None if host is None else pool.connection(host, shard)
-
-    @property
-    def only_node(self) -> Host | None:
-        """The node of all requests; None if each request has to be routed."""
-        return self._nodes.only_node(self._policy)
 
     def seconds(self, timeout: float | None) -> float | None:
         """Return a request's timeout in seconds; None if the timeout is invalid."""
@@ -307,7 +306,7 @@ def bind_template(key: Hashable, template: RequestTemplate, pool: AsyncPool, tim
         pool: The event loop's connection pool.
         timeout: The timeout of each request, in seconds.
     """
-    host = template.only_node
+    host = template.only_node()
     connection = None if host is None else pool.connection(host)
     if connection is None:
         return BoundTemplate(template, pool, timeout, host, None)
