@@ -1,11 +1,14 @@
-"""Scans on three nodes: each range is read from a replica, and each row once while nodes are killed."""
+"""Scans on three nodes: each range is read from a replica, each row once while nodes are killed or added."""
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import random
 import threading
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +19,7 @@ from coodie.observers.recorder import Recorder
 from coodie.registry import DriverRegistry, using_registry
 from coodie.scan import ScanOptions
 from coodie_local import LocalCluster, _settings
+from coodie_local._start import restart_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +30,9 @@ pytestmark = [
     pytest.mark.timeout(900),
     pytest.mark.skipif(bool(os.environ.get("COODIE_HOSTS")), reason="it kills nodes of its own"),
 ]
+
+_NODES = 3
+_SEED_PROVIDER = "org.apache.cassandra.locator.SimpleSeedProvider"
 
 _PARTITIONS = 400
 
@@ -44,13 +51,18 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     def ring(plan: Any) -> dict[str, object]:
         dice = random.Random(plan.token)
         tokens = [plan.token, *(dice.randrange(-(2**63), 2**63) for _ in range(count - 1))]
-        return one_token(plan) | {"num_tokens": count, "initial_token": ",".join(map(str, tokens))}
+        settings = one_token(plan) | {"num_tokens": count, "initial_token": ",".join(map(str, tokens))}
+        if plan.index == _NODES:  # A node that joins takes its data from the others, which a seed never does.
+            seeds = ", ".join(f"{host}:{plan.ports.storage}" for host in plan.hosts[:_NODES])
+            provider = {"class_name": _SEED_PROVIDER, "parameters": [{"seeds": seeds}]}
+            settings |= {"auto_bootstrap": True, "seed_provider": [provider]}
+        return settings
 
     one_token = _settings._ring
     directory = tmp_path_factory.mktemp("scan") / "cluster"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_settings, "_ring", ring)
-        with LocalCluster(f"scan{count}", nodes=3, directory=directory, timeout=300) as running:
+        with LocalCluster(f"scan{count}", nodes=_NODES, directory=directory, timeout=300) as running:
             yield running
 
 
@@ -166,8 +178,46 @@ def test_the_only_replica_is_restarted(cluster: LocalCluster, driver: Any, fille
     assert _keys(asyncio.run(scan())) == filled["of1.t"]
 
 
+def test_a_fourth_node_joins(cluster: LocalCluster, driver: Any, filled: Any) -> None:
+    """Every row comes once though the ring changes in the middle of a scan, and in the scans afterwards."""
+    joining = _Restarting(lambda: _join(cluster))
+    rows = []
+    with driver.scan("of2.t", options=ScanOptions(fetch_size=50, retries=_RETRIES)) as scan:
+        for row in scan:
+            rows.append(row)
+            if len(rows) == 500:
+                joining.start()
+            elif len(rows) == 1_000:
+                joining.finish()
+    assert _keys(rows) == filled["of2.t"]
+    _wait_for_hosts(driver, _NODES + 1)
+    for table, keys in filled.items():
+        assert _keys(driver.scan(table, options=ScanOptions(fetch_size=200))) == keys
+
+
+def _join(cluster: LocalCluster) -> None:
+    """Start a fourth node; return when it has joined the ring with its part of the data."""
+
+    def start(running: Any, attempt: Any) -> None:
+        fourth = str(ipaddress.ip_address(running.state.hosts[-1]) + 1)
+        running.state = replace(running.state, hosts=(*running.state.hosts, fourth))
+        restart_nodes(running, [_NODES], attempt)
+
+    with pytest.MonkeyPatch.context() as patch:
+        # As on a real cluster, it waits for the schema, and takes each range from the node that gives it up.
+        patch.setattr(_settings, "_TOGETHER", {"cassandra.ring_delay_ms": "10000"})
+        cluster._lease.change(start)
+
+
+def _wait_for_hosts(driver: Any, count: int) -> None:
+    deadline = time.monotonic() + _AGREEMENT
+    while sum(bool(host.is_up) for host in driver.session.cluster.metadata.all_hosts()) < count:
+        assert time.monotonic() < deadline, "the driver doesn't know the new node"
+        time.sleep(0.1)
+
+
 class _Restarting(threading.Thread):
-    """Starts a node again in the background."""
+    """Starts a node in the background."""
 
     def __init__(self, restart: Callable[[], None]) -> None:
         super().__init__()
