@@ -89,8 +89,6 @@ class AsyncConnection:
         self.has_unsent_requests = False
         #: Whether the connection is closed.
         self.is_closed = False
-        #: The ``BoundTemplate`` objects of all requests that use this connection, by ``template_key``.
-        self.bound_templates: dict[Any, Any] = {}
         loop.add_reader(self._sock, self._readable)
         self._set_timer()
 
@@ -271,7 +269,6 @@ class AsyncConnection:
         if self.is_closed:
             return
         self.is_closed = True
-        self.bound_templates.clear()
         if self._timer is not None:
             self._timer.cancel()
         if not self.loop.is_closed():

@@ -32,7 +32,7 @@ from coodie.drivers.cassandra.fastpath.request import ExecuteRequest, FastReques
 from coodie.drivers.cassandra.fastpath.routing import Router
 from coodie.drivers.cassandra.fastpath.shards import Shards
 from coodie.drivers.cassandra.fastpath.statement import ExecuteOptions, FastStatement, routing_statement
-from coodie.drivers.cassandra.fastpath.template import bind_template, keep_template
+from coodie.drivers.cassandra.fastpath.template import BoundTemplate, keep_template
 from coodie.observers.request import UNOBSERVED
 from coodie.protocol.error_codes import Write
 from coodie.protocol.frames import BATCH
@@ -353,8 +353,8 @@ class FastPath:
         pool, seconds = self._loops.get(ref(self.running_loop())), template.seconds(timeout)
         if pool is None or seconds is None:
             return None
-        bound = bind_template(key, template, pool, seconds)
-        sender = bound.sender
+        bound = BoundTemplate(template, pool, seconds)
+        sender = bound if bound.compiled is None else bound.compiled
         sent: TemplatedRequest | Awaitable[Any] | None = sender.send(params)
         # The tick's templates are dropped when its requests are flushed.
         if sent is not None and bound.connection is not None and bound.connection.has_unsent_requests:

@@ -50,7 +50,6 @@ __all__ = [
     "Outcome",
     "RequestTemplate",
     "TemplatedRequest",
-    "bind_template",
     "find_template",
     "keep_template",
     "template_key",
@@ -63,9 +62,6 @@ _NOTHING_SENT = (None, None)
 
 #: Templates per statement; callers may spell the eleven consistency levels in any case.
 _MAX_TEMPLATES = 16
-
-#: Bound templates per connection.
-_MAX_BOUND = 256
 
 
 class Nodes(Protocol):
@@ -229,64 +225,52 @@ class BoundTemplate:
     """A template bound to an event loop's connections for one tick: the first request's checks hold.
 
     The statement is current, and the node is up and connected. A change that the drivers' threads make
-    during the tick takes effect one tick later. If all requests use one connection, it keeps the object for
-    later ticks, whose first request makes the same checks.
+    during the tick takes effect one tick later.
 
     Args:
         template: The template.
         pool: The event loop's connection pool.
         timeout: The timeout of each request, in seconds.
-        host: The node of all requests; None if each request has to be routed.
-        connection: The connection to that node, or None.
     """
 
     __slots__ = (
         "_after",
         "_before",
         "_encode",
+        "_host",
         "_pool",
+        "_template",
         "_timeout",
         "_timestamps",
+        "compiled",
         "connection",
-        "host",
-        "sender",
-        "template",
     )
 
-    def __init__(
-        self,
-        template: RequestTemplate,
-        pool: AsyncPool,
-        timeout: float,
-        host: Host | None,
-        connection: AsyncConnection | None,
-    ) -> None:
-        #: The template.
-        self.template = template
+    def __init__(self, template: RequestTemplate, pool: AsyncPool, timeout: float) -> None:
+        self._template = template
         self._pool = pool
         self._timeout = timeout
         self._encode = template.encode
         self._before, self._after = template.before, template.after
         self._timestamps = template.timestamps
-        #: The node of all requests, or None.
-        self.host = host
+        self._host = host = template.only_node()
         #: The connection of the last request.
-        self.connection = connection
-        #: What sends requests: this, or the same in C, with the accelerator and if there is one connection.
-        self.sender: Any = self
+        self.connection = connection = None if host is None else pool.connection(host)
+        #: The same in C; None without the accelerator, or if the node depends on the values.
+        self.compiled: Any = None
         if template.compiled is not None and connection is not None and connection.takes_templates:
             sent = (template, host, timeout)
-            self.sender = bound_template(template.compiled, connection, connection.loop, sent)
+            self.compiled = bound_template(template.compiled, connection, connection.loop, sent)
 
     def send(self, params: Any) -> TemplatedRequest | None:
         """Send a request; return None if the full path is needed, and nothing was sent."""
-        host, connection = self.host, self.connection
+        host, connection = self._host, self.connection
         try:
             values = self._encode(params)
         except Exception:  # noqa: BLE001 - the full path reports the error
             return None
         if host is None:
-            host, connection = self.template.find_connection(self._pool, values)
+            host, connection = self._template.find_connection(self._pool, values)
             self.connection = connection
         if connection is None:
             return None
@@ -294,29 +278,7 @@ class BoundTemplate:
         if self._timestamps is not None:
             body += LONG.pack(self._timestamps())
         future = connection.send(EXECUTE, body, self._timeout)
-        return None if future is None else (self.template, values, host, self._timeout, future)
-
-
-def bind_template(key: Hashable, template: RequestTemplate, pool: AsyncPool, timeout: float) -> BoundTemplate:
-    """Return a template bound to an event loop's connections: that of an earlier tick if it still applies.
-
-    Args:
-        key: Its ``template_key``.
-        template: The template.
-        pool: The event loop's connection pool.
-        timeout: The timeout of each request, in seconds.
-    """
-    host = template.only_node()
-    connection = None if host is None else pool.connection(host)
-    if connection is None:
-        return BoundTemplate(template, pool, timeout, host, None)
-    known = connection.bound_templates
-    bound = known.get(key)
-    if bound is None or bound.template is not template or bound.host is not host:
-        if len(known) >= _MAX_BOUND:
-            known.clear()
-        bound = known[key] = BoundTemplate(template, pool, timeout, host, connection)
-    return bound
+        return None if future is None else (self._template, values, host, self._timeout, future)
 
 
 def keep_template(nodes: Nodes, exchange: ExecuteRequest, key: Hashable, state: tuple[Any, ...]) -> None:
