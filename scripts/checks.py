@@ -81,6 +81,7 @@ _WITH_ACCELERATOR = ("-o", f"pythonpath=scripts benchmarks {accelerator.BUILT.re
 #: Its own tests, and those of what it takes the place of.
 _ACCELERATED = (
     "coodie_accel/tests",
+    "coodie_arrow/tests/test_filled.py",
     "coodie_core/tests/protocol",
     "tests/fuzz",
     *(

@@ -239,7 +239,11 @@ ENVIRONMENTS = {
         # What builds the accelerator, which stands beside the environments that have it on their path.
         Environment("accel", ("bench-accel",), ()),
         # Fuzzing: atheris, and Cython for an accelerator that is compiled for its sanitizers.
-        Environment("fuzz", ("scylla", "bench-accel", "fuzz"), ("coodie_core", "coodie_scylla")),
+        Environment(
+            "fuzz",
+            ("scylla", "arrow", "bench-accel", "fuzz"),
+            ("coodie_core", "coodie_scylla", "coodie_arrow"),
+        ),
         # The benchmarks' contestants: coodie and the driver under it, with either; and the others.
         *(
             Environment(f"bench-{name}", (name, "bench-uvloop"), ("coodie_core", f"coodie_{name}"))

@@ -10,6 +10,9 @@ from struct import pack
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
+from tests.integration.arrow_values import column_values
+
+from coodie.columnar import ArrowRows
 from coodie.drivers.cassandra.fastpath import accelerated, reader
 from coodie.drivers.cassandra.values.codecs import ValueOptions
 from coodie.protocol import frames, messages, results, segments
@@ -20,6 +23,7 @@ from coodie.protocol.errors import BrokenFrameError, BrokenMessageError, Handsha
 from coodie.protocol.handshake import Handshake
 from coodie.protocol.server_errors import read_error
 from coodie.protocol.streams import Streams
+from coodie.row_shapes import parse_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -263,16 +267,31 @@ def rows(data: bytes) -> None:
     assert outcomes == outcomes[:1] * len(outcomes), outcomes
 
 
+def columns(data: bytes) -> None:
+    """A RESULT with its metadata, as Arrow columns; filled in C as made of objects."""
+    source = _Input(data)
+    choice = source.byte()
+    body = (pack(">i", 2) if choice & 4 else b"") + source.rest()
+    outcomes = []
+    for compiled in (False, True) if accelerator() is not None else (False,):
+        with patch.object(accelerated, "accelerator", accelerator if compiled else lambda: None):
+            made = reader.ResultReader(4 + choice % 2, {}, ValueOptions(), parse_rows("arrow"))
+            outcomes.append(_page(made, body))
+    assert outcomes == outcomes[:1] * len(outcomes), outcomes
+
+
 def _page(made: reader.ResultReader, body: bytes) -> Any:
     try:
         page = made.read_single_page(body) or made.read(body)
     except Exception:  # noqa: BLE001 - the driver's own way decodes it then, and says why
         return "raised"
     found = page.rows if isinstance(page, reader.Page) else page
+    if isinstance(found, ArrowRows):
+        return repr(column_values(found)) if found.schema else "no columns"
     assert sys.getsizeof(found) <= 1000 + _FACTOR * len(body), "a small result makes a large value"
     return exactly(list(found))
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    target.__name__: target for target in (handshake, bodies, reading, segment, connection, rows)
+    target.__name__: target for target in (handshake, bodies, reading, segment, connection, rows, columns)
 }

@@ -32,17 +32,22 @@ def comparable(typ: ValueType, value: Any) -> Any:  # noqa: PLR0911 - a case per
     name, parts = typ.name, typ.parts
     if name in {"list", "vector"}:
         return [comparable(parts[0], item) for item in value]
-    if name == "set":  # a Python set has no order
-        return sorted([comparable(parts[0], item) for item in value], key=repr)
+    if name == "set":
+        return sorted({_hashed(comparable(parts[0], item)) for item in value})
     if name == "map":
         pairs = value.items() if isinstance(value, Mapping) else value
-        return sorted([[comparable(parts[0], k), comparable(parts[1], v)] for k, v in pairs], key=repr)
+        return sorted({_hashed(comparable(parts[0], k)): comparable(parts[1], v) for k, v in pairs}.items())
     if name in {"tuple", "udt"}:
         items = value.values() if isinstance(value, Mapping) else value
         return [comparable(part, item) for part, item in zip(parts, items, strict=True)]
     if name in {"decimal", "varint"}:
         return Decimal(value).normalize(_CONTEXT)
     return _scalar(value)
+
+
+def _hashed(value: Any) -> str:
+    """Return what is the same where Python's sets and dicts have one element, or where a server has."""
+    return repr(value).replace("-0.0", "0.0")
 
 
 def _scalar(value: Any) -> Any:

@@ -37,8 +37,11 @@ class RowDecoder:
     def decode(self, body: bytes, start: int, rows: int) -> list[Any]: ...
     def only_page(self, body: bytes, beginning: bytes, most: int, columns: Any) -> list[Any] | None: ...
 
-# How a column is filled: a type's name, a vector of numbers, a decimal with its scale; or None.
-_Form: TypeAlias = str | tuple[str, str, int] | tuple[str, int] | None
+# How a column is filled: a type's name, or a tuple, as described there; or None.
+_Form: TypeAlias = str | tuple[Any, ...] | None
+
+# A filled column: its length, its nulls, its buffers, and the columns that it is made of.
+_Filled: TypeAlias = tuple[int, int, tuple[bytes | None, ...], tuple[_Filled, ...]]
 
 @final
 class ColumnDecoder:
@@ -49,7 +52,7 @@ class ColumnDecoder:
         others: tuple[Callable[[bytes], Any] | None, ...],
         forms: tuple[_Form, ...],
     ) -> ColumnDecoder: ...
-    def decode(self, body: bytes, start: int, rows: int) -> list[tuple[Any, ...] | list[Any]]: ...
+    def decode(self, body: bytes, start: int, rows: int) -> list[_Filled | list[Any]]: ...
 
 @final
 class ParameterEncoder:

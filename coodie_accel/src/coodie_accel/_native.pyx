@@ -375,6 +375,7 @@ cdef object _raise(str message):
 # --- columns, parameters, streams, segments, waiters -----------------------------------------------
 
 
+include "_filling.pxi"
 include "_columns.pxi"
 include "_parameters.pxi"
 include "_streams.pxi"

@@ -8,7 +8,8 @@ from coodie_arrow.data import Data
 from coodie_arrow.mapping import vector_size
 
 if TYPE_CHECKING:
-    from coodie.columnar import FilledColumn
+    from collections.abc import Sequence
+
     from coodie.contract.markers import ValueType
     from coodie_arrow.mapping import DecimalType
 
@@ -23,6 +24,9 @@ _SCALARS = frozenset(
 
 #: Elements of vectors that have no length of their own.
 _NUMBERS = frozenset({"bigint", "double", "float", "int"})
+
+#: Types that are made of others, and their forms.
+_NESTED = {"list": "list", "map": "map", "set": "list", "tuple": "struct", "udt": "struct"}
 
 #: The only precision that the accelerator fills.
 _PRECISION = 38
@@ -42,18 +46,17 @@ def filled_form(typ: ValueType, digits: DecimalType) -> Any:
         return ("decimal", digits.scale) if name == "decimal" else name
     if name == "vector" and typ.parts[0].name in _NUMBERS:
         return "vector", typ.parts[0].name, vector_size(typ)
+    if name in _NESTED:
+        parts = [filled_form(part, digits) for part in typ.parts]
+        return None if None in parts else (_NESTED[name], *parts)
     return None
 
 
-def filled_data(typ: ValueType, column: FilledColumn, count: int) -> Data:
+def filled_data(column: Sequence[Any]) -> Data:
     """Return a column as the data of an array.
 
     Args:
-        typ: The column's type.
-        column: The filled column.
-        count: The number of rows.
+        column: The filled column, or one that it is made of.
     """
-    nulls, valid, buffers = column
-    if typ.name != "vector":
-        return Data(count, nulls, (valid, *buffers))
-    return Data(count, nulls, (valid,), (Data(count * vector_size(typ), 0, (None, *buffers)),))
+    length, nulls, buffers, parts = column
+    return Data(length, nulls, buffers, tuple(map(filled_data, parts)))

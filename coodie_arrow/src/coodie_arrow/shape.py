@@ -108,7 +108,7 @@ class ArrowShape(ColumnarShape):
         if columns and columns[0].name == _APPLIED and count:
             rows.applied = bool(values[0][0])
         if count:
-            data = [_built(schema, index, given, count) for index, given in enumerate(values)]
+            data = [_built(schema, index, given) for index, given in enumerate(values)]
             rows.append(new_batch(schema.schema, data, count))
         return rows
 
@@ -190,10 +190,10 @@ def _schema(rows: ArrowRows) -> Any:
     return na.c_schema(na.struct({}, nullable=False)) if rows.schema is None else rows.schema.schema
 
 
-def _built(schema: ResultSchema, index: int, values: Sequence[Any], count: int) -> Data:
+def _built(schema: ResultSchema, index: int, values: Sequence[Any]) -> Data:
     """Return the buffers of a column."""
     if isinstance(values, FilledColumn):
-        return filled_data(schema.types[index], values, count)
+        return filled_data(values)
     try:
         return schema.columns[index].build(values)
     except _ERRORS as exc:

@@ -40,17 +40,20 @@ class RecordBatch(Protocol):
 
 
 class FilledColumn(NamedTuple):
-    """A column that the accelerator has filled from the bytes of a response.
+    """A column that was filled from the bytes of a response, without an object for each value.
 
     Attributes:
+        length: The number of values.
         nulls: The number of nulls.
-        valid: The bitmap of values that aren't null; None without nulls.
-        buffers: The offsets, for values of any size, and the values.
+        buffers: In Arrow's order: the bitmap of values that aren't null, None without nulls; the offsets, for
+            values of any size; the values.
+        parts: The columns that it is made of, each as such a tuple.
     """
 
+    length: int
     nulls: int
-    valid: bytes | None
-    buffers: tuple[bytes, ...]
+    buffers: tuple[bytes | None, ...]
+    parts: tuple[tuple[Any, ...], ...]
 
 
 class ArrowRows:

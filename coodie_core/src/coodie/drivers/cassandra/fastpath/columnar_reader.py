@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from coodie.columnar import FilledColumn, by_column
 from coodie.drivers.cassandra.fastpath.accelerated import column_decoder
+from coodie.drivers.cassandra.fastpath.generated_columns import generated_columns
 from coodie.drivers.cassandra.values.columns import check_codecs
 from coodie.drivers.cassandra.values.rows import result_columns
 from coodie.drivers.cassandra.values.types import described
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from coodie.columnar import ColumnarShape
+    from coodie.contract.markers import ValueType
     from coodie.drivers.cassandra.values.codecs import ValueOptions
-    from coodie.rows import Rows
+    from coodie.rows import Column, Rows
 
     #: Takes a result's body, the position of the first row and the number of rows; returns the rows.
     RowReader = Callable[[bytes, int, int], Rows[Any]]
@@ -47,24 +49,45 @@ def columnar_reader(
     check_codecs(shape, names, types, options)
     columns = result_columns(names, tuple(types))
     kinds = [described(typ) for typ in types]
-    decode = None
-    # The value of [applied] is read.
-    if "[applied]" not in names:
-        forms = shape.forms(columns, kinds)
-        decode = column_decoder(names, types, single, forms, aware_timestamps=options.aware_timestamps)
 
     def read(body: bytes, start: int, count: int) -> Any:
         rows = read_tuples(body, start, count)
         return shape.of_values(columns, kinds, by_column(rows, len(names)), len(rows))
 
-    if decode is None:
+    # The value of [applied] is read.
+    if "[applied]" in names:
         return read
+    forms = shape.forms(columns, kinds)
+    decode = column_decoder(names, types, single, forms, aware_timestamps=options.aware_timestamps)
+    if decode is not None:
+        return _filled_reader(decode, shape, columns, kinds)
+    generated = generated_columns(forms)
+    if generated is None:
+        return read
+    read_filled = _filled_reader(generated, shape, columns, kinds)
 
-    def read_filled(body: bytes, start: int, count: int) -> Any:
+    def read_any(body: bytes, start: int, count: int) -> Any:
+        try:
+            return read_filled(body, start, count)
+        except Exception:  # noqa: BLE001 - the conversion of objects takes more values, and reports errors
+            return read(body, start, count)
+
+    return read_any
+
+
+def _filled_reader(
+    decode: Callable[[bytes, int, int], Sequence[Any]],
+    shape: ColumnarShape,
+    columns: tuple[Column, ...],
+    kinds: Sequence[ValueType],
+) -> RowReader:
+    """Return a reader for record batches of columns that are filled, or lists of objects."""
+
+    def read(body: bytes, start: int, count: int) -> Any:
         found = [
-            FilledColumn(column[0], column[1], column[2:]) if column.__class__ is tuple else column
+            FilledColumn(*column) if column.__class__ is tuple else column
             for column in decode(body, start, count)
         ]
         return shape.of_values(columns, kinds, found, count)
 
-    return read_filled
+    return read
