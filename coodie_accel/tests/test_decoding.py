@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
+import weakref
+from dataclasses import dataclass
 from functools import partial
 from struct import pack
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,6 +14,7 @@ import pytest
 from cassandra import cqltypes, marshal
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fuzz.cells import cells_of, joined, sized, types_of, user_type
 from tests.fuzz.targets import exactly
 
 from coodie import Codec
@@ -19,10 +23,9 @@ from coodie.drivers.cassandra._customtypes import custom_type
 from coodie.drivers.cassandra.fastpath import accelerated, reader
 from coodie.drivers.cassandra.values.codecs import ValueOptions
 from coodie.drivers.cassandra.values.lenient_decoding import exact_columns
-from coodie.drivers.cassandra.values.types import family, subtypes, unwrapped
+from coodie.drivers.cassandra.values.types import family
 from coodie.drivers.cassandra.values.vectors import vector_type
-from coodie.protocol.codec import VARIABLE_SIZE
-from coodie.row_shapes import parse_rows
+from coodie.row_shapes import ShapedRows, parse_rows
 from coodie.rows import Column, Rows
 
 if TYPE_CHECKING:
@@ -33,21 +36,17 @@ native = pytest.importorskip("coodie_accel._native", reason="coodie-accel isn't 
 _UNIX_DAY = dt.date(1970, 1, 1).toordinal()
 
 
-def _sized(size: int) -> st.SearchStrategy[bytes]:
-    return st.binary(min_size=size, max_size=size)
-
-
 _text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20).map(str.encode)
 
 #: Each scalar type's cells, as a server may send them: any bits that are of its size.
 _SCALARS: dict[Any, st.SearchStrategy[bytes]] = {
     cqltypes.AsciiType: st.text(st.characters(max_codepoint=127), max_size=20).map(str.encode),
-    cqltypes.BooleanType: _sized(1),
-    cqltypes.ByteType: _sized(1),
+    cqltypes.BooleanType: sized(1),
+    cqltypes.ByteType: sized(1),
     cqltypes.BytesType: st.binary(max_size=20),
-    cqltypes.CounterColumnType: _sized(8),
+    cqltypes.CounterColumnType: sized(8),
     cqltypes.DateType: st.one_of(
-        _sized(8),
+        sized(8),
         st.integers(-62_135_596_800_001, 253_402_300_800_000).map(lambda number: pack(">q", number)),
     ),
     cqltypes.DecimalType: st.one_of(
@@ -56,97 +55,35 @@ _SCALARS: dict[Any, st.SearchStrategy[bytes]] = {
         ),
         st.sampled_from([-(2**31), 2**31 - 1, 1 - 2**31]).map(lambda scale: pack(">ib", scale, 7)),
     ),
-    cqltypes.DoubleType: _sized(8),
+    cqltypes.DoubleType: sized(8),
     cqltypes.DurationType: st.one_of(
         st.binary(max_size=12),
         st.lists(st.integers(0, 2**70), min_size=3, max_size=3).map(
             lambda numbers: bytes(marshal.vints_pack([number >> 8 for number in numbers]))
         ),
     ),
-    cqltypes.FloatType: _sized(4),
-    cqltypes.InetAddressType: st.sampled_from([4, 16]).flatmap(_sized),
-    cqltypes.Int32Type: _sized(4),
+    cqltypes.FloatType: sized(4),
+    cqltypes.InetAddressType: st.sampled_from([4, 16]).flatmap(sized),
+    cqltypes.Int32Type: sized(4),
     cqltypes.IntegerType: st.binary(min_size=1, max_size=20),
-    cqltypes.LongType: _sized(8),
-    cqltypes.ShortType: _sized(2),
+    cqltypes.LongType: sized(8),
+    cqltypes.ShortType: sized(2),
     cqltypes.SimpleDateType: st.one_of(
-        _sized(4),
+        sized(4),
         st.integers(-_UNIX_DAY, 3_652_060 - _UNIX_DAY).map(lambda day: pack(">I", day + 2**31)),
     ),
     cqltypes.TimeType: st.one_of(
         st.integers(0, 86_399_999_999).map(lambda number: pack(">q", number * 1000)),
         st.integers(-1000, 86_400 * 10**9).map(lambda number: pack(">q", number)),
-        _sized(8),
+        sized(8),
     ),
     cqltypes.TimeUUIDType: st.uuids(version=1).map(lambda value: value.bytes),
     cqltypes.UTF8Type: _text,
-    cqltypes.UUIDType: _sized(16),
+    cqltypes.UUIDType: sized(16),
 }
 
 
-def _prefixed(cell: bytes | None) -> bytes:
-    return pack(">i", -1) if cell is None else pack(">i", len(cell)) + cell
-
-
-def _joined(cells: Sequence[bytes | None]) -> bytes:
-    return b"".join(map(_prefixed, cells))
-
-
-def _cells_of(typ: Any) -> st.SearchStrategy[bytes]:
-    """Draw cells of a type: elements that are whole, and now and then one that is null, empty or odd."""
-    if typ in _SCALARS:
-        return _SCALARS[typ]
-    name, parts = family(typ), [_cells_of(part) for part in subtypes(typ)]
-    if name in {"frozen", "reversed"}:
-        return parts[0]
-    if name == "vector":
-        return st.lists(parts[0], min_size=typ.vector_size, max_size=typ.vector_size).map(b"".join)
-    odd = st.sampled_from([None, b"", b"\xff"])
-    several = [part | odd if draws_odd else part for part in parts for draws_odd in (False, True)]
-    if name in {"tuple", "udt"}:
-        whole = st.tuples(*[st.none() | part for part in parts])
-        shorter = st.integers(0, len(parts)).flatmap(lambda count: st.tuples(*parts[:count]))
-        return (whole | shorter).map(_joined)
-    if name == "map":
-        plain, strange = st.tuples(*several[::2]), st.tuples(*several[1::2])
-    else:
-        plain, strange = st.tuples(several[0]), st.tuples(several[1])
-    elements = st.lists(plain, max_size=3) | st.lists(strange, max_size=3)
-    return elements.map(lambda items: pack(">i", len(items)) + b"".join(map(_joined, items)))
-
-
-def _nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Draw a type that is made of others."""
-    several = st.lists(inner, min_size=1, max_size=3).map(tuple)
-    return st.one_of(
-        inner.map(lambda part: cqltypes.ListType.apply_parameters((part,))),
-        inner.map(lambda part: cqltypes.SetType.apply_parameters((part,))),
-        st.tuples(inner, inner).map(cqltypes.MapType.apply_parameters),
-        several.map(cqltypes.TupleType.apply_parameters),
-        several.map(_user_type),
-        st.tuples(inner.filter(_is_of_one_size), st.integers(1, 3)).map(lambda pair: vector_type(*pair)),
-        # No server wraps texts in them; the drivers would take empty ones for nulls.
-        inner.filter(_is_never_empty).map(lambda part: cqltypes.FrozenType.apply_parameters((part,))),
-        inner.filter(_is_never_empty).map(lambda part: cqltypes.ReversedType.apply_parameters((part,))),
-    )
-
-
-def _is_never_empty(typ: Any) -> bool:
-    return family(unwrapped(typ)) not in VARIABLE_SIZE
-
-
-def _is_of_one_size(typ: Any) -> bool:
-    return typ.serial_size() is not None and typ is not cqltypes.CounterColumnType
-
-
-def _user_type(parts: tuple[Any, ...]) -> Any:
-    fields = ("street", "class", "ä b")[: len(parts)]
-    made = cqltypes.UserType.make_udt_class("ks", "address", fields, parts)
-    made.mapped_class = None
-    return made
-
-
-_TYPES = st.recursive(st.sampled_from(list(_SCALARS)), _nested, max_leaves=4)
+_TYPES = types_of(list(_SCALARS))
 
 
 #: What stands before the number of rows.
@@ -154,13 +91,7 @@ _BEFORE = b"before"
 
 
 def _body(rows: Sequence[Sequence[bytes | None]]) -> bytes:
-    cells = [cell for row in rows for cell in row]
-    return b"".join(
-        [
-            _BEFORE + pack(">i", len(rows)),
-            *map(_prefixed, cells),
-        ]
-    )
+    return _BEFORE + pack(">i", len(rows)) + joined([cell for row in rows for cell in row])
 
 
 class _Wrapped(NamedTuple):
@@ -218,7 +149,7 @@ def _outcome(read: Callable[..., Any], body: bytes, rows: int) -> Any:
 def _results(draw: st.DrawFn) -> tuple[list[str], list[Any], list[list[bytes | None]]]:
     types = draw(st.lists(_TYPES, min_size=1, max_size=5))
     names = draw(st.permutations("abcdefghä").map(lambda names: names[: len(types)]))
-    rows = st.tuples(*[st.none() | _cells_of(typ) for typ in types]).map(list)
+    rows = st.tuples(*[st.none() | cells_of(typ, _SCALARS) for typ in types]).map(list)
     return names, types, draw(st.lists(rows, max_size=3))
 
 
@@ -251,6 +182,64 @@ def test_rows_in_other_shapes(
     assert _outcome(accelerated, body, len(cells)) == _outcome(expected, body, len(cells))
 
 
+@dataclass(slots=True)
+class _Slotted:
+    """A row with slots."""
+
+    a: Any
+    b: Any = None
+
+
+#: Its slots' descriptors.
+_A, _B = vars(_Slotted)["a"], vars(_Slotted)["b"]
+
+
+@pytest.mark.parametrize("aware", [False, True])
+def test_rows_with_slots(aware: bool) -> None:
+    """A dataclass that only sets its slots is filled in C, and is a whole object."""
+    types = [cqltypes.UTF8Type, cqltypes.DateType]
+    filled, expected = _readers(("b", "a"), types, _Slotted, aware=aware, compiled=True)
+    assert filled.__self__.__class__ is native.RowDecoder  # type: ignore[attr-defined]  # a bound method
+    body = _body([[b"x", bytes(8)], [None, None], [b"", b"\x7f" + bytes(7)]])
+    rows = filled(body, len(_BEFORE) + 4, 3)
+    assert (rows, type(rows)) == (expected(body, len(_BEFORE) + 4, 3), ShapedRows)
+    assert [type(row) for row in rows] == [_Slotted] * 3
+    assert gc.is_tracked(rows[0])
+    rows[0].b = rows  # a cycle, which the collector finds
+    watched = weakref.ref(rows)
+    del rows
+    gc.collect()
+    assert watched() is None
+
+
+def test_a_broken_result_with_slots() -> None:
+    """An object that isn't complete is let go of."""
+    slots = (_Slotted, (_A, _B))
+    decoder = native.RowDecoder(("a", "b"), ("int", "int"), (None, None), list, slots=slots)
+    body = _body([[pack(">i", 1), None]])
+    assert decoder.decode(body, len(_BEFORE) + 4, 1) == [_Slotted(1)]
+    with pytest.raises(ValueError, match="ends inside of 'b'"):
+        decoder.decode(body[:-3], len(_BEFORE) + 4, 1)
+
+
+@pytest.mark.parametrize(
+    "slots",
+    [
+        (_Slotted, (_A,)),
+        (_Slotted, (_A, property())),
+        (_Slotted, (_A, None)),
+        (int, (_A, _B)),
+        (slice, (slice.start, slice.stop)),
+        (_Slotted(1), (_A, _B)),
+        (_Slotted,),
+    ],
+)
+def test_slots_that_are_not_those_of_the_class(slots: Any) -> None:
+    """No value is written where the class has none."""
+    with pytest.raises(TypeError):
+        native.RowDecoder(("a", "b"), ("int", "int"), (None, None), list, slots=slots)
+
+
 def test_a_broken_result_as_tuples() -> None:
     """A tuple that isn't complete is never seen."""
     decoder = native.RowDecoder(("a", "b"), ("int", "int"), (None, None), list, True)
@@ -267,7 +256,7 @@ def test_values_that_are_not_as_they_should_be(
 ) -> None:
     """What no server should send, any bytes or a broken value, is read, or refused, as without it."""
     accelerated, expected = _readers(("c",), [typ], aware=aware, compiled=compiled, coded=coded)
-    cell = data.draw(_cells_of(typ) | st.binary(max_size=20))
+    cell = data.draw(cells_of(typ, _SCALARS) | st.binary(max_size=20))
     for _ in range(data.draw(st.integers(0, 2))):
         at = data.draw(st.integers(0, len(cell)))
         cell = cell[:at] + data.draw(st.binary(max_size=2)) + cell[at + data.draw(st.integers(0, 5)) :]
@@ -289,7 +278,7 @@ class _Own:
 
 def test_types_that_the_accelerator_leaves_alone() -> None:
     """Rows with a value that it would only hand on are read without it, so that they cost no more."""
-    registered = _user_type((cqltypes.Int32Type,))
+    registered = user_type((cqltypes.Int32Type,))
     registered.mapped_class = _Own
     of_any_size = vector_type(cqltypes.UTF8Type, 2)
     for typ in (registered, of_any_size, custom_type("com.example.Own", {})):

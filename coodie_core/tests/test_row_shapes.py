@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from abc import ABC, abstractmethod
 from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -163,6 +164,57 @@ def test_rows_of_each_shape(rows: Any, expected: list[Any]) -> None:
     assert made(rows, ("name", "id"), [(name, key) for key, name in ROWS]) == [
         *(expected if rows not in (tuple, "tuple", "scalar") else made(rows, tuples=[r[::-1] for r in ROWS]))
     ]
+
+
+class Heir(Slotted):
+    """A subclass of one, with a dict."""
+
+
+@dataclass(slots=True)
+class Longer(Slotted):
+    """A dataclass that inherits slots."""
+
+    city: str | None = None
+
+
+@dataclass(slots=True)
+class Shadowed:
+    """A dataclass whose slot has become a property."""
+
+    id: int
+    name: str | None
+
+
+setattr(Shadowed, "name", property(lambda row: row.id, lambda *_: None))  # noqa: B010 - a name in __slots__
+
+
+@dataclass(slots=True)
+class Unfinished(ABC):
+    """A class of which there are no objects."""
+
+    id: int
+    name: str | None
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Do the rest."""
+
+
+@pytest.mark.parametrize("factory", [Slotted, FrozenSlotted, Longer])
+def test_rows_that_are_their_slots(factory: Any) -> None:
+    """A dataclass that only sets its slots: the slots in the columns' order."""
+    names = ("name", "city", "id") if factory is Longer else ("name", "id")
+    assert RowShape(factory).slots(names) == (factory, tuple([getattr(factory, name) for name in names]))
+
+
+@pytest.mark.parametrize(
+    "factory",
+    [*(Plain, Frozen, Checked, OwnInit, KeywordsOnly, Named, Setting, _text, Heir, Shadowed, Unfinished)],
+)
+def test_rows_that_are_more_than_slots(factory: Any) -> None:
+    """Any other factory is called, or its objects get attributes, and a column may be missing."""
+    assert RowShape(factory).slots(NAMES) is None
+    assert RowShape(Longer).slots(NAMES) is None
 
 
 @pytest.mark.parametrize("rows", [None, dict, "dict"])

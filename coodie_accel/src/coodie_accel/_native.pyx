@@ -45,6 +45,16 @@ cdef extern from "Python.h":
     PyObject* _PyBytes_FromStringAndSize "PyBytes_FromStringAndSize"(const char* data, Py_ssize_t size) except NULL
     int _PyBytes_Resize(PyObject** value, Py_ssize_t size) except -1
 
+cdef extern from "structmember.h":
+    ctypedef struct PyMemberDef:
+        int type
+        Py_ssize_t offset
+        int flags
+    ctypedef struct PyMemberDescrObject:
+        PyMemberDef* d_member
+    PyTypeObject PyMemberDescr_Type
+    int T_OBJECT_EX
+
 __all__ = [
     "BoundTemplate",
     "ColumnDecoder",
@@ -227,10 +237,12 @@ cdef class RowDecoder:
             ValueError is to say so.
         make: Makes the list that rows are added to: an empty one, or one of a subclass.
         as_tuples: Return rows as tuples of their values, not as dicts.
+        slots: Return rows as objects, not as dicts: their class, and the descriptors of its ``__slots__``
+            for each column. The objects are made as by ``object.__new__``, without ``__init__``.
 
     Raises:
         TypeError: An argument isn't a tuple, a name isn't a str, one of the others or make can't be called,
-            or a kind isn't written as above.
+            a kind isn't written as above, or a descriptor isn't one of the class's slots.
         ValueError: There is no column, or not as many of one as of another; or a kind isn't known here and
             nothing else decodes it.
     """
@@ -239,6 +251,9 @@ cdef class RowDecoder:
     cdef tuple _types
     cdef object _make
     cdef bint _as_tuples
+    #: The class of rows that are objects, or None; where each column's value is in such an object.
+    cdef object _class
+    cdef Py_ssize_t* _offsets
 
     def __cinit__(
         self,
@@ -247,6 +262,7 @@ cdef class RowDecoder:
         tuple others not None,
         object make not None=list,
         bint as_tuples=False,
+        tuple slots=None,
     ):
         cdef Py_ssize_t columns = len(names)
         if not columns or len(kinds) != columns or len(others) != columns:
@@ -265,9 +281,33 @@ cdef class RowDecoder:
         self._types = tuple(
             [_type(name, kind, other) for name, kind, other in zip(names, kinds, others)]
         )
+        if slots is not None:
+            self._use_slots(slots)
+
+    def __dealloc__(self):
+        PyMem_Free(self._offsets)
+
+    cdef object _use_slots(self, tuple slots):
+        cdef Py_ssize_t index
+        cdef PyMemberDef* member
+        owner, descriptors = slots if len(slots) == 2 else (None, None)
+        if not isinstance(owner, type) or type(descriptors) is not tuple or len(descriptors) != len(self._names):
+            raise TypeError(f"Rows need a class, and a tuple with a slot for each column: found {slots!r}.")
+        self._offsets = <Py_ssize_t*>PyMem_Malloc(len(descriptors) * sizeof(Py_ssize_t))
+        if self._offsets == NULL:
+            raise MemoryError
+        for index, descriptor in enumerate(descriptors):
+            if type(descriptor) is not <object>&PyMemberDescr_Type or not issubclass(owner, descriptor.__objclass__):
+                raise TypeError(f"{descriptor!r} isn't a slot of {owner!r}.")
+            member = (<PyMemberDescrObject*>descriptor).d_member
+            if member.type != T_OBJECT_EX or member.flags:
+                raise TypeError(f"{descriptor!r} isn't a slot of {owner!r}.")
+            self._offsets[index] = member.offset
+        self._class = owner
+        return None
 
     def decode(self, bytes body not None, Py_ssize_t start, Py_ssize_t rows):
-        """Return rows as dicts, or as tuples.
+        """Return rows as dicts, as tuples, or as objects.
 
         Args:
             body: The bytes of a RESULT message.
@@ -292,6 +332,7 @@ cdef class RowDecoder:
         cdef object made
         cdef dict current = None
         cdef tuple fields = None
+        cdef object record = None
         cdef object value
         cdef _Type typ
         if not 0 <= start <= end or rows < 0:
@@ -307,6 +348,8 @@ cdef class RowDecoder:
                 fields = PyTuple_New(columns)
                 # Nobody finds it before it is complete, not by gc either.
                 PyObject_GC_UnTrack(<void*>fields)
+            elif self._offsets != NULL:
+                record = PyType_GenericNew(<PyTypeObject*>self._class, NULL, NULL)
             else:
                 current = {}
             for column in range(columns):
@@ -328,11 +371,15 @@ cdef class RowDecoder:
                 if self._as_tuples:
                     Py_INCREF(value)
                     PyTuple_SET_ITEM(fields, column, value)
+                elif self._offsets != NULL:
+                    _set_slot(<PyObject**>(<char*><void*>record + self._offsets[column]), value)
                 else:
                     PyDict_SetItem(current, <object>PyTuple_GET_ITEM(self._names, column), value)
             if self._as_tuples:
                 PyObject_GC_Track(<void*>fields)
                 PyList_Append(made, fields)
+            elif self._offsets != NULL:
+                PyList_Append(made, record)
             else:
                 PyList_Append(made, current)
         return made
@@ -366,6 +413,14 @@ cdef class RowDecoder:
 
     cdef object _broken(self, Py_ssize_t row, Py_ssize_t column):
         return ValueError(f"The result ends inside of {self._names[column]!r} of row {row}: it is broken.")
+
+
+cdef inline int _set_slot(PyObject** slot, object value) except -1:
+    cdef PyObject* before = slot[0]
+    Py_INCREF(value)
+    slot[0] = <PyObject*>value
+    Py_XDECREF(before)
+    return 0
 
 
 cdef object _raise(str message):

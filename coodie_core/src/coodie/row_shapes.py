@@ -11,6 +11,7 @@ from dataclasses import fields
 from functools import lru_cache, partial
 from keyword import iskeyword
 from operator import itemgetter
+from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any
 
 from coodie._arrow import arrow_module
@@ -169,6 +170,22 @@ class RowShape:
         if known is not None:
             made.__dict__.update({name: value for name, value in vars(known).items() if name != "shape"})
         return made
+
+    def slots(self, names: Sequence[str]) -> tuple[type, tuple[Any, ...]] | None:
+        """Return the factory, and its slot for each column, if filling these is all that creates a row.
+
+        A slot is the descriptor of a name in ``__slots__``. For anything else than a dataclass that only sets
+        its slots, the result is None.
+
+        Args:
+            names: The columns' names, after ``check``.
+        """
+        factory: Any = self.factory
+        is_complete = self._parameters is not None and set(self._parameters) == set(names)
+        if not is_complete or _field_setters(factory) is None or inspect.isabstract(factory):
+            return None
+        found = tuple([_slot(factory, name) for name in names])
+        return None if None in found else (factory, found)
 
     # --- code -------------------------------------------------------------------------------
 
@@ -418,6 +435,14 @@ def _field_setters(factory: Any) -> Mapping[str, Any] | None:
         return dict.fromkeys(declared) if is_usual else None
     setters = {name: getattr(own.get(name), "__set__", None) for name in declared}
     return None if None in setters.values() else setters
+
+
+def _slot(factory: type, name: str) -> MemberDescriptorType | None:
+    """Return the descriptor of a class's slot; None if the attribute isn't one of a class's ``__slots__``."""
+    owner = next((one for one in factory.__mro__ if name in vars(one)), object)
+    found = vars(owner).get(name)
+    is_slot = isinstance(found, MemberDescriptorType) and found.__objclass__ is owner
+    return found if is_slot and name in vars(owner).get("__slots__", ()) else None
 
 
 def _display(by_name: Mapping[str, str]) -> str:

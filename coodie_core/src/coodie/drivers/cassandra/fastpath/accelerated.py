@@ -13,6 +13,7 @@ from coodie.drivers.cassandra.values.types import EXACT, family, subtypes, unwra
 from coodie.drivers.cassandra.values.vectors import array_decoder, number_code
 from coodie.protocol._accelerator import accelerator
 from coodie.protocol.codec import FIXED_SIZE, VARIABLE_SIZE
+from coodie.row_shapes import build_tuples
 from coodie.rows import new_rows
 from coodie.types import Date, Duration, Time, Timestamp
 
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 
     from coodie.codec_registry import ColumnCodecs
     from coodie.codecs import Codec
+    from coodie.row_shapes import RowShape
     from coodie.rows import Column, Rows
+
+    #: Takes a result's body, the position of the first row and the number of rows; returns the rows.
+    RowReader = Callable[[bytes, int, int], Rows[Any]]
 
     #: Takes a result's body, the bytes that such results begin with, the number of rows from which it isn't
     #: read, and the columns; returns the rows, or None for any other result.
@@ -56,18 +61,18 @@ def row_decoder(
     types: Sequence[Any],
     single: Callable[[Any], Callable[[bytes], Any]],
     codecs: Sequence[ColumnCodecs] | None = None,
-    new_tuples: Callable[[], list[Any]] | None = None,
+    shape: RowShape | None = None,
     *,
     aware_timestamps: bool,
-) -> Callable[[bytes, int, int], Rows[Any]] | None:
+) -> RowReader | None:
     """Return the accelerator's row reader; None if it isn't installed or doesn't support one of the types.
 
     Args:
-        names: The columns' names.
+        names: The columns' names, which the shape has checked.
         types: The columns' exact types of the driver.
         single: Returns the driver's decoder for single values of a type.
         codecs: The columns' codecs.
-        new_tuples: Returns the list for rows as tuples; None for rows as dicts.
+        shape: What the rows are to be; None for dicts.
         aware_timestamps: Return timestamps as aware datetimes in UTC.
     """
     module = accelerator()
@@ -81,14 +86,31 @@ def row_decoder(
         ]
     except _UnknownTypeError:
         return None
-    decode: Callable[[bytes, int, int], Rows[Any]] = module.RowDecoder(
-        names,
-        tuple([kind for kind, _ in parts]),
-        tuple([other for _, other in parts]),
-        new_tuples or new_rows,
-        new_tuples is not None,
-    ).decode
-    return decode
+    described = (names, tuple([kind for kind, _ in parts]), tuple([other for _, other in parts]))
+    read: RowReader
+    if shape is None:
+        read = module.RowDecoder(*described, new_rows).decode
+    elif shape.given == "tuple":
+        read = module.RowDecoder(*described, shape.new_rows, True).decode  # noqa: FBT003 - as_tuples
+    elif (slots := shape.slots(names)) is not None:
+        read = module.RowDecoder(*described, shape.new_rows, slots=slots).decode
+    else:
+        read = _converting(module.RowDecoder(*described, list, True).decode, names, shape)  # noqa: FBT003 - as above
+    return read
+
+
+def _converting(
+    decode: Callable[[bytes, int, int], list[Any]], names: tuple[str, ...], shape: RowShape
+) -> RowReader:
+    """Return a reader that converts the accelerator's tuples to rows."""
+    build = build_tuples(names, shape)
+
+    def read(body: bytes, start: int, count: int) -> Rows[Any]:
+        rows: Rows[Any] = shape.new_rows()
+        rows += build(decode(body, start, count))
+        return rows
+
+    return read
 
 
 def column_decoder(
@@ -122,7 +144,7 @@ def column_decoder(
     return decode
 
 
-def only_page_reader(read: Callable[[bytes, int, int], Rows[Any]]) -> OnlyPageReader | None:
+def only_page_reader(read: RowReader) -> OnlyPageReader | None:
     """Return the accelerator's reader for whole results, if this row reader is the accelerator's."""
     module = accelerator()
     decoder = getattr(read, "__self__", None)

@@ -15,7 +15,7 @@ from coodie.drivers.cassandra.values.rows import result_columns, row_converters
 from coodie.exceptions import InvalidQueryError
 from coodie.protocol.codec import INT, SHORT
 from coodie.protocol.results import GLOBAL_TABLE, HAS_MORE_PAGES, ROWS, ROWS_HEAD, VOID_BODY, paging_state
-from coodie.row_shapes import build_tuples, parse_rows, row_builder
+from coodie.row_shapes import parse_rows, row_builder
 from coodie.rows import Rows, new_rows
 
 if TYPE_CHECKING:
@@ -277,12 +277,10 @@ def _reader(
     if isinstance(shape, ColumnarShape):
         read_tuples = _reader(names, types, version, values._replace(codecs=None), _TUPLE)
         return columnar_reader(shape, names, types, values, read_tuples, single)
-    # Other shapes than dicts are built from tuples.
-    new_tuples = None if shape is None else shape.new_rows if shape is _TUPLE else list
     aware, codecs = values.aware_timestamps, values.for_columns(names, shape)
-    accelerated = row_decoder(names, types, single, codecs, new_tuples, aware_timestamps=aware)
+    accelerated = row_decoder(names, types, single, codecs, shape, aware_timestamps=aware)
     if accelerated is not None:
-        return accelerated if shape is None or shape is _TUPLE else _shaped(accelerated, names, shape)
+        return accelerated
     parse = _compiled_parser(names, types, version) or _plain_parser(types, version)
     build = row_builder(names, row_converters(types, aware_timestamps=aware, codecs=codecs), shape)
     make = new_rows if shape is None else shape.new_rows
@@ -302,18 +300,6 @@ def _reader(
             return read_simple(body, start, count)
         except Exception:  # noqa: BLE001 - the driver's decoder supports more, and reports errors
             return read_any(body, start, count)
-
-    return read
-
-
-def _shaped(decode: RowReader, names: tuple[str, ...], shape: RowShape) -> RowReader:
-    """Return a reader that converts the accelerator's tuples to rows."""
-    build = build_tuples(names, shape)
-
-    def read(body: bytes, start: int, count: int) -> Rows[Any]:
-        rows: Rows[Any] = shape.new_rows()
-        rows += build(decode(body, start, count))
-        return rows
 
     return read
 
