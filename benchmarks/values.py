@@ -73,17 +73,21 @@ def vectors() -> dict[str, dict[str, Callable[[], Any]]]:
         read = _reader(("v",), [typ], 4, values)
         return lambda: read(body, 4, 1)
 
-    plain, arrays = reader(ValueOptions()), reader(ValueOptions(codecs=Codecs([vector_codec(array)])))
+    def coded(kind: type) -> Callable[[], Any]:
+        return reader(ValueOptions(codecs=Codecs([vector_codec(kind)])))
+
     return {
         "encoding": {
             "element by element": lambda: theirs.serialize(bind_each(listed), 4),
             "a list": lambda: typ.serialize(bind(listed), 4),
             "an array": lambda: typ.serialize(bind(numbers), 4),
+            "a memoryview": lambda: typ.serialize(bind(memoryview(numbers)), 4),
         },
         "decoding": {
             "element by element": lambda: theirs.deserialize(data, 4),
-            "a list": plain,
-            "an array": arrays,
+            "a list": reader(ValueOptions()),
+            "an array": coded(array),
+            "a memoryview": coded(memoryview),
         },
     }
 

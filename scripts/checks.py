@@ -82,6 +82,7 @@ _WITH_ACCELERATOR = ("-o", f"pythonpath=scripts benchmarks {accelerator.BUILT.re
 _ACCELERATED = (
     "coodie_accel/tests",
     "coodie_arrow/tests/test_filled.py",
+    "coodie_core/tests/cassandra/values/test_vectors.py",
     "coodie_core/tests/protocol",
     "tests/fuzz",
     *(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+from decimal import Decimal
 from io import BytesIO
 from typing import Any
 
@@ -231,3 +233,44 @@ def test_another_encoder_that_returns_no_bytes() -> None:
 def test_checksums(data: bytes) -> None:
     """Those of segments' headers are the driver's."""
     assert native.crc24(data) == compute_crc24(int.from_bytes(data, "little"), len(data))
+
+
+class _List(list[float]):
+    """A caller's own kind of list."""
+
+
+#: Numbers by the type codes of arrays.
+_NUMBERS: dict[str, st.SearchStrategy[Any]] = {
+    "f": st.floats(width=32),
+    "d": st.floats(),
+    "i": _integers(32),
+    "q": _integers(64),
+}
+
+
+@pytest.mark.parametrize("letter", _NUMBERS)
+@given(data=st.data())
+def test_packed_numbers(letter: str, data: st.DataObject) -> None:
+    """The numbers of a vector are those of an array."""
+    numbers = data.draw(st.lists(_NUMBERS[letter], max_size=5))
+    expected = array(letter, numbers).tobytes()
+    assert native.pack_numbers(numbers, letter, len(numbers)) == expected
+    assert native.pack_numbers(tuple(numbers), letter, len(numbers)) == expected
+    assert native.pack_numbers(numbers, letter, len(numbers) + 1) is None
+
+
+@pytest.mark.parametrize(
+    ("letter", "values"),
+    [
+        *[
+            ("f", values)
+            for values in ([1], [True], ["1"], [None], [1e39], _List([1.0]), {1.0}, "1", array("f", [1]))
+        ],
+        *[("d", values) for values in ([1], [Decimal(1)], 1.0)],
+        *[("i", values) for values in ([2**31], [-(2**31) - 1], [2**70], [1.0], [True], [_Int(1)])],
+        *[("q", values) for values in ([2**63], [-(2**63) - 1], [1.0])],
+    ],
+)
+def test_numbers_that_are_not_packed(letter: str, values: Any) -> None:
+    """Those of another type or out of range are bound one by one."""
+    assert native.pack_numbers(values, letter, 1) is None

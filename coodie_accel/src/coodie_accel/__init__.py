@@ -19,6 +19,7 @@ from coodie_accel._native import (
     cut_answers,
     deliver,
     open_segments,
+    pack_numbers,
     seal_segment,
 )
 
@@ -36,6 +37,7 @@ __all__ = [
     "cut_answers",
     "deliver",
     "open_segments",
+    "pack_numbers",
     "seal_segment",
 ]
 

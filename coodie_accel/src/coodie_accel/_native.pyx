@@ -25,9 +25,11 @@ from cpython.list cimport PyList_Append, PyList_AsTuple, PyList_GET_SIZE, PyList
 from cpython.long cimport PyLong_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject_GenericSetAttr, PyTypeObject
+from cpython.sequence cimport PySequence_Fast_GET_ITEM, PySequence_Fast_GET_SIZE
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
 from cpython.weakref cimport PyWeakref_NewRef
+from libc.math cimport isinf
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcmp, memcpy, memset
@@ -68,6 +70,7 @@ __all__ = [
     "cut_answers",
     "deliver",
     "open_segments",
+    "pack_numbers",
     "seal_segment",
 ]
 

@@ -256,3 +256,64 @@ cdef class ParameterEncoder:
                     raise TypeError(f"Another encoder must return bytes, found {type(data).__name__}.")
                 message.value(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
         return 0
+
+
+# --- vectors ------------------------------------------------------------------------------
+
+
+def pack_numbers(object values not None, str letter not None, Py_ssize_t count):
+    """Return numbers as an array has them, in the machine's order of bytes.
+
+    Args:
+        values: The numbers.
+        letter: The array's type code: "f" or "d", of floats; "i" or "q", of ints.
+        count: How many there have to be.
+
+    Returns:
+        The bytes; None if values isn't a list or a tuple of that many exact floats or ints in range.
+    """
+    cdef bint is_float = letter == "f" or letter == "d"
+    cdef Py_ssize_t width = 4 if letter == "f" or letter == "i" else 8
+    cdef Py_ssize_t index
+    cdef bytes made
+    cdef char* out
+    cdef object value
+    cdef double double_
+    cdef float float_
+    cdef long long number
+    cdef int32_t int_
+    cdef int overflow = 0
+    if type(values) is not list and type(values) is not tuple:
+        return None
+    if PySequence_Fast_GET_SIZE(values) != count:
+        return None
+    made = PyBytes_FromStringAndSize(NULL, count * width)
+    out = PyBytes_AS_STRING(made)
+    for index in range(count):
+        value = <object>PySequence_Fast_GET_ITEM(values, index)
+        if is_float:
+            if not PyFloat_CheckExact(value):
+                return None
+            double_ = PyFloat_AS_DOUBLE(value)
+            if width == 8:
+                memcpy(out, &double_, 8)
+            else:
+                float_ = <float>double_
+                if isinf(float_) and not isinf(double_):
+                    return None
+                memcpy(out, &float_, 4)
+        else:
+            if not PyLong_CheckExact(value):
+                return None
+            number = PyLong_AsLongLongAndOverflow(value, &overflow)
+            if overflow:
+                return None
+            if width == 8:
+                memcpy(out, &number, 8)
+            else:
+                int_ = <int32_t>number
+                if int_ != number:
+                    return None
+                memcpy(out, &int_, 4)
+        out += width
+    return made

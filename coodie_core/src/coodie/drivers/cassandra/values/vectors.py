@@ -13,6 +13,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from coodie.drivers.cassandra.values.types import family, unwrapped
+from coodie.protocol._accelerator import accelerator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -109,6 +110,26 @@ def numbers_of_view(view: memoryview) -> bool:
     return view.format in _VIEWED and view.ndim == 1
 
 
+def _packer(letter: str, wanted: type, size: int) -> Callable[[Sequence[Any]], bytes | None]:
+    """Return a function that packs numbers; it returns None if some are of another type, or out of range.
+
+    Args:
+        letter: The type code of the numbers.
+        wanted: Their Python type.
+        size: How many there have to be.
+    """
+    module = accelerator()
+    if module is not None:
+        pack_numbers = module.pack_numbers
+        return lambda value: pack_numbers(value, letter, size)
+    pack = Struct(f"={size}{letter}").pack
+
+    def packed(value: Sequence[Any]) -> bytes | None:
+        return pack(*value) if list(map(type, value)).count(wanted) == size else None
+
+    return packed
+
+
 def number_binder(element: Any, size: int) -> Callable[[Any], array[Any] | None] | None:
     """Return a function that converts a vector of numbers to an array; None for other elements.
 
@@ -122,7 +143,7 @@ def number_binder(element: Any, size: int) -> Callable[[Any], array[Any] | None]
     letter, wanted = _number(element)
     if not letter:
         return None
-    pack = Struct(f"={size}{letter}").pack
+    pack = _packer(letter, wanted, size)
     formats = {letter}
     if wanted is int and array("l").itemsize == array(letter).itemsize:
         formats.add("l")  # numpy's int64
@@ -138,8 +159,8 @@ def number_binder(element: Any, size: int) -> Callable[[Any], array[Any] | None]
                 value = value.tolist()
             elif kind is not list and kind is not tuple:
                 return None
-            if list(map(type, value)).count(wanted) == size:
-                return array(letter, pack(*value))
+            packed = pack(value)
+            return None if packed is None else array(letter, packed)
         except Exception:  # noqa: BLE001, S110 - out of range: binding one by one reports the element
             pass
         return None
