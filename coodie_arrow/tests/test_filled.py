@@ -166,3 +166,21 @@ def test_broken_values_are_the_same(way: str, typ: Any, data: st.DataObject) -> 
     cell = cell[:at] + data.draw(st.binary(max_size=2)) + cell[at + data.draw(st.integers(0, 5)) :]
     filling, expected = _readers([typ], way)
     assert _outcome(filling, [[cell]]) == _outcome(expected, [[cell]])
+
+
+@_WAYS
+@pytest.mark.parametrize(
+    ("types", "rows"),
+    [
+        ([cqltypes.Int32Type, cqltypes.LongType], [[bytes(8), bytes(4)]]),
+        ([cqltypes.UTF8Type, cqltypes.Int32Type, cqltypes.LongType], [[b"x", bytes(8), bytes(4)]] * 2),
+        ([cqltypes.ByteType, cqltypes.ShortType], [[b"", b"abc"], [b"a", b"bc"]]),
+        ([vector_type(cqltypes.FloatType, 2)], [[bytes(4)], [bytes(12)]]),
+    ],
+)
+def test_sizes_that_make_up_for_each_other(
+    way: str, types: list[Any], rows: list[list[bytes | None]]
+) -> None:
+    """Values of other sizes, in a result that is as long as it should be."""
+    filling, expected = _readers(types, way)
+    assert _outcome(filling, rows) == _outcome(expected, rows)
