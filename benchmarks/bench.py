@@ -4,7 +4,8 @@
     python benchmarks/bench.py --contestants coodie-scylla,coodie-1.9 --workloads read-64,sync-1 --rounds 7
 
 What is measured is the client: CPU of all its threads, and the clock. The stub server answers at once and
-knows one table; with --server real it is a Cassandra of coodie-local's. Values that contestants read are
+knows one table; workloads for which that doesn't suit have a Cassandra of coodie-local's, and so have those
+of --server real. Values that contestants read are
 compared with what they must be, and the stub refuses rows that are inserted wrong. Ratios are paired: each
 round with the same round of the other contestant.
 """
@@ -16,7 +17,8 @@ import json
 import sys
 import tempfile
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,15 +27,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 from rich.console import Console
 from rich.table import Table
 
-from contestants.listing import CONTESTANTS, VARIANTS, Contestant, contestant
-from contestants.work import KINDS, Work
+from contestants.listing import CONTESTANTS, VARIANTS
+from contestants.work import KINDS
 from environments import ENVIRONMENTS
 from ruler import stub
 from ruler.conditions import conditions
 from ruler.page import BASELINES, publish
+from ruler.plan import names, planned
 from ruler.processes import Place
-from ruler.real import address_of, real_server
-from ruler.rounds import Outcome, compete
+from ruler.real import Address, real_server
+from ruler.rounds import compete
 from ruler.tables import header, lines
 from ruler.targets import reached
 from steps import Failure, Steps, interrupt_on_signals
@@ -41,23 +44,9 @@ from steps import Failure, Steps, interrupt_on_signals
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: What `make bench` runs, and what `make bench-quick` does.
-_ALL = (
-    "coodie-scylla coodie-scylla+uvloop coodie-scylla+accel coodie-scylla+accel+uvloop coodie-scylla+nofast "
-    "coodie-cassandra coodie-cassandra+accel+uvloop coodie-cassandra+nofast scylla-driver cassandra-driver "
-    "cassandra-asyncio-driver coodie-1.9 acsylla acsylla+uvloop scyllapy scylladb-rs-driver "
-    "scylladb-rs-driver+uvloop rsylla asyncio"
-)
-_WORKLOADS = (
-    "read-64 read-1 read-512 read-4096 insert-64 rows-100 rows-5000 rows-50000 stream-1000000 many-100000 "
-    "sync-1 sync-8 three-64 import cold connect memory-200000"
-)
-_MEMORY_ROUNDS = 3
-_QUICK = (
-    "coodie-scylla coodie-scylla+uvloop coodie-scylla+accel coodie-scylla+accel+uvloop coodie-scylla+nofast "
-    "scylla-driver coodie-1.9 acsylla+uvloop scylladb-rs-driver+uvloop asyncio"
-)
-_QUICK_WORKLOADS = "read-64 read-1 insert-64 rows-100 rows-5000 rows-50000 sync-1 sync-8 import memory-200000"
+    from contestants.listing import Contestant
+    from contestants.work import Setting, Work
+    from ruler.plan import Contest
 
 
 def main(arguments: list[str]) -> int:
@@ -70,21 +59,14 @@ def main(arguments: list[str]) -> int:
     given.seconds = given.seconds or (0.3 if given.quick else 0.5)
     console = Console(width=None if sys.stdout.isatty() else 160)
     try:
-        entered = [
-            contestant(name) for name in _names(given.contestants or (_QUICK if given.quick else _ALL))
-        ]
-        works = [
-            Work.of(name)
-            for name in _names(given.workloads or (_QUICK_WORKLOADS if given.quick else _WORKLOADS))
-        ]
-        address_of(given.server)
+        contests = planned(given.workloads, given.contestants, given.server, quick=given.quick)
     except ValueError as exc:
         console.print(f"bench: {exc}", markup=False)
         return 2
     interrupt_on_signals()
     results: dict[str, Any] = {}
     try:
-        _run(given, console, entered, works, results)
+        _run(given, console, contests, results)
     except KeyboardInterrupt:
         console.print("\ninterrupted; nothing was left running")
         return 130
@@ -102,52 +84,45 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(
-    given: argparse.Namespace,
-    console: Console,
-    entered: list[Contestant],
-    works: list[Work],
-    results: dict[str, Any],
+    given: argparse.Namespace, console: Console, contests: list[Contest], results: dict[str, Any]
 ) -> None:
-    pythons, missing = _environments(entered)
+    pythons, missing = _environments(
+        list(dict.fromkeys(one for each in contests for one in each.contestants))
+    )
     for name, why in missing.items():
         console.print(f"left out: {name}: {why}", markup=False, style="yellow")
     begun = time.monotonic()
-    with tempfile.TemporaryDirectory() as directory, ExitStack() as servers:
-        places: dict[int, Place] = {}
-        for work in works:
-            # Memory hardly varies, and each round takes a process.
-            if work.nodes not in places:
-                host, port = servers.enter_context(_server(given.server, works, work.nodes))
-                places[work.nodes] = Place(host, port, given.seconds, Path(directory) / "errors.txt")
-            rounds = min(given.rounds, _MEMORY_ROUNDS) if work.kind == "memory" else given.rounds
-            under_way = conditions(given.server, rounds)
-            title = f"{work.name}: {work.meaning}"
-            with console.status(title) as status:
-
-                def tell(what: str) -> None:
-                    status.update(f"{title}: {what}")  # noqa: B023 - used while this work is under way
-
-                taking_part = {one: python for one, python in pythons.items() if _suits(one, work)}
-                outcome = compete(work, taking_part, places[work.nodes], rounds, tell)
-            _print(console, title, outcome, _names(given.baselines))
-            results[f"{'stub' if given.server == 'stub' else 'real'}/{work.name}"] = {
-                "conditions": under_way,
-                "contestants": outcome.contestants,
-                "left_out": {**missing, **outcome.left_out},
-            }
+    with tempfile.TemporaryDirectory() as directory:
+        log = Path(directory) / "errors.txt"
+        for (server, setting), group in groupby(contests, lambda each: (each.server, each.work.setting)):
+            alike = list(group)
+            with _server(server, setting, [each.work for each in alike]) as address:
+                place = Place(address.host, address.port, given.seconds, log, address.ca)
+                for each in alike:
+                    rounds = given.rounds or each.work.rounds
+                    result = _hold(console, each, pythons, place, rounds)
+                    result["left_out"] |= {
+                        one.name: missing[one.name] for one in each.contestants if one.name in missing
+                    }
+                    results[each.name] = result
+                    _print(console, each.title, result, names(given.baselines))
     targets = list(reached(results))
     if targets:
         _table(console, "targets", ["workload", "contestant", "target", "median (spread)", ""], targets)
-    console.print(f"{len(works)} workloads in {time.monotonic() - begun:.0f} s")
+    console.print(f"{len(contests)} workloads in {time.monotonic() - begun:.0f} s")
 
 
-def _suits(one: Contestant, work: Work) -> bool:
-    """Tell whether a contestant is meant to do a workload."""
-    if work.kind == "import":
-        return not one.variants
-    if work.blocking:
-        return bool(one.blocking) and "uvloop" not in one.variants
-    return bool(one.asynchronous or one.blocking)
+def _hold(
+    console: Console, contest: Contest, pythons: dict[Contestant, Path], place: Place, rounds: int
+) -> dict[str, Any]:
+    """Hold a contest; return what came of it."""
+    under_way = conditions(contest.server, rounds)
+    entered = {one: pythons[one] for one in contest.contestants if one in pythons}
+    with console.status(contest.title) as status:
+        outcome = compete(
+            contest.work, entered, place, rounds, lambda what: status.update(f"{contest.title}: {what}")
+        )
+    return {"conditions": under_way, "contestants": outcome.contestants, "left_out": outcome.left_out}
 
 
 def _environments(entered: list[Contestant]) -> tuple[dict[Contestant, Path], dict[str, str]]:
@@ -170,20 +145,20 @@ def _environments(entered: list[Contestant]) -> tuple[dict[Contestant, Path], di
 
 
 @contextmanager
-def _server(which: str, works: list[Work], nodes: int) -> Iterator[tuple[str, int]]:
+def _server(which: str, setting: Setting, works: list[Work]) -> Iterator[Address]:
     if which == "stub":
-        with stub.running(stub.build(), nodes=nodes) as port:
-            yield "127.0.0.1", port
+        with stub.running(stub.build(), nodes=setting.nodes, work=setting.delay) as port:
+            yield Address("127.0.0.1", port)
     else:
         with real_server(which, works) as address:
             yield address
 
 
-def _print(console: Console, title: str, outcome: Outcome, baselines: list[str]) -> None:
-    if outcome.contestants:
-        made = lines(outcome.contestants, baselines)
-        _table(console, title, header(outcome.contestants, baselines), made)
-    for name, why in outcome.left_out.items():
+def _print(console: Console, title: str, result: dict[str, Any], baselines: list[str]) -> None:
+    contestants = result["contestants"]
+    if contestants:
+        _table(console, title, header(contestants, baselines), lines(contestants, baselines))
+    for name, why in result["left_out"].items():
         console.print(f"left out: {name}: {why}", markup=False, style="yellow")
 
 
@@ -196,15 +171,11 @@ def _table(console: Console, title: str, columns: list[str], rows: list[list[str
     console.print(table)
 
 
-def _names(written: str) -> list[str]:
-    return list(dict.fromkeys(written.replace(",", " ").split()))
-
-
 def _parser() -> argparse.ArgumentParser:
     kinds = "\n".join(f"  {kind:8} {what}" for kind, what in KINDS.items())
     variants = "\n".join(f"  +{name:8} {what}" for name, what in VARIANTS.items())
-    names = ", ".join(CONTESTANTS)
-    ending = f"contestants: {names}\n{variants}\n\nworkloads, most with a number (read-64):\n{kinds}"
+    contestants = ", ".join(CONTESTANTS)
+    ending = f"contestants: {contestants}\n{variants}\n\nworkloads, most with a number (read-64):\n{kinds}"
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=ending, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -215,13 +186,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--workloads", metavar="NAMES", help="instead of the default ones, with commas between"
     )
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of each contestant (5)")
+    parser.add_argument("--rounds", type=int, help="rounds of each contestant (5; 3 where one takes long)")
     parser.add_argument("--seconds", type=float, help="CPU of a round (0.5; with --quick 0.3)")
     parser.add_argument(
         "--baselines", metavar="NAMES", default=",".join(BASELINES), help="whom others are compared with"
     )
     parser.add_argument(
-        "--server", default="stub", help="stub, real (a Cassandra is started), or HOST:PORT of one"
+        "--server",
+        help="stub, real (a Cassandra is started), or HOST:PORT of one; by default what suits a workload",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all rounds there")
     parser.add_argument(

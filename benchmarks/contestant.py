@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from contestants import asynchronous, synchronous
 from contestants.listing import Contestant, contestant
-from contestants.measuring import forget_peak, measured, memory, peak
+from contestants.measuring import connections, forget_peak, measured, memory, peak
+from contestants.pacing import paced, paced_with_callbacks, percentile
 from contestants.roles import Target, Unavailable
-from contestants.rows import READ_PART, SELECT_ROW, digest, row
+from contestants.rows import READ_PART, digest
 from contestants.work import Work
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 #: How long a round ought to take, in seconds of the CPU; by the clock it may take so many times as long.
 _SECONDS = 0.5
 _PATIENCE = 3
+#: Seconds that a round at a fixed rate takes, for each of those.
+_PACED = 4
+#: Requests in flight before a burst.
+_WARM_UP = 8
 
 
 class Process:
@@ -47,42 +52,46 @@ class Process:
         self.target = target
         self.seconds = seconds
         self.out = out
-        self.on_loop = entered.on_loop(blocking=work.blocking)
-        client = entered.client(blocking=work.blocking)
+        blocking = work.blocking or "sync" in entered.variants
+        self.on_loop = entered.on_loop(blocking=blocking)
+        client = entered.client(blocking=blocking)
         if client is None:
             raise Unavailable("it has no interface for this workload")
         self.client: Any = client
+        self._arguments = entered.arguments
+        self._module: Any = asynchronous if self.on_loop else synchronous
 
     async def run(self) -> None:
         """Connect, check, find out how often a round does its work, do rounds, disconnect."""
-        if self.work.kind == "cold":
-            with measured() as spent:
-                await self._call(self.client.open, self.target)
-                statement = await self._call(self.client.prepare, SELECT_ROW)
-                rows = await self._call(self.client.read, statement, [READ_PART, 1])
-                facts = self.client.facts
-                await self._call(self.client.close)
-            self._expect_one(rows)
-            self.answer(cpu=spent.cpu, wall=spent.wall, count=1, facts=facts)
-            return
         if self.work.kind == "connect":
             # The first connection isn't measured: it imports what a client leaves until then.
             await self._call(self.client.open, self.target)
             await self._call(self.client.close)
-            with measured() as spent:
-                await self._call(self.client.open, self.target)
-                statement = await self._call(self.client.prepare, SELECT_ROW)
-                rows = await self._call(self.client.read, statement, [READ_PART, 1])
-            self._expect_one(rows)
-            self.answer(cpu=spent.cpu, wall=spent.wall, count=1, facts=self.client.facts)
-        else:
-            await self._call(self.client.open, self.target)
-            await (self._memory() if self.work.kind == "memory" else self._rounds())
+        if self.work.kind in {"cold", "connect"}:
+            await self._connect()
+            return
+        steps = {
+            "memory": self._memory,
+            "burst": self._burst,
+            "sessions": self._sessions,
+            "rate": self._paced_rounds,
+        }
+        await self._call(self.client.open, self.target)
+        await steps.get(self.work.kind, self._rounds)()
         await self._call(self.client.close)
 
-    def _expect_one(self, rows: Any) -> None:
-        if [self.client.plain(one) for one in rows] != [row(READ_PART, 1)]:
+    async def _connect(self) -> None:
+        """Connect, read a row, disconnect."""
+        with measured() as spent:
+            await self._call(self.client.open, self.target)
+            statement = await self._call(self.client.prepare, self.work.cql)
+            rows = await self._call(self.client.read, statement, [READ_PART, 1])
+        facts = self.client.facts
+        with measured(spent):
+            await self._call(self.client.close)
+        if self._plain(rows) != [self.work.table.row(READ_PART, 1)]:
             raise AssertionError(f"not the row that was asked for: {rows}")
+        self.answer(cpu=spent.cpu, wall=spent.wall, count=1, facts=facts)
 
     def answer(self, **content: Any) -> None:
         """Write one line."""
@@ -118,15 +127,79 @@ class Process:
             facts=self.client.facts,
         )
 
+    async def _burst(self) -> None:
+        """Tell how far memory grows while many requests are in flight at once."""
+        few = Work("read", _WARM_UP)
+        await self._call(self._module.perform, self.client, few, few.keys)
+        gc.collect()
+        forget_peak()
+        before = memory()
+        with measured() as spent:
+            await self._perform(self.work.number)
+        self.answer(
+            cpu=spent.cpu,
+            wall=spent.wall,
+            count=self.work.number,
+            request=peak() - before,
+            memory=before,
+            checked=await self._check(),
+            facts=self.client.facts,
+        )
+
+    async def _sessions(self) -> None:
+        """Tell how far memory grows with each further client that is connected and has read a row."""
+        clients = [type(self.client)(*self._arguments) for _ in range(self.work.number)]
+        await self._read_one(self.client)
+        gc.collect()
+        before, connected = memory(), connections(self.target.port)
+        with measured() as spent:
+            for client in clients:
+                await self._call(client.open, self.target)
+                await self._read_one(client)
+        gc.collect()
+        grown, more = memory() - before, connections(self.target.port) - connected
+        for client in clients:
+            await self._call(client.close)
+        self.answer(
+            cpu=spent.cpu,
+            wall=spent.wall,
+            count=self.work.number,
+            session=grown,
+            connections=more,
+            memory=before,
+            checked=await self._check(),
+            facts=self.client.facts,
+        )
+
+    async def _read_one(self, client: Any) -> None:
+        statement = await self._call(client.prepare, self.work.cql)
+        await self._call(client.read, statement, [READ_PART, 1])
+
+    async def _paced_rounds(self) -> None:
+        """Do rounds at a fixed rate."""
+        checked = await self._check()
+        count = max(int(self.work.rate * self.seconds * _PACED), 1)
+        pace = paced if self.on_loop else paced_with_callbacks
+        await self._call(pace, self.client, self.work, count)
+        self.answer(checked=checked, count=count, facts=self.client.facts)
+        while await self._next():
+            gc.collect()
+            with measured() as spent:
+                latencies = await self._call(pace, self.client, self.work, count)
+            p50, p99 = percentile(latencies, 0.5), percentile(latencies, 0.99)
+            self.answer(cpu=spent.cpu, p50=p50, p99=p99, count=count, rows=count, memory=memory())
+
     async def _check(self) -> str:
         """Compare values with what they must be; return their checksum."""
-        module = asynchronous if self.on_loop else synchronous
-        rows = [self.client.plain(one) for one in await self._call(module.check, self.client, self.work)]
+        rows = self._plain(await self._call(self._module.check, self.client, self.work))
         expected = self.work.expected()
         if rows != expected:
             wrong = next((pair for pair in zip(rows, expected, strict=False) if pair[0] != pair[1]), None)
             raise AssertionError(f"{len(rows)} rows of {len(expected)}; the first that differ: {wrong}")
         return digest(rows)
+
+    def _plain(self, rows: Any) -> list[dict[str, Any]]:
+        return [self.client.plain(one, self.work.table) for one in rows]
 
     async def _calibrated(self) -> int:
         """Return how often a round does the work; this warms up, too."""
@@ -142,8 +215,7 @@ class Process:
             count = max(int(min(wanted, count * 8)) // self.work.width, 1) * self.work.width
 
     async def _perform(self, count: int) -> int:
-        module = asynchronous if self.on_loop else synchronous
-        rows: int = await self._call(module.perform, self.client, self.work, count)
+        rows: int = await self._call(self._module.perform, self.client, self.work, count)
         return rows
 
     async def _next(self) -> bool:
@@ -185,10 +257,11 @@ def main() -> int:
     parser.add_argument("workload")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=9042)
+    parser.add_argument("--ca", default="", help="file of the server's authority; without it, no TLS")
     parser.add_argument("--seconds", type=float, default=_SECONDS, help="how long a round ought to take")
     given = parser.parse_args()
     entered = contestant(given.name)
-    target = Target(given.host, given.port, entered.variants)
+    target = Target(given.host, given.port, entered.variants, given.ca)
     # What clients print must not come between.
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         os.dup2(2, 1)

@@ -244,7 +244,9 @@ ENVIRONMENTS = {
             ("scylla", "arrow", "bench-accel", "fuzz"),
             ("coodie_core", "coodie_scylla", "coodie_arrow"),
         ),
-        # The benchmarks' contestants: coodie and the driver under it, with either; and the others.
+        # The benchmarks: what measures, and starts the nodes.
+        Environment("bench", ("scylla", "testing"), ("coodie_core", "coodie_scylla", "coodie_local[tls]")),
+        # Their contestants: coodie and the driver under it, with either; and the others.
         *(
             Environment(f"bench-{name}", (name, "bench-uvloop"), ("coodie_core", f"coodie_{name}"))
             for name in ("scylla", "cassandra")

@@ -119,7 +119,7 @@ def docs(steps: Steps) -> None:
 
 def bench(steps: Steps, *options: str) -> None:
     """Run the benchmarks; environments of contestants are made as they are needed."""
-    steps.run("benchmarks", [checks.interpreter("demo", steps), "benchmarks/bench.py", *options])
+    steps.run("benchmarks", [checks.interpreter("bench", steps), "benchmarks/bench.py", *options])
 
 
 def release_check(steps: Steps) -> None:

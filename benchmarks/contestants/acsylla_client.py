@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from contestants.asynchronous import in_flight
 from contestants.installed import versions
+from contestants.roles import Unavailable
 from contestants.rows import PAGE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from contestants.roles import Row, Target
+    from contestants.rows import Table
 
 __all__ = ["Acsylla"]
 
@@ -23,18 +26,34 @@ class Acsylla:
     identity = "id"
     session: Any
 
-    def __init__(self) -> None:
-        self.facts: dict[str, Any] = versions("acsylla")
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Its version."""
+        return versions("acsylla")
 
-    def plain(self, row: Row) -> Row:
-        """Return the row with its uuid, which comes as text, as one."""
-        return {**row, "ref": UUID(row["ref"])}
+    def plain(self, row: Row, table: Table) -> Row:
+        """Return the row with uuids, which come as text, as such, and with times in UTC as naive ones.
+
+        Raises:
+            Unavailable: The row has vectors, of which it returns the bytes.
+        """
+        if any(isinstance(row[name], bytes) for name in table.names if name not in table.named("blob")):
+            raise Unavailable("it returns the bytes of vectors, without decoding them")
+        times = {name: row[name].replace(tzinfo=None) for name in table.named("timestamp")}
+        return row | times | {name: UUID(row[name]) for name in table.named("uuid")}
 
     async def open(self, target: Target) -> None:
         """Connect."""
         import acsylla  # pyright: ignore[reportMissingImports]
 
-        cluster = acsylla.create_cluster([target.host], port=target.port, log_level="error")
+        options: dict[str, Any] = {}
+        if target.ca:
+            options = {
+                "ssl_enabled": True,
+                "ssl_trusted_cert": Path(target.ca).read_text(encoding="ascii"),  # noqa: ASYNC240 - short
+                "ssl_verify_flags": acsylla.SSLVerifyFlags.PEER_IDENTITY,
+            }
+        cluster = acsylla.create_cluster([target.host], port=target.port, log_level="error", **options)
         self.session = await cluster.create_session()
 
     async def close(self) -> None:

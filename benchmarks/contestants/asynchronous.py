@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from contestants.rows import READ_PART, WRITE_PART, row
+from contestants.rows import READ_PART
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from contestants.roles import AsyncClient
     from contestants.work import Work
 
-__all__ = ["check", "in_flight", "perform"]
+__all__ = ["call_of", "check", "in_flight", "perform"]
 
 
 async def in_flight(call: Callable[[int], Awaitable[Any]], count: int, width: int) -> None:
@@ -30,21 +30,28 @@ async def in_flight(call: Callable[[int], Awaitable[Any]], count: int, width: in
 async def check(client: AsyncClient, work: Work) -> list[dict[str, Any]]:
     """Return the rows that this workload reads, or some of them, as they came."""
     statement = await client.prepare(work.compared_cql)
-    if work.kind in {"read", "three"}:
+    if work.keyed:
         return [(await client.read(statement, [READ_PART, number]))[0] for number in work.sample]
-    if work.kind in {"insert", "many"}:
+    if work.writing:
+        values = work.values()
         for number in work.sample:  # the stub refuses a row that is wrong
-            await client.write(statement, list(row(WRITE_PART, number).values()))
+            await client.write(statement, values[number])
         return []
     return await client.read_all(statement, [READ_PART])
 
 
 async def perform(client: AsyncClient, work: Work, count: int) -> int:
     """Do the work ``count`` times; return how many rows were read or written."""
-    statement, identity = await client.prepare(work.cql), client.identity
+    await in_flight(await call_of(client, work), count, work.width)
+    return count * work.rows
+
+
+async def call_of(client: AsyncClient, work: Work) -> Callable[[int], Awaitable[None]]:
+    """Return what does the work once, given a number."""
+    statement, identity, keys = await client.prepare(work.cql), client.identity, work.keys
 
     async def read(number: int) -> None:
-        key = number % work.keys
+        key = number % keys
         rows = await client.read(statement, [READ_PART, key])
         if len(rows) != 1 or rows[0][identity] != key:
             raise AssertionError(f"asked for row {key}, got {rows}")
@@ -60,22 +67,19 @@ async def perform(client: AsyncClient, work: Work, count: int) -> int:
     async def total(_: int) -> None:
         work.expect(*await client.total(statement, [READ_PART]))
 
-    values = work.values()
-
-    async def write(number: int) -> None:
-        await client.write(statement, values[number % work.keys])
-
     async def many(_: int) -> None:
         await client.write_many(statement, work.many(), work.concurrency)
 
+    values = work.values() if work.writing else []
+
+    async def write(number: int) -> None:
+        await client.write(statement, values[number % keys])
+
     calls: dict[str, Callable[[int], Awaitable[None]]] = {
-        "read": read,
-        "three": read,
         "insert": write,
         "rows": read_rows if work.one_page else read_all,
         "stream": total,
         "memory": total,
         "many": many,
     }
-    await in_flight(calls[work.kind], count, work.width)
-    return count * work.rows
+    return calls.get(work.kind, read)

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from contestants.asynchronous import in_flight
 from contestants.installed import versions
-from contestants.raw_drivers import cluster_of
+from contestants.raw_drivers import cluster_of, plain_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from contestants.roles import Row, Target
+    from contestants.rows import Table
 
 __all__ = ["CassandraAsyncio"]
 
@@ -22,12 +23,14 @@ class CassandraAsyncio:
     identity = "id"
     session: Any
 
-    def __init__(self) -> None:
-        self.facts: dict[str, Any] = versions("cassandra-asyncio-driver", "cassandra-driver")
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Its version."""
+        return versions("cassandra-asyncio-driver", "cassandra-driver")
 
-    def plain(self, row: Row) -> Row:
-        """Return the row as it is."""
-        return row
+    def plain(self, row: Row, table: Table) -> Row:
+        """Return the row with maps, for which the driver has a class, as dicts."""
+        return plain_row(row, table)
 
     async def open(self, target: Target) -> None:
         """Connect."""

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from contestants.asynchronous import in_flight
 from contestants.installed import versions
+from contestants.raw_drivers import cluster_options, plain_row
 from contestants.rows import PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from contestants.roles import Row, Target
+    from contestants.rows import Table
 
 __all__ = ["Coodie19", "Coodie19Sync"]
 
@@ -22,12 +24,14 @@ class Coodie19Sync:
     identity = "id"
     driver: Any
 
-    def __init__(self) -> None:
-        self.facts: dict[str, Any] = versions("coodie", "scylla-driver")
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Its version."""
+        return versions("coodie", "scylla-driver")
 
-    def plain(self, row: Row) -> Row:
-        """Return the row as it is."""
-        return row
+    def plain(self, row: Row, table: Table) -> Row:
+        """Return the row with maps, for which the driver has a class, as dicts."""
+        return plain_row(row, table)
 
     def open(self, target: Target) -> None:
         """Connect."""
@@ -35,8 +39,7 @@ class Coodie19Sync:
 
         from coodie.drivers.cassandra import CassandraDriver
 
-        options = {"protocol_version": 4} if "v4" in target.variants else {}
-        self.driver = CassandraDriver(Cluster([target.host], port=target.port, **options).connect())
+        self.driver = CassandraDriver(Cluster(**cluster_options(target)).connect())
 
     def close(self) -> None:
         """Disconnect."""
@@ -83,11 +86,15 @@ class Coodie19:
 
     def __init__(self) -> None:
         self._blocking = Coodie19Sync()
-        self.facts = self._blocking.facts
 
-    def plain(self, row: Row) -> Row:
-        """Return the row as it is."""
-        return row
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Its version."""
+        return self._blocking.facts
+
+    def plain(self, row: Row, table: Table) -> Row:
+        """Return the row with maps, for which the driver has a class, as dicts."""
+        return plain_row(row, table)
 
     async def open(self, target: Target) -> None:
         """Connect."""

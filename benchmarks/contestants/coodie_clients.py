@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from contestants.installed import versions
@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from contestants.roles import Row, Target
+    from contestants.rows import Table
 
 __all__ = ["CoodieAsync", "CoodieSync"]
 
 _ACCELERATOR = "coodie-accel"
+_NUMBERS = count()
 
 
 class _Coodie:
@@ -30,46 +32,53 @@ class _Coodie:
 
     def __init__(self, driver_type: str) -> None:
         self.driver_type = driver_type
-        self._facts: dict[str, Any] = {}
+        self._variants: frozenset[str] = frozenset()
 
     @property
     def facts(self) -> dict[str, Any]:
         """What is on and off, once it is connected.
 
         Raises:
-            Unavailable: The fast path is on, and refuses itself: what is measured would be another one.
+            Unavailable: The fast path is on, and disables itself, or the accelerator is missing: what is
+                measured would be something else.
         """
-        refusal = self.driver.fast_path_refusal if self._facts["fast_path"] else None
-        if refusal is not None:
-            raise Unavailable(f"the fast path refuses itself: {refusal}")
-        return self._facts
+        fast = "nofast" not in self._variants
+        if fast and self.driver.fast_path_refusal is not None:
+            raise Unavailable(f"the fast path refuses itself: {self.driver.fast_path_refusal}")
+        found = versions("coodie-core", f"{self.driver_type}-driver", _ACCELERATOR)
+        if "accel" in self._variants and _ACCELERATOR not in found:
+            raise Unavailable(f"{_ACCELERATOR} isn't installed")
+        return {**found, "fast_path": fast, "accelerator": _ACCELERATOR in found}
 
     def arguments(self, target: Target) -> dict[str, Any]:
-        """Return what ``init_coodie`` gets; note what is on and off."""
-        from coodie.drivers.cassandra import CassandraDriver
-
-        given = {"hosts": [target.host], "port": target.port, "driver_type": self.driver_type}
-        knows = "fast_path" in inspect.signature(CassandraDriver).parameters
-        fast = knows and "nofast" not in target.variants
-        if "nofast" in target.variants and not knows:
-            raise Unavailable("this coodie has no fast path that could be off")
-        if knows:
-            given["fast_path"] = fast
-        found = versions("coodie-core", f"{self.driver_type}-driver", _ACCELERATOR)
-        if "accel" in target.variants and _ACCELERATOR not in found:
-            raise Unavailable(f"{_ACCELERATOR} isn't installed")
+        """Return what ``init_coodie`` gets."""
+        self._variants = target.variants
+        given: dict[str, Any] = {
+            "hosts": [target.host],
+            "port": target.port,
+            "driver_type": self.driver_type,
+            "fast_path": "nofast" not in target.variants,
+            "name": f"bench-{next(_NUMBERS)}",
+        }
         if "v4" in target.variants:
             given["protocol_version"] = 4
-        self._facts = {
-            **found,
-            "fast_path": fast,
-            "accelerator": _ACCELERATOR in found,
-        }
+        if target.ca:
+            given["ssl_trusted_cert"] = target.ca
+        if "arrays" in target.variants:
+            from array import array
+
+            from coodie.codecs import vector_codec
+
+            given["codecs"] = [vector_codec(array)]
         return given
 
-    def plain(self, row: Row) -> Row:
-        """Return the row as it is."""
-        return row
+    def plain(self, row: Row, table: Table) -> Row:  # noqa: ARG002 - lists and arrays differ by themselves
+        """Return the row with arrays, where it was told to read them, as lists."""
+        if "arrays" not in self._variants:
+            return row
+        from array import array
+
+        return {name: value.tolist() if isinstance(value, array) else value for name, value in row.items()}
 
 
 class CoodieAsync(_Coodie):

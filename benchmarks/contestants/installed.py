@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 __all__ = ["versions"]
 
 
 def versions(*names: str) -> dict[str, str]:
     """Return the versions of those distributions that are installed."""
+    # Not before a client is measured: some import this themselves.
+    from importlib.metadata import PackageNotFoundError, version
+
     found = {}
     for name in names:
         try:

@@ -14,6 +14,8 @@ VARIANTS = {
     "nofast": "coodie with fast_path=False",
     "accel": "coodie with its compiled accelerator",
     "v4": "protocol version 4 instead of the newest",
+    "arrays": "coodie with a codec for vectors as arrays",
+    "sync": "coodie's blocking methods, for many-…, stream-…, connect and cold",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import time
 from contextlib import contextmanager
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Spent", "cpu", "forget_peak", "measured", "memory", "peak"]
+__all__ = ["Spent", "connections", "cpu", "forget_peak", "measured", "memory", "peak"]
 
 _STATUS = Path("/proc/self/status")
+_ESTABLISHED = "01"
 
 
 @dataclass
@@ -32,12 +34,17 @@ def cpu() -> float:
 
 
 @contextmanager
-def measured() -> Iterator[Spent]:
-    """Fill in what the block has used, when it ends."""
-    spent = Spent()
+def measured(spent: Spent | None = None) -> Iterator[Spent]:
+    """Add what the block has used, when it ends.
+
+    Args:
+        spent: What was used before; nothing by default.
+    """
+    spent = spent or Spent()
     began, before = time.perf_counter(), cpu()
     yield spent
-    spent.cpu, spent.wall = cpu() - before, time.perf_counter() - began
+    spent.cpu += cpu() - before
+    spent.wall += time.perf_counter() - began
 
 
 def memory() -> int:
@@ -53,6 +60,24 @@ def peak() -> int:
 def forget_peak() -> None:
     """Let the peak begin anew."""
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def connections(port: int) -> int:
+    """Return how many TCP connections to a port, of any address, this process has."""
+    inodes = {
+        line.split()[9]
+        for name in ("tcp", "tcp6")
+        for line in Path(f"/proc/self/net/{name}").read_text(encoding="ascii").splitlines()[1:]
+        if line.split()[2].endswith(f":{port:04X}") and line.split()[3] == _ESTABLISHED
+    }
+    opened = 0
+    for number in os.listdir("/proc/self/fd"):  # noqa: PTH208 - names are all that is needed
+        try:
+            link = os.readlink(f"/proc/self/fd/{number}")  # noqa: PTH115 - as above
+        except OSError:  # listing opened it
+            continue
+        opened += link.removeprefix("socket:[").rstrip("]") in inodes
+    return opened
 
 
 def _status(name: str) -> int:

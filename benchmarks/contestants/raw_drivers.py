@@ -10,8 +10,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from contestants.roles import Row, Target
+    from contestants.rows import Table
 
-__all__ = ["RawDriver", "cluster_of"]
+__all__ = ["RawDriver", "cluster_of", "cluster_options", "plain_row"]
+
+
+def plain_row(row: Row, table: Table) -> Row:
+    """Return the driver's row with maps, for which it has a class, as dicts."""
+    return row | {name: dict(row[name]) for name in table.named("map<text, text>")}
+
+
+def cluster_options(target: Target) -> dict[str, Any]:
+    """Return the arguments of a driver's ``Cluster`` that say where and how to connect."""
+    options: dict[str, Any] = {"contact_points": [target.host], "port": target.port}
+    if "v4" in target.variants:
+        options["protocol_version"] = 4
+    if target.ca:
+        import ssl
+
+        options["ssl_context"] = ssl.create_default_context(cafile=target.ca)
+    return options
 
 
 def cluster_of(target: Target, cluster_class: type[Any] | None = None) -> Any:
@@ -19,10 +37,9 @@ def cluster_of(target: Target, cluster_class: type[Any] | None = None) -> Any:
     from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
     from cassandra.query import dict_factory
 
-    options = {"protocol_version": 4} if "v4" in target.variants else {}
     profile = ExecutionProfile(row_factory=dict_factory)
     return (cluster_class or Cluster)(
-        [target.host], port=target.port, execution_profiles={EXEC_PROFILE_DEFAULT: profile}, **options
+        **cluster_options(target), execution_profiles={EXEC_PROFILE_DEFAULT: profile}
     )
 
 
@@ -32,12 +49,14 @@ class RawDriver:
     identity = "id"
     session: Any
 
-    def __init__(self) -> None:
-        self.facts: dict[str, Any] = versions("scylla-driver", "cassandra-driver")
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Its version."""
+        return versions("scylla-driver", "cassandra-driver")
 
-    def plain(self, row: Row) -> Row:
-        """Return the row as it is."""
-        return row
+    def plain(self, row: Row, table: Table) -> Row:
+        """Return the row with maps, for which the driver has a class, as dicts."""
+        return plain_row(row, table)
 
     def open(self, target: Target) -> None:
         """Connect."""

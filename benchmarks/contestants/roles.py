@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from contestants.rows import Table
+
 __all__ = ["AsyncClient", "CallbackClient", "SyncClient", "Target", "Unavailable"]
 
 Row = dict[str, Any]
@@ -23,8 +25,10 @@ class Target:
 
     host: str
     port: int
-    #: Parts of the contestant's name after the first: "uvloop", "nofast", "accel", "v4".
+    #: Parts of the contestant's name after the first: as in contestants.listing.VARIANTS.
     variants: frozenset[str] = frozenset()
+    #: The file of the authority whose certificate the server shows; "" without TLS.
+    ca: str = ""
 
 
 class Client(Protocol):
@@ -38,8 +42,12 @@ class Client(Protocol):
         """What else there is to know of it, once it is connected: versions, what is on and off."""
         ...
 
-    def plain(self, row: Row) -> Row:
-        """Return a row with the values that CQL's types have in Python, where the client gives others."""
+    def plain(self, row: Row, table: Table) -> Row:
+        """Return a row with the values that CQL's types have in Python, where the client gives others.
+
+        Raises:
+            Unavailable: It gives the bytes of values instead of decoding them.
+        """
         ...
 
 

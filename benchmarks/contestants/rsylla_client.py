@@ -12,29 +12,33 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from contestants.roles import Row, Target
+    from contestants.rows import Table
 
 __all__ = ["Rsylla"]
 
-#: It numbers the columns of prepared statements instead of naming them.
-_COLUMNS = ("part", "id", "name", "score", "ref")
+_KEY = ("part", "id")
 
 
 class Rsylla:
     """A session of its."""
 
-    identity = "col_1"
+    identity = "col_1"  # it numbers the columns of prepared statements instead of naming them
     session: Any
 
-    def __init__(self) -> None:
-        self.facts: dict[str, Any] = versions("rsylla")
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Its version."""
+        return versions("rsylla")
 
-    def plain(self, row: Row) -> Row:
-        """Return the row with its columns' names, and its uuid, which comes as text, as one."""
-        named = dict(zip(_COLUMNS, row.values(), strict=True))
-        return {**named, "ref": UUID(named["ref"])}
+    def plain(self, row: Row, table: Table) -> Row:
+        """Return the row with its columns' names, and uuids, which come as text, as such."""
+        named = dict(zip(table.names, row.values(), strict=True))
+        return named | {name: UUID(named[name]) for name in table.named("uuid")}
 
     async def open(self, target: Target) -> None:
         """Connect."""
+        if target.ca:
+            raise Unavailable("it isn't measured with TLS")
         import rsylla  # pyright: ignore[reportMissingImports]
 
         self.session = await rsylla.Session.connect([f"{target.host}:{target.port}"])
@@ -49,7 +53,7 @@ class Rsylla:
 
     async def read(self, statement: Any, values: list[Any]) -> list[Row]:
         """Return the rows."""
-        given = dict(zip(_COLUMNS, values, strict=False))
+        given = dict(zip(_KEY, values, strict=False))
         rows: list[Row] = (await self.session.execute_prepared(statement, given)).rows_typed()
         return rows
 

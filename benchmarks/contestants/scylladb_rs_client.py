@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from contestants.roles import Row, Target
+    from contestants.rows import Table
 
 __all__ = ["ScylladbRs"]
 
@@ -22,18 +23,27 @@ class ScylladbRs:
     identity = "id"
     session: Any
 
-    def __init__(self) -> None:
-        self.facts: dict[str, Any] = versions("scylladb-rs-driver")
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Its version."""
+        return versions("scylladb-rs-driver")
 
-    def plain(self, row: Row) -> Row:
-        """Return the row as it is."""
-        return row
+    def plain(self, row: Row, table: Table) -> Row:
+        """Return the row with times in UTC as naive ones."""
+        return row | {name: row[name].replace(tzinfo=None) for name in table.named("timestamp")}
 
     async def open(self, target: Target) -> None:
         """Connect."""
         from scylla.session_builder import SessionBuilder  # pyright: ignore[reportMissingImports]
 
-        self.session = await SessionBuilder().contact_points([(target.host, target.port)]).connect()
+        builder = SessionBuilder().contact_points([(target.host, target.port)])
+        if target.ca:
+            from scylla.tls import TlsContext  # pyright: ignore[reportMissingImports]
+
+            context = TlsContext()  # it can't verify the node's address
+            context.load_verify_locations(cafile=target.ca)
+            builder = builder.tls_context(context)
+        self.session = await builder.connect()
 
     async def close(self) -> None:
         """Let go of the session: it has no other end."""

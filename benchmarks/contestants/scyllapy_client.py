@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from contestants.asynchronous import in_flight
 from contestants.installed import versions
+from contestants.roles import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from contestants.roles import Row, Target
+    from contestants.rows import Table
 
 __all__ = ["Scyllapy"]
 
@@ -21,15 +23,19 @@ class Scyllapy:
     identity = "id"
     cluster: Any
 
-    def __init__(self) -> None:
-        self.facts: dict[str, Any] = versions("scyllapy")
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Its version."""
+        return versions("scyllapy")
 
-    def plain(self, row: Row) -> Row:
+    def plain(self, row: Row, table: Table) -> Row:  # noqa: ARG002 - its values are those of the others
         """Return the row as it is."""
         return row
 
     async def open(self, target: Target) -> None:
         """Connect."""
+        if target.ca:
+            raise Unavailable("it isn't measured with TLS")
         import scyllapy  # pyright: ignore[reportMissingImports]
 
         self.cluster = scyllapy.Scylla([f"{target.host}:{target.port}"])

@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, cast
 
-from contestants.rows import READ_PART, WRITE_PART, row
+from contestants.rows import READ_PART
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from contestants.roles import CallbackClient, SyncClient
     from contestants.work import Work
 
-__all__ = ["check", "in_flight", "perform"]
+__all__ = ["check", "expect_row", "in_flight", "perform"]
 
 
 def in_flight(
@@ -67,11 +67,12 @@ def in_flight(
 def check(client: SyncClient, work: Work) -> list[dict[str, Any]]:
     """Return the rows that this workload reads, or some of them, as they came."""
     statement = client.prepare(work.compared_cql)
-    if work.kind in {"read", "three", "sync"}:
+    if work.keyed:
         return [client.read(statement, [READ_PART, number])[0] for number in work.sample]
-    if work.kind in {"insert", "many"}:
+    if work.writing:
+        values = work.values()
         for number in work.sample:  # the stub refuses a row that is wrong
-            client.write(statement, list(row(WRITE_PART, number).values()))
+            client.write(statement, values[number])
         return []
     return client.read_all(statement, [READ_PART])
 
@@ -81,11 +82,11 @@ def perform(client: SyncClient, work: Work, count: int) -> int:
     statement = client.prepare(work.cql)
     if work.kind == "sync":
         return _on_threads(client, work, statement, count)
-    if work.width > 1 or work.kind in {"read", "three", "insert"}:
+    if work.width > 1 or work.keyed or work.kind == "insert":
         _call_back(cast("CallbackClient", client), work, statement, count)
         return count * work.rows
     for _ in range(count):
-        if work.kind in {"stream", "memory"}:
+        if work.streaming:
             work.expect(*client.total(statement, [READ_PART]))
         elif work.kind == "many":
             client.write_many(statement, work.many(), work.concurrency)
@@ -102,7 +103,7 @@ def _on_threads(client: SyncClient, work: Work, statement: Any, count: int) -> i
     def read() -> None:
         for number in range(each):
             key = number % work.keys
-            _expect_row(key, client.read(statement, [READ_PART, key]), client.identity)
+            expect_row(key, client.read(statement, [READ_PART, key]), client.identity)
 
     with ThreadPoolExecutor(work.width) as pool:
         for ended in [pool.submit(read) for _ in range(work.width)]:
@@ -110,32 +111,36 @@ def _on_threads(client: SyncClient, work: Work, statement: Any, count: int) -> i
     return each * work.width
 
 
-def _expect_row(key: int, rows: Any, identity: str) -> None:
+def expect_row(key: int, rows: Any, identity: str) -> None:
+    """Check that these rows are the one of a key.
+
+    Raises:
+        AssertionError: They aren't.
+    """
     if rows is None or len(rows) != 1 or rows[0][identity] != key:
         raise AssertionError(f"asked for row {key}, got {rows}")
 
 
 def _call_back(client: CallbackClient, work: Work, statement: Any, count: int) -> None:
     """Do the work with callbacks."""
-    values = work.values()
+    values = work.values() if work.writing else []
+    keyed, keys, reads_rows = work.keyed, work.keys, work.kind == "rows"
 
     def start(number: int, done: Callable[[Any], None], failed: Callable[[BaseException], None]) -> None:
-        key = number % work.keys
+        key = number % keys
 
         def checked(rows: Any) -> None:
             try:
-                if work.kind in {"read", "three"}:
-                    _expect_row(key, rows, client.identity)
-                elif work.kind == "rows":
+                if keyed:
+                    expect_row(key, rows, client.identity)
+                elif reads_rows:
                     work.expect(len(rows))
             except AssertionError as exc:
                 failed(exc)
             else:
                 done(rows)
 
-        given = {"read": [READ_PART, key], "three": [READ_PART, key], "insert": values[key]}.get(
-            work.kind, [READ_PART]
-        )
+        given = [READ_PART, key] if keyed else values[key] if values else [READ_PART]
         client.start(statement, given, checked, failed)
 
     in_flight(start, count, work.width)

@@ -6,30 +6,56 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from contestants.rows import INSERT, PAGE, READ_PART, SELECT_ROW, WRITE_PART, row, select_rows
+from contestants.rows import PAGE, READ_PART, VALUE_KINDS, WRITE_PART, Table, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["KINDS", "Work"]
+__all__ = ["KINDS", "Setting", "Work"]
+
+_PLURAL = "one row of so many {0} columns, with 64 requests in flight"
 
 #: Kinds of work, each with what the number after its name means.
 KINDS = {
     "read": "one row, with so many requests in flight",
     "insert": "one row, with so many requests in flight",
     "rows": "so many rows (up to 100 with 64 requests in flight, more with one, more than 5,000 in pages)",
+    "columns": "one row of so many columns of eight plain types, with 64 requests in flight",
+    "list": "one row with a list<int> of so many elements, with 64 requests in flight",
+    "map": "one row with a map<text, text> of so many entries, with 64 requests in flight",
+    "vector": "one row with a vector of so many floats, with 64 requests in flight",
+    "decimal": _PLURAL.format("decimal"),
+    "timestamp": _PLURAL.format("timestamp"),
     "stream": "so many rows, of which few are held at a time",
     "many": "so many inserts by one call of execute_many, or what the client has for it",
     "sync": "one row, blocking, threads: so many",
+    "tls": "one row, with so many requests in flight, encrypted",
+    "rate": "one row, so many times per second, whether or not earlier requests have ended",
+    "burst": "so many requests at once, for one row each: memory that they take",
+    "sessions": "opening so many clients in a process: memory of each",
     "import": "import of the client",
     "three": "one row from a cluster of three nodes, with so many requests in flight",
     "cold": "a script: import, connecting, reading one row, disconnecting",
-    "connect": "connecting and reading one row, a second time in a process, so that no import is in it",
+    "connect": "connecting, reading one row, disconnecting; a second time in a process, without imports",
     "memory": "streaming so many rows: how far memory grows meanwhile",
 }
 
 #: Kinds for which each round is a process of its own.
-FRESH = frozenset({"import", "cold", "connect", "memory"})
+FRESH = frozenset({"import", "cold", "connect", "memory", "burst", "sessions"})
+
+#: Kinds without a number.
+_ALONE = frozenset({"import", "cold", "connect"})
+#: Kinds that read one row at a time, by its key.
+_KEYED = (
+    frozenset({"read", "three", "sync", "tls", "rate", "burst", "sessions", "cold", "connect"}) | VALUE_KINDS
+)
+#: Kinds that write one row at a time, and that read the first rows of a partition.
+_WRITING = frozenset({"insert", "many"})
+_READING_ROWS = frozenset({"rows", "stream", "memory"})
+#: Kinds whose number is that of requests, or threads, under way at once.
+_WIDE = frozenset({"read", "three", "insert", "sync", "tls", "burst"})
+
+_STUB, _REAL = "stub", "real"
 
 #: Different rows that are read and written one by one.
 _KEYS = 1000
@@ -38,6 +64,20 @@ _HELD = 50_000
 _FEW = 100
 _WIDTH = 64
 _CONCURRENCY = 100
+#: Microseconds that the stub takes for a request, so that those of a burst are in flight at once.
+_BURST_DELAY = 100
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The server that a workload needs."""
+
+    #: Nodes of the cluster.
+    nodes: int = 1
+    #: Whether connections are encrypted.
+    tls: bool = False
+    #: The time that the stub takes for each request, one after the other, in microseconds.
+    delay: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,7 +103,7 @@ class Work:
     @property
     def name(self) -> str:
         """Its name."""
-        return self.kind if self.kind in {"import", "cold", "connect"} else f"{self.kind}-{self.number}"
+        return self.kind if self.kind in _ALONE else f"{self.kind}-{self.number}"
 
     @property
     def meaning(self) -> str:
@@ -81,32 +121,75 @@ class Work:
         return self.kind == "sync"
 
     @property
-    def nodes(self) -> int:
-        """How many nodes the cluster has."""
-        return 3 if self.kind == "three" else 1
+    def servers(self) -> tuple[str, ...]:
+        """The servers that it can be done with, the one that suits it best first: "stub", "real"."""
+        if self.kind in {*VALUE_KINDS, "tls", "rate"}:
+            return (_REAL,)
+        return (_STUB,) if self.kind == "three" else (_STUB, _REAL)
+
+    @property
+    def setting(self) -> Setting:
+        """The server that it needs."""
+        return Setting(
+            nodes=3 if self.kind == "three" else 1,
+            tls=self.kind == "tls",
+            delay=_BURST_DELAY if self.kind == "burst" else 0,
+        )
+
+    @property
+    def rounds(self) -> int:
+        """Rounds by default: fewer where one takes long or hardly varies."""
+        return 3 if self.kind in {"memory", "burst", "sessions", "many", "stream"} else 5
+
+    @property
+    def rate(self) -> int:
+        """Requests per second; 0 where the next one waits for an earlier one."""
+        return self.number if self.kind == "rate" else 0
+
+    @property
+    def table(self) -> Table:
+        """The table whose rows are read or written."""
+        return self._table
 
     @property
     def cql(self) -> str:
         """The statement."""
-        if self.kind in {"insert", "many"}:
-            return INSERT
-        return (
-            SELECT_ROW
-            if self.kind in {"read", "three", "sync", "cold", "connect"}
-            else select_rows(self.number)
-        )
+        if self.kind in _WRITING:
+            return self.table.insert
+        return self.table.select_rows(self.number) if self.kind in _READING_ROWS else self.table.select_row
+
+    @property
+    def keyed(self) -> bool:
+        """Whether it reads one row at a time, by its key."""
+        return self.kind in _KEYED
+
+    @property
+    def writing(self) -> bool:
+        """Whether it writes rows."""
+        return self.kind in _WRITING
+
+    @property
+    def streaming(self) -> bool:
+        """Whether few of its rows are held at a time."""
+        return self.kind in {"stream", "memory"}
 
     @property
     def width(self) -> int:
         """How many are under way at once: requests, or threads."""
-        if self.kind in {"read", "three", "insert", "sync"}:
+        if self.kind in _WIDE:
             return self.number
-        return _WIDTH if self.kind == "rows" and self.number <= _FEW else 1
+        few_rows = self.kind == "rows" and self.number <= _FEW
+        return _WIDTH if few_rows or self.kind in VALUE_KINDS else 1
 
     @property
     def rows(self) -> int:
         """Rows that are read or written each time."""
-        return self.number if self.kind in {"rows", "stream", "memory", "many"} else 1
+        return self.number if self.kind in {*_READING_ROWS, "many"} else 1
+
+    @property
+    def stored(self) -> int:
+        """Rows that have to be in the table."""
+        return max(_KEYS, self.number if self.kind in _READING_ROWS else 0)
 
     @property
     def one_page(self) -> bool:
@@ -116,14 +199,14 @@ class Work:
     @property
     def compared(self) -> int:
         """Rows of its statement whose values are compared: all, if they may be held all at once."""
-        if self.cql in {INSERT, SELECT_ROW}:
+        if self.kind not in _READING_ROWS:
             return 0
         return min(self.number, PAGE if self.kind == "memory" else _HELD)
 
     @property
     def compared_cql(self) -> str:
         """The statement for comparing."""
-        return select_rows(self.compared) if self.compared else self.cql
+        return self.table.select_rows(self.compared) if self.compared else self.cql
 
     @property
     def keys(self) -> int:
@@ -142,8 +225,8 @@ class Work:
 
     def expected(self) -> list[dict[str, Any]]:
         """Return the rows that are read to compare their values."""
-        numbers = self.sample if self.kind in {"read", "three", "sync"} else range(self.compared)
-        return [row(READ_PART, number) for number in numbers]
+        numbers = self.sample if self.keyed else range(self.compared)
+        return [self.table.row(READ_PART, number) for number in numbers]
 
     def expect(self, count: int, identities: int | None = None) -> None:
         """Check how many rows there were and the sum of their ids.
@@ -164,4 +247,8 @@ class Work:
 
     @cached_property
     def _values(self) -> list[list[Any]]:
-        return [list(row(WRITE_PART, number).values()) for number in range(_KEYS)]
+        return [list(self.table.row(WRITE_PART, number).values()) for number in range(_KEYS)]
+
+    @cached_property
+    def _table(self) -> Table:
+        return table_of(self.kind, self.number)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
-from ruler.ratios import Spread, costs
+from ruler.ratios import MEASURES, Spread, costs
 from ruler.tables import amount, measures_of
 
 if TYPE_CHECKING:
@@ -24,12 +24,6 @@ _STYLE = """\
 text { font: 12px system-ui, sans-serif; fill: #333 } .title { font-weight: 600 }
 .ours { fill: #2a9d8f } .others { fill: #8d99ae } .spread { stroke: #333; stroke-width: 1.2 }
 @media (prefers-color-scheme: dark) { text { fill: #ddd } .spread { stroke: #ddd } }"""
-
-_MEANINGS = {
-    "cpu": "CPU of the client, each time",
-    "grown": "growth of memory",
-    "wall": "seconds of the clock",
-}
 
 
 def chart(title: str, contestants: Mapping[str, Mapping[str, Any]]) -> str:
@@ -51,7 +45,7 @@ def chart(title: str, contestants: Mapping[str, Mapping[str, Any]]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img">',
         f"<title>{escape(title)}</title>",
         f"<style>{_STYLE}</style>",
-        f'<text class="title" x="8" y="18">{escape(title)} – {_MEANINGS[measure]}</text>',
+        f'<text class="title" x="8" y="18">{escape(title)} – {MEASURES[measure].meaning}</text>',
     ]
     for number, (name, spread) in enumerate(sorted(spreads.items(), key=lambda pair: pair[1].median)):
         top = _TOP + number * _STEP

@@ -47,6 +47,8 @@ class Place:
     seconds: float
     #: Where their errors are written.
     log: Path
+    #: The file of the authority whose certificate the server shows; None without TLS.
+    ca: Path | None = None
 
 
 class Running:
@@ -65,6 +67,7 @@ class Running:
         self._buffer = b""
         command = [python, *_ISOLATED, _PROGRAM, entered.name, workload]
         command += ["--host", place.host, "--port", str(place.port), "--seconds", str(place.seconds)]
+        command += ["--ca", str(place.ca)] if place.ca else []
         with place.log.open("w", encoding="utf-8") as errors:
             self._process = subprocess.Popen(
                 list(map(str, command)),

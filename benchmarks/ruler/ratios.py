@@ -9,10 +9,36 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["MEASURES", "Spread", "costs", "ratio"]
+__all__ = ["MEASURES", "Measure", "Spread", "costs", "ratio"]
 
-#: What is measured, with its unit and what one second or byte is in it.
-MEASURES = {"cpu": ("µs", 1e6), "wall": ("µs", 1e6), "grown": ("MB", 1e-6)}
+
+@dataclass(frozen=True)
+class Measure:
+    """Something that is measured in a round."""
+
+    #: The head of its column, and what it says in full.
+    title: str
+    meaning: str
+    unit: str
+    #: What a second or a byte is in that unit.
+    scale: float
+    #: Whether a round's value is that of all times that the work was done: it is divided by how often.
+    divided: bool = True
+
+
+_LATENCY = "latency of a request, from when it was due"
+
+#: What is measured, the most important of a workload first.
+MEASURES = {
+    "grown": Measure("memory", "growth of memory", "MB", 1e-6, divided=False),
+    "request": Measure("memory", "memory of a request in flight", "B", 1),
+    "session": Measure("memory", "memory of a client", "kB", 1e-3),
+    "connections": Measure("connections", "connections of a client", "", 1),
+    "p50": Measure("p50", f"median {_LATENCY}", "µs", 1e6, divided=False),
+    "p99": Measure("p99", f"99th percentile of the {_LATENCY}", "µs", 1e6, divided=False),
+    "cpu": Measure("CPU", "CPU of the client, each time", "µs", 1e6),
+    "wall": Measure("clock", "seconds of the clock", "µs", 1e6),
+}
 
 
 @dataclass(frozen=True)
@@ -31,9 +57,8 @@ class Spread:
 
 def costs(rounds: Sequence[Mapping[str, Any]], measure: str) -> list[float]:
     """Return for each round what the work cost once, in the measure's unit."""
-    scale = MEASURES[measure][1]
-    # Memory doesn't add up: it isn't divided.
-    return [one[measure] * scale / (1 if measure == "grown" else one["count"]) for one in rounds]
+    known = MEASURES[measure]
+    return [one[measure] * known.scale / (one["count"] if known.divided else 1) for one in rounds]
 
 
 def ratio(

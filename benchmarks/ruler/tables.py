@@ -20,15 +20,14 @@ def measures_of(contestants: Mapping[str, Mapping[str, Any]]) -> list[str]:
     measured: set[str] = set()
     for known in contestants.values():
         measured.update(*known["rounds"])
-    return [name for name in ("grown", "cpu", "wall") if name in measured]
+    return [name for name in MEASURES if name in measured]
 
 
 def header(contestants: Mapping[str, Mapping[str, Any]], baselines: Sequence[str]) -> list[str]:
     """Return the table's first line."""
     measures = measures_of(contestants)
-    titles = {"cpu": "CPU", "wall": "clock", "grown": "memory"}
-    compared = [f"{titles[measures[0]]} ÷ {name}" for name in baselines if name in contestants]
-    return ["contestant", *(titles[name] for name in measures), *compared]
+    titles = [MEASURES[name].title for name in measures]
+    return ["contestant", *titles, *(f"{titles[0]} ÷ {name}" for name in baselines if name in contestants)]
 
 
 def lines(contestants: Mapping[str, Mapping[str, Any]], baselines: Sequence[str]) -> list[list[str]]:
@@ -46,12 +45,12 @@ def lines(contestants: Mapping[str, Mapping[str, Any]], baselines: Sequence[str]
 
 def amount(value: float, measure: str) -> str:
     """Write a cost with its unit."""
-    unit = MEASURES[measure][0]
+    unit = MEASURES[measure].unit
     if unit == "µs" and value >= _SECOND:
         return f"{value / 1e6:.2f} s"
     if unit == "µs" and value >= _TEN_MILLISECONDS:
         return f"{value / 1e3:.1f} ms"
-    return f"{value:.0f} {unit}" if value >= _HUNDRED else f"{value:.1f} {unit}"
+    return (f"{value:.0f} {unit}" if value >= _HUNDRED else f"{value:.1f} {unit}").rstrip()
 
 
 def multiple(spread: Spread | None) -> str:

@@ -13,8 +13,14 @@ if TYPE_CHECKING:
 
 __all__ = ["reached"]
 
-_PEERS = ("acsylla+uvloop", "scylladb-rs-driver+uvloop")
 _OURS, _ACCEL, _UVLOOP = "coodie-scylla", "+accel", "+uvloop"
+_BEST = f"{_OURS}{_ACCEL}{_UVLOOP}"
+_SYNC = f"{_OURS}{_ACCEL}+sync"
+
+_ACSYLLA = ("acsylla+uvloop",)
+#: The lower one in a run is the best peer.
+_PEERS = (*_ACSYLLA, "scylladb-rs-driver+uvloop")
+_OLD, _RAW = ("coodie-1.9",), ("scylla-driver",)
 
 
 @dataclass(frozen=True)
@@ -26,36 +32,58 @@ class _Target:
     others: tuple[str, ...]
     at_most: float
     measure: str = "cpu"
+    #: The workload of the others; "" for the same one.
+    beside: str = ""
 
 
-_OLD, _RAW = ("coodie-1.9",), ("scylla-driver",)
+def _cpu_and_wall(
+    workload: str, contestant: str, others: tuple[str, ...], cpu: float, wall: float
+) -> tuple[_Target, _Target]:
+    return (
+        _Target(workload, contestant, others, cpu),
+        _Target(workload, contestant, others, wall, "wall"),
+    )
+
 
 _TARGETS = (
+    *_cpu_and_wall("stub/read-64", _BEST, _PEERS, 0.35, 0.5),
+    *_cpu_and_wall("stub/read-512", _BEST, _PEERS, 0.35, 0.5),
+    *_cpu_and_wall("stub/insert-64", _BEST, _PEERS, 0.45, 0.7),
+    *_cpu_and_wall("stub/read-1", _BEST, _PEERS, 0.45, 0.65),
+    *_cpu_and_wall("stub/rows-100", _BEST, _PEERS, 0.2, 0.35),
+    *_cpu_and_wall("stub/rows-5000", _BEST, _PEERS, 0.35, 0.4),
+    *_cpu_and_wall("stub/rows-50000", _BEST, _PEERS, 0.35, 0.4),
+    *_cpu_and_wall("stub/read-64", f"{_OURS}{_UVLOOP}", _PEERS, 0.65, 1),
+    *_cpu_and_wall("stub/many-100000", _SYNC, _ACSYLLA, 0.3, 0.5),
+    *_cpu_and_wall("stub/many-100000", _BEST, _ACSYLLA, 0.3, 0.5),
+    *_cpu_and_wall("stub/stream-1000000", _BEST, _ACSYLLA, 0.5, 0.6),
+    _Target("stub/sync-1", f"{_OURS}{_ACCEL}", _RAW, 0.12),
+    _Target("stub/sync-1", _OURS, _RAW, 0.15),
+    _Target("stub/sync-8", f"{_OURS}{_ACCEL}", _RAW, 0.12),
+    _Target("stub/sync-8", _OURS, _RAW, 0.3),
+    _Target("stub/three-64", _BEST, (_BEST,), 1.15, beside="stub/read-64"),
     *(
-        target
-        for accel in ("", _ACCEL)
-        for target in (
-            _Target("stub/read-64", f"{_OURS}{accel}", _OLD, 1 / 18),
-            _Target("stub/read-64", f"{_OURS}{accel}{_UVLOOP}", _OLD, 1 / 25),
-            _Target("stub/read-64", f"{_OURS}{accel}{_UVLOOP}", _PEERS, 1 / 1.7),
-            _Target("stub/read-64", f"{_OURS}{accel}{_UVLOOP}", _PEERS, 1, "wall"),
-            _Target("stub/insert-64", f"{_OURS}{accel}", _OLD, 1 / 18),
-            _Target("stub/insert-64", f"{_OURS}{accel}{_UVLOOP}", _PEERS, 1 / 1.2),
-            _Target("stub/read-1", f"{_OURS}{accel}", _OLD, 1 / 2.5),
-            _Target("stub/read-1", f"{_OURS}{accel}{_UVLOOP}", _OLD, 1 / 5),
-        )
+        _Target(f"real/{name}", _BEST, _PEERS, 1)
+        for name in ("list-10", "map-10", "decimal-10", "timestamp-10", "columns-50")
     ),
+    _Target("real/vector-1536", f"{_BEST}+arrays", _PEERS, 0.1),
+    *(_Target("stub/connect", name, _RAW, 1.2) for name in (_SYNC, _BEST)),
+    *(_Target("stub/cold", name, _RAW, 1.15) for name in (_SYNC, _BEST)),
+    # Older ones, which still hold.
+    *(_Target("stub/read-64", f"{_OURS}{accel}", _OLD, 1 / 18) for accel in ("", _ACCEL)),
+    *(_Target("stub/insert-64", f"{_OURS}{accel}", _OLD, 1 / 18) for accel in ("", _ACCEL)),
+    *(_Target("stub/read-1", f"{_OURS}{accel}", _OLD, 1 / 2.5) for accel in ("", _ACCEL)),
     _Target("stub/rows-100", f"{_OURS}{_ACCEL}", _OLD, 1 / 5.5),
     _Target("stub/rows-5000", f"{_OURS}{_ACCEL}", _OLD, 1 / 3),
     _Target("stub/rows-50000", f"{_OURS}{_ACCEL}", _OLD, 1 / 3),
-    _Target("stub/rows-50000", f"{_OURS}{_ACCEL}{_UVLOOP}", _PEERS, 1),
     _Target("stub/rows-50000", _OURS, _OLD, 1 / 2.2),
     _Target("stub/rows-50000", _OURS, _RAW, 1 / 1.2),
-    _Target("stub/sync-1", _OURS, _RAW, 0.2),
-    _Target("stub/sync-8", _OURS, _RAW, 0.3),
     _Target("stub/import", _OURS, ("asyncio",), 1),
     _Target("real/read-64", _OURS, _OLD, 1 / 8),
 )
+
+#: What any workload may cost with the accelerator, as a multiple of what it costs without.
+_WITH_ACCELERATOR = 1.03
 
 #: Megabytes that streaming may take beyond what was there.
 _MEMORY = 5.0
@@ -64,22 +92,55 @@ _MEMORY = 5.0
 def reached(results: Mapping[str, Any]) -> Iterator[list[str]]:
     """Yield a line for each target whose contestants took part: of what, how much, what it is, whether."""
     for target in _TARGETS:
-        contestants = results.get(target.workload, {}).get("contestants", {})
-        own = contestants.get(target.contestant)
-        others = [contestants[name] for name in target.others if name in contestants]
+        own = _contestants(results, target.workload).get(target.contestant)
+        beside = _contestants(results, target.beside or target.workload)
+        others = [beside[name] for name in target.others if name in beside]
         if own is None or not others:
             continue
         best = min(others, key=lambda known: Spread.of(costs(known["rounds"], target.measure)).median)
         found = ratio(own["rounds"], best["rounds"], target.measure)
         if found is not None:
-            what = f"{target.contestant}, {target.measure} ÷ {' or '.join(target.others)}"
+            compared = f"{target.beside}, " if target.beside else ""
+            what = f"{target.contestant}, {target.measure} ÷ {compared}{' or '.join(target.others)}"
             verdict = _verdict(found, target.at_most)
             yield [target.workload, what, f"≤ {target.at_most:.3f}", multiple(found), verdict]
+    yield from _with_and_without(results)
     for workload in ("stub/memory-200000", "real/memory-200000"):
-        own = results.get(workload, {}).get("contestants", {}).get(_OURS)
+        own = _contestants(results, workload).get(_OURS)
         if own is not None:
             grown = Spread.of(costs(own["rounds"], "grown"))
             yield [workload, f"{_OURS}, MB", f"≤ {_MEMORY}", f"{grown.median:.1f}", _verdict(grown, _MEMORY)]
+
+
+def _with_and_without(results: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Yield a line for each workload and measure: the contestant that the accelerator helps least."""
+    for workload in results:
+        contestants = _contestants(results, workload)
+        for measure in ("cpu", "wall"):
+            found = {
+                name: multiples
+                for name, known in contestants.items()
+                if _ACCEL in name
+                and name.replace(_ACCEL, "") in contestants
+                and measure in known["rounds"][0]
+                if (multiples := _to_itself(contestants, name, measure)) is not None
+            }
+            if found:
+                name, most = max(found.items(), key=lambda pair: pair[1].median)
+                what = f"{name}, {measure} ÷ {name.replace(_ACCEL, '')}"
+                verdict = _verdict(most, _WITH_ACCELERATOR)
+                yield [workload, what, f"≤ {_WITH_ACCELERATOR:.3f}", multiple(most), verdict]
+
+
+def _to_itself(contestants: Mapping[str, Any], name: str, measure: str) -> Spread | None:
+    """Return what the accelerator makes of a cost."""
+    without = contestants[name.replace(_ACCEL, "")]
+    return ratio(contestants[name]["rounds"], without["rounds"], measure)
+
+
+def _contestants(results: Mapping[str, Any], workload: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = results.get(workload, {}).get("contestants", {})
+    return found
 
 
 def _verdict(found: Spread, at_most: float) -> str:

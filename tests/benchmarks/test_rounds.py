@@ -55,11 +55,41 @@ def test_contestants_take_turns(place: Place, backend: str, told: list[str]) -> 
 def test_rounds_of_their_own_processes(place: Place, backend: str, told: list[str]) -> None:
     """Connecting, memory and imports are measured afresh each time."""
     entered = {contestant(f"coodie-{backend}"): PYTHON}
-    for name, measured in (("connect", "cpu"), ("cold", "cpu"), ("memory-10000", "grown"), ("import", "cpu")):
+    for name, measured in (
+        ("connect", "cpu"),
+        ("cold", "cpu"),
+        ("memory-10000", "grown"),
+        ("burst-64", "request"),
+        ("sessions-2", "session"),
+        ("import", "cpu"),
+    ):
         outcome = compete(Work.of(name), entered, place, 2, told.append)
         (known,) = outcome.contestants.values()
         assert len(known["rounds"]) == 2
         assert all(measured in one for one in known["rounds"])
+
+
+@ONE_VERSION
+def test_rounds_at_a_rate(place: Place, backend: str, told: list[str]) -> None:
+    """Latencies and CPU, on an event loop and with callbacks; not the clock, which the rate determines."""
+    entered = {contestant(name): PYTHON for name in (f"coodie-{backend}", f"{backend}-driver")}
+    outcome = compete(Work.of("rate-500"), entered, place, 1, told.append)
+    assert outcome.left_out == {}
+    for known in outcome.contestants.values():
+        (one,) = known["rounds"]
+        assert one["count"] == 20
+        assert 0 < one["p50"] <= one["p99"]
+        assert "cpu" in one
+        assert "wall" not in one
+
+
+@ONE_VERSION
+def test_connections_of_a_client_are_counted(place: Place, backend: str, told: list[str]) -> None:
+    """Each client has at least two: one for the driver's events, and one for requests."""
+    entered = {contestant(f"{backend}-driver"): PYTHON}
+    outcome = compete(Work.of("sessions-3"), entered, place, 1, told.append)
+    (known,) = outcome.contestants.values()
+    assert known["rounds"][0]["connections"] >= 2 * known["rounds"][0]["count"] == 6
 
 
 @ONE_VERSION

@@ -1,0 +1,143 @@
+"""What is measured: workloads, the server of each, and the contestants that take part in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from contestants.listing import contestant
+from contestants.work import Work
+from ruler.real import address_of
+
+if TYPE_CHECKING:
+    from contestants.listing import Contestant
+
+__all__ = ["Contest", "names", "planned", "suits"]
+
+#: Who takes part in a workload by default: all in a few workloads with the stub, else those that matter most.
+_MAIN = (
+    "coodie-scylla coodie-scylla+uvloop coodie-scylla+accel coodie-scylla+accel+uvloop "
+    "coodie-scylla+accel+uvloop+arrays coodie-scylla+sync coodie-scylla+accel+sync "
+    "scylla-driver coodie-1.9 acsylla+uvloop scylladb-rs-driver+uvloop asyncio"
+)
+_OTHERS = (
+    "coodie-scylla+nofast coodie-cassandra coodie-cassandra+accel+uvloop coodie-cassandra+nofast "
+    "cassandra-driver cassandra-asyncio-driver acsylla scyllapy scylladb-rs-driver rsylla"
+)
+_WITH_OTHERS = frozenset({"read-64", "insert-64", "rows-100", "sync-1", "import", "connect"})
+
+#: What `make bench` runs, against the stub where it suits a workload, and what of it with a real server, too.
+_WORKLOADS = (
+    "read-64 read-1 read-512 read-4096 insert-64 rows-100 rows-5000 rows-50000 stream-1000000 many-100000 "
+    "sync-1 sync-8 three-64 import cold connect memory-200000 burst-4096 sessions-10 "
+    "list-10 map-10 decimal-10 timestamp-10 columns-50 vector-1536 rate-1000 rate-4000 tls-64"
+)
+_REAL_TOO = "read-64 read-1 insert-64 rows-100"
+
+#: What `make bench-quick` runs.
+_QUICK_WORKLOADS = "read-64 read-1 insert-64 rows-100 rows-5000 rows-50000 sync-1 sync-8 import memory-200000"
+_QUICK = (
+    "coodie-scylla coodie-scylla+uvloop coodie-scylla+accel coodie-scylla+accel+uvloop coodie-scylla+nofast "
+    "scylla-driver coodie-1.9 acsylla+uvloop scylladb-rs-driver+uvloop asyncio"
+)
+
+
+#: Where coodie's blocking methods take part beside the others.
+_ALSO_SYNC = frozenset({"many", "stream", "connect", "cold"})
+
+
+@dataclass(frozen=True)
+class Contest:
+    """A workload with a server."""
+
+    work: Work
+    #: "stub", "real" or HOST:PORT.
+    server: str
+    contestants: tuple[Contestant, ...]
+
+    @property
+    def name(self) -> str:
+        """Its name among the results."""
+        return f"{'stub' if self.server == 'stub' else 'real'}/{self.work.name}"
+
+    @property
+    def title(self) -> str:
+        """Its name, and what the workload is."""
+        return f"{self.name}: {self.work.meaning}"
+
+
+def planned(
+    workloads: str | None, contestants: str | None, server: str | None, *, quick: bool
+) -> list[Contest]:
+    """Return what is to be measured; contests with the same server and setting follow each other.
+
+    Args:
+        workloads: Their names; None for the default ones, as far as they suit the server.
+        contestants: Their names; None for the default ones of each workload.
+        server: "stub", "real" or HOST:PORT; None for the one that suits each workload best.
+        quick: Whether the defaults are those of `make bench-quick`.
+
+    Raises:
+        ValueError: A name is wrong, or a workload can't be done with that server.
+    """
+    if server is not None:
+        address_of(server)
+    if workloads is not None:
+        works = [Work.of(name) for name in names(workloads)]
+        for work in works:
+            if server is not None and not _can_be_done(work, server):
+                raise ValueError(_unsuited(work, server))
+        pairs = [(work, server or work.servers[0]) for work in works]
+    else:
+        works = [Work.of(name) for name in names(_QUICK_WORKLOADS if quick else _WORKLOADS)]
+        if server is not None:
+            pairs = [(work, server) for work in works if _can_be_done(work, server)]
+        else:
+            pairs = [(work, work.servers[0]) for work in works]
+            pairs += [] if quick else [(Work.of(name), "real") for name in names(_REAL_TOO)]
+    order = list(dict.fromkeys((where != "stub", work.setting) for work, where in pairs))
+    pairs.sort(key=lambda pair: (pair[1] != "stub", order.index((pair[1] != "stub", pair[0].setting))))
+    return [
+        Contest(work, where, tuple(_entered(work, contestants or _by_default(work, where, quick=quick))))
+        for work, where in pairs
+    ]
+
+
+def names(written: str) -> list[str]:
+    """Read names with commas or spaces between; each counts once."""
+    return list(dict.fromkeys(written.replace(",", " ").split()))
+
+
+def suits(one: Contestant, work: Work) -> bool:
+    """Tell whether a contestant is meant to do a workload."""
+    if work.kind == "import":
+        return not one.variants
+    if "arrays" in one.variants and work.kind != "vector":
+        return False
+    if "sync" in one.variants and work.kind not in _ALSO_SYNC:
+        return False
+    if work.blocking:
+        return bool(one.blocking) and "uvloop" not in one.variants
+    return bool(one.asynchronous or one.blocking)
+
+
+def _by_default(work: Work, server: str, *, quick: bool) -> str:
+    if quick:
+        return _QUICK
+    return f"{_MAIN} {_OTHERS}" if server == "stub" and work.name in _WITH_OTHERS else _MAIN
+
+
+def _entered(work: Work, contestants: str) -> list[Contestant]:
+    return [one for one in map(contestant, names(contestants)) if suits(one, work)]
+
+
+def _can_be_done(work: Work, server: str) -> bool:
+    if work.setting.tls:
+        return server == "real"  # the certificate of another one isn't known
+    return ("stub" if server == "stub" else "real") in work.servers
+
+
+def _unsuited(work: Work, server: str) -> str:
+    if server == "stub":
+        return f"{work.name} needs a real server, which the stub doesn't stand for: use --server real"
+    return f"{work.name} can't be done with {server}: use --server {work.servers[0]}"

@@ -1,0 +1,60 @@
+"""Which workloads are measured with which server, and who takes part."""
+
+from __future__ import annotations
+
+import pytest
+
+from contestants.listing import contestant
+from contestants.work import Work
+from ruler.plan import planned, suits
+
+
+def test_each_workload_has_the_server_that_suits_it() -> None:
+    """The stub where it knows the table; a real node for all others."""
+    contests = planned("list-10,read-64 three-64", None, None, quick=False)
+    assert [contest.name for contest in contests] == ["stub/read-64", "stub/three-64", "real/list-10"]
+
+
+@pytest.mark.parametrize(
+    ("name", "server", "message"),
+    [
+        ("list-10", "stub", "list-10 needs a real server, which the stub doesn"),
+        ("three-64", "real", "three-64 can't be done with real: use --server stub"),
+        ("three-64", "db1:9042", "three-64 can't be done with db1:9042: use --server stub"),
+        ("read-64", "db1", "no server 'db1': write stub, real or HOST:PORT"),
+    ],
+)
+def test_a_server_that_does_not_suit_is_refused(name: str, server: str, message: str) -> None:
+    """Before anything is started."""
+    with pytest.raises(ValueError, match=message):
+        planned(name, None, server, quick=False)
+
+
+def test_the_default_is_all_workloads_that_suit() -> None:
+    """Without a server, some are done with both; with one, those that suit it."""
+    everything = planned(None, None, None, quick=False)
+    names = [contest.name for contest in everything]
+    assert len(set(names)) == len(names)
+    assert {"stub/read-64", "real/read-64", "stub/three-64", "real/vector-1536"} <= set(names)
+    servers = [contest.server for contest in everything]
+    assert servers == sorted(servers, reverse=True)  # one real node, after the stub
+    assert {contest.server for contest in planned(None, None, "stub", quick=False)} == {"stub"}
+    assert "real/vector-1536" in [contest.name for contest in planned(None, None, "db1:9042", quick=False)]
+    assert {contest.server for contest in planned(None, None, None, quick=True)} == {"stub"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("coodie-scylla+arrays", {"vector-1536"}),
+        ("coodie-scylla+sync", {"many-10", "stream-10"}),
+        ("coodie-scylla", {"many-10", "stream-10", "vector-1536", "read-64", "sync-1", "import"}),
+        ("acsylla+uvloop", {"many-10", "stream-10", "vector-1536", "read-64"}),
+        ("scylla-driver", {"many-10", "stream-10", "vector-1536", "read-64", "sync-1", "import"}),
+        ("asyncio", {"import"}),
+    ],
+)
+def test_who_takes_part(name: str, kinds: set[str]) -> None:
+    """A variant only where it makes a difference, and a client only where it has the interface."""
+    every = ("many-10", "stream-10", "vector-1536", "read-64", "sync-1", "import")
+    assert {work for work in every if suits(contestant(name), Work.of(work))} == kinds
