@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from contestants.work import KINDS, Work
 from ruler.charts import chart
+from ruler.summary import summary
 from ruler.tables import header, lines
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ _BEGIN, _END = "<!-- made by `make bench`: from here -->", "<!-- to here -->"
 
 #: Whom others are compared with, where they took part.
 BASELINES = ("coodie-1.9", "acsylla+uvloop", "scylla-driver", "asyncio")
+
+_SUMMARY = ("<!-- made by `make bench`: the summary -->", "<!-- to here: the summary -->")
 
 _NOTHING = "The tables and charts come here when the command has run."
 
@@ -54,25 +57,34 @@ def kept() -> dict[str, Any]:
 
 def made_from(results: Mapping[str, Any]) -> dict[Path, str]:
     """Return the page and its charts as they ought to be, by path."""
-    text = _PAGE.read_text(encoding="utf-8")
-    before, _, rest = text.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
     order = {kind: number for number, kind in enumerate(KINDS)}
     parts: list[str] = [] if results else [_NOTHING, ""]
     made: dict[Path, str] = {}
+    shown: list[tuple[str, Work]] = []
     for server, title in _SERVERS.items():
         names = [name.partition("/")[2] for name in results if name.startswith(f"{server}/")]
-        if not names:
+        works = sorted(map(Work.of, names), key=lambda work: (order[work.kind], work.number))
+        works = [work for work in works if results[f"{server}/{work.name}"]["contestants"]]
+        if not works:
             continue
+        shown += [(server, work) for work in works]
         parts += [f"## Against {title}", ""]
-        for work in sorted(map(Work.of, names), key=lambda work: (order[work.kind], work.number)):
+        for work in works:
             result = results[f"{server}/{work.name}"]
-            if result["contestants"]:
-                drawing = _CHARTS / f"{server}-{work.name}.svg"
-                made[drawing] = chart(work.name, result["contestants"])
-                parts += _section(work, drawing, result)
-    made[_PAGE] = f"{before}{_BEGIN}\n\n" + "\n".join(parts) + f"\n{_END}{after}"
+            drawing = _CHARTS / f"{server}-{work.name}.svg"
+            made[drawing] = chart(work.name, result["contestants"])
+            parts += _section(work, drawing, result)
+    text = _put(_PAGE.read_text(encoding="utf-8"), _SUMMARY, [*summary(results, shown), ""])
+    made[_PAGE] = _put(text, (_BEGIN, _END), ["", *parts])
     return made
+
+
+def _put(text: str, marks: tuple[str, str], made: Sequence[str]) -> str:
+    """Put lines between two marks of a text, in the place of those that are there."""
+    begin, end = marks
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return "\n".join([f"{before}{begin}", *made, f"{end}{after}"])
 
 
 def _section(work: Work, drawing: Path, result: Mapping[str, Any]) -> list[str]:

@@ -119,25 +119,6 @@ def test_the_reference_has_every_exception() -> None:
     assert sorted(re.findall(r"autoexception:: (\w+)", page)) == sorted(exceptions.__all__)
 
 
-def test_the_first_table_of_the_benchmarks_is_measured() -> None:
-    """Its rows are those of read-64 with a real server: the CPU time, and the inverse of the ratio."""
-    page = (DOCS / "benchmarks.md").read_text(encoding="utf-8")
-    first = page.partition("| --- | ---: | ---: |\n")[2].partition("\n\n")[0]
-    measured = (
-        page.partition("## Against a real Cassandra")[2].partition("### read-64")[2].partition("###")[0]
-    )
-    rows = dict(re.findall(r"^\| (\S+) \| (.+) \|$", measured, re.MULTILINE))
-    shown = re.findall(r"^\| (\S+) \| (.+) \| ([\d.]+) \|$", first, re.MULTILINE)
-    assert len(shown) > 5
-    for name, time, times in shown:
-        cells = rows[name].split(" | ")
-        inverse = re.search(r"= 1/([\d.]+)", cells[-1])
-        assert times == (inverse[1] if inverse else f"{1 / float(cells[-1].split()[0]):.1f}"), name
-        assert time == cells[0], name
-    (ours,) = [times for name, _, times in shown if name == "coodie-scylla"]
-    assert f"uses {ours} times less" in page
-
-
 def test_every_cql_type_is_in_the_table() -> None:
     """Each type that the drivers know; a user-defined type is in words."""
     types = set(_families().values()) - {"frozen", "reversed", "udt"}
