@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from contestants.asynchronous import in_flight
@@ -38,9 +39,7 @@ class ScylladbRs:
 
         builder = SessionBuilder().contact_points([(target.host, target.port)])
         if target.ca:
-            from scylla.tls import TlsContext  # pyright: ignore[reportMissingImports]
-
-            context = TlsContext()  # it can't verify the node's address
+            context = import_module("scylla.tls").TlsContext()  # it can't verify the node's address
             context.load_verify_locations(cafile=target.ca)
             builder = builder.tls_context(context)
         self.session = await builder.connect()
