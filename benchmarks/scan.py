@@ -234,7 +234,7 @@ def _compete(names: list[str], place: Place, count: int, rounds: int) -> None:
                 raise SystemExit(f"{name} read {found['rows']} rows of {count}.")
             outcomes[name].append(found)
             print(f"{name}: {found}", file=sys.stderr)
-    print("| contestant | rows per CPU second | × COPY TO | clock | ÷ the best without `scan` |")
+    print("| client | rows per CPU second | × COPY TO | clock | ÷ the best without `scan` |")
     print("| --- | ---: | ---: | ---: | ---: |")
     others = [name for name in names if not name.startswith("scan")] or names
     best = [min(outcomes[name][number]["wall"] for name in others) for number in range(rounds)]
@@ -250,7 +250,7 @@ def _compete(names: list[str], place: Place, count: int, rounds: int) -> None:
 
 def _compare_memory(names: list[str], places: dict[int, Place]) -> None:
     """Print how far memory grows while tables of different sizes are read."""
-    print("| contestant |", " | ".join(f"{count:,} rows" for count in places), "|")
+    print("| client |", " | ".join(f"{count:,} rows" for count in places), "|")
     print("| --- |", " | ".join("---:" for _ in places), "|")
     for name in names:
         found = {count: _measure(name, place) for count, place in places.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from docutils import nodes
@@ -27,6 +28,7 @@ extensions = [
 ]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
+templates_path = ["_templates"]
 
 #: Classes and ids of paragraphs, lists and words, as in `{.cards}`; terms with definitions.
 myst_enable_extensions = ["attrs_block", "attrs_inline", "deflist"]
@@ -60,6 +62,14 @@ html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_js_files = ["folds.js"]
+
+# Links to the source of each page and to its editor, where the repository's address is known.
+if repository := os.environ.get("COODIE_DOCS_REPOSITORY"):
+    html_theme_options = {
+        "source_repository": repository,
+        "source_branch": "main",
+        "source_directory": "docs/",
+    }
 
 #: Pages whose sections of these levels are closed until readers open them, or follow a link into them.
 FOLDED = {
@@ -104,6 +114,17 @@ def _html(text: str) -> nodes.raw:
     return nodes.raw("", text, format="html")
 
 
+def keep_colons(
+    _app: Sphinx, what: str, _name: str, _object: object, _options: object, lines: list[str]
+) -> None:
+    """End an attribute's first line after a colon: napoleon takes the part before it for a type."""
+    if what in {"attribute", "data", "property"} and lines:
+        before, colon, after = lines[0].partition(": ")
+        if colon:
+            lines[:1] = [f"{before}:", after]
+
+
 def setup(app: Sphinx) -> None:
     """Register what this file adds to Sphinx."""
+    app.connect("autodoc-process-docstring", keep_colons, priority=400)  # before napoleon
     app.connect("doctree-resolved", fold_sections)

@@ -94,7 +94,7 @@ def _section(work: Work, drawing: Path, result: Mapping[str, Any]) -> list[str]:
         "",
         f"{work.meaning[0].upper()}{work.meaning[1:]}.",
         "",
-        f"![What {work.name} costs each contestant](benchmarks/{drawing.name})",
+        f"![CPU time or memory of each client for {work.name}](benchmarks/{drawing.name})",
         "",
         *_table(header(contestants, BASELINES), lines(contestants, BASELINES)),
         "",

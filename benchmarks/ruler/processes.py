@@ -90,7 +90,7 @@ class Running:
             selector.register(out, selectors.EVENT_READ)
             while b"\n" not in self._buffer:
                 if not selector.select(_PATIENCE):
-                    raise LeftOut(f"no answer within {_PATIENCE:.0f} s")
+                    raise LeftOut(f"no response within {_PATIENCE:.0f} s")
                 read = os.read(out.fileno(), 65536)
                 if not read:
                     raise LeftOut(f"it failed: {self._last_error()}")

@@ -30,14 +30,14 @@ _LATENCY = "latency of a request, from when it was due"
 
 #: What is measured, the most important of a workload first.
 MEASURES = {
-    "grown": Measure("memory", "growth of memory", "MB", 1e-6, divided=False),
+    "grown": Measure("memory", "memory growth", "MB", 1e-6, divided=False),
     "request": Measure("memory", "memory of a request in flight", "B", 1),
     "session": Measure("memory", "memory of a client", "kB", 1e-3),
     "connections": Measure("connections", "connections of a client", "", 1),
     "p50": Measure("p50", f"median {_LATENCY}", "µs", 1e6, divided=False),
     "p99": Measure("p99", f"99th percentile of the {_LATENCY}", "µs", 1e6, divided=False),
-    "cpu": Measure("CPU", "CPU of the client, each time", "µs", 1e6),
-    "wall": Measure("clock", "seconds of the clock", "µs", 1e6),
+    "cpu": Measure("CPU", "CPU time of the client per operation", "µs", 1e6),
+    "wall": Measure("clock", "elapsed time", "µs", 1e6),
 }
 
 

@@ -27,7 +27,7 @@ def header(contestants: Mapping[str, Mapping[str, Any]], baselines: Sequence[str
     """Return the table's first line."""
     measures = measures_of(contestants)
     titles = [MEASURES[name].title for name in measures]
-    return ["contestant", *titles, *(f"{titles[0]} ÷ {name}" for name in baselines if name in contestants)]
+    return ["client", *titles, *(f"{titles[0]} ÷ {name}" for name in baselines if name in contestants)]
 
 
 def lines(contestants: Mapping[str, Mapping[str, Any]], baselines: Sequence[str]) -> list[list[str]]:

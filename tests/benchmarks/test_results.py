@@ -47,7 +47,7 @@ def test_there_is_no_ratio_to_nothing() -> None:
 def test_tables_begin_with_the_cheapest() -> None:
     """Costs with units, and a column for each contestant that others are compared with and that took part."""
     contestants = {"slow": {"rounds": rounds(0.4, 0.4)}, "fast": {"rounds": rounds(0.1, 0.2)}}
-    assert header(contestants, ["slow", "absent"]) == ["contestant", "CPU", "clock", "CPU ÷ slow"]
+    assert header(contestants, ["slow", "absent"]) == ["client", "CPU", "clock", "CPU ÷ slow"]
     assert lines(contestants, ["slow", "absent"]) == [
         ["fast", "150 µs", "300 µs", "0.375 = 1/2.7 (0.250–0.500)"],
         ["slow", "400 µs", "800 µs", "1.000 (1.000–1.000)"],

@@ -18,9 +18,9 @@ pytestmark = pytest.mark.browser
 
 #: Windows of a computer and of a telephone.
 WIDTHS = (1280, 390)
-#: How long a page may be in the wide window, in pixels; lists of all errors and of all names may be longer.
+#: How long a page may be in the wide window, in pixels; the lists of all errors may be longer.
 LONGEST = 10_000
-LONG = {"reference/errors.html", "reference/api/exceptions.html", "genindex.html"}
+LONG = {"reference/errors.html", "reference/api/exceptions.html"}
 
 #: Blocks of code that are wider than their place.
 WIDE_BLOCKS = """[...document.querySelectorAll("div.highlight pre")]
