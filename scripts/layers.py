@@ -55,7 +55,9 @@ class Layer:
 #: imports it. Each package's ``__init__`` is one.
 LAYERS = (
     Layer(
-        "ground", "coodie._points coodie._version coodie_accel coodie_doctor.findings coodie_doctor.ownership"
+        "ground",
+        "coodie._points coodie._version coodie_accel coodie_doctor.findings coodie_doctor.ownership "
+        "coodie_doctor.pip_commands",
     ),
     Layer(
         "words",

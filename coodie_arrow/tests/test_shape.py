@@ -53,7 +53,9 @@ def test_a_missing_package_is_an_error_with_the_command(monkeypatch: pytest.Monk
     if state == "another version":
         module.__version__ = "0.0.1"
     monkeypatch.setitem(sys.modules, "coodie_arrow", None if state == "missing" else module)
-    expected = r"0\.0\.1 can't be used with" if state == "another version" else r"coodie-core\[arrow\]"
+    expected = (
+        r"0\.0\.1 can't be used with" if state == "another version" else r"pip install .*\./coodie_arrow"
+    )
     with pytest.raises(ConfigurationError, match=expected):
         arrow_module("rows='arrow'", "rows")
 

@@ -151,7 +151,7 @@ with using_registry(DriverRegistry(PluginHost(index))):
     except ImportError as exc:
         print(json.dumps(str(exc)))
 """
-    assert run(code, blocking=("cassandra",)).endswith('\npip install "coodie-core[scylla]"')
+    assert run(code, blocking=("cassandra",)).endswith("\npip install ./coodie_scylla")
 
 
 def test_optional_modules_stay_optional() -> None:

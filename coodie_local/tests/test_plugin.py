@@ -338,9 +338,9 @@ def test_what_cannot_be_honoured_is_refused(home: Path, arguments: dict[str, Any
             (),
             None,
             DriverNotFoundError,
-            r'"coodie-core\[cassandra\]", or:\npip install "coodie-core\[scylla\]"(\n|$)',
+            r"pip install \./coodie_cassandra, or:\npip install \./coodie_scylla(\n|$)",
         ),
-        ((), "scylla", DriverNotFoundError, r'\npip install "coodie-core\[scylla\]"(\n|$)'),
+        ((), "scylla", DriverNotFoundError, r"\npip install \./coodie_scylla(\n|$)"),
         (("scylla", "cassandra"), None, OverwrittenModuleError, r"(?s)both installed.*\npip uninstall"),
     ],
 )

@@ -104,7 +104,7 @@ def test_without_cryptography_nothing_is_begun(tmp_path: Path, monkeypatch: pyte
     """The error has the command that installs it."""
     monkeypatch.setitem(sys.modules, "cryptography", None)
     for arguments in ({"tls": True}, {"mtls": True}):
-        with pytest.raises(DriverDependencyError, match=r'pip install "coodie-local\[tls\]"') as caught:
+        with pytest.raises(DriverDependencyError, match='pip install "cryptography>=42"') as caught:
             LocalNode("n", directory=tmp_path / "n", **arguments)  # type: ignore[arg-type]  # all are bools
         assert caught.value.missing == "cryptography"
     assert not (tmp_path / "n").exists()

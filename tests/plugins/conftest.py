@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import venv
@@ -23,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 #: What coodie-core[cli] needs.
 _NEEDED = ("importlib-metadata", "zipp", "packaging", "pluggy", "click", "rich")
 _NEEDED_BY_THEM = ("markdown-it-py", "mdurl", "pygments")
+#: What pip needs to install a distribution of ours from this clone.
+_BUILDING = ("hatchling", "pathspec", "trove-classifiers")
 
 #: What keeps the settings of whoever runs the tests out.
 _FOREIGN = ("PYTHONPATH", "PYTHONHOME", "COODIE_BLOCK", "COODIE_ALLOW", "PIP_TARGET", "PIP_PREFIX")
@@ -56,8 +59,8 @@ class Environment:
         )
 
     def shell(self, line: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run a line as somebody who copies it into a shell."""
-        return self.run("sh", "-c", line, **variables)
+        """Run a line as somebody who copies it into a shell, in the root of a clone."""
+        return self.run("sh", "-c", f"cd {shlex.quote(str(ROOT))} && {line}", **variables)
 
     def pip(self, *arguments: str) -> None:
         """Install or uninstall."""
@@ -118,7 +121,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     projects += [ROOT / name for name in ("coodie_core", "coodie_scylla", "coodie_cassandra")]
     for project in projects:
         build(project, directory)
-    for name in (*_NEEDED, *_NEEDED_BY_THEM):
+    for name in (*_NEEDED, *_NEEDED_BY_THEM, *_BUILDING):
         repack(name, directory)
     theirs = {"coodie/__init__.py": "THEIRS = True\n", "coodie/drivers/__init__.py": "THEIRS = True\n"}
     write_wheel("coodie", "1.9.0", theirs, directory)

@@ -87,7 +87,7 @@ def test_both_drivers_of_the_index(
 
 
 def test_installing_what_is_missing(make_environment: Callable[..., Environment], downloaded: Path) -> None:
-    """`pip install "coodie-core[…]"`, as the error's last line has it, brings the backend with its driver."""
+    """The error's last line installs the backend, with its driver."""
     environment = make_environment()
     error = environment.failure("scylla")
     places = f"{downloaded} {environment.wheels}"

@@ -34,7 +34,7 @@ print(json.dumps([driver.execute("s", []), coodie.get_driver("other").execute_on
 
 #: driver_type → the error's type, what it says, its last line, and attributes.
 FAILURES: dict[str, tuple[str, str, str, dict[str, Any]]] = {
-    "scylla": ("DriverNotFoundError", "Installed: ", 'pip install "coodie-core[scylla]"', {}),
+    "scylla": ("DriverNotFoundError", "Installed: ", "pip install ./coodie_scylla", {}),
     "acmee": ("DriverNotFoundError", "Did you mean 'acme'?", DOCTOR, {"suggestion": "acme"}),
     "raises": (
         "DriverImportError",
@@ -64,13 +64,13 @@ FAILURES: dict[str, tuple[str, str, str, dict[str, Any]]] = {
     "old": (
         "DriverApiVersionError",
         "acme-old 1.0 declares version 7 of the driver API; this coodie-core supports 1",
-        "pip install --upgrade coodie-core acme-old",
+        "pip install --upgrade ./coodie_core acme-old",
         {"declared": [7], "supported": 1},
     ),
     "silent": (
         "DriverApiVersionError",
         "declares version none",
-        "pip install --upgrade coodie-core acme-silent",
+        "pip install --upgrade ./coodie_core acme-silent",
         {"declared": []},
     ),
     "hookless": (

@@ -7,10 +7,11 @@ from typing import Any, Protocol
 
 from coodie._version import __version__
 from coodie.exceptions import ConfigurationError
+from coodie_doctor.pip_commands import pip_command
 
 __all__ = ["ArrowTable", "arrow_module", "is_arrow_data"]
 
-_INSTALL = "Install it: pip install 'coodie-core[arrow]'."
+_DISTRIBUTION = "coodie-arrow"
 
 
 class ArrowTable(Protocol):
@@ -34,16 +35,18 @@ def arrow_module(feature: str, option: str) -> Any:
     try:
         module = import_module("coodie_arrow")
     except ImportError as exc:
-        message = f"{feature} needs the package coodie-arrow, which can't be imported: {exc}."
-        raise ConfigurationError(message, hint=_INSTALL, option=option) from exc
+        message = f"{feature} needs the package {_DISTRIBUTION}, which can't be imported: {exc}."
+        command = pip_command("install --force-reinstall", _DISTRIBUTION)
+        raise ConfigurationError(message, command=command, option=option) from exc
     # A directory of that name on the path is an empty namespace package.
     found = getattr(module, "__version__", None)
     if found is None:
-        message = f"{feature} needs the package coodie-arrow, which isn't installed."
-        raise ConfigurationError(message, hint=_INSTALL, option=option)
+        message = f"{feature} needs the package {_DISTRIBUTION}, which isn't installed."
+        command = pip_command("install", _DISTRIBUTION)
+        raise ConfigurationError(message, command=command, option=option)
     if found != __version__:
-        message = f"coodie-arrow {found} can't be used with coodie-core {__version__}."
-        raise ConfigurationError(message, hint="Install both at one version.", option=option)
+        message = f"{_DISTRIBUTION} {found} can't be used with coodie-core {__version__}."
+        raise ConfigurationError(message, hint="Install the same version of both.", option=option)
     return module
 
 

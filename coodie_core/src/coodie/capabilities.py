@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from coodie._in_use import in_use
 from coodie.exceptions import ConfigurationError, UnsupportedError
+from coodie_doctor.pip_commands import pip_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,7 +118,7 @@ class KnownBackend:
     @property
     def install(self) -> str:
         """The command that installs it."""
-        return f'pip install "coodie-core[{self.driver_type}]"'
+        return pip_command("install", self.distribution)
 
 
 #: The capabilities of CassandraDriver, which the first three backends use; a test compares the declarations.

@@ -55,6 +55,8 @@ import sys
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from coodie_doctor.pip_commands import to_run
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -132,7 +134,7 @@ class CoodieError(Exception):
         self, message: str, *, hint: str | None = None, command: str | None = None, **details: Any
     ) -> None:
         if command is not None:
-            hint = f"{hint or 'Run:'}\n{command}"
+            hint = f"{hint or to_run(command).capitalize()}\n{command}"
         space = "" if message.endswith("\n") else " "
         super().__init__(message if hint is None else f"{message}{space}{hint}")
         self.hint = hint

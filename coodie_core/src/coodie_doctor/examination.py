@@ -9,7 +9,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from coodie_doctor.findings import Finding, Report, words_of
-from coodie_doctor.ownership import CORE, NAMESAKE, core_findings, reinstall
+from coodie_doctor.ownership import NAMESAKE, core_findings
+from coodie_doctor.pip_commands import CORE, pip_command, reinstall, to_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -99,17 +100,18 @@ def _core() -> list[Finding]:
     """Check all files of coodie-core, and whether it can be imported."""
     findings = core_findings(_find, only=None)
     if not findings and importlib.util.find_spec(NAMESAKE) is None:
-        message = "The package coodie can't be imported. To reinstall it, run:"
-        findings.append(Finding(NAMESAKE, message, f"pip install --force-reinstall {CORE}"))
+        command = pip_command("install --force-reinstall", CORE)
+        message = f"The package coodie can't be imported. To reinstall it, {to_run(command)}"
+        findings.append(Finding(NAMESAKE, message, command))
     return findings
 
 
 def _not_working(exc: Exception) -> Finding:
-    message = f"The package coodie raised {type(exc).__name__}: {exc}. To reinstall it, run:"
     if isinstance(exc, ModuleNotFoundError) and exc.name is not None and not exc.name.startswith(NAMESAKE):
-        message = (
-            f"{CORE} needs the module {exc.name!r}, which isn't installed. To install the dependencies, run:"
-        )
-        return Finding(NAMESAKE, message, f"pip install --force-reinstall {CORE}")
+        command = pip_command("install --force-reinstall", CORE)
+        message = f"{CORE} needs the module {exc.name!r}, which isn't installed. "
+        return Finding(NAMESAKE, f"{message}To install the dependencies, {to_run(command)}", command)
     core = _find(CORE)
-    return Finding(NAMESAKE, message, reinstall(CORE, None if core is None else core.version))
+    command = reinstall(CORE, None if core is None else core.version)
+    message = f"The package coodie raised {type(exc).__name__}: {exc}. To reinstall it, {to_run(command)}"
+    return Finding(NAMESAKE, message, command)

@@ -8,39 +8,28 @@ hashes are the only evidence: the contents of the modules may be mixed.
 from __future__ import annotations
 
 import csv
-import re
 from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
 
 from coodie_doctor.findings import Finding
+from coodie_doctor.pip_commands import CORE, reinstall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = [
-    "CORE",
-    "DOCTOR",
     "NAMESAKE",
     "Installed",
     "altered_files",
     "core_findings",
-    "pip_command",
-    "reinstall",
 ]
 
-#: This project's distribution, and the other one that installs a package ``coodie``.
-CORE = "coodie-core"
+#: Another project's distribution that installs a package ``coodie``.
 NAMESAKE = "coodie"
 
 #: The maximum number of changed files in a message.
 _NAMED = 3
-
-#: A valid name of a distribution, by the packaging specifications.
-_DISTRIBUTION_NAME = re.compile(r"[A-Z0-9](?:[A-Z0-9._-]*[A-Z0-9])?", re.IGNORECASE | re.ASCII)
-
-#: The command to suggest if no single command fixes the problem.
-DOCTOR = "python -m coodie_doctor"
 
 
 class Installed(Protocol):
@@ -58,16 +47,6 @@ class Installed(Protocol):
     def locate_file(self, path: Any, /) -> Any:
         """Return the path of a file of the distribution."""
         ...
-
-
-def pip_command(arguments: str, distribution: str) -> str:
-    """Return a pip command for a distribution; the doctor's command for an invalid name.
-
-    Args:
-        arguments: pip's arguments before the name.
-        distribution: The name, from metadata, an application or a user.
-    """
-    return f"pip {arguments} {distribution}" if _DISTRIBUTION_NAME.fullmatch(distribution) else DOCTOR
 
 
 def altered_files(distribution: Installed, *, only: str | None = None) -> Iterator[str]:
@@ -108,7 +87,7 @@ def core_findings(
     again = reinstall(CORE, None if core is None else core.version)
     if namesake is not None:
         message = (
-            f"The distribution {NAMESAKE} {namesake.version} is installed in addition to {CORE};  "
+            f"The distribution {NAMESAKE} {namesake.version} is installed in addition to {CORE}; "
             f"both own the package {NAMESAKE}."
         )
         command = f"pip uninstall --yes {NAMESAKE} && {again}"
@@ -122,8 +101,3 @@ def core_findings(
     verb = "isn't the file" if len(altered) == 1 else "aren't the files"
     message = f"{', '.join(altered[:_NAMED])}{more} {verb} that {CORE} {core.version} installed."
     return [Finding(subject=NAMESAKE, message=message, command=again)]
-
-
-def reinstall(distribution: str, version: str | None) -> str:
-    """Return the command that reinstalls the installed version of a distribution."""
-    return f"pip install --force-reinstall --no-deps {distribution}{f'=={version}' if version else ''}"

@@ -126,4 +126,4 @@ def test_without_its_extra(missing: str) -> None:
     code = f"import sys; sys.modules[{missing!r}] = None; from coodie.cli import main; sys.exit(main([]))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == 'pip install "coodie-core[cli]"'
+    assert done.stderr.splitlines()[-1] == 'pip install "click>=8.1" "rich>=13"'

@@ -117,5 +117,5 @@ def test_every_file_of_core(site: Site) -> None:
     (site.path / "coodie/m4.py").unlink()
     (finding,) = core_findings(site.index().distribution, only=None)
     assert "coodie/m0.py, coodie/m1.py, coodie/m2.py and 2 more aren't the files" in finding.message
-    assert finding.command == "pip install --force-reinstall --no-deps coodie-core==0.1.0"
+    assert finding.command == "pip install --force-reinstall --no-deps ./coodie_core"
     assert core_findings(site.index().distribution) == []

@@ -110,7 +110,12 @@ def test_unknown_names() -> None:
         ),
         ({"bad": ":Watcher"}, "import not_there", 1, "not_there.*\npip install"),
         ({"bad": ":Nothing"}, GOOD, 1, "raised AttributeError"),
-        ({"bad": ":Watcher"}, GOOD, 2, "version 1 of the hooks.*\npip install --upgrade coodie-core bad-one"),
+        (
+            {"bad": ":Watcher"},
+            GOOD,
+            2,
+            "version 1 of the hooks.*\npip install --upgrade ./coodie_core bad-one",
+        ),
         ({"bad": ""}, "x = 1", 1, "implements no hook"),
     ],
 )

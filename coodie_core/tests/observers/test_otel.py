@@ -277,7 +277,7 @@ except ObserverLoadError as exc:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
-    assert json.loads(done.stdout) == ['pip install --upgrade "coodie-core[otel]"', "otel", True]
+    assert json.loads(done.stdout) == ['pip install --upgrade "opentelemetry-api>=1.30"', "otel", True]
 
 
 def test_stats(telemetry: Telemetry, monkeypatch: Any) -> None:

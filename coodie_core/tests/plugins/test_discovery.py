@@ -13,6 +13,7 @@ from coodie.exceptions import DriverLoadError, DriverNotFoundError
 from coodie.plugins.allowlist import DistributionAllowlist
 from coodie.plugins.discovery import DriverIndex
 from coodie.plugins.selection import select
+from coodie_doctor.pip_commands import pip_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,7 +126,7 @@ def test_metadata_that_cannot_be_read_is_listed(
         if driver_type == "scylla" or pin:
             with pytest.raises(DriverLoadError, match=f"distribution '{name}' can't be read") as caught:
                 select(index, DistributionAllowlist(), driver_type, pin)
-            assert caught.value.command == f"pip install --force-reinstall --no-deps {name}"
+            assert caught.value.command == pip_command("install --force-reinstall --no-deps", name)
     with pytest.raises(DriverNotFoundError) as missing:
         select(index, DistributionAllowlist(), "other")
     assert missing.value.broken == (name,)

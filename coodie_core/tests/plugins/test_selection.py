@@ -22,6 +22,7 @@ from coodie.plugins import DRIVER_API_VERSION
 from coodie.plugins.allowlist import DistributionAllowlist
 from coodie.plugins.discovery import DriverIndex
 from coodie.plugins.selection import rejection, select
+from coodie_doctor.pip_commands import pip_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,7 +99,7 @@ def test_known_but_not_installed(site: Site, known: str) -> None:
     """For a backend of ours the error ends in the command that installs it."""
     with pytest.raises(DriverNotFoundError) as caught:
         choose(site, known)
-    assert last_line(caught.value) == f'pip install "coodie-core[{known}]"' == caught.value.command
+    assert last_line(caught.value) == f"pip install ./coodie_{known}" == caught.value.command
     assert "No backend is installed." in str(caught.value)
     assert (caught.value.driver_type, caught.value.installed) == (known, ())
     assert isinstance(caught.value, (ConfigurationError, ImportError, LookupError))
@@ -109,8 +110,8 @@ def test_known_but_not_installed(site: Site, known: str) -> None:
     [
         ("acmee", "acme", DOCTOR),
         ("Acme", "acme", DOCTOR),
-        ("scyla", "scylla", 'pip install "coodie-core[scylla]"'),
-        ("cassandr", "cassandra", 'pip install "coodie-core[cassandra]"'),
+        ("scyla", "scylla", "pip install ./coodie_scylla"),
+        ("cassandr", "cassandra", "pip install ./coodie_cassandra"),
     ],
 )
 def test_did_you_mean(site: Site, asked: str, guess: str, command: str) -> None:
@@ -156,7 +157,7 @@ def test_pinned_to_what_is_not_installed(site: Site) -> None:
     assert last_line(caught.value) == "pip install acme-fork"
     with pytest.raises(DriverNotFoundError) as caught:
         choose(site, "scylla", "Coodie_Scylla")
-    assert last_line(caught.value) == 'pip install "coodie-core[scylla]"'
+    assert last_line(caught.value) == "pip install ./coodie_scylla"
 
 
 @pytest.mark.parametrize("pin", ["--pre", "https://acme.example/x.whl", "acme db", "-r x"])
@@ -205,7 +206,7 @@ def test_unreadable_metadata_of_the_one_that_is_meant(site: Site) -> None:
     with pytest.raises(DriverLoadError, match="can't be read") as caught:
         choose(site, "scylla")
     assert isinstance(caught.value.__cause__, UnicodeDecodeError)
-    assert last_line(caught.value) == "pip install --force-reinstall --no-deps coodie-scylla"
+    assert last_line(caught.value) == "pip install --force-reinstall --no-deps ./coodie_scylla"
 
 
 # --- found, but not usable --------------------------------------------------------------
@@ -249,7 +250,7 @@ def test_lines_of_one_distribution_that_differ(site: Site, name: str, distributi
         with pytest.raises(DuplicateDriverError, match=f"more than once, as '{NOWHERE}' and ") as caught:
             choose(site, name, pin)
         assert "Pin" not in str(caught.value)
-        assert last_line(caught.value) == f"pip install --upgrade {distribution}"
+        assert last_line(caught.value) == pip_command("install --upgrade", distribution)
         assert caught.value.distributions == (f"{distribution} 1.0",)
 
 
@@ -266,7 +267,7 @@ def test_wrong_api_version(site: Site, versions: tuple[int, ...]) -> None:
     assert (error.declared, error.supported) == (versions, DRIVER_API_VERSION)
     assert (error.driver_type, error.distribution) == ("acme", "acme-db")
     assert f"version {', '.join(map(str, versions)) or 'none'} " in str(error)
-    assert last_line(error) == "pip install --upgrade coodie-core acme-db"
+    assert last_line(error) == "pip install --upgrade ./coodie_core acme-db"
 
 
 def test_api_version_is_each_names_own(site: Site) -> None:
@@ -301,7 +302,7 @@ def test_namesake(site: Site, driver_type: str) -> None:
         choose(site, driver_type)
     assert (caught.value.module, caught.value.distributions) == ("coodie", ("coodie", "coodie-core"))
     assert last_line(caught.value) == (
-        "pip uninstall --yes coodie && pip install --force-reinstall --no-deps coodie-core==0.1.0"
+        "pip uninstall --yes coodie && pip install --force-reinstall --no-deps ./coodie_core"
     )
 
 
@@ -313,7 +314,7 @@ def test_core_overwritten(site: Site) -> None:
     (site.path / "coodie" / "__init__.py").write_text("theirs", encoding="utf-8")
     with pytest.raises(OverwrittenModuleError, match=r"coodie/__init__\.py isn't the file") as caught:
         choose(site, "acme")
-    assert last_line(caught.value) == "pip install --force-reinstall --no-deps coodie-core==0.1.0"
+    assert last_line(caught.value) == "pip install --force-reinstall --no-deps ./coodie_core"
 
 
 # --- blocked ----------------------------------------------------------------------------

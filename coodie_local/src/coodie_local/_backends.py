@@ -13,6 +13,7 @@ from coodie.exceptions import (
 )
 from coodie.plugins.integrity import check_module_owner
 from coodie.registry.registry import current_registry
+from coodie_doctor.pip_commands import to_run
 
 if TYPE_CHECKING:
     from coodie.plugins.discovery import DriverEntryPoint
@@ -24,9 +25,6 @@ _DRIVERS = {"scylla": "scylla-driver", "cassandra": "cassandra-driver"}
 
 #: The driver_types that can talk to a local node.
 BACKENDS = tuple(_DRIVERS)
-
-#: How the first of them is installed, and how the other.
-_INSTALL = ('pip install "coodie-core[scylla]"', 'pip install "coodie-core[cassandra]"')
 
 
 def choose_backend(wanted: object) -> str:
@@ -53,9 +51,8 @@ def choose_backend(wanted: object) -> str:
             current_registry().plugins.chosen(chosen)
         except DriverNotFoundError as exc:
             msg = f"driver_type='local' with backend={chosen!r} needs coodie-{chosen}, which isn't installed."
-            command = f'pip install "coodie-core[{chosen}]"'
             raise DriverNotFoundError(
-                msg, command=command, driver_type=chosen, installed=exc.installed
+                msg, command=KNOWN[chosen].install, driver_type=chosen, installed=exc.installed
             ) from None
     else:
         msg = f"backend={wanted!r} isn't supported by local nodes."
@@ -81,8 +78,9 @@ def _only() -> str:
         if refusals:
             raise refusals[0]
         msg = "driver_type='local' needs a backend, and none is installed."
-        hint = f"Install one: {_INSTALL[1]}, or:"
-        raise DriverNotFoundError(msg, hint=hint, command=_INSTALL[0], driver_type="local")
+        first, second = (KNOWN[name].install for name in BACKENDS)
+        hint = f"To install one, {to_run(first)} {second}, or:"
+        raise DriverNotFoundError(msg, hint=hint, command=first, driver_type="local")
     ours = [name for name, entry in usable.items() if entry.canonical == KNOWN[name].distribution]
     only, *others = ours or usable
     if others and not ours:

@@ -67,7 +67,7 @@ def check_cryptography(option: str) -> None:
     """
     if find_spec("cryptography") is None:
         msg = f"{option}=True needs the package cryptography, which isn't installed."
-        hint = 'Run: pip install "coodie-local[tls]"'
+        hint = 'Run: pip install "cryptography>=42"'
         raise DriverDependencyError(
             msg, hint=hint, driver_type="local", missing="cryptography", option=option
         )

@@ -28,7 +28,7 @@ __all__ = ["Server", "Suite"]
 _WORKSPACES: pytest.StashKey[dict[Server, Workspace]] = pytest.StashKey()
 
 _NO_SERVER = (
-    "The kit needs a Cassandra, and no fixture gives one. Install coodie-core[testing,local], which "
+    "The kit needs a Cassandra, and no fixture provides one. Install coodie-local, which "
     "starts one, or override the fixture `server` to return coodie_testing.Server(host, port)."
 )
 _NO_OPENER = (

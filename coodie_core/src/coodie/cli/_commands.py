@@ -9,6 +9,7 @@ import click
 
 from coodie._version import __version__
 from coodie_doctor.findings import words_of
+from coodie_doctor.pip_commands import pip_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -95,8 +96,6 @@ def _loaded(point: Any) -> click.Command:
 
 def _broken(point: Any, reason: str) -> click.Command:
     """Return a command that fails with the reason, regardless of its arguments."""
-    from coodie_doctor.ownership import pip_command  # only needed here
-
     owner = point.dist.name if point.dist is not None else "an unknown distribution"
     command = pip_command("install --force-reinstall", owner)
 

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_INSTALL = 'pip install "coodie-core[cli]"'
+#: The requirements of the extra ``cli``.
+_INSTALL = 'pip install "click>=8.1" "rich>=13"'
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,22 +5,18 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from coodie.capabilities import KNOWN
 from coodie.diagnostics.inventory import BackendReport, BackendState, take_inventory, take_providers
 from coodie.diagnostics.probe import probe
 from coodie.plugins.requirements import plain_requirement, unmet_requirements
 from coodie.registry.registry import current_registry
 from coodie_doctor.findings import Finding
+from coodie_doctor.pip_commands import to_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["Diagnosis", "diagnose"]
-
-_NO_BACKEND = Finding(
-    subject="backends",
-    message="No backend is installed. To install one, run:",
-    command='pip install "coodie-core[scylla]"',
-)
 
 #: States that something can't work because of.
 _BAD = (BackendState.BROKEN, BackendState.WRONG_VERSION, BackendState.DUPLICATE)
@@ -45,7 +41,7 @@ class Diagnosis:
         ]
         installed = [report for report in (*reports, *providers) if report.version is not None]
         if all(report.state is BackendState.NOT_INSTALLED for report in reports):
-            self.findings.append(_NO_BACKEND)
+            self.findings.append(_no_backend())
         for distribution in sorted({report.distribution for report in installed if report.distribution}):
             self.findings += _unmet(distribution, self.findings)
         self.connection: dict[str, Any] | None = None
@@ -64,6 +60,11 @@ def diagnose(connect: Mapping[str, Any] | None, timeout: float) -> Diagnosis:
         timeout: Seconds that each probe may take.
     """
     return Diagnosis(connect, timeout)
+
+
+def _no_backend() -> Finding:
+    command = KNOWN["scylla"].install
+    return Finding("backends", f"No backend is installed. To install one, {to_run(command)}", command)
 
 
 def _finding(report: BackendReport) -> Finding | None:

@@ -20,7 +20,7 @@ from coodie.plugins.discovery import canonical_name
 from coodie.plugins.loading import again
 from coodie.plugins.selection import rejection
 from coodie_doctor.findings import plain_text
-from coodie_doctor.ownership import pip_command
+from coodie_doctor.pip_commands import pip_command, to_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -196,13 +196,14 @@ def _words(error: CoodieError) -> str:
 
 def _unreadable(distribution: str) -> BackendReport:
     ours = (name for name, backend in KNOWN.items() if backend.distribution == canonical_name(distribution))
+    command = pip_command("install --force-reinstall --no-deps", distribution)
     return BackendReport(
         driver_type=next(ours, ""),
         distribution=distribution,
         version=None,
         state=BackendState.BROKEN,
-        reason="Its metadata can't be read. To fix it, run:",
-        command=pip_command("install --force-reinstall --no-deps", distribution),
+        reason=f"Its metadata can't be read. To fix it, {to_run(command)}",
+        command=command,
     )
 
 
@@ -213,7 +214,7 @@ def _not_installed(driver_type: str) -> BackendReport:
         distribution=backend.distribution,
         version=None,
         state=BackendState.NOT_INSTALLED,
-        reason="It isn't installed. To install it, run:",
+        reason=f"It isn't installed. To install it, {to_run(backend.install)}",
         command=backend.install,
         capabilities=tuple(sorted(str(one) for one in backend.capabilities)),
     )

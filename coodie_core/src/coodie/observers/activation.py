@@ -15,6 +15,7 @@ from coodie._module_attribute import imported_attribute
 from coodie.exceptions import ConfigurationError, CoodieError, ObserverLoadError
 from coodie.observers.hub import current_observers
 from coodie_doctor.findings import plain_text, words_of
+from coodie_doctor.pip_commands import CORE, pip_command
 
 if TYPE_CHECKING:
     from importlib_metadata import EntryPoint
@@ -126,12 +127,14 @@ def _announced(name: str) -> Any:
     owners = [_owner(point) for point in found]
     if len(found) > 1:
         message = f"The observer {name!r} is provided by {' and '.join(owners)}."
-        raise ObserverLoadError(message, command=_pip("uninstall", found[-1]), observer=name)
+        raise ObserverLoadError(
+            message, command=pip_command("uninstall", _distribution(found[-1])), observer=name
+        )
     (point,), (owner,) = found, owners
     _check_open(owner, name)
     if all(other.name != name for other in entry_points(group=_API_GROUP)):
         message = f"The observer {name!r} of {owner} isn't made for version 1 of the hooks ({_API_GROUP})."
-        command = _pip("install --upgrade coodie-core", point)
+        command = pip_command("install --upgrade", CORE, _distribution(point))
         raise ObserverLoadError(message, command=command, observer=name)
     try:
         return point.load()
@@ -139,7 +142,7 @@ def _announced(name: str) -> Any:
         raise
     except (Exception, SystemExit) as exc:
         message = f"Importing {point.value!r} of {owner} raised {words_of(exc)}."
-        command = _pip("install --force-reinstall", point)
+        command = pip_command("install --force-reinstall", _distribution(point))
         raise ObserverLoadError(message, command=command, observer=name) from exc
 
 
@@ -151,10 +154,8 @@ def _check_open(owner: str, name: str) -> None:
         raise ObserverLoadError(message, hint="Use another one, or allow its distribution.", observer=name)
 
 
-def _pip(arguments: str, point: EntryPoint) -> str:
-    from coodie_doctor.ownership import pip_command  # for the errors alone
-
-    return pip_command(arguments, "" if point.dist is None else point.dist.name)
+def _distribution(point: EntryPoint) -> str:
+    return "" if point.dist is None else point.dist.name
 
 
 def _owner(point: EntryPoint) -> str:

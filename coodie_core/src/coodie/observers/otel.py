@@ -96,7 +96,7 @@ class OpenTelemetryObserver:
         except (ImportError, TypeError) as exc:
             message = f"OpenTelemetry needs opentelemetry-api 1.30 or newer, which isn't installed: {exc}."
             raise ObserverLoadError(
-                message, command='pip install --upgrade "coodie-core[otel]"', observer="otel"
+                message, command='pip install --upgrade "opentelemetry-api>=1.30"', observer="otel"
             ) from exc
         self._trace = trace
         self._tracer: Tracer = trace.get_tracer("coodie", __version__, tracer_provider, _SCHEMA)

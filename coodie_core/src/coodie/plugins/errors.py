@@ -20,7 +20,7 @@ from coodie.plugins.allowlist import ALLOW_VARIABLE, BLOCK_VARIABLE, from_enviro
 from coodie.plugins.discovery import DRIVER_API_VERSION, canonical_name
 from coodie.plugins.kinds import BACKENDS
 from coodie_doctor.findings import words_of
-from coodie_doctor.ownership import DOCTOR, pip_command
+from coodie_doctor.pip_commands import CORE, DOCTOR, pip_command, to_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,12 +84,14 @@ def not_found(
         parts.append(f"No {noun} is installed.")
     guess = None
     if wanted.known is not None:
-        hint, command = "To install it, run:", wanted.known.install
+        command = wanted.known.install
+        hint = f"To install it, {to_run(command)}"
     else:
         close = get_close_matches(wanted.name, [*installed, *known, *broken, *blocked], n=1)
         guess = close[0] if close else None
         if guess is not None and guess in known and guess not in (*installed, *broken, *blocked):
-            hint, command = f"Did you mean {guess!r}? To install it, run:", known[guess].install
+            command = known[guess].install
+            hint = f"Did you mean {guess!r}? To install it, {to_run(command)}"
         elif guess is not None:
             hint, command = f"Did you mean {guess!r}? For details, run:", DOCTOR
         else:
@@ -142,7 +144,7 @@ def not_installed(wanted: PluginName, distribution: str, others: Sequence[str]) 
         message,
         hint=f"It can't be a distribution's name. {_installed(wanted)}"
         if command == DOCTOR
-        else "To install it, run:",
+        else f"To install it, {to_run(command)}",
         command=command,
         distribution=distribution,
         **wanted.details,
@@ -163,10 +165,11 @@ def not_announced(wanted: PluginName, distribution: str, announced: Sequence[str
 
 def unreadable(wanted: PluginName, distribution: str) -> DriverLoadError:
     """Return the error for metadata that can't be read."""
+    command = pip_command("install --force-reinstall --no-deps", distribution)
     return DriverLoadError(
         f"The metadata of the installed distribution {distribution!r} can't be read.",
-        hint="To fix it, run:",
-        command=pip_command("install --force-reinstall --no-deps", distribution),
+        hint=f"To fix it, {to_run(command)}",
+        command=command,
         distribution=distribution,
         **wanted.details,
     )
@@ -215,10 +218,11 @@ def wrong_version(entry: DriverEntryPoint) -> DriverApiVersionError:
         f"{entry.owner} declares version {declared} of the {entry.kind.contract}; "
         f"this coodie-core supports {DRIVER_API_VERSION}."
     )
+    command = pip_command("install --upgrade", CORE, entry.distribution)
     return DriverApiVersionError(
         message,
-        hint="To update both, run:",
-        command=pip_command("install --upgrade coodie-core", entry.distribution),
+        hint=f"To update both, {to_run(command)}",
+        command=command,
         distribution=entry.distribution,
         **entry.plugin_name.details,
         declared=entry.api_versions,

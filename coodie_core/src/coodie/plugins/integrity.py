@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from coodie.capabilities import KNOWN
 from coodie.exceptions import DriverDependencyError, OverwrittenModuleError
 from coodie.plugins.discovery import find_installed
-from coodie_doctor.ownership import CORE, NAMESAKE, altered_files, core_findings, reinstall
+from coodie_doctor.ownership import NAMESAKE, altered_files, core_findings
+from coodie_doctor.pip_commands import CORE, reinstall
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,7 +23,7 @@ from coodie.plugins.discovery import canonical_name
 from coodie.plugins.errors import reading_metadata
 from coodie.plugins.hooks import DriverHooks
 from coodie_doctor.findings import plain_text, words_of
-from coodie_doctor.ownership import pip_command
+from coodie_doctor.pip_commands import pip_command, to_run
 
 if TYPE_CHECKING:
     from coodie.plugins.discovery import DriverEntryPoint
@@ -223,7 +223,8 @@ def import_error(raised: BaseException, entry: DriverEntryPoint) -> DriverLoadEr
     """Return the error for a failed import: a missing dependency, or a broken module."""
     point, owner = entry.entry_point, entry.owner
     known = {"distribution": entry.distribution, **entry.plugin_name.details}
-    reinstall = {"hint": "To reinstall it, run:", "command": again(entry)}
+    command = again(entry)
+    reinstall = {"hint": f"To reinstall it, {to_run(command)}", "command": command}
     if not isinstance(raised, ModuleNotFoundError):
         message = f"Importing {point.value!r} of {owner} raised {words_of(raised)}."
         return DriverImportError(message, **reinstall, **known)
