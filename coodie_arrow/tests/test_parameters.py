@@ -74,7 +74,7 @@ def test_other_columns_are_an_error_before_the_first_row() -> None:
 
 def test_an_array_without_columns() -> None:
     """A series or an array is no table."""
-    with pytest.raises(ParameterTypeError, match="have no columns"):
+    with pytest.raises(ParameterTypeError, match="has no columns"):
         parameter_rows(INSERT, na.c_array([1], na.int32()), markers(a="int"), by_name=False)
 
 

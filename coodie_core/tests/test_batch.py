@@ -37,7 +37,9 @@ def test_empty(empty: Any) -> None:
 @pytest.mark.parametrize("wrong", [None, 5, True, 1.5])
 def test_no_batch(wrong: Any) -> None:
     """What can't be iterated over is refused as what it is."""
-    with pytest.raises(ConfigurationError, match=f"The batch is of type {type(wrong).__name__}"):
+    with pytest.raises(
+        ConfigurationError, match=f"expected an iterable of statements, got {type(wrong).__name__}"
+    ):
         check_batch(wrong)
 
 

@@ -143,7 +143,7 @@ def test_it_needs_a_capability(bundle: Path) -> None:
     unable = Declaring(*set(Capability) - {Capability.CLOUD_BUNDLE})
     host = host_of(able=able, unable=unable)
     host.check(build_config(driver_type="able", bundle=bundle))
-    with pytest.raises(ConfigurationError, match="no cloud bundle, which bundle= needs") as caught:
+    with pytest.raises(ConfigurationError, match="support cloud bundle, which bundle= requires") as caught:
         host.check(build_config(driver_type="unable", bundle=bundle))
     assert {"cassandra", "scylla"} <= set(caught.value.alternatives)
 

@@ -245,7 +245,9 @@ def test_in_the_foreground(
     os.kill(jvms(coodie.home)[0], signal.SIGKILL)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert "Error: The node at 127.0.0.1 died. It was ended by SIGKILL. The log's last lines:\n    " in errors
+    assert (
+        "Error: The node at 127.0.0.1 died. It was killed by SIGKILL. The log's last lines:\n    " in errors
+    )
     os.killpg(followed.pid, signal.SIGINT)
     followed.communicate(timeout=20)
     assert followed.returncode == 130

@@ -43,8 +43,8 @@ CRASH = """#
             f"It ran out of memory ({HEAP}): give it a larger heap, with heap= or --heap.",
         ),
         (CRASH, -6, "The Java runtime crashed: /nodes/n/hs_err_pid1.log."),
-        ("INFO  [main] …\n", -9, "It was ended by SIGKILL."),
-        ("INFO  [main] …\n", 1, "It ended with exit status 1."),
+        ("INFO  [main] …\n", -9, "It was killed by SIGKILL."),
+        ("INFO  [main] …\n", 1, "It exited with status 1."),
         ("ERROR OutOfMemoryError was mentioned\n", None, None),
         (None, None, None),
     ],
@@ -82,7 +82,7 @@ def test_who_asks_next_is_told(
         assert only.cause_of_death is None
         os.kill(only.pid, signal.SIGKILL)
         assert eventually(lambda: not only.alive)
-        assert only.cause_of_death == "It was ended by SIGKILL."
+        assert only.cause_of_death == "It was killed by SIGKILL."
         with node.log.open("a", encoding="utf-8") as log:
             log.write(OUT_OF_MEMORY)
         with (

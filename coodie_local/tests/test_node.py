@@ -234,7 +234,7 @@ def test_a_jvm_that_dies_says_why(
         return cassandra_yaml(plan).replace("num_tokens", "no_such_setting")
 
     monkeypatch.setattr("coodie_local._start.cassandra_yaml", broken)
-    with pytest.raises(NodeStartError, match=r"ended with exit status \d+ before it was ready") as caught:
+    with pytest.raises(NodeStartError, match=r"exited with status \d+ before it was ready") as caught:
         LocalNode("dies", directory=node_dir).start(progress=QUIET)
     assert "no_such_setting" in str(caught.value)
     assert any("no_such_setting" in line for line in caught.value.log_lines)

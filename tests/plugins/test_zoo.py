@@ -180,7 +180,7 @@ def test_drivers_as_json(zoo: Environment) -> None:
             assert one["reason"], one
             assert one["command"], one
     assert "took longer than 8 s" in by_name["acme-hangs"]["reason"]
-    assert "status 7. The last it wrote: about to die" in by_name["acme-dies"]["reason"]
+    assert "status 7. Its last output: about to die" in by_name["acme-dies"]["reason"]
 
 
 @pytest.mark.extended

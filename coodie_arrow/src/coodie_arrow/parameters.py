@@ -50,8 +50,8 @@ def parameter_rows(
         schema, arrays = na.Schema(array.schema), iter((array,))
     if schema.type is not na.Type.STRUCT:
         kind = type(frame).__name__
-        message = f"The parameters, of type {kind}, have no columns."
-        hint = "Give a data frame or a table with a column for each bind marker."
+        message = f"The parameters: expected a data frame or a table, got {kind}, which has no columns."
+        hint = "It needs a column for each bind marker."
         raise ParameterTypeError(message, hint=hint, statement=stmt, value_type=kind)
     chosen = _chosen([field.name or "" for field in schema.fields], [marker.name for marker in markers], stmt)
     return _rows(arrays, list(zip(markers, chosen, strict=True)), stmt, by_name=by_name)

@@ -36,8 +36,8 @@ def check_batch(statements: Iterable[BatchItem]) -> list[tuple[str, Params]]:
         ParameterError: A statement isn't an INSERT, UPDATE or DELETE.
     """
     if not isinstance(statements, Iterable):
-        message = f"The batch is of type {type(statements).__name__}."
-        raise ConfigurationError(message, hint="Give an iterable of statements.", option="statements")
+        message = f"The batch: expected an iterable of statements, got {type(statements).__name__}."
+        raise ConfigurationError(message, option="statements")
     checked: list[tuple[str, Params]] = []
     for position, item in enumerate(statements):
         stmt, params = (item, ()) if isinstance(item, str) else _pair(item, position)
@@ -54,9 +54,11 @@ def check_batch(statements: Iterable[BatchItem]) -> list[tuple[str, Params]]:
 def _pair(item: Any, position: int) -> tuple[str, Params]:
     if isinstance(item, Sequence) and len(item) == 2 and isinstance(item[0], str):  # noqa: PLR2004 - a pair
         return item[0], item[1]
-    message = f"Item {position} of the batch is of type {type(item).__name__}."
-    hint = "Give a statement, or a pair of a statement and its parameters."
-    raise ConfigurationError(message, hint=hint, option="statements")
+    message = (
+        f"Item {position} of the batch: expected a statement, or a pair of a statement and its parameters, "
+        f"got {type(item).__name__}."
+    )
+    raise ConfigurationError(message, option="statements")
 
 
 def batch_text(items: list[tuple[str, Params]], batch_type: BatchType) -> tuple[str, list[Any]]:

@@ -252,7 +252,7 @@ def _refusal(need: Capability, asked: str, who: str) -> dict[str, Any]:
     able = backends_with(need)
     hint = f"Leave it out, or use one that supports it: {', '.join(able)}." if able else "Leave it out."
     return {
-        "message": f"{who} has no {need.value}, which {asked} needs.",
+        "message": f"{who} doesn't support {need.value}, which {asked} requires.",
         "hint": hint,
         "alternatives": able,
     }

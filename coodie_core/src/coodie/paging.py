@@ -76,7 +76,7 @@ def open_paging_state(sealed: bytes | str, stmt: str) -> bytes:
     if isinstance(sealed, str):
         sealed = _from_text(sealed)
     if not isinstance(sealed, bytes):
-        message = f"paging_state is of type {type(sealed).__name__}, neither bytes nor str."
+        message = f"paging_state: expected bytes or str, got {type(sealed).__name__}."
         raise PagingStateError(message, hint=_HINT, statement=stmt)
     if len(sealed) <= _HEAD or not sealed.startswith(_PREFIX):
         message = f"paging_state ({len(sealed)} bytes) wasn't created by coodie, or is truncated."

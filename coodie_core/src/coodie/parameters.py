@@ -62,6 +62,6 @@ def _in_order(params: Any, names: list[str], stmt: str) -> tuple[Any, ...]:
     if isinstance(params, Sequence) and not isinstance(params, (str, bytes, bytearray, memoryview)):
         return tuple(params)
     kind = type(params).__name__
-    message = f"The parameters are of type {kind}."
+    message = f"The parameters: expected a list, a tuple or a dict, got {kind}."
     hint = "Give a list or tuple with one value for each ?, or a dict for :names."
     raise ParameterTypeError(message, hint=hint, statement=stmt, value_type=kind)

@@ -110,8 +110,8 @@ def check_options(options: RequestOptions | None) -> None:
     if options is None:
         return
     if not isinstance(options, RequestOptions):
-        message = f"options is of type {type(options).__name__}."
-        raise ConfigurationError(message, hint="Give a coodie.RequestOptions.", option="options")
+        message = f"options: expected coodie.RequestOptions, got {type(options).__name__}."
+        raise ConfigurationError(message, option="options")
     if options.profile is not None:
         message = f"profile={options.profile!r} was given, but this driver has no request profiles."
         hint = "Define it with init_coodie(profiles={…}), or in [connections.NAME.profiles.…]."

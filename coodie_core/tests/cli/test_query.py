@@ -290,9 +290,9 @@ def test_definitions(name: str, backend: Backend, tables: None, capsys: pytest.C
         ("no_such_module:ALL", "No module named 'no_such_module'"),
         ("shop_tables:AL", "there is no AL. Did you mean ALL?"),
         ("shop_tables:boom", "calling shop_tables:boom raised RuntimeError: boom ("),
-        ("shop_tables:NONE", "contains nothing"),
-        ("shop_tables:WRONG", "contains int"),
-        ("shop_tables:FIVE", "is of type int"),
+        ("shop_tables:NONE", "expected TableDefinitions, got nothing"),
+        ("shop_tables:WRONG", "expected TableDefinitions, got int"),
+        ("shop_tables:FIVE", "expected TableDefinitions, got int"),
     ],
 )
 def test_wrong_definitions(

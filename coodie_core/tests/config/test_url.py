@@ -103,7 +103,7 @@ def test_every_option_of_a_profile_has_a_form(option: Any) -> None:
 @pytest.mark.parametrize(
     ("url", "said", "option"),
     [
-        (5, "is of type int", "url"),
+        (5, "expected str, got int", "url"),
         ("db1", "doesn't start with a backend's name", "url"),
         ("://db1", "doesn't start with a backend's name", "url"),
         ("ada:x@db://db1", "doesn't start with a backend's name", "url"),

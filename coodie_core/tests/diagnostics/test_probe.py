@@ -54,10 +54,10 @@ def test_ready(on_path: Site) -> None:
         (
             "import os; print('last words', flush=True); os._exit(7)",
             "ProcessDied",
-            "status 7. The last",
+            "status 7. Its last output",
             None,
         ),
-        ("import os; os.kill(os.getpid(), 11)", "ProcessDied", "was ended by SIGSEGV", None),
+        ("import os; os.kill(os.getpid(), 11)", "ProcessDied", "was killed by SIGSEGV", None),
         (
             "import sys; sys.exit(0)",
             "DriverImportError",

@@ -176,13 +176,13 @@ def test_connections(caplog: pytest.LogCaptureFixture) -> None:
     told = [record for record in caplog.records if record.name == "coodie.connections"]
     lines = [(record.levelname, record.getMessage().partition(" in 0.")[0]) for record in told]
     assert [(level, line.partition(" after")[0]) for level, line in lines] == [
-        ("INFO", "opened memory 'main' to a"),
+        ("INFO", "memory 'main' connected to a"),
         ("INFO", "registered memory 'main' as the default"),
-        ("INFO", "opened memory 'other' to a session that was given"),
+        ("INFO", "memory 'other' connected to the caller's session"),
         ("INFO", "registered memory 'other'"),
         ("INFO", "dropped table ks.t through memory 'main'"),
         ("INFO", "created keyspace k through memory 'main'"),
-        ("WARNING", "memory 'default' could not be opened to a, b: ConnectionFailedError"),
+        ("WARNING", "memory 'default' could not connect to a, b: ConnectionFailedError"),
     ]
     assert "hunter2" not in everything(caplog)
 

@@ -81,7 +81,7 @@ def test_option_of_connecting(name: str) -> None:
     error = caught.value
     field = FIELDS.get(name, "ssl_context" if name.startswith("ssl_") else name)
     assert error.option == field
-    assert f"driver_type='unable' has no {need}, which {field}= " in str(error)
+    assert f"driver_type='unable' doesn't support {need}, which {field}= " in str(error)
     assert "able" in error.alternatives
     assert "unable" not in error.alternatives
     assert f"use one that supports it: {', '.join(error.alternatives)}." in str(error)
@@ -93,7 +93,9 @@ def test_different_ports_of_hosts() -> None:
     host_of(acme=Declaring(Capability.HOST_PORTS)).check(config_for(hosts=hosts))
     unable = host_of(acme=Declaring())
     unable.check(config_for(hosts=["db1:1", "db2:1"]))
-    with pytest.raises(ConfigurationError, match="no different ports of hosts, which hosts= with") as caught:
+    with pytest.raises(
+        ConfigurationError, match="support different ports of hosts, which hosts= with"
+    ) as caught:
         unable.check(config_for(hosts=hosts))
     assert caught.value.option == "hosts"
 
@@ -106,7 +108,7 @@ def test_paths_of_unix_sockets(option: str, value: Any) -> None:
     host_of(acme=Declaring(Capability.UNIX_SOCKETS, Capability.ADDRESS_MAP)).check(
         config_for(**{option: value})
     )
-    message = f"has no Unix sockets, which a path in {option}= needs"
+    message = f"doesn't support Unix sockets, which a path in {option}= requires"
     with pytest.raises(ConfigurationError, match=message) as caught:
         host_of(acme=Declaring(*set(Capability) - {Capability.UNIX_SOCKETS})).check(
             config_for(**{option: value})
@@ -124,7 +126,7 @@ def test_request_profiles() -> None:
     host = host_of(acme=Declaring(Capability.PAGING))
     host.check(config_for(profiles={"reports": {"timeout": 5, "fetch_size": 10, "idempotent": True}}))
     with pytest.raises(
-        ConfigurationError, match="has no tracing, which trace in the profile 'reports' needs"
+        ConfigurationError, match="doesn't support tracing, which trace in the profile 'reports' requires"
     ) as caught:
         host.check(config_for(profiles={"reports": {"trace": True}}))
     assert caught.value.option == "trace"
@@ -164,7 +166,9 @@ REQUESTS = [
 def test_option_of_a_request(asked: dict[str, Any], need: Capability, name: str) -> None:
     """It is refused by name with the driver's, and the backends that have it."""
     check_capabilities(frozenset({need}), "It", **asked)
-    with pytest.raises(UnsupportedError, match=f"^It has no {need}, which {name} needs") as caught:
+    with pytest.raises(
+        UnsupportedError, match=f"^It doesn't support {need}, which {name} requires"
+    ) as caught:
         check_capabilities(frozenset(Capability) - {need}, "It", **asked)
     assert caught.value.feature == need.value
     able = tuple(sorted(name for name, backend in KNOWN.items() if need in backend.capabilities))
@@ -186,7 +190,7 @@ async def test_what_core_makes_of_the_six(method: str, is_async: bool) -> None:
     api = Api(driver, is_async=is_async)
     trace = RequestOptions(trace=True)
     arguments: dict[str, list[Any]] = {"execute_many": ["s", [[]]], "execute_batch": [["INSERT"]]}
-    with pytest.raises(UnsupportedError, match="Plain has no tracing"):
+    with pytest.raises(UnsupportedError, match="Plain doesn't support tracing"):
         if method == "stream":
             _ = [row async for row in api.stream("s", [], options=trace)]
         else:

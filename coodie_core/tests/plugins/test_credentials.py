@@ -168,7 +168,7 @@ def test_an_authenticator(on_path: Site, host: PluginHost, memory: Backend) -> N
     assert callable(got.credentials)
     login: Any = got.credentials()
     assert login.evaluate_challenge(b"ab") == b"ba"
-    with pytest.raises(ConfigurationError, match="no authenticators, which credentials= that") as caught:
+    with pytest.raises(ConfigurationError, match="support authenticators, which credentials= that") as caught:
         host.open(config(driver_type="old"))
     assert caught.value.option == "credentials"
 
@@ -188,7 +188,7 @@ def test_an_authenticator(on_path: Site, host: PluginHost, memory: Backend) -> N
             "by acme-vault 1.0 and b-vault 1.0. Pin one, such as credentials='acme-vault@acme-vault'",
         ),
         (lambda site: install(site, value="nowhere:x"), DriverImportError, "has no module 'nowhere'"),
-        (lambda site: install(site, value="acme_vault:text"), NotADriverError, "is a str, no function"),
+        (lambda site: install(site, value="acme_vault:text"), NotADriverError, "is a str, not a function"),
     ],
 )
 def test_what_is_refused(

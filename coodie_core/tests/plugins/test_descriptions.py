@@ -85,6 +85,6 @@ def test_a_wrong_description_disturbs_no_other_backend() -> None:
     with using_registry(registry):
         with pytest.raises(NotADriverError):
             registry.plugins.open(config_for())
-        with pytest.raises(ConfigurationError, match="driver_type='other' has no") as caught:
+        with pytest.raises(ConfigurationError, match="driver_type='other' doesn't support") as caught:
             registry.plugins.open(config_for("other", compression="lz4"))
     assert "scylla" in str(caught.value)

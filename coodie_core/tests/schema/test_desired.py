@@ -159,7 +159,7 @@ def test_all_faults_in_one_error() -> None:
 @pytest.mark.parametrize("cols", ["id int", {"id": "int"}, b"id"])
 def test_columns_of_the_wrong_kind(cols: Any) -> None:
     """A string or a dict instead of a list of definitions is told of as such."""
-    with pytest.raises(ConfigurationError, match="are of type"):
+    with pytest.raises(ConfigurationError, match="expected a list of"):
         desired_table("t", "ks", cols)
 
 

@@ -90,7 +90,7 @@ def test_schema_names_that_the_server_takes(name: str) -> None:
         ("é", "ASCII letters"),
         ("t\n", "ASCII letters"),
         ('"T"', "plain name, 'T'"),
-        (None, "Give a string"),
+        (None, "expected str, got NoneType"),
     ],
 )
 def test_schema_names_that_the_server_refuses(name: object, hint: str) -> None:

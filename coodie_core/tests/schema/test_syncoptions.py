@@ -31,5 +31,5 @@ def test_zero_seconds() -> None:
 def test_something_else() -> None:
     """A dict of options isn't taken for them."""
     plan = plan_table("t", "ks", [Col("id", "int", primary_key=True)], options={"timeout": 1})  # type: ignore[arg-type]  # as a caller without a type checker may
-    with pytest.raises(ConfigurationError, match="options is of type dict"):
+    with pytest.raises(ConfigurationError, match=r"options: expected coodie\.schema\.SyncOptions, got dict"):
         next(plan)

@@ -52,8 +52,8 @@ def cause_of_death(log: Path, exit_code: int | None = None) -> str | None:
         details = _CRASH_FILE.search(text)
         return "The Java runtime crashed." if details is None else f"The Java runtime crashed: {details[1]}."
     if exit_code is not None and exit_code < 0:
-        return f"It was ended by {signal.Signals(-exit_code).name}."
-    return None if exit_code is None else f"It ended with exit status {exit_code}."
+        return f"It was killed by {signal.Signals(-exit_code).name}."
+    return None if exit_code is None else f"It exited with status {exit_code}."
 
 
 def _tail(log: Path) -> str:

@@ -146,7 +146,7 @@ def _level(count: int, living: int) -> int:
 def _died(log: Path, jvm: Jvm) -> NodeStartError:
     lines = last_lines(log)
     kind = PortInUseError if any(map(_PORT_TAKEN.search, last_lines(log, 400))) else NodeStartError
-    ended = f"Cassandra ended with exit status {jvm.exit_code} before it was ready."
+    ended = f"Cassandra exited with status {jvm.exit_code} before it was ready."
     msg = " ".join(filter(None, (ended, cause_of_death(log), quote_lines(lines))))
     return kind(msg, hint=f"The whole log: {log}", log_lines=lines, exit_code=jvm.exit_code)
 

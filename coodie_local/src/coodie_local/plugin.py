@@ -36,40 +36,42 @@ __all__ = [
 _NODE_OPTIONS = (
     OptionDescription(name="node", type="str", default="default", help="The node's or cluster's name."),
     OptionDescription(
-        name="nodes", type="count", help="How many nodes; by default as many as run, else one."
+        name="nodes", type="count", help="The number of nodes; by default, that of the running cluster, or 1."
     ),
     OptionDescription(
         name="profile",
         type="'ephemeral' or 'durable'",
-        help="What becomes of the data; by default that of the node that runs, else ephemeral.",
+        help="Whether to keep the data; by default, as the running node does, or ephemeral.",
     ),
     OptionDescription(
-        name="version", type="str", help="Of Cassandra; by default the one that runs, else the newest."
+        name="version",
+        type="str",
+        help="The version of Cassandra; by default, that of the running node, or the newest.",
     ),
-    OptionDescription(name="tls", type="bool", help="Speak TLS, by certificates made for the node."),
-    OptionDescription(name="mtls", type="bool", help="Show a certificate, too; implies tls."),
-    OptionDescription(name="auth", type="bool", help="Log in, by a password made for the node."),
+    OptionDescription(name="tls", type="bool", help="Encrypt CQL, with certificates created for the node."),
+    OptionDescription(name="mtls", type="bool", help="Also require a client certificate; implies tls."),
+    OptionDescription(name="auth", type="bool", help="Enable authentication, with a generated password."),
     OptionDescription(
         name="heap",
         type="count",
-        help="MiB to which the heap of each node may grow; by default by the machine's memory.",
+        help="The maximum heap size of each node in MiB; by default, it depends on the machine's memory.",
     ),
     OptionDescription(
         name="keep",
         type="bool",
         default=False,
-        help="Leave the node running after close() and after this process.",
+        help="Keep the node running after close() and after the end of this process.",
     ),
     OptionDescription(
         name="backend",
         type="'scylla' or 'cassandra'",
-        help="Which driver talks to it; by default the installed one.",
+        help="The backend that connects to the node; by default, the installed one.",
     ),
 )
 
 _NODE_NAMES = frozenset(option.name for option in _NODE_OPTIONS)
 
-#: The backend's options that say where the nodes are and how to log in, which the node determines.
+#: The backend's options for addresses and credentials, which the node determines.
 _DETERMINED_FIELDS = frozenset(
     {
         "hosts",

@@ -64,14 +64,13 @@ def bound_values(columns: Sequence[ColumnSpec], values: Sequence[Any], stmt: str
             bound.append(None if value is None else _binder(column.cql_type)(value))
         except _BindingError as error:
             name, cql_type = column.name, cql_name(column.cql_type)
-            message = f"Parameter {index + 1}, {name!r} of type {cql_type}, {error.problem}."
+            message = f"Parameter {index + 1} ({name!r}, {cql_type}): {error.problem}."
             if error.kind is None:
                 raise ParameterError(
                     message, hint="Give another value, or use another backend.", statement=stmt
                 ) from None
             raise ParameterTypeError(
                 message,
-                hint="Give a value of the column's type.",
                 statement=stmt,
                 column=name,
                 cql_type=cql_type,
@@ -85,16 +84,18 @@ def _binder(typ: CqlColumnType) -> Binder:
     make = _COMPOSED.get(type(typ))
     if make is not None:
         return make(typ)
-    return _SCALARS.get(type(typ)) or _rejected(f"is of a type that this client can't bind: {cql_name(typ)}")
+    return _SCALARS.get(type(typ)) or _rejected(f"this client can't bind values of type {cql_name(typ)}")
 
 
 # --- scalars ----------------------------------------------------------------------------
 
 
 def _is(*kinds: type) -> Binder:
+    expected = " or ".join("dict" if kind is Mapping else kind.__name__ for kind in kinds)
+
     def check(value: Any) -> Any:
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            raise _BindingError(f"got a value of type {type(value).__name__}", type(value))
+            raise _BindingError(f"expected {expected}, got {type(value).__name__}", type(value))
         return value
 
     return check
@@ -113,7 +114,7 @@ def _integer(bits: int) -> Binder:
     def bind(value: Any) -> int:
         number: int = check(value)
         if not -limit <= number < limit:
-            raise _BindingError(f"got a number outside of {bits} bits")
+            raise _BindingError(f"out of range: expected an integer of {bits} bits")
         return number
 
     return bind
@@ -135,35 +136,39 @@ def _inet(value: IPv4Address | IPv6Address | str) -> Any:
     try:
         return ip_address(value)
     except ValueError:
-        raise _BindingError("got text that is no IP address") from None
+        raise _BindingError(
+            "expected an IP address, such as 192.0.2.1 or 2001:db8::1, got other text"
+        ) from None
 
 
 def _date(value: dt.date | Date) -> Any:
     if isinstance(value, dt.datetime):
-        raise _BindingError("got a datetime, whose time would be lost", dt.datetime)
+        raise _BindingError("expected date, got datetime, whose time would be lost", dt.datetime)
     if isinstance(value, dt.date):
         return value
-    return _exact(value.to_date, "got a day outside the years 1 to 9999")
+    return _exact(value.to_date, "out of range: this client supports the years 1 to 9999")
 
 
 def _time(value: dt.time | Time) -> Any:
     if not isinstance(value, dt.time):
-        return _exact(value.to_time, "got nanoseconds, which this client rounds")
+        return _exact(value.to_time, "it has nanoseconds, which this client rounds")
     if value.tzinfo is not None:
-        raise _BindingError("got a time with a zone, which would be lost", dt.time)
+        raise _BindingError("it has a time zone, which would be lost", dt.time)
     return value
 
 
 def _timestamp(value: dt.datetime | Timestamp) -> dt.datetime:
     if not isinstance(value, dt.datetime):
-        moment: dt.datetime = _exact(value.to_datetime, "got a time outside the years 1 to 9999")
+        moment: dt.datetime = _exact(
+            value.to_datetime, "out of range: this client supports the years 1 to 9999"
+        )
         return moment
     if value.tzinfo is None:
         return value.replace(tzinfo=dt.timezone.utc)
     try:
         return value.astimezone(dt.timezone.utc)
     except OverflowError:
-        raise _BindingError("is outside the years 1 to 9999 in UTC") from None
+        raise _BindingError("out of range in UTC: this client supports the years 1 to 9999") from None
 
 
 def _duration(value: Duration) -> relativedelta:
@@ -171,7 +176,7 @@ def _duration(value: Duration) -> relativedelta:
     fine, rest = divmod(abs(value.nanoseconds), _MICROSECOND)
     if rest or abs(value.months) >= _MONTHS_A_YEAR or abs(value.nanoseconds) >= _SECOND:
         raise _BindingError(
-            "got a duration of a year, a second or a nanosecond, of which this client loses a part"
+            "this client only keeps durations of whole microseconds, below 12 months and below a second"
         )
     sign = -1 if value.nanoseconds < 0 else 1
     return relativedelta(months=value.months, days=value.days, microseconds=sign * fine)
@@ -206,7 +211,7 @@ _SCALARS: Mapping[type[CqlColumnType], Binder] = {
 
 def _part(bind: Binder, value: Any) -> Any:
     if value is None:
-        raise _BindingError("has a null inside, which this client can't send")
+        raise _BindingError("it contains a null, which this client can't send")
     return bind(value)
 
 
@@ -218,7 +223,7 @@ def _list(bind: Binder, size: int | None = None) -> Binder:
     def bind_list(value: Any) -> list[Any]:
         items = _items(value, (list, tuple), bind)
         if size is not None and len(items) != size:
-            raise _BindingError(f"got {len(items)} elements, where the vector has {size}")
+            raise _BindingError(f"expected {size} values, got {len(items)}")
         return items
 
     return bind_list
@@ -230,7 +235,7 @@ def _set(bind: Binder) -> Binder:
         try:
             return set(items)
         except TypeError:
-            raise _BindingError("is a set of collections, which this client can't hold") from None
+            raise _BindingError("this client doesn't support sets of collections") from None
 
     return bind_set
 
@@ -241,7 +246,7 @@ def _map(bind_key: Binder, bind_value: Binder) -> Binder:
         try:
             return dict(pairs)
         except TypeError:
-            raise _BindingError("has a collection as a key, which this client can't hold") from None
+            raise _BindingError("this client doesn't support collections as keys of a map") from None
 
     return bind_map
 
@@ -249,7 +254,7 @@ def _map(bind_key: Binder, bind_value: Binder) -> Binder:
 def _tuple(parts: list[Binder]) -> Binder:
     def bind_tuple(value: Any) -> tuple[Any, ...]:
         if len(_is(tuple, list)(value)) != len(parts):
-            raise _BindingError(f"got {len(value)} elements, where the tuple has {len(parts)}")
+            raise _BindingError(f"expected {len(parts)} values, got {len(value)}")
         return tuple([_part(bind, item) for bind, item in zip(parts, value, strict=True)])
 
     return bind_tuple
@@ -260,7 +265,7 @@ def _udt(type_name: str, fields: Mapping[str, Binder]) -> Binder:
         given = _is(Mapping)(value)
         unknown = [str(name) for name in given if name not in fields]
         if unknown:
-            raise _BindingError(f"has the field {unknown[0]!r}, which {type_name} doesn't have")
+            raise _BindingError(f"{type_name} has no field {unknown[0]!r}")
         return {name: _part(bind, given.get(name)) for name, bind in fields.items()}
 
     return bind_udt

@@ -66,7 +66,12 @@ _SENTENCES: tuple[tuple[str, type[ours.CoodieError], str, str | None], ...] = (
     ("still bootstrapping", ours.OverloadedError, "The server is still starting", "Retry later."),
     ("Database returned an error", ours.ServerError, "The server failed", None),
     ("onnection broken", ours.ConnectionLostError, "The connection was lost", _UNSURE),
-    ("onnection", ours.ConnectionFailedError, "No host can be reached", "Check that the server runs."),
+    (
+        "onnection",
+        ours.ConnectionFailedError,
+        "No host can be reached",
+        "Check that the server is running, and check hosts= and port=.",
+    ),
 )
 
 
@@ -87,7 +92,7 @@ def translated(raised: Exception, stmt: str, timeout: float) -> ours.CoodieError
     text = str(raised)
     if isinstance(raised, TimeoutError) or "exceeded a client timeout" in text:
         message = f"No response within {timeout:g} s."
-        hint = "Increase timeout=; a write may have been applied."
+        hint = "A write may have been applied. Increase timeout=, or check the server's load."
         return ours.RequestTimeoutError(message, hint=hint, statement=stmt, timeout=timeout)
     # The client wraps exceptions of a row factory.
     undecoded = raised.__cause__ if isinstance(raised, RowIterationError) else raised
@@ -95,7 +100,7 @@ def translated(raised: Exception, stmt: str, timeout: float) -> ours.CoodieError
         message = f"The client can't decode a value of {undecoded.column_name!r}."
         return ours.RequestError(message, hint="Leave the column out, or read it as a blob.", statement=stmt)
     if isinstance(raised, FutureCancelledError):
-        message = "The driver was closed with this request in flight, which may have been applied."
+        message = "The driver was closed while the request was in flight; a write may have been applied."
         return ours.DriverClosedError(message, hint="Open a new one with init_coodie(…).")
     for sentence, kind, what, advice in _SENTENCES:
         if sentence in text:
@@ -112,12 +117,12 @@ def could_not_connect(raised: Exception, hosts: tuple[str, ...]) -> ours.CoodieE
     reasons = dict.fromkeys(hosts, text)
     for sentence in ("uthentication", "credentials"):
         if sentence in text:
-            message = "The server rejected the credentials, or requires some."
+            message = "The server rejected the credentials, or got none."
             return ours.AuthenticationError(message, hint="Check username= and password=.", hosts=reasons)
     wait = " in time" if isinstance(raised, TimeoutError) else ""
     said = f" ({text})" if isinstance(raised, SessionConnectionError) else ""
     message = f"No host could be reached{wait}: {', '.join(hosts)}{said}."
-    hint = "Check hosts= and port=, and that the server runs."
+    hint = "Check that the server is running, and check hosts= and port=."
     return ours.ConnectionFailedError(message, hint=hint, hosts=reasons)
 
 

@@ -131,7 +131,7 @@ def problems_of(suite: type, kit: type, waived: Mapping[str, str]) -> list[str]:
     checks = checks_of(kit)
     for name, reason in waived.items():
         if name not in checks:
-            problems.append(f"waived names {name!r}, which is no check of the kit.")
+            problems.append(f"waived names {name!r}, which isn't a check of the kit.")
         elif not isinstance(reason, str) or not reason.strip():
             problems.append(f"waived gives no reason for {name!r}.")
     for name in checks:

@@ -216,12 +216,12 @@ def _found(name: str) -> list[TableDefinition]:
         found = _run(f"calling {name}", found)
     tables = [found] if isinstance(found, TableDefinition) else found
     if not isinstance(tables, Iterable):
-        raise click.BadParameter(f"{name} is of type {type(found).__name__}, not TableDefinitions")
+        raise click.BadParameter(f"{name}: expected TableDefinitions, got {type(found).__name__}")
     listed = list(tables)
     wrong = [one for one in listed if not isinstance(one, TableDefinition)]
     if wrong or not listed:
         kind = type(wrong[0]).__name__ if wrong else "nothing"
-        raise click.BadParameter(f"{name} contains {kind}, not TableDefinitions")
+        raise click.BadParameter(f"{name}: expected TableDefinitions, got {kind}")
     return listed
 
 

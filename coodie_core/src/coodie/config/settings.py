@@ -281,8 +281,8 @@ def check_setting(path: SettingPath, setting: Setting) -> None:
     else:
         check_value(option.name, option.type, value, secret=option.secret)
     if not isinstance(value, str) and option.type in ("speculation", "retry policy"):
-        message = f"{option.name} is of type {type(value).__name__}."
-        raise ConfigurationError(message, hint="Give a str.", option=option.name)
+        message = f"{option.name}: expected str, got {type(value).__name__}."
+        raise ConfigurationError(message, option=option.name)
 
 
 def url_settings(setting: Setting, environ: Mapping[str, str]) -> dict[SettingPath, Setting]:

@@ -84,8 +84,8 @@ def find_file(path: str | Path | None, environ: Mapping[str, str], start: Path) 
 
 def _as_path(path: object) -> Path:
     if not isinstance(path, (str, Path)):
-        message = f"The configuration file's path is of type {type(path).__name__}."
-        raise ConfigurationError(message, hint="Give a str or a Path.", option="path")
+        message = f"The configuration file's path: expected str or Path, got {type(path).__name__}."
+        raise ConfigurationError(message, option="path")
     return Path(path)
 
 

@@ -51,7 +51,8 @@ def parse_url(url: object) -> UrlParts:
         ConfigurationError: The URL is invalid.
     """
     if not isinstance(url, str):
-        _refuse(f"is of type {type(url).__name__}", f"Give a str, such as {_FORM}")
+        message = f"The URL: expected str, got {type(url).__name__}."
+        raise ConfigurationError(message, hint=f"The form is {_FORM}.", option="url")
     scheme, separator, rest = url.strip().partition("://")
     if not separator or not _SCHEME.fullmatch(scheme):
         _refuse("doesn't start with a backend's name and ://", f"The form is {_FORM}")

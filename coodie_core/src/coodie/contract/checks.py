@@ -49,8 +49,8 @@ def check_statement(stmt: str) -> None:
         ConfigurationError: The statement isn't a str.
     """
     if not isinstance(stmt, str):
-        message = f"The statement is of type {type(stmt).__name__}."
-        raise ConfigurationError(message, hint="Give CQL as a str.", option="stmt")
+        message = f"The statement: expected CQL as a str, got {type(stmt).__name__}."
+        raise ConfigurationError(message, option="stmt")
 
 
 def refuse_use(stmt: str) -> InvalidQueryError:

@@ -74,8 +74,10 @@ class ManyRun:
         if isinstance(rows_of_params, Iterable):
             self._source = iter(rows_of_params)
         elif not (asynchronous and hasattr(rows_of_params, "__aiter__")):
-            message = f"rows_of_params is of type {type(rows_of_params).__name__}."
-            hint = "Give an iterable of parameters; for an async one, use execute_many_async."
+            message = (
+                f"rows_of_params: expected an iterable of parameters, got {type(rows_of_params).__name__}."
+            )
+            hint = "For an async iterable, use execute_many_async."
             raise ConfigurationError(message, hint=hint, option="rows_of_params")
         self._raise_on_error = raise_on_error
         self._on_result = on_result

@@ -101,7 +101,7 @@ def probe(
             words.seek(0)
             said = words.read().decode(errors="replace").strip()[-_LAST_WORDS:]
         if late:
-            return _failed("TimeoutError", f"It took longer than {timeout:g} s.", said)
+            return _failed("TimeoutError", f"The probe took longer than {timeout:g} s.", said)
         try:
             return _read(json.loads(outcome.read_text(encoding="utf-8")))
         except (OSError, ValueError):
@@ -139,10 +139,10 @@ def _read(outcome: Mapping[str, Any]) -> ProbeResult:
 
 
 def _failed(kind: str, message: str, said: str) -> ProbeResult:
-    return ProbeResult(error=f"{message} The last it wrote: {said}" if said else message, error_type=kind)
+    return ProbeResult(error=f"{message} Its last output: {said}" if said else message, error_type=kind)
 
 
 def _ended(status: int) -> str:
     if status < 0:
-        return f"was ended by {signal.Signals(-status).name}"
-    return f"ended itself with status {status}"
+        return f"was killed by {signal.Signals(-status).name}"
+    return f"exited with status {status}"

@@ -204,7 +204,7 @@ def _hooks_of(observer: object) -> dict[str, Callable[..., Any]]:
 
     name = _described(observer)
     if isinstance(observer, type):
-        message = f"{name} is a class, and no observer."
+        message = f"{name} is a class, not an observer."
         raise NotAnObserverError(message, hint=f"Register an instance: {observer.__name__}(…).")
     manager = ObserverManager()
     try:

@@ -209,15 +209,15 @@ class RequestLog:
     @hookimpl
     def coodie_connection_opened(self, event: ConnectionOpened) -> None:
         """Log the opened driver."""
-        where = ", ".join(event.hosts) or ("a session that was given" if event.borrowed else "its own hosts")
-        _connections.info("opened %s to %s in %.3f s", _called(event), where, event.duration)
+        where = ", ".join(event.hosts) or ("the caller's session" if event.borrowed else "its own hosts")
+        _connections.info("%s connected to %s in %.3f s", _called(event), where, event.duration)
 
     @hookimpl
     def coodie_connection_failed(self, event: ConnectionFailed) -> None:
         """Log the failure."""
         where = ", ".join(event.hosts) or "its own hosts"
         _connections.warning(
-            "%s could not be opened to %s: %s after %.3f s",
+            "%s could not connect to %s: %s after %.3f s",
             _called(event),
             where,
             type(event.error).__name__,
@@ -238,7 +238,7 @@ def _log_node(level: int, what: str, event: NodeEvent) -> None:
     where = host.address if host.port is None else f"{host.address}:{host.port}"
     _connections.log(
         level,
-        "%s %s, says %s",
+        "%s %s, according to %s",
         where,
         what,
         _called(event),

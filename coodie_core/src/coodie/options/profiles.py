@@ -84,8 +84,8 @@ def build_profiles(profiles: Any) -> Mapping[str, RequestProfile]:
     if profiles is None:
         return MappingProxyType({})
     if not isinstance(profiles, Mapping):
-        message = f"profiles is of type {type(profiles).__name__}."
-        hint = "Give {'reports': RequestProfile(timeout=60)}."
+        message = f"profiles: expected a dict of RequestProfile by name, got {type(profiles).__name__}."
+        hint = "Example: {'reports': RequestProfile(timeout=60)}."
         raise ConfigurationError(message, hint=hint, option="profiles")
     return MappingProxyType({name: _profile(name, given) for name, given in profiles.items()})
 
@@ -97,8 +97,8 @@ def _profile(name: object, given: Any) -> RequestProfile:
     if isinstance(given, RequestProfile):
         return given
     if not isinstance(given, Mapping):
-        message = f"profiles[{name!r}] is of type {type(given).__name__}."
-        raise ConfigurationError(message, hint="Give a RequestProfile.", option="profiles")
+        message = f"profiles[{name!r}]: expected RequestProfile, got {type(given).__name__}."
+        raise ConfigurationError(message, option="profiles")
     known = [entry.name for entry in fields(RequestProfile)]
     for key in given:
         if key not in known:

@@ -173,8 +173,8 @@ def _checked(context: object) -> SSLContext:
     import ssl  # plain-text programs don't need it
 
     if not isinstance(context, ssl.SSLContext):
-        message = f"ssl_context is of type {type(context).__name__}."
-        raise ConfigurationError(message, hint="Give an ssl.SSLContext.", option="ssl_context")
+        message = f"ssl_context: expected ssl.SSLContext, got {type(context).__name__}."
+        raise ConfigurationError(message, option="ssl_context")
     return context
 
 
@@ -276,8 +276,8 @@ def is_pem(value: str) -> bool:
 def _is_pem(value: object, option: str) -> bool:
     """Return whether the value of an option is PEM text; raise if it isn't text."""
     if not isinstance(value, str):
-        message = f"{option} is of type {type(value).__name__}."
-        raise ConfigurationError(message, hint="Give a path or PEM text, as a str.", option=option)
+        message = f"{option}: expected a path or PEM text as a str, got {type(value).__name__}."
+        raise ConfigurationError(message, option=option)
     return is_pem(value)
 
 

@@ -50,8 +50,7 @@ class CredentialsPlugins:
             entry = select(self.index, self._allowlist, plain, distribution or None)
         provider = load_object(entry)
         if not callable(provider):
-            message = (
-                f"{entry.entry_point.value!r} of {entry.owner} is a {type(provider).__name__}, no function."
-            )
+            kind = type(provider).__name__
+            message = f"{entry.entry_point.value!r} of {entry.owner} is a {kind}, not a function."
             raise NotADriverError(message, **report(entry))
         return entry, NamedProvider(f"{plain!r} of {entry.owner}", cast("CredentialsProvider", provider))

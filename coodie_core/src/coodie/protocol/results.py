@@ -107,7 +107,7 @@ def rows_without_metadata(body: bytes) -> list[tuple[bytes | None, ...]]:
     rows = reader.read_int()
     # Each value has a length of four bytes: check that the numbers are possible.
     if columns <= 0 or rows < 0 or INT.size * columns * rows > len(body):
-        raise BrokenMessageError(f"{rows} rows of {columns} columns were to follow in {len(body)} bytes.")
+        raise BrokenMessageError(f"Expected {rows} rows of {columns} columns, got {len(body)} bytes.")
     return [tuple([reader.read_bytes() for _ in range(columns)]) for _ in range(rows)]
 
 

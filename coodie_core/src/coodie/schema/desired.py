@@ -57,8 +57,8 @@ def desired_table(
     options = check_options(table_options)
     if isinstance(cols, (str, bytes, Mapping)) or not isinstance(cols, Iterable):
         raise ConfigurationError(
-            f"The columns of table {table!r} are of type {type(cols).__name__}.",
-            hint="Give a list of coodie.schema.ColumnDefinition.",
+            f"The columns of table {table!r}: expected a list of coodie.schema.ColumnDefinition, "
+            f"got {type(cols).__name__}."
         )
     faults: list[str] = []
     columns: list[Column] = []

@@ -64,8 +64,8 @@ def quote_literal(text: str) -> str:
         ConfigurationError: The text isn't a str.
     """
     if not isinstance(text, str):
-        message = f"{text!r}, of type {type(text).__name__}, can't be a CQL string."
-        raise ConfigurationError(message, hint="Give a str.")
+        message = f"{text!r} can't be a CQL string: expected str, got {type(text).__name__}."
+        raise ConfigurationError(message)
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -86,9 +86,7 @@ def check_schema_name(what: str, name: object) -> str:
             that Cassandra and ScyllaDB accept here, quoted or not.
     """
     if not isinstance(name, str):
-        raise ConfigurationError(
-            f"The {what} name is {name!r}, of type {type(name).__name__}.", hint="Give a string."
-        )
+        raise ConfigurationError(f"The {what} name is {name!r}: expected str, got {type(name).__name__}.")
     if _SCHEMA_NAME.fullmatch(name):
         return name
     if quoted := _QUOTED.fullmatch(name):

@@ -40,8 +40,7 @@ def check_options(options: Mapping[str, Any] | None) -> dict[str, OptionValue]:
         return {}
     if not isinstance(options, Mapping):
         raise ConfigurationError(
-            f"table_options is of type {type(options).__name__}.",
-            hint="Give a dict of option names and values.",
+            f"table_options: expected a dict of names and values, got {type(options).__name__}.",
             option="table_options",
         )
     checked: dict[str, OptionValue] = {}
@@ -83,8 +82,8 @@ def _check_value(name: str, value: object) -> OptionValue:
     if isinstance(value, (str, int, float)):
         return value
     raise ConfigurationError(
-        f"The table option {name!r} is {value!r}, of type {type(value).__name__}.",
-        hint="Give a number, a bool, a string or a dict, or leave it out.",
+        f"The table option {name!r} is {value!r}: expected a number, a bool, a str or a dict, "
+        f"got {type(value).__name__}.",
         option="table_options",
     )
 
@@ -95,8 +94,8 @@ def _map_text(name: str, value: object) -> str:
     if isinstance(value, (str, int, float, Decimal)):
         return str(value)
     raise ConfigurationError(
-        f"The table option {name} is {value!r}, of type {type(value).__name__}.",
-        hint="Give a number, a bool or a string, or leave it out.",
+        f"The table option {name} is {value!r}: expected a number, a bool or a str, "
+        f"got {type(value).__name__}.",
         option="table_options",
     )
 

@@ -59,6 +59,6 @@ def check_sync_options(options: SyncOptions | None) -> SyncOptions:
     if options is None:
         return SyncOptions()
     if not isinstance(options, SyncOptions):
-        message = f"options is of type {type(options).__name__}."
-        raise ConfigurationError(message, hint="Give a coodie.schema.SyncOptions.", option="options")
+        message = f"options: expected coodie.schema.SyncOptions, got {type(options).__name__}."
+        raise ConfigurationError(message, option="options")
     return options

@@ -244,7 +244,9 @@ def test_a_statement_without_markers_takes_none() -> None:
 )
 def test_other_containers_are_refused(bind_all: Callable[..., list[Any]], params: Any) -> None:
     """Text isn't a sequence of parameters, and a set has no order."""
-    with pytest.raises(ParameterTypeError, match=f"The parameters are of type {type(params).__name__}"):
+    with pytest.raises(
+        ParameterTypeError, match=f"expected a list, a tuple or a dict, got {type(params).__name__}"
+    ):
         bind_all(params)
 
 

@@ -34,7 +34,7 @@ async def _cancelled(call: Coroutine[Any, Any, Any], after: float = 0.1) -> None
     assert not task.done(), "the call ended before it could be cancelled"
     task.cancel()
     done, _ = await asyncio.wait({task}, timeout=_AT_ONCE)
-    assert done, f"the call goes on {_AT_ONCE:g} s after it was cancelled"
+    assert done, f"the call continues {_AT_ONCE:g} s after it was cancelled"
     assert task.cancelled(), "the cancelled call ended in another way"
 
 

@@ -48,7 +48,7 @@ class _InTime:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> bool:
         took = time.monotonic() - self._started
         assert took < _AT_MOST, f"it took {took:.1f} s instead of {_TIMEOUT:g} s"
-        assert kind is not None, "no timeout was raised, though no answer came"
+        assert kind is not None, "no timeout was raised, although no response arrived"
         if not isinstance(error, RequestTimeoutError):
             return False
         assert isinstance(error, TimeoutError)

@@ -58,7 +58,7 @@ def _type(column: str) -> Callable[..., Any]:
         await _assert_case(api, table, column, key)
 
     test.__name__ = f"test_type_{column.strip('_')}"
-    test.__doc__ = f"Values of {_CASES[column].cql} are to the server what they are to Python."
+    test.__doc__ = f"Values of {_CASES[column].cql} have the same meaning to the server as to Python."
     return check(*([Capability.VECTORS] if column in _VECTORS else []))(test)
 
 

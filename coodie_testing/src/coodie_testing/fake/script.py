@@ -344,7 +344,7 @@ class Script:
     def _unknown(text: str, *, with_values: bool = False) -> Reply:
         what = "these parameters of " if with_values else ""
         return Failed(
-            ErrorCode.INVALID, f"No answer is scripted for {what}{text!r}. Add when(…) to the test."
+            ErrorCode.INVALID, f"No response is scripted for {what}{text!r}. Add when(…) to the test."
         )
 
     def _table(self, statement: Statement) -> tuple[tuple[str, str], tuple[str, ...]]:

@@ -35,7 +35,7 @@ def cloud_endpoints(bundle: CloudBundle) -> tuple[Any, list[Any]]:
     except OSError as exc:  # URLError and HTTPError are OSErrors, too
         reason = str(getattr(exc, "reason", None) or exc)
         message = f"The metadata service of the bundle, {service}, can't be used: {reason}."
-        hint = tls_hint(reason) or "Check that the database is active, and that the bundle is its own."
+        hint = tls_hint(reason) or "Check that the database is active, and that the bundle belongs to it."
         raise ConnectionFailedError(message, hint=hint, hosts={service: reason}) from exc
     try:
         contact = json.loads(text)["contact_info"]

@@ -97,7 +97,7 @@ class _SchedulerExecutor:
         try:
             return self._executor.submit(function, *args, **kwargs)
         except RuntimeError as exc:
-            _log.debug("A task of the scheduler is dropped: %s.", exc)
+            _log.debug("A task of the scheduler was dropped: %s.", exc)
             return Future()
 
 

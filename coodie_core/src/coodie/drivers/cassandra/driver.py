@@ -102,8 +102,8 @@ class CassandraDriver(ClientDriver):
         from coodie.drivers.cassandra.values.codecs import ValueOptions
 
         if not hasattr(session, "execute_async") or not hasattr(session, "cluster"):
-            message = f"session is of type {type(session).__name__}."
-            raise ConfigurationError(message, hint="Give a session from Cluster.connect().", option="session")
+            message = f"session: expected a session of Cluster.connect(), got {type(session).__name__}."
+            raise ConfigurationError(message, option="session")
         for option, value in (("aware_timestamps", aware_timestamps), ("fast_path", fast_path)):
             if not isinstance(value, bool):
                 message = f"{option}={value!r} can't be used."

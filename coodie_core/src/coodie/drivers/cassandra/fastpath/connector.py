@@ -73,7 +73,7 @@ class Connector:
             except UnsupportedServerError as exc:
                 self._disable(str(exc))
             except Exception as exc:  # noqa: BLE001 - the driver sends the requests, and reports the error
-                log.debug("No connection of the fast path to %s: %r", self._host, exc)
+                log.debug("The fast path could not connect to %s: %r", self._host, exc)
                 self._not_before = time.monotonic() + self._delay
                 self._delay = min(self._delay * 2, _LONGEST_DELAY)
             else:
@@ -91,5 +91,5 @@ class Connector:
         try:
             start_thread(connect, "coodie-connect")
         except RuntimeError as exc:  # no thread can be started now
-            log.debug("No connection of the fast path to %s: %r", self._host, exc)
+            log.debug("The fast path could not connect to %s: %r", self._host, exc)
             self._is_connecting = False

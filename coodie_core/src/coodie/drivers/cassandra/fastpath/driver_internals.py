@@ -164,10 +164,8 @@ def unsupported_reason(session: Session) -> str | None:
         "a beta version of the protocol is allowed": cluster.allow_beta_protocol_version,
         "the cluster is configured with legacy parameters": in_legacy_mode(cluster),
         "the driver's metrics would miss its requests": cluster.metrics_enabled,
-        "the session decodes with a protocol handler of its own": not is_plain_handler(
-            session.client_protocol_handler
-        ),
-        f"connection_class={opens.__name__} may have a handshake of its own": (
+        "the session has a custom protocol handler": not is_plain_handler(session.client_protocol_handler),
+        f"connection_class={opens.__name__} may have a custom handshake": (
             opens.__module__ not in _CONNECTIONS
         ),
     }

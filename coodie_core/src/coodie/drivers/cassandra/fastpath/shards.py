@@ -144,12 +144,12 @@ class Shards:
         except UnsupportedServerError:
             raise
         except Exception as exc:  # noqa: BLE001 - the normal port is next, and reports the error
-            log.debug("No connection through the shard-aware port of %s: %r", host, exc)
+            log.debug("Could not connect to the shard-aware port of %s: %r", host, exc)
             self._port_not_before[host.endpoint] = time.monotonic() + _PORT_FAILED
             return None
         said = link.extensions
         if link.shard != shard and said is not None and said.sharding.shards_count == count:
-            log.debug("A connection to shard %d of %s ended at shard %s.", shard, host, link.shard)
+            log.debug("A connection to shard %d of %s reached shard %s.", shard, host, link.shard)
             self._port_not_before[host.endpoint] = time.monotonic() + _PORT_MISLEADS
         return link
 

@@ -119,7 +119,7 @@ def _in_order(columns: Sequence[Any], params: Any, statement: str | None) -> Seq
     if isinstance(params, Sequence) and not isinstance(params, (str, bytes, bytearray, memoryview)):
         return list(params)
     name = type_name(type(params))
-    message = f"The parameters are of type {name}."
+    message = f"The parameters: expected a list, a tuple or a dict, got {name}."
     hint = "Give a list or tuple with one value for each ?, or a dict for :names."
     raise ParameterTypeError(message, hint=hint, statement=statement, value_type=name)
 

@@ -107,7 +107,7 @@ class CodecBinder:
                 f"{codec!r} raised {type(exc).__name__}", "See the error's __cause__."
             ) from exc
         if converted is None or converted is UNSET:
-            raise BindingError(f"{codec!r} returned {converted}", "Only the parameter itself can be that.")
+            raise BindingError(f"{codec!r} returned {converted}", "Only a whole parameter can be UNSET.")
         try:
             return self._bind(converted)
         except BindingError as error:

@@ -391,7 +391,7 @@ def _field_values(value: Any, fields: tuple[str, ...]) -> Sequence[Any]:
         message = (
             f"The class {type(value).__name__}, registered for a user-defined type, lacks one of its fields."
         )
-        raise RequestError(message, hint=f"Keep all of them: {', '.join(fields)}.") from exc
+        raise RequestError(message, hint=f"It needs all of them: {', '.join(fields)}.") from exc
 
 
 @lru_cache(_BUILDERS)
