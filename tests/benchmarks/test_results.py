@@ -137,5 +137,5 @@ def test_measures_are_divided_where_they_add_up() -> None:
     assert costs([one], "connections") == pytest.approx([2])
     assert costs([one], "p99") == pytest.approx([10_000])
     contestants = {"a": {"rounds": [one]}}
-    assert header(contestants, []) == ["contestant", "memory", "memory", "connections", "p50", "p99"]
+    assert header(contestants, []) == ["client", "memory", "memory", "connections", "p50", "p99"]
     assert lines(contestants, []) == [["a", "1365 B", "30.0 kB", "2.0", "2000 µs", "10.0 ms"]]
