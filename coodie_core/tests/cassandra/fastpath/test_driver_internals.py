@@ -232,7 +232,7 @@ def test_what_is_refused(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> N
     assert reason(connection_class=_OwnConnection).startswith("connection_class=_OwnConnection ")
     session = _session(cluster)
     session.client_protocol_handler = _OwnHandler
-    assert "protocol handler of its own" in str(unsupported_reason(session))
+    assert "custom protocol handler" in str(unsupported_reason(session))
     with monkeypatch.context() as patch:
         patch.delattr("select.poll")
         assert unsupported_reason(_session(cluster)) == "this platform has no select.poll"
