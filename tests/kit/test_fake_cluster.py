@@ -216,6 +216,15 @@ async def test_pages_have_the_size_that_is_asked_for(api: Api, cluster: FakeClus
     assert [row async for row in api.stream("SELECT id FROM shop.orders", [], fetch_size=2)] == rows
 
 
+async def test_no_rows(api: Api, cluster: FakeCluster) -> None:
+    """A read that finds nothing returns an empty list, each time, with columns or without."""
+    cluster.when(READ).rows([])
+    cluster.when(READ, [2]).rows([], types=COLUMNS)
+    for number in (1, 2, 1, 2):
+        assert await api.execute(READ, [number]) == []
+    assert [row async for row in api.stream(READ, [1])] == []
+
+
 async def test_a_condition_is_met_or_not(api: Api, cluster: FakeCluster) -> None:
     """Rows.applied says so, and the row that is there comes with it."""
     statement = f"{WRITE} IF NOT EXISTS"

@@ -39,6 +39,7 @@ class _Any(Enum):
 #: Matches all parameters, or any single one.
 ANY = _Any.ANY
 
+_NO_COLUMNS = (Column("fake", parse_type("text")),)
 _BATCH_TYPES = ("LOGGED", "UNLOGGED", "COUNTER")
 _NAMES = {int(code): code.name for code in Consistency}
 
@@ -127,7 +128,8 @@ class Stub:
         """Respond with rows, a page at a time.
 
         Args:
-            rows: The rows; the keys of the first one are the columns.
+            rows: The rows; the keys of the first one are the columns. Without rows and types, there is a
+                column ``fake``: drivers reject a result without columns.
             types: The CQL types of columns, if they can't be derived from the values; by default, an
                 ``int`` is a ``bigint``, a ``UUID`` a ``uuid``, and a column of nulls ``text``.
             page_size: The maximum number of rows of a page, even if the client requests more.
@@ -138,8 +140,9 @@ class Stub:
         given = {name: parse_type(text) for name, text in (types or {}).items()}
         self._rows = list(rows)
         names = dict.fromkeys((*(rows[0] if rows else ()), *given))
-        self._columns = tuple(
-            Column(name, given.get(name) or type_of(row[name] for row in rows)) for name in names
+        self._columns = (
+            tuple(Column(name, given.get(name) or type_of(row[name] for row in rows)) for name in names)
+            or _NO_COLUMNS
         )
         for row in rows:
             _encoded(self._columns, row)
