@@ -70,7 +70,7 @@ CHECKED = (
 )
 
 #: The examples of third parties' packages, which have an environment and a configuration of their own.
-_EXAMPLES = {"sigv4": "examples/coodie_sigv4"}
+_EXAMPLES = {"sigv4": "examples/coodie_sigv4", "replay": "examples/coodie_replay"}
 
 #: pyright would ask the package index for a newer version.
 _PYRIGHT = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}

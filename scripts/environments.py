@@ -213,6 +213,18 @@ ENVIRONMENTS = {
             ("sigv4",),
             ("coodie_core[testing]", "coodie_scylla", "coodie_testing", "examples/coodie_sigv4"),
         ),
+        # The example of a third party's backend, which wraps another one.
+        Environment(
+            "replay",
+            ("scylla", "dev"),
+            (
+                "coodie_core[cli,testing]",
+                "coodie_scylla",
+                "coodie_testing",
+                "coodie_local[tls]",
+                "examples/coodie_replay",
+            ),
+        ),
         # What others made for version 1 of the plug-in contract, and what the mapper of coodie 1.9 needs.
         Environment(
             "compatibility",

@@ -86,6 +86,7 @@ LAYERS = (
     Layer("kit", "coodie_testing", reach="drivers"),
     Layer("backends", "coodie_cassandra coodie_local coodie_rust coodie_scylla", reach="drivers"),
     Layer("arrow", "coodie_arrow", reach="contract"),
+    Layer("examples", "coodie_replay", is_outside=True),
 )
 
 
