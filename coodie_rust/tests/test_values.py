@@ -64,7 +64,6 @@ def test_values_that_are_carried(driver: AbstractDriver, column: str, value: Any
         ("p", {"x": 1, "label": "a", "z": 2}),
         ("s", {(1, 2)}),
         ("v", [1.0]),
-        ("l", [None]),
         ("i", "nowhere"),
     ],
 )
@@ -72,7 +71,7 @@ def test_values_that_are_refused(driver: AbstractDriver, column: str, value: Any
     """Nothing is cut, rounded or dropped in silence, and the error has no value in it."""
     with pytest.raises(ParameterError) as caught:
         read_back(driver, column, value)
-    assert f"{column!r} of type" in str(caught.value)
+    assert f"({column!r}, " in str(caught.value)
     assert not isinstance(caught.value, ParameterTypeError)
 
 
@@ -84,8 +83,7 @@ def test_values_that_are_refused(driver: AbstractDriver, column: str, value: Any
         ("b", 1),
         ("d", dt.datetime(2024, 1, 1)),
         ("l", {1}),
-        ("p", (1, "a")),
-        ("ts", 1),
+        ("p", 1),
     ],
 )
 def test_wrong_types(driver: AbstractDriver, column: str, value: Any) -> None:

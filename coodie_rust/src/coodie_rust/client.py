@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scylla.enums import Compression, Consistency, SerialConsistency
 from scylla.execution_profile import ExecutionProfile
@@ -17,8 +17,11 @@ from scylla.session_builder import SessionBuilder
 from scylla.statement import Statement
 
 from coodie.drivers.client.client import Client, Page, StaleStatementError
+from coodie.drivers.client.connect_options import PORT, connect_timeout
+from coodie.drivers.client.values.binding import Parameters
 from coodie.exceptions import ConnectionFailedError, CoodieError, DriverClosedError
-from coodie_rust.binding import bound_values
+from coodie_rust.binding import BINDING
+from coodie_rust.cqltypes import cql_type
 from coodie_rust.errors import could_not_connect, is_stale, translated
 from coodie_rust.outcome import Outcome
 from coodie_rust.reading import AsLists, read_rows
@@ -33,12 +36,7 @@ if TYPE_CHECKING:
     from coodie.effects import Steps
     from coodie.options.connection import ConnectionConfig
 
-__all__ = ["CONNECT_TIMEOUT", "RustClient", "connect"]
-
-#: The default of the option connect_timeout, in seconds.
-CONNECT_TIMEOUT = 10.0
-
-_PORT = 9042
+__all__ = ["RustClient", "connect"]
 
 #: The number of calls into the client when closing, and the pause in seconds after each.
 _RELEASES = 3
@@ -60,6 +58,13 @@ _LEVELS = {
 }
 _SERIAL_LEVELS = {"SERIAL": SerialConsistency.Serial, "LOCAL_SERIAL": SerialConsistency.LocalSerial}
 _COMPRESSIONS = {True: Compression.Lz4, "lz4": Compression.Lz4, "snappy": Compression.Snappy}
+
+
+class _Prepared(NamedTuple):
+    """A prepared statement, and its bind markers."""
+
+    statement: PreparedStatement
+    parameters: Parameters
 
 
 class _Threads:
@@ -92,7 +97,7 @@ def connect(config: ConnectionConfig) -> Steps[RustClient]:
         hint = "Connect after the fork only, or use multiprocessing's start method 'spawn'."
         raise ConnectionFailedError(message, hint=hint, hosts=dict.fromkeys(hosts, "not tried"))
     builder = SessionBuilder()
-    builder = builder.contact_points([(host, config.port or _PORT) for host in hosts])
+    builder = builder.contact_points([(host, config.port or PORT) for host in hosts])
     # The default of all backends; the client's is LOCAL_QUORUM.
     builder = builder.execution_profile(ExecutionProfile(consistency=Consistency.LocalOne))
     if config.keyspace is not None:
@@ -103,7 +108,7 @@ def connect(config: ConnectionConfig) -> Steps[RustClient]:
         builder = builder.compression(_COMPRESSIONS[config.compression])
     try:
         # The client's connection_timeout doesn't cover a server that accepts a connection and never responds.
-        timeout = config.options.get("connect_timeout", CONNECT_TIMEOUT)
+        timeout = connect_timeout(config)
         session = yield Outcome(builder.connect(), timeout)
     except CoodieError:
         raise
@@ -124,19 +129,18 @@ class RustClient(Client):
         #: The requests in flight: dropping the session doesn't end them.
         self._in_flight: set[DriverFuture[Any]] = set()
 
-    def prepare(self, cql: str, timeout: float) -> Steps[PreparedStatement]:
+    def prepare(self, cql: str, timeout: float) -> Steps[_Prepared]:
         """Prepare a statement on the server."""
         prepared: PreparedStatement = yield from self._outcome(self._open().prepare(cql), timeout)
-        return prepared
+        markers = [(column.name, cql_type(column.cql_type)) for column in prepared.bind_columns]
+        return _Prepared(prepared, Parameters(BINDING, markers))
 
     def send(self, request: ClientRequest) -> Steps[Page]:
         """Send a request and read its response; the client enforces the timeout."""
-        statement = _with_options(
-            Statement(request.cql) if request.prepared is None else request.prepared, request
-        )
-        values = None
-        if request.prepared is not None:
-            values = bound_values(request.prepared.bind_columns, request.values, request.cql)
+        prepared: _Prepared | None = request.prepared
+        plain = Statement(request.cql) if prepared is None else prepared.statement
+        statement = _with_options(plain, request)
+        values = None if prepared is None else prepared.parameters.bind(request.values, request.cql)
         state = request.paging_state
         start = None if state is None else PagingState.from_bytes(state)
         future = self._open().execute(statement, values, factory=AsLists(), paging_state=start)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from coodie.drivers.client.connect_options import CONNECT_TIMEOUT, check_connect_options
 from coodie.effects import run_async, run_sync
-from coodie.exceptions import ConfigurationError
-from coodie.hooks import DriverDescription, OptionDescription, hookimpl
-from coodie.requests import check_timeout
-from coodie_rust.client import CONNECT_TIMEOUT, connect
+from coodie.hooks import DriverDescription, hookimpl
+from coodie_rust.client import connect
 from coodie_rust.driver import RustDriver
 
 if TYPE_CHECKING:
@@ -29,25 +28,14 @@ def coodie_describe_driver() -> DriverDescription:
         # No ssl_context: the client reads certificates from files, and doesn't verify the server's name. No
         # session: a session of the client doesn't know its keyspace. No protocol_version: it has none.
         connection_fields=_FIELDS,
-        options=(
-            OptionDescription(
-                name="connect_timeout",
-                type="seconds",
-                default=CONNECT_TIMEOUT,
-                help="The timeout of connecting.",
-            ),
-        ),
+        options=(CONNECT_TIMEOUT,),
     )
 
 
 @hookimpl
 def coodie_check_config(config: ConnectionConfig) -> None:
     """Reject invalid options before anything is connected."""
-    check_timeout(config.options.get("connect_timeout"), "connect_timeout")
-    if config.hosts is None:
-        raise ConfigurationError(
-            "driver_type='rust' requires hosts=.", hint="Give hosts=['127.0.0.1'].", option="hosts"
-        )
+    check_connect_options(config)
 
 
 @hookimpl

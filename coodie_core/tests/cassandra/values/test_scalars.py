@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cassandra import util
 
-from coodie.drivers.cassandra.values.scalars import type_name
+from coodie.drivers.client.values.problems import type_name
 from coodie.exceptions import ParameterError, ParameterTypeError
 from coodie.types import UNSET, Date, Duration, Time, Timestamp
 

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coodie.drivers.cassandra.values import collections
-from coodie.drivers.cassandra.values.scalars import BindingError
 from coodie.drivers.cassandra.values.vectors import number_binder, vector_type
+from coodie.drivers.client.values.problems import BindingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from coodie.drivers.cassandra._prepared import SessionStatement
-    from coodie.drivers.cassandra.values.binding import Binder
+    from coodie.drivers.client.values.scalars import Binder
 
     #: Takes the parameters; returns the encoded values, each with its length.
     Encoder = Callable[[Any], bytes]

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from coodie.cql import with_positional_markers
 from coodie.drivers.cassandra.values.collections import binder
-from coodie.drivers.cassandra.values.scalars import Binder, BindingError, type_name
 from coodie.drivers.cassandra.values.types import cql_name, value_type
+from coodie.drivers.client.values.problems import (
+    HINT_OWN_CODE,
+    BindingError,
+    Marker,
+    refuse,
+    type_name,
+    unreadable,
+)
 from coodie.exceptions import ParameterError, ParameterTypeError
 from coodie.types import UNSET
 
 if TYPE_CHECKING:
     from coodie.codec_registry import Codecs
+    from coodie.drivers.client.values.scalars import Binder
 
-__all__ = ["Binder", "bind_values", "binders"]
-
-_ITS_OWN_CODE = "Fix the methods of that class."
-
-#: ``IN`` with a bind marker in parentheses.
-_IN = re.compile(r"\bIN\s*\(\s*[?:]", re.IGNORECASE)
+__all__ = ["bind_values", "binders"]
 
 
 def binders(columns: Sequence[Any], policy: Any = None, codecs: Codecs | None = None) -> tuple[Binder, ...]:
@@ -70,7 +72,7 @@ def bind_values(
     for index in key_indexes or ():
         if params[index] is None or params[index] is UNSET:
             missing = BindingError(f"got {params[index]}", "A part of the partition key needs a value.")
-            _refuse(missing, columns[index], index, statement)
+            refuse(missing, _marker(columns[index]), index, statement)
     bound: list[Any] = []
     try:
         for bind, value in zip(column_binders, params, strict=True):
@@ -81,13 +83,10 @@ def bind_values(
             else:
                 bound.append(bind(value))
     except BindingError as error:
-        _refuse(error, columns[len(bound)], len(bound), statement, error.__cause__)
+        refuse(error, _marker(columns[len(bound)]), len(bound), statement, error.__cause__)
     except Exception as exc:  # noqa: BLE001 - the methods of a value's class may raise anything
         index = len(bound)
-        kind = type(params[index])
-        problem = f"reading the {type_name(kind)} raised {type(exc).__name__}"
-        unreadable = BindingError(problem, _ITS_OWN_CODE, value_type=kind)
-        _refuse(unreadable, columns[index], index, statement, exc)
+        refuse(unreadable(type(params[index]), exc), _marker(columns[index]), index, statement, exc)
     return bound
 
 
@@ -107,7 +106,7 @@ def _read(columns: Sequence[Any], params: Any, statement: str | None) -> Sequenc
     except Exception as exc:  # the methods of the container may raise anything
         name = type_name(type(params))
         message = f"Reading the parameters, a {name}, raised {type(exc).__name__}."
-        raise ParameterTypeError(message, hint=_ITS_OWN_CODE, statement=statement, value_type=name) from exc
+        raise ParameterTypeError(message, hint=HINT_OWN_CODE, statement=statement, value_type=name) from exc
 
 
 def _in_order(columns: Sequence[Any], params: Any, statement: str | None) -> Sequence[Any]:
@@ -146,26 +145,8 @@ def _by_name(columns: Sequence[Any], params: Mapping[Any, Any], statement: str |
     return [params[name] for name in names]
 
 
-def _refuse(
-    error: BindingError, column: Any, index: int, statement: str | None, cause: BaseException | None = None
-) -> NoReturn:
-    """Raise the public error for an invalid value."""
-    name, cql_type = column.name, cql_name(column.type)
-    place = f", in {' of '.join(reversed(error.path))}" if error.path else ""
-    message = f"Parameter {index + 1} ({name!r}, {cql_type}){place}: {error.problem}."
-    if error.value_type is None:
-        raise ParameterError(message, hint=error.hint, statement=statement) from cause
-    hint = error.hint
-    if issubclass(error.value_type, (list, tuple, set, frozenset)) and _IN.search(statement or ""):
-        hint = "For several values, write IN ? without parentheses."
-    raise ParameterTypeError(
-        message,
-        hint=hint,
-        statement=statement,
-        column=name,
-        cql_type=cql_type,
-        value_type=type_name(error.value_type),
-    ) from cause
+def _marker(column: Any) -> Marker:
+    return Marker(column.name, cql_name(column.type))
 
 
 def _count(number: int, noun: str) -> str:

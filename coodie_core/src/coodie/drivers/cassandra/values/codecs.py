@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from coodie.drivers.cassandra.values.scalars import BindingError
 from coodie.drivers.cassandra.values.types import cql_name, unwrapped
+from coodie.drivers.client.values.problems import BindingError
 from coodie.exceptions import RequestError
 from coodie.types import UNSET
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from coodie.codec_registry import Codecs, ColumnCodecs
     from coodie.codecs import Codec
-    from coodie.drivers.cassandra.values.scalars import Binder
+    from coodie.drivers.client.values.scalars import Binder
     from coodie.row_shapes import RowShape
 
 __all__ = [

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from difflib import get_close_matches
-from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 from coodie.drivers.cassandra.values.codecs import with_codecs
 from coodie.drivers.cassandra.values.ordering import sort_key, sorted_pairs, sorted_unique
 from coodie.drivers.cassandra.values.rows import map_items, udt_tuple
-from coodie.drivers.cassandra.values.scalars import (
-    Binder,
-    BindingError,
-    scalar_binders,
-    type_name,
-    wrong_type,
-)
+from coodie.drivers.cassandra.values.scalars import scalar_binders
 from coodie.drivers.cassandra.values.types import cql_name, family, subtypes, unwrapped
 from coodie.drivers.cassandra.values.vectors import number_binder, numbers_of_view
-from coodie.types import UNSET
+from coodie.drivers.client.values.collections import (
+    UserTypeBinder,
+    bind_components,
+    bind_each,
+    is_pair,
+    is_sequence,
+    of_length,
+)
+from coodie.drivers.client.values.problems import BindingError, wrong_type
 
 if TYPE_CHECKING:
     from coodie.codec_registry import Codecs
+    from coodie.drivers.client.values.scalars import Binder
 
 __all__ = ["binder"]
-
-#: Modules whose objects are scalars; their attributes, such as an int's `real`, are never a user type's
-#: fields.
-_SCALAR_MODULES = frozenset({"builtins", "datetime", "decimal", "uuid", "ipaddress", "coodie.types"})
 
 
 def binder(typ: Any, codecs: Codecs | None = None) -> Binder:
@@ -62,10 +59,10 @@ class Pairs(list[tuple[Any, Any]]):
 
 def _list(typ: Any, codecs: Codecs | None) -> Binder:
     (element,) = subtypes(typ)
-    bind = _each(element, codecs)
+    bind = bind_each(binder(element, codecs))
 
     def bind_list(value: Any) -> list[Any]:
-        if _is_sequence(value):
+        if is_sequence(value):
             return bind(value)
         raise wrong_type(value, "a list or tuple")
 
@@ -74,15 +71,15 @@ def _list(typ: Any, codecs: Codecs | None) -> Binder:
 
 def _vector(typ: Any, codecs: Codecs | None) -> Binder:
     (element,) = subtypes(typ)
-    bind, size = _each(element, codecs), typ.vector_size
+    bind, size = bind_each(binder(element, codecs)), typ.vector_size
     has_codecs = codecs is not None and codecs.for_parameters(cql_name(element))
     bind_numbers = None if has_codecs else number_binder(unwrapped(element), size)
 
     def bind_vector(value: Any) -> Sequence[Any]:
-        if not (numbers_of_view(value) if isinstance(value, memoryview) else _is_sequence(value)):
+        if not (numbers_of_view(value) if isinstance(value, memoryview) else is_sequence(value)):
             hint = "Give its numbers: value.cast('f')." if isinstance(value, memoryview) else None
             raise wrong_type(value, "a list, a tuple, or an array or memoryview of numbers", hint)
-        value = _of_length(value, size)
+        value = of_length(value, size)
         numbers = None if bind_numbers is None else bind_numbers(value)
         return bind(value) if numbers is None else numbers
 
@@ -91,11 +88,11 @@ def _vector(typ: Any, codecs: Codecs | None) -> Binder:
 
 def _set(typ: Any, codecs: Codecs | None) -> Binder:
     (element,) = subtypes(typ)
-    bind, key = _each(element, codecs), sort_key(element)
+    bind, key = bind_each(binder(element, codecs)), sort_key(element)
 
     def bind_set(value: Any) -> list[Any]:
         # Also a sequence: a CQL set may have elements that are unhashable in Python.
-        if isinstance(value, AbstractSet) or _is_sequence(value):
+        if isinstance(value, AbstractSet) or is_sequence(value):
             return sorted_unique(bind(value), key)
         raise wrong_type(value, "a set, or a list of unhashable elements")
 
@@ -104,13 +101,16 @@ def _set(typ: Any, codecs: Codecs | None) -> Binder:
 
 def _map(typ: Any, codecs: Codecs | None) -> Binder:
     key_type, item_type = subtypes(typ)
-    bind_keys, bind_items = _each(key_type, codecs, "a key"), _each(item_type, codecs, "a value")
+    bind_keys, bind_items = (
+        bind_each(binder(key_type, codecs), "a key"),
+        bind_each(binder(item_type, codecs), "a value"),
+    )
     key = sort_key(key_type)
 
     def bind_map(value: Any) -> Pairs:
         if isinstance(value, Mapping):
             pairs = list(map_items(value))
-        elif _is_sequence(value) and all(map(_is_pair, value)):
+        elif is_sequence(value) and all(map(is_pair, value)):
             pairs = list(value)
         else:
             raise wrong_type(value, "a dict, or a list of (key, value) pairs")
@@ -126,56 +126,19 @@ def _tuple(typ: Any, codecs: Codecs | None) -> Binder:
     places = [(binder(part, codecs), f"component {index}") for index, part in enumerate(subtypes(typ), 1)]
 
     def bind_tuple(value: Any) -> tuple[Any, ...]:
-        if not _is_sequence(value):
+        if not is_sequence(value):
             raise wrong_type(value, "a tuple or list")
-        return _components(places, _of_length(value, len(places), "Give None for a null."))
+        return bind_components(places, of_length(value, len(places), "Give None for a null."))
 
     return bind_tuple
 
 
-class _UserType:
-    """The binder of a user-defined type: takes fields by name if the value has names, else by position."""
-
-    def __init__(self, typ: Any, codecs: Codecs | None) -> None:
-        self._name: str = typ.typename
-        self._fields: tuple[str, ...] = tuple(typ.fieldnames)
-        parts = zip(self._fields, subtypes(typ), strict=True)
-        self._places = [(binder(part, codecs), f"field {field!r}") for field, part in parts]
-        # Positional names, from the driver or udt_tuple, for fields whose names aren't valid in Python.
-        kinds = (getattr(typ, "tuple_type", None), udt_tuple(self._name, self._fields))
-        self._renamed = {getattr(kind, "_fields", None) for kind in kinds}
-
-    def __call__(self, value: Any) -> tuple[Any, ...]:
-        return _components(self._places, self._values(value))
-
-    def _values(self, value: Any) -> Sequence[Any]:
-        names = getattr(value, "_fields", None) if isinstance(value, tuple) else None
-        if names is not None and names not in self._renamed:
-            return self._by_name(dict(zip(names, value, strict=True)))
-        if isinstance(value, Mapping):
-            return self._by_name(value)
-        if _is_sequence(value):
-            positions: Sequence[Any] = value
-            return _of_length(positions, len(self._fields), "Give None for a null.")
-        return self._by_attribute(value)
-
-    def _by_name(self, value: Mapping[Any, Any]) -> Sequence[Any]:
-        for name in value:
-            if name not in self._fields:
-                close = get_close_matches(str(name), self._fields, 1)
-                hint = f"Did you mean {close[0]!r}?" if close else f"Its fields: {', '.join(self._fields)}."
-                raise BindingError(f"{self._name} has no field {name!r}", hint)
-        return [value.get(name) for name in self._fields]
-
-    def _by_attribute(self, value: Any) -> Sequence[Any]:
-        fields = ", ".join(self._fields)
-        if type(value).__module__ in _SCALAR_MODULES or isinstance(value, (Number, AbstractSet)):
-            raise wrong_type(value, f"a dict, a tuple or an object with the fields {fields}")
-        try:
-            return [getattr(value, name) for name in self._fields]
-        except AttributeError:
-            problem = f"the {type_name(type(value))} lacks a field of {self._name}"
-            raise BindingError(problem, f"It needs all of them: {fields}.", value_type=type(value)) from None
+def _user_type(typ: Any, codecs: Codecs | None) -> Binder:
+    name: str = typ.typename
+    fields = {field: binder(part, codecs) for field, part in zip(typ.fieldnames, subtypes(typ), strict=True)}
+    # Positional names, from the driver or udt_tuple, for fields whose names aren't valid in Python.
+    kinds = (getattr(typ, "tuple_type", None), udt_tuple(name, tuple(fields)))
+    return UserTypeBinder(name, fields, {getattr(kind, "_fields", None) for kind in kinds})
 
 
 def _custom(typ: Any) -> Binder:
@@ -202,59 +165,6 @@ _MAKERS: dict[str, Callable[[Any, Codecs | None], Binder]] = {
     "map": _map,
     "set": _set,
     "tuple": _tuple,
-    "udt": _UserType,
+    "udt": _user_type,
     "vector": _vector,
 }
-
-
-def _each(
-    element: Any, codecs: Codecs | None, place: str = "an element"
-) -> Callable[[Iterable[Any]], list[Any]]:
-    """Return a function that binds all elements of a collection; it rejects nulls, as Cassandra does."""
-    bind = binder(element, codecs)
-
-    def bind_each(values: Iterable[Any]) -> list[Any]:
-        try:
-            return [bind(value) for value in values]
-        except BindingError as error:
-            raise error.inside(place) from error.__cause__
-
-    return bind_each
-
-
-def _components(places: Sequence[tuple[Binder, str]], values: Iterable[Any]) -> tuple[Any, ...]:
-    """Bind the components of a tuple or user-defined type, which may be null."""
-    bound = []
-    for (bind, place), value in zip(places, values, strict=True):
-        try:
-            bound.append(None if value is None else bind(value))
-        except BindingError as error:
-            raise error.inside(place) from error.__cause__
-    return tuple(bound)
-
-
-def _of_length(value: Sequence[Any], length: int, hint: str | None = None) -> Sequence[Any]:
-    if len(value) == length:
-        return value
-    raise BindingError(f"expected {length} values, got {len(value)}", hint)
-
-
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, (tuple, list)) and len(value) == 2  # noqa: PLR2004 - that is a pair
-
-
-def _is_sequence(value: Any) -> bool:
-    """Return whether a value is an ordered collection, such as a list or an array; text and bytes aren't."""
-    if isinstance(value, (list, tuple)):
-        return True
-    if isinstance(value, (str, bytes, bytearray, memoryview, Mapping, AbstractSet)) or value is UNSET:
-        return False
-    if isinstance(value, Sequence):
-        return True
-    if not all(hasattr(value, name) for name in ("__len__", "__getitem__", "__iter__")):
-        return False
-    try:
-        len(value)
-    except TypeError:  # a zero-dimensional array has the methods, but no length
-        return False
-    return True

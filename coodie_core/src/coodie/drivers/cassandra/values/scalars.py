@@ -1,277 +1,51 @@
-"""Bind scalars: validate strictly, and convert to values that both drivers' serializers encode correctly.
-
-The serializers accept values that they store differently: ``bytes(5)`` is five zero bytes, ``"1.2"`` an
-address, an int in a ``date`` column a day counted from another epoch. So they only get values of exactly the
-right type.
-"""
+"""Bind scalars for both drivers' serializers, which have own classes for dates, times and durations."""
 
 from __future__ import annotations
 
 import datetime as dt
-import ipaddress
-import math
-import operator
-import sys
-from collections.abc import Callable, Mapping
-from decimal import Decimal
 from functools import cache
-from numbers import Real
 from types import MappingProxyType
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
 from coodie import types as raw
+from coodie.drivers.client.values.problems import BindingError
+from coodie.drivers.client.values.scalars import (
+    SCALARS,
+    UNIX_DAY,
+    Binder,
+    bind_date,
+    bind_duration,
+    bind_time,
+)
 from coodie.exceptions import ParameterError
-from coodie.types import UNSET
 
-__all__ = ["Binder", "BindingError", "scalar_binders", "type_name", "wrong_type"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-#: Takes a value other than None and UNSET; returns the value to serialize, or raises BindingError.
-Binder = Callable[[Any], Any]
+__all__ = ["scalar_binders"]
 
-_UNIX_DAY = dt.date(1970, 1, 1).toordinal()
-_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - naive means UTC
-_AWARE_EPOCH = _EPOCH.replace(tzinfo=dt.timezone.utc)
-_DAY_MILLISECONDS = 86_400_000
 _DAY_NANOSECONDS = 86_400 * 10**9
-
-_INSTANT = "a datetime (naive is UTC), a date, a Timestamp or milliseconds as an int"
-
-#: The limit below which a number rounds to a finite 32-bit float (IEEE 754): the largest one plus half a
-#: step.
-_FLOAT_LIMIT = (2 - 2**-24) * 2.0**127
-
-#: The types of pandas' missing values. NaT's is a subclass of datetime.
-_MISSING = ("NAType", "NaTType")
-
-
-class BindingError(Exception):
-    """A value is invalid for its type; internal to the package, and never contains the value.
-
-    Args:
-        problem: The problem, such as "expected an int, got float" or "out of range".
-        hint: How to fix it.
-        value_type: The value's type, if that is the problem.
-    """
-
-    def __init__(self, problem: str, hint: str | None, *, value_type: type | None = None) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.hint = hint
-        self.value_type = value_type
-        #: The path of the value within the parameter, outermost first: "an element", "field 'street'".
-        self.path: tuple[str, ...] = ()
-
-    def inside(self, place: str) -> BindingError:
-        """Add the value's place in its container to the path; return self."""
-        self.path = (place, *self.path)
-        return self
-
-
-def wrong_type(value: Any, expected: str, hint: str | None = None) -> BindingError:
-    """Return the error of a value of the wrong type.
-
-    Args:
-        value: The value.
-        expected: The expected types.
-        hint: How to convert the value.
-    """
-    kind = type(value)
-    if value is None:
-        return BindingError("got None", "CQL collections can't contain nulls: leave it out.", value_type=kind)
-    if value is UNSET:
-        return BindingError(
-            "got UNSET", "UNSET is for a whole column, not for a part of it.", value_type=kind
-        )
-    if kind.__name__ in _MISSING:
-        hint = "Give None for a null."
-    return BindingError(f"expected {expected}, got {type_name(kind)}", hint, value_type=kind)
-
-
-def type_name(kind: type) -> str:
-    """Return a type's name, with its module if that isn't of the standard library: numpy has a ``bool``."""
-    name: str = kind.__name__
-    return (
-        name if kind.__module__.partition(".")[0] in sys.stdlib_module_names else f"{kind.__module__}.{name}"
-    )
 
 
 @cache
 def scalar_binders() -> Mapping[str, Binder]:
     """Return the binders by the CQL name of the type."""
-    return MappingProxyType(
-        {
-            "ascii": _ascii,
-            "bigint": _integer(64),
-            "blob": _blob,
-            "boolean": _boolean,
-            "counter": _integer(64),
-            "date": _date_binder(),
-            "decimal": _decimal,
-            "double": _double,
-            "duration": _duration_binder(),
-            "float": _float,
-            "inet": _inet,
-            "int": _integer(32),
-            "smallint": _integer(16),
-            "text": _text,
-            "time": _time_binder(),
-            "timestamp": _timestamp,
-            "timeuuid": _timeuuid,
-            "tinyint": _integer(8),
-            "uuid": _uuid,
-            "varint": _whole,
-        }
-    )
-
-
-# --- text and bytes ---------------------------------------------------------------------
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise wrong_type(value, "a str")
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise BindingError(
-                "the text has a lone surrogate, which UTF-8 can't encode", "Give valid Unicode."
-            ) from None
-    # A StrEnum member is converted to its text.
-    return value if type(value) is str else str.__str__(value)
-
-
-def _ascii(value: Any) -> str:
-    if not isinstance(value, str):
-        raise wrong_type(value, "a str")
-    if not value.isascii():
-        raise BindingError("the text isn't ASCII", "Give ASCII characters, or declare the column as text.")
-    return value
-
-
-def _blob(value: Any) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, (bytearray, memoryview)):
-        return bytes(value)
-    raise wrong_type(value, "bytes, a bytearray or a memoryview")
-
-
-# --- numbers ----------------------------------------------------------------------------
-
-
-def _boolean(value: Any) -> bool:
-    if value is True or value is False:
-        return value is True
-    raise wrong_type(value, "a bool", "Convert it with bool(value).")
-
-
-def _whole(value: Any, expected: str = "an int") -> int:
-    if type(value) is int:
-        return value
-    if isinstance(value, bool):
-        raise wrong_type(value, expected)
-    try:
-        # operator.index() returns an IntEnum member unchanged; the serializers need a plain int.
-        return int(operator.index(value))
-    except TypeError:
-        raise wrong_type(value, expected) from None
-
-
-def _integer(bits: int) -> Binder:
-    low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
-
-    def bind(value: Any) -> int:
-        number = value if type(value) is int else _whole(value)
-        if low <= number <= high:
-            return number
-        raise BindingError("out of range", f"The range is {low:,} to {high:,}.")
-
-    return bind
-
-
-def _double(value: Any) -> float:
-    if type(value) is float:
-        return value
-    if isinstance(value, Real) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except OverflowError:
-            raise BindingError("out of range", "The largest double is about 1.8e308.") from None
-        except TypeError:  # numpy's timedelta64
-            pass
-    raise wrong_type(value, "a float or an int", "Convert a Decimal with float(value).")
-
-
-def _float(value: Any) -> float:
-    number = value if type(value) is float else _double(value)
-    if -_FLOAT_LIMIT < number < _FLOAT_LIMIT or not math.isfinite(number):
-        return number
-    raise BindingError("out of range", "The largest float is about 3.4e38; use a double column.")
-
-
-def _decimal(value: Any) -> Decimal:
-    if not isinstance(value, Decimal):
-        if isinstance(value, float):
-            raise wrong_type(value, "a Decimal or an int", "Floats aren't exact: use Decimal(str(value)).")
-        value = Decimal(_whole(value, "a Decimal or an int"))
-    number: Decimal = value
-    _, digits, exponent = number.as_tuple()
-    if not isinstance(exponent, int):
-        raise BindingError("not finite", "A decimal can't be NaN or infinite; a double can.")
-    if not -(2**31) < -exponent < 2**31:
-        raise BindingError("exponent out of range", "It must fit in 32 bits.")
-    # The drivers convert the digits to an int; Python 3.10.6 and older have no limit for that.
-    limit = getattr(sys, "get_int_max_str_digits", int)()
-    if limit and len(digits) > limit:
-        hint = f"The driver can encode at most {limit:,}; see sys.set_int_max_str_digits."
-        raise BindingError("too many digits", hint)
-    return number
-
-
-# --- date and time ----------------------------------------------------------------------
-
-
-def _timestamp(value: Any) -> int:
-    if isinstance(value, dt.datetime):
-        if value.tzinfo is None:
-            since = value - _EPOCH
-        elif value.utcoffset() is None:
-            since = value.replace(tzinfo=None) - _EPOCH
-        else:
-            since = value - _AWARE_EPOCH
-        # A timestamp has milliseconds: truncate, as both drivers do.
-        milliseconds = (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
-        if milliseconds.__class__ is int:
-            return milliseconds
-        raise wrong_type(value, _INSTANT)  # pandas' NaT
-    if isinstance(value, dt.date):
-        return (value.toordinal() - _UNIX_DAY) * _DAY_MILLISECONDS
-    if isinstance(value, raw.Timestamp):
-        return value.milliseconds
-    milliseconds = _whole(value, _INSTANT)
-    if -(2**63) <= milliseconds < 2**63:
-        return milliseconds
-    raise BindingError("out of range", "The milliseconds since 1970 must fit in 64 bits.")
+    own = {"date": _date_binder(), "duration": _duration_binder(), "time": _time_binder()}
+    return MappingProxyType({**SCALARS, **own})
 
 
 def _date_binder() -> Binder:
     from cassandra.util import Date
 
     def bind(value: Any) -> Any:
-        if isinstance(value, dt.datetime):
-            raise wrong_type(value, "a date", "Drop the time with value.date().")
         # Not Date(value), which is slower: it converts through a time tuple.
-        if isinstance(value, dt.date):
-            return Date(value.toordinal() - _UNIX_DAY)
-        if isinstance(value, raw.Date):
-            return Date(value.days)
+        if type(value) is dt.date:
+            return Date(value.toordinal() - UNIX_DAY)
         if isinstance(value, Date):
             if -(2**31) <= value.days_from_epoch < 2**31:
                 return value
             raise BindingError("out of range", "The days since 1970-01-01 must fit in 32 bits.")
-        raise wrong_type(value, "a date or a coodie.types.Date", "Parse text with date.fromisoformat(value).")
+        return Date(bind_date(value))
 
     return bind
 
@@ -280,18 +54,11 @@ def _time_binder() -> Binder:
     from cassandra.util import Time
 
     def bind(value: Any) -> Any:
-        if isinstance(value, dt.time):
-            if value.tzinfo is not None:
-                raise BindingError("the time has a time zone", "Remove it: value.replace(tzinfo=None).")
-            seconds = (value.hour * 60 + value.minute) * 60 + value.second
-            return Time((seconds * 1_000_000 + value.microsecond) * 1000)
-        if isinstance(value, raw.Time):
-            return Time(value.nanoseconds)
         if isinstance(value, Time):
             if 0 <= value.nanosecond_time < _DAY_NANOSECONDS:
                 return value
             raise BindingError("out of range", "A time must be within a day.")
-        raise wrong_type(value, "a time or a coodie.types.Time", "Parse text with time.fromisoformat(value).")
+        return Time(bind_time(value))
 
     return bind
 
@@ -306,41 +73,7 @@ def _duration_binder() -> Binder:
             except ParameterError:
                 hint = "Months and days must fit in 32 bits, nanoseconds in 64, all with the same sign."
                 raise BindingError("out of range", hint) from None
-        if isinstance(value, raw.Duration):
-            return Duration(value.months, value.days, value.nanoseconds)
-        hint = "Convert a timedelta with Duration.from_timedelta(value)."
-        raise wrong_type(value, "a coodie.types.Duration", hint)
+        value = bind_duration(value)
+        return Duration(value.months, value.days, value.nanoseconds)
 
     return bind
-
-
-# --- identifiers ------------------------------------------------------------------------
-
-
-def _uuid(value: Any) -> UUID:
-    if isinstance(value, UUID):
-        return value
-    raise wrong_type(value, "a uuid.UUID", "Parse text with UUID(value).")
-
-
-def _timeuuid(value: Any) -> UUID:
-    if not isinstance(value, UUID):
-        raise wrong_type(value, "a uuid.UUID of version 1, such as uuid.uuid1()")
-    if value.version != 1:
-        raise BindingError("not a UUID of version 1", "Give uuid.uuid1(), or declare the column as uuid.")
-    return value
-
-
-def _inet(value: Any) -> str:
-    if isinstance(value, str):
-        try:
-            value = ipaddress.ip_address(value)
-        except ValueError:
-            raise BindingError(
-                "not an IP address", "Give a full address, such as 192.0.2.1 or 2001:db8::1."
-            ) from None
-    if not isinstance(value, (ipaddress.IPv4Address, ipaddress.IPv6Address)):
-        raise wrong_type(value, "a str, an IPv4Address or an IPv6Address")
-    if getattr(value, "scope_id", None) is not None:
-        raise BindingError("the address has a scope", "Remove the % and what follows it.")
-    return str(value)
