@@ -8,7 +8,7 @@ SEEDS ?= 0+1000
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help python demo test test-all test-scylla test-cassandra test-rust test-fast test-versions reliability simulate fuzz accel differential example compatibility recipes bench bench-quick lint types docs release-check lock clean
+.PHONY: help python demo test test-all test-scylla test-cassandra test-rust test-acsylla test-together test-fast test-versions reliability simulate fuzz accel differential example compatibility recipes bench bench-quick lint types docs release-check lock clean
 
 ##@ Start
 
@@ -36,6 +36,12 @@ test-cassandra: python ## all tests with cassandra-driver
 
 test-rust: python ## types, tests and conformance kit of coodie-rust
 	@$(PYTHON) scripts/project.py test-rust --pytest="$$ARGS"
+
+test-acsylla: python ## types, tests and conformance kit of coodie-acsylla
+	@$(PYTHON) scripts/project.py test-acsylla --pytest="$$ARGS"
+
+test-together: python ## the demo with all backends in one environment
+	@$(PYTHON) scripts/project.py test-together --pytest="$$ARGS"
 
 test-fast: python ## tests that need no server, with both backends
 	@$(PYTHON) scripts/project.py test-fast

@@ -44,7 +44,7 @@ __all__ = [
 BACKENDS = {"scylla": "scylla-driver", "cassandra": "cassandra-driver"}
 
 #: Backends on native clients, each with its directory and an environment without the package `cassandra`.
-NATIVE = {"rust": "coodie_rust"}
+NATIVE = {"rust": "coodie_rust", "acsylla": "coodie_acsylla"}
 
 #: Where the documentation is built.
 SITE = ROOT / "docs" / "_build" / "html"

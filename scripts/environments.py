@@ -201,11 +201,29 @@ ENVIRONMENTS = {
             ("scylla", "dev", "recipes"),
             ("coodie_core[cli,otel,testing]", "coodie_scylla", "coodie_testing", "coodie_local[tls]"),
         ),
-        # A backend on a native client: without scylla-driver and cassandra-driver.
+        # The backends on native clients: without scylla-driver and cassandra-driver.
         Environment(
             "rust",
             ("rust", "dev"),
             ("coodie_core[cli,testing]", "coodie_rust", "coodie_testing", "coodie_local[tls]"),
+        ),
+        Environment(
+            "acsylla",
+            ("acsylla", "dev"),
+            ("coodie_core[cli,testing]", "coodie_acsylla", "coodie_testing", "coodie_local[tls]"),
+        ),
+        # All of them beside a backend on a Python driver.
+        Environment(
+            "together",
+            ("scylla", "rust", "acsylla", "dev"),
+            (
+                "coodie_core[cli,otel,testing]",
+                "coodie_scylla",
+                "coodie_rust",
+                "coodie_acsylla",
+                "coodie_testing",
+                "coodie_local[tls]",
+            ),
         ),
         # The example of a third party's credentials provider.
         Environment(

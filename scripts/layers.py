@@ -84,7 +84,11 @@ LAYERS = (
     Layer("scaffold", "coodie.scaffold"),
     Layer("cli", "coodie.__main__ coodie.cli coodie.explanations coodie_script"),
     Layer("kit", "coodie_testing", reach="drivers"),
-    Layer("backends", "coodie_cassandra coodie_local coodie_rust coodie_scylla", reach="drivers"),
+    Layer(
+        "backends",
+        "coodie_acsylla coodie_cassandra coodie_local coodie_rust coodie_scylla",
+        reach="drivers",
+    ),
     Layer("arrow", "coodie_arrow", reach="contract"),
     Layer("examples", "coodie_replay", is_outside=True),
 )

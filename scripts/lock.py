@@ -27,6 +27,12 @@ _FILES = {
     "scylla": ("./coodie_core[cli,otel]", "./coodie_scylla", "./coodie_local"),
     "cassandra": ("./coodie_core[cli,otel]", "./coodie_cassandra", "./coodie_local"),
     "rust": ("./coodie_core[cli,testing]", "./coodie_rust", "./coodie_testing", "./coodie_local[tls]"),
+    "acsylla": (
+        "./coodie_core[cli,testing]",
+        "./coodie_acsylla",
+        "./coodie_testing",
+        "./coodie_local[tls]",
+    ),
     "sigv4": (
         "./coodie_core[testing]",
         "./coodie_scylla",

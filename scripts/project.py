@@ -158,6 +158,8 @@ def main(arguments: list[str]) -> int:
         "test-scylla": lambda steps: test_backend(steps, "scylla", *options),
         "test-cassandra": lambda steps: test_backend(steps, "cassandra", *options),
         "test-rust": lambda steps: test_native(steps, "rust", *options),
+        "test-acsylla": lambda steps: test_native(steps, "acsylla", *options),
+        "test-together": lambda steps: test_backend(steps, "together", *options),
         "test-fast": test_fast,
         "test-versions": lambda steps: test_versions(steps, *options),
         "reliability": lambda steps: reliability(steps, *options),

@@ -113,6 +113,7 @@ EXTENDED = (
     Part("scylla: starts of a local node", ("coodie_local/tests",), marks=_EXTENDED),
     Part("scylla: site", ("tests/docs",), marks="browser", after=("documentation",)),
     *(Part(f"{backend}: tests", (f"{path}/tests",)) for backend, path in checks.NATIVE.items()),
+    Part("together: all backends in one environment", ("tests/together",)),
 )
 
 
@@ -198,7 +199,7 @@ def jobs_of_test_all(steps: Steps, nodes: str | None) -> list[Job]:
     """
     jobs = [
         *jobs_of_test(steps, nodes),
-        *(_environment(backend, steps) for backend in checks.NATIVE),
+        *(_environment(name, steps) for name in (*checks.NATIVE, "together")),
         *(_part(part, steps, nodes) for part in EXTENDED),
         *(
             Job(f"{name}: types", partial(checks.native_types, steps, name), (f"{name}: environment",))

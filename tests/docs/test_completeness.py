@@ -213,7 +213,7 @@ def test_the_versions_that_are_named_are_tested() -> None:
         name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/what-was-tested.md")
     }
     drivers = {backend: f"{backend}-driver" for backend in ("scylla", "cassandra")}
-    for backend, driver in (drivers | {"rust": "scylladb-rs-driver"}).items():
+    for backend, driver in (drivers | {"rust": "scylladb-rs-driver", "acsylla": "acsylla"}).items():
         pins = (ROOT / "requirements" / f"{backend}.txt").read_text(encoding="utf-8")
         (version,) = re.findall(rf"^{driver}==(.+)$", pins, re.MULTILINE)
         own = (ROOT / f"coodie_{backend}" / "README.md").read_text(encoding="utf-8")

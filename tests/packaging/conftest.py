@@ -46,6 +46,7 @@ def read_projects() -> dict[str, Project]:
             "coodie_scylla",
             "coodie_cassandra",
             "coodie_rust",
+            "coodie_acsylla",
             "coodie_testing",
             "coodie_local",
             "coodie_arrow",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.packaging.conftest import Project
 
-BACKENDS = ("coodie_scylla", "coodie_cassandra", "coodie_local", "coodie_rust")
+BACKENDS = ("coodie_scylla", "coodie_cassandra", "coodie_local", "coodie_rust", "coodie_acsylla")
 
 
 def name_of(requirement: str) -> str:

@@ -28,6 +28,7 @@ OURS = (
     "scylla",
     "cassandra",
     "rust",
+    "acsylla",
     "testing",
     "arrow",
     "frames",
@@ -68,6 +69,9 @@ def test_there_are_no_other_files(root: Path) -> None:
 TOGETHER = [
     ("cassandra", "object-mapper"),
     ("rust",),
+    ("acsylla",),
+    ("scylla", "rust", "acsylla"),
+    ("cassandra", "rust", "acsylla"),
     ("sigv4",),
     ("scylla", "recipes"),
     ("scylla", "arrow", "frames"),
@@ -87,7 +91,7 @@ def test_files_agree(root: Path, names: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(("backend", "rival"), [("scylla", "cassandra"), ("cassandra", "scylla")])
 def test_one_driver_to_a_file(root: Path, backend: str, rival: str) -> None:
     """No environment gets both drivers."""
-    for name in (backend, "build", "dev", "rust"):
+    for name in (backend, "build", "dev", "rust", "acsylla"):
         assert f"{rival}-driver" not in pins_of(root, name)
     assert f"{backend}-driver" in pins_of(root, backend)
 

@@ -21,6 +21,8 @@ ELSEWHERE = {
     "tests/compatibility": "compatibility",
     "coodie_accel/tests": "accel",
     "coodie_rust/tests": "test-rust",
+    "coodie_acsylla/tests": "test-acsylla",
+    "tests/together": "test-together",
     "tests/differential": "differential",
 }
 
@@ -92,6 +94,7 @@ def test_the_second_tier_has_what_other_targets_run() -> None:
     for backend in NATIVE:
         assert {f"{backend}: types", f"{backend}: tests"} <= names
         assert arguments_for(backend) == [f"{NATIVE[backend]}/tests"]
+    assert "together: all backends in one environment" in names
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ UNCHECKED = (
     "docs/conf.py",
     "examples/recipes",
     "coodie_rust",
+    "coodie_acsylla",
     "examples/coodie_replay",
     "examples/coodie_sigv4",
     "tests/compatibility/version_1",

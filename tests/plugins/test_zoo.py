@@ -159,6 +159,7 @@ STATES = {
     "cassandra": "not installed",
     "local": "not installed",
     "rust": "not installed",
+    "acsylla": "not installed",
     "nodriver": "ready",  # that what it opens is no driver shows when it's opened
 }
 

@@ -161,6 +161,12 @@ KNOWN = {
         KnownBackend(
             "rust", "coodie-rust", _OF_NATIVE_CLIENTS | {Capability.COMPRESSION, Capability.VECTORS}
         ),
+        KnownBackend(
+            "acsylla",
+            "coodie-acsylla",
+            _OF_NATIVE_CLIENTS
+            | {Capability.UNSET_VALUES, Capability.USER_DEFINED_TYPES, Capability.TIMESTAMP},
+        ),
     )
 }
 

@@ -203,7 +203,7 @@ def test_nothing_is_imported_for_the_message(registry: DriverRegistry) -> None:
     assert "memory" not in backends_with(Capability.TLS)
     registry.plugins.check(config_for("memory"))
     assert backends_with(Capability.TLS) == ("cassandra", "memory", "scylla")
-    assert backends_with(Capability.NATIVE_ASYNC) == ("memory", "rust")
+    assert backends_with(Capability.NATIVE_ASYNC) == ("acsylla", "memory", "rust")
 
 
 def test_ours_declare_what_is_known_of_them() -> None:

@@ -1,0 +1,33 @@
+"""The conformance kit, on a real Cassandra."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from coodie_testing import DriverConformance
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class TestAcsylla(DriverConformance):
+    """driver_type "acsylla" keeps the contract, but for what the client can't do."""
+
+    driver_type = "acsylla"
+    waived: ClassVar[Mapping[str, str]] = {
+        "test_type_decimal": "the client encodes and decodes decimals wrongly",
+        "test_type_numbers": "the client encodes and decodes decimals wrongly",
+        "test_type_far_date": "the client decodes dates as datetime.date: none outside the years 1 to 9999",
+        "test_type_far_timestamp": "the client decodes timestamps as datetime: none beyond the year 9999",
+        "test_type_timestamp": "the client decodes timestamps before 1698 and after 2241 inexactly",
+        "test_type_nano_time": "the client encodes times as datetime.time, without their nanoseconds",
+        "test_many_columns_at_once": "it has the values above among its columns",
+        "test_warnings_reach_the_caller": "the client writes the server's warnings to its log alone",
+        "test_a_lost_connection": "the client lets a request whose connection is lost time out",
+        "test_anothers_new_column_is_seen": "the client reads the schema about a second after the event",
+        "test_what_exists_already": "the client has no details of a server's error",
+        "test_too_few_replicas": "the client has no details of a server's error",
+        "test_consistency_is_sent": "as above; test_requests.py checks the levels",
+        "test_the_connections_consistency": "as above; test_requests.py checks the levels",
+        "test_functions_that_fail": "the client has no details of a server's error",
+    }
