@@ -64,8 +64,9 @@ _HELD = 50_000
 _FEW = 100
 _WIDTH = 64
 _CONCURRENCY = 100
-#: Microseconds that the stub takes for a request, so that those of a burst are in flight at once.
-_BURST_DELAY = 100
+#: Microseconds that the stub takes for a request and for a whole burst, at most: longer than a client takes
+#: to send them, so that they are in flight at once, and less than the timeout of any client.
+_DELAY, _BURST = 1000, 2_000_000
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ class Work:
         return Setting(
             nodes=3 if self.kind == "three" else 1,
             tls=self.kind == "tls",
-            delay=_BURST_DELAY if self.kind == "burst" else 0,
+            delay=min(_DELAY, _BURST // self.number) if self.kind == "burst" else 0,
         )
 
     @property

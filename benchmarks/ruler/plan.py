@@ -29,7 +29,7 @@ _WITH_OTHERS = frozenset({"read-64", "insert-64", "rows-100", "sync-1", "import"
 #: What `make bench` runs, against the stub where it suits a workload, and what of it with a real server, too.
 _WORKLOADS = (
     "read-64 read-1 read-512 read-4096 insert-64 rows-100 rows-5000 rows-50000 stream-1000000 many-100000 "
-    "sync-1 sync-8 three-64 import cold connect memory-200000 burst-4096 sessions-10 "
+    "sync-1 sync-8 three-64 import cold connect memory-200000 burst-1024 sessions-10 "
     "list-10 map-10 decimal-10 timestamp-10 columns-50 vector-1536 rate-1000 rate-4000 tls-64"
 )
 _REAL_TOO = "read-64 read-1 insert-64 rows-100"
