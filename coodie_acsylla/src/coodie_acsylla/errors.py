@@ -59,7 +59,7 @@ _ERRORS: tuple[tuple[type[Exception], type[ours.CoodieError], str, str | None], 
         theirs.CassErrorLibNoHostsAvailable,
         ours.ConnectionFailedError,
         "No host can be reached",
-        "Check that the server runs.",
+        "Check that the server is running, and check hosts= and port=.",
     ),
 )
 
@@ -101,7 +101,7 @@ def translated(raised: Exception, stmt: str, timeout: float) -> ours.CoodieError
     """
     if isinstance(raised, (TimeoutError, theirs.CassErrorLibRequestTimedOut)):
         message = f"No response within {timeout:g} s."
-        hint = "Increase timeout=; a write may have been applied."
+        hint = "A write may have been applied. Increase timeout=, or check the server's load."
         return ours.RequestTimeoutError(message, hint=hint, statement=stmt, timeout=timeout)
     text = _message(raised)
     for theirs_, kind, what, advice in _ERRORS:
@@ -121,13 +121,13 @@ def could_not_connect(raised: Exception, hosts: tuple[str, ...]) -> ours.CoodieE
     text = _message(raised)
     reasons = dict.fromkeys(hosts, text)
     if isinstance(raised, theirs.CassErrorServerBadCredentials):
-        message = "The server rejected the credentials, or requires some."
+        message = "The server rejected the credentials, or got none."
         return ours.AuthenticationError(message, hint="Check username= and password=.", hosts=reasons)
     wait = " in time" if isinstance(raised, TimeoutError) or "timeout" in text else ""
     said = f" ({text})" if text else ""
     message = f"No host could be reached{wait}: {', '.join(hosts)}{said}."
     return ours.ConnectionFailedError(
-        message, hint="Check hosts= and port=, and that the server runs.", hosts=reasons
+        message, hint="Check that the server is running, and check hosts= and port=.", hosts=reasons
     )
 
 

@@ -49,7 +49,7 @@ _LOGGER = cyacsylla.Logger
 
 def closed_error() -> DriverClosedError:
     """Return the error of a request that ended because the driver was closed."""
-    message = "The driver was closed with this request in flight, which may have been applied."
+    message = "The driver was closed while the request was in flight; a write may have been applied."
     return DriverClosedError(message, hint="Open a new one with init_coodie(…).")
 
 
