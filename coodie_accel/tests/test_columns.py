@@ -75,6 +75,16 @@ def test_a_struct_is_filled() -> None:
     assert (texts[0], texts[1], texts[2][0][0] & 0b1111, texts[2][2]) == (4, 3, 0b0001, b"x")
 
 
+def test_bitmaps_grow() -> None:
+    """Nulls and booleans stay where they are when there is room for more."""
+    flags = [None if number % 3 == 0 else number % 2 for number in range(100)]
+    cells = [joined([None if flag is None else bytes([flag])]) for flag in flags]
+    (column,) = _nested(("struct", "boolean"), cells)[3]
+    valid, values = [int.from_bytes(buffer, "little") for buffer in column[2]]
+    assert [valid >> number & 1 for number in range(100)] == [flag is not None for flag in flags]
+    assert [values >> number & 1 for number in range(100)] == [flag or 0 for flag in flags]
+
+
 @pytest.mark.parametrize(
     ("form", "cell"),
     [

@@ -330,6 +330,6 @@ def test_a_forgotten_task_is_collected() -> None:
 
 def test_wrong_arguments() -> None:
     """What isn't a list of futures with responses is an error, and not a crash."""
-    for wrong in ([(1,)], [1], [(1, 2)], [None], None, ()):
+    for wrong in ([(1,)], [1], [2**40], [(1, 2)], [None], None, ()):
         with pytest.raises((AttributeError, TypeError, ValueError)):
             native.deliver(wrong, False)

@@ -251,12 +251,12 @@ def deliver(list ended not None, bint at_once):
     cdef Py_ssize_t index = 0
     try:
         while index < PyList_GET_SIZE(ended):
-            future, response = <tuple>ended[index]
+            future, response = <tuple?>ended[index]
             index += 1
             _end(future, response, at_once)
     except BaseException:
         while index < PyList_GET_SIZE(ended):
-            future, response = <tuple>ended[index]
+            future, response = <tuple?>ended[index]
             index += 1
             _end(future, response, False)
         raise
