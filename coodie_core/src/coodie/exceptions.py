@@ -126,7 +126,6 @@ class CoodieError(Exception):
     command: str | None = None
     #: Whether any attempt of the request may have been applied: False where it is certain that none was.
     may_have_been_applied: bool = False
-
     #: The module whose classes have a section each; others are explained as their parents.
     explained_in: str = __name__
 
@@ -149,10 +148,8 @@ class CoodieError(Exception):
     @property
     def explanation(self) -> str:
         """The command that prints the cause of such an error and its fix."""
-        explained = (
-            cls.__name__ for cls in type(self).__mro__ if cls.__module__ == getattr(cls, "explained_in", None)
-        )
-        return f"coodie explain {next(explained)}"
+        classes = [cls for cls in type(self).__mro__ if cls.__module__ == getattr(cls, "explained_in", None)]
+        return f"coodie explain {classes[0].__name__}"
 
     def __reduce__(self) -> tuple[Callable[..., CoodieError], tuple[Any, ...]]:
         """Pickle the attributes, so that a worker process can return the error."""

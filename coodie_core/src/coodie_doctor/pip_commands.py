@@ -21,7 +21,8 @@ DOCTOR = "python -m coodie_doctor"
 
 #: The distributions of this project. Each one's directory in a clone has its name, with underscores.
 _OURS = frozenset(
-    f"coodie-{name}" for name in ("accel", "arrow", "cassandra", "core", "local", "rust", "scylla", "testing")
+    f"coodie-{name}"
+    for name in ("accel", "acsylla", "arrow", "cassandra", "core", "local", "rust", "scylla", "testing")
 )
 
 #: A valid name of a distribution, by the packaging specifications.
