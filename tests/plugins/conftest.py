@@ -25,7 +25,10 @@ ROOT = Path(__file__).resolve().parents[2]
 _NEEDED = ("importlib-metadata", "zipp", "packaging", "pluggy", "click", "rich")
 _NEEDED_BY_THEM = ("markdown-it-py", "mdurl", "pygments")
 #: What pip needs to install a distribution of ours from this clone.
-_BUILDING = ("hatchling", "pathspec", "trove-classifiers")
+_BUILDING = (
+    *("hatchling", "pathspec", "tomlkit", "trove-classifiers"),
+    *(("tomli",) if sys.version_info < (3, 11) else ()),
+)
 
 #: What keeps the settings of whoever runs the tests out.
 _FOREIGN = ("PYTHONPATH", "PYTHONHOME", "COODIE_BLOCK", "COODIE_ALLOW", "PIP_TARGET", "PIP_PREFIX")

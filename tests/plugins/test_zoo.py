@@ -217,7 +217,7 @@ def test_doctor_connects(zoo: Environment) -> None:
     assert done.returncode == 1
     assert json.loads(done.stdout)["connection"]["error"]["type"] == "NotADriverError"
     unclear = json.loads(zoo.run(*command, **allowed).stdout)
-    assert "ready: acme, nodriver" in unclear["connection"]["error"]["message"]
+    assert "found: acme, nodriver" in unclear["connection"]["error"]["message"]
     assert zoo.run(*command, "--option", "colour").returncode == 2
 
 
