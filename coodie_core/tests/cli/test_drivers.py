@@ -61,11 +61,8 @@ def test_json(host: PluginHost, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["drivers", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
     assert [one["driver_type"] for one in listed] == sorted([*KNOWN, "memory"])
-    assert (listed[2]["state"], listed[2]["options"], listed[2]["summary"]) == (
-        "ready",
-        ["colour"],
-        "in memory",
-    )
+    (memory,) = (one for one in listed if one["driver_type"] == "memory")
+    assert (memory["state"], memory["options"], memory["summary"]) == ("ready", ["colour"], "in memory")
 
 
 def test_doctor(host: PluginHost, capsys: pytest.CaptureFixture[str]) -> None:
