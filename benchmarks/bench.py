@@ -29,6 +29,7 @@ from rich.table import Table
 
 from contestants.listing import CONTESTANTS, VARIANTS
 from contestants.work import KINDS
+from coodie.exceptions import CoodieError
 from environments import ENVIRONMENTS
 from ruler import stub
 from ruler.conditions import conditions
@@ -70,7 +71,7 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         console.print("\ninterrupted; nothing was left running")
         return 130
-    except (stub.NoCompilerError, Failure) as exc:
+    except (stub.NoCompilerError, Failure, CoodieError) as exc:
         console.print(str(exc), markup=False)
         return 1
     finally:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["Address", "address_of", "filled", "real_server"]
 
 _STARTED = "real"
+#: Seconds that a start may take, on a busy machine.
+_PATIENCE = 600.0
 
 
 class Address(NamedTuple):
@@ -62,7 +64,7 @@ def real_server(server: str, works: list[Work]) -> Iterator[Address]:
 
     with (
         tempfile.TemporaryDirectory() as directory,  # apart from other nodes of this user
-        LocalNode("bench", directory=directory, tls=works[0].setting.tls) as node,
+        LocalNode("bench", directory=directory, tls=works[0].setting.tls, timeout=_PATIENCE) as node,
         filled(works, **node.connection_options()),
     ):
         yield Address(node.host, node.port, node.certificates.ca if node.certificates else None)
