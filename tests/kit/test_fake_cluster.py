@@ -145,7 +145,7 @@ async def test_rows_are_those_of_the_parameters(api: Api, cluster: FakeCluster) 
     assert await api.execute(READ, [1]) == [{"id": 1, "name": "1"}]
     with pytest.raises(InvalidQueryError, match=r"these parameters of .*Add when\(…\)"):
         await api.execute(READ, [3])
-    with pytest.raises(InvalidQueryError, match=r"No answer is scripted for 'SELECT nothing FROM shop\.x'"):
+    with pytest.raises(InvalidQueryError, match=r"No response is scripted for 'SELECT nothing FROM shop\.x'"):
         await api.execute("SELECT nothing FROM shop.x", [])
 
 
