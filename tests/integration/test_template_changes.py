@@ -122,6 +122,26 @@ async def test_the_sessions_timeout(
     assert caught.value.timeout == 0.2
 
 
+async def test_the_first_requests_timeout(
+    connect: Callable[..., Any], proxy: FaultProxy, rows: str, is_async: bool
+) -> None:
+    """It isn't that of later requests without one: these have the connection's."""
+    driver = connect(hosts=[proxy.host], port=proxy.port, fast_path=True, request_timeout=0.3)
+    api = _Warm(driver, is_async=is_async).api
+    select = f"SELECT v FROM {rows} WHERE k = ?"
+    for _ in range(20):  # until the fast path's connection is there, and uses the statement's template
+        assert await api.execute(select, [1], timeout=30) == [{"v": 10}]
+        await asyncio.sleep(0.02)
+    for _ in range(2):
+        proxy.hold = True
+        for method in (api.execute, api.execute_one):
+            with pytest.raises(RequestTimeoutError) as caught:
+                await method(select, [1])
+            assert caught.value.timeout == 0.3
+        proxy.hold = False
+        assert await api.execute(select, [1], timeout=30) == [{"v": 10}]
+
+
 async def test_the_clients_timestamps(warm: _Warm, rows: str) -> None:
     """The session gets another generator of timestamps, or leaves them to the server."""
     insert = f"INSERT INTO {rows} (k, v) VALUES (?, ?)"

@@ -32,7 +32,7 @@ from coodie.drivers.cassandra.fastpath.request import ExecuteRequest, FastReques
 from coodie.drivers.cassandra.fastpath.routing import Router
 from coodie.drivers.cassandra.fastpath.shards import Shards
 from coodie.drivers.cassandra.fastpath.statement import ExecuteOptions, FastStatement, routing_statement
-from coodie.drivers.cassandra.fastpath.template import BoundTemplate, keep_template
+from coodie.drivers.cassandra.fastpath.template import BoundTemplate, is_complete, keep_template
 from coodie.observers.request import UNOBSERVED
 from coodie.protocol.error_codes import Write
 from coodie.protocol.frames import BATCH
@@ -156,7 +156,7 @@ class FastPath:
         statement = entry.compiled or self.compiled(entry)
         level, shape = request.asked.consistency, request.rows
         key = level if shape is None else (level, shape)
-        is_first = _fits_a_template(request) and key not in statement.templates
+        is_first = _fits_a_template(request) and not is_complete(statement, key, request.asked.timeout)
         state = self.session_state() if is_first else ()
         profile = self._profile(settings)
         if profile is None:
@@ -179,7 +179,7 @@ class FastPath:
         if shape is not None:
             exchange.results = statement.results_in(shape)
         if is_first:
-            keep_template(self, exchange, key, state)
+            keep_template(self, exchange, key, state, has_timeout=request.asked.timeout is not None)
         return exchange
 
     def build_batch(

@@ -51,6 +51,7 @@ __all__ = [
     "RequestTemplate",
     "TemplatedRequest",
     "find_template",
+    "is_complete",
     "keep_template",
     "template_key",
 ]
@@ -97,6 +98,7 @@ class RequestTemplate:
         nodes: The fast path.
         exchange: The first request: for all rows, without options.
         state: The session's state before that request was built.
+        has_timeout: The first request's timeout is the caller's, not the default.
     """
 
     __slots__ = (
@@ -117,7 +119,9 @@ class RequestTemplate:
         "timestamps",
     )
 
-    def __init__(self, nodes: Nodes, exchange: ExecuteRequest, state: tuple[Any, ...]) -> None:
+    def __init__(
+        self, nodes: Nodes, exchange: ExecuteRequest, state: tuple[Any, ...], *, has_timeout: bool
+    ) -> None:
         self._exchange = exchange
         self._nodes = nodes
         self._policy = exchange.policy
@@ -127,7 +131,8 @@ class RequestTemplate:
         #: Returns the node of all requests; None if each request has to be routed.
         self.only_node: Callable[[], Host | None] = partial(nodes.only_node, exchange.policy)
         self.state = state
-        self.timeout = exchange.timeout
+        #: The default timeout in seconds; None if it isn't known, so that such a request needs the full path.
+        self.timeout = None if has_timeout else exchange.timeout
         self.encode = exchange.statement.encode
         self.read = exchange.results.read_single_page
         #: The generator of write timestamps; None for reads, and if the server sets them.
@@ -194,7 +199,7 @@ class RequestTemplate:
         return host, None if host is None else pool.connection(host, shard)
 
     def seconds(self, timeout: float | None) -> float | None:
-        """Return a request's timeout in seconds; None if the timeout is invalid."""
+        """Return a request's timeout in seconds; None if it is invalid, or the default isn't known."""
         if timeout is None:
             return self.timeout
         return timeout if 0 < timeout <= LONGEST else None
@@ -281,7 +286,15 @@ class BoundTemplate:
         return None if future is None else (self._template, values, host, self._timeout, future)
 
 
-def keep_template(nodes: Nodes, exchange: ExecuteRequest, key: Hashable, state: tuple[Any, ...]) -> None:
+def is_complete(statement: FastStatement, key: Hashable, timeout: float | None) -> bool:
+    """Return whether a statement's template exists, and has the default timeout if a request needs it."""
+    template: RequestTemplate | None = statement.templates.get(key)
+    return template is not None and (timeout is not None or template.timeout is not None)
+
+
+def keep_template(
+    nodes: Nodes, exchange: ExecuteRequest, key: Hashable, state: tuple[Any, ...], *, has_timeout: bool
+) -> None:
     """Create a template from a request, and keep it on the statement.
 
     Args:
@@ -289,11 +302,12 @@ def keep_template(nodes: Nodes, exchange: ExecuteRequest, key: Hashable, state: 
         exchange: The first request.
         key: The consistency level as the caller spelled it; with the rows' shape, unless they are dicts.
         state: The session's state before the request was built.
+        has_timeout: The request's timeout is the caller's, not the default.
     """
     templates = exchange.statement.templates
     if len(templates) >= _MAX_TEMPLATES:
         templates.clear()
-    templates[key] = RequestTemplate(nodes, exchange, state)
+    templates[key] = RequestTemplate(nodes, exchange, state, has_timeout=has_timeout)
 
 
 def find_template(statement: FastStatement, key: Hashable) -> RequestTemplate | None:
