@@ -16,12 +16,12 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
-from contestants import asynchronous, synchronous
+from contestants import asynchronous, frames, synchronous
 from contestants.listing import Contestant, contestant
 from contestants.measuring import connections, forget_peak, measured, memory, peak
 from contestants.pacing import paced, paced_with_callbacks, percentile
 from contestants.roles import Target, Unavailable
-from contestants.rows import READ_PART, digest
+from contestants.rows import ARROW_SIZE, READ_PART, digest
 from contestants.work import Work
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class Process:
             return
         steps = {
             "memory": self._memory,
+            "frame": self._frame,
             "burst": self._burst,
             "sessions": self._sessions,
             "rate": self._paced_rounds,
@@ -124,6 +125,30 @@ class Process:
             memory=before,
             grown=peak() - before,
             checked=await self._check(),  # only now: it leaves memory behind that streaming could use
+            facts=self.client.facts,
+        )
+
+    async def _frame(self) -> None:
+        """Make a data frame after one of few rows, and tell how far memory grew, beside the Arrow data."""
+        frames.warm()
+        statement = await self._call(self.client.prepare, self.work.compared_cql)
+        await self._call(self.client.frame, statement, [READ_PART])
+        statement = await self._call(self.client.prepare, self.work.cql)
+        gc.collect()
+        forget_peak()
+        before = memory()
+        with measured() as spent:
+            frame = await self._call(self.client.frame, statement, [READ_PART])
+        held = (peak() - before) / (ARROW_SIZE * self.work.rows)
+        self.work.expect(len(frame), int(frame["id"].sum()))
+        self.answer(
+            cpu=spent.cpu,
+            wall=spent.wall,
+            count=1,
+            rows=self.work.rows,
+            held=held,
+            memory=before,
+            checked=self._compared(frames.rows_of(frame, self.work.compared)),
             facts=self.client.facts,
         )
 
@@ -191,7 +216,10 @@ class Process:
 
     async def _check(self) -> str:
         """Compare values with what they must be; return their checksum."""
-        rows = self._plain(await self._call(self._module.check, self.client, self.work))
+        return self._compared(await self._call(self._module.check, self.client, self.work))
+
+    def _compared(self, found: list[dict[str, Any]]) -> str:
+        rows = self._plain(found)
         expected = self.work.expected()
         if rows != expected:
             wrong = next((pair for pair in zip(rows, expected, strict=False) if pair[0] != pair[1]), None)

@@ -278,14 +278,18 @@ ENVIRONMENTS = {
         Environment("bench", ("scylla", "testing"), ("coodie_core", "coodie_scylla", "coodie_local[tls]")),
         # Their contestants: coodie and the driver under it, with either; and the others.
         *(
-            Environment(f"bench-{name}", (name, "bench-uvloop"), ("coodie_core", f"coodie_{name}"))
+            Environment(
+                f"bench-{name}",
+                (name, "arrow", "bench-uvloop", "bench-frames"),
+                ("coodie_core", f"coodie_{name}", "coodie_arrow"),
+            )
             for name in ("scylla", "cassandra")
         ),
         *(
             Environment(
                 f"bench-{name}-accel",
-                (name, "bench-uvloop", "bench-accel"),
-                ("coodie_core", f"coodie_{name}"),
+                (name, "arrow", "bench-uvloop", "bench-accel", "bench-frames"),
+                ("coodie_core", f"coodie_{name}", "coodie_arrow"),
                 built=("coodie_accel",),
             )
             for name in ("scylla", "cassandra")
@@ -294,7 +298,11 @@ ENVIRONMENTS = {
         Environment("bench-cqlsh", ("bench-cqlsh",), ()),
         *(
             Environment(f"bench-{name}", (f"bench-{name}", "bench-uvloop"), ())
-            for name in ("coodie19", "cassandra-asyncio", "acsylla", "scyllapy", "scylladb-rs", "rsylla")
+            for name in ("coodie19", "cassandra-asyncio", "scyllapy", "rsylla")
+        ),
+        *(
+            Environment(f"bench-{name}", (f"bench-{name}", "bench-uvloop", "bench-frames"), ())
+            for name in ("acsylla", "scylladb-rs")
         ),
     )
 }

@@ -49,6 +49,7 @@ _FILES = {
     "types": ("-r", "requirements/types.in"),
     "object-mapper": ("pydantic>=2",),  # what coodie 1.9 needs, without its drivers
     "bench-uvloop": ("uvloop",),
+    "bench-frames": ('pandas; python_version >= "3.11"', 'pyarrow; python_version >= "3.11"'),
     "bench-accel": ("setuptools>=77", "Cython>=3.1"),
     "fuzz": ('atheris; python_version >= "3.11"',),
     "bench-coodie19": ("coodie>=1.9,<2", "scylla-driver"),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from contestants import frames
 from contestants.asynchronous import in_flight
 from contestants.installed import versions
 from contestants.roles import Unavailable
@@ -71,6 +72,10 @@ class Acsylla:
     async def read_all(self, statement: Any, values: list[Any]) -> list[Row]:
         """Return the rows of all pages."""
         return [row async for page in self._pages(statement, values) for row in page]
+
+    async def frame(self, statement: Any, values: list[Any]) -> Any:
+        """Return the rows as a data frame."""
+        return frames.from_rows(await self.read_all(statement, values))
 
     async def total(self, statement: Any, values: list[Any]) -> tuple[int, int]:
         """Go through all rows, page by page."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from contestants import frames
 from contestants.installed import versions
 from contestants.roles import Unavailable
 
@@ -104,6 +105,11 @@ class CoodieAsync(_Coodie):
         return rows
 
     read_all = read
+
+    async def frame(self, statement: str, values: list[Any]) -> Any:
+        """Return the rows as a data frame."""
+        rows = await self.driver.execute_async(statement, values, rows="arrow")
+        return frames.from_arrow(rows, as_objects="objects" in self._variants)
 
     async def total(self, statement: str, values: list[Any]) -> tuple[int, int]:
         """Go through all rows."""

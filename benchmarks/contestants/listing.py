@@ -16,6 +16,8 @@ VARIANTS = {
     "v4": "protocol version 4 instead of the newest",
     "arrays": "coodie with a codec for vectors as arrays",
     "sync": "coodie's blocking methods, for many-…, stream-…, connect and cold",
+    "objects": "coodie's data frames with pandas' own types instead of Arrow's",
+    "numpy": "the driver's data frames made by its NumpyProtocolHandler",
 }
 
 
@@ -36,6 +38,8 @@ class Contestant:
     #: The variants that there are of it.
     takes: frozenset[str] = frozenset({"uvloop"})
     variants: frozenset[str] = frozenset()
+    #: Whether its client makes data frames.
+    makes_frames: bool = False
 
     def client(self, *, blocking: bool) -> Any:
         """Make the client that suits a workload, or return None where there is none."""
@@ -58,7 +62,8 @@ def _coodie(driver: str) -> Contestant:
         "coodie_clients:CoodieSync",
         "coodie.drivers",
         (driver,),
-        frozenset(VARIANTS),
+        frozenset(VARIANTS) - {"numpy"},
+        makes_frames=True,
     )
 
 
@@ -69,7 +74,8 @@ def _raw(driver: str) -> Contestant:
         "",
         "raw_drivers:RawDriver",
         "cassandra.cluster",
-        takes=frozenset({"v4"}),
+        takes=frozenset({"v4", "numpy"}),
+        makes_frames=True,
     )
 
 
@@ -96,9 +102,16 @@ CONTESTANTS = {
             "cassandra_asyncio.cluster",
             takes=frozenset({"uvloop", "v4"}),
         ),
-        Contestant("acsylla", "bench-acsylla", "acsylla_client:Acsylla", "", "acsylla"),
+        Contestant("acsylla", "bench-acsylla", "acsylla_client:Acsylla", "", "acsylla", makes_frames=True),
         Contestant("scyllapy", "bench-scyllapy", "scyllapy_client:Scyllapy", "", "scyllapy"),
-        Contestant("scylladb-rs-driver", "bench-scylladb-rs", "scylladb_rs_client:ScylladbRs", "", "scylla"),
+        Contestant(
+            "scylladb-rs-driver",
+            "bench-scylladb-rs",
+            "scylladb_rs_client:ScylladbRs",
+            "",
+            "scylla",
+            makes_frames=True,
+        ),
         Contestant("rsylla", "bench-rsylla", "rsylla_client:Rsylla", "", "rsylla"),
         # For import times: what nobody who uses an event loop can do without.
         Contestant("asyncio", "bench-scylla", "", "", "asyncio", takes=frozenset()),

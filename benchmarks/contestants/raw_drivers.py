@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from contestants import frames
 from contestants.installed import versions
+from contestants.roles import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -61,6 +63,20 @@ class RawDriver:
     def open(self, target: Target) -> None:
         """Connect."""
         self.session = cluster_of(target).connect()
+        if "numpy" in target.variants:
+            self._use_numpy()
+
+    def _use_numpy(self) -> None:
+        import numpy as np
+        from cassandra.protocol import NumpyProtocolHandler
+
+        if NumpyProtocolHandler is None:
+            raise Unavailable("the driver was built without its NumpyProtocolHandler")
+        masked: Any = np.ma.MaskedArray
+        if not hasattr(masked, "newbyteorder"):
+            # numpy 2 has removed it; without it, the handler returns no rows.
+            masked.newbyteorder = lambda array: array.view(array.dtype.newbyteorder())
+        self.session.client_protocol_handler = NumpyProtocolHandler
 
     def close(self) -> None:
         """Disconnect."""
@@ -78,6 +94,20 @@ class RawDriver:
     def read_all(self, statement: Any, values: list[Any]) -> list[Row]:
         """Return the rows of all pages."""
         return list(self.session.execute(statement, values))
+
+    def frame(self, statement: Any, values: list[Any]) -> Any:
+        """Return the rows as a data frame, of which each page is one at first."""
+        from cassandra.cluster import EXEC_PROFILE_DEFAULT
+
+        profile = self.session.execution_profile_clone_update(
+            EXEC_PROFILE_DEFAULT, row_factory=frames.new_pages(), request_timeout=600
+        )
+        result = self.session.execute(statement, values, execution_profile=profile)
+        pages = [*result.current_rows]
+        while result.has_more_pages:
+            result.fetch_next_page()
+            pages += result.current_rows
+        return frames.join(pages)
 
     def total(self, statement: Any, values: list[Any]) -> tuple[int, int]:
         """Go through all rows."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from contestants.rows import Table
 
-__all__ = ["AsyncClient", "CallbackClient", "SyncClient", "Target", "Unavailable"]
+__all__ = ["AsyncClient", "CallbackClient", "FrameClient", "SyncClient", "Target", "Unavailable"]
 
 Row = dict[str, Any]
 
@@ -48,6 +48,14 @@ class Client(Protocol):
         Raises:
             Unavailable: It gives the bytes of values instead of decoding them.
         """
+        ...
+
+
+class FrameClient(Client, Protocol):
+    """A client that makes data frames: a method that an event loop waits for, or that blocks."""
+
+    def frame(self, statement: Any, values: list[Any]) -> Any:
+        """Return the rows of all pages as a pandas data frame."""
         ...
 
 

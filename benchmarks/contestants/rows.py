@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 __all__ = [
+    "ARROW_SIZE",
     "INSERT",
     "KEYSPACE",
     "PAGE",
@@ -124,6 +125,9 @@ READINGS = Table(
         Column("ref", "uuid", _uuid),
     ),
 )
+
+#: The bytes of a row of it in Arrow's format: two int, text of 16 characters with its offset, double, uuid.
+ARROW_SIZE = 4 + 4 + 16 + 4 + 8 + 16
 
 TABLE, INSERT, SELECT_ROW = READINGS.name, READINGS.insert, READINGS.select_row
 row, select_rows = READINGS.row, READINGS.select_rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from contestants import frames
 from contestants.asynchronous import in_flight
 from contestants.installed import versions
 from contestants.rows import PAGE
@@ -60,6 +61,10 @@ class ScylladbRs:
         """Return the rows of all pages."""
         rows: list[Row] = await (await self.session.execute(statement, values)).all()
         return rows
+
+    async def frame(self, statement: Any, values: list[Any]) -> Any:
+        """Return the rows as a data frame."""
+        return frames.from_rows(await self.read_all(statement, values))
 
     async def total(self, statement: Any, values: list[Any]) -> tuple[int, int]:
         """Go through all rows, page by page."""

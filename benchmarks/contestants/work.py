@@ -38,10 +38,11 @@ KINDS = {
     "cold": "a script: import, connecting, reading one row, disconnecting",
     "connect": "connecting, reading one row, disconnecting; a second time in a process, without imports",
     "memory": "streaming so many rows: how far memory grows meanwhile",
+    "frame": "so many rows as a pandas data frame; memory: its growth up to the peak ÷ the Arrow data",
 }
 
 #: Kinds for which each round is a process of its own.
-FRESH = frozenset({"import", "cold", "connect", "memory", "burst", "sessions"})
+FRESH = frozenset({"import", "cold", "connect", "memory", "frame", "burst", "sessions"})
 
 #: Kinds without a number.
 _ALONE = frozenset({"import", "cold", "connect"})
@@ -51,7 +52,7 @@ _KEYED = (
 )
 #: Kinds that write one row at a time, and that read the first rows of a partition.
 _WRITING = frozenset({"insert", "many"})
-_READING_ROWS = frozenset({"rows", "stream", "memory"})
+_READING_ROWS = frozenset({"rows", "stream", "memory", "frame"})
 #: Kinds whose number is that of requests, or threads, under way at once.
 _WIDE = frozenset({"read", "three", "insert", "sync", "tls", "burst"})
 
@@ -140,7 +141,7 @@ class Work:
     @property
     def rounds(self) -> int:
         """Rounds by default: fewer where one takes long or hardly varies."""
-        return 3 if self.kind in {"memory", "burst", "sessions", "many", "stream"} else 5
+        return 3 if self.kind in {"memory", "frame", "burst", "sessions", "many", "stream"} else 5
 
     @property
     def rate(self) -> int:
@@ -202,7 +203,7 @@ class Work:
         """Rows of its statement whose values are compared: all, if they may be held all at once."""
         if self.kind not in _READING_ROWS:
             return 0
-        return min(self.number, PAGE if self.kind == "memory" else _HELD)
+        return min(self.number, PAGE if self.kind in {"memory", "frame"} else _HELD)
 
     @property
     def compared_cql(self) -> str:

@@ -23,7 +23,14 @@ _CHARTS = _DOCS / "benchmarks"
 _BEGIN, _END = "<!-- made by `make bench`: from here -->", "<!-- to here -->"
 
 #: Whom others are compared with, where they took part.
-BASELINES = ("coodie-1.9", "acsylla+uvloop", "scylla-driver", "asyncio")
+BASELINES = (
+    "coodie-1.9",
+    "acsylla+uvloop",
+    "scylla-driver",
+    "asyncio",
+    "cassandra-driver",
+    "cassandra-driver+numpy",
+)
 
 _SUMMARY = ("<!-- made by `make bench`: the summary -->", "<!-- to here: the summary -->")
 

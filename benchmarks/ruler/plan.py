@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Contest", "names", "planned", "suits"]
 
-#: Who takes part in a workload by default: all in a few workloads with the stub, else those that matter most.
+#: Who takes part in a workload by default: who makes data frames in those of frames, all in a few others with
+#: the stub, else those that matter most.
 _MAIN = (
     "coodie-scylla coodie-scylla+uvloop coodie-scylla+accel coodie-scylla+accel+uvloop "
     "coodie-scylla+accel+uvloop+arrays coodie-scylla+sync coodie-scylla+accel+sync "
@@ -24,13 +25,18 @@ _OTHERS = (
     "coodie-scylla+nofast coodie-cassandra coodie-cassandra+accel+uvloop coodie-cassandra+nofast "
     "cassandra-driver cassandra-asyncio-driver acsylla scyllapy scylladb-rs-driver rsylla"
 )
+_WITH_FRAMES = (
+    "coodie-scylla coodie-scylla+accel coodie-scylla+accel+objects coodie-cassandra coodie-cassandra+accel "
+    "scylla-driver scylla-driver+numpy cassandra-driver cassandra-driver+numpy acsylla scylladb-rs-driver"
+)
 _WITH_OTHERS = frozenset({"read-64", "insert-64", "rows-100", "sync-1", "import", "connect"})
 
 #: What `make bench` runs, against the stub where it suits a workload, and what of it with a real server, too.
 _WORKLOADS = (
     "read-64 read-1 read-512 read-4096 insert-64 rows-100 rows-5000 rows-50000 stream-1000000 many-100000 "
     "sync-1 sync-8 three-64 import cold connect memory-200000 burst-1024 sessions-10 "
-    "list-10 map-10 decimal-10 timestamp-10 columns-50 vector-1536 rate-1000 rate-4000 tls-64"
+    "list-10 map-10 decimal-10 timestamp-10 columns-50 vector-1536 rate-1000 rate-4000 tls-64 "
+    "frame-1000000"
 )
 _REAL_TOO = "read-64 read-1 insert-64 rows-100"
 
@@ -42,8 +48,15 @@ _QUICK = (
 )
 
 
-#: Where coodie's blocking methods take part beside the others.
-_ALSO_SYNC = frozenset({"many", "stream", "connect", "cold"})
+#: Variants that take part in some kinds of work only.
+_ONLY_IN = {
+    "arrays": frozenset({"vector"}),
+    "sync": frozenset({"many", "stream", "connect", "cold"}),
+    "objects": frozenset({"frame"}),
+    "numpy": frozenset({"frame"}),
+}
+#: Variants that make a difference for data frames.
+_FRAME_VARIANTS = frozenset({"accel", "objects", "numpy"})
 
 
 @dataclass(frozen=True)
@@ -112,10 +125,10 @@ def suits(one: Contestant, work: Work) -> bool:
     """Tell whether a contestant is meant to do a workload."""
     if work.kind == "import":
         return not one.variants
-    if "arrays" in one.variants and work.kind != "vector":
+    if any(work.kind not in _ONLY_IN.get(variant, {work.kind}) for variant in one.variants):
         return False
-    if "sync" in one.variants and work.kind not in _ALSO_SYNC:
-        return False
+    if work.kind == "frame":
+        return one.makes_frames and one.variants <= _FRAME_VARIANTS
     if work.blocking:
         return bool(one.blocking) and "uvloop" not in one.variants
     return bool(one.asynchronous or one.blocking)
@@ -124,6 +137,8 @@ def suits(one: Contestant, work: Work) -> bool:
 def _by_default(work: Work, server: str, *, quick: bool) -> str:
     if quick:
         return _QUICK
+    if work.kind == "frame":
+        return _WITH_FRAMES
     return f"{_MAIN} {_OTHERS}" if server == "stub" and work.name in _WITH_OTHERS else _MAIN
 
 

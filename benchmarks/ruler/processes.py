@@ -22,7 +22,7 @@ _PROGRAM = Path(__file__).resolve().parent.parent / "contestant.py"
 _ISOLATED = ("-E", "-s")
 
 #: Seconds that an answer may take; what takes longer is left out.
-_PATIENCE = 120.0
+_PATIENCE = 300.0
 #: Seconds that an end may take.
 _LINGER = 10.0
 

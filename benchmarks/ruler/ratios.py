@@ -38,6 +38,7 @@ MEASURES = {
     "p99": Measure("p99", f"99th percentile of the {_LATENCY}", "µs", 1e6, divided=False),
     "cpu": Measure("CPU", "CPU time of the client per operation", "µs", 1e6),
     "wall": Measure("clock", "elapsed time", "µs", 1e6),
+    "held": Measure("memory", "memory growth ÷ size of the Arrow data", "×", 1, divided=False),
 }
 
 

@@ -20,8 +20,8 @@ _OURS, _RAW = "coodie-scylla", "scylla-driver"
 _COLUMNS = {
     "coodie, accelerator": ("coodie-scylla+accel+uvloop", "coodie-scylla+accel"),
     "coodie": ("coodie-scylla+uvloop", _OURS),
-    "acsylla": ("acsylla+uvloop",),
-    "scylladb-rs-driver": ("scylladb-rs-driver+uvloop",),
+    "acsylla": ("acsylla+uvloop", "acsylla"),
+    "scylladb-rs-driver": ("scylladb-rs-driver+uvloop", "scylladb-rs-driver"),
     "scylla-driver": (_RAW,),
     "coodie 1.9": ("coodie-1.9",),
 }

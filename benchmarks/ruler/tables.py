@@ -50,6 +50,8 @@ def amount(value: float, measure: str) -> str:
         return f"{value / 1e6:.2f} s"
     if unit == "µs" and value >= _TEN_MILLISECONDS:
         return f"{value / 1e3:.1f} ms"
+    if unit == "×":
+        return f"{value:.2f} {unit}"
     return (f"{value:.0f} {unit}" if value >= _HUNDRED else f"{value:.1f} {unit}").rstrip()
 
 

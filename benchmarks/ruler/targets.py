@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ruler.ratios import Spread, costs, ratio
-from ruler.tables import multiple
+from ruler.ratios import MEASURES, Spread, costs, ratio
+from ruler.tables import amount, multiple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -79,14 +79,20 @@ _TARGETS = (
     _Target("stub/rows-50000", _OURS, _OLD, 1 / 2.2),
     _Target("stub/rows-50000", _OURS, _RAW, 1 / 1.2),
     _Target("stub/import", _OURS, ("asyncio",), 1),
+    _Target("stub/frame-1000000", f"coodie-cassandra{_ACCEL}", ("cassandra-driver",), 1 / 5),
+    _Target("stub/frame-1000000", f"coodie-cassandra{_ACCEL}", ("cassandra-driver+numpy",), 1 / 2),
     _Target("real/read-64", _OURS, _OLD, 1 / 8),
 )
 
 #: What any workload may cost with the accelerator, as a multiple of what it costs without.
 _WITH_ACCELERATOR = 1.03
 
-#: Megabytes that streaming may take beyond what was there.
-_MEMORY = 5.0
+#: How far the memory of a contestant may grow: workload, contestant, measure and limit in the measure's unit.
+_MEMORY = (
+    ("stub/memory-200000", _OURS, "grown", 5.0),
+    ("real/memory-200000", _OURS, "grown", 5.0),
+    ("stub/frame-1000000", f"coodie-cassandra{_ACCEL}", "held", 1.5),
+)
 
 
 def reached(results: Mapping[str, Any]) -> Iterator[list[str]]:
@@ -105,11 +111,13 @@ def reached(results: Mapping[str, Any]) -> Iterator[list[str]]:
             verdict = _verdict(found, target.at_most)
             yield [target.workload, what, f"≤ {target.at_most:.3f}", multiple(found), verdict]
     yield from _with_and_without(results)
-    for workload in ("stub/memory-200000", "real/memory-200000"):
-        own = _contestants(results, workload).get(_OURS)
+    for workload, name, measure, at_most in _MEMORY:
+        own = _contestants(results, workload).get(name)
         if own is not None:
-            grown = Spread.of(costs(own["rounds"], "grown"))
-            yield [workload, f"{_OURS}, MB", f"≤ {_MEMORY}", f"{grown.median:.1f}", _verdict(grown, _MEMORY)]
+            used = Spread.of(costs(own["rounds"], measure))
+            what = f"{name}, {MEASURES[measure].meaning}"
+            limit, median = amount(at_most, measure), amount(used.median, measure)
+            yield [workload, what, f"≤ {limit}", median, _verdict(used, at_most)]
 
 
 def _with_and_without(results: Mapping[str, Any]) -> Iterator[list[str]]:

@@ -44,18 +44,31 @@ def test_the_default_is_all_workloads_that_suit() -> None:
     assert {contest.server for contest in planned(None, None, None, quick=True)} == {"stub"}
 
 
+def test_data_frames_are_made_by_all_who_can() -> None:
+    """With the variants that the targets compare."""
+    (contest,) = planned("frame-1000000", None, None, quick=False)
+    names = [one.name for one in contest.contestants]
+    assert contest.name == "stub/frame-1000000"
+    assert {"coodie-cassandra+accel", "cassandra-driver", "cassandra-driver+numpy", "acsylla"} <= set(names)
+    assert len(names) == 11
+
+
 @pytest.mark.parametrize(
     ("name", "kinds"),
     [
         ("coodie-scylla+arrays", {"vector-1536"}),
         ("coodie-scylla+sync", {"many-10", "stream-10"}),
-        ("coodie-scylla", {"many-10", "stream-10", "vector-1536", "read-64", "sync-1", "import"}),
+        ("coodie-scylla", {"many-10", "stream-10", "vector-1536", "read-64", "sync-1", "import", "frame-10"}),
+        ("coodie-scylla+accel+objects", {"frame-10"}),
+        ("acsylla", {"many-10", "stream-10", "vector-1536", "read-64", "import", "frame-10"}),
         ("acsylla+uvloop", {"many-10", "stream-10", "vector-1536", "read-64"}),
-        ("scylla-driver", {"many-10", "stream-10", "vector-1536", "read-64", "sync-1", "import"}),
+        ("scylla-driver", {"many-10", "stream-10", "vector-1536", "read-64", "sync-1", "import", "frame-10"}),
+        ("scylla-driver+numpy", {"frame-10"}),
+        ("rsylla", {"many-10", "stream-10", "vector-1536", "read-64", "import"}),
         ("asyncio", {"import"}),
     ],
 )
 def test_who_takes_part(name: str, kinds: set[str]) -> None:
     """A variant only where it makes a difference, and a client only where it has the interface."""
-    every = ("many-10", "stream-10", "vector-1536", "read-64", "sync-1", "import")
+    every = ("many-10", "stream-10", "vector-1536", "read-64", "sync-1", "import", "frame-10")
     assert {work for work in every if suits(contestant(name), Work.of(work))} == kinds

@@ -61,6 +61,7 @@ def test_tables_begin_with_the_cheapest() -> None:
         (25_000, "cpu", "25.0 ms"),
         (2_500_000, "wall", "2.50 s"),
         (5.2, "grown", "5.2 MB"),
+        (1.234, "held", "1.23 ×"),
     ],
 )
 def test_amounts_have_the_unit_that_reads_well(value: float, measure: str, written: str) -> None:
@@ -116,6 +117,36 @@ def test_a_target_may_compare_two_workloads() -> None:
         "≤ 1.150",
     ]
     assert line[4] == "missed"
+
+
+@pytest.mark.parametrize(
+    ("workload", "contestant", "measured", "line"),
+    [
+        (
+            "stub/memory-200000",
+            "coodie-scylla",
+            {"grown": 1_300_000},
+            ["coodie-scylla, memory growth", "≤ 5.0 MB", "1.3 MB", "reached"],
+        ),
+        (
+            "stub/frame-1000000",
+            "coodie-cassandra+accel",
+            {"held": 1.6},
+            [
+                "coodie-cassandra+accel, memory growth ÷ size of the Arrow data",
+                "≤ 1.50 ×",
+                "1.60 ×",
+                "missed",
+            ],
+        ),
+    ],
+)
+def test_memory_has_targets(
+    workload: str, contestant: str, measured: dict[str, float], line: list[str]
+) -> None:
+    """In the unit of what is measured, and not divided by how often the work was done."""
+    contestants = {contestant: {"rounds": [{**measured, "count": 2}]}}
+    assert list(reached({workload: {"contestants": contestants}})) == [[workload, *line]]
 
 
 def test_the_accelerator_slows_nothing_down() -> None:

@@ -52,6 +52,21 @@ def test_contestants_take_turns(place: Place, backend: str, told: list[str]) -> 
 
 
 @ONE_VERSION
+def test_data_frames(place: Place, backend: str, told: list[str]) -> None:
+    """All make the same data frame of several pages, and tell how far memory grew."""
+    pytest.importorskip("pandas", reason="pandas isn't installed here")
+    names = (f"coodie-{backend}", f"coodie-{backend}+objects", f"{backend}-driver", f"{backend}-driver+numpy")
+    outcome = compete(
+        Work.of("frame-12000"), dict.fromkeys(map(contestant, names), PYTHON), place, 1, told.append
+    )
+    assert outcome.left_out.keys() <= {names[-1]}
+    assert len({known["checked"] for known in outcome.contestants.values()}) == 1
+    for known in outcome.contestants.values():
+        assert known["rounds"][0]["rows"] == 12_000
+        assert known["rounds"][0]["held"] > 0
+
+
+@ONE_VERSION
 def test_rounds_of_their_own_processes(place: Place, backend: str, told: list[str]) -> None:
     """Connecting, memory and imports are measured afresh each time."""
     entered = {contestant(f"coodie-{backend}"): PYTHON}

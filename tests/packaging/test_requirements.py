@@ -18,6 +18,7 @@ BENCHMARKS = (
     "cassandra-asyncio",
     "coodie19",
     "cqlsh",
+    "frames",
     "rsylla",
     "scylladb-rs",
     "scyllapy",
@@ -75,6 +76,7 @@ TOGETHER = [
     ("sigv4",),
     ("scylla", "recipes"),
     ("scylla", "arrow", "frames"),
+    ("cassandra", "arrow", "bench-frames"),
     ("cassandra", "arrow"),
     ("scylla", "rust", "object-mapper"),
 ]
