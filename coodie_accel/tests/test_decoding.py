@@ -200,7 +200,7 @@ def test_rows_with_slots(aware: bool) -> None:
     types = [cqltypes.UTF8Type, cqltypes.DateType]
     filled, expected = _readers(("b", "a"), types, _Slotted, aware=aware, compiled=True)
     assert filled.__self__.__class__ is native.RowDecoder  # type: ignore[attr-defined]  # a bound method
-    body = _body([[b"x", bytes(8)], [None, None], [b"", b"\x7f" + bytes(7)]])
+    body = _body([[b"x", bytes(8)], [None, None], [b"", pack(">q", 1_700_000_000_123)]])
     rows = filled(body, len(_BEFORE) + 4, 3)
     assert (rows, type(rows)) == (expected(body, len(_BEFORE) + 4, 3), ShapedRows)
     assert [type(row) for row in rows] == [_Slotted] * 3
