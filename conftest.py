@@ -11,8 +11,10 @@ import importlib.util
 import json
 import logging
 import os
+import sys
 from collections import Counter
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,6 +37,11 @@ for _name in (
     _spec = importlib.util.find_spec(_name)
     if _spec is not None and _spec.origin is not None:  # without an origin it is the directory
         importlib.import_module(_name)
+
+#: Tests of a distribution, run alone, import modules from tests/, too.
+_tests = ModuleType("tests")
+_tests.__path__ = [str(Path(__file__).parent / "tests")]
+sys.modules.setdefault("tests", _tests)
 
 
 #: Marks of tests that run only where ``-m`` names one of a test's own.

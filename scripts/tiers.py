@@ -82,10 +82,10 @@ TEST = (
             "tests/plugins",
             "tests/reliability",
             "tests/simulation",
+            "tests/fuzz",
         ),
     ),
-    # Tests of coodie-arrow import what those of the fuzzers have.
-    Part("scylla: arrow", ("coodie_arrow/tests", "tests/fuzz")),
+    Part("scylla: arrow", ("coodie_arrow/tests",)),
     Part("scylla: conformance", ("tests/kit",)),
     Part("cassandra: conformance", ("tests/kit",)),
     Part("cassandra: core", _DEPENDS_ON_DRIVER),
