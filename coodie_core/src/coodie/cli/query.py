@@ -97,8 +97,7 @@ def query(
     """Execute a CQL statement and print its rows.
 
     The statement is CQL, the content of --file, or what is piped in. The rows are printed as they arrive,
-    with at most two pages in memory. If the output pipe is closed (head, less), the query is cancelled
-    silently.
+    with only one page in memory. If the output pipe is closed (head, less), the query is cancelled silently.
 
     Exit code: 0; 1 if the statement failed; 2 for invalid arguments or configuration; 4 if the server
     rejected the statement; 5 if no server could be reached.

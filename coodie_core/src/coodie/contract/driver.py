@@ -224,10 +224,9 @@ class AbstractDriver(WholeTables, Descriptions, Operations, ABC):
         options: RequestOptions | None = None,
         rows: Any = None,
     ) -> Generator[Any, None, None]:
-        """Execute *stmt* and iterate over its rows, with at most two pages in memory.
+        """Execute *stmt* and iterate over its rows, with one page in memory.
 
-        A thread requests the next page while one is consumed. With a backend that returns plain lists, and so
-        has no paging, all rows are requested at once.
+        With a backend that returns plain lists, and so has no paging, all rows are requested at once.
 
         Args:
             stmt: As in ``execute``; a read, since a backend without paging executes it twice.
@@ -263,7 +262,7 @@ class AbstractDriver(WholeTables, Descriptions, Operations, ABC):
         options: RequestOptions | None = None,
         rows: Any = None,
     ) -> AsyncGenerator[Any, None]:
-        """Async version of :meth:`stream`; a task requests the next page.
+        """Async version of :meth:`stream`; requests the next page while one is consumed.
 
         If you leave the iteration early, close the iterator (``contextlib.aclosing``), which cancels the
         pending request.

@@ -1,10 +1,8 @@
-"""Iterate over rows page by page; the next page is requested while one is consumed."""
+"""Iterate over rows with one page in memory."""
 
 from __future__ import annotations
 
-import os
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from coodie._tracebacks import CALLER_ERRORS, shortened
@@ -55,18 +53,13 @@ class TimeLeft:
 def stream_rows(
     fetch: Callable[[int | None, bytes | None], list[dict[str, Any]]], fetch_size: int
 ) -> Generator[dict[str, Any], None, None]:
-    """Yield the rows of all pages; a thread requests the next page while one is consumed.
-
-    The thread ends with its request: if the iteration ends early, the page is discarded.
+    """Yield the rows of all pages.
 
     Args:
         fetch: Takes a page size and a paging state and returns that page; without them, it returns all rows.
         fetch_size: The number of rows of a page.
     """
-    from coodie.waiting import start_thread  # keeps concurrent.futures out of the import of coodie.drivers
-
     page: Any
-    process = os.getpid()
     try:
         page = fetch(fetch_size, None)
     except CALLER_ERRORS as exc:
@@ -78,15 +71,12 @@ def stream_rows(
         return
     while True:
         state = page.paging_state
-        if state is None:
-            yield from page
-            return
-        ahead = start_thread(partial(fetch, fetch_size, state), "coodie-page")
         yield from page
+        if state is None:
+            return
+        # Drop the page before the next one arrives.
         del page
-        # A fork has no such thread.
-        page = _paged(ahead.result() if os.getpid() == process else fetch(fetch_size, state))
-        del ahead
+        page = _paged(fetch(fetch_size, state))
 
 
 async def stream_rows_async(
