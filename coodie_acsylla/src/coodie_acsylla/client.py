@@ -101,7 +101,7 @@ def connect(config: ConnectionConfig) -> Steps[AcsyllaClient]:
     except CoodieError:
         client.close()
         raise
-    except Exception as exc:
+    except Exception as exc:  # its own classes, and those of the standard library
         client.close()
         raise could_not_connect(exc, hosts) from exc
     except BaseException:
@@ -225,7 +225,7 @@ class AcsyllaClient(Client):
         """
         try:
             return (yield OnSession(self._sessions, execute))
-        except Exception as exc:
+        except Exception as exc:  # is_stale knows which of them
             if is_stale(exc, has_columns=has_columns):
                 raise StaleStatementError from exc
             raise
