@@ -3,9 +3,6 @@
 A page becomes one module below .venvs/pages, in which each line has the number that it has in the page. Its
 blocks are the body of a coroutine function, so that they may await, and the name that a page presupposes is
 its parameter. A block that is a file of a package becomes that file.
-
-How many errors a page has is in tests/typing/untyped_pages.json, which may only shrink: a page with more
-errors fails, and one with fewer fails, too, until ``--write`` has written the list anew.
 """
 
 from __future__ import annotations
@@ -13,35 +10,32 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
 import textwrap
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pages import LOCAL, PAGES, blocks_of, name_of
 from steps import ROOT, Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from pages import Block
 
-__all__ = ["LIST", "Counts", "TypeFault", "compare", "main", "modules_of", "shrink"]
-
-#: page → checker → number of errors.
-Counts = dict[str, dict[str, int]]
-
-#: What may still be wrong.
-LIST = ROOT / "tests" / "typing" / "untyped_pages.json"
+__all__ = ["TypeFault", "main", "modules_of"]
 
 _MODULES = ROOT / ".venvs" / "pages"
-#: pyright's: the project's, but for what is looked at.
-_CONFIGURATION = {"extends": "../../pyproject.toml", "include": ["."], "exclude": []}
+#: pyright's: the project's, but for what is checked, and imports that can't be found, which are mypy's.
+_CONFIGURATION = {
+    "extends": "../../pyproject.toml",
+    "include": ["."],
+    "exclude": [],
+    "reportMissingImports": False,
+}
 
 _FUTURE = "from __future__ import annotations"
 _INDENT = "    "
@@ -176,86 +170,28 @@ def _run(command: Sequence[str | Path], **variables: str) -> str:
     return done.stdout
 
 
-def counts_of(faults: Iterable[TypeFault]) -> Counts:
-    """Count what was found, by page and checker."""
-    counts: Counts = {}
-    for (page, checker), number in sorted(Counter((fault.page, fault.checker) for fault in faults).items()):
-        counts.setdefault(page, {})[checker] = number
-    return counts
-
-
-def compare(faults: list[TypeFault], allowed: Counts) -> tuple[list[str], list[str]]:
-    """Compare what was found with the list.
-
-    Args:
-        faults: What was found.
-        allowed: The list.
-
-    Returns:
-        What is worse than the list, with the lines of the pages; and where it could shrink.
-    """
-    worse, better = [], []
-    found = counts_of(faults)
-    for page in sorted({*found, *allowed}):
-        for checker in ("mypy", "pyright"):
-            number = found.get(page, {}).get(checker, 0)
-            limit = allowed.get(page, {}).get(checker, 0)
-            summary = f"{page}: errors of {checker}: {number}, in the list: {limit}"
-            if number > limit:
-                worse += [str(fault) for fault in faults if (fault.page, fault.checker) == (page, checker)]
-                worse.append(summary)
-            elif number < limit:
-                better.append(summary)
-    return worse, better
-
-
-def shrink(faults: list[TypeFault], allowed: Counts) -> Counts:
-    """Return the list without what is better by now; nothing is added to it."""
-    found = counts_of(faults)
-    smaller: Counts = {}
-    for page, limits in sorted(allowed.items()):
-        for checker, limit in sorted(limits.items()):
-            number = min(limit, found.get(page, {}).get(checker, 0))
-            if number:
-                smaller.setdefault(page, {})[checker] = number
-    return smaller
-
-
 def main(arguments: list[str]) -> int:
-    """Check, compare and say what to do.
+    """Check, and print what was found.
 
     Args:
         arguments: The command's.
 
     Returns:
-        The exit status: 0 where the pages are as the list says.
+        The exit status: 0 where there is no error.
     """
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--mypy", type=Path, required=True, metavar="PYTHON", help="a Python that has mypy")
     parser.add_argument("--pyright", type=Path, required=True, metavar="PROGRAM", help="pyright's program")
-    parser.add_argument("--write", action="store_true", help="write the list anew, where it shrinks")
     parsed = parser.parse_args(arguments)
     try:
         faults = check(parsed.mypy.absolute(), parsed.pyright.absolute())
     except Failure as exc:
         print(exc, file=sys.stderr)
         return 1
-    allowed: Any = json.loads(LIST.read_text(encoding="utf-8"))
-    if parsed.write:
-        allowed = shrink(faults, allowed)
-        LIST.write_text(json.dumps(allowed, indent=2) + "\n", encoding="utf-8")
-    worse, better = compare(faults, allowed)
-    for line in [*worse, *better]:
-        print(line)
-    if worse:
-        print("The list may only shrink: correct the blocks, or the types that they use.")
-    if better:
-        again = ["python3", "scripts/doc_types.py", *arguments, "--write"]
-        print(f"There are fewer errors than the list has. Write it anew:\n  {shlex.join(again)}")
-    if not worse and not better:
-        left = sum(number for limits in allowed.values() for number in limits.values())
-        print(f"{len(PAGES)} pages; {left} errors are left, all of them in {LIST.relative_to(ROOT)}")
-    return int(bool(worse or better))
+    for fault in faults:
+        print(fault)
+    print(f"{len(PAGES)} pages, {len(faults)} errors")
+    return int(bool(faults))
 
 
 if __name__ == "__main__":

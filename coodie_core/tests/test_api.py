@@ -31,6 +31,7 @@ WIDER = {
     "Sequence[Any]": "list[Any]",
     "Mapping[str, Any] | None": "dict[str, Any] | None",
     "bytes | str | None": "bytes | None",
+    "DriverLike": "AbstractDriver",
 }
 
 _ENTRY = re.compile(

@@ -1,4 +1,4 @@
-"""The pages' blocks are type-checked, and what is wrong in them may only become less."""
+"""The pages' blocks are type-checked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 import doc_types
 import pages
-from doc_types import LIST, TypeFault, compare, modules_of, shrink
+from doc_types import modules_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,12 +18,6 @@ if TYPE_CHECKING:
 
     #: Writes a page with a text and returns its path.
     PageOf = Callable[[str], Path]
-
-FAULTS = [
-    TypeFault("a.md", 3, "mypy", "one [x]"),
-    TypeFault("a.md", 5, "mypy", "two [y]"),
-    TypeFault("b.md", 9, "pyright", "three [z]"),
-]
 
 
 @pytest.fixture
@@ -122,56 +116,12 @@ def test_a_page_without_python_has_no_module(page_of: PageOf) -> None:
     assert modules_of(page_of("# A page\n\n```bash\nls\n```\n")) == {}
 
 
-def test_what_the_list_has_passes() -> None:
-    """Nothing is said while the pages are as the list says."""
-    assert compare(FAULTS, {"a.md": {"mypy": 2}, "b.md": {"pyright": 1}}) == ([], [])
-    assert compare([], {}) == ([], [])
-
-
-def test_more_errors_fail_with_the_pages_lines() -> None:
-    """Whoever adds an error sees where it is, on a page that the list has and on one that it hasn't."""
-    worse, better = compare(FAULTS, {"a.md": {"mypy": 1}})
-    assert worse == [
-        "a.md:3: mypy: one [x]",
-        "a.md:5: mypy: two [y]",
-        "a.md: errors of mypy: 2, in the list: 1",
-        "b.md:9: pyright: three [z]",
-        "b.md: errors of pyright: 1, in the list: 0",
-    ]
-    assert better == []
-
-
-def test_fewer_errors_fail() -> None:
-    """What was corrected, or has gone, goes from the list."""
-    allowed = {"a.md": {"mypy": 3}, "b.md": {"pyright": 1}, "gone.md": {"mypy": 1, "pyright": 2}}
-    worse, better = compare(FAULTS, allowed)
-    assert worse == []
-    assert better == [
-        "a.md: errors of mypy: 2, in the list: 3",
-        "gone.md: errors of mypy: 0, in the list: 1",
-        "gone.md: errors of pyright: 0, in the list: 2",
-    ]
-
-
-def test_the_list_only_shrinks() -> None:
-    """Writing it anew adds nothing."""
-    allowed = {"a.md": {"mypy": 1}, "gone.md": {"mypy": 1}, "less.md": {"pyright": 2}}
-    faults = [*FAULTS, TypeFault("less.md", 1, "pyright", "four")]
-    assert shrink(faults, allowed) == {"a.md": {"mypy": 1}, "less.md": {"pyright": 1}}
-
-
-def test_the_lists_pages_exist() -> None:
-    """A page that was moved takes its errors along, or loses them."""
-    assert set(json.loads(LIST.read_text(encoding="utf-8"))) <= {pages.name_of(page) for page in pages.PAGES}
-
-
 class Checkers:
-    """Both checkers, of which each says that a page's line has an error; the list; and the command."""
+    """Both checkers, of which each says that a page's line has an error; and the command."""
 
     def __init__(self, directory: Path) -> None:
         module = directory / "modules" / "docs_some_page_page.py"
         told = {"file": str(module), "line": 5, "message": "no", "code": "misc", "severity": "error"}
-        self.list = directory / "list.json"
         python = self._program(directory / "python", json.dumps(told))
         start = {"start": {"line": 3}}
         found = {"file": str(module), "range": start, "message": "nor here", "rule": "reportX"}
@@ -188,31 +138,28 @@ class Checkers:
 
 @pytest.fixture
 def checkers(page_of: PageOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkers:
-    """Have one page with two errors, and a list to write."""
+    """Have one page with two errors."""
     made = Checkers(tmp_path)
     monkeypatch.setattr(doc_types, "ROOT", tmp_path)
     monkeypatch.setattr(doc_types, "PAGES", [page_of(PAGE)])
     monkeypatch.setattr(doc_types, "_MODULES", tmp_path / "modules")
-    monkeypatch.setattr(doc_types, "LIST", made.list)
     return made
 
 
 def test_the_command_names_the_pages_lines(checkers: Checkers, capsys: pytest.CaptureFixture[str]) -> None:
     """Both checkers' errors are on the lines of the page."""
-    checkers.list.write_text("{}", encoding="utf-8")
     assert doc_types.main(checkers.options) == 1
     said = capsys.readouterr().out.splitlines()
     assert "docs/some-page.md:5: mypy: no [misc]" in said
     assert "docs/some-page.md:4: pyright: nor here [reportX]" in said
 
 
-def test_the_command_writes_the_list(checkers: Checkers, capsys: pytest.CaptureFixture[str]) -> None:
-    """It says how, and does it; then all is as the list says."""
-    checkers.list.write_text('{"docs/some-page.md": {"mypy": 2, "pyright": 1}}', encoding="utf-8")
+def test_pages_without_errors_pass(checkers: Checkers, tmp_path: Path) -> None:
+    """The command ends with 0 only where neither checker found an error."""
+    (tmp_path / "python").write_text("#!/bin/sh\n", encoding="utf-8")
     assert doc_types.main(checkers.options) == 1
-    assert "--write" in capsys.readouterr().out
-    assert doc_types.main([*checkers.options, "--write"]) == 0
-    assert json.loads(checkers.list.read_text()) == {"docs/some-page.md": {"mypy": 1, "pyright": 1}}
+    found = '{"generalDiagnostics": [], "summary": {"filesAnalyzed": 1}}'
+    (tmp_path / "pyright").write_text(f"#!/bin/sh\necho '{found}'\n", encoding="utf-8")
     assert doc_types.main(checkers.options) == 0
 
 
@@ -226,7 +173,6 @@ def test_a_checker_that_breaks_is_a_failure(
     """No answer isn't taken for no errors, and neither is one about nothing."""
     exit_status = 2 if checker == "python" else 0
     (tmp_path / checker).write_text(f"#!/bin/sh\necho '{output}'\nexit {exit_status}\n", encoding="utf-8")
-    checkers.list.write_text("{}", encoding="utf-8")
     assert doc_types.main(checkers.options) == 1
     said = capsys.readouterr().err
     assert "broken" in said or "0 modules instead of 1" in said

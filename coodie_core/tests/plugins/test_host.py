@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from coodie_core.tests.distributions import MODULE, Site, announcing, config_for, host_with
@@ -22,6 +22,7 @@ from coodie_core.tests.fakes import (
 )
 
 from coodie.codecs import Codec, ip_address_codec
+from coodie.contract.driver_like import DRIVER_METHODS, missing_methods
 from coodie.exceptions import (
     ConfigurationError,
     ConnectionFailedError,
@@ -32,7 +33,9 @@ from coodie.exceptions import (
     NotADriverError,
 )
 from coodie.plugins import ConnectionConfig, DriverDescription, OptionDescription, hookimpl
-from coodie.plugins.host import DRIVER_METHODS, PluginHost, missing_methods
+
+if TYPE_CHECKING:
+    from coodie.plugins.host import PluginHost
 
 pytestmark = pytest.mark.usefixtures("no_thread_left")
 

@@ -34,6 +34,11 @@ class Driver(TypedStreams):
     """
 
     if TYPE_CHECKING:
+        # Object mappers read these two; a third party's driver may lack them.
+        _default_keyspace: str | None
+
+        @property
+        def _last_paging_state(self) -> bytes | None: ...
 
         @overload
         def execute(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from coodie._forks import forget_in_children
 from coodie.capabilities import Capability, refuse_option
+from coodie.contract.driver_like import missing_methods
 from coodie.exceptions import ConfigurationError, CoodieError, DriverNotFoundError
 from coodie.observers.connections import connecting
 from coodie.observers.hub import current_observers
@@ -32,18 +33,10 @@ if TYPE_CHECKING:
     from coodie.hooks import DriverDescription
     from coodie.plugins.discovery import DriverEntryPoint
 
-__all__ = ["DRIVER_METHODS", "PluginHost", "missing_methods"]
-
-#: The methods that every driver must have.
-DRIVER_METHODS = ("execute", "execute_async", "sync_table", "sync_table_async", "close", "close_async")
+__all__ = ["PluginHost"]
 
 #: The minimum similarity of an unknown option to a known one for a suggestion, 0 to 1.
 _NEARLY = 0.75
-
-
-def missing_methods(driver: object) -> tuple[str, ...]:
-    """Return the names of the missing methods of a driver."""
-    return tuple(name for name in DRIVER_METHODS if not callable(getattr(driver, name, None)))
 
 
 class PluginHost:

@@ -115,6 +115,7 @@ class LazyDriver(RequestDriver):
             message = "A LazyDriver doesn't accept session=, which is already connected."
             raise ConfigurationError(message, hint="Leave lazy=True out.", option="session")
         self._default_rows = self._config.rows
+        self._default_keyspace = self._config.keyspace
         self._plugins = current_registry().plugins
         self._plugins.check(self._config)
         self._lock = threading.Lock()
@@ -149,11 +150,6 @@ class LazyDriver(RequestDriver):
     def _is_parents(self) -> bool:
         """Whether the parent process has connected it."""
         return self._process not in (None, os.getpid())
-
-    @property
-    def _default_keyspace(self) -> str | None:
-        """The default keyspace, for object mappers."""
-        return self._config.keyspace
 
     @property
     def _last_paging_state(self) -> bytes | None:

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from coodie.contract.driver import AbstractDriver
+    from coodie.contract.driver_like import DriverLike
     from coodie.contract.typed_driver import Driver
     from coodie.options.connection import ConnectionConfig
     from coodie.options.keywords import OpenAsyncOptions, OpenOptions
     from coodie.plugins.host import PluginHost
 
 
-def register_driver(name: str, driver: AbstractDriver, default: bool = False) -> None:  # noqa: FBT001, FBT002 - the published signature
+def register_driver(name: str, driver: DriverLike, default: bool = False) -> None:  # noqa: FBT001, FBT002 - the published signature
     """Register a driver that you have created, and that you have to close.
 
     Args:

@@ -11,10 +11,11 @@ import os
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from coodie._forks import forget_in_children
 from coodie._in_use import in_use
+from coodie.contract.driver_like import missing_methods
 from coodie.exceptions import ConfigurationError, NotADriverError
 from coodie.observers.connections import tell_registered
 from coodie.observers.hub import Observers
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from coodie.capabilities import Capability
     from coodie.contract.driver import AbstractDriver
+    from coodie.contract.driver_like import DriverLike
     from coodie.observers.stats import DriverStats
     from coodie.options.connection import ConnectionConfig
     from coodie.plugins.discovery import DriverEntryPoint
@@ -169,15 +171,13 @@ class DriverRegistry:
             self._put(name, driver, owned=True, default=False, declared=True)
             return driver
 
-    def register(self, name: str, driver: AbstractDriver, *, default: bool = False) -> None:
+    def register(self, name: str, driver: DriverLike, *, default: bool = False) -> None:
         """Register a driver that the caller has created, and has to close.
 
         Raises:
             NotADriverError: The object lacks a method of drivers.
             ConfigurationError: The name isn't a non-empty str.
         """
-        from coodie.plugins.host import missing_methods  # imports pluggy
-
         check_name(name)
         missing = missing_methods(driver)
         if missing:
@@ -187,7 +187,7 @@ class DriverRegistry:
             hint = "Subclass coodie.drivers.AbstractDriver, or add the methods. For their documentation, run:"
             command = "python -m pydoc coodie.drivers.AbstractDriver"
             raise NotADriverError(message, hint=hint, command=command, missing=missing)
-        replaced = self._put(name, driver, owned=False, default=default)
+        replaced = self._put(name, cast("AbstractDriver", driver), owned=False, default=default)
         if replaced is not None:
             replaced.close()
 
