@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
+    from coodie.observers.hub import Observers
     from coodie_testing.fake.node import FakeNode, Login, NodeConnection
 
 __all__ = ["FakeCluster"]
@@ -47,6 +48,8 @@ class FakeCluster:
         max_protocol: The newest supported protocol version, 4 or 5.
 
     Raises:
+        ValueError: ``nodes`` is less than 1, ``max_protocol`` isn't 4 or 5, or ``username`` and ``login`` are
+            both given.
         OSError: When entered: no port is available.
     """
 
@@ -59,6 +62,12 @@ class FakeCluster:
         login: Login | None = None,
         max_protocol: int = 5,
     ) -> None:
+        if nodes < 1:
+            raise ValueError(f"nodes: expected 1 or more, got {nodes}.")
+        if max_protocol not in {4, 5}:
+            raise ValueError(f"max_protocol: expected 4 or 5, got {max_protocol}.")
+        if username is not None and login is not None:
+            raise ValueError("username and login exclude each other: login decides who may log in.")
         self._script = Script()
         self._credentials = {} if username is None else {"username": username, "password": password}
         if username is not None:
@@ -68,15 +77,22 @@ class FakeCluster:
             self._nodes.add(_ADDRESS, 0).max_protocol = max_protocol
         self._listeners: dict[int, Listener] = {}
         self._recorder = Recorder()
-        self._loop = asyncio.SelectorEventLoop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="fake-cluster", daemon=True)
+        self._observers: Observers
+        #: Of the running cluster; None before ``start`` and after ``close``.
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread
 
     def start(self) -> FakeCluster:
         """Start listening, and return the cluster; without ``with``, call ``close`` at the end.
 
         Raises:
+            RuntimeError: The cluster is running.
             OSError: No port is available.
         """
+        if self._loop is not None:
+            raise RuntimeError("The FakeCluster is running already. Close it first, or create another one.")
+        self._loop = asyncio.SelectorEventLoop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="fake-cluster", daemon=True)
         self._thread.start()
         try:
             self._call(self._listen)
@@ -88,9 +104,10 @@ class FakeCluster:
         return self
 
     def close(self) -> None:
-        """Close all connections, and stop listening."""
-        self._observers.remove(self._recorder)
-        self._stop()
+        """Close all connections, and stop listening; can be called twice, and ``start`` again afterwards."""
+        if self._loop is not None:
+            self._observers.remove(self._recorder)
+            self._stop()
 
     def __enter__(self) -> FakeCluster:  # noqa: PYI034 - nothing derives from it
         return self.start()
@@ -109,11 +126,20 @@ class FakeCluster:
 
     @property
     def port(self) -> int:
-        """The port of the first node; drivers discover the others."""
+        """The port of the first node; drivers discover the others.
+
+        Raises:
+            RuntimeError: The cluster isn't running.
+        """
+        self._running()
         return self._nodes.nodes[0].port
 
     def connection_options(self) -> dict[str, Any]:
-        """Return the options of ``init_coodie`` for connecting to the cluster."""
+        """Return the options of ``init_coodie`` for connecting to the cluster.
+
+        Raises:
+            RuntimeError: The cluster isn't running.
+        """
         return {"hosts": self.hosts, "port": self.port, **self._credentials}
 
     # --- scripts and requests -----------------------------------------------------------
@@ -152,7 +178,7 @@ class FakeCluster:
             for node in self._nodes.nodes:
                 node.tell("SCHEMA_CHANGE", change.event())
 
-        self._call(put) if self._thread.is_alive() else put()
+        put() if self._loop is None else self._call(put)
 
     def when(self, statement: str, params: Any = ANY, *, types: Sequence[str] | None = None) -> Stub:
         """Script the response to a statement; if several scripts match, the last one is used.
@@ -204,11 +230,16 @@ class FakeCluster:
         Args:
             node: Its number, from 0.
             drain: Close each connection after the response to its last request.
+
+        Raises:
+            ValueError: There is no such node.
+            RuntimeError: The cluster isn't running.
         """
+        stopped = self._node(node)
 
         async def stop() -> None:
             await self._stop_listening(node)
-            for connection in tuple(self._nodes.nodes[node].connections):
+            for connection in tuple(stopped.connections):
                 connection.drain() if drain else connection.close()
             self._tell(node, "DOWN")
 
@@ -219,10 +250,24 @@ class FakeCluster:
 
         Args:
             node: Its number, from 0.
+
+        Raises:
+            ValueError: There is no such node, or it isn't stopped.
+            RuntimeError: The cluster isn't running.
         """
-        self._nodes.nodes[node].prepared.clear()
+        started = self._node(node)
+        if node in self._listeners:
+            raise ValueError(f"Node {node} isn't stopped. Call stop_node({node}) first.")
+        started.prepared.clear()
         self._call(lambda: self._serve(node))
         self._call(lambda: self._tell(node, "UP"))
+
+    def _node(self, number: int) -> FakeNode:
+        """Return a node of the running cluster by its number."""
+        self._running()
+        if number not in range(len(self._nodes.nodes)):
+            raise ValueError(f"There is no node {number}: the nodes are 0 to {len(self._nodes.nodes) - 1}.")
+        return self._nodes.nodes[number]
 
     def _tell(self, number: int, change: str) -> None:
         node = self._nodes.nodes[number]
@@ -237,24 +282,39 @@ class FakeCluster:
 
     # --- sockets ------------------------------------------------------------------------
 
+    def _running(self) -> asyncio.AbstractEventLoop:
+        """Return the event loop of the running cluster.
+
+        Raises:
+            RuntimeError: The cluster isn't running.
+        """
+        if self._loop is None:
+            raise RuntimeError("The FakeCluster isn't running. Use it inside a `with` block, or start() it.")
+        return self._loop
+
     def _call(self, work: Callable[[], object]) -> None:
-        """Call a function in the loop's thread, and wait for it."""
+        """Call a function in the loop's thread, and wait for it.
+
+        Raises:
+            RuntimeError: The cluster isn't running.
+        """
+        loop = self._running()
 
         async def run() -> None:
             result = work()
             if asyncio.iscoroutine(result):
                 await result
 
-        asyncio.run_coroutine_threadsafe(run(), self._loop).result(_LOOP_TIMEOUT)
+        asyncio.run_coroutine_threadsafe(run(), loop).result(_LOOP_TIMEOUT)
 
     def _listen(self) -> None:
         for node in self._nodes.nodes:
             self._serve(node.number)
 
     def _serve(self, number: int) -> None:
-        node = self._nodes.nodes[number]
+        node, loop = self._nodes.nodes[number], self._running()
         listener = self._listeners[number] = Listener(
-            self._loop, (node.address, node.port), lambda: _Served(node, self._loop)
+            loop, (node.address, node.port), lambda: _Served(node, loop)
         )
         node.port = listener.port
 
@@ -271,10 +331,12 @@ class FakeCluster:
         await asyncio.sleep(0)  # transports close in the loop's next turn
 
     def _stop(self) -> None:
+        loop = self._running()
         self._call(self._close)
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        loop.call_soon_threadsafe(loop.stop)
         self._thread.join(_LOOP_TIMEOUT)
-        self._loop.close()
+        loop.close()
+        self._loop = None
 
 
 class _Served(asyncio.Protocol):
