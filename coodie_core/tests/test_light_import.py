@@ -80,7 +80,16 @@ def test_light(module: str) -> None:
     assert [name for name in HEAVY if name in loaded] == []
 
 
-@pytest.mark.parametrize("module", ["coodie", "coodie.config", "coodie.observers"])
+def test_driver_without_the_planner() -> None:
+    """Importing the driver leaves out what only programs that sync tables use."""
+    loaded = loaded_after("import coodie.drivers.cassandra")
+    assert {name for name in loaded if name.startswith("coodie.schema")} == {
+        "coodie.schema",
+        "coodie.schema.sync",
+    }
+
+
+@pytest.mark.parametrize("module", ["coodie", "coodie.config", "coodie.observers", "coodie.schema"])
 def test_names_that_are_imported_late(module: str) -> None:
     """``dir`` lists the public names and no others; each can be imported, and a misspelt one can't."""
     code = f"""

@@ -1,22 +1,21 @@
-"""Run the planner with any driver that executes CQL."""
+"""Run the planner with any driver that executes CQL.
+
+Every driver has these methods, and most programs never call them: the planner is imported by the first call.
+"""
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
-from coodie.effects import Call, Sleep, run_async, run_sync
-from coodie.exceptions import InvalidQueryError, NotADriverError
-from coodie.schema.agreement import AGREEMENT_TIMEOUT, POLL_INTERVAL, VERSION_QUERIES, Agreement
-from coodie.schema.apply import plan_table
-from coodie.schema.requests import Execute, Read, ReadNodes
-from coodie.schema.syncoptions import SyncOptions, check_sync_options
+from coodie.effects import run_async, run_sync
+from coodie.exceptions import NotADriverError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from coodie.effects import Effect
-    from coodie.schema.requests import Query, Request, SyncResult
+    from coodie.schema.requests import Request, SyncResult
+    from coodie.schema.syncoptions import SyncOptions
 
 __all__ = ["SchemaSyncMixin", "drive", "sync_table", "sync_table_async"]
 
@@ -54,6 +53,9 @@ def sync_table(
         SchemaError: As in ``plan_table``.
         CoodieError: A read of system_schema failed; nothing was changed.
     """
+    from coodie.schema.apply import plan_table
+    from coodie.schema.calls import calls
+
     _check_driver(driver, "execute")
     plan = plan_table(
         table,
@@ -64,7 +66,7 @@ def sync_table(
         drop_removed_indexes=drop_removed_indexes,
         options=options,
     )
-    return run_sync(_steps(driver, plan, options))
+    return run_sync(drive(plan, calls(driver, options)))
 
 
 async def sync_table_async(
@@ -79,6 +81,9 @@ async def sync_table_async(
     options: SyncOptions | None = None,
 ) -> SyncResult:
     """Async version of ``sync_table``, through ``driver.execute_async``."""
+    from coodie.schema.apply import plan_table
+    from coodie.schema.calls import calls
+
     _check_driver(driver, "execute_async")
     plan = plan_table(
         table,
@@ -89,7 +94,7 @@ async def sync_table_async(
         drop_removed_indexes=drop_removed_indexes,
         options=options,
     )
-    return await run_async(_steps(driver, plan, options))
+    return await run_async(drive(plan, calls(driver, options)))
 
 
 class SchemaSyncMixin:
@@ -168,74 +173,3 @@ def _check_driver(driver: object, method: str) -> None:
         message = f"{type(driver).__name__} can't sync a table: it has no {method}."
         hint = "Give a driver, or call the driver's sync_table."
         raise NotADriverError(message, hint=hint, missing=(method,))
-
-
-def _steps(
-    driver: Any, plan: Generator[Request, Any, SyncResult], options: SyncOptions | None
-) -> Generator[Effect, Any, SyncResult]:
-    return drive(plan, _Calls(driver, check_sync_options(options)).answer)
-
-
-class _Calls:
-    """Execute the requests of a plan as calls of a driver, one after another.
-
-    Args:
-        driver: The driver.
-        options: The caller's options.
-    """
-
-    def __init__(self, driver: Any, options: SyncOptions) -> None:
-        self._driver = driver
-        self._timeout = options.timeout
-        given = options.agreement_timeout
-        self._agreement = Agreement(AGREEMENT_TIMEOUT if given is None else given)
-
-    def answer(self, request: Request) -> Generator[Effect, Any, Any]:
-        """Execute one request."""
-        if isinstance(request, Read):
-            return (yield from self._rows(request.queries, self._timeout))
-        if isinstance(request, ReadNodes):
-            return (yield from self._rows([request.query], self._timeout))
-        if isinstance(request, Execute):
-            yield from self._execute(request.cql, (), self._timeout)
-            return None
-        if isinstance(request, Sleep):
-            yield request
-            return None
-        if request.query is not None:
-            yield from self._await_table(request.query)
-        return (yield from self._agreement.wait(self._look))
-
-    def _await_table(self, query: Query) -> Generator[Effect, Any, None]:
-        """Wait until the queried node knows the table.
-
-        Raises:
-            InvalidQueryError: The node didn't know the table in time.
-        """
-        deadline = time.monotonic() + self._agreement.seconds
-        while True:
-            try:
-                yield from self._execute(query.cql, (), self._timeout)
-            except InvalidQueryError:
-                if time.monotonic() >= deadline:
-                    raise
-            else:
-                return
-            yield Sleep(POLL_INTERVAL)
-
-    def _execute(self, cql: str, params: Sequence[str], timeout: float | None) -> Generator[Effect, Any, Any]:
-        extra: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
-        if getattr(self._driver, "_default_rows", None) is not None:
-            extra["rows"] = dict
-        return (yield Call(self._driver, "execute", cql, list(params), **extra))
-
-    def _rows(self, queries: Sequence[Query], timeout: float | None) -> Generator[Effect, Any, list[Any]]:
-        found = []
-        for query in queries:
-            rows = yield from self._execute(query.cql, query.params, timeout)
-            found.append(rows)
-        return found
-
-    def _look(self, left: float) -> Generator[Effect, Any, list[Any]]:
-        timeout = None if self._timeout is None else min(self._timeout, left)
-        return (yield from self._rows(VERSION_QUERIES, timeout))

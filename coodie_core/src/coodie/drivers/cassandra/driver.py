@@ -23,9 +23,7 @@ from coodie.observers.nodes import NodeEvents
 from coodie.requests import Request
 from coodie.row_shapes import parse_rows
 from coodie.rows import first_item
-from coodie.schema.apply import plan_table
 from coodie.schema.sync import drive
-from coodie.schema.syncoptions import SyncOptions, check_sync_options
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Hashable, Iterable, Mapping, Sequence
@@ -47,6 +45,7 @@ if TYPE_CHECKING:
     from coodie.rows import ManyResult, Rows
     from coodie.schema.requests import Request as SchemaRequest
     from coodie.schema.requests import SyncResult
+    from coodie.schema.syncoptions import SyncOptions
 
 __all__ = ["CassandraDriver"]
 
@@ -409,6 +408,8 @@ class CassandraDriver(ClientDriver):
         Returns the CQL statements that were executed. If *dry_run* is true, nothing is executed, and the
         statements are those that would be. All clients use the same node; its reads are sent concurrently.
         """
+        from coodie.schema.apply import plan_table
+
         plan = plan_table(
             table,
             keyspace,
@@ -432,6 +433,8 @@ class CassandraDriver(ClientDriver):
         options: SyncOptions | None = None,
     ) -> SyncResult:
         """Async version of :meth:`sync_table`."""
+        from coodie.schema.apply import plan_table
+
         plan = plan_table(
             table,
             keyspace,
@@ -449,6 +452,7 @@ class CassandraDriver(ClientDriver):
         """Execute a plan through one node."""
         from coodie.drivers.cassandra._coordinator import Coordinator
         from coodie.drivers.cassandra._schema_requests import SchemaRequests
+        from coodie.schema.syncoptions import check_sync_options
 
         last_page.set(None)
         self._lifecycle.check()
