@@ -83,6 +83,13 @@ def test_the_installed_driver_has_all(session: Any) -> None:
     assert unknown_internals(session) is None
 
 
+def test_signatures_are_read_once(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are the installed release's, and reading them takes longer than connecting."""
+    unknown_internals(session)
+    monkeypatch.setattr(driver_probe, "signature", None)
+    assert unknown_internals(session) is None
+
+
 @pytest.mark.parametrize(("owner", "name"), _ATTRIBUTES)
 def test_an_attribute_is_missing(owner: str, name: str, change: Callable[..., Any]) -> None:
     """The reason names it, and the release."""

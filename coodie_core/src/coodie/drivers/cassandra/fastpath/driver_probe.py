@@ -6,7 +6,7 @@ off if one is missing, so that no request fails because of it.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from inspect import signature
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -123,8 +123,17 @@ def _problems(
             yield f"{owner}.{name} takes other arguments"
 
 
-def _takes(function: Callable[..., Any], positional: int, keywords: Iterable[str]) -> bool:
+def _takes(function: Callable[..., Any], positional: int, keywords: tuple[str, ...]) -> bool:
     """Return whether a function accepts these arguments; True if it has no signature."""
+    # The same for each session: remember it for the function, since a method would keep its session alive.
+    unbound = getattr(function, "__func__", None)
+    if unbound is None:
+        return _accepts(function, positional, keywords)
+    return _accepts(unbound, positional + 1, keywords)
+
+
+@lru_cache(maxsize=64)
+def _accepts(function: Callable[..., Any], positional: int, keywords: tuple[str, ...]) -> bool:
     try:
         found = signature(function)
     except (TypeError, ValueError):  # compiled, and without a signature
