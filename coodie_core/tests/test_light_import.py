@@ -163,6 +163,31 @@ with using_registry(DriverRegistry(PluginHost(index))):
     assert run(code, blocking=("cassandra",)).endswith("\npip install ./coodie_scylla")
 
 
+def test_dependencies_are_checked_without_packaging() -> None:
+    """Requirements that are met need neither packaging nor a parser of all metadata."""
+    code = """
+import json
+from coodie.config import build_config
+from coodie.plugins import DriverDescription, hookimpl
+from coodie.plugins.host import PluginHost
+
+class Backend:
+    @hookimpl
+    def coodie_describe_driver(self):
+        return DriverDescription(summary="x", needs=("coodie-core>=0.0.1,<9", "pluggy"))
+
+    @hookimpl
+    def coodie_open_driver(self, config):
+        raise AssertionError
+
+host = PluginHost()
+host.register("mine", Backend())
+host.check(build_config(driver_type="mine"))
+print(json.dumps([name for name in ("packaging", "email.policy", "subprocess") if name in sys.modules]))
+"""
+    assert run(code) == []
+
+
 def test_optional_modules_stay_optional() -> None:
     """Core imports where click, rich, pydantic and the test tools aren't installed."""
     assert (

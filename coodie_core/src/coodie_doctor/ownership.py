@@ -84,12 +84,12 @@ def core_findings(
         only: The only file to check; None for all.
     """
     core, namesake = find(CORE), find(NAMESAKE)
-    again = reinstall(CORE, None if core is None else core.version)
     if namesake is not None:
         message = (
             f"The distribution {NAMESAKE} {namesake.version} is installed in addition to {CORE}; "
             f"both own the package {NAMESAKE}."
         )
+        again = reinstall(CORE, None if core is None else core.version)
         command = f"pip uninstall --yes {NAMESAKE} && {again}"
         return [Finding(subject=NAMESAKE, message=message, command=command)]
     if core is None:
@@ -100,4 +100,4 @@ def core_findings(
     more = f" and {len(altered) - _NAMED} more" if len(altered) > _NAMED else ""
     verb = "isn't the file" if len(altered) == 1 else "aren't the files"
     message = f"{', '.join(altered[:_NAMED])}{more} {verb} that {CORE} {core.version} installed."
-    return [Finding(subject=NAMESAKE, message=message, command=again)]
+    return [Finding(subject=NAMESAKE, message=message, command=reinstall(CORE, core.version))]

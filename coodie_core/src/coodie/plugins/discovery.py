@@ -26,6 +26,8 @@ __all__ = [
     "canonical_name",
     "explicit_entry_point",
     "find_installed",
+    "headers_of",
+    "installed_version",
 ]
 
 _log = logging.getLogger(__name__)
@@ -33,11 +35,12 @@ _log = logging.getLogger(__name__)
 #: The version of the plug-in contract that this coodie-core supports, for each kind of plug-in.
 DRIVER_API_VERSION = 1
 
-#: The Name header of a METADATA file, if it is valid; parsing all headers of all distributions takes a
-#: hundred times longer.
+#: The Name and Version headers of a METADATA file, if they are valid; parsing all headers of all
+#: distributions takes a hundred times longer, and needs modules that are slow to import.
 _NAME = re.compile(
     r"^Name:[ \t]*([A-Z0-9](?:[A-Z0-9._-]*[A-Z0-9])?)[ \t]*\r?$", re.MULTILINE | re.IGNORECASE | re.ASCII
 )
+_VERSION = re.compile(r"^Version:[ \t]*(\S+)[ \t]*\r?$", re.MULTILINE | re.IGNORECASE)
 
 
 def canonical_name(distribution: str) -> str:
@@ -275,7 +278,7 @@ def find_installed(
     for distribution in source(name=name):
         try:
             # A distribution without a name is partly uninstalled.
-            if canonical_name(_name(distribution)) == wanted:
+            if canonical_name(_name(headers_of(distribution))) == wanted:
                 return distribution
         except OSError:
             raise
@@ -284,10 +287,29 @@ def find_installed(
     return None
 
 
-def _name(distribution: InstalledDistribution) -> str:
-    """Return the distribution's name; "" if its metadata have none."""
+def installed_version(distribution: InstalledDistribution) -> str:
+    """Return the version in METADATA; "" if it is empty.
+
+    Raises:
+        KeyError: There is none.
+    """
+    return _version(distribution, headers_of(distribution))
+
+
+def headers_of(distribution: InstalledDistribution) -> str:
+    """Return the headers in METADATA, without the description; "" if there are none."""
     text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
-    match = _NAME.search(text.partition("\n\n")[0])
+    return text.partition("\n\n")[0]
+
+
+def _version(distribution: InstalledDistribution, headers: str) -> str:
+    match = _VERSION.search(headers)
+    return match[1] if match else distribution.version
+
+
+def _name(headers: str) -> str:
+    """Return the name in a distribution's headers; "" if they have none."""
+    match = _NAME.search(headers)
     return match[1] if match else ""
 
 
@@ -314,7 +336,7 @@ class MissingMetadataError(Exception):
 
 
 def _required_name(distribution: InstalledDistribution) -> str:
-    name = _name(distribution)
+    name = _name(headers_of(distribution))
     if not name:
         raise MissingMetadataError("METADATA")
     return name
@@ -333,16 +355,17 @@ def _entry_points(distribution: InstalledDistribution, kind: PluginKind) -> list
     points = list(
         {(point.group, point.name, point.value): point for point in distribution.entry_points}.values()
     )
-    name = _name(distribution)
+    headers = headers_of(distribution)
+    name, version = _name(headers), _version(distribution, headers)
     canonical = canonical_name(name)
-    if not distribution.version:
+    if not version:
         raise MissingMetadataError("Version")
     return [
         DriverEntryPoint(
             driver_type=point.name,
             entry_point=point,
             distribution=name,
-            version=distribution.version,
+            version=version,
             api_versions=_api_versions(points, point.name, kind),
             canonical=canonical,
             installed=distribution,

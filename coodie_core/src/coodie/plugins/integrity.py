@@ -77,13 +77,12 @@ def check_module_owner(module: str, distribution: str, rivals: tuple[str, ...], 
             missing=distribution,
             requirement=wanted,
         )
-    again = reinstall(distribution, mine.version)
     if installed:
         owners = (distribution, *installed)
         raise OverwrittenModuleError(
             f"{' and '.join(owners)} are both installed, and both contain the package {module}.",
             hint=_LEAVE_ONE,
-            command=_repair(again, installed),
+            command=_repair(reinstall(distribution, mine.version), installed),
             driver_type=driver_type,
             module=module,
             distributions=owners,
@@ -91,7 +90,7 @@ def check_module_owner(module: str, distribution: str, rivals: tuple[str, ...], 
     for path in altered_files(mine, only=f"{module}/__init__.py"):
         raise OverwrittenModuleError(
             f"{path} isn't the file that {distribution} {mine.version} installed.",
-            command=again,
+            command=reinstall(distribution, mine.version),
             driver_type=driver_type,
             module=module,
             distributions=(distribution,),

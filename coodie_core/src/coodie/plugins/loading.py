@@ -22,10 +22,13 @@ from coodie.plugins.descriptions import problem_of
 from coodie.plugins.discovery import canonical_name
 from coodie.plugins.errors import reading_metadata
 from coodie.plugins.hooks import DriverHooks
+from coodie.plugins.plain_requirements import is_plainly_met
 from coodie_doctor.findings import plain_text, words_of
 from coodie_doctor.pip_commands import pip_command, to_run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from coodie.plugins.discovery import DriverEntryPoint
 
 __all__ = [
@@ -141,11 +144,16 @@ class LoadedPlugin:
         if problem is not None:
             raise self.not_a_driver(f"The DriverDescription of {self.entry.owner} is invalid: {problem}.")
         if description.needs:
+            with reading_metadata(self.entry.plugin_name):
+                self._check_needs(description.needs)
+        return description
+
+    def _check_needs(self, needs: Iterable[str]) -> None:
+        unclear = tuple(need for need in needs if not is_plainly_met(need, self.entry))
+        if unclear:
             from coodie.plugins.requirements import check_needs  # imports packaging
 
-            with reading_metadata(self.entry.plugin_name):
-                check_needs(description.needs, self.entry)
-        return description
+            check_needs(unclear, self.entry)
 
     async def call_async(self, hook: str, **arguments: Any) -> Any:
         """Call a hook that returns an awaitable, and await it; raises as ``call`` does."""
