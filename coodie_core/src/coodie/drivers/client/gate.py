@@ -17,7 +17,6 @@ from weakref import ref
 from coodie._forks import forget_in_children
 from coodie.contract.total_timeout import total_timeout_error, with_rest
 from coodie.exceptions import OverloadedError, RequestTimeoutError
-from coodie.requests import check_options, check_timeout
 from coodie.waiting import Wait
 
 if TYPE_CHECKING:
@@ -42,15 +41,11 @@ def gated(
     Args:
         gate: The driver's gate.
         make: Returns the steps of a request.
-        request: The caller's request.
+        request: The caller's request, whose arguments are valid.
         default: The driver's default timeout in seconds.
         patient: See ``Gate.pass_through``; then ``total_timeout`` starts after the queue, too.
-
-    Raises:
-        CoodieError: The options or the timeout of the request are invalid.
     """
-    check_options(request.options)
-    timeout, options = check_timeout(request.timeout) or default, request.options
+    timeout, options = request.timeout or default, request.options
     if patient or options is None or options.total_timeout is None:
         return gate.pass_through(make(request), request.stmt, timeout, patient=patient)
     timeout = min(timeout, options.total_timeout)

@@ -23,8 +23,8 @@ def qualified_request(request: Request) -> Request:
     Raises:
         ConfigurationError: The statement's kind doesn't support a keyspace.
     """
-    keyspace = getattr(request.options, "keyspace", None)
-    if keyspace is None or not isinstance(request.stmt, str):
+    keyspace = None if request.options is None else request.options.keyspace
+    if keyspace is None:
         return request
     return without_keyspace(request)._replace(stmt=_qualified(request.stmt, keyspace))
 
@@ -33,7 +33,7 @@ def qualified_items(
     items: list[tuple[str, Params]], options: RequestOptions | None
 ) -> list[tuple[str, Params]]:
     """Return a batch's statements with their table names qualified."""
-    keyspace = getattr(options, "keyspace", None)
+    keyspace = None if options is None else options.keyspace
     if keyspace is None:
         return items
     return [(_qualified(stmt, keyspace), params) for stmt, params in items]
@@ -42,7 +42,7 @@ def qualified_items(
 def without_keyspace(request: Request) -> Request:
     """Return the request without its keyspace, after its table names were qualified."""
     options = request.options
-    if options is None or getattr(options, "keyspace", None) is None:
+    if options is None or options.keyspace is None:
         return request
     return request._replace(options=replace(options, keyspace=None))
 

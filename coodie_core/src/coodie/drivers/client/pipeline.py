@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from coodie._bulk import in_bulk
 from coodie._points import point
 from coodie.batch import batch_text, check_batch
 from coodie.capabilities import Capability, check_capabilities, require
-from coodie.consistency import parse_consistency
 from coodie.contract.checks import check_request, refuse_parameters, refuse_use
 from coodie.contract.operations import PROBE
 from coodie.contract.total_timeout import within_total
@@ -88,8 +87,7 @@ class Pipeline:
         self._lifecycle = lifecycle
         self._options = options
         self._timeout = options.timeout
-        level = options.consistency
-        self._consistency = None if level is None else parse_consistency(level)
+        self._consistency = options.consistency
         needed_by_requests = frozenset(Capability) - {Capability.NATIVE_ASYNC}
         self._has_all_capabilities = options.capabilities >= needed_by_requests
         #: Limits requests; None without limits.
@@ -116,18 +114,12 @@ class Pipeline:
             first: Returns the first page of a request that has been sent already.
             one_of_many: The request is part of an ``execute_many``.
         """
-        if not request_observers():
-            if self.gate is None and request.options is None:
-                return self._rows(driver, request, UNOBSERVED, first)
-            plain = partial(self._rows, driver, observed=UNOBSERVED, first=first)
-            return self._gated(plain, request, first, patient=one_of_many)
-        part = ONE_OF_MANY if one_of_many else None
 
         def steps(observed: ObservedRequest) -> Steps[Rows[Any]]:
             made = partial(self._rows, driver, observed=observed, first=first)
             return self._gated(made, request, first, patient=one_of_many)
 
-        return self.observed(driver, request, steps, part)
+        return self.observed(driver, request, steps, ONE_OF_MANY if one_of_many else None)
 
     def first_value(
         self, driver: AbstractDriver, request: Request, *, first: First | None = None
@@ -139,10 +131,6 @@ class Pipeline:
             request: The caller's request.
             first: Returns the first page of a request that has been sent already.
         """
-        if not request_observers():
-            if self.gate is None and request.options is None:
-                return self._first_value(request, UNOBSERVED, first)
-            return self._gated(partial(self._first_value, observed=UNOBSERVED, first=first), request, first)
 
         def steps(observed: ObservedRequest) -> Steps[Any]:
             return self._gated(partial(self._first_value, observed=observed, first=first), request, first)
@@ -158,9 +146,12 @@ class Pipeline:
         """
         self._lifecycle.admit()
         request = Request(PROBE, timeout=timeout)
-        if not request_observers():
-            return self._rows(driver, request, UNOBSERVED, None)
-        return self.observed(driver, request, lambda observed: self._rows(driver, request, observed, None))
+
+        def steps(observed: ObservedRequest) -> Steps[Rows[Any]]:
+            check_request(request)
+            return self._rows(driver, request, observed, None)
+
+        return self.observed(driver, request, steps)
 
     def batch(
         self,
@@ -171,12 +162,10 @@ class Pipeline:
     ) -> Steps[Rows[Any]]:
         """Execute several writes as one batch."""
         self.check(Capability.BATCHES, "execute_batch")
-        if not request_observers():
-            plain = partial(self._batch, driver, statements, batch_type, observed=UNOBSERVED)
-            return self._gated(plain, request)
-        # An iterable is read once, before the request starts.
-        items = list(statements) if hasattr(statements, "__iter__") else statements
-        part = batch_part(items) if isinstance(items, list) else None
+        items, part = statements, None
+        if request_observers() and hasattr(statements, "__iter__"):
+            items = list(statements)  # an iterable can only be read once
+            part = batch_part(items)
 
         def steps(observed: ObservedRequest) -> Steps[Rows[Any]]:
             return self._gated(partial(self._batch, driver, items, batch_type, observed=observed), request)
@@ -191,7 +180,7 @@ class Pipeline:
         *,
         patient: bool = False,
     ) -> Steps[T]:
-        """Return the steps of a request, as the driver limits them.
+        """Validate a request's arguments, and return its steps, as the driver limits them.
 
         Args:
             make: Returns the steps of a request.
@@ -199,17 +188,20 @@ class Pipeline:
             first: Returns the first page, if the request has been sent already.
             patient: The request is one of many.
         """
-        gate, default = self.gate, self.default_timeout()
+        check_request(request)
+        gate, options = self.gate, request.options
+        if gate is None and options is None:
+            return make(request)
+        default = self.default_timeout()
         if gate is None or first is not None:
             steps = make(request)
         else:
             # Before the queue: what is queued when the driver starts to drain may finish.
             self._lifecycle.admit()
             steps = gated(gate, make, request, default, patient=patient or in_bulk.get())
-        options = request.options
-        if getattr(options, "total_timeout", None) is None:
+        if options is None or options.total_timeout is None:
             return steps
-        return within_total(steps, request, cast("RequestOptions", options), default)
+        return within_total(steps, request, options, default)
 
     @property
     def is_busy(self) -> bool:
@@ -233,6 +225,17 @@ class Pipeline:
             steps: Returns the steps.
             part: The call that the request is part of, if it isn't ``execute``.
         """
+        if not request_observers():
+            return steps(UNOBSERVED)
+        return self._observed(driver, request, steps, part)
+
+    def _observed(
+        self,
+        driver: AbstractDriver,
+        request: Request,
+        steps: Callable[[ObservedRequest], Steps[T]],
+        part: Part | None,
+    ) -> Steps[T]:
         level = request.consistency or self._consistency or self._client.default_consistency()
         with observe(driver, request, level, part) as observed:
             return (yield from steps(observed))
@@ -330,12 +333,11 @@ class Pipeline:
     def _checked(
         self, request: Request, observed: ObservedRequest, first: First | None = None
     ) -> ClientRequest:
-        """Validate all arguments, and apply the defaults; bind the values if the statement is prepared."""
+        """Check the capabilities, and apply the defaults; bind the values if the statement is prepared."""
         if first is None and self.gate is None:
             self._lifecycle.admit()
         else:  # it has been sent or admitted already
             self._lifecycle.check()
-        check_request(request)
         stmt, params, consistency, timeout, fetch_size, paging_state, options, _ = request
         if not self._has_all_capabilities:
             check_capabilities(
@@ -366,7 +368,7 @@ class Pipeline:
             stmt if statement is None else statement.cql,
             prepared,
             values,
-            self._consistency if consistency is None else parse_consistency(consistency),
+            self._consistency if consistency is None else consistency.upper(),
             timeout,
             fetch_size or PAGE_SIZE,
             None if paging_state is None else open_paging_state(paging_state, stmt),

@@ -44,7 +44,7 @@ class PipelineOptions:
     max_queued: int | None = None
 
     def __post_init__(self) -> None:
-        """Check the values."""
+        """Check the values; write the consistency level in capitals."""
         _check_count("statement_cache_size", self.statement_cache_size, 1)
         if self.max_in_flight is not None:
             _check_count("max_in_flight", self.max_in_flight, 1)
@@ -54,7 +54,7 @@ class PipelineOptions:
                 message = "max_queued= requires max_in_flight=."
                 raise ConfigurationError(message, hint="Give both.", option="max_queued")
         if self.consistency is not None:
-            parse_consistency(self.consistency)
+            object.__setattr__(self, "consistency", parse_consistency(self.consistency))
         check_timeout(self.timeout, "request_timeout")
         check_timeout(self.statement_lifetime, "statement_lifetime")
 
