@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["PluginHost"]
 
 #: The minimum similarity of an unknown option to a known one for a suggestion, 0 to 1.
-_NEARLY = 0.75
+_SIMILARITY_CUTOFF = 0.75
 
 
 class PluginHost:
@@ -181,16 +181,13 @@ class PluginHost:
         """Return the plug-in of a configuration, and that with the current credentials and all codecs."""
         config = self._with_provider(config)
         plugin = self._checked_plugin(config)
-        current = config.with_current_credentials()
-        have = plugin.describe().capabilities
-        if (
-            config.credentials is not None
-            and current.username is None
-            and Capability.AUTHENTICATORS not in have
-        ):
-            who, what = f"driver_type={config.driver_type!r}", "credentials= that returns an authenticator"
-            raise refuse_option(Capability.AUTHENTICATORS, "credentials", what, who)
-        return plugin, _with_codecs(plugin, current)
+        if config.credentials is not None:
+            config = config.with_current_credentials()
+            if config.username is None and Capability.AUTHENTICATORS not in plugin.describe().capabilities:
+                what = "credentials= that returns an authenticator"
+                who = f"driver_type={config.driver_type!r}"
+                raise refuse_option(Capability.AUTHENTICATORS, "credentials", what, who)
+        return plugin, _with_codecs(plugin, config)
 
     def _checked_plugin(self, config: ConnectionConfig) -> LoadedPlugin:
         """Return the plug-in of a configuration, after validating that."""
@@ -210,7 +207,7 @@ class PluginHost:
             if name not in names:
                 tls = TLS_OPTIONS if "ssl_context" in description.connection_fields else ()
                 known = [*names, *description.connection_fields, *tls, "lazy", "name"]
-                close = similar_name(name, known, cutoff=_NEARLY)
+                close = similar_name(name, known, cutoff=_SIMILARITY_CUTOFF)
                 message = f"driver_type={driver_type!r} has no option {name!r}."
                 hint = f"Did you mean {close!r}?" if close else f"It takes {_listed(names)}."
                 raise ConfigurationError(message, hint=hint, option=name)
@@ -268,7 +265,7 @@ class PluginHost:
     def _found(self, config: ConnectionConfig) -> LoadedPlugin:
         """Return the plug-in; if loading fails, the next call tries again."""
         driver_type, distribution = config.driver_type, config.distribution
-        with self._lock, reading_metadata(PluginName(driver_type)):
+        with self._lock:
             plugin = self._registered.get(driver_type)
             if plugin is None or not is_pinned_to(plugin.entry, distribution):
                 plugin = self._loaded.get((driver_type, distribution))
@@ -276,16 +273,21 @@ class PluginHost:
                 # A loaded backend may have been blocked since.
                 check_open(plugin.entry, self.allowlist)
                 return plugin
-            try:
-                entry = select(self.index, self.allowlist, driver_type, distribution, failed=self._failed)
-                plugin = self._loaded[driver_type, distribution] = load_plugin(entry)
-            except DriverNotFoundError:
-                raise
-            except CoodieError as exc:
-                self._failed[driver_type] = exc
-                raise
-            self._failed.pop(driver_type, None)
-            return plugin
+            with reading_metadata(PluginName(driver_type)):
+                return self._select(driver_type, distribution)
+
+    def _select(self, driver_type: str, distribution: str | None) -> LoadedPlugin:
+        """Select and load a plug-in; remember an error."""
+        try:
+            entry = select(self.index, self.allowlist, driver_type, distribution, failed=self._failed)
+            plugin = self._loaded[driver_type, distribution] = load_plugin(entry)
+        except DriverNotFoundError:
+            raise
+        except CoodieError as exc:
+            self._failed[driver_type] = exc
+            raise
+        self._failed.pop(driver_type, None)
+        return plugin
 
 
 def _check_abilities(config: ConnectionConfig, given: Iterable[str], description: DriverDescription) -> None:

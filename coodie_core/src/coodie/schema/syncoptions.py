@@ -50,6 +50,9 @@ class SyncOptions:
             object.__setattr__(self, "create_keyspace", parse_replication(self.create_keyspace))
 
 
+_DEFAULTS = SyncOptions()
+
+
 def check_sync_options(options: SyncOptions | None) -> SyncOptions:
     """Return the options; the defaults for None.
 
@@ -57,7 +60,7 @@ def check_sync_options(options: SyncOptions | None) -> SyncOptions:
         ConfigurationError: The argument has another type.
     """
     if options is None:
-        return SyncOptions()
+        return _DEFAULTS
     if not isinstance(options, SyncOptions):
         message = f"options: expected coodie.schema.SyncOptions, got {type(options).__name__}."
         raise ConfigurationError(message, option="options")

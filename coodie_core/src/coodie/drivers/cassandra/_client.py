@@ -315,7 +315,8 @@ class SessionClient(Client):
         while True:
             in_flight = self.sender.send(statement, settings, state, host)
             answer = yield from self.sender.wait(in_flight, settings)
-            observed.add_page(len(answer.rows), described(in_flight.host_asked))
+            if observed is not UNOBSERVED:
+                observed.add_page(len(answer.rows), described(in_flight.host_asked))
             rows += dict_rows(answer, self._values.in_keyspace("system"))
             state = answer.paging_state
             if state is None:
@@ -331,7 +332,8 @@ class SessionClient(Client):
         self._events.schema_change_sent(stmt, timeout)
         in_flight = self.sender.send(SimpleStatement(stmt), settings, None, host)
         yield from self.sender.wait(in_flight, settings)
-        observed.add_page(0, described(in_flight.host_asked))
+        if observed is not UNOBSERVED:
+            observed.add_page(0, described(in_flight.host_asked))
 
     # --- closing ------------------------------------------------------------------------
 
