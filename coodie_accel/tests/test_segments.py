@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coodie.protocol.errors import BrokenFrameError
-from coodie.protocol.segments import LARGEST_PAYLOAD, Segments
+from coodie.protocol.segments import MAX_PAYLOAD, Segments
 
 native = pytest.importorskip("coodie_accel._native", reason="coodie-accel isn't built here")
 
@@ -46,8 +46,8 @@ def test_sealed_as_without_it(payload: bytes, alone: bool) -> None:
 
 def test_the_longest() -> None:
     """What has no place in a segment is refused; what just has, isn't."""
-    longest = bytes(LARGEST_PAYLOAD)
-    assert _opened_here(native.seal_segment(longest, True)) == (longest, LARGEST_PAYLOAD + 10)
+    longest = bytes(MAX_PAYLOAD)
+    assert _opened_here(native.seal_segment(longest, True)) == (longest, MAX_PAYLOAD + 10)
     with pytest.raises(ValueError, match="no room for 131072 bytes"):
         native.seal_segment(longest + b"1", True)
 

@@ -245,7 +245,7 @@ async def test_wrong_source(api: Api, wrong: Any) -> None:
 
 async def test_a_huge_concurrency(driver: EchoDriver, monkeypatch: pytest.MonkeyPatch) -> None:
     """The number of tasks is limited, so that no concurrency exhausts the memory."""
-    monkeypatch.setattr("coodie.contract.many._MOST_TASKS", 3)
+    monkeypatch.setattr("coodie.contract.many._MAX_TASKS", 3)
     result = await driver.execute_many_async(STMT, ([n] for n in range(20)), concurrency=10**6)
     assert (result.total, driver.most_in_flight) == (20, 3)
 

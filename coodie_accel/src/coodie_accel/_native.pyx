@@ -169,7 +169,7 @@ cdef inline void _put(uint8_t* data, uint64_t value, int size) noexcept nogil:
 
 cdef uint8_t _RESULT = 8
 cdef Py_ssize_t _HEADER = 9
-cdef uint32_t _LARGEST_BODY = 256 * 1024 * 1024
+cdef uint32_t _MAX_BODY = 256 * 1024 * 1024
 
 
 def cut_answers(bytes data not None, uint8_t version, object unusual not None):
@@ -198,7 +198,7 @@ def cut_answers(bytes data not None, uint8_t version, object unusual not None):
     while end - at >= _HEADER:
         head = bytes_ + at
         length = _unsigned32(head + 5)
-        if head[0] != version or length > _LARGEST_BODY:
+        if head[0] != version or length > _MAX_BODY:
             raise ValueError(f"At byte {at} there is no answer of version {version & 0x7F}.")
         if length > end - at - _HEADER:
             break

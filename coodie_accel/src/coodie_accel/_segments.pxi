@@ -35,7 +35,7 @@ cdef uint32_t _crc24(const uint8_t* data, Py_ssize_t size) noexcept:
 cdef enum:
     SEGMENT_HEAD = 6
     SEGMENT_CRC = 4
-    LARGEST_PAYLOAD = 131071
+    MAX_PAYLOAD = 131071
 
 cdef object _CRC32_START = _crc32(b"\xfa\x2d\x55\xca")
 
@@ -56,7 +56,7 @@ def seal_segment(bytes payload not None, bint alone):
     cdef uint32_t crc
     cdef bytes made
     cdef uint8_t* data
-    if size > LARGEST_PAYLOAD:
+    if size > MAX_PAYLOAD:
         raise ValueError(f"A segment has no room for {size} bytes.")
     crc = _crc32(payload, _CRC32_START)
     made = PyBytes_FromStringAndSize(NULL, SEGMENT_HEAD + size + SEGMENT_CRC)
@@ -87,7 +87,7 @@ def open_segments(bytes data not None):
         head = start + at
         if _crc24(head, 3) != (<uint32_t>head[3] | <uint32_t>head[4] << 8 | <uint32_t>head[5] << 16):
             raise ValueError("A segment's header has a wrong checksum.")
-        size = (<uint32_t>head[0] | <uint32_t>head[1] << 8 | <uint32_t>head[2] << 16) & LARGEST_PAYLOAD
+        size = (<uint32_t>head[0] | <uint32_t>head[1] << 8 | <uint32_t>head[2] << 16) & MAX_PAYLOAD
         if size + SEGMENT_CRC > end - at - SEGMENT_HEAD:
             break
         payload = PyBytes_FromStringAndSize(<const char*>head + SEGMENT_HEAD, size)

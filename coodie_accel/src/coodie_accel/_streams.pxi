@@ -388,7 +388,7 @@ cdef class Streams:
         cdef uint32_t size
         while end - at >= _HEADER:
             size = _unsigned32(data + at + 5)
-            if data[at] != self._version | 0x80 or size > _LARGEST_BODY or data[at + 1] & _COMPRESSED:
+            if data[at] != self._version | 0x80 or size > _MAX_BODY or data[at + 1] & _COMPRESSED:
                 return -1
             if size > end - at - _HEADER:
                 break

@@ -27,7 +27,7 @@ __all__ = ["forget_in_children"]
 T = TypeVar("T")
 
 #: The maximum number of seconds that a fork waits for imports, and the interval between checks.
-_LONGEST, _LOOK_AGAIN = 5.0, 0.005
+_TIMEOUT, _POLL_INTERVAL = 5.0, 0.005
 
 #: The file name of Python's import machinery.
 _IMPORTING = "<frozen importlib._bootstrap>"
@@ -46,12 +46,12 @@ def forget_in_children(owner: T, forget: Callable[[T], None]) -> None:
 
 
 def _await_imports() -> None:
-    here, until = threading.get_ident(), time.monotonic() + _LONGEST
+    here, until = threading.get_ident(), time.monotonic() + _TIMEOUT
     while time.monotonic() < until:
         frames = sys._current_frames()  # noqa: SLF001 - a documented function of sys
         if not any(_imports(frame) for thread, frame in frames.items() if thread != here):
             return
-        time.sleep(_LOOK_AGAIN)
+        time.sleep(_POLL_INTERVAL)
 
 
 def _imports(innermost: FrameType) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coodie.exceptions import ConfigurationError
 from coodie.options.request_options import RequestOptions
-from coodie.options.valuetypes import LONGEST
+from coodie.options.valuetypes import MAX_TIMEOUT
 
 if TYPE_CHECKING:
     from coodie.options.profiles import RequestProfile
@@ -130,7 +130,7 @@ def check_timeout(timeout: float | None, option: str = "timeout") -> float | Non
     """
     if timeout is None:
         return None
-    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not 0 < timeout <= LONGEST:
+    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not 0 < timeout <= MAX_TIMEOUT:
         message = f"{option}={timeout!r} isn't a positive number of seconds, at most a year."
         raise ConfigurationError(message, hint="Leave it out for the default.", option=option)
     return timeout

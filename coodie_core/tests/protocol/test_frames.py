@@ -30,7 +30,7 @@ from coodie.protocol.frames import (
     RawFrame,
     encode_frame,
 )
-from coodie.protocol.segments import LARGEST_PAYLOAD, Segments
+from coodie.protocol.segments import MAX_PAYLOAD, Segments
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,7 +120,7 @@ def test_a_body_larger_than_a_segment(compressed: bool, monkeypatch: pytest.Monk
         return cut(data, version)
 
     monkeypatch.setattr(frames_module, "cut", cut)
-    frames = [(n, 0, RESULT, bytes([n]) * 3 * LARGEST_PAYLOAD) for n in range(2)]
+    frames = [(n, 0, RESULT, bytes([n]) * 3 * MAX_PAYLOAD) for n in range(2)]
     blocks = _blocks(lz4_compress, lz4_decompress) if compressed else (None, None)
     stream = Segments(*blocks).wrap([_answers([frame], 5) for frame in frames])
     cutter = Frames(5, Segments(*blocks))
@@ -142,9 +142,9 @@ def test_what_goes_over_the_wire() -> None:
     "sizes",
     [
         [3000] * 64,
-        [100, 3 * LARGEST_PAYLOAD, 100],
-        [LARGEST_PAYLOAD - 9] * 2,
-        [LARGEST_PAYLOAD] * 2,
+        [100, 3 * MAX_PAYLOAD, 100],
+        [MAX_PAYLOAD - 9] * 2,
+        [MAX_PAYLOAD] * 2,
         [9] * 30_000,
     ],
     ids=["many", "a large one among small ones", "just one to a segment", "each a little too large", "tiny"],

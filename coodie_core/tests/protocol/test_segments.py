@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from coodie.drivers.cassandra.fastpath.driver_internals import _blocks
 from coodie.protocol.errors import BrokenFrameError
-from coodie.protocol.segments import LARGEST_PAYLOAD, Segments, crc24
+from coodie.protocol.segments import MAX_PAYLOAD, Segments, crc24
 
 #: Payloads: of any content, and of much the same.
 _PAYLOADS = st.one_of(
@@ -49,8 +49,8 @@ def test_the_headers_checksum_is_the_drivers(header: bytes) -> None:
 @pytest.mark.parametrize("compressed", [False, True])
 @quickly
 @given(payload=_PAYLOADS)
-@example(payload=b"x" * LARGEST_PAYLOAD)
-@example(payload=b"x" * (LARGEST_PAYLOAD + 1))
+@example(payload=b"x" * MAX_PAYLOAD)
+@example(payload=b"x" * (MAX_PAYLOAD + 1))
 def test_the_driver_takes_what_we_wrap(compressed: bool, payload: bytes) -> None:
     """Byte for byte what the driver would send, whatever its size, compressed or not."""
     wrapped = _ours(compressed=compressed).wrap([payload])
@@ -62,9 +62,7 @@ def test_the_driver_takes_what_we_wrap(compressed: bool, payload: bytes) -> None
 
 
 @quickly
-@given(
-    st.lists(st.sampled_from([1, 5000, 70_000, LARGEST_PAYLOAD, LARGEST_PAYLOAD + 1, 300_000]), min_size=1)
-)
+@given(st.lists(st.sampled_from([1, 5000, 70_000, MAX_PAYLOAD, MAX_PAYLOAD + 1, 300_000]), min_size=1))
 @example([5000] * 30)
 @example([5000, 300_000, 5000])
 def test_a_frame_has_a_segment_or_several_of_its_own(sizes: list[int]) -> None:
@@ -128,4 +126,4 @@ def test_a_block_that_cannot_be_expanded() -> None:
 
 def test_the_largest_payload_is_the_drivers() -> None:
     """As many bytes to a segment as the driver puts into one."""
-    assert LARGEST_PAYLOAD == Segment.MAX_PAYLOAD_LENGTH
+    assert MAX_PAYLOAD == Segment.MAX_PAYLOAD_LENGTH

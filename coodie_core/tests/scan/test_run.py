@@ -170,7 +170,7 @@ async def test_given_up(rows_of: Any, is_async: bool, monkeypatch: pytest.Monkey
 
 async def test_a_thousand_retries(rows_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The delay before a retry doesn't overflow, however many there are."""
-    monkeypatch.setattr("coodie.scan.retry._LONGEST_PAUSE", 0.0)
+    monkeypatch.setattr("coodie.scan.retry._MAX_PAUSE", 0.0)
     driver = RingDriver()
     driver.fault = lambda _: RequestTimeoutError("slow") if len(driver.calls) < 1100 else None
     found, _ = await rows_of(driver, concurrency=1, options=ScanOptions(retries=2000))
@@ -180,7 +180,7 @@ async def test_a_thousand_retries(rows_of: Any, monkeypatch: pytest.MonkeyPatch)
 def test_no_retry_after_close(monkeypatch: pytest.MonkeyPatch) -> None:
     """A scan that is closed while a page waits for its retry ends the wait, and doesn't retry."""
     monkeypatch.setattr("coodie.scan.retry._PAUSE", 60.0)
-    monkeypatch.setattr("coodie.scan.retry._LONGEST_PAUSE", 60.0)
+    monkeypatch.setattr("coodie.scan.retry._MAX_PAUSE", 60.0)
     driver, failed = RingDriver(), threading.Event()
 
     def fault(params: Any) -> Exception | None:

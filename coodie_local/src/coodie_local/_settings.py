@@ -103,7 +103,7 @@ _JAVA_VARIABLES = frozenset({"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPT
 #: How much memory the processes of a control group may use, in bytes; "max": no limit.
 _CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 #: The heap of a node may grow to this many MiB where the machine has little memory, or much.
-_LEAST_HEAP, _MOST_HEAP = 384, 1024
+_MIN_HEAP, _MAX_HEAP = 384, 1024
 #: The heaps of a cluster may take one part in this many of the machine's memory.
 _SHARE = 16
 #: Answers wait outside the heap until clients have taken them, in up to this many times its size; Cassandra
@@ -125,7 +125,7 @@ def heap_limit(nodes: int, memory: int | None = None) -> int:
         memory: MiB; None: this machine's.
     """
     memory = _memory() if memory is None else memory
-    return max(_LEAST_HEAP, min(_MOST_HEAP, memory // _SHARE // nodes))
+    return max(_MIN_HEAP, min(_MAX_HEAP, memory // _SHARE // nodes))
 
 
 def _memory() -> int:
@@ -220,7 +220,7 @@ def archive_command(
     return (
         str(java.executable),
         *_MEMORY_FLAGS,
-        f"-Xmx{_LEAST_HEAP}m",
+        f"-Xmx{_MIN_HEAP}m",
         "-Xshare:dump",
         f"-XX:SharedClassListFile={class_list}",
         f"-XX:SharedArchiveFile={archive}",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["in_a_child"]
 
 #: Seconds that a child has.
-_PATIENCE = 30.0
+_TIMEOUT = 30.0
 
 
 def in_a_child(work: Callable[[], object]) -> str:
@@ -38,7 +38,7 @@ def in_a_child(work: Callable[[], object]) -> str:
             os._exit(0)
     os.close(writer)
     try:
-        ready, _, _ = select.select([reader], [], [], _PATIENCE)
+        ready, _, _ = select.select([reader], [], [], _TIMEOUT)
         if not ready:
             os.kill(child, signal.SIGKILL)
             return "nothing: it hangs"

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["ManyResult", "ManyRun", "run_with_tasks", "run_with_threads"]
 
 #: The maximum number of threads: more only cost memory and context switches.
-_MOST_THREADS = 32
+_MAX_THREADS = 32
 
 #: The maximum number of tasks, which exist even if there are fewer executions.
-_MOST_TASKS = 10_000
+_MAX_TASKS = 10_000
 
 _END = object()
 
@@ -201,7 +201,7 @@ def run_with_threads(run: ManyRun, execute: Callable[[Params], list[dict[str, An
                 raise
             run.record(index, outcome)
 
-    count = min(run.concurrency, _MOST_THREADS)
+    count = min(run.concurrency, _MAX_THREADS)
     with ThreadPoolExecutor(count, thread_name_prefix="coodie-many") as pool:
         # Each in a copy of the caller's context, for observers of the requests.
         workers = [pool.submit(copy_context().run, work) for _ in range(count)]
@@ -233,7 +233,7 @@ async def run_with_tasks(
                 await asyncio.sleep(0)  # let other tasks run, even if executions fail without waiting
             run.record(index, outcome)
 
-    workers = [asyncio.ensure_future(work()) for _ in range(min(run.concurrency, _MOST_TASKS))]
+    workers = [asyncio.ensure_future(work()) for _ in range(min(run.concurrency, _MAX_TASKS))]
     try:
         await asyncio.gather(*workers)
     finally:

@@ -27,7 +27,7 @@ _TIMEOUT = 5.0
 
 #: Seconds between checks whether the server has written the trace: the first pause, and the longest.
 _FIRST_PAUSE = 0.01
-_LONGEST_PAUSE = 0.25
+_MAX_PAUSE = 0.25
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,7 +114,7 @@ def fetch_trace(driver: Any, trace_id: UUID, timeout: float | None) -> Steps[Tra
     pause = _FIRST_PAUSE
     while not (sessions := (yield from read(_SESSION))) or sessions[0]["duration"] is None:
         yield Sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE)
+        pause = min(2 * pause, _MAX_PAUSE)
     return _trace(trace_id, sessions[0], (yield from read(_EVENTS)))
 
 

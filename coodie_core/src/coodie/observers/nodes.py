@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["NodeEvents"]
 
 #: The number of events that are kept until the driver is open.
-_MOST_KEPT = 1000
+_MAX_EVENTS = 1000
 
 
 class NodeEvents:
@@ -36,7 +36,7 @@ class NodeEvents:
     def __init__(self, driver: object) -> None:
         self._driver = ref(driver)
         # The events that occurred while a backend was opening the driver; None afterwards.
-        self._kept: deque[Callable[[], None]] | None = deque(maxlen=_MOST_KEPT) if is_opening() else None
+        self._kept: deque[Callable[[], None]] | None = deque(maxlen=_MAX_EVENTS) if is_opening() else None
 
     @property
     def are_wanted(self) -> bool:

@@ -43,7 +43,7 @@ _SCHEMA = "https://opentelemetry.io/schemas/1.43.0"
 _BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10)
 
 #: The maximum number of characters of a statement in a span.
-_MOST_TEXT = 4096
+_MAX_TEXT = 4096
 
 #: The codes of the protocol's ERROR message (native_protocol_v5.spec, section 9), by meaning.
 _CODES: dict[type, int] = {
@@ -163,7 +163,7 @@ def _asked(event: RequestEvent) -> dict[str, Any]:
     as_given = event.parameter_count > 0 and event.kind is not RequestKind.BATCH
     text = event.statement if as_given else describe_request(event).text
     asked = {
-        "db.query.text": text if len(text) <= _MOST_TEXT else f"{text[:_MOST_TEXT]}…",
+        "db.query.text": text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}…",
         "cassandra.query.idempotent": event.idempotent,
         "cassandra.consistency.level": event.consistency and event.consistency.lower(),
         "cassandra.page.size": event.fetch_size,

@@ -34,8 +34,8 @@ _requests = logging.getLogger("coodie.requests")
 _connections = logging.getLogger("coodie.connections")
 
 #: Values that are shown of one request, and characters of a statement.
-_MOST_VALUES = 20
-_MOST_TEXT = 2000
+_MAX_VALUES = 20
+_MAX_TEXT = 2000
 
 
 class RequestLog:
@@ -100,7 +100,7 @@ class RequestLog:
             return
         described = describe_request(event)
         text = event.statement if self._values else described.text
-        text = text if len(text) <= _MOST_TEXT else f"{text[:_MOST_TEXT]}…"
+        text = text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}…"
         fields: dict[str, Any] = {
             "driver": event.driver_name,
             "driver_type": event.driver_type,
@@ -256,7 +256,7 @@ def _called(event: Any) -> str:
 
 
 def _first(values: Any) -> list[Any]:
-    return [value for _, value in zip(range(_MOST_VALUES), values, strict=False)]
+    return [value for _, value in zip(range(_MAX_VALUES), values, strict=False)]
 
 
 def _is_number(value: object, least: float) -> bool:

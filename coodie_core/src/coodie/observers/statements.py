@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Described", "SchemaTarget", "describe", "describe_request", "schema_target", "without_literals"]
 
 #: The number of cached descriptions.
-_KEPT = 1024
+_CACHE_SIZE = 1024
 
 #: The maximum number of different statements of a batch that are examined.
 _SHOWN = 50
@@ -95,7 +95,7 @@ class SchemaTarget(NamedTuple):
     name: str | None
 
 
-@lru_cache(_KEPT)
+@lru_cache(_CACHE_SIZE)
 def describe(stmt: str) -> Described:
     """Return a short description of a statement."""
     kind, keyspace, name, *_ = inspect_statement(stmt)

@@ -14,7 +14,7 @@ from coodie.options.hosts import MAX_PORT, parse_host
 from coodie.row_shapes import parse_rows
 
 __all__ = [
-    "LONGEST",
+    "MAX_TIMEOUT",
     "RETRY_POLICIES",
     "VALUE_TYPES",
     "ValueType",
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 #: The maximum of a timeout, a year; much larger values overflow in clocks and locks.
-LONGEST = 365 * 86_400
+MAX_TIMEOUT = 365 * 86_400
 
 #: The named retry policies → their descriptions.
 RETRY_POLICIES = {
@@ -41,7 +41,7 @@ _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
 
 
-class _Unfit(Exception):  # noqa: N818 - no error: a verdict
+class _InvalidValue(Exception):  # noqa: N818 - no error: a verdict
     """A value is invalid; the message replaces the type's description of valid values."""
 
 
@@ -83,8 +83,8 @@ def check_value(option: str, type_name: str, value: Any, *, secret: bool = False
         return value
     try:
         return kind.check(value)
-    except _Unfit as unfit:
-        wanted = str(unfit) or kind.wanted
+    except _InvalidValue as invalid:
+        wanted = str(invalid) or kind.wanted
     # A host may be a URL with a password, by mistake.
     secret = secret or (type_name == "hosts" and "@" in str(value))
     shown = f"= is of type {type(value).__name__} and" if secret else f"={value!r}"
@@ -130,9 +130,9 @@ def _codecs(value: Any) -> Any:
     return value
 
 
-def _need(condition: object, wanted: str = "") -> None:
+def _require(condition: object, wanted: str = "") -> None:
     if not condition:
-        raise _Unfit(wanted)
+        raise _InvalidValue(wanted)
 
 
 def _is_number(value: Any, kinds: tuple[type, ...]) -> bool:
@@ -140,7 +140,7 @@ def _is_number(value: Any, kinds: tuple[type, ...]) -> bool:
 
 
 def _checked_text(value: Any) -> Any:
-    _need(isinstance(value, str) and value.strip())
+    _require(isinstance(value, str) and value.strip())
     return value
 
 
@@ -150,98 +150,98 @@ def _checked_path(value: Any) -> Any:
 
 
 def _checked_application(value: Any) -> Any:
-    _need(isinstance(value, str) and _APPLICATION.fullmatch(value))
+    _require(isinstance(value, str) and _APPLICATION.fullmatch(value))
     return value
 
 
 def _checked_provider(value: Any) -> Any:
     # The error doesn't contain the value, which may be a password by mistake.
-    _need(callable(value) or (isinstance(value, str) and _PROVIDER.fullmatch(value)))
+    _require(callable(value) or (isinstance(value, str) and _PROVIDER.fullmatch(value)))
     return value
 
 
 def _checked_flag(value: Any) -> Any:
-    _need(isinstance(value, bool))
+    _require(isinstance(value, bool))
     return value
 
 
 def _checked_secret(value: Any) -> Any:
-    _need(isinstance(value, str))
+    _require(isinstance(value, str))
     return value
 
 
 def _checked_count(value: Any) -> Any:
-    _need(_is_number(value, (int,)) and 0 < value < 2**31)
+    _require(_is_number(value, (int,)) and 0 < value < 2**31)
     return value
 
 
 def _checked_float(value: Any) -> Any:
-    _need(_is_number(value, (int, float)))
+    _require(_is_number(value, (int, float)))
     return value
 
 
 def _checked_integer(value: Any) -> Any:
-    _need(_is_number(value, (int,)))
+    _require(_is_number(value, (int,)))
     return value
 
 
 def _checked_token(value: Any) -> Any:
-    _need(_is_number(value, (int,)) and -(2**63) <= value < 2**63)
+    _require(_is_number(value, (int,)) and -(2**63) <= value < 2**63)
     return value
 
 
 def _checked_timestamp(value: Any) -> Any:
-    _need(_is_number(value, (int,)) and -(2**63) < value < 2**63)  # servers reserve -2^63
+    _require(_is_number(value, (int,)) and -(2**63) < value < 2**63)  # servers reserve -2^63
     return value
 
 
 def _checked_port(value: Any) -> Any:
-    _need(_is_number(value, (int,)) and 0 < value <= MAX_PORT)
+    _require(_is_number(value, (int,)) and 0 < value <= MAX_PORT)
     return value
 
 
 def _checked_seconds(value: Any) -> Any:
-    _need(_is_number(value, (int, float)) and 0 < value <= LONGEST)
+    _require(_is_number(value, (int, float)) and 0 < value <= MAX_TIMEOUT)
     return value
 
 
 def _checked_hosts(hosts: Any) -> tuple[str, ...]:
-    _need(not isinstance(hosts, str) and isinstance(hosts, Sequence))
-    _need(hosts, "at least one host, or leave hosts out")
+    _require(not isinstance(hosts, str) and isinstance(hosts, Sequence))
+    _require(hosts, "at least one host, or leave hosts out")
     return tuple(_checked_host(host) for host in hosts)
 
 
 def _checked_host(host: Any) -> str:
     """Validate a contact point; the error suggests the correct form."""
-    _need(isinstance(host, str) and host.strip(), "names or addresses, each a non-empty str")
+    _require(isinstance(host, str) and host.strip(), "names or addresses, each a non-empty str")
     try:
         return str(parse_host(host))
     except ValueError as exc:
-        raise _Unfit(str(exc)) from None
+        raise _InvalidValue(str(exc)) from None
 
 
 def _checked_addresses(value: Any) -> dict[str, str]:
-    _need(isinstance(value, Mapping) and value)
+    _require(isinstance(value, Mapping) and value)
     found = {_checked_announced(announced): _checked_host(host) for announced, host in value.items()}
-    _need(len(found) == len(value), "each announced address once")
+    _require(len(found) == len(value), "each announced address once")
     return found
 
 
 def _checked_announced(text: Any) -> str:
     from ipaddress import ip_address  # only needed for this option
 
-    _need(isinstance(text, str))
+    _require(isinstance(text, str))
     try:
         point = parse_host(text)
         return str(point._replace(host=str(ip_address(point.host))))
     except ValueError:
         wanted = "the IP addresses that nodes announce, optionally with a port: {'10.0.0.1': 'db1:9043'}"
-        raise _Unfit(wanted) from None
+        raise _InvalidValue(wanted) from None
 
 
 def _checked_names(value: Any) -> tuple[str, ...]:
-    _need(not isinstance(value, str) and isinstance(value, Sequence))
-    _need(all(isinstance(name, str) and name.strip() for name in value))
+    _require(not isinstance(value, str) and isinstance(value, Sequence))
+    _require(all(isinstance(name, str) and name.strip() for name in value))
     return tuple(value)
 
 
@@ -255,29 +255,29 @@ def _checked_serial_level(value: Any) -> str:
 
 def _checked_compression(value: Any) -> Any:
     # 1 == True, but the backends test for a bool.
-    _need(isinstance(value, bool) or value in ("lz4", "snappy"))
+    _require(isinstance(value, bool) or value in ("lz4", "snappy"))
     return value
 
 
 def _checked_verification(value: Any) -> Any:
-    _need(_is_number(value, (int,)) and value in (0, 1, 3))
+    _require(_is_number(value, (int,)) and value in (0, 1, 3))
     return value
 
 
 def _checked_speculation(value: Any) -> Any:
-    _need(not isinstance(value, (bool, int, float, Mapping)))
-    _need(not isinstance(value, str) or _SPECULATION.fullmatch(value))
+    _require(not isinstance(value, (bool, int, float, Mapping)))
+    _require(not isinstance(value, str) or _SPECULATION.fullmatch(value))
     return value
 
 
 def _checked_retries(value: Any) -> Any:
-    _need(not isinstance(value, (bool, int, float, Mapping)))
-    _need(not isinstance(value, str) or value in RETRY_POLICIES)
+    _require(not isinstance(value, (bool, int, float, Mapping)))
+    _require(not isinstance(value, str) or value in RETRY_POLICIES)
     return value
 
 
 def _checked_payload(value: Any) -> Any:
-    _need(
+    _require(
         isinstance(value, Mapping)
         and all(isinstance(key, str) and isinstance(item, bytes) for key, item in value.items())
     )
@@ -312,7 +312,7 @@ def _compression(text: str) -> Any:
     return _flag(text) if text.lower() in ("true", "false") else text
 
 
-def _any_case(names: Sequence[str]) -> dict[str, Any]:
+def _case_insensitive(names: Sequence[str]) -> dict[str, Any]:
     """Return the schema of names in upper or lower case; ``parse_consistency`` accepts any case."""
     return {"enum": [*names, *(name.lower() for name in names)]}
 
@@ -363,7 +363,7 @@ VALUE_TYPES: Mapping[str, ValueType] = {
         wanted="seconds, more than 0 and at most a year",
         check=_checked_seconds,
         parse=_number,
-        schema={"type": "number", "exclusiveMinimum": 0, "maximum": LONGEST},
+        schema={"type": "number", "exclusiveMinimum": 0, "maximum": MAX_TIMEOUT},
     ),
     "hosts": ValueType(
         wanted="a list, such as hosts=['db1', 'db2:9042']",
@@ -386,12 +386,12 @@ VALUE_TYPES: Mapping[str, ValueType] = {
     "consistency": ValueType(
         wanted="a consistency level",
         check=_checked_level,
-        schema=_any_case(tuple(CONSISTENCY_LEVELS)),
+        schema=_case_insensitive(tuple(CONSISTENCY_LEVELS)),
     ),
     "serial consistency": ValueType(
         wanted="SERIAL or LOCAL_SERIAL",
         check=_checked_serial_level,
-        schema=_any_case(SERIAL_CONSISTENCY_LEVELS),
+        schema=_case_insensitive(SERIAL_CONSISTENCY_LEVELS),
     ),
     "compression": ValueType(
         wanted="True, False, 'lz4' or 'snappy'",

@@ -90,7 +90,7 @@ RESPONSE = 0x80
 _VERSIONS = frozenset({3, 4, 5, 6, 0x41, 0x42})
 
 #: Maximum size of a body: 256 MB (section 2.4.1.5).
-_LARGEST_BODY = 256 * 1024 * 1024
+_MAX_BODY = 256 * 1024 * 1024
 
 
 class Frame(NamedTuple):
@@ -107,7 +107,7 @@ def _cut(data: bytes, version: int) -> tuple[list[tuple[int, bytes | Frame]], in
     at, end = 0, len(data)
     while end - at >= _HEADER_SIZE:
         its_version, flags, stream, opcode, length = _HEADER.unpack_from(data, at)
-        if its_version != version or not 0 <= length <= _LARGEST_BODY:
+        if its_version != version or not 0 <= length <= _MAX_BODY:
             raise ValueError(its_version, length)
         start = at + _HEADER_SIZE
         stop = start + length
@@ -329,8 +329,8 @@ class FrameReader:
         if len(self._data) < _HEADER_SIZE:
             return None
         version, flags, stream, opcode, length = _HEADER.unpack_from(self._data)
-        if not 0 <= length <= _LARGEST_BODY:
-            raise BrokenFrameError(f"A frame's length is {length} bytes; the maximum is {_LARGEST_BODY}.")
+        if not 0 <= length <= _MAX_BODY:
+            raise BrokenFrameError(f"A frame's length is {length} bytes; the maximum is {_MAX_BODY}.")
         end = _HEADER_SIZE + length
         if len(self._data) < end:
             return None

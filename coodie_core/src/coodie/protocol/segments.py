@@ -18,10 +18,10 @@ from coodie.protocol.errors import BrokenFrameError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["LARGEST_PAYLOAD", "Segments", "crc24"]
+__all__ = ["MAX_PAYLOAD", "Segments", "crc24"]
 
 #: Maximum size of a payload in bytes.
-LARGEST_PAYLOAD = 128 * 1024 - 1
+MAX_PAYLOAD = 128 * 1024 - 1
 
 #: Initial value and polynomial of the header's checksum; the payload's is zlib's CRC-32 with a prefix.
 _CRC24_START = 0x875060
@@ -99,18 +99,18 @@ class Segments:
         The segments of a large frame contain nothing else: a server ignores further frames in them.
         """
         data = b"".join(frames)
-        if len(data) <= LARGEST_PAYLOAD:
+        if len(data) <= MAX_PAYLOAD:
             return self._segment(data, alone=True)
         segments: list[bytes] = []
         together: list[bytes] = []
-        room = LARGEST_PAYLOAD
+        room = MAX_PAYLOAD
         for frame in frames:
             if len(frame) > room and together:
                 segments.append(self._segment(b"".join(together), alone=True))
-                together, room = [], LARGEST_PAYLOAD
+                together, room = [], MAX_PAYLOAD
             if len(frame) > room:
-                parts = range(0, len(frame), LARGEST_PAYLOAD)
-                segments += [self._segment(frame[at : at + LARGEST_PAYLOAD], alone=False) for at in parts]
+                parts = range(0, len(frame), MAX_PAYLOAD)
+                segments += [self._segment(frame[at : at + MAX_PAYLOAD], alone=False) for at in parts]
             else:
                 together.append(frame)
                 room -= len(frame)

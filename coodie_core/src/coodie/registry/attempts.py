@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Attempt", "StillConnecting", "interrupted", "outcome_of", "refuse_deadlock"]
 
 #: Seconds between checks whether another event loop, which is connecting, is still running.
-_LOOK_AGAIN = 0.5
+_POLL_INTERVAL = 0.5
 
 
 class StillConnecting(Exception):  # noqa: N818 - no error: a reason to look again
@@ -39,8 +39,8 @@ class Attempt:
 
     def wait(self, here: asyncio.AbstractEventLoop | None) -> Wait:
         """Return the wait for its outcome; with a timeout for an attempt on another loop."""
-        patience = None if self.loop is None or self.loop is here else _LOOK_AGAIN
-        return Wait(self.outcome, patience, StillConnecting)
+        timeout = None if self.loop is None or self.loop is here else _POLL_INTERVAL
+        return Wait(self.outcome, timeout, StillConnecting)
 
 
 def outcome_of(task: asyncio.Task[AbstractDriver]) -> AbstractDriver | BaseException:

@@ -29,7 +29,7 @@ _RESERVED = {
 }
 
 #: Longer names don't fit into the template's lines.
-_LONGEST = 30
+_MAX_LENGTH = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +69,10 @@ def driver_names(name: str, taken: Mapping[str, str]) -> DriverNames:
         ConfigurationError: It can't be a name, or somebody has it; the hint has one that can be used, where
             one is near.
     """
-    if not _NAME.fullmatch(name) or len(name) > _LONGEST or name.startswith(_PREFIX):
+    if not _NAME.fullmatch(name) or len(name) > _MAX_LENGTH or name.startswith(_PREFIX):
         near = _nearest(name)
         message = f"{name!r} can't be the name of a driver."
-        rule = f"Use lower-case letters, digits and single hyphens, a letter first, {_LONGEST} at most"
+        rule = f"Use lower-case letters, digits and single hyphens, a letter first, {_MAX_LENGTH} at most"
         hint = f"{rule}; the distribution becomes {_PREFIX}NAME."
         if near is not None:
             hint = f"{rule}: coodie new-driver {near}"
@@ -88,5 +88,5 @@ def driver_names(name: str, taken: Mapping[str, str]) -> DriverNames:
 def _nearest(name: str) -> str | None:
     """Return the name that was probably meant."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower().removeprefix("coodie")
-    near = re.sub(r"[^a-z0-9]+", "-", words).strip("-")[:_LONGEST].rstrip("-")
+    near = re.sub(r"[^a-z0-9]+", "-", words).strip("-")[:_MAX_LENGTH].rstrip("-")
     return near if name.isascii() and _NAME.fullmatch(near) else None

@@ -36,7 +36,7 @@ _TRANSIENT = (ConnectionFailedError, RequestTimeoutError, UnavailableError, Over
 
 #: Seconds before the first retry, doubled for each further one, and the maximum, which it has after these
 #: doublings; without a limit of them, the number would overflow after a thousand retries.
-_PAUSE, _LONGEST_PAUSE, _DOUBLINGS = 0.1, 5.0, 6
+_PAUSE, _MAX_PAUSE, _DOUBLINGS = 0.1, 5.0, 6
 
 #: Seconds after which the reads before the first page aren't retried any more. Any node can execute them, so
 #: if they fail for longer, the whole cluster can't be reached, and the caller should know.
@@ -95,7 +95,7 @@ class Retries(NamedTuple):
             except (AuthenticationError, DriverClosedError):
                 raise
             except _TRANSIENT as exc:
-                pause = min(_PAUSE * 2.0 ** min(attempts - 1, _DOUBLINGS), _LONGEST_PAUSE) * (0.5 + random())  # noqa: S311 - no secret
+                pause = min(_PAUSE * 2.0 ** min(attempts - 1, _DOUBLINGS), _MAX_PAUSE) * (0.5 + random())  # noqa: S311 - no secret
                 seconds = time.monotonic() - started
                 is_late = timeout is not None and seconds + pause > timeout
                 if attempts > self.most or is_late or self.ended.is_set():

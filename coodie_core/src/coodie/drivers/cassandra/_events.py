@@ -26,7 +26,7 @@ __all__ = ["ClusterEvents"]
 _ANNOUNCEMENT = 10.0
 
 #: The number of schema changes by this driver that are remembered.
-_MOST_CHANGES = 1000
+_MAX_CHANGES = 1000
 
 
 class _OwnChange(NamedTuple):
@@ -144,7 +144,7 @@ class ClusterEvents(HostStateListener):  # type: ignore[misc]  # the drivers hav
         keyspace = change.keyspace or self._session.keyspace
         own = _OwnChange(change.target, keyspace, change.name, now + timeout + _ANNOUNCEMENT)
         with self._lock:
-            self._own_changes = [one for one in self._own_changes if one.until > now][-_MOST_CHANGES:]
+            self._own_changes = [one for one in self._own_changes if one.until > now][-_MAX_CHANGES:]
             self._own_changes.append(own)
 
     def schema_changed(self, announced: Mapping[str, Any]) -> None:

@@ -43,14 +43,14 @@ __all__ = ["ClientDriver"]
 _STATEMENTS = 1000
 
 #: Seconds between checks whether requests are in progress, and the number of idle checks before closing.
-_LOOK_AGAIN = 0.01
-_IDLE_LOOKS = 2
+_POLL_INTERVAL = 0.01
+_IDLE_POLLS = 2
 
 #: The number of requests that ``warm`` sends: the second one uses what the first one has cached.
 _REHEARSALS = 3
 
 #: The number of statements that ``warm`` prepares concurrently.
-_MOST_AT_ONCE = 16
+_MAX_CONCURRENT = 16
 
 
 class ClientDriver(SchemaSyncMixin, RequestDriver):
@@ -205,9 +205,9 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
             raise ConfigurationError(message, hint="Give the number of threads.", option="connections")
         seconds = check_timeout(timeout) or self._pipeline.default_timeout()
         deadline = time.monotonic() + seconds
-        for start in range(0, len(texts), _MOST_AT_ONCE):
+        for start in range(0, len(texts), _MAX_CONCURRENT):
             left = max(deadline - time.monotonic(), 0.001)
-            some = [self._pipeline.prepared(stmt, left) for stmt in texts[start : start + _MOST_AT_ONCE]]
+            some = [self._pipeline.prepared(stmt, left) for stmt in texts[start : start + _MAX_CONCURRENT]]
             for stmt, statement in zip(texts[start:], (yield from gather(some)), strict=False):
                 self._warm_statement(stmt, statement)
         yield from self._client.warm(connections, max(deadline - time.monotonic(), 0.001))
@@ -284,8 +284,8 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
     def _close_client(self) -> None:
         idle = 0
         # A request may be between two round trips: check twice.
-        while idle < _IDLE_LOOKS and time.monotonic() < self._drain_until:
-            time.sleep(_LOOK_AGAIN)
+        while idle < _IDLE_POLLS and time.monotonic() < self._drain_until:
+            time.sleep(_POLL_INTERVAL)
             idle = 0 if self._pipeline.is_busy else idle + 1
         self._lifecycle.closed = True
         self._pipeline.statements.clear()

@@ -24,7 +24,7 @@ log = logging.getLogger("coodie.drivers.cassandra.fastpath")
 
 #: Backoff after a failure, in seconds: the first, and the longest.
 _FIRST_DELAY = 0.5
-_LONGEST_DELAY = 60.0
+_MAX_DELAY = 60.0
 
 
 class Connector:
@@ -75,12 +75,12 @@ class Connector:
             except Exception as exc:  # noqa: BLE001 - the driver sends the requests, and reports the error
                 log.debug("The fast path could not connect to %s: %r", self._host, exc)
                 self._not_before = time.monotonic() + self._delay
-                self._delay = min(self._delay * 2, _LONGEST_DELAY)
+                self._delay = min(self._delay * 2, _MAX_DELAY)
             else:
                 self._not_before, self._delay = 0.0, _FIRST_DELAY
                 if shard is not None and links[-1].shard != shard:
                     point("connection reached another shard")
-                    pause = _FIRST_DELAY if backoff is None else min(backoff[1], _LONGEST_DELAY)
+                    pause = _FIRST_DELAY if backoff is None else min(backoff[1], _MAX_DELAY)
                     self._wrong_shard_backoff[shard] = time.monotonic() + pause, pause * 2
                 for link in links:
                     self._wrong_shard_backoff.pop(link.shard, None)

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from coodie.drivers.cassandra.fastpath.accelerated import bound_template, execute_template
-from coodie.options.valuetypes import LONGEST
+from coodie.options.valuetypes import MAX_TIMEOUT
 from coodie.protocol.codec import LONG
 from coodie.protocol.frames import EXECUTE
 
@@ -202,7 +202,7 @@ class RequestTemplate:
         """Return a request's timeout in seconds; None if it is invalid, or the default isn't known."""
         if timeout is None:
             return self.timeout
-        return timeout if 0 < timeout <= LONGEST else None
+        return timeout if 0 < timeout <= MAX_TIMEOUT else None
 
     def unusual(self, found: UnusualResponse) -> Outcome:
         """Return the same as ``outcome``, for a response that the accelerator hasn't decoded."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["open_connections"]
 
 #: Seconds between checks whether connections are open.
-_LOOK_AGAIN = 0.005
+_POLL_INTERVAL = 0.005
 
 
 def open_connections(
@@ -63,7 +63,7 @@ def open_connections(
             message = f"Not all connections were opened within {timeout:g} s; missing: {names}."
             hint = "Requests work without them, but more slowly; connecting continues in the background."
             raise RequestTimeoutError(message, hint=hint, timeout=timeout, may_have_been_applied=False)
-        yield Sleep(_LOOK_AGAIN)
+        yield Sleep(_POLL_INTERVAL)
 
 
 def _not_connected(path: FastPath, hosts: list[Host], connections: int) -> Steps[list[Host]]:

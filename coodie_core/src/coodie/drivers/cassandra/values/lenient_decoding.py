@@ -243,7 +243,7 @@ def _exact_result(base: Any) -> Any:
     always_exact = _is_blind_to_far_timestamps(base)
 
     class _ExactResultMessage(base):  # type: ignore[misc]
-        _salvaging = False
+        _is_lenient = False
         _received: Any = None
         column_metadata: Any
 
@@ -256,7 +256,7 @@ def _exact_result(base: Any) -> Any:
                 base.recv_results_rows(self, f, *arguments, self._retyped(result_metadata), policy)
             except Exception:  # noqa: BLE001 - also exceptions while the decoding error is formatted
                 f.seek(start)
-                self._salvaging = True
+                self._is_lenient = True
                 base.recv_results_rows(self, f, *arguments, self._retyped(result_metadata), policy)
             if policy is not None:
                 columns = self.column_metadata or self._retyped(result_metadata)
@@ -273,8 +273,8 @@ def _exact_result(base: Any) -> Any:
         def _retyped(self, columns: Any) -> Any:
             if not columns:
                 return columns
-            if self._salvaging:
-                return [(*column[:3], _salvaged(column[3], column[2])) for column in columns]
+            if self._is_lenient:
+                return [(*column[:3], _lenient(column[3], column[2])) for column in columns]
             if always_exact:
                 return [(*column[:3], _exact(column[3])) for column in columns]
             return columns
@@ -285,36 +285,36 @@ def _exact_result(base: Any) -> Any:
 # --- types ------------------------------------------------------------------------------
 
 
-def _exact(typ: Any, *, salvaging: bool = False) -> Any:
+def _exact(typ: Any, *, lenient: bool = False) -> Any:
     """Return the type itself, or a subclass that decodes timestamps exactly.
 
     Args:
         typ: One of the driver's type classes.
-        salvaging: Also replace the types whose decoders may raise.
+        lenient: Also replace the types whose decoders may raise.
     """
     name = family(typ)
     if name == "timestamp":
         return _exact_timestamp()
-    if name == "decimal" and salvaging:
+    if name == "decimal" and lenient:
         return _exact_decimal()
     parts = subtypes(typ)
     if not parts:
         return typ
-    exact = tuple([_exact(part, salvaging=salvaging) for part in parts])
+    exact = tuple([_exact(part, lenient=lenient) for part in parts])
     if all(map(is_, exact, parts)):
         return typ
     made = {"subtype": exact[0]} if name == "vector" else {"subtypes": exact}
     return _subclass("_Exact", typ, made)
 
 
-def _salvaged(typ: Any, column: str) -> Any:
+def _lenient(typ: Any, column: str) -> Any:
     """Return a type that decodes a column's values, with ``Undecodable`` for those that can't be decoded.
 
     It isn't a subclass of the type, because the compiled parser bypasses the methods of known types.
     """
     from cassandra.cqltypes import CassandraType
 
-    exact = _exact(typ, salvaging=True)
+    exact = _exact(typ, lenient=True)
 
     def deserialize(data: bytes, protocol_version: int) -> Any:
         try:
