@@ -24,7 +24,7 @@ HEAVY = (
     "coodie.plugins",
     "coodie.drivers.cassandra",
     "coodie.observers.events",
-    "coodie.observers.observed",
+    "coodie.observers.active_request",
     "coodie.types",
     "coodie_cassandra",
     "coodie_doctor.examination",

@@ -402,7 +402,7 @@ def test_shipped_observers_need_no_module(write: Callable[..., Path]) -> None:
     """Ours are switched on by their names."""
     write('observers = ["requestlog", "counters", "otel"]\n')
     coodie.load_config()
-    told = [type(one.observer).__name__ for one in current_observers().everyone]
+    told = [type(one.observer).__name__ for one in current_observers().all]
     assert told == ["RequestLog", "RequestCounters", "OpenTelemetryObserver"]
 
 
@@ -414,7 +414,7 @@ def test_observers_of_a_file_are_reachable(write: Callable[..., Path]) -> None:
     coodie.load_config()
     assert get_observer("counters") is counters
     log = get_observer("requestlog")
-    assert [one.observer for one in current_observers().everyone] == [counters, log]
+    assert [one.observer for one in current_observers().all] == [counters, log]
     unregister_observer(log)
     with pytest.raises(ConfigurationError, match=r"under 'requestlog'\. Registered: counters\.") as caught:
         get_observer("requestlog")

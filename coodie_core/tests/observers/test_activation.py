@@ -65,7 +65,7 @@ def test_ours_by_name() -> None:
     MemoryDriver().execute("SELECT", [])
     assert counters.snapshot().total().requests == 1
     unregister_observer(log)
-    assert [one.observer for one in current_observers().everyone] == [counters]
+    assert [one.observer for one in current_observers().all] == [counters]
 
 
 def test_otel_by_name() -> None:
@@ -77,7 +77,7 @@ def test_installed_ones_are_told_when_named(install: Any) -> None:
     """Installed alone, an observer isn't even imported; named, it is made and told."""
     install("acme-watch", {"acme": ":Watcher", "acme-module": ""})
     MemoryDriver().execute("SELECT", [])
-    assert current_observers().everyone == ()
+    assert current_observers().all == ()
     assert "acme_watch" not in sys.modules
     watcher = activate_observer("acme", colour="blue")
     MemoryDriver().execute("SELECT", [])
@@ -126,7 +126,7 @@ def test_broken_ones(install: Any, points: dict[str, str], code: str, api: int, 
     with pytest.raises(ObserverLoadError, match=said):
         activate_observer("bad")
     activate_observer("good")
-    assert len(current_observers().everyone) == 1
+    assert len(current_observers().all) == 1
 
 
 def test_two_of_one_name(install: Any) -> None:
@@ -157,4 +157,4 @@ def test_options_are_checked(install: Any, name: str, options: dict[str, Any]) -
     with pytest.raises(ConfigurationError) as caught:
         activate_observer(name, **options)
     assert caught.value.option in options
-    assert current_observers().everyone == ()
+    assert current_observers().all == ()

@@ -275,7 +275,7 @@ def test_a_backend_may_observe() -> None:
     plugin = Observing()
     with using_registry(registry_of(memory=Backend(), own=plugin)) as registry:
         coodie.init_coodie(driver_type="memory", name="before")
-        assert registry.observers.everyone == ()
+        assert registry.observers.all == ()
         coodie.init_coodie(driver_type="own", name="own")
         coodie.init_coodie(driver_type="memory", name="after")
         coodie.init_coodie(driver_type="own", name="again")

@@ -72,7 +72,7 @@ def test_a_block_that_fails_halfway_leaves_nobody() -> None:
     """When one of several can't be registered, none is."""
     with pytest.raises(NotAnObserverError), observing(Recorder(), object()):
         pytest.fail("never entered")
-    assert current_observers().everyone == ()
+    assert current_observers().all == ()
 
 
 class Unmarked:
@@ -233,7 +233,7 @@ def test_each_registry_has_its_own() -> None:
     with observing(outer):
         with using_registry(DriverRegistry()) as registry:
             register_observer(inner)
-            assert [one.observer for one in registry.observers.everyone] == [inner]
+            assert [one.observer for one in registry.observers.all] == [inner]
             MemoryDriver().execute(STMT, [])
         assert outer.events == []
         coodie.register_driver("m", MemoryDriver())
@@ -244,6 +244,6 @@ def test_each_registry_has_its_own() -> None:
 def test_the_recorder_has_every_hook() -> None:
     """What these tests observe with misses no hook."""
     with observing(observer := Recorder()):
-        (one,) = current_observers().everyone
+        (one,) = current_observers().all
         assert one.observer is observer
         assert one.hooks == OBSERVER_HOOKS

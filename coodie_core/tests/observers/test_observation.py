@@ -23,10 +23,10 @@ from coodie.observers import (
     RequestStarted,
     SchemaChange,
     SchemaChanged,
+    active_request,
     hub,
     observation,
     observe_request,
-    observed,
     observing,
 )
 from coodie.observers import request as request_module
@@ -373,12 +373,12 @@ async def test_without_observers_nothing_is_made(
     for name in (
         "RequestStarted",
         "RequestFinished",
-        "Observed",
-        "description",
-        "tell",
+        "ActiveRequest",
+        "request_fields",
+        "notify",
         "inspect_statement",
     ):
-        monkeypatch.setattr(observed, name, never)
+        monkeypatch.setattr(active_request, name, never)
     with observing(*others):
         one = observe_request(api.driver, STMT, [1])
         assert one is observe_request(api.driver, "other", [2])
@@ -398,7 +398,7 @@ def test_without_observers_nothing_is_allocated(registry: DriverRegistry) -> Non
     request()
     files = [
         tracemalloc.Filter(True, module.__file__ or "")
-        for module in (observation, observed, request_module, hub)
+        for module in (observation, active_request, request_module, hub)
     ]
     tracemalloc.start()
     try:

@@ -215,7 +215,7 @@ def activate_observers(setting: Setting) -> None:
 
     observers = current_registry().observers
     for name in setting.value:
-        if any(one.name == name for one in observers.everyone):
+        if any(one.name == name for one in observers.all):
             continue
         try:
             activate_observer(name)

@@ -79,7 +79,7 @@ def get_observer(name: str) -> Any:
     Raises:
         ConfigurationError: No observer is registered under the name.
     """
-    named = {one.name: one.observer for one in current_observers().everyone if one.name is not None}
+    named = {one.name: one.observer for one in current_observers().all if one.name is not None}
     if isinstance(name, str) and name in named:
         return named[name]
     known = ", ".join(named) or "none"

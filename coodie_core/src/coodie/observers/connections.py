@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from coodie._in_use import in_use
-from coodie.observers.hub import tell
+from coodie.observers.hub import notify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from coodie.options.connection import ConnectionConfig
 
-__all__ = ["DriverIdentity", "connecting", "identify", "identity_of", "tell_closed", "tell_registered"]
+__all__ = ["DriverIdentity", "connecting", "identify", "identity_of", "notify_registered", "tell_closed"]
 
 #: Whether a backend is opening a driver here: one that wraps another opens that one's, too.
 _opening: ContextVar[bool] = ContextVar("coodie_opening", default=False)
@@ -40,7 +40,7 @@ class DriverIdentity:
     silent: bool = False
 
 
-_NOBODY = DriverIdentity()
+_UNKNOWN = DriverIdentity()
 
 
 def is_opening() -> bool:
@@ -75,8 +75,8 @@ def connecting(config: ConnectionConfig, name: str | None) -> Iterator[Opening]:
     try:
         yield opening
     except BaseException as exc:
-        if not within and in_use.registry.observers.everyone:
-            from coodie.observers.events import ConnectionFailed  # slow, and for those alone who observe
+        if not within and in_use.registry.observers.all:
+            from coodie.observers.events import ConnectionFailed  # a slow import, needed by observers only
 
             failed = ConnectionFailed(
                 driver_name=name,
@@ -87,12 +87,12 @@ def connecting(config: ConnectionConfig, name: str | None) -> Iterator[Opening]:
                 duration=time.perf_counter() - started,
                 error=exc,
             )
-            tell("coodie_connection_failed", failed, handled=exc)
+            notify("coodie_connection_failed", failed, handled=exc)
         raise
     else:
-        # The same object may come out of both: then it is the outer one's, and tells.
+        # Both may return the same object: then it is the outer one's, and emits events.
         identify(opening.driver, name=name, driver_type=config.driver_type, silent=within)
-        if not within and in_use.registry.observers.everyone:
+        if not within and in_use.registry.observers.all:
             from coodie.observers.events import ConnectionOpened  # as above
 
             opened = ConnectionOpened(
@@ -104,7 +104,7 @@ def connecting(config: ConnectionConfig, name: str | None) -> Iterator[Opening]:
                 duration=time.perf_counter() - started,
                 borrowed=config.session is not None,
             )
-            tell("coodie_connection_opened", opened)
+            notify("coodie_connection_opened", opened)
         if not within:
             events = getattr(opening.driver, "_node_events", None)
             if events is not None:
@@ -120,7 +120,7 @@ def tell_closed(driver: object, error: BaseException | None = None) -> None:
         driver: The driver itself.
         error: The exception that closing raised, or None.
     """
-    if not in_use.registry.observers.everyone:
+    if not in_use.registry.observers.all:
         return
     identity = identity_of(driver)
     if identity.silent:
@@ -133,10 +133,10 @@ def tell_closed(driver: object, error: BaseException | None = None) -> None:
         keyspace=getattr(driver, "_default_keyspace", None),
         error=error,
     )
-    tell("coodie_connection_closed", event, handled=error)
+    notify("coodie_connection_closed", event, handled=error)
 
 
-def tell_registered(driver: object, name: str, *, default: bool, replaced: bool) -> None:
+def notify_registered(driver: object, name: str, *, default: bool, replaced: bool) -> None:
     """Store a driver's new name, and emit an event; for the registry.
 
     Args:
@@ -146,7 +146,7 @@ def tell_registered(driver: object, name: str, *, default: bool, replaced: bool)
         replaced: Whether it replaced another driver of that name.
     """
     identify(driver, name=name)
-    if not in_use.registry.observers.everyone:
+    if not in_use.registry.observers.all:
         return
     from coodie.observers.events import DriverRegistered  # as above
 
@@ -157,12 +157,12 @@ def tell_registered(driver: object, name: str, *, default: bool, replaced: bool)
         default=default,
         replaced=replaced,
     )
-    tell("coodie_driver_registered", event)
+    notify("coodie_driver_registered", event)
 
 
 def identity_of(driver: object) -> DriverIdentity:
     """Return the identity of a driver; an empty one for objects that aren't an AbstractDriver."""
-    identity: DriverIdentity = getattr(driver, "_identity", _NOBODY)
+    identity: DriverIdentity = getattr(driver, "_identity", _UNKNOWN)
     return identity
 
 

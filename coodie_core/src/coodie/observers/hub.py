@@ -18,7 +18,7 @@ from coodie.exceptions import ConfigurationError, NotAnObserverError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["Observer", "Observers", "current_observers", "request_observers", "tell"]
+__all__ = ["Observer", "Observers", "current_observers", "notify", "request_observers"]
 
 _log = logging.getLogger("coodie.observers")
 
@@ -33,7 +33,7 @@ _REQUEST_HOOKS = frozenset(
 )
 
 #: Whether a hook is running in this context; its own requests emit no events.
-_telling: ContextVar[bool] = ContextVar("coodie_telling", default=False)
+_notifying: ContextVar[bool] = ContextVar("coodie_notifying", default=False)
 
 
 class Observer:
@@ -62,7 +62,7 @@ class Observer:
         """The names of the hooks that it implements."""
         return frozenset(self._hooks)
 
-    def tell(self, hook: str, event: object, handled: BaseException | None) -> None:
+    def notify(self, hook: str, event: object, handled: BaseException | None) -> None:
         """Call a hook if the observer has it.
 
         Args:
@@ -103,12 +103,12 @@ class Observers:
     The tuples are never changed, only replaced, so that readers need no lock.
     """
 
-    __slots__ = ("__weakref__", "_lock", "blocked_by", "everyone", "of_requests")
+    __slots__ = ("__weakref__", "_lock", "all", "blocked_by", "of_requests")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         #: All of them, in the order of their registration.
-        self.everyone: tuple[Observer, ...] = ()
+        self.all: tuple[Observer, ...] = ()
         #: Those that a request may concern.
         self.of_requests: tuple[Observer, ...] = ()
         #: Returns what blocks a distribution, or None; the registry gives it, which has the plug-ins.
@@ -127,16 +127,16 @@ class Observers:
         """
         made = Observer(observer, name)
         with self._lock:
-            if any(one.observer is observer for one in self.everyone):
+            if any(one.observer is observer for one in self.all):
                 message = f"The observer {_described(observer)} is registered already."
                 raise ConfigurationError(message, hint="Register it once.", option="observer")
-            self._put((*self.everyone, made))
+            self._put((*self.all, made))
 
     def ensure(self, observer: object) -> None:
         """Register an observer, unless it is registered already; raises as ``add``."""
         with self._lock:
-            if all(one.observer is not observer for one in self.everyone):
-                self._put((*self.everyone, Observer(observer)))
+            if all(one.observer is not observer for one in self.all):
+                self._put((*self.all, Observer(observer)))
 
     def remove(self, observer: object) -> None:
         """Unregister an observer; it still gets the ends of requests whose start it got.
@@ -145,17 +145,17 @@ class Observers:
             ConfigurationError: It isn't registered.
         """
         with self._lock:
-            left = tuple(one for one in self.everyone if one.observer is not observer)
-            if len(left) == len(self.everyone):
+            left = tuple(one for one in self.all if one.observer is not observer)
+            if len(left) == len(self.all):
                 message = f"The observer {_described(observer)} isn't registered."
                 raise ConfigurationError(
                     message, hint="Give the object that was registered.", option="observer"
                 )
             self._put(left)
 
-    def _put(self, everyone: tuple[Observer, ...]) -> None:
-        self.everyone = everyone
-        self.of_requests = tuple(one for one in everyone if one.hooks & _REQUEST_HOOKS)
+    def _put(self, observers: tuple[Observer, ...]) -> None:
+        self.all = observers
+        self.of_requests = tuple(one for one in observers if one.hooks & _REQUEST_HOOKS)
 
 
 def current_observers() -> Observers:
@@ -167,10 +167,10 @@ def current_observers() -> Observers:
 def request_observers() -> tuple[Observer, ...]:
     """Return the observers of requests; none while a hook is running in this context."""
     observers: tuple[Observer, ...] = in_use.registry.observers.of_requests
-    return () if observers and _telling.get() else observers
+    return () if observers and _notifying.get() else observers
 
 
-def tell(
+def notify(
     hook: str,
     event: object,
     observers: Iterable[Observer] | None = None,
@@ -184,12 +184,12 @@ def tell(
         observers: The observers to notify; None for all.
         handled: The error of the request.
     """
-    token = _telling.set(True)
+    token = _notifying.set(True)
     try:
-        for observer in current_observers().everyone if observers is None else observers:
-            observer.tell(hook, event, handled)
+        for observer in current_observers().all if observers is None else observers:
+            observer.notify(hook, event, handled)
     finally:
-        _telling.reset(token)
+        _notifying.reset(token)
 
 
 def _hooks_of(observer: object) -> dict[str, Callable[..., Any]]:

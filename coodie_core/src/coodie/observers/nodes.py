@@ -12,7 +12,7 @@ from weakref import ref
 
 from coodie._in_use import in_use
 from coodie.observers.connections import identity_of, is_opening
-from coodie.observers.hub import tell
+from coodie.observers.hub import notify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,15 +41,15 @@ class NodeEvents:
     @property
     def are_wanted(self) -> bool:
         """Whether there are observers."""
-        return bool(in_use.registry.observers.everyone)
+        return bool(in_use.registry.observers.all)
 
     def announce(self) -> None:
         """Emit the events that occurred while the driver was being opened."""
         kept, self._kept = self._kept, None
-        for tell_it in kept or ():
-            tell_it()
+        for emit in kept or ():
+            emit()
 
-    def tell_node(self, hook: str, event: str, host: Callable[[], Host], **more: Any) -> None:
+    def notify_node(self, hook: str, event: str, host: Callable[[], Host], **more: Any) -> None:
         """Notify observers of an event of a node.
 
         Args:
@@ -61,24 +61,24 @@ class NodeEvents:
         if not self.are_wanted:
             return
 
-        def tell_it() -> None:
-            self._tell(hook, event, host=host(), **more)
+        def emit() -> None:
+            self._notify(hook, event, host=host(), **more)
 
         if self._kept is None:
-            tell_it()
+            emit()
         else:
-            self._kept.append(tell_it)
+            self._kept.append(emit)
 
-    def tell_schema_change(self, **fields: Any) -> None:
+    def notify_schema_change(self, **fields: Any) -> None:
         """Notify observers of a schema change by another client.
 
         Args:
             fields: The event's ``change``, ``target``, ``keyspace`` and ``name``.
         """
         if self.are_wanted:
-            self._tell("coodie_schema_changed", "SchemaChanged", statement="", remote=True, **fields)
+            self._notify("coodie_schema_changed", "SchemaChanged", statement="", remote=True, **fields)
 
-    def _tell(self, hook: str, event: str, **fields: Any) -> None:
+    def _notify(self, hook: str, event: str, **fields: Any) -> None:
         from coodie.observers import events  # a slow import, needed by observers only
 
         driver = self._driver()
@@ -86,4 +86,4 @@ class NodeEvents:
         if driver is None or identity.silent:
             return
         names = {"driver_name": identity.name, "driver_type": identity.driver_type}
-        tell(hook, getattr(events, event)(**names, **fields))
+        notify(hook, getattr(events, event)(**names, **fields))

@@ -32,12 +32,12 @@ _part: ContextVar[Part | None] = ContextVar("coodie_part", default=None)
 #: The kind of each execution of an ``execute_many``.
 ONE_OF_MANY = Part(RequestKind.MANY)
 
-_NOTHING_TO_TELL = nullcontext()
+_NO_CONTEXT = nullcontext()
 
 
 def part_of(part: Part) -> AbstractContextManager[None]:
     """Set the kind of the next request in this block; for ``AbstractDriver``."""
-    return _part_of(part) if request_observers() else _NOTHING_TO_TELL
+    return _part_of(part) if request_observers() else _NO_CONTEXT
 
 
 @contextmanager
@@ -140,9 +140,10 @@ def observe(
     identity = identity_of(driver)
     if identity.silent:
         return UNOBSERVED
-    from coodie.observers.observed import Observed, description  # slow, and for those alone who observe
+    # A slow import, needed by observers only.
+    from coodie.observers.active_request import ActiveRequest, request_fields
 
-    return Observed(
+    return ActiveRequest(
         observers,
         {
             "request_id": next(_numbers),
@@ -154,7 +155,7 @@ def observe(
             "fetch_size": request.fetch_size,
             "timeout": request.timeout,
             "idempotent": bool(getattr(request.options, "idempotent", False)),
-            **description(request.stmt, request.params, found),
+            **request_fields(request.stmt, request.params, found),
         },
     )
 

@@ -38,13 +38,13 @@ class ObservedRequest:
     __slots__ = ()
 
     def __enter__(self) -> Self:
-        """Tell that the request starts."""
+        """Notify observers that the request starts."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Tell that it has ended; an error goes on its way."""
+        """Notify observers that it has ended; an error is raised further."""
 
     def add_page(self, rows: int, host: Host | None = None, warnings: Iterable[str] = ()) -> None:
         """Add a received page; a response without rows is a page, too.

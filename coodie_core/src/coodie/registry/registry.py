@@ -17,7 +17,7 @@ from coodie._forks import forget_in_children
 from coodie._in_use import in_use
 from coodie.contract.driver_like import missing_methods
 from coodie.exceptions import ConfigurationError, NotADriverError
-from coodie.observers.connections import tell_registered
+from coodie.observers.connections import notify_registered
 from coodie.observers.hub import Observers
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ class DriverRegistry:
             shared = old is not None and any(entry.driver is old.driver for entry in self._entries.values())
             is_default = self._default == name
         replaced = old is not None and old.driver is not driver
-        tell_registered(driver, name, default=is_default, replaced=replaced)
+        notify_registered(driver, name, default=is_default, replaced=replaced)
         if old is None or shared or old.process != os.getpid():
             return None
         if not old.owned:

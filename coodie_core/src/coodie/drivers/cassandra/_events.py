@@ -76,53 +76,53 @@ class ClusterEvents(HostStateListener):  # type: ignore[misc]  # the drivers hav
 
     def on_up(self, host: Host) -> None:
         """Notify observers."""
-        self._events.tell_node("coodie_node_up", "NodeUp", lambda: observed_host(host))
+        self._events.notify_node("coodie_node_up", "NodeUp", lambda: observed_host(host))
 
     def on_down(self, host: Host) -> None:
         """Notify observers."""
-        self._events.tell_node("coodie_node_down", "NodeDown", lambda: observed_host(host))
+        self._events.notify_node("coodie_node_down", "NodeDown", lambda: observed_host(host))
 
     def on_add(self, host: Host) -> None:
         """Notify observers."""
-        self._events.tell_node("coodie_node_added", "NodeAdded", lambda: observed_host(host))
+        self._events.notify_node("coodie_node_added", "NodeAdded", lambda: observed_host(host))
 
     def on_remove(self, host: Host) -> None:
         """Notify observers."""
-        self._events.tell_node("coodie_node_removed", "NodeRemoved", lambda: observed_host(host))
+        self._events.notify_node("coodie_node_removed", "NodeRemoved", lambda: observed_host(host))
 
     # --- connections ----------------------------------------------------------------------
 
     def opened(self, host: Host) -> None:
         """Notify observers of a new connection of the fast path."""
-        self._tell_connection("opened", host, "FAST_PATH")
+        self._notify_connection("opened", host, "FAST_PATH")
 
     def closed(self, host: Host) -> None:
         """Notify observers that a connection of the fast path was closed."""
-        self._tell_connection("closed", host, "FAST_PATH")
+        self._notify_connection("closed", host, "FAST_PATH")
 
     def connection_opened(self, connection: Any) -> None:
         """Notify observers of a new connection of the session or the cluster."""
-        self._tell_drivers_connection("opened", connection)
+        self._notify_drivers_connection("opened", connection)
 
     def connection_closed(self, connection: Any) -> None:
         """Notify observers that a connection of the session or the cluster was closed."""
-        self._tell_drivers_connection("closed", connection)
+        self._notify_drivers_connection("closed", connection)
 
-    def _tell_drivers_connection(self, what: str, connection: Any) -> None:
+    def _notify_drivers_connection(self, what: str, connection: Any) -> None:
         if not self._events.are_wanted:
             return
         host = self._cluster.metadata.get_host(connection.endpoint)
         if host is not None:
             kind = "CONTROL" if connection.is_control_connection else "SESSION"
-            self._tell_connection(what, host, kind)
+            self._notify_connection(what, host, kind)
 
-    def _tell_connection(self, what: str, host: Host, kind: str) -> None:
+    def _notify_connection(self, what: str, host: Host, kind: str) -> None:
         if not self._events.are_wanted:
             return
         from coodie.observers.events import ConnectionKind  # a slow import, needed by observers only
 
         known: ConnectionKind = ConnectionKind[kind]
-        self._events.tell_node(
+        self._events.notify_node(
             f"coodie_node_connection_{what}",
             f"NodeConnection{what.capitalize()}",
             lambda: observed_host(host),
@@ -166,7 +166,7 @@ class ClusterEvents(HostStateListener):  # type: ignore[misc]  # the drivers hav
             for own in self._own_changes:
                 if own.until > now and own.is_announced_by(change.value, target, keyspace, name):
                     return
-        self._events.tell_schema_change(
+        self._events.notify_schema_change(
             change=change,
             target=target,
             keyspace=keyspace,

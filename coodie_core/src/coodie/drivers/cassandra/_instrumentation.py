@@ -134,5 +134,5 @@ def _is_traced() -> bool:
     """Return whether coodie's own OpenTelemetry observer is registered."""
     otel = sys.modules.get("coodie.observers.otel")
     return otel is not None and any(
-        isinstance(one.observer, otel.OpenTelemetryObserver) for one in current_observers().everyone
+        isinstance(one.observer, otel.OpenTelemetryObserver) for one in current_observers().all
     )

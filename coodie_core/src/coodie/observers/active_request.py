@@ -17,7 +17,7 @@ from coodie.observers.events import (
     RequestStarted,
     SchemaChanged,
 )
-from coodie.observers.hub import tell
+from coodie.observers.hub import notify
 from coodie.observers.request import ObservedRequest
 from coodie.observers.statements import schema_target
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from coodie.observers.request import Part
     from coodie.observers.retryreason import RetryReason
 
-__all__ = ["Observed", "description"]
+__all__ = ["ActiveRequest", "request_fields"]
 
 
-def description(stmt: object, params: Any, part: Part) -> dict[str, Any]:
+def request_fields(stmt: object, params: Any, part: Part) -> dict[str, Any]:
     """Return the fields that describe a request."""
     if part.statements:
         texts = tuple(dict.fromkeys(text.strip().rstrip(";") for text, _ in part.statements))
@@ -67,7 +67,7 @@ def _count(params: object) -> int:
     return len(params)
 
 
-class Observed(ObservedRequest):
+class ActiveRequest(ObservedRequest):
     """An observed request; each observer that receives its start receives its end."""
 
     __slots__ = ("_attempts", "_fields", "_host", "_observers", "_pages", "_rows", "_started", "_warnings")
@@ -86,7 +86,7 @@ class Observed(ObservedRequest):
     def __enter__(self) -> Self:
         self._started = time.perf_counter()
         try:
-            tell("coodie_request_started", RequestStarted(**self._fields), self._observers)
+            notify("coodie_request_started", RequestStarted(**self._fields), self._observers)
         except BaseException as exc:
             # Ctrl-C while an observer ran: observers that got the start must get the end.
             self.__exit__(type(exc), exc, None)
@@ -108,9 +108,9 @@ class Observed(ObservedRequest):
         )
         try:
             if error is None:
-                self._tell_schema_change()
+                self._notify_schema_change()
         finally:
-            tell("coodie_request_finished", finished, self._observers, handled=error)
+            notify("coodie_request_finished", finished, self._observers, handled=error)
 
     def add_page(self, rows: int, host: Host | None = None, warnings: Iterable[str] = ()) -> None:
         """Add a received page."""
@@ -128,9 +128,9 @@ class Observed(ObservedRequest):
         """Notify observers that the request is retried."""
         self._attempts += 1
         event = RequestRetried(**self._fields, attempt=self._attempts, reason=reason, host=host)
-        tell("coodie_request_retried", event, self._observers)
+        notify("coodie_request_retried", event, self._observers)
 
-    def _tell_schema_change(self) -> None:
+    def _notify_schema_change(self) -> None:
         fields = self._fields
         changed = schema_target(fields["statement"])
         if changed is not None:
@@ -143,4 +143,4 @@ class Observed(ObservedRequest):
                 name=changed.name,
                 statement=fields["statement"],
             )
-            tell("coodie_schema_changed", event, self._observers)
+            notify("coodie_schema_changed", event, self._observers)
