@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from coodie.cql import quoted_name
 from coodie.drivers.client.values.cqltypes import CqlType, composed_type, scalar_type, user_type
 from coodie.protocol.results import GLOBAL_TABLE
 
@@ -83,11 +84,7 @@ def read_columns(reader: Reader, flags: int, count: int) -> tuple[ColumnType, ..
 
 def _table(reader: Reader) -> str | None:
     keyspace, table = reader.read_string(), reader.read_string()
-    return f"{_quoted(keyspace)}.{_quoted(table)}" if keyspace and table else None
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    return f"{quoted_name(keyspace)}.{quoted_name(table)}" if keyspace and table else None
 
 
 def _read_type(reader: Reader) -> CqlType:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from coodie.cql import quoted_name
 from coodie.protocol.codec import Reader, encode_long_string
 from coodie.protocol.connection import Connection, ConnectionLost
 from coodie.protocol.errors import BrokenFrameError, BrokenMessageError, HandshakeError
@@ -193,8 +194,8 @@ def _steps(address: Address, cql: str) -> Generator[bytes, bytes, Description]:
             following = handshake.receive((yield following))
         connection: Connection[None] = Connection(handshake.frames(), 0.0)  # the sockets have the timeouts
         if address.keyspace is not None:
-            quoted = address.keyspace.replace('"', '""')
-            yield from _request(connection, Opcode.QUERY, query_body(f'USE "{quoted}"', 1, _VERSION))
+            use = query_body(f"USE {quoted_name(address.keyspace)}", 1, _VERSION)
+            yield from _request(connection, Opcode.QUERY, use)
         body = yield from _request(connection, Opcode.PREPARE, encode_long_string(cql))
         return _read(body)
     except (BrokenFrameError, BrokenMessageError, HandshakeError) as exc:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from coodie.cql import quoted_name
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -35,5 +37,5 @@ def with_columns(cql: str, names: Sequence[str]) -> str:
     found = _SELECT_ALL.match(cql)
     if found is None or not names:
         return cql
-    columns = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
+    columns = ", ".join(map(quoted_name, names))
     return f"{found['head']}{columns}{cql[found.end() :]}"

@@ -22,6 +22,7 @@ __all__ = [
     "identifier",
     "inspect_statement",
     "qualified",
+    "quoted_name",
     "terminated",
     "tokens",
     "unqualified",
@@ -209,6 +210,11 @@ def with_positional_markers(stmt: str) -> tuple[str, list[str]]:
     return "".join(parts), names
 
 
+def quoted_name(name: str) -> str:
+    """Return a name in double quotes, with inner quotes doubled."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 @lru_cache(_QUALIFIED)
 def qualified(stmt: str, keyspace: str) -> str:
     """Qualify each unqualified table name with a keyspace.
@@ -217,7 +223,7 @@ def qualified(stmt: str, keyspace: str) -> str:
         stmt: A SELECT, INSERT, UPDATE, DELETE, or a batch of these.
         keyspace: The keyspace's name, without quotes.
     """
-    prefix = '"{}".'.format(keyspace.replace('"', '""'))
+    prefix = f"{quoted_name(keyspace)}."
     found = [match for match in _TOKEN.finditer(stmt) if match.lastgroup != "skip"]
     names = [
         name
@@ -240,7 +246,7 @@ def unqualified(stmt: str, keyspace: str) -> str:
         stmt: CQL text.
         keyspace: The keyspace's name, without quotes.
     """
-    prefix = '"{}".'.format(keyspace.replace('"', '""'))
+    prefix = f"{quoted_name(keyspace)}."
     starts = [match.start() for match in _TOKEN.finditer(stmt) if match.lastgroup == "quoted"]
     for start in reversed(starts):
         if stmt.startswith(prefix, start):

@@ -1,4 +1,4 @@
-"""Quote names and strings for CQL; the only module that quotes.
+"""Quote names and strings for CQL, and validate names of the schema.
 
 Callers use plain names, as in ``system_schema``. CQL converts unquoted names to lower case, so a name is only
 left unquoted if that doesn't change it (Cassandra 5.0, "CQL definitions: identifiers and keywords").
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from coodie.cql import quoted_name
 from coodie.exceptions import ConfigurationError
 
 __all__ = ["RESERVED", "check_schema_name", "qualify", "quote", "quote_literal"]
@@ -52,7 +53,7 @@ def quote(name: str) -> str:
         )
     if _BARE.fullmatch(name) and name not in RESERVED:
         return name
-    return '"' + name.replace('"', '""') + '"'
+    return quoted_name(name)
 
 
 def quote_literal(text: str) -> str:
