@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
-from layers import EXCEPTIONS, LAYERS, Import, Layer, Layers, in_circles, read_house, written
+from layers import EXCEPTIONS, LAYERS, ROOT, Import, Layer, Layers, in_circles, read_house, written
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,6 +16,9 @@ _ABOVE = """
 from __future__ import annotations
 from typing import TYPE_CHECKING
 """
+
+#: Modules that the page's trees leave out: faces, ``python -m coodie``, and commands by their names.
+_UNNAMED = {"__main__", "base", "many", "newdriver"}
 
 #: Ways of importing ``house.top.roof``.
 _WAYS = {
@@ -67,6 +71,15 @@ def test_table_and_tree_agree() -> None:
     rooms = modules.keys() - table.faces(modules)
     assert {table.layer_of(name).name for name in rooms} == {layer.name for layer in LAYERS}
     assert table.missing(modules) == []
+
+
+def test_page_names_each_module() -> None:
+    """The page of the architecture names each module of the package coodie."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    trees = "".join(re.findall(r"```text\n(?:coodie|drivers/cassandra)/\n.*?```", page, re.DOTALL))
+    modules = {name for name, file in read_house().items() if file.name != "__init__.py"}
+    names = {name.rpartition(".")[2] for name in modules if name.startswith("coodie.")} - _UNNAMED
+    assert sorted(names - set(re.findall(r"\w+", trees))) == []
 
 
 def test_module_without_a_layer() -> None:
