@@ -1,6 +1,6 @@
 """The compiled accelerator of coodie: streams, futures, rows to dicts, parameters to bytes, checksums.
 
-coodie's drivers find it by themselves; nobody has to import it. It knows the native protocol's values
+coodie's drivers find it by themselves; programs don't import it. It knows the native protocol's values
 and neither coodie nor a database driver.
 """
 

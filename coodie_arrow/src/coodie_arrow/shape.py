@@ -137,7 +137,7 @@ class ArrowShape(ColumnarShape):
         """Return a result of one batch, given tuples.
 
         Raises:
-            UnsupportedError: The backend doesn't tell the types of the columns.
+            UnsupportedError: The backend doesn't return the types of the columns.
             RequestError: As in ``of_values``.
         """
         by_name = {column.name: column for column in columns or ()}

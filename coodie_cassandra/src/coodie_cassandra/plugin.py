@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def coodie_describe_driver() -> DriverDescription:
-    """Return what this backend takes."""
+    """Return the description of this backend."""
     check_module_owner("cassandra", "cassandra-driver", ("scylla-driver",), driver_type="cassandra")
     return cassandra_description(
         "Apache Cassandra, through cassandra-driver",
@@ -29,13 +29,13 @@ def coodie_describe_driver() -> DriverDescription:
 
 @hookimpl
 def coodie_check_config(config: ConnectionConfig) -> None:
-    """Refuse what can't be honoured."""
+    """Validate a configuration, without connecting."""
     check_cassandra_config(config)
 
 
 @hookimpl
 def coodie_open_driver(config: ConnectionConfig) -> AbstractDriver:
-    """Connect."""
+    """Connect, and return the driver."""
     return open_cassandra(config)
 
 

@@ -176,8 +176,8 @@ def backends_with(capability: Capability) -> tuple[str, ...]:
 
     These are the backends of this project, installed or not, and those that were loaded in this process.
     """
-    told: Mapping[str, frozenset[Capability]] = in_use.registry.loaded_capabilities()
-    capable = {name: backend.capabilities for name, backend in KNOWN.items()} | dict(told)
+    loaded: Mapping[str, frozenset[Capability]] = in_use.registry.loaded_capabilities()
+    capable = {name: backend.capabilities for name, backend in KNOWN.items()} | dict(loaded)
     return tuple(sorted(name for name, has in capable.items() if capability in has))
 
 

@@ -35,7 +35,7 @@ class StartRequest:
     """What a caller wants to run; None: as what runs already, or the default.
 
     Raises:
-        ConfigurationError: An option can't be honoured.
+        ConfigurationError: An option is invalid or unsupported.
     """
 
     name: str

@@ -53,9 +53,9 @@ def raise_problems(source: str, problems: Sequence[Problem]) -> NoReturn:
         ConfigFileError: Always.
     """
     count = "a mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-    told = tuple(str(problem) for problem in sorted(problems, key=lambda problem: problem.line))
-    lines = "".join(f"\n  {problem}" for problem in told)
-    raise ConfigFileError(f"{source} has {count}:{lines}", mistakes=told)
+    mistakes = tuple(str(problem) for problem in sorted(problems, key=lambda problem: problem.line))
+    lines = "".join(f"\n  {problem}" for problem in mistakes)
+    raise ConfigFileError(f"{source} has {count}:{lines}", mistakes=mistakes)
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

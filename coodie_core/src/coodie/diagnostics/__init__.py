@@ -1,3 +1,3 @@
-"""What is installed, whether it works, and what to do about it: `coodie drivers` and `coodie doctor`."""
+"""Installed plug-ins, their problems, and how to fix these: for `coodie drivers` and `coodie doctor`."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What ``coodie doctor`` finds out once the package ``coodie`` itself is sound."""
+"""The checks of ``coodie doctor`` that need an intact package ``coodie``."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Diagnosis", "diagnose"]
 
-#: States that something can't work because of.
-_BAD = (BackendState.BROKEN, BackendState.WRONG_VERSION, BackendState.DUPLICATE)
+#: States that are problems.
+_PROBLEMS = (BackendState.BROKEN, BackendState.WRONG_VERSION, BackendState.DUPLICATE)
 
 
 class Diagnosis:
-    """The backends, what is wrong, and how connecting went.
+    """The backends, the problems, and the result of connecting.
 
     Args:
         connect: As for ``diagnose``.
@@ -48,16 +48,16 @@ class Diagnosis:
         if connect is not None:
             self.connection = _connection(connect, reports, timeout)
             if "error" in self.connection:
-                told = self.connection["error"]
-                self.findings.append(Finding("connection", told["message"], told["command"]))
+                error = self.connection["error"]
+                self.findings.append(Finding("connection", error["message"], error["command"]))
 
 
 def diagnose(connect: Mapping[str, Any] | None, timeout: float) -> Diagnosis:
-    """Try every backend out, and connect where that is asked for.
+    """Load each backend in a child process; connect with one if requested.
 
     Args:
-        connect: ``{"driver": name or None, "hosts": […], "options": {name: text}}``; None: don't connect.
-        timeout: Seconds that each probe may take.
+        connect: ``{"driver": name or None, "hosts": […], "options": {name: text}}``; None to not connect.
+        timeout: The timeout of each probe in seconds.
     """
     return Diagnosis(connect, timeout)
 
@@ -68,7 +68,7 @@ def _no_backend() -> Finding:
 
 
 def _finding(report: BackendReport) -> Finding | None:
-    if report.state in _BAD:
+    if report.state in _PROBLEMS:
         subject = report.driver_type or report.distribution
         return Finding(subject, report.reason or "", report.command)
     if report.state is BackendState.BLOCKED:
@@ -76,12 +76,12 @@ def _finding(report: BackendReport) -> Finding | None:
     return None
 
 
-def _unmet(distribution: str, told: list[Finding]) -> list[Finding]:
+def _unmet(distribution: str, reported: list[Finding]) -> list[Finding]:
     """Return the missing requirements of a distribution, without those that were reported already."""
     found = []
     for wanted in unmet_requirements(distribution):
         plain = plain_requirement(wanted)
-        if not any(wanted.name in finding.message for finding in told):
+        if not any(wanted.name in finding.message for finding in reported):
             message = f"{distribution} requires {plain}, but no such version is installed. Run:"
             found.append(
                 Finding(distribution, message, f"pip install {shlex.quote(plain)}", is_problem=False)
@@ -108,8 +108,8 @@ def _connection(connect: Mapping[str, Any], reports: list[BackendReport], timeou
     (backend,) = chosen
     found = probe(backend.driver_type, backend.distribution, connect=connect, timeout=timeout)
     if found.connection is None:
-        told = {"type": found.error_type, "message": found.error, "command": found.command}
-        return {"driver": backend.driver_type, "error": told}
+        error = {"type": found.error_type, "message": found.error, "command": found.command}
+        return {"driver": backend.driver_type, "error": error}
     outcome = {"driver": backend.driver_type, **found.connection}
     if outcome.get("answers") is False:
         message = "Connected, but the server doesn't respond to requests."

@@ -1,4 +1,4 @@
-"""Every backend that is known here, in its state: for ``coodie drivers`` and ``coodie doctor``."""
+"""The installed and the known backends with their states, for ``coodie drivers`` and ``coodie doctor``."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ if TYPE_CHECKING:
 
 __all__ = ["BackendReport", "BackendState", "take_inventory", "take_providers"]
 
-#: How many are tried out at once.
-_AT_ONCE = 4
+#: The number of concurrent probes.
+_CONCURRENCY = 4
 
 
 class BackendState(str, Enum):
     """Whether a backend can be used."""
 
-    #: It can.
+    #: It loads.
     READY = "ready"
     #: It fails to load, or its metadata can't be read.
     BROKEN = "broken"
     #: Its distribution is blocked.
     BLOCKED = "blocked"
-    #: It was made for another version of the plug-in contract.
+    #: It declares another version of the plug-in contract.
     WRONG_VERSION = "wrong version"
-    #: Another distribution announces its name, too.
+    #: Another distribution provides the same name.
     DUPLICATE = "duplicate"
-    #: It is known, and not installed.
+    #: It is a backend of this project, and not installed.
     NOT_INSTALLED = "not installed"
 
     def __str__(self) -> str:
@@ -59,17 +59,17 @@ class BackendReport:
     """One backend.
 
     Args:
-        driver_type: Its name; empty where its metadata can't be read.
-        distribution: What announces it.
-        version: That distribution's version, or None where it isn't installed.
+        driver_type: Its name; empty if its metadata can't be read.
+        distribution: Its distribution.
+        version: The distribution's version; None if it isn't installed.
         api_versions: The versions of the plug-in contract that it declares.
         state: Whether it can be used.
-        reason: Why it can't, or None.
-        command: What to run about it, or None.
-        summary: What it says of itself.
-        capabilities: What it can do beyond the contract's core.
-        options: Its own options.
-        facts: What would be in use here.
+        reason: Why it can't be used, or None.
+        command: The command that fixes this, or None.
+        summary: Its summary.
+        capabilities: Its capabilities.
+        options: Its options.
+        facts: Facts for diagnostics.
     """
 
     driver_type: str
@@ -85,28 +85,28 @@ class BackendReport:
     facts: Mapping[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return the report for JSON."""
         return {**asdict(self), "state": str(self.state)}
 
     def as_provider(self) -> dict[str, Any]:
-        """Return a credentials provider as JSON has it."""
+        """Return the report of a credentials provider for JSON."""
         shown = ("distribution", "version", "api_versions", "state", "reason", "command")
         return {"name": self.driver_type, **{name: self.as_dict()[name] for name in shown}}
 
 
 def take_inventory(host: PluginHost, *, timeout: float = TIMEOUT) -> list[BackendReport]:
-    """Return every backend that is installed or known, in order of name.
+    """Return the installed and the known backends, sorted by name.
 
-    Each that metadata lets through is tried out in a process of its own; what the application registered is
-    loaded already.
+    Each that its metadata don't rule out is loaded in a child process; those that the application has
+    registered are already loaded.
 
     Args:
-        host: Where to look.
-        timeout: Seconds that each probe may take.
+        host: The plug-ins' host.
+        timeout: The timeout of each probe in seconds.
     """
     entries = host.index.entry_points()
     reports = [_registered(entry, host) for entry in host.registered()]
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_CONCURRENCY) as pool:
         reports += pool.map(lambda entry: _report(entry, entries, host, timeout), entries)
     reports += [_unreadable(name) for name in host.index.unreadable()]
     missing = set(KNOWN) - {report.driver_type for report in reports}
@@ -115,15 +115,15 @@ def take_inventory(host: PluginHost, *, timeout: float = TIMEOUT) -> list[Backen
 
 
 def take_providers(host: PluginHost, *, timeout: float = TIMEOUT) -> list[BackendReport]:
-    """Return every credentials provider that is installed, as ``take_inventory`` does for backends.
+    """Return the installed credentials providers, as ``take_inventory`` does for backends.
 
     Args:
-        host: Where to look.
-        timeout: Seconds that each probe may take.
+        host: The plug-ins' host.
+        timeout: The timeout of each probe in seconds.
     """
     index = host.credentials.index
     entries = index.entry_points()
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_CONCURRENCY) as pool:
         reports = list(pool.map(lambda entry: _report(entry, entries, host, timeout), entries))
     others = host.index.unreadable()  # reported with the backends
     return reports + [_unreadable(name) for name in index.unreadable() if name not in others]
@@ -136,7 +136,7 @@ def _report(
     error = rejection(entry, rivals, host.allowlist)
     known = _known(entry)
     if error is not None:
-        return BackendReport(**known, state=_state(error), reason=_words(error), command=error.command)
+        return BackendReport(**known, state=_state(error), reason=_message(error), command=error.command)
     found = probe(entry.driver_type, entry.distribution, kind=entry.kind, timeout=timeout)
     if found.error is not None:
         command = found.command or again(entry)
@@ -151,7 +151,7 @@ def _registered(entry: DriverEntryPoint, host: PluginHost) -> BackendReport:
         description = host.described(config)
         facts = {plain_text(name): plain_text(value) for name, value in host.inspect(config, None).items()}
     except CoodieError as exc:
-        return BackendReport(**known, state=_state(exc), reason=_words(exc), command=exc.command)
+        return BackendReport(**known, state=_state(exc), reason=_message(exc), command=exc.command)
     return BackendReport(
         **known,
         state=BackendState.READY,
@@ -190,7 +190,7 @@ def _state(error: CoodieError) -> BackendState:
     return BackendState.BROKEN
 
 
-def _words(error: CoodieError) -> str:
+def _message(error: CoodieError) -> str:
     return str(error).removesuffix(f"\n{error.command}")
 
 

@@ -1,4 +1,4 @@
-"""Try backends out, each in a process of its own: what one of them does there reaches nobody else."""
+"""Load a plug-in in a child process, which isolates the caller from its side effects."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["TIMEOUT", "ProbeResult", "probe"]
 
-#: Seconds that the probe of one backend may take.
+#: The timeout of one probe in seconds.
 TIMEOUT = 30.0
 
-#: As the parent's: a directory on sys.path that isn't in the environment (that of a script, PYTHONPATH).
+#: sys.path is the parent's: it may have directories that aren't in the environment, such as a script's.
 _CHILD = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
@@ -33,23 +33,23 @@ from coodie.diagnostics.probe_child import main
 main()
 """
 
-#: How much is shown of what a process that died had written.
-_LAST_WORDS = 400
+#: The number of characters of a failed process's output that are shown.
+_MAX_OUTPUT = 400
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeResult:
-    """What became of the attempt to load a backend.
+    """The result of loading a plug-in.
 
     Args:
-        error: Why it can't be used, or None.
-        error_type: That error's class, or None.
-        command: What to run about it, or None.
-        summary: What it says of itself.
-        capabilities: What it says that it can do.
-        options: Its own options.
-        facts: What would be in use here, such as the reactor.
-        connection: What became of the attempt to connect; None where there was none.
+        error: The error's message; None if loading succeeded.
+        error_type: The name of the error's class, or None.
+        command: The command that fixes the error, or None.
+        summary: The backend's summary.
+        capabilities: The backend's capabilities.
+        options: The backend's options.
+        facts: Facts for diagnostics, such as the driver's event loop.
+        connection: The result of connecting; None if that wasn't requested.
     """
 
     error: str | None = None
@@ -70,14 +70,14 @@ def probe(
     connect: Mapping[str, Any] | None = None,
     timeout: float = TIMEOUT,
 ) -> ProbeResult:
-    """Load a plug-in in a process of its own, and connect with a backend where that's asked for.
+    """Load a plug-in in a child process; connect with a backend if requested.
 
     Args:
         driver_type: The plug-in's name.
         distribution: Its distribution.
         kind: The kind of the plug-in.
-        connect: ``{"hosts": […], "options": {name: text}}``; None: don't connect.
-        timeout: Seconds that it may take.
+        connect: ``{"hosts": […], "options": {name: text}}``; None to not connect.
+        timeout: The timeout in seconds.
     """
     with tempfile.TemporaryDirectory(prefix="coodie-probe-") as directory:
         outcome = Path(directory) / "outcome.json"
@@ -88,35 +88,35 @@ def probe(
             "connect": connect,
             "outcome": str(outcome),
         }
-        with tempfile.TemporaryFile() as words:
+        with tempfile.TemporaryFile() as output:
             process = subprocess.Popen(  # noqa: S603 - this interpreter, with our own code
                 [sys.executable, "-c", _CHILD, json.dumps(sys.path)],
                 stdin=subprocess.PIPE,
-                stdout=words,
-                stderr=words,
+                stdout=output,
+                stderr=output,
                 start_new_session=True,
             )
-            # Through a pipe: a password among the arguments could be seen by everybody here.
+            # Through a pipe: arguments, which may have a password, are visible to other users.
             late = _finish(process, json.dumps(task).encode(), timeout)
-            words.seek(0)
-            said = words.read().decode(errors="replace").strip()[-_LAST_WORDS:]
+            output.seek(0)
+            text = output.read().decode(errors="replace").strip()[-_MAX_OUTPUT:]
         if late:
-            return _failed("TimeoutError", f"The probe took longer than {timeout:g} s.", said)
+            return _failed("TimeoutError", f"The probe took longer than {timeout:g} s.", text)
         try:
             return _read(json.loads(outcome.read_text(encoding="utf-8")))
         except (OSError, ValueError):
-            return _failed("ProcessDied", f"Its process {_ended(process.returncode)}.", said)
+            return _failed("ProcessDied", f"Its process {_ended(process.returncode)}.", text)
 
 
 def _finish(process: subprocess.Popen[bytes], task: bytes, timeout: float) -> bool:
-    """Hand the task over and wait; end the process, and what it started, where it takes too long."""
+    """Send the task and wait; kill the process and its children. Return whether it timed out."""
     try:
         process.communicate(task, timeout)
     except subprocess.TimeoutExpired:
         return True
     finally:
         if os.name == "posix":
-            # Its whole group: what a plug-in started may outlive it.
+            # The whole process group: processes that a plug-in has started may outlive it.
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
         else:
@@ -127,8 +127,8 @@ def _finish(process: subprocess.Popen[bytes], task: bytes, timeout: float) -> bo
 
 def _read(outcome: Mapping[str, Any]) -> ProbeResult:
     if "error" in outcome:
-        told = outcome["error"]
-        return ProbeResult(error=told["message"], error_type=told["type"], command=told["command"])
+        error = outcome["error"]
+        return ProbeResult(error=error["message"], error_type=error["type"], command=error["command"])
     return ProbeResult(
         summary=outcome["summary"],
         capabilities=tuple(outcome["capabilities"]),
@@ -138,8 +138,8 @@ def _read(outcome: Mapping[str, Any]) -> ProbeResult:
     )
 
 
-def _failed(kind: str, message: str, said: str) -> ProbeResult:
-    return ProbeResult(error=f"{message} Its last output: {said}" if said else message, error_type=kind)
+def _failed(kind: str, message: str, output: str) -> ProbeResult:
+    return ProbeResult(error=f"{message} Its last output: {output}" if output else message, error_type=kind)
 
 
 def _ended(status: int) -> str:

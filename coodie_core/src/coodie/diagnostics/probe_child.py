@@ -1,7 +1,7 @@
-"""What a process of its own does with one backend: load it, and connect where that's asked for.
+"""The child process of a probe: load one plug-in, and connect with it if requested.
 
-Its task comes as JSON on standard input; its outcome goes as JSON into the file that the task names,
-since a plug-in may print what it likes.
+The task is JSON on standard input; the outcome is JSON in the file that the task names, since a plug-in may
+print to standard output.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Carry the task out that standard input has."""
+    """Execute the task on standard input."""
     task = json.load(sys.stdin)
     outcome: dict[str, Any]
     try:
-        outcome = _tried(task)
-    except (Exception, SystemExit) as exc:  # noqa: BLE001 - whatever it is, it's what the parent asks for
-        outcome = {"error": _told(exc)}
+        outcome = _outcome_of(task)
+    except (Exception, SystemExit) as exc:  # noqa: BLE001 - the parent reports it
+        outcome = {"error": _error_of(exc)}
     Path(task["outcome"]).write_text(json.dumps(outcome), encoding="utf-8")
 
 
-def _tried(task: Mapping[str, Any]) -> dict[str, Any]:
+def _outcome_of(task: Mapping[str, Any]) -> dict[str, Any]:
     host = PluginHost()
     if task["option"] == CREDENTIALS.option:
         host.credentials.provider(f"{task['driver_type']}@{task['distribution']}")
@@ -52,7 +52,7 @@ def _tried(task: Mapping[str, Any]) -> dict[str, Any]:
     except DriverLoadError:
         raise
     except ConfigurationError:
-        pass  # it lacks hosts, for example: no fault of the backend's
+        pass  # it lacks hosts, for example, which isn't the backend's fault
     outcome: dict[str, Any] = {
         "summary": description.summary,
         "capabilities": sorted(str(one) for one in description.capabilities),
@@ -62,8 +62,8 @@ def _tried(task: Mapping[str, Any]) -> dict[str, Any]:
     if task["connect"] is not None:
         try:
             outcome["connection"] = _connected(host, build_config(**pin, **_arguments(task["connect"])))
-        except (Exception, SystemExit) as exc:  # noqa: BLE001 - as above; what was found before stays
-            outcome["connection"] = {"error": _told(exc)}
+        except (Exception, SystemExit) as exc:  # noqa: BLE001 - as above
+            outcome["connection"] = {"error": _error_of(exc)}
     return outcome
 
 
@@ -88,7 +88,7 @@ def _facts(host: PluginHost, config: ConnectionConfig, driver: Any) -> dict[str,
 
 
 def _arguments(connect: Mapping[str, Any]) -> dict[str, Any]:
-    """Make arguments of ``init_coodie`` of what was given as text."""
+    """Return the arguments of ``init_coodie``, from texts."""
     arguments: dict[str, Any] = {}
     for name, text in connect["options"].items():
         known = OPTIONS.get(name)
@@ -98,9 +98,8 @@ def _arguments(connect: Mapping[str, Any]) -> dict[str, Any]:
     return arguments
 
 
-def _told(exc: BaseException) -> dict[str, Any]:
+def _error_of(exc: BaseException) -> dict[str, Any]:
     command = exc.command if isinstance(exc, CoodieError) else None
     text = plain_text(exc)
-    # The command is told apart from the words.
     message = text.removesuffix(f"\n{command}") if command else text
     return {"type": type(exc).__name__, "message": message, "command": command}

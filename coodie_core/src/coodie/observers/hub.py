@@ -76,7 +76,7 @@ class Observer:
             return
         try:
             call(event=event)
-        except Exception as exc:  # noqa: BLE001 - whatever it raises must not reach the request
+        except Exception as exc:  # noqa: BLE001 - it must not affect the request
             self._failures += 1
             if self._failures > 1:
                 _log.debug(

@@ -76,7 +76,7 @@ class PageReader:
 
         Args:
             rows: The rows as the driver returned them.
-            is_delivered: Tells from a key whether the row was delivered before the scan was resumed.
+            is_delivered: Returns by a key whether the row was delivered before the scan was resumed.
         """
         key_of = self._key_of
         if is_delivered is not None:

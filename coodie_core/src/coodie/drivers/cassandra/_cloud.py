@@ -1,4 +1,4 @@
-"""The nodes of a cloud's bundle: behind a proxy, to which TLS tells the name of the node (SNI)."""
+"""The nodes of a cloud's bundle: behind a proxy, which selects the node by the name in TLS (SNI)."""
 
 from __future__ import annotations
 

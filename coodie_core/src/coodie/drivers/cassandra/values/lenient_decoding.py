@@ -319,7 +319,7 @@ def _lenient(typ: Any, column: str) -> Any:
     def deserialize(data: bytes, protocol_version: int) -> Any:
         try:
             return exact.from_binary(data, protocol_version)
-        except Exception as exc:  # noqa: BLE001 - whatever a decoder raises is told with the row
+        except Exception as exc:  # noqa: BLE001 - raised when the value is converted
             return Undecodable(data, exc)
 
     made = {
