@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from coodie_core.tests.fakes import PATIENCE, LoopWatch, wait_until, wait_until_async
 
-from coodie.waiting import Wait, call_in_thread, on_loop, start_thread
+from coodie.waiting import Wait, call_in_thread, start_thread, wrap_future
 
 pytestmark = pytest.mark.usefixtures("no_thread_left")
 
@@ -122,13 +122,13 @@ async def test_ended_wait_leaves_no_timer() -> None:
     assert gone() is None
 
 
-# --- on_loop ----------------------------------------------------------------------------
+# --- wrap_future ------------------------------------------------------------------------
 
 
 async def test_many_follow_one_future() -> None:
     """Each waiter gets the outcome; cancelling one touches neither the others nor the future."""
     future: Future[int] = Future()
-    waiters = [on_loop(future) for _ in range(3)]
+    waiters = [wrap_future(future) for _ in range(3)]
     waiters[0].cancel()
     threading.Timer(0.01, future.set_result, [5]).start()
     assert await asyncio.gather(*waiters[1:]) == [5, 5]
@@ -138,7 +138,7 @@ async def test_many_follow_one_future() -> None:
 async def test_error_that_nobody_awaits(quiet_loop: list[Any]) -> None:
     """A waiter that was never awaited doesn't make the loop log its error."""
     future: Future[int] = Future()
-    waiter = on_loop(future)
+    waiter = wrap_future(future)
     future.set_exception(ValueError("nobody's"))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -151,7 +151,7 @@ def test_loop_closed_meanwhile() -> None:
     future: Future[int] = Future()
 
     async def look() -> None:
-        _nobody_waits = on_loop(future)
+        _nobody_waits = wrap_future(future)
 
     asyncio.run(look())
     future.set_result(5)

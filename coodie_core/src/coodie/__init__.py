@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from coodie._late import late
+from coodie._lazy_imports import lazy_attributes
 from coodie._version import __version__
 from coodie.config.loading import connect, connect_async, load_config
 from coodie.drivers import (
@@ -95,7 +95,7 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:  # with it, any name would pass for one of ours
-    __getattr__, __dir__ = late(
+    __getattr__, __dir__ = lazy_attributes(
         globals(),
         {
             "Codec": "codecs",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable
 
-__all__ = ["Wait", "call_in_thread", "on_loop", "start_thread"]
+__all__ = ["Wait", "call_in_thread", "start_thread", "wrap_future"]
 
 T = TypeVar("T")
 
@@ -25,20 +25,20 @@ class Wait:
     Args:
         future: The future, which may be shared, and so is never cancelled.
         timeout: The timeout in seconds; None if the other thread handles the timeout.
-        late: Returns the error to raise after the timeout.
+        timeout_error: Returns the error to raise after the timeout.
     """
 
-    __slots__ = ("future", "late", "timeout")
+    __slots__ = ("future", "timeout", "timeout_error")
 
     def __init__(
         self,
         future: Future[Any],
         timeout: float | None = None,
-        late: Callable[[], Exception] = FutureTimeoutError,
+        timeout_error: Callable[[], Exception] = FutureTimeoutError,
     ) -> None:
         self.future = future
         self.timeout = timeout
-        self.late = late
+        self.timeout_error = timeout_error
 
     def run(self) -> Any:
         """Block the calling thread."""
@@ -48,13 +48,13 @@ class Wait:
             if self.future.done():
                 # The future completed during the timeout, or its outcome is a TimeoutError.
                 return self.future.result()
-            raise self.late() from None
+            raise self.timeout_error() from None
 
     async def run_async(self) -> Any:
         """Wait on the running loop."""
         import asyncio  # keeps it out of the import of coodie.drivers
 
-        waiter = on_loop(self.future)
+        waiter = wrap_future(self.future)
         if self.timeout is None:
             return await waiter
         # A timer of the loop takes a tenth of the time of asyncio.wait.
@@ -66,10 +66,10 @@ class Wait:
 
     def _expire(self, waiter: asyncio.Future[Any]) -> None:
         if not waiter.done():
-            waiter.set_exception(self.late())
+            waiter.set_exception(self.timeout_error())
 
 
-def on_loop(future: Future[T]) -> asyncio.Future[T]:
+def wrap_future(future: Future[T]) -> asyncio.Future[T]:
     """Return a future of the running loop with the same outcome.
 
     Cancelling it doesn't cancel the given future. A loop that is closed before isn't an error, since nobody
@@ -142,7 +142,7 @@ async def call_in_thread(work: Callable[[], T], name: str, *, discard: Callable[
             closed.
     """
     future = start_thread(work, name)
-    waiter: Awaitable[T] = on_loop(future)
+    waiter: Awaitable[T] = wrap_future(future)
     here = threading.get_ident()
     try:
         return await waiter

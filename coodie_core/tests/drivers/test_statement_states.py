@@ -224,7 +224,7 @@ class CacheMachine(RuleBasedStateMachine):
     def lose_patience(self, data: st.DataObject) -> None:
         """Let one who waits have no more time: the others don't notice."""
         caller = data.draw(st.sampled_from(self.waiting))
-        caller.go_on(caller.effect.late())
+        caller.go_on(caller.effect.timeout_error())
         assert isinstance(caller.error, RequestTimeoutError)
         assert not caller.error.may_have_been_applied
 

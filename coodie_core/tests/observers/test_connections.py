@@ -30,7 +30,7 @@ from coodie.observers import (
 from coodie.observers.recorder import Recorder
 from coodie.plugins import DriverDescription, hookimpl, open_driver, open_driver_async
 from coodie.registry import using_registry
-from coodie.waiting import on_loop, start_thread
+from coodie.waiting import start_thread, wrap_future
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,7 +182,7 @@ class Around(Wrapper):
     @hookimpl
     async def coodie_open_driver_async(self, config: ConnectionConfig) -> Any:
         """Wrap it, from another thread."""
-        return Delegating(await on_loop(start_thread(lambda: open_driver(_other(config)), "opens")))
+        return Delegating(await wrap_future(start_thread(lambda: open_driver(_other(config)), "opens")))
 
 
 async def test_a_driver_around_another_tells_alone(is_async: bool, memory: Backend) -> None:

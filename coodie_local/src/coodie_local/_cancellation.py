@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from coodie.waiting import on_loop
+from coodie.waiting import wrap_future
 from coodie_local.errors import StartCancelledError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ async def in_thread(work: Callable[[], _T], on_cancel: Callable[[], None] | None
         except BaseException as exc:  # noqa: BLE001 - raised again in the awaiting task
             future.set_exception(exc)
 
-    waiter = on_loop(future)
+    waiter = wrap_future(future)
     threading.Thread(target=run, name="coodie-local-work", daemon=True).start()
     try:
         return await waiter
@@ -72,5 +72,5 @@ async def in_thread(work: Callable[[], _T], on_cancel: Callable[[], None] | None
             on_cancel()
         while not future.done():
             with suppress(asyncio.CancelledError):
-                await asyncio.wait([on_loop(future)])
+                await asyncio.wait([wrap_future(future)])
         raise

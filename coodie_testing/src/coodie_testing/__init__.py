@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from coodie._late import late
+from coodie._lazy_imports import lazy_attributes
 
 if TYPE_CHECKING:
     from coodie_testing.api import Api
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:  # with it, any name would pass for one of ours
-    __getattr__, __dir__ = late(
+    __getattr__, __dir__ = lazy_attributes(
         globals(),
         {
             "ANY": "fake.script",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from coodie._late import late
+from coodie._lazy_imports import lazy_attributes
 
 if TYPE_CHECKING:
     from coodie.options.connection import (
@@ -30,4 +30,4 @@ __all__ = [
 
 if not TYPE_CHECKING:  # type checkers would accept any name
     _HOMES = dict.fromkeys(__all__, ".options.connection") | {"RequestProfile": ".options.profiles"}
-    __getattr__, __dir__ = late(globals(), _HOMES, ("configuration", "settings", "url"))
+    __getattr__, __dir__ = lazy_attributes(globals(), _HOMES, ("configuration", "settings", "url"))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from coodie._late import late
+from coodie._lazy_imports import lazy_attributes
 from coodie.observers.activation import activate_observer, get_observer
 from coodie.observers.connections import tell_closed
 from coodie.observers.observation import ONE_OF_MANY, batch_part, observe_request, untold
@@ -87,4 +87,6 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:  # with it, any name would pass for one of ours
-    __getattr__, __dir__ = late(globals(), dict.fromkeys(__all__, "events"), ("events", "statements"))
+    __getattr__, __dir__ = lazy_attributes(
+        globals(), dict.fromkeys(__all__, "events"), ("events", "statements")
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from coodie._late import late
+from coodie._lazy_imports import lazy_attributes
 from coodie.options.declarations import OPTIONS, options_for
 from coodie.options.option import Option, Scope
 from coodie.options.valuetypes import VALUE_TYPES, ValueType
@@ -12,4 +12,4 @@ from coodie.options.valuetypes import VALUE_TYPES, ValueType
 __all__ = ["OPTIONS", "VALUE_TYPES", "Option", "Scope", "ValueType", "options_for"]
 
 if not TYPE_CHECKING:  # type checkers would accept any name
-    __getattr__, __dir__ = late(globals(), {}, ("connection", "profiles", "tls"))
+    __getattr__, __dir__ = lazy_attributes(globals(), {}, ("connection", "profiles", "tls"))

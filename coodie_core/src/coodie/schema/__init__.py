@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from coodie._late import late
+from coodie._lazy_imports import lazy_attributes
 
 if TYPE_CHECKING:
     from coodie.effects import Sleep
@@ -56,4 +56,4 @@ if not TYPE_CHECKING:  # type checkers would accept any name
         "SyncOptions": "syncoptions",
         "plan_table": "apply",
     }
-    __getattr__, __dir__ = late(globals(), _HOMES, ("definitions", "requests"))
+    __getattr__, __dir__ = lazy_attributes(globals(), _HOMES, ("definitions", "requests"))

@@ -117,13 +117,14 @@ class ConcurrentExecutor:
         if now < self._next_expiry:
             return
         self._next_expiry = now + _EXPIRY_INTERVAL
-        for late in [waiting for waiting in self._in_flight if waiting.deadline < now]:
-            if late.wait is None:
-                self._in_flight.remove(late)
-                self._advance(late.index, late.steps, late.steps.send, None)
-            elif not late.wait.future.done():
-                self._in_flight.remove(late)
-                self._advance(late.index, late.steps, late.steps.throw, late.wait.late())
+        for expired in [waiting for waiting in self._in_flight if waiting.deadline < now]:
+            steps, wait = expired.steps, expired.wait
+            if wait is None:
+                self._in_flight.remove(expired)
+                self._advance(expired.index, steps, steps.send, None)
+            elif not wait.future.done():
+                self._in_flight.remove(expired)
+                self._advance(expired.index, steps, steps.throw, wait.timeout_error())
 
     def _advance(
         self, index: int, steps: Generator[Effect, Any, Rows], go_on: Callable[[Any], Effect], answer: Any

@@ -24,7 +24,7 @@ from coodie.observers.connections import tell_closed
 from coodie.requests import RequestOptions, check_timeout
 from coodie.rows import Rows
 from coodie.schema.sync import SchemaSyncMixin
-from coodie.waiting import on_loop, start_thread
+from coodie.waiting import start_thread, wrap_future
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -257,7 +257,7 @@ class ClientDriver(SchemaSyncMixin, RequestDriver):
         """Close the driver as :meth:`close` does, without blocking the event loop."""
         closing = self._start_closing(drain)
         try:
-            await on_loop(closing)
+            await wrap_future(closing)
         except BaseException:
             self._drain_until = -math.inf
             raise

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-__all__ = ["late"]
+__all__ = ["lazy_attributes"]
 
 
-def late(
+def lazy_attributes(
     namespace: dict[str, Any], homes: Mapping[str, str], modules: Collection[str]
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Return a package's ``__getattr__`` and ``__dir__``.
 
     Args:
         namespace: The package's ``globals()``.
-        homes: Names that are imported late → their modules, relative to the package: ``types``, or
-            ``.options.tls`` for one beside it.
-        modules: Modules that the package's import leaves out, and that are there when they are asked for.
+        homes: Names that are imported on first use → their modules, relative to the package: ``types``, or
+            ``.options.tls`` for one outside it.
+        modules: Modules that are imported on first use.
     """
     package = namespace["__name__"]
 
