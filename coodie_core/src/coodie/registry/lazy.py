@@ -195,7 +195,7 @@ class LazyDriver(RequestDriver):
             self._attempt = Attempt(loop)
             return self._attempt, True
 
-    def _settle(self, attempt: Attempt, outcome: AbstractDriver | BaseException) -> None:
+    def _publish(self, attempt: Attempt, outcome: AbstractDriver | BaseException) -> None:
         """Publish the outcome of an attempt."""
         unwanted: AbstractDriver | None = None
         with self._lock:
@@ -237,9 +237,9 @@ class LazyDriver(RequestDriver):
                 try:
                     driver = self._plugins.open(self._config, identity_of(self).name)
                 except BaseException as exc:
-                    self._settle(attempt, exc)
+                    self._publish(attempt, exc)
                     raise
-                self._settle(attempt, driver)
+                self._publish(attempt, driver)
             elif attempt.loop is not None:
                 refuse_deadlock(attempt.loop)
             with suppress(StillConnecting):
@@ -255,19 +255,19 @@ class LazyDriver(RequestDriver):
         while True:
             attempt, mine = self._join(loop)
             if mine:
-                self._carry(attempt)
+                self._connect_in_task(attempt)
             with suppress(StillConnecting):
                 connected: AbstractDriver = await attempt.wait(loop).run_async()
                 return connected
 
-    def _carry(self, attempt: Attempt) -> None:
+    def _connect_in_task(self, attempt: Attempt) -> None:
         """Connect in a separate task, since the cancellation of one caller mustn't cancel the others."""
         import asyncio  # keeps it out of the import of coodie.drivers
 
         attempt.task = asyncio.ensure_future(self._plugins.open_async(self._config, identity_of(self).name))
-        attempt.task.add_done_callback(lambda task: self._settle(attempt, outcome_of(task)))
+        attempt.task.add_done_callback(lambda task: self._publish(attempt, outcome_of(task)))
 
-    def _shut(self) -> AbstractDriver | None:
+    def _mark_closed(self) -> AbstractDriver | None:
         """Mark the driver as closed, end the current attempt, and return the driver to close."""
         with self._lock:
             self._closed = True
@@ -427,14 +427,14 @@ class LazyDriver(RequestDriver):
             drain: Seconds in which requests in flight may finish; only for backends that support it.
         """
         terms = self._closing_terms(drain)
-        driver = self._shut()
+        driver = self._mark_closed()
         if driver is not None:
             driver.close(**terms)
 
     async def close_async(self, *, drain: float | None = None) -> None:
         """Async version of :meth:`close`."""
         terms = self._closing_terms(drain)
-        driver = self._shut()
+        driver = self._mark_closed()
         if driver is not None:
             await driver.close_async(**terms)
 

@@ -50,18 +50,18 @@ class _Run:
         self.state = state
         self.executed: list[str] = []
         self.plans = 0
-        self._said: dict[str, None] = {}
+        self._warnings: dict[str, None] = {}
 
     def warn(self, *warnings: str) -> None:
         """Log each warning, once."""
         for warning in warnings:
-            if warning not in self._said:
-                self._said[warning] = None
+            if warning not in self._warnings:
+                self._warnings[warning] = None
                 logger.warning("%s.%s: %s", self.state.table.keyspace, self.state.table.name, warning)
 
     def result(self) -> SyncResult:
         """Return the result."""
-        return SyncResult(self.executed, tuple(self._said))
+        return SyncResult(self.executed, tuple(self._warnings))
 
     def plan(self) -> Generator[Request, Any, Plan]:
         """Make a plan from the server's current schema."""
@@ -70,7 +70,7 @@ class _Run:
         self.warn(*plan.warnings)
         return plan
 
-    def settle(self, probe: Query | None = None) -> Generator[Request, Any, None]:
+    def await_agreement(self, probe: Query | None = None) -> Generator[Request, Any, None]:
         """Wait for schema agreement; add a warning if that fails."""
         try:
             disagreement = yield AwaitAgreement(probe)
@@ -135,7 +135,7 @@ def plan_table(
     while pending:
         plan = yield from _next(run, pending, plan)
     # The tables of system_schema may be newer than the schema that the nodes use, even the queried node.
-    yield from run.settle(plan.probe)
+    yield from run.await_agreement(plan.probe)
     if asked.wait_for_indexes is not None and plan.index_names:
         yield from _await_indexes(run, plan.index_names, asked.wait_for_indexes)
     return run.result()
@@ -152,7 +152,7 @@ def _next(run: _Run, pending: deque[str], plan: Plan) -> Generator[Request, Any,
         raise failed(run.state.table, exc, run.executed, pending) from exc
     else:
         run.executed.append(pending.popleft())
-        yield from run.settle()
+        yield from run.await_agreement()
         if pending:
             return plan
         try:
@@ -177,7 +177,7 @@ def _replan_after_error(
     lost_a_race = _RACE in str(refusal)
     if isinstance(refusal, ServerError) and not lost_a_race:
         raise failed(run.state.table, refusal, run.executed, pending) from refusal
-    yield from run.settle()
+    yield from run.await_agreement()
     if lost_a_race:
         point("table changed by another client during sync_table")
         yield Sleep(_POLL_INTERVAL)

@@ -175,12 +175,12 @@ def compare_indexes(
         drop_removed: Drop indexes that aren't in the definition.
     """
     result = IndexComparison(problems=name_clashes(desired, taken))
-    settled: set[str] = set()  # names of the server's indexes with a definition
+    matched: set[str] = set()  # names of the server's indexes with a definition
     for index in desired.indexes:
         if index.name not in taken:
-            settled |= _compare_index(index, shown, result, drop_removed=drop_removed)
+            matched |= _compare_index(index, shown, result, drop_removed=drop_removed)
     for index in shown.indexes:
-        if index.name in settled:
+        if index.name in matched:
             continue
         if drop_removed:
             result.drop.append(index)
