@@ -25,6 +25,7 @@ from coodie.drivers.cassandra.fastpath.dispatcher import FastPath
 from coodie.drivers.cassandra.fastpath.request import SendEffect
 from coodie.drivers.cassandra.fastpath.retry import DriverRetry
 from coodie.drivers.cassandra.fastpath.warming import open_connections
+from coodie.drivers.cassandra.values.codecs import ValueOptions
 from coodie.drivers.client.client import Client, Page, StaleStatementError
 from coodie.drivers.client.pipeline import PAGE_SIZE
 from coodie.effects import Sleep
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from coodie.drivers.cassandra._session import PendingRequest, SessionResponse
     from coodie.drivers.cassandra.fastpath.request import FastRequest
     from coodie.drivers.cassandra.fastpath.template import FirstResponse
-    from coodie.drivers.cassandra.values.codecs import ValueOptions
     from coodie.drivers.client.client import ClientRequest
     from coodie.effects import Steps
     from coodie.exceptions import CoodieError
@@ -60,6 +60,9 @@ __all__ = ["SessionClient"]
 
 #: Seconds to wait for a cluster's shutdown.
 _CLOSE_DEADLINE = 10.0
+
+#: The options for values of the server's own tables, to which a driver's codecs don't apply.
+_SERVER_VALUES = ValueOptions()
 
 #: The first attempt through the session.
 _FIRST = DriverRetry()
@@ -317,7 +320,7 @@ class SessionClient(Client):
             answer = yield from self.sender.wait(in_flight, settings)
             if observed is not UNOBSERVED:
                 observed.add_page(len(answer.rows), described(in_flight.host_asked))
-            rows += dict_rows(answer, self._values.in_keyspace("system"))
+            rows += dict_rows(answer, _SERVER_VALUES)
             state = answer.paging_state
             if state is None:
                 return rows
