@@ -250,7 +250,7 @@ def test_names_and_defaults(recorder: Recorder) -> None:
     coodie.register_driver("b", first)
     told = [(event.driver_name, event.default, event.replaced) for event in recorder.of(DriverRegistered)]
     assert told == [("a", True, False), ("b", False, False), ("b", True, True), ("b", True, False)]
-    coodie.register_driver("duck", DuckDriver())  # type: ignore[arg-type]  # any object with the methods
+    coodie.register_driver("duck", DuckDriver())  # any object with the methods
     assert recorder.events[-1].driver_name == "duck"
 
 
