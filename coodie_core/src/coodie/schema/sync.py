@@ -121,9 +121,18 @@ class SchemaSyncMixin:
         options: SyncOptions | None = None,
     ) -> SyncResult:
         """Create a table, or add its missing columns and indexes; see ``AbstractDriver``."""
-        return sync_table(
-            self, table, keyspace, cols, table_options, dry_run, drop_removed_indexes, options=options
+        from coodie.schema.apply import plan_table
+
+        plan = plan_table(
+            table,
+            keyspace,
+            cols,
+            table_options,
+            dry_run=dry_run,
+            drop_removed_indexes=drop_removed_indexes,
+            options=options,
         )
+        return run_sync(self._sync_steps(plan, options))
 
     async def sync_table_async(
         self,
@@ -137,9 +146,26 @@ class SchemaSyncMixin:
         options: SyncOptions | None = None,
     ) -> SyncResult:
         """Async version of :meth:`sync_table`."""
-        return await sync_table_async(
-            self, table, keyspace, cols, table_options, dry_run, drop_removed_indexes, options=options
+        from coodie.schema.apply import plan_table
+
+        plan = plan_table(
+            table,
+            keyspace,
+            cols,
+            table_options,
+            dry_run=dry_run,
+            drop_removed_indexes=drop_removed_indexes,
+            options=options,
         )
+        return await run_async(self._sync_steps(plan, options))
+
+    def _sync_steps(
+        self, plan: Generator[Request, Any, SyncResult], options: SyncOptions | None
+    ) -> Generator[Effect, Any, SyncResult]:
+        """Return the steps that execute a plan; a driver that can choose nodes overrides this."""
+        from coodie.schema.calls import calls
+
+        return drive(plan, calls(self, options))
 
 
 def drive(

@@ -26,7 +26,7 @@ from coodie.rows import first_item
 from coodie.schema.sync import drive
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Hashable, Iterable
 
     from coodie.codecs import Codec
     from coodie.contract.many import ManyRun
@@ -392,64 +392,10 @@ class CassandraDriver(ClientDriver):
 
     # --- schema -------------------------------------------------------------------------
 
-    def sync_table(
-        self,
-        table: str,
-        keyspace: str,
-        cols: Sequence[Any],
-        table_options: Mapping[str, Any] | None = None,
-        dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
-        drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
-        *,
-        options: SyncOptions | None = None,
-    ) -> SyncResult:
-        """Create a table, or add its missing columns and indexes; idempotent.
-
-        Returns the CQL statements that were executed. If *dry_run* is true, nothing is executed, and the
-        statements are those that would be. All clients use the same node; its reads are sent concurrently.
-        """
-        from coodie.schema.apply import plan_table
-
-        plan = plan_table(
-            table,
-            keyspace,
-            cols,
-            table_options,
-            dry_run=dry_run,
-            drop_removed_indexes=drop_removed_indexes,
-            options=options,
-        )
-        return run_sync(self._sync_steps(plan, options))
-
-    async def sync_table_async(
-        self,
-        table: str,
-        keyspace: str,
-        cols: Sequence[Any],
-        table_options: Mapping[str, Any] | None = None,
-        dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
-        drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
-        *,
-        options: SyncOptions | None = None,
-    ) -> SyncResult:
-        """Async version of :meth:`sync_table`."""
-        from coodie.schema.apply import plan_table
-
-        plan = plan_table(
-            table,
-            keyspace,
-            cols,
-            table_options,
-            dry_run=dry_run,
-            drop_removed_indexes=drop_removed_indexes,
-            options=options,
-        )
-        return await run_async(self._sync_steps(plan, options))
-
     def _sync_steps(
         self, plan: Generator[SchemaRequest, Any, SyncResult], options: SyncOptions | None
     ) -> Generator[Effect, Any, SyncResult]:
-        """Execute a plan through one node."""
+        """Execute a plan through one node, the same for all clients, with concurrent reads."""
         from coodie.drivers.cassandra._coordinator import Coordinator
         from coodie.drivers.cassandra._schema_requests import SchemaRequests
         from coodie.schema.syncoptions import check_sync_options
