@@ -42,8 +42,6 @@ DAY_MILLISECONDS = 86_400_000
 #: Months, days and nanoseconds of an interval.
 INTERVAL = Struct("=iiq")
 
-_ZERO_UUID = bytes(16)
-
 
 class UnfitError(Exception):
     """A value has no exact counterpart in its Arrow type.

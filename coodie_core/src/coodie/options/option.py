@@ -65,8 +65,3 @@ class Option:
     def for_connections(self) -> bool:
         """Whether it applies to connections."""
         return self.scope in (Scope.CONNECTION, Scope.BOTH)
-
-    @property
-    def for_requests(self) -> bool:
-        """Whether it applies to requests."""
-        return self.scope in (Scope.REQUEST, Scope.BOTH)
