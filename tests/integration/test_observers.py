@@ -353,7 +353,7 @@ async def test_without_observers_the_steps_are_the_same(api: Api, numbers: str, 
     def never(*args: Any) -> Any:
         raise AssertionError(args)
 
-    monkeypatch.setattr(Pipeline, "observed", never)
+    monkeypatch.setattr(Pipeline, "_observed", never)
     await api.execute(f"SELECT n FROM {numbers} WHERE p = 0", [])
     await api.execute_batch([f"INSERT INTO {numbers} (p, n) VALUES (7, 1)"])
     await api.execute_many(f"INSERT INTO {numbers} (p, n) VALUES (7, ?)", [[1]])

@@ -180,7 +180,7 @@ class Pipeline:
         *,
         patient: bool = False,
     ) -> Steps[T]:
-        """Validate a request's arguments, and return its steps, as the driver limits them.
+        """Validate a request's arguments, and execute its steps, as the driver limits them.
 
         Args:
             make: Returns the steps of a request.
@@ -191,7 +191,7 @@ class Pipeline:
         check_request(request)
         gate, options = self.gate, request.options
         if gate is None and options is None:
-            return make(request)
+            return (yield from make(request))
         default = self.default_timeout()
         if gate is None or first is not None:
             steps = make(request)
@@ -200,8 +200,8 @@ class Pipeline:
             self._lifecycle.admit()
             steps = gated(gate, make, request, default, patient=patient or in_bulk.get())
         if options is None or options.total_timeout is None:
-            return steps
-        return within_total(steps, request, options, default)
+            return (yield from steps)
+        return (yield from within_total(steps, request, options, default))
 
     @property
     def is_busy(self) -> bool:
