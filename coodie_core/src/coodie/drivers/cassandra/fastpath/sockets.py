@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["LARGE_READ_SIZE", "READ_SIZE", "WOULD_BLOCK", "Handshakes", "TlsSessions", "reader"]
 
-#: Bytes per read, and the larger size after a full read.
+#: Bytes per read, and the larger size after a full read. The latter is what glibc takes from its heap: for
+#: larger objects it maps memory each time, which costs more than a further read.
 READ_SIZE = 65_536
-LARGE_READ_SIZE = 1_048_576
+LARGE_READ_SIZE = 131_008
 
 #: The maximum number of TLS sessions of a driver.
 _MAX_SESSIONS = 1024
