@@ -212,6 +212,42 @@ def test_rows_with_slots(aware: bool) -> None:
     assert watched() is None
 
 
+@pytest.mark.parametrize("as_tuples", [False, True])
+def test_the_collector_visits_no_rows_of_scalars(as_tuples: bool) -> None:
+    """Rows of scalars aren't tracked, nor are their UUIDs; those with a container are."""
+    scalars = ("uuid", "text", "timestamp", "decimal", "inet", "blob", "varint", "double")
+    names = tuple(f"c{number}" for number in range(len(scalars)))
+    decoder = native.RowDecoder(names, scalars, (None,) * len(scalars), list, as_tuples)
+    values = [bytes(16), b"x", bytes(8), pack(">ib", 1, 5), bytes(4), b"y", b"\x05", bytes(8)]
+    for row in decoder.decode(_body([values, [None] * len(scalars)]), len(_BEFORE) + 4, 2):
+        assert not gc.is_tracked(row)
+        assert not any(map(gc.is_tracked, row if as_tuples else row.values()))
+    kinds: tuple[Any, ...] = ("int", ("map", (("int", None), ("int", None)), None))
+    decoder = native.RowDecoder(("a", "b"), kinds, (None, None), list, as_tuples)
+    rows = decoder.decode(_body([[bytes(4), bytes(4)], [bytes(4), None]]), len(_BEFORE) + 4, 2)
+    assert [gc.is_tracked(row) for row in rows] == [True, False]
+
+
+def test_a_row_in_a_cycle_is_collected() -> None:
+    """A dict is tracked once a container is set, or if the result has one, which may be in a cycle later."""
+    decoder = native.RowDecoder(("a",), ("uuid",), (None,), list)
+    (row,) = decoder.decode(_body([[bytes(16)]]), len(_BEFORE) + 4, 1)
+    watched = ShapedRows()
+    row["b"] = [row, watched]
+    gone = weakref.ref(watched)
+    del row, watched
+    gc.collect()
+    assert gone() is None
+    decoder = native.RowDecoder(("a",), (("map", (("int", None), ("int", None)), None),), (None,), list)
+    (row,) = decoder.decode(_body([[bytes(4)]]), len(_BEFORE) + 4, 1)
+    watched = ShapedRows()
+    row["a"]["b"] = [row, watched]
+    gone = weakref.ref(watched)
+    del row, watched
+    gc.collect()
+    assert gone() is None
+
+
 def test_a_broken_result_with_slots() -> None:
     """An object that isn't complete is let go of."""
     slots = (_Slotted, (_A, _B))

@@ -43,6 +43,7 @@ cdef extern from "Python.h":
     object PyType_GenericNew(PyTypeObject* type, PyObject* args, PyObject* kwargs)
     void PyObject_GC_Track(void* value)
     void PyObject_GC_UnTrack(void* value)
+    bint PyObject_IS_GC(object value)
     void Py_XDECREF(PyObject* value)
     PyObject* _PyBytes_FromStringAndSize "PyBytes_FromStringAndSize"(const char* data, Py_ssize_t size) except NULL
     int _PyBytes_Resize(PyObject** value, Py_ssize_t size) except -1
@@ -337,6 +338,7 @@ cdef class RowDecoder:
         cdef tuple fields = None
         cdef object record = None
         cdef object value
+        cdef bint has_containers
         cdef _Type typ
         if not 0 <= start <= end or rows < 0:
             raise ValueError(f"There are no {rows} rows at byte {start} of a result of {end} bytes.")
@@ -355,6 +357,7 @@ cdef class RowDecoder:
                 record = PyType_GenericNew(<PyTypeObject*>self._class, NULL, NULL)
             else:
                 current = {}
+            has_containers = False
             for column in range(columns):
                 if end - at < 4:
                     raise self._broken(row, column)
@@ -370,6 +373,7 @@ cdef class RowDecoder:
                     value = _decoded(typ.kind, data + at, size) if typ.kind < LIST else None
                     if value is None:
                         value = typ.value(data + at, size)
+                        has_containers |= PyObject_IS_GC(value)
                     at += size
                 if self._as_tuples:
                     Py_INCREF(value)
@@ -378,12 +382,17 @@ cdef class RowDecoder:
                     _set_slot(<PyObject**>(<char*><void*>record + self._offsets[column]), value)
                 else:
                     PyDict_SetItem(current, <object>PyTuple_GET_ITEM(self._names, column), value)
+            # A row of scalars is in no cycle, so the collector need not visit it; a dict is tracked again as
+            # soon as a value is set that may be in one. UUIDs aren't tracked either.
             if self._as_tuples:
-                PyObject_GC_Track(<void*>fields)
+                if has_containers:
+                    PyObject_GC_Track(<void*>fields)
                 PyList_Append(made, fields)
             elif self._offsets != NULL:
                 PyList_Append(made, record)
             else:
+                if not has_containers:
+                    PyObject_GC_UnTrack(<void*>current)
                 PyList_Append(made, current)
         return made
 

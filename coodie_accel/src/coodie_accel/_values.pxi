@@ -25,6 +25,8 @@ cdef object _uuid(const uint8_t* data):
     cdef object made = PyType_GenericNew(<PyTypeObject*>UUID, NULL, NULL)
     PyObject_GenericSetAttr(made, _INT, _PyLong_FromByteArray(data, 16, 0, 0))
     PyObject_GenericSetAttr(made, _IS_SAFE, _UNKNOWN)
+    # It refers to an int and a constant, and can't be changed: the collector need not visit it.
+    PyObject_GC_UnTrack(<void*>made)
     return made
 
 
