@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from coodie_core.tests.fakes import PATIENCE, Api, MemoryDriver, wait_until_async
 
-from coodie.contract.many import ManyRun, run_with_tasks, run_with_threads
+from coodie.contract.many import ManyRun, run_with_tasks, run_with_threads, work_with_tasks
 from coodie.exceptions import ConfigurationError, ExecuteManyError
 from coodie.many import ManyResult
 
@@ -245,7 +245,7 @@ async def test_wrong_source(api: Api, wrong: Any) -> None:
 
 async def test_a_huge_concurrency(driver: EchoDriver, monkeypatch: pytest.MonkeyPatch) -> None:
     """The number of tasks is limited, so that no concurrency exhausts the memory."""
-    monkeypatch.setattr("coodie.contract.many._MAX_TASKS", 3)
+    monkeypatch.setattr("coodie.contract.many.MAX_TASKS", 3)
     result = await driver.execute_many_async(STMT, ([n] for n in range(20)), concurrency=10**6)
     assert (result.total, driver.most_in_flight) == (20, 3)
 
@@ -442,6 +442,30 @@ async def test_a_stopped_run_starts_nothing() -> None:
     assert run.take() is None
     assert run_with_threads(run, lambda _: []).total == 0
     assert (await run_with_tasks(run, lambda _: asyncio.sleep(0, []))).total == 0
+
+
+async def test_a_better_way_for_the_rest(driver: EchoDriver) -> None:
+    """Tasks leave the rest of a run once there is a better way for it, and nothing is lost or done twice."""
+    source = iter([[n] for n in range(100)])
+    run = ManyRun(
+        STMT, source, concurrency=4, raise_on_error=True, on_result=None, on_progress=None, asynchronous=True
+    )
+    asked = 0
+
+    def has_better_way() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 8
+
+    def execute(params: Any) -> Any:
+        return driver.execute_async(STMT, params)
+
+    await work_with_tasks(run, execute, has_better_way)
+    assert not run.is_stopped
+    assert 8 < run.result.succeeded == run.next_index < 100
+    assert run.iterator is source
+    assert next(source) == [run.next_index]
+    assert driver.in_flight == 0
 
 
 def test_first_failure_is_the_first_that_ended() -> None:

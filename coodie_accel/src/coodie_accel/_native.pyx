@@ -67,6 +67,7 @@ __all__ = [
     "RowDecoder",
     "Streams",
     "Waiter",
+    "Window",
     "crc24",
     "cut_answers",
     "deliver",
@@ -439,7 +440,7 @@ cdef object _raise(str message):
     raise ValueError(message)
 
 
-# --- columns, parameters, streams, segments, waiters -----------------------------------------------
+# --- columns, parameters, streams, segments, waiters, windows -----------------------------------------------
 
 
 include "_filling.pxi"
@@ -448,3 +449,4 @@ include "_parameters.pxi"
 include "_streams.pxi"
 include "_segments.pxi"
 include "_waiters.pxi"
+include "_window.pxi"

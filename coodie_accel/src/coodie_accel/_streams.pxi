@@ -85,13 +85,19 @@ cdef class ExecuteTemplate:
         self._single_page = known
         return 0
 
+    cdef bint is_void(self, object response):
+        """Return whether a response is a RESULT without rows."""
+        if self._results is None or not PyBytes_CheckExact(response) or PyBytes_GET_SIZE(response) != 4:
+            return False
+        return _unsigned32(<const uint8_t*>PyBytes_AS_STRING(response)) == _VOID
+
     cdef object rows(self, bytes body):
         """Return all rows of a RESULT's body; None if something else has to read it."""
         cdef tuple known = self._single_page
         cdef object rows
         if self._results is None:
             return None
-        if PyBytes_GET_SIZE(body) == 4 and _unsigned32(<const uint8_t*>PyBytes_AS_STRING(body)) == _VOID:
+        if self.is_void(body):
             return self._new_rows()
         if known is not None:
             rows = (<RowDecoder>known[0])._only_page(body, known[1], known[2], known[3])

@@ -240,7 +240,7 @@ def deliver(list ended not None, bint at_once):
     """End requests: set the results of their futures, and wake who awaits them.
 
     Args:
-        ended: The futures, each with its response: waiters, and futures of asyncio.
+        ended: The futures, each with its response: waiters, executions of a window, and futures of asyncio.
         at_once: Run the tasks that await waiters now: no task is running, and the loop calls. Otherwise they
             run in the loop's next turn.
 
@@ -249,24 +249,40 @@ def deliver(list ended not None, bint at_once):
         SystemExit: The same.
     """
     cdef Py_ssize_t index = 0
+    cdef list windows = []
     try:
         while index < PyList_GET_SIZE(ended):
             future, response = <tuple?>ended[index]
             index += 1
-            _end(future, response, at_once)
+            _end(future, response, at_once, windows)
+        _wake_all(windows, at_once)
     except BaseException:
         while index < PyList_GET_SIZE(ended):
             future, response = <tuple?>ended[index]
             index += 1
-            _end(future, response, False)
+            _end(future, response, False, windows)
+        _wake_all(windows, False)
         raise
 
 
-cdef int _end(object future, object response, bint at_once) except -1:
+cdef int _end(object future, object response, bint at_once, list windows) except -1:
+    cdef Window window
     if type(future) is Waiter:
         return (<Waiter>future)._end(response, at_once)
+    if type(future) is Execution:
+        # A window's task runs once, after all of its executions have ended.
+        window = (<Execution>future)._window
+        if not windows or windows[PyList_GET_SIZE(windows) - 1] is not window:
+            windows.append(window)
+        return (<Execution>future)._end(response)
     if not future.done():
         future.set_result(response)
+    return 0
+
+
+cdef int _wake_all(list windows, bint at_once) except -1:
+    while windows:
+        (<Window>windows.pop(0))._wake(at_once)
     return 0
 
 
@@ -279,7 +295,7 @@ cdef class BoundTemplate:
         template: The template.
         connection: The connection: its ``protocol`` are streams, ``has_unsent_requests`` says whether it
             will send requests by itself, and ``accepted`` makes it do so.
-        loop: The event loop.
+        loop: The event loop; None for a connection of a thread, which a window's executions are sent on.
         clock: Returns the time.
         sent: What the result of an unusual response begins with: three values, of which the last is the
             timeout in seconds.

@@ -26,15 +26,7 @@ from coodie.requests import BatchType, Request, parse_batch_type
 from coodie.rows import first_item
 
 if TYPE_CHECKING:
-    from collections.abc import (
-        AsyncGenerator,
-        AsyncIterable,
-        Awaitable,
-        Callable,
-        Generator,
-        Iterable,
-        Sequence,
-    )
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
@@ -270,8 +262,8 @@ class AbstractDriver(WholeTables, Descriptions, Operations, ABC):
         check_fetch_size(fetch_size)
         extra = TimeLeft(options_argument(self.execute_async, options) | rows_argument(rows), stmt)
 
-        def fetch(size: int | None, state: bytes | None) -> Awaitable[list[dict[str, Any]]]:
-            return self.execute_async(stmt, params, consistency, timeout, size, state, **extra())  # type: ignore[arg-type]  # as above
+        async def fetch(size: int | None, state: bytes | None) -> list[dict[str, Any]]:
+            return await self.execute_async(stmt, params, consistency, timeout, size, state, **extra())  # type: ignore[arg-type]  # as above
 
         return stream_rows_async(fetch, fetch_size)
 
@@ -374,10 +366,10 @@ class AbstractDriver(WholeTables, Descriptions, Operations, ABC):
         rows: Any = None,
     ) -> ManyResult:
         """Async version of :meth:`execute_many`; the parameters may come from an async iterable."""
-        from coodie.contract.many import ManyRun, run_with_tasks  # used by few programs
+        from coodie.contract.many import ManyRun  # used by few programs
 
-        check_request(Request(stmt, (), consistency, timeout, options=options, rows=rows))
-        extra = options_argument(self.execute_async, options) | rows_argument(rows)
+        request = Request(stmt, (), consistency, timeout, options=options, rows=rows)
+        check_request(request)
         if is_arrow_data(rows_of_params):
             rows_of_params = await run_async(frame_parameters(self, stmt, rows_of_params, timeout))
         run = ManyRun(
@@ -390,12 +382,20 @@ class AbstractDriver(WholeTables, Descriptions, Operations, ABC):
             asynchronous=True,
         )
         try:
-            return await run_with_tasks(
-                run,
-                lambda params: self.execute_async(stmt, params, consistency, timeout, **extra),  # type: ignore[arg-type]  # as above
-            )
+            return await self._run_many_async(run, request)
         except CALLER_ERRORS as exc:
             raise shortened(exc)  # noqa: B904 - the same exception
+
+    async def _run_many_async(self, run: ManyRun, request: Request) -> ManyResult:
+        """Run an ``execute_many_async`` with tasks; a backend may override this, as ``_run_many``."""
+        from coodie.contract.many import run_with_tasks  # used by few programs
+
+        stmt, _, consistency, timeout, _, _, options, rows = request
+        extra = options_argument(self.execute_async, options) | rows_argument(rows)
+        return await run_with_tasks(
+            run,
+            lambda params: self.execute_async(stmt, params, consistency, timeout, **extra),  # type: ignore[arg-type]  # as above
+        )
 
     # --- batches ------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ one thread.
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
     from coodie.requests import Params
 
-__all__ = ["ManyResult", "ManyRun", "run_with_tasks", "run_with_threads"]
+__all__ = ["MAX_TASKS", "ManyResult", "ManyRun", "run_with_tasks", "run_with_threads", "work_with_tasks"]
 
 #: The maximum number of threads: more only cost memory and context switches.
 _MAX_THREADS = 32
 
 #: The maximum number of tasks, which exist even if there are fewer executions.
-_MAX_TASKS = 10_000
+MAX_TASKS = 10_000
 
 _END = object()
 
@@ -85,7 +85,8 @@ class ManyRun:
         # Two locks, since an iterator of parameters may wait for the recording of an outcome.
         self._taking = threading.Lock()
         self._recording = threading.Lock()
-        self._next_index = 0
+        #: The index of the next parameters.
+        self.next_index = 0
         self._ended = 0
         self._stopped = False
         self._first_failure: tuple[int, Exception] | None = None
@@ -125,9 +126,24 @@ class ManyRun:
         if params is _END:
             self._stopped = True
             return None
-        index = self._next_index
-        self._next_index += 1
+        index = self.next_index
+        self.next_index += 1
         return index, params
+
+    @property
+    def iterator(self) -> Iterator[Params] | None:
+        """The parameters, for one thread that numbers them itself; None for an async iterable."""
+        return self._source if isinstance(self._source, Iterator) else None
+
+    @property
+    def has_callbacks(self) -> bool:
+        """Whether each outcome has to be recorded separately."""
+        return self._on_result is not None or self._on_progress is not None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether no more executions are started."""
+        return self._stopped
 
     def stop(self) -> None:
         """Start no more executions."""
@@ -156,6 +172,12 @@ class ManyRun:
             except BaseException:
                 self._stopped = True
                 raise
+
+    def count(self, number: int) -> None:
+        """Record successes without rows; there are no callbacks."""
+        with self._recording:
+            self._ended += number
+            self.result.succeeded += number
 
     def finish(self) -> ManyResult:
         """Return the result, or raise the error.
@@ -217,12 +239,31 @@ async def run_with_tasks(
     run: ManyRun, execute: Callable[[Params], Awaitable[list[dict[str, Any]]]]
 ) -> ManyResult:
     """Run with tasks on the running event loop; a cancellation cancels the tasks."""
+    await work_with_tasks(run, execute)
+    return run.finish()
+
+
+async def work_with_tasks(
+    run: ManyRun,
+    execute: Callable[[Params], Awaitable[list[dict[str, Any]]]],
+    has_better_way: Callable[[], bool] | None = None,
+) -> None:
+    """Run with tasks until there are no more executions to start, or there is a better way.
+
+    Args:
+        run: The state of the run; not stopped if there is a better way for its rest.
+        execute: Executes the statement.
+        has_better_way: Called after each task's executions 1, 2, 4, 8 and so on.
+    """
     import asyncio  # needed by this form alone
 
     turn = asyncio.Lock()
+    is_left = False
 
     async def work() -> None:
+        nonlocal is_left
         in_bulk.set(True)  # in a separate context
+        executed = 0
         while (item := await run.take_async(turn)) is not None:
             index, params = item
             try:
@@ -232,13 +273,19 @@ async def run_with_tasks(
                 outcome = exc
                 await asyncio.sleep(0)  # let other tasks run, even if executions fail without waiting
             run.record(index, outcome)
+            executed += 1
+            if has_better_way is not None and executed & (executed - 1) == 0:
+                is_left = is_left or has_better_way()
+            if is_left:
+                return
 
-    workers = [asyncio.ensure_future(work()) for _ in range(min(run.concurrency, _MAX_TASKS))]
+    workers = [asyncio.ensure_future(work()) for _ in range(min(run.concurrency, MAX_TASKS))]
     try:
         await asyncio.gather(*workers)
-    finally:
+    except BaseException:
         run.stop()
+        raise
+    finally:
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
-    return run.finish()

@@ -338,22 +338,57 @@ class CassandraDriver(ClientDriver):
 
         self._lifecycle.check()
 
-        def start(params: Params) -> Steps[Rows[Any]]:
-            return self._one_of_many(request.with_params(params))
+        def start(params: Params, first: FirstResponse | None = None) -> Steps[Rows[Any]]:
+            return self._one_of_many(request.with_params(params), first)
+
+        def bind() -> Any:
+            template = self._template_of_many(request)
+            return None if template is None else pipeline.bind(template, request.timeout)
 
         fast = self._client.fast
         if fast is None or fast.disabled_reason is not None:
             return ConcurrentExecutor(run, start).drain()
-        return ConcurrentExecutor(run, start, Pipeline(fast)).drain()
+        pipeline: Pipeline[Any] = Pipeline(fast)
+        return ConcurrentExecutor(run, start, pipeline, bind).drain()
 
-    def _one_of_many(self, request: Request) -> Steps[Rows[Any]]:
-        """Return the steps of one execution of an ``execute_many``."""
-        first = None
-        if request.options is None and self._template_path() is not None:
-            wanted = self._default_rows if request.rows is None else request.rows
-            shape = None if wanted is None else parse_rows(wanted)
-            key = request.consistency if shape is None else (request.consistency, shape)
-            template = self._template(request.stmt, key)
+    async def _run_many_async(self, run: ManyRun, request: Request) -> ManyResult:
+        """Execute a statement's requests concurrently on the running loop."""
+        fast = self._client.fast
+        if self._gate is None or fast is None or request.options is not None:
+            return await super()._run_many_async(run, request)
+        from coodie.drivers.cassandra._concurrency import AsyncConcurrentExecutor
+        from coodie.drivers.cassandra.fastpath.template import BoundTemplate
+
+        stmt, _, consistency, timeout, _, _, _, rows = request
+
+        def execute(params: Params, first: FirstResponse | None = None) -> Awaitable[Rows[Any]]:
+            if first is None:
+                return self.execute_async(stmt, params, consistency, timeout, rows=rows)
+            return run_async(self._steps(self._pipeline.rows, request.with_params(params), first))
+
+        def bind() -> Any:
+            template = self._template_of_many(request)
+            seconds = None if template is None else template.seconds(request.timeout)
+            if template is None or seconds is None:
+                return None
+            return BoundTemplate(template, fast.async_pool(), seconds).compiled
+
+        return await AsyncConcurrentExecutor(run, execute, bind).drain()
+
+    def _template_of_many(self, request: Request) -> RequestTemplate | None:
+        """Return the template of the executions of an ``execute_many``; None if they need the pipeline."""
+        if request.options is not None or self._template_path() is None:
+            return None
+        wanted = self._default_rows if request.rows is None else request.rows
+        shape = None if wanted is None else parse_rows(wanted)
+        return self._template(
+            request.stmt, request.consistency if shape is None else (request.consistency, shape)
+        )
+
+    def _one_of_many(self, request: Request, first: FirstResponse | None = None) -> Steps[Rows[Any]]:
+        """Return the steps of one execution of an ``execute_many``, or those from its response on."""
+        if first is None:
+            template = self._template_of_many(request)
             exchange = None if template is None else template.exchange(request.params, request.timeout)
             if template is not None and exchange is not None:
                 # None if it wasn't sent.

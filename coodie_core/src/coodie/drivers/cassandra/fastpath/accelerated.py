@@ -40,6 +40,7 @@ __all__ = [
     "parameter_encoder",
     "row_decoder",
     "template_gate",
+    "window",
 ]
 
 
@@ -365,6 +366,18 @@ def bound_template(compiled: Any, connection: Any, loop: Any, sent: tuple[Any, A
         sent: The template, the node, and the timeout in seconds: the beginning of an unusual result.
     """
     return accelerator().BoundTemplate(compiled, connection, loop, monotonic, sent)
+
+
+def window(source: Any, most: int, *, lists_all: bool) -> Any:
+    """Return the accelerator's ``Window``; None if it isn't installed.
+
+    Args:
+        source: The iterator of parameters.
+        most: The maximum number of executions in flight.
+        lists_all: List all successes, also those without rows.
+    """
+    module = accelerator()
+    return None if module is None else module.Window(source, most, lists_all)
 
 
 def template_gate(path: Any, loops: Any) -> Any:

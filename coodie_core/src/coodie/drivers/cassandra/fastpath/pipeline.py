@@ -5,13 +5,16 @@ from __future__ import annotations
 import select
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
+    from cassandra.pool import Host
+
     from coodie.drivers.cassandra.fastpath.dispatcher import FastPath
     from coodie.drivers.cassandra.fastpath.pool import SyncPool
     from coodie.drivers.cassandra.fastpath.request import Exchange
     from coodie.drivers.cassandra.fastpath.sync_connection import SyncConnection
+    from coodie.drivers.cassandra.fastpath.template import RequestTemplate
     from coodie.protocol.connection import Response
 
 __all__ = ["Pipeline", "PipelinedConnection"]
@@ -65,9 +68,29 @@ class Pipeline(Generic[T]):
             token: Returned with the response.
         """
         exchange.host, shard = self._path.find_node(exchange.policy, exchange.route)
-        if exchange.host is None:
+        connection = None if exchange.host is None else self._connection(exchange.host, shard)
+        if connection is None:
             return False
-        pool = self._path.sync_pool(exchange.host)
+        protocol = connection.protocol
+        return protocol.send(exchange.opcode, exchange.body, token, exchange.timeout, monotonic()) > 0
+
+    def bind(self, template: RequestTemplate, timeout: float | None) -> Any:
+        """Return the accelerator's template, bound to a connection to a cluster's only node, or None.
+
+        Args:
+            template: The statement's template.
+            timeout: The timeout of each request in seconds; None for the default.
+        """
+        seconds = None if template.compiled is None else template.seconds(timeout)
+        host = None if seconds is None else template.only_node()
+        connection = None if host is None else self._connection(host, None)
+        if connection is None or host is None or seconds is None:
+            return None
+        return template.bound_to(connection, host, seconds)
+
+    def _connection(self, host: Host, shard: int | None) -> SyncConnection | None:
+        """Return a connection for requests to a node, or to a shard of it; None if there is none yet."""
+        pool = self._path.sync_pool(host)
         one = self._by_shard.get((pool, shard))
         if one is None or not one.takes_requests:
             # Use a connection to another shard until there is one to this shard.
@@ -77,10 +100,7 @@ class Pipeline(Generic[T]):
             if connection is not None:
                 one = PipelinedConnection(connection, pool)
                 self._by_fd[connection.sock.fileno()] = self._by_shard[pool, connection.shard] = one
-        if one is None:
-            return False
-        protocol = one.connection.protocol
-        return protocol.send(exchange.opcode, exchange.body, token, exchange.timeout, monotonic()) > 0
+        return None if one is None else one.connection
 
     def responses(self, timeout: float) -> list[tuple[T, Response]]:
         """Send the queued requests, and return those that have finished, timed out or failed.

@@ -39,6 +39,8 @@ class SyncConnection:
     """
 
     def __init__(self, link: EstablishedConnection, max_idle: float = inf) -> None:
+        #: As of ``AsyncConnection``.
+        self.loop = None
         self.sock = link.sock
         # A socket with a timeout needs twice as many system calls, each of which releases the GIL.
         self.sock.settimeout(0)
@@ -47,6 +49,8 @@ class SyncConnection:
         self.shard = link.shard
         #: The protocol's state machine; a pipeline sends requests to it directly.
         self.protocol: Connection[Any] = Connection(link.frames, monotonic(), error=ConnectionShutdown)
+        #: Whether the accelerator's templates can be used: its streams are, and bodies aren't compressed.
+        self.takes_templates = hasattr(self.protocol, "execute") and not link.frames.compresses
         #: Whether the connection is closed after its requests in flight; set from any thread.
         self.is_retired = False
         self._max_idle = max_idle

@@ -149,6 +149,18 @@ class RequestTemplate:
         same_columns = self._metadata_id is self._statement.prepared.result_metadata_id
         return same_columns and self.state == self._nodes.session_state()
 
+    def bound_to(self, connection: Any, host: Host, timeout: float) -> Any:
+        """Return the accelerator's template, bound to a connection; None if it can't be used.
+
+        Args:
+            connection: The connection; its ``loop`` is None if it is a thread's.
+            host: Its node, which is that of all requests.
+            timeout: The timeout of each request, in seconds.
+        """
+        if self.compiled is None or not connection.takes_templates:
+            return None
+        return bound_template(self.compiled, connection, connection.loop, (self, host, timeout))
+
     def execute(self, params: Any, timeout: float | None) -> Outcome:
         """Send a request from the calling thread, and wait for the response."""
         message = self._message(params, timeout)
@@ -263,9 +275,8 @@ class BoundTemplate:
         self.connection = connection = None if host is None else pool.connection(host)
         #: The same in C; None without the accelerator, or if the node depends on the values.
         self.compiled: Any = None
-        if template.compiled is not None and connection is not None and connection.takes_templates:
-            sent = (template, host, timeout)
-            self.compiled = bound_template(template.compiled, connection, connection.loop, sent)
+        if host is not None and connection is not None:
+            self.compiled = template.bound_to(connection, host, timeout)
 
     def send(self, params: Any) -> TemplatedRequest | None:
         """Send a request; return None if the full path is needed, and nothing was sent."""
