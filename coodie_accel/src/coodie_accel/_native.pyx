@@ -65,6 +65,7 @@ __all__ = [
     "Gate",
     "ParameterEncoder",
     "RowDecoder",
+    "RowStream",
     "Streams",
     "Waiter",
     "Window",
@@ -450,3 +451,4 @@ include "_streams.pxi"
 include "_segments.pxi"
 include "_waiters.pxi"
 include "_window.pxi"
+include "_rowstream.pxi"

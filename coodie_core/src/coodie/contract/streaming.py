@@ -79,7 +79,7 @@ def stream_rows(
         page = _paged(fetch(fetch_size, state))
 
 
-async def stream_rows_async(
+def stream_rows_async(
     fetch: Callable[[int | None, bytes | None], Awaitable[list[dict[str, Any]]]], fetch_size: int
 ) -> AsyncGenerator[dict[str, Any], None]:
     """Yield the rows of all pages; request the next page while one is consumed.
@@ -88,21 +88,42 @@ async def stream_rows_async(
         fetch: As in ``stream_rows``, returning an awaitable.
         fetch_size: The number of rows of a page.
     """
+    from coodie.protocol._accelerator import accelerator  # needed by this form alone
+
+    module, pages = accelerator(), _pages(fetch, fetch_size)
+    found: AsyncGenerator[dict[str, Any], None] = _rows(pages) if module is None else module.RowStream(pages)
+    return found
+
+
+async def _rows(pages: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+    """Yield the rows of pages, as the accelerator's ``RowStream``."""
+    try:
+        while (page := await anext(pages, None)) is not None:
+            for row in page:
+                yield row
+            # Let go of the page before the next one arrives.
+            del page
+    finally:
+        await pages.aclose()
+
+
+async def _pages(
+    fetch: Callable[[int | None, bytes | None], Awaitable[list[dict[str, Any]]]], fetch_size: int
+) -> AsyncGenerator[Any, None]:
+    """Yield all pages, as iterables of rows; request the next page while one is consumed."""
     import asyncio  # keeps it out of the import of coodie.drivers
 
     page: Any = await fetch(fetch_size, None)
     if not can_page(page):
         del page
-        for row in await fetch(None, None):
-            yield row
+        yield await fetch(None, None)
         return
     ahead: asyncio.Future[list[dict[str, Any]]] | None = None
     try:
         while True:
             if page.paging_state is not None:
                 ahead = asyncio.ensure_future(fetch(fetch_size, page.paging_state))
-            for row in page:
-                yield row
+            yield page
             if ahead is None:
                 return
             # Drop the page before the next one is stored.

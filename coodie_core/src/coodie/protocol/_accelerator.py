@@ -27,7 +27,7 @@ def accelerator() -> Any:
         return None
     # A directory of that name on the path is an empty namespace package; a build of an older clone is
     # incomplete.
-    if not hasattr(module, "Window"):
+    if not hasattr(module, "RowStream"):
         return None
     if module.__version__ != __version__:
         log.warning(
