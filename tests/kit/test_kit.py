@@ -243,6 +243,26 @@ def test_a_run_and_its_reports(tmp_path: Path) -> None:
     assert "- `test_ping_says_true`: it has no server" in table
 
 
+def test_a_server_without_vectors(tmp_path: Path) -> None:
+    """Their checks are skipped with the server's error, and other checks run."""
+    source = SUITE.replace("{Capability.PAGING}", "{Capability.SCHEMA_SYNC, Capability.VECTORS}").replace(
+        "        return []\n",
+        "        if 'vector<' in stmt:\n"
+        "            raise InvalidQueryError('no viable alternative')\n"
+        "        return []\n",
+        1,
+    )
+    source = source.replace(
+        "import pytest\n", "import pytest\nfrom coodie.exceptions import InvalidQueryError\n", 1
+    )
+    names = "test_type_ints or vector_indexes or type_inet"
+    run(tmp_path, source, "-k", names, "--coodie-report=json:report.json")
+    (suite,) = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["suites"]
+    reason = "the server has no vectors: no viable alternative"
+    assert suite["skipped"] == {"test_type_ints": reason, "test_vector_indexes": reason}
+    assert suite["outcomes"]["test_type_inet"] == {"sync": "failed", "async": "failed"}
+
+
 def test_leaving_out_without_a_reason_fails_the_run(tmp_path: Path) -> None:
     """A suite that sets a check to None and overrides another is red, and is told what to do."""
     source = SUITE + (

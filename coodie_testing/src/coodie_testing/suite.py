@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
+from coodie.capabilities import Capability
 from coodie_testing.api import Api, Openers
 from coodie_testing.checking import check_of
 from coodie_testing.faults.proxy import FaultProxy
@@ -120,7 +121,7 @@ class Suite:
 
     @pytest.fixture(autouse=True)
     def _applies(self, request: pytest.FixtureRequest, driver: AbstractDriver) -> None:
-        """Skip checks of undeclared capabilities, and waived checks."""
+        """Skip checks of undeclared capabilities, waived checks, and those that the server can't pass."""
         described = check_of(request.function)
         if described is None:
             return
@@ -130,6 +131,10 @@ class Suite:
         if lacking:
             names = ", ".join(f"Capability.{need.name}" for need in lacking)
             pytest.skip(f"the driver doesn't declare {names}")
+        if Capability.VECTORS in described.needs:
+            space: Workspace = request.getfixturevalue("space")
+            if space.no_vectors:
+                pytest.skip(f"the server has no vectors: {space.no_vectors}")
 
     @pytest.fixture(scope="class")
     @classmethod

@@ -7,6 +7,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from coodie.capabilities import Capability
+from coodie.exceptions import InvalidQueryError
 from coodie_testing.values import VALUE_CASES, VECTOR_CASES
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Workspace:
         self.points = f"{self.keyspace}.points"
         #: A table of the keyspace ``thrice``: ``k text, v int``.
         self.unavailable = f"{self.thrice}.items"
+        #: The server's error for a table with vectors; empty if it has them.
+        self.no_vectors = ""
         self._numbers = itertools.count()
         self._made: set[str] = set()
 
@@ -74,8 +77,7 @@ class Workspace:
         columns = ", ".join(f"{case.column} {case.cql}" for case in VALUE_CASES)
         self._make(driver, f"CREATE TABLE IF NOT EXISTS {self.values} (k text PRIMARY KEY, {columns})")
         if Capability.VECTORS in driver.capabilities:
-            columns = ", ".join(f"{case.column} {case.cql}" for case in VECTOR_CASES)
-            self._make(driver, f"CREATE TABLE IF NOT EXISTS {self.vectors} (k text PRIMARY KEY, {columns})")
+            self._make_vectors(driver)
         if Capability.USER_DEFINED_TYPES in driver.capabilities:
             self._make(driver, f"CREATE TYPE IF NOT EXISTS {self.keyspace}.point (x int, label text)")
             self._make(
@@ -96,6 +98,14 @@ class Workspace:
         """
         for keyspace in (self.keyspace, self.thrice):
             driver.execute(f"DROP KEYSPACE IF EXISTS {keyspace}", [], timeout=_SCHEMA_TIMEOUT)
+
+    def _make_vectors(self, driver: AbstractDriver) -> None:
+        """Create the table of vectors, unless the server doesn't have them."""
+        columns = ", ".join(f"{case.column} {case.cql}" for case in VECTOR_CASES)
+        try:
+            self._make(driver, f"CREATE TABLE IF NOT EXISTS {self.vectors} (k text PRIMARY KEY, {columns})")
+        except InvalidQueryError as exc:
+            self.no_vectors = str(exc)
 
     def _make(self, driver: AbstractDriver, statement: str) -> None:
         if statement not in self._made:
