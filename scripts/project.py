@@ -15,6 +15,7 @@ from fuzzing import fuzz
 from outcomes import Rerun
 from release import check
 from reliability import publish
+from servers import test_servers
 from serving import serve
 from steps import ROOT, Failure, Steps, interrupt_on_signals
 from versions import test_versions
@@ -162,6 +163,7 @@ def main(arguments: list[str]) -> int:
         "test-together": lambda steps: test_backend(steps, "together", *options),
         "test-fast": test_fast,
         "test-versions": lambda steps: test_versions(steps, *options),
+        "test-servers": lambda steps: test_servers(steps, *options),
         "reliability": lambda steps: reliability(steps, *options),
         "accel": lambda steps: accel(steps, *options),
         "simulate": lambda steps: checks.simulate(steps, "scylla", *options),

@@ -6,6 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.features import Features
 
 import coodie
 from coodie.registry import DriverRegistry, using_registry
@@ -96,6 +97,20 @@ def connect(cassandra_node: Any, backend: str, registry: DriverRegistry) -> Iter
 def driver(cassandra_driver: Any) -> Any:
     """Share one connection among the module's tests that don't change it."""
     return cassandra_driver
+
+
+@pytest.fixture(scope="module")
+def features(driver: Any) -> Features:
+    """Tell which features the server has."""
+    return Features(driver.execute_one("SELECT release_version FROM system.local WHERE key = 'local'", []))
+
+
+@pytest.fixture(autouse=True)
+def _needs(request: pytest.FixtureRequest) -> None:
+    """Skip a test whose mark names a feature that the server doesn't have."""
+    names = [name for mark in request.node.iter_markers("needs") for name in mark.args]
+    if names:
+        request.getfixturevalue("features").require(*names)
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import MagicMock
 
 import pytest
 
-from coodie_local import LocalNode
+from coodie_local import LocalNode, _pytest_servers
 from coodie_local._native import is_ready, run_statement
 from coodie_local.testserver import ServerSettings, merge_settings
 
@@ -223,6 +224,58 @@ def test_one(cassandra_node, cassandra_keyspace):
     assert status == 4
     assert "no local node of that name runs" in output
     assert jvms(tmp_path) == []
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("options", [(), ("-n1",)], ids=["alone", "with pytest-xdist"])
+def test_an_option_is_the_version(
+    suite: Suite, tmp_path: Path, jvms: Callable[[Path], list[int]], options: tuple[str, ...]
+) -> None:
+    """--cassandra-version is that of nodes whose mark has none."""
+    status, output = suite.run(
+        """
+def test_one(cassandra_node):
+    note(cassandra_node, version=cassandra_node.cluster.version)
+""",
+        "--cassandra-version=6.0-alpha2",
+        *options,
+    )
+    assert status == 0, output
+    assert [note["version"] for note in suite.notes] == ["6.0-alpha2"]
+    assert jvms(tmp_path) == []
+
+
+def test_the_version_of_a_mark_wins(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The option doesn't replace it."""
+    made: list[ServerSettings] = []
+
+    def make(settings: ServerSettings, _directory: Path) -> Any:
+        made.append(settings)
+        return MagicMock()
+
+    monkeypatch.setattr(_pytest_servers, "_make_cluster", make)
+    monkeypatch.delenv("COODIE_HOSTS", raising=False)
+    with _pytest_servers.ServerPool(tmp_path_factory, None, "6.0-alpha2", None) as pool:
+        pool.get(None)
+        pool.get(ServerSettings(tls=True))
+        pool.get(ServerSettings(version="5.0.9"))
+    assert [settings.version for settings in made] == ["6.0-alpha2", "6.0-alpha2", "5.0.9"]
+
+
+@pytest.mark.parametrize(
+    ("version", "hosts", "text"),
+    [
+        ("5.1", "", "--cassandra-version=5.1: .*Give one of: 5.0.9"),
+        ("6.0-alpha2", "192.0.2.1", "no node is started, since COODIE_HOSTS names a server"),
+    ],
+)
+def test_a_version_that_cannot_be_started(suite: Suite, version: str, hosts: str, text: str) -> None:
+    """An error before any test runs."""
+    status, output = suite.run("def test_one(): pass\n", f"--cassandra-version={version}", COODIE_HOSTS=hosts)
+    assert status == 4, output
+    assert re.search(text, output), output
 
 
 def test_a_server_of_ones_own_is_used_instead(suite: Suite, tmp_path: Path) -> None:

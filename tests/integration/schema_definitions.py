@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
 from coodie.schema import ColumnDefinition as Col
+
+if TYPE_CHECKING:
+    from tests.features import Features
 
 __all__ = ["TYPE_NAMES", "Definition", "definitions", "evolved"]
 
@@ -32,7 +36,6 @@ def _around(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 
 _FROZEN = st.recursive(_NATIVE | _USER_DEFINED, _around, max_leaves=5)
-_ANY_TYPE = _FROZEN | _FROZEN.map("list<{}>".format) | st.sampled_from(["duration", "plain"])
 _NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12)
 
 #: Columns that can have an index: their type, and what a definition may say of it.
@@ -46,6 +49,10 @@ _INDEXED: tuple[tuple[str, dict[str, Any]], ...] = (
     ("map<text, int>", {"index": True, "index_target": "entries", "index_class": "StorageAttachedIndex"}),
     ("vector<float, 3>", {"vector_index": True}),
     ("vector<float, 2>", {"vector_index": True, "vector_similarity_function": "euclidean"}),
+)
+
+_OLD_INDEXED = tuple(
+    pair for pair in _INDEXED if not (pair[1].get("index_class") or pair[1].get("vector_index"))
 )
 
 #: Options, each with ways to write one value, and then another value.
@@ -71,6 +78,10 @@ _OPTIONS: dict[str, tuple[tuple[Any, ...], Any]] = {
 }
 
 
+#: The other values of options where Cassandra 4.1 doesn't have those above.
+_OLD_OPTIONS = {"compaction": {"class": "SizeTieredCompactionStrategy", "min_threshold": 5}}
+
+
 @dataclass(frozen=True)
 class Definition:
     """What a table is to be, and what it costs to get there from the one before."""
@@ -86,6 +97,8 @@ class Definition:
     number: int = 0
     #: Whether it is a table of counters, which it stays also without any.
     counters: bool = False
+    #: Those of the server that it is for.
+    features: Features = field(kw_only=True)
 
     @property
     def has_clustering(self) -> bool:
@@ -108,12 +121,27 @@ def _is_indexed(column: Col) -> bool:
     return column.index or column.vector_index
 
 
+def _frozen(features: Features) -> st.SearchStrategy[str]:
+    """Choose a type that a key can have."""
+
+    def known(cql_type: str) -> str:
+        if "types named int" not in features:
+            cql_type = cql_type.replace('"int"', '"select"')
+        if "vectors" not in features:
+            cql_type = re.sub(r" , \d>", ">>", cql_type.replace("vector<", "frozen<list<"))
+        return cql_type
+
+    return _FROZEN.map(known)
+
+
 @st.composite
-def _column(draw: st.DrawFn, name: str, number: int, *, static: bool) -> Col:
+def _column(draw: st.DrawFn, name: str, number: int, *, static: bool, features: Features) -> Col:
     """Make a column outside the key, with an index or without."""
     if draw(st.integers(0, 2)):
-        return Col(name, draw(_ANY_TYPE), static=static and draw(st.booleans()))
-    cql_type, attributes = draw(st.sampled_from(_INDEXED))
+        frozen = _frozen(features)
+        any_type = frozen | frozen.map("list<{}>".format) | st.sampled_from(["duration", "plain"])
+        return Col(name, draw(any_type), static=static and draw(st.booleans()))
+    cql_type, attributes = draw(st.sampled_from(_INDEXED if "vectors" in features else _OLD_INDEXED))
     # A storage-attached index wants a plain name.
     column = Col(f"Indexed_{number}", cql_type, **attributes)
     if column.index:
@@ -122,8 +150,8 @@ def _column(draw: st.DrawFn, name: str, number: int, *, static: bool) -> Col:
 
 
 @st.composite
-def definitions(draw: st.DrawFn) -> Definition:
-    """Make a table of any shape."""
+def definitions(draw: st.DrawFn, features: Features) -> Definition:
+    """Make a table of any shape that the server can have."""
     names = draw(st.lists(_NAMES, min_size=1, max_size=8, unique=True))
     partition = draw(st.integers(1, len(names)))
     clustering = draw(st.integers(partition, len(names)))
@@ -131,23 +159,25 @@ def definitions(draw: st.DrawFn) -> Definition:
     cols = []
     for place, name in enumerate(names):
         if place < partition:
-            cols.append(Col(name, draw(_FROZEN), primary_key=True, partition_key_index=place))
+            cols.append(Col(name, draw(_frozen(features)), primary_key=True, partition_key_index=place))
         elif place < clustering:
             order = draw(st.sampled_from(["ASC", "DESC"]))
             index = place - partition
-            key = Col(name, draw(_FROZEN), clustering_key=True, clustering_key_index=index)
+            key = Col(name, draw(_frozen(features)), clustering_key=True, clustering_key_index=index)
             cols.append(replace(key, clustering_order=order))
         elif counters:
             cols.append(Col(name, "counter"))
         else:
-            cols.append(draw(_column(name, place, static=clustering > partition)))
+            cols.append(draw(_column(name, place, static=clustering > partition, features=features)))
     # Counters don't expire, and the server refuses a default for that.
     possible = sorted(_OPTIONS.keys() - ({"default_time_to_live"} if counters else set()))
     chosen = dict.fromkeys(draw(st.lists(st.sampled_from(possible), unique=True)), False)
     # Without any counter at its beginning, a table can never have one.
     counters = any(column.cql_type == "counter" for column in cols)
-    definition = Definition(tuple(draw(st.permutations(cols))), chosen, number=len(names), counters=counters)
-    return draw(_respelt(definition))
+    columns = tuple(draw(st.permutations(cols)))
+    return draw(
+        _respelt(Definition(columns, chosen, number=len(names), counters=counters, features=features))
+    )
 
 
 @st.composite
@@ -158,8 +188,9 @@ def _respelt(draw: st.DrawFn, before: Definition) -> Definition:
         for column in before.columns
         for spelling in [draw(st.sampled_from([column.cql_type, column.cql_type.upper()]))]
     ]
+    others = {} if "UnifiedCompactionStrategy" in before.features else _OLD_OPTIONS
     options = {
-        name: _OPTIONS[name][1] if other else draw(st.sampled_from(_OPTIONS[name][0]))
+        name: others.get(name, _OPTIONS[name][1]) if other else draw(st.sampled_from(_OPTIONS[name][0]))
         for name, other in before.chosen.items()
     }
     return replace(before, columns=tuple(draw(st.permutations(columns))), options=options, cost={})
@@ -175,7 +206,8 @@ def _grown(draw: st.DrawFn, before: Definition) -> Definition:
         if before.counters:
             new.append(Col(f"n{place}{name}", "counter"))
         else:
-            new.append(draw(_column(f"n{place}{name}", place, static=before.has_clustering)))
+            column = _column(f"n{place}{name}", place, static=before.has_clustering, features=before.features)
+            new.append(draw(column))
     cost = {"ADD": 1, "CREATE": sum(map(_is_indexed, new))}
     return replace(before, columns=(*before.columns, *new), cost=cost, number=before.number + len(new))
 

@@ -19,6 +19,8 @@ from coodie.codecs import enum_codec, ip_address_codec, time_zone_codec, vector_
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.features import Features
+
 pytestmark = pytest.mark.server
 
 _BERLIN = ZoneInfo("Europe/Berlin")
@@ -96,10 +98,13 @@ def _expected(k: int) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module", params=["fast path", "driver's way"])
-def coded(request: pytest.FixtureRequest, cassandra_node: Any, backend: str, keyspace: str) -> Iterator[Any]:
+def coded(
+    request: pytest.FixtureRequest, cassandra_node: Any, keyspace: str, features: Features
+) -> Iterator[Any]:
     """Connect with codecs."""
+    features.require("vectors")
     driver = open_driver(
-        backend,
+        request.getfixturevalue("backend"),
         name="coded",
         codecs=CODECS,
         fast_path=request.param == "fast path",

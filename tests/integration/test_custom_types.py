@@ -39,6 +39,7 @@ def _component(value: bytes, alias: str) -> bytes:
     return struct.pack(">HH", 0x8000 | ord(alias), len(value)) + value + b"\0"
 
 
+@pytest.mark.needs("vectors")
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 async def test_in_every_way(mine: Any, is_async: bool, keyspace: str, table: Callable[[str], str]) -> None:
     """Written and read by each method; the connection that the server told the types on goes on."""

@@ -21,6 +21,7 @@ from coodie.schema.source import python_source
 
 if TYPE_CHECKING:
     from tests.conftest import Api, Connector
+    from tests.features import Features
 
     from coodie.schema.tables import Table
 
@@ -73,19 +74,21 @@ def round_trip(driver: Any, keyspace: str, wanted: Definition) -> None:
 
 
 @examples(12)
-@given(wanted=definitions())
-def test_a_description_makes_the_same_table(driver: Any, keyspace: str, wanted: Definition) -> None:
+@given(data=st.data())
+def test_a_description_makes_the_same_table(
+    driver: Any, keyspace: str, features: Features, data: st.DataObject
+) -> None:
     """A table of any shape, made from its own description, is the same for both definitions."""
-    round_trip(driver, keyspace, wanted)
+    round_trip(driver, keyspace, data.draw(definitions(features)))
 
 
 @pytest.mark.reliability
 @pytest.mark.timeout(1800)
 @examples(120)
-@given(wanted=definitions())
-def test_many_descriptions(driver: Any, keyspace: str, wanted: Definition) -> None:
+@given(data=st.data())
+def test_many_descriptions(driver: Any, keyspace: str, features: Features, data: st.DataObject) -> None:
     """As above, more often."""
-    round_trip(driver, keyspace, wanted)
+    round_trip(driver, keyspace, data.draw(definitions(features)))
 
 
 @examples(30)
@@ -99,6 +102,7 @@ def test_code_has_any_text(text: str, warning: str) -> None:
     assert executed(python_source([table, table])) == [table, table]
 
 
+@pytest.mark.needs("vectors", "storage-attached indexes")
 async def test_describe(api: Api, driver: Any, keyspace: str, name: str) -> None:
     """Keys have their positions; only options that aren't a default of all servers are there."""
     cols = [
@@ -158,6 +162,7 @@ INDEXES = (
 )
 
 
+@pytest.mark.needs("vectors", "storage-attached indexes", "incremental_backups")
 async def test_every_option_and_index(api: Api, driver: Any, keyspace: str, name: str) -> None:
     """Each option that a table can have, and indexes on each kind of column, are in the definition."""
     driver.execute(EVERYTHING.format(f"{keyspace}.{name}"), [])

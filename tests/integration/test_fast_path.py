@@ -55,6 +55,7 @@ async def _warm(fast: Api, stmt: str, params: Any = ()) -> Ways:
     return ways
 
 
+@pytest.mark.needs("vectors")
 async def test_requests_go_our_way_with_equal_results(
     fast: Api, connect: Callable[..., Any], protocol: int, table: Callable[[str], str]
 ) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -16,6 +16,9 @@ from tests.integration.schema_definitions import TYPE_NAMES, Definition, definit
 from tests.integration.schema_rows import columns_of, indexes_of, new_name
 
 from coodie.schema.cqltypes import parse_type
+
+if TYPE_CHECKING:
+    from tests.features import Features
 
 pytestmark = pytest.mark.server
 
@@ -101,36 +104,36 @@ def evolve(driver: Any, keyspace: str, first: Definition, data: st.DataObject) -
 
 
 @examples(12)
-@given(definition=definitions(), data=st.data())
+@given(data=st.data())
 def test_a_definition_becomes_the_table(
-    driver: Any, keyspace: str, definition: Definition, data: st.DataObject
+    driver: Any, keyspace: str, features: Features, data: st.DataObject
 ) -> None:
     """Made at once or grown from a part of it, a table of any shape is read back equal, and in order."""
-    become(driver, keyspace, definition, data)
+    become(driver, keyspace, data.draw(definitions(features)), data)
 
 
 @examples(12)
-@given(first=definitions(), data=st.data())
+@given(data=st.data())
 def test_an_evolution_takes_what_it_must(
-    driver: Any, keyspace: str, first: Definition, data: st.DataObject
+    driver: Any, keyspace: str, features: Features, data: st.DataObject
 ) -> None:
     """Each change costs one ADD, one WITH, and the indexes; a dry run says so; a second run is empty."""
-    evolve(driver, keyspace, first, data)
+    evolve(driver, keyspace, data.draw(definitions(features)), data)
 
 
 @pytest.mark.reliability
 @pytest.mark.timeout(1800)
 @examples(120)
-@given(definition=definitions(), data=st.data())
-def test_many_definitions(driver: Any, keyspace: str, definition: Definition, data: st.DataObject) -> None:
+@given(data=st.data())
+def test_many_definitions(driver: Any, keyspace: str, features: Features, data: st.DataObject) -> None:
     """Random definitions, created at once or in steps, are tables that are read back equal (120 cases)."""
-    become(driver, keyspace, definition, data)
+    become(driver, keyspace, data.draw(definitions(features)), data)
 
 
 @pytest.mark.reliability
 @pytest.mark.timeout(1800)
 @examples(120)
-@given(first=definitions(), data=st.data())
-def test_many_evolutions(driver: Any, keyspace: str, first: Definition, data: st.DataObject) -> None:
+@given(data=st.data())
+def test_many_evolutions(driver: Any, keyspace: str, features: Features, data: st.DataObject) -> None:
     """Random series of changes need one ADD, one WITH and the indexes each (120 cases)."""
-    evolve(driver, keyspace, first, data)
+    evolve(driver, keyspace, data.draw(definitions(features)), data)

@@ -12,6 +12,7 @@ from coodie.schema import ColumnDefinition as Col
 
 if TYPE_CHECKING:
     from tests.conftest import Api
+    from tests.features import Features
 
 pytestmark = pytest.mark.server
 
@@ -37,6 +38,7 @@ def everything(index_name: str) -> list[Col]:
     ]
 
 
+@pytest.mark.needs("vectors")
 async def test_a_table_with_everything(api: Api, driver: Any, keyspace: str, name: str) -> None:
     """A dry run says what is done and does nothing; the second run has nothing left to do."""
     options = {
@@ -203,6 +205,7 @@ async def test_indexes_come_and_go(api: Api, driver: Any, keyspace: str, name: s
     assert list(indexes_of(driver, keyspace, name)) == [f"{name}_ByHand"]
 
 
+@pytest.mark.needs("vectors")
 async def test_an_index_is_rebuilt_only_where_that_is_allowed(
     api: Api, driver: Any, keyspace: str, name: str
 ) -> None:
@@ -220,6 +223,7 @@ async def test_an_index_is_rebuilt_only_where_that_is_allowed(
     assert options["similarity_function"] == "euclidean"
 
 
+@pytest.mark.needs("storage-attached indexes")
 async def test_storage_attached_indexes(api: Api, driver: Any, keyspace: str, name: str) -> None:
     """With a class, options and a target, made at once or added; then all is well."""
     options = {"case_sensitive": False, "normalize": True}
@@ -314,12 +318,19 @@ OPTIONS: list[dict[str, Any]] = [
 ]
 
 
-def test_options_mean_what_the_server_stores(driver: Any, keyspace: str) -> None:
+def has_option(features: Features, options: dict[str, Any]) -> bool:
+    """Return whether the server has these options."""
+    named = {*options, options.get("compaction", {}).get("class")}
+    return all(name in features for name in named & {"incremental_backups", "UnifiedCompactionStrategy"})
+
+
+def test_options_mean_what_the_server_stores(driver: Any, keyspace: str, features: Features) -> None:
     """Whatever the spelling, a table made or altered with an option is in order with it."""
-    made = [new_name() for _ in OPTIONS]
+    known = [options for options in OPTIONS if has_option(features, options)]
+    made = [new_name() for _ in known]
     altered = new_name()
     driver.sync_table(altered, keyspace, [KEY])
-    for table, options in zip(made, OPTIONS, strict=True):
+    for table, options in zip(made, known, strict=True):
         driver.sync_table(table, keyspace, [KEY], options)
         assert driver.sync_table(table, keyspace, [KEY], options) == []
         driver.sync_table(altered, keyspace, [KEY], options)

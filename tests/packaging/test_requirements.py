@@ -40,6 +40,7 @@ OURS = (
     "fuzz",
     "docs",
     "sigv4",
+    "java-11",
 )
 FILES = (*OURS, *(f"bench-{name}" for name in BENCHMARKS))
 

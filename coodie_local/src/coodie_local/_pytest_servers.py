@@ -14,7 +14,7 @@ import socketserver
 import tempfile
 import threading
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,12 +43,16 @@ class ServerPool:
     Args:
         factory: Makes the directories of clusters that are started here.
         node: The name of a running local node, if the user gave one.
+        version: The version of the servers that are started for settings without one; None: the default.
         host: The socket of the process that owns the clusters; None: they're started here.
     """
 
-    def __init__(self, factory: pytest.TempPathFactory, node: str | None, host: str | None) -> None:
+    def __init__(
+        self, factory: pytest.TempPathFactory, node: str | None, version: str | None, host: str | None
+    ) -> None:
         self._factory = factory
         self._node = node
+        self._version = version
         self._host = host
         self._servers: dict[ServerSettings | None, CassandraServer] = {}
         #: The settings of the servers that belong to the test run.
@@ -84,7 +88,7 @@ class ServerPool:
                 if self._host is None:
                     cluster.restart_dead()
                 else:
-                    _ask_for_cluster(self._host, settings or ServerSettings())
+                    _ask_for_cluster(self._host, self._complete(settings))
 
     def _open(self, settings: ServerSettings | None) -> CassandraServer:
         if named := os.environ.get("COODIE_HOSTS"):
@@ -96,11 +100,16 @@ class ServerPool:
         if self._node is not None and (found := _running(self._node, settings)) is not None:
             return _server(self._join(found))
         self._owned.append(settings)
-        wanted = ServerSettings() if settings is None else settings
+        wanted = self._complete(settings)
         if self._host is not None:
             return _server(self._join(_ask_for_cluster(self._host, wanted)))
         cluster = _make_cluster(wanted, self._factory.mktemp("cassandra"))
         return _server(self._join(cluster.start()))
+
+    def _complete(self, settings: ServerSettings | None) -> ServerSettings:
+        """Return the settings of a server that is started."""
+        settings = settings or ServerSettings()
+        return replace(settings, version=settings.version or self._version)
 
     def _join(self, cluster: LocalCluster) -> LocalCluster:
         self._ends.callback(cluster.stop)

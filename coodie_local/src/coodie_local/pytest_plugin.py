@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["cassandra_driver", "cassandra_driver_async", "cassandra_keyspace", "cassandra_node"]
 
 _OPTION = "--coodie-local"
+_VERSION_OPTION = "--cassandra-version"
 _MARK = "cassandra"
 _MARK_HELP = (
     "cassandra(nodes=1, profile='ephemeral', version=None, tls=False, mtls=False, auth=False, "
@@ -34,7 +35,7 @@ _LONGEST_NAME = 48
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option --coodie-local."""
+    """Add the options --coodie-local and --cassandra-version."""
     group = parser.getgroup("coodie-local", "coodie-local: a real Cassandra for tests")
     group.addoption(
         _OPTION,
@@ -42,11 +43,37 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         dest="coodie_local",
         help="use the local node or cluster of this name, which runs already, instead of starting one",
     )
+    group.addoption(
+        _VERSION_OPTION,
+        metavar="VERSION",
+        dest="cassandra_version",
+        help="the version of Cassandra for tests whose mark has none, such as 4.1.10",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the mark."""
+    """Register the mark, and validate the version."""
     config.addinivalue_line("markers", _MARK_HELP)
+    version = config.getoption("cassandra_version")
+    if version is not None:
+        _check_version(version)
+
+
+def _check_version(version: str) -> None:
+    """Raise pytest.UsageError if no Cassandra of this version can be started here."""
+    import os
+
+    from coodie.exceptions import CoodieError
+    from coodie_local._installation import find_recipe
+
+    try:
+        find_recipe(version)
+    except CoodieError as error:
+        msg = f"{_VERSION_OPTION}={version}: {error}"
+        raise pytest.UsageError(msg) from error
+    if os.environ.get("COODIE_HOSTS"):
+        msg = f"{_VERSION_OPTION}={version}: no node is started, since COODIE_HOSTS names a server. Omit one."
+        raise pytest.UsageError(msg)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -108,7 +135,8 @@ def _cassandra_servers(
 
     config = request.config
     host = getattr(config, "workerinput", {}).get(_INPUT)
-    with ServerPool(tmp_path_factory, config.getoption("coodie_local"), host) as pool:
+    names = config.getoption("coodie_local"), config.getoption("cassandra_version")
+    with ServerPool(tmp_path_factory, *names, host) as pool:
         config.stash[_POOL_KEY] = pool
         yield pool
         del config.stash[_POOL_KEY]
@@ -118,10 +146,10 @@ def _cassandra_servers(
 def cassandra_node(request: pytest.FixtureRequest, _cassandra_servers: ServerPool) -> CassandraServer:
     """Return a Cassandra that all tests of the session share.
 
-    It is an ephemeral local node, or as ``@pytest.mark.cassandra`` defines it; the node of
-    ``--coodie-local``; or the server of the variables COODIE_HOSTS and COODIE_PORT. Use different keyspaces
-    and keys in each test. A large schema makes connecting slow: drop keyspaces that you create, as the
-    fixture cassandra_keyspace does.
+    It is an ephemeral local node, or as ``@pytest.mark.cassandra`` and ``--cassandra-version`` define it;
+    the node of ``--coodie-local``; or the server of the variables COODIE_HOSTS and COODIE_PORT. Use
+    different keyspaces and keys in each test. A large schema makes connecting slow: drop keyspaces that you
+    create, as the fixture cassandra_keyspace does.
     """
     return _cassandra_servers.get(getattr(request, "param", None))
 

@@ -1,0 +1,49 @@
+"""`make test-servers`: the tests of a server with each other version of Cassandra that coodie-local has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import checks
+from outcomes import Rerun
+from steps import Failure
+
+if TYPE_CHECKING:
+    from steps import Steps
+
+__all__ = ["SERVERS", "test_servers"]
+
+#: Versions of Cassandra, each with the environment that has its Java.
+SERVERS = {"4.1.10": "java-11", "6.0-alpha2": "scylla"}
+
+#: The option of coodie-local's pytest plug-in.
+_OPTION = "--cassandra-version"
+
+_PATHS = ("tests/integration", "tests/kit")
+
+
+def test_servers(steps: Steps, *options: str) -> None:
+    """Run the integration tests and the conformance kit with scylla-driver and other versions of Cassandra.
+
+    Args:
+        steps: Takes the steps.
+        options: For pytest; `--cassandra-version` selects one version.
+
+    Raises:
+        Failure: Tests failed, or there is no such version. A failure doesn't stop other versions.
+    """
+    rest = [option for option in options if not option.startswith(f"{_OPTION}=")]
+    versions = [option.partition("=")[2] for option in options if option not in rest] or list(SERVERS)
+    failures = []
+    for version in versions:
+        if version not in SERVERS:
+            raise Failure(f"{_OPTION}={version}: give one of {', '.join(SERVERS)}")
+        chosen = f"{_OPTION}={version}"
+        arguments = (chosen, *checks.chosen(rest, *_PATHS))
+        title, rerun = f"Cassandra {version}: tests", Rerun("test-servers", (chosen,))
+        try:
+            checks.run_tests(steps, SERVERS[version], title, arguments, rerun=rerun)
+        except Failure as exc:
+            failures.append(exc)
+    if failures:
+        raise failures[0]

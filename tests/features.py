@@ -1,0 +1,47 @@
+"""Features of Cassandra that tests need, and that not all of its versions have.
+
+A test that needs one has ``@pytest.mark.needs("vectors")``, and is skipped on other servers. A test that only
+leaves something out on other servers uses the fixture ``features``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+import pytest
+
+__all__ = ["Features"]
+
+#: The first major version of Cassandra with a feature.
+_SINCE: dict[str, float] = {
+    "vectors": 5,
+    "storage-attached indexes": 5,
+    "UnifiedCompactionStrategy": 5,
+    "incremental_backups": 5,  # and allow_auto_snapshot, options of tables
+    "types named int": 0,
+    "markers named partition key token": 0,
+}
+#: The first one without it: 6.0-alpha2 reads the user-defined type "int" as the native one, and the marker
+#: for a token has the name `token(id)`.
+_UNTIL: dict[str, float] = {"types named int": 6, "markers named partition key token": 6}
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """The features of a server.
+
+    Args:
+        version: Its ``release_version``; ScyllaDB announces 3.0.
+    """
+
+    version: str
+
+    def __contains__(self, name: str) -> bool:
+        return _SINCE[name] <= int(self.version.partition(".")[0]) < _UNTIL.get(name, inf)
+
+    def require(self, *names: str) -> None:
+        """Skip the test unless the server has all of these features."""
+        missing = [name for name in names if name not in self]
+        if missing:
+            pytest.skip(f"Cassandra {self.version} has no {', '.join(missing)}")
