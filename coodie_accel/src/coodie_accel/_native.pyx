@@ -44,6 +44,7 @@ cdef extern from "Python.h":
     void PyObject_GC_Track(void* value)
     void PyObject_GC_UnTrack(void* value)
     bint PyObject_IS_GC(object value)
+    int PY_VERSION_HEX
     void Py_XDECREF(PyObject* value)
     PyObject* _PyBytes_FromStringAndSize "PyBytes_FromStringAndSize"(const char* data, Py_ssize_t size) except NULL
     int _PyBytes_Resize(PyObject** value, Py_ssize_t size) except -1
@@ -384,8 +385,8 @@ cdef class RowDecoder:
                     _set_slot(<PyObject**>(<char*><void*>record + self._offsets[column]), value)
                 else:
                     PyDict_SetItem(current, <object>PyTuple_GET_ITEM(self._names, column), value)
-            # A row of scalars is in no cycle, so the collector need not visit it; a dict is tracked again as
-            # soon as a value is set that may be in one. UUIDs aren't tracked either.
+            # A row of scalars is in no cycle, so the collector need not visit it; before 3.14, a dict is tracked
+            # again as soon as a value is set that may be in one. UUIDs aren't tracked either.
             if self._as_tuples:
                 if has_containers:
                     PyObject_GC_Track(<void*>fields)
@@ -393,7 +394,7 @@ cdef class RowDecoder:
             elif self._offsets != NULL:
                 PyList_Append(made, record)
             else:
-                if not has_containers:
+                if PY_VERSION_HEX < 0x030E0000 and not has_containers:
                     PyObject_GC_UnTrack(<void*>current)
                 PyList_Append(made, current)
         return made
