@@ -57,12 +57,12 @@ LAYERS = (
     Layer(
         "ground",
         "coodie._points coodie._version coodie_accel coodie_doctor.findings coodie_doctor.ownership "
-        "coodie_doctor.pip_commands",
+        "coodie_doctor.pip_commands coodie_doctor.words",
     ),
     Layer(
         "words",
         "coodie._arrow coodie._bulk coodie._event_loop coodie._forks coodie._in_use coodie._lazy_imports "
-        "coodie._module_attribute coodie._tracebacks "
+        "coodie._module_attribute coodie._tracebacks coodie._unset "
         "coodie.capabilities coodie.codec_registry coodie.codecs coodie.columnar "
         "coodie.consistency coodie.cql coodie.effects coodie.exceptions coodie.many_result coodie.paging "
         "coodie.parameters coodie.row_shapes coodie.rows coodie.types coodie.waiting",

@@ -16,6 +16,7 @@ HEAVY = (
     "cassandra",
     "click",
     "coodie.config.configuration",
+    "coodie.config.loading",
     "coodie.config.settings",
     "coodie.config.url",
     "coodie.options.connection",
@@ -23,11 +24,13 @@ HEAVY = (
     "coodie.paging",
     "coodie.plugins",
     "coodie.drivers.cassandra",
+    "coodie.registry.lazy",
     "coodie.observers.events",
     "coodie.observers.active_request",
     "coodie.types",
     "coodie_cassandra",
     "coodie_doctor.examination",
+    "coodie_doctor.findings",
     "coodie_local",
     "coodie_scylla",
     "csv",
@@ -89,7 +92,9 @@ def test_driver_without_the_planner() -> None:
     }
 
 
-@pytest.mark.parametrize("module", ["coodie", "coodie.config", "coodie.observers", "coodie.schema"])
+@pytest.mark.parametrize(
+    "module", ["coodie", "coodie.config", "coodie.drivers", "coodie.observers", "coodie.schema"]
+)
 def test_names_that_are_imported_late(module: str) -> None:
     """``dir`` lists the public names and no others; each can be imported, and a misspelt one can't."""
     code = f"""

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING
 
 from coodie._lazy_imports import lazy_attributes
 from coodie._version import __version__
-from coodie.config.loading import connect, connect_async, load_config
 from coodie.drivers import (
     AbstractDriver,
     Driver,
-    LazyDriver,
     get_driver,
     init_coodie,
     init_coodie_async,
@@ -47,8 +45,10 @@ from coodie.rows import Rows
 
 if TYPE_CHECKING:
     from coodie.codecs import Codec
+    from coodie.config.loading import connect, connect_async, load_config
     from coodie.options.credentials import Credentials
     from coodie.options.profiles import RequestProfile
+    from coodie.registry.lazy import LazyDriver
     from coodie.schema.definitions import ColumnDefinition
     from coodie.types import UNSET
 
@@ -101,8 +101,10 @@ if not TYPE_CHECKING:  # with it, any name would pass for one of ours
             "Codec": "codecs",
             "ColumnDefinition": "schema.definitions",
             "Credentials": "options.credentials",
+            "LazyDriver": "registry.lazy",
             "RequestProfile": "options.profiles",
-            "UNSET": "types",
+            "UNSET": "_unset",
+            **dict.fromkeys(("connect", "connect_async", "load_config"), "config.loading"),
         },
-        ("codecs", "cql", "types"),
+        ("codecs", "config", "cql", "types"),
     )

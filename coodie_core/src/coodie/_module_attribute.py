@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from coodie.exceptions import CoodieError
-from coodie_doctor.findings import plain_text, words_of
+from coodie_doctor.words import plain_text, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

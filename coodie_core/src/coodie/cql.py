@@ -134,6 +134,7 @@ def identifier(group: str, text: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=4)  # until a statement is prepared, each step of its first request asks
 def inspect_statement(stmt: str) -> StatementShape:
     """Return the kind and the table of a statement.
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 import datetime as dt
 import operator
 from dataclasses import dataclass
-from enum import Enum
-from typing import Final, Literal, SupportsIndex
+from typing import Final, SupportsIndex
 
+from coodie._unset import UNSET, UnsetType
 from coodie.exceptions import ParameterError, ParameterTypeError
 
 __all__ = ["UNSET", "Date", "Duration", "Time", "Timestamp", "UnsetType"]
@@ -28,31 +28,6 @@ _DAY_NANOSECONDS: Final = 86_400 * 10**9
 #: The number of days in 400 years, the period of the Gregorian calendar.
 _CYCLE_DAYS: Final = 146_097
 _CYCLE_YEARS: Final = 400
-
-
-class UnsetType(Enum):
-    """The type of ``UNSET``, for annotations."""
-
-    UNSET = "UNSET"
-
-    def __repr__(self) -> str:
-        return "UNSET"
-
-    def __str__(self) -> str:
-        return "UNSET"
-
-    def __bool__(self) -> bool:
-        """Raise, since code that tests a value's truth would treat UNSET as null, which deletes the column.
-
-        Raises:
-            ParameterTypeError: Always.
-        """
-        raise ParameterTypeError("UNSET is neither true nor false.", hint="Compare with `is UNSET`.")
-
-
-#: As a parameter, it leaves the column unchanged; None deletes its value (native_protocol_v4.spec, section 3,
-#: "not set"). It is a singleton, also after pickling and copying.
-UNSET: Final[Literal[UnsetType.UNSET]] = UnsetType.UNSET
 
 
 @dataclass(frozen=True, order=True, slots=True)

@@ -8,9 +8,10 @@ import platform
 import sys
 from typing import TYPE_CHECKING, Any
 
-from coodie_doctor.findings import Finding, Report, words_of
+from coodie_doctor.findings import Finding, Report
 from coodie_doctor.ownership import NAMESAKE, core_findings
 from coodie_doctor.pip_commands import CORE, pip_command, reinstall, to_run
+from coodie_doctor.words import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,33 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from coodie_doctor.words import plain_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Finding", "Report", "plain_text", "words_of"]
+__all__ = ["Finding", "Report"]
 
 _WIDTH = 100
-
-
-def plain_text(value: object) -> str:
-    """Return a value's text with escaped control characters, for a terminal.
-
-    Never raises: an exception of ``__str__`` is reported instead.
-    """
-    try:
-        text = str(value)
-    except Exception as exc:  # noqa: BLE001 - what it is about is more than how it's written
-        return f"(no text:  {type(exc).__name__})"
-    return "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
-        for char in text
-    )
-
-
-def words_of(raised: BaseException) -> str:
-    """Return an exception's class and text on one line."""
-    text = " ".join(plain_text(raised).split())
-    return f"{type(raised).__name__}: {text}" if text else type(raised).__name__
 
 
 @dataclass(frozen=True)

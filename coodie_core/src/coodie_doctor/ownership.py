@@ -12,11 +12,12 @@ from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
 
-from coodie_doctor.findings import Finding
 from coodie_doctor.pip_commands import CORE, reinstall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from coodie_doctor.findings import Finding
 
 __all__ = [
     "NAMESAKE",
@@ -84,20 +85,21 @@ def core_findings(
         only: The only file to check; None for all.
     """
     core, namesake = find(CORE), find(NAMESAKE)
+    altered = [] if core is None or namesake is not None else list(altered_files(core, only=only))
+    if namesake is None and not altered:
+        return []
+    from coodie_doctor.findings import Finding  # slow, and for problems alone
+
+    version = None if core is None else core.version
+    again = reinstall(CORE, version)
     if namesake is not None:
         message = (
             f"The distribution {NAMESAKE} {namesake.version} is installed in addition to {CORE}; "
             f"both own the package {NAMESAKE}."
         )
-        again = reinstall(CORE, None if core is None else core.version)
         command = f"pip uninstall --yes {NAMESAKE} && {again}"
         return [Finding(subject=NAMESAKE, message=message, command=command)]
-    if core is None:
-        return []
-    altered = list(altered_files(core, only=only))
-    if not altered:
-        return []
     more = f" and {len(altered) - _NAMED} more" if len(altered) > _NAMED else ""
     verb = "isn't the file" if len(altered) == 1 else "aren't the files"
-    message = f"{', '.join(altered[:_NAMED])}{more} {verb} that {CORE} {core.version} installed."
-    return [Finding(subject=NAMESAKE, message=message, command=reinstall(CORE, core.version))]
+    message = f"{', '.join(altered[:_NAMED])}{more} {verb} that {CORE} {version} installed."
+    return [Finding(subject=NAMESAKE, message=message, command=again)]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coodie._version import __version__
-from coodie_doctor.findings import words_of
 from coodie_doctor.pip_commands import pip_command
+from coodie_doctor.words import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,7 +15,7 @@ from coodie.cli._commands import coodie
 from coodie.cli._exit_codes import ExitCode, exit_code
 from coodie.cli._flags import flags_of, with_flags
 from coodie.exceptions import CoodieError
-from coodie_doctor.findings import plain_text
+from coodie_doctor.words import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

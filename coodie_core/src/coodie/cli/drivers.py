@@ -10,7 +10,7 @@ import click
 from coodie.diagnostics.inventory import BackendReport, BackendState, take_inventory
 from coodie.diagnostics.probe import TIMEOUT
 from coodie.registry.registry import current_registry
-from coodie_doctor.findings import plain_text
+from coodie_doctor.words import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Open connections by URL, with ``connect``, or from a file and the environment, with ``load_config``.
 
-``import coodie`` imports this module, so modules that parse files and URLs are imported in functions.
+Modules that parse files and URLs are imported in functions: a program that connects by URL needs no files.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ from coodie.options.connection import build_config
 from coodie.plugins.discovery import canonical_name
 from coodie.plugins.loading import again
 from coodie.plugins.selection import rejection
-from coodie_doctor.findings import plain_text
 from coodie_doctor.pip_commands import pip_command, to_run
+from coodie_doctor.words import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

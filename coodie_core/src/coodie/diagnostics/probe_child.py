@@ -18,7 +18,7 @@ from coodie.options.declarations import OPTIONS
 from coodie.options.valuetypes import parse_value
 from coodie.plugins.host import PluginHost
 from coodie.plugins.kinds import CREDENTIALS
-from coodie_doctor.findings import plain_text
+from coodie_doctor.words import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

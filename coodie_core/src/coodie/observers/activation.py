@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from coodie._module_attribute import imported_attribute
 from coodie.exceptions import ConfigurationError, CoodieError, ObserverLoadError
 from coodie.observers.hub import current_observers
-from coodie_doctor.findings import plain_text, words_of
 from coodie_doctor.pip_commands import CORE, pip_command
+from coodie_doctor.words import plain_text, words_of
 
 if TYPE_CHECKING:
     from importlib_metadata import EntryPoint

@@ -8,8 +8,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from coodie._in_use import in_use
 from coodie.observers.hub import notify
@@ -25,8 +24,7 @@ __all__ = ["DriverIdentity", "connecting", "identify", "identity_of", "notify_re
 _opening: ContextVar[bool] = ContextVar("coodie_opening", default=False)
 
 
-@dataclass(frozen=True, slots=True)
-class DriverIdentity:
+class DriverIdentity(NamedTuple):
     """A driver's names.
 
     Args:
@@ -177,8 +175,7 @@ def identify(
     if not hasattr(type(driver), "_identity"):
         return
     identity = identity_of(driver)
-    known = replace(
-        identity,
+    known = DriverIdentity(
         name=identity.name if name is None else name,
         driver_type=identity.driver_type if driver_type is None else driver_type,
         silent=identity.silent if silent is None else silent,

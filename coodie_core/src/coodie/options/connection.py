@@ -1,4 +1,7 @@
-"""The configuration of a connection: validated once, and frozen."""
+"""The configuration of a connection: validated once, and frozen.
+
+Few connections have profiles, TLS, a bundle or credentials that change: their modules are imported then.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,18 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from coodie.exceptions import ConfigurationError
-from coodie.options.bundle import CloudBundle, read_bundle
-from coodie.options.credentials import Credentials, ProviderName, current_credentials
 from coodie.options.declarations import OPTIONS
 from coodie.options.hosts import ContactPoint, parse_host
-from coodie.options.profiles import RequestProfile, build_profiles
-from coodie.options.tls import CertificateFiles, build_ssl_context, certificate_files
 from coodie.options.valuetypes import check_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from ssl import SSLContext
 
+    from coodie.options.bundle import CloudBundle
     from coodie.options.credentials import CredentialsProvider
+    from coodie.options.profiles import RequestProfile
+    from coodie.options.tls import CertificateFiles
 
 __all__ = [
     "NOT_OF_THE_CONNECTION",
@@ -173,6 +175,8 @@ class ConnectionConfig:
         """
         if self.credentials is None:
             return self
+        from coodie.options.credentials import Credentials, current_credentials
+
         login = current_credentials(self.credentials)
         if not isinstance(login, Credentials):
             return self
@@ -191,8 +195,7 @@ def build_config(*, driver_type: str = "scylla", **arguments: Any) -> Connection
     Raises:
         ConfigurationError: A value is invalid, or options are contradictory.
     """
-    profiles = arguments.pop("profiles", None)
-    profiles = MappingProxyType({}) if profiles is None else build_profiles(profiles)
+    profiles = _profiles(arguments.pop("profiles", None))
     driver_type, distribution = _split_pin(driver_type, arguments.pop("distribution", None))
     tls = _taken(arguments, TLS_OPTIONS)
     of_connection = [
@@ -202,9 +205,13 @@ def build_config(*, driver_type: str = "scylla", **arguments: Any) -> Connection
     if "bundle" in named:
         named |= _bundled(named, tls)
     elif tls or "ssl_context" in named:
+        from coodie.options.tls import build_ssl_context, certificate_files
+
         named["ssl_context"] = build_ssl_context(ssl_context=named.get("ssl_context"), **tls)
         named["certificate_files"] = certificate_files(named["ssl_context"], tls)
     if isinstance(named.get("credentials"), str):
+        from coodie.options.credentials import ProviderName
+
         named["credentials"] = ProviderName(named["credentials"])
     if "hosts" in named:
         named |= _hosts_and_ports(named["hosts"], named.get("port"))
@@ -219,6 +226,14 @@ def build_config(*, driver_type: str = "scylla", **arguments: Any) -> Connection
     return config
 
 
+def _profiles(given: Any) -> Mapping[str, RequestProfile]:
+    if given is None:
+        return MappingProxyType({})
+    from coodie.options.profiles import build_profiles
+
+    return build_profiles(given)
+
+
 def _bundled(named: Mapping[str, Any], tls: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a bundle; raise for options that it stands for."""
     beside = [name for name in (*_BUNDLED, *TLS_OPTIONS) if name in named or name in tls]
@@ -226,6 +241,8 @@ def _bundled(named: Mapping[str, Any], tls: Mapping[str, Any]) -> dict[str, Any]
         message = f"bundle= can't be combined with {', '.join(f'{name}=' for name in beside)}."
         hint = "The bundle has the addresses and the certificates: leave the others out."
         raise ConfigurationError(message, hint=hint, option=beside[0])
+    from coodie.options.bundle import read_bundle
+
     bundle = read_bundle(named["bundle"])
     found: dict[str, Any] = {
         "bundle": bundle,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from os import PathLike, fspath
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from coodie.consistency import CONSISTENCY_LEVELS, SERIAL_CONSISTENCY_LEVELS, parse_consistency
 from coodie.exceptions import ConfigurationError
@@ -49,8 +49,7 @@ def _as_it_is(text: str) -> Any:
     return text
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ValueType:
+class ValueType(NamedTuple):
     """One type of value.
 
     Args:
@@ -63,7 +62,7 @@ class ValueType:
     wanted: str
     check: Callable[[Any], Any]
     parse: Callable[[str], Any] = _as_it_is
-    schema: Mapping[str, Any] = field(default_factory=dict)
+    schema: Mapping[str, Any] = MappingProxyType({})
 
 
 def check_value(option: str, type_name: str, value: Any, *, secret: bool = False) -> Any:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from coodie.exceptions import NotADriverError
-from coodie.options.credentials import NamedProvider
 from coodie.plugins.errors import reading_metadata
 from coodie.plugins.kinds import CREDENTIALS, PluginName
 from coodie.plugins.loading import load_object, report
 from coodie.plugins.selection import check_open, select
 
 if TYPE_CHECKING:
-    from coodie.options.credentials import CredentialsProvider
+    from coodie.options.credentials import CredentialsProvider, NamedProvider
     from coodie.plugins.allowlist import DistributionAllowlist
     from coodie.plugins.discovery import DriverEntryPoint, DriverIndex
 
@@ -45,6 +44,8 @@ class CredentialsPlugins:
         return provider
 
     def _found(self, name: str) -> tuple[DriverEntryPoint, NamedProvider]:
+        from coodie.options.credentials import NamedProvider
+
         plain, _, distribution = name.partition("@")
         with reading_metadata(PluginName(plain, CREDENTIALS)):
             entry = select(self.index, self._allowlist, plain, distribution or None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from coodie.exceptions import (
@@ -19,8 +18,8 @@ from coodie.exceptions import (
 from coodie.plugins.allowlist import ALLOW_VARIABLE, BLOCK_VARIABLE, from_environment
 from coodie.plugins.discovery import DRIVER_API_VERSION, canonical_name
 from coodie.plugins.kinds import BACKENDS
-from coodie_doctor.findings import words_of
 from coodie_doctor.pip_commands import CORE, DOCTOR, pip_command, to_run
+from coodie_doctor.words import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -87,6 +86,8 @@ def not_found(
         command = wanted.known.install
         hint = f"To install it, {to_run(command)}"
     else:
+        from difflib import get_close_matches  # for the error alone
+
         close = get_close_matches(wanted.name, [*installed, *known, *broken, *blocked], n=1)
         guess = close[0] if close else None
         if guess is not None and guess in known and guess not in (*installed, *broken, *blocked):

@@ -14,7 +14,6 @@ from coodie.exceptions import ConfigurationError, CoodieError, DriverNotFoundErr
 from coodie.observers.connections import connecting
 from coodie.observers.hub import current_observers
 from coodie.options.connection import TLS_OPTIONS, ConnectionConfig, check_driver_type
-from coodie.options.credentials import ProviderName
 from coodie.options.declarations import OPTIONS
 from coodie.options.hosts import parse_host
 from coodie.options.similar_names import similar_name
@@ -173,6 +172,10 @@ class PluginHost:
     def _with_provider(self, config: ConnectionConfig) -> ConnectionConfig:
         """Return the configuration with the credentials provider that it names."""
         wanted = config.credentials
+        if wanted is None:
+            return config
+        from coodie.options.credentials import ProviderName  # few connections have it
+
         if not isinstance(wanted, ProviderName):
             return config
         return replace(config, credentials=self.credentials.provider(wanted.name))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coodie.capabilities import KNOWN
 
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["BACKENDS", "CREDENTIALS", "PluginKind", "PluginName"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PluginKind:
+class PluginKind(NamedTuple):
     """What differs between kinds of plug-ins.
 
     Args:
@@ -57,8 +55,7 @@ CREDENTIALS = PluginKind(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PluginName:
+class PluginName(NamedTuple):
     """The name of a plug-in, for messages and errors.
 
     Args:

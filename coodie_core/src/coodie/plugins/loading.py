@@ -23,8 +23,8 @@ from coodie.plugins.discovery import canonical_name
 from coodie.plugins.errors import reading_metadata
 from coodie.plugins.hooks import DriverHooks
 from coodie.plugins.plain_requirements import is_plainly_met
-from coodie_doctor.findings import plain_text, words_of
 from coodie_doctor.pip_commands import pip_command, to_run
+from coodie_doctor.words import plain_text, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,8 +13,8 @@ from packaging.version import InvalidVersion
 
 from coodie.exceptions import DriverDependencyError, NotADriverError
 from coodie.plugins.discovery import find_installed
-from coodie_doctor.findings import words_of
 from coodie_doctor.pip_commands import pip_command
+from coodie_doctor.words import words_of
 
 if TYPE_CHECKING:
     from coodie.exceptions import DriverLoadError

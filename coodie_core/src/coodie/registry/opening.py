@@ -8,7 +8,6 @@ from coodie._event_loop import warn_if_blocking
 from coodie._tracebacks import CALLER_ERRORS, shortened
 from coodie.exceptions import ConfigurationError
 from coodie.observers.connections import identify
-from coodie.registry.lazy import LazyDriver
 from coodie.registry.registry import check_name, current_registry
 from coodie.waiting import call_in_thread
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from coodie.options.connection import ConnectionConfig
     from coodie.options.keywords import OpenAsyncOptions, OpenOptions
     from coodie.plugins.host import PluginHost
+    from coodie.registry.lazy import LazyDriver
 
 
 def register_driver(name: str, driver: DriverLike, default: bool = False) -> None:  # noqa: FBT001, FBT002 - the published signature
@@ -248,6 +248,8 @@ def _open(
         warn_if_blocking()
     driver: AbstractDriver
     if lazy or kwargs.get("profiles"):
+        from coodie.registry.lazy import LazyDriver  # for few connections
+
         driver = later = LazyDriver(hosts, keyspace, ssl_context, kwargs)
         identify(driver, name=name)
         if not lazy:
@@ -274,11 +276,14 @@ async def _open_async(
     lazy = kwargs.pop("lazy", False)
     _check(name, lazy)
     registry = current_registry()
+    is_lazy = lazy or bool(kwargs.get("profiles"))
 
     def prepare() -> tuple[LazyDriver | ConnectionConfig, PluginHost]:
         # Reading certificates and importing pluggy and the backend takes a tenth of a second, so use a
         # thread.
-        if lazy or kwargs.get("profiles"):
+        if is_lazy:
+            from coodie.registry.lazy import LazyDriver  # as above
+
             return LazyDriver(hosts, keyspace, ssl_context, kwargs), registry.plugins
         from coodie.options.connection import build_config  # as above
 
@@ -287,13 +292,13 @@ async def _open_async(
 
     prepared, plugins = await call_in_thread(prepare, "coodie-prepare", discard=lambda _: None)
     driver: AbstractDriver
-    if isinstance(prepared, LazyDriver):
-        driver = prepared
+    if is_lazy:
+        driver = later = cast("LazyDriver", prepared)
         identify(driver, name=name)
         if not lazy:
-            await prepared.connect_async()
+            await later.connect_async()
     else:
-        driver = await plugins.open_async(prepared, name)
+        driver = await plugins.open_async(cast("ConnectionConfig", prepared), name)
     replaced = registry.adopt(name, driver)
     if replaced is not None:
         await replaced.close_async()

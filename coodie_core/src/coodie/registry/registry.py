@@ -10,8 +10,7 @@ import logging
 import os
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from coodie._forks import forget_in_children
 from coodie._in_use import in_use
@@ -46,15 +45,14 @@ __all__ = [
 _log = logging.getLogger("coodie.registry")
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(NamedTuple):
     driver: AbstractDriver
     #: Whether init_coodie opened it, so it is closed when it is replaced.
     owned: bool
     #: Whether it was created from a configuration, and can be created again.
-    declared: bool = False
+    declared: bool
     #: The process that registered it, and has to close it; a fork mustn't.
-    process: int = field(default_factory=os.getpid)
+    process: int
 
 
 class DriverRegistry:
@@ -204,7 +202,7 @@ class DriverRegistry:
     ) -> AbstractDriver | None:
         with self._lock:
             old = self._entries.get(name)
-            self._entries[name] = _Entry(driver, owned, declared)
+            self._entries[name] = _Entry(driver, owned, declared, os.getpid())
             if default or self._default is None:
                 self._default = name
             shared = old is not None and any(entry.driver is old.driver for entry in self._entries.values())

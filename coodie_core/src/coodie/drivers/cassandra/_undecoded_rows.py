@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from coodie.columnar import ColumnarShape
-from coodie.drivers.cassandra.values.columns import columnar_rows
 from coodie.drivers.cassandra.values.rows import build_rows, result_columns, row_converters
 from coodie.row_shapes import row_builder
 from coodie.rows import Rows
@@ -13,6 +11,7 @@ from coodie.rows import Rows
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from coodie.columnar import ColumnarShape
     from coodie.drivers.cassandra._session import SessionResponse
     from coodie.drivers.cassandra.values.codecs import ValueOptions
     from coodie.drivers.cassandra.values.rows import Converter
@@ -48,8 +47,11 @@ class UndecodedRows:
             CoodieError: The columns don't fit the shape, or a value can't be decoded.
         """
         answer = self._answer
-        if isinstance(shape, ColumnarShape) and answer.names:
-            found: Rows[Any] = columnar_rows(shape, answer.names, answer.types, answer.rows, self._values)
+        if shape.is_columnar and answer.names:
+            from coodie.drivers.cassandra.values.columns import columnar_rows  # few results need it
+
+            columnar = cast("ColumnarShape", shape)
+            found: Rows[Any] = columnar_rows(columnar, answer.names, answer.types, answer.rows, self._values)
             return found
         converters = _converters(answer, self._values, shape)
         columns = result_columns(tuple(answer.names), tuple(answer.types)) if answer.names else None

@@ -239,7 +239,6 @@ def _connect(config: ConnectionConfig) -> Any:
     from cassandra import UnresolvableContactPoints
 
     from coodie.drivers.cassandra._connection import with_connect_errors
-    from coodie.drivers.cassandra._errors import translate
     from coodie.drivers.cassandra._exit import end_event_loop_at_exit
     from coodie.drivers.cassandra.fastpath.driver_internals import abandon
     from coodie.drivers.cassandra.values.lenient_decoding import exact_protocol_handler
@@ -261,6 +260,8 @@ def _connect(config: ConnectionConfig) -> Any:
         _check_negotiated(cluster, config)
         _check_rack(cluster, config)
     except BaseException as exc:
+        from coodie.drivers.cassandra._errors import translate
+
         named = with_connect_errors(exc, cluster)
         known = _known(cluster)
         cluster.shutdown()
@@ -354,7 +355,6 @@ def _cluster(config: ConnectionConfig) -> Any:
     from cassandra.cluster import EXEC_PROFILE_DEFAULT
     from cassandra.policies import ConstantReconnectionPolicy
 
-    from coodie.drivers.cassandra._authentication import CurrentCredentials
     from coodie.drivers.cassandra._cluster import cluster_class
     from coodie.drivers.cassandra._connection import attentive, startup_options
 
@@ -363,6 +363,8 @@ def _cluster(config: ConnectionConfig) -> Any:
     if not options.get("execution_profiles"):
         options["execution_profiles"] = {EXEC_PROFILE_DEFAULT: _profile(config, moved)}
     if config.credentials is not None:
+        from coodie.drivers.cassandra._authentication import CurrentCredentials
+
         options["auth_provider"] = CurrentCredentials(config.credentials)
     elif config.username is not None:
         options["auth_provider"] = PlainTextAuthProvider(config.username, config.password)
@@ -392,11 +394,11 @@ def _cluster(config: ConnectionConfig) -> Any:
 
 def _endpoints(config: ConnectionConfig, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters of Cluster about contact points and endpoints; configure the connection class."""
-    from coodie.drivers.cassandra._cloud import cloud_endpoints
     from coodie.drivers.cassandra._endpoints import NodeEndPoints, contact_endpoint
-    from coodie.drivers.cassandra._server_names import ServerNames
 
     if config.bundle is not None:
+        from coodie.drivers.cassandra._cloud import cloud_endpoints
+
         factory, nodes = cloud_endpoints(config.bundle)
         return {"endpoint_factory": factory, "contact_points": nodes}
     points = [contact_endpoint(point) for point in config.contact_points]
@@ -408,6 +410,8 @@ def _endpoints(config: ConnectionConfig, options: Mapping[str, Any]) -> dict[str
         endpoints = found["endpoint_factory"] = NodeEndPoints(config.port, mapped)
         options["connection_class"].on_responses = endpoints.note
     if config.ssl_context is not None and config.ssl_context.check_hostname:
+        from coodie.drivers.cassandra._server_names import ServerNames
+
         options["connection_class"].server_names = ServerNames(
             (*config.contact_points, *mapped.values()), config.ssl_hostname
         )

@@ -28,6 +28,7 @@ from coodie.schema.sync import drive
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Hashable, Iterable
 
+    from coodie.codec_registry import Codecs
     from coodie.codecs import Codec
     from coodie.contract.many import ManyRun
     from coodie.drivers.cassandra._client import SessionClient
@@ -53,6 +54,14 @@ T = TypeVar("T")
 
 #: The default size of a driver's statement cache.
 _STATEMENTS = 1000
+
+
+def _parsed(codecs: Iterable[Codec | str]) -> Codecs | None:
+    if codecs == ():
+        return None
+    from coodie.codec_registry import parse_codecs  # few programs have codecs
+
+    return parse_codecs(codecs)
 
 
 class CassandraDriver(ClientDriver):
@@ -95,7 +104,6 @@ class CassandraDriver(ClientDriver):
         max_in_flight: int | None = None,
         max_queued: int | None = None,
     ) -> None:
-        from coodie.codec_registry import parse_codecs
         from coodie.drivers.cassandra._client import SessionClient
         from coodie.drivers.cassandra.fastpath.driver_internals import abandon, abandon_reactors
         from coodie.drivers.cassandra.values.codecs import ValueOptions
@@ -125,7 +133,7 @@ class CassandraDriver(ClientDriver):
             lifecycle,
             self._node_events,
             owns_session=owns_session,
-            values=ValueOptions(aware_timestamps, parse_codecs(codecs)),
+            values=ValueOptions(aware_timestamps, _parsed(codecs)),
             fast_path=fast_path,
         )
         keyspace = session.keyspace if default_keyspace is None else default_keyspace

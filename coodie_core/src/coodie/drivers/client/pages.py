@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from coodie.columnar import ArrowRows
 from coodie.cql import Kind, inspect_statement
 from coodie.exceptions import CoodieError, RequestError, ServerError
 from coodie.row_shapes import parse_rows
@@ -50,8 +49,9 @@ def completed(page: Page, request: ClientRequest) -> Rows[Any]:
     found = page.rows
     if request.rows is not None or not isinstance(found, list):
         found = _decoded(page, request)
-    is_known = isinstance(found, (Rows, ArrowRows))
-    rows: Rows[Any] = found if is_known else Rows(found)  # type: ignore[assignment]  # ArrowRows is used alike
+    # What isn't a list is ``ArrowRows``, which is used alike.
+    is_plain = isinstance(found, list) and not isinstance(found, Rows)
+    rows: Rows[Any] = Rows(found) if is_plain else found  # type: ignore[assignment]  # see above
     if page.warnings or page.trace_id is not None:
         add_details(rows, page)
     return rows

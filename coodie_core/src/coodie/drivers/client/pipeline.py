@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from coodie._bulk import in_bulk
 from coodie._points import point
-from coodie.batch import batch_text, check_batch
+from coodie._unset import UNSET
 from coodie.capabilities import Capability, check_capabilities, require
 from coodie.contract.checks import check_request, refuse_parameters, refuse_use
 from coodie.contract.operations import PROBE
@@ -32,10 +32,8 @@ from coodie.observers.hub import request_observers
 from coodie.observers.observation import ONE_OF_MANY, batch_part, observe
 from coodie.observers.request import UNOBSERVED
 from coodie.observers.retryreason import RetryReason
-from coodie.paging import open_paging_state, seal_paging_state
 from coodie.requests import BatchType, Request, RequestOptions, parse_batch_type
 from coodie.rows import Rows, new_rows
-from coodie.types import UNSET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -267,6 +265,8 @@ class Pipeline:
             if state is None or caller_request.fetch_size is not None:
                 rows = completed(page, request)
                 if state is not None:
+                    from coodie.paging import seal_paging_state  # few requests are for one page
+
                     sealed = rows.paging_state = seal_paging_state(state, caller_request.stmt)
                     remember_paging_state(driver, sealed)
                 return rows
@@ -313,6 +313,8 @@ class Pipeline:
         caller_request: Request,
         observed: ObservedRequest,
     ) -> Steps[Rows[Any]]:
+        from coodie.batch import batch_text, check_batch  # few programs have batches
+
         with Ticket(self._running):
             items = qualified_items(check_batch(statements), caller_request.options)
             kind = parse_batch_type(batch_type)
@@ -364,6 +366,11 @@ class Pipeline:
             prepared, values = statement.prepared, self._bound(statement, request)
         elif kind is Kind.SCHEMA or kind is Kind.PLAIN:
             refuse_parameters(params, stmt)
+        state = None
+        if paging_state is not None:
+            from coodie.paging import open_paging_state  # few requests continue another one
+
+            state = open_paging_state(paging_state, stmt)
         return ClientRequest(
             stmt if statement is None else statement.cql,
             prepared,
@@ -371,7 +378,7 @@ class Pipeline:
             self._consistency if consistency is None else consistency.upper(),
             timeout,
             fetch_size or PAGE_SIZE,
-            None if paging_state is None else open_paging_state(paging_state, stmt),
+            state,
             kind is Kind.READ or (options is not None and options.idempotent),
             options or _NO_OPTIONS,
             request,

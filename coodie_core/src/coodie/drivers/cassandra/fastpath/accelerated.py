@@ -15,7 +15,6 @@ from coodie.protocol._accelerator import accelerator
 from coodie.protocol.codec import FIXED_SIZE, VARIABLE_SIZE
 from coodie.row_shapes import build_tuples
 from coodie.rows import new_rows
-from coodie.types import Date, Duration, Time, Timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -216,6 +215,8 @@ class _Kinds:
 
     def _odd_scalar(self, typ: Any, name: str, odd: Callable[[bytes], Any]) -> Callable[[bytes], Any] | None:
         """Return a fallback decoder for values beyond datetime's range, which aren't always rare."""
+        from coodie.types import Date, Time, Timestamp  # slow, and needed with the accelerator alone
+
         if name == "time":
             return _integer_decoder(
                 8, lambda value: Time(value) if 0 <= value < _DAY_NANOSECONDS else None, odd
@@ -284,6 +285,8 @@ class _Kinds:
         )
 
     def _duration(self, _typ: Any, _hint: Any, **_: Any) -> Any:
+        from coodie.types import Duration  # as above
+
         return "duration", (), Duration
 
 

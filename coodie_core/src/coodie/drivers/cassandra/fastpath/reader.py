@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from coodie.columnar import ColumnarShape
 from coodie.drivers.cassandra.fastpath.accelerated import only_page_reader, row_decoder
-from coodie.drivers.cassandra.fastpath.columnar_reader import columnar_reader
 from coodie.drivers.cassandra.fastpath.gc_pause import gc_paused
 from coodie.drivers.cassandra.fastpath.generated_reader import generated_reader
 from coodie.drivers.cassandra.values.lenient_decoding import read_columns
@@ -21,6 +19,7 @@ from coodie.rows import Rows, new_rows
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from coodie.columnar import ColumnarShape
     from coodie.drivers.cassandra.fastpath.accelerated import OnlyPageReader
     from coodie.drivers.cassandra.values.codecs import ValueOptions
     from coodie.row_shapes import RowShape
@@ -274,9 +273,11 @@ def _reader(
 ) -> RowReader:
     """Return a row reader: the accelerator, generated code, the driver's compiled parser, or its types."""
     single = partial(_single_decoder, version)
-    if isinstance(shape, ColumnarShape):
+    if shape is not None and shape.is_columnar:
+        from coodie.drivers.cassandra.fastpath.columnar_reader import columnar_reader  # few results need it
+
         read_tuples = _reader(names, types, version, values._replace(codecs=None), _TUPLE)
-        return columnar_reader(shape, names, types, values, read_tuples, single)
+        return columnar_reader(cast("ColumnarShape", shape), names, types, values, read_tuples, single)
     aware, codecs = values.aware_timestamps, values.for_columns(names, shape)
     accelerated = row_decoder(names, types, single, codecs, shape, aware_timestamps=aware)
     if accelerated is not None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from coodie._unset import UNSET
 from coodie.cql import with_positional_markers
 from coodie.drivers.cassandra.values.collections import binder
 from coodie.drivers.cassandra.values.types import cql_name, value_type
@@ -19,7 +19,6 @@ from coodie.drivers.client.values.problems import (
     unreadable,
 )
 from coodie.exceptions import ParameterError, ParameterTypeError
-from coodie.types import UNSET
 
 if TYPE_CHECKING:
     from coodie.codec_registry import Codecs
@@ -127,6 +126,8 @@ def _by_name(columns: Sequence[Any], params: Mapping[Any, Any], statement: str |
     names = [column.name for column in columns]
     for given in params:
         if given not in names:
+            from difflib import get_close_matches  # for the error alone
+
             close = get_close_matches(str(given), names, 1)
             known = ", ".join(map(repr, names)) or "none"
             hint = f"Did you mean {close[0]!r}?" if close else f"It has {known}."

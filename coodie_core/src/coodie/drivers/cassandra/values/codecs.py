@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from coodie._unset import UNSET
 from coodie.drivers.cassandra.values.types import cql_name, unwrapped
 from coodie.drivers.client.values.problems import BindingError
 from coodie.exceptions import RequestError
-from coodie.types import UNSET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -22,12 +22,13 @@ import struct
 from dataclasses import dataclass
 from functools import cache
 from operator import is_
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from coodie import types as raw
 from coodie.drivers.cassandra._customtypes import custom_type
 from coodie.drivers.cassandra.values.types import COLUMN, EXACT, WRAPPED, family, subtypes, value_type
-from coodie.protocol.server_errors import read_error
+
+if TYPE_CHECKING:
+    from coodie.types import Timestamp
 
 __all__ = [
     "Undecodable",
@@ -165,11 +166,13 @@ def _shielded(handler: Any) -> Any:
 
 def _whole_error(base: Any) -> Any:
     """Return a subclass of the ERROR message's class that keeps the fields that the drivers ignore."""
-    from coodie.drivers.cassandra._server_errors import keep
 
     class _WholeErrorMessage(base):  # type: ignore[misc]  # the drivers have no types
         @classmethod
         def recv_body(cls, f: Any, protocol_version: Any, *args: Any) -> Any:
+            from coodie.drivers.cassandra._server_errors import keep  # imports what only errors need
+            from coodie.protocol.server_errors import read_error
+
             # scylla-driver passes the negotiated protocol features first.
             rate_limit = getattr(args[0], "rate_limit_error", None) if args else None
             said = read_error(f.getvalue()[f.tell() :], protocol_version, rate_limit)
@@ -338,13 +341,15 @@ def _exact_timestamp() -> Any:
 
     unpack = struct.Struct(">q").unpack
 
-    def deserialize(data: bytes, _: int) -> dt.datetime | raw.Timestamp:
+    def deserialize(data: bytes, _: int) -> dt.datetime | Timestamp:
         milliseconds: int
         (milliseconds,) = unpack(data)
         try:
             return _EPOCH + milliseconds * _MILLISECOND
         except OverflowError:
-            return raw.Timestamp(milliseconds)
+            from coodie.types import Timestamp  # slow, and few timestamps are that far
+
+            return Timestamp(milliseconds)
 
     return _subclass("_ExactTimestamp", DateType, {"deserialize": staticmethod(deserialize), EXACT: True})
 

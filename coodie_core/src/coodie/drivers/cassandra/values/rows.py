@@ -14,7 +14,6 @@ from functools import cache, lru_cache
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
-from coodie import types as raw
 from coodie.drivers.cassandra.values.codecs import column_codec, first_hint, part_hints, result_converter
 from coodie.drivers.cassandra.values.lenient_decoding import Undecodable, decoded_timestamp
 from coodie.drivers.cassandra.values.types import (
@@ -33,6 +32,7 @@ from coodie.rows import Column
 
 if TYPE_CHECKING:
     from coodie.codec_registry import ColumnCodecs
+    from coodie.types import Date, Duration, Time
 
 __all__ = [
     "AWARE_EPOCH",
@@ -149,15 +149,17 @@ def _scalars(aware_timestamps: bool) -> Mapping[Any, Converter | None]:  # noqa:
     return {typ: reader.scalar(typ) for typ in known if not hasattr(reader, f"_{family(typ)}")}
 
 
-def _date(value: Any) -> dt.date | raw.Date:
+def _date(value: Any) -> dt.date | Date:
     days = value.days_from_epoch
     try:
         return dt.date.fromordinal(days + _UNIX_DAY)
     except (ValueError, OverflowError):
-        return raw.Date(days)
+        from coodie.types import Date  # slow, and few results have values of its classes
+
+        return Date(days)
 
 
-def _time(value: Any) -> dt.time | raw.Time:
+def _time(value: Any) -> dt.time | Time:
     nanoseconds: int = value.nanosecond_time
     microseconds, rest = divmod(nanoseconds, 1000)
     if rest or microseconds < 0:
@@ -166,13 +168,17 @@ def _time(value: Any) -> dt.time | raw.Time:
                 "A time is negative, which is only possible with blob_as_time.",
                 hint="Select its bytes with time_as_blob(…).",
             )
-        return raw.Time(nanoseconds)
+        from coodie.types import Time  # as above
+
+        return Time(nanoseconds)
     # Not value.time(), which takes five divisions and drops the nanoseconds.
     return (EPOCH + microseconds * _MICROSECOND).time()
 
 
-def _duration(value: Any) -> raw.Duration:
-    return raw.Duration(value.months, value.days, value.nanoseconds)
+def _duration(value: Any) -> Duration:
+    from coodie.types import Duration  # as above
+
+    return Duration(value.months, value.days, value.nanoseconds)
 
 
 def _rounded_timestamp(value: Any) -> Any:

@@ -7,7 +7,6 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from coodie import types as raw
 from coodie.drivers.client.values.problems import BindingError
 from coodie.drivers.client.values.scalars import (
     SCALARS,
@@ -68,6 +67,8 @@ def _duration_binder() -> Binder:
 
     def bind(value: Any) -> Any:
         if isinstance(value, Duration):
+            from coodie import types as raw  # slow, and few programs have durations
+
             try:
                 value = raw.Duration(value.months, value.days, value.nanoseconds)
             except ParameterError:

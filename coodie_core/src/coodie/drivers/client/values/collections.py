@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from difflib import get_close_matches
 from numbers import Number
 from typing import TYPE_CHECKING, Any
 
+from coodie._unset import UNSET
 from coodie.drivers.client.values.problems import BindingError, type_name, wrong_type
-from coodie.types import UNSET
 
 if TYPE_CHECKING:
     from coodie.drivers.client.values.scalars import Binder
@@ -59,6 +58,8 @@ class UserTypeBinder:
     def _by_name(self, value: Mapping[Any, Any]) -> Sequence[Any]:
         for name in value:
             if name not in self._fields:
+                from difflib import get_close_matches  # for the error alone
+
                 close = get_close_matches(str(name), self._fields, 1)
                 hint = f"Did you mean {close[0]!r}?" if close else f"Its fields: {', '.join(self._fields)}."
                 raise BindingError(f"{self._name} has no field {name!r}", hint)

@@ -6,8 +6,8 @@ import re
 import sys
 from typing import Any, NamedTuple, NoReturn
 
+from coodie._unset import UNSET
 from coodie.exceptions import ParameterError, ParameterTypeError
-from coodie.types import UNSET
 
 __all__ = ["HINT_OWN_CODE", "BindingError", "Marker", "refuse", "type_name", "unreadable", "wrong_type"]
 

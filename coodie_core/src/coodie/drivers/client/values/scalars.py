@@ -15,11 +15,13 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from numbers import Real
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from coodie import types as raw
 from coodie.drivers.client.values.problems import BindingError, wrong_type
+
+if TYPE_CHECKING:
+    from coodie.types import Duration
 
 __all__ = ["SCALARS", "UNIX_DAY", "Binder", "bind_date", "bind_duration", "bind_time"]
 
@@ -162,8 +164,11 @@ def _timestamp(value: Any) -> int:
         raise wrong_type(value, _INSTANT)  # pandas' NaT
     if isinstance(value, dt.date):
         return (value.toordinal() - UNIX_DAY) * _DAY_MILLISECONDS
-    if isinstance(value, raw.Timestamp):
-        return value.milliseconds
+    if value.__class__ is not int:
+        from coodie.types import Timestamp  # slow, and few programs have values of its classes
+
+        if isinstance(value, Timestamp):
+            return value.milliseconds
     milliseconds = _whole(value, _INSTANT)
     if -(2**63) <= milliseconds < 2**63:
         return milliseconds
@@ -176,7 +181,9 @@ def bind_date(value: Any) -> int:
         raise wrong_type(value, "a date", "Drop the time with value.date().")
     if isinstance(value, dt.date):
         return value.toordinal() - UNIX_DAY
-    if isinstance(value, raw.Date):
+    from coodie.types import Date  # as above
+
+    if isinstance(value, Date):
         return value.days
     raise wrong_type(value, "a date or a coodie.types.Date", "Parse text with date.fromisoformat(value).")
 
@@ -188,14 +195,18 @@ def bind_time(value: Any) -> int:
             raise BindingError("the time has a time zone", "Remove it: value.replace(tzinfo=None).")
         seconds = (value.hour * 60 + value.minute) * 60 + value.second
         return (seconds * 1_000_000 + value.microsecond) * 1000
-    if isinstance(value, raw.Time):
+    from coodie.types import Time  # as above
+
+    if isinstance(value, Time):
         return value.nanoseconds
     raise wrong_type(value, "a time or a coodie.types.Time", "Parse text with time.fromisoformat(value).")
 
 
-def bind_duration(value: Any) -> raw.Duration:
+def bind_duration(value: Any) -> Duration:
     """Return the duration."""
-    if isinstance(value, raw.Duration):
+    from coodie.types import Duration  # as above
+
+    if isinstance(value, Duration):
         return value
     hint = "Convert a timedelta with Duration.from_timedelta(value)."
     raise wrong_type(value, "a coodie.types.Duration", hint)
