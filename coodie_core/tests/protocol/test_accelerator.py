@@ -34,7 +34,7 @@ def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def test_one_of_our_version_is_taken(module: ModuleType) -> None:
     """Who installs it needs no setting."""
-    vars(module).update(Waiter=print, __version__=coodie.__version__)
+    vars(module).update(RowStream=print, __version__=coodie.__version__)
     assert accelerator() is module
 
 
@@ -51,7 +51,7 @@ def test_a_directory_isn_t_taken_for_it(module: ModuleType) -> None:
 
 def test_another_version_is_told(module: ModuleType, caplog: pytest.LogCaptureFixture) -> None:
     """One that may not fit is left alone, and the log says what to do."""
-    vars(module).update(Waiter=print, __version__="0.0.9")
+    vars(module).update(RowStream=print, __version__="0.0.9")
     with caplog.at_level(logging.WARNING):
         assert accelerator() is None
     assert "coodie-accel 0.0.9 isn't used" in caplog.text
