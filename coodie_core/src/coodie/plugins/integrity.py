@@ -7,7 +7,6 @@ the package ``coodie`` has been overwritten.
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Any
 
 from coodie.capabilities import KNOWN
@@ -66,6 +65,8 @@ def check_module_owner(module: str, distribution: str, rivals: tuple[str, ...], 
     if mine is None:
         if not installed and find_installed(CORE) is None:
             return
+        import shlex  # for the error alone
+
         beside = f", but {' and '.join(installed)} is" if installed else ""
         message = f"driver_type={driver_type!r} needs {distribution}, which isn't installed{beside}."
         wanted = _requirement(driver_type, distribution)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -223,6 +221,9 @@ def _ends_the_program(raised: BaseException) -> bool:
     """Return whether a signal handler raised the exception, such as one that exits on SIGTERM."""
     if not isinstance(raised, SystemExit):
         return False
+    import signal  # for this alone, as the next one
+    from traceback import walk_tb
+
     handlers = [getattr(signal.getsignal(number), "__code__", None) for number in signal.valid_signals()]
     return any(frame.f_code in handlers for frame, _ in walk_tb(raised.__traceback__))
 

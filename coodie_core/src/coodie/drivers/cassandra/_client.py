@@ -19,12 +19,10 @@ from coodie.drivers.cassandra._hosts import described, node_named
 from coodie.drivers.cassandra._nodes import NodeWatch
 from coodie.drivers.cassandra._prepared import Preparer, SessionStatement
 from coodie.drivers.cassandra._session import ExecutionSettings, SessionExecutor
-from coodie.drivers.cassandra._tokens import key_of_token
 from coodie.drivers.cassandra._undecoded_rows import UndecodedRows, dict_rows
 from coodie.drivers.cassandra.fastpath.dispatcher import FastPath
 from coodie.drivers.cassandra.fastpath.request import SendEffect
 from coodie.drivers.cassandra.fastpath.retry import DriverRetry
-from coodie.drivers.cassandra.fastpath.warming import open_connections
 from coodie.drivers.cassandra.values.codecs import ValueOptions
 from coodie.drivers.client.client import Client, Page, StaleStatementError
 from coodie.drivers.client.pipeline import PAGE_SIZE
@@ -138,6 +136,8 @@ class SessionClient(Client):
 
     def warm(self, connections: int, timeout: float) -> Steps[None]:
         """Open the connections of the session and of the fast path to all nodes in use."""
+        from coodie.drivers.cassandra.fastpath.warming import open_connections  # few programs warm up
+
         yield from open_connections(self._session, self.fast, connections, timeout)
 
     def warm_statement(self, prepared: SessionStatement) -> None:
@@ -445,6 +445,8 @@ def _decorated(statement: Statement, request: ClientRequest, retry: DriverRetry)
         if options.serial_consistency is not None:
             statement.serial_consistency_level = CONSISTENCY_LEVELS[options.serial_consistency]
         if options.routing_token is not None:
+            from coodie.drivers.cassandra._tokens import key_of_token  # for scans
+
             statement.routing_key = key_of_token(options.routing_token)
     return statement
 

@@ -8,7 +8,6 @@ from cassandra.protocol import ErrorMessage, PreparedQueryNotFound
 from cassandra.query import BatchStatement, BoundStatement
 
 from coodie.drivers.cassandra._session import SessionResponse
-from coodie.drivers.cassandra._tokens import key_of_token
 from coodie.drivers.cassandra.fastpath.driver_internals import adopt_metadata
 from coodie.drivers.cassandra.fastpath.retry import (
     DriverRetry,
@@ -255,6 +254,8 @@ class FastRequest(Exchange):
         """Return the routing information."""
         route, options = self.statement.route(self.values, self.level), self.settings.options
         if options is not None and options.routing_token is not None:
+            from coodie.drivers.cassandra._tokens import key_of_token  # for scans
+
             route.routing_key = key_of_token(options.routing_token)
         return route
 
