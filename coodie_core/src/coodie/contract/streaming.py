@@ -113,7 +113,11 @@ async def _pages(
     """Yield all pages, as iterables of rows; request the next page while one is consumed."""
     import asyncio  # keeps it out of the import of coodie.drivers
 
-    page: Any = await fetch(fetch_size, None)
+    page: Any
+    try:
+        page = await fetch(fetch_size, None)
+    except CALLER_ERRORS as exc:
+        raise shortened(exc)  # noqa: B904 - the same exception
     if not can_page(page):
         del page
         yield await fetch(None, None)
