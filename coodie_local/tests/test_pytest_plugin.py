@@ -16,6 +16,7 @@ import pytest
 
 from coodie_local import LocalNode, _pytest_servers
 from coodie_local._native import is_ready, run_statement
+from coodie_local.errors import NodeStartError
 from coodie_local.testserver import ServerSettings, merge_settings
 
 if TYPE_CHECKING:
@@ -262,6 +263,25 @@ def test_the_version_of_a_mark_wins(
         pool.get(ServerSettings(tls=True))
         pool.get(ServerSettings(version="5.0.9"))
     assert [settings.version for settings in made] == ["6.0-alpha2", "6.0-alpha2", "5.0.9"]
+
+
+def test_a_node_that_did_not_start(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the tests that need it fail: other nodes are still used and revived."""
+
+    def make(settings: ServerSettings, _directory: Path) -> Any:
+        cluster = MagicMock()
+        cluster.start.side_effect = NodeStartError("no") if settings.tls else [cluster]
+        return cluster
+
+    monkeypatch.setattr(_pytest_servers, "_make_cluster", make)
+    monkeypatch.delenv("COODIE_HOSTS", raising=False)
+    with _pytest_servers.ServerPool(tmp_path_factory, None, None, None) as pool:
+        pool.get(None)
+        with pytest.raises(NodeStartError):
+            pool.get(ServerSettings(tls=True))
+        pool.revive()
 
 
 @pytest.mark.parametrize(

@@ -234,6 +234,7 @@ async def test_tables_of_the_server(api: Api, keyspace: str) -> None:
     await api.execute(f"DROP KEYSPACE {mine}")
 
 
+@pytest.mark.needs("vectors")
 def test_a_file_names_codecs(
     cassandra_node: Any, backend: str, keyspace: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:

@@ -99,12 +99,13 @@ class ServerPool:
             return CassandraServer(hosts, port, cluster=None)
         if self._node is not None and (found := _running(self._node, settings)) is not None:
             return _server(self._join(found))
-        self._owned.append(settings)
         wanted = self._complete(settings)
         if self._host is not None:
-            return _server(self._join(_ask_for_cluster(self._host, wanted)))
-        cluster = _make_cluster(wanted, self._factory.mktemp("cassandra"))
-        return _server(self._join(cluster.start()))
+            cluster = _ask_for_cluster(self._host, wanted)
+        else:
+            cluster = _make_cluster(wanted, self._factory.mktemp("cassandra")).start()
+        self._owned.append(settings)
+        return _server(self._join(cluster))
 
     def _complete(self, settings: ServerSettings | None) -> ServerSettings:
         """Return the settings of a server that is started."""
