@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("no_thread_left", "registry")
     [
         lambda: init_coodie(["b"], driver_type="memory"),
         lambda: asyncio.run(init_coodie_async(["b"], driver_type="memory")),
-        lambda: register_driver("default", DuckDriver()),  # type: ignore[arg-type]  # a driver all the same
+        lambda: register_driver("default", DuckDriver()),
         lambda: register_driver("default", LazyDriver(["b"], None, None, {"driver_type": "memory"})),
     ],
     ids=["init_coodie", "init_coodie_async", "register_driver", "by a lazy one"],

@@ -227,7 +227,7 @@ def test_one(cassandra_node, cassandra_keyspace):
     assert jvms(tmp_path) == []
 
 
-@pytest.mark.server
+@pytest.mark.reliability  # it downloads the other version, and starts it
 @pytest.mark.parametrize("options", [(), ("-n1",)], ids=["alone", "with pytest-xdist"])
 def test_an_option_is_the_version(
     suite: Suite, tmp_path: Path, jvms: Callable[[Path], list[int]], options: tuple[str, ...]
