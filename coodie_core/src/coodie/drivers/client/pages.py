@@ -49,9 +49,9 @@ def completed(page: Page, request: ClientRequest) -> Rows[Any]:
     found = page.rows
     if request.rows is not None or not isinstance(found, list):
         found = _decoded(page, request)
-    # What isn't a list is ``ArrowRows``, which is used alike.
-    is_plain = isinstance(found, list) and not isinstance(found, Rows)
-    rows: Rows[Any] = Rows(found) if is_plain else found  # type: ignore[assignment]  # see above
+    is_columnar = request.rows is not None and request.rows.is_columnar and not isinstance(found, list)
+    is_known = isinstance(found, Rows) or is_columnar
+    rows: Rows[Any] = found if is_known else Rows(found)  # type: ignore[assignment]  # ArrowRows is used alike
     if page.warnings or page.trace_id is not None:
         add_details(rows, page)
     return rows
