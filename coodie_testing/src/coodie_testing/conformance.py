@@ -13,6 +13,7 @@ from coodie_testing.checks.contract import ContractChecks
 from coodie_testing.checks.ddl import DdlChecks
 from coodie_testing.checks.encryption import EncryptionChecks
 from coodie_testing.checks.errors import ErrorsChecks
+from coodie_testing.checks.forms import FormsChecks
 from coodie_testing.checks.leaks import LeaksChecks
 from coodie_testing.checks.many import ManyChecks
 from coodie_testing.checks.observed import ObservedChecks
@@ -38,6 +39,7 @@ class DriverConformance(
     RowsChecks,
     ParametersChecks,
     TypesChecks,
+    FormsChecks,
     PagingChecks,
     ManyChecks,
     TransactionsChecks,

@@ -1,4 +1,4 @@
-"""Values of each CQL type: as CQL literals, as parameters, and as results."""
+"""Values of each CQL type: as CQL literals, as parameters, and as results; and how they are compared."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uuid import UUID
 
 from coodie.types import Date, Duration, Time, Timestamp
 
-__all__ = ["VALUE_CASES", "VECTOR_CASES", "TypeCase", "Value"]
+__all__ = ["VALUE_CASES", "VECTOR_CASES", "TypeCase", "Value", "exact"]
 
 
 class Value(NamedTuple):
@@ -47,6 +47,7 @@ VALUE_CASES: tuple[TypeCase, ...] = (
         ("'žluťoučký 🐎'", "žluťoučký 🐎"),
         ("''", ""),
         ("'it''s'", "it's"),
+        ("'e\u0301 \u212b \ufb01'", "e\u0301 \u212b \ufb01"),  # in no normal form of Unicode
         ("'? :name -- /* $$'", "? :name -- /* $$"),
         ("'" + "x" * 70_000 + "'", "x" * 70_000),
     ),
@@ -79,6 +80,7 @@ VALUE_CASES: tuple[TypeCase, ...] = (
         ("0.1", 0.1),
         ("1.7976931348623157e308", 1.7976931348623157e308),
         ("5e-324", 5e-324),
+        ("-0.0", -0.0),
         ("-Infinity", -math.inf),
     ),
     _of(
@@ -86,6 +88,7 @@ VALUE_CASES: tuple[TypeCase, ...] = (
         "decimal",
         ("0", Decimal(0)),
         ("-1.10", Decimal("-1.10")),
+        ("100", Decimal(100)),
         ("0.000000000000000000000000000123", Decimal("0.000000000000000000000000000123")),
         ("123456789012345678901234567890.5", Decimal("123456789012345678901234567890.5")),
     ),
@@ -139,7 +142,12 @@ VALUE_CASES: tuple[TypeCase, ...] = (
     ),
     _of("list_", "list<int>", ("[3, 1, 3]", [3, 1, 3]), ("[1]", [1])),
     _of("set_", "set<text>", ("{'b', 'a', 'č'}", {"b", "a", "č"})),
-    _of("map_", "map<text, int>", ("{'b': 2, 'a': 1}", {"b": 2, "a": 1})),
+    _of(
+        "map_",
+        "map<text, int>",
+        ("{'b': 2, 'a': 1}", {"b": 2, "a": 1}),
+        ("{'e\u0301': 1, '\u212b': 2, ' A ': 3, 'a': 4}", {"e\u0301": 1, "\u212b": 2, " A ": 3, "a": 4}),
+    ),
     _of("frozen_", "frozen<list<int>>", ("[]", []), ("[2, 1]", [2, 1])),
     _of("tuple_", "tuple<int, text, date>", ("(1, null, '2024-01-01')", (1, None, dt.date(2024, 1, 1)))),
     _of(
@@ -153,7 +161,7 @@ VALUE_CASES: tuple[TypeCase, ...] = (
         "map<timestamp, date>",
         ("{0: '1970-01-01'}", {dt.datetime(1970, 1, 1): dt.date(1970, 1, 1)}),
     ),
-    _of("numbers_", "set<decimal>", ("{1.10, -2}", {Decimal("1.10"), Decimal(-2)})),
+    _of("numbers_", "set<decimal>", ("{1.10, -2, 500}", {Decimal("1.10"), Decimal(-2), Decimal(500)})),
 )
 
 VECTOR_CASES: tuple[TypeCase, ...] = (
@@ -166,3 +174,14 @@ VECTOR_CASES: tuple[TypeCase, ...] = (
         ("[[1.0, 2.0], [3.0, 4.0]]", [[1.0, 2.0], [3.0, 4.0]]),
     ),
 )
+
+
+def exact(value: Any) -> Any:
+    """Return a form of a value that is only equal for the same types, signs of zero, and decimal places."""
+    if isinstance(value, dict):
+        return "dict", {exact(key): exact(item) for key, item in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return type(value).__name__, frozenset(map(exact, value))
+    if isinstance(value, (list, tuple)):
+        return type(value).__name__, *map(exact, value)
+    return type(value).__name__, repr(value)

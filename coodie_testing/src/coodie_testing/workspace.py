@@ -45,7 +45,8 @@ class Workspace:
         self.values = f"{self.keyspace}.values_of_types"
         #: ``k text`` and a column of each vector type.
         self.vectors = f"{self.keyspace}.vectors"
-        #: ``k text, p frozen<point>, m map<text, frozen<point>>``, where point has x int and label text.
+        #: ``k text, p frozen<point>, m map<text, frozen<point>>, l list<frozen<point>>``, where point has
+        #: x int and label text.
         self.points = f"{self.keyspace}.points"
         #: A table of the keyspace ``thrice``: ``k text, v int``.
         self.unavailable = f"{self.thrice}.items"
@@ -83,7 +84,7 @@ class Workspace:
             self._make(
                 driver,
                 f"CREATE TABLE IF NOT EXISTS {self.points} (k text PRIMARY KEY, p frozen<point>, "
-                "m map<text, frozen<point>>)",
+                "m map<text, frozen<point>>, l list<frozen<point>>)",
             )
         if Capability.CONSISTENCY in driver.capabilities:
             self._make(driver, f"CREATE KEYSPACE IF NOT EXISTS {self.thrice} WITH replication = {three}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from coodie.capabilities import Capability
 from coodie_testing.checking import check
-from coodie_testing.values import VALUE_CASES, VECTOR_CASES
+from coodie_testing.values import VALUE_CASES, VECTOR_CASES, exact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,11 +35,10 @@ async def _assert_case(api: Api, table: str, column: str, key: str) -> None:
         (row,) = await api.execute(select, [written])
         read = row[column]
         if not api.driver.needs_row_validation:
-            assert read == value
-            assert type(read) is type(value)
+            assert exact(read) == exact(value)
         await api.execute(f"INSERT INTO {table} (k, {column}) VALUES (?, ?)", [bound, value])
         (row,) = await api.execute(select, [bound])
-        assert row[column] == read
+        assert exact(row[column]) == exact(read)
         assert await _meant(api, json_of, bound) == await _meant(api, json_of, written)
         await api.execute(f"INSERT INTO {table} (k, {column}) VALUES (?, ?)", [bound, read])
         assert await _meant(api, json_of, bound) == await _meant(api, json_of, written)

@@ -1,0 +1,124 @@
+"""Defects in values: how parameters are stored, and how results are returned."""
+
+from __future__ import annotations
+
+import datetime as dt
+import unicodedata
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from tests.kit.defects.planting import Faulty, Request, caught_by
+
+from coodie.exceptions import ParameterTypeError
+from coodie.rows import Rows
+
+if TYPE_CHECKING:
+    from tests.kit.defects.planting import Steps
+
+
+class _Stored(Faulty):
+    """Change each value, also inside of collections, before it is bound."""
+
+    def on_execute(self, request: Request) -> Steps:
+        if isinstance(request.params, list):
+            request = replace(request, params=[self.whole(value) for value in request.params])
+        return (yield self.send(request))
+
+    def whole(self, value: Any) -> Any:
+        """Change a whole parameter."""
+        return _changed(value, self.part)
+
+    def part(self, value: Any) -> Any:
+        """Change a value that isn't a collection."""
+        return value
+
+
+def _changed(value: Any, change: Any) -> Any:
+    if type(value) is dict:
+        return {_changed(key, change): _changed(item, change) for key, item in value.items()}
+    if type(value) in (list, tuple, set, frozenset):
+        return type(value)([_changed(item, change) for item in value])
+    return change(value)
+
+
+@caught_by("test_type_text", "test_type_map")
+class TextsNormalized(_Stored):
+    """Texts are stored in a normal form of Unicode."""
+
+    def part(self, value: Any) -> Any:
+        return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
+
+
+@caught_by("test_type_double")
+class SignOfZeroLost(_Stored):
+    """Negative zero is stored as zero."""
+
+    def part(self, value: Any) -> Any:
+        return 0.0 if isinstance(value, float) and value == 0 else value
+
+
+@caught_by("test_type_numbers")
+class DecimalsNormalizedInside(Faulty):
+    """Decimals in collections are returned without their trailing zeros."""
+
+    def on_execute(self, request: Request) -> Steps:
+        rows = yield self.send(request)
+        changed = [{name: self.value(value) for name, value in row.items()} for row in rows]
+        other: Rows[Any] = Rows(changed, paging_state=rows.paging_state, warnings=rows.warnings)
+        return other
+
+    def value(self, value: Any) -> Any:
+        """Return the value that is returned instead."""
+        if isinstance(value, Decimal):
+            return value
+        return _changed(value, lambda part: part.normalize() if isinstance(part, Decimal) else part)
+
+
+@caught_by("test_forms_of_timestamp", "test_forms_of_times")
+class TimeZoneDropped(_Stored):
+    """The time of day of an aware datetime is stored, whatever its time zone."""
+
+    def part(self, value: Any) -> Any:
+        return value.replace(tzinfo=None) if isinstance(value, dt.datetime) else value
+
+
+@caught_by("test_forms_of_timestamp")
+class FoldDropped(_Stored):
+    """Of two equal times of day in the night when summer time ends, both are stored as the first."""
+
+    def part(self, value: Any) -> Any:
+        return value.replace(fold=0) if isinstance(value, dt.datetime) else value
+
+
+@caught_by("test_forms_of_blob")
+class WholeObjectOfMemoryview(_Stored):
+    """A memoryview of a part is stored as the whole object."""
+
+    def part(self, value: Any) -> Any:
+        return bytes(value.obj) if isinstance(value, memoryview) else value
+
+
+@caught_by("test_forms_of_int", "test_forms_of_varint")
+class OnlyInts(_Stored):
+    """An object with __index__ that isn't an int is rejected."""
+
+    def part(self, value: Any) -> Any:
+        if hasattr(value, "__index__") and not isinstance(value, int):
+            raise ParameterTypeError("expected an int")
+        return value
+
+
+@caught_by("test_unknown_fields_are_refused")
+class UnknownFieldsDropped(_Stored):
+    """Fields that a user-defined type in a list doesn't have are ignored."""
+
+    def whole(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [
+                {name: part for name, part in item.items() if name != "lable"}
+                if isinstance(item, dict)
+                else item
+                for item in value
+            ]
+        return value
