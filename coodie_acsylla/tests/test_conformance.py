@@ -30,5 +30,7 @@ class TestAcsylla(DriverConformance):
         "test_consistency_is_sent": "as above; test_requests.py checks the levels",
         "test_the_connections_consistency": "as above; test_requests.py checks the levels",
         "test_functions_that_fail": "the client has no details of a server's error",
+        "test_details_of_errors": "the client has no details of a server's error",
+        "test_serial_consistency_is_sent": "as above; test_requests.py checks the levels",
         "test_forms_of_decimal": "the client encodes and decodes decimals wrongly",
     }

@@ -168,7 +168,7 @@ class AcsyllaClient(Client):
         if prepared is None:
             statement = acsylla.create_statement(request.cql)
         else:
-            statement = _bound(prepared, request.values, request.cql)
+            statement = _bound(prepared, request.values, request.asked.stmt)
         statement.set_timeout(request.timeout)
         statement.set_page_size(request.page_size)
         if request.paging_state is not None:
@@ -184,7 +184,7 @@ class AcsyllaClient(Client):
         else:
             markers = () if prepared is None else prepared.markers
             reader = yield from self._reader(result, markers, request.timeout)
-        return _page(result, reader, request.cql)
+        return _page(result, reader, request.asked.stmt)
 
     #: ``send_batch`` exists: as one text, each batch would have to be prepared.
     has_batch_message = True

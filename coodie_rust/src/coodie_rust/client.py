@@ -140,7 +140,7 @@ class RustClient(Client):
         prepared: _Prepared | None = request.prepared
         plain = Statement(request.cql) if prepared is None else prepared.statement
         statement = _with_options(plain, request)
-        values = None if prepared is None else prepared.parameters.bind(request.values, request.cql)
+        values = None if prepared is None else prepared.parameters.bind(request.values, request.asked.stmt)
         state = request.paging_state
         start = None if state is None else PagingState.from_bytes(state)
         future = self._open().execute(statement, values, factory=AsLists(), paging_state=start)

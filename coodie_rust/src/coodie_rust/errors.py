@@ -32,15 +32,21 @@ _SERVER_SAID = "Error message: "
 #: The server no longer has the statement, also after the client prepared it again, or it has another one.
 _STALE = ("prepared statement that is not prepared", "Prepared statement id changed after repreparation")
 
+
+def _upper(name: str) -> str:
+    """Return a name of the client as the protocol's: ``LocalQuorum`` is ``LOCAL_QUORUM``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()
+
+
 #: The client's names of the details → the attributes of coodie's errors.
 _ATTRIBUTES: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "consistency": ("consistency", lambda text: re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text).upper()),
+    "consistency": ("consistency", _upper),
     "required": ("required", int),
     "received": ("received", int),
     "alive": ("alive", int),
     "numfailures": ("failures", int),
     "data_present": ("data_retrieved", lambda text: text == "true"),
-    "write_type": ("write_type", str),
+    "write_type": ("write_type", _upper),
     "keyspace": ("keyspace", str),
     "table": ("table", lambda text: text or None),
     "function": ("function", str),

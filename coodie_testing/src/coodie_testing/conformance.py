@@ -8,6 +8,7 @@ from coodie_testing.checking import problems_of
 from coodie_testing.checks.batches import BatchesChecks
 from coodie_testing.checks.cancelling import CancellingChecks
 from coodie_testing.checks.closing import ClosingChecks
+from coodie_testing.checks.codecs import CodecsChecks
 from coodie_testing.checks.connecting import ConnectingChecks
 from coodie_testing.checks.contract import ContractChecks
 from coodie_testing.checks.ddl import DdlChecks
@@ -22,6 +23,7 @@ from coodie_testing.checks.paging import PagingChecks
 from coodie_testing.checks.parameters import ParametersChecks
 from coodie_testing.checks.prepared import PreparedChecks
 from coodie_testing.checks.rows import RowsChecks
+from coodie_testing.checks.servererrors import ServerErrorsChecks
 from coodie_testing.checks.sharing import SharingChecks
 from coodie_testing.checks.tables import TablesChecks
 from coodie_testing.checks.timeouts import TimeoutsChecks
@@ -40,6 +42,7 @@ class DriverConformance(
     ParametersChecks,
     TypesChecks,
     FormsChecks,
+    CodecsChecks,
     PagingChecks,
     ManyChecks,
     TransactionsChecks,
@@ -48,6 +51,7 @@ class DriverConformance(
     TablesChecks,
     PreparedChecks,
     ErrorsChecks,
+    ServerErrorsChecks,
     TimeoutsChecks,
     CancellingChecks,
     SharingChecks,

@@ -15,20 +15,37 @@ from coodie.exceptions import (
     ParameterError,
     ParameterTypeError,
 )
+from coodie.protocol.frames import Opcode
 from coodie.requests import BatchType
+from coodie.types import UNSET
 from coodie_testing.checking import check
 
 if TYPE_CHECKING:
     from coodie_testing.api import Api
+    from coodie_testing.faults.proxy import FaultProxy
+    from coodie_testing.faults.rules import RecordedRequest
     from coodie_testing.workspace import Workspace
 
 __all__ = ["BatchesChecks"]
 
 _BATCHES = Capability.BATCHES
 
+#: The codes of batch types (native_protocol_v5.spec, section 4.1.7).
+_TYPES = ("LOGGED", "UNLOGGED", "COUNTER")
+
 
 def _insert(space: Workspace) -> str:
     return f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, ?)"
+
+
+def _batch_type(request: RecordedRequest) -> str | None:
+    """Return the batch type that a request executes; None for other requests."""
+    if request.opcode == Opcode.BATCH:
+        return _TYPES[request.body[0]]
+    words = (request.statement or "").upper().split()
+    if request.opcode == Opcode.PREPARE or words[:1] != ["BEGIN"]:
+        return None
+    return "LOGGED" if words[1] == "BATCH" else words[1]
 
 
 async def _rows(api: Api, space: Workspace, key: str) -> list[tuple[int, Any]]:
@@ -110,6 +127,31 @@ class BatchesChecks:
         second = await api.execute_batch([(insert, [key, 2, "c"]), (insert, [key, 3, "d"])])
         assert second[0]["[applied]"] is False
         assert await _rows(api, space, key) == [(1, "a"), (2, "b")]
+
+    @check(_BATCHES, Capability.UNSET_VALUES)
+    async def test_unset_in_batches(self, api: Api, space: Workspace, key: str) -> None:
+        """UNSET leaves a column unchanged in a batch, too, by position and by name."""
+        by_position = f"INSERT INTO {space.items} (p, c, v, n) VALUES (?, ?, ?, ?)"
+        by_name = by_position.replace("?, ?, ?, ?", ":p, :c, :v, :n")
+        await api.execute_batch([(by_position, [key, c, "a", 1]) for c in (1, 2)])
+        await api.execute_batch(
+            [(by_position, [key, 1, UNSET, 2]), (by_name, {"p": key, "c": 2, "v": UNSET, "n": 3})]
+        )
+        rows = await api.execute(f"SELECT v, n FROM {space.items} WHERE p = ?", [key])
+        assert rows == [{"v": "a", "n": 2}, {"v": "a", "n": 3}]
+
+    @check(_BATCHES)
+    async def test_the_batch_type_is_sent(
+        self, api: Api, space: Workspace, proxy: FaultProxy, key: str
+    ) -> None:
+        """The server gets the batch type, as a BATCH message or as text."""
+        through = await api.open(hosts=[proxy.host], port=proxy.port)
+        add = (f"UPDATE {space.counters} SET n = n + 1 WHERE k = ?", [key])
+        write = (_insert(space), [key, 1, "a"])
+        for kind, item in (("LOGGED", write), ("UNLOGGED", write), ("COUNTER", add)):
+            proxy.requests.clear()
+            await through.execute_batch([item, item], kind)
+            assert [sent for one in proxy.requests if (sent := _batch_type(one))] == [kind]
 
     @check()
     async def test_batches_that_make_no_sense(self, api: Api, space: Workspace, key: str) -> None:

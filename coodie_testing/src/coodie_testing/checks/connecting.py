@@ -94,6 +94,15 @@ class ConnectingChecks:
                 await method(stmt, ["none"])
             assert caught.value.consistency == "QUORUM"
         assert await other.execute(stmt, ["none"], "ONE") == []
+        result = await other.execute_many(stmt, [["none"]], raise_on_error=False)
+        assert isinstance(result.errors[0], UnavailableError)
+        with pytest.raises(UnavailableError):
+            [row async for row in other.stream(stmt, ["none"])]
+        if Capability.BATCHES in api.driver.capabilities:
+            write = f"INSERT INTO {space.unavailable} (k, v) VALUES ('none', 1)"
+            with pytest.raises(UnavailableError) as caught:
+                await other.execute_batch([write])
+            assert caught.value.consistency == "QUORUM"
 
     @check()
     async def test_unknown_options_are_refused(self, api: Api) -> None:

@@ -14,6 +14,7 @@ from coodie.exceptions import (
     CoodieError,
     FunctionFailureError,
     InvalidQueryError,
+    ParameterTypeError,
     QuerySyntaxError,
     RequestError,
     UnavailableError,
@@ -121,6 +122,22 @@ class ErrorsChecks:
         assert await api.execute(read, ["b"], "ONE") == [{"v": 1}]
 
     @check(Capability.CONSISTENCY)
+    async def test_a_level_is_of_one_request(self, api: Api, space: Workspace) -> None:
+        """A request without a level has the connection's, whatever earlier requests of the statement had."""
+        write = f"INSERT INTO {space.unavailable} (k, v) VALUES (?, 1)"
+        read = f"SELECT v FROM {space.unavailable} WHERE k = ?"
+        await api.execute(write, ["c"])
+        for stmt, expected in ((write, []), (read, [{"v": 1}])):
+            for method, found in ((api.execute, expected), (api.execute_one, 1 if expected else None)):
+                with pytest.raises(UnavailableError):
+                    await method(stmt, ["c"], consistency="ALL")
+                assert await method(stmt, ["c"]) == found
+        if Capability.BATCHES in api.driver.capabilities:
+            with pytest.raises(UnavailableError):
+                await api.execute_batch([(write, ["c"])], consistency="ALL")
+            assert await api.execute_batch([(write, ["c"])]) == []
+
+    @check(Capability.CONSISTENCY)
     async def test_consistency_of_everything_else(self, api: Api, space: Workspace) -> None:
         """stream, execute_many and execute_batch send their consistency level, too."""
         read = f"SELECT v FROM {space.unavailable} WHERE k = ?"
@@ -160,8 +177,34 @@ class ErrorsChecks:
             await api.execute_one(stmt, [])
         result = await api.execute_many(stmt, [[]], raise_on_error=False)
         assert type(result.errors[0]) is InvalidQueryError
-        with pytest.raises(InvalidQueryError):
+        with pytest.raises(InvalidQueryError) as caught:
             await api.execute_batch([f"INSERT INTO {space.keyspace}.nothing (a) VALUES (1)"])
+        assert caught.value.__cause__ is not None
+        if Capability.CONSISTENCY in api.driver.capabilities:  # an error of the execution, not of PREPARE
+            write = (f"INSERT INTO {space.unavailable} (k, v) VALUES (?, ?)", ["d", 1])
+            with pytest.raises(UnavailableError) as unavailable:
+                await api.execute_batch([write], consistency="ALL")
+            assert unavailable.value.__cause__ is not None
+            with pytest.raises(UnavailableError) as unavailable:
+                await api.execute_one(*write, consistency="ALL")
+            assert unavailable.value.__cause__ is not None
+
+    @check()
+    async def test_errors_have_the_callers_text(self, api: Api, space: Workspace) -> None:
+        """``statement`` is the text as it was given, with named markers, comments and blanks."""
+        named = f"  SELECT nothing\tFROM {space.items} WHERE p = :who /* why? */"
+        with pytest.raises(InvalidQueryError) as caught:
+            await api.execute(named, {"who": "a"})
+        assert caught.value.statement == named
+        typed = f"SELECT c FROM {space.items} WHERE p = :who AND c = :c /* ? */"
+        with pytest.raises(ParameterTypeError) as refused:
+            await api.execute(typed, {"who": "a", "c": "one"})
+        assert refused.value.statement == typed
+        if Capability.CONSISTENCY in api.driver.capabilities:
+            read = f"SELECT v FROM {space.unavailable} WHERE k = :who"
+            with pytest.raises(UnavailableError) as unavailable:
+                await api.execute(read, {"who": "a"}, consistency="ALL")
+            assert unavailable.value.statement == read
 
     @check()
     async def test_errors_leave_the_driver_whole(self, api: Api, space: Workspace, key: str) -> None:

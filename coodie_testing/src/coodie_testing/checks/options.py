@@ -40,6 +40,25 @@ class OptionsChecks:
         with pytest.raises(ConfigurationError):
             await api.execute(f"SELECT v FROM {space.items} WHERE p = ?", [key], options=options)
 
+    @check(Capability.TIMESTAMP)
+    async def test_timestamps_of_every_write(self, api: Api, space: Workspace, key: str) -> None:
+        """An UPDATE and a DELETE have their ``timestamp``, too: old ones don't change a newer row."""
+        options = RequestOptions(timestamp=_LONG_AGO)
+        writes = [
+            f"UPDATE {space.items} SET v = 'old' WHERE p = ? AND c = 1",
+            f"DELETE v FROM {space.items} WHERE p = ? AND c = 1",
+            f"DELETE FROM {space.items} WHERE p = ? AND c = 1",
+            f"DELETE FROM {space.items} WHERE p = ?",
+        ]
+        await api.execute(f"INSERT INTO {space.items} (p, c, v) VALUES (?, 1, 'new')", [key])
+        for write in writes:
+            for _ in range(2):
+                await api.execute(write, [key], options=options)
+            await api.execute_many(write, [[key]], options=options)
+        if Capability.BATCHES in api.driver.capabilities:
+            await api.execute_batch([(write, [key]) for write in writes], options=options)
+        assert await api.execute(f"SELECT v FROM {space.items} WHERE p = ?", [key]) == [{"v": "new"}]
+
     @check(Capability.NODE)
     async def test_one_node(self, api: Api) -> None:
         """A request with ``node`` is served by that node; an unknown node is an error."""
@@ -67,8 +86,8 @@ class OptionsChecks:
             await api.execute("TRUNCATE nothing_at_all", [], options=options)
 
     @check(Capability.TOTAL_TIMEOUT, Capability.PAGING)
-    async def test_total_timeouts(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
-        """``total_timeout`` limits all pages together, however fast each of them is."""
+    async def test_total_timeouts(self, api: Api, space: Workspace, proxy: FaultProxy, key: str) -> None:
+        """``total_timeout`` limits all pages together, however fast each of them is, and a batch."""
         other = await api.open(hosts=[proxy.host], port=proxy.port)
         stmt = f"SELECT c FROM {space.items} WHERE p = ?"
         await other.execute(stmt, ["many"])
@@ -77,6 +96,11 @@ class OptionsChecks:
         for method in (other.execute, other.execute_one):
             with pytest.raises(RequestTimeoutError):
                 await method(stmt, ["many"], timeout=30, options=RequestOptions(total_timeout=0.1))
+        if Capability.BATCHES in api.driver.capabilities:
+            write = (f"INSERT INTO {space.items} (p, c) VALUES (?, ?)", [key, 1])
+            await other.execute_batch([write])
+            with pytest.raises(RequestTimeoutError):
+                await other.execute_batch([write], timeout=30, options=RequestOptions(total_timeout=0.1))
         with pytest.raises(RequestTimeoutError):
             async for _ in other.stream(
                 stmt, ["many"], fetch_size=10, timeout=30, options=RequestOptions(total_timeout=1)

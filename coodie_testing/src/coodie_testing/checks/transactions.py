@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from coodie.capabilities import Capability
-from coodie.exceptions import ConfigurationError
+from coodie.exceptions import ConfigurationError, UnavailableError
 from coodie.options.request_options import RequestOptions
 from coodie_testing.checking import check
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["TransactionsChecks"]
 
 _LWT = Capability.LIGHTWEIGHT_TRANSACTIONS
+
+#: A serial level, and the level of a write that needs as many replicas.
+_QUORUMS = {"SERIAL": "QUORUM", "LOCAL_SERIAL": "LOCAL_QUORUM"}
 
 
 class TransactionsChecks:
@@ -100,6 +103,32 @@ class TransactionsChecks:
             options = RequestOptions(serial_consistency=level)
             (row,) = await api.execute(insert, [key, c], options=options)
             assert row["[applied]"] is True
+
+    @check(_LWT, Capability.CONSISTENCY)
+    async def test_serial_consistency_is_sent(self, api: Api, space: Workspace, key: str) -> None:
+        """The agreement on a condition has the request's serial level, alone, in many and in a batch.
+
+        It is the level in the error of too few replicas, or the level of that many replicas.
+        """
+        insert = f"INSERT INTO {space.unavailable} (k, v) VALUES (?, 1) IF NOT EXISTS"
+        calls: list[Any] = [
+            partial(api.execute, insert, [key]),
+            partial(api.execute_one, insert, [key]),
+            partial(self._first_of_many, api, insert, key),
+        ]
+        if Capability.BATCHES in api.driver.capabilities:
+            calls.append(partial(api.execute_batch, [(insert, [key])]))
+        for call in calls:
+            for level in ("LOCAL_SERIAL", "SERIAL", "LOCAL_SERIAL"):
+                with pytest.raises(UnavailableError) as caught:
+                    await call(options=RequestOptions(serial_consistency=level))
+                assert caught.value.consistency in (level, _QUORUMS[level])
+                assert caught.value.may_have_been_applied
+
+    @staticmethod
+    async def _first_of_many(api: Api, stmt: str, key: str, **options: Any) -> None:
+        result = await api.execute_many(stmt, [[key]], raise_on_error=False, **options)
+        raise result.errors[0]
 
     @check(_LWT)
     async def test_serial_consistency_is_honoured(self, api: Api, space: Workspace, key: str) -> None:

@@ -466,6 +466,8 @@ class Pipeline:
                 raise
             except Exception as exc:
                 error = self._client.error(exc, request.asked.stmt, request.timeout)
+                # The client's errors don't say which requests are reads.
+                error.may_have_been_applied &= request.shape.kind is not Kind.READ
                 error.may_have_been_applied |= may_have_been_applied
                 raise error from exc
         if request.shape.kind is Kind.SCHEMA:
