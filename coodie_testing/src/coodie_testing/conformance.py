@@ -24,6 +24,7 @@ from coodie_testing.checks.parameters import ParametersChecks
 from coodie_testing.checks.prepared import PreparedChecks
 from coodie_testing.checks.rows import RowsChecks
 from coodie_testing.checks.servererrors import ServerErrorsChecks
+from coodie_testing.checks.shapes import ShapesChecks
 from coodie_testing.checks.sharing import SharingChecks
 from coodie_testing.checks.tables import TablesChecks
 from coodie_testing.checks.timeouts import TimeoutsChecks
@@ -39,6 +40,7 @@ class DriverConformance(
     ConnectingChecks,
     EncryptionChecks,
     RowsChecks,
+    ShapesChecks,
     ParametersChecks,
     TypesChecks,
     FormsChecks,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.kit.defects.planting import Faulty, Pause, Request, caught_by
 
+from coodie.cql import with_positional_markers
 from coodie.exceptions import (
     ConnectionFailedError,
     InvalidQueryError,
@@ -97,6 +98,25 @@ class FailureRemembered(_Otherwise):
         raise exc
 
 
+@caught_by("test_failures_are_not_remembered")
+class FailureRememberedOfOthers(FailureRemembered):
+    """A statement that failed once fails until this driver changes the schema."""
+
+    def on_execute(self, request: Request) -> Steps:
+        if request.stmt.startswith(("CREATE", "ALTER", "DROP")):
+            self.failed.clear()
+        return (yield from super().on_execute(request))
+
+
+@caught_by("test_errors_have_the_callers_text")
+class StatementRewritten(_Otherwise):
+    """The statement of an error has ? for each named marker."""
+
+    def instead(self, exc: InvalidQueryError) -> Any:
+        exc.statement = with_positional_markers(exc.statement or "")[0]
+        raise exc
+
+
 # --- prepared statements ----------------------------------------------------------------
 
 
@@ -112,6 +132,62 @@ class StaleCache(Faulty):
         """Have the node know the text again, and go on with what it was."""
         yield from self._client.prepare(cql, timeout)
         return stale.prepared
+
+
+@caught_by("test_similar_texts_are_told_apart")
+class CacheFoldsCase(Faulty):
+    """Statements that differ in case only are one."""
+
+    def begin(self, options: dict[str, Any]) -> None:
+        self.texts: dict[str, str] = {}
+
+    def folded(self, stmt: str) -> str:
+        """Return the key of a statement."""
+        return stmt.lower()
+
+    def on_execute(self, request: Request) -> Steps:
+        if isinstance(request.stmt, str) and request.stmt.startswith("SELECT"):
+            stmt = self.texts.setdefault(self.folded(request.stmt), request.stmt)
+            request = replace(request, stmt=stmt)
+        return (yield self.send(request))
+
+
+@caught_by("test_similar_texts_are_told_apart")
+class CacheFoldsBlanks(CacheFoldsCase):
+    """Statements that differ in blanks only are one."""
+
+    def folded(self, stmt: str) -> str:
+        return " ".join(stmt.split())
+
+
+@caught_by("test_a_first_request_leaves_the_loop_alone")
+class BlockingFirst(Faulty):
+    """The first request of a driver blocks the event loop."""
+
+    is_first = True
+
+    def on_execute(self, request: Request) -> Steps:
+        if self.is_first:
+            self.is_first = False
+            return self.send(request).run()
+        return (yield self.send(request))
+
+
+@caught_by("test_a_new_field_is_read")
+class NewFieldUnseen(Faulty):
+    """A statement's results have the fields of user-defined types that the first result had."""
+
+    def begin(self, options: dict[str, Any]) -> None:
+        self.fields: dict[Any, Any] = {}
+
+    def on_execute(self, request: Request) -> Steps:
+        rows = yield self.send(request)
+        for row in rows:
+            for name, value in row.items():
+                if isinstance(value, dict):
+                    known = self.fields.setdefault((request.stmt, name), tuple(value))
+                    row[name] = {field: part for field, part in value.items() if field in known}
+        return rows
 
 
 @caught_by("test_the_cache_is_bounded")

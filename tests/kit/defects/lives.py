@@ -112,6 +112,18 @@ class OneLoopOnly(Faulty):
         return (yield self.send(request))
 
 
+@caught_by("test_loops_one_after_the_other")
+class SemaphoreOfOneLoop(Faulty):
+    """The number of requests is limited by a semaphore, which belongs to the first loop that waits for it."""
+
+    semaphore: Any = None
+
+    async def execute_async(self, *args: Any, **kwargs: Any) -> Any:
+        self.semaphore = self.semaphore or asyncio.Semaphore(100)
+        async with self.semaphore:
+            return await super().execute_async(*args, **kwargs)
+
+
 @caught_by("test_threads_come_and_go", "test_many_threads_first_statement")
 class OneThreadOnly(Faulty):
     """The driver belongs to the thread that opened it."""
@@ -135,6 +147,21 @@ class ForkNotExpected(Faulty):
     def on_execute(self, request: Request) -> Steps:
         if os.getpid() != self.process:
             raise OSError("bad file descriptor")
+        return (yield self.send(request))
+
+
+@caught_by("test_a_fork_is_told_so_in_every_way")
+class ForkNotExpectedByAsync(ForkNotExpected):
+    """In a forked child async requests fail in a way that nobody expects."""
+
+    def on_execute(self, request: Request) -> Steps:
+        if os.getpid() != self.process:
+            try:
+                asyncio.get_running_loop()
+            except RuntimeError:
+                pass
+            else:
+                raise OSError("bad file descriptor")
         return (yield self.send(request))
 
 

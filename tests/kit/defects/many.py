@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from tests.kit.defects.planting import Faulty, caught_by
@@ -106,3 +109,75 @@ class StreamEndsQuietly(Faulty):
                 yield row
         except CoodieError:
             return
+
+
+@caught_by("test_many_count_as_they_end")
+class ProgressIsAnIndex(Faulty):
+    """on_progress gets the position of the last outcome."""
+
+    def on_many(self, *args: Any, **kwargs: Any) -> Steps:
+        told, progress = kwargs.get("on_result"), kwargs.get("on_progress")
+        if told is not None and progress is not None:
+            last = 0
+
+            def note(index: int, outcome: Any) -> None:
+                nonlocal last
+                last = index + 1
+                told(index, outcome)
+
+            kwargs |= {"on_result": note, "on_progress": lambda _: progress(last)}
+        return (yield self.right("execute_many", *args, **kwargs))
+
+
+@caught_by("test_errors_of_every_method")
+class CauseLostInBatches(Faulty):
+    """The errors of batches have no cause."""
+
+    def on_batch(self, *args: Any, **kwargs: Any) -> Steps:
+        try:
+            return (yield self.right("execute_batch", *args, **kwargs))
+        except CoodieError as exc:
+            exc.__cause__ = None
+            raise
+
+
+@caught_by("test_paging_leaves_the_loop_alone")
+class BlockingStream(Faulty):
+    """A stream on an event loop requests the pages after the first one in a blocking call."""
+
+    async def stream_async(
+        self, stmt: str, params: Any = (), *, fetch_size: Any = 1000, **kwargs: Any
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        page = await self.execute_async(stmt, params, fetch_size=fetch_size, **kwargs)
+        while True:
+            for row in page:
+                yield row
+            if page.paging_state is None:
+                return
+            with ThreadPoolExecutor(1) as pool:
+                page = pool.submit(
+                    self.execute, stmt, params, None, None, fetch_size, page.paging_state, **kwargs
+                ).result()
+
+
+class _Elsewhere:
+    """The effect of a call in a context of its own, without the caller's variables."""
+
+    def __init__(self, call: Any) -> None:
+        self._call = call
+
+    def run(self) -> Any:
+        """Call the sync method."""
+        return Context().run(self._call.run)
+
+    async def run_async(self) -> Any:
+        """Call the async method, in a task."""
+        return await Context().run(asyncio.ensure_future, self._call.run_async())
+
+
+@caught_by("test_the_callers_context_is_seen")
+class ContextLostInMany(Faulty):
+    """Many executions don't have the caller's context variables."""
+
+    def on_many(self, *args: Any, **kwargs: Any) -> Steps:
+        return (yield _Elsewhere(self.right("execute_many", *args, **kwargs)))

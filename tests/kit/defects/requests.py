@@ -15,6 +15,7 @@ from coodie.exceptions import (
     InvalidQueryError,
     ParameterError,
 )
+from coodie.observers.request import UNOBSERVED
 from coodie.rows import Rows
 from coodie.types import UNSET
 
@@ -330,3 +331,18 @@ class NobodyTold(Faulty):
 
     def on_execute(self, request: Request) -> Steps:
         return (yield Untold(self.send(request)))
+
+
+@caught_by("test_all_pages_are_told")
+class RowsOfFirstPageTold(Faulty):
+    """The end of a request tells the rows of its first page."""
+
+    def begin(self, options: dict[str, Any]) -> None:
+        right = self._pipeline._page
+
+        def page(request: Any, *args: Any, **kwargs: Any) -> Any:
+            if request.paging_state is not None and request.asked.paging_state is None:
+                request = request._replace(observed=UNOBSERVED)
+            return right(request, *args, **kwargs)
+
+        self._pipeline._page = page  # type: ignore[method-assign]  # the defect

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.kit.defects.planting import Faulty, Request, caught_by
 
-from coodie.exceptions import InvalidQueryError
+from coodie.exceptions import InvalidQueryError, PagingStateError
 from coodie.rows import Rows
 
 if TYPE_CHECKING:
@@ -357,3 +357,127 @@ class LastStateShared(Faulty):
         rows = yield self.send(request)
         self.last = rows.paging_state
         return rows
+
+
+# --- pages --------------------------------------------------------------------------------
+
+
+@caught_by("test_the_rest_from_a_state")
+class RestIsUsualPage(Faulty):
+    """With a paging state, no more rows are returned than in a usual page."""
+
+    def on_execute(self, request: Request) -> Steps:
+        if request.paging_state is not None:
+            request = replace(request, fetch_size=request.fetch_size or 5000)
+        return (yield self.send(request))
+
+
+@caught_by("test_each_page_has_its_size")
+class FirstSizeStays(Faulty):
+    """All pages of a statement have the fetch_size of its first one."""
+
+    def begin(self, options: dict[str, Any]) -> None:
+        self.sizes: dict[str, Any] = {}
+
+    def on_execute(self, request: Request) -> Steps:
+        if request.fetch_size is not None and isinstance(request.stmt, str):
+            if request.paging_state is None:
+                self.sizes[request.stmt] = request.fetch_size
+            request = replace(request, fetch_size=self.sizes.get(request.stmt, request.fetch_size))
+        return (yield self.send(request))
+
+
+class _PageByPage(Faulty):
+    """Request the pages of a whole result one by one."""
+
+    def on_execute(self, request: Request) -> Steps:
+        if request.fetch_size is not None or not str(request.stmt).startswith("SELECT"):
+            return (yield self.send(request))
+        rows = page = yield self.send(replace(request, fetch_size=5000))
+        while page.paging_state is not None:
+            page = yield self.send(self.following(request, page))
+            rows.extend(page)
+            self.add(rows, page)
+        rows.paging_state = None
+        return rows
+
+    def following(self, request: Request, page: Rows) -> Request:
+        """Return the request for the page after another one."""
+        return replace(request, fetch_size=5000, paging_state=page.paging_state)
+
+    def add(self, rows: Rows, page: Rows) -> None:
+        """Add what a page has beside its rows."""
+        rows.warnings += page.warnings
+
+
+@caught_by("test_warnings_reach_the_caller")
+class WarningsOfFirstPage(_PageByPage):
+    """Only the first page's warnings are returned."""
+
+    def add(self, rows: Rows, page: Rows) -> None:
+        del rows, page
+
+
+@caught_by("test_each_page_has_its_timeout")
+class TimeoutOfFirstPage(_PageByPage):
+    """The timeout applies to the first page alone."""
+
+    def following(self, request: Request, page: Rows) -> Request:
+        return super().following(replace(request, timeout=None), page)
+
+
+@caught_by("test_two_columns_of_the_same_name")
+class SameNamesUnnoticed(Faulty):
+    """Two columns of one name are no error if there are no rows."""
+
+    def on_execute(self, request: Request) -> Steps:
+        try:
+            return (yield self.send(request))
+        except InvalidQueryError as exc:
+            if "columns named" not in str(exc):
+                raise
+            first = yield self.right("execute_one", request.stmt, request.params)
+            if first is not None:
+                raise
+            return Rows()
+
+
+# --- shapes -------------------------------------------------------------------------------
+
+
+@caught_by("test_shapes_of_rows", "test_shapes_of_many_pages")
+class ShapesIgnored(Faulty):
+    """Rows are dicts, whatever shape is asked for."""
+
+    def on_execute(self, request: Request) -> Steps:
+        options = request.options and replace(request.options, rows=None)
+        return (yield self.send(replace(request, rows=None, options=options)))
+
+
+@caught_by("test_shapes_of_many_pages")
+class ShapeOfFirstPage(_PageByPage):
+    """The rows of later pages are dicts."""
+
+    def following(self, request: Request, page: Rows) -> Request:
+        return super().following(replace(request, rows=None), page)
+
+
+@caught_by("test_columns_of_results")
+class ColumnsOfRowsOnly(Faulty):
+    """A result without rows has no columns."""
+
+    def on_execute(self, request: Request) -> Steps:
+        rows = yield self.send(request)
+        if not rows and rows is not None:
+            rows.columns = None
+        return rows
+
+
+@caught_by("test_cursors")
+class CursorRefused(Faulty):
+    """Only the bytes of a paging state are accepted."""
+
+    def on_execute(self, request: Request) -> Steps:
+        if isinstance(request.paging_state, str):
+            raise PagingStateError("bytes are expected")
+        return (yield self.send(request))

@@ -102,7 +102,7 @@ class CodecsNotInBatches(Faulty):
             plain = [
                 (replace(one, binders=binders(one.columns), compiled=None), *rest) for one, *rest in parts
             ]
-            return right(request, batch_type, plain)  # type: ignore[arg-type]  # the same pairs
+            return right(request, batch_type, plain)
 
         self._client.send_batch = send_batch  # type: ignore[method-assign]  # the defect
 

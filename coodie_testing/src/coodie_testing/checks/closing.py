@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from contextlib import nullcontext
@@ -220,6 +221,37 @@ class ClosingChecks:
             assert said.startswith("DriverClosedError:"), f"in the child: {said}"
         assert in_a_child(driver.close) == "None"
         assert driver.ping()
+
+    @check()
+    async def test_a_fork_is_told_so_in_every_way(self, sync_api: Api, space: Workspace) -> None:
+        """In a forked child, so do streams, batches, execute_many, and async methods on the child's loop."""
+        if not hasattr(os, "fork"):
+            pytest.skip("this system has no fork")
+        other = await sync_api.open()
+        driver = other.driver
+        insert = f"INSERT INTO {space.items} (p, c) VALUES ('forked', 1)"
+        for method in (driver.execute, driver.execute_one):  # what is prepared and connected by then
+            method(_LOCAL, [])
+        asyncio.run(driver.execute_async(_LOCAL, []))
+
+        def many() -> object:
+            return driver.execute_many(_LOCAL, [[]], raise_on_error=False).rows(0)
+
+        calls: list[Callable[[], Any]] = [
+            lambda: list(driver.stream(_LOCAL)),
+            many,
+            lambda: asyncio.run(driver.execute_async(_LOCAL, [])),
+            lambda: asyncio.run(driver.execute_one_async(_LOCAL, [])),
+            lambda: asyncio.run(driver.ping_async()),
+        ]
+        if Capability.BATCHES in driver.capabilities:
+            calls.append(lambda: driver.execute_batch([insert]))
+            calls.append(lambda: asyncio.run(driver.execute_batch_async([insert])))
+        for call in calls:
+            said = in_a_child(call)
+            assert said.startswith("DriverClosedError:"), f"in the child: {said}"
+        assert in_a_child(lambda: asyncio.run(driver.close_async())) == "None"
+        assert asyncio.run(driver.execute_one_async(_LOCAL, [])) == driver.execute_one(_LOCAL, []) == "local"
 
 
 def _fail_if(fails: bool) -> None:  # noqa: FBT001 - the check's one flag

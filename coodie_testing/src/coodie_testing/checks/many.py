@@ -8,11 +8,13 @@ import pytest
 
 from coodie.exceptions import ConfigurationError, ExecuteManyError, ParameterError, ParameterTypeError
 from coodie_testing.checking import check
+from coodie_testing.faults.fault import Delay
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from coodie_testing.api import Api
+    from coodie_testing.faults.proxy import FaultProxy
     from coodie_testing.workspace import Workspace
 
 __all__ = ["ManyChecks"]
@@ -108,6 +110,25 @@ class ManyChecks:
         await api.execute_many(select, params, raise_on_error=False, on_result=told.__setitem__)
         assert isinstance(told.pop(5), ParameterTypeError)
         assert told == {n: [{"c": n}] for n in (0, 1, 2, 3, 4, 6, 7, 8, 9)}
+
+    @check()
+    async def test_many_count_as_they_end(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
+        """on_progress is called with the number of outcomes, whichever of the executions end first."""
+        through = await api.open(hosts=[proxy.host], port=proxy.port)
+        select = f"SELECT c FROM {space.items} WHERE p = 'many' AND c = ?"
+        await through.execute(select, [0])
+        ended: list[int] = []
+        progress: list[int] = []
+        proxy.add(Delay(seconds=0.5), contains="SELECT c")
+        await through.execute_many(
+            select,
+            [[n] for n in range(10)],
+            concurrency=5,
+            on_result=lambda index, _: ended.append(index),
+            on_progress=progress.append,
+        )
+        assert progress == list(range(1, 11))
+        assert sorted(ended) == list(range(10))
 
     @check()
     async def test_many_from_a_broken_source(self, api: Api, space: Workspace, key: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from coodie.observers.events import RequestFinished, RequestStarted
 from coodie.observers.recorder import Recorder
 from coodie.observers.registration import observing
 from coodie_testing.checking import check
+from coodie_testing.workspace import MANY
 
 if TYPE_CHECKING:
     from coodie_testing.api import Api
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from coodie_testing.workspace import Workspace
 
 __all__ = ["ObservedChecks"]
+
+#: Set by a caller, and read by an observer.
+_CALLER: ContextVar[str | None] = ContextVar("kit_caller", default=None)
 
 
 def _told(recorder: Recorder, kind: type[RequestStarted | RequestFinished], stmt: str) -> list[Any]:
@@ -42,6 +47,35 @@ class ObservedChecks:
         assert (ended.rows, ended.error) == (3, None)
         assert ended.pages >= 1
         assert 0 < ended.duration < 60
+
+    @check()
+    async def test_all_pages_are_told(self, api: Api, space: Workspace, key: str) -> None:
+        """The end event of a request for all rows has the rows of all pages."""
+        stmt = f"SELECT c FROM {space.items} WHERE p = 'many' /* {key} */"
+        recorder = Recorder()
+        with observing(recorder):
+            assert len(await api.execute(stmt, [])) == MANY
+        (ended,) = _told(recorder, RequestFinished, stmt)
+        assert (ended.rows, ended.error) == (MANY, None)
+
+    @check()
+    async def test_the_callers_context_is_seen(self, api: Api, space: Workspace) -> None:
+        """A start event sees the caller's context variables, also of each execution of execute_many."""
+        stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c = ?"
+        seen: list[str | None] = []
+
+        def note(event: object) -> None:
+            if isinstance(event, RequestStarted) and event.statement == stmt:
+                seen.append(_CALLER.get())
+
+        token = _CALLER.set("me")
+        try:
+            with observing(Recorder(note)):
+                await api.execute(stmt, [1])
+                await api.execute_many(stmt, [[n] for n in range(8)], concurrency=4)
+        finally:
+            _CALLER.reset(token)
+        assert seen == ["me"] * 9
 
     @check()
     async def test_failures_are_told(self, api: Api, space: Workspace) -> None:

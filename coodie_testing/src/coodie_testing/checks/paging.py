@@ -11,6 +11,7 @@ import pytest
 from coodie.capabilities import Capability
 from coodie.exceptions import ConfigurationError, CoodieError, InvalidQueryError, PagingStateError
 from coodie_testing.checking import check
+from coodie_testing.workspace import MANY
 
 if TYPE_CHECKING:
     from coodie_testing.api import Api
@@ -105,6 +106,14 @@ class PagingChecks:
             assert [row["c"] for row in page] == list(range(10, 20))
 
     @check(Capability.PAGING)
+    async def test_each_page_has_its_size(self, api: Api, space: Workspace) -> None:
+        """A page may have another fetch_size than the page before."""
+        stmt, state = await _first(api, space)
+        for fetch_size in (1, 40, 10):
+            page = await api.execute(stmt, [], fetch_size=fetch_size, paging_state=state)
+            assert [row["c"] for row in page] == list(range(10, 10 + fetch_size))
+
+    @check(Capability.PAGING)
     async def test_a_state_travels(self, api: Api, space: Workspace) -> None:
         """A paging state is bytes that another connection can use."""
         stmt, state = await _first(api, space)
@@ -115,10 +124,11 @@ class PagingChecks:
 
     @check(Capability.PAGING)
     async def test_the_rest_from_a_state(self, api: Api, space: Workspace) -> None:
-        """With a paging state and no fetch_size, all remaining rows are returned."""
-        stmt, state = await _first(api, space)
-        rest = await api.execute(stmt, [], paging_state=state)
-        assert [row["c"] for row in rest] == list(range(10, 100))
+        """With a paging state and no fetch_size, all remaining rows are returned, also several pages."""
+        stmt = f"SELECT c FROM {space.items} WHERE p = 'many'"
+        page = await api.execute(stmt, [], fetch_size=10)
+        rest = await api.execute(stmt, [], paging_state=page.paging_state)
+        assert [row["c"] for row in rest] == list(range(10, MANY))
         assert not rest.has_more_pages
 
     @check(Capability.PAGING)

@@ -35,6 +35,20 @@ class PreparedChecks:
         assert found == [[]] * 24
 
     @check()
+    async def test_similar_texts_are_told_apart(self, api: Api, space: Workspace, key: str) -> None:
+        """Statements whose texts differ in case or blanks only have their own results."""
+        texts = ["a", "A", " a", "a ", "a  b", "a b", "a\tb", "A b"]
+        for c, text in enumerate(texts):
+            insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, {c}, '{text}')"
+            await api.execute(insert, [key])
+        for text in texts:
+            select = f"SELECT v FROM {space.items} WHERE p = ? AND v = '{text}' ALLOW FILTERING"
+            assert await api.execute(select, [key]) == [{"v": text}]
+        for alias in ('"A"', '"a"', '" a"'):
+            (row,) = await api.execute(f"SELECT c AS {alias} FROM {space.items} WHERE p = ? AND c = 1", [key])
+            assert row == {alias.strip('"'): 1}
+
+    @check()
     async def test_a_new_column_is_seen(self, api: Api, space: Workspace) -> None:
         """``SELECT *`` returns a column added through this driver, and no longer returns a dropped one."""
         await self._select_star(api, api, space.new_table())
@@ -118,6 +132,22 @@ class PreparedChecks:
         await api.until(known, "the driver knows the new field")
         assert await api.execute(f"SELECT p FROM {table} WHERE k = 2", []) == [{"p": {"x": 2, "y": 2}}]
 
+    @check(Capability.USER_DEFINED_TYPES)
+    async def test_a_new_field_is_read(self, api: Api, space: Workspace) -> None:
+        """After ALTER TYPE, a statement that was executed before returns the new field."""
+        kind, table = space.new_table(), space.new_table()
+        await api.execute(f"CREATE TYPE {kind} (x int)", [])
+        name = kind.partition(".")[2]
+        await api.execute(f"CREATE TABLE {table} (k int PRIMARY KEY, p frozen<{name}>)", [])
+        insert, select = f"INSERT INTO {table} (k, p) VALUES (?, ?)", f"SELECT p FROM {table} WHERE k = 1"
+        await api.execute(insert, [1, {"x": 1}])
+        for _ in range(2):
+            assert await api.execute(select, []) == [{"p": {"x": 1}}]
+        await api.execute(f"ALTER TYPE {kind} ADD y int", [])
+        await api.execute(insert, [1, {"x": 1, "y": 2}])
+        for _ in range(2):
+            assert await api.execute(select, []) == [{"p": {"x": 1, "y": 2}}]
+
     @check()
     async def test_the_server_may_forget(self, api: Api, space: Workspace) -> None:
         """A statement that the server has evicted is prepared again."""
@@ -134,13 +164,21 @@ class PreparedChecks:
 
     @check()
     async def test_failures_are_not_remembered(self, api: Api, space: Workspace) -> None:
-        """A statement that failed because its table was missing works once the table exists."""
+        """A statement that failed because its table was missing works once anybody has created the table."""
         table = space.new_table()
         stmt = f"SELECT v FROM {table} WHERE k = ?"
         for _ in range(2):
             with pytest.raises(InvalidQueryError):
                 await api.execute(stmt, [1])
         await api.execute(f"CREATE TABLE {table} (k int PRIMARY KEY, v int)", [])
+        assert await api.execute(stmt, [1]) == []
+        anothers = space.new_table()
+        stmt = f"SELECT v FROM {anothers} WHERE k = ?"
+        for _ in range(2):
+            with pytest.raises(InvalidQueryError):
+                await api.execute(stmt, [1])
+        other = await api.open()
+        await other.execute(f"CREATE TABLE {anothers} (k int PRIMARY KEY, v int)", [])
         assert await api.execute(stmt, [1]) == []
 
     @check()
@@ -179,6 +217,19 @@ class PreparedChecks:
         async def first() -> None:
             stmt = f"SELECT c FROM {space.items} WHERE p = ? /* {uuid.uuid4()} */"
             assert await api.execute(stmt, ["none"]) == []
+
+        await assert_loop_not_blocked(first, 0.4)
+
+    @check()
+    async def test_a_first_request_leaves_the_loop_alone(
+        self, async_api: Api, space: Workspace, proxy: FaultProxy
+    ) -> None:
+        """The first request of a driver doesn't block the event loop."""
+        proxy.delay = 0.5
+
+        async def first() -> None:
+            api = await async_api.open(hosts=[proxy.host], port=proxy.port)
+            assert await api.execute(f"SELECT c FROM {space.items} WHERE p = ?", ["none"]) == []
 
         await assert_loop_not_blocked(first, 0.4)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -12,15 +13,36 @@ import pytest
 from coodie.capabilities import Capability
 from coodie.exceptions import InvalidQueryError
 from coodie.options.request_options import RequestOptions
+from coodie.protocol.codec import encode_string_list
+from coodie.protocol.frames import WARNING
 from coodie.rows import Rows
 from coodie_testing.checking import check
+from coodie_testing.faults.fault import Fault
 from coodie_testing.workspace import MANY
 
 if TYPE_CHECKING:
+    from coodie.protocol.frames import RawFrame
     from coodie_testing.api import Api
+    from coodie_testing.faults.connection import ProxiedConnection
+    from coodie_testing.faults.proxy import FaultProxy
     from coodie_testing.workspace import Workspace
 
 __all__ = ["RowsChecks"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Warning(Fault):
+    """The response has a warning of the server (native_protocol_v5.spec, section 2.2)."""
+
+    text: str
+
+    async def respond(
+        self, connection: ProxiedConnection, request: RawFrame, response: RawFrame | None
+    ) -> None:
+        """Add the warning; the response has no trace id, which would precede it."""
+        assert response is not None
+        body = encode_string_list([self.text]) + response.body
+        await connection.send_response(response._replace(flags=response.flags | WARNING, body=body))
 
 
 class RowsChecks:
@@ -111,6 +133,8 @@ class RowsChecks:
             await api.execute(f"INSERT INTO {space.items} (p, c) VALUES (?, ?)", [key, c])
         rows = await api.execute(f"SELECT c, s FROM {space.items} WHERE p = ?", [key])
         assert rows == [{"c": c, "s": "all"} for c in range(3)]
+        rows = await api.execute(f"SELECT p, c, s FROM {space.items} WHERE p = ?", [key])
+        assert rows == [{"p": key, "c": c, "s": "all"} for c in range(3)]
 
     @check()
     async def test_statements_may_have_comments(self, api: Api, space: Workspace, key: str) -> None:
@@ -150,14 +174,14 @@ class RowsChecks:
 
     @check()
     async def test_two_columns_of_the_same_name(self, api: Api, space: Workspace, key: str) -> None:
-        """Two columns of the same name are an error that names them; execute_one returns the first."""
+        """Two columns of one name are an error that names them, also without rows; not for execute_one."""
         await api.execute(f"INSERT INTO {space.items} (p, c, v) VALUES (?, 1, 'a')", [key])
         select = f"SELECT c AS twice, v AS twice FROM {space.items} WHERE p = ?"
-        for _ in range(3):  # what is known of a result by then mustn't change it
+        for partition in (key, f"{key}none", key):  # what is known of a result by then mustn't change it
             with pytest.raises(InvalidQueryError, match="twice"):
-                await api.execute(select, [key])
+                await api.execute(select, [partition])
             with suppress(InvalidQueryError):  # of a client that has no rows but dicts
-                assert await api.execute_one(select, [key]) == 1
+                assert await api.execute_one(select, [partition]) == (1 if partition == key else None)
 
     @check()
     async def test_results_are_let_go(self, api: Api, space: Workspace, key: str) -> None:
@@ -218,9 +242,17 @@ class RowsChecks:
             assert rows == [{"c": 0}, {"c": 1}, {"c": 2}]
 
     @check(Capability.PAGING)
-    async def test_warnings_reach_the_caller(self, api: Api, space: Workspace, key: str) -> None:
-        """The server's warnings are in the result: here, of a batch over too many partitions."""
+    async def test_warnings_reach_the_caller(
+        self, api: Api, space: Workspace, proxy: FaultProxy, key: str
+    ) -> None:
+        """The server's warnings are in the result: of a batch over too many partitions, of a later page."""
         inserts = f"INSERT INTO {space.items} (p, c, v) VALUES (?, 1, ?);" * 12
         params = [part for n in range(12) for part in (f"{key}{n}", "x" * 1000)]
         rows = await api.execute(f"BEGIN UNLOGGED BATCH {inserts} APPLY BATCH", params)
         assert any("atch" in warning for warning in rows.warnings)
+        through = await api.open(hosts=[proxy.host], port=proxy.port)
+        stmt = f"SELECT c, n FROM {space.items} WHERE p = 'many'"
+        proxy.add(_Warning(text="of the second page"), contains="SELECT c, n", after=1)
+        rows = await through.execute(stmt, [])
+        assert (len(rows), rows.warnings) == (MANY, ("of the second page",))
+        assert (await through.execute(stmt, [], fetch_size=1)).warnings == ()

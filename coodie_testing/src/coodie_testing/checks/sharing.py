@@ -18,6 +18,9 @@ __all__ = ["SharingChecks"]
 
 _LOCAL = "SELECT key FROM system.local"
 
+#: Requests of a loop at the same time, of which some have to wait if the driver limits their number.
+_CROWD = 200
+
 
 class SharingChecks:
     """One driver, used concurrently."""
@@ -88,8 +91,8 @@ class SharingChecks:
         """A driver works with several event loops in turn, such as one per asyncio.run."""
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < ?"
         for n in range(4):
-            rows = asyncio.run(_gathered(sync_api.driver, stmt, n))
-            assert rows == [n] * 5
+            rows = asyncio.run(_gathered(sync_api.driver, stmt, n, _CROWD))
+            assert rows == [n] * _CROWD
             assert len(sync_api.driver.execute(stmt, [n])) == n
 
     @check()
@@ -165,6 +168,6 @@ def _pages(api: Api) -> bool:
     return any(each.name == "PAGING" for each in api.driver.capabilities)
 
 
-async def _gathered(driver: Any, stmt: str, n: int) -> list[int]:
-    rows = await asyncio.gather(*(driver.execute_async(stmt, [n]) for _ in range(5)))
+async def _gathered(driver: Any, stmt: str, n: int, count: int = 5) -> list[int]:
+    rows = await asyncio.gather(*(driver.execute_async(stmt, [n], timeout=60) for _ in range(count)))
     return [len(each) for each in rows]

@@ -11,6 +11,7 @@ import pytest
 from coodie.capabilities import Capability
 from coodie.exceptions import ConnectionFailedError, CoodieError, RequestTimeoutError
 from coodie_testing.checking import check
+from coodie_testing.faults.fault import Silence
 from coodie_testing.resources import assert_loop_not_blocked
 
 if TYPE_CHECKING:
@@ -87,6 +88,20 @@ class TimeoutsChecks:
             with _InTime():
                 await through.execute(stmt, ["many"], timeout=_TIMEOUT, fetch_size=10)
 
+    @check(Capability.PAGING)
+    async def test_each_page_has_its_timeout(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
+        """If a later page doesn't arrive, requests for all rows and streams end after the timeout, too."""
+        through, _ = await _through(api, proxy, space)
+        stmt = f"SELECT c, v FROM {space.items} WHERE p = 'many'"
+        assert len(await through.execute(stmt, [], fetch_size=10)) == 10
+        proxy.add(Silence(), contains="SELECT c, v", after=1)
+        with _InTime() as seen:
+            await through.execute(stmt, [], timeout=_TIMEOUT)
+        assert seen.error.timeout == _TIMEOUT
+        proxy.add(Silence(), contains="SELECT c, v", after=1)
+        with _InTime():
+            [row async for row in through.stream(stmt, [], timeout=_TIMEOUT, fetch_size=100)]
+
     @check(Capability.BATCHES)
     async def test_batches_have_their_timeout(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
         """A batch ends after its timeout."""
@@ -146,7 +161,7 @@ class TimeoutsChecks:
     async def test_paging_leaves_the_loop_alone(
         self, async_api: Api, space: Workspace, proxy: FaultProxy
     ) -> None:
-        """Waiting for a page, or all pages, doesn't block the event loop."""
+        """Waiting for a page, all pages, or those of a stream doesn't block the event loop."""
         through, stmt = await _through(async_api, proxy, space)
         page = await through.execute(stmt, ["many"], fetch_size=50)
         proxy.delay = 0.5
@@ -155,6 +170,12 @@ class TimeoutsChecks:
         )
         everything = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < 5500"
         await assert_loop_not_blocked(lambda: through.execute(everything, []), 0.4)
+
+        async def stream() -> None:
+            rows = [row async for row in through.stream(stmt, ["many"], fetch_size=50)]
+            assert len(rows) == 100
+
+        await assert_loop_not_blocked(stream, 0.4)
 
     @check()
     async def test_a_lost_connection(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:

@@ -162,7 +162,8 @@ class TupleRows:
         return shape.of_tuples(self._names, self._rows, self._columns())
 
     def _columns(self) -> tuple[Column, ...] | None:
-        return None if self._types is None else tuple(map(Column, self._names, self._types))
+        # A statement without a result has no columns.
+        return tuple(map(Column, self._names, self._types)) if self._types else None
 
     def first_item(self) -> Any:
         """Return the first column of the first row, by position; None if there is no row."""

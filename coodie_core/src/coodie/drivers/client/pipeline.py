@@ -1,7 +1,6 @@
 """The request pipeline of all drivers: check, prepare, bind, send, page, observe.
 
-The steps are generators, which a thread or an event loop drives. A client overrides the defaults with the
-optional methods of ``Client``.
+The steps are generators, which a thread or an event loop runs; ``Client`` has optional methods for them.
 """
 
 from __future__ import annotations
@@ -466,8 +465,7 @@ class Pipeline:
                 raise
             except Exception as exc:
                 error = self._client.error(exc, request.asked.stmt, request.timeout)
-                # The client's errors don't say which requests are reads.
-                error.may_have_been_applied &= request.shape.kind is not Kind.READ
+                error.may_have_been_applied &= request.shape.kind is not Kind.READ  # clients can't tell
                 error.may_have_been_applied |= may_have_been_applied
                 raise error from exc
         if request.shape.kind is Kind.SCHEMA:
