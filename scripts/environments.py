@@ -172,6 +172,14 @@ def explain(log: str) -> str:
     return ""
 
 
+_TESTED_WITH_SCYLLA = (
+    "coodie_core[cli,otel,testing]",
+    "coodie_scylla",
+    "coodie_testing",
+    "coodie_local[tls]",
+    "coodie_arrow",
+)
+
 ENVIRONMENTS = {
     environment.name: environment
     for environment in (
@@ -179,13 +187,7 @@ ENVIRONMENTS = {
         Environment(
             "scylla",
             ("scylla", "arrow", "dev", "frames"),
-            (
-                "coodie_core[cli,otel,testing]",
-                "coodie_scylla",
-                "coodie_testing",
-                "coodie_local[tls]",
-                "coodie_arrow",
-            ),
+            _TESTED_WITH_SCYLLA,
         ),
         Environment(
             "cassandra",
@@ -202,13 +204,7 @@ ENVIRONMENTS = {
         Environment(
             "java-11",
             ("scylla", "arrow", "dev", "frames"),
-            (
-                "coodie_core[cli,otel,testing]",
-                "coodie_scylla",
-                "coodie_testing",
-                "coodie_local[tls]",
-                "coodie_arrow",
-            ),
+            _TESTED_WITH_SCYLLA,
             instead=("java-11",),
         ),
         # The recipes, with the frameworks that they are for.

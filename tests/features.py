@@ -22,8 +22,8 @@ _SINCE: dict[str, float] = {
     "types named int": 0,
     "markers named partition key token": 0,
 }
-#: The first one without it: 6.0-alpha2 reads the user-defined type "int" as the native one, and the marker
-#: for a token has the name `token(id)`.
+#: The first major version without a feature: 6.0-alpha2 reads the user-defined type "int" as the native one,
+#: and the marker for a token has the name `token(id)`.
 _UNTIL: dict[str, float] = {"types named int": 6, "markers named partition key token": 6}
 
 

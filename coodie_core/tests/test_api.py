@@ -29,6 +29,7 @@ NARROWER = {
 WIDER = {
     "Params": "list[Any]",
     "Sequence[Any]": "list[Any]",
+    "Iterable[Any]": "list[Any]",
     "Mapping[str, Any] | None": "dict[str, Any] | None",
     "bytes | str | None": "bytes | None",
     "DriverLike": "AbstractDriver",

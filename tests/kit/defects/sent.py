@@ -1,4 +1,4 @@
-"""Defects in what is sent: levels, options, types of batches, and what is sent again."""
+"""Defects in sent requests: consistency levels, options, types of batches, resends."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from coodie.effects import run_async, run_sync
 from coodie.exceptions import NotADriverError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
     from coodie.effects import Effect
     from coodie.schema.requests import Request, SyncResult
@@ -53,20 +53,10 @@ def sync_table(
         SchemaError: As in ``plan_table``.
         CoodieError: A read of system_schema failed; nothing was changed.
     """
-    from coodie.schema.apply import plan_table
-    from coodie.schema.calls import calls
-
     _check_driver(driver, "execute")
-    plan = plan_table(
-        table,
-        keyspace,
-        cols,
-        table_options,
-        dry_run=dry_run,
-        drop_removed_indexes=drop_removed_indexes,
-        options=options,
+    return _CallsOf(driver).sync_table(
+        table, keyspace, cols, table_options, dry_run, drop_removed_indexes, options=options
     )
-    return run_sync(drive(plan, calls(driver, options)))
 
 
 async def sync_table_async(
@@ -81,20 +71,10 @@ async def sync_table_async(
     options: SyncOptions | None = None,
 ) -> SyncResult:
     """Async version of ``sync_table``, through ``driver.execute_async``."""
-    from coodie.schema.apply import plan_table
-    from coodie.schema.calls import calls
-
     _check_driver(driver, "execute_async")
-    plan = plan_table(
-        table,
-        keyspace,
-        cols,
-        table_options,
-        dry_run=dry_run,
-        drop_removed_indexes=drop_removed_indexes,
-        options=options,
+    return await _CallsOf(driver).sync_table_async(
+        table, keyspace, cols, table_options, dry_run, drop_removed_indexes, options=options
     )
-    return await run_async(drive(plan, calls(driver, options)))
 
 
 class SchemaSyncMixin:
@@ -113,7 +93,7 @@ class SchemaSyncMixin:
         self,
         table: str,
         keyspace: str,
-        cols: Sequence[Any],
+        cols: Iterable[Any],
         table_options: Mapping[str, Any] | None = None,
         dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
         drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
@@ -138,7 +118,7 @@ class SchemaSyncMixin:
         self,
         table: str,
         keyspace: str,
-        cols: Sequence[Any],
+        cols: Iterable[Any],
         table_options: Mapping[str, Any] | None = None,
         dry_run: bool = False,  # noqa: FBT001, FBT002 - the published signature
         drop_removed_indexes: bool = False,  # noqa: FBT001, FBT002 - the published signature
@@ -166,6 +146,20 @@ class SchemaSyncMixin:
         from coodie.schema.calls import calls
 
         return drive(plan, calls(self, options))
+
+
+class _CallsOf(SchemaSyncMixin):
+    """The methods for another object with ``execute`` and ``execute_async``."""
+
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
+
+    def _sync_steps(
+        self, plan: Generator[Request, Any, SyncResult], options: SyncOptions | None
+    ) -> Generator[Effect, Any, SyncResult]:
+        from coodie.schema.calls import calls
+
+        return drive(plan, calls(self._driver, options))
 
 
 def drive(
