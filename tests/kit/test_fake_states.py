@@ -72,6 +72,14 @@ def test_starting_twice() -> None:
         socket.create_connection(("127.0.0.1", cluster.port), timeout=5).close()
 
 
+def test_disconnecting_a_connection_that_begins() -> None:
+    """A connection whose transport isn't there yet is closed, too."""
+    with FakeCluster() as cluster:
+        for _ in range(300):
+            with socket.create_connection(("127.0.0.1", cluster.port), timeout=5):
+                cluster.disconnect()
+
+
 def test_a_closed_cluster_starts_again(backend: str) -> None:
     """Scripts and tables are kept, and a new driver gets the scripted rows."""
     cluster = FakeCluster()

@@ -346,13 +346,15 @@ class _Served(asyncio.Protocol):
         self._connection: NodeConnection = node.connect()
         self._connection.on_change = self._flush
         self._loop = loop
-        self._transport: asyncio.Transport
+        # None until the loop's next turn: disconnect() can come in between.
+        self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Store the transport."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._flush()
 
     def data_received(self, data: bytes) -> None:
         """Pass the received bytes on."""
@@ -367,6 +369,8 @@ class _Served(asyncio.Protocol):
 
     def _flush(self) -> None:
         """Send what is due, and schedule the next response."""
+        if self._transport is None:
+            return
         data = self._connection.data_to_send(self._loop.time())
         if data:
             self._transport.write(data)
