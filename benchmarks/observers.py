@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import coodie
 from coodie.observers import observe_request, observing
-from coodie.observers.counters import RequestCounters
+from coodie.observers.log import RequestLog
+from coodie.observers.metrics import RequestCounters
 from coodie.observers.otel import OpenTelemetryObserver
-from coodie.observers.requestlog import RequestLog
 from coodie.plugins import hookimpl
 
 if TYPE_CHECKING:

@@ -25,9 +25,9 @@ import coodie
 from coodie.cli import main
 from coodie.exceptions import CoodieError
 from coodie.observers import register_observer, unregister_observer
+from coodie.observers.log import RequestLog
 from coodie.observers.otel import OpenTelemetryObserver
 from coodie.observers.recorder import Recorder
-from coodie.observers.requestlog import RequestLog
 from coodie.options.connection import build_config
 from coodie_testing import FakeCluster
 

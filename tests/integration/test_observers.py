@@ -33,10 +33,10 @@ from coodie.observers import (
     SchemaChanged,
     observing,
 )
-from coodie.observers.counters import RequestCounters
+from coodie.observers.log import RequestLog
+from coodie.observers.metrics import RequestCounters
 from coodie.observers.otel import OpenTelemetryObserver
 from coodie.observers.recorder import Recorder
-from coodie.observers.requestlog import RequestLog
 from coodie.schema import ColumnDefinition
 
 if TYPE_CHECKING:

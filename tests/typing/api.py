@@ -34,7 +34,7 @@ from coodie.observers import (
     register_observer,
     unregister_observer,
 )
-from coodie.observers.counters import RequestCounters
+from coodie.observers.metrics import RequestCounters
 from coodie.observers.recorder import Recorder
 from coodie.plugins import hookimpl
 from coodie.scan import AsyncScan, Scan, read_split, read_split_async

@@ -37,7 +37,7 @@ from coodie.exceptions import (
     UnsupportedError,
 )
 from coodie.observers import ConnectionClosed, Host, RequestFinished, RequestKind, observing
-from coodie.observers.latency import Latency
+from coodie.observers.metrics import Latency
 from coodie.observers.recorder import Recorder
 from coodie.observers.stats import NodeStats, StatementStats
 from coodie.waiting import Wait

@@ -35,7 +35,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 import coodie
 from coodie.exceptions import InvalidQueryError, QuerySyntaxError
 from coodie.observers import Host, observe_request, observing
-from coodie.observers.latency import Latency
+from coodie.observers.metrics import Latency
 from coodie.observers.otel import OpenTelemetryObserver
 from coodie.observers.stats import DriverStats, NodeStats, StatementStats
 

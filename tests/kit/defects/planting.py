@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from coodie.drivers.cassandra import CassandraDriver
 from coodie.effects import Call, run_async, run_sync
-from coodie.observers.observation import untold
+from coodie.observers.instrumentation import untold
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

@@ -15,7 +15,7 @@ from coodie.cli._statements import bound_values, parse_parameters, read_statemen
 from coodie.cli._targets import connected, connection_option, option_of
 from coodie.cql import Kind, inspect_statement
 from coodie.hooks import hookimpl
-from coodie.observers.registration import observing
+from coodie.observers.hub import observing
 from coodie.rows import check_column_names
 
 if TYPE_CHECKING:

@@ -211,7 +211,7 @@ def activate_observers(setting: Setting) -> None:
     Raises:
         ObserverLoadError: An observer can't be loaded.
     """
-    from coodie.observers.activation import activate_observer
+    from coodie.observers.loading import activate_observer
 
     observers = current_registry().observers
     for name in setting.value:

@@ -41,7 +41,7 @@ def check_connections(
 
 
 def _observers(configuration: Configuration) -> Iterator[Problem]:
-    from coodie.observers.activation import find_observer
+    from coodie.observers.loading import find_observer
 
     if "observers" not in configuration.general:
         return

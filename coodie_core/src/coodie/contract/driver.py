@@ -19,7 +19,7 @@ from coodie.contract.streaming import TimeLeft, stream_rows, stream_rows_async
 from coodie.contract.whole_tables import WholeTables
 from coodie.effects import run_async, run_sync
 from coodie.exceptions import UnsupportedError
-from coodie.observers.observation import part_of
+from coodie.observers.instrumentation import part_of
 from coodie.observers.request import Part
 from coodie.observers.requestkind import RequestKind
 from coodie.requests import BatchType, Request, parse_batch_type

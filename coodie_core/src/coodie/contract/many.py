@@ -16,7 +16,7 @@ from coodie._bulk import in_bulk
 from coodie.cql import Kind, inspect_statement
 from coodie.exceptions import ConfigurationError, ExecuteManyError
 from coodie.many_result import ManyResult
-from coodie.observers.observation import ONE_OF_MANY, part_of
+from coodie.observers.instrumentation import ONE_OF_MANY, part_of
 from coodie.requests import check_callback
 from coodie.rows import new_rows
 

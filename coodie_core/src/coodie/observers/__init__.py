@@ -1,8 +1,8 @@
 """Observers of requests, connections and schema changes, and the events that drivers emit.
 
 An observer is any object with hooks of ``coodie.observers.hooks.ObserverHooks``, marked with
-``coodie.plugins.hookimpl``. Ready-made ones are in ``coodie.observers.requestlog``,
-``coodie.observers.counters`` and ``coodie.observers.otel``.
+``coodie.plugins.hookimpl``. Ready-made ones are in ``coodie.observers.log``,
+``coodie.observers.metrics`` and ``coodie.observers.otel``.
 
 The events are imported when the first of them is used: they are slow to import, and every program
 imports this package.
@@ -13,10 +13,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from coodie._lazy_imports import lazy_attributes
-from coodie.observers.activation import activate_observer, get_observer
 from coodie.observers.connections import tell_closed
-from coodie.observers.observation import ONE_OF_MANY, batch_part, observe_request, untold
-from coodie.observers.registration import observing, register_observer, unregister_observer
+from coodie.observers.hub import observing, register_observer, unregister_observer
+from coodie.observers.instrumentation import ONE_OF_MANY, batch_part, observe_request, untold
+from coodie.observers.loading import activate_observer, get_observer
 from coodie.observers.request import ObservedRequest, Part
 from coodie.observers.requestkind import RequestKind
 from coodie.observers.retryreason import RetryReason

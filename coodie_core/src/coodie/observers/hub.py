@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,18 @@ from coodie._in_use import in_use
 from coodie.exceptions import ConfigurationError, NotAnObserverError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["Observer", "Observers", "current_observers", "notify", "request_observers"]
+__all__ = [
+    "Observer",
+    "Observers",
+    "current_observers",
+    "notify",
+    "observing",
+    "register_observer",
+    "request_observers",
+    "unregister_observer",
+]
 
 _log = logging.getLogger("coodie.observers")
 
@@ -162,6 +172,51 @@ def current_observers() -> Observers:
     """Return the observers of the registry that is in use."""
     observers: Observers = in_use.registry.observers
     return observers
+
+
+def register_observer(observer: object) -> None:
+    """Register an observer: its hooks are called from now on.
+
+    Args:
+        observer: Any object with methods, or a module with functions, that are named as the hooks of
+            ``coodie.observers.hooks.ObserverHooks`` and marked with ``@coodie.plugins.hookimpl``.
+
+    Raises:
+        NotAnObserverError: It has no hooks, or an unknown one.
+        ConfigurationError: It is already registered.
+    """
+    current_observers().add(observer)
+
+
+def unregister_observer(observer: object) -> None:
+    """Unregister an observer; it still receives the ends of requests whose start it has received.
+
+    Args:
+        observer: The object that was registered.
+
+    Raises:
+        ConfigurationError: It isn't registered.
+    """
+    current_observers().remove(observer)
+
+
+@contextmanager
+def observing(*observers: object) -> Iterator[None]:
+    """Register observers while the block runs, for all threads and event loops.
+
+    Args:
+        observers: As for ``register_observer``.
+
+    Raises:
+        NotAnObserverError: As ``register_observer``.
+        ConfigurationError: As ``register_observer``.
+    """
+    here = current_observers()
+    with ExitStack() as stack:
+        for observer in observers:
+            here.add(observer)
+            stack.callback(here.remove, observer)
+        yield
 
 
 def request_observers() -> tuple[Observer, ...]:

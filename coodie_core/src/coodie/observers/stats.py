@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from coodie.observers.latency import Latency, LatencyRecorder
+from coodie.observers.metrics import Latency, LatencyRecorder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

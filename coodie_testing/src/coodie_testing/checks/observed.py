@@ -11,8 +11,8 @@ import pytest
 
 from coodie.exceptions import InvalidQueryError
 from coodie.observers.events import RequestFinished, RequestStarted
+from coodie.observers.hub import observing
 from coodie.observers.recorder import Recorder
-from coodie.observers.registration import observing
 from coodie_testing.checking import check
 from coodie_testing.workspace import MANY
 

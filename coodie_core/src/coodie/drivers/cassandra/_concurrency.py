@@ -12,7 +12,7 @@ from coodie.contract.many import MAX_TASKS, work_with_tasks
 from coodie.drivers.cassandra.fastpath.request import Exchange
 from coodie.drivers.cassandra.fastpath.window import window_of
 from coodie.effects import Sleep
-from coodie.observers.observation import ONE_OF_MANY, part_of
+from coodie.observers.instrumentation import ONE_OF_MANY, part_of
 from coodie.waiting import Wait
 
 if TYPE_CHECKING:

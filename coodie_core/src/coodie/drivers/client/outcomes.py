@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from coodie.effects import Call
-from coodie.observers.observation import untold
+from coodie.observers.instrumentation import untold
 from coodie.waiting import call_in_thread
 
 if TYPE_CHECKING:

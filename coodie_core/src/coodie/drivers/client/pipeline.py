@@ -28,7 +28,7 @@ from coodie.drivers.client.timestamps import check_items, check_shape, counter_e
 from coodie.effects import Sleep, Started, Steps
 from coodie.exceptions import CoodieError, ServerError
 from coodie.observers.hub import request_observers
-from coodie.observers.observation import ONE_OF_MANY, batch_part, observe
+from coodie.observers.instrumentation import ONE_OF_MANY, batch_part, observe
 from coodie.observers.request import UNOBSERVED
 from coodie.observers.retryreason import RetryReason
 from coodie.requests import BatchType, Request, RequestOptions, parse_batch_type

@@ -25,7 +25,7 @@ from coodie.observers import (
     SchemaChanged,
     active_request,
     hub,
-    observation,
+    instrumentation,
     observe_request,
     observing,
 )
@@ -398,7 +398,7 @@ def test_without_observers_nothing_is_allocated(registry: DriverRegistry) -> Non
     request()
     files = [
         tracemalloc.Filter(True, module.__file__ or "")
-        for module in (observation, active_request, request_module, hub)
+        for module in (instrumentation, active_request, request_module, hub)
     ]
     tracemalloc.start()
     try:

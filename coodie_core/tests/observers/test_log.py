@@ -11,7 +11,7 @@ from coodie_core.tests.fakes import Api, Backend, registry_of
 import coodie
 from coodie.exceptions import ConfigurationError, ConnectionFailedError, InvalidQueryError
 from coodie.observers import observing
-from coodie.observers.requestlog import RequestLog
+from coodie.observers.log import RequestLog
 from coodie.registry import using_registry
 
 if TYPE_CHECKING:

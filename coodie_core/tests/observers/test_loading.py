@@ -10,9 +10,9 @@ from coodie_core.tests.fakes import MemoryDriver
 
 from coodie.exceptions import ConfigurationError, ObserverLoadError
 from coodie.observers import activate_observer, unregister_observer
-from coodie.observers.counters import RequestCounters
 from coodie.observers.hub import current_observers
-from coodie.observers.requestlog import RequestLog
+from coodie.observers.log import RequestLog
+from coodie.observers.metrics import RequestCounters
 
 if TYPE_CHECKING:
     from collections.abc import Callable

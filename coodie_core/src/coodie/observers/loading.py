@@ -27,8 +27,8 @@ _API_GROUP = "coodie.observer_api.1"
 
 #: Included observers, which need no scan of metadata.
 _OURS = {
-    "requestlog": ("coodie.observers.requestlog", "RequestLog"),
-    "counters": ("coodie.observers.counters", "RequestCounters"),
+    "requestlog": ("coodie.observers.log", "RequestLog"),
+    "counters": ("coodie.observers.metrics", "RequestCounters"),
     "otel": ("coodie.observers.otel", "OpenTelemetryObserver"),
 }
 

@@ -16,8 +16,15 @@ from coodie_core.tests.fakes import Api, MemoryDriver
 import coodie
 from coodie.exceptions import ConfigurationError, InvalidQueryError
 from coodie.observers import observing
-from coodie.observers.counters import Counts, CountsOf, RequestCounters, Series
-from coodie.observers.latency import BOUNDS, Latency, LatencyRecorder
+from coodie.observers.metrics import (
+    BOUNDS,
+    Counts,
+    CountsOf,
+    Latency,
+    LatencyRecorder,
+    RequestCounters,
+    Series,
+)
 
 pytestmark = pytest.mark.usefixtures("registry")
 
