@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -11,9 +10,10 @@ import pytest
 from tests.conftest import open_driver
 
 from coodie_testing.faults import FaultProxy
+from coodie_testing.interrupts import Interrupting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from coodie.registry import DriverRegistry
 
@@ -37,15 +37,6 @@ _WAITING: dict[str, Callable[[Any, str], Any]] = {
 }
 
 
-@pytest.fixture
-def interrupts() -> Iterator[None]:
-    """Let SIGUSR1 do what Ctrl-C does, without ending the tests."""
-    before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGUSR1, before)
-
-
-@pytest.mark.usefixtures("interrupts")
 @pytest.mark.parametrize("fast_path", [True, False], ids=["fast", "driver's way"])
 @pytest.mark.parametrize("name", _WAITING)
 def test_a_silent_server(
@@ -70,7 +61,7 @@ def test_a_silent_server(
             assert len(list(driver.scan(table))) == 100
             threads = set(threading.enumerate())
             proxy.mute = True
-            with _Interrupting() as interrupting, pytest.raises(KeyboardInterrupt):
+            with Interrupting() as interrupting, pytest.raises(KeyboardInterrupt):
                 wait(driver, table)
             assert time.monotonic() - interrupting.sent_at < 2.5
             deadline = time.monotonic() + 10
@@ -83,7 +74,6 @@ def test_a_silent_server(
         assert time.monotonic() - started < 5
 
 
-@pytest.mark.usefixtures("interrupts")
 @pytest.mark.parametrize("fast_path", [True, False], ids=["fast", "driver's way"])
 def test_a_silent_server_between_pages(
     fast_path: bool, cassandra_node: Any, keyspace: str, backend: str, registry: DriverRegistry
@@ -102,31 +92,7 @@ def test_a_silent_server_between_pages(
             rows = driver.stream(select, fetch_size=10)
             next(rows)
             proxy.mute = True
-            with _Interrupting() as interrupting, pytest.raises(KeyboardInterrupt):
+            with Interrupting() as interrupting, pytest.raises(KeyboardInterrupt):
                 list(rows)
             assert time.monotonic() - interrupting.sent_at < 2.5
             proxy.mute = False
-
-
-class _Interrupting:
-    """Interrupts this thread, until the block ends: Python may ignore the first interrupt."""
-
-    def __init__(self) -> None:
-        self.sent_at = 0.0
-        self._ended = threading.Event()
-        self._sender = threading.Thread(target=self._send, args=(threading.get_ident(),))
-
-    def __enter__(self) -> _Interrupting:  # noqa: PYI034 - nothing derives from it
-        self._sender.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._sender.join()
-
-    def _send(self, thread: int) -> None:
-        seconds = 0.5
-        while not self._ended.wait(seconds):
-            self.sent_at = time.monotonic()
-            signal.pthread_kill(thread, signal.SIGUSR1)
-            seconds = 5.0

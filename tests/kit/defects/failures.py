@@ -314,6 +314,17 @@ class CancellingSwallowed(Faulty):
             return Rows()
 
 
+@caught_by("test_interrupted_requests_end_at_once")
+class InterruptSwallowed(Faulty):
+    """Ctrl-C during a request returns no rows."""
+
+    def on_execute(self, request: Request) -> Steps:
+        try:
+            return (yield self.send(request))
+        except KeyboardInterrupt:
+            return Rows()
+
+
 @caught_by("test_cancelling_at_any_point", "test_cancelled_requests_end_at_once")
 class CancellingLoud(Faulty):
     """A cancelled request leaves a future whose exception nobody looks at."""

@@ -1,8 +1,9 @@
-"""Checks of cancellation: a cancelled call ends at once, and no other call is affected."""
+"""Checks of cancellation: a cancelled or interrupted call ends at once, and no other call is affected."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from contextlib import aclosing
 from functools import partial
@@ -13,6 +14,7 @@ import pytest
 from coodie.capabilities import Capability
 from coodie.schema.definitions import ColumnDefinition
 from coodie_testing.checking import check
+from coodie_testing.interrupts import Interrupting
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -61,6 +63,22 @@ class CancellingChecks:
         proxy.hold = False
         found = await through.together([partial(through.execute, stmt, [n]) for n in range(20)])
         assert [len(rows) for rows in found] == list(range(20))
+
+    @check()
+    async def test_interrupted_requests_end_at_once(
+        self, sync_api: Api, space: Workspace, proxy: FaultProxy
+    ) -> None:
+        """Ctrl-C ends a request that waits with KeyboardInterrupt, and the driver can be used afterwards."""
+        through, stmt = await _through(sync_api, proxy, space)
+        batch = [(f"DELETE FROM {space.items} WHERE p = ?", ["interrupted"])]
+        for call in (partial(through.execute, stmt, [9]), partial(through.execute_batch, batch)):
+            proxy.hold = True
+            with Interrupting() as interrupting, pytest.raises(KeyboardInterrupt):
+                await call(timeout=15)
+            assert time.monotonic() - interrupting.sent_at < _AT_ONCE
+            proxy.hold = False
+            for n in range(3):
+                assert len(await through.execute(stmt, [n], timeout=15)) == n
 
     @check()
     async def test_cancelling_at_any_point(self, async_api: Api, space: Workspace, key: str) -> None:
