@@ -11,7 +11,9 @@ import importlib.util
 import json
 import logging
 import os
+import re
 import sys
+import zlib
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
@@ -44,6 +46,8 @@ _tests.__path__ = [str(Path(__file__).parent / "tests")]
 sys.modules.setdefault("tests", _tests)
 
 
+#: Whether the backend is cassandra, and not scylla.
+_IS_CASSANDRA = importlib.util.find_spec("coodie_scylla") is None
 #: Marks of tests that run only where ``-m`` names one of a test's own.
 _LONG = ("reliability", "faults", "extended", "recipes", "browser")
 #: The address at which a run of `make` gives its nodes to all its test processes (scripts/shared_nodes.py).
@@ -64,6 +68,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("on", "off"),
         default="on",
         help="off: requests go the driver's way wherever a test doesn't say otherwise",
+    )
+    parser.addoption(
+        "--half",
+        choices=("first", "second"),
+        help="half of the combinations of a test's backend, scylla or cassandra, and of sync and async; the "
+        "first half has each test with both backends, once as sync and once as async, and a test without "
+        "these two forms with one backend",
     )
 
 
@@ -96,10 +107,8 @@ def pytest_unconfigure() -> None:
 @pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the tests that use the session's Cassandra; leave the long ones out unless they're asked for."""
-    if any("::" in argument for argument in config.args):
-        left_out: set[str] = set()  # a test that is named runs
-    else:
-        left_out = {mark for mark in _LONG if mark not in config.option.markexpr}
+    named = any("::" in argument for argument in config.args)  # a test that is named runs
+    left_out = set() if named else {mark for mark in _LONG if mark not in config.option.markexpr}
     long: list[pytest.Item] = []
     kept: list[pytest.Item] = []
     for item in items:
@@ -107,9 +116,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("server")
         marks = {mark for mark in _LONG if item.get_closest_marker(mark)}
         (long if marks and marks <= left_out else kept).append(item)
+    if (half := config.getoption("--half")) and not named:
+        long += [item for item in kept if _half_of(item.nodeid) != half]
+        kept = [item for item in kept if _half_of(item.nodeid) == half]
     if long:
         config.hook.pytest_deselected(items=long)
         items[:] = kept
+
+
+def _half_of(nodeid: str) -> str:
+    """Tell in which half a test is: the backend and the form, sync or async, each exchange it."""
+    is_async = re.search(r"\basync\b", nodeid) is not None
+    test = re.sub(r"\ba?sync\b", "", nodeid)
+    return ("first", "second")[(zlib.crc32(test.encode()) + _IS_CASSANDRA + is_async) % 2]
 
 
 @pytest.hookimpl(wrapper=True)

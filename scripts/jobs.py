@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from outcomes import Outcome
-from progress import Progress
+from progress import Progress, clock
 from steps import Failure
 
 if TYPE_CHECKING:
@@ -32,11 +32,13 @@ class Job:
         name: Its name; unique in a run.
         work: What runs its steps.
         after: The names of the jobs that it needs.
+        begin_by: Seconds of the run after which it isn't begun any more. None: it always is.
     """
 
     name: str
     work: Callable[[], object]
     after: tuple[str, ...] = ()
+    begin_by: float | None = None
 
 
 def run_side_by_side(steps: Steps, jobs: Sequence[Job], width: int) -> None:
@@ -79,6 +81,7 @@ class _Queue:
         self._steps = steps
         self._progress = progress
         self._done: set[str] = set()
+        self._late: set[str] = set()
         self.failed: set[str] = set()
         self._changed = threading.Condition()
 
@@ -117,10 +120,10 @@ class _Queue:
             while self._waiting:
                 for job in self._waiting:
                     if self.failed.intersection(job.after):
-                        self._waiting.remove(job)
-                        self.failed.add(job.name)
-                        self._steps.outcomes.append(Outcome(job.name, left_out=True))
-                        self._changed.notify_all()
+                        self._leave_out(job, self.failed, "what it needs failed")
+                        break
+                    if self._is_late(job):
+                        self._leave_out(job, self._late, f"{clock(self._progress.seconds)} had passed")
                         break
                     if self._done.issuperset(job.after):
                         self._waiting.remove(job)
@@ -128,3 +131,13 @@ class _Queue:
                 else:
                     self._changed.wait()
             return None
+
+    def _is_late(self, job: Job) -> bool:
+        late = job.begin_by is not None and self._progress.seconds > job.begin_by
+        return late or bool(self._late.intersection(job.after))
+
+    def _leave_out(self, job: Job, ended: set[str], why: str) -> None:
+        self._waiting.remove(job)
+        ended.add(job.name)
+        self._steps.outcomes.append(Outcome(job.name, left_out=why))
+        self._changed.notify_all()

@@ -73,8 +73,8 @@ class Outcome:
     seconds: float = 0.0
     #: Why it failed, for the terminal; empty where it passed.
     failure: str = ""
-    #: Whether it never began, since a step that it needs failed.
-    left_out: bool = False
+    #: Why it never began; empty where it did.
+    left_out: str = ""
     counts: Counts | None = None
     #: How a test of this step is run alone.
     rerun: Rerun | None = None
@@ -172,7 +172,7 @@ def _total(outcomes: Iterable[Outcome]) -> Counts:
 
 
 def _row(outcome: Outcome, width: int) -> str:
-    mark = "  not run" if outcome.left_out else "  FAILED" if outcome.failure else ""
+    mark = f"  not run: {outcome.left_out}" if outcome.left_out else "  FAILED" if outcome.failure else ""
     row = f"{outcome.title:<{width}}  {outcome.seconds:7.1f}"
     if outcome.counts is not None:
         counts = outcome.counts

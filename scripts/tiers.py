@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ import checks
 import points
 from jobs import Job, run_side_by_side
 from outcomes import Rerun
+from steps import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,6 +35,9 @@ __all__ = [
     "test",
     "test_all",
 ]
+
+#: The variable that bounds the second tier.
+_MINUTES = "COODIE_TEST_MINUTES"
 
 #: Jobs at a time: tests wait for servers and child processes, so that two more than there are cores pay.
 _WIDTH = (os.cpu_count() or 2) + 2
@@ -66,28 +70,31 @@ class Part:
 #: What depends on the driver in the unit tests; the rest runs with scylla-driver alone in the first tier.
 _DEPENDS_ON_DRIVER = ("coodie_core/tests/cassandra", "coodie_core/tests/protocol")
 
+#: Of two backends and two ways of asking, sync and async, a test runs with two combinations (conftest.py).
+_FIRST_HALF, _SECOND_HALF = ("--half=first",), ("--half=second",)
+_ON_A_SERVER = ("tests/integration", "tests/kit")
+
 #: The first tier, the longest parts first. Local nodes, packages, documents
 #: and benchmarks don't depend on the backend: their tests run with scylla-driver alone.
 TEST = (
-    Part("scylla: integration", ("tests/integration",)),
-    Part("cassandra: integration", ("tests/integration",)),
-    Part("scylla: local node", ("coodie_local/tests",)),
+    Part("scylla: integration", ("tests/integration",), _FIRST_HALF),
+    Part("cassandra: integration", ("tests/integration",), _FIRST_HALF),
     Part("scylla: core", ("coodie_core/tests",)),
     Part(
         "scylla: project",
         (
             "tests/docs",
             "tests/packaging",
-            "tests/benchmarks",
             "tests/plugins",
             "tests/reliability",
             "tests/simulation",
             "tests/fuzz",
         ),
     ),
+    Part("scylla: local node", ("coodie_local/tests",)),
     Part("scylla: arrow", ("coodie_arrow/tests",)),
-    Part("scylla: conformance", ("tests/kit",)),
-    Part("cassandra: conformance", ("tests/kit",)),
+    Part("scylla: conformance", ("tests/kit",), _FIRST_HALF),
+    Part("cassandra: conformance", ("tests/kit",), _FIRST_HALF),
     Part("cassandra: core", _DEPENDS_ON_DRIVER),
 )
 
@@ -95,8 +102,11 @@ _EXTENDED = "(extended or faults) and not reliability"
 
 #: What `make test-all` adds.
 EXTENDED = (
-    Part("scylla: without the fast path", ("tests/integration", "tests/kit"), ("--fast-path=off",)),
-    Part("cassandra: without the fast path", ("tests/integration", "tests/kit"), ("--fast-path=off",)),
+    *(Part(f"{backend}: other half", _ON_A_SERVER, _SECOND_HALF) for backend in checks.BACKENDS),
+    *(
+        Part(f"{backend}: without the fast path", _ON_A_SERVER, ("--fast-path=off", *_FIRST_HALF))
+        for backend in checks.BACKENDS
+    ),
     Part(
         "cassandra: rest of core",
         ("coodie_core/tests",),
@@ -105,11 +115,12 @@ EXTENDED = (
     Part("scylla: faults", ("tests/reliability",), marks=_EXTENDED),
     Part("cassandra: faults", ("tests/reliability",), marks=_EXTENDED),
     Part("scylla: kit", ("tests/kit",), marks=_EXTENDED),
-    Part("cassandra: kit", ("tests/kit",), marks=_EXTENDED),
-    Part("scylla: planted races", ("tests/simulation",), marks=_EXTENDED),
+    Part("cassandra: kit", ("tests/kit",), _FIRST_HALF, marks=_EXTENDED),
+    Part("scylla: benchmarks", ("tests/benchmarks",)),
+    Part("scylla: simulations", ("tests/simulation",), marks=_EXTENDED),
     Part("scylla: models", ("coodie_core/tests",), marks=_EXTENDED),
     Part("scylla: random tables as columns", ("tests/integration",), marks=_EXTENDED),
-    Part("scylla: packages", ("tests/plugins",), marks=_EXTENDED),
+    Part("scylla: packages", ("tests/packaging", "tests/plugins"), marks=_EXTENDED),
     Part("scylla: starts of a local node", ("coodie_local/tests",), marks=_EXTENDED),
     Part("scylla: site", ("tests/docs",), marks="browser", after=("documentation",)),
     *(Part(f"{backend}: tests", (f"{path}/tests",)) for backend, path in checks.NATIVE.items()),
@@ -146,15 +157,21 @@ def test(steps: Steps) -> None:
 def test_all(steps: Steps) -> None:
     """Run the first tier, then what takes longer.
 
+    With COODIE_TEST_MINUTES set, no job of the second tier begins after so many minutes.
+
     Args:
         steps: Takes the steps.
 
     Raises:
-        Failure: A step failed; the others ran nevertheless.
+        Failure: A step failed; the others ran nevertheless. Or COODIE_TEST_MINUTES is no number of minutes.
     """
+    minutes = os.environ.get(_MINUTES)
+    if minutes is not None and not minutes.isdecimal():
+        raise Failure(f"{_MINUTES} must be a whole number of minutes, not {minutes!r}")
+    begin_by = None if minutes is None else int(minutes) * 60.0
     points.clear()
     os.environ[points.VARIABLE] = str(points.COUNTS)
-    _run(steps, jobs_of_test_all)
+    _run(steps, partial(jobs_of_test_all, begin_by=begin_by))
 
 
 def _run(steps: Steps, jobs: Callable[[Steps, str | None], Iterable[Job]]) -> None:
@@ -190,15 +207,16 @@ def jobs_of_test(steps: Steps, nodes: str | None) -> list[Job]:
     ]
 
 
-def jobs_of_test_all(steps: Steps, nodes: str | None) -> list[Job]:
+def jobs_of_test_all(steps: Steps, nodes: str | None, begin_by: float | None = None) -> list[Job]:
     """Return the jobs of `make test-all`: those of `make test` come first.
 
     Args:
         steps: Takes their steps.
         nodes: As for `jobs_of_test`.
+        begin_by: Seconds after which none of the second tier begins. None: all do.
     """
-    jobs = [
-        *jobs_of_test(steps, nodes),
+    first = jobs_of_test(steps, nodes)
+    second = [
         *(_environment(name, steps) for name in (*checks.NATIVE, "together")),
         *(_part(part, steps, nodes) for part in EXTENDED),
         *(
@@ -224,7 +242,8 @@ def jobs_of_test_all(steps: Steps, nodes: str | None) -> list[Job]:
             for backend in checks.BACKENDS
         ),
     ]
-    return [*jobs, Job("points", points.check, tuple(job.name for job in jobs))]
+    second.append(Job("points", points.check, tuple(job.name for job in (*first, *second))))
+    return [*first, *(replace(job, begin_by=begin_by) for job in second)]
 
 
 def _environment(name: str, steps: Steps) -> Job:
@@ -233,7 +252,7 @@ def _environment(name: str, steps: Steps) -> Job:
 
 def _part(part: Part, steps: Steps, nodes: str | None) -> Job:
     arguments = [*part.options, *(("-m", part.marks) if part.marks else ()), *part.paths]
-    rerun = Rerun(f"test-{part.backend}", part.options)
+    rerun = Rerun(f"test-{part.backend}", tuple(set(part.options).difference(_FIRST_HALF, _SECOND_HALF)))
     work = partial(checks.run_tests, steps, part.backend, part.title, arguments, rerun=rerun, nodes=nodes)
     environment = () if part.backend == "scylla" else (f"{part.backend}: environment",)
     return Job(part.title, work, (*environment, *part.after))

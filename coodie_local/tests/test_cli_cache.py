@@ -85,6 +85,7 @@ except CoodieError as exc:
 """
 
 
+@pytest.mark.extended
 def test_cqlsh_without_an_index_says_what_to_do(python: Callable[..., Any], tmp_path: Path) -> None:
     """What pip said is shown, with the ways to a mirror; nothing half made stays for the next time."""
     cache = tmp_path / "cache"
@@ -97,6 +98,7 @@ def test_cqlsh_without_an_index_says_what_to_do(python: Callable[..., Any], tmp_
     assert [path.name for path in cache.iterdir()] == ["cqlsh.lock"]
 
 
+@pytest.mark.extended
 def test_ctrl_c_while_cqlsh_is_installed_leaves_nothing(
     python: Callable[..., Any], tmp_path: Path, eventually: Callable[..., bool]
 ) -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from coodie_local._state import NodePlan
 
+pytestmark = pytest.mark.extended
+
 _T = TypeVar("_T")
 
 QUIET = SilentProgress()

@@ -14,12 +14,15 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+pytestmark = [
+    pytest.mark.extended,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc"),
+]
 
 SCRIPT = Path(__file__).with_name("killed_starts.py")
 
 
-@pytest.mark.parametrize("nodes", [1, pytest.param(2, marks=pytest.mark.extended)])
+@pytest.mark.parametrize("nodes", [1, 2])
 @pytest.mark.parametrize("before", ["new", "crashed"])
 @pytest.mark.parametrize("who", ["up", "launcher"])
 def test_a_start_killed_at_any_step_leaves_nothing_or_what_is_told_and_ended(

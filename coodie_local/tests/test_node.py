@@ -173,6 +173,7 @@ def test_stop_ends_a_start_in_another_thread(node_dir: Path, jvms: Callable[[Pat
     assert jvms(node_dir) == []
 
 
+@pytest.mark.extended
 @pytest.mark.server
 def test_a_durable_node_keeps_data_and_port_through_kill_9(
     node_dir: Path, eventually: Callable[..., bool]

@@ -157,6 +157,7 @@ def test_a_fork_leaves_node_and_connections_alone(home: Path, jvms: Callable[[Pa
     assert jvms(home) == []
 
 
+@pytest.mark.extended
 @pytest.mark.server
 async def test_the_async_form_does_the_same(home: Path, jvms: Callable[[Path], list[int]]) -> None:
     """The driver works, and leaving its block leaves no process."""
@@ -167,6 +168,7 @@ async def test_the_async_form_does_the_same(home: Path, jvms: Callable[[Path], l
     assert jvms(home) == []
 
 
+@pytest.mark.extended
 @pytest.mark.server
 async def test_a_cancelled_connect_leaves_no_node(
     home: Path,
@@ -184,6 +186,7 @@ async def test_a_cancelled_connect_leaves_no_node(
     assert registry.names() == ()
 
 
+@pytest.mark.extended
 @pytest.mark.server
 def test_a_lazy_driver_starts_the_node_when_it_is_used(home: Path, jvms: Callable[[Path], list[int]]) -> None:
     """lazy=True checks the options and starts nothing; the first request does."""
@@ -195,6 +198,7 @@ def test_a_lazy_driver_starts_the_node_when_it_is_used(home: Path, jvms: Callabl
     assert jvms(home) == []
 
 
+@pytest.mark.extended
 @pytest.mark.server
 def test_a_failure_after_the_start_leaves_no_node(
     home: Path, jvms: Callable[[Path], list[int]], monkeypatch: pytest.MonkeyPatch
@@ -210,6 +214,7 @@ def test_a_failure_after_the_start_leaves_no_node(
     assert jvms(home) == []
 
 
+@pytest.mark.extended
 @pytest.mark.server
 @pytest.mark.parametrize("is_async", [False, True])
 async def test_connects_through_tls_and_password_by_itself(home: Path, is_async: bool) -> None:
@@ -270,6 +275,7 @@ def test_a_kept_node_outlives_driver_and_process(
         init_coodie(driver_type="local", node="passing", keep=True)
 
 
+@pytest.mark.extended
 @pytest.mark.server
 def test_a_node_that_was_running_goes_on(home: Path, jvms: Callable[[Path], list[int]]) -> None:
     """Neither the driver's close() nor a failure takes away a node that somebody else here has started."""
@@ -286,6 +292,7 @@ def test_a_node_that_was_running_goes_on(home: Path, jvms: Callable[[Path], list
     assert jvms(home) == []
 
 
+@pytest.mark.extended
 @pytest.mark.server
 def test_a_script_that_closes_nothing_ends_clean(
     home: Path, jvms: Callable[[Path], list[int]], python: Callable[..., Any]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.extended, pytest.mark.server]
 
 START = """
 import sys, time

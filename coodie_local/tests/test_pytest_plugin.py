@@ -22,6 +22,8 @@ from coodie_local.testserver import ServerSettings, merge_settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.extended
+
 RUN = (
     "import sys, pytest\n"
     "sys.exit(pytest.main(['-sq', '-W', 'error', '-p', 'no:cacheprovider', '-p', 'no:asyncio',\n"
@@ -173,7 +175,6 @@ def test_one(cassandra_node):
     shutil.rmtree(Path(note["directory"]).parent)
 
 
-@pytest.mark.extended
 @pytest.mark.server
 @pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["alone", "with pytest-xdist"])
 def test_a_node_that_died_is_started_again_for_the_tests_that_follow(

@@ -60,7 +60,28 @@ def test_a_failure_leaves_out_what_needs_it_and_nothing_else() -> None:
     failed = [outcome for outcome in steps.outcomes if outcome.failure]
     assert [outcome.title for outcome in failed] == ["broken step"]
     assert "the reason" in failed[0].failure
-    assert [outcome.title for outcome in steps.outcomes if outcome.left_out] == ["needs it", "needs that"]
+    assert [(outcome.title, outcome.left_out) for outcome in steps.outcomes if outcome.left_out] == [
+        ("needs it", "what it needs failed"),
+        ("needs that", "what it needs failed"),
+    ]
+
+
+def test_a_job_whose_time_has_passed_is_left_out() -> None:
+    """So are those that need it; the table tells, and the run doesn't fail."""
+    ran: list[str] = []
+    steps = Steps()
+    jobs = [
+        Job("first tier", lambda: ran.append("first tier")),
+        Job("in time", lambda: ran.append("in time"), begin_by=PATIENCE),
+        Job("late", lambda: ran.append("late"), begin_by=0.0),
+        Job("needs it", lambda: ran.append("needs it"), after=("late",)),
+    ]
+    run_side_by_side(steps, jobs, width=1)
+    assert ran == ["first tier", "in time"]
+    assert [(outcome.title, outcome.left_out) for outcome in steps.outcomes] == [
+        ("late", "0:00 had passed"),
+        ("needs it", "0:00 had passed"),
+    ]
 
 
 def test_a_failure_outside_of_a_step_is_told() -> None:

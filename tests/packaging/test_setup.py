@@ -21,6 +21,8 @@ from steps import Failure, Steps
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+pytestmark = pytest.mark.extended
+
 MAKE = shutil.which("make")
 
 #: The groups of the Makefile's targets, as `make help` shows them.

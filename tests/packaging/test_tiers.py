@@ -1,4 +1,4 @@
-"""The two tiers: every directory of tests is in the first, and nothing runs twice."""
+"""The two tiers: every directory of tests is in one of them, and nothing runs twice."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import tiers
 from checks import NATIVE, chosen
-from steps import Steps
-from tiers import EXTENDED, TEST, Part, arguments_for, jobs_of_test_all
+from steps import Failure, Steps
+from tiers import EXTENDED, TEST, Part, arguments_for, jobs_of_test, jobs_of_test_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,11 +39,11 @@ def runs(part: Part, directory: str) -> bool:
     return any(Path(directory).is_relative_to(path) for path in part.paths)
 
 
-def test_the_first_tier_has_every_directory(root: Path) -> None:
+def test_every_directory_is_in_a_tier(root: Path) -> None:
     """A directory that is added and forgotten would never run; one that is named has to be there."""
     for directory in directories(root):
         if not any(map(Path(directory).is_relative_to, ELSEWHERE)):
-            assert any(runs(part, directory) for part in TEST), directory
+            assert any(runs(part, directory) and not part.marks for part in (*TEST, *EXTENDED)), directory
     for part in (*TEST, *EXTENDED):
         for path in part.paths:
             assert (root / path).is_dir(), path
@@ -53,6 +54,16 @@ def test_both_backends_run_what_needs_a_server(root: Path) -> None:
     for backend in ("scylla", "cassandra"):
         parts = [part for part in TEST if part.backend == backend]
         assert all(any(runs(part, path) for part in parts) for path in ("tests/integration", "tests/kit"))
+
+
+@pytest.mark.parametrize("backend", ["scylla", "cassandra"])
+def test_both_tiers_together_run_all_combinations(backend: str) -> None:
+    """What runs half of its tests in the first tier runs the other half in the second."""
+    first = [part for part in TEST if part.backend == backend and "--half=first" in part.options]
+    second = [part for part in EXTENDED if part.backend == backend and "--half=second" in part.options]
+    assert {path for part in first for path in part.paths} == {path for part in second for path in part.paths}
+    assert all(part.options == ("--half=first",) and not part.marks for part in first)
+    assert all(part.options == ("--half=second",) and not part.marks for part in second)
 
 
 def test_the_second_tier_has_every_test_that_is_marked_for_it(root: Path) -> None:
@@ -95,6 +106,16 @@ def test_the_second_tier_has_what_other_targets_run() -> None:
         assert {f"{backend}: types", f"{backend}: tests"} <= names
         assert arguments_for(backend) == [f"{NATIVE[backend]}/tests"]
     assert "together: all backends in one environment" in names
+
+
+def test_only_the_second_tier_has_a_time_to_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """COODIE_TEST_MINUTES never leaves out a job of `make test`; what is no number is refused."""
+    first = {job.name for job in jobs_of_test(Steps(), None)}
+    times = {job.name: job.begin_by for job in jobs_of_test_all(Steps(), None, begin_by=60.0)}
+    assert {name for name, begin_by in times.items() if begin_by is None} == first
+    monkeypatch.setenv("COODIE_TEST_MINUTES", "an hour")
+    with pytest.raises(Failure, match="COODIE_TEST_MINUTES must be a whole number of minutes, not 'an hour'"):
+        tiers.test_all(Steps())
 
 
 @pytest.mark.parametrize(

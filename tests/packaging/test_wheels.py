@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from tests.packaging.conftest import Project
 
 
+pytestmark = pytest.mark.extended
+
+
 @pytest.fixture(scope="session")
 def built(projects: dict[str, Project], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Build all; give the directories with one wheel and one sdist each."""

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from tests.plugins.conftest import Environment
 
-pytestmark = pytest.mark.timeout(300)  # the first test waits for the wheels and for pip
+# The first test waits for the wheels and for pip.
+pytestmark = [pytest.mark.extended, pytest.mark.timeout(300)]
 
 DOCTOR = "python -m coodie_doctor"
 
@@ -184,7 +185,6 @@ def test_drivers_as_json(zoo: Environment) -> None:
     assert "status 7. Its last output: about to die" in by_name["acme-dies"]["reason"]
 
 
-@pytest.mark.extended
 def test_doctor(zoo: Environment) -> None:
     """Both forms find each broken backend, say what to run, and end with status 1."""
     settings = {"COODIE_BLOCK": "acme-shut,acme-hangs"}
@@ -204,7 +204,6 @@ def test_doctor(zoo: Environment) -> None:
     assert "\npip uninstall --yes acme-twice\n" in text.stdout
 
 
-@pytest.mark.extended
 def test_doctor_connects(zoo: Environment) -> None:
     """Where something to connect with is given, how that went and what is in use is told."""
     allowed = {"COODIE_ALLOW": "acme-good,acme-nodriver"}

@@ -30,6 +30,7 @@ def test_seeds_hold(backend: str) -> None:
     assert status == 0, said
 
 
+@pytest.mark.extended
 def test_a_seed_replays_to_the_letter(backend: str) -> None:
     """Two processes take the same steps at the same times."""
     digests = set()
@@ -40,6 +41,7 @@ def test_a_seed_replays_to_the_letter(backend: str) -> None:
     assert len(digests) == 1
 
 
+@pytest.mark.extended
 def test_a_failing_seed_is_shrunk_and_says_how_to_replay_it(backend: str) -> None:
     """Its faults are as few as fail, and the command names them."""
     status, said = simulate("0+1", "--backend", backend, "--plant", "wrong-answer")
