@@ -24,7 +24,16 @@ __all__ = ["ENVIRONMENTS", "VARIABLE", "VENVS", "Environment", "explain"]
 VARIABLE = "COODIE_VENVS"
 VENVS = ROOT / ".venvs" / os.environ.get(VARIABLE, "")
 
-_PIP_INSTALL = ("-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar=off")
+#: Modules are compiled at their first import: to compile all took 40 % of an installation's time.
+_PIP_INSTALL = (
+    "-m",
+    "pip",
+    "install",
+    "--no-input",
+    "--disable-pip-version-check",
+    "--progress-bar=off",
+    "--no-compile",
+)
 #: A pinned version without a wheel for this machine is an error: without a compiler, cassandra-driver would
 #: build itself without its C parts and fail later, at import.
 _WHEELS_ONLY = "--only-binary=:all:"
