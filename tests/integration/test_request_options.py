@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,13 @@ from tests.conftest import Api
 from tests.integration.ways import Ways
 
 from coodie import RequestOptions
-from coodie.exceptions import ConfigurationError, PagingStateError, RequestTimeoutError
+from coodie.exceptions import (
+    ConfigurationError,
+    InvalidQueryError,
+    PagingStateError,
+    ParameterError,
+    RequestTimeoutError,
+)
 from coodie.observers import RequestFinished, observing
 from coodie.observers.recorder import Recorder
 
@@ -122,6 +129,46 @@ async def test_keyspaces(api: Api, driver: Any, keyspace: str) -> None:
         assert caught.value.option == "keyspace"
     for space in spaces[1:]:
         driver.execute(f'DROP KEYSPACE "{space}"', [])
+
+
+_WRONG = [
+    "SELECT k FROM tenants WHERE k === 1",
+    "SELECT k\nFROM tenants\nWHERE k === 1",
+    "SELECT nothing FROM tenants",
+    "INSERT INTO tenants (k) VALUES ('text')",
+    "BEGIN BATCH DELETE FROM tenants WHERE k = 1; DELETE FROM tenants WHERE k === 1; APPLY BATCH",
+]
+
+
+@pytest.mark.parametrize("fast_path", [True, False])
+async def test_errors_with_a_keyspace(
+    api: Api, connect: Callable[..., Any], driver: Any, keyspace: str, fast_path: bool
+) -> None:
+    """Errors have the caller's statement and positions in it, and so have the events of observers."""
+    driver.execute(f"CREATE TABLE IF NOT EXISTS {keyspace}.tenants (k int PRIMARY KEY, v int)", [])
+    options = RequestOptions(keyspace=keyspace)
+    own = Api(connect(fast_path=fast_path), is_async=api.is_async)
+    there = Api(connect(keyspace=keyspace, fast_path=fast_path), is_async=api.is_async)
+    for wrong in _WRONG:
+        with pytest.raises(InvalidQueryError) as expected:
+            await there.execute(wrong, [])
+        position = re.findall(r"line \d+:\d+", str(expected.value))
+        for method in (own.execute, own.execute_one):
+            with observing(recorder := Recorder()), pytest.raises(InvalidQueryError) as caught:
+                await method(wrong, [], options=options)
+            assert caught.value.statement == wrong
+            assert re.findall(r"line \d+:\d+", str(caught.value)) == position
+            (event,) = recorder.of(RequestFinished)
+            assert event.error is caught.value
+    insert = "INSERT INTO tenants (k, v) VALUES (?, ?)"
+    for params in ([1], [1, "one"]):
+        for _ in range(2):
+            with pytest.raises(ParameterError) as unfit:
+                await own.execute(insert, params, options=options)
+            assert unfit.value.statement == insert
+            with pytest.raises(ParameterError) as unfit:
+                await own.execute_batch([(insert, [1, 1]), (insert, params)], options=options)
+            assert unfit.value.statement == insert
 
 
 async def test_total_timeouts(

@@ -21,6 +21,7 @@ __all__ = [
     "foreign_marker",
     "identifier",
     "inspect_statement",
+    "prefix_of",
     "qualified",
     "quoted_name",
     "terminated",
@@ -216,6 +217,11 @@ def quoted_name(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def prefix_of(keyspace: str) -> str:
+    """Return what ``qualified`` adds before a table's name."""
+    return f"{quoted_name(keyspace)}."
+
+
 @lru_cache(_QUALIFIED)
 def qualified(stmt: str, keyspace: str) -> str:
     """Qualify each unqualified table name with a keyspace.
@@ -224,7 +230,7 @@ def qualified(stmt: str, keyspace: str) -> str:
         stmt: A SELECT, INSERT, UPDATE, DELETE, or a batch of these.
         keyspace: The keyspace's name, without quotes.
     """
-    prefix = f"{quoted_name(keyspace)}."
+    prefix = prefix_of(keyspace)
     found = [match for match in _TOKEN.finditer(stmt) if match.lastgroup != "skip"]
     names = [
         name
@@ -247,7 +253,7 @@ def unqualified(stmt: str, keyspace: str) -> str:
         stmt: CQL text.
         keyspace: The keyspace's name, without quotes.
     """
-    prefix = f"{quoted_name(keyspace)}."
+    prefix = prefix_of(keyspace)
     starts = [match.start() for match in _TOKEN.finditer(stmt) if match.lastgroup == "quoted"]
     for start in reversed(starts):
         if stmt.startswith(prefix, start):

@@ -20,7 +20,7 @@ from coodie.cql import Kind, inspect_statement
 from coodie.drivers._last_page import remember_paging_state
 from coodie.drivers.client.client import ClientRequest, First, Page, StaleStatementError
 from coodie.drivers.client.gate import Ticket, gated
-from coodie.drivers.client.keyspaces import qualified_items, qualified_request, without_keyspace
+from coodie.drivers.client.keyspaces import as_given, qualified_items, qualified_request, without_keyspace
 from coodie.drivers.client.pages import add_details, completed, extend, read_page, standing_still, with_shape
 from coodie.drivers.client.pipeline_options import make_gate
 from coodie.drivers.client.statements import StatementCache
@@ -189,7 +189,7 @@ class Pipeline:
         gate, options = self.gate, request.options
         if gate is None and options is None:
             return (yield from make(request))
-        default = self.default_timeout()
+        make, default = as_given(make, options), self.default_timeout()
         if gate is None or first is not None:
             steps = make(request)
         else:
