@@ -32,7 +32,7 @@ pytestmark = pytest.mark.server
 _SELECT = "SELECT key FROM system.local WHERE key = ?"
 
 #: Seconds that the loop may stand still. The drivers wait two for a connection, at each host.
-_LONGEST = 1.2
+_LONGEST = 1.8
 
 
 class LoopWatch:
