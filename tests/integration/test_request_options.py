@@ -31,6 +31,17 @@ pytestmark = pytest.mark.server
 _LONG_AGO = 1_000_000_000_000_000
 
 
+@pytest.mark.parametrize("traced", [False, True])
+async def test_timestamps_before_1970(api: Api, table: Callable[[str], str], *, traced: bool) -> None:
+    """The fast path and the session send a negative number, alone and in batches."""
+    name = table("k int PRIMARY KEY, v int")
+    options = RequestOptions(timestamp=-(2**63) + 1, trace=traced)
+    await api.execute(f"INSERT INTO {name} (k, v) VALUES (?, 1)", [1], options=options)
+    await api.execute_batch([(f"INSERT INTO {name} (k, v) VALUES (?, 1)", [2])], options=options)
+    rows = await api.execute(f"SELECT writetime(v) AS at FROM {name}", [])
+    assert [row["at"] for row in rows] == [-(2**63) + 1] * 2
+
+
 async def test_timestamps(api: Api, table: Callable[[str], str]) -> None:
     """The fast path, the session, many and batches write with it; reads and conditional writes refuse it."""
     name = table("k int PRIMARY KEY, v int")

@@ -39,6 +39,9 @@ _POLL_INTERVAL = 0.01
 #: Seconds after which the waiting requests are woken in any case, and the watcher's thread ends.
 _MAX_WATCH = 2.0
 
+#: The mask of 64 bits.
+_UINT64 = 2**64 - 1
+
 
 class Attempt:
     """A proxy of the session for one request, in the thread that sends it.
@@ -86,7 +89,8 @@ class Attempt:
         response.count_error = self._count_error
         response.row_factory = tuple_factory
         if self.timestamp is not None:
-            response.message.timestamp = self.timestamp
+            # The drivers encode an unsigned number; a timestamp before 1970 is the same bytes.
+            response.message.timestamp = self.timestamp & _UINT64
 
     def stand_down(self, response: ResponseFuture) -> None:
         """Restore the request's session."""
