@@ -21,6 +21,8 @@ class TestAcsylla(DriverConformance):
         "test_type_far_timestamp": "the client decodes timestamps as datetime: none beyond the year 9999",
         "test_type_timestamp": "the client decodes timestamps before 1698 and after 2241 inexactly",
         "test_type_nano_time": "the client encodes times as datetime.time, without their nanoseconds",
+        "test_collections_in_tuples_are_in_order": "sets and maps are sent in the order of Python's",
+        "test_collections_in_user_defined_types_are_in_order": "as in tuples",
         "test_many_columns_at_once": "it has the values above among its columns",
         "test_warnings_reach_the_caller": "the client writes the server's warnings to its log alone",
         "test_a_lost_connection": "the client lets a request whose connection is lost time out",

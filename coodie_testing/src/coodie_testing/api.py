@@ -129,6 +129,18 @@ class Api:
                 assert next(count) < _ENDLESS, "the stream doesn't end"
                 yield row
 
+    async def read_stream(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """Return all rows of ``stream`` or ``stream_async``."""
+        return [row async for row in self.stream(*args, **kwargs)]
+
+    async def read_many(self, stmt: str, params: Any, **kwargs: Any) -> list[Any]:
+        """Execute a statement once with ``execute_many``; return its rows, or raise its error."""
+        result = await self.execute_many(stmt, [params], raise_on_error=False, **kwargs)
+        if result.errors:
+            raise result.errors[0]
+        rows: list[Any] = result.rows(0)
+        return rows
+
     async def together(self, calls: Iterable[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
         """Run calls concurrently, in tasks or in threads; return their results, in order."""
         if self.is_async:

@@ -17,6 +17,7 @@ from coodie_testing.checks.errors import ErrorsChecks
 from coodie_testing.checks.forms import FormsChecks
 from coodie_testing.checks.leaks import LeaksChecks
 from coodie_testing.checks.many import ManyChecks
+from coodie_testing.checks.nested import NestedChecks
 from coodie_testing.checks.observed import ObservedChecks
 from coodie_testing.checks.options import OptionsChecks
 from coodie_testing.checks.paging import PagingChecks
@@ -26,6 +27,7 @@ from coodie_testing.checks.rows import RowsChecks
 from coodie_testing.checks.servererrors import ServerErrorsChecks
 from coodie_testing.checks.shapes import ShapesChecks
 from coodie_testing.checks.sharing import SharingChecks
+from coodie_testing.checks.shortpages import ShortPagesChecks
 from coodie_testing.checks.tables import TablesChecks
 from coodie_testing.checks.timeouts import TimeoutsChecks
 from coodie_testing.checks.transactions import TransactionsChecks
@@ -44,8 +46,10 @@ class DriverConformance(
     ParametersChecks,
     TypesChecks,
     FormsChecks,
+    NestedChecks,
     CodecsChecks,
     PagingChecks,
+    ShortPagesChecks,
     ManyChecks,
     TransactionsChecks,
     BatchesChecks,

@@ -48,6 +48,12 @@ class Workspace:
         #: ``k text, p frozen<point>, m map<text, frozen<point>>, l list<frozen<point>>``, where point has
         #: x int and label text.
         self.points = f"{self.keyspace}.points"
+        #: ``k text, t tuple<set<int>, map<text, int>>``, keyed by both, and timestamps: ``at, ats, at_set,
+        #: at_map, at_pair``.
+        self.nested = f"{self.keyspace}.nested"
+        #: ``k text, e frozen<event>, es list<frozen<event>>``, keyed by k and e, where event has ``at
+        #: timestamp, tags set<int>, names map<text, int>, times list<timestamp>``.
+        self.events = f"{self.keyspace}.events"
         #: A table of the keyspace ``thrice``: ``k text, v int``.
         self.unavailable = f"{self.thrice}.items"
         #: The server's error for a table with vectors; empty if it has them.
@@ -77,6 +83,13 @@ class Workspace:
         self._make(driver, f"CREATE TABLE IF NOT EXISTS {self.counters} (k text PRIMARY KEY, n counter)")
         columns = ", ".join(f"{case.column} {case.cql}" for case in VALUE_CASES)
         self._make(driver, f"CREATE TABLE IF NOT EXISTS {self.values} (k text PRIMARY KEY, {columns})")
+        self._make(
+            driver,
+            f"CREATE TABLE IF NOT EXISTS {self.nested} (k text, "
+            "t frozen<tuple<frozen<set<int>>, frozen<map<text, int>>>>, at timestamp, ats list<timestamp>, "
+            "at_set set<timestamp>, at_map map<timestamp, frozen<list<timestamp>>>, "
+            "at_pair tuple<timestamp, frozen<set<timestamp>>>, PRIMARY KEY (k, t))",
+        )
         if Capability.VECTORS in driver.capabilities:
             self._make_vectors(driver)
         if Capability.USER_DEFINED_TYPES in driver.capabilities:
@@ -85,6 +98,16 @@ class Workspace:
                 driver,
                 f"CREATE TABLE IF NOT EXISTS {self.points} (k text PRIMARY KEY, p frozen<point>, "
                 "m map<text, frozen<point>>, l list<frozen<point>>)",
+            )
+            self._make(
+                driver,
+                f"CREATE TYPE IF NOT EXISTS {self.keyspace}.event (at timestamp, tags frozen<set<int>>, "
+                "names frozen<map<text, int>>, times frozen<list<timestamp>>)",
+            )
+            self._make(
+                driver,
+                f"CREATE TABLE IF NOT EXISTS {self.events} (k text, e frozen<event>, "
+                "es list<frozen<event>>, PRIMARY KEY (k, e))",
             )
         if Capability.CONSISTENCY in driver.capabilities:
             self._make(driver, f"CREATE KEYSPACE IF NOT EXISTS {self.thrice} WITH replication = {three}")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _HOUR = dt.timedelta(hours=1)
 
 
-def _like(rows: Any, changed: list[Any]) -> Rows:
+def like(rows: Any, changed: list[Any]) -> Rows:
     """Return other rows with the same things beside them."""
     return Rows(changed, paging_state=rows.paging_state, warnings=rows.warnings, trace_id=rows.trace_id)
 
@@ -29,7 +29,7 @@ class _Mapped(Faulty):
 
     def on_execute(self, request: Request) -> Steps:
         rows = yield self.send(request)
-        return _like(rows, [self.changed(row) for row in rows])
+        return like(rows, [self.changed(row) for row in rows])
 
     def changed(self, row: dict[str, Any]) -> Any:
         """Return the row that is returned instead."""

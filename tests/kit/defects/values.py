@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.kit.defects.planting import Steps
 
 
-class _Stored(Faulty):
+class Stored(Faulty):
     """Change each value, also inside of collections, before it is bound."""
 
     def on_execute(self, request: Request) -> Steps:
@@ -27,23 +27,24 @@ class _Stored(Faulty):
 
     def whole(self, value: Any) -> Any:
         """Change a whole parameter."""
-        return _changed(value, self.part)
+        return changed(value, self.part)
 
     def part(self, value: Any) -> Any:
         """Change a value that isn't a collection."""
         return value
 
 
-def _changed(value: Any, change: Any) -> Any:
+def changed(value: Any, change: Any) -> Any:
+    """Return a value with changed parts: those that aren't collections."""
     if type(value) is dict:
-        return {_changed(key, change): _changed(item, change) for key, item in value.items()}
+        return {changed(key, change): changed(item, change) for key, item in value.items()}
     if type(value) in (list, tuple, set, frozenset):
-        return type(value)([_changed(item, change) for item in value])
+        return type(value)([changed(item, change) for item in value])
     return change(value)
 
 
 @caught_by("test_type_text", "test_type_map")
-class TextsNormalized(_Stored):
+class TextsNormalized(Stored):
     """Texts are stored in a normal form of Unicode."""
 
     def part(self, value: Any) -> Any:
@@ -51,7 +52,7 @@ class TextsNormalized(_Stored):
 
 
 @caught_by("test_type_double")
-class SignOfZeroLost(_Stored):
+class SignOfZeroLost(Stored):
     """Negative zero is stored as zero."""
 
     def part(self, value: Any) -> Any:
@@ -72,11 +73,11 @@ class DecimalsNormalizedInside(Faulty):
         """Return the value that is returned instead."""
         if isinstance(value, Decimal):
             return value
-        return _changed(value, lambda part: part.normalize() if isinstance(part, Decimal) else part)
+        return changed(value, lambda part: part.normalize() if isinstance(part, Decimal) else part)
 
 
 @caught_by("test_forms_of_timestamp", "test_forms_of_times")
-class TimeZoneDropped(_Stored):
+class TimeZoneDropped(Stored):
     """The time of day of an aware datetime is stored, whatever its time zone."""
 
     def part(self, value: Any) -> Any:
@@ -84,7 +85,7 @@ class TimeZoneDropped(_Stored):
 
 
 @caught_by("test_forms_of_timestamp")
-class FoldDropped(_Stored):
+class FoldDropped(Stored):
     """Of two equal times of day in the night when summer time ends, both are stored as the first."""
 
     def part(self, value: Any) -> Any:
@@ -92,7 +93,7 @@ class FoldDropped(_Stored):
 
 
 @caught_by("test_forms_of_blob")
-class WholeObjectOfMemoryview(_Stored):
+class WholeObjectOfMemoryview(Stored):
     """A memoryview of a part is stored as the whole object."""
 
     def part(self, value: Any) -> Any:
@@ -100,7 +101,7 @@ class WholeObjectOfMemoryview(_Stored):
 
 
 @caught_by("test_forms_of_int", "test_forms_of_varint")
-class OnlyInts(_Stored):
+class OnlyInts(Stored):
     """An object with __index__ that isn't an int is rejected."""
 
     def part(self, value: Any) -> Any:
@@ -110,7 +111,7 @@ class OnlyInts(_Stored):
 
 
 @caught_by("test_unknown_fields_are_refused")
-class UnknownFieldsDropped(_Stored):
+class UnknownFieldsDropped(Stored):
     """Fields that a user-defined type in a list doesn't have are ignored."""
 
     def whole(self, value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,14 @@ class _Word:
     """A text of the program."""
 
     text: str
+
+
+class _Shout(_Word):
+    """A kind of word."""
+
+
+class _Days(dt.timedelta):
+    """A kind of duration."""
 
 
 class CodecsChecks:
@@ -54,3 +63,28 @@ class CodecsChecks:
         await other.execute(f"INSERT INTO {space.values} (k, set_) VALUES (?, ?)", [key, {word}])
         found = await other.execute_one(f"SELECT set_ FROM {space.values} WHERE k = ?", [key])
         assert found == {stored}
+
+    @check()
+    async def test_codecs_of_subclasses(self, api: Api, space: Workspace, key: str) -> None:
+        """A codec applies to instances of subclasses of its Python type, or of one of several types."""
+        codecs = [
+            Codec("text", _Word, lambda word: word.text.lower()),
+            Codec("int", (complex, dt.timedelta), lambda value: value.days),
+        ]
+        try:
+            other = await api.open(codecs=codecs)
+        except (ConfigurationError, TypeError):
+            pytest.skip("the backend has no option codecs")
+        insert = f"INSERT INTO {space.items} (p, c, v, n) VALUES (?, ?, ?, ?)"
+        await other.execute(insert, [key, 1, _Word("Word"), dt.timedelta(1)])
+        await other.execute(insert, [key, 2, _Shout("Shout"), _Days(2)])
+        await other.execute_many(insert, [[key, 3, _Shout("Loud"), _Days(3)]])
+        if Capability.BATCHES in api.driver.capabilities:
+            await other.execute_batch([(insert, [key, 4, _Shout("Louder"), _Days(4)])])
+        rows = await other.execute(f"SELECT v, n FROM {space.items} WHERE p = ?", [key])
+        stored = [("word", 1), ("shout", 2), ("loud", 3), ("louder", 4)]
+        assert [(row["v"], row["n"]) for row in rows] == stored[: len(rows)]
+        assert len(rows) == (4 if Capability.BATCHES in api.driver.capabilities else 3)
+        await other.execute(f"INSERT INTO {space.values} (k, set_) VALUES (?, ?)", [key, {_Shout("Shout")}])
+        found = await other.execute_one(f"SELECT set_ FROM {space.values} WHERE k = ?", [key])
+        assert found == {"shout"}

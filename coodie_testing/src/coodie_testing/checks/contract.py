@@ -5,9 +5,12 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from coodie.capabilities import Capability
 from coodie.contract.driver import AbstractDriver
 from coodie.options.request_options import RequestOptions
+from coodie.registry.registry import current_registry
 from coodie_testing.checking import check
 
 if TYPE_CHECKING:
@@ -117,6 +120,14 @@ class ContractChecks:
         """The capabilities are a frozenset of Capability, the same on the class and the object."""
         assert isinstance(driver.capabilities, frozenset)
         assert all(isinstance(each, Capability) for each in driver.capabilities)
+
+    @check()
+    def test_the_description_has_the_capabilities(self, driver: Any) -> None:
+        """The plug-in's description declares the same capabilities as the driver."""
+        declared = current_registry().loaded_capabilities().get(getattr(self, "driver_type", None) or "")
+        if declared is None:
+            pytest.skip("the suite's drivers aren't opened by a plug-in")
+        assert declared == driver.capabilities
 
     @check()
     def test_needs_row_validation_is_a_bool(self, driver: Any) -> None:

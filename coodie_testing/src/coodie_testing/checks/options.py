@@ -41,6 +41,22 @@ class OptionsChecks:
             await api.execute(f"SELECT v FROM {space.items} WHERE p = ?", [key], options=options)
 
     @check(Capability.TIMESTAMP)
+    async def test_timestamps_of_1970_and_before(self, api: Api, space: Workspace, key: str) -> None:
+        """A ``timestamp`` of 0, and one before 1970, is sent as any other."""
+        insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, 'x')"
+        for c, timestamp in ((1, 0), (2, 1), (3, -1)):
+            options = RequestOptions(timestamp=timestamp)
+            await api.execute(insert, [f"{key}a", c], options=options)
+            await api.execute_one(insert, [f"{key}b", c], options=options)
+            await api.execute_many(insert, [[f"{key}c", c]], options=options)
+            if Capability.BATCHES in api.driver.capabilities:
+                await api.execute_batch([(insert, [f"{key}d", c])], options=options)
+        select = f"SELECT writetime(v) AS at FROM {space.items} WHERE p = ?"
+        for partition in "abcd" if Capability.BATCHES in api.driver.capabilities else "abc":
+            rows = await api.execute(select, [key + partition])
+            assert rows == [{"at": 0}, {"at": 1}, {"at": -1}]
+
+    @check(Capability.TIMESTAMP)
     async def test_timestamps_of_every_write(self, api: Api, space: Workspace, key: str) -> None:
         """An UPDATE and a DELETE have their ``timestamp``, too: old ones don't change a newer row."""
         options = RequestOptions(timestamp=_LONG_AGO)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
+from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +21,25 @@ if TYPE_CHECKING:
 
 __all__ = ["ParametersChecks"]
 
+_LARGE = 2**63
+
+#: Column → numbers out of its range, alone and in collections.
+_OUT_OF_RANGE: dict[str, list[Any]] = {
+    "tinyint_": [128, -129, _LARGE],
+    "smallint_": [2**15, -(2**15) - 1, _LARGE],
+    "int_": [2**31, -(2**31) - 1, _LARGE],
+    "bigint_": [_LARGE, -_LARGE - 1, 2**200],
+    "float_": [3.5e38, -3.5e38, 10**39, Fraction(10**39)],
+    "double_": [10**400, -(10**400), Fraction(10**400)],
+    "timestamp_": [_LARGE, -_LARGE - 1],
+    "list_": [[0, 2**31], (-(2**31) - 1,), range(2**31, 2**31 + 1)],
+    "map_": [{"a": 2**31}, {"a": 0, "b": -(2**31) - 1}],
+    "frozen_": [[2**31]],
+    "tuple_": [(2**31, "a", dt.date.min), [-(2**31) - 1, "a", dt.date.min]],
+    "nested_": [{2**31: {}}, {-(2**31) - 1: {"a": []}}],
+    "times_": [{_LARGE: dt.date.min}],
+}
+
 
 async def _refused(api: Api, space: Workspace, stmt: str, params: Any, *keys: str) -> ParameterError:
     """Execute an invalid request; check that nothing was written."""
@@ -26,6 +48,12 @@ async def _refused(api: Api, space: Workspace, stmt: str, params: Any, *keys: st
     for key in keys:
         assert await api.execute(f"SELECT c FROM {space.items} WHERE p = ?", [key]) == []
     return caught.value
+
+
+def _loggers_with_levels() -> list[str]:
+    """Return the names of the loggers that don't have the root's level."""
+    found = logging.root.manager.loggerDict.items()
+    return [name for name, one in found if isinstance(one, logging.Logger) and one.level != logging.NOTSET]
 
 
 class ParametersChecks:
@@ -77,6 +105,35 @@ class ParametersChecks:
         """An unknown name is an error."""
         insert = f"INSERT INTO {space.items} (p, c) VALUES (:p, :c)"
         await _refused(api, space, insert, {"p": key, "c": 1, "d": 2}, key)
+
+    @check()
+    async def test_values_are_complete_in_all_methods(self, api: Api, space: Workspace, key: str) -> None:
+        """Missing, additional and misspelt values are an error in all methods, and nothing is written."""
+        insert = f"INSERT INTO {space.items} (p, c, v) VALUES (:p, :c, :v)"
+        by_position = insert.replace(":p, :c, :v", "?, ?, ?")
+        named = {"p": key, "c": 1, "v": "a"}
+        wrong: list[tuple[str, Any]] = [
+            (insert, {"p": key, "c": 1}),
+            (insert, {"p": key, "c": 1, "V": "a"}),
+            (insert, {**named, "n": 1}),
+            (insert, {}),
+            (by_position, [key, 1]),
+            (by_position, [key, 1, "a", 2]),
+            (by_position, []),
+        ]
+        for stmt, params in wrong:
+            calls = [
+                partial(api.execute, stmt, params),
+                partial(api.execute_one, stmt, params),
+                partial(api.read_stream, stmt, params),
+                partial(api.read_many, stmt, params),
+            ]
+            if Capability.BATCHES in api.driver.capabilities:
+                calls.append(partial(api.execute_batch, [(stmt, params)]))
+            for call in calls:
+                with pytest.raises(ParameterError):
+                    await call()
+        assert await api.execute(f"SELECT c FROM {space.items} WHERE p = ?", [key]) == []
 
     @check()
     async def test_what_is_no_parameters_is_refused(self, api: Api, space: Workspace) -> None:
@@ -134,15 +191,18 @@ class ParametersChecks:
 
     @check()
     async def test_out_of_range_is_refused(self, api: Api, space: Workspace, key: str) -> None:
-        """A number out of the column's range is a ValueError."""
-        for column, value in (
-            ("tinyint_", 128),
-            ("smallint_", -(2**15) - 1),
-            ("int_", 2**31),
-            ("bigint_", 2**63),
-        ):
+        """A number out of the column's range is a ValueError, in each form, alone and in collections."""
+        for column, values in _OUT_OF_RANGE.items():
+            insert = f"INSERT INTO {space.values} (k, {column}) VALUES (?, ?)"
+            for value in values:
+                try:
+                    await api.execute(insert, [key, value])
+                except ParameterError:
+                    continue
+                raise AssertionError(f"{column} took {value!r}")
+        for amount in (_LARGE, -_LARGE - 1):
             with pytest.raises(ParameterError):
-                await api.execute(f"INSERT INTO {space.values} (k, {column}) VALUES (?, ?)", [key, value])
+                await api.execute(f"UPDATE {space.counters} SET n = n + ? WHERE k = ?", [amount, key])
         assert await api.execute(f"SELECT k FROM {space.values} WHERE k = ?", [key]) == []
 
     @check()
@@ -153,6 +213,43 @@ class ParametersChecks:
         for params in ([key, secret, "a"], [key, 1, [secret]], [key, 1, secret, secret], {"x": secret}):
             error = await _refused(api, space, insert, params, key)
             assert secret not in str(error) + repr(error)
+
+    @check()
+    async def test_logs_hold_no_value(
+        self, api: Api, space: Workspace, key: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """No logger has values at any level: not of successes and failures, and of no method."""
+        text, number = "s3cret-value", 748_291_635
+        for logger in (None, *_loggers_with_levels()):
+            caplog.set_level(logging.DEBUG, logger)
+        other = await api.open()
+        insert = f"INSERT INTO {space.items} (p, c, v, n) VALUES (?, 1, ?, ?)"
+        by_name = insert.replace("?, 1, ?, ?", ":p, 1, :v, :n")
+        select = f"SELECT n FROM {space.items} WHERE p = ? AND v = ? ALLOW FILTERING"
+        params: list[Any] = [key, text, number]
+        for _ in range(2):
+            await other.execute(insert, params)
+            await other.execute(by_name, {"p": key, "v": text, "n": number})
+            assert await other.execute(select, [key, text]) == [{"n": number}]
+            assert await other.execute_one(select, [key, text]) == number
+            assert await other.read_stream(select, [key, text]) == [{"n": number}]
+            await other.execute_many(insert, [params])
+            if Capability.BATCHES in api.driver.capabilities:
+                await other.execute_batch([(insert, params)])
+        blob = f"INSERT INTO {space.values} (k, blob_, set_) VALUES (?, ?, ?)"
+        await other.execute(blob, [key, text.encode(), {text}])
+        for call in (
+            partial(other.execute, insert, [*params, text]),
+            partial(other.execute, insert, [None, text, number]),
+            partial(other.execute, insert, [key, [text], number]),
+            partial(other.execute, f"SELECT nothing FROM {space.items} WHERE p = ?", [text]),
+            partial(other.read_many, insert, [key, text, text]),
+        ):
+            with pytest.raises(CoodieError):
+                await call()
+        await other.close()
+        secrets = (text, str(number), key)
+        assert [line for line in caplog.text.splitlines() if any(one in line for one in secrets)] == []
 
     @check()
     async def test_none_deletes(self, api: Api, space: Workspace, key: str) -> None:

@@ -93,6 +93,23 @@ class ShapesChecks:
         assert await other.ping()
 
     @check()
+    async def test_other_shapes_than_the_connections(self, api: Api, space: Workspace, key: str) -> None:
+        """``rows=dict`` returns dicts if the connection has another shape; later requests have that again."""
+        select = await _filled(api, space, key)
+        dicts: list[Any] = [{"v": "v1", "c": 1}, {"v": "v2", "c": 2}]
+        for shape, expected in ((tuple, [("v1", 1), ("v2", 2)]), ("scalar", ["v1", "v2"])):
+            try:
+                other = await api.open(rows=shape)
+            except TypeError:
+                pytest.skip("coodie-core doesn't open the suite's drivers")
+            overrides: list[dict[str, Any]] = [{"rows": dict}, {"options": RequestOptions(rows=dict)}]
+            for override in overrides:
+                assert await other.execute(select, [key], **override) == dicts
+                assert await other.read_stream(select, [key], **override) == dicts
+                assert await other.read_many(select, [key], **override) == dicts
+            assert await other.execute(select, [key]) == expected
+
+    @check()
     async def test_shapes_that_do_not_fit(self, api: Api, space: Workspace, key: str) -> None:
         """Columns that a class lacks are an InvalidQueryError, also without rows if they are known."""
         await _filled(api, space, key)
@@ -125,6 +142,15 @@ class ShapesChecks:
         ]
         found = [(await call()).columns for call in calls for _ in range(2)]
         assert found == [None] * 8 or [list(one or ()) for one in found] == [columns] * 8
+        first = await api.execute(select, [key], fetch_size=1)
+        later: list[dict[str, Any]] = [
+            {"fetch_size": 1, "paging_state": first.paging_state},
+            {"fetch_size": 10, "paging_state": first.cursor},
+            {"paging_state": first.paging_state},
+            {"paging_state": first.paging_state, "rows": tuple},
+        ]
+        for page in later:
+            assert (await api.execute(select, [key], **page)).columns == first.columns
         assert (await api.execute(f"DELETE FROM {space.items} WHERE p = ?", [key])).columns is None
 
     @check(Capability.PAGING)

@@ -114,7 +114,7 @@ class TransactionsChecks:
         calls: list[Any] = [
             partial(api.execute, insert, [key]),
             partial(api.execute_one, insert, [key]),
-            partial(self._first_of_many, api, insert, key),
+            partial(api.read_many, insert, [key]),
         ]
         if Capability.BATCHES in api.driver.capabilities:
             calls.append(partial(api.execute_batch, [(insert, [key])]))
@@ -124,11 +124,6 @@ class TransactionsChecks:
                     await call(options=RequestOptions(serial_consistency=level))
                 assert caught.value.consistency in (level, _QUORUMS[level])
                 assert caught.value.may_have_been_applied
-
-    @staticmethod
-    async def _first_of_many(api: Api, stmt: str, key: str, **options: Any) -> None:
-        result = await api.execute_many(stmt, [[key]], raise_on_error=False, **options)
-        raise result.errors[0]
 
     @check(_LWT)
     async def test_serial_consistency_is_honoured(self, api: Api, space: Workspace, key: str) -> None:

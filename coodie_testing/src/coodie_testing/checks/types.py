@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from coodie.capabilities import Capability
+from coodie.exceptions import InvalidQueryError, RequestError
 from coodie_testing.checking import check
 from coodie_testing.values import VALUE_CASES, VECTOR_CASES, exact
 
@@ -138,6 +142,33 @@ class TypesChecks:
         )
         (row,) = await api.execute(f"SELECT {names} FROM {space.values} WHERE k = ?", [key])
         assert row == dict.fromkeys(columns)
+
+    @check()
+    async def test_text_that_is_not_utf8(self, api: Api, space: Workspace, key: str) -> None:
+        """Text that can't be decoded is a RequestError that names the column; the driver works on.
+
+        The server takes surrogates for UTF-8.
+        """
+        broken = "blobAsText(0x61eda080)"
+        literals = {"text_": broken, "set_": f"{{'a', {broken}}}", "map_": f"{{'a': 1, {broken}: 2}}"}
+        for column, literal in literals.items():
+            insert = f"INSERT INTO {space.values} (k, {column}) VALUES (?, {literal})"
+            try:
+                await api.execute(insert, [key + column])
+            except InvalidQueryError as exc:
+                pytest.skip(f"the server checks that text is UTF-8: {exc}")
+            select = f"SELECT {column} FROM {space.values} WHERE k = ?"
+            for call in (
+                partial(api.execute, select, [key + column]),
+                partial(api.execute, select, [key + column], rows=tuple),
+                partial(api.execute_one, select, [key + column]),
+                partial(api.read_stream, select, [key + column]),
+                partial(api.read_many, select, [key + column]),
+            ):
+                with pytest.raises(RequestError, match=column):
+                    await call()
+            found = await api.execute(f"SELECT k FROM {space.values} WHERE k = ?", [key + column])
+            assert found == [{"k": key + column}]
 
     @check()
     async def test_many_columns_at_once(self, api: Api, space: Workspace, key: str) -> None:
