@@ -25,6 +25,7 @@ class TestAcsylla(DriverConformance):
         "test_collections_in_user_defined_types_are_in_order": "as in tuples",
         "test_many_columns_at_once": "it has the values above among its columns",
         "test_warnings_reach_the_caller": "the client writes the server's warnings to its log alone",
+        "test_warnings_are_told": "as above",
         "test_a_lost_connection": "the client lets a request whose connection is lost time out",
         "test_anothers_new_column_is_seen": "the client reads the schema about a second after the event",
         "test_what_exists_already": "the client has no details of a server's error",

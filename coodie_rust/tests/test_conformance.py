@@ -25,4 +25,5 @@ class TestRust(DriverConformance):
         "test_a_failed_connect_releases_all": "the client's own threads log, which makes Python list them",
         "test_many_columns_at_once": "it has the values above among its columns",
         "test_warnings_reach_the_caller": "the client writes the server's warnings to its log alone",
+        "test_warnings_are_told": "as above",
     }

@@ -15,7 +15,9 @@ from coodie_testing.checks.ddl import DdlChecks
 from coodie_testing.checks.encryption import EncryptionChecks
 from coodie_testing.checks.errors import ErrorsChecks
 from coodie_testing.checks.forms import FormsChecks
+from coodie_testing.checks.laterpages import LaterPagesChecks
 from coodie_testing.checks.leaks import LeaksChecks
+from coodie_testing.checks.limits import LimitsChecks
 from coodie_testing.checks.many import ManyChecks
 from coodie_testing.checks.nested import NestedChecks
 from coodie_testing.checks.observed import ObservedChecks
@@ -50,7 +52,9 @@ class DriverConformance(
     CodecsChecks,
     PagingChecks,
     ShortPagesChecks,
+    LaterPagesChecks,
     ManyChecks,
+    LimitsChecks,
     TransactionsChecks,
     BatchesChecks,
     DdlChecks,

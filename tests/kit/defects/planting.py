@@ -140,11 +140,12 @@ class Faulty(CassandraDriver):
         table_options: Any = None,
         dry_run: bool = False,
         drop_removed_indexes: bool = False,
+        **kwargs: Any,
     ) -> Steps:
         """Bring a table into shape."""
         return (
             yield self.right(
-                "sync_table", table, keyspace, cols, table_options, dry_run, drop_removed_indexes
+                "sync_table", table, keyspace, cols, table_options, dry_run, drop_removed_indexes, **kwargs
             )
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -46,6 +46,15 @@ async def _use_often(api: Api, space: Workspace, key: str) -> ResourceSnapshot:
     return before
 
 
+async def _use_of(api: Api, options: dict[str, Any]) -> None:
+    """Open and use a driver: one may notice a missing keyspace by its first request."""
+    other = await api.open(**options)
+    try:
+        await other.execute("SELECT v FROM nothing", [])
+    finally:
+        await other.close()
+
+
 class LeaksChecks:
     """Resources are counted before and after."""
 
@@ -78,13 +87,18 @@ class LeaksChecks:
 
     @check()
     async def test_a_failed_connect_releases_all(self, api: Api, closed_port: int) -> None:
-        """A failed connect leaves no thread and no open file."""
-        with pytest.raises(CoodieError):
-            await api.open(hosts=["127.0.0.1"], port=closed_port)
-        before = ResourceSnapshot()
-        with pytest.raises(CoodieError):
-            await api.open(hosts=["127.0.0.1"], port=closed_port)
-        await assert_released(api, before)
+        """A failed connect leaves no thread and no open file, if nobody listens or a keyspace is missing."""
+        causes: tuple[dict[str, Any], ...] = (
+            {"hosts": ["127.0.0.1"], "port": closed_port},
+            {"keyspace": "kit_nowhere"},
+        )
+        for cause in causes:
+            with pytest.raises(CoodieError):
+                await _use_of(api, cause)
+            before = ResourceSnapshot()
+            with pytest.raises(CoodieError):
+                await _use_of(api, cause)
+            await assert_released(api, before)
 
     @check()
     async def test_tasks_end(self, async_api: Api, space: Workspace, key: str) -> None:

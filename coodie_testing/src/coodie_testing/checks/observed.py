@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from coodie.exceptions import InvalidQueryError
+from coodie.capabilities import Capability
+from coodie.exceptions import InvalidQueryError, RequestTimeoutError
 from coodie.observers.events import RequestFinished, RequestStarted
 from coodie.observers.hub import observing
 from coodie.observers.recorder import Recorder
 from coodie_testing.checking import check
+from coodie_testing.interrupts import Interrupting
+from coodie_testing.messages import ServerWarning
 from coodie_testing.workspace import MANY
 
 if TYPE_CHECKING:
@@ -130,3 +134,99 @@ class ObservedChecks:
         proxy.hold = False
         (ended,) = _told(recorder, RequestFinished, stmt)
         assert ended.interrupted
+
+    @check()
+    async def test_cancellations_of_all_methods_are_told(
+        self, async_api: Api, space: Workspace, proxy: FaultProxy, key: str
+    ) -> None:
+        """Each cancelled request of each method has one end event, which says that it was interrupted."""
+        through = await async_api.open(hosts=[proxy.host], port=proxy.port)
+        calls, count = await _calls(through, space, key)
+        proxy.hold = True
+        recorder = Recorder()
+        with observing(recorder):
+            tasks = [asyncio.ensure_future(call()) for call in calls]
+            await asyncio.sleep(0.1)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=10)
+        proxy.hold = False
+        ends = _ends(recorder, count)
+        assert all(ended.interrupted for ended in ends)
+
+    @check()
+    async def test_interrupts_are_told(self, sync_api: Api, space: Workspace, proxy: FaultProxy) -> None:
+        """The end event of a request that Ctrl-C ended says that it was interrupted."""
+        through = await sync_api.open(hosts=[proxy.host], port=proxy.port)
+        stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < 4"
+        await through.execute(stmt, [])
+        proxy.hold = True
+        recorder = Recorder()
+        with observing(recorder), Interrupting(), pytest.raises(KeyboardInterrupt):
+            await through.execute(stmt, [], timeout=15)
+        proxy.hold = False
+        (ended,) = _told(recorder, RequestFinished, stmt)
+        assert ended.interrupted
+
+    @check()
+    async def test_timeouts_are_told(self, api: Api, space: Workspace, proxy: FaultProxy, key: str) -> None:
+        """Each request of each method that timed out has one end event, with the error."""
+        through = await api.open(hosts=[proxy.host], port=proxy.port)
+        calls, count = await _calls(through, space, key)
+
+        async def times_out(call: Any) -> None:
+            with suppress(RequestTimeoutError):
+                await call(timeout=0.2)
+
+        proxy.mute = True
+        recorder = Recorder()
+        with observing(recorder):
+            await api.together([partial(times_out, call) for call in calls])
+        assert all(type(ended.error) is RequestTimeoutError for ended in _ends(recorder, count))
+
+    @check()
+    async def test_warnings_are_told(self, api: Api, space: Workspace, proxy: FaultProxy, key: str) -> None:
+        """The end event of a request of any method has the server's warnings."""
+        through = await api.open(hosts=[proxy.host], port=proxy.port)
+        calls, count = await _calls(through, space, key)
+        for contains in (key, "BATCH"):
+            proxy.add(ServerWarning(text="of the server"), contains=contains, times=None)
+        recorder = Recorder()
+        with observing(recorder):
+            for call in calls:
+                await call()
+        assert [ended.warnings for ended in _ends(recorder, count)] == [("of the server",)] * count
+
+
+async def _calls(api: Api, space: Workspace, key: str) -> tuple[list[Any], int]:
+    """Return a request of each method, with a comment, and their number; all are prepared."""
+    stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < ? /* {key} */"
+    insert = f"INSERT INTO {space.items} (p, c) VALUES (?, 1) /* {key} */"
+
+    async def many(**arguments: Any) -> None:
+        await api.execute_many(stmt, [[1], [2]], raise_on_error=False, **arguments)
+
+    async def stream(**arguments: Any) -> None:
+        [row async for row in api.stream(stmt, [3], **arguments)]
+
+    calls: list[Any] = [
+        partial(api.execute, stmt, [1]),
+        partial(api.execute, insert, [key]),
+        partial(api.execute_one, stmt, [2]),
+        stream,
+        many,
+    ]
+    if Capability.BATCHES in api.driver.capabilities:
+        calls.append(partial(api.execute_batch, [(insert, [key])]))
+    for call in calls:
+        await call()
+    return calls, len(calls) + 1
+
+
+def _ends(recorder: Recorder, count: int) -> list[Any]:
+    """Return the end events, one for each of so many start events."""
+    starts = [event.request_id for event in recorder.events if isinstance(event, RequestStarted)]
+    ends = [event for event in recorder.events if isinstance(event, RequestFinished)]
+    assert len(starts) == count
+    assert sorted(event.request_id for event in ends) == sorted(starts)
+    return ends

@@ -101,6 +101,32 @@ class OptionsChecks:
         with pytest.raises(ConfigurationError):
             await api.execute("TRUNCATE nothing_at_all", [], options=options)
 
+    @check(Capability.KEYSPACE, Capability.CONSISTENCY)
+    async def test_one_text_for_several_keyspaces(self, api: Api, space: Workspace, key: str) -> None:
+        """The same text with another ``keyspace`` is about another table, in any order, in each method."""
+        name = space.new_name()
+        keyspaces = (space.keyspace, space.thrice)
+        for keyspace in keyspaces:
+            await api.execute(f"CREATE TABLE {keyspace}.{name} (k text, c int, PRIMARY KEY (k, c))", [])
+        insert, select = f"INSERT INTO {name} (k, c) VALUES (?, ?)", f"SELECT c FROM {name} WHERE k = ?"
+        for n, keyspace in enumerate([*keyspaces, *keyspaces]):
+            options = RequestOptions(keyspace=keyspace)
+            c = n * 10
+            await api.execute(insert, [key, c], "ONE", options=options)
+            await api.execute_many(insert, [[key, c + 1]], consistency="ONE", options=options)
+            if Capability.BATCHES in api.driver.capabilities:
+                await api.execute_batch([(insert, [key, c + 2])], consistency="ONE", options=options)
+        own = (0, 1, 2) if Capability.BATCHES in api.driver.capabilities else (0, 1)
+        for n, keyspace in [*enumerate(keyspaces)] * 2:
+            options = RequestOptions(keyspace=keyspace)
+            rows = [{"c": (n + turn) * 10 + c} for turn in (0, 2) for c in own]
+            assert await api.execute(select, [key], "ONE", options=options) == rows
+            assert await api.execute_one(select, [key], "ONE", options=options) == n * 10
+            stream = api.stream(select, [key], consistency="ONE", options=options)
+            assert [row async for row in stream] == rows
+            result = await api.execute_many(select, [[key]], consistency="ONE", options=options)
+            assert result.rows(0) == rows
+
     @check(Capability.TOTAL_TIMEOUT, Capability.PAGING)
     async def test_total_timeouts(self, api: Api, space: Workspace, proxy: FaultProxy, key: str) -> None:
         """``total_timeout`` limits all pages together, however fast each of them is, and a batch."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import sys
 import uuid
@@ -11,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coodie.capabilities import Capability
-from coodie.exceptions import CoodieError, InvalidQueryError, ParameterTypeError, RequestTimeoutError
+from coodie.exceptions import (
+    ConfigurationError,
+    CoodieError,
+    InvalidQueryError,
+    ParameterTypeError,
+    RequestTimeoutError,
+)
+from coodie.protocol.frames import Opcode
 from coodie_testing.checking import check
 from coodie_testing.resources import assert_loop_not_blocked
 
@@ -206,17 +214,47 @@ class PreparedChecks:
         assert await async_api.execute(texts[0], ["many"]) == [{"c": 0}]
 
     @check()
+    async def test_the_cache_keeps_what_is_used(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
+        """A full cache evicts the statement that wasn't used for longest, and a small one works."""
+        try:
+            through = await api.open(hosts=[proxy.host], port=proxy.port, statement_cache_size=3)
+        except (ConfigurationError, TypeError) as exc:
+            if "statement_cache_size" not in str(exc):
+                raise
+            pytest.skip(f"the driver has no statement_cache_size: {exc}")
+        used, *others = (f"SELECT c FROM {space.items} WHERE p = ? AND c = {n}" for n in range(7))
+        for n, stmt in enumerate(others):
+            for text, c in ((used, 0), (stmt, n + 1)):
+                assert await through.execute(text, ["many"]) == [{"c": c}]
+        prepared = [one.statement for one in proxy.requests if one.opcode == Opcode.PREPARE]
+        assert prepared.count(used) <= 1, "a statement in use was evicted"
+
+    @check()
     async def test_preparing_leaves_the_loop_alone(
         self, async_api: Api, space: Workspace, proxy: FaultProxy
     ) -> None:
-        """Preparing a statement doesn't block the event loop."""
+        """Preparing a statement doesn't block the event loop, with any method."""
         api = await async_api.open(hosts=[proxy.host], port=proxy.port)
         await api.ping()
         proxy.delay = 0.5
 
         async def first() -> None:
-            stmt = f"SELECT c FROM {space.items} WHERE p = ? /* {uuid.uuid4()} */"
-            assert await api.execute(stmt, ["none"]) == []
+            stmt = f"SELECT c FROM {space.items} WHERE p = ? /* {uuid.uuid4()} %s */"
+
+            async def stream() -> list[Any]:
+                return [row async for row in api.stream(stmt % "stream", ["none"])]
+
+            calls: list[Any] = [
+                api.execute(stmt % "all", ["none"]),
+                stream(),
+                api.execute_one(stmt % "one", ["none"]),
+                api.execute_many(stmt % "many", [["none"]]),
+            ]
+            if Capability.BATCHES in api.driver.capabilities:
+                write = f"DELETE FROM {space.items} WHERE p = ? /* {uuid.uuid4()} */"
+                calls.append(api.execute_batch([(write, ["none"])]))
+            found = await asyncio.gather(*calls)
+            assert found[:3] == [[], [], None]
 
         await assert_loop_not_blocked(first, 0.4)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -13,36 +12,17 @@ import pytest
 from coodie.capabilities import Capability
 from coodie.exceptions import InvalidQueryError
 from coodie.options.request_options import RequestOptions
-from coodie.protocol.codec import encode_string_list
-from coodie.protocol.frames import WARNING
 from coodie.rows import Rows
 from coodie_testing.checking import check
-from coodie_testing.faults.fault import Fault
+from coodie_testing.messages import ServerWarning
 from coodie_testing.workspace import MANY
 
 if TYPE_CHECKING:
-    from coodie.protocol.frames import RawFrame
     from coodie_testing.api import Api
-    from coodie_testing.faults.connection import ProxiedConnection
     from coodie_testing.faults.proxy import FaultProxy
     from coodie_testing.workspace import Workspace
 
 __all__ = ["RowsChecks"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Warning(Fault):
-    """The response has a warning of the server (native_protocol_v5.spec, section 2.2)."""
-
-    text: str
-
-    async def respond(
-        self, connection: ProxiedConnection, request: RawFrame, response: RawFrame | None
-    ) -> None:
-        """Add the warning; the response has no trace id, which would precede it."""
-        assert response is not None
-        body = encode_string_list([self.text]) + response.body
-        await connection.send_response(response._replace(flags=response.flags | WARNING, body=body))
 
 
 class RowsChecks:
@@ -252,7 +232,7 @@ class RowsChecks:
         assert any("atch" in warning for warning in rows.warnings)
         through = await api.open(hosts=[proxy.host], port=proxy.port)
         stmt = f"SELECT c, n FROM {space.items} WHERE p = 'many'"
-        proxy.add(_Warning(text="of the second page"), contains="SELECT c, n", after=1)
+        proxy.add(ServerWarning(text="of the second page"), contains="SELECT c, n", after=1)
         rows = await through.execute(stmt, [])
         assert (len(rows), rows.warnings) == (MANY, ("of the second page",))
         assert (await through.execute(stmt, [], fetch_size=1)).warnings == ()

@@ -8,10 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from coodie.capabilities import Capability
 from coodie_testing.checking import check
+from coodie_testing.messages import request_parameters
 
 if TYPE_CHECKING:
     from coodie_testing.api import Api
+    from coodie_testing.faults.proxy import FaultProxy
     from coodie_testing.workspace import Workspace
 
 __all__ = ["SharingChecks"]
@@ -64,6 +67,35 @@ class SharingChecks:
 
         assert await api.together([partial(paged, n) for n in range(20)]) == [0] * 20
         assert len(await api.execute(stmt, [])) == 50
+
+    @check(Capability.CONSISTENCY)
+    async def test_levels_of_concurrent_requests(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
+        """Each of several requests in flight has its own level, or the connection's."""
+        through = await api.open(hosts=[proxy.host], port=proxy.port, consistency="LOCAL_QUORUM")
+        stmts = {
+            level: f"SELECT c FROM {space.items} WHERE p = 'many' AND c = {n}"
+            for n, level in enumerate(["ALL", "QUORUM", None, "ONE"])
+        }
+        for stmt in stmts.values():
+            await through.execute(stmt, [])
+        proxy.requests.clear()
+        proxy.hold = True
+
+        async def read(level: str | None, stmt: str, pause: float) -> None:
+            await api.pause(pause)
+            arguments = {} if level is None else {"consistency": level}
+            await through.execute(stmt, [], **arguments)
+            await through.execute_one(stmt, [], **arguments)
+
+        async def release() -> None:
+            await api.pause(0.3)
+            proxy.hold = False
+
+        calls: list[Any] = [partial(read, *pair, n * 0.03) for n, pair in enumerate([*stmts.items()] * 2)]
+        await api.together([*calls, release])
+        for level, stmt in stmts.items():
+            sent = [request_parameters(one).consistency for one in proxy.requests if one.statement == stmt]
+            assert sent == [level or "LOCAL_QUORUM"] * 4
 
     @check()
     async def test_sync_and_async_at_once(self, async_api: Api, space: Workspace) -> None:

@@ -10,11 +10,13 @@ import pytest
 
 from coodie.capabilities import Capability
 from coodie.exceptions import CoodieError, InvalidQueryError, SchemaError
+from coodie.schema import SimpleStrategy, SyncOptions
 from coodie.schema.definitions import ColumnDefinition as Column
 from coodie_testing.checking import check
 
 if TYPE_CHECKING:
     from coodie_testing.api import Api
+    from coodie_testing.faults.proxy import FaultProxy
     from coodie_testing.workspace import Workspace
 
 __all__ = ["TablesChecks"]
@@ -103,6 +105,24 @@ class TablesChecks:
         assert len(said) == 2
         assert set(await _columns(api, space, table)) == {"id", "v"}
         assert await api.sync_table(table, space.keyspace, grown, {"comment": "x"}) == said
+
+    @check(_SYNC)
+    async def test_dry_runs_send_no_change(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
+        """A dry run with any options sends the server no statement that changes anything."""
+        through = await api.open(hosts=[proxy.host], port=proxy.port)
+        nowhere, table = f"{space.keyspace}_dry", space.new_name()
+        cols = [_KEY, Column("v", "text", index=True)]
+        await api.sync_table(table, space.keyspace, cols)
+        options = SyncOptions(create_keyspace=SimpleStrategy(1), wait_for_indexes=5, agreement_timeout=5)
+        said = await through.sync_table(table, nowhere, cols, dry_run=True, options=options)
+        assert [statement.split()[1] for statement in said] == ["KEYSPACE", "TABLE", "INDEX"]
+        other = [_KEY, Column("v", "text"), Column("w", "int", index=True)]
+        args = (table, space.keyspace, other, {"comment": "x"}, True, True)
+        assert len(await through.sync_table(*args, options=options)) == 4
+        sent = {(one.statement or "BATCH").split()[0].upper() for one in proxy.requests}
+        assert not sent & {"CREATE", "ALTER", "DROP", "TRUNCATE", "INSERT", "UPDATE", "DELETE", "BATCH"}
+        stmt = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?"
+        assert await api.execute(stmt, [nowhere]) == []
 
     @check(_SYNC)
     async def test_sync_table_sets_options(self, api: Api, space: Workspace) -> None:

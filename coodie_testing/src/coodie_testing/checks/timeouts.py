@@ -10,8 +10,10 @@ import pytest
 
 from coodie.capabilities import Capability
 from coodie.exceptions import ConnectionFailedError, CoodieError, RequestTimeoutError
+from coodie.options.request_options import RequestOptions
+from coodie.protocol.frames import Opcode
 from coodie_testing.checking import check
-from coodie_testing.faults.fault import Silence
+from coodie_testing.faults.fault import Delay, Silence
 from coodie_testing.resources import assert_loop_not_blocked
 
 if TYPE_CHECKING:
@@ -56,6 +58,38 @@ class _InTime:
         assert isinstance(error, TimeoutError)
         self.error = error
         return True
+
+
+def _writes(space: Workspace, comment: str = "") -> list[tuple[str, list[Any]]]:
+    """Return the statements of a batch."""
+    return [(f"INSERT INTO {space.items} (p, c) VALUES (?, 2) /* {comment} */", ["timeouts"])]
+
+
+def _calls(api: Api, stmt: str, params: list[Any], space: Workspace, comment: str = "") -> list[Any]:
+    """Return a request of each method; each raises its error."""
+
+    async def many(**arguments: Any) -> None:
+        result = await api.execute_many(stmt, [params] * 2, raise_on_error=False, **arguments)
+        raise result.errors[1]
+
+    async def stream(**arguments: Any) -> None:
+        [row async for row in api.stream(stmt, params, **arguments)]
+
+    calls: list[Any] = [partial(api.execute, stmt, params), many]
+    if Capability.BATCHES in api.driver.capabilities:
+        calls.append(partial(api.execute_batch, _writes(space, comment)))
+    return [*calls, partial(api.execute_one, stmt, params), stream]
+
+
+async def _timeouts(api: Api, calls: list[Any]) -> list[RequestTimeoutError]:
+    """Run calls at the same time; check that each raises a timeout in time, and return these."""
+
+    async def timed(call: Any) -> RequestTimeoutError:
+        with _InTime() as seen:
+            await call()
+        return seen.error
+
+    return await api.together([partial(timed, call) for call in calls])
 
 
 class TimeoutsChecks:
@@ -121,6 +155,58 @@ class TimeoutsChecks:
             with _InTime() as seen:
                 await method(stmt, ["many"])
             assert seen.error.timeout == _TIMEOUT
+
+    @check()
+    async def test_the_connections_timeout_of_all(
+        self, api: Api, space: Workspace, proxy: FaultProxy, key: str
+    ) -> None:
+        """request_timeout= applies to batches, execute_many, pages, streams, and to preparing."""
+        through, stmt = await _through(api, proxy, space, request_timeout=_TIMEOUT)
+        calls = _calls(through, stmt, ["many"], space)
+        calls.append(partial(through.execute, f"{stmt} /* {key} */", ["many"]))
+        if Capability.PAGING in api.driver.capabilities:
+            calls.append(partial(through.execute, stmt, ["many"], fetch_size=10))
+        if Capability.BATCHES in api.driver.capabilities:
+            await through.execute_batch(_writes(space), timeout=_AT_MOST)
+        proxy.mute = True
+        for error in await _timeouts(through, calls):
+            assert error.timeout == _TIMEOUT
+
+    @check()
+    async def test_timeouts_of_preparing(
+        self, api: Api, space: Workspace, proxy: FaultProxy, key: str
+    ) -> None:
+        """Preparing a statement has the request's timeout, of all methods, shorter or longer than others'."""
+        through, stmt = await _through(api, proxy, space, request_timeout=20)
+        calls = _calls(through, f"{stmt} /* {key} */", ["many"], space, key)
+        proxy.mute = True
+        for error in await _timeouts(through, [partial(call, timeout=_TIMEOUT) for call in calls]):
+            assert error.timeout == _TIMEOUT
+        proxy.mute = False
+        short, _ = await _through(api, proxy, space, request_timeout=_TIMEOUT)
+        proxy.add(Delay(seconds=2 * _TIMEOUT), opcodes=(Opcode.PREPARE,), contains="short", times=None)
+        assert len(await short.execute(f"{stmt} /* short {key} */", ["many"], timeout=30)) == 100
+
+    @check()
+    async def test_timeouts_of_writes(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
+        """A write without a response may have been applied, also an idempotent one; a read wasn't."""
+        through, stmt = await _through(api, proxy, space)
+        insert = f"INSERT INTO {space.items} (p, c) VALUES (?, 1)"
+        await through.execute(insert, ["timeouts"])
+        idempotent = (None, RequestOptions(idempotent=True), RequestOptions(idempotent=False))
+        calls = [
+            partial(call, timeout=_TIMEOUT, options=options)
+            for options in idempotent
+            for call in _calls(through, insert, ["timeouts"], space)[:-1]  # without a stream
+        ]
+        if Capability.BATCHES in api.driver.capabilities:
+            await through.execute_batch(_writes(space))
+        proxy.mute = True
+        for error in await _timeouts(through, calls):
+            assert error.may_have_been_applied
+        reads = [partial(call, timeout=_TIMEOUT) for call in _calls(through, stmt, ["many"], space)[-2:]]
+        for error in await _timeouts(through, reads):
+            assert not error.may_have_been_applied
 
     @check()
     async def test_a_late_answer_harms_nobody(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:

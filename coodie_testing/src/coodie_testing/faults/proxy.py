@@ -333,7 +333,13 @@ class FaultProxy:
         if request.opcode in _STATEMENTS:
             self.requests.append(
                 RecordedRequest(
-                    connection.number, request.opcode, text, request.body, reaches, connection.shard
+                    connection.number,
+                    request.opcode,
+                    text,
+                    request.body,
+                    reaches,
+                    connection.shard,
+                    request.protocol,
                 )
             )
         if fault is not None and not reaches:

@@ -62,6 +62,7 @@ class RecordedRequest:
         body: The frame's body.
         reached_node: Whether it was forwarded to the node.
         shard: The simulated shard of the connection; None without shards.
+        protocol: The protocol version.
     """
 
     connection: int
@@ -70,3 +71,4 @@ class RecordedRequest:
     body: bytes
     reached_node: bool
     shard: int | None = None
+    protocol: int = 5
