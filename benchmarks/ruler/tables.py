@@ -11,16 +11,18 @@ if TYPE_CHECKING:
 
 __all__ = ["amount", "header", "lines", "measures_of", "multiple"]
 
+#: The measures that fit beside the ratios on a page.
+_MAX_MEASURES = 3
 _HUNDRED = 100
 _TEN_MILLISECONDS, _SECOND = 1e4, 1e6
 
 
 def measures_of(contestants: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return what was measured in a workload, the most important first."""
+    """Return what was measured in a workload, as far as it fits into a table, the most important first."""
     measured: set[str] = set()
     for known in contestants.values():
         measured.update(*known["rounds"])
-    return [name for name in MEASURES if name in measured]
+    return [name for name in MEASURES if name in measured][:_MAX_MEASURES]
 
 
 def header(contestants: Mapping[str, Mapping[str, Any]], baselines: Sequence[str]) -> list[str]:
