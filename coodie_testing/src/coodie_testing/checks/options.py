@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from coodie.capabilities import Capability
-from coodie.exceptions import ConfigurationError, RequestTimeoutError
+from coodie.exceptions import ConfigurationError, InvalidQueryError, RequestTimeoutError
 from coodie.options.request_options import RequestOptions
 from coodie_testing.checking import check
 
@@ -100,6 +100,10 @@ class OptionsChecks:
         assert [row async for row in api.stream(select, [key], options=options)] == [{"c": 1}, {"c": 2}]
         with pytest.raises(ConfigurationError):
             await api.execute("TRUNCATE nothing_at_all", [], options=options)
+        wrong = "SELECT nothing FROM items"
+        with pytest.raises(InvalidQueryError) as caught:
+            await api.execute(wrong, [], options=options)
+        assert caught.value.statement == wrong
 
     @check(Capability.KEYSPACE, Capability.CONSISTENCY)
     async def test_one_text_for_several_keyspaces(self, api: Api, space: Workspace, key: str) -> None:
