@@ -314,6 +314,16 @@ def test_conditional_writes(rows: Any, applied: list[Any], found: list[Any]) -> 
     assert (shape.of_dicts(of_dicts), shape.of_dicts(of_dicts).applied) == (found, False)
 
 
+@pytest.mark.parametrize("rows", [tuple, "scalar"])
+def test_conditional_writes_without_columns(rows: Any) -> None:
+    """A client that gives dicts and no columns: ``applied`` doesn't depend on the shape either."""
+    shape = parse_rows(rows)
+    assert shape is not None
+    assert shape.of_dicts([{"[applied]": True}]).applied is True
+    assert shape.of_dicts([{"[applied]": False, "v": 1}]).applied is False
+    assert shape.of_dicts([{"v": True}]).applied is None
+
+
 def test_what_a_result_knows_is_kept() -> None:
     """The paging state, the warnings and the columns go from dicts to the other rows."""
     dicts = Rows([{"id": 1, "name": "Ada"}], paging_state=b"next", warnings=["slow"])

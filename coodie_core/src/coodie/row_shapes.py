@@ -53,10 +53,10 @@ class ShapedRows(Rows[Any]):
     @property
     def applied(self) -> bool | None:
         """Whether a lightweight transaction took effect; None for any other statement."""
-        if not self.columns or self.columns[0].name != _APPLIED:
-            return None
         known: bool | None = self.__dict__.get("was_applied")
-        return self.scalar() if known is None else known
+        if known is not None:
+            return known
+        return self.scalar() if self.columns and self.columns[0].name == _APPLIED else None
 
 
 class RowShape:
@@ -164,6 +164,8 @@ class RowShape:
         names = tuple(rows[0]) if rows else tuple([column.name for column in columns or ()])
         if names:
             made = self.of_tuples(names, [tuple(row.values()) for row in rows], columns)
+            if rows and names[0] == _APPLIED:  # a client may give no columns
+                made.__dict__["was_applied"] = bool(rows[0][_APPLIED])
         else:
             made = self.new_rows()
             made.columns = columns

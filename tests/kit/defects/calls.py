@@ -17,7 +17,7 @@ from coodie.observers.instrumentation import observe
 from coodie.observers.request import UNOBSERVED, ObservedRequest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
 
     from tests.kit.defects.planting import Steps
 
@@ -83,23 +83,23 @@ class TotalTimeoutOfEachPage(_Slow):
 class StreamEndsWhenClosed(Faulty):
     """If the driver is closed, a stream ends as if there were no more rows."""
 
-    def stream(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+    def stream(self, *args: Any, **kwargs: Any) -> Generator[Any, None, None]:
         """As the contract."""
         return self._until_closed(super().stream(*args, **kwargs))
 
     @staticmethod
-    def _until_closed(rows: Iterator[Any]) -> Iterator[Any]:
+    def _until_closed(rows: Iterator[Any]) -> Generator[Any, None, None]:
         try:
             yield from rows
         except DriverClosedError:
             return
 
-    def stream_async(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+    def stream_async(self, *args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
         """As the contract."""
         return self._until_closed_async(super().stream_async(*args, **kwargs))
 
     @staticmethod
-    async def _until_closed_async(rows: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async def _until_closed_async(rows: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
         try:
             async for row in rows:
                 yield row

@@ -282,10 +282,12 @@ class DryRunExecutes(Faulty):
     """A dry run does it."""
 
     def on_sync_table(
-        self, table, keyspace, cols, table_options=None, dry_run=False, drop_removed_indexes=False
+        self, table, keyspace, cols, table_options=None, dry_run=False, drop_removed_indexes=False, **kwargs
     ):
         return (
-            yield self.right("sync_table", table, keyspace, cols, table_options, False, drop_removed_indexes)
+            yield self.right(
+                "sync_table", table, keyspace, cols, table_options, False, drop_removed_indexes, **kwargs
+            )
         )
 
 
@@ -294,10 +296,10 @@ class ColumnsDropped(Faulty):
     """A column that the definition no longer has is dropped."""
 
     def on_sync_table(
-        self, table, keyspace, cols, table_options=None, dry_run=False, drop_removed_indexes=False
+        self, table, keyspace, cols, table_options=None, dry_run=False, drop_removed_indexes=False, **kwargs
     ):
         done = yield self.right(
-            "sync_table", table, keyspace, cols, table_options, dry_run, drop_removed_indexes
+            "sync_table", table, keyspace, cols, table_options, dry_run, drop_removed_indexes, **kwargs
         )
         find = "SELECT column_name AS c FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ?"
         there = yield self.right("execute", find, [keyspace, table])
@@ -342,9 +344,9 @@ class IndexesDropped(Faulty):
     """Indexes that the definition no longer has are dropped unasked."""
 
     def on_sync_table(
-        self, table, keyspace, cols, table_options=None, dry_run=False, drop_removed_indexes=False
+        self, table, keyspace, cols, table_options=None, dry_run=False, drop_removed_indexes=False, **kwargs
     ):
-        return (yield self.right("sync_table", table, keyspace, cols, table_options, dry_run, True))
+        return (yield self.right("sync_table", table, keyspace, cols, table_options, dry_run, True, **kwargs))
 
 
 @caught_by("test_anothers_change_is_seen", "test_a_dry_run_changes_nothing")

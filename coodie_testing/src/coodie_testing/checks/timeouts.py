@@ -201,9 +201,10 @@ class TimeoutsChecks:
         ]
         if Capability.BATCHES in api.driver.capabilities:
             await through.execute_batch(_writes(space))
-        proxy.mute = True
+        # A batch may be a text that is prepared each time: what wasn't prepared wasn't applied.
+        proxy.add(Silence(), opcodes=(Opcode.QUERY, Opcode.EXECUTE, Opcode.BATCH), times=None)
         for error in await _timeouts(through, calls):
-            assert error.may_have_been_applied
+            assert error.may_have_been_applied, error.statement
         reads = [partial(call, timeout=_TIMEOUT) for call in _calls(through, stmt, ["many"], space)[-2:]]
         for error in await _timeouts(through, reads):
             assert not error.may_have_been_applied

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from coodie.contract.total_timeout import total_timeout_error
 from coodie.cql import Kind
 from coodie.effects import Steps
+from coodie.exceptions import RequestError
 from coodie.observers.request import UNOBSERVED
 from coodie.parameters import positional
 from coodie.row_shapes import ShapedRows
@@ -94,6 +95,17 @@ class ClientRequest(NamedTuple):
         if left <= 0:
             raise total_timeout_error(self.asked.stmt, self.options)
         return self if left > self.timeout else self._replace(timeout=left)
+
+    def complete_error(self, error: CoodieError, *, may_have_been_applied: bool) -> None:
+        """Let an error of coodie's that the client raised have the caller's statement.
+
+        Args:
+            error: The error.
+            may_have_been_applied: An earlier attempt may have been applied.
+        """
+        error.may_have_been_applied |= may_have_been_applied
+        if isinstance(error, RequestError) and error.statement == self.cql:
+            error.statement = self.asked.stmt
 
     @property
     def is_prepared(self) -> bool:

@@ -461,7 +461,7 @@ class Pipeline:
                 stale, send = exc, None
                 may_have_been_applied |= exc.may_have_been_applied
             except CoodieError as exc:
-                exc.may_have_been_applied |= may_have_been_applied
+                request.complete_error(exc, may_have_been_applied=may_have_been_applied)
                 raise
             except Exception as exc:
                 error = self._client.error(exc, request.asked.stmt, request.timeout)
