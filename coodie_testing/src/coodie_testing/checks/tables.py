@@ -10,8 +10,9 @@ import pytest
 
 from coodie.capabilities import Capability
 from coodie.exceptions import CoodieError, InvalidQueryError, SchemaError
-from coodie.schema import SimpleStrategy, SyncOptions
 from coodie.schema.definitions import ColumnDefinition as Column
+from coodie.schema.replication import SimpleStrategy
+from coodie.schema.syncoptions import SyncOptions
 from coodie_testing.checking import check
 
 if TYPE_CHECKING:
