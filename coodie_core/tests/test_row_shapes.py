@@ -314,6 +314,21 @@ def test_conditional_writes(rows: Any, applied: list[Any], found: list[Any]) -> 
     assert (shape.of_dicts(of_dicts), shape.of_dicts(of_dicts).applied) == (found, False)
 
 
+def test_scalars_of_objects_that_have_no_such_attribute() -> None:
+    """An object may have no attribute of the first column's name: the error says what to do."""
+
+    class Renamed:
+        def __init__(self, k: int) -> None:
+            self.key = k
+
+    shape = parse_rows(Renamed)
+    assert shape is not None
+    rows = shape.of_tuples(("k",), [(7,)], (Column("k", "int"),))
+    for method in (rows.scalar, rows.scalars):
+        with pytest.raises(RequestError, match=r"Renamed has no attribute 'k', .*Use rows='scalar'"):
+            method()
+
+
 @pytest.mark.parametrize("rows", [tuple, "scalar"])
 def test_conditional_writes_without_columns(rows: Any) -> None:
     """A client that gives dicts and no columns: ``applied`` doesn't depend on the shape either."""

@@ -457,7 +457,11 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _field(name: str, row: Any) -> Any:
-    return row[name] if isinstance(row, dict) else getattr(row, name)
+    try:
+        return row[name] if isinstance(row, dict) else getattr(row, name)
+    except (AttributeError, KeyError) as exc:
+        message = f"{type(row).__qualname__} has no attribute {name!r}, the name of the first column."
+        raise RequestError(message, hint="Use rows='scalar' for the first column.") from exc
 
 
 def _itself(row: Any) -> Any:
