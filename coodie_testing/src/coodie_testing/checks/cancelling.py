@@ -70,8 +70,11 @@ class CancellingChecks:
     ) -> None:
         """Ctrl-C ends a request that waits with KeyboardInterrupt, and the driver can be used afterwards."""
         through, stmt = await _through(sync_api, proxy, space)
-        batch = [(f"DELETE FROM {space.items} WHERE p = ?", ["interrupted"])]
-        for call in (partial(through.execute, stmt, [9]), partial(through.execute_batch, batch)):
+        calls: list[Any] = [partial(through.execute, stmt, [9])]
+        if Capability.BATCHES in sync_api.driver.capabilities:
+            batch = [(f"DELETE FROM {space.items} WHERE p = ?", ["interrupted"])]
+            calls.append(partial(through.execute_batch, batch))
+        for call in calls:
             proxy.hold = True
             with Interrupting() as interrupting, pytest.raises(KeyboardInterrupt):
                 await call(timeout=15)
