@@ -70,12 +70,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="off: requests go the driver's way wherever a test doesn't say otherwise",
     )
     parser.addoption(
-        "--half",
-        choices=("first", "second"),
-        help="half of the combinations of a test's backend, scylla or cassandra, and of sync and async; the "
-        "first half has each test with both backends, once as sync and once as async, and a test without "
-        "these two forms with one backend",
+        "--combinations",
+        type=_numbers,
+        help="combinations of a test's backend, scylla or cassandra, and of sync and async: numbers from 0 "
+        "to 3 with commas; 0 has each test once; 0,2 with both backends, once as sync and once as async; a "
+        "test without these two forms has only 0 and 1",
     )
+
+
+def _numbers(text: str) -> set[int]:
+    """Read the numbers of combinations; pytest turns the error into one of usage."""
+    numbers = {int(number) for number in text.split(",")}
+    if not numbers <= set(range(4)):
+        raise ValueError(text)
+    return numbers
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -116,19 +124,34 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("server")
         marks = {mark for mark in _LONG if item.get_closest_marker(mark)}
         (long if marks and marks <= left_out else kept).append(item)
-    if (half := config.getoption("--half")) and not named:
-        long += [item for item in kept if _half_of(item.nodeid) != half]
-        kept = [item for item in kept if _half_of(item.nodeid) == half]
+    if (chosen := config.getoption("--combinations")) and not named:
+        forms = Counter(_without_form(item.nodeid) for item in items)
+        long += [item for item in kept if _combination(item.nodeid, forms) not in chosen]
+        kept = [item for item in kept if _combination(item.nodeid, forms) in chosen]
     if long:
         config.hook.pytest_deselected(items=long)
         items[:] = kept
 
 
-def _half_of(nodeid: str) -> str:
-    """Tell in which half a test is: the backend and the form, sync or async, each exchange it."""
+def _without_form(nodeid: str) -> str:
+    """Return what the sync and the async form of a test have in common."""
+    return re.sub(r"\ba?sync\b", "", nodeid)
+
+
+def _combination(nodeid: str, forms: Counter[str]) -> int:
+    """Return the number of a test's combination of backend and form; the name decides which one is number 0.
+
+    Args:
+        nodeid: The test's.
+        forms: The forms of each test: 2 where it has both.
+    """
+    test = _without_form(nodeid)
+    first = zlib.crc32(test.encode())
+    if forms[test] == 1:
+        return (_IS_CASSANDRA - first) % 2
     is_async = re.search(r"\basync\b", nodeid) is not None
-    test = re.sub(r"\ba?sync\b", "", nodeid)
-    return ("first", "second")[(zlib.crc32(test.encode()) + _IS_CASSANDRA + is_async) % 2]
+    # Opposite combinations differ in both.
+    return (_IS_CASSANDRA * 3 - first if not is_async else 1 + _IS_CASSANDRA - first) % 4
 
 
 @pytest.hookimpl(wrapper=True)

@@ -37,6 +37,7 @@ __all__ = [
     "run_tests",
     "shared_nodes",
     "types",
+    "types_of_tests",
     "version_of",
 ]
 
@@ -49,7 +50,7 @@ NATIVE = {"rust": "coodie_rust", "acsylla": "coodie_acsylla"}
 #: Where the documentation is built.
 SITE = ROOT / "docs" / "_build" / "html"
 
-#: What mypy checks; pyright has its own list in pyproject.toml.
+#: What mypy and pyright check; editors have the list in pyproject.toml.
 CHECKED = (
     "coodie_core/src",
     "coodie_scylla/src",
@@ -115,16 +116,31 @@ def lint(steps: Steps) -> None:
 
 
 def types(steps: Steps) -> None:
-    """Check types with mypy and pyright: sources, tests, and the Python blocks of the documentation.
+    """Check types with mypy, and those of all but the tests with pyright; the blocks of the docs with both.
 
     Neither driver has type hints, so that the result is the same with both backends: one is enough.
     """
     python = interpreter("scylla", steps)
     pyright = interpreter("types", steps).with_name("pyright")
     steps.run("mypy", [python, "-m", "mypy", *CHECKED])
-    steps.run("pyright", [pyright, "--pythonpath", python], variables=_PYRIGHT)
+    _pyright(steps, "pyright", [path for path in CHECKED if not _has_tests(path)])
     pages: list[str | Path] = [python, "scripts/doc_types.py", "--mypy", python, "--pyright", pyright]
     steps.run("types of the documentation", pages)
+
+
+def types_of_tests(steps: Steps) -> None:
+    """Check the types of the tests with pyright, which takes as long as all else that it checks."""
+    _pyright(steps, "pyright: tests", [path for path in CHECKED if _has_tests(path)])
+
+
+def _has_tests(path: str) -> bool:
+    return path.endswith("tests")
+
+
+def _pyright(steps: Steps, title: str, paths: list[str]) -> None:
+    pyright = interpreter("types", steps).with_name("pyright")
+    command: list[str | Path] = [pyright, "--pythonpath", interpreter("scylla", steps), *paths]
+    steps.run(title, command, variables=_PYRIGHT)
 
 
 def native_types(steps: Steps, backend: str) -> None:

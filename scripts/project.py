@@ -118,6 +118,16 @@ def docs(steps: Steps) -> None:
         print(f"   the site is in {checks.SITE.relative_to(ROOT)}; on a terminal it would be served now")
 
 
+def types(steps: Steps) -> None:
+    """Check the types of all there is.
+
+    Args:
+        steps: Takes the steps.
+    """
+    checks.types(steps)
+    checks.types_of_tests(steps)
+
+
 def bench(steps: Steps, *options: str) -> None:
     """Run the benchmarks; environments of contestants are made as they are needed."""
     steps.run("benchmarks", [checks.interpreter("bench", steps), "benchmarks/bench.py", *options])
@@ -175,7 +185,7 @@ def main(arguments: list[str]) -> int:
         "bench": lambda steps: bench(steps, *options),
         "bench-quick": lambda steps: bench(steps, "--quick", *options),
         "lint": checks.lint,
-        "types": checks.types,
+        "types": types,
         "docs": docs,
         "release-check": release_check,
         "lock": lock,

@@ -70,16 +70,21 @@ class Part:
 #: What depends on the driver in the unit tests; the rest runs with scylla-driver alone in the first tier.
 _DEPENDS_ON_DRIVER = ("coodie_core/tests/cassandra", "coodie_core/tests/protocol")
 
-#: Of two backends and two ways of asking, sync and async, a test runs with two combinations (conftest.py).
-_FIRST_HALF, _SECOND_HALF = ("--half=first",), ("--half=second",)
+#: Of the combinations of two backends and two forms, sync and async (conftest.py): a test's first one, the
+#: others, and the first one with that which has both the other backend and the other form.
+_FIRST, _OTHERS, _OPPOSITE = (
+    ("--combinations=0",),
+    ("--combinations=1,2,3",),
+    ("--combinations=0,2",),
+)
 _ON_A_SERVER = ("tests/integration", "tests/kit")
 
 #: The first tier, the longest parts first. Local nodes, packages, documents
 #: and benchmarks don't depend on the backend: their tests run with scylla-driver alone.
 TEST = (
-    Part("scylla: integration", ("tests/integration",), _FIRST_HALF),
-    Part("cassandra: integration", ("tests/integration",), _FIRST_HALF),
     Part("scylla: core", ("coodie_core/tests",)),
+    Part("scylla: integration", ("tests/integration",), _FIRST),
+    Part("cassandra: integration", ("tests/integration",), _FIRST),
     Part(
         "scylla: project",
         (
@@ -93,8 +98,8 @@ TEST = (
     ),
     Part("scylla: local node", ("coodie_local/tests",)),
     Part("scylla: arrow", ("coodie_arrow/tests",)),
-    Part("scylla: conformance", ("tests/kit",), _FIRST_HALF),
-    Part("cassandra: conformance", ("tests/kit",), _FIRST_HALF),
+    Part("scylla: conformance", ("tests/kit",), _FIRST),
+    Part("cassandra: conformance", ("tests/kit",), _FIRST),
     Part("cassandra: core", _DEPENDS_ON_DRIVER),
 )
 
@@ -102,9 +107,9 @@ _EXTENDED = "(extended or faults) and not reliability"
 
 #: What `make test-all` adds.
 EXTENDED = (
-    *(Part(f"{backend}: other half", _ON_A_SERVER, _SECOND_HALF) for backend in checks.BACKENDS),
+    *(Part(f"{backend}: other combinations", _ON_A_SERVER, _OTHERS) for backend in checks.BACKENDS),
     *(
-        Part(f"{backend}: without the fast path", _ON_A_SERVER, ("--fast-path=off", *_FIRST_HALF))
+        Part(f"{backend}: without the fast path", _ON_A_SERVER, ("--fast-path=off", *_OPPOSITE))
         for backend in checks.BACKENDS
     ),
     Part(
@@ -115,14 +120,14 @@ EXTENDED = (
     Part("scylla: faults", ("tests/reliability",), marks=_EXTENDED),
     Part("cassandra: faults", ("tests/reliability",), marks=_EXTENDED),
     Part("scylla: kit", ("tests/kit",), marks=_EXTENDED),
-    Part("cassandra: kit", ("tests/kit",), _FIRST_HALF, marks=_EXTENDED),
+    Part("cassandra: kit", ("tests/kit",), _OPPOSITE, marks=_EXTENDED),
     Part("scylla: benchmarks", ("tests/benchmarks",)),
     Part("scylla: simulations", ("tests/simulation",), marks=_EXTENDED),
     Part("scylla: models", ("coodie_core/tests",), marks=_EXTENDED),
     Part("scylla: random tables as columns", ("tests/integration",), marks=_EXTENDED),
     Part("scylla: packages", ("tests/packaging", "tests/plugins"), marks=_EXTENDED),
     Part("scylla: starts of a local node", ("coodie_local/tests",), marks=_EXTENDED),
-    Part("scylla: site", ("tests/docs",), marks="browser", after=("documentation",)),
+    Part("scylla: documents", ("tests/docs",), marks="browser or extended", after=("documentation",)),
     *(Part(f"{backend}: tests", (f"{path}/tests",)) for backend, path in checks.NATIVE.items()),
     Part("together: all backends in one environment", ("tests/together",)),
 )
@@ -223,6 +228,7 @@ def jobs_of_test_all(steps: Steps, nodes: str | None, begin_by: float | None = N
             Job(f"{name}: types", partial(checks.native_types, steps, name), (f"{name}: environment",))
             for name in checks.NATIVE
         ),
+        Job("types of the tests", partial(checks.types_of_tests, steps)),
         Job("accelerator", partial(accelerator.build, steps)),
         *(
             Job(f"{backend}: {name}", partial(tests, steps, backend, nodes=nodes), ("accelerator",))
@@ -252,7 +258,10 @@ def _environment(name: str, steps: Steps) -> Job:
 
 def _part(part: Part, steps: Steps, nodes: str | None) -> Job:
     arguments = [*part.options, *(("-m", part.marks) if part.marks else ()), *part.paths]
-    rerun = Rerun(f"test-{part.backend}", tuple(set(part.options).difference(_FIRST_HALF, _SECOND_HALF)))
+    rerun = Rerun(
+        f"test-{part.backend}",
+        tuple(option for option in part.options if option not in (*_FIRST, *_OTHERS, *_OPPOSITE)),
+    )
     work = partial(checks.run_tests, steps, part.backend, part.title, arguments, rerun=rerun, nodes=nodes)
     environment = () if part.backend == "scylla" else (f"{part.backend}: environment",)
     return Job(part.title, work, (*environment, *part.after))

@@ -42,10 +42,15 @@ from steps import ROOT
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from _pytest.mark import ParameterSet
+
     from coodie.registry import DriverRegistry
 
 #: The pages whose reader writes files.
 WRITING = {"README.md", "docs/guides/configuration.md"}
+
+#: The pages whose blocks start nodes, beside README.md.
+STARTING = {"coodie_local/README.md", "docs/guides/local-node.md", "docs/tutorial.md"}
 
 KEYSPACE = "coodie_docs"
 
@@ -226,8 +231,16 @@ def runnable(page: Path) -> list[Block]:
     return [block for block in blocks_of(page) if block.python and not block.mark]
 
 
+def pages() -> Iterator[ParameterSet]:
+    """Give the pages; those that start nodes of their own are for the second tier, but for README."""
+    for page in PAGES:
+        if runnable(page):
+            marks = [pytest.mark.extended] if name_of(page) in STARTING else []
+            yield pytest.param(page, id=name_of(page), marks=marks)
+
+
 @pytest.mark.server
-@pytest.mark.parametrize("page", [page for page in PAGES if runnable(page)], ids=name_of)
+@pytest.mark.parametrize("page", pages())
 def test_the_blocks_of_a_page_run(
     page: Path, reader: Callable[[Path], Reader], installed: Callable[[list[Block]], None]
 ) -> None:

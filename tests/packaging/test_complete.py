@@ -24,6 +24,7 @@ def test_is_for_another_backend(): pytest.skip("only scylla-driver knows shards"
 """
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(("complete", "failed"), [("", 0), ("1", 1)])
 def test_a_skip_for_lack_of_a_package(
     pytester: pytest.Pytester, root: Path, monkeypatch: pytest.MonkeyPatch, complete: str, failed: int

@@ -60,6 +60,7 @@ def test_a_missing_sdist_is_a_failure(tmp_path: Path, monkeypatch: pytest.Monkey
         release.check(NoSteps(), tmp_path / "python")  # type: ignore[arg-type]  # a fake in its place
 
 
+@pytest.mark.extended
 def test_the_tree_is_no_installation(root: Path) -> None:
     """Where what is imported comes from the tree, as in this environment, the check fails and says so."""
     result = subprocess.run(

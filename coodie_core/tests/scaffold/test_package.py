@@ -85,6 +85,7 @@ def test_ruff_has_nothing_to_say(name: str, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.extended
 def test_mypy_has_nothing_to_say(names: DriverNames, tmp_path: Path) -> None:
     """As written it passes mypy --strict, which its pyproject.toml asks for."""
     written = tmp_path / "package"

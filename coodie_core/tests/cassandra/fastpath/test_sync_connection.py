@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 import threading
 import time
 from contextlib import suppress
@@ -15,6 +13,7 @@ from coodie_core.tests.cassandra.fastpath.socketed import LARGE, LONG, Server, a
 from coodie.drivers.cassandra.fastpath import sync_connection as room
 from coodie.protocol.connection import TIMED_OUT, ConnectionLost
 from coodie.protocol.frames import EXECUTE, RESULT
+from coodie_testing.interrupts import Interrupting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -194,16 +193,7 @@ def test_an_interrupt(server: Server, sends: bool) -> None:
     connection = server.connection()
     if not sends:
         assert connection.send(EXECUTE, b"one", LONG) is None
-    main = threading.main_thread().ident
-    assert main is not None
-
-    def interrupt() -> None:
-        while sys._current_frames()[main].f_code is not room.SyncConnection._wait.__code__:
-            time.sleep(0.001)
-        signal.pthread_kill(main, signal.SIGINT)
-
-    threading.Thread(target=interrupt, daemon=True).start()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), Interrupting():
         if sends:
             connection.send(EXECUTE, LARGE, LONG)
         else:
