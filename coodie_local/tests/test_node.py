@@ -49,6 +49,14 @@ def _belongs(path: Path, directory: Path) -> bool:
     return path.is_symlink() and path.readlink() == directory
 
 
+def is_durable(node: LocalNode, keyspace: str) -> bool:
+    """Create a keyspace, and tell whether its tables are written to the commit log."""
+    node.create_keyspace(keyspace)
+    select = f"SELECT durable_writes FROM system_schema.keyspaces WHERE keyspace_name = '{keyspace}'"
+    ((value,),) = run_statement(node.host, node.port, select)
+    return value == b"\x01"
+
+
 @pytest.mark.server
 def test_starts_answers_and_stops(node_dir: Path, jvms: Callable[[Path], list[int]]) -> None:
     """start() returns a node that answers CQL; stop() ends the process within two seconds, and its data."""
@@ -64,6 +72,7 @@ def test_starts_answers_and_stops(node_dir: Path, jvms: Callable[[Path], list[in
     assert is_ready(node.host, node.port)
     assert node.profile == "ephemeral"
     assert "127.0.0.1" in repr(node)
+    assert not is_durable(node, "k")
     assert in_memory(node_dir) or (node_dir / "scratch").is_dir()
     port = node.port
     begun = time.monotonic()
@@ -194,6 +203,7 @@ def test_a_durable_node_keeps_data_and_port_through_kill_9(
     assert node.pid != pid
     assert node.port == port
     rows = run_statement(node.host, port, "SELECT a FROM k.t")
+    assert is_durable(node, "made")
     begun = time.monotonic()
     node.stop()
     assert time.monotonic() - begun < 3

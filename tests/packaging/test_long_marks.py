@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import re
+import importlib.util
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import ModuleType
 
 pytest_plugins = ["pytester"]
 
@@ -59,11 +61,45 @@ def test_left_out(pytester: pytest.Pytester, root: Path, expression: tuple[str, 
     assert passed == ran
 
 
+@pytest.fixture
+def conftest(root: Path) -> ModuleType:
+    """Load the conftest.py of all tests once more."""
+    spec = importlib.util.spec_from_file_location("conftest_of_all", root / "conftest.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_combinations(conftest: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Number 0 has each test once, the others the rest; 2 is with the other backend and in the other form."""
+    alone = {f"test_a.py::test_alone[{case}]" for case in range(40)}
+    both = {f"test_a.py::test_both[{form}-{case}]" for form in ("sync", "async") for case in range(40)}
+    forms = Counter(conftest._without_form(name) for name in (*alone, *both))
+    found: dict[int, set[tuple[bool, str]]] = {number: set() for number in range(4)}
+    for is_cassandra in (False, True):
+        monkeypatch.setattr(conftest, "_IS_CASSANDRA", is_cassandra)
+        for name in (*alone, *both):
+            found[conftest._combination(name, forms)].add((is_cassandra, name))
+    for number, count in enumerate((80, 80, 40, 40)):
+        assert len(found[number]) == count
+        assert len({conftest._without_form(name) for _, name in found[number]}) == count
+    for is_cassandra in (False, True):
+        for form in ("[sync", "[async"):
+            assert 3 < len([each for each in found[0] if each[0] is is_cassandra and form in each[1]]) < 17
+    swapped = {"[sync": "[async", "[async": "[sync"}
+    opposite = {
+        (not is_cassandra, name.replace(form, swapped[form]))
+        for is_cassandra, name in found[0]
+        for form in swapped
+        if form in name
+    }
+    assert opposite == found[2]
+
+
 _COMBINATIONS = """
 import pytest
-
-@pytest.mark.parametrize("case", range(8))
-def test_alone(case): pass
 
 @pytest.mark.parametrize("form", ["sync", "async"])
 @pytest.mark.parametrize("case", range(8))
@@ -71,45 +107,27 @@ def test_both(form, case): pass
 """
 
 
-def test_combinations(pytester: pytest.Pytester, root: Path) -> None:
-    """Each has one number: 0 has all tests once, and 2 is with the other backend and in the other form."""
+@pytest.mark.parametrize(
+    ("arguments", "passed"),
+    [
+        (["--combinations=1,0,2,3"], 16),
+        (["--combinations=0,3"], 8),  # as sync or as async with one backend
+        (["--combinations=0", "test_combinations.py::test_both"], 16),
+    ],
+)
+def test_chosen_combinations(
+    pytester: pytest.Pytester, root: Path, arguments: list[str], passed: int
+) -> None:
+    """Those with the given numbers run; a test that is named runs anyway."""
     pytester.makeini("[pytest]\nmarkers =\n  server\n  reliability\n  extended\n  faults\n  recipes")
-    pytester.makepyfile(_COMBINATIONS)
-    ran: dict[int, set[tuple[bool, str]]] = {number: set() for number in range(4)}
-    for is_cassandra in (False, True):
-        conftest = (root / "conftest.py").read_text(encoding="utf-8")
-        pytester.makeconftest(f"{conftest}\n_IS_CASSANDRA = {is_cassandra}\n")
-        for number, found in ran.items():
-            result = pytester.runpytest_subprocess("-v", f"--combinations={number}")
-            lines = [line for line in result.outlines if "PASSED" in line]
-            found |= {(is_cassandra, line.split("::")[1].split()[0]) for line in lines}
-    everything = [test for found in ran.values() for test in found]
-    assert len(everything) == len(set(everything)) == 2 * 24
-    for number, count in enumerate((16, 16, 8, 8)):
-        assert len({re.sub(r"a?sync", "", name) for _, name in ran[number]}) == len(ran[number]) == count
-    assert {is_cassandra for is_cassandra, _ in ran[0]} == {False, True}
-    swapped = str.maketrans({"~": "sync", "^": "async"})
-    opposite = {
-        (not is_cassandra, name.replace("async", "~").replace("sync", "^").translate(swapped))
-        for is_cassandra, name in ran[0]
-        if name.startswith("test_both")
-    }
-    assert opposite == ran[2]
-    named = pytester.runpytest_subprocess("-v", "--combinations=0", "test_combinations.py::test_both")
-    named.assert_outcomes(passed=16)
+    pytester.makepyfile(test_combinations=_COMBINATIONS)
+    conftest = (root / "conftest.py").read_text(encoding="utf-8")
+    pytester.makeconftest(f"{conftest}\n_IS_CASSANDRA = False\n")
+    pytester.runpytest_subprocess(*arguments).assert_outcomes(passed=passed)
 
 
-def test_several_combinations(pytester: pytest.Pytester, root: Path) -> None:
-    """Numbers with commas are run together; what is no number of a combination is an error."""
-    pytester.makeini("[pytest]\nmarkers =\n  server\n  reliability\n  extended\n  faults\n  recipes")
-    pytester.makepyfile(_COMBINATIONS)
-    pytester.makeconftest((root / "conftest.py").read_text(encoding="utf-8"))
-    counts = []
-    for numbers in ("0", "1,2,3", "0,1,2,3"):
-        result = pytester.runpytest_subprocess("-v", f"--combinations={numbers}")
-        counts.append(len([line for line in result.outlines if "PASSED" in line]))
-    assert counts[0] + counts[1] == counts[2] == 24
-    for wrong in ("first", "4", ""):
-        result = pytester.runpytest_subprocess(f"--combinations={wrong}")
-        assert result.ret == pytest.ExitCode.USAGE_ERROR
-        result.stderr.fnmatch_lines(["*--combinations*"])
+@pytest.mark.parametrize(("wrong", "said"), [("first", "first"), ("4", "4"), ("", "literal")])
+def test_no_numbers(conftest: ModuleType, wrong: str, said: str) -> None:
+    """Pytest makes an error of usage of it."""
+    with pytest.raises(ValueError, match=said):
+        conftest._numbers(wrong)

@@ -89,14 +89,18 @@ class CassandraServer:
     def create_keyspace(self, keyspace: str) -> None:
         """Create a keyspace if it doesn't exist, with a replica on each node, three at most.
 
+        Without ``durable_writes``, except in a cluster of several nodes: tables are dropped faster.
+
         Args:
             keyspace: The plain name.
         """
         if self.cluster is not None:
             self.cluster.create_keyspace(keyspace)
             return
-        replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
-        self._run(f'CREATE KEYSPACE IF NOT EXISTS "{keyspace}" WITH replication = {replication}')
+        options = (
+            "replication = {'class': 'SimpleStrategy', 'replication_factor': 1} AND durable_writes = false"
+        )
+        self._run(f'CREATE KEYSPACE IF NOT EXISTS "{keyspace}" WITH {options}')
 
     def drop_keyspace(self, keyspace: str) -> None:
         """Drop a keyspace if it exists.
