@@ -124,6 +124,12 @@ def test_an_archive_is_mapped_with_what_it_was_made_with() -> None:
     assert not any("Shared" in part for part in daemon_command(JAVA, JARS, PLAN, class_list=classes))
 
 
+def test_a_misfit_is_ignored_silently_by_every_java() -> None:
+    """One option selects the messages: an unknown tag, as `dynamic` is to Java 11, would end the JVM."""
+    use = daemon_command(JAVA, JARS, PLAN, archive=Path("/c/x.jsa"))
+    assert [part for part in use if part.startswith("-Xlog")] == ["-Xlog:cds*=off"]
+
+
 def test_a_class_path_that_java_would_split_is_refused() -> None:
     """A separator inside a path is named instead of becoming 'class not found'."""
     with pytest.raises(StorageError, match="COODIE_LOCAL_CACHE"):

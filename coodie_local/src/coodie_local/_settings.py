@@ -178,8 +178,7 @@ def _daemon_arguments(
     if archive is not None:
         yield f"-XX:SharedArchiveFile={archive}"
         yield "-Xshare:auto"
-        yield "-Xlog:cds=off"
-        yield "-Xlog:cds+dynamic=off"
+        yield "-Xlog:cds*=off"  # with all further tags: which ones exist depends on the version of Java
     if class_list is not None:
         yield f"-XX:DumpLoadedClassList={class_list}"
     for package in _EXPORTS:
