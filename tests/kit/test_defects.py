@@ -43,7 +43,8 @@ def run_kit(node: Any, folder: Path, tests: Iterable[str], *options: str) -> dic
     ]
     environment = os.environ | {"COODIE_HOSTS": node.host, "COODIE_PORT": str(node.port)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert report.is_file(), done.stdout + done.stderr
+    sys.stdout.write(done.stdout)  # shown if a test fails
+    assert report.is_file(), done.stderr
     suites = json.loads(report.read_text(encoding="utf-8"))["suites"]
     return {each["suite"].rpartition("::Test")[2]: each["outcomes"] for each in suites}
 
