@@ -240,7 +240,7 @@ def pages() -> Iterator[ParameterSet]:
 
 
 @pytest.mark.server
-@pytest.mark.parametrize("page", pages())
+@pytest.mark.parametrize("page", list(pages()))
 def test_the_blocks_of_a_page_run(
     page: Path, reader: Callable[[Path], Reader], installed: Callable[[list[Block]], None]
 ) -> None:
