@@ -9,12 +9,13 @@ import pytest
 from tests.conftest import Api
 from tests.integration.ways import Ways
 
-from coodie.exceptions import ParameterTypeError
+from coodie.exceptions import ParameterTypeError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.conftest import Connector
+    from tests.features import Features
 
 pytestmark = pytest.mark.server
 
@@ -82,7 +83,7 @@ _COMPOSITE = "'org.apache.cassandra.db.marshal.CompositeType(UTF8Type, Int32Type
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-async def test_composites(mine: Any, is_async: bool, table: Callable[[str], str]) -> None:
+async def test_composites(mine: Any, is_async: bool, table: Callable[[str], str], features: Features) -> None:
     """Each method takes their bytes, alone, as keys and in lists; the drivers can't write them."""
     calls = Api(mine, is_async=is_async)
     name = table(f"k {_COMPOSITE} PRIMARY KEY, v list<{_COMPOSITE}>")
@@ -97,7 +98,12 @@ async def test_composites(mine: Any, is_async: bool, table: Callable[[str], str]
     await calls.execute_batch([(insert, [keys[3], [keys[3], keys[0]]])])
     for number, key in enumerate(keys, 60200):
         cells = [("Brno", number), ("Brno", 60200)]
-        assert await calls.execute(select, [key]) == [{"k": cells[0], "v": cells}]
+        if "whole composite keys" in features:
+            assert await calls.execute(select, [key]) == [{"k": cells[0], "v": cells}]
+            continue
+        with pytest.raises(RequestError, match=r"can't decode a value of 'k' .*CompositeType"):
+            await calls.execute(select, [key])  # the server sends `Brno`: it starts with a length
+        assert await calls.execute(f"SELECT v FROM {name} WHERE k = ?", [key]) == [{"v": cells}]
     with pytest.raises(ParameterTypeError, match=r"'k', .*CompositeType.*: expected bytes"):
         await calls.execute(insert, [("Brno", 60200), []])
 

@@ -12,6 +12,7 @@ from cassandra import DriverException, cqltypes, protocol, util
 from cassandra.protocol import ColumnMetadata
 from cassandra.query import PreparedStatement
 
+from coodie.drivers.cassandra._customtypes import custom_type
 from coodie.drivers.cassandra.values import lenient_decoding
 from coodie.drivers.cassandra.values.binding import bind_values, binders
 from coodie.drivers.cassandra.values.lenient_decoding import Undecodable, exact_protocol_handler
@@ -140,6 +141,59 @@ def test_what_nobody_can_decode_fails_its_request_only(
         build_rows(message.column_names, message.parsed_rows, converters)
     assert raised.value.__cause__ is bad[0].error
     assert build_rows(message.column_names[1:], [row[1:] for row in message.parsed_rows], converters[1:])
+
+
+@pytest.mark.parametrize(
+    ("cql", "cell"),
+    [
+        ("list<text>", struct.pack(">ii", 1, 3) + b"ab"),
+        ("list<int>", struct.pack(">ii", 2**31 - 1, 0)),
+        ("set<int>", struct.pack(">ii", 2, 4) + b"abcd"),
+        ("map<int, text>", struct.pack(">iiii", 1, 4, 7, 2) + b"a"),
+        ("tuple<int, text>", struct.pack(">iii", 4, 7, 3) + b"ab"),
+        ("udt", struct.pack(">i", 3) + b"ab"),
+        ("list<frozen<tuple<text>>>", struct.pack(">iii", 1, 6, 4) + b"ab"),
+        ("composite", b"Brno"),
+        ("composite", struct.pack(">H", 4) + b"Brno"),
+        ("list<composite>", struct.pack(">ii", 1, 4) + b"Brno"),
+    ],
+)
+def test_a_part_that_ends_too_early_isnt_decoded(parse: Any, types: Any, cql: str, cell: bytes) -> None:
+    """Bytes that the driver's compiled decoder refuses aren't decoded to a part of the value."""
+    types.udt("udt", {"n": "text"})
+    composite = custom_type("org.apache.cassandra.db.marshal.CompositeType(UTF8Type,Int32Type)", {})
+    types.udts["composite"] = composite
+    columns = [types(cql), types("int")]
+    with pytest.raises(DriverException):
+        parse(protocol.ProtocolHandler, columns, [[cell, b"\0\0\0\1"]])
+    ((bad, number),) = parse(exact_protocol_handler(), columns, [[cell, b"\0\0\0\1"]]).parsed_rows
+    assert isinstance(bad, Undecodable)
+    assert bad.data == cell
+    assert number == 1
+
+
+@pytest.mark.parametrize(
+    ("cql", "cell", "value"),
+    [
+        ("list<text>", struct.pack(">iii", 2, -1, 2) + b"ab", [None, "ab"]),
+        ("map<int, text>", struct.pack(">iiii", 1, 4, 7, 0), {7: ""}),
+        ("tuple<int, text>", struct.pack(">ii", 4, 7), (7, None)),
+        ("tuple<int, text>", struct.pack(">ii", -1, 0), (None, "")),
+        ("composite", struct.pack(">H", 4) + b"Brno\0", ("Brno",)),
+        ("composite", struct.pack(">H", 4) + b"Brno\0" + struct.pack(">Hi", 4, 7) + b"\0", ("Brno", 7)),
+    ],
+)
+def test_whole_parts_beside_an_undecodable_value(
+    parse: Any, types: Any, cql: str, cell: bytes, value: object
+) -> None:
+    """Nulls, empty parts and missing last ones are decoded as ever, in a row with an undecodable value."""
+    composite = custom_type("org.apache.cassandra.db.marshal.CompositeType(UTF8Type,Int32Type)", {})
+    types.udts["composite"] = composite
+    message = parse(exact_protocol_handler(), [types(cql), types("text")], [[cell, b"\xff"]])
+    ((whole, bad),) = message.parsed_rows
+    assert isinstance(bad, Undecodable)
+    convert, _ = row_converters(message.column_types, aware_timestamps=False)
+    assert (whole if convert is None else convert(whole)) == value
 
 
 @pytest.mark.parametrize("base", _PAIRS)

@@ -25,6 +25,7 @@ from operator import is_
 from typing import TYPE_CHECKING, Any
 
 from coodie.drivers.cassandra._customtypes import custom_type
+from coodie.drivers.cassandra.values.lengths import check_lengths
 from coodie.drivers.cassandra.values.types import COLUMN, EXACT, WRAPPED, family, subtypes, value_type
 
 if TYPE_CHECKING:
@@ -321,6 +322,7 @@ def _lenient(typ: Any, column: str) -> Any:
 
     def deserialize(data: bytes, protocol_version: int) -> Any:
         try:
+            check_lengths(exact, data)
             return exact.from_binary(data, protocol_version)
         except Exception as exc:  # noqa: BLE001 - raised when the value is converted
             return Undecodable(data, exc)
