@@ -23,6 +23,8 @@ class TestAcsylla(DriverConformance):
         "test_type_nano_time": "the client encodes times as datetime.time, without their nanoseconds",
         "test_collections_in_tuples_are_in_order": "sets and maps are sent in the order of Python's",
         "test_collections_in_user_defined_types_are_in_order": "as in tuples",
+        "test_type_sets_of_maps": "the client can't decode a collection in a set",
+        "test_type_maps_by_maps": "the client can't decode a collection as a key",
         "test_many_columns_at_once": "it has the values above among its columns",
         "test_warnings_reach_the_caller": "the client writes the server's warnings to its log alone",
         "test_warnings_are_told": "as above",

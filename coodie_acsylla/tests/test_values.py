@@ -130,6 +130,7 @@ def test_wrong_types(driver: Driver, column: str, value: Any) -> None:
         ("ts", "253402300799999"),
         ("ts", "253402300800000"),
         ("d", "4294967295"),
+        ("s", "{[1, 2]}"),
     ],
 )
 def test_values_that_cannot_be_read(driver: Driver, column: str, literal: str) -> None:

@@ -130,7 +130,7 @@ async def test_writes_take_no_memory(api: Api, driver: EchoDriver) -> None:
 
 
 async def test_on_result(api: Api, driver: EchoDriver) -> None:
-    """on_result hears of each outcome once; what it has heard isn't kept."""
+    """on_result hears of each outcome once; the rows aren't kept in the result, and the exceptions are."""
     driver.fault = lambda params: ValueError("no") if params == [7] else None
     heard: dict[int, Any] = {}
 
@@ -142,10 +142,12 @@ async def test_on_result(api: Api, driver: EchoDriver) -> None:
         STMT, ([n] for n in range(50)), concurrency=8, on_result=hear, raise_on_error=False
     )
     assert sorted(heard) == list(range(50))
-    assert isinstance(heard.pop(7), ValueError)
+    assert result.errors == {7: heard.pop(7)}
     assert all(heard[n] == [{"echo": [n]}] for n in heard)
     assert result._rows == {}
-    assert (result.succeeded, list(result.errors)) == (49, [7])
+    assert (result.succeeded, result.total, result.rows(0)) == (49, 50, [])
+    with pytest.raises(ValueError, match="no"):
+        result.rows(7)
 
 
 async def test_on_progress(api: Api) -> None:

@@ -21,6 +21,8 @@ class TestRust(DriverConformance):
         "test_type_duration": "the client decodes durations as relativedelta, without their nanoseconds",
         "test_type_frozen": "the client decodes a null collection as an empty one; both are read as None",
         "test_type_tuple": "the client can't encode a null inside of a tuple",
+        "test_type_sets_of_maps": "the client can't decode a collection in a set",
+        "test_type_maps_by_maps": "the client can't decode a collection as a key",
         "test_collections_in_tuples_are_in_order": "sets and maps are sent in the order of Python's",
         "test_a_failed_connect_releases_all": "the client's own threads log, which makes Python list them",
         "test_many_columns_at_once": "it has the values above among its columns",

@@ -27,6 +27,8 @@ __all__ = ["Reader"]
 _EXACT_AS_TEXT = frozenset({"time", "duration"})
 #: Types that the client can't decode: it returns wrong values, or fails.
 _UNREADABLE = frozenset({"decimal", "custom"})
+#: Its exceptions for a value that it can't decode; a TypeError for a list, set or map in a set or as a key.
+_CLIENT_ERRORS = (ValueError, OverflowError, ArithmeticError, TypeError)
 
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - coodie's are naive UTC
 #: Seconds from 1970, in either direction, within which the client's floating point numbers have milliseconds.
@@ -65,7 +67,7 @@ class Reader:
         for row in result:
             try:
                 rows.append(row.as_list())
-            except (ValueError, OverflowError, ArithmeticError) as exc:
+            except _CLIENT_ERRORS as exc:
                 raise _undecodable(result, row, stmt) from exc
         for index in self._unreadable:
             if any(values[index] is not None for values in rows):
@@ -94,7 +96,7 @@ def _undecodable(result: Any, row: Any, stmt: str) -> RequestError:
     for index, name in enumerate(result.columns_names()):
         try:
             row.column_value_by_index(index)
-        except (ValueError, OverflowError, ArithmeticError):
+        except _CLIENT_ERRORS:
             return _cannot_decode(name, stmt)
     return _cannot_decode("the result", stmt)
 

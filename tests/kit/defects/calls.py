@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from tests.kit.defects.planting import Faulty, Request, caught_by
 
 from coodie.drivers._last_page import last_page
-from coodie.exceptions import DriverClosedError, RequestTimeoutError
+from coodie.drivers.client.client import StaleStatementError
+from coodie.exceptions import DriverClosedError, RequestTimeoutError, ServerError
 from coodie.observers.instrumentation import observe
 from coodie.observers.request import UNOBSERVED, ObservedRequest
 
@@ -105,6 +107,78 @@ class StreamEndsWhenClosed(Faulty):
                 yield row
         except DriverClosedError:
             return
+
+
+@caught_by("test_streams_request_pages_as_needed")
+class StreamsAhead(Faulty):
+    """A stream holds two more pages of rows than were consumed."""
+
+    def stream(self, *args: Any, fetch_size: int = 1000, **kwargs: Any) -> Generator[Any, None, None]:
+        """As the contract."""
+        return self._ahead(super().stream(*args, fetch_size=fetch_size, **kwargs), 2 * fetch_size)
+
+    @staticmethod
+    def _ahead(rows: Iterator[Any], size: int) -> Generator[Any, None, None]:
+        held = deque(islice(rows, size))
+        while held:
+            held.extend(islice(rows, 1))
+            yield held.popleft()
+
+    def stream_async(self, *args: Any, fetch_size: int = 1000, **kwargs: Any) -> AsyncGenerator[Any, None]:
+        """As the contract."""
+        rows = super().stream_async(*args, fetch_size=fetch_size, **kwargs)
+        return self._ahead_async(rows, 2 * fetch_size)
+
+    @staticmethod
+    async def _ahead_async(rows: AsyncIterator[Any], size: int) -> AsyncGenerator[Any, None]:
+        held: deque[Any] = deque()
+        async for row in rows:
+            held.append(row)
+            if len(held) > size:
+                yield held.popleft()
+        for row in held:
+            yield row
+
+
+@caught_by("test_closing_a_stream_cancels_its_page")
+class ClosedStreamLeavesPage(Faulty):
+    """Closing a stream leaves the request for the next page in flight."""
+
+    async def stream_async(
+        self, stmt: Any, params: Any = (), *, fetch_size: Any = 1000, **kwargs: Any
+    ) -> AsyncGenerator[Any, None]:
+        """As the contract."""
+        page = await self.execute_async(stmt, params, fetch_size=fetch_size, **kwargs)
+        while page.paging_state is not None:
+            state = page.paging_state
+            ahead = asyncio.ensure_future(
+                self.execute_async(stmt, params, fetch_size=fetch_size, paging_state=state, **kwargs)
+            )
+            ahead.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+            for row in page:
+                yield row
+            page = await ahead
+        for row in page:
+            yield row
+
+
+@caught_by("test_short_pages_of_one_value")
+class OneOfTheFirstPage(Faulty):
+    """The value of execute_one is None if the first page is empty."""
+
+    def on_execute_one(
+        self,
+        stmt: Any,
+        params: Any = (),
+        consistency: Any = None,
+        timeout: Any = None,
+        *,
+        options: Any = None,
+    ) -> Steps:
+        rows = yield self.right(
+            "execute", stmt, params, consistency, timeout, 100, options=options, rows=tuple
+        )
+        return rows[0][0] if rows else None
 
 
 @caught_by("test_the_last_state_after_other_requests")
@@ -226,6 +300,22 @@ class PreparedInDefaultTime(_Slow):
     def spoil(self, pipeline: Any) -> None:
         right = pipeline.prepared
         pipeline.prepared = lambda stmt, _: right(stmt, pipeline.default_timeout())
+
+
+@caught_by("test_the_server_may_forget_in_all_methods")
+class EvictedBatchesFail(_Slow):
+    """If the node doesn't have a statement of a batch any more, the batch fails."""
+
+    def spoil(self, pipeline: Any) -> None:
+        right = self._client.send_batch
+
+        def send_batch(request: Any, *args: Any) -> Any:
+            try:
+                return (yield from right(request, *args))
+            except StaleStatementError as stale:
+                raise ServerError("The server doesn't have it.", statement=request.asked.stmt) from stale
+
+        self._client.send_batch = send_batch  # type: ignore[assignment]  # the defect
 
 
 @caught_by("test_preparing_leaves_the_loop_alone")

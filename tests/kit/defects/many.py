@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tests.kit.defects.planting import Faulty, caught_by
 
-from coodie.exceptions import (
-    CoodieError,
-)
+from coodie.exceptions import CoodieError, ExecuteManyError
+from coodie.observers.hub import request_observers
 from coodie.requests import BatchType
 from coodie.rows import ManyResult, Rows
 
@@ -47,6 +46,64 @@ class ManyEager(Faulty):
         except LookupError:
             return ManyResult()
         return (yield self.right("execute_many", stmt, drawn, **kwargs))
+
+
+@caught_by("test_many_keep_no_told_rows")
+class ManyKeepToldRows(Faulty):
+    """The rows that on_result gets are kept in the result, too."""
+
+    def on_many(self, *args: Any, on_result: Any = None, **kwargs: Any) -> Steps:
+        told: dict[int, Any] = {}
+
+        def keep(index: int, outcome: Any) -> None:
+            if not isinstance(outcome, Exception):
+                told[index] = outcome
+            on_result(index, outcome)
+
+        result: ManyResult = yield self.right(
+            "execute_many", *args, on_result=None if on_result is None else keep, **kwargs
+        )
+        result._rows.update(told)
+        return result
+
+
+@caught_by("test_many_may_have_been_applied")
+class AppliedByFailures(Faulty):
+    """The error of many executions looks at those that failed alone."""
+
+    def on_many(self, *args: Any, **kwargs: Any) -> Steps:
+        try:
+            return (yield self.right("execute_many", *args, **kwargs))
+        except ExecuteManyError as error:
+            failures = error.result.errors.values() if error.result else ()
+            error.may_have_been_applied &= any(
+                getattr(one, "may_have_been_applied", True) for one in failures
+            )
+            raise
+
+
+@caught_by("test_batches_of_any_iterable")
+class GeneratorsReadForEvents(Faulty):
+    """With an observer, the statements of a batch are counted first, which uses up a generator."""
+
+    def on_batch(self, statements: Any, *args: Any, **kwargs: Any) -> Steps:
+        if request_observers() and not isinstance(statements, (str, list)):
+            sum(1 for _ in statements)
+        return (yield self.right("execute_batch", statements, *args, **kwargs))
+
+
+@caught_by("test_large_batches_are_one_request")
+class LargeBatchesSplit(Faulty):
+    """A batch that isn't logged is sent in parts of 100 statements."""
+
+    def on_batch(self, statements: Any, batch_type: Any = "LOGGED", **kwargs: Any) -> Steps:
+        items: list[Any] = list(statements)
+        if batch_type != "UNLOGGED":
+            return (yield self.right("execute_batch", items, batch_type, **kwargs))
+        rows: Any = Rows()
+        for start in range(0, len(items), 100):
+            rows = yield self.right("execute_batch", items[start : start + 100], batch_type, **kwargs)
+        return rows
 
 
 @caught_by("test_batches_are_one_write", "test_batches_are_all_or_nothing", "test_batches_check_all_first")

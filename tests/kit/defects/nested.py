@@ -145,6 +145,23 @@ class CodecsOfExactClasses(Faulty):
         return (yield self.send(request))
 
 
+@caught_by("test_codecs_get_no_null")
+class CodecsOfNullComponents(Faulty):
+    """A null component of a tuple is passed to its codec."""
+
+    def begin(self, options: dict[str, Any]) -> None:
+        self.readers = [codec.from_cql for codec in options.get("codecs", ()) if codec.from_cql]
+
+    def on_execute(self, request: Request) -> Steps:
+        rows = yield self.send(request)
+        for row in rows:
+            values = row.values() if isinstance(row, dict) else ()
+            if any(None in value for value in values if isinstance(value, tuple)):
+                for read in self.readers:
+                    read(None)
+        return rows
+
+
 @caught_by("test_timestamps_of_1970_and_before")
 class TimestampOfZeroDropped(Faulty):
     """The timestamp 0 is the same as none."""

@@ -297,8 +297,8 @@ class AbstractDriver(WholeTables, Descriptions, Operations, ABC):
             timeout: The timeout of each execution in seconds.
             raise_on_error: After the first failure, start no more executions, wait for those in flight, and
                 raise. If false, all are executed, and the failures are in the result.
-            on_result: Called with (index, rows or exception) at the end of each execution; the result doesn't
-                contain the rows then.
+            on_result: Called with (index, rows or exception) at the end of each execution; the result then
+                has no rows, only the exceptions.
             on_progress: Called with the number of completed executions.
             options: As in ``execute``, for each execution.
             rows: As in ``stream``.

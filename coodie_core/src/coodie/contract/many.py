@@ -44,7 +44,7 @@ class ManyRun:
         rows_of_params: One set of parameters for each execution; consumed on demand.
         concurrency: The maximum number of executions in flight, 1 or more.
         raise_on_error: After the first failure, start no more executions, and raise at the end.
-        on_result: Called with (index, rows or exception); the result doesn't contain the rows then.
+        on_result: Called with (index, rows or exception); the result then has no rows, only the exceptions.
         on_progress: Called with the number of completed executions.
         asynchronous: Whether the workers use ``take_async``.
 

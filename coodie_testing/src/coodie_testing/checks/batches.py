@@ -15,12 +15,16 @@ from coodie.exceptions import (
     ParameterError,
     ParameterTypeError,
 )
+from coodie.observers.hub import observing
+from coodie.observers.recorder import Recorder
 from coodie.protocol.frames import Opcode
 from coodie.requests import BatchType
 from coodie.types import UNSET
 from coodie_testing.checking import check
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from coodie_testing.api import Api
     from coodie_testing.faults.proxy import FaultProxy
     from coodie_testing.faults.rules import RecordedRequest
@@ -32,6 +36,9 @@ _BATCHES = Capability.BATCHES
 
 #: The codes of batch types (native_protocol_v5.spec, section 4.1.7).
 _TYPES = ("LOGGED", "UNLOGGED", "COUNTER")
+
+#: More statements than a cautious driver would send at a time.
+_LARGE = 300
 
 
 def _insert(space: Workspace) -> str:
@@ -65,6 +72,23 @@ class BatchesChecks:
             rows = await api.execute_batch([(_insert(space), [partition, c, "a"]) for c in range(5)], kind)
             assert rows == []
             assert await _rows(api, space, partition) == [(c, "a") for c in range(5)]
+
+    @check(_BATCHES)
+    async def test_batches_of_any_iterable(self, api: Api, space: Workspace, key: str) -> None:
+        """The statements may be any iterable, such as a generator, whether or not requests are observed."""
+        makers: tuple[Callable[[list[Any]], Iterable[Any]], ...] = (
+            tuple,
+            iter,
+            lambda items: (item for item in items),
+            lambda items: dict(enumerate(items)).values(),
+        )
+        for n, make in enumerate(makers):
+            for observers in ((), (Recorder(),)):
+                partition = f"{key}{n}{len(observers)}"
+                items = [(_insert(space), [partition, c, "a"]) for c in range(3)]
+                with observing(*observers):
+                    await api.execute_batch(make(items))
+                assert await _rows(api, space, partition) == [(c, "a") for c in range(3)]
 
     @check(_BATCHES)
     async def test_batches_mix_statements(self, api: Api, space: Workspace, key: str) -> None:
@@ -152,6 +176,27 @@ class BatchesChecks:
             proxy.requests.clear()
             await through.execute_batch([item, item], kind)
             assert [sent for one in proxy.requests if (sent := _batch_type(one))] == [kind]
+
+    @check(_BATCHES)
+    async def test_large_batches_are_one_request(
+        self, api: Api, space: Workspace, proxy: FaultProxy, key: str
+    ) -> None:
+        """A batch of hundreds of statements is one request, with any type, and all are executed."""
+        through = await api.open(hosts=[proxy.host], port=proxy.port)
+        add = f"UPDATE {space.counters} SET n = n + ? WHERE k = ?"
+        batches = {
+            "LOGGED": [(_insert(space), [key, c, "a"]) for c in range(_LARGE)],
+            "UNLOGGED": [(_insert(space), [f"{key}u", c, "a"]) for c in range(_LARGE)],
+            "COUNTER": [(add, [c, key]) for c in range(_LARGE)],
+        }
+        for kind, items in batches.items():
+            proxy.requests.clear()
+            await through.execute_batch(items, kind)
+            assert [sent for one in proxy.requests if (sent := _batch_type(one))] == [kind]
+        for partition in (key, f"{key}u"):
+            assert await _rows(api, space, partition) == [(c, "a") for c in range(_LARGE)]
+        total = await api.execute_one(f"SELECT n FROM {space.counters} WHERE k = ?", [key])
+        assert total == sum(range(_LARGE))
 
     @check()
     async def test_batches_that_make_no_sense(self, api: Api, space: Workspace, key: str) -> None:

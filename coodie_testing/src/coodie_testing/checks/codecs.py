@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -33,6 +33,18 @@ class _Shout(_Word):
 
 class _Days(dt.timedelta):
     """A kind of duration."""
+
+
+async def _assert_read(api: Api, table: str, names: str, key: str, row: dict[str, Any]) -> None:
+    """Insert a row; check that each method returns it."""
+    markers = ", ".join("?" * len(row))
+    await api.execute(f"INSERT INTO {table} (k, {names}) VALUES (?, {markers})", [key, *row.values()])
+    select = f"SELECT {names} FROM {table} WHERE k = ?"
+    assert await api.execute(select, [key]) == [row]
+    assert await api.execute(select, [key], rows=tuple) == [tuple(row.values())]
+    assert await api.read_stream(select, [key]) == [row]
+    assert await api.read_many(select, [key]) == [row]
+    assert await api.execute_one(select, [key]) == next(iter(row.values()))
 
 
 class CodecsChecks:
@@ -88,3 +100,30 @@ class CodecsChecks:
         await other.execute(f"INSERT INTO {space.values} (k, set_) VALUES (?, ?)", [key, {_Shout("Shout")}])
         found = await other.execute_one(f"SELECT set_ FROM {space.values} WHERE k = ?", [key])
         assert found == {"shout"}
+
+    @check()
+    async def test_codecs_get_no_null(self, api: Api, space: Workspace, key: str) -> None:
+        """None is null, and never passed to a codec: in a column, a tuple and a field, bound and read."""
+        given: list[Any] = []
+
+        def stored(word: _Word) -> str:
+            given.append(word)
+            return word.text
+
+        def read(text: str) -> _Word:
+            given.append(text)
+            return _Word(text)
+
+        codec = Codec("text", _Word, stored, read, columns=["text_", "tuple_", "l"])
+        try:
+            other = await api.open(codecs=[codec])
+        except (ConfigurationError, TypeError):
+            pytest.skip("the backend has no option codecs")
+        names, words = "text_, tuple_", (None, _Word("word"), _Word(""))
+        for word in words:
+            await _assert_read(other, space.values, names, key, {"text_": None, "tuple_": (1, word, None)})
+        if Capability.USER_DEFINED_TYPES in api.driver.capabilities:
+            for word in words:
+                await _assert_read(other, space.points, "l", key, {"l": [{"x": None, "label": word}]})
+        assert given
+        assert None not in given

@@ -105,6 +105,17 @@ _FORMS: dict[str, list[tuple[Any, Any]]] = {
     ],
 }
 
+#: Addresses of IPv6 that contain one of IPv4, and the first and last ones.
+_ADDRESSES = (
+    "::ffff:192.0.2.1",
+    "::192.0.2.1",
+    "64:ff9b::192.0.2.1",
+    "::",
+    "::1",
+    "0.0.0.1",
+    "255.255.255.255",
+)
+
 
 def _form(column: str) -> Callable[..., Any]:
     """Return the check of a column's forms."""
@@ -144,6 +155,16 @@ class FormsChecks:
     test_forms_of_map = _form("map_")
     test_forms_of_tuple = _form("tuple_")
     test_forms_of_times = _form("times_")
+
+    @check()
+    async def test_addresses_keep_their_family(self, api: Api, space: Workspace, key: str) -> None:
+        """An IPv6 address that contains an IPv4 address is stored as itself, as text and as an object."""
+        insert = f"INSERT INTO {space.values} (k, inet_) VALUES (?, ?)"
+        select = f"SELECT inet_ FROM {space.values} WHERE k = ?"
+        for address in map(ip_address, _ADDRESSES):
+            for given in (address, str(address)):
+                await api.execute(insert, [key, given])
+                assert ip_address(str(await api.execute_one(select, [key]))) == address
 
     @check(Capability.USER_DEFINED_TYPES)
     async def test_unknown_fields_are_refused(self, api: Api, space: Workspace, key: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +10,13 @@ import pytest
 
 from coodie.capabilities import Capability
 from coodie.exceptions import DriverClosedError, RequestTimeoutError
+from coodie.observers.events import RequestFinished, RequestStarted
+from coodie.observers.hub import observing
+from coodie.observers.recorder import Recorder
 from coodie.options.request_options import RequestOptions
 from coodie.protocol.frames import Opcode
 from coodie_testing.checking import check
-from coodie_testing.faults.fault import Delay
+from coodie_testing.faults.fault import Delay, Silence
 from coodie_testing.messages import RequestParameters, request_parameters
 from coodie_testing.workspace import MANY
 
@@ -26,6 +29,9 @@ __all__ = ["LaterPagesChecks"]
 
 #: Rows of a page of the streams: three pages of the partition ``many``.
 _PAGE = 4000
+
+#: Seconds in which a further request would reach the proxy.
+_WHILE = 0.05
 
 
 def _sent(proxy: FaultProxy, stmt: str) -> list[RequestParameters]:
@@ -111,6 +117,55 @@ class LaterPagesChecks:
 
         calls = [partial(through.execute, stmt, []), partial(_read, through, stmt), ends_in_many]
         await through.together([partial(ends, call) for call in calls])
+
+    @check(Capability.PAGING)
+    async def test_streams_request_pages_as_needed(
+        self, api: Api, space: Workspace, proxy: FaultProxy, key: str
+    ) -> None:
+        """A stream requests a page when it is reached, an async one while the page before is consumed."""
+        through = await api.open(hosts=[proxy.host], port=proxy.port)
+        stmt = f"SELECT c FROM {space.items} WHERE p = 'many' /* {key} */"
+        await through.execute(stmt, [], fetch_size=1)
+        proxy.requests.clear()
+        ahead = 1 if through.is_async else 0
+        count = 0
+        async with aclosing(through.stream(stmt, fetch_size=10)) as rows:
+            async for _ in rows:
+                count += 1
+                if count in (1, 10, 11):
+                    await through.pause(_WHILE)
+                    assert proxy.count(stmt) <= (count + 9) // 10 + ahead
+                if count == 11:
+                    break
+
+    @check(Capability.PAGING)
+    async def test_closing_a_stream_cancels_its_page(
+        self, async_api: Api, space: Workspace, proxy: FaultProxy, key: str
+    ) -> None:
+        """Closing stream_async before its end cancels the request for the next page."""
+        through = await async_api.open(hosts=[proxy.host], port=proxy.port)
+        stmt = f"SELECT c FROM {space.items} WHERE p = 'many' /* {key} */"
+        await through.execute(stmt, [], fetch_size=1)
+        proxy.requests.clear()
+        proxy.add(Silence(), contains=key, after=1)
+        with observing(recorder := Recorder()):
+            rows = through.driver.stream_async(stmt, fetch_size=10, timeout=30)
+            await anext(rows)
+
+            async def is_requested() -> bool:
+                return proxy.count(stmt) > 1
+
+            with suppress(AssertionError):  # a driver may request no page ahead
+                await through.until(is_requested, "the next page is requested", 1)
+            await rows.aclose()
+
+            async def has_ended() -> bool:
+                return len(recorder.of(RequestFinished)) == len(recorder.of(RequestStarted))
+
+            await through.until(has_ended, "the request for the next page has ended", 2)
+        first, *later = recorder.of(RequestFinished)
+        assert first.error is None
+        assert all(event.interrupted for event in later)
 
     @check(Capability.PAGING)
     async def test_closing_ends_streams(self, api: Api, space: Workspace) -> None:

@@ -102,6 +102,21 @@ class ManyChecks:
         assert found == result.succeeded < 200
 
     @check()
+    async def test_many_may_have_been_applied(self, api: Api, space: Workspace, key: str) -> None:
+        """The error says whether any write may have been applied, also one before the failure."""
+        insert = f"INSERT INTO {space.items} (p, c) VALUES (?, ?)"
+        select = f"SELECT c FROM {space.items} WHERE p = ? AND c = ?"
+        for stmt, params, is_applied in (
+            (insert, [[key, 1], [key, "two"]], True),
+            (insert, [[key, "one"], [key, 2]], False),
+            (select, [[key, 1], [key, "two"]], False),
+        ):
+            with pytest.raises(ExecuteManyError) as caught:
+                await api.execute_many(stmt, params, concurrency=1)
+            assert caught.value.may_have_been_applied is is_applied
+        assert await api.execute(f"SELECT c FROM {space.items} WHERE p = ?", [key]) == [{"c": 1}]
+
+    @check()
     async def test_many_tell_as_they_end(self, api: Api, space: Workspace) -> None:
         """on_result is called with each outcome and its index."""
         told: dict[int, Any] = {}
@@ -110,6 +125,24 @@ class ManyChecks:
         await api.execute_many(select, params, raise_on_error=False, on_result=told.__setitem__)
         assert isinstance(told.pop(5), ParameterTypeError)
         assert told == {n: [{"c": n}] for n in (0, 1, 2, 3, 4, 6, 7, 8, 9)}
+
+    @check()
+    async def test_many_keep_no_told_rows(self, api: Api, space: Workspace) -> None:
+        """With on_result, the result has the counts and the exceptions, and keeps no rows, of any shape."""
+        select = f"SELECT c FROM {space.items} WHERE p = 'many' AND c = ?"
+        params = [[n if n != 5 else "five"] for n in range(10)]
+        for shape in ({}, {"rows": tuple}):
+            told: dict[int, Any] = {}
+            result = await api.execute_many(
+                select, params, raise_on_error=False, on_result=told.__setitem__, **shape
+            )
+            assert (result.succeeded, result.total, len(told)) == (9, 10, 10)
+            assert result.errors == {5: told.pop(5)}
+            for n, rows in told.items():
+                assert len(rows) == 1
+                assert result.rows(n) == []
+            with pytest.raises(ParameterTypeError):
+                result.rows(5)
 
     @check()
     async def test_many_count_as_they_end(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:

@@ -6,6 +6,7 @@ import datetime as dt
 import logging
 from fractions import Fraction
 from functools import partial
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -39,6 +40,10 @@ _OUT_OF_RANGE: dict[str, list[Any]] = {
     "nested_": [{2**31: {}}, {-(2**31) - 1: {"a": []}}],
     "times_": [{_LARGE: dt.date.min}],
 }
+
+
+#: Addresses with a scope, which the type ``inet`` can't store.
+_SCOPED = ("fe80::1%eth0", ip_address("fe80::1%eth0"), "fe80::1%1")
 
 
 async def _refused(api: Api, space: Workspace, stmt: str, params: Any, *keys: str) -> ParameterError:
@@ -177,7 +182,7 @@ class ParametersChecks:
             "list_": ["12", 1, ["a"]],
             "map_": [[1], {"a": "b"}, {1: 1}],
             "set_": ["ab", [1]],
-            "inet_": ["nowhere", 1.5],
+            "inet_": ["nowhere", 1.5, 1, b"\x7f\0\0\1", "127.1", "192.0.2.1/24", *_SCOPED],
         }
         for column, values in wrong.items():
             for value in values:

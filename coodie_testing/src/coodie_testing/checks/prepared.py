@@ -6,6 +6,7 @@ import asyncio
 import gc
 import sys
 import uuid
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,17 +20,66 @@ from coodie.exceptions import (
     ParameterTypeError,
     RequestTimeoutError,
 )
+from coodie.protocol.codec import Reader
+from coodie.protocol.error_codes import ErrorCode
 from coodie.protocol.frames import Opcode
+from coodie.protocol.messages import statement_id
 from coodie_testing.checking import check
+from coodie_testing.faults.connection import PendingRequest
+from coodie_testing.faults.fault import Fault
+from coodie_testing.faults.messages import example_error_body
 from coodie_testing.resources import assert_loop_not_blocked
 
 if TYPE_CHECKING:
+    from coodie.protocol.frames import RawFrame
     from coodie_testing.api import Api
+    from coodie_testing.faults.connection import ProxiedConnection
     from coodie_testing.faults.proxy import FaultProxy
     from coodie_testing.suite import Suite
     from coodie_testing.workspace import Workspace
 
 __all__ = ["PreparedChecks"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Evicted(Fault):
+    """The node doesn't have the statement any more; of a batch, one of its statements.
+
+    Args:
+        index: The statement's position in a batch.
+    """
+
+    index: int
+    reaches_node: bool = False
+
+    async def respond(
+        self, connection: ProxiedConnection, request: RawFrame, response: RawFrame | None
+    ) -> None:
+        """Respond with UNPREPARED; forward a request without prepared statements."""
+        ids = _prepared_ids(request)
+        if self.index >= len(ids):
+            await connection.send_request(PendingRequest(request))
+            return
+        body = example_error_body(ErrorCode.UNPREPARED, request.protocol, statement=ids[self.index])
+        await connection.send_response(request.answer(Opcode.ERROR, body))
+
+
+def _prepared_ids(request: RawFrame) -> list[bytes]:
+    """Return the ids of a request's prepared statements (native_protocol_v5.spec, sections 4.1.6, 4.1.7)."""
+    if request.opcode == Opcode.EXECUTE:
+        return [statement_id(request.body)]
+    ids: list[bytes] = []
+    if request.opcode == Opcode.BATCH:
+        reader = Reader(request.body)
+        reader.read_byte()
+        for _ in range(reader.read_short()):
+            if reader.read_byte():
+                ids.append(reader.read_short_bytes())
+            else:
+                reader.read_long_string()
+            for _ in range(reader.read_short()):
+                reader.read_bytes()
+    return ids
 
 
 class PreparedChecks:
@@ -169,6 +219,39 @@ class PreparedChecks:
             await other.execute(f"ALTER TABLE {table} ADD w{n} int", [])
             await api.execute(insert, [n, n])
         assert await api.execute_one(f"SELECT count(*) FROM {table}", []) == 4
+
+    @check()
+    async def test_the_server_may_forget_in_all_methods(
+        self, api: Api, space: Workspace, proxy: FaultProxy, key: str
+    ) -> None:
+        """Each method prepares what the server has evicted, of a batch each statement, and executes it."""
+        through = await api.open(hosts=[proxy.host], port=proxy.port)
+        stmt = f"SELECT c FROM {space.items} WHERE p = ? AND c < 3 /* {key} */"
+        insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, ?, 'a') /* {key} */"
+        update = f"UPDATE {space.items} SET v = 'b' WHERE p = ? AND c = ? /* {key} */"
+        rows = [{"c": c} for c in range(3)]
+        calls: list[tuple[Any, Any]] = [
+            (partial(through.execute, stmt, ["many"]), rows),
+            (partial(through.execute_one, stmt, ["many"]), 0),
+            (partial(through.read_stream, stmt, ["many"]), rows),
+            (partial(through.read_many, stmt, ["many"]), rows),
+            (partial(through.execute, insert, [key, 1]), []),
+        ]
+        if Capability.PAGING in api.driver.capabilities:
+            calls.append((partial(through.execute, stmt, ["many"], fetch_size=10), rows))
+        if Capability.BATCHES in api.driver.capabilities:
+            items = [(insert, [key, 2]), (update, [key, 3])]
+            calls.append((partial(through.execute_batch, items), []))
+        for call, expected in calls:
+            assert await call() == expected
+            await api.execute(f"DELETE FROM {space.items} WHERE p = ?", [key])
+            rules = [proxy.add(_Evicted(index=index), contains=key) for index in (0, 1)]
+            assert await call() == expected
+            for rule in rules:
+                proxy.rules.remove(rule)
+        if Capability.BATCHES in api.driver.capabilities:
+            found = await api.execute(f"SELECT c, v FROM {space.items} WHERE p = ?", [key])
+            assert found == [{"c": 2, "v": "a"}, {"c": 3, "v": "b"}]
 
     @check()
     async def test_failures_are_not_remembered(self, api: Api, space: Workspace) -> None:

@@ -92,6 +92,19 @@ class ShortPagesChecks:
             assert [row["c"] for row in page] == list(range(20, 30))
 
     @check(Capability.PAGING)
+    async def test_short_pages_of_one_value(
+        self, api: Api, space: Workspace, proxy: FaultProxy, key: str
+    ) -> None:
+        """execute_one returns the first row's value, also after pages without rows."""
+        through = await api.open(hosts=[proxy.host], port=proxy.port)
+        stmt = f"SELECT c FROM {space.items} WHERE p = ? /* {key} */"
+        for pages in (1, 2):
+            proxy.add(_ShortPage(rows=0), contains=key, times=pages)
+            found = await through.execute_one(stmt, ["many"])
+            assert found is not None
+            assert found > 0
+
+    @check(Capability.PAGING)
     async def test_short_pages_of_all_rows(
         self, api: Api, space: Workspace, proxy: FaultProxy, key: str
     ) -> None:

@@ -99,6 +99,8 @@ class TypesChecks:
     test_type_frozen = _type("frozen_")
     test_type_tuple = _type("tuple_")
     test_type_nested = _type("nested_")
+    test_type_sets_of_maps = _type("sets_of_maps_")
+    test_type_maps_by_maps = _type("maps_by_maps_")
     test_type_uuids = _type("uuids_")
     test_type_times = _type("times_")
     test_type_numbers = _type("numbers_")
@@ -185,7 +187,7 @@ class TypesChecks:
 
     @check(Capability.USER_DEFINED_TYPES)
     async def test_user_defined_types(self, api: Api, space: Workspace, key: str) -> None:
-        """A user-defined type is a dict, bound and read, also in a collection; a missing field is None."""
+        """A user-defined type is a dict, also in a collection; a missing field is None, an empty one not."""
         insert = f"INSERT INTO {space.points} (k, p, m) VALUES (?, ?, ?)"
         inside = {"a": {"x": 2, "label": None}}
         await api.execute(insert, [key, {"x": 1, "label": "here"}, inside])
@@ -198,3 +200,7 @@ class TypesChecks:
         await api.execute(insert, [key, {"x": 3}, None])
         (row,) = await api.execute(f"SELECT p, m FROM {space.points} WHERE k = ?", [key])
         assert row == {"p": {"x": 3, "label": None}, "m": None}
+        empty = {"x": 0, "label": ""}
+        await api.execute(insert, [key, empty, {"": empty}])
+        (row,) = await api.execute(f"SELECT p, m FROM {space.points} WHERE k = ?", [key])
+        assert row == {"p": empty, "m": {"": empty}}
