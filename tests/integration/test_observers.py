@@ -28,7 +28,9 @@ from coodie.observers import (
     ConnectionClosed,
     ConnectionFailed,
     ConnectionOpened,
+    RequestFinished,
     RequestKind,
+    RequestStarted,
     SchemaChange,
     SchemaChanged,
     observing,
@@ -37,7 +39,7 @@ from coodie.observers.log import RequestLog
 from coodie.observers.metrics import RequestCounters
 from coodie.observers.otel import OpenTelemetryObserver
 from coodie.observers.recorder import Recorder
-from coodie.schema import ColumnDefinition
+from coodie.schema import ColumnDefinition, SyncOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -288,6 +290,19 @@ async def test_schema_changes(api: Api, keyspace: str, recorder: Recorder) -> No
     events = [event for event in recorder.events if event in (started, dropped, finished)]
     assert events == [started, dropped, finished]
     assert (dropped.change, dropped.driver_type) == (SchemaChange.DROPPED, recorder.request().driver_type)
+
+
+@pytest.mark.parametrize("timeout", [None, 17.5])
+async def test_timeouts_of_sync_table(
+    api: Api, keyspace: str, recorder: Recorder, timeout: float | None
+) -> None:
+    """The events of sync_table's reads and changes have the caller's timeout, not what is left of it."""
+    columns = [ColumnDefinition(name="k", cql_type="int", primary_key=True)]
+    options = SyncOptions(timeout=timeout)
+    await api.sync_table(f"sync{uuid.uuid4().hex[:8]}", keyspace, columns, options=options)
+    events = [*recorder.of(RequestStarted), *recorder.of(RequestFinished)]
+    assert {event.statement.split()[0] for event in events} == {"SELECT", "CREATE"}
+    assert {event.timeout for event in events} == {timeout}
 
 
 async def test_connections(connect: Callable[..., Any], recorder: Recorder, cassandra_node: Any) -> None:

@@ -238,7 +238,8 @@ class RequestEvent:
             given as one text.
         consistency: The consistency level; None if the driver doesn't know it.
         fetch_size: The number of rows per page, if one page was requested; otherwise None.
-        timeout: The call's timeout in seconds; None for the connection's default.
+        timeout: The call's timeout in seconds, for ``sync_table`` that of its ``SyncOptions``; None for the
+            connection's default.
         idempotent: Whether the request was marked as idempotent.
         parameters: The caller's object: read it, don't store it. It isn't part of the event's repr.
     """

@@ -28,12 +28,20 @@ class SchemaRequests:
         driver: The driver, for observers.
         client: The driver's client.
         pipeline: The driver's pipeline.
+        given_timeout: The caller's timeout, for observers; None for the connection's default.
     """
 
-    def __init__(self, driver: AbstractDriver, client: SessionClient, pipeline: Pipeline) -> None:
+    def __init__(
+        self,
+        driver: AbstractDriver,
+        client: SessionClient,
+        pipeline: Pipeline,
+        given_timeout: float | None,
+    ) -> None:
         self._driver = driver
         self._client = client
         self._pipeline = pipeline
+        self._given_timeout = given_timeout
 
     def read(self, query: Query, timeout: float, host: Host | None) -> Steps[list[dict[str, Any]]]:
         """Return all rows of a query of system tables.
@@ -43,7 +51,7 @@ class SchemaRequests:
             timeout: The timeout of each page in seconds.
             host: The node; None for the choice of the session's policy.
         """
-        request = Request(query.cql, query.params, _LOCAL_ONE, timeout)
+        request = Request(query.cql, query.params, _LOCAL_ONE, self._given_timeout)
         return self._pipeline.observed(
             self._driver, request, lambda observed: self._client.read(query, timeout, host, observed)
         )
@@ -56,7 +64,7 @@ class SchemaRequests:
             timeout: The timeout in seconds.
             host: The node; None for the choice of the session's policy.
         """
-        request = Request(stmt, (), None, timeout)
+        request = Request(stmt, (), None, self._given_timeout)
         yield from self._pipeline.observed(
             self._driver, request, lambda observed: self._client.change_schema(stmt, timeout, host, observed)
         )

@@ -447,7 +447,7 @@ class CassandraDriver(ClientDriver):
         self._lifecycle.check()
         asked = check_sync_options(options)
         seconds = asked.timeout or self._pipeline.default_timeout()
-        requests = SchemaRequests(self, self._client, self._pipeline)
+        requests = SchemaRequests(self, self._client, self._pipeline, asked.timeout)
         coordinator = Coordinator(self._session, requests, seconds, asked)
         result = yield from drive(plan, coordinator.answer)
         result.warnings += tuple(coordinator.warnings)
