@@ -62,7 +62,7 @@ LAYERS = (
     Layer(
         "words",
         "coodie._arrow coodie._bulk coodie._event_loop coodie._forks coodie._in_use coodie._lazy_imports "
-        "coodie._module_attribute coodie._tracebacks coodie._unset "
+        "coodie._module_attribute coodie._tracebacks coodie._unset coodie._wakeups "
         "coodie.capabilities coodie.codec_registry coodie.codecs coodie.columnar "
         "coodie.consistency coodie.cql coodie.effects coodie.exceptions coodie.many_result coodie.paging "
         "coodie.parameters coodie.row_shapes coodie.rows coodie.types coodie.waiting",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.conftest import PATIENT
+from coodie_core.tests.fakes import wait_until_async
+from tests.conftest import PATIENT, open_driver
 
 import coodie
 from coodie.drivers.cassandra import CassandraDriver
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from coodie.registry import DriverRegistry
+    from coodie_testing import FakeCluster
 
 pytestmark = [
     pytest.mark.server,
@@ -189,3 +193,25 @@ def test_request_defaults_apply_to_a_callers_session(
     assert driver.execute("SELECT key FROM system.local", [])
     assert driver._pipeline.default_timeout() == 3.5
     driver.close()
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+async def test_a_request_leaves_nothing_to_collect(
+    is_async: bool, backend: str, registry: DriverRegistry, fake_cluster: FakeCluster
+) -> None:
+    """The driver's objects for a request through the session are freed without the garbage collector."""
+    statement = "SELECT id FROM shop.orders"
+    fake_cluster.when(statement).rows([{"id": 1}])
+    seen: list[weakref.ref[Any]] = []
+    with open_driver(backend, fast_path=False, **fake_cluster.connection_options()) as driver:
+        driver.session.add_request_init_listener(lambda response: seen.append(weakref.ref(response)))
+        gc.disable()
+        try:
+            for _ in range(3):
+                rows = await driver.execute_async(statement) if is_async else driver.execute(statement)
+                assert list(rows) == [{"id": 1}]
+            assert len(seen) == 3
+            # The thread of the driver drops their timers.
+            await wait_until_async(lambda: not any(one() for one in seen))
+        finally:
+            gc.enable()

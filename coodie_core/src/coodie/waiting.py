@@ -9,6 +9,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from coodie._points import point
+from coodie._wakeups import calls_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -79,6 +80,7 @@ def wrap_future(future: Future[T]) -> asyncio.Future[T]:
 
     loop = asyncio.get_running_loop()
     waiter: asyncio.Future[T] = loop.create_future()
+    calls = calls_of(loop)
 
     # These functions mustn't refer to the future, which refers to them: such a cycle would keep the result in
     # memory until a garbage collection.
@@ -93,14 +95,7 @@ def wrap_future(future: Future[T]) -> asyncio.Future[T]:
             # A cancelled waiter doesn't retrieve the exception; prevent the loop from logging that.
             waiter.exception()
 
-    def completed(ended: Future[T]) -> None:
-        try:
-            loop.call_soon_threadsafe(deliver, ended)
-        except RuntimeError:
-            if not loop.is_closed():
-                raise
-
-    future.add_done_callback(completed)
+    future.add_done_callback(lambda ended: calls.leave(loop, deliver, ended))
     return waiter
 
 

@@ -101,7 +101,7 @@ def _session(cluster: Cluster, **changed: Any) -> Any:
 _USED = {
     "cluster": {"_config_mode", "_user_types", "_make_connection_kwargs"},
     "session": {"_request_init_callbacks"},
-    "response": {"_final_result"},
+    "response": {"_final_result", "_timer"},
     "connection": {"_iobuf", "_socket", "_is_checksumming_enabled"},
     "self": {
         "_agreed",

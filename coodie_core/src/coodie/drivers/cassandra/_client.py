@@ -258,12 +258,14 @@ class SessionClient(Client):
         statement = _decorated(_statement(request), request, retry)
         if retry.delay:
             yield Sleep(retry.delay)
-        settings = _execution_settings(request)._replace(
-            attempts=retry.attempts,
-            excluded_host=retry.excluded_host,
-            doubt=retry.doubt,
-            retried=None if retry.reason is None else (retry.reason, retry.failed_host),
-        )
+        settings = _execution_settings(request)
+        if retry is not _FIRST:
+            settings = settings._replace(
+                attempts=retry.attempts,
+                excluded_host=retry.excluded_host,
+                doubt=retry.doubt,
+                retried=None if retry.reason is None else (retry.reason, retry.failed_host),
+            )
         host = retry.host
         if request.options.node is not None:
             host = node_named(request.options.node, self._session.cluster)

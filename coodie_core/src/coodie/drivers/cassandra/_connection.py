@@ -12,6 +12,7 @@ from weakref import WeakSet, ref
 
 from coodie._points import point
 from coodie._version import __version__
+from coodie._wakeups import waking_once
 from coodie.drivers.cassandra.values.lenient_decoding import exact_protocol_handler
 from coodie.protocol.frames import Opcode
 
@@ -377,7 +378,8 @@ def _watchful(connection_class: Any) -> Any:
         last_error: Exception | None
 
         def handle_read(self, *args: Any, **kwargs: Any) -> None:
-            super().handle_read(*args, **kwargs)
+            with waking_once:
+                super().handle_read(*args, **kwargs)
             if not self.is_closed and not self.is_defunct and _ended(self._socket):
                 from cassandra.connection import ConnectionShutdown
 

@@ -58,6 +58,7 @@ class Attempt:
         self._session = session
         self._count_error = count_error
         self._thread = threading.get_ident()
+        self._hosts: Iterator[Host] = iter(())
         #: Whether the request is being sent.
         self.is_running = True
         #: A host's connections were closed, or are being replaced.
@@ -77,7 +78,7 @@ class Attempt:
 
     def stand_in(self, response: ResponseFuture) -> None:
         """Replace the session of a request until its hosts have been tried; return rows as tuples."""
-        hosts = response.query_plan
+        hosts = self._hosts = response.query_plan
 
         def plan() -> Iterator[Host]:
             yield from hosts
@@ -93,8 +94,8 @@ class Attempt:
             response.message.timestamp = self.timestamp & _UINT64
 
     def stand_down(self, response: ResponseFuture) -> None:
-        """Restore the request's session."""
-        response.session = self._session
+        """Restore the request's session and hosts; the plan refers to the request, which would be a cycle."""
+        response.session, response.query_plan = self._session, self._hosts
 
     def is_sending_here(self) -> bool:
         """Return whether the calling thread is sending the request."""

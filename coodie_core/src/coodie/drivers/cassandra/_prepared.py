@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -316,8 +316,6 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 def complete(future: Future[Any], outcome: Any) -> None:
     """Complete a future, unless it has been completed already."""
-    from concurrent.futures import InvalidStateError
-
     try:
         if isinstance(outcome, BaseException):
             future.set_exception(outcome)

@@ -269,9 +269,9 @@ def _features() -> Any:
 
 
 def forget_result(response: ResponseFuture) -> None:
-    """Break the reference cycles of a ``ResponseFuture``, so that its rows need no garbage collector."""
+    """Break the reference cycles of a ``ResponseFuture``: it and its rows need no garbage collector."""
     response.clear_callbacks()
-    response._final_result = None  # noqa: SLF001 - there is no public way
+    response._final_result = response._timer = None  # noqa: SLF001 - there is no public way
 
 
 def abandon(cluster: Cluster) -> None:

@@ -44,7 +44,7 @@ class Call(NamedTuple):
 ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "Cluster": ("_config_mode", "_lock", "_user_types"),
     "Session": ("_lock", "_request_init_callbacks"),
-    "ResponseFuture": ("_final_result",),
+    "ResponseFuture": ("_final_result", "_timer"),
     "Connection": (
         "_iobuf",
         "_is_checksumming_enabled",

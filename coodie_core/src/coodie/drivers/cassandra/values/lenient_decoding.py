@@ -51,7 +51,7 @@ _FAR_TIMESTAMPS = (2**32 * 86_400_000, -(2**32) * 86_400_000, 1_484_300_000_000_
 _NO_METADATA = 0x0004
 
 #: The code of custom types, which have a class name (section 4.2.5.2, [option]).
-_CUSTOM = 0x0000
+_CUSTOM = b"\x00\x00"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -113,7 +113,22 @@ def read_columns(data: Any, user_types: Any) -> Any:
 
 def exact_columns(columns: Any) -> Any:
     """Return result metadata with types that decode exactly, for decoders without a protocol handler."""
-    return [(*column[:3], _exact(column[3])) for column in columns] if _default_is_blind() else columns
+    return _made_exact(columns) if _default_is_blind() else columns
+
+
+def _made_exact(columns: Any) -> Any:
+    if _exact_scalars().issuperset([column[3] for column in columns]):
+        return columns
+    return [(*column[:3], _exact(column[3])) for column in columns]
+
+
+@cache
+def _exact_scalars() -> frozenset[Any]:
+    """Return the driver's types that decode exactly, without those that have parameters."""
+    from cassandra import cqltypes
+
+    types = [typ for typ in vars(cqltypes).values() if isinstance(typ, type) and family(typ)]
+    return frozenset([typ for typ in types if family(typ) != "timestamp" and not subtypes(typ)])
 
 
 @cache
@@ -226,13 +241,13 @@ def _is_blind_to_far_timestamps(result: Any) -> bool:
 
 def _with_names_read(base: Any) -> Any:
     """Return a subclass of a result message class that parses the class names of custom types."""
-    from cassandra.protocol import read_short, read_string
+    from cassandra.protocol import read_string
 
     class _NamesReadResultMessage(base):  # type: ignore[misc]
         @classmethod
         def read_type(cls, f: Any, user_type_map: Any) -> Any:
             start = f.tell()
-            if read_short(f) == _CUSTOM:
+            if f.read(len(_CUSTOM)) == _CUSTOM:
                 return custom_type(read_string(f), user_type_map)
             f.seek(start)
             return super().read_type(f, user_type_map)
@@ -279,9 +294,7 @@ def _exact_result(base: Any) -> Any:
                 return columns
             if self._is_lenient:
                 return [(*column[:3], _lenient(column[3], column[2])) for column in columns]
-            if always_exact:
-                return [(*column[:3], _exact(column[3])) for column in columns]
-            return columns
+            return _made_exact(columns) if always_exact else columns
 
     return _ExactResultMessage
 
