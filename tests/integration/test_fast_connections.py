@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.conftest import open_driver
 from tests.integration.ways import Ways
 
 import coodie
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from coodie.registry import DriverRegistry
     from coodie_local import CassandraServer
+    from coodie_testing import FakeCluster
 
 pytestmark = pytest.mark.server
 
@@ -393,3 +395,24 @@ def fast_table(cassandra_driver: Any, cassandra_keyspace: str) -> str:
     name = f"{cassandra_keyspace}.secured"
     cassandra_driver.execute(f"CREATE TABLE IF NOT EXISTS {name} (k int PRIMARY KEY, v text)", [])
     return name
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+async def test_the_first_request_opens_no_connection(
+    is_async: bool, backend: str, registry: DriverRegistry, fake_cluster: FakeCluster
+) -> None:
+    """A program with one request only has the connections of the session; the second request opens ours."""
+    statement = "SELECT id FROM shop.orders"
+    fake_cluster.when(statement).rows([{"id": 1}])
+    with open_driver(backend, **fake_cluster.connection_options()) as driver:
+
+        async def opened() -> int:
+            rows = await driver.execute_async(statement) if is_async else driver.execute(statement)
+            assert list(rows) == [{"id": 1}]
+            await asyncio.sleep(0.1)
+            return int(driver.stats().nodes[0].connections)
+
+        assert await opened() == 0
+        end = time.monotonic() + 30
+        while not await opened():
+            assert time.monotonic() < end

@@ -103,6 +103,8 @@ class SessionClient(Client):
         self.default_timeout = self.sender.default_timeout  # type: ignore[method-assign]  # bound, as above
         self.is_current = self.preparer.is_current  # type: ignore[method-assign]  # bound, as above
         self.statement_key = self.preparer.statement_key  # type: ignore[method-assign]  # bound, as above
+        #: No request has been sent, and no connection of the fast path is wanted.
+        self._is_unused = True
         self.fast: FastPath | None = None
         if fast_path:
             wrappers = self.sender.instrumentation
@@ -138,6 +140,7 @@ class SessionClient(Client):
         """Open the connections of the session and of the fast path to all nodes in use."""
         from coodie.drivers.cassandra.fastpath.warming import open_connections  # few programs warm up
 
+        self._is_unused = False
         yield from open_connections(self._session, self.fast, connections, timeout)
 
     def warm_statement(self, prepared: SessionStatement) -> None:
@@ -223,6 +226,10 @@ class SessionClient(Client):
         """Return the request for the fast path; None if the session has to send it."""
         fast, prepared = self.fast, request.prepared
         if fast is None or fast.disabled_reason is not None or prepared is None:
+            return None
+        if self._is_unused:
+            # Many scripts have no second request. The session sends the first one in any case.
+            self._is_unused = False
             return None
         if isinstance(prepared, _Batch):
             return fast.build_batch(
