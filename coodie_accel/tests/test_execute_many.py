@@ -158,6 +158,18 @@ async def test_the_first_failure_ends_the_run(world: _World) -> None:
     assert len(world.cluster.requests) < 200
 
 
+@pytest.mark.parametrize("before", [0, 5])
+async def test_invalid_parameters_end_the_run(world: _World, before: int) -> None:
+    """Nothing is sent after parameters that can't be encoded, and a first failure leaves nothing applied."""
+    params = [*([n, "before"] for n in range(before)), [0, 1], *([n, "after"] for n in range(5))]
+    with pytest.raises(ExecuteManyError, match=f"at index {before}: ParameterTypeError") as caught:
+        await world.many(WRITE, params, concurrency=1)
+    assert caught.value.result is not None
+    assert (caught.value.result.succeeded, list(caught.value.result.errors)) == (before, [before])
+    assert caught.value.may_have_been_applied is bool(before)
+    assert "after" not in [request.params[-1] for request in world.cluster.requests]
+
+
 @pytest.mark.parametrize("where", ["source", "on_result", "on_progress"])
 async def test_an_exception_of_the_program(world: _World, where: str) -> None:
     """An exception of the source or of a callback is raised, and the driver is usable."""

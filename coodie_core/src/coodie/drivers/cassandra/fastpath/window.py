@@ -71,6 +71,8 @@ class ManyWindow:
             while (item := native.fill(sender, others())) is not None:
                 run.next_index = native.index
                 self._start(*item)
+                if run.is_stopped:  # it has failed already
+                    break
         except BaseException:
             run.stop()
             raise
