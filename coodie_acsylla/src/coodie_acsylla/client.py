@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import acsylla
 
+from coodie.cql import inspect_statement, prefix_of, quoted_name, tokens
 from coodie.drivers.client.client import Client, Page, StaleStatementError, TupleRows
 from coodie.drivers.client.connect_options import PORT, connect_timeout
+from coodie.drivers.client.timestamps import counter_error
 from coodie.drivers.client.values.binding import Parameters
 from coodie.drivers.client.values.cqltypes import scalar_type
 from coodie.exceptions import CoodieError
@@ -165,6 +167,7 @@ class AcsyllaClient(Client):
     def send(self, request: ClientRequest) -> Steps[Page]:
         """Send a request and read its response; the client enforces the timeout."""
         prepared: _Prepared | None = request.prepared
+        yield from self._check_timestamp(request, [request.cql])
         if prepared is None:
             statement = acsylla.create_statement(request.cql)
         else:
@@ -193,6 +196,7 @@ class AcsyllaClient(Client):
         self, request: ClientRequest, batch_type: BatchType, parts: Sequence[tuple[Any, str, Params]]
     ) -> Steps[Page]:
         """Send several writes as one BATCH message."""
+        yield from self._check_timestamp(request, [stmt for _, stmt, _ in parts])
         batch = _BATCHES[batch_type](request.timeout)
         for prepared, stmt, params in parts:
             batch.add_statement(_bound(prepared, self.bind(prepared, stmt, params), stmt))
@@ -244,6 +248,23 @@ class AcsyllaClient(Client):
         if table is not None and len(names) > 1:
             types |= {column.name: column for column in (yield from self._columns(table, timeout))}
         return Reader([types[name] for name in names] if set(names) <= types.keys() else ())
+
+    def _check_timestamp(self, request: ClientRequest, stmts: Sequence[str]) -> Steps[None]:
+        """Raise if the request has a timestamp, and a statement writes counters: the server sets theirs.
+
+        Raises:
+            ConfigurationError: A statement's table has counters.
+        """
+        if request.options.timestamp is None:
+            return
+        for stmt in stmts:
+            _, keyspace, table, *_ = inspect_statement(stmt)
+            verb = next((text.upper() for _, text in tokens(stmt)), "")
+            if table is not None and verb != "INSERT":  # which a table with counters doesn't accept
+                prefix = "" if keyspace is None else prefix_of(keyspace)
+                columns = yield from self._columns(prefix + quoted_name(table), request.timeout)
+                if any(column.type.family == "counter" for column in columns):
+                    raise counter_error()
 
     def _columns(self, table: str, timeout: float) -> Steps[tuple[ColumnType, ...]]:
         version = self._sessions.schema_version

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -75,6 +76,35 @@ class OptionsChecks:
             await api.execute_batch([(write, [key]) for write in writes], options=options)
         assert await api.execute(f"SELECT v FROM {space.items} WHERE p = ?", [key]) == [{"v": "new"}]
 
+    @check(Capability.TIMESTAMP)
+    async def test_timestamps_of_the_server_are_refused(self, api: Api, space: Workspace, key: str) -> None:
+        """``timestamp`` is an error for reads, transactions and counters, in all methods and in batches."""
+        options = RequestOptions(timestamp=_LONG_AGO)
+        insert = f"INSERT INTO {space.items} (p, c) VALUES (?, ?)"
+        select = f"SELECT c FROM {space.items} WHERE p = ?"
+        add = (f"UPDATE {space.counters} SET n = n + 1 WHERE k = ?", [key])
+        conditional = (f"{insert} IF NOT EXISTS", [key, 1])
+        calls: list[Any] = [
+            partial(method, *request)
+            for request in ((select, [key]), add, conditional)
+            for method in (api.execute, api.execute_one, api.read_many)
+        ]
+        calls.append(partial(api.read_stream, select, [key]))
+        if Capability.BATCHES in api.driver.capabilities:
+            calls += [
+                partial(api.execute_batch, [conditional]),
+                partial(api.execute_batch, [(insert, [key, 2]), conditional]),
+                partial(
+                    api.execute_batch, [f"INSERT INTO {space.items} (p, c) VALUES ('{key}', 1) IF NOT EXISTS"]
+                ),
+                partial(api.execute_batch, [add], "COUNTER"),
+            ]
+        for call in calls:
+            with pytest.raises(ConfigurationError):
+                await call(options=options)
+        assert await api.execute(select, [key]) == []
+        assert await api.execute(f"SELECT n FROM {space.counters} WHERE k = ?", [key]) == []
+
     @check(Capability.NODE)
     async def test_one_node(self, api: Api) -> None:
         """A request with ``node`` is served by that node; an unknown node is an error."""
@@ -133,20 +163,30 @@ class OptionsChecks:
 
     @check(Capability.TOTAL_TIMEOUT, Capability.PAGING)
     async def test_total_timeouts(self, api: Api, space: Workspace, proxy: FaultProxy, key: str) -> None:
-        """``total_timeout`` limits all pages together, however fast each of them is, and a batch."""
+        """``total_timeout`` limits all pages together, and a batch; the error says which timeout expired."""
         other = await api.open(hosts=[proxy.host], port=proxy.port)
         stmt = f"SELECT c FROM {space.items} WHERE p = ?"
         await other.execute(stmt, ["many"])
         assert len(await other.execute(stmt, ["many"], options=RequestOptions(total_timeout=60))) > 100
         proxy.delay = 0.2
-        for method in (other.execute, other.execute_one):
-            with pytest.raises(RequestTimeoutError):
-                await method(stmt, ["many"], timeout=30, options=RequestOptions(total_timeout=0.1))
+        calls: list[Any] = [
+            partial(method, stmt, ["many"])
+            for method in (other.execute, other.execute_one, other.read_many, other.read_stream)
+        ]
         if Capability.BATCHES in api.driver.capabilities:
             write = (f"INSERT INTO {space.items} (p, c) VALUES (?, ?)", [key, 1])
-            await other.execute_batch([write])
-            with pytest.raises(RequestTimeoutError):
-                await other.execute_batch([write], timeout=30, options=RequestOptions(total_timeout=0.1))
+            await other.execute_batch([write], timeout=30)
+            calls.append(partial(other.execute_batch, [write]))
+
+        async def times_out(call: Any, timeout: float, total: float) -> None:
+            with pytest.raises(RequestTimeoutError) as caught:
+                await call(timeout=timeout, options=RequestOptions(total_timeout=total))
+            assert caught.value.is_total is (total < timeout)
+            assert caught.value.timeout == min(total, timeout)
+
+        await api.together(
+            [partial(times_out, call, *seconds) for call in calls for seconds in ((30, 0.1), (0.1, 30))]
+        )
         with pytest.raises(RequestTimeoutError):
             async for _ in other.stream(
                 stmt, ["many"], fetch_size=10, timeout=30, options=RequestOptions(total_timeout=1)
