@@ -7,16 +7,18 @@ methods: a recording has the requests of which they consist.
 from __future__ import annotations
 
 import asyncio
+import threading
 from abc import abstractmethod
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from coodie import AbstractDriver, BatchType, DriverClosedError
-from coodie.observers import Part, RequestKind, observe_request
+from coodie.observers import Part, RequestKind, batch_part, observe_request, tell_closed
 from coodie.plugins import Capability
 from coodie_replay.calls import batch_call, execute_call, sync_call
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from coodie import RequestOptions
     from coodie.schema import SyncOptions
@@ -28,6 +30,24 @@ __all__ = ["RecordingDriver", "ReplayingDriver"]
 
 class _CallDriver(AbstractDriver):
     """The contract's methods, each as a ``Call``; subclasses return the outcome."""
+
+    def __init__(self) -> None:
+        #: Held by the first call of ``close``.
+        self._first_close = threading.Lock()
+
+    @contextmanager
+    def _closing(self) -> Iterator[None]:
+        """Notify observers after the driver was closed, once."""
+        is_first = self._first_close.acquire(blocking=False)
+        error: BaseException | None = None
+        try:
+            yield
+        except BaseException as exc:
+            error = exc
+            raise
+        finally:
+            if is_first:
+                tell_closed(self, error)
 
     @abstractmethod
     def _outcome(self, call: Call, method: str, *args: Any, **kwargs: Any) -> Result:
@@ -61,7 +81,7 @@ class _CallDriver(AbstractDriver):
         terms: dict[str, Any] = {"consistency": consistency, "fetch_size": fetch_size, "timeout": timeout}
         with observe_request(self, stmt, params, options=options, **terms) as request:
             rows = self._outcome(call, "execute", *arguments, **_given(options))
-            request.add_page(len(rows))
+            request.add_page(len(rows), warnings=getattr(rows, "warnings", ()))
             return rows
 
     async def execute_async(
@@ -81,7 +101,7 @@ class _CallDriver(AbstractDriver):
         terms: dict[str, Any] = {"consistency": consistency, "fetch_size": fetch_size, "timeout": timeout}
         with observe_request(self, stmt, params, options=options, **terms) as request:
             rows = await self._outcome_async(call, "execute_async", *arguments, **_given(options))
-            request.add_page(len(rows))
+            request.add_page(len(rows), warnings=getattr(rows, "warnings", ()))
             return rows
 
     def execute_batch(
@@ -97,10 +117,10 @@ class _CallDriver(AbstractDriver):
         statements = _repeatable(statements)
         call = batch_call(statements, batch_type, consistency, options)
         terms: dict[str, Any] = {"consistency": consistency, "timeout": timeout}
-        part = Part(RequestKind.BATCH)
+        part = _part(statements)
         with observe_request(self, call.statement, (), options=options, part=part, **terms) as request:
             rows = self._outcome(call, "execute_batch", statements, batch_type, **terms, **_given(options))
-            request.add_page(len(rows))
+            request.add_page(len(rows), warnings=getattr(rows, "warnings", ()))
             return rows
 
     async def execute_batch_async(
@@ -116,11 +136,11 @@ class _CallDriver(AbstractDriver):
         statements = _repeatable(statements)
         call = batch_call(statements, batch_type, consistency, options)
         terms: dict[str, Any] = {"consistency": consistency, "timeout": timeout}
-        part = Part(RequestKind.BATCH)
+        part = _part(statements)
         with observe_request(self, call.statement, (), options=options, part=part, **terms) as request:
             more = terms | _given(options)
             rows = await self._outcome_async(call, "execute_batch_async", statements, batch_type, **more)
-            request.add_page(len(rows))
+            request.add_page(len(rows), warnings=getattr(rows, "warnings", ()))
             return rows
 
     def sync_table(
@@ -165,6 +185,7 @@ class RecordingDriver(_CallDriver):
     """
 
     def __init__(self, inner: AbstractDriver, recorder: Recorder) -> None:
+        super().__init__()
         self._inner = inner
         self._recorder = recorder
         self.capabilities = inner.capabilities
@@ -202,17 +223,19 @@ class RecordingDriver(_CallDriver):
 
     def close(self) -> None:
         """Close the other driver, and write the recording."""
-        try:
-            self._inner.close()
-        finally:
-            self._recorder.close()
+        with self._closing():
+            try:
+                self._inner.close()
+            finally:
+                self._recorder.close()
 
     async def close_async(self) -> None:
         """Async version of :meth:`close`."""
-        try:
-            await self._inner.close_async()
-        finally:
-            await asyncio.to_thread(self._recorder.close)
+        with self._closing():
+            try:
+                await self._inner.close_async()
+            finally:
+                await asyncio.to_thread(self._recorder.close)
 
 
 class ReplayingDriver(_CallDriver):
@@ -223,6 +246,7 @@ class ReplayingDriver(_CallDriver):
     """
 
     def __init__(self, player: Player) -> None:
+        super().__init__()
         self._player = player
         self._is_closed = False
         about = player.about
@@ -252,11 +276,18 @@ class ReplayingDriver(_CallDriver):
 
     def close(self) -> None:
         """Close the driver."""
-        self._is_closed = True
+        with self._closing():
+            self._is_closed = True
 
     async def close_async(self) -> None:
         """Close the driver."""
-        self._is_closed = True
+        with self._closing():
+            self._is_closed = True
+
+
+def _part(statements: Any) -> Part:
+    """Return the part of a request for the statements of a batch."""
+    return batch_part(statements) if isinstance(statements, list) else Part(RequestKind.BATCH)
 
 
 def _repeatable(statements: Any) -> Any:
