@@ -12,6 +12,7 @@ from coodie_testing.checks.codecs import CodecsChecks
 from coodie_testing.checks.connecting import ConnectingChecks
 from coodie_testing.checks.contract import ContractChecks
 from coodie_testing.checks.ddl import DdlChecks
+from coodie_testing.checks.draining import DrainingChecks
 from coodie_testing.checks.encryption import EncryptionChecks
 from coodie_testing.checks.errors import ErrorsChecks
 from coodie_testing.checks.forms import FormsChecks
@@ -66,6 +67,7 @@ class DriverConformance(
     CancellingChecks,
     SharingChecks,
     ClosingChecks,
+    DrainingChecks,
     LeaksChecks,
     ObservedChecks,
     OptionsChecks,

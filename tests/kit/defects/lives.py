@@ -206,20 +206,20 @@ class _Closed(Faulty):
 class SecondCloseRaises(_Closed):
     """Closing again is an error."""
 
-    def on_close(self) -> Steps:
+    def on_close(self, drain: float | None = None) -> Steps:
         if self.closed:
             raise RuntimeError("closed already")
         self.closed = True
-        yield self.right("close")
+        yield self.right("close", drain=drain)
 
 
 @caught_by("test_use_after_close", "test_context_managers", "test_close_ends_the_connections")
 class CloseForgets(_Closed):
     """The first close does nothing, so that the driver still works."""
 
-    def on_close(self) -> Steps:
+    def on_close(self, drain: float | None = None) -> Steps:
         if self.closed:
-            yield self.right("close")
+            yield self.right("close", drain=drain)
         self.closed = True
 
 
@@ -232,9 +232,9 @@ class ClosedOtherwise(_Closed):
             raise RuntimeError("closed")
         return (yield self.send(request))
 
-    def on_close(self) -> Steps:
+    def on_close(self, drain: float | None = None) -> Steps:
         self.closed = True
-        yield self.right("close")
+        yield self.right("close", drain=drain)
 
 
 @caught_by("test_closing_one_leaves_the_other")
@@ -246,21 +246,21 @@ class CloseEndsAll(Faulty):
     def begin(self, options: dict[str, Any]) -> None:
         self.opened.append(self)
 
-    def on_close(self) -> Steps:
+    def on_close(self, drain: float | None = None) -> Steps:
         while self.opened:
             driver = self.opened.pop()
-            yield Faulty.right(driver, "close")
-        yield self.right("close")
+            yield Faulty.right(driver, "close", drain=drain)
+        yield self.right("close", drain=drain)
 
 
 @caught_by("test_closing_leaves_the_loop_alone")
 class BlockingClose(Faulty):
     """close_async waits on the event loop."""
 
-    def on_close(self) -> Steps:
+    def on_close(self, drain: float | None = None) -> Steps:
         with suppress(CoodieError):
             self.right("ping", timeout=0.8).run()
-        yield self.right("close")
+        yield self.right("close", drain=drain)
 
 
 @caught_by("test_context_managers")

@@ -153,9 +153,9 @@ class Faulty(CassandraDriver):
         """Say whether the server answers."""
         return (yield self.right("ping", **kwargs))
 
-    def on_close(self) -> Steps:
+    def on_close(self, drain: float | None = None) -> Steps:
         """Close."""
-        return (yield self.right("close"))
+        return (yield self.right("close", drain=drain))
 
     # --- both ways ----------------------------------------------------------------------
 
@@ -233,13 +233,11 @@ class Faulty(CassandraDriver):
 
     def close(self, *, drain=None) -> None:
         """As the contract."""
-        del drain
-        run_sync(self.on_close())
+        run_sync(self.on_close(drain))
 
     async def close_async(self, *, drain=None) -> None:
         """As the contract."""
-        del drain
-        await run_async(self.on_close())
+        await run_async(self.on_close(drain))
 
 
 def caught_by(*checks: str) -> Any:

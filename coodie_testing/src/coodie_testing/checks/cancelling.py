@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 import uuid
 from contextlib import aclosing
@@ -63,6 +64,43 @@ class CancellingChecks:
         proxy.hold = False
         found = await through.together([partial(through.execute, stmt, [n]) for n in range(20)])
         assert [len(rows) for rows in found] == list(range(20))
+
+    @check()
+    async def test_nothing_is_logged_of_cancelled_requests(
+        self, async_api: Api, space: Workspace, proxy: FaultProxy, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A cancelled request of any method, and its late response, cause no warning in the log."""
+        through, stmt = await _through(async_api, proxy, space)
+        insert = f"INSERT INTO {space.items} (p, c) VALUES ('cancelled', ?)"
+        calls: list[Any] = [
+            partial(through.execute, stmt, [9]),
+            partial(through.execute, insert, [9]),
+            partial(through.execute_one, stmt, [8]),
+            partial(through.execute_many, stmt, [[7], [6]]),
+            partial(through.read_stream, stmt, [5]),
+        ]
+        if Capability.BATCHES in async_api.driver.capabilities:
+            calls.append(partial(through.execute_batch, [(insert, [1])]))
+        for call in calls:
+            await call()
+        proxy.requests.clear()
+        caplog.clear()
+        proxy.hold = True
+        tasks = [asyncio.ensure_future(call()) for call in calls]
+
+        async def all_sent() -> bool:
+            return len(proxy.requests) > len(calls)  # execute_many has two executions
+
+        await through.until(all_sent, "the requests are sent", 5)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=_AT_ONCE)
+        assert all(task.cancelled() for task in tasks)
+        proxy.hold = False
+        await through.together([partial(through.execute, stmt, [n]) for n in range(20)])
+        await asyncio.sleep(0.1)
+        logged = [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING]
+        assert logged == []
 
     @check()
     async def test_interrupted_requests_end_at_once(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coodie.capabilities import Capability
+from coodie.contract.driver import AbstractDriver
 from coodie.exceptions import CoodieError, DriverClosedError
 from coodie.schema.definitions import ColumnDefinition
 from coodie_testing.checking import check
@@ -204,6 +205,20 @@ class ClosingChecks:
         said = in_a_child(lambda: other.driver.execute(_LOCAL, []))
         assert said.startswith("DriverClosedError:"), f"in the child: {said}"
         assert await other.execute_one(_LOCAL, []) == "local"
+
+    @check()
+    async def test_a_fork_is_not_live(self, sync_api: Api) -> None:
+        """In a forked child, is_live() is False if the driver has its own, and is_ready() is False."""
+        if not hasattr(os, "fork"):
+            pytest.skip("this system has no fork")
+        driver = (await sync_api.open()).driver
+        assert driver.is_live()
+        if type(driver).is_live is not AbstractDriver.is_live:  # its default can't detect a fork
+            assert in_a_child(driver.is_live) == "False"
+        assert in_a_child(driver.is_ready) == "False"
+        assert in_a_child(lambda: asyncio.run(driver.is_ready_async())) == "False"
+        assert driver.is_live()
+        assert driver.is_ready(timeout=20)
 
     @check(Capability.SCHEMA_SYNC)
     async def test_a_fork_is_told_so_by_every_method(self, sync_api: Api, space: Workspace) -> None:

@@ -17,6 +17,7 @@ from coodie.exceptions import (
     UnsupportedError,
 )
 from coodie.options.request_options import RequestOptions
+from coodie.registry.lazy import LazyDriver
 from coodie.registry.registry import DriverRegistry
 from coodie_testing.checking import check
 from coodie_testing.resources import assert_loop_not_blocked
@@ -24,6 +25,7 @@ from coodie_testing.resources import assert_loop_not_blocked
 if TYPE_CHECKING:
     from coodie_testing.api import Api
     from coodie_testing.faults.proxy import FaultProxy
+    from coodie_testing.suite import Suite
     from coodie_testing.workspace import Workspace
 
 __all__ = ["ConnectingChecks"]
@@ -32,6 +34,17 @@ _LOCAL = "SELECT key FROM system.local"
 
 #: What a driver must not change on a session that isn't its own, as far as the session has it.
 _SETTINGS = ("row_factory", "keyspace", "default_fetch_size", "default_timeout", "is_shutdown")
+
+#: Options that a backend may reject, all or some.
+_UNUSUAL: tuple[dict[str, Any], ...] = (
+    {"compression": "snappy"},
+    {"compression": "lz4"},
+    {"protocol_version": 1},
+    {"retry_policy": object()},
+    {"speculative_execution_policy": object()},
+    {"local_dc": "nowhere", "local_rack": "rack1"},
+    {"no_such_option": 1},
+)
 
 
 async def _use_of(api: Api, **options: Any) -> None:
@@ -110,6 +123,21 @@ class ConnectingChecks:
         with pytest.raises((ConfigurationError, TypeError)) as caught:
             await api.open(no_such_option=1)
         assert "no_such_option" in str(caught.value)
+
+    @check()
+    async def test_lazy_drivers_refuse_the_same(self: Any, api: Api, closed_port: int) -> None:
+        """A configuration that opening rejects is an error as soon as a LazyDriver is created."""
+        suite: Suite = self
+        if suite.driver_type is None:
+            pytest.skip("the suite's drivers aren't opened by a plug-in")
+        hosts = ["127.0.0.1"]
+        for options in _UNUSUAL:
+            with pytest.raises(CoodieError) as caught:
+                await api.open(hosts=hosts, port=closed_port, **options)
+            if isinstance(caught.value, ConfigurationError):
+                given = {**suite.driver_options, "port": closed_port, **options}
+                with pytest.raises(ConfigurationError):
+                    LazyDriver(hosts, None, None, {"driver_type": suite.driver_type, **given})
 
     @check()
     async def test_connecting_leaves_the_loop_alone(self, async_api: Api, proxy: FaultProxy) -> None:

@@ -77,15 +77,21 @@ class DdlChecks:
 
     @check()
     async def test_use_changes_nothing_for_others(self, api: Api, space: Workspace) -> None:
-        """USE is rejected, or has no effect on the keyspace of unqualified names."""
+        """USE of any method, also after comments, is rejected, or has no effect on unqualified names."""
         unqualified = f"SELECT c FROM {space.items.partition('.')[2]} WHERE p = 'many' AND c = 1"
         other = await api.open()
         with pytest.raises(CoodieError):
             await other.execute(unqualified, [])
-        with suppress(InvalidQueryError, UnsupportedError):
-            await other.execute(f"USE {space.keyspace}", [])
-        with pytest.raises(CoodieError):
-            await other.execute(unqualified, [])
+        uses = [f"USE {space.keyspace}"]
+        uses += [f"  use {space.keyspace};", f"-- the kit's\nUSE {space.keyspace}", f"/* a\nb */ {uses[0]}"]
+        uses += [f"// the kit's\n\t{uses[0]}", f"/**/--\n{uses[0]} -- end"]
+        for use in uses:
+            for method in (other.execute, other.execute_one, other.read_many, other.read_stream):
+                with suppress(InvalidQueryError, UnsupportedError):
+                    await method(use, [])
+        for _ in range(3):
+            with pytest.raises(CoodieError):
+                await other.execute(unqualified, [])
 
     @check(Capability.MATERIALIZED_VIEWS)
     async def test_materialized_views(self, api: Api, space: Workspace) -> None:

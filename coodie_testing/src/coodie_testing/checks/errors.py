@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from coodie.exceptions import (
     RequestError,
     UnavailableError,
 )
+from coodie.schema.definitions import ColumnDefinition
 from coodie_testing.checking import check
 
 if TYPE_CHECKING:
@@ -234,6 +236,37 @@ class ErrorsChecks:
 
         outcomes = await api.together([partial(one, n) for n in range(20)])
         assert outcomes == [[{"c": n}] if n % 2 else True for n in range(20)]
+
+    @check()
+    async def test_errors_can_be_pickled(self, api: Api, space: Workspace, key: str) -> None:
+        """An error of any method can be pickled, with its class, its text and its attributes."""
+        missing, stmt = f"SELECT c FROM {space.keyspace}.nothing", f"SELECT c FROM {space.items} WHERE p = ?"
+        closed = await api.open()
+        await closed.close()
+        calls = [
+            partial(api.execute, "SELEC", []),
+            partial(api.execute, missing, []),
+            partial(api.execute_one, missing, []),
+            partial(api.read_stream, missing),
+            partial(api.execute_many, missing, [[]]),
+            partial(api.execute_batch, [f"INSERT INTO {space.keyspace}.nothing (a) VALUES (1)"]),
+            partial(api.execute, f"CREATE TABLE {space.items} (p text PRIMARY KEY)", []),
+            partial(api.execute, stmt, [7]),
+            partial(api.execute, stmt, [key, key]),
+            partial(api.execute, stmt, [key], timeout=-1),
+            partial(api.sync_table, "t", "kit_nowhere", [ColumnDefinition("k", "int", primary_key=True)]),
+            partial(closed.execute, stmt, [key]),
+        ]
+        if Capability.CONSISTENCY in api.driver.capabilities:
+            write = f"INSERT INTO {space.unavailable} (k, v) VALUES (?, 1)"
+            calls.append(partial(api.execute, write, [key], "ALL"))
+        for call in calls:
+            with pytest.raises(CoodieError) as caught:
+                await call()
+            again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - pickled here
+            assert (type(again), str(again)) == (type(caught.value), str(caught.value))
+            assert vars(again).keys() == vars(caught.value).keys()
+            assert getattr(again, "statement", None) == getattr(caught.value, "statement", None)
 
     @check()
     async def test_bad_timeouts_are_refused(self, api: Api, space: Workspace) -> None:

@@ -37,6 +37,19 @@ async def _limited(api: Api, proxy: FaultProxy, **limits: int) -> Api:
         pytest.skip(f"the driver has no max_in_flight: {exc}")
 
 
+async def _until_queued(api: Api, proxy: FaultProxy, count: int, first: str) -> None:
+    """Wait until so many requests were made, with a limit of one: the first one is sent, others queued."""
+
+    async def made() -> bool:
+        limit = api.driver.stats().limit
+        sent = proxy.count(first)
+        return count == 0 or (sent == 1 and (limit is None or limit.queued >= count - 1))
+
+    await api.until(made, f"{count} requests were made", 10)
+    if api.driver.stats().limit is None:
+        await api.pause(_WHILE * count)
+
+
 async def _most_in_flight(api: Api, proxy: FaultProxy, stmt: str, calls: list[Any], limit: int) -> int:
     """Run calls while no response arrives; return how many requests of the statement were sent."""
     proxy.requests.clear()
@@ -174,6 +187,69 @@ class LimitsChecks:
             await through.execute(stmt, [1], timeout=15)
         proxy.hold = False
         await self._the_place_is_free(through, stmt)
+
+    @check()
+    async def test_queued_requests_are_sent_in_order(
+        self, api: Api, space: Workspace, proxy: FaultProxy
+    ) -> None:
+        """Requests that ``max_in_flight`` has queued are sent first in, first out."""
+        through = await _limited(api, proxy, max_in_flight=1, max_queued=20)
+        stmts = [f"SELECT c FROM {space.items} WHERE p = 'many' AND c = {n}" for n in range(6)]
+        for stmt in stmts:
+            await through.execute(stmt, [])
+        proxy.requests.clear()
+        proxy.hold = True
+
+        async def one(n: int) -> None:
+            await _until_queued(through, proxy, n, stmts[0])
+            await through.execute(stmts[n], [], timeout=30)
+
+        async def release() -> None:
+            await _until_queued(through, proxy, len(stmts), stmts[0])
+            proxy.hold = False
+
+        calls: list[Any] = [*(partial(one, n) for n in range(len(stmts))), release]
+        await through.together(calls)
+        assert [one.statement for one in proxy.requests if one.statement in stmts] == stmts
+
+    @check()
+    async def test_timeouts_in_the_queue(
+        self, api: Api, space: Workspace, proxy: FaultProxy, key: str
+    ) -> None:
+        """A write that times out in the queue, alone or in a batch, was never sent, so wasn't applied."""
+        through = await _limited(api, proxy, max_in_flight=1, max_queued=20)
+        stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < ?"
+        insert = f"INSERT INTO {space.items} (p, c) VALUES (?, 1) /* {key} */"
+
+        calls: list[Any] = [
+            partial(through.execute, insert, [key]),
+            partial(through.execute_one, insert, [key]),
+        ]
+        if Capability.BATCHES in api.driver.capabilities:
+            calls.append(partial(through.execute_batch, [(insert, [key])]))
+        for call in (partial(through.execute, stmt, [0]), *calls):
+            await call()
+        await api.execute(f"DELETE FROM {space.items} WHERE p = ?", [key])
+        proxy.requests.clear()
+        proxy.hold = True
+
+        async def late(call: Any) -> None:
+            await _until_queued(through, proxy, 1, stmt)
+            with pytest.raises(RequestTimeoutError) as caught:
+                await call(timeout=0.3)
+            assert not caught.value.may_have_been_applied
+
+        async def writes() -> None:
+            try:
+                await through.together([partial(late, call) for call in calls])
+            finally:
+                proxy.hold = False
+
+        both: list[Any] = [partial(through.execute, stmt, [1], timeout=30), writes]
+        await through.together(both)
+        await self._the_place_is_free(through, stmt)
+        assert not [one for one in proxy.requests if one.statement is None or key in one.statement]
+        assert await api.execute(f"SELECT c FROM {space.items} WHERE p = ?", [key]) == []
 
     @staticmethod
     async def _the_place_is_free(api: Api, stmt: str) -> None:

@@ -12,9 +12,10 @@ import pytest
 
 from coodie.capabilities import Capability
 from coodie.exceptions import InvalidQueryError, RequestTimeoutError
-from coodie.observers.events import RequestFinished, RequestStarted
+from coodie.observers.events import ConnectionClosed, RequestFinished, RequestStarted
 from coodie.observers.hub import observing
 from coodie.observers.recorder import Recorder
+from coodie.options.request_options import RequestOptions
 from coodie_testing.checking import check
 from coodie_testing.interrupts import Interrupting
 from coodie_testing.messages import ServerWarning
@@ -51,6 +52,44 @@ class ObservedChecks:
         assert (ended.rows, ended.error) == (3, None)
         assert ended.pages >= 1
         assert 0 < ended.duration < 60
+
+    @check()
+    async def test_events_have_the_arguments(self, api: Api, space: Workspace, key: str) -> None:
+        """The events of a request of any method have its arguments, and not those of another one."""
+        calls, _ = await _calls(api, space, key)
+        given: dict[str, Any] = {"timeout": 17.5}
+        expected: dict[str, Any] = {"timeout": 17.5, "idempotent": True}
+        options: dict[str, Any] = {"idempotent": True}
+        if Capability.KEYSPACE in api.driver.capabilities:
+            options["keyspace"] = expected["keyspace"] = space.thrice
+        if Capability.CONSISTENCY in api.driver.capabilities:
+            given["consistency"], expected["consistency"] = "local_one", "LOCAL_ONE"
+        default = {
+            "timeout": None,
+            "idempotent": False,
+            "keyspace": getattr(api.driver, "_default_keyspace", None),
+        }
+        for arguments, wanted in (({**given, "options": RequestOptions(**options)}, expected), ({}, default)):
+            recorder = Recorder()
+            with observing(recorder):
+                for call in calls:
+                    await call(**arguments)
+            for event in (*recorder.of(RequestStarted), *recorder.of(RequestFinished)):
+                assert {name: getattr(event, name) for name in wanted} == wanted, event
+            counts = [event.parameter_count for event in recorder.of(RequestStarted)]
+            assert counts == [1] * len(counts)
+
+    @check()
+    async def test_a_close_is_told_once(self, api: Api) -> None:
+        """Closing a driver has one event, however often it is closed, sync or async, and at the same time."""
+        for count in (1, 6):
+            other = await api.open()
+            recorder = Recorder()
+            with observing(recorder):
+                await other.together([other.close for _ in range(count)])
+                await other.close()
+                other.driver.close()
+            assert [event.error for event in recorder.of(ConnectionClosed)] == [None]
 
     @check()
     async def test_all_pages_are_told(self, api: Api, space: Workspace, key: str) -> None:

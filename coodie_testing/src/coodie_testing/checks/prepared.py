@@ -26,7 +26,7 @@ from coodie.protocol.frames import Opcode
 from coodie.protocol.messages import statement_id
 from coodie_testing.checking import check
 from coodie_testing.faults.connection import PendingRequest
-from coodie_testing.faults.fault import Fault
+from coodie_testing.faults.fault import Delay, Fault
 from coodie_testing.faults.messages import example_error_body
 from coodie_testing.resources import assert_loop_not_blocked
 
@@ -364,3 +364,35 @@ class PreparedChecks:
         with pytest.raises(RequestTimeoutError) as caught:
             await through.execute(stmt, ["none"], timeout=0.4)
         assert caught.value.statement == stmt
+
+    @check()
+    async def test_a_shared_prepare_keeps_each_timeout(
+        self, api: Api, space: Workspace, proxy: FaultProxy
+    ) -> None:
+        """If the caller that prepares a statement times out, others that wait for it don't."""
+        through = await api.open(hosts=[proxy.host], port=proxy.port)
+        await through.ping()
+        stmt = f"SELECT c FROM {space.items} WHERE p = ? AND c < 3 /* {uuid.uuid4()} */"
+        proxy.add(Delay(seconds=0.6), opcodes=(Opcode.PREPARE,), contains=stmt, times=None)
+
+        async def impatient() -> None:
+            with pytest.raises(RequestTimeoutError) as caught:
+                await through.execute(stmt, ["many"], timeout=0.3)
+            assert caught.value.timeout == 0.3
+
+        async def patient(method: Any, expected: Any) -> None:
+            async def is_sent() -> bool:
+                return proxy.count(stmt, Opcode.PREPARE) > 0
+
+            await through.until(is_sent, "the statement is being prepared")
+            assert await method(stmt, ["many"], timeout=30) == expected
+
+        rows = [{"c": c} for c in range(3)]
+        calls: list[Any] = [
+            impatient,
+            partial(patient, through.execute, rows),
+            partial(patient, through.execute_one, 0),
+            partial(patient, through.read_many, rows),
+            partial(patient, through.read_stream, rows),
+        ]
+        await through.together(calls)

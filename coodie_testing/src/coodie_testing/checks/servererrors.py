@@ -112,6 +112,35 @@ class ServerErrorsChecks:
             assert (error.received, error.required, error.failures) == (1, 2, 1)
 
     @check()
+    async def test_timeouts_of_the_server(
+        self, api: Api, space: Workspace, proxy: FaultProxy, key: str
+    ) -> None:
+        """The server's timeouts, with any method, have no ``timeout``, which is the client's."""
+        through = await _through(api, proxy)
+        select = f"SELECT c FROM {space.items} WHERE p = ? /* {key} */"
+        insert = f"INSERT INTO {space.items} (p, c) VALUES (?, 1) /* {key} */"
+        reads: list[Any] = [
+            partial(method, select, [key])
+            for method in (through.execute, through.execute_one, through.read_many, through.read_stream)
+        ]
+        writes: list[Any] = [
+            partial(method, insert, [key]) for method in (through.execute, through.read_many)
+        ]
+        if Capability.BATCHES in api.driver.capabilities:
+            writes.append(partial(through.execute_batch, [(insert, [key])]))
+        cases = ((ErrorCode.READ_TIMEOUT, reads), (ErrorCode.WRITE_TIMEOUT, writes))
+        error: Any
+        for code, calls in cases:
+            for call in calls:
+                await call()
+                for arguments in ({}, {"timeout": 9.5}):
+                    error, _ = await _failure(
+                        through, proxy, Respond(code=code), key, partial(call, **arguments)
+                    )
+                    assert isinstance(error, (ReadTimeoutError, WriteTimeoutError))
+                    assert (error.timeout, error.is_total) == (None, False)
+
+    @check()
     async def test_failed_writes_are_sent_once(
         self, api: Api, space: Workspace, proxy: FaultProxy, key: str
     ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -10,10 +11,12 @@ import pytest
 
 from coodie.capabilities import Capability
 from coodie.exceptions import CoodieError, InvalidQueryError, SchemaError
+from coodie.protocol.frames import Opcode
 from coodie.schema.definitions import ColumnDefinition as Column
 from coodie.schema.replication import SimpleStrategy
 from coodie.schema.syncoptions import SyncOptions
 from coodie_testing.checking import check
+from coodie_testing.faults.fault import Delay, Silence
 
 if TYPE_CHECKING:
     from coodie_testing.api import Api
@@ -24,6 +27,9 @@ __all__ = ["TablesChecks"]
 
 _SYNC = Capability.SCHEMA_SYNC
 _KEY = Column("id", "int", primary_key=True)
+
+#: What a driver may send a statement with: the planner's may be prepared.
+_STATEMENTS = (Opcode.QUERY, Opcode.PREPARE, Opcode.EXECUTE)
 
 
 async def _columns(api: Api, space: Workspace, table: str) -> dict[str, tuple[str, str, str]]:
@@ -208,6 +214,11 @@ class TablesChecks:
         await api.sync_table(table, space.keyspace, cols)
         assert set(await _columns(api, space, table)) == {"Id", "select", 'with "quotes" é'}
         assert await api.sync_table(table, space.keyspace, cols) == []
+        found = await api.describe(f"{space.keyspace}.{table}")
+        assert (found.keyspace, found.table) == (space.keyspace, table)
+        assert {column.name: column for column in found.columns} == {column.name: column for column in cols}
+        with pytest.raises(InvalidQueryError):
+            await api.describe(f"{space.keyspace}.{table.lower()}")
 
     @check(_SYNC)
     async def test_anothers_change_is_seen(self, api: Api, space: Workspace) -> None:
@@ -237,6 +248,53 @@ class TablesChecks:
         for dry_run in (True, False):
             with pytest.raises(SchemaError, match="kit_nowhere"):
                 await api.sync_table("t", "kit_nowhere", [_KEY], dry_run=dry_run)
+
+    @check(_SYNC)
+    async def test_timeouts_of_syncs(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
+        """``SyncOptions.timeout`` is that of each request, shorter or longer than the connection's."""
+        through = await api.open(hosts=[proxy.host], port=proxy.port, request_timeout=10)
+        short = await api.open(hosts=[proxy.host], port=proxy.port, request_timeout=0.3)
+        table, options = space.new_name(), SyncOptions(timeout=0.3)
+        await through.sync_table(space.new_name(), space.keyspace, [_KEY])
+        for contains in ("system", f"CREATE TABLE IF NOT EXISTS {space.keyspace}"):
+            rule = proxy.add(Silence(), contains=contains, opcodes=_STATEMENTS, times=None)
+            started = time.monotonic()
+            with pytest.raises(TimeoutError) as caught:
+                await through.sync_table(table, space.keyspace, [_KEY], options=options)
+            assert time.monotonic() - started < 8
+            assert isinstance(caught.value, CoodieError)
+            proxy.rules.remove(rule)
+        proxy.add(Delay(seconds=0.6), contains="CREATE INDEX", opcodes=_STATEMENTS)
+        cols = [_KEY, Column("v", "int", index=True)]
+        await short.sync_table(table, space.keyspace, cols, options=SyncOptions(timeout=30))
+        assert len(await _indexes(api, space, table)) == 1
+
+    @check(_SYNC)
+    async def test_failed_syncs_say_what_remains(self, api: Api, space: Workspace) -> None:
+        """The error has the executed statements, the failed one and the remaining ones, in this order."""
+        table = space.new_name()
+        await api.sync_table(table, space.keyspace, [_KEY])
+        cols = [
+            _KEY,
+            Column("a", "int", index=True),
+            Column("b", "int", index=True, index_class="no.such.Index"),
+            Column("c", "int", index=True),
+            Column("d", "int", index=True),
+        ]
+        said = await api.sync_table(table, space.keyspace, cols, dry_run=True)
+        with pytest.raises(SchemaError) as caught:
+            await api.sync_table(table, space.keyspace, cols)
+        error = caught.value
+        assert len(said) == 5
+        assert (*error.executed, error.failed, *error.remaining) == tuple(said)
+        assert error.failed is not None
+        assert "no.such.Index" in error.failed
+        assert (error.keyspace, error.table) == (space.keyspace, table)
+        assert error.__cause__ is not None
+        cols[2] = Column("b", "int", index=True)
+        done = await api.sync_table(table, space.keyspace, cols)
+        assert done[-len(error.remaining) :] == list(error.remaining)
+        assert len(await _indexes(api, space, table)) == 4
 
     @check(_SYNC)
     async def test_definitions_that_make_no_sense(self, api: Api, space: Workspace) -> None:

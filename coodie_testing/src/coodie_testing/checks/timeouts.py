@@ -70,7 +70,8 @@ def _calls(api: Api, stmt: str, params: list[Any], space: Workspace, comment: st
 
     async def many(**arguments: Any) -> None:
         result = await api.execute_many(stmt, [params] * 2, raise_on_error=False, **arguments)
-        raise result.errors[1]
+        if result.errors:
+            raise result.errors[1]
 
     async def stream(**arguments: Any) -> None:
         [row async for row in api.stream(stmt, params, **arguments)]
@@ -208,6 +209,33 @@ class TimeoutsChecks:
         reads = [partial(call, timeout=_TIMEOUT) for call in _calls(through, stmt, ["many"], space)[-2:]]
         for error in await _timeouts(through, reads):
             assert not error.may_have_been_applied
+
+    @check()
+    async def test_requests_that_time_out_are_sent_once(
+        self, api: Api, space: Workspace, proxy: FaultProxy, key: str
+    ) -> None:
+        """A request of any method without a response isn't sent again, also if it is idempotent."""
+        through, stmt = await _through(api, proxy, space)
+        insert = f"INSERT INTO {space.items} (p, c) VALUES (?, 3) /* {key} */"
+        select = f"{stmt} /* {key} */"
+        calls = [
+            *_calls(through, insert, ["timeouts"], space, key)[:-1],  # without a stream
+            *_calls(through, select, ["many"], space)[-2:],
+        ]
+        for call in calls:
+            await call(timeout=_AT_MOST)
+        rule = proxy.add(
+            Silence(), opcodes=(Opcode.QUERY, Opcode.EXECUTE, Opcode.BATCH), contains=key, times=None
+        )
+        await _timeouts(
+            through,
+            [
+                partial(call, timeout=_TIMEOUT, options=options)
+                for call in calls
+                for options in (RequestOptions(idempotent=True), None)
+            ],
+        )
+        assert rule.hits == 2 * (len(calls) + 1)  # execute_many has two executions
 
     @check()
     async def test_a_late_answer_harms_nobody(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
