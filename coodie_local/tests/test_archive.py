@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def test_an_archive_belongs_to_its_jars_and_runtime(tmp_path: Path) -> None:
-    """Another lock file, a jar that was written anew, another Java: another archive."""
+    """Another lock file, a rewritten jar or another Java requires another archive."""
     image = tmp_path / "java" / "lib" / "modules"
     image.parent.mkdir(parents=True)
     image.write_bytes(b"modules")
@@ -43,7 +43,7 @@ def test_an_archive_belongs_to_its_jars_and_runtime(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("status", "published"), [(0, True), (3, False)])
 def test_only_a_whole_archive_is_published(tmp_path: Path, status: int, published: bool) -> None:
-    """A builder whose JVM fails leaves neither archive nor draft."""
+    """A builder whose JVM fails leaves neither an archive nor a draft."""
     draft, final = tmp_path / "draft", tmp_path / "final"
     code = f"import pathlib, sys; pathlib.Path({str(draft)!r}).write_text('x'); sys.exit({status})"
     builder = [sys.executable, "-I", "-S", _archive_builder.__file__, str(draft), str(final)]
@@ -54,7 +54,7 @@ def test_only_a_whole_archive_is_published(tmp_path: Path, status: int, publishe
 
 
 def test_one_builder_at_a_time(tmp_path: Path) -> None:
-    """While one is at it, whoever holds its file, a second isn't begun; a half line isn't given to it."""
+    """While a builder holds the lock, no second one starts; an incomplete line isn't copied."""
     go, java = tmp_path / "go", tmp_path / "java"
     java.write_text(
         f"#!{sys.executable}\n"
@@ -88,7 +88,7 @@ def test_the_first_start_builds_one_in_the_background_and_the_next_maps_it(
     python: Callable[..., Any],
     eventually: Callable[..., bool],
 ) -> None:
-    """The class archive is completed even if its node and process have ended, and delays no node."""
+    """The class archive is completed even if its node and process have exited, and delays no node."""
     cache = tmp_path / "cache"
     # they are there since the session's node started; or that is another server, and they are fetched here
     if (cache_directory() / "jars").is_dir():

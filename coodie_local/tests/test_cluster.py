@@ -1,4 +1,4 @@
-"""`LocalCluster`: several real nodes at once, on their own and taken away."""
+"""`LocalCluster`: several real nodes, which are started, killed and restarted."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ KEYSPACE = "CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy', 're
 def test_three_nodes_replicate_and_come_back(
     node_dir: Path, python: Callable[..., Any], jvms: Callable[[Path], list[int]]
 ) -> None:
-    """Of three nodes, one is killed: QUORUM works; after its restart, ALL works, with all rows."""
+    """With one of three nodes killed, QUORUM works; after its restart, ALL works, with all rows."""
     with LocalCluster("three", nodes=3, directory=node_dir) as cluster:
         assert sorted(jvms(node_dir)) == sorted(node.pid for node in cluster.nodes)
         assert len(set(cluster.hosts)) == 3
@@ -61,7 +61,7 @@ def test_three_nodes_replicate_and_come_back(
         )
         output, errors = other.communicate(timeout=60)
         assert output.split() == [str(cluster.port), "3", "False"], errors
-        with pytest.raises(NodeInUseError, match=r"is already running with nodes=3; 1 was asked for"):
+        with pytest.raises(NodeInUseError, match=r"is already running with nodes=3, not 1"):
             LocalNode("three", directory=node_dir).start(progress=QUIET)
 
         killed = third.pid
@@ -91,9 +91,9 @@ def test_three_nodes_replicate_and_come_back(
 
 
 def _until_answered(ask: Callable[[], _T]) -> _T:
-    """Ask again until all nodes know of a change, of a table or of a node; return the answer.
+    """Retry until all nodes know of a change of a table or node; return the response.
 
-    On a busy machine, nodes take each other for dead for a moment.
+    On a busy machine, nodes may briefly consider each other dead.
     """
     deadline = time.monotonic() + 30
     while True:
@@ -123,7 +123,7 @@ def test_two_durable_nodes_keep_data_and_addresses(node_dir: Path) -> None:
         assert (again.hosts[0], again.port) == address
         rows = run_statement(again.hosts[1], again.port, "SELECT a FROM k.t", consistency=Consistency.ALL)
         assert len(rows) == 20
-    with pytest.raises(ConfigurationError, match="durable data of 2 nodes; nodes=3 was asked for") as caught:
+    with pytest.raises(ConfigurationError, match="durable data of 2 nodes, not 3") as caught:
         LocalCluster("two", nodes=3, profile="durable", directory=node_dir).start(progress=QUIET)
     assert caught.value.option == "nodes"
 
@@ -132,7 +132,7 @@ def test_two_durable_nodes_keep_data_and_addresses(node_dir: Path) -> None:
 def test_one_node_that_dies_takes_the_start_along(
     node_dir: Path, monkeypatch: pytest.MonkeyPatch, jvms: Callable[[Path], list[int]]
 ) -> None:
-    """The error is that node's, with its log, and no other one is left."""
+    """The error has that node's log, and the other nodes are stopped."""
 
     def broken(plan: NodePlan) -> str:
         text = cassandra_yaml(plan)
@@ -152,7 +152,7 @@ def test_ctrl_c_in_the_midst_of_a_start_leaves_no_process(
     jvms: Callable[[Path], list[int]],
     eventually: Callable[..., bool],
 ) -> None:
-    """All three JVMs are gone when the process has ended."""
+    """All three JVMs have exited when the process exits."""
     process = python(
         "import sys; from coodie_local import LocalCluster\n"
         "LocalCluster('n', nodes=3, directory=sys.argv[1]).start()",
@@ -167,7 +167,7 @@ def test_ctrl_c_in_the_midst_of_a_start_leaves_no_process(
 
 @pytest.mark.server
 async def test_a_cancelled_start_leaves_nothing(node_dir: Path, jvms: Callable[[Path], list[int]]) -> None:
-    """The task ends when the JVMs have."""
+    """The task ends after the JVMs have exited."""
     cluster = LocalCluster("cancelled", nodes=3, directory=node_dir)
     task = asyncio.create_task(cluster.start_async(progress=QUIET))
     while not jvms(node_dir):
@@ -181,7 +181,7 @@ async def test_a_cancelled_start_leaves_nothing(node_dir: Path, jvms: Callable[[
 
 @pytest.mark.server
 async def test_a_single_node_is_a_cluster_too(node_dir: Path, jvms: Callable[[Path], list[int]]) -> None:
-    """It is paused, resumed, killed, restarted, and found without being started."""
+    """A single node is paused, resumed, killed, restarted, and found without being started."""
     node = LocalNode("one", directory=node_dir)
     assert not node.find()
     with pytest.raises(LocalNodeError, match="isn't started"):

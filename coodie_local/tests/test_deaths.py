@@ -1,4 +1,4 @@
-"""Why a node died, as those who ask next are told."""
+"""The reason why a node died, in errors, logs and attributes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from coodie_local._node_log import cause_of_death
 from coodie_local._paths import LOCK_NAME
 from coodie_local._progress import SilentProgress
 from coodie_local._running import RunningCluster
-from coodie_local.plugin import _explain_death
+from coodie_local.plugin import _translate_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,14 +52,14 @@ CRASH = """#
 def test_the_log_and_the_exit_status_tell(
     tmp_path: Path, log: str | None, exit_code: int | None, cause: str | None
 ) -> None:
-    """The log first: another process doesn't know the exit status."""
+    """The log takes precedence: another process doesn't know the exit code."""
     if log is not None:
         (tmp_path / "log").write_text(log, encoding="utf-8")
     assert cause_of_death(tmp_path / "log", exit_code) == cause
 
 
 def test_a_node_lives_as_long_as_its_lock_is_held(tmp_path: Path) -> None:
-    """Also a child whose exit status isn't known yet: other processes see its end by the lock."""
+    """Even for a child whose exit code isn't known yet: other processes only see the lock."""
     state: Any = SimpleNamespace(hosts=("127.0.0.1",), directory_of=lambda directory, _: directory)
     running = RunningCluster(tmp_path, state, started_here=True)
     child: Any = SimpleNamespace(exit_code=None, pid=1)
@@ -75,7 +75,7 @@ def test_a_node_lives_as_long_as_its_lock_is_held(tmp_path: Path) -> None:
 def test_who_asks_next_is_told(
     node_dir: Path, eventually: Callable[..., bool], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The owner of the object, a connection attempt that fails, and the log where it is started again."""
+    """The node's attribute, a failed connection attempt, and the log before a restart have the reason."""
     with LocalNode("n", directory=node_dir).start(progress=SilentProgress()) as node:
         (only,) = node.nodes
         address = (only.host, only.port)
@@ -87,13 +87,13 @@ def test_who_asks_next_is_told(
             log.write(OUT_OF_MEMORY)
         with (
             pytest.raises(NodeStartError, match=r"The node at 127\.0\.0\.1 died\. It ran out of memory"),
-            _explain_death(node),
+            _translate_errors(node),
         ):
             raise ConnectionFailedError("Connection refused")
         assert [again.host for again in node.restart_dead()] == [only.host]
         assert node.restart_dead() == ()
         assert (only.host, only.port) == address
-        with pytest.raises(ConnectionFailedError, match="refused"), _explain_death(node):
+        with pytest.raises(ConnectionFailedError, match="refused"), _translate_errors(node):
             raise ConnectionFailedError("Connection refused")
     told = [record.getMessage() for record in caplog.records if "died" in record.getMessage()]
     assert len(told) == 1

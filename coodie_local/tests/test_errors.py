@@ -1,4 +1,4 @@
-"""The section of each error of a local node: its message, its cause and its fix."""
+"""The section of each error of a local node: message, cause and fix."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ SECTIONS = {each.name: each for each in read_explanations(_FILE.read_text(encodi
 
 
 def shows(section: Explanation, said: str) -> bool:
-    """Tell whether its message, wrapped and with … for what differs, is what an error says."""
+    """Return whether the section's message, wrapped and with … for variable parts, matches an error."""
     parts = [re.escape(" ".join(part.split())) for part in section.message.split("…")]
     return re.fullmatch(" ?.*".join(parts), " ".join(said.split())) is not None
 
 
 def _download(repository: Any, path: Path, *answers: bytes) -> None:
-    """Fetch two jars of which one isn't there, or comes as this."""
+    """Download two jars, one of which is missing or has this content."""
     repository.answers[repository.path("beta")] = list(answers)
     JarCache(path / "cache").ensure(repository.manifest, SilentProgress(), Cancellation())
 
@@ -57,7 +57,7 @@ def _in_use() -> None:
 
 
 def _otherwise() -> None:
-    """Ask for another profile than the one that runs."""
+    """Request another profile than the running node's."""
     nothing = dict.fromkeys(("nodes", "port", "host", "version", "tls", "mtls", "auth", "heap"))
     request: Any = SimpleNamespace(name="shared", profile="durable", **nothing)
     ports, security = SimpleNamespace(native=9042), SimpleNamespace(tls=False, mtls=False, auth=False)
@@ -67,10 +67,10 @@ def _otherwise() -> None:
     check_matches(request, state)
 
 
-#: Class → what raises or returns such an error, given a repository of two jars and a directory.
+#: Class → a function that raises or returns the error, given a repository of two jars and a directory.
 EXAMPLES: dict[str, Callable[[Any, Path], Any]] = {
     "LocalNodeError": lambda _, path: LocalNodeError(
-        "The test session's Cassandra has ended.", hint=f"Its log is in {path}."
+        "The test session's Cassandra has stopped.", hint=f"Its log is in {path}."
     ),
     "UnsupportedPlatformError": lambda *_: load_manifest("5.0.9", "linux-aarch64"),
     "DownloadError": _download,
@@ -90,14 +90,14 @@ def _file(path: Path) -> Path:
 
 
 def test_every_class_has_a_section() -> None:
-    """No error is without a section, and no section without an error; the command knows them."""
+    """Each error has a section and each section an error; `coodie explain` has both."""
     assert sorted(SECTIONS) == sorted(errors.__all__) == sorted(EXAMPLES)
     assert explanations().keys() >= SECTIONS.keys()
 
 
 @pytest.mark.parametrize("name", SECTIONS)
 def test_a_section_has_message_cause_and_fix(name: str) -> None:
-    """Whoever looks one up finds all three, and the error leads there."""
+    """Each section has all three, and the error refers to it."""
     section = SECTIONS[name]
     assert section.message
     assert section.cause
@@ -108,7 +108,7 @@ def test_a_section_has_message_cause_and_fix(name: str) -> None:
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_message_is_what_is_said(name: str, repository: Any, tmp_path: Path) -> None:
-    """What a section shows is what an error says that comes about."""
+    """The message in a section is that of a real error."""
     try:
         error = EXAMPLES[name](repository, tmp_path)
     except CoodieError as exc:

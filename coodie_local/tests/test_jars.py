@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-# jgo leaves the sockets of answers that it didn't read to the garbage collector
+# jgo leaves unread responses' sockets to the garbage collector
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
 )
@@ -32,13 +32,13 @@ pytestmark = pytest.mark.filterwarnings(
 
 @pytest.fixture(autouse=True)
 def _collected() -> Iterator[None]:
-    """Collect them here, where they're expected, and not in another module's test."""
+    """Collect sockets here, where the warnings are expected, and not in another module's test."""
     yield
     gc.collect()
 
 
 class Counter(SilentProgress):
-    """Counts what a download tells."""
+    """Records the progress of a download."""
 
     def __init__(self) -> None:
         self.total: int | None = None
@@ -47,21 +47,21 @@ class Counter(SilentProgress):
         self.lock = threading.Lock()
 
     def begin(self, text: str, total: int | None) -> None:
-        """Note the total."""
+        """Record the total."""
         self.total = total
 
     def advance(self, amount: int) -> None:
-        """Add up."""
+        """Add to the sum."""
         with self.lock:
             self.done += amount
 
     def end(self) -> None:
-        """Note the end."""
+        """Record the end."""
         self.ended = True
 
 
 def files_in(directory: Path) -> list[str]:
-    """List the files below a directory."""
+    """Return the files below a directory."""
     return sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file())
 
 
@@ -69,7 +69,7 @@ KEPT = ["download.lock", "jars/org.example/alpha-1.0.jar", "jars/org.example/bet
 
 
 def test_fetches_what_the_manifest_names_in_its_order(repository: Any, tmp_path: Path) -> None:
-    """Both jars arrive whole, in class-path order, and the progress adds up to their sizes."""
+    """Both jars are complete, in class-path order, and the progress adds up to their sizes."""
     counter = Counter()
     paths = JarCache(tmp_path / "cache").ensure(repository.manifest, counter, Cancellation())
     assert [path.read_bytes() for path in paths] == [
@@ -81,7 +81,7 @@ def test_fetches_what_the_manifest_names_in_its_order(repository: Any, tmp_path:
 
 
 def test_fetches_from_the_default_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without any configuration the lock file's jars come from where jgo gets them, and match it."""
+    """Without configuration, jars are downloaded from jgo's default repository, and match."""
     monkeypatch.setenv("JGO_CONFIG_FILE", str(tmp_path / "none"))
     manifest = load_manifest("5.0.9", "linux-x86_64")
     few = replace(manifest, jars=tuple(sorted(manifest.jars, key=lambda jar: jar.size)[:2]))
@@ -90,7 +90,7 @@ def test_fetches_from_the_default_repository(tmp_path: Path, monkeypatch: pytest
 
 
 def test_cached_jars_need_no_network(repository: Any, tmp_path: Path) -> None:
-    """A second look requests nothing."""
+    """A second call sends no request."""
     cache = JarCache(tmp_path / "cache")
     first = cache.ensure(repository.manifest, SilentProgress(), Cancellation())
     repository.requests.clear()
@@ -99,7 +99,7 @@ def test_cached_jars_need_no_network(repository: Any, tmp_path: Path) -> None:
 
 
 def test_a_mismatch_is_fetched_once_more(repository: Any, tmp_path: Path) -> None:
-    """A jar that came altered, in content or length, is deleted and asked for again."""
+    """A jar with wrong content or length is deleted and downloaded again."""
     for name, wrong in (("alpha", b"x" * repository.manifest.jars[0].size), ("beta", b"cut")):
         repository.answers[repository.path(name)].insert(0, wrong)
     counter = Counter()
@@ -112,7 +112,7 @@ def test_a_mismatch_is_fetched_once_more(repository: Any, tmp_path: Path) -> Non
 
 
 def test_a_mismatch_twice_is_an_error_and_nothing_of_it_stays(repository: Any, tmp_path: Path) -> None:
-    """What isn't in the lock file never gets into the cache; the error names both checksums."""
+    """A wrong jar never gets into the cache; the error has both checksums."""
     repository.answers[repository.path("beta")] = [b"altered by a proxy"]
     with pytest.raises(ChecksumError, match=r"beta-1\.0\.jar differs from the lock file, twice") as caught:
         JarCache(tmp_path / "cache").ensure(repository.manifest, SilentProgress(), Cancellation())
@@ -124,7 +124,7 @@ def test_a_mismatch_twice_is_an_error_and_nothing_of_it_stays(repository: Any, t
 
 
 def test_a_damaged_jar_in_the_cache_is_replaced(repository: Any, tmp_path: Path) -> None:
-    """A jar that was altered on disk, though of the same size, is never put on a class path."""
+    """A jar that was modified on disk, with the same size, is never used."""
     cache = JarCache(tmp_path / "cache")
     alpha, _ = cache.ensure(repository.manifest, SilentProgress(), Cancellation())
     right = alpha.read_bytes()
@@ -136,7 +136,7 @@ def test_a_damaged_jar_in_the_cache_is_replaced(repository: Any, tmp_path: Path)
 
 
 def test_a_missing_jar_is_an_error_that_says_what_to_do(repository: Any, tmp_path: Path) -> None:
-    """Jars that came are kept, so that running it again fetches the rest alone."""
+    """Complete jars are kept, so that the next run only downloads the rest."""
     answers = repository.answers.pop(repository.path("beta"))
     cache = JarCache(tmp_path / "cache")
     with pytest.raises(DownloadError, match=r"Could not download beta-1\.0\.jar.*try again"):
@@ -150,7 +150,7 @@ def test_a_missing_jar_is_an_error_that_says_what_to_do(repository: Any, tmp_pat
 def test_no_network_is_an_error_that_says_so(
     repository: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A repository that can't be reached ends in a DownloadError, not in a library's own exception."""
+    """An unreachable repository raises a DownloadError, not a library's exception."""
     config = tmp_path / "dead.conf"
     config.write_text("[repositories]\ncentral = http://127.0.0.1:1\n", encoding="utf-8")
     monkeypatch.setenv("JGO_CONFIG_FILE", str(config))
@@ -160,7 +160,7 @@ def test_no_network_is_an_error_that_says_so(
 
 
 def test_those_who_come_at_once_fetch_once(repository: Any, tmp_path: Path) -> None:
-    """Four that start together, each with a cache object of its own, download each jar once."""
+    """Four concurrent starts, each with its own cache object, download each jar once."""
     outcomes: list[tuple[Path, ...]] = []
 
     def fetch() -> None:
@@ -181,7 +181,7 @@ def test_those_who_come_at_once_fetch_once(repository: Any, tmp_path: Path) -> N
 def test_a_cancelled_download_returns_at_once_and_leaves_no_half_file(
     repository: Any, tmp_path: Path, eventually: Callable[..., bool]
 ) -> None:
-    """Although the server has stalled, the caller is free within a second and no piece is left."""
+    """Although the server stalls, the call returns within a second, and no partial file is left."""
     repository.stalled.set()
     cancellation = Cancellation()
     errors: list[CoodieError] = []
@@ -229,7 +229,7 @@ def test_an_interrupted_process_leaves_a_cache_that_works(
     eventually: Callable[..., bool],
     signum: signal.Signals,
 ) -> None:
-    """Ctrl-C leaves no half file; after kill -9 the next one sweeps it and isn't locked out."""
+    """Ctrl-C leaves no partial file; after kill -9, the next start removes it and gets the lock."""
     repository.stalled.set()
     jars = [
         [j.group, j.artifact, j.version, j.classifier, j.size, j.sha256] for j in repository.manifest.jars
@@ -248,7 +248,7 @@ def test_an_interrupted_process_leaves_a_cache_that_works(
 
 
 def test_a_cache_that_cannot_be_written_says_so(repository: Any, tmp_path: Path) -> None:
-    """A file in the way of the cache directory is a StorageError with the path."""
+    """A file at the path of the cache directory raises a StorageError with the path."""
     (tmp_path / "cache").write_text("in the way", encoding="utf-8")
     with pytest.raises(StorageError, match="COODIE_LOCAL_CACHE") as caught:
         JarCache(tmp_path / "cache").ensure(repository.manifest, SilentProgress(), Cancellation())
@@ -257,7 +257,7 @@ def test_a_cache_that_cannot_be_written_says_so(repository: Any, tmp_path: Path)
 
 
 def test_a_full_disk_says_so(repository: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No space while a jar is written is a StorageError, and not taken for a network's."""
+    """A full disk raises a StorageError, not a network error."""
     from jgo.maven import PythonResolver
 
     def full(_self: object, _artifact: object) -> Path:
@@ -273,7 +273,7 @@ def test_a_full_disk_says_so(repository: Any, tmp_path: Path, monkeypatch: pytes
 def test_looking_at_a_full_cache_imports_no_network_library(
     repository: Any, tmp_path: Path, python: Callable[..., Any]
 ) -> None:
-    """A warm start pays nothing for the download code."""
+    """A start with a full cache doesn't import the download code."""
     jars = [
         [j.group, j.artifact, j.version, j.classifier, j.size, j.sha256] for j in repository.manifest.jars
     ]

@@ -1,4 +1,4 @@
-"""What a start leaves that is killed in the middle, wherever that is."""
+"""The state after a start was killed at any step."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SCRIPT = Path(__file__).with_name("killed_starts.py")
 def test_a_start_killed_at_any_step_leaves_nothing_or_what_is_told_and_ended(
     tmp_path: Path, jvms: Callable[[Path], list[int]], who: str, before: str, nodes: int
 ) -> None:
-    """`kill -9` before each step of `up` and of the launcher: `status` knows what is left, `down` ends it.
+    """After `kill -9` before any step of `up` or the launcher, `status` lists what is left, `down` stops it.
 
     A process that becomes the JVM after the kill counts.
     """

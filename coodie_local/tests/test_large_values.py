@@ -1,4 +1,4 @@
-"""What a small node does with large values: it refuses what is too large, and goes on."""
+"""Large values on a small node: it rejects too large reads, and keeps running."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MIB = 1 << 20
 @pytest.mark.reliability
 @pytest.mark.server
 def test_large_values_do_not_end_the_node(node_dir: Path) -> None:
-    """Eight clients read pages of 60 MB from a heap of 384 MiB: an error for each, and small pages come."""
+    """Eight clients read pages of 60 MB from a heap of 384 MiB: each gets an error, and small pages work."""
     with LocalNode("small", directory=node_dir, heap=384).start(progress=SilentProgress()) as node:
         config = build_config(
             driver_type=choose_backend(None), request_timeout=60.0, **node.connection_options()
@@ -64,7 +64,7 @@ def _use(driver: AbstractDriver) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    # On a busy machine the server gives the reason of one or the other as UNKNOWN.
+    # On a busy machine, the server may return UNKNOWN as the reason.
     assert outcomes.total() == 32
     assert outcomes["read"] == 0
     assert outcomes["refused"] >= 16

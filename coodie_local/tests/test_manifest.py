@@ -12,7 +12,7 @@ from coodie_local._releases import DEFAULT_VERSION, load_manifest, parse_manifes
 
 
 def test_the_shipped_lock_pins_every_jar() -> None:
-    """Each of the 47 jars has coordinates, a size and a SHA-256, and no two have one file name."""
+    """Each of the 47 jars has coordinates, a size and a SHA-256; file names are unique."""
     manifest = load_manifest(DEFAULT_VERSION, "linux-x86_64")
     assert len(manifest.jars) == 47
     assert manifest.size == 45_724_914
@@ -22,7 +22,7 @@ def test_the_shipped_lock_pins_every_jar() -> None:
 
 
 def test_a_classifier_is_part_of_the_file_name() -> None:
-    """A platform's native jar isn't taken for the plain one."""
+    """A platform's native jar has another name than the plain one."""
     manifest = load_manifest(DEFAULT_VERSION, "linux-x86_64")
     names = [jar.file_name for jar in manifest.jars if jar.classifier]
     assert names == ["netty-transport-native-epoll-4.1.130.Final-linux-x86_64.jar"]
@@ -30,7 +30,7 @@ def test_a_classifier_is_part_of_the_file_name() -> None:
 
 @pytest.mark.parametrize(("version", "platform"), [("5.0.9", "linux-aarch64"), ("3.11.0", "linux-x86_64")])
 def test_an_unsupported_platform_or_version_says_what_there_is(version: str, platform: str) -> None:
-    """The error names what was asked for, what there is, and the way to another server."""
+    """The error has the requested platform, the supported ones, and the alternative."""
     with pytest.raises(
         UnsupportedPlatformError, match=rf"{version} for {platform}.*5\.0\.9\.linux"
     ) as caught:
@@ -42,7 +42,7 @@ def test_an_unsupported_platform_or_version_says_what_there_is(version: str, pla
 
 
 def test_the_digest_follows_content_and_order() -> None:
-    """Other jars, or another order on the class path, are another class archive."""
+    """Other jars, or another order on the class path, result in another digest."""
     entry = '{"g": "g", "a": "%s", "v": "1", "c": "", "size": 1, "sha256": "%s"}'
     one, two = entry % ("a", "0" * 64), entry % ("b", "1" * 64)
     digests = {

@@ -1,4 +1,4 @@
-"""A mirror in the place of the default repository, and no network at all."""
+"""A mirror instead of the default repository, and no network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-# jgo leaves the sockets of answers that it didn't read to the garbage collector
+# jgo leaves unread responses' sockets to the garbage collector
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
 )
@@ -43,7 +43,7 @@ JarCache(Path(sys.argv[1])).ensure(manifest, SilentProgress(), Cancellation())
 
 @pytest.fixture(autouse=True)
 def _collected() -> Iterator[None]:
-    """Collect sockets here, where they're expected, and not in another module's test."""
+    """Collect sockets here, where the warnings are expected, and not in another module's test."""
     yield
     gc.collect()
 
@@ -52,7 +52,7 @@ def _collected() -> Iterator[None]:
 def test_a_mirror_is_found_where_jgo_looks(
     repository: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    """Each of jgo's places for its config file does; `central` there replaces the default repository."""
+    """All of jgo's paths of its config file work; `central` replaces the default repository."""
     home = tmp_path / "home"
     file = home / place
     file.parent.mkdir(parents=True)
@@ -69,7 +69,7 @@ def test_a_mirror_is_found_where_jgo_looks(
 
 
 def test_nothing_but_the_lock_files_jars_is_asked_for(repository: Any, tmp_path: Path) -> None:
-    """Beside the jars there are only their checksums, which jgo looks at: no POM, no index."""
+    """Only jars and their checksums, which jgo checks, are requested: no POM, no index."""
     JarCache(tmp_path / "cache").ensure(repository.manifest, QUIET, Cancellation())
     checksums = [f"{repository.path(name)}.sha1" for name in ("alpha", "beta")]
     assert sorted(repository.other_requests) == checksums
@@ -78,7 +78,7 @@ def test_nothing_but_the_lock_files_jars_is_asked_for(repository: Any, tmp_path:
 def test_a_password_is_sent_and_never_shown(
     repository: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the mirror's address it gets in; a wrong one is neither in the error nor in its cause."""
+    """A password in the mirror's address works; a wrong one is neither in the error nor in its cause."""
     config = tmp_path / "login.conf"
     monkeypatch.setenv("JGO_CONFIG_FILE", str(config))
     repository.login = "me:s3cret"
@@ -98,7 +98,7 @@ def test_a_password_is_sent_and_never_shown(
 def test_a_config_file_that_cannot_be_read_is_named(
     repository: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
-    """It's neither ignored nor a traceback, and what is in it isn't told."""
+    """An unreadable file is an error without a traceback, and without the file's content."""
     config = tmp_path / "broken.conf"
     config.write_text(text, encoding="utf-8")
     monkeypatch.setenv("JGO_CONFIG_FILE", str(config))
@@ -111,7 +111,7 @@ def test_a_config_file_that_cannot_be_read_is_named(
 def test_processes_that_come_at_once_share_one_download(
     repository: Any, tmp_path: Path, python: Callable[..., Any], eventually: Callable[..., bool]
 ) -> None:
-    """While one fetches, the others wait; all succeed, and each jar was asked for once."""
+    """While one downloads, the others wait; all succeed, and each jar is requested once."""
     jars = [
         [j.group, j.artifact, j.version, j.classifier, j.size, j.sha256] for j in repository.manifest.jars
     ]
@@ -133,7 +133,7 @@ def _closed(tmp_path: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("through", ["a mirror", "a proxy"])
 def test_up_without_a_network_says_what_to_do(coodie: Any, tmp_path: Path, through: str) -> None:
-    """A mirror or a proxy that isn't there is one line of what happened and one of what to do, and 1."""
+    """With an unreachable mirror or proxy: exit code 1, one line for the error and one for the fix."""
     environment = {"COODIE_LOCAL_CACHE": str(tmp_path / "cache")}
     if through == "a mirror":
         environment |= _closed(tmp_path)
@@ -154,14 +154,14 @@ def test_up_without_a_network_says_what_to_do(coodie: Any, tmp_path: Path, throu
 def test_ctrl_c_during_the_download_leaves_nothing(
     repository: Any, coodie: Any, tmp_path: Path, eventually: Callable[..., bool]
 ) -> None:
-    """`up` ends at once with 130, and no half jar is in the cache."""
+    """`up` exits immediately with 130, and no partial jar is in the cache."""
     for jar in load_manifest("5.0.9", "linux-x86_64").jars:
         path = f"/{jar.group.replace('.', '/')}/{jar.artifact}/{jar.version}/{jar.file_name}"
         repository.answers[path] = [bytes(jar.size)]
     repository.stalled.set()
     cache = tmp_path / "cache"
     process = coodie.begin("local", "up", COODIE_LOCAL_CACHE=str(cache))
-    # eight at a time
+    # eight concurrent downloads
     assert eventually(lambda: len(repository.requests) == 8, 30)
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=10)
@@ -180,7 +180,7 @@ def test_ctrl_c_during_the_download_leaves_nothing(
 def test_up_on_a_machine_without_cassandra(
     python: Callable[..., Any], tmp_path: Path, code: str, said: str
 ) -> None:
-    """An unknown system or processor, or no Java for it, is an error before anything is made."""
+    """An unknown system or processor, or no Java for it, is an error before a directory is created."""
     main = "from coodie.cli import main; sys.exit(main(['local', 'up']))"
     process = python(f"import platform, sys; {code}; {main}", COODIE_LOCAL_HOME=str(tmp_path / "home"))
     output, errors = process.communicate(timeout=30)

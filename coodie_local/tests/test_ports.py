@@ -14,7 +14,7 @@ HOST = "127.0.0.1"
 
 
 def test_three_different_free_ports() -> None:
-    """They differ, nobody listens on them, and outgoing connections don't come from there."""
+    """The ports differ, are free, and aren't in the range of outgoing connections."""
     ports = choose_ports([HOST])
     chosen = (ports.native, ports.storage, ports.ssl_storage)
     assert len(set(chosen)) == 3
@@ -22,7 +22,7 @@ def test_three_different_free_ports() -> None:
 
 
 def test_a_settled_port_is_taken_or_named() -> None:
-    """A free one is used; one with a listener is an error that names it."""
+    """A free port is used; a port in use is an error."""
     free = choose_ports([HOST]).native
     assert choose_ports([HOST], free).native == free
     with socket.create_server((HOST, 0)) as server:
@@ -32,13 +32,13 @@ def test_a_settled_port_is_taken_or_named() -> None:
 
 
 def test_a_listener_on_all_addresses_counts() -> None:
-    """A server on 0.0.0.0 holds the port on loopback, too."""
+    """A server on 0.0.0.0 also uses the port on loopback."""
     with socket.create_server(("0.0.0.0", 0)) as server:  # noqa: S104 - that's the case
         assert not port_is_free(HOST, server.getsockname()[1])
 
 
 def test_closed_connections_dont_hold_a_port() -> None:
-    """A port in TIME_WAIT can be listened on again, as Cassandra will."""
+    """A server can listen on a port in TIME_WAIT, like Cassandra does."""
     with socket.create_server((HOST, 0)) as server:
         port = server.getsockname()[1]
         client = socket.create_connection((HOST, port))
@@ -49,7 +49,7 @@ def test_closed_connections_dont_hold_a_port() -> None:
 
 
 def test_preferred_ports_are_used_where_they_are_free() -> None:
-    """A durable node keeps its address; a port that somebody has is chosen anew."""
+    """A durable node keeps its ports; a port in use is replaced."""
     ports = choose_ports([HOST])
     assert choose_ports([HOST], preferred=ports) == ports
     with socket.create_server((HOST, ports.storage)):
@@ -59,7 +59,7 @@ def test_preferred_ports_are_used_where_they_are_free() -> None:
 
 
 def test_the_nodes_of_a_cluster_have_a_block_of_addresses() -> None:
-    """Several clusters stand side by side: each has its block, where the wanted port is free."""
+    """Each cluster has its own block of addresses, on which the requested port is free."""
     assert choose_hosts(1) == (HOST,)
     blocks = {choose_hosts(3) for _ in range(20)}
     assert len(blocks) > 1
@@ -73,6 +73,6 @@ def test_the_nodes_of_a_cluster_have_a_block_of_addresses() -> None:
 
 
 def test_an_address_of_another_machine_says_so() -> None:
-    """Where the system doesn't have the address, the error names it and what to run."""
+    """If the system doesn't have the address, the error has the address and the fix."""
     with pytest.raises(UnsupportedPlatformError, match=r"192\.0\.2\.1 can't be bound.*ifconfig"):
         port_is_free("192.0.2.1", 9042)

@@ -1,4 +1,4 @@
-"""What is left of a node when processes end in all the ways in which they do."""
+"""A node after its starter has exited or was killed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from coodie_local import LocalNode
 node = LocalNode("n", directory=sys.argv[1], **eval(sys.argv[2])).start()
 print(node.pid, node.port, node.started_here, flush=True)
 """
-# in small steps: a signal that comes just before a long sleep begins doesn't cut it short
+# in small steps: a signal just before a long sleep doesn't interrupt it
 WAIT = "while True: time.sleep(0.05)\n"
 
 
@@ -35,7 +35,7 @@ def test_kill_9_of_the_starter_takes_the_jvm_along(
     jvms: Callable[[Path], list[int]],
     eventually: Callable[..., bool],
 ) -> None:
-    """A killed test run leaves no JVM, though it was started in a thread; the next start sweeps its data."""
+    """A killed process leaves no JVM, even if a thread started it; the next start removes its data."""
     threaded = (
         "import sys, threading, time\n"
         "from coodie_local import LocalNode\n"
@@ -61,7 +61,7 @@ def test_ctrl_c_leaves_no_process(
     eventually: Callable[..., bool],
     when: str,
 ) -> None:
-    """The process ends with KeyboardInterrupt, at once, and neither JVM nor data is left."""
+    """The process exits immediately with KeyboardInterrupt, and neither a JVM nor data is left."""
     process = python(START + WAIT, node_dir, {})
     assert eventually(lambda: jvms(node_dir), 30)
     if when == "when it runs":
@@ -80,10 +80,10 @@ def test_ctrl_c_leaves_no_process(
 def test_the_interpreters_exit_stops_the_node(
     node_dir: Path, python: Callable[..., Any], jvms: Callable[[Path], list[int]]
 ) -> None:
-    """A script that never calls stop() ends clean, without a word, and a fork of it does no harm."""
+    """A script that never calls stop() stops the node at exit, without output; a fork of it doesn't."""
     forks = (
         "import os, warnings\n"
-        "warnings.simplefilter('ignore')\n"  # Python 3.12 warns of forks beside threads
+        "warnings.simplefilter('ignore')\n"  # Python 3.12 warns about forks with threads
         "if os.fork() == 0:\n"
         "    node.stop(); sys.exit()\n"
         "os.wait(); print(node.running, flush=True)\n"
@@ -99,7 +99,7 @@ def test_the_interpreters_exit_stops_the_node(
 def test_a_node_may_outlive_its_starter(
     node_dir: Path, python: Callable[..., Any], jvms: Callable[[Path], list[int]]
 ) -> None:
-    """With stop_with_process=False Ctrl-C leaves it; others find it, and it ends when one asks for it."""
+    """With stop_with_process=False, the node survives Ctrl-C; other processes find it and can stop it."""
     process = python(START + WAIT, node_dir, {"stop_with_process": False})
     output = process.stdout.readline()
     os.killpg(process.pid, signal.SIGINT)
@@ -122,7 +122,7 @@ def test_a_node_may_outlive_its_starter(
 def test_many_starters_of_one_directory_get_one_node(
     node_dir: Path, python: Callable[..., Any], jvms: Callable[[Path], list[int]]
 ) -> None:
-    """Two processes and two threads at once: one JVM, one port, and exactly one that started it."""
+    """With two processes and two threads, there is one JVM, one port, and exactly one starter."""
     processes = [python(START + "sys.stdin.read()", node_dir, {}) for _ in range(2)]
     nodes = [LocalNode("n", directory=node_dir) for _ in range(2)]
     threads = [threading.Thread(target=node.start, kwargs={"progress": SilentProgress()}) for node in nodes]

@@ -1,4 +1,4 @@
-"""What a start shows."""
+"""The progress of a start."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 class Terminal(io.StringIO):
-    """A stream that says that it is a terminal."""
+    """A stream whose isatty() is true."""
 
     def isatty(self) -> bool:
-        """Say so."""
+        """Return True."""
         return True
 
 
 def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The step's name, the share and the sizes are drawn, and taken away at the end."""
+    """The bar shows the step's name, percentage and sizes, and is removed at the end."""
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
@@ -44,7 +44,7 @@ def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_elsewhere_a_line_is_logged_for_each_step(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A file or a CI log gets a line, and no control characters."""
+    """A file or a CI log gets a line without control characters."""
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     progress = default_progress()
     assert isinstance(progress, LogProgress)
@@ -57,6 +57,6 @@ def test_elsewhere_a_line_is_logged_for_each_step(
 
 
 def test_no_standard_error_is_fine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process without one (a service on Windows, a daemon) can start a node."""
+    """A process without standard error (a service on Windows, a daemon) can start a node."""
     monkeypatch.setattr(sys, "stderr", None)
     assert isinstance(default_progress(), LogProgress)

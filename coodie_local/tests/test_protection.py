@@ -1,4 +1,4 @@
-"""TLS, certificates of clients, passwords: the files, and real nodes that ask for them."""
+"""TLS, client certificates and passwords: the files, and real nodes that require them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ from coodie_local import Certificates, Credentials, LocalCluster, LocalNode
 from coodie_local._certificates import make_certificates
 from coodie_local._native import is_ready, run_statement
 from coodie_local._progress import SilentProgress
-from coodie_local._security import BUILT_IN, OPEN, Access, Security, load_access, load_credentials, protect
+from coodie_local._security import (
+    BUILT_IN,
+    OPEN,
+    Access,
+    Security,
+    create_secrets,
+    load_access,
+    load_credentials,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,14 +33,14 @@ QUIET = SilentProgress()
 
 
 def names_of(pem: bytes) -> list[str]:
-    """List the addresses that a certificate names."""
+    """Return the addresses in a certificate."""
     certificate = x509.load_pem_x509_certificate(pem)
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     return [str(address) for address in names.get_values_for_type(x509.IPAddress)]
 
 
 def test_the_certificates_name_every_node_and_only_this_user_reads_them(tmp_path: Path) -> None:
-    """One certificate for all nodes; each file is private, keys and all."""
+    """All nodes share one certificate; all files are private."""
     files = Certificates(tmp_path / "tls")
     make_certificates(files, ["127.0.9.1", "127.0.9.2"])
     chain = files.server.read_bytes().partition(b"-----BEGIN CERTIFICATE")
@@ -46,7 +54,7 @@ def test_the_certificates_name_every_node_and_only_this_user_reads_them(tmp_path
 
 
 def test_what_clients_trust_stays(tmp_path: Path) -> None:
-    """A later start, at other addresses, has the same authority and client; a spoilt one is made anew."""
+    """A later start with other addresses keeps the authority and client; an invalid one is replaced."""
     files = Certificates(tmp_path / "tls")
     make_certificates(files, ["127.0.9.1"])
     before = files.ca.read_bytes(), files.client.read_bytes()
@@ -59,7 +67,7 @@ def test_what_clients_trust_stays(tmp_path: Path) -> None:
 
 
 def test_strict_checks_are_satisfied(tmp_path: Path) -> None:
-    """What newer interpreters check by default (VERIFY_X509_STRICT) holds for both ends of a handshake."""
+    """Both certificates pass VERIFY_X509_STRICT, the default of newer interpreters."""
     files = Certificates(tmp_path / "tls")
     make_certificates(files, ["127.0.9.1"])
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -87,14 +95,14 @@ def test_strict_checks_are_satisfied(tmp_path: Path) -> None:
 
 
 def test_a_password_is_chosen_once(tmp_path: Path) -> None:
-    """It isn't the one that everybody knows, stays for later starts, and no repr shows it."""
-    protect(tmp_path, ["127.0.0.1"], Security(auth=True))
+    """The password isn't the default one, is kept for later starts, and isn't in the repr."""
+    create_secrets(tmp_path, ["127.0.0.1"], Security(auth=True))
     chosen = load_credentials(tmp_path)
     assert chosen is not None
     assert chosen.username == "cassandra"
     assert len(chosen.password) > 20
     assert chosen.password not in repr(chosen)
-    protect(tmp_path, ["127.0.0.1"], Security(auth=True))
+    create_secrets(tmp_path, ["127.0.0.1"], Security(auth=True))
     assert load_credentials(tmp_path) == chosen
     assert stat.S_IMODE((tmp_path / "credentials.json").stat().st_mode) == 0o600
     assert load_access(tmp_path, Security()) == OPEN
@@ -111,7 +119,7 @@ def test_without_cryptography_nothing_is_begun(tmp_path: Path, monkeypatch: pyte
 
 
 def test_mutual_tls_without_tls_is_refused() -> None:
-    """The two contradict each other."""
+    """mtls=True and tls=False are contradictory."""
     with pytest.raises(ConfigurationError, match="tls=False") as caught:
         LocalCluster(mtls=True, tls=False)
     assert caught.value.option == "mtls"
@@ -120,7 +128,7 @@ def test_mutual_tls_without_tls_is_refused() -> None:
 @pytest.mark.extended
 @pytest.mark.server
 def test_a_node_asks_for_a_certificate_and_a_password(node_dir: Path) -> None:
-    """What connection_options() says gets in, less doesn't; a durable node keeps it for its next start."""
+    """connection_options() are sufficient, all of them are required; a durable node keeps them."""
     with LocalNode("safe", directory=node_dir, profile="durable", mtls=True, auth=True) as node:
         assert node.security == Security(tls=True, mtls=True, auth=True)
         options = node.connection_options()

@@ -1,4 +1,4 @@
-"""The pytest plug-in that our own and other people's suites use."""
+"""The pytest plug-in."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RUN = (
     "sys.exit(pytest.main(['-sq', '-W', 'error', '-p', 'no:cacheprovider', '-p', 'no:asyncio',\n"
     "  '--rootdir', sys.argv[1], '--basetemp', sys.argv[1] + '/base', sys.argv[1], *sys.argv[2:]]))"
 )
-#: A test that notes what it was given.
+#: A test that records its fixtures' values.
 NOTE = """
 import json, os
 import pytest
@@ -42,14 +42,14 @@ def note(server, **more):
 
 
 class Suite:
-    """Somebody's suite, run in a process of its own."""
+    """A test suite, run in a separate process."""
 
     def __init__(self, directory: Path, python: Callable[..., Any]) -> None:
         self._directory = directory
         self._python = python
 
     def run(self, text: str, *options: str, **environment: str) -> tuple[int, str]:
-        """Run it; return the exit status, and all that was printed."""
+        """Run pytest; return the exit code and the output."""
         (self._directory / "test_suite.py").write_text(NOTE + text, encoding="utf-8")
         process = self._python(RUN, self._directory, *options, **{"COODIE_HOSTS": ""} | environment)
         output, errors = process.communicate(timeout=110)
@@ -57,14 +57,14 @@ class Suite:
 
     @property
     def notes(self) -> list[dict[str, Any]]:
-        """What its tests noted."""
+        """The values that its tests recorded."""
         lines = (self._directory / "notes").read_text(encoding="utf-8").splitlines()
         return [json.loads(line) for line in lines]
 
 
 @pytest.fixture
 def suite(tmp_path: Path, python: Callable[..., Any]) -> Suite:
-    """Make a suite."""
+    """Return a suite."""
     return Suite(tmp_path, python)
 
 
@@ -72,7 +72,7 @@ def suite(tmp_path: Path, python: Callable[..., Any]) -> Suite:
 def test_a_session_has_one_node_a_module_its_keyspace_and_its_driver(
     suite: Suite, tmp_path: Path, jvms: Callable[[Path], list[int]]
 ) -> None:
-    """Installing the distribution is enough; one driver serves both kinds of tests; no process is left."""
+    """The plug-in needs no configuration; one driver serves sync and async tests; no process is left."""
     status, output = suite.run(
         """
 import asyncio
@@ -100,7 +100,7 @@ def test_async(cassandra_node, cassandra_driver_async, table):
 
 @pytest.mark.server
 def test_a_mark_chooses_the_server(suite: Suite, tmp_path: Path, jvms: Callable[[Path], list[int]]) -> None:
-    """Marked tests get what they ask for and share it; others have a plain node."""
+    """Tests with the same mark share a server; others use the default node."""
     status, output = suite.run(
         """
 @pytest.mark.cassandra(mtls=True, auth=True)
@@ -131,7 +131,7 @@ def test_plain(cassandra_node):
 def test_xdist_workers_share_one_node(
     suite: Suite, jvms: Callable[[Path], list[int]], tmp_path: Path
 ) -> None:
-    """Each has its keyspace; the node is the main process's, so that no worker's end takes it away."""
+    """Each worker has a keyspace; the controller owns the node, so it survives its workers."""
     status, output = suite.run(
         """
 import time
@@ -161,7 +161,7 @@ def test_a_killed_run_leaves_no_node(
     options: tuple[str, ...],
     whom: str,
 ) -> None:
-    """SIGKILL of pytest, or of what runs the workers, ends the node at once."""
+    """SIGKILL of pytest, or of xdist's controller, ends the node immediately."""
     text = f"""
 import signal
 def test_one(cassandra_node):
@@ -180,7 +180,7 @@ def test_one(cassandra_node):
 def test_a_node_that_died_is_started_again_for_the_tests_that_follow(
     suite: Suite, options: tuple[str, ...]
 ) -> None:
-    """At the same address; the keyspace of a module is dropped without an error."""
+    """The node restarts at the same address; dropping the module's keyspace succeeds."""
     text = """
 import os, signal, time
 
@@ -208,7 +208,7 @@ def test_two(cassandra_node):
 def test_a_node_that_runs_is_used_by_name(
     suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jvms: Callable[[Path], list[int]]
 ) -> None:
-    """--coodie-local=NAME: it goes on afterwards, without the keyspaces; one that doesn't run is an error."""
+    """--coodie-local=NAME: the node keeps running, without the keyspaces; a stopped node is an error."""
     monkeypatch.setenv("COODIE_LOCAL_HOME", str(tmp_path / "home"))
     text = """
 def test_one(cassandra_node, cassandra_keyspace):
@@ -224,16 +224,16 @@ def test_one(cassandra_node, cassandra_keyspace):
         assert (note["keyspace"].encode(),) not in names
     status, output = suite.run(text, "--coodie-local=mine")
     assert status == 4
-    assert "no local node of that name runs" in output
+    assert "no local node of that name is running" in output
     assert jvms(tmp_path) == []
 
 
-@pytest.mark.reliability  # it downloads the other version, and starts it
+@pytest.mark.reliability  # downloads and starts the other version
 @pytest.mark.parametrize("options", [(), ("-n1",)], ids=["alone", "with pytest-xdist"])
 def test_an_option_is_the_version(
     suite: Suite, tmp_path: Path, jvms: Callable[[Path], list[int]], options: tuple[str, ...]
 ) -> None:
-    """--cassandra-version is that of nodes whose mark has none."""
+    """--cassandra-version is the default for marks without a version."""
     status, output = suite.run(
         """
 def test_one(cassandra_node):
@@ -250,7 +250,7 @@ def test_one(cassandra_node):
 def test_the_version_of_a_mark_wins(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The option doesn't replace it."""
+    """The mark's version takes precedence over the option."""
     made: list[ServerSettings] = []
 
     def make(settings: ServerSettings, _directory: Path) -> Any:
@@ -269,7 +269,7 @@ def test_the_version_of_a_mark_wins(
 def test_a_node_that_did_not_start(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only the tests that need it fail: other nodes are still used and revived."""
+    """Only tests that need this node fail; other nodes are still used and restarted."""
 
     def make(settings: ServerSettings, _directory: Path) -> Any:
         cluster = MagicMock()
@@ -282,25 +282,25 @@ def test_a_node_that_did_not_start(
         pool.get(None)
         with pytest.raises(NodeStartError):
             pool.get(ServerSettings(tls=True))
-        pool.revive()
+        pool.restart_dead()
 
 
 @pytest.mark.parametrize(
     ("version", "hosts", "text"),
     [
-        ("5.1", "", "--cassandra-version=5.1: .*Give one of: 5.0.9"),
-        ("6.0-alpha2", "192.0.2.1", "no node is started, since COODIE_HOSTS names a server"),
+        ("5.1", "", "--cassandra-version=5.1: .*Use one of: 5.0.9"),
+        ("6.0-alpha2", "192.0.2.1", "can.t be used with COODIE_HOSTS"),
     ],
 )
 def test_a_version_that_cannot_be_started(suite: Suite, version: str, hosts: str, text: str) -> None:
-    """An error before any test runs."""
+    """The error is reported before any test runs."""
     status, output = suite.run("def test_one(): pass\n", f"--cassandra-version={version}", COODIE_HOSTS=hosts)
     assert status == 4, output
     assert re.search(text, output), output
 
 
 def test_a_server_of_ones_own_is_used_instead(suite: Suite, tmp_path: Path) -> None:
-    """COODIE_HOSTS and COODIE_PORT name it, no node is started, and what it can't be asked for is skipped."""
+    """With COODIE_HOSTS and COODIE_PORT, no node is started, and tests with other marks are skipped."""
     status, output = suite.run(
         """
 def test_one(cassandra_node):
@@ -324,13 +324,13 @@ def test_two(cassandra_node):
     [
         ("nods=3", "cassandra_node", "takes nodes=, .*, not nods="),
         ("3", "cassandra_node", "not 3"),
-        ("nodes=3", "tmp_path", "does nothing without the fixture"),
+        ("nodes=3", "tmp_path", "requires the fixture"),
     ],
 )
 def test_a_mark_that_cannot_be_honoured_is_an_error(
     suite: Suite, mark: str, argument: str, text: str
 ) -> None:
-    """It names the test, and what is wrong, before anything runs."""
+    """The error has the test and the reason, before any test runs."""
     status, output = suite.run(f"@pytest.mark.cassandra({mark})\ndef test_one({argument}): pass\n")
     assert status == 2, output
     assert "test_one" in output
@@ -346,7 +346,7 @@ def test_nearer_marks_win() -> None:
 
 
 def test_the_plug_in_is_light() -> None:
-    """A pytest run that wants no Cassandra imports the plug-in, and nothing else of ours."""
+    """A pytest run without Cassandra only imports the plug-in module."""
     code = (
         "import sys, pytest; before = set(sys.modules)\n"
         "import coodie_local.pytest_plugin\n"
@@ -358,5 +358,5 @@ def test_the_plug_in_is_light() -> None:
 
 @pytest.mark.server
 def test_this_suites_node_answers(cassandra_node: Any) -> None:
-    """The fixture's address is that of a server which answers CQL."""
+    """The server at the fixture's address responds to CQL."""
     assert is_ready(cassandra_node.host, cassandra_node.port)

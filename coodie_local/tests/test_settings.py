@@ -1,4 +1,4 @@
-"""What is written for the JVM: cassandra.yaml, logback.xml, the command line."""
+"""The configuration of the JVM: cassandra.yaml, logback.xml, the command line."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ DURABLE = replace(PLAN, profile="durable")
 
 
 def test_the_settings_bind_nothing_but_the_planned_address() -> None:
-    """Every address is the plan's, and every port that Cassandra may bind."""
+    """All addresses and ports are the plan's."""
     settings = json.loads(cassandra_yaml(PLAN))
     assert settings["listen_address"] == settings["rpc_address"] == "127.0.0.1"
     assert settings["seed_provider"][0]["parameters"] == [{"seeds": "127.0.0.1:20002"}]
@@ -50,7 +50,7 @@ def test_the_settings_bind_nothing_but_the_planned_address() -> None:
 
 
 def test_only_a_single_node_waits_longer_for_a_busy_machine() -> None:
-    """Requests to it don't time out after Cassandra's two seconds; a cluster's do, as replicas may die."""
+    """Its timeouts are longer than Cassandra's two seconds; a cluster's aren't, as replicas may die."""
     several = replace(PLAN, hosts=("127.0.0.1", "127.0.0.2"))
     for kind in ("read", "range", "write"):
         assert json.loads(cassandra_yaml(PLAN))[f"{kind}_request_timeout"] == "20s"
@@ -58,7 +58,7 @@ def test_only_a_single_node_waits_longer_for_a_busy_machine() -> None:
 
 
 def test_all_data_is_below_the_planned_directory() -> None:
-    """Nothing that Cassandra writes can be left anywhere else."""
+    """Cassandra doesn't write anywhere else."""
     settings = json.loads(cassandra_yaml(PLAN))
     places = [value for key, value in settings.items() if key.endswith("_directory")]
     places += settings["data_file_directories"]
@@ -67,7 +67,7 @@ def test_all_data_is_below_the_planned_directory() -> None:
 
 
 def test_a_durable_node_acknowledges_after_the_commit_log() -> None:
-    """Only the ephemeral profile may acknowledge first and forget schema changes."""
+    """Only the ephemeral profile may acknowledge before the sync, and lose schema changes."""
     assert json.loads(cassandra_yaml(DURABLE))["commitlog_sync"] == "batch"
     assert json.loads(cassandra_yaml(PLAN))["commitlog_sync"] == "periodic"
     assert "commit_failure_policy" not in json.loads(cassandra_yaml(DURABLE))
@@ -84,14 +84,14 @@ def test_prepared_statements_grow_with_the_heap() -> None:
 
 
 def test_logging_goes_to_standard_output() -> None:
-    """It is well-formed, and has the one appender that the log file is made of."""
+    """The file is well-formed, with one appender for standard output."""
     appender = ET.fromstring(logback_xml()).find("appender")  # noqa: S314 - our own text
     assert appender is not None
     assert appender.get("class", "").endswith("ConsoleAppender")
 
 
 def test_the_command_runs_the_daemon_with_the_jars_in_order() -> None:
-    """A path with a space stays one argument, and the settings' is a URL."""
+    """A path with a space is one argument, and the path of the settings is a URL."""
     command = daemon_command(JAVA, JARS, PLAN)
     assert command[0] == "/java/bin/java"
     assert command[-3:] == ("-cp", "/jars/a.jar:/jars/b.jar", "org.apache.cassandra.service.CassandraDaemon")
@@ -105,13 +105,13 @@ def test_the_command_runs_the_daemon_with_the_jars_in_order() -> None:
     [(2048, 1, 384), (8192, 1, 512), (8192, 3, 384), (24_000, 3, 500), (65_536, 1, 1024)],
 )
 def test_the_heap_grows_with_the_machine(memory: int, nodes: int, limit: int) -> None:
-    """A sixteenth of the memory for all nodes together, 384 to 1,024 MiB for each."""
+    """All heaps use a sixteenth of the memory; each has 384 to 1,024 MiB."""
     assert heap_limit(nodes, memory) == limit
     assert 384 <= heap_limit(1) <= 1024
 
 
 def test_an_archive_is_mapped_with_what_it_was_made_with() -> None:
-    """The class path and the memory flags of both commands are the same; a misfit is only ignored."""
+    """Both commands have the same class path and memory flags; a mismatch is ignored."""
     archive, classes = Path("/c/x.jsa"), Path("/c/x.classes")
     use = daemon_command(JAVA, JARS, PLAN, archive=archive)
     make = archive_command(JAVA, JARS, classes, archive)
@@ -125,18 +125,18 @@ def test_an_archive_is_mapped_with_what_it_was_made_with() -> None:
 
 
 def test_a_misfit_is_ignored_silently_by_every_java() -> None:
-    """One option selects the messages: an unknown tag, as `dynamic` is to Java 11, would end the JVM."""
+    """The option has a wildcard: an unknown tag, such as `dynamic` for Java 11, would stop the JVM."""
     use = daemon_command(JAVA, JARS, PLAN, archive=Path("/c/x.jsa"))
     assert [part for part in use if part.startswith("-Xlog")] == ["-Xlog:cds*=off"]
 
 
 def test_a_class_path_that_java_would_split_is_refused() -> None:
-    """A separator inside a path is named instead of becoming 'class not found'."""
+    """A separator in a path is an error, instead of a missing class."""
     with pytest.raises(StorageError, match="COODIE_LOCAL_CACHE"):
         class_path([Path(f"/odd{os.pathsep}place/a.jar")])
 
 
 def test_the_environment_adds_no_options_to_the_jvm() -> None:
-    """A user's variables for other Java programs don't change ours; all others stay."""
+    """Environment variables with JVM options are removed; others are kept."""
     found = clean_environment({"PATH": "/bin", "JAVA_TOOL_OPTIONS": "-Xmx1g", "_JAVA_OPTIONS": "-x"})
     assert found == {"PATH": "/bin"}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def test_a_lock_is_exclusive_between_descriptors(tmp_path: Path) -> None:
-    """Also within one process: two starters in two threads can't both have it."""
+    """Even within one process: two threads can't both hold the lock."""
     first = try_acquire(tmp_path / "lock")
     assert first is not None
     assert try_acquire(tmp_path / "lock") is None
@@ -36,7 +36,7 @@ def test_a_lock_is_exclusive_between_descriptors(tmp_path: Path) -> None:
 
 
 def test_a_child_that_was_handed_the_descriptor_holds_the_lock(tmp_path: Path) -> None:
-    """It lasts after the parent has closed its own, and ends with the child, however that ends."""
+    """The lock is held after the parent has closed its descriptor, until the child exits."""
     lock = try_acquire(tmp_path / "lock")
     assert lock is not None
     command = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -50,7 +50,7 @@ def test_a_child_that_was_handed_the_descriptor_holds_the_lock(tmp_path: Path) -
 
 
 def test_a_state_survives_the_file(tmp_path: Path) -> None:
-    """What one process writes another one reads; anything else is no state."""
+    """A written state can be read; invalid files have no state."""
     state = ClusterState(
         name="n",
         hosts=("127.0.0.1", "127.0.0.2"),
@@ -78,18 +78,18 @@ def test_a_state_survives_the_file(tmp_path: Path) -> None:
 
 
 def test_a_process_number_alone_proves_nothing(tmp_path: Path, eventually: Callable[..., bool]) -> None:
-    """A process that got the number of a node that died isn't taken for it, nor killed for it."""
+    """A process with the reused id of a dead node isn't mistaken for the node."""
     assert not is_process_of(os.getpid(), tmp_path)
     command = [sys.executable, "-c", "import time; time.sleep(60)", f"-Dcoodie.directory={tmp_path}"]
     with subprocess.Popen(command) as child:
-        # the kernel fills in the command line a moment after Popen has returned
+        # the kernel sets the command line shortly after Popen returns
         assert eventually(lambda: is_process_of(child.pid, tmp_path))
         child.kill()
     assert not is_process_of(child.pid, tmp_path)
 
 
 def test_directories_can_be_moved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """COODIE_LOCAL_HOME and COODIE_LOCAL_CACHE, else the user's own directories."""
+    """COODIE_LOCAL_HOME and COODIE_LOCAL_CACHE replace the user's directories."""
     monkeypatch.setenv("COODIE_LOCAL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("COODIE_LOCAL_CACHE", str(tmp_path / "cache"))
     assert cluster_directory("n") == tmp_path / "home" / "nodes" / "n"
@@ -101,20 +101,20 @@ def test_directories_can_be_moved(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "-x", "a b", "x" * 65, "a\n"])
 def test_a_name_that_isnt_a_directorys_is_refused(name: str) -> None:
-    """No name leads out of the nodes' directory."""
-    with pytest.raises(ConfigurationError, match="can't be the name"):
+    """A name can't refer to a path outside of the nodes' directory."""
+    with pytest.raises(ConfigurationError, match="isn't a valid name"):
         cluster_directory(name)
 
 
 def test_a_directory_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its owner is named, and the ways to another directory."""
+    """The error has the owner, and how to use another directory."""
     monkeypatch.setattr(os, "getuid", lambda: 12345)
     with pytest.raises(StorageError, match=r"belongs to another user.*uid 12345.*directory="):
         make_private(tmp_path)
 
 
 def test_throw_away_data_of_a_killed_node_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What nobody holds goes; what a living node holds stays; what lost its directory goes, too."""
+    """Unlocked data and data without a directory are removed; a living node's data is kept."""
     memory = tmp_path / "memory"
     memory.mkdir()
     monkeypatch.setattr(storage, "_MEMORY", memory)
@@ -142,7 +142,7 @@ def test_throw_away_data_of_a_killed_node_is_swept(tmp_path: Path, monkeypatch: 
 
 
 def test_little_memory_sends_the_data_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no room in memory (containers), the node's own directory takes the data."""
+    """If there is too little space in memory (containers), the data is in the node's directory."""
     directory = make_private(tmp_path / "node")
     monkeypatch.setattr(storage, "NEEDED", 1 << 60)
     assert storage.create_storage(directory) == directory / "scratch"
@@ -151,7 +151,7 @@ def test_little_memory_sends_the_data_to_the_disk(tmp_path: Path, monkeypatch: p
 
 
 def test_a_link_in_shared_memory_isnt_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stranger's link under our name in a directory that all may write to isn't used."""
+    """Another user's link in the shared directory isn't followed."""
     memory = tmp_path / "memory"
     memory.mkdir()
     monkeypatch.setattr(storage, "_MEMORY", memory)

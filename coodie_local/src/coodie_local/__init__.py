@@ -1,6 +1,6 @@
-"""A real Apache Cassandra as a child process, with nothing but pip: for development and tests.
+"""A real Apache Cassandra as a child process, installed with pip, for development and tests.
 
-Names are imported when they are first used: pytest imports this package in every run.
+Names are imported lazily, because pytest imports this package in every run.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ __all__ = [
     "UnsupportedPlatformError",
 ]
 
-_HOMES = {
+_MODULES = {
     "CassandraServer": "testserver",
     "Certificates": "_certificates",
     "ClusterNode": "node",
@@ -56,12 +56,12 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import a name when it is first used."""
+    """Import a name on first use."""
     if name not in __all__:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
     from importlib import import_module
 
-    found: object = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+    found: object = getattr(import_module(f"{__name__}.{_MODULES.get(name, 'errors')}"), name)
     globals()[name] = found
     return found

@@ -1,7 +1,7 @@
-"""Run a command that makes a file, and publish the file. Run as a script, never imported.
+"""Run a command that creates a file, and publish the file. Run as a script, never imported.
 
-It is a process of its own, so that the archive gets done however soon the one that began it
-ends: at the lowest priority, for at most ten minutes, and without a trace where it fails.
+A separate process, so that the archive is completed even if the parent process exits. It runs at the lowest
+priority, for ten minutes at most, and leaves no file if it fails.
 
 Usage: python -I -S _archive_builder.py DRAFT FINAL PROGRAM ARGUMENT…
 """
@@ -18,14 +18,14 @@ _TIMEOUT = 600.0
 
 
 def main() -> int:
-    """Run the command; return the exit status."""
+    """Run the command; return the exit code."""
     draft, final, command = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
     os.nice(_LOWEST_PRIORITY)
     if sys.platform.startswith("linux"):
         launcher = Path(__file__).with_name("_launcher.py")
         command = [sys.executable, "-I", "-S", str(launcher), str(os.getpid()), "-1", *command]
     try:
-        # run() kills the child when the time is over or when we are interrupted
+        # run() kills the child on timeout or interrupt
         status = subprocess.run(command, check=False, timeout=_TIMEOUT).returncode
         if status == 0:
             draft.replace(final)

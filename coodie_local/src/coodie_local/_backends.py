@@ -1,4 +1,4 @@
-"""Which installed backend talks to the local node, settled before anything is started."""
+"""The choice of the installed backend for the local node, before a node is started."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ if TYPE_CHECKING:
 
 __all__ = ["BACKENDS", "choose_backend"]
 
-#: driver_type → the distribution of the Python driver that it is made of.
+#: driver_type → the distribution of its Python driver.
 _DRIVERS = {"scylla": "scylla-driver", "cassandra": "cassandra-driver"}
 
-#: The driver_types that can talk to a local node.
+#: The driver_types that can connect to a local node.
 BACKENDS = tuple(_DRIVERS)
 
 
 def choose_backend(wanted: object) -> str:
-    """Choose the backend, and make sure that its driver is the one that would be imported.
+    """Choose the backend, and check that its driver is the one that would be imported.
 
     Args:
-        wanted: "scylla", "cassandra", or None for the one that is installed.
+        wanted: "scylla" or "cassandra"; None: the installed one.
 
     Returns:
-        Its driver_type.
+        The backend's driver_type.
 
     Raises:
-        ConfigurationError: It isn't one of the two, or others' distributions announce both.
-        DriverNotFoundError: It, or any, isn't installed.
-        DriverLoadError: It, or each that is installed, is blocked or made for another version of coodie.
-        OverwrittenModuleError: Both are, and their drivers overwrite each other's files.
-        DriverDependencyError: Its driver isn't installed.
+        ConfigurationError: The backend isn't supported, or third-party distributions provide both.
+        DriverNotFoundError: The backend isn't installed, or none is.
+        DriverLoadError: The backend is blocked, or incompatible with this version of coodie.
+        OverwrittenModuleError: Both are installed, and their drivers overwrite each other's files.
+        DriverDependencyError: The backend's driver isn't installed.
     """
     if wanted is None:
-        chosen = _only()
+        chosen = _installed_backend()
     elif wanted in _DRIVERS:
         chosen = str(wanted)
         try:
@@ -56,27 +56,27 @@ def choose_backend(wanted: object) -> str:
             ) from None
     else:
         msg = f"backend={wanted!r} isn't supported by local nodes."
-        hint = f"Give one of {', '.join(map(repr, BACKENDS))}, or leave it out where one is installed."
+        hint = f"Use one of {', '.join(map(repr, BACKENDS))}, or omit it if one is installed."
         raise ConfigurationError(msg, hint=hint, option="backend")
     rivals = tuple(name for name in _DRIVERS.values() if name != _DRIVERS[chosen])
     check_module_owner("cassandra", _DRIVERS[chosen], rivals, driver_type=chosen)
     return chosen
 
 
-def _only() -> str:
-    """Return the one driver_type that can be used; those of our distributions go before others'."""
+def _installed_backend() -> str:
+    """Return the only usable driver_type; coodie's distributions take precedence over third parties'."""
     usable: dict[str, DriverEntryPoint] = {}
-    refusals: list[DriverLoadError] = []
+    errors: list[DriverLoadError] = []
     for driver_type in _DRIVERS:
         try:
             usable[driver_type] = current_registry().plugins.chosen(driver_type)
         except DriverNotFoundError:
             continue
         except DriverLoadError as exc:
-            refusals.append(exc)
+            errors.append(exc)
     if not usable:
-        if refusals:
-            raise refusals[0]
+        if errors:
+            raise errors[0]
         msg = "driver_type='local' needs a backend, and none is installed."
         first, second = (KNOWN[name].install for name in BACKENDS)
         hint = f"To install one, {to_run(first)} {second}, or:"
@@ -86,10 +86,10 @@ def _only() -> str:
     if others and not ours:
         owners = " and ".join(f"{name!r} of {entry.owner}" for name, entry in usable.items())
         msg = f"driver_type='local' can use more than one backend: {owners}."
-        hint = f"Name one: backend={only!r}."
+        hint = f"Select one: backend={only!r}."
         raise ConfigurationError(msg, hint=hint, option="backend")
     if others:
-        msg = "coodie-scylla and coodie-cassandra are both installed, and their drivers own the same package."
+        msg = "coodie-scylla and coodie-cassandra are both installed; their drivers install the same package."
         raise OverwrittenModuleError(
             msg,
             hint="They can't be installed in the same environment. Run:",

@@ -1,4 +1,4 @@
-"""Ending a start from another thread, or by cancelling the task that awaits it."""
+"""Cancelling a start, from another thread or by cancelling the task that awaits it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 
 
 class Cancellation:
-    """A flag that a start checks between its steps."""
+    """A cancellation flag that a start checks between its steps."""
 
     __slots__ = ("_event",)
 
@@ -27,7 +27,7 @@ class Cancellation:
         self._event = threading.Event()
 
     def cancel(self) -> None:
-        """Request the end of the work as soon as possible."""
+        """Set the flag."""
         self._event.set()
 
     def check(self) -> None:
@@ -37,7 +37,7 @@ class Cancellation:
             raise StartCancelledError(msg)
 
     def sleep(self, seconds: float) -> None:
-        """Wait for a number of seconds; raise StartCancelledError as soon as cancel() is called."""
+        """Sleep for a number of seconds; raise StartCancelledError as soon as cancel() is called."""
         self._event.wait(seconds)
         self.check()
 
@@ -45,13 +45,13 @@ class Cancellation:
 async def in_thread(work: Callable[[], _T], on_cancel: Callable[[], None] | None = None) -> _T:
     """Run blocking work without blocking the event loop.
 
-    It gets a daemon thread of its own: the loop's default executor may be full, and neither the end of the
-    loop nor the exit of the interpreter shall wait for the work.
+    It runs in a new daemon thread: the loop's default executor may be full, and neither closing the loop nor
+    exiting the interpreter should wait for the work.
 
     Args:
         work: A function without arguments.
-        on_cancel: Called when the awaiting task is cancelled, to make the work end soon. The task waits for
-            that end before it is cancelled.
+        on_cancel: Called when the awaiting task is cancelled, to stop the work. The task waits until the
+            work has stopped.
     """
     import asyncio
 
@@ -60,7 +60,7 @@ async def in_thread(work: Callable[[], _T], on_cancel: Callable[[], None] | None
     def run() -> None:
         try:
             future.set_result(work())
-        except BaseException as exc:  # noqa: BLE001 - raised again in the awaiting task
+        except BaseException as exc:  # noqa: BLE001 - the awaiting task raises it
             future.set_exception(exc)
 
     waiter = wrap_future(future)

@@ -1,4 +1,4 @@
-"""A cluster's own certificate authority, and the certificates that it signs."""
+"""The certificate authority of a cluster, and its certificates."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CLOCK_SKEW = dt.timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """The files of a cluster's certificates, PEM all of them, in a directory of this user alone."""
+    """The PEM files of a cluster's certificates, in a directory that only this user can enter."""
 
     directory: Path
 
@@ -37,12 +37,12 @@ class Certificates:
 
     @property
     def client(self) -> Path:
-        """A client's certificate, for mutual TLS."""
+        """The client certificate, for mutual TLS."""
         return self.directory / "client.pem"
 
     @property
     def client_key(self) -> Path:
-        """The key of the client's certificate, PKCS #8, unencrypted."""
+        """The key of the client certificate, PKCS #8, unencrypted."""
         return self.directory / "client-key.pem"
 
     @property
@@ -52,18 +52,18 @@ class Certificates:
 
     @property
     def authority(self) -> Path:
-        """The authority's key and certificate, for the certificates of later starts."""
+        """The authority's key and certificate, for later starts."""
         return self.directory / "authority.pem"
 
 
 def check_cryptography(option: str) -> None:
-    """Make sure that certificates can be made.
+    """Check that the package cryptography is installed.
 
     Args:
-        option: What was asked for, ``tls`` or ``mtls``.
+        option: The requested option, ``tls`` or ``mtls``.
 
     Raises:
-        DriverDependencyError: The package cryptography isn't installed.
+        DriverDependencyError: It isn't installed.
     """
     if find_spec("cryptography") is None:
         msg = f"{option}=True needs the package cryptography, which isn't installed."
@@ -74,17 +74,17 @@ def check_cryptography(option: str) -> None:
 
 
 def make_certificates(files: Certificates, hosts: Sequence[str]) -> None:
-    """Make what isn't there: an authority and a client's certificate, once, and the nodes' anew.
+    """Create a node certificate, and the authority and the client certificate if they are missing.
 
     Args:
-        files: Where they go; the authority of an earlier start goes on, so that what clients trust stays.
-        hosts: The nodes' addresses, all of which the nodes' certificate names.
+        files: The files; an existing authority is kept, so that clients keep trusting the cluster.
+        hosts: The nodes' addresses, all of which the node certificate contains.
     """
     make_private(files.directory)
     authority = _load_authority(files)
     if authority is None:
         files.client.unlink(missing_ok=True)
-        authority = _Authority.make()
+        authority = _Authority.create()
         write_private(files.authority, authority.key_pem + authority.pem)
     write_private(files.ca, authority.pem)
     if not (files.client.is_file() and files.client_key.is_file()):
@@ -96,17 +96,17 @@ def make_certificates(files: Certificates, hosts: Sequence[str]) -> None:
 
 
 class _Authority:
-    """Sign certificates."""
+    """A certificate authority."""
 
     def __init__(self, key: EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
         self._key = key
         self._certificate = certificate
 
     @classmethod
-    def make(cls) -> _Authority:
+    def create(cls) -> _Authority:
         key = _new_key()
         name = _name("coodie-local authority")
-        certificate = _signed(_builder(name, name, key.public_key(), key, is_authority=True), key)
+        certificate = _sign(_builder(name, name, key.public_key(), key, is_authority=True), key)
         return cls(key, certificate)
 
     @property
@@ -118,7 +118,7 @@ class _Authority:
         return _key_pem(self._key)
 
     def issue(self, common_name: str, hosts: Sequence[str]) -> tuple[bytes, bytes]:
-        """Return a certificate and its key: a server's for these addresses, a client's for none."""
+        """Return a certificate and its key: a server certificate if there are addresses, else a client's."""
         from cryptography import x509
         from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -131,11 +131,11 @@ class _Authority:
         if hosts:
             addresses = [x509.IPAddress(ipaddress.ip_address(host)) for host in hosts]
             builder = builder.add_extension(x509.SubjectAlternativeName(addresses), critical=False)
-        return _certificate_pem(_signed(builder, self._key)), _key_pem(key)
+        return _certificate_pem(_sign(builder, self._key)), _key_pem(key)
 
 
 def _load_authority(files: Certificates) -> _Authority | None:
-    """Load the authority of an earlier start, unless it is gone, spoilt or soon over."""
+    """Load the authority of an earlier start, unless it is missing, invalid, or expires soon."""
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -148,7 +148,7 @@ def _load_authority(files: Certificates) -> _Authority | None:
         return None
     if not isinstance(key, EllipticCurvePrivateKey):
         return None
-    # not_valid_after_utc came with cryptography 42
+    # not_valid_after_utc requires cryptography 42
     left = certificate.not_valid_after_utc - dt.datetime.now(dt.timezone.utc)
     return _Authority(key, certificate) if left > _LIFETIME / 2 else None
 
@@ -161,7 +161,7 @@ def _builder(
     *,
     is_authority: bool,
 ) -> x509.CertificateBuilder:
-    """Begin a certificate with all that strict checks (RFC 5280) want to see."""
+    """Return a certificate builder with the extensions that strict verification (RFC 5280) requires."""
     from cryptography import x509
 
     now = dt.datetime.now(dt.timezone.utc)
@@ -206,7 +206,7 @@ def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _signed(builder: x509.CertificateBuilder, key: EllipticCurvePrivateKey) -> x509.Certificate:
+def _sign(builder: x509.CertificateBuilder, key: EllipticCurvePrivateKey) -> x509.Certificate:
     from cryptography.hazmat.primitives import hashes
 
     return builder.sign(key, hashes.SHA256())

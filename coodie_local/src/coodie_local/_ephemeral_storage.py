@@ -1,4 +1,4 @@
-"""Storage for the data of ephemeral clusters: in memory if there is room, else on disk."""
+"""The storage of ephemeral clusters: in memory if there is space, else on disk."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from coodie_local.errors import StorageError
 
 __all__ = ["NEEDED", "create_storage", "memory_root", "remove_storage", "sweep"]
 
-#: Free bytes that memory-backed storage must have to be used.
+#: Free bytes that memory-backed storage requires.
 NEEDED = 512 * 1024 * 1024
 
-_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of this user's own is made in it, see memory_root
+_MEMORY = Path("/dev/shm")  # noqa: S108 - memory_root() creates a private directory in it
 _LINK = ".node"
 
 _log = logging.getLogger("coodie_local")
 
 
 def memory_root() -> Path | None:
-    """Return this user's private directory in memory-backed storage, created if it is missing.
+    """Return this user's private directory in memory-backed storage, created if missing.
 
     Returns:
         The directory; None if the system has no such storage.
@@ -33,7 +33,7 @@ def memory_root() -> Path | None:
     if not sys.platform.startswith("linux") or not _MEMORY.is_dir():
         return None
     root = _MEMORY / f"coodie-local-{os.getuid()}"
-    # all users may write to the parent directory: a link or a directory of another user could be there
+    # any user may write to the parent directory, so the path may be a link or another user's directory
     if root.is_symlink():
         return None
     try:
@@ -43,7 +43,7 @@ def memory_root() -> Path | None:
 
 
 def _in_memory(directory: Path) -> Path | None:
-    """Name the directory in memory for the data of a cluster, without creating it."""
+    """Return the directory in memory for a cluster's data, without creating it."""
     root = memory_root()
     if root is None:
         return None
@@ -52,31 +52,31 @@ def _in_memory(directory: Path) -> Path | None:
 
 
 def _on_disk(directory: Path) -> Path:
-    """Name the directory on disk for the data of a cluster, without creating it."""
+    """Return the directory on disk for a cluster's data, without creating it."""
     return directory / "scratch"
 
 
 def create_storage(directory: Path) -> Path:
-    """Create an empty directory for the data of the cluster in a directory, which is about to be started.
+    """Create an empty directory for the data of the cluster in a directory, before its start.
 
     Raises:
-        StorageError: It can't be created.
+        StorageError: The directory can't be created.
     """
     remove_storage(directory)
     in_memory = _in_memory(directory)
-    # containers often have 64 MB of it
+    # containers often have only 64 MB
     if in_memory is None or shutil.disk_usage(_MEMORY).free < NEEDED:
         return make_private(_on_disk(directory))
-    # before the data: sweep() in another process finds data by these links
+    # before the data, because sweep() in another process finds data by these links
     _link(in_memory).symlink_to(directory)
     return make_private(in_memory)
 
 
 def remove_storage(directory: Path) -> None:
-    """Remove the data of the ephemeral cluster in a directory, which doesn't run.
+    """Remove the data of the stopped ephemeral cluster in a directory.
 
     Raises:
-        StorageError: It can't be removed.
+        StorageError: A file can't be removed.
     """
     remove_tree(_on_disk(directory))
     in_memory = _in_memory(directory)
@@ -86,12 +86,12 @@ def remove_storage(directory: Path) -> None:
 
 
 def sweep() -> None:
-    """Remove data of killed nodes from memory: data of clusters none of whose nodes holds its lock."""
+    """Remove data of killed clusters from memory: those without a locked node."""
     root = memory_root()
     if root is None:
         return
     for link in root.glob(f"*{_LINK}"):
-        # a directory that was removed has no locks, and no node can be started in it now
+        # a removed directory has no locks, and no node can be started in it
         locks = lock_all_nodes(link)
         if locks is None:
             continue
@@ -104,5 +104,5 @@ def sweep() -> None:
 
 
 def _link(in_memory: Path) -> Path:
-    """Name the link from a cluster's data in memory to its directory."""
+    """Return the link from a cluster's data in memory to its directory."""
     return in_memory.with_name(in_memory.name + _LINK)

@@ -1,4 +1,4 @@
-"""Advisory locks on files, which the kernel drops when the last process that has them ends."""
+"""Advisory file locks, which the kernel releases when the last process that holds them exits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["FileLock", "acquire", "is_locked", "try_acquire"]
 
 _POLL_INTERVAL = 0.05
 
-#: The locks that this process holds: a forked child inherits their descriptors, and closes them.
+#: The locks of this process: a forked child inherits their descriptors, and closes them.
 _held: weakref.WeakSet[FileLock] = weakref.WeakSet()
 
 
@@ -32,10 +32,10 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 
 class FileLock:
-    """An exclusive flock(2); it lasts until every copy of its descriptor is closed.
+    """An exclusive flock(2); it is held until all copies of its descriptor are closed.
 
-    A child process that inherits the descriptor holds the lock too: the lock of a node's directory, which its
-    JVM inherits, tells whether the JVM lives.
+    A child process that inherits the descriptor also holds the lock: a JVM inherits the lock of its node's
+    directory, so the node is alive while the lock is held.
     """
 
     __slots__ = ("__weakref__", "fd")
@@ -46,7 +46,7 @@ class FileLock:
         _held.add(self)
 
     def close(self) -> None:
-        """Close this process's descriptor; twice is fine."""
+        """Close this process's descriptor; idempotent."""
         fd, self.fd = self.fd, -1
         if fd >= 0:
             os.close(fd)
@@ -63,13 +63,13 @@ class FileLock:
 
 
 def try_acquire(path: Path) -> FileLock | None:
-    """Lock a file, which is created if it is missing and never removed.
+    """Lock a file, which is created if missing, and never removed.
 
     Args:
         path: The file; its directory must exist.
 
     Returns:
-        The lock, or None if another descriptor, of this process or another, holds it.
+        The lock; None if another descriptor holds it, in this process or another.
     """
     import fcntl
 
@@ -86,7 +86,7 @@ def try_acquire(path: Path) -> FileLock | None:
 
 
 def is_locked(path: Path) -> bool:
-    """Return whether somebody holds the lock of a file; a file that doesn't exist isn't locked."""
+    """Return whether a file is locked; a file that doesn't exist isn't."""
     import fcntl
 
     try:
@@ -94,7 +94,7 @@ def is_locked(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        # shared: two processes that look at the same moment don't take each other for the holder
+        # a shared lock: two concurrent calls don't mistake each other for the holder
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -104,7 +104,7 @@ def is_locked(path: Path) -> bool:
 
 
 def acquire(path: Path, cancellation: Cancellation) -> FileLock:
-    """Lock a file as soon as nobody else holds its lock.
+    """Lock a file, after waiting for its holder.
 
     Raises:
         StartCancelledError: The wait was cancelled.

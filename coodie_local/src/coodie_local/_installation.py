@@ -1,6 +1,6 @@
-"""What all nodes of a version share: the Java runtime, the jars, the class archive.
+"""The installation that all nodes of a version share: Java runtime, jars, class archive.
 
-The class archive (AppCDS) is made once, in the background after a first start, and mapped by later starts.
+The class archive (AppCDS) is created once, in the background after the first start. Later starts map it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ClassArchive", "Installation", "Recipe", "archive_is_built", "find_recipe", "locate_archive"]
 
-#: "0": no class archive is made, but one that exists is used; for machines that start a node once.
+#: "0": don't create a class archive, but use an existing one; for machines that start a node only once.
 _ARCHIVE_VARIABLE = "COODIE_LOCAL_ARCHIVE"
 
 _BUILDER = Path(__file__).with_name("_archive_builder.py")
@@ -41,27 +41,27 @@ _log = logging.getLogger("coodie_local")
 
 @dataclass(frozen=True, slots=True)
 class ClassArchive:
-    """The place of the archive for one runtime and one set of jars."""
+    """The path of the archive for a runtime and a set of jars."""
 
     file: Path
 
     @property
     def exists(self) -> bool:
-        """Whether it was made."""
+        """Whether the file exists."""
         return self.file.exists()
 
     def build_in_background(
         self, java: JavaRuntime, jars: Sequence[Path], class_list: Path
     ) -> subprocess.Popen[bytes] | None:
-        """Begin to make it, in a process that outlives this one and ends by itself.
+        """Start creating it, in a process that may outlive this one.
 
         Args:
             java: The runtime.
             jars: The class path.
-            class_list: The classes that a node's JVM has loaded so far; the file is copied.
+            class_list: The file with the classes that a node's JVM has loaded; it is copied.
 
         Returns:
-            The process; None if another one is making the archive.
+            The process; None if another one is creating the archive.
         """
         make_private(self.file.parent)
         lock = try_acquire(self.file.with_suffix(".lock"))
@@ -79,27 +79,27 @@ class ClassArchive:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    # the builder holds the archive's lock until it ends, and never a node's
+                    # the builder holds the archive's lock until it exits, and never a node's
                     pass_fds=(lock.fd,),
                     start_new_session=True,
                 )
 
 
 def archive_is_built() -> bool:
-    """Return whether a class archive is being created in the background now."""
+    """Return whether a class archive is being created in the background."""
     return any(is_locked(file) for file in (cache_directory() / "archives").glob("*.lock"))
 
 
 def locate_archive(cache: Path, java: JavaRuntime, manifest: Manifest, jars: Sequence[Path]) -> ClassArchive:
-    """Name the class archive of a runtime and its class path.
+    """Return the path of the class archive of a runtime and its class path.
 
-    The JVM refuses an archive whose jars were modified since, so their modification times are part of the
-    name. The path of the runtime isn't, so all virtual environments share one archive.
+    The JVM rejects an archive if a jar was modified later, so the name depends on the jars' modification
+    times. It doesn't depend on the path of the runtime, so all virtual environments share one archive.
 
     Args:
         cache: The cache directory.
         java: The runtime.
-        manifest: The content of the jars.
+        manifest: The jars' checksums.
         jars: The paths of the jars.
     """
     image = java.executable.parent.parent / "lib" / "modules"
@@ -112,7 +112,7 @@ def locate_archive(cache: Path, java: JavaRuntime, manifest: Manifest, jars: Seq
 
 
 def _copy_whole_lines(source: Path, target: Path) -> None:
-    """Copy a file that is still being written, without an incomplete last line."""
+    """Copy a file that another process is writing, without an incomplete last line."""
     shutil.copyfile(source, target)
     with target.open("rb+") as file:
         content = file.read()
@@ -121,13 +121,13 @@ def _copy_whole_lines(source: Path, target: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What an installation needs: the runtime, and the list of jars."""
+    """The parts of an installation: the runtime, and the list of jars."""
 
     java: JavaRuntime
     manifest: Manifest
 
     def install(self, progress: Progress, cancellation: Cancellation) -> Installation:
-        """Download missing jars; raises what JarCache.ensure() does."""
+        """Download missing jars; raises the errors of JarCache.ensure()."""
         cache = cache_directory()
         jars = JarCache(cache).ensure(self.manifest, progress, cancellation)
         archive = locate_archive(cache, self.java, self.manifest, jars)
@@ -136,7 +136,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What nodes run."""
+    """The files that nodes run."""
 
     java: JavaRuntime
     manifest: Manifest
@@ -145,24 +145,24 @@ class Installation:
 
     @property
     def lacks_archive(self) -> bool:
-        """Whether a class archive is to be made."""
+        """Whether a class archive should be created."""
         return not self.archive.exists and os.environ.get(_ARCHIVE_VARIABLE, "1") != "0"
 
     def build_archive(self, class_list: Path) -> None:
-        """Make the class archive in the background, of the classes that a node has loaded."""
+        """Create the class archive in the background, from the classes that a node has loaded."""
         try:
             builder = self.archive.build_in_background(self.java, self.jars, class_list)
         except OSError as exc:
-            # the node runs; without an archive the next start takes longer
+            # the node is running; without an archive, only the next start is slower
             _log.warning("Could not create the class archive for faster starts: %s", exc)
             return
         if builder is not None:
-            # a thread waits for it, or it would stay as a zombie while this process lives
+            # a thread waits for the builder, or it would remain a zombie
             threading.Thread(target=builder.wait, name="coodie-local-archive", daemon=True).start()
 
 
 def find_recipe(version: str) -> Recipe:
-    """Find what a Cassandra version needs on this machine, without downloading it.
+    """Find the runtime and the list of jars of a Cassandra version, without downloading.
 
     Raises:
         ConfigurationError: There is no such version.

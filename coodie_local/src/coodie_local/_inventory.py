@@ -1,4 +1,4 @@
-"""The nodes and clusters of this user by name, and the state of each."""
+"""The nodes and clusters of this user, by name, and their states."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from coodie.exceptions import CoodieError
-from coodie_local._jvm import ProcessFigures, figures_of
+from coodie_local._jvm import ProcessMetrics, read_metrics
 from coodie_local._native import is_ready
 from coodie_local._node_locks import is_being_changed, living_in, process_of
 from coodie_local._node_log import cause_of_death
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ClusterEntry", "Condition", "NodeEntry", "entries", "entry_of"]
 
-#: "running": all nodes answer CQL. "partly running": some nodes have died. "silent": a process lives and
-#: doesn't answer. "crashed": it was ready, it wasn't stopped, and no process lives.
+#: "running": all nodes respond to CQL. "partly running": some nodes have died. "silent": a process exists,
+#: but doesn't respond. "crashed": it was ready, it wasn't stopped, and no process exists.
 Condition: TypeAlias = Literal["running", "partly running", "silent", "starting", "crashed", "stopped"]
 
 _DATA = "data"
@@ -36,43 +36,43 @@ class NodeEntry:
     host: str
     pid: int | None
     answers: bool
-    figures: ProcessFigures
+    metrics: ProcessMetrics
     log: Path
-    #: Why it died, as a sentence; None if it lives, was stopped, or nothing tells.
+    #: The reason why it died, as a sentence; None if it is alive, was stopped, or the reason is unknown.
     cause_of_death: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterEntry:
-    """A node or cluster of a name, and its state."""
+    """A node or cluster, and its state."""
 
     name: str
     directory: Path
     condition: Condition
-    #: Its last start; None before the first one.
+    #: The last start; None before the first one.
     state: ClusterState | None
     nodes: tuple[NodeEntry, ...]
 
     @property
     def running(self) -> RunningCluster | None:
-        """The cluster, to stop it; None before its first start."""
+        """The cluster, for stopping it; None before its first start."""
         if self.state is None:
             return None
         return RunningCluster(self.directory, self.state, started_here=False)
 
     @property
     def has_durable_data(self) -> bool:
-        """Whether it has data that outlives its processes."""
+        """Whether it has durable data."""
         return (self.directory / _DATA).is_dir()
 
     @property
     def dead(self) -> tuple[NodeEntry, ...]:
-        """The nodes that don't live."""
+        """The dead nodes."""
         return tuple(node for node in self.nodes if node.pid is None)
 
 
 def entries() -> list[ClusterEntry]:
-    """List all, by name."""
+    """Return all nodes and clusters, sorted by name."""
     root = home_directory() / "nodes"
     if not root.is_dir():
         return []
@@ -80,10 +80,10 @@ def entries() -> list[ClusterEntry]:
 
 
 def entry_of(name: str) -> ClusterEntry:
-    """Return the node or cluster of a name, which need not exist.
+    """Return the node or cluster of a name, even if it doesn't exist.
 
     Raises:
-        ConfigurationError: The name isn't usable.
+        ConfigurationError: The name is invalid.
     """
     directory = cluster_directory(name)
     state = read_state(directory)
@@ -100,7 +100,7 @@ def _node(directory: Path, state: ClusterState, index: int) -> NodeEntry:
         host=host,
         pid=pid or None,
         answers=bool(pid) and _answers(directory, state, host),
-        figures=figures_of(pid) if pid else ProcessFigures(),
+        metrics=read_metrics(pid) if pid else ProcessMetrics(),
         log=log,
         cause_of_death=cause_of_death(log) if state.ready and not pid else None,
     )
@@ -110,7 +110,7 @@ def _answers(directory: Path, state: ClusterState, host: str) -> bool:
     try:
         access = load_access(directory, state.security)
     except CoodieError:
-        # its certificates are missing, or can't be read without cryptography
+        # the certificates are missing, or can't be read without cryptography
         return False
     return is_ready(host, state.ports.native, access)
 
@@ -127,5 +127,5 @@ def _condition(directory: Path, state: ClusterState, nodes: tuple[NodeEntry, ...
 
 
 def _idle(directory: Path) -> Condition:
-    """Return the state of a cluster whose processes aren't known."""
+    """Return the state of a cluster without known processes."""
     return "starting" if is_being_changed(directory) or living_in(directory) else "stopped"

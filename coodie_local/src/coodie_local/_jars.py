@@ -1,4 +1,4 @@
-"""The cache of jars: downloaded once in several threads, checked, and shared by all processes."""
+"""The cache of jars, shared by all processes: concurrent downloads, verified checksums."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DOWNLOAD_THREADS", "JarCache"]
 
-#: How many jars are downloaded at once.
+#: The number of concurrent downloads.
 DOWNLOAD_THREADS = 8
 
 #: The user name and password in a URL.
@@ -51,23 +51,23 @@ class JarCache:
         self._directory = directory
 
     def path(self, jar: Jar) -> Path:
-        """Name the place of a jar in the cache."""
+        """Return the path of a jar in the cache."""
         return self._directory / "jars" / jar.group / jar.file_name
 
     def ensure(self, manifest: Manifest, progress: Progress, cancellation: Cancellation) -> tuple[Path, ...]:
-        """Download jars that are missing or differ from the manifest; return the paths of all, in its order.
+        """Download jars that are missing or differ from the manifest; return all paths, in its order.
 
-        Without missing jars, no network is used. If several processes need jars, one downloads them and the
-        others wait.
+        If no jar is missing, the network isn't used. If several processes need jars, one downloads them while
+        the others wait.
 
         Args:
             manifest: The jars.
-            progress: Where the download is shown.
-            cancellation: Cancels it; complete jars are kept.
+            progress: Shows the download.
+            cancellation: Cancels the download; complete jars are kept.
 
         Raises:
             DownloadError: A jar can't be downloaded.
-            ChecksumError: A jar was wrong twice.
+            ChecksumError: The checksum of a jar was wrong twice.
             StorageError: The cache can't be written.
             StartCancelledError: The download was cancelled.
         """
@@ -95,15 +95,15 @@ class JarCache:
         finally:
             downloaders.stop()
             progress.end()
-            # with the lock held, all other files in it are those of killed processes
+            # this process holds the lock, so all other files belong to killed processes
             shutil.rmtree(partial, ignore_errors=True)
 
 
 class _Downloaders:
     """Threads that download jars into a staging directory and move the correct ones into the cache.
 
-    They are daemons: jgo can't be interrupted while it waits for the network, and neither Ctrl-C nor the
-    interpreter's exit shall wait for its timeout.
+    They are daemon threads: jgo can't be interrupted while it waits for the network, and neither Ctrl-C nor
+    the interpreter's exit should wait for its timeout.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class _Downloaders:
         self._target = target
         self._progress = progress
         self._jobs: queue.SimpleQueue[Jar] = queue.SimpleQueue()
-        # the largest first, so that no thread starts a long download when the others are done
+        # the largest first, so that no long download starts last
         for jar in sorted(jars, key=lambda jar: jar.size, reverse=True):
             self._jobs.put(jar)
         self._results: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
@@ -153,7 +153,7 @@ class _Downloaders:
                 return
             try:
                 self._fetch(jar)
-            except BaseException as error:  # noqa: BLE001 - raised again by run(), in the caller's thread
+            except BaseException as error:  # noqa: BLE001 - run() raises it in the caller's thread
                 self._results.put(error)
             else:
                 self._results.put(None)
@@ -192,7 +192,7 @@ class _Downloaders:
 
 
 def _resolve(jar: Jar, repository: Path, count: Callable[[int], None]) -> Path:
-    """Download one jar with jgo, into a Maven repository of its own."""
+    """Download one jar with jgo, into a separate Maven repository."""
     import requests
 
     context = _context(repository, count)
@@ -201,19 +201,19 @@ def _resolve(jar: Jar, repository: Path, count: Callable[[int], None]) -> Path:
     )
     hint = (
         "Check the network, and HTTPS_PROXY if there is a proxy, and try again: complete jars are kept. "
-        "A mirror is configured as for jgo: `central = URL` below [repositories] in its config file, "
-        "~/.config/jgo.conf or the one that JGO_CONFIG_FILE names."
+        "To use a mirror, set `central = URL` in [repositories] in jgo's config file, ~/.config/jgo.conf "
+        "or JGO_CONFIG_FILE."
     )
     try:
         return artifact.resolve()
     except requests.RequestException as exc:
-        # requests' errors are OSErrors too, and their text begins with an address that says little
+        # requests' exceptions are OSErrors, too; their text begins with the address of an object
         msg = f"Could not download {jar.file_name}: {type(exc).__name__}: {exc}."
         raise DownloadError(msg, hint=hint) from exc
     except RuntimeError as exc:
-        # jgo's error if no repository has the jar
+        # jgo raises it if no repository has the jar
         msg = f"Could not download {jar.file_name}: {_CREDENTIALS.sub('***@', str(exc))}."
-        # not as the cause: its text has the URLs with their passwords
+        # without the cause, whose text contains the passwords of URLs
         raise DownloadError(msg, hint=hint) from None
 
 
@@ -222,7 +222,7 @@ def _context(repository: Path, count: Callable[[int], None]) -> MavenContext:
 
     @contextmanager
     def callback(_name: str, _size: int) -> Iterator[Callable[[int], None]]:
-        count(0)  # before jgo opens the file: a cancelled download shall not create one
+        count(0)  # before jgo opens the file, so that a cancelled download creates none
         yield count
 
     context = MavenContext(resolver=PythonResolver(progress_callback=callback), repo_cache=repository)
@@ -231,7 +231,7 @@ def _context(repository: Path, count: Callable[[int], None]) -> MavenContext:
 
 
 def _repositories() -> dict[str, str]:
-    """Read the repositories of jgo's config file, by name; "central" replaces Maven Central."""
+    """Read the repositories in jgo's config file, by name; "central" replaces Maven Central."""
     import configparser
 
     from jgo.config import GlobalSettings, get_settings_path
@@ -239,14 +239,14 @@ def _repositories() -> dict[str, str]:
     try:
         return GlobalSettings.load().repositories
     except (configparser.Error, OSError, UnicodeDecodeError) as exc:
-        # their text quotes the file, which may contain a password
+        # the cause quotes the file, which may contain a password
         msg = f"Could not read jgo's config file {get_settings_path()}: {type(exc).__name__}."
         hint = "Fix it (write %% for a % in a value), or set JGO_CONFIG_FILE to another file."
         raise ConfigurationError(msg, hint=hint) from None
 
 
 def _matches(path: Path, jar: Jar) -> bool:
-    """Return whether a file exists and has the jar's size and SHA-256."""
+    """Return whether the file exists, with the jar's size and SHA-256."""
     try:
         if path.stat().st_size != jar.size:
             return False

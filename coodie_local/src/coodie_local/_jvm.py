@@ -1,4 +1,4 @@
-"""The JVM of a node: as a child of this process, and as the system sees it."""
+"""The JVM of a node: as a child process, and its entry in /proc."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from coodie_local._settings import clean_environment
 from coodie_local.errors import NodeStartError
 
-__all__ = ["Jvm", "JvmRun", "ProcessFigures", "figures_of", "is_process_of"]
+__all__ = ["Jvm", "JvmRun", "ProcessMetrics", "is_process_of", "read_metrics"]
 
 _LAUNCHER = Path(__file__).with_name("_launcher.py")
 _KIB = 1024
@@ -20,10 +20,10 @@ _KIB = 1024
 
 @dataclass(frozen=True, slots=True)
 class JvmRun:
-    """How to run a JVM: the command, its log file, the lock that it holds, and when it ends.
+    """How to run a JVM: the command, the directory, the log file, and the lock that it inherits.
 
-    ``dies_with_process``: the kernel kills it when this process ends in any way (on Linux alone);
-    otherwise it keeps running.
+    ``dies_with_process``: the kernel kills the JVM when this process ends in any way (only on Linux);
+    otherwise the JVM keeps running.
     """
 
     command: tuple[str, ...]
@@ -36,8 +36,8 @@ class JvmRun:
 class Jvm:
     """A JVM that is a child of this process.
 
-    A daemon thread starts it and waits for its end: to the kernel the *thread* that forked is the parent, so
-    a JVM that a caller's worker thread started would end with that thread.
+    A daemon thread starts it and waits for it: to the kernel, the parent is the *thread* that forked, so a
+    JVM started by a worker thread of the caller would end with that thread.
     """
 
     def __init__(self, run: JvmRun) -> None:
@@ -46,15 +46,15 @@ class Jvm:
         self._failure: Exception | None = None
         self._spawned = threading.Event()
         self._exited = threading.Event()
-        self._keeper = threading.Thread(target=self._keep, name="coodie-local-jvm", daemon=True)
+        self._supervisor = threading.Thread(target=self._supervise, name="coodie-local-jvm", daemon=True)
 
     def start(self) -> None:
-        """Start it; call this inside the ``try`` that ends in terminate().
+        """Start the JVM; call this in a ``try`` block whose handler calls terminate().
 
         Raises:
-            NodeStartError: No process can be made.
+            NodeStartError: The process couldn't be created.
         """
-        self._keeper.start()
+        self._supervisor.start()
         self._spawned.wait()
         if self._process is None:
             msg = f"Could not start a process for the node: {self._failure}."
@@ -63,21 +63,21 @@ class Jvm:
 
     @property
     def pid(self) -> int:
-        """Its process id; 0 before it is started."""
+        """The process id; 0 before the start."""
         return 0 if self._process is None else self._process.pid
 
     @property
     def exit_code(self) -> int | None:
-        """The exit status, negative for a signal; None while it runs."""
+        """The exit code, negative for a signal; None while the JVM is running."""
         return self._process.returncode if self._exited.is_set() and self._process is not None else None
 
     def wait(self, timeout: float) -> bool:
-        """Wait for its end, at most for this many seconds; return whether it ended."""
+        """Wait for the exit, for a number of seconds at most; return whether the JVM has exited."""
         return self._exited.wait(timeout)
 
     def terminate(self, grace: float) -> None:
-        """End it by SIGTERM, and by SIGKILL after this many seconds (0: at once)."""
-        if self._keeper.ident is None:
+        """Send SIGTERM, and SIGKILL after a number of seconds; 0: only SIGKILL."""
+        if self._supervisor.ident is None:
             return
         self._spawned.wait()
         if self._process is None:
@@ -89,10 +89,10 @@ class Jvm:
         self._process.kill()
         self._exited.wait()
 
-    def _keep(self) -> None:
+    def _supervise(self) -> None:
         try:
             self._process = process = self._spawn()
-        except Exception as error:  # noqa: BLE001 - raised again by start(), which waits for us
+        except Exception as error:  # noqa: BLE001 - start() waits for this thread, and raises it
             self._failure = error
             self._exited.set()
             self._spawned.set()
@@ -114,13 +114,13 @@ class Jvm:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 pass_fds=(run.lock_fd,),
-                # Ctrl-C on the terminal is for this process alone, which then ends the node
+                # Ctrl-C on the terminal must only reach this process, which then stops the node
                 start_new_session=True,
             )
 
 
 def is_process_of(pid: int, directory: Path) -> bool:
-    """Return whether a process is the JVM of the node in a directory, and not one that got its id later."""
+    """Return whether a process is the JVM of the node in a directory; its id may have been reused."""
     if pid <= 0:
         return False
     if sys.platform.startswith("linux"):
@@ -137,28 +137,28 @@ def is_process_of(pid: int, directory: Path) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessFigures:
-    """Figures of a running process; None where the system doesn't have them."""
+class ProcessMetrics:
+    """Metrics of a running process; None if the system doesn't have them."""
 
     #: Resident memory in bytes.
     rss: int | None = None
-    #: Seconds since it began.
+    #: Seconds since the start.
     uptime: float | None = None
 
 
-def figures_of(pid: int) -> ProcessFigures:
-    """Read the figures of a process from Linux's /proc (proc(5)); a process that doesn't exist has none."""
+def read_metrics(pid: int) -> ProcessMetrics:
+    """Read the metrics of a process from /proc (proc(5)); None each if the process doesn't exist."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
-        # after the name, which may contain anything; the 20th is the start in ticks since the system's boot
+        # after the name, which may contain any character; field 20 is the start time in ticks since boot
         fields = (
             Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
         )
         since_boot = float(Path("/proc/uptime").read_text(encoding="utf-8").split()[0])
     except OSError:
-        return ProcessFigures()
+        return ProcessMetrics()
     memory = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:")]
-    return ProcessFigures(
+    return ProcessMetrics(
         rss=int(memory[0]) * _KIB if memory else None,
         uptime=max(0.0, since_boot - int(fields[19]) / os.sysconf("SC_CLK_TCK")),
     )

@@ -1,4 +1,4 @@
-"""Leases: who in this process uses which cluster. The last release stops what this process started."""
+"""Leases: reference counts of this process's clusters. The last release stops a cluster started here."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _POLL_INTERVAL = 0.05
 
 
 class _Shared:
-    """The cluster of one directory that this process started; only the holder of the lock uses the fields."""
+    """The cluster that this process started in one directory. Hold ``locked()`` to use the fields."""
 
     def __init__(self) -> None:
         # reentrant: a signal handler that calls stop() during start() must not wait for itself
@@ -42,7 +42,7 @@ class _Shared:
 
     @contextmanager
     def locked(self, cancellation: Cancellation | None = None) -> Iterator[None]:
-        """Hold the lock, which a start holds until its end; the cancellation ends the wait for it."""
+        """Hold the lock, which a start holds until it ends; the cancellation interrupts the wait."""
         while not self._lock.acquire(timeout=_POLL_INTERVAL):
             if cancellation is not None:
                 cancellation.check()
@@ -53,7 +53,7 @@ class _Shared:
 
 
 class _SharedClusters:
-    """The shared clusters of this process, by directory; a forked child has none of its parent's."""
+    """The shared clusters of this process, by directory; empty in a forked child."""
 
     def __init__(self) -> None:
         self._reset()
@@ -73,10 +73,10 @@ _shared_clusters = _SharedClusters()
 
 
 class Lease:
-    """The right of one object to use a cluster, from start() or find() until release().
+    """One object's reference to a cluster, from start() or find() until release().
 
     Args:
-        request: The cluster that is wanted.
+        request: The requested cluster.
     """
 
     def __init__(self, request: StartRequest) -> None:
@@ -90,7 +90,7 @@ class Lease:
         """The cluster.
 
         Raises:
-            LocalNodeError: It isn't started.
+            LocalNodeError: The cluster isn't started.
         """
         if self.running is None:
             msg = f"The local node {self.request.name!r} isn't started, so it has no address yet."
@@ -98,7 +98,7 @@ class Lease:
         return self.running
 
     def start(self, progress: Progress | None, cancellation: Cancellation) -> None:
-        """Find the cluster, or start what of it doesn't run; raises what start_cluster() does."""
+        """Find the cluster, or start its missing nodes; raises the errors of start_cluster()."""
         with self._shared.locked(cancellation):
             self._starting = cancellation
             try:
@@ -106,47 +106,47 @@ class Lease:
                 if running is not None:
                     running.warn_of_deaths()
                 if running is None or not running.living:
-                    self._give_up()
+                    self._release()
                     running = self._started_here()
                 if running is None or len(running.living) < running.count:
                     with self._attempt(progress, cancellation) as attempt:
                         running = start_cluster(attempt, running)
                 if running is not self.running:
-                    self._take(running)
+                    self._acquire(running)
             finally:
                 self._starting = None
 
     def find(self) -> bool:
-        """Find the cluster without starting it; return whether it runs.
+        """Find the cluster without starting it; return whether it is running.
 
         Raises:
-            NodeInUseError: It runs with other options.
+            NodeInUseError: It is running with other options.
         """
         with self._shared.locked():
             if self.running is None or not self.running.living:
-                self._give_up()
+                self._release()
                 running = self._started_here() or find_cluster(self.request)
                 if running is not None:
-                    self._take(running)
+                    self._acquire(running)
             return self.running is not None and bool(self.running.living)
 
     def release(self, *, found: bool = False) -> None:
-        """Give the cluster up, and cancel a start that is under way in another thread.
+        """Release the cluster, and cancel a start in another thread.
 
         Args:
-            found: Stop it also if another process started it.
+            found: Also stop the cluster if another process started it.
         """
         if self._starting is not None:
             self._starting.cancel()
         elif self.running is None:
             return
         with self._shared.locked():
-            self._give_up(found=found)
+            self._release(found=found)
 
     def change(
         self, act: Callable[[RunningCluster, StartAttempt], None], cancellation: Cancellation | None = None
     ) -> None:
-        """Call a function that changes the running cluster; no other thread changes it meanwhile."""
+        """Call a function that changes the running cluster, while no other thread does."""
         cancellation = cancellation or Cancellation()
         with self._shared.locked(cancellation), self._attempt(None, cancellation) as attempt:
             act(self.cluster, attempt)
@@ -157,30 +157,30 @@ class Lease:
 
     @contextmanager
     def _attempt(self, progress: Progress | None, cancellation: Cancellation) -> Iterator[StartAttempt]:
-        """Make an attempt; an OSError becomes a StorageError."""
+        """Create a start attempt; convert an OSError to a StorageError."""
         progress = progress or default_progress()
         request = self.request
         try:
             yield StartAttempt(request, progress, cancellation, time.monotonic() + request.timeout)
         except CoodieError:
-            # some of them are OSErrors, too
+            # some are also OSErrors
             raise
         except OSError as exc:
             msg = f"Could not start the node {request.name!r}: {exc}."
-            hint = "Free disk space or fix the permissions there, or give another directory=."
+            hint = "Free disk space, fix the permissions, or use another directory=."
             raise StorageError(msg, hint=hint, path=request.directory) from exc
         finally:
             progress.end()
 
     def _started_here(self) -> RunningCluster | None:
-        """Return the cluster that this process started, if a node of it lives."""
+        """Return the cluster that this process started, if a node is alive."""
         running = self._shared.running
         if running is None or not running.living:
             return None
         check_matches(self.request, running.state)
         return running
 
-    def _take(self, running: RunningCluster) -> None:
+    def _acquire(self, running: RunningCluster) -> None:
         self.running = running
         if running.started_here:
             shared = self._shared
@@ -190,7 +190,7 @@ class Lease:
             if self.request.stop_with_process:
                 atexit.register(self.release)
 
-    def _give_up(self, *, found: bool = False) -> None:
+    def _release(self, *, found: bool = False) -> None:
         running, self.running = self.running, None
         if running is None:
             return
@@ -200,7 +200,7 @@ class Lease:
             if found:
                 running.stop()
         elif shared.running is running:
-            # not so in a forked child, which has a copy of this object
+            # false in a forked child, which has a copy of this object
             shared.users -= 1
             if shared.users == 0:
                 shared.running = None

@@ -1,6 +1,6 @@
-"""As much CQL as starting a node takes, without a driver: is it ready, who may log in, a keyspace.
+"""A minimal CQL client for starting nodes without a driver: readiness, passwords, keyspaces.
 
-The protocol is ``coodie.protocol``'s, handshake and connection; here is a socket, and one statement on it.
+``coodie.protocol`` has the handshake and the connection; this module adds a socket, and runs one statement.
 """
 
 from __future__ import annotations
@@ -35,39 +35,39 @@ __all__ = [
     "run_statement",
 ]
 
-#: An answer: its rows, each value as it came.
+#: The rows of a response, with undecoded values.
 Rows: TypeAlias = "list[tuple[bytes | None, ...]]"
 
-#: The protocol version, which every Cassandra speaks that can be started.
+#: The protocol version; all supported versions of Cassandra have it.
 _VERSION = 4
-#: Seconds for a change of the schema, which a node on a busy machine needs long for.
+#: Seconds for a schema change, which is slow on a busy machine.
 SCHEMA_TIMEOUT = 60.0
 _READY_STATEMENT = "SELECT key FROM system.local"
 _CHUNK = 65_536
 
 
 class RefusedError(Exception):
-    """The server answered something else than what was hoped for; the text says what."""
+    """The server rejected a statement, or sent an unexpected response; the message has the reason."""
 
 
 def conversation(
     statement: str, credentials: Credentials | None = None, consistency: int = Consistency.ONE
 ) -> Generator[bytes, bytes, Rows]:
-    """Talk to a node as its first client would: STARTUP, log in where it asks, then one statement.
+    """Connect to a node and execute one statement: STARTUP, authentication if required, QUERY.
 
     Args:
         statement: CQL text without values.
-        credentials: Who logs in.
-        consistency: The statement's level.
+        credentials: The username and password; None: no authentication.
+        consistency: The consistency level.
 
     Yields:
-        The next bytes to send, or none; the bytes that come back are sent in.
+        The bytes to send, possibly none; send the received bytes in.
 
     Returns:
-        The rows of the answer.
+        The rows of the response.
 
     Raises:
-        RefusedError: An answer is an error, or isn't CQL's.
+        RefusedError: A response is an error, or not valid CQL.
     """
     token = None if credentials is None else plain_token(credentials.username, credentials.password)
     handshake = Handshake(_VERSION, token)
@@ -75,13 +75,13 @@ def conversation(
         following = handshake.start()
         while not handshake.is_ready:
             following = handshake.receive((yield following))
-        # the socket has the timeouts, so that this connection needs no clock
+        # timeouts are set on the socket, so the connection needs no clock
         connection: Connection[None] = Connection(handshake.frames(), 0.0)
         query = query_body(statement, consistency, _VERSION, skips_metadata=True)
         connection.send(Opcode.QUERY, query, None, inf, 0.0)
         while not (responses := connection.receive((yield bytes(connection.data_to_send())), 0.0)):
             pass
-        return _rows(responses[0][1])
+        return _read_rows(responses[0][1])
     except (BrokenFrameError, BrokenMessageError, HandshakeError) as exc:
         raise RefusedError(str(exc)) from exc
 
@@ -95,22 +95,22 @@ def run_statement(
     consistency: int = Consistency.ONE,
     timeout: float = 10.0,
 ) -> Rows:
-    """Execute one statement on a node, over a connection of its own.
+    """Execute one statement on a node, over a new connection.
 
     Args:
         host: An IP address.
-        port: Its native-transport port.
+        port: The CQL port.
         statement: CQL text without values.
-        access: TLS, and who logs in.
-        consistency: The statement's level.
+        access: TLS and credentials.
+        consistency: The consistency level.
         timeout: For each step, in seconds.
 
     Returns:
-        The rows of the answer.
+        The rows of the response.
 
     Raises:
-        OSError: The node can't be reached, or not by this TLS.
-        RefusedError: It answered with an error.
+        OSError: The connection or the TLS handshake failed.
+        RefusedError: The node responded with an error.
     """
     with socket.create_connection((host, port), timeout=timeout) as plain:
         if access.ssl_context is None:
@@ -128,14 +128,14 @@ def rows_or_none(
     consistency: int = Consistency.ONE,
     timeout: float = 2.0,
 ) -> Rows | None:
-    """Execute one statement as run_statement does; return None where it fails.
+    """Execute one statement like run_statement; return None if it fails.
 
     Args:
         host: An IP address.
-        port: Its native-transport port.
+        port: The CQL port.
         statement: CQL text without values.
-        access: TLS, and who logs in.
-        consistency: The statement's level.
+        access: TLS and credentials.
+        consistency: The consistency level.
         timeout: For each step, in seconds.
     """
     try:
@@ -145,12 +145,12 @@ def rows_or_none(
 
 
 def is_ready(host: str, port: int, access: Access = OPEN, *, timeout: float = 2.0) -> bool:
-    """Say whether the node at an address answers CQL.
+    """Return whether the node at an address accepts CQL requests.
 
     Args:
         host: An IP address.
-        port: Its native-transport port.
-        access: TLS, and who logs in.
+        port: The CQL port.
+        access: TLS and credentials.
         timeout: For each step, in seconds.
     """
     return rows_or_none(host, port, _READY_STATEMENT, access, timeout=timeout) is not None
@@ -170,14 +170,14 @@ def _talk(connection: socket.socket, talk: Generator[bytes, bytes, Rows]) -> Row
             return rows
 
 
-def _rows(answer: Response) -> Rows:
-    if isinstance(answer, bytes):
-        return rows_without_metadata(answer)
-    if not isinstance(answer, Frame):
-        raise RefusedError(str(answer.error) if isinstance(answer, ConnectionLost) else "no response")
-    body = bare_message(answer.flags, answer.body)
-    if answer.opcode == Opcode.ERROR:
+def _read_rows(response: Response) -> Rows:
+    if isinstance(response, bytes):
+        return rows_without_metadata(response)
+    if not isinstance(response, Frame):
+        raise RefusedError(str(response.error) if isinstance(response, ConnectionLost) else "no response")
+    body = bare_message(response.flags, response.body)
+    if response.opcode == Opcode.ERROR:
         raise RefusedError(read_error(body, _VERSION).message)
-    if answer.opcode != Opcode.RESULT:
-        raise RefusedError(f"expected opcode {Opcode.RESULT}, got {answer.opcode}")
+    if response.opcode != Opcode.RESULT:
+        raise RefusedError(f"expected opcode {Opcode.RESULT}, got {response.opcode}")
     return rows_without_metadata(body)

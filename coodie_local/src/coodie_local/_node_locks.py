@@ -1,6 +1,6 @@
-"""The locks in a cluster's directory: which of its nodes live, and whether somebody starts or stops them.
+"""The locks in a cluster's directory: which nodes are alive, and whether a process starts or stops nodes.
 
-A node's lock file has the process id of the JVM that holds the lock; _launcher.py writes it.
+A node's lock file contains the process id of the JVM that holds the lock; _launcher.py writes it.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ __all__ = [
 ]
 
 _POLL_INTERVAL = 0.02
-#: Seconds that the process that becomes a JVM may take to write its id into the lock file.
+#: Seconds for the launcher to write its process id into the lock file.
 _LAUNCH_TIMEOUT = 5.0
 
 
 def _lock_files(directory: Path) -> list[Path]:
-    """List the lock files that exist: the directory's own, and those of the nodes' directories inside it."""
+    """List the existing lock files, in the cluster's directory and in its nodes' directories."""
     return [*directory.glob(LOCK_NAME), *directory.glob(f"node*/{LOCK_NAME}")]
 
 
 def is_alive(node_directory: Path) -> bool:
-    """Return whether a node lives: its JVM holds the lock of the node's directory."""
+    """Return whether a node is alive: its JVM holds the lock of the node's directory."""
     return is_locked(node_directory / LOCK_NAME)
 
 
 def last_process_of(node_directory: Path) -> int:
-    """Return the process id of the JVM that holds a node's lock, or held it last; 0: none did."""
+    """Return the process id of the current or last holder of a node's lock; 0 if there was none."""
     try:
         return int((node_directory / LOCK_NAME).read_bytes() or 0)
     except (FileNotFoundError, ValueError):
@@ -52,9 +52,9 @@ def last_process_of(node_directory: Path) -> int:
 
 
 def process_of(node_directory: Path) -> int:
-    """Return the process id of a node that lives; 0 if it doesn't.
+    """Return the process id of a living node; 0 if the node is dead.
 
-    A process that is about to become the JVM is waited for, until it has written its id.
+    Waits until the launcher of a starting JVM has written the id.
     """
     deadline = time.monotonic() + _LAUNCH_TIMEOUT
     while is_alive(node_directory):
@@ -67,15 +67,15 @@ def process_of(node_directory: Path) -> int:
 
 
 def living_in(directory: Path) -> set[Path]:
-    """Return the directories of the nodes that live, of the cluster in a directory."""
+    """Return the directories of a cluster's living nodes."""
     return {file.parent for file in _lock_files(directory) if is_locked(file)}
 
 
 def lock_all_nodes(directory: Path) -> ExitStack | None:
-    """Lock all nodes of the cluster in a directory, so that none can be started meanwhile.
+    """Lock all nodes of the cluster in a directory, so that none can be started.
 
     Returns:
-        A context manager that releases the locks, or None if a node lives.
+        A context manager that releases the locks, or None if a node is alive.
     """
     with ExitStack() as locks:
         for file in _lock_files(directory):
@@ -87,10 +87,10 @@ def lock_all_nodes(directory: Path) -> ExitStack | None:
 
 
 def lock_start(directory: Path) -> FileLock | None:
-    """Take the lock that a process holds while it starts or stops nodes; None if another one holds it."""
+    """Acquire the lock for starting and stopping nodes; None if another process holds it."""
     return try_acquire(directory / START_LOCK_NAME)
 
 
 def is_being_changed(directory: Path) -> bool:
-    """Return whether a process is starting or stopping nodes of the cluster in a directory."""
+    """Return whether a process is starting or stopping nodes of a cluster."""
     return is_locked(directory / START_LOCK_NAME)

@@ -1,4 +1,4 @@
-"""The end of a node's log, as errors and commands show it, and why the node died."""
+"""The last lines of a node's log, and the reason why the node died."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 __all__ = ["cause_of_death", "last_lines", "quote_lines"]
 
-#: The trace that Cassandra's GCInspector logs without MBeans, which are off because they slow the start down.
+#: The traceback of Cassandra's GCInspector without MBeans, which are disabled for a faster start.
 _NOISE = re.compile(
     r"^java\.lang\.NullPointerException.*\n\tat org\.apache\.cassandra\.service\.GCInspector\..*\n"
     r"(?:\tat .*\n?)*",
     re.MULTILINE,
 )
-#: What the JVM prints as it ends because of -XX:+ExitOnOutOfMemoryError.
+#: The message of a JVM that exits because of -XX:+ExitOnOutOfMemoryError.
 _OUT_OF_MEMORY = re.compile(r"^Terminating due to java\.lang\.(OutOfMemoryError.*)", re.MULTILINE)
-#: What it prints when it crashes, with the file of the details, which begins like this.
+#: The first line of the message of a crash, and the line with the file of the details.
 _CRASH = re.compile(r"^# A fatal error has been detected by the Java Runtime Environment", re.MULTILINE)
 _CRASH_FILE = re.compile(r"^# (\S*hs_err_pid\d+\.log)", re.MULTILINE)
 #: Bytes.
@@ -29,21 +29,21 @@ _READ_SIZE = 65_536
 
 
 def last_lines(log: Path, count: int = 20) -> tuple[str, ...]:
-    """Read the last lines of a log, oldest first, without the trace that each garbage collection leaves.
+    """Read the last lines of a log, oldest first, without GCInspector's tracebacks.
 
     Args:
-        log: The file; if it doesn't exist, there are no lines.
-        count: How many lines at most.
+        log: The file; a missing file has no lines.
+        count: The maximum number of lines.
     """
     return tuple(line for line in _NOISE.sub("", _tail(log)).splitlines() if line.strip())[-count:]
 
 
 def cause_of_death(log: Path, exit_code: int | None = None) -> str | None:
-    """Say why a node that died did, as a sentence; None if nothing tells.
+    """Return the reason why a node died, as a sentence; None if it is unknown.
 
     Args:
-        log: Its log file.
-        exit_code: The exit status of its JVM, negative for a signal, if this process knows it.
+        log: The node's log file.
+        exit_code: The exit code of the JVM, negative for a signal; None if unknown.
     """
     text = _tail(log)
     if found := _OUT_OF_MEMORY.search(text):
@@ -66,5 +66,5 @@ def _tail(log: Path) -> str:
 
 
 def quote_lines(lines: Sequence[str]) -> str:
-    """Format the last lines of a log as the end of an error's message."""
+    """Format the last lines of a log as the end of an error message."""
     return "\n    ".join(["The log's last lines:", *(lines or ("(nothing)",)), ""]).rstrip(" ")

@@ -1,4 +1,4 @@
-"""Choosing loopback addresses, and free TCP ports on them."""
+"""The choice of loopback addresses and free TCP ports."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["choose_hosts", "choose_ports", "consecutive_hosts", "port_is_free"]
 
-#: Below the ephemeral ports (32768 and up on Linux, 49152 and up elsewhere), which outgoing connections take.
+#: Below the ephemeral ports of outgoing connections (from 32768 on Linux, from 49152 elsewhere).
 _RANGE = range(20_000, 32_000)
 _TRIES = 200
 
-#: 127.0.X.1, 127.0.X.2…: where the nodes of a cluster listen, each cluster in a block of its own.
+#: 127.0.X.1, 127.0.X.2…: the addresses of a cluster's nodes; each cluster has its own block.
 _BLOCKS = range(2, 255)
 
 
@@ -29,8 +29,8 @@ def choose_hosts(count: int, native: int | None = None) -> tuple[str, ...]:
     """Choose the addresses of a cluster's nodes.
 
     Args:
-        count: How many nodes.
-        native: The port for CQL if it is given; a block in which it is free is preferred.
+        count: The number of nodes.
+        native: The requested CQL port, or None; a block in which it is free is preferred.
 
     Returns:
         127.0.0.1 for one node, else consecutive addresses of a random block.
@@ -52,26 +52,26 @@ def consecutive_hosts(first: str, count: int) -> tuple[str, ...]:
 
 
 def choose_ports(hosts: Sequence[str], native: int | None = None, *, preferred: Ports | None = None) -> Ports:
-    """Choose the ports of a cluster's nodes, the same ones on each address.
+    """Choose the ports of a cluster's nodes, the same on each address.
 
-    Another process can take one before the JVM binds it; the caller then chooses again.
+    Another process may take one before the JVM binds it; the caller must then retry.
 
     Args:
-        hosts: The addresses to be bound.
-        native: The port for CQL if it is given; it must be free.
-        preferred: Ports to take if they are free.
+        hosts: The addresses to bind.
+        native: The requested CQL port, or None; it must be free.
+        preferred: Ports to use if they are free.
 
     Raises:
-        PortInUseError: The given port isn't free.
+        PortInUseError: The requested port isn't free.
     """
     if native is not None:
         for host in hosts:
             if not port_is_free(host, native):
                 msg = f"The port {native} on {host} is in use by another process."
-                hint = "Stop that process, or leave port= out to get a free one."
+                hint = "Stop that process, or omit port= to use a free one."
                 raise PortInUseError(msg, hint=hint)
     with ExitStack() as held:
-        # held until all are chosen, so that they differ
+        # sockets stay bound until all ports are chosen, so that they differ
         def choose(port: int) -> int:
             if port and port != native and all(port_is_free(host, port) for host in hosts):
                 return port
@@ -86,13 +86,12 @@ def choose_ports(hosts: Sequence[str], native: int | None = None, *, preferred: 
 
 
 def port_is_free(host: str, port: int) -> bool:
-    """Return whether a server could listen on a port now.
+    """Return whether a server could listen on a port.
 
-    As for servers, connections in TIME_WAIT don't count (SO_REUSEADDR). A listener does, which listen() alone
-    detects reliably.
+    Connections in TIME_WAIT are ignored (SO_REUSEADDR). Only listen() detects other listeners reliably.
 
     Raises:
-        UnsupportedPlatformError: This system doesn't have the address.
+        UnsupportedPlatformError: The system doesn't have the address.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -104,7 +103,7 @@ def port_is_free(host: str, port: int) -> bool:
                 return False
             if exc.errno == errno.EADDRNOTAVAIL:
                 msg = f"The address {host} can't be bound on this system."
-                hint = f"On macOS, run: sudo ifconfig lo0 alias {host} (for each node), and give host=."
+                hint = f"On macOS, run: sudo ifconfig lo0 alias {host} (for each node), and set host=."
                 raise UnsupportedPlatformError(msg, hint=hint) from exc
             raise
     return True
@@ -118,11 +117,11 @@ def _hold_free_port(hosts: Sequence[str], held: ExitStack, *, avoid: int | None)
         with ExitStack() as attempt:
             try:
                 for host in hosts:
-                    # without SO_REUSEADDR: strict, so that nothing at all is on the port
+                    # without SO_REUSEADDR: fails if any socket uses the port
                     attempt.enter_context(socket.socket()).bind((host, port))
             except OSError:
                 continue
             held.push(attempt.pop_all())
             return port
     msg = f"No free port was found on {', '.join(hosts)} between {_RANGE.start} and {_RANGE.stop - 1}."
-    raise PortInUseError(msg, hint="Stop the programs that use these ports, or give port=.")
+    raise PortInUseError(msg, hint="Stop the programs that use these ports, or set port=.")

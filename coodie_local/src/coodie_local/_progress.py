@@ -15,16 +15,16 @@ _log = logging.getLogger("coodie_local")
 
 
 class Progress(Protocol):
-    """Where the steps of a start are shown; called from several threads."""
+    """Shows the steps of a start. Methods are called from several threads."""
 
     def begin(self, text: str, total: int | None) -> None:
-        """Begin a step; ``total`` is its size in bytes, if it has one."""
+        """Start a step; ``total`` is its size in bytes, or None."""
 
     def advance(self, amount: int) -> None:
-        """Add bytes to those of the current step that are done (negative: they are done again)."""
+        """Add to the bytes of the current step that are done; negative: they are retried."""
 
     def end(self) -> None:
-        """End the last step, done or not."""
+        """End the last step, whether or not it is complete."""
 
 
 class SilentProgress:
@@ -51,14 +51,14 @@ class LogProgress:
             _log.info("%s (%.1f MB)", text, total / 1e6)
 
     def advance(self, amount: int) -> None:
-        """Log nothing: a log has no moving bar."""
+        """Do nothing: a log has no progress bar."""
 
     def end(self) -> None:
-        """Log nothing: the next step's line shows it."""
+        """Do nothing: the next step's line shows it."""
 
 
 class TerminalProgress:
-    """Draw a bar, or a spinner for a step without a size, on standard error."""
+    """Show a progress bar, or a spinner for a step without a size, on standard error."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -81,7 +81,7 @@ class TerminalProgress:
         self._current: tuple[Bars, TaskID] | None = None
 
     def begin(self, text: str, total: int | None) -> None:
-        """Draw the step in place of the previous one."""
+        """Show the step in place of the previous one."""
         self.end()
         bars = self._unsized if total is None else self._sized
         self._current = bars, bars.add_task(text, total=total)
@@ -103,5 +103,5 @@ class TerminalProgress:
 
 
 def default_progress() -> Progress:
-    """Return the bar if standard error is a terminal, else log lines."""
+    """Return a TerminalProgress if standard error is a terminal, else a LogProgress."""
     return TerminalProgress() if sys.stderr is not None and sys.stderr.isatty() else LogProgress()

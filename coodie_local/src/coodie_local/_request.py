@@ -1,4 +1,4 @@
-"""What a caller wants to run: checked once, and compared with what runs."""
+"""The request to start a cluster: validated once, then compared with a running cluster."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_NODES", "MIN_HEAP", "StartRequest", "check_matches"]
 
-#: More would compete for the memory and the processors of one machine.
+#: More nodes would compete for one machine's memory and processors.
 MAX_NODES = 9
 
-#: MiB; with less, Cassandra runs out of memory before it answers.
+#: MiB; with less, Cassandra runs out of memory before it accepts requests.
 MIN_HEAP = 256
 _MAX_HEAP = 1 << 20
 
@@ -32,7 +32,7 @@ _MAX_PORT = 65_535
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """What a caller wants to run; None: as what runs already, or the default.
+    """The requested options; None: as in the running cluster, or the default.
 
     Raises:
         ConfigurationError: An option is invalid or unsupported.
@@ -53,19 +53,19 @@ class StartRequest:
     timeout: float
 
     def __post_init__(self) -> None:
-        """Check the options, and make the directory's path absolute."""
+        """Validate the options, and make the directory's path absolute."""
         check_name(self.name)
         if self.nodes is not None and not _is_between(self.nodes, 1, MAX_NODES):
-            raise _refused("nodes", self.nodes, "isn't a number of nodes.", f"Give 1 to {MAX_NODES}.")
+            raise _invalid("nodes", self.nodes, "isn't a valid number of nodes.", f"Use 1 to {MAX_NODES}.")
         if self.profile is not None and self.profile not in PROFILES:
-            hint = f"Give {' or '.join(map(repr, PROFILES))}."
-            raise _refused("profile", self.profile, "isn't a profile.", hint)
+            hint = f"Use {' or '.join(map(repr, PROFILES))}."
+            raise _invalid("profile", self.profile, "isn't a profile.", hint)
         if self.port is not None and not _is_between(self.port, 1, _MAX_PORT):
-            raise _refused("port", self.port, "isn't a TCP port.", f"Give 1 to {_MAX_PORT}, or leave it out.")
+            raise _invalid("port", self.port, "isn't a valid TCP port.", f"Use 1 to {_MAX_PORT}, or omit it.")
         if self.heap is not None and not _is_between(self.heap, MIN_HEAP, _MAX_HEAP):
-            raise _refused("heap", self.heap, "isn't a size of a heap in MiB.", f"Give {MIN_HEAP} or more.")
+            raise _invalid("heap", self.heap, "isn't a valid heap size in MiB.", f"Use {MIN_HEAP} or more.")
         if self.timeout <= 0:
-            raise _refused("timeout", self.timeout, "isn't a positive number.", "Give seconds above 0.")
+            raise _invalid("timeout", self.timeout, "isn't a positive number.", "Use seconds above 0.")
         self._check_security()
         if self.version is not None:
             find_release(self.version)
@@ -76,9 +76,9 @@ class StartRequest:
     def _check_security(self) -> None:
         for option, value in (("tls", self.tls), ("mtls", self.mtls), ("auth", self.auth)):
             if value is not None and not isinstance(value, bool):
-                raise _refused(option, value, "isn't a bool.", "Give True, False or None.")
+                raise _invalid(option, value, "isn't a bool.", "Use True, False or None.")
         if self.mtls and self.tls is False:
-            raise _refused("mtls", self.mtls, "needs TLS, and tls=False was given.", "Leave tls= out.")
+            raise _invalid("mtls", self.mtls, "can't be combined with tls=False.", "Omit tls=.")
         if self.tls or self.mtls:
             check_cryptography("mtls" if self.mtls else "tls")
         if self.mtls:
@@ -86,10 +86,10 @@ class StartRequest:
 
 
 def check_matches(request: StartRequest, state: ClusterState) -> None:
-    """Check that the cluster that runs is the one that is wanted.
+    """Check that a running cluster has the requested options.
 
     Raises:
-        NodeInUseError: They differ.
+        NodeInUseError: An option differs.
     """
     for option, wanted, found in (
         ("nodes", request.nodes, len(state.hosts)),
@@ -103,16 +103,13 @@ def check_matches(request: StartRequest, state: ClusterState) -> None:
         ("heap", request.heap, state.heap),
     ):
         if wanted is not None and wanted != found:
-            msg = (
-                f"The node {request.name!r} is already running with {option}={found!r}; "
-                f"{wanted!r} was asked for."
-            )
-            hint = f"Stop it first, leave {option}= out, or give the node another name or directory."
+            msg = f"The node {request.name!r} is already running with {option}={found!r}, not {wanted!r}."
+            hint = f"Stop it first, omit {option}=, or use another name or directory."
             raise NodeInUseError(msg, hint=hint, option=option)
-    # the other way round is fine: a node that outlives its starter keeps running
+    # the reverse is fine: a node that doesn't stop with its starter keeps running
     if state.stop_with_process and not request.stop_with_process:
         msg = f"The node {request.name!r} is already running, and stops with the process that started it."
-        hint = "Stop it first, leave stop_with_process=False out, or give the node another name or directory."
+        hint = "Stop it first, omit stop_with_process=False, or use another name or directory."
         raise NodeInUseError(msg, hint=hint, option="stop_with_process")
 
 
@@ -120,7 +117,7 @@ def _is_between(value: object, lowest: int, highest: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest
 
 
-def _refused(option: str, value: object, why: str, hint: str) -> ConfigurationError:
+def _invalid(option: str, value: object, why: str, hint: str) -> ConfigurationError:
     return ConfigurationError(f"{option}={value!r} {why}", hint=hint, option=option)
 
 
@@ -128,7 +125,7 @@ def _check_host(host: str, nodes: int) -> None:
     try:
         address = ipaddress.IPv4Address(host)
     except ValueError as exc:
-        raise _refused("host", host, "isn't an IPv4 address.", "Give one such as 127.0.0.1.") from exc
+        raise _invalid("host", host, "isn't an IPv4 address.", "Use one such as 127.0.0.1.") from exc
     if not (address.is_loopback and (address + nodes - 1).is_loopback):
         why = "isn't a loopback address: other machines could reach the node."
-        raise _refused("host", host, why, "Give a loopback address, 127.x.y.z.")
+        raise _invalid("host", host, why, "Use a loopback address, 127.x.y.z.")

@@ -1,6 +1,6 @@
-"""TLS and passwords: what protects a cluster, and what its clients need.
+"""TLS and passwords: the security settings of a cluster, and its clients' certificates and credentials.
 
-Certificates and the password are in the cluster's directory, made once, at its first start with them.
+Certificates and the password are created in the cluster's directory, at the first start that needs them.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ __all__ = [
     "Credentials",
     "Security",
     "certificates_of",
+    "create_secrets",
     "load_access",
     "load_credentials",
-    "protect",
     "tls_options",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """What protects CQL: TLS, certificates of clients (with TLS alone), passwords."""
+    """Security settings: TLS, client certificates (require TLS), password authentication."""
 
     tls: bool = False
     mtls: bool = False
@@ -43,7 +43,7 @@ class Security:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A role with all rights and its password, which no repr shows."""
+    """A superuser and its password; the repr omits the password."""
 
     username: str
     password: str = field(repr=False)
@@ -51,7 +51,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a client needs besides an address."""
+    """The SSL context and credentials of a client."""
 
     ssl_context: SSLContext | None = None
     credentials: Credentials | None = None
@@ -60,19 +60,19 @@ class Access:
 #: Neither TLS nor a password.
 OPEN = Access()
 
-#: The role that every new cluster has, with its well-known password.
+#: The default superuser of a new cluster.
 BUILT_IN = Credentials("cassandra", "cassandra")
 
 _CREDENTIALS = "credentials.json"
 
 
-def protect(directory: Path, hosts: Sequence[str], security: Security) -> None:
-    """Make the certificates and choose the password with which the nodes of a cluster are to start.
+def create_secrets(directory: Path, hosts: Sequence[str], security: Security) -> None:
+    """Create the certificates and the password for the start of a cluster.
 
     Args:
         directory: The cluster's directory.
         hosts: The nodes' addresses.
-        security: What is wanted.
+        security: The requested settings.
     """
     if security.tls:
         make_certificates(certificates_of(directory), hosts)
@@ -82,12 +82,12 @@ def protect(directory: Path, hosts: Sequence[str], security: Security) -> None:
 
 
 def certificates_of(directory: Path) -> Certificates:
-    """Name the files of the certificates of the cluster in a directory."""
+    """Return the certificate files of the cluster in a directory."""
     return Certificates(directory / "tls")
 
 
 def load_credentials(directory: Path) -> Credentials | None:
-    """Read the credentials of the cluster in a directory; None if no password was chosen."""
+    """Read the credentials of the cluster in a directory; None if it has none."""
     try:
         found = json.loads((directory / _CREDENTIALS).read_text(encoding="utf-8"))
         return Credentials(str(found["username"]), str(found["password"]))
@@ -96,7 +96,7 @@ def load_credentials(directory: Path) -> Credentials | None:
 
 
 def tls_options(directory: Path, security: Security) -> dict[str, str]:
-    """Return what a client of the cluster in a directory needs for TLS, as options of a connection."""
+    """Return the TLS options of ``init_coodie`` for the cluster in a directory."""
     if not security.tls:
         return {}
     files = certificates_of(directory)
@@ -107,7 +107,7 @@ def tls_options(directory: Path, security: Security) -> dict[str, str]:
 
 
 def load_access(directory: Path, security: Security) -> Access:
-    """Read what a client of the cluster in a directory needs.
+    """Load the SSL context and the credentials for the cluster in a directory.
 
     Raises:
         ConfigurationError: The certificates can't be read.

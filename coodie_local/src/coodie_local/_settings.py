@@ -1,4 +1,4 @@
-"""What a node's JVM is given, from the node's plan: its command line, cassandra.yaml and logback.xml."""
+"""The configuration of a node's JVM: command line, cassandra.yaml and logback.xml."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _DAEMON = "org.apache.cassandra.service.CassandraDaemon"
 _MEMORY_FLAGS = (
     "-Xms96m",
     "-XX:+UseSerialGC",
-    # the second compiler costs more CPU time than it saves in a short-lived node
+    # the C2 compiler costs more CPU time than it saves in a short-lived node
     "-XX:TieredStopAtLevel=1",
     "-XX:+ExitOnOutOfMemoryError",
     # no memory-mapped counters in the temporary directory, which a killed JVM would leave there
@@ -67,14 +67,14 @@ _OPENS = (
     "jdk.management/com.sun.management.internal",
 )
 
-#: What makes a single node on loopback start in seconds: each skips a wait or a measurement.
-_FAST = {
+#: System properties for a fast start on loopback: each skips a wait or a measurement.
+_START_PROPERTIES = {
     "cassandra-foreground": "yes",
     "jdk.attach.allowAttachSelf": "true",
     "cassandra.ring_delay_ms": "100",
     "cassandra.skip_wait_for_gossip_to_settle": "0",
     "cassandra.superuser_setup_delay_ms": "0",
-    # otherwise measured at start, which takes seconds
+    # skips a measurement that takes seconds
     "cassandra.memtable.row_overhead_size": "100",
     "cassandra.shutdown_announce_in_ms": "0",
     "cassandra.test.messagingService.nonGracefulShutdown": "true",
@@ -82,50 +82,54 @@ _FAST = {
     "cassandra.test.ignore_sigar": "true",
     "cassandra.skip_paxos_state_rebuild": "true",
     "chronicle.announcer.disable": "true",
-    # no fsync: protection from power loss isn't needed in development
+    # no fsync: development needs no protection from power loss
     "cassandra.skip_sync": "true",
 }
 
-#: What differs for several nodes, which start at once and have to discover each other.
-_TOGETHER = {
+#: Overrides for several nodes, which start concurrently and must discover each other.
+_CLUSTER_PROPERTIES = {
     "cassandra.ring_delay_ms": "1000",
     "cassandra.consistent.rangemovement": "false",
 }
 
-#: A single node waits for no replica: a request that takes longer than Cassandra's 2 to 10 seconds waits
-#: for a busy machine.
-_PATIENT = {"read_request_timeout": "20s", "range_request_timeout": "20s", "write_request_timeout": "20s"}
+#: A single node doesn't wait for replicas: only a busy machine exceeds Cassandra's defaults of 2 to 10 s.
+_LONG_TIMEOUTS = {
+    "read_request_timeout": "20s",
+    "range_request_timeout": "20s",
+    "write_request_timeout": "20s",
+}
 
-#: Variables from which a JVM takes further options.
+#: Environment variables that add options to a JVM.
 _JAVA_VARIABLES = frozenset({"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH"})
 
 
-#: How much memory the processes of a control group may use, in bytes; "max": no limit.
+#: The memory limit of the control group in bytes; "max": no limit.
 _CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
-#: The heap of a node may grow to this many MiB where the machine has little memory, or much.
+#: Bounds of the default maximum heap size, in MiB.
 _MIN_HEAP, _MAX_HEAP = 384, 1024
-#: The heaps of a cluster may take one part in this many of the machine's memory.
-_SHARE = 16
-#: Answers wait outside the heap until clients have taken them, in up to this many times its size; Cassandra
-#: ends where that is used up.
+#: The heaps of a cluster use at most the machine's memory divided by this number.
+_HEAP_SHARE = 16
+#: The direct memory limit, as a multiple of the heap size. Responses are buffered there until clients read
+#: them; Cassandra exits when it is exhausted.
 _DIRECT_MEMORY = 3
-#: A read of more than one part in this many of the heap is refused: a node copies what it reads several
-#: times, for several clients at once.
+#: Reads of more than the heap size divided by this number are rejected: a node copies rows several times,
+#: for several clients concurrently.
 _READ_SHARE = 32
-#: The prepared statements' part of the heap. Cassandra's default of 10 MiB holds some 3,000 of them; beyond
-#: that, it evicts the newest, and a request may find its statement evicted several times in a row.
+#: The size of the prepared statement cache is the heap size divided by this number. Cassandra's default of
+#: 10 MiB holds about 3,000 statements. When the cache is full, Cassandra evicts the newest, so that a request
+#: may find its statement evicted several times in a row.
 _STATEMENTS_SHARE = 16
 
 
 def heap_limit(nodes: int, memory: int | None = None) -> int:
-    """Return the size to which a node's heap may grow by default, in MiB.
+    """Return the default maximum heap size of a node, in MiB.
 
     Args:
-        nodes: How many nodes the cluster has.
-        memory: MiB; None: this machine's.
+        nodes: The number of nodes.
+        memory: The memory in MiB; None: this machine's.
     """
     memory = _memory() if memory is None else memory
-    return max(_MIN_HEAP, min(_MAX_HEAP, memory // _SHARE // nodes))
+    return max(_MIN_HEAP, min(_MAX_HEAP, memory // _HEAP_SHARE // nodes))
 
 
 def _memory() -> int:
@@ -162,9 +166,9 @@ def daemon_command(
     Args:
         java: The runtime.
         jars: The class path.
-        plan: The node; its settings files must exist.
-        archive: A class archive to map; the JVM ignores one that doesn't match.
-        class_list: The file to which the JVM writes the names of the classes that it loads.
+        plan: The node's plan; its settings files must exist.
+        archive: The class archive to map; the JVM ignores one that doesn't match.
+        class_list: The file to which the JVM writes the names of loaded classes.
     """
     return (str(java.executable), *_daemon_arguments(jars, plan, archive, class_list))
 
@@ -178,7 +182,7 @@ def _daemon_arguments(
     if archive is not None:
         yield f"-XX:SharedArchiveFile={archive}"
         yield "-Xshare:auto"
-        yield "-Xlog:cds*=off"  # with all further tags: which ones exist depends on the version of Java
+        yield "-Xlog:cds*=off"  # a wildcard: the tags depend on the version of Java
     if class_list is not None:
         yield f"-XX:DumpLoadedClassList={class_list}"
     for package in _EXPORTS:
@@ -189,12 +193,12 @@ def _daemon_arguments(
     yield f"-Dcassandra.storagedir={plan.data}"
     yield f"-Dlogback.configurationFile={plan.logging_file}"
     yield f"-Djava.io.tmpdir={plan.temporary}"
-    # not read by Cassandra: is_process_of() recognises the JVM of a directory by it
+    # Cassandra ignores it; is_process_of() identifies the JVM of a directory by it
     yield f"-Dcoodie.directory={plan.directory}"
-    for name, value in (_FAST if plan.alone else _FAST | _TOGETHER).items():
+    for name, value in (_START_PROPERTIES if plan.alone else _START_PROPERTIES | _CLUSTER_PROPERTIES).items():
         yield f"-D{name}={value}"
     if plan.security.auth:
-        # the fewest rounds: the password is random and long
+        # the minimum of rounds is enough: the password is random and long
         yield "-Dcassandra.auth_bcrypt_gensalt_log2_rounds=4"
         yield f"-Dcassandra.system_auth.default_rf={min(3, len(plan.hosts))}"
     if plan.forgetful:
@@ -208,12 +212,12 @@ def _daemon_arguments(
 def archive_command(
     java: JavaRuntime, jars: Sequence[Path], class_list: Path, archive: Path
 ) -> tuple[str, ...]:
-    """Return the command that makes a class archive (AppCDS).
+    """Return the command that creates a class archive (AppCDS).
 
     Args:
-        java: The runtime that will map it.
-        jars: The class path with which it will be mapped, in the same order.
-        class_list: The classes, as ``-XX:DumpLoadedClassList`` wrote them.
+        java: The runtime that will map the archive.
+        jars: The class path of the JVMs that will map it, in the same order.
+        class_list: The file that ``-XX:DumpLoadedClassList`` wrote.
         archive: The file to create.
     """
     return (
@@ -229,12 +233,12 @@ def archive_command(
 
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without the variables that would add options to the JVM."""
+    """Return an environment without the variables that add options to a JVM."""
     return {name: value for name, value in environment.items() if name not in _JAVA_VARIABLES}
 
 
-#: Passwords; a role's is read for each login, so that a change of it holds at once.
-_ROLES = {
+#: Authentication. Credentials aren't cached, so that a new password takes effect immediately.
+_AUTH_SETTINGS = {
     "authenticator": "PasswordAuthenticator",
     "authorizer": "CassandraAuthorizer",
     "role_manager": "CassandraRoleManager",
@@ -243,7 +247,7 @@ _ROLES = {
 
 
 def cassandra_yaml(plan: NodePlan) -> str:
-    """Return the cassandra.yaml of a small node, as JSON: valid YAML, without quoting rules of its own."""
+    """Return the cassandra.yaml of a small node, as JSON, which is valid YAML."""
     settings: dict[str, object] = {
         "cluster_name": f"coodie-local {plan.name}",
         "num_tokens": 1,
@@ -282,19 +286,19 @@ def cassandra_yaml(plan: NodePlan) -> str:
         "disk_optimization_strategy": "ssd",
     }
     settings |= _commit_log(plan)
-    settings |= _PATIENT if plan.alone else _ring(plan)
+    settings |= _LONG_TIMEOUTS if plan.alone else _ring(plan)
     if plan.security.tls:
         settings["client_encryption_options"] = _tls(plan)
     if plan.security.auth:
-        settings |= _ROLES
+        settings |= _AUTH_SETTINGS
     return json.dumps(settings, indent=1) + "\n"
 
 
 def _commit_log(plan: NodePlan) -> dict[str, object]:
-    """Sync the commit log before a write is acknowledged ("batch"), or every 10 s.
+    """Sync the commit log before each acknowledgement ("batch"), or every 10 s.
 
-    Cassandra may look for a table to flush at the moment when it is dropped, and takes that for a failure of
-    the commit log, after which it stops serving clients. A node that never starts again ignores that.
+    Cassandra may try to flush a table that was just dropped. It treats this as a commit log failure, and
+    stops serving clients. A node whose data is never read again ignores such failures.
     """
     if plan.forgetful:
         return {
@@ -306,7 +310,7 @@ def _commit_log(plan: NodePlan) -> dict[str, object]:
 
 
 def _tls(plan: NodePlan) -> dict[str, object]:
-    """Encrypt CQL alone: traffic between nodes stays on loopback."""
+    """Return the TLS settings, for clients only: traffic between nodes stays on loopback."""
     return {
         "enabled": True,
         "optional": False,
@@ -320,12 +324,12 @@ def _tls(plan: NodePlan) -> dict[str, object]:
 
 
 def _ring(plan: NodePlan) -> dict[str, object]:
-    """Let all nodes start at once, each at its own token, and detect a dead one soon."""
+    """Let nodes start concurrently, each with its token, and detect dead nodes early."""
     return {"auto_bootstrap": False, "initial_token": str(plan.token), "phi_convict_threshold": 6}
 
 
 def logback_xml() -> str:
-    """Return the logback.xml: everything from INFO up to standard output, which is the log file."""
+    """Return the logback.xml, which logs from level INFO to standard output, the log file."""
     return """\
 <configuration>
   <appender name="OUT" class="ch.qos.logback.core.ConsoleAppender">

@@ -1,4 +1,4 @@
-"""Starting a cluster, of one node or of several, or finding the one that runs already."""
+"""Starting a cluster of one or more nodes, or finding a running one."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from coodie_local._flock import acquire
 from coodie_local._installation import find_recipe
 from coodie_local._jvm import Jvm, JvmRun
 from coodie_local._node_locks import living_in, process_of
-from coodie_local._paths import LOCK_NAME, LOG_NAME, check_room, make_private, remove_tree
+from coodie_local._paths import LOCK_NAME, LOG_NAME, check_free_space, make_private, remove_tree
 from coodie_local._ports import choose_hosts, choose_ports, consecutive_hosts
 from coodie_local._queries import await_ready
 from coodie_local._releases import DEFAULT_VERSION
 from coodie_local._request import check_matches
 from coodie_local._running import RunningCluster
-from coodie_local._security import Security, protect
+from coodie_local._security import Security, create_secrets
 from coodie_local._settings import cassandra_yaml, daemon_command, heap_limit, logback_xml
 from coodie_local._state import ClusterState, read_state, write_state
 from coodie_local.errors import PortInUseError
@@ -39,25 +39,25 @@ _DATA = "data"
 
 
 def start_cluster(attempt: StartAttempt, known: RunningCluster | None = None) -> RunningCluster:
-    """Start a cluster, or those of its nodes that don't run; return when all nodes answer CQL.
+    """Start a cluster, or its dead nodes; return when all nodes accept CQL requests.
 
     Args:
-        attempt: What is wanted, and until when.
-        known: The cluster, if this process has started it and nodes of it live.
+        attempt: The request and its deadline.
+        known: The cluster, if this process started it and a node is alive.
 
     Returns:
-        The cluster; ``known`` itself if it was given.
+        The cluster; ``known`` if it was given.
 
     Raises:
-        LocalNodeError: Any of its kinds, see coodie_local.errors.
-        OSError: The directory can't be used.
+        LocalNodeError: Any subclass; see coodie_local.errors.
+        OSError: The directory isn't usable.
     """
     recipe = find_recipe(_version(attempt.request))
     make_private(attempt.directory)
     installation: Installation | None = None
     while True:
         with attempt.exclusive():
-            running = _what_runs(attempt, known)
+            running = _find_running(attempt, known)
             missing = [] if running is None else [n for n in range(running.count) if not running.alive(n)]
             if running is not None and not missing:
                 await_ready(running, attempt)
@@ -70,15 +70,15 @@ def start_cluster(attempt: StartAttempt, known: RunningCluster | None = None) ->
                 attempt.progress.begin(f"Starting {len(missing)} of {running.count} nodes", None)
                 _launch(running, missing, installation, attempt)
                 return running
-        # without the lock: a download can take long
+        # without the lock: a download can take minutes
         installation = recipe.install(attempt.progress, attempt.cancellation)
         attempt = attempt.renewed()
 
 
 def restart_nodes(running: RunningCluster, indices: Sequence[int], attempt: StartAttempt) -> None:
-    """Start nodes of a cluster again, at their addresses and with their data; return when they answer CQL.
+    """Restart nodes with the same addresses and data; return when they accept CQL requests.
 
-    Nodes that live are killed first. Raises what start_cluster() does.
+    Living nodes are killed first. Raises the errors of start_cluster().
     """
     installation = find_recipe(running.state.version).install(attempt.progress, attempt.cancellation)
     which = ", ".join(str(index + 1) for index in indices)
@@ -90,13 +90,13 @@ def restart_nodes(running: RunningCluster, indices: Sequence[int], attempt: Star
 
 
 def find_cluster(request: StartRequest) -> RunningCluster | None:
-    """Find the cluster that runs, whole or in part.
+    """Find a running cluster, even if some nodes are dead.
 
     Returns:
-        The cluster; None if there is none, or one that isn't ready yet.
+        The cluster; None if it isn't running, or not ready yet.
 
     Raises:
-        NodeInUseError: It runs with other options than the request's.
+        NodeInUseError: It is running with other options.
     """
     state = read_state(request.directory)
     living = living_in(request.directory)
@@ -109,8 +109,8 @@ def find_cluster(request: StartRequest) -> RunningCluster | None:
     return RunningCluster(request.directory, state, started_here=False)
 
 
-def _what_runs(attempt: StartAttempt, known: RunningCluster | None) -> RunningCluster | None:
-    """Find the cluster that runs, and end nodes that a killed process left half started."""
+def _find_running(attempt: StartAttempt, known: RunningCluster | None) -> RunningCluster | None:
+    """Find a running cluster; kill nodes of an interrupted start."""
     while living := living_in(attempt.directory):
         if (found := find_cluster(attempt.request)) is not None:
             return found if known is None else known
@@ -118,19 +118,19 @@ def _what_runs(attempt: StartAttempt, known: RunningCluster | None) -> RunningCl
         if state is not None and not state.ready:
             half_started = RunningCluster(attempt.directory, state, started_here=False)
             half_started.end(range(half_started.count), grace=0.0)
-        attempt.pause(f"An unknown process still holds {', '.join(map(str, living))}")
+        attempt.pause(f"An unknown process still locks {', '.join(map(str, living))}")
     return None
 
 
 def _warn_of_deaths(directory: Path) -> None:
-    """Log why nodes died that other processes started."""
+    """Log why another process's nodes died."""
     state = read_state(directory)
     if state is not None and state.ready:
         RunningCluster(directory, state, started_here=False).warn_of_deaths()
 
 
 def _stored_settings(request: StartRequest) -> ClusterState | None:
-    """Read the settings of the last durable start, if a durable cluster is wanted."""
+    """Read the settings of the last durable start, if a durable cluster is requested."""
     return read_state(request.directory / _DATA) if request.profile == "durable" else None
 
 
@@ -143,7 +143,7 @@ def _version(request: StartRequest) -> str:
 
 
 def _start_all(installation: Installation, attempt: StartAttempt) -> RunningCluster:
-    """Start all nodes; with other ports if another process took those that were chosen."""
+    """Start all nodes; choose other ports if another process took the chosen ones."""
     request = attempt.request
     stored = _stored_settings(request)
     count = _count(request, stored)
@@ -157,11 +157,11 @@ def _start_all(installation: Installation, attempt: StartAttempt) -> RunningClus
         else:
             data = create_storage(attempt.directory)
         for directory in (attempt.directory, data):
-            check_room(directory)
+            check_free_space(directory)
         tries = 0
         while True:
             tries += 1
-            # a durable cluster keeps its addresses: its users know them, and its system tables
+            # a durable cluster keeps its addresses: clients and system tables contain them
             preferred = None if stored is None or tries > 1 else stored.ports
             hosts = _hosts(request, count, stored)
             state = ClusterState(
@@ -196,8 +196,8 @@ def _count(request: StartRequest, stored: ClusterState | None) -> int:
         return request.nodes or 1
     count = len(stored.hosts)
     if request.nodes not in (None, count):
-        msg = f"{request.name!r} has durable data of {count} nodes; nodes={request.nodes} was asked for."
-        hint = f"Leave nodes= out, give another name, or remove {request.directory / _DATA}."
+        msg = f"{request.name!r} has durable data of {count} nodes, not {request.nodes}."
+        hint = f"Omit nodes=, use another name, or remove {request.directory / _DATA}."
         raise ConfigurationError(msg, hint=hint, option="nodes")
     return count
 
@@ -210,24 +210,24 @@ def _hosts(request: StartRequest, count: int, stored: ClusterState | None) -> tu
 
 def _security(request: StartRequest, stored: ClusterState | None) -> Security:
     before = Security() if stored is None else stored.security
-    asked = {"tls": request.tls, "mtls": request.mtls, "auth": request.auth}
-    chosen = replace(before, **{name: value for name, value in asked.items() if value is not None})
+    requested = {"tls": request.tls, "mtls": request.mtls, "auth": request.auth}
+    chosen = replace(before, **{name: value for name, value in requested.items() if value is not None})
     return chosen if chosen.tls else replace(chosen, mtls=False)
 
 
 def _launch(
     running: RunningCluster, indices: Iterable[int], installation: Installation, attempt: StartAttempt
 ) -> None:
-    """Start nodes, all at once; return when they answer CQL and know each other.
+    """Start nodes concurrently; return when they accept CQL requests and know each other.
 
     Raises:
-        NodeStartError: A JVM died, or wasn't ready in time; then none of these nodes is left.
+        NodeStartError: A JVM died, or wasn't ready in time. All of these nodes are stopped.
     """
     started: list[int] = []
     class_list: Path | None = None
     try:
-        protect(running.directory, running.state.hosts, running.state.security)
-        # before there is a process, so that nobody has to guess whose it is
+        create_secrets(running.directory, running.state.hosts, running.state.security)
+        # before the JVMs start, so that other processes can identify them
         write_state(running.directory, running.state)
         for index in indices:
             attempt.cancellation.check()
@@ -258,7 +258,7 @@ def _run(
     """Start the JVM of one node."""
     make_private(plan.directory)
     archive = installation.archive
-    # another process may hold the lock for the moment that it takes to check whether the node lives
+    # another process may hold the lock briefly, to check whether the node is alive
     with acquire(plan.directory / LOCK_NAME, attempt.cancellation) as lock:
         remove_tree(plan.temporary)
         make_private(plan.temporary)
@@ -267,7 +267,7 @@ def _run(
         log = plan.directory / LOG_NAME
         if log.exists():
             log.replace(log.with_name(f"{LOG_NAME}.1"))
-        # of the process that held it last
+        # the id of the last holder
         os.truncate(lock.fd, 0)
         jvm = running.jvms[plan.index] = Jvm(
             JvmRun(

@@ -1,4 +1,4 @@
-"""One attempt to start something: what is wanted, until when, and where its progress is shown."""
+"""One attempt to start nodes: the request, its deadline and its progress."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _POLL_INTERVAL = 0.05
 
 @dataclass(frozen=True, slots=True)
 class StartAttempt:
-    """What the steps of a start share.
+    """The context of a start, which its steps share.
 
     Args:
-        request: What is wanted.
-        progress: Where the steps are shown.
-        cancellation: Ends the start, which then leaves nothing behind.
+        request: The requested cluster.
+        progress: Shows the steps.
+        cancellation: Cancels the start, which then cleans up.
         deadline: In seconds of ``time.monotonic()``.
     """
 
@@ -45,40 +45,40 @@ class StartAttempt:
         return self.request.directory
 
     def renewed(self) -> StartAttempt:
-        """Return a copy with the whole time left, for after a download."""
+        """Return a copy with a new deadline, for use after a download."""
         return replace(self, deadline=time.monotonic() + self.request.timeout)
 
     def pause(self, problem: str) -> None:
-        """Wait for a moment.
+        """Sleep before the next try.
 
         Args:
-            problem: What is waited for, for the error.
+            problem: The reason for the wait, for the error message.
 
         Raises:
             StartCancelledError: The start was cancelled.
-            NodeStartError: The time is over.
+            NodeStartError: The timeout expired.
         """
         if time.monotonic() > self.deadline:
             msg = f"{problem} after {self.request.timeout:g} s."
-            hint = f"Give a longer timeout=, or check which process uses {self.directory}."
+            hint = f"Increase timeout=, or check which process uses {self.directory}."
             raise NodeStartError(msg, hint=hint)
         self.cancellation.sleep(_POLL_INTERVAL)
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Be the only process that starts or stops nodes of this cluster.
+        """Exclude other processes that start or stop nodes of this cluster.
 
         Raises:
             StartCancelledError: The start was cancelled.
-            NodeStartError: The time is over.
+            NodeStartError: The timeout expired.
         """
         name = self.request.name
         waiting = False
         while (lock := lock_start(self.directory)) is None:
             if not waiting:
-                text = f"Waiting for another process that starts or stops the node {name}"
+                text = f"Waiting for another process to start or stop the node {name}"
                 self.progress.begin(text, None)
                 waiting = True
-            self.pause(f"Another process still starts or stops the node {name!r}")
+            self.pause(f"Another process is still starting or stopping the node {name!r}")
         with lock:
             yield

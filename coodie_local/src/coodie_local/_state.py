@@ -1,4 +1,4 @@
-"""A cluster as its directory describes it to other processes, and the plan of each of its nodes."""
+"""The state of a cluster, stored in its directory for other processes, and the plan of each node."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["PROFILES", "ClusterState", "NodePlan", "Ports", "Profile", "read_sta
 _FILE = "state.json"
 _TOKENS = 1 << 64
 
-#: "ephemeral": data in memory where there is room, deleted when the cluster stops.
+#: "ephemeral": data in memory if there is space, deleted when the cluster stops.
 #: "durable": data in the node's directory; a killed process loses no acknowledged write.
 Profile: TypeAlias = Literal["ephemeral", "durable"]
 
@@ -27,7 +27,7 @@ PROFILES: tuple[Profile, ...] = ("ephemeral", "durable")
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The TCP ports of a node: CQL, and the two for other nodes."""
+    """The TCP ports of a node: one for CQL, two for other nodes."""
 
     native: int
     storage: int
@@ -36,10 +36,10 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class NodePlan:
-    """One start of a node, the ``index``-th of the cluster at ``hosts``.
+    """The plan of a node's start; the node is number ``index`` of the cluster at ``hosts``.
 
-    ``directory`` is the node's own (lock, log, settings); ``data`` holds what Cassandra writes:
-    inside the cluster's directory for the durable profile, elsewhere for the ephemeral one.
+    ``directory`` is the node's directory: lock, log, settings. ``data`` is Cassandra's data directory: inside
+    the cluster's directory for the durable profile, elsewhere for the ephemeral one.
     """
 
     name: str
@@ -49,30 +49,30 @@ class NodePlan:
     ports: Ports
     directory: Path
     data: Path
-    #: Where the cluster's certificates are.
+    #: The cluster's certificates.
     certificates: Certificates
-    #: The size to which the heap may grow, in MiB.
+    #: The maximum heap size in MiB.
     heap: int
     security: Security = field(default_factory=Security)
 
     @property
     def host(self) -> str:
-        """The node's own address."""
+        """The node's address."""
         return self.hosts[self.index]
 
     @property
     def alone(self) -> bool:
-        """Whether it is the only node."""
+        """Whether the cluster has only this node."""
         return len(self.hosts) == 1
 
     @property
     def forgetful(self) -> bool:
-        """Whether acknowledged writes may be lost: the node never starts again with its data."""
+        """Whether acknowledged writes may be lost, because the node's data is never read again."""
         return self.profile == "ephemeral" and self.alone
 
     @property
     def token(self) -> int:
-        """Its position on the ring; the nodes have equal distances."""
+        """The token; the nodes' tokens are evenly spaced."""
         return -_TOKENS // 2 + self.index * _TOKENS // len(self.hosts)
 
     @property
@@ -87,15 +87,15 @@ class NodePlan:
 
     @property
     def temporary(self) -> Path:
-        """Where the JVM unpacks native libraries (memory-backed storage is often mounted noexec)."""
+        """The JVM's directory for native libraries (memory-backed storage is often mounted noexec)."""
         return self.directory / "tmp"
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterState:
-    """The last start of a cluster, of one node or of several.
+    """The last start of a cluster of one or more nodes.
 
-    Whether a node lives, and in which process, isn't in it: the lock of the node's directory tells.
+    It doesn't contain whether a node is alive, and its process id: see the lock of the node's directory.
     """
 
     name: str
@@ -103,26 +103,26 @@ class ClusterState:
     ports: Ports
     profile: Profile
     version: str
-    #: Where all nodes' data is.
+    #: The directory of all nodes' data.
     data: Path
     security: Security
-    #: The size to which the heap of each node may grow, in MiB.
+    #: The maximum heap size of each node in MiB.
     heap: int
-    #: Whether the nodes end with the process that started them.
+    #: Whether the nodes stop with the process that started them.
     stop_with_process: bool
-    #: Whether all nodes have answered CQL since they were started together.
+    #: Whether all nodes have accepted CQL requests since the start.
     ready: bool
 
     def directory_of(self, directory: Path, index: int) -> Path:
-        """Name the directory of a node of the cluster in a directory: the same one if it is the only node."""
+        """Return the directory of a node of the cluster in a directory: the same one for the only node."""
         return directory if len(self.hosts) == 1 else directory / f"node{index + 1}"
 
     def log_of(self, directory: Path, index: int) -> Path:
-        """Name the log file of a node of the cluster in a directory."""
+        """Return the log file of a node of the cluster in a directory."""
         return self.directory_of(directory, index) / LOG_NAME
 
     def plan(self, directory: Path, index: int) -> NodePlan:
-        """Plan a start of a node of the cluster in a directory."""
+        """Return the plan of a node of the cluster in a directory."""
         alone = len(self.hosts) == 1
         return NodePlan(
             name=self.name,
@@ -139,14 +139,14 @@ class ClusterState:
 
 
 def write_state(directory: Path, state: ClusterState) -> None:
-    """Write a cluster's state atomically; only for the holder of the start lock."""
+    """Write a cluster's state atomically; the caller must hold the start lock."""
     draft = directory / f"{_FILE}.new"
     draft.write_text(json.dumps(asdict(state) | {"data": str(state.data)}, indent=1) + "\n", encoding="utf-8")
     draft.replace(directory / _FILE)
 
 
 def read_state(directory: Path) -> ClusterState | None:
-    """Read a cluster's state; None if there is none that this version can read."""
+    """Read a cluster's state; None if it is missing, or this version can't read it."""
     try:
         found = json.loads((directory / _FILE).read_text(encoding="utf-8"))
         if found["profile"] not in PROFILES or not found["hosts"]:

@@ -45,7 +45,7 @@ class LocalCluster:
     Java runtime isn't updated.
 
     Args:
-        name: The cluster's name; clusters of different names run side by side.
+        name: The cluster's name; clusters with different names run concurrently.
         nodes: The number of nodes, 1 to 9. None: as in the running cluster or the durable data, else one.
         profile: "ephemeral" (data in memory if enough is free, deleted at the end) or "durable"
             (data in ``directory``, kept; a killed process loses no acknowledged write). None: that of the
@@ -55,8 +55,8 @@ class LocalCluster:
             name in the user's data directory, or in COODIE_LOCAL_HOME.
         host: The first node's loopback address, IPv4; the others' follow it. By default 127.0.0.1
             for one node, and an unused block (127.0.X.1 and so on) for more.
-        stop_with_process: Whether the nodes end with this process, even if it is killed (on other systems
-            than Linux, they survive a killed process). False: they run until stop().
+        stop_with_process: Whether the nodes stop with this process, even if it is killed (only on Linux:
+            elsewhere, they survive a killed process). False: they run until stop().
         version: The Cassandra version. None: that of the running cluster or of the durable data, else the
             default.
         tls: Whether CQL is encrypted, with certificates created for this cluster (requires the extra
@@ -136,7 +136,7 @@ class LocalCluster:
         """The CQL port, the same for all nodes.
 
         Raises:
-            LocalNodeError: It isn't started, and no port was given.
+            LocalNodeError: The cluster isn't started, and no port was requested.
         """
         if self._lease.running is None and self._lease.request.port is not None:
             return self._lease.request.port
@@ -236,7 +236,7 @@ class LocalCluster:
             The cluster.
 
         Raises:
-            UnsupportedPlatformError: There is no Java runtime, or no jar, for this machine.
+            UnsupportedPlatformError: There is no Java runtime, or no list of jars, for this machine.
             DownloadError: A jar can't be downloaded.
             ChecksumError: A jar differs from the lock file.
             StorageError: A directory isn't usable.
@@ -304,7 +304,7 @@ class LocalCluster:
     async def start_async(self, *, progress: Progress | None = None) -> Self:
         """Async version of :meth:`start`; never blocks the event loop.
 
-        A cancelled call ends after the JVMs.
+        If the call is cancelled, it stops the JVMs first.
 
         Args:
             progress: As in start(); called from other threads.
@@ -321,7 +321,7 @@ class LocalCluster:
         try:
             await in_thread(lambda: self._lease.start(progress, cancellation), cancellation.cancel)
         except asyncio.CancelledError:
-            # the start may have succeeded at the moment when it was cancelled
+            # the start may have succeeded just before the cancellation
             await in_thread(self.stop)
             raise
         return self
@@ -364,7 +364,7 @@ class LocalNode(LocalCluster):
             driver = init_coodie(**node.connection_options(), driver_type="scylla")
 
     Args:
-        name: The node's name; nodes of different names run side by side.
+        name: The node's name; nodes with different names run concurrently.
         profile: As in LocalCluster.
         port: The CQL port, 1 to 65535. None: a durable node's last one, else a free one.
         directory: As in LocalCluster.

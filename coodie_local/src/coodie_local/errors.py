@@ -1,17 +1,17 @@
-"""The errors of local nodes, in coodie's tree of errors.
+"""The exceptions of local nodes.
 
-``errors.md`` beside this module has a section for each class::
+``errors.md`` in this directory has a section for each class::
 
     CoodieError
     └── LocalNodeError
         ├── UnsupportedPlatformError (UnsupportedError)   no Java runtime or jars for this machine
-        ├── DownloadError (ConnectionFailedError)         a jar could not be fetched
+        ├── DownloadError (ConnectionFailedError)         a jar could not be downloaded
         │   └── ChecksumError                             a jar differs from the lock file
-        ├── StorageError (OSError)                        no space, or a directory that isn't usable
+        ├── StorageError (OSError)                        a full disk, or a directory that isn't usable
         ├── NodeInUseError (ConfigurationError)           it runs with other options
-        ├── NodeStartError (ConnectionFailedError)        the JVM died, or didn't answer in time
+        ├── NodeStartError (ConnectionFailedError)        the JVM died, or wasn't ready in time
         │   └── PortInUseError                            another process listens on the port
-        └── StartCancelledError                           stop() or a cancelled task ended the start
+        └── StartCancelledError                           stop() or a cancelled task
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class LocalNodeError(CoodieError):
 
 
 class UnsupportedPlatformError(LocalNodeError, UnsupportedError):
-    """There is no Java runtime, or no list of jars, for this machine.
+    """There is no Java runtime or no list of jars for this machine.
 
     Args:
-        message: What was found.
-        hint: What can be used instead.
+        message: The description.
+        hint: An alternative.
         platform: The machine's tag, such as ``linux-aarch64``.
     """
 
@@ -58,19 +58,19 @@ class UnsupportedPlatformError(LocalNodeError, UnsupportedError):
 
 
 class DownloadError(LocalNodeError, ConnectionFailedError):
-    """A jar could not be downloaded; the others are kept, so that the next start resumes."""
+    """A jar could not be downloaded; complete jars are kept for the next start."""
 
 
 class ChecksumError(DownloadError):
-    """A jar differed twice from the size or SHA-256 in the lock file."""
+    """The size or SHA-256 of a downloaded jar was wrong twice."""
 
 
 class StorageError(LocalNodeError, OSError):
-    """A directory can't be written, belongs to somebody else, or its disk is full.
+    """A directory isn't writable, belongs to another user, or its disk is full.
 
     Args:
-        message: What was tried.
-        hint: What to do.
+        message: The description.
+        hint: The fix.
         path: The directory or file.
     """
 
@@ -81,17 +81,17 @@ class StorageError(LocalNodeError, OSError):
 
 
 class NodeInUseError(LocalNodeError, ConfigurationError):
-    """A node of that name is already running, with other options."""
+    """A node of that name is already running with other options."""
 
 
 class NodeStartError(LocalNodeError, ConnectionFailedError):
-    """The node's JVM died, or didn't answer CQL in time.
+    """The node's JVM died, or didn't accept CQL requests in time.
 
     Args:
-        message: What happened.
-        hint: What to do.
+        message: The description.
+        hint: The fix.
         log_lines: The last lines of the node's log.
-        exit_code: The JVM's exit status, negative for a signal; None where it was still running.
+        exit_code: The JVM's exit code, negative for a signal; None if it was running.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class NodeStartError(LocalNodeError, ConnectionFailedError):
         super().__init__(message, hint=hint)
         #: The last lines of the node's log, oldest first.
         self.log_lines = log_lines
-        #: The JVM's exit status, or None.
+        #: The JVM's exit code, or None.
         self.exit_code = exit_code
 
 
@@ -114,4 +114,4 @@ class PortInUseError(NodeStartError):
 
 
 class StartCancelledError(LocalNodeError):
-    """The start was cancelled before the node was ready; its processes were ended."""
+    """The start was cancelled before the node was ready; its processes were stopped."""

@@ -38,7 +38,7 @@ class ClusterNode:
         self._index = index
 
     def __repr__(self) -> str:
-        """Show the address, and whether it lives."""
+        """Show the address, and whether the node is alive."""
         return f"<ClusterNode {self.host}:{self.port} {'alive' if self.alive else 'dead'}>"
 
     @property

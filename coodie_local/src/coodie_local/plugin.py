@@ -1,4 +1,4 @@
-"""The driver_type ``local``: a node on this machine, used through the installed backend."""
+"""The driver_type ``local``: a node on this machine, and the installed backend."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 
-#: The options of the node; all others are the backend's.
+#: The options of the node; others are passed to the backend.
 _NODE_OPTIONS = (
     OptionDescription(name="node", type="str", default="default", help="The node's or cluster's name."),
     OptionDescription(
@@ -102,7 +102,7 @@ _DETERMINED_OPTIONS = frozenset(
 
 @hookimpl
 def coodie_describe_driver() -> DriverDescription:
-    """Return the options of the node, and those of the backend that can be used."""
+    """Return the options of the node and of the installed backend."""
     try:
         backend = current_registry().plugins.described(ConnectionConfig(driver_type=choose_backend(None)))
     except CoodieError:  # raised by coodie_check_config
@@ -118,7 +118,7 @@ def coodie_describe_driver() -> DriverDescription:
 
 @hookimpl
 def coodie_check_config(config: ConnectionConfig) -> None:
-    """Raise if the node can't be started, or the backend rejects an option; start nothing."""
+    """Raise if the node can't be started or the backend rejects an option, without starting the node."""
     _cluster(config)
     backend = choose_backend(config.options.get("backend"))
     own = replace(config, driver_type=backend, distribution=None, hosts=("127.0.0.1",))
@@ -127,13 +127,14 @@ def coodie_check_config(config: ConnectionConfig) -> None:
 
 @hookimpl
 def coodie_open_driver(config: ConnectionConfig) -> AbstractDriver:
-    """Start or find the node, create the keyspace, and connect the backend's driver to it."""
+    """Start or find the node, create the keyspace, and connect the backend's driver."""
     backend = choose_backend(config.options.get("backend"))
     cluster = _cluster(config)
     try:
         cluster.start()
-        with _explain_death(cluster):
-            return _together(open_driver(_backend_config(config, cluster, backend)), cluster, config)
+        with _translate_errors(cluster):
+            driver = open_driver(_backend_config(config, cluster, backend))
+            return _stop_node_on_close(driver, cluster, config)
     except BaseException:
         cluster.stop()
         raise
@@ -141,14 +142,14 @@ def coodie_open_driver(config: ConnectionConfig) -> AbstractDriver:
 
 @hookimpl
 async def coodie_open_driver_async(config: ConnectionConfig) -> AbstractDriver:
-    """As coodie_open_driver, without blocking the event loop; a cancelled task leaves no node."""
+    """Async version of coodie_open_driver; stops the node if the task is cancelled."""
     backend = await in_thread(lambda: choose_backend(config.options.get("backend")))
     cluster = _cluster(config)
     try:
         await cluster.start_async()
-        with _explain_death(cluster):
+        with _translate_errors(cluster):
             backend_config = await in_thread(lambda: _backend_config(config, cluster, backend))
-            return _together(await open_driver_async(backend_config), cluster, config)
+            return _stop_node_on_close(await open_driver_async(backend_config), cluster, config)
     except BaseException:
         await cluster.stop_async()
         raise
@@ -161,8 +162,8 @@ def coodie_inspect_driver(driver: AbstractDriver | None) -> Mapping[str, str]:
 
 
 @contextmanager
-def _explain_death(cluster: LocalCluster) -> Iterator[None]:
-    """Raise instead of "connection refused" that a node died, and why."""
+def _translate_errors(cluster: LocalCluster) -> Iterator[None]:
+    """Replace a connection error by the reason why a node died."""
     try:
         yield
     except ConnectionFailedError as exc:
@@ -189,7 +190,7 @@ def _cluster(config: ConnectionConfig) -> LocalCluster:
 
 
 def _backend_config(config: ConnectionConfig, cluster: LocalCluster, backend: str) -> ConnectionConfig:
-    """Say to the backend how to get in, once the keyspace is there."""
+    """Create the keyspace, and return the backend's configuration."""
     if config.keyspace is not None:
         cluster.create_keyspace(config.keyspace)
     login = cluster.credentials
@@ -210,11 +211,12 @@ def _backend_options(config: ConnectionConfig) -> dict[str, Any]:
     return {name: value for name, value in config.options.items() if name not in _NODE_NAMES}
 
 
-def _together(driver: AbstractDriver, cluster: LocalCluster, config: ConnectionConfig) -> AbstractDriver:
-    """Let the driver's close() be the end of the node, too, unless it is to be kept.
+def _stop_node_on_close(
+    driver: AbstractDriver, cluster: LocalCluster, config: ConnectionConfig
+) -> AbstractDriver:
+    """Make the driver's close methods stop the node, too, unless ``keep`` is set.
 
-    It stays the backend's own driver, with its type and its ways down to the session; only these
-    two methods of this one object do more.
+    Only these two methods of this object are replaced, so the driver keeps the backend's type and attributes.
     """
     if config.options.get("keep"):
         return driver
@@ -232,6 +234,6 @@ def _together(driver: AbstractDriver, cluster: LocalCluster, config: ConnectionC
         finally:
             await cluster.stop_async()
 
-    driver.close = close_both  # type: ignore[method-assign]  # on the object alone, on purpose
+    driver.close = close_both  # type: ignore[method-assign]  # intentionally only on this object
     driver.close_async = close_both_async  # type: ignore[method-assign]  # as above
     return driver

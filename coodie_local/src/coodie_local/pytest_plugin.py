@@ -1,7 +1,7 @@
 """The pytest plug-in: a real Cassandra for a test session, which also ends if pytest is killed.
 
-Every run of pytest in an environment with coodie-local imports this module, so fixtures and hooks import what
-they need themselves.
+Every pytest run in an environment with coodie-local imports this module, so fixtures and hooks import other
+modules lazily.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _MARK = "cassandra"
 _MARK_HELP = (
     "cassandra(nodes=1, profile='ephemeral', version=None, tls=False, mtls=False, auth=False, "
     "heap=None): "
-    "which Cassandra the fixtures cassandra_node, cassandra_keyspace and cassandra_driver give to this test"
+    "the settings of the Cassandra of the fixtures cassandra_node, cassandra_keyspace and cassandra_driver"
 )
 _HOST_KEY = pytest.StashKey[Any]()
 _POOL_KEY = pytest.StashKey["ServerPool"]()
-#: The key of the owner's socket in what pytest-xdist gives to a worker.
+#: The key of the owner's socket in pytest-xdist's workerinput.
 _INPUT = "coodie_local_host"
 _LONGEST_NAME = 48
 
@@ -41,13 +41,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         _OPTION,
         metavar="NAME",
         dest="coodie_local",
-        help="use the local node or cluster of this name, which runs already, instead of starting one",
+        help="use the running local node or cluster of this name instead of starting one",
     )
     group.addoption(
         _VERSION_OPTION,
         metavar="VERSION",
         dest="cassandra_version",
-        help="the version of Cassandra for tests whose mark has none, such as 4.1.10",
+        help="the version of Cassandra, such as 4.1.10, for tests without a version in their mark",
     )
 
 
@@ -60,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _check_version(version: str) -> None:
-    """Raise pytest.UsageError if no Cassandra of this version can be started here."""
+    """Raise pytest.UsageError if this version of Cassandra can't be started."""
     import os
 
     from coodie.exceptions import CoodieError
@@ -72,12 +72,12 @@ def _check_version(version: str) -> None:
         msg = f"{_VERSION_OPTION}={version}: {error}"
         raise pytest.UsageError(msg) from error
     if os.environ.get("COODIE_HOSTS"):
-        msg = f"{_VERSION_OPTION}={version}: no node is started, since COODIE_HOSTS names a server. Omit one."
+        msg = f"{_VERSION_OPTION}={version} can't be used with COODIE_HOSTS, the address of a server."
         raise pytest.UsageError(msg)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Stop what was started for workers."""
+    """Stop the clusters that workers requested."""
     host = config.stash.get(_HOST_KEY, None)
     if host is not None:
         host.close()
@@ -85,10 +85,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Give a pytest-xdist worker the socket of this process, which owns the clusters of all workers."""
+    """Pass the socket of this process, which owns the clusters, to a pytest-xdist worker."""
     import socket
 
-    if not hasattr(socket, "AF_UNIX"):  # Windows: each worker starts its own
+    if not hasattr(socket, "AF_UNIX"):  # Windows: each worker starts its own clusters
         return
     config = node.config
     if _HOST_KEY not in config.stash:
@@ -99,7 +99,7 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give a marked test the Cassandra of its mark."""
+    """Parametrize a marked test with the Cassandra of its mark."""
     marks = [(mark.args, mark.kwargs) for mark in metafunc.definition.iter_markers(_MARK)]
     if not marks:
         return
@@ -111,7 +111,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         pytest.fail(f"{metafunc.definition.nodeid}: {error}", pytrace=False)
     if "cassandra_node" not in metafunc.fixturenames:
         pytest.fail(
-            f"{metafunc.definition.nodeid}: @pytest.mark.cassandra does nothing without the fixture "
+            f"{metafunc.definition.nodeid}: @pytest.mark.cassandra requires the fixture "
             "cassandra_node, cassandra_keyspace or cassandra_driver",
             pytrace=False,
         )
@@ -123,14 +123,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Restart dead nodes of the test run, so that later tests have a server."""
     pool = item.config.stash.get(_POOL_KEY, None)
     if pool is not None and "cassandra_node" in getattr(item, "fixturenames", ()):
-        pool.revive()
+        pool.restart_dead()
 
 
 @pytest.fixture(scope="session")
 def _cassandra_servers(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerPool]:
-    """Hold the session's servers."""
+    """Return the session's servers."""
     from coodie_local._pytest_servers import ServerPool
 
     config = request.config
@@ -144,12 +144,12 @@ def _cassandra_servers(
 
 @pytest.fixture(scope="session")
 def cassandra_node(request: pytest.FixtureRequest, _cassandra_servers: ServerPool) -> CassandraServer:
-    """Return a Cassandra that all tests of the session share.
+    """Return a Cassandra server that all tests of the session share.
 
-    It is an ephemeral local node, or as ``@pytest.mark.cassandra`` and ``--cassandra-version`` define it;
-    the node of ``--coodie-local``; or the server of the variables COODIE_HOSTS and COODIE_PORT. Use
-    different keyspaces and keys in each test. A large schema makes connecting slow: drop keyspaces that you
-    create, as the fixture cassandra_keyspace does.
+    By default, it is an ephemeral local node; ``@pytest.mark.cassandra`` and ``--cassandra-version`` change
+    its settings. ``--coodie-local`` selects a running node, the environment variables COODIE_HOSTS and
+    COODIE_PORT another server. Use different keyspaces and keys in each test. A large schema makes
+    connecting slow: drop keyspaces that you create, as the fixture cassandra_keyspace does.
     """
     return _cassandra_servers.get(getattr(request, "param", None))
 
@@ -167,7 +167,7 @@ def cassandra_keyspace(
     name = name if name[0].isalpha() else f"test{name}"
     cassandra_node.create_keyspace(name)
     yield name
-    _cassandra_servers.revive()
+    _cassandra_servers.restart_dead()
     cassandra_node.drop_keyspace(name)
 
 

@@ -1,4 +1,4 @@
-"""`CassandraServer`: the server that the pytest plug-in gives to tests, and the settings of the mark."""
+"""`CassandraServer`, the server of the pytest plug-in's fixtures, and the settings of its mark."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ServerSettings:
     heap: int | None = None
 
     def __str__(self) -> str:
-        """Return what differs from a plain node, for the names of tests."""
+        """Return the settings that aren't defaults, for test ids."""
         default = ServerSettings()
         values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         parts = [
@@ -42,10 +42,10 @@ def merge_settings(marks: Iterable[tuple[tuple[Any, ...], Mapping[str, Any]]]) -
     """Merge the marks of a test, its class and its module.
 
     Args:
-        marks: The arguments of each, the nearest first; the nearest wins.
+        marks: The arguments of each mark, the nearest first; the nearest takes precedence.
 
     Raises:
-        ValueError: One has an unknown argument.
+        ValueError: An argument is unknown.
     """
     known = [entry.name for entry in fields(ServerSettings)]
     merged: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""``coodie local cqlsh``, and the virtual environment in the cache that cqlsh runs in."""
+"""``coodie local cqlsh``, and cqlsh's virtual environment in the cache."""
 
 from __future__ import annotations
 
@@ -26,30 +26,37 @@ if TYPE_CHECKING:
 
 __all__ = ["cqlsh"]
 
-#: The package; it depends on cassandra-driver.
+#: The distribution; it depends on cassandra-driver.
 _REQUIREMENT = "cqlsh>=6.2.2,<7"
 
-#: Variables by which the caller's environment would affect cqlsh's.
-_FOREIGN = ("PYTHONPATH", "PYTHONHOME", "PIP_REQUIRE_VIRTUALENV", "PIP_TARGET", "PIP_PREFIX", "PIP_USER")
+#: Environment variables that would affect cqlsh's Python.
+_PYTHON_VARIABLES = (
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "PIP_REQUIRE_VIRTUALENV",
+    "PIP_TARGET",
+    "PIP_PREFIX",
+    "PIP_USER",
+)
 _LINES = 15
-_PASSED_ON = "coodie_local.cqlsh"
+_PASSTHROUGH = "coodie_local.cqlsh"
 
 
-class _PassingOn(click.Command):
-    """A command that keeps the arguments after `--` for another program."""
+class _PassthroughCommand(click.Command):
+    """A command that passes the arguments after `--` to another program."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments before `--`."""
         end = args.index("--") if "--" in args else len(args)
-        ctx.meta[_PASSED_ON] = args[end + 1 :]
+        ctx.meta[_PASSTHROUGH] = args[end + 1 :]
         return super().parse_args(ctx, args[:end])
 
 
-@click.command(cls=_PassingOn, epilog="Usage of cqlsh itself: coodie local cqlsh -- --help")
+@click.command(cls=_PassthroughCommand, epilog="Help of cqlsh: coodie local cqlsh -- --help")
 @name_argument
 @click.pass_context
 def cqlsh(ctx: click.Context, name: str) -> None:
-    """Open cqlsh on a running node, with TLS and the password. Arguments after `--` are those of cqlsh.
+    """Open cqlsh on a running node, with TLS and the password. Arguments after `--` are passed to cqlsh.
 
     cqlsh is installed on first use, in a separate virtual environment: it depends on cassandra-driver,
     which may conflict with your packages.
@@ -60,13 +67,13 @@ def cqlsh(ctx: click.Context, name: str) -> None:
     cluster = LocalCluster(name)
     if not cluster.find():
         raise LocalNodeError(f"{name} isn't up.", hint="To start it, run:", command=f"coodie local up {name}")
-    command = [*_cqlsh_command(), f"--cqlshrc={_settings(cluster)}", *ctx.meta[_PASSED_ON]]
+    command = [*_cqlsh_command(), f"--cqlshrc={_settings(cluster)}", *ctx.meta[_PASSTHROUGH]]
     process = subprocess.Popen(command)
     while True:
         try:
             ctx.exit(process.wait())
         except KeyboardInterrupt:
-            # on a terminal cqlsh has received the Ctrl-C, too, and handles it
+            # on a terminal, cqlsh receives Ctrl-C, too, and handles it
             if not sys.stdin.isatty():
                 process.terminate()
                 process.wait()
@@ -74,7 +81,7 @@ def cqlsh(ctx: click.Context, name: str) -> None:
 
 
 def _settings(cluster: LocalCluster) -> Path:
-    """Write cqlsh's settings for a cluster, which only this user can read."""
+    """Write cqlsh's settings for a cluster; only this user can read the file."""
     first = next((node.host for node in cluster.nodes if node.alive), cluster.hosts[0])
     settings = configparser.RawConfigParser()
     settings["connection"] = {"hostname": first, "port": str(cluster.port), "ssl": str(cluster.security.tls)}
@@ -83,16 +90,16 @@ def _settings(cluster: LocalCluster) -> Path:
         secret = configparser.RawConfigParser()
         secret["plain_text_auth"] = {"username": login.username, "password": login.password}
         _write(directory / "cqlsh.credentials", secret)
-        settings["authentication"] = {"credentials": _escaped(directory / "cqlsh.credentials")}
+        settings["authentication"] = {"credentials": _escape(directory / "cqlsh.credentials")}
     if (files := cluster.certificates) is not None:
-        tls = {"certfile": _escaped(files.ca), "validate": "true"}
+        tls = {"certfile": _escape(files.ca), "validate": "true"}
         if cluster.security.mtls:
-            tls |= {"usercert": _escaped(files.client), "userkey": _escaped(files.client_key)}
+            tls |= {"usercert": _escape(files.client), "userkey": _escape(files.client_key)}
         settings["ssl"] = tls
     return _write(directory / "cqlshrc", settings)
 
 
-def _escaped(path: Path) -> str:
+def _escape(path: Path) -> str:
     """Escape the percent signs of a path."""
     return str(path).replace("%", "%%")
 
@@ -117,16 +124,16 @@ def _cqlsh_command() -> list[str]:
     python = environment / "bin" / "python"
     done = environment / "complete"
     with acquire(cache / "cqlsh.lock", Cancellation()):
-        # the interpreter that it was made with may have been removed
+        # its interpreter may have been removed
         if not (done.is_file() and python.exists()):
-            _make(environment, python)
+            _create_environment(environment, python)
             done.touch()
     return [str(python), "-I", "-m", "cqlshlib"]
 
 
-def _make(environment: Path, python: Path) -> None:
+def _create_environment(environment: Path, python: Path) -> None:
     progress = default_progress()
-    progress.begin("Installing cqlsh in an environment of its own", None)
+    progress.begin("Installing cqlsh in a separate environment", None)
     try:
         remove_tree(environment)
         _install(environment, python)
@@ -138,19 +145,19 @@ def _make(environment: Path, python: Path) -> None:
 
 
 def _install(environment: Path, python: Path) -> None:
-    made = _run([sys.executable, "-m", "venv", str(environment)])
-    if made.returncode:
-        msg = f"This Python can't create a virtual environment for cqlsh:\n{_end(made)}\n"
+    created = _run([sys.executable, "-m", "venv", str(environment)])
+    if created.returncode:
+        msg = f"This Python can't create a virtual environment for cqlsh:\n{_last_lines(created)}\n"
         raise LocalNodeError(msg, hint="On Debian and Ubuntu, install the package python3-venv.")
     pip = ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--only-binary=:all:"]
     installed = _run([str(python), *pip, _REQUIREMENT])
     if installed.returncode:
-        hint = "Check the network and try again; pip's configuration (PIP_INDEX_URL, pip.conf) names mirrors."
-        raise DownloadError(f"pip couldn't install cqlsh:\n{_end(installed)}\n", hint=hint)
+        hint = "Check the network and try again. For a mirror, configure pip (PIP_INDEX_URL, pip.conf)."
+        raise DownloadError(f"pip couldn't install cqlsh:\n{_last_lines(installed)}\n", hint=hint)
 
 
 def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    environment = {name: value for name, value in os.environ.items() if name not in _PYTHON_VARIABLES}
     return subprocess.run(
         command,
         env=environment,
@@ -163,5 +170,5 @@ def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _end(done: subprocess.CompletedProcess[str]) -> str:
+def _last_lines(done: subprocess.CompletedProcess[str]) -> str:
     return "\n".join(f"    {line}" for line in done.stdout.splitlines()[-_LINES:])

@@ -1,4 +1,4 @@
-"""``coodie local path`` and ``coodie local clean``: the directories of nodes, and the cache."""
+"""``coodie local path`` and ``coodie local clean``: node directories and the cache."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ __all__ = ["clean", "path"]
 @choice_option("what", "log", help="The log file of the first node.")
 @choice_option("what", "data", help="The data directory.")
 @choice_option("what", "ca", help="The certificate of the cluster's authority.")
-@choice_option("what", "cache", help="The cache of all nodes: jars and class archives.")
+@choice_option("what", "cache", help="The shared cache of jars and class archives.")
 @click.pass_context
 def path(ctx: click.Context, name: str, what: str | None = None) -> None:
-    """Print the path of the directory of a node or a cluster, or of one of its files."""
+    """Print the path of a node's or cluster's directory, or of one of its files."""
     if what == "cache":
         if ctx.get_parameter_source("name") is not click.core.ParameterSource.DEFAULT:
             raise click.UsageError("Give NAME or --cache, not both.")
@@ -47,26 +47,26 @@ def path(ctx: click.Context, name: str, what: str | None = None) -> None:
         return
     state = read_state(directory)
     if state is None:
-        msg = f"{name} was never up, so it has no {what} yet."
+        msg = f"{name} was never started, so it has no {what} yet."
         raise LocalNodeError(msg, hint="To start it, run:", command=f"coodie local up {name}")
     if what == "ca" and not state.security.tls:
         msg = f"{name} has no TLS, so it has no certificates."
-        raise LocalNodeError(msg, hint="For TLS, start it with --tls.")
-    places = {"log": state.log_of(directory, 0), "data": state.data, "ca": certificates_of(directory).ca}
-    click.echo(places[what])
+        raise LocalNodeError(msg, hint="To use TLS, start it with --tls.")
+    paths = {"log": state.log_of(directory, 0), "data": state.data, "ca": certificates_of(directory).ca}
+    click.echo(paths[what])
 
 
 @click.command()
 @name_argument
 @click.option("--all", "all_", is_flag=True, help="Remove all nodes.")
 @click.option("--cache", is_flag=True, help="Remove the cache.")
-@click.option("--yes", is_flag=True, help="Remove durable data without asking.")
+@click.option("--yes", is_flag=True, help="Remove durable data without confirmation.")
 @click.pass_context
 def clean(ctx: click.Context, name: str, all_: bool, cache: bool, yes: bool) -> None:  # noqa: FBT001 - click's way of options
     """Remove all files of a stopped node or cluster: data, logs, certificates, the password.
 
-    Durable data is removed after a confirmation. The cache contains files that all nodes share: jars, class
-    archives and the environment of cqlsh; it is downloaded again if it is needed.
+    Durable data is removed after a confirmation. The cache contains shared files: jars, class archives and
+    the environment of cqlsh. They are downloaded again when needed.
     """
     named = ctx.get_parameter_source("name") is not click.core.ParameterSource.DEFAULT
     if all_ and named:
@@ -86,25 +86,25 @@ def clean(ctx: click.Context, name: str, all_: bool, cache: bool, yes: bool) -> 
 
 
 def _confirm(durable: list[ClusterEntry], *, yes: bool) -> None:
-    """Ask whether durable data may be removed."""
+    """Ask for confirmation before durable data is removed."""
     if not durable or yes:
         return
     sizes = ", ".join(f"{entry.name} ({_size(entry.directory / 'data') / 1e6:.1f} MB)" for entry in durable)
     if not sys.stdin.isatty():
         msg = f"There is durable data: {sizes}. Nothing was removed."
-        raise LocalNodeError(msg, hint="To remove it without being asked, add --yes.")
+        raise LocalNodeError(msg, hint="To remove it without confirmation, add --yes.")
     if not click.confirm(f"Remove the durable data of {sizes}?", err=True):
         raise LocalNodeError("Nothing was removed.")
 
 
 def _remove(entry: ClusterEntry) -> None:
-    """Remove the directory of a cluster, unless another process starts it."""
+    """Remove the directory of a cluster, unless another process is starting it."""
     directory = entry.directory
     lock = lock_start(directory)
     locks = None if lock is None else lock_all_nodes(directory)
     try:
         if locks is None:
-            raise NodeInUseError(f"{entry.name} is being started.", hint="Stop it first, and try again.")
+            raise NodeInUseError(f"{entry.name} is starting.", hint="Stop it first, and try again.")
         with locks:
             remove_storage(directory)
             remove_tree(directory)
@@ -115,7 +115,7 @@ def _remove(entry: ClusterEntry) -> None:
 
 
 def _remove_cache(cache: Path) -> None:
-    """Remove the cache, unless another process uses it."""
+    """Remove the cache, unless another process is using it."""
     if not cache.is_dir():
         click.echo("There is no cache.")
         return
@@ -125,7 +125,7 @@ def _remove_cache(cache: Path) -> None:
     lock = try_acquire(cache / "download.lock")
     if lock is None:
         raise NodeInUseError(
-            "Another process is downloading to the cache.", hint="Try again when it is done."
+            "Another process is downloading to the cache.", hint="Try again when it has finished."
         )
     with lock:
         size = _size(cache)
@@ -134,7 +134,7 @@ def _remove_cache(cache: Path) -> None:
 
 
 def _size(directory: Path) -> int:
-    """Add up the files below a directory, in bytes."""
+    """Return the total size of the files in a directory, in bytes."""
     return sum(
         os.lstat(os.path.join(where, file)).st_size  # noqa: PTH118 - os.walk gives str
         for where, _, files in os.walk(directory)

@@ -1,4 +1,4 @@
-"""The command group ``coodie local``, and the parameters that its commands share."""
+"""The command group ``coodie local``, and shared parameters of its commands."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ __all__ = ["choice_option", "complete_node", "existing", "local", "name_argument
 
 
 class _Command(NamedTuple):
-    """A command: its module, and the line that ``--help`` shows."""
+    """A command: its module, and its line in ``--help``."""
 
     module: str
     help: str
 
 
-#: The commands, in the order of their use.
+#: The commands, in order of use.
 _COMMANDS = {
     "up": _Command("_lifecycle", "Start a node or a cluster."),
     "status": _Command("_status", "Show all nodes and clusters, and their states."),
@@ -42,10 +42,10 @@ _COMMANDS = {
 
 
 class _Commands(click.Group):
-    """A group that imports a command when it's called."""
+    """A group that imports commands lazily."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return all names, in the order of their use."""
+        """Return all names, in order of use."""
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
@@ -70,7 +70,7 @@ class _Commands(click.Group):
 def local() -> None:
     """Run a real Apache Cassandra on this machine, for development and tests."""
     if not sys.stderr.isatty():
-        # log lines instead of a bar
+        # log lines instead of a progress bar
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(message)s"))
         log = logging.getLogger("coodie_local")
@@ -82,7 +82,7 @@ def local() -> None:
 
 
 def _interrupt(_number: int, frame: FrameType | None) -> NoReturn:
-    """Handle SIGTERM and SIGHUP as Ctrl-C, which leaves nothing behind."""
+    """Handle SIGTERM and SIGHUP like Ctrl-C, which cleans up."""
     handler = signal.getsignal(signal.SIGINT)
     if callable(handler):
         handler(signal.SIGINT, frame)
@@ -90,7 +90,7 @@ def _interrupt(_number: int, frame: FrameType | None) -> NoReturn:
 
 
 def choice_option(name: str, choice: str, *, help: str) -> Callable[[Any], Any]:  # noqa: A002 - click's word
-    """Return the option ``--CHOICE``, which sets the parameter *name*; a second choice is an error."""
+    """Return the option ``--CHOICE``, which sets the parameter *name*; two choices are an error."""
 
     def choose(context: click.Context, _option: click.Parameter, chosen: bool) -> None:  # noqa: FBT001 - click's way
         if chosen:
@@ -102,12 +102,12 @@ def choice_option(name: str, choice: str, *, help: str) -> Callable[[Any], Any]:
 
 
 def name_argument(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the argument NAME."""
+    """Add the argument NAME to a command."""
     return click.argument("name", default="default", metavar="[NAME]", shell_complete=complete_node)(function)
 
 
 def complete_node(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Offer the names of nodes and clusters to the shell; none if they can't be listed."""
+    """Return completions for names of nodes and clusters; none if they can't be listed."""
     from coodie_local._inventory import entries
 
     try:
@@ -117,10 +117,10 @@ def complete_node(_ctx: click.Context, _param: click.Parameter, incomplete: str)
 
 
 def existing(name: str) -> ClusterEntry:
-    """Return the node or cluster of a name.
+    """Return an existing node or cluster.
 
     Raises:
-        LocalNodeError: There is none.
+        LocalNodeError: It doesn't exist.
     """
     from coodie_local._inventory import entries, entry_of
 

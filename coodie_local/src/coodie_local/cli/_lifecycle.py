@@ -29,7 +29,7 @@ _POLL_INTERVAL = 0.2
 @click.option("--nodes", type=click.IntRange(min=1), metavar="N", help="The number of nodes.  [default: 1]")
 @click.option("--version", metavar="V", help="The version of Cassandra.  [default: the newest release]")
 @choice_option("profile", "durable", help="Keep the data in the node's directory.")
-@choice_option("profile", "ephemeral", help="Keep the data in memory, until it stops.  [default]")
+@choice_option("profile", "ephemeral", help="Keep the data in memory, until the node stops.  [default]")
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),
@@ -53,7 +53,7 @@ _POLL_INTERVAL = 0.2
     show_default=True,
     help="The timeout of the start, without the download.",
 )
-@click.option("--foreground", is_flag=True, help="Run until Ctrl-C; the nodes end with this command.")
+@click.option("--foreground", is_flag=True, help="Run until Ctrl-C; the nodes stop with this command.")
 @click.option("--json", "json_", is_flag=True, help="Print the same JSON as `status --json`.")
 def up(
     name: str,
@@ -71,8 +71,8 @@ def up(
 ) -> None:
     """Start a node or a cluster, and print how to connect; it runs until `coodie local down`.
 
-    The first start downloads Cassandra. The defaults of all options are those of the running node, or of the
-    durable data of NAME. If the node is already running with other options, the command fails.
+    The first start downloads Cassandra. Omitted options are those of the running node or of the durable data
+    of NAME. If the node is already running with other options, the command fails.
     """
     from coodie_local.cluster import LocalCluster
 
@@ -92,11 +92,11 @@ def up(
     was_up = _start(cluster, foreground=foreground)
     click.echo(as_json([name]) if json_ else "\n".join(_lines(cluster, was_up=was_up)))
     if foreground:
-        _stay(cluster)
+        _run_in_foreground(cluster)
 
 
 def _start(cluster: LocalCluster, *, foreground: bool) -> bool:
-    """Start nodes that don't run; return whether all nodes ran already."""
+    """Start dead nodes; return whether all nodes were already running."""
     down = f"coodie local down {cluster.name}"
     try:
         was_up = cluster.find() and all(node.alive for node in cluster.nodes)
@@ -106,14 +106,14 @@ def _start(cluster: LocalCluster, *, foreground: bool) -> bool:
     except NodeInUseError as exc:
         found = str(exc).removesuffix(f" {exc.hint}")
         option = "--durable and --ephemeral" if exc.option == "profile" else f"--{exc.option}"
-        hint = f"Leave {option} out, give another NAME, or stop it first:"
+        hint = f"Omit {option}, use another NAME, or stop it first:"
         raise NodeInUseError(found, hint=hint, command=down, option=exc.option) from exc
-    msg = f"{cluster.name} is up already, so it can't run in the foreground."
+    msg = f"{cluster.name} is already running, so it can't run in the foreground."
     raise NodeInUseError(msg, hint="To stop it, run:", command=down)
 
 
 def _profile_of(name: str) -> Profile | None:
-    """Return "durable" for a stopped node with durable data, so that `up` uses the data."""
+    """Return "durable" for a stopped node with durable data, so that `up` uses that data."""
     entry = entry_of(name)
     return "durable" if entry.condition in ("stopped", "crashed") and entry.has_durable_data else None
 
@@ -128,7 +128,7 @@ def _lines(cluster: LocalCluster, *, was_up: bool) -> list[str]:
 
 
 def _connection_lines(cluster: LocalCluster) -> list[str]:
-    """Show how to connect to a running cluster, as lines for a terminal."""
+    """Return lines that show how to connect to a running cluster."""
     options = cluster.connection_options()
     names = {
         "username": "user",
@@ -151,8 +151,8 @@ def _connection_lines(cluster: LocalCluster) -> list[str]:
     return [f"  {shown:<{width}}  {value}" for shown, value in rows]
 
 
-def _stay(cluster: LocalCluster) -> None:
-    """Run until a signal ends the command, or until a node dies."""
+def _run_in_foreground(cluster: LocalCluster) -> None:
+    """Run until a signal arrives or a node dies."""
     try:
         while True:
             for node in cluster.nodes:
@@ -181,12 +181,14 @@ def down(ctx: click.Context, name: str, all_: bool) -> None:  # noqa: FBT001 - c
 
 
 def _stop(entry: ClusterEntry) -> bool:
-    """Stop a cluster; return whether it ran or had crashed."""
+    """Stop a cluster; return whether it was running or had crashed."""
     running = entry.running
     if running is None or entry.condition == "stopped":
         return False
     running.stop()
-    kept = " Its durable data stays." if entry.state is not None and entry.state.profile == "durable" else ""
+    kept = (
+        " Its durable data is kept." if entry.state is not None and entry.state.profile == "durable" else ""
+    )
     click.echo(
         f"{entry.name} had crashed; its files were cleaned up.{kept}"
         if entry.condition == "crashed"

@@ -42,7 +42,7 @@ def logs(name: str, follow: bool, lines: int | None, node: int | None) -> None: 
         nodes = nodes[node - 1 : node]
     if not nodes:
         raise LocalNodeError(
-            f"{name} was never up, so it has no log.",
+            f"{name} was never started, so it has no log.",
             hint="To start it, run:",
             command=f"coodie local up {name}",
         )
@@ -62,7 +62,7 @@ def logs(name: str, follow: bool, lines: int | None, node: int | None) -> None: 
 
 
 class _Log:
-    """A log file that grows, and that a restart of its node replaces."""
+    """A growing log file, which is replaced when its node restarts."""
 
     def __init__(self, file: Path, prefix: str) -> None:
         self._file = file
@@ -71,13 +71,13 @@ class _Log:
         self._rest = b""
 
     def print_end(self, count: int | None) -> None:
-        """Print its last lines, or all."""
+        """Print the last lines, or all lines."""
         lines = self._read_lines()
         for line in lines if count is None else lines[len(lines) - min(count, len(lines)) :]:
             self._print(line)
 
     def print_new(self) -> None:
-        """Print the lines that are new since the last call."""
+        """Print the lines since the last call."""
         for line in self._read_lines():
             self._print(line)
 
@@ -103,7 +103,7 @@ class _Log:
     def _was_replaced(self) -> bool:
         import os
 
-        assert self._open is not None  # noqa: S101 - its caller has opened it
+        assert self._open is not None  # noqa: S101 - the caller has opened it
         try:
             return not os.path.samestat(os.fstat(self._open.fileno()), self._file.stat())
         except FileNotFoundError:

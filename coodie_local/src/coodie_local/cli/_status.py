@@ -26,10 +26,10 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _STYLES = {"running": "green", "starting": "yellow", "stopped": "dim"}
 
 _NOT_RUNNING = 3
-_WIDEST = 250
-#: How many lines of a dead node's log are shown.
+_MAX_WIDTH = 250
+#: The number of lines of a dead node's log to show.
 _LINES = 10
-# \b: the lines stay as they are
+# \b: click keeps the line breaks
 _STATES = """\b
 running         all nodes respond to CQL
 partly running  some nodes have died
@@ -47,7 +47,7 @@ With NAME, the exit code is 0 if it is running, else 3.
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 @click.pass_context
 def status(ctx: click.Context, name: str | None, json_: bool) -> None:  # noqa: FBT001 - click's way of options
-    """Show all nodes, or the one of a NAME: state, version, address, process, memory, uptime."""
+    """Show all nodes, or the node NAME: state, version, address, process, memory, uptime."""
     found = entries() if name is None else [existing(name)]
     if json_:
         click.echo(as_json([entry.name for entry in found]))
@@ -56,8 +56,8 @@ def status(ctx: click.Context, name: str | None, json_: bool) -> None:  # noqa: 
     else:
         from rich.console import Console
 
-        # wider than any table: rich would truncate addresses, a terminal wraps lines
-        Console(width=_WIDEST).print(_as_table(found))
+        # wider than any table: rich would truncate addresses; a terminal wraps lines
+        Console(width=_MAX_WIDTH).print(_as_table(found))
         for entry in found:
             if entry.condition in ("crashed", "partly running"):
                 for node in entry.dead:
@@ -71,13 +71,13 @@ def status(ctx: click.Context, name: str | None, json_: bool) -> None:  # noqa: 
 
 
 def as_json(names: Iterable[str] | None = None) -> str:
-    """Return nodes and clusters, by default all, as JSON without passwords."""
+    """Return nodes and clusters as JSON, without passwords; None: all."""
     found = entries() if names is None else [entry_of(name) for name in names]
-    report = {"nodes": [_plain(entry) for entry in found], "archive_is_built": archive_is_built()}
+    report = {"nodes": [_cluster_json(entry) for entry in found], "archive_is_built": archive_is_built()}
     return json.dumps(report, indent=1)
 
 
-def _plain(entry: ClusterEntry) -> dict[str, Any]:
+def _cluster_json(entry: ClusterEntry) -> dict[str, Any]:
     state = entry.state
     plain: dict[str, Any] = {
         "name": entry.name,
@@ -95,23 +95,23 @@ def _plain(entry: ClusterEntry) -> dict[str, Any]:
             "auth": state.security.auth,
             "ca": str(certificates_of(entry.directory).ca) if state.security.tls else None,
         }
-    return plain | {"members": [_plain_node(node) for node in entry.nodes]}
+    return plain | {"members": [_node_json(node) for node in entry.nodes]}
 
 
-def _plain_node(node: NodeEntry) -> dict[str, Any]:
+def _node_json(node: NodeEntry) -> dict[str, Any]:
     return {
         "host": node.host,
         "pid": node.pid,
         "answers": node.answers,
-        "rss_bytes": node.figures.rss,
-        "uptime_seconds": None if node.figures.uptime is None else round(node.figures.uptime, 1),
+        "rss_bytes": node.metrics.rss,
+        "uptime_seconds": None if node.metrics.uptime is None else round(node.metrics.uptime, 1),
         "log": str(node.log),
         "cause_of_death": node.cause_of_death,
     }
 
 
 def _as_table(found: Iterable[ClusterEntry]) -> Table:
-    """Return a table with a line for each process."""
+    """Return a table with a row for each process."""
     from rich.table import Table
     from rich.text import Text
 
@@ -131,7 +131,7 @@ def _as_table(found: Iterable[ClusterEntry]) -> Table:
         lives = any(node.pid for node in entry.nodes)
         for node in entry.nodes if lives else ():
             port = "" if state is None else f":{state.ports.native}"
-            table.add_row(*first, f"{node.host}{port}", _access(entry), *_figures(node))
+            table.add_row(*first, f"{node.host}{port}", _access(entry), *_metrics(node))
             first = [Text("")] * len(first)
         if not lives:
             table.add_row(*first)
@@ -146,10 +146,10 @@ def _access(entry: ClusterEntry) -> str:
     return " + ".join([*ways, *(["password"] if security.auth else [])]) or "open"
 
 
-def _figures(node: NodeEntry) -> tuple[str, str, str]:
+def _metrics(node: NodeEntry) -> tuple[str, str, str]:
     if node.pid is None:
         return "", "dead", ""
-    rss, uptime = node.figures.rss, node.figures.uptime
+    rss, uptime = node.metrics.rss, node.metrics.uptime
     return (
         str(node.pid),
         "" if rss is None else f"{rss / 1e6:.0f} MB",
