@@ -1,4 +1,4 @@
-"""The accelerator, built beside the environments: what needs it has it on its path, and nothing else does."""
+"""Build the accelerator outside the environments; only tests that need it add it to their path."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ if TYPE_CHECKING:
 
 __all__ = ["BUILT", "build", "missing"]
 
-#: Where it is built.
+#: The build directory.
 BUILT = VENVS / "accelerator"
 
 _SOURCE = ROOT / "coodie_accel"
 
 
 def missing() -> str:
-    """Say what a build would lack on this machine: a C compiler, Python's headers, or nothing."""
+    """Return what this machine lacks for a build: a C compiler or Python's headers; "" if nothing."""
     compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[0]
     if shutil.which(compiler) is None:
-        return f"a C compiler ({compiler} isn't there; Debian: apt install gcc libc6-dev)"
+        return f"a C compiler ({compiler} not found; Debian: apt install gcc libc6-dev)"
     header = Path(sysconfig.get_path("include")) / "Python.h"
     return (
         ""
         if header.is_file()
-        else f"Python's headers ({header.name} isn't there; Debian: apt install python3-dev)"
+        else f"Python's headers ({header.name} not found; Debian: apt install python3-dev)"
     )
 
 
 def build(steps: Steps) -> bool:
-    """Build the accelerator, unless what is there was built from the same files.
+    """Build the accelerator, unless it was already built from the same files.
 
     Args:
-        steps: Takes the step.
+        steps: Runs the step.
 
     Returns:
-        Whether it is there: False where this machine can't compile it.
+        Whether it is available: False if this machine can't compile it.
 
     Raises:
-        Failure: It doesn't build.
+        Failure: The build failed.
     """
     lacking = missing()
     if lacking:

@@ -14,7 +14,7 @@ _FROM, _TO = "<!-- made by scripts/backends.py: from here -->\n", "<!-- to here 
 
 
 def page_of_backends() -> str:
-    """Return the page with the table of the backends' current declarations."""
+    """Return the page with the table of the backends' declared capabilities."""
     page = PAGE.read_text(encoding="utf-8")
     before, _, rest = page.partition(_FROM)
     _, _, after = rest.partition(_TO)

@@ -1,6 +1,6 @@
-"""Debian's Chromium, without a window: the pages that it loads, as the Chrome DevTools Protocol shows them.
+"""Headless Chromium, controlled with the Chrome DevTools Protocol.
 
-The protocol's messages go through a pair of pipes, each message as JSON with a null byte at its end.
+The messages are JSON, each with a null byte at the end, and are sent through a pair of pipes.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 __all__ = ["PACKAGE", "Browser", "find_browser"]
 
-#: The package of Debian that has the program.
+#: The Debian package.
 PACKAGE = "chromium"
 
-#: Seconds in which a page has to be loaded, on a machine with other work.
-_PATIENCE = 60.0
-#: Gives the program its descriptors.
+#: Seconds to wait for a message, on a busy machine.
+_TIMEOUT = 60.0
+#: Passes the pipes' descriptors to the program.
 _START = "import os, sys; _, i, o, *p = sys.argv; os.dup2(int(i), 3); os.dup2(int(o), 4); os.execv(p[0], p)"
 _OPTIONS = (
     "--headless=new",
-    "--no-sandbox",  # the pages are this project's own, and tests may run as root
+    "--no-sandbox",  # the pages are trusted, and tests may run as root
     "--disable-gpu",
     "--disable-dev-shm-usage",
     "--disable-background-networking",
@@ -42,22 +42,22 @@ _OPTIONS = (
 
 
 def find_browser() -> str | None:
-    """Return the path of Chromium, or None where it isn't installed."""
+    """Return the path of Chromium, or None if it isn't installed."""
     return shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 class Browser:
-    """One Chromium with one page.
+    """A Chromium process with one page.
 
     Args:
-        program: Its path.
+        program: The path of the program.
         profile: An empty directory.
     """
 
     def __init__(self, program: str, profile: Path) -> None:
         theirs_in, self._out = os.pipe()
         self._in, theirs_out = os.pipe()
-        # Chromium reads descriptor 3 and writes to 4; the copies are neither of them.
+        # Chromium reads from descriptor 3 and writes to 4; the copies must have other numbers.
         ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (theirs_in, theirs_out)]
         command = [
             sys.executable,
@@ -102,11 +102,11 @@ class Browser:
         os.close(self._out)
 
     def send(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Send a command and return its result; events that come first are kept.
+        """Send a command and return its result; store events that arrive before it.
 
         Args:
-            method: Its name in the protocol.
-            parameters: Its parameters.
+            method: The method in the protocol.
+            parameters: The method's parameters.
 
         Raises:
             RuntimeError: The browser rejected it.
@@ -117,41 +117,41 @@ class Browser:
             message["sessionId"] = self._session
         os.write(self._out, json.dumps(message).encode() + b"\0")
         while True:
-            answer = self._receive()
-            if answer.get("id") == self._number:
+            response = self._receive()
+            if response.get("id") == self._number:
                 break
-            self._events.append(answer)
-        if "error" in answer:
-            raise RuntimeError(f"{method}: {answer['error']}")
-        result: dict[str, Any] = answer["result"]
+            self._events.append(response)
+        if "error" in response:
+            raise RuntimeError(f"{method}: {response['error']}")
+        result: dict[str, Any] = response["result"]
         return result
 
     def open(self, address: str) -> None:
-        """Load a page, with its images and scripts."""
+        """Load a page with its images and scripts."""
         self._events.clear()
         self.send("Page.navigate", url=address)
         while not any(event.get("method") == "Page.loadEventFired" for event in self._events):
             self._events.append(self._receive())
 
     def evaluate(self, expression: str) -> Any:
-        """Return the value of an expression of JavaScript in the page."""
-        answer = self.send("Runtime.evaluate", expression=expression, returnByValue=True)
-        if "exceptionDetails" in answer:
-            raise RuntimeError(str(answer["exceptionDetails"]))
-        return answer["result"].get("value")
+        """Return the value of a JavaScript expression in the page."""
+        response = self.send("Runtime.evaluate", expression=expression, returnByValue=True)
+        if "exceptionDetails" in response:
+            raise RuntimeError(str(response["exceptionDetails"]))
+        return response["result"].get("value")
 
     def resize(self, width: int, height: int = 1000) -> None:
-        """Set the size of the page's window, in CSS pixels."""
+        """Set the size of the viewport, in CSS pixels."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.send("Emulation.setDeviceMetricsOverride", **size)
 
     def prefer(self, scheme: str) -> None:
-        """Set the reader's colours: light or dark."""
+        """Set the preferred color scheme: light or dark."""
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.send("Emulation.setEmulatedMedia", features=features)
 
     def errors(self) -> list[str]:
-        """Return the errors since the page was opened: of scripts, and of files that it couldn't load."""
+        """Return errors since the page was opened: of scripts, and of files that couldn't be loaded."""
         found = []
         for event in self._events:
             values = event.get("params", {})
@@ -168,16 +168,16 @@ class Browser:
         """Return the next message.
 
         Raises:
-            TimeoutError: There was none for long.
-            ConnectionError: The browser has ended.
+            TimeoutError: The browser doesn't respond.
+            ConnectionError: The browser has exited.
         """
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + _TIMEOUT
         while b"\0" not in self._buffer:
             if not select.select([self._in], [], [], max(0.0, end - time.monotonic()))[0]:
                 raise TimeoutError("Chromium doesn't respond")
             part = os.read(self._in, 1 << 16)
             if not part:
-                raise ConnectionError(f"Chromium has ended: {self._process.poll()}")
+                raise ConnectionError(f"Chromium has exited: {self._process.poll()}")
             self._buffer += part
         message, _, self._buffer = self._buffer.partition(b"\0")
         received: dict[str, Any] = json.loads(message)

@@ -1,4 +1,4 @@
-"""The checks of the project, each as a step: style, types, tests with one backend, documentation."""
+"""The project's checks as steps: style, types, tests with one backend, documentation."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ __all__ = [
     "version_of",
 ]
 
-#: Backends, each with the distribution that it stands on.
+#: Backends, each with the distribution of its driver.
 BACKENDS = {"scylla": "scylla-driver", "cassandra": "cassandra-driver"}
 
-#: Backends on native clients, each with its directory and an environment without the package `cassandra`.
+#: Backends with native clients and their directories; their environments lack the package `cassandra`.
 NATIVE = {"rust": "coodie_rust", "acsylla": "coodie_acsylla"}
 
-#: Where the documentation is built.
+#: The build directory of the documentation.
 SITE = ROOT / "docs" / "_build" / "html"
 
-#: What mypy and pyright check; editors have the list in pyproject.toml.
+#: The paths that mypy and pyright check; pyproject.toml has the list for editors.
 CHECKED = (
     "coodie_core/src",
     "coodie_scylla/src",
@@ -70,16 +70,16 @@ CHECKED = (
     "conftest.py",
 )
 
-#: The examples of third parties' packages, which have an environment and a configuration of their own.
+#: The examples of third-party packages, each with its own environment and configuration.
 _EXAMPLES = {"sigv4": "examples/coodie_sigv4", "replay": "examples/coodie_replay"}
 
-#: pyright would ask the package index for a newer version.
+#: Stops pyright from looking for a newer version on the package index.
 _PYRIGHT = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
 
-#: Let pytest find the accelerator that was built.
+#: Adds the built accelerator to pytest's path.
 _WITH_ACCELERATOR = ("-o", f"pythonpath=scripts benchmarks {accelerator.BUILT.relative_to(ROOT)}")
 
-#: Its own tests, and those of what it takes the place of.
+#: The accelerator's tests, and those of the code that it replaces.
 _ACCELERATED = (
     "coodie_accel/tests",
     "coodie_arrow/tests/test_filled.py",
@@ -92,16 +92,16 @@ _ACCELERATED = (
     ),
 )
 
-#: The variable that names the address at which tests ask for the nodes that they share.
+#: The environment variable with the address of the shared nodes.
 _NODES = "COODIE_TEST_NODES"
 
 
 def interpreter(name: str, steps: Steps) -> Path:
-    """Return an environment's interpreter; the environment is made first unless it is up to date.
+    """Return an environment's interpreter; create or update the environment if necessary.
 
     Args:
-        name: The environment's.
-        steps: Takes the step.
+        name: The environment's name.
+        steps: Runs the step.
     """
     environment = ENVIRONMENTS[name]
     environment.ensure(steps)
@@ -116,9 +116,9 @@ def lint(steps: Steps) -> None:
 
 
 def types(steps: Steps) -> None:
-    """Check types with mypy, and those of all but the tests with pyright; the blocks of the docs with both.
+    """Check types with mypy and, without the tests, with pyright; the docs' code blocks with both.
 
-    Neither driver has type hints, so that the result is the same with both backends: one is enough.
+    One backend is enough: neither driver has type hints, so the result is the same with both.
     """
     python = interpreter("scylla", steps)
     pyright = interpreter("types", steps).with_name("pyright")
@@ -129,7 +129,7 @@ def types(steps: Steps) -> None:
 
 
 def types_of_tests(steps: Steps) -> None:
-    """Check the types of the tests with pyright, which takes as long as all else that it checks."""
+    """Check the types of the tests with pyright, which takes as long as all other type checks with it."""
     _pyright(steps, "pyright: tests", [path for path in CHECKED if _has_tests(path)])
 
 
@@ -144,10 +144,10 @@ def _pyright(steps: Steps, title: str, paths: list[str]) -> None:
 
 
 def native_types(steps: Steps, backend: str) -> None:
-    """Check the types of a backend on a native client, in the environment that has the client.
+    """Check the types of a backend with a native client, in the client's environment.
 
     Args:
-        steps: Takes the steps.
+        steps: Runs the steps.
         backend: Its `driver_type`.
     """
     python = interpreter(backend, steps)
@@ -158,11 +158,11 @@ def native_types(steps: Steps, backend: str) -> None:
 
 
 def build_docs(steps: Steps) -> None:
-    """Build the documentation, and check its links; a warning is an error."""
+    """Build the documentation and check its links; warnings are errors."""
     options = ("-W", "--keep-going", "-q", "-b", "html", "-d", "docs/_build/doctrees")
     python = interpreter("docs", steps)
     site = str(SITE.relative_to(ROOT))
-    shutil.rmtree(SITE, ignore_errors=True)  # pages that were removed or renamed
+    shutil.rmtree(SITE, ignore_errors=True)  # removes deleted and renamed pages
     steps.run("documentation", [python, "-m", "sphinx", *options, "docs", site])
     steps.run("links of the documentation", [python, "scripts/site_links.py", site])
 
@@ -179,12 +179,12 @@ def run_tests(
     """Run pytest in an environment.
 
     Args:
-        steps: Takes the step.
-        environment: Its name.
-        title: The step's.
-        arguments: For pytest.
-        rerun: How one of them is run alone; by default by the environment's target.
-        nodes: The address of the nodes that the tests share; None: they start their own.
+        steps: Runs the step.
+        environment: The environment's name.
+        title: The step's title.
+        arguments: Arguments for pytest.
+        rerun: The command for running a test alone; by default, the environment's target.
+        nodes: The address of the shared nodes; None: the tests start their own.
 
     Returns:
         The JUnit report.
@@ -192,7 +192,7 @@ def run_tests(
     report = report_of(environment, title)
     # Not `python -m pytest`: with the root on sys.path, the directory coodie_scylla looks like a package.
     pytest = interpreter(environment, steps).with_name("pytest")
-    # Each run's own: at its end, pytest removes old directories, and fails if another run does so, too.
+    # One directory per run: pytest removes old directories at the end, and fails if another run does so, too.
     with TemporaryDirectory(prefix="coodie-tests-", ignore_cleanup_errors=True) as directory:
         variables = {"PYTEST_DEBUG_TEMPROOT": directory}
         if nodes is not None:
@@ -208,11 +208,11 @@ def run_tests(
 
 
 def chosen(options: Sequence[str], *paths: str) -> list[str]:
-    """Add the paths of tests to arguments for pytest that name no test by themselves.
+    """Add default paths to pytest arguments that contain no path.
 
     Args:
-        options: The arguments, as users give them.
-        paths: What is run unless they choose.
+        options: The user's arguments.
+        paths: The default paths.
     """
     names_tests = any(
         not option.startswith("-") and (ROOT / option.partition("::")[0]).exists() for option in options
@@ -221,12 +221,12 @@ def chosen(options: Sequence[str], *paths: str) -> list[str]:
 
 
 def simulate(steps: Steps, backend: str, *options: str) -> None:
-    """Run seeds of the simulation; those that fail are printed with the command that replays them.
+    """Run seeds of the simulation; print the command that replays each failing seed.
 
     Args:
-        steps: Takes the step.
+        steps: Runs the step.
         backend: The `driver_type`.
-        options: The seeds, and other options of `tests.simulation`.
+        options: Options of `tests.simulation`, such as seeds.
     """
     python = interpreter(backend, steps)
     command: list[str | Path] = [python, "-m", "tests.simulation", "--backend", backend, *options]
@@ -234,20 +234,20 @@ def simulate(steps: Steps, backend: str, *options: str) -> None:
 
 
 def report_of(environment: str, title: str) -> Path:
-    """Return where a run of tests writes its JUnit report.
+    """Return the path of a test run's JUnit report.
 
     Args:
         environment: The environment's name.
-        title: The step's.
+        title: The step's title.
     """
     return ENVIRONMENTS[environment].path / f"{title.replace(': ', '-').replace(' ', '-')}.xml"
 
 
 def version_of(distribution: str, python: Path) -> str:
-    """Return the version of a distribution that is installed in an environment.
+    """Return the version of an installed distribution.
 
     Args:
-        distribution: Its name.
+        distribution: The distribution's name.
         python: The environment's interpreter.
     """
     show = f"from importlib.metadata import version; print(version({distribution!r}))"
@@ -255,12 +255,12 @@ def version_of(distribution: str, python: Path) -> str:
 
 
 def accelerator_tests(steps: Steps, backend: str, *options: str, nodes: str | None = None) -> None:
-    """Run the accelerator's tests with a backend, where this machine can compile it.
+    """Run the accelerator's tests with a backend, if this machine can compile it.
 
     Args:
-        steps: Takes the steps.
+        steps: Runs the steps.
         backend: Its `driver_type`.
-        options: For pytest.
+        options: Options for pytest.
         nodes: As for `run_tests`.
     """
     if accelerator.build(steps):
@@ -274,12 +274,12 @@ def accelerator_tests(steps: Steps, backend: str, *options: str, nodes: str | No
 
 
 def compatibility(steps: Steps, backend: str, *options: str, nodes: str | None = None) -> None:
-    """Run the tests of what others have made: with cassandra-driver, of the object mapper alone.
+    """Run the compatibility tests of third-party packages; with cassandra-driver, only of the object mapper.
 
     Args:
-        steps: Takes the step.
+        steps: Runs the step.
         backend: Its `driver_type`.
-        options: For pytest.
+        options: Options for pytest.
         nodes: As for `run_tests`.
     """
     directory = "tests/compatibility"
@@ -293,12 +293,12 @@ def compatibility(steps: Steps, backend: str, *options: str, nodes: str | None =
 
 
 def differential(steps: Steps, backend: str, *options: str, nodes: str | None = None) -> None:
-    """Compare all ways to send requests with each other, those with the accelerator where it compiles.
+    """Compare all ways to send requests; includes the accelerator if this machine can compile it.
 
     Args:
-        steps: Takes the steps.
+        steps: Runs the steps.
         backend: Its `driver_type`.
-        options: For pytest.
+        options: Options for pytest.
         nodes: As for `run_tests`.
     """
     found = _WITH_ACCELERATOR if accelerator.build(steps) else ()
@@ -308,7 +308,7 @@ def differential(steps: Steps, backend: str, *options: str, nodes: str | None = 
 
 
 def example(steps: Steps, *options: str) -> None:
-    """Check the examples of third parties' packages: types and tests."""
+    """Check types and run tests of the examples of third-party packages."""
     for name, directory in _EXAMPLES.items():
         python = interpreter(name, steps)
         configuration = f"{directory}/pyproject.toml"
@@ -319,9 +319,9 @@ def example(steps: Steps, *options: str) -> None:
 
 
 def shared_nodes(steps: Steps) -> list[str | Path] | None:
-    """Return the command that runs the nodes which test processes share.
+    """Return the command that runs the shared nodes of the test processes.
 
-    None where the tests use a server of the user's.
+    None if the tests use the user's server.
     """
     if os.environ.get("COODIE_HOSTS"):
         return None

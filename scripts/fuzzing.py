@@ -1,8 +1,8 @@
-"""Coverage-guided fuzzing of what reads bytes, the accelerator under sanitizers: `make fuzz`.
+"""`make fuzz`: coverage-guided fuzzing of parsers; the accelerator is built with sanitizers.
 
-atheris brings libFuzzer and the runtime of AddressSanitizer, which clang and gcc share: the accelerator is
-compiled for it, but not linked to gcc's own. Inputs that reach something new are kept in .venvs/fuzz-work;
-those that are worth it are in tests/fuzz/corpus, and are tests.
+atheris contains libFuzzer and the runtime of AddressSanitizer, which is compatible with gcc's: the
+accelerator is compiled for it, but not linked to gcc's runtime. Inputs with new coverage are kept in
+.venvs/fuzz-work; selected ones are in tests/fuzz/corpus and run as tests.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ _SANITIZERS = (
     "-fno-sanitize-recover",
 )
 
-#: Python keeps memory until it ends; without a symbolizer on the path, the runtime's own ends the process.
+#: Python doesn't free all memory at exit. Without a symbolizer on PATH, the runtime's own kills the process.
 _ASAN_OPTIONS = "detect_leaks=0:allocator_may_return_null=1:symbolize=0"
 
 
 def fuzz(steps: Steps, *options: str) -> None:
-    """Fuzz each target, or those that are named, or run given inputs.
+    """Fuzz all targets, or selected ones, or run single inputs.
 
     Args:
-        steps: Takes the steps.
-        options: Targets of `tests.fuzz`, the seconds for each, and files of inputs to run instead.
+        steps: Runs the steps.
+        options: Targets of `tests.fuzz`, the seconds for each, and input files to run instead.
 
     Raises:
-        Failure: A target raised, or a sanitizer found something; its output has the file of the input.
+        Failure: A target raised, or a sanitizer reported an error; the message has the file of the input.
     """
     environment = ENVIRONMENTS["fuzz"]
     environment.ensure(steps)
@@ -62,7 +62,7 @@ def fuzz(steps: Steps, *options: str) -> None:
         "PYTHONPATH": os.pathsep.join(map(str, (ROOT, *built))),
         "LD_PRELOAD": f"{runtime.stdout.strip()}/asan_with_fuzzer.so",
         "ASAN_OPTIONS": _ASAN_OPTIONS,
-        "PYTHONMALLOC": "malloc",  # each object of its own, so that the sanitizer sees its end
+        "PYTHONMALLOC": "malloc",  # separate allocations, so that the sanitizer sees their ends
     }
     for target in named or targets:
         reached = _WORK / target
@@ -78,11 +78,11 @@ def fuzz(steps: Steps, *options: str) -> None:
             if found is None:
                 raise
             again = f'make fuzz ARGS="{target} {found.relative_to(ROOT)}"'
-            raise Failure(f"{exc}\n  its input alone: {again}") from exc
+            raise Failure(f"{exc}\n  to run its input alone: {again}") from exc
 
 
 def _sanitized(steps: Steps, python: Path) -> list[Path]:
-    """Build the accelerator for the sanitizers; return directories for the path, none without a compiler."""
+    """Build the accelerator with sanitizers; return directories for the path, none without a compiler."""
     lacking = accelerator.missing()
     if lacking:
         steps.skip("fuzz: accelerator", f"fuzzing the accelerator needs {lacking}")

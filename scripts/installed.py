@@ -1,4 +1,4 @@
-"""Look at an environment as its user would: python -I scripts/installed.py BACKENDS."""
+"""Check an installation as a user would: python -I scripts/installed.py BACKENDS."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["main", "problems"]
 
 
 def problems(*backends: str) -> list[str]:
-    """Tell what of an installation isn't as it should be.
+    """Return the problems of an installation.
 
     Args:
-        backends: The `driver_type` of each that was installed.
+        backends: The `driver_type` of each installed backend.
 
     Returns:
         A line for each problem.
@@ -44,7 +44,7 @@ def problems(*backends: str) -> list[str]:
     ]
     states = {report["driver_type"]: report["state"] for report in json.loads(_coodie("drivers", "--json"))}
     found += [
-        f"`coodie drivers` finds {name} {states.get(name, 'missing')}, not ready"
+        f"`coodie drivers` lists {name} as {states.get(name, 'missing')}, not ready"
         for name in (*backends, "local")
         if states.get(name) != "ready"
     ]
@@ -52,10 +52,10 @@ def problems(*backends: str) -> list[str]:
 
 
 def main(*backends: str) -> int:
-    """Print the problems; return 1 where there are any.
+    """Print the problems; return 1 if there are any.
 
     Args:
-        backends: The `driver_type` of each that was installed.
+        backends: The `driver_type` of each installed backend.
     """
     found = problems(*backends)
     names = ", ".join(backends)
@@ -64,7 +64,7 @@ def main(*backends: str) -> int:
 
 
 def _coodie(*arguments: str) -> str:
-    """Run the installed command; give its output."""
+    """Run the installed command; return its output."""
     command = [str(Path(sys.executable).with_name("coodie")), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 

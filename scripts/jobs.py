@@ -1,6 +1,6 @@
-"""Jobs side by side: as many at a time as the machine has use for, each after those that it needs.
+"""Concurrent jobs, each after its dependencies.
 
-A job that fails doesn't end the others, so that one run shows all failures; jobs that need it are left out.
+A failed job doesn't stop the others, so that one run shows all failures; jobs that depend on it are skipped.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Job", "run_side_by_side"]
 
-#: Seconds between two looks for an interrupt.
+#: Seconds between checks for an interrupt.
 _LOOK = 0.2
 
 
 @dataclass(frozen=True)
 class Job:
-    """Work that is made of steps.
+    """A function that runs steps.
 
     Args:
-        name: Its name; unique in a run.
-        work: What runs its steps.
-        after: The names of the jobs that it needs.
-        begin_by: Seconds of the run after which it isn't begun any more. None: it always is.
+        name: The name; unique in a run.
+        work: Runs the steps.
+        after: The names of the jobs that it depends on.
+        begin_by: Seconds since the start of the run after which the job isn't started; None: no limit.
     """
 
     name: str
@@ -42,16 +42,16 @@ class Job:
 
 
 def run_side_by_side(steps: Steps, jobs: Sequence[Job], width: int) -> None:
-    """Run jobs, in their order where they don't wait for others.
+    """Run jobs concurrently, in order unless they wait for others.
 
     Args:
         steps: Runs the steps of all jobs, and has their outcomes afterwards.
-        jobs: What to run; each comes after those that it needs.
-        width: How many run at a time.
+        jobs: The jobs; each comes after those that it depends on.
+        width: The number of concurrent jobs.
 
     Raises:
-        Failure: At least one failed.
-        KeyboardInterrupt: The user asked for the end; nothing is left running.
+        Failure: At least one job failed.
+        KeyboardInterrupt: The run was interrupted; no process is left running.
     """
     with Progress(len(jobs)) as progress:
         steps.show(progress)
@@ -74,7 +74,7 @@ def run_side_by_side(steps: Steps, jobs: Sequence[Job], width: int) -> None:
 
 
 class _Queue:
-    """The jobs that wait, those that run, and how the others ended."""
+    """The waiting and running jobs, and the outcomes of finished ones."""
 
     def __init__(self, jobs: Sequence[Job], steps: Steps, progress: Progress) -> None:
         self._waiting = list(jobs)
@@ -86,20 +86,20 @@ class _Queue:
         self._changed = threading.Condition()
 
     def stop(self) -> None:
-        """Begin no further job."""
+        """Start no more jobs."""
         with self._changed:
             self._waiting.clear()
             self._changed.notify_all()
 
     def work(self) -> None:
-        """Run jobs until none is left: one thread of several."""
+        """Run jobs until none is left; several threads call this."""
         while (job := self._next()) is not None:
             try:
                 job.work()
             except Failure as exc:
                 self._note(job, exc)
                 ended = self.failed
-            except Exception as exc:  # noqa: BLE001 - a defect of these scripts fails the run like any failure
+            except Exception as exc:  # noqa: BLE001 - a bug in these scripts also fails the run
                 self._steps.outcomes.append(Outcome(job.name, failure=repr(exc)))
                 ended = self.failed
             else:
@@ -110,9 +110,9 @@ class _Queue:
                 self._changed.notify_all()
 
     def _note(self, job: Job, failure: Failure) -> None:
-        """Have the table tell of a failure outside of a step: a Python that can't make environments, say."""
-        told = (outcome.failure for outcome in list(self._steps.outcomes) if outcome.failure)
-        if not any(text in str(failure) for text in told):
+        """Add a failure outside of a step to the table, such as a Python without `venv`."""
+        noted = (outcome.failure for outcome in list(self._steps.outcomes) if outcome.failure)
+        if not any(text in str(failure) for text in noted):
             self._steps.outcomes.append(Outcome(job.name, failure=str(failure)))
 
     def _next(self) -> Job | None:
@@ -120,10 +120,10 @@ class _Queue:
             while self._waiting:
                 for job in self._waiting:
                     if self.failed.intersection(job.after):
-                        self._leave_out(job, self.failed, "what it needs failed")
+                        self._skip(job, self.failed, "a dependency failed")
                         break
                     if self._is_late(job):
-                        self._leave_out(job, self._late, f"{clock(self._progress.seconds)} had passed")
+                        self._skip(job, self._late, f"{clock(self._progress.seconds)} had passed")
                         break
                     if self._done.issuperset(job.after):
                         self._waiting.remove(job)
@@ -136,7 +136,7 @@ class _Queue:
         late = job.begin_by is not None and self._progress.seconds > job.begin_by
         return late or bool(self._late.intersection(job.after))
 
-    def _leave_out(self, job: Job, ended: set[str], why: str) -> None:
+    def _skip(self, job: Job, ended: set[str], why: str) -> None:
         self._waiting.remove(job)
         ended.add(job.name)
         self._steps.outcomes.append(Outcome(job.name, left_out=why))

@@ -1,9 +1,9 @@
 """The layers of the distributions: which modules may import which others.
 
-Every import counts: at a module's top, inside a function, for types alone. The imports that break a rule
-today are listed in ``tests/packaging/layers.txt``, and ``tests/packaging/test_layers.py`` compares the list
-with the tree. The list only shrinks: after a move run ``python3 scripts/layers.py``, which writes it anew,
-and check that it lost lines and gained none.
+All imports count: at module level, in functions, and for types. ``tests/packaging/layers.txt`` lists the
+imports that break a rule, and ``tests/packaging/test_layers.py`` compares the list with the code. The list
+may only shrink: after a move, run ``python3 scripts/layers.py``, which rewrites it, and check that no line
+was added.
 """
 
 from __future__ import annotations
@@ -30,19 +30,20 @@ __all__ = [
 ]
 
 ROOT = Path(__file__).resolve().parent.parent
-#: What breaks a rule today.
+#: The list of imports that break a rule.
 EXCEPTIONS = ROOT / "tests" / "packaging" / "layers.txt"
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer: its modules may import each other, without a circle, and the layers below.
+    """A layer: its modules may import each other, without cycles, and modules of lower layers.
 
     Args:
-        name: What it is called.
-        modules: Its modules and packages, separated by spaces. The longest name that fits a module wins.
-        reach: The highest layer that it may import from; by default the one right below it.
-        is_outside: It is a user of the packages, and may import faces.
+        name: The layer's name.
+        modules: Its modules and packages, separated by spaces. The longest matching name determines a
+            module's layer.
+        reach: The highest layer that it may import from; by default, the next lower one.
+        is_outside: Whether it uses the packages like a user, and may import faces.
     """
 
     name: str
@@ -51,8 +52,8 @@ class Layer:
     is_outside: bool = False
 
 
-#: From the ground up. A face has no layer: it hands names on to users, from any layer, and no module of ours
-#: imports it. Each package's ``__init__`` is one.
+#: From the lowest to the highest. A face has no layer: it re-exports names of any layer for users, and no
+#: other module imports it. Each package's ``__init__`` is a face.
 LAYERS = (
     Layer(
         "ground",
@@ -94,12 +95,12 @@ LAYERS = (
 )
 
 
-#: Faces beside those: published paths of names that live elsewhere.
+#: Other faces: public modules that re-export names of other modules.
 FACES = ("coodie.drivers.base", "coodie.many")
 
 
 class Import(NamedTuple):
-    """One module's import of another."""
+    """An import of one module by another."""
 
     importer: str
     imported: str
@@ -109,8 +110,8 @@ class Layers:
     """The modules of the distributions, by layer.
 
     Args:
-        layers: From the ground up.
-        faces: Modules that are faces beside packages.
+        layers: From the lowest to the highest.
+        faces: Modules that are faces, other than packages.
     """
 
     def __init__(self, layers: Iterable[Layer] = LAYERS, faces: Iterable[str] = FACES) -> None:
@@ -123,13 +124,13 @@ class Layers:
         """Return a module's layer.
 
         Raises:
-            LookupError: It has none.
+            LookupError: The module has no layer.
         """
         name = module
         while name not in self._homes:
             name, dot, _ = name.rpartition(".")
             if not dot:
-                raise LookupError(f"{module} has no layer. Name it, or its package, in scripts/layers.py.")
+                raise LookupError(f"{module} has no layer. Add it, or its package, to scripts/layers.py.")
         return self._homes[name]
 
     def faces(self, modules: Mapping[str, Path]) -> set[str]:
@@ -137,7 +138,7 @@ class Layers:
         return {name for name, file in modules.items() if file.name == "__init__.py"} | self._faces
 
     def missing(self, modules: Iterable[str]) -> list[str]:
-        """Return the names in the table that no module has."""
+        """Return the names in the table without a module."""
         there = tuple(f"{name}." for name in modules)
         named = self._homes.keys() | self._faces
         return sorted(home for home in named if not any(one.startswith(f"{home}.") for one in there))
@@ -149,9 +150,9 @@ class Layers:
             modules: Each module's file, by the module's name.
 
         Returns:
-            ``face``: imports of a face from inside. ``up``: imports from a layer above. ``circle``: imports
-            that are part of a circle within one layer. A circle across layers has an import of the other
-            two kinds, so that where all three are empty there is no circle at all.
+            ``face``: internal imports of a face. ``up``: imports from a higher layer. ``circle``: imports in
+            a cycle within one layer. A cycle across layers contains an import of the other two kinds, so
+            there is no cycle if all three are empty.
         """
         faces = self.faces(modules)
         found: dict[str, list[Import]] = {"face": [], "up": [], "circle": []}
@@ -186,7 +187,7 @@ class Layers:
 
 
 def read_house(root: Path = ROOT) -> dict[str, Path]:
-    """Return the files of all distributions, those of the examples included, by the name of their module."""
+    """Return the files of all distributions, including the examples, by module name."""
     found: dict[str, Path] = {}
     for source in sorted([*root.glob("*/src"), *root.glob("examples/*/src")]):
         for file in sorted(source.rglob("*.py")):
@@ -196,7 +197,7 @@ def read_house(root: Path = ROOT) -> dict[str, Path]:
 
 
 def imports_of(modules: Mapping[str, Path]) -> list[Import]:
-    """Return the imports between these modules, each pair once, in order."""
+    """Return the imports between these modules, sorted and without duplicates."""
     found = set()
     for name, file in modules.items():
         package = name if file.name == "__init__.py" else name.rpartition(".")[0]
@@ -208,7 +209,7 @@ def imports_of(modules: Mapping[str, Path]) -> list[Import]:
 
 
 def _named(node: ast.AST, package: str, modules: Mapping[str, Path]) -> Iterator[str]:
-    """Yield the modules that an import statement names; of ``from a import b``, ``a.b`` where that is one."""
+    """Yield the modules of an import statement; for ``from a import b``, ``a.b`` if it is a module."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
@@ -220,9 +221,9 @@ def _named(node: ast.AST, package: str, modules: Mapping[str, Path]) -> Iterator
 
 
 def in_circles(imports: Iterable[Import]) -> dict[str, int]:
-    """Return the modules that are part of a circle, each with the number of its circle.
+    """Return the modules that are part of a cycle, each with the number of its cycle.
 
-    Modules that reach each other have the same number (Tarjan's strongly connected components).
+    Modules that import each other have the same number (Tarjan's strongly connected components).
     """
     reached: dict[str, list[str]] = {}
     for importer, imported in imports:
@@ -255,7 +256,7 @@ def in_circles(imports: Iterable[Import]) -> dict[str, int]:
 
 
 def written(broken: Mapping[str, Iterable[Import]]) -> str:
-    """Return the list as text, as the file has it."""
+    """Return the content of the list's file."""
     lines = [f"{rule} {one.importer} -> {one.imported}" for rule, found in broken.items() for one in found]
     return "".join(f"{line}\n" for line in lines)
 

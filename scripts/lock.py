@@ -1,7 +1,7 @@
-"""Write requirements/*.txt: all that an environment needs, at one version for all interpreters.
+"""Write requirements/*.txt: the pinned dependencies of the environments, the same for all interpreters.
 
-The floor's interpreter goes first and its versions hold for the newer ones, so that what CI runs is what
-users of the oldest supported Python get. A distribution that only some interpreters need carries a marker.
+The oldest supported interpreter is resolved first, and its versions apply to newer ones, so that CI tests the
+versions that its users get. A dependency of only some interpreters gets a marker.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from steps import ROOT, Failure
 
 __all__ = ["lock"]
 
-#: Interpreters to resolve for, by minor version of Python 3; the first is the floor.
+#: Interpreters to resolve for, by minor version of Python 3; the oldest first.
 _MINORS = (10, 11, 12, 13)
 
-#: For each file its inputs. A later file takes over the versions of those before it, but for _APART.
+#: The inputs of each file. A file uses the versions of the files before it, except for _SEPARATE.
 _FILES = {
     "build": ("-r", "requirements/build.in"),
     "scylla": ("./coodie_core[cli,otel]", "./coodie_scylla", "./coodie_local"),
@@ -47,7 +47,7 @@ _FILES = {
     "frames": ("-r", "requirements/frames.in"),
     "recipes": ("-r", "requirements/recipes.in"),
     "types": ("-r", "requirements/types.in"),
-    "object-mapper": ("pydantic>=2",),  # what coodie 1.9 needs, without its drivers
+    "object-mapper": ("pydantic>=2",),  # the dependency of coodie 1.9, without its drivers
     "bench-uvloop": ("uvloop",),
     "bench-frames": ('pandas; python_version >= "3.11"', 'pyarrow; python_version >= "3.11"'),
     "bench-accel": ("setuptools>=77", "Cython>=3.1"),
@@ -70,20 +70,20 @@ _FILES = {
     ),
 }
 
-#: Files that no other is installed with, or after all others: what Sphinx's extensions and botocore ask for,
-#: and an older Java, must not hold others back.
-_APART = frozenset({"docs", "java-11", "sigv4"})
+#: Files that are installed alone or last: the requirements of Sphinx's extensions and botocore, and an older
+#: Java, must not restrict the versions of others.
+_SEPARATE = frozenset({"docs", "java-11", "sigv4"})
 
 
 @dataclass
 class _Pin:
-    """A distribution's version and who needs it."""
+    """A pinned version, and the interpreters that require it."""
 
     version: str
     minors: set[int] = field(default_factory=set)
 
     def line(self, name: str) -> str:
-        """Write it as a requirement."""
+        """Return the requirement."""
         needed = sorted(self.minors)
         if needed == list(_MINORS):
             marker = ""
@@ -100,10 +100,10 @@ def lock() -> None:
     """Resolve all files and write them.
 
     Raises:
-        Failure: An interpreter is missing, or pip finds no set of versions.
+        Failure: An interpreter is missing, or pip can't resolve the versions.
     """
     common: dict[str, str] = {}
-    chosen = {name: {} if name in _APART else common for name in _FILES}
+    chosen = {name: {} if name in _SEPARATE else common for name in _FILES}
     files: dict[str, dict[str, _Pin]] = {name: {} for name in _FILES}
     with tempfile.TemporaryDirectory() as scratch:
         for minor in _MINORS:
@@ -122,11 +122,11 @@ def lock() -> None:
 
 
 def _pip(minor: int, scratch: Path) -> list[str]:
-    """Make an environment of an interpreter, for its pip."""
+    """Create an environment with an interpreter, and return its pip command."""
     names = (f"python3.{minor}",) if sys.version_info[:2] != (3, minor) else (sys.executable,)
     python = next(filter(None, map(shutil.which, names)), None)
     if python is None:
-        raise Failure(f"lock: python3.{minor} is missing; put it on PATH, the pins hold for it too")
+        raise Failure(f"lock: python3.{minor} is missing; add it to PATH, because the pins also apply to it")
     path = scratch / f"3.{minor}"
     subprocess.run([python, "-m", "venv", path], check=True)
     return [str(path / "bin" / "python"), "-m", "pip"]
@@ -135,19 +135,19 @@ def _pip(minor: int, scratch: Path) -> list[str]:
 def _resolve(
     pip: list[str], inputs: tuple[str, ...], versions: dict[str, str], scratch: Path
 ) -> dict[str, str]:
-    """Let pip choose versions, without installing any.
+    """Resolve versions with pip, without installing.
 
     Args:
         pip: The command of an interpreter's pip.
         inputs: Requirements and directories.
-        versions: What was chosen before.
+        versions: The versions of previous files.
         scratch: A directory for files.
 
     Returns:
-        Versions by normalised name, without this project's own.
+        Versions by normalized name, without this project's distributions.
 
     Raises:
-        Failure: There is no such set, or the index wasn't reached; pip said why.
+        Failure: There is no solution, or the index isn't reachable; pip has printed the reason.
     """
     constraints = scratch / "constraints.txt"
     constraints.write_text("".join(f"{name}=={version}\n" for name, version in versions.items()))
@@ -155,7 +155,7 @@ def _resolve(
     command = [*pip, "install", "--quiet", "--disable-pip-version-check", "--dry-run", "--ignore-installed"]
     command += ["--only-binary=:all:", "--report", str(report), "--constraint", str(constraints), *inputs]
     if subprocess.run(command, cwd=ROOT, check=False).returncode:
-        raise Failure(f"lock: pip found no versions for {' '.join(inputs)}; it says why above")
+        raise Failure(f"lock: pip found no versions for {' '.join(inputs)}; see its output above")
     found = {}
     for item in json.loads(report.read_text())["install"]:
         if "dir_info" not in item["download_info"]:

@@ -1,4 +1,4 @@
-"""Write what is made from the table of options: the reference page and the JSON schema."""
+"""Generate files from the table of options: the reference page and the JSON schema."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FROM, _TO = "<!-- made by scripts/options.py: from here -->\n", "<!-- to here -
 
 
 def made_from_options() -> dict[Path, str]:
-    """Return the files as they ought to be, by path."""
+    """Return the expected content of the files, by path."""
     page = PAGE.read_text(encoding="utf-8")
     before, _, rest = page.partition(_FROM)
     _, _, after = rest.partition(_TO)

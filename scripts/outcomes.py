@@ -1,4 +1,4 @@
-"""The outcomes of a run: seconds, counts of tests, skips by reason, and how to run a failed test again."""
+"""The outcomes of a run: seconds, test counts, skips by reason, and commands that rerun failed tests."""
 
 from __future__ import annotations
 
@@ -24,38 +24,38 @@ __all__ = [
     "table",
 ]
 
-#: The most failed tests of a step that are listed with their commands.
+#: The maximum number of a step's failed tests to list with their commands.
 MAX_LISTED = 10
-#: How many letters of a reason for a skip are shown.
+#: The maximum length of the reason for a skip.
 MAX_REASON = 100
 
 
 @dataclass
 class Counts:
-    """The counts of one test run, as pytest's JUnit report tells them."""
+    """The counts of one test run, from pytest's JUnit report."""
 
     passed: int = 0
     failed: int = 0
-    #: Reason → how many tests were skipped for it.
+    #: Reason → the number of skipped tests.
     skipped: Counter[str] = field(default_factory=Counter)
-    #: Node ids of the failed tests.
+    #: The node ids of failed tests.
     failures: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Rerun:
-    """How tests of a step are run alone.
+    """The command that runs a single test of a step.
 
     Args:
-        target: Of `make`.
-        options: For pytest.
+        target: The target of `make`.
+        options: Options for pytest.
     """
 
     target: str
     options: tuple[str, ...] = ()
 
     def command(self, test: str) -> str:
-        """Write the command that runs one test again.
+        """Return the command that runs one test.
 
         Args:
             test: The test's node id.
@@ -67,25 +67,25 @@ class Rerun:
 
 @dataclass
 class Outcome:
-    """A step: how long it took, and what came of it."""
+    """The duration and the result of a step."""
 
     title: str
     seconds: float = 0.0
-    #: Why it failed, for the terminal; empty where it passed.
+    #: The reason for a failure, for the terminal; empty if it passed.
     failure: str = ""
-    #: Why it never began; empty where it did.
+    #: The reason why it was skipped; empty if it ran.
     left_out: str = ""
     counts: Counts | None = None
-    #: How a test of this step is run alone.
+    #: The command that runs a single test of this step.
     rerun: Rerun | None = None
 
 
 def read_report(report: Path, root: Path) -> Counts:
-    """Read what pytest wrote for ``--junit-xml``, in the family xunit1.
+    """Parse the report of ``--junit-xml``, of the family xunit1.
 
     Args:
         report: The file.
-        root: The directory from which pytest ran.
+        root: pytest's working directory.
     """
     counts = Counts()
     for case in ET.parse(report).getroot().iter("testcase"):  # noqa: S314 - our own pytest wrote it
@@ -93,7 +93,7 @@ def read_report(report: Path, root: Path) -> Counts:
         if case.find("failure") is not None or case.find("error") is not None:
             counts.failed += 1
             test = _node_id(case, root)
-            if test not in counts.failures:  # it may fail, and have an error when it is torn down
+            if test not in counts.failures:  # a test may fail, and also have an error in its teardown
                 counts.failures.append(test)
         elif skipped is not None:
             counts.skipped[_reason(skipped)] += 1
@@ -103,16 +103,16 @@ def read_report(report: Path, root: Path) -> Counts:
 
 
 def _reason(skipped: ET.Element) -> str:
-    """Return why a test was skipped; of a whole module it stands in the text alone."""
+    """Return why a test was skipped; for a whole module, only the element's text has the reason."""
     _, mark, text = (skipped.text or "").rpartition("Skipped: ")
     message = skipped.get("message") or "no reason"
     return " ".join((text.rstrip("')\"") if mark and message == "collection skipped" else message).split())
 
 
 def _node_id(case: ET.Element, root: Path) -> str:
-    """Write a test case as pytest takes it: file::class::name."""
+    """Return the node id of a test case: file::class::name."""
     name, parts = case.get("name", ""), case.get("classname", "").split(".")
-    # Not the attribute "file": of a test that a class inherits, it is the file of the base class.
+    # Not the attribute "file": for an inherited test, it is the file of the base class.
     for end in range(len(parts), 0, -1):
         file = f"{'/'.join(parts[:end])}.py"
         if (root / file).is_file():
@@ -121,11 +121,11 @@ def _node_id(case: ET.Element, root: Path) -> str:
 
 
 def table(outcomes: Sequence[Outcome], seconds: float) -> list[str]:
-    """Draw the table of all steps, then skips by reason.
+    """Return the table of all steps, and the skips by reason.
 
     Args:
-        outcomes: The steps, in the order of their ends.
-        seconds: How long the run took.
+        outcomes: The steps, in order of completion.
+        seconds: The duration of the run.
     """
     width = max(len(title) for title in ("together", *(outcome.title for outcome in outcomes)))
     lines = [f"{'step':<{width}}  seconds  passed  failed  skipped"]
@@ -139,7 +139,7 @@ def table(outcomes: Sequence[Outcome], seconds: float) -> list[str]:
 
 
 def failures(outcomes: Iterable[Outcome]) -> list[str]:
-    """List what failed, with what to do about each.
+    """Return the failures, each with a fix or a command.
 
     Args:
         outcomes: The steps.
@@ -148,14 +148,14 @@ def failures(outcomes: Iterable[Outcome]) -> list[str]:
     for outcome in outcomes:
         if outcome.failure:
             commands = _reruns(outcome)
-            # of a test run the commands say more than the end of the log
+            # for a test run, commands are more useful than the end of the log
             text = outcome.failure.splitlines()[0] if commands else outcome.failure
             lines += ["", f"FAILED  {outcome.title}: {text}", *commands]
     return lines
 
 
 def closing_line(outcomes: Iterable[Outcome]) -> str:
-    """Count the tests of all steps in one line."""
+    """Return a line with the test counts of all steps."""
     total = _total(outcomes)
     skipped = f", {total.skipped.total()} skipped" if total.skipped else ""
     return f"tests: {total.passed} passed, {total.failed} failed{skipped}"
@@ -184,18 +184,18 @@ def _reruns(outcome: Outcome) -> list[str]:
     failures = outcome.counts.failures if outcome.counts is not None else []
     if not failures or outcome.rerun is None:
         return []
-    lines = ["  again, each alone:"]
+    lines = ["  to rerun one test:"]
     lines += [f"    {outcome.rerun.command(test)}" for test in failures[:MAX_LISTED]]
     if len(failures) > MAX_LISTED:
         lines.append(f"    … and {len(failures) - MAX_LISTED} more, in the step's log")
     return lines
 
 
-#: pytest's progress, at the end of a line.
+#: pytest's progress at the end of a line.
 _PERCENT = re.compile(r"\[\s*(\d{1,3})%\]\s*$")
 
 
 def percent_of(line: str) -> int | None:
-    """Return how far a test run is, where a line of pytest's tells it."""
+    """Return the progress of a test run if a line of pytest's output contains it."""
     found = _PERCENT.search(line)
     return int(found[1]) if found else None

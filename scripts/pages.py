@@ -1,7 +1,7 @@
 """The project's pages: the READMEs and docs/, and the fenced blocks in them.
 
-Tests run the blocks (tests/docs), and scripts/doc_types.py checks their types. Two comments, on the line
-above a block, say something about it::
+Tests run the blocks (tests/docs), and scripts/doc_types.py checks their types. A comment on the line above a
+block marks it::
 
     <!-- not run: the reason -->
     <!-- file: a name, or a path below a directory that holds a pyproject.toml -->
@@ -27,30 +27,30 @@ PAGES = [
     *sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts),
 ]
 
-#: Pages whose blocks start a node of their own, as their readers do. All others presuppose a name, `driver`.
+#: Pages whose blocks start a node. All other pages presuppose the name `driver`.
 LOCAL = {"README.md", "coodie_local/README.md", "docs/tutorial.md", "docs/guides/local-node.md"}
 
 _FENCE = re.compile(r"(?P<indent>[ ]*)(?P<ticks>`{3,}|~{3,})[ ]*(?P<info>.*?)[ ]*")
 _MARK = re.compile(r"[ ]*<!-- (?P<kind>not run|file): (?P<text>.+) -->")
 _ANY_COMMENT = re.compile(r"[ ]*<!--\s*(not|file)\b")
-#: Begins the reason of a block that is a file of a project which the page's reader makes with a command.
+#: The prefix of the reason for a block that is a file of a generated project.
 _GOES_TO = "goes to "
-#: What a fence may say; anything else may be a typo that hides Python.
+#: The allowed languages of fences; others may be typos that hide Python code.
 _LANGUAGES = {"python", "pycon", "bash", "console", "ini", "text", "toml", "yaml"}
-#: A line that is typed at Python's prompt.
+#: A line of input at Python's prompt.
 _PROMPT = re.compile(r"(?P<prompt>>>>|\.\.\.)(?: (?P<typed>.*))?")
 _DIRECTIVE = re.compile(r"\{(include|literalinclude|toctree|eval-rst|warning|note)\}( .*)?")
 
 
 class PageError(ValueError):
-    """A fence or a mark isn't written as this module knows it."""
+    """A fence or a mark is invalid."""
 
 
 @dataclass(frozen=True)
 class Typed:
-    """A statement as it is typed at Python's prompt, and what is printed then."""
+    """A statement at Python's prompt, and its output."""
 
-    #: The number of its first line.
+    #: The number of the first line.
     line: int
     code: str
     output: str
@@ -58,10 +58,10 @@ class Typed:
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of a page."""
+    """A fenced code block of a page."""
 
     page: Path
-    #: The number of the line with the opening fence.
+    #: The line number of the opening fence.
     line: int
     language: str
     code: str
@@ -72,22 +72,22 @@ class Block:
 
     @property
     def place(self) -> str:
-        """Where it stands."""
+        """The page and the line number."""
         return f"{self.page.name}:{self.line}"
 
     @property
     def python(self) -> str:
-        """The Python code, with each line where it is in the block; "" for another language."""
+        """The Python code, with the block's line numbers; "" for another language."""
         if self.language == "pycon":
             found = map(_PROMPT.fullmatch, self.code.splitlines())
             return "".join(f"{line['typed'] or '' if line else ''}\n" for line in found)
         return self.code if self.language == "python" else ""
 
     def typed(self) -> list[Typed]:
-        """Return the statements of a session at Python's prompt.
+        """Return the statements of an interactive session.
 
         Raises:
-            PageError: It doesn't start with the prompt.
+            PageError: The block doesn't start with a prompt.
         """
         found: list[tuple[int, list[str], list[str]]] = []
         for number, text in enumerate(self.code.splitlines(), self.line + 1):
@@ -95,35 +95,35 @@ class Block:
             if line and line["prompt"] == ">>>":
                 found.append((number, [], []))
             if not found:
-                raise PageError(f"{self.place}: a session starts with the prompt")
+                raise PageError(f"{self.place}: an interactive session must start with a prompt")
             _, code, output = found[-1]
             (code if line else output).append(line["typed"] or "" if line else text)
         return [Typed(number, "\n".join(code), "\n".join(output)) for number, code, output in found]
 
     @property
     def file(self) -> str:
-        """Path of the file that the block is, as its mark says, or ""."""
+        """The path of the block's file in its mark, or ""."""
         if self.mark == "file":
             return self.about
         return self.about.removeprefix(_GOES_TO) if self.about.startswith(_GOES_TO) else ""
 
 
 def name_of(page: Path) -> str:
-    """Return a page's path below the root."""
+    """Return a page's path relative to the root."""
     return page.relative_to(ROOT).as_posix()
 
 
 def blocks_of(page: Path) -> list[Block]:
-    """Read a page's fenced blocks.
+    """Parse a page's fenced blocks.
 
     Args:
         page: A Markdown file.
 
     Returns:
-        Its blocks of all languages, in their order.
+        The blocks of all languages, in order.
 
     Raises:
-        PageError: A fence or a mark isn't written as this module knows it: nothing escapes by a typo.
+        PageError: A fence or a mark is invalid, so that no typo hides a block.
     """
     found = []
     lines = page.read_text(encoding="utf-8").splitlines()
@@ -140,10 +140,10 @@ def blocks_of(page: Path) -> list[Block]:
             end += 1
         place = f"{page.name}:{number + 1}"
         if end == len(lines):
-            raise PageError(f"{place}: the block has no end")
+            raise PageError(f"{place}: the block has no closing fence")
         language = fence["info"]
         if language not in _LANGUAGES and not _DIRECTIVE.fullmatch(language):
-            raise PageError(f"{place}: {language!r} isn't a language that these pages have")
+            raise PageError(f"{place}: unknown language {language!r}")
         mark = _MARK.fullmatch(lines[number - 1]) if number else None
         code = textwrap.dedent("\n".join(lines[number + 1 : end]) + "\n")
         kind, about = (mark["kind"], mark["text"]) if mark else ("", "")
@@ -153,9 +153,9 @@ def blocks_of(page: Path) -> list[Block]:
 
 
 def _check_mark(page: Path, lines: list[str], number: int) -> None:
-    """Refuse a comment that looks like a mark, and isn't one or has no block below it."""
+    """Reject a comment that looks like a mark but is invalid, or has no block below it."""
     place = f"{page.name}:{number + 1}"
     if not _MARK.fullmatch(lines[number]):
-        raise PageError(f"{place}: not a mark")
+        raise PageError(f"{place}: invalid mark")
     if number + 1 == len(lines) or not _FENCE.fullmatch(lines[number + 1]):
         raise PageError(f"{place}: no block below the mark")

@@ -1,7 +1,7 @@
-"""The points that tests have to reach; python3 scripts/points.py writes their counts to docs/reliability.md.
+"""Points that tests must reach; python3 scripts/points.py writes their counts to docs/reliability.md.
 
-``coodie._points`` says what a point is. With COODIE_TEST_POINTS each process of tests writes its counts into
-that directory; ``make test-all`` sets it, and fails if a point was never reached.
+``coodie._points`` explains points. If COODIE_TEST_POINTS is set, each test process writes its counts to that
+directory; ``make test-all`` sets it, and fails if a point wasn't reached.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["COUNTS", "VARIABLE", "check", "clear", "declared", "table"]
 
-#: The variable that names the directory of the counts.
+#: The environment variable for the directory of the counts.
 VARIABLE = "COODIE_TEST_POINTS"
-#: The directory that ``make test-all`` uses.
+#: The directory of ``make test-all``.
 COUNTS = VENVS / "points"
 
 _POINT = re.compile(r'\bpoint\("([^"]+)"\)')
@@ -31,7 +31,7 @@ _TABLE = re.compile(r"(?<=\| point \| module \| reached \|\n\|---\|---\|---\|\n)
 
 
 def declared(root: Path = ROOT) -> dict[str, str]:
-    """Return the module of each point in the source, sorted by module.
+    """Return the points in the source and their modules, sorted by module.
 
     Raises:
         ValueError: Two points have the same name.
@@ -41,20 +41,20 @@ def declared(root: Path = ROOT) -> dict[str, str]:
         for file in sorted(source.rglob("*.py")):
             for name in _POINT.findall(file.read_text(encoding="utf-8")):
                 if name in found:
-                    message = f"two points are called {name!r}"
+                    message = f"two points are named {name!r}"
                     raise ValueError(message)
                 found[name] = ".".join(file.relative_to(source).with_suffix("").parts)
     return found
 
 
 def clear() -> None:
-    """Remove the counts of an earlier run."""
+    """Remove the counts of the previous run."""
     shutil.rmtree(COUNTS, ignore_errors=True)
     COUNTS.mkdir(parents=True)
 
 
 def _counted() -> Counter[str]:
-    """Return the sum of the counts of all processes."""
+    """Return the sums of all processes' counts."""
     total: Counter[str] = Counter()
     for file in COUNTS.glob("*.json"):
         total.update(json.loads(file.read_text(encoding="utf-8")))
@@ -62,10 +62,10 @@ def _counted() -> Counter[str]:
 
 
 def check() -> None:
-    """Compare the counts with the source.
+    """Check that all points in the source were reached.
 
     Raises:
-        Failure: A point was never reached.
+        Failure: A point wasn't reached.
     """
     counts = _counted()
     never = [f"{name} ({module})" for name, module in declared().items() if not counts[name]]
@@ -79,7 +79,7 @@ def table(counts: Counter[str]) -> list[str]:
 
 
 def main() -> None:
-    """Write the counts of the last run into the page."""
+    """Write the counts of the last run to the page."""
     check()
     rows = "".join(f"{row}\n" for row in table(_counted()))
     _PAGE.write_text(_TABLE.sub(lambda _: rows, _PAGE.read_text(encoding="utf-8")), encoding="utf-8")

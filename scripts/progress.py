@@ -1,7 +1,7 @@
-"""The display of steps that run side by side: which run, how far each is, how much time has passed.
+"""The progress of concurrent steps: running steps, their progress, elapsed time.
 
-On a terminal a block of lines is redrawn; elsewhere a line is printed when a step begins or ends, and one
-with the state of all each half minute.
+On a terminal, a block of lines is redrawn. Elsewhere, a line is printed when a step starts or ends, and one
+with the state of all steps every half minute.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Progress", "clock"]
 
-#: Seconds between two drawings on a terminal, and between two lines elsewhere.
+#: Seconds between updates: on a terminal, and elsewhere.
 _REDRAW, _REPORT = 0.25, 30.0
 
 
 def clock(seconds: float) -> str:
-    """Write a duration as minutes and seconds."""
+    """Format a duration as minutes and seconds."""
     return f"{int(seconds) // 60:d}:{int(seconds) % 60:02d}"
 
 
 class Progress:
-    """Shows steps while they run.
+    """Displays running steps.
 
     Args:
-        total: How many jobs there are.
+        total: The number of jobs.
     """
 
     def __init__(self, total: int) -> None:
@@ -52,14 +52,14 @@ class Progress:
         self._ticker = threading.Thread(target=self._tick, name="progress", daemon=True)
 
     def __enter__(self) -> Self:
-        """Begin to show."""
+        """Start the display."""
         self._ticker.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the last state on the screen."""
+        """Stop the display; the last state remains visible."""
         self._ended.set()
         self._ticker.join()
         with self._lock:
@@ -67,25 +67,25 @@ class Progress:
 
     @property
     def seconds(self) -> float:
-        """How long the run has taken."""
+        """The elapsed time of the run."""
         return time.monotonic() - self._started
 
     def begin(self, title: str) -> None:
-        """Show a step from now on."""
+        """Add a step to the display."""
         with self._lock:
             self._running[title] = time.monotonic()
             if not self._terminal:
                 print(f"[{clock(self.seconds):>5}] started  {title}", flush=True)
 
     def note(self, title: str, line: str) -> None:
-        """Take a line of a running step's output: its percentage, or the line itself, is shown."""
+        """Show the percentage in a line of a running step's output, or the line itself."""
         percent = percent_of(line)
         text = f"{percent:3d} %" if percent is not None else line.strip()
         if text:
             self._notes[title] = text
 
     def end(self, outcome: Outcome) -> None:
-        """Show how a step ended."""
+        """Show the outcome of a step."""
         word = "FAILED " if outcome.failure else "done   "
         counts = outcome.counts
         tests = f"  {counts.passed} passed, {counts.failed} failed" if counts is not None else ""

@@ -1,4 +1,4 @@
-"""The project's commands behind `make`: python3 scripts/project.py TARGET [arguments for pytest]."""
+"""The targets of `make`: python3 scripts/project.py TARGET [arguments for pytest]."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-#: What `make clean` removes beside .venvs: caches, wherever they are.
+#: Directories that `make clean` removes in addition to .venvs: caches.
 _CACHES = (
     "__pycache__",
     ".mypy_cache",
@@ -39,51 +39,51 @@ _CACHES = (
 
 
 def demo(steps: Steps) -> None:
-    """Run the demo on a local Cassandra, or on the server that COODIE_HOSTS names."""
+    """Run the demo with a local Cassandra, or with the server in COODIE_HOSTS."""
     steps.run("demo", [checks.interpreter("demo", steps), "examples/demo.py"])
 
 
 def test_backend(steps: Steps, backend: str, *options: str) -> None:
-    """Run the first tier's tests with one backend, or those that the options name."""
+    """Run the first tier's tests with one backend, or the tests in the options."""
     arguments = checks.chosen(options, *tiers.arguments_for(backend))
     checks.run_tests(steps, backend, f"{backend}: tests", arguments)
 
 
 def test_native(steps: Steps, backend: str, *options: str) -> None:
-    """Check the types of a backend on a native client and run its tests, or those that the options name."""
+    """Check the types of a backend with a native client, and run its tests or those in the options."""
     if not options:
         checks.native_types(steps, backend)
     test_backend(steps, backend, *options)
 
 
 def test_fast(steps: Steps) -> None:
-    """Run the tests that need no server, with each backend."""
+    """Run the tests without a server, with each backend."""
     for backend in checks.BACKENDS:
         test_backend(steps, backend, "-m", "not server")
 
 
 def accel(steps: Steps, *options: str) -> None:
-    """Build the accelerator and run its tests with each backend, where this machine can compile it."""
+    """Build the accelerator and run its tests with each backend, if this machine can compile it."""
     for backend in checks.BACKENDS:
         checks.accelerator_tests(steps, backend, *options)
 
 
 def compatibility(steps: Steps, *options: str) -> None:
-    """Run the tests of what others have made: packages for version 1 of the contract, the object mapper."""
+    """Run the compatibility tests: packages for version 1 of the contract, the object mapper."""
     for backend in checks.BACKENDS:
         checks.compatibility(steps, backend, *options)
 
 
 def differential(steps: Steps, *options: str) -> None:
-    """Compare all ways to send requests on random tables, with each backend; COODIE_SEEDS names the seeds."""
+    """Compare all ways to send requests on random tables, with each backend and the seeds in COODIE_SEEDS."""
     for backend in checks.BACKENDS:
         checks.differential(steps, backend, *options)
 
 
 def reliability(steps: Steps, *options: str) -> None:
-    """Run what shows how things break, quick and long, with each backend; print the table and write it.
+    """Run all fault tests with each backend; print the table and write it to the documentation.
 
-    A test that fails is in the table, too, and fails the run.
+    A failed test is also in the table, and fails the run.
     """
     reports, failures = {}, []
     for backend, distribution in checks.BACKENDS.items():
@@ -104,42 +104,42 @@ def reliability(steps: Steps, *options: str) -> None:
 
 
 def recipes(steps: Steps, *options: str) -> None:
-    """Run the recipes with the frameworks that they are for."""
+    """Run the recipes with their frameworks."""
     arguments = ("-m", "recipes", *checks.chosen(options, "tests/recipes"))
     checks.run_tests(steps, "recipes", "recipes", arguments, rerun=Rerun("recipes"))
 
 
 def docs(steps: Steps) -> None:
-    """Build the documentation, and serve it where somebody sits in front of it."""
+    """Build the documentation; on a terminal, serve it."""
     checks.build_docs(steps)
     if sys.stdout.isatty():
         serve(checks.SITE)
     else:
-        print(f"   the site is in {checks.SITE.relative_to(ROOT)}; on a terminal it would be served now")
+        print(f"   the site is in {checks.SITE.relative_to(ROOT)}; on a terminal, it is served")
 
 
 def types(steps: Steps) -> None:
-    """Check the types of all there is.
+    """Check all types.
 
     Args:
-        steps: Takes the steps.
+        steps: Runs the steps.
     """
     checks.types(steps)
     checks.types_of_tests(steps)
 
 
 def bench(steps: Steps, *options: str) -> None:
-    """Run the benchmarks; environments of contestants are made as they are needed."""
+    """Run the benchmarks; create the contestants' environments as needed."""
     steps.run("benchmarks", [checks.interpreter("bench", steps), "benchmarks/bench.py", *options])
 
 
 def release_check(steps: Steps) -> None:
-    """Build all distributions, install them into clean environments, and run the demo from there."""
+    """Build all distributions, install them in clean environments, and run the demo there."""
     check(steps, checks.interpreter("scylla", steps))
 
 
 def clean(_steps: Steps) -> None:
-    """Remove environments, caches and what was built."""
+    """Remove environments, caches and build results."""
     shutil.rmtree(VENVS, ignore_errors=True)
     for name in _CACHES:
         for directory in [path for path in ROOT.rglob(name) if path.is_dir()]:
@@ -147,7 +147,7 @@ def clean(_steps: Steps) -> None:
 
 
 def lock(_steps: Steps) -> None:
-    """Write requirements/*.txt anew."""
+    """Rewrite requirements/*.txt."""
     from lock import lock as write
 
     write()
@@ -157,10 +157,10 @@ def main(arguments: list[str]) -> int:
     """Run a target.
 
     Args:
-        arguments: Its name, and for tests what to hand to pytest.
+        arguments: The target, and arguments for pytest.
 
     Returns:
-        The exit status: 0, 1 after a failed step, 130 after an interrupt.
+        The exit code: 0, 1 after a failed step, 130 after an interrupt.
     """
     targets: dict[str, Callable[[Steps], object]] = {
         "demo": demo,
@@ -193,7 +193,7 @@ def main(arguments: list[str]) -> int:
     }
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", choices=targets)
-    parser.add_argument("--pytest", default="", help="arguments for pytest or the benchmarks, as in a shell")
+    parser.add_argument("--pytest", default="", help="arguments for pytest or the benchmarks, shell-quoted")
     parsed = parser.parse_args(arguments)
     options = shlex.split(parsed.pytest)
     steps = Steps()
@@ -206,7 +206,7 @@ def main(arguments: list[str]) -> int:
             print(f"\nFAILED  {exc}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\ninterrupted; nothing was left running", file=sys.stderr)
+        print("\ninterrupted; all processes were stopped", file=sys.stderr)
         return 130
     if steps.outcomes:
         steps.summarise()

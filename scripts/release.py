@@ -1,4 +1,4 @@
-"""What a release is made of: built, installed as users install it, and run."""
+"""The release check: build the distributions, install them as users do, and run them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BACKENDS", "DISTRIBUTIONS", "check"]
 
-#: Directories of the distributions that are released, all with one version.
+#: The directories of the released distributions, which have the same version.
 DISTRIBUTIONS = (
     "coodie_core",
     "coodie_scylla",
@@ -27,22 +27,21 @@ DISTRIBUTIONS = (
     "coodie_local",
     "coodie_arrow",
 )
-#: Each has a separate environment, with all backends on native clients: their drivers overwrite each other's
-#: files.
+#: Each has a separate environment, with all native backends: their drivers overwrite each other's files.
 BACKENDS = ("scylla", "cassandra")
 
-#: What is built, and the wheels that the sdists make, below the root.
+#: The directories, relative to the root, of the built distributions and of the wheels from sdists.
 _BUILT = ".venvs/release/dist"
 _FROM_SDISTS = ".venvs/release/from-sdists"
 
-#: hatchling builds the project of its working directory.
+#: hatchling builds the project in its working directory.
 _BUILD = """
 import os, runpy, sys
 os.chdir(sys.argv.pop(1))
 runpy.run_module("hatchling", run_name="__main__", alter_sys=True)
 """
 
-#: The distribution that is compiled, which setuptools builds.
+#: The compiled distribution, which setuptools builds.
 _ACCELERATOR = "coodie_accel"
 _BUILD_SDIST = """
 import os, sys
@@ -56,11 +55,11 @@ def check(steps: Steps, builder: Path) -> None:
     """Build all distributions, install them, import them and run the demo, once for each backend.
 
     Args:
-        steps: Takes the steps.
-        builder: The interpreter of an environment that has the build backend.
+        steps: Runs the steps.
+        builder: The interpreter of an environment with the build backend.
 
     Raises:
-        Failure: Something doesn't build, install or run.
+        Failure: A build, an installation or a run failed.
     """
     _build(steps, builder)
     _build_accelerator(steps)
@@ -79,7 +78,7 @@ def check(steps: Steps, builder: Path) -> None:
             )
             shutil.rmtree(environment.path, ignore_errors=True)
             environment.ensure(steps)
-            # Isolated: neither the tree nor the user's site-packages can stand in for what wasn't installed.
+            # Isolated: neither the source tree nor the user's site-packages can hide a missing file.
             look: list[str | Path] = [environment.python, "-I", "scripts/installed.py", backend, *NATIVE]
             steps.run(f"{backend}: installed from {origin}", look)
             if origin == "wheels":
@@ -87,7 +86,7 @@ def check(steps: Steps, builder: Path) -> None:
 
 
 def _build_accelerator(steps: Steps) -> None:
-    """Build the accelerator's sdist, and where this machine can compile it, a wheel from that alone."""
+    """Build the accelerator's sdist and, if this machine can compile it, a wheel from the sdist."""
     environment = ENVIRONMENTS["accel"]
     environment.ensure(steps)
     built, wheels = ROOT / _BUILT, ROOT / _FROM_SDISTS
@@ -97,10 +96,10 @@ def _build_accelerator(steps: Steps) -> None:
     )
     sdists = list(built.glob(f"{_ACCELERATOR}-*.tar.gz"))
     if len(sdists) != 1:
-        raise Failure(f"one sdist of {_ACCELERATOR} was to be built, found: {len(sdists)}")
+        raise Failure(f"expected one sdist of {_ACCELERATOR}, got {len(sdists)}")
     lacking = missing()
     if lacking:
-        print(f"   no wheel is built of the accelerator's sdist: that needs {lacking}", flush=True)
+        print(f"   skipped the wheel from the accelerator's sdist, which requires {lacking}", flush=True)
         return
     options = ("--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", wheels)
     steps.run_logged(
@@ -109,7 +108,7 @@ def _build_accelerator(steps: Steps) -> None:
 
 
 def _build(steps: Steps, builder: Path) -> None:
-    """Build each distribution's wheel and sdist, and a wheel from each sdist alone."""
+    """Build each distribution's wheel and sdist, and a wheel from each sdist."""
     shutil.rmtree(VENVS / "release", ignore_errors=True)
     (ROOT / _FROM_SDISTS).mkdir(parents=True)
     steps.run_logged(
@@ -120,8 +119,8 @@ def _build(steps: Steps, builder: Path) -> None:
     sdists = sorted((ROOT / _BUILT).glob("*.tar.gz"))
     if len(sdists) != len(DISTRIBUTIONS):
         names = ", ".join(sdist.name for sdist in sdists)
-        raise Failure(f"{len(DISTRIBUTIONS)} sdists were to be built, found: {names or 'none'}")
-    # Without an index and with the pinned build backend: an sdist that lacks a file fails here.
+        raise Failure(f"expected {len(DISTRIBUTIONS)} sdists, got: {names or 'none'}")
+        # Without an index, with the pinned build backend: an sdist with a missing file fails here.
     options = ("--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", _FROM_SDISTS)
     steps.run_logged(
         "wheels from sdists",

@@ -1,4 +1,4 @@
-"""The table of the reliability tests: printed, as JSON, and as a page of the documentation."""
+"""The table of the reliability tests: on the terminal, as JSON, and in the documentation."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ __all__ = ["publish"]
 
 _PAGE = ROOT / "docs" / "reliability.md"
 _JSON = ROOT / "docs" / "reliability.json"
-#: Properties in pytest's report that aren't ours.
+#: Properties in the report that pytest adds.
 _FOREIGN = "hypothesis-"
 _BEGIN, _END = "<!-- made by `make reliability`: from here -->", "<!-- to here -->"
 
 
 @dataclass
 class _Promise:
-    """A test function: what it promises, and what came of its cases with one backend."""
+    """A test function: its guarantee, and the outcomes of its cases with one backend."""
 
     promise: str
     passed: int = 0
     failed: int = 0
     skipped: int = 0
-    #: Case → name → value, where the test measures something.
+    #: Case → name → value, if the test measures something.
     figures: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def publish(reports: dict[str, Path]) -> None:
-    """Print what all backends' tests showed, and write it to the documentation.
+    """Print the results of all backends, and write them to the documentation.
 
     Args:
-        reports: The name of each backend's driver and version → what pytest wrote for ``--junit-xml``.
+        reports: The name and version of each backend's driver → the report of ``--junit-xml``.
     """
     found = {title: _read(path) for title, path in reports.items()}
     plain = {
@@ -58,12 +58,12 @@ def publish(reports: dict[str, Path]) -> None:
 
 
 def _read(report: Path) -> dict[str, _Promise]:
-    """Read one backend's report: "area: test" → what came of it."""
+    """Parse one backend's report: "area: test" → its guarantee."""
     promises: dict[str, _Promise] = {}
     for case in ET.parse(report).getroot().iter("testcase"):  # noqa: S314 - our own pytest wrote it
         module, (function, _, label) = case.get("classname", ""), case.get("name", "").partition("[")
         if not module and case.find("skipped") is not None:
-            continue  # a module that promises nothing with this backend
+            continue  # a module without guarantees with this backend
         area = module.rpartition(".")[2].removeprefix("test_").replace("_", " ")
         promise = promises.setdefault(f"{area}: {function}", _Promise(_docstring(module, function)))
         if case.find("failure") is not None or case.find("error") is not None:
@@ -80,7 +80,7 @@ def _read(report: Path) -> dict[str, _Promise]:
 
 
 def _docstring(module: str, function: str) -> str:
-    """Return the line in which a test says what it promises."""
+    """Return the first line of a test's docstring, its guarantee."""
     return _docstrings(module).get(function, function)
 
 
@@ -115,7 +115,7 @@ def _outcome(promise: _Promise | None) -> str:
 
 
 def _figures(found: dict[str, dict[str, _Promise]]) -> list[str]:
-    """Return a table of what tests measured, a row for each case and backend."""
+    """Return the table of measurements, with a row for each case and backend."""
     lines = ["| guarantee | case | backend | figures |", "|---|---|---|---|"]
     for title, rows in found.items():
         for _, promise in sorted(rows.items()):

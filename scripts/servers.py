@@ -1,4 +1,4 @@
-"""`make test-servers`: the tests of a server with each other version of Cassandra that coodie-local has."""
+"""`make test-servers`: run the tests with a server with each other version of Cassandra."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SERVERS", "test_servers"]
 
-#: Versions of Cassandra, each with the environment that has its Java.
+#: Versions of Cassandra, each with the environment with its Java.
 SERVERS = {"4.1.10": "java-11", "6.0-alpha2": "scylla"}
 
 #: The option of coodie-local's pytest plug-in.
@@ -26,18 +26,18 @@ def test_servers(steps: Steps, *options: str) -> None:
     """Run the integration tests and the conformance kit with scylla-driver and other versions of Cassandra.
 
     Args:
-        steps: Takes the steps.
-        options: For pytest; `--cassandra-version` selects one version.
+        steps: Runs the steps.
+        options: Options for pytest; `--cassandra-version` selects one version.
 
     Raises:
-        Failure: Tests failed, or there is no such version. A failure doesn't stop other versions.
+        Failure: Tests failed, or the version is unknown. A failure doesn't stop other versions.
     """
     rest = [option for option in options if not option.startswith(f"{_OPTION}=")]
     versions = [option.partition("=")[2] for option in options if option not in rest] or list(SERVERS)
     failures = []
     for version in versions:
         if version not in SERVERS:
-            raise Failure(f"{_OPTION}={version}: give one of {', '.join(SERVERS)}")
+            raise Failure(f"{_OPTION}={version}: use one of {', '.join(SERVERS)}")
         chosen = f"{_OPTION}={version}"
         arguments = (chosen, *checks.chosen(rest, *_PATHS))
         title, rerun = f"Cassandra {version}: tests", Rerun("test-servers", (chosen,))

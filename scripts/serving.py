@@ -1,4 +1,4 @@
-"""Serving the built documentation on this machine, until Ctrl-C."""
+"""A local server for the built documentation, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ if TYPE_CHECKING:
 __all__ = ["serve", "serving"]
 
 _HOST = "127.0.0.1"
-#: The port that is asked for first, so that the address is mostly the same.
+#: The preferred port, so that the address is usually the same.
 _PORT = 8000
 
 
 class _Pages(SimpleHTTPRequestHandler):
-    """Gives out files, and has no browser keep what the next build replaces."""
+    """Serves files, without caching by the browser."""
 
     def end_headers(self) -> None:
         self.send_header("Cache-Control", "no-store")
         super().end_headers()
 
     def log_message(self, *_: object, **__: object) -> None:
-        """Say nothing of each request."""
+        """Don't log requests."""
 
 
 @contextmanager
 def serving(directory: Path) -> Iterator[str]:
-    """Serve a directory on the loopback address while the block runs.
+    """Serve a directory on the loopback address in a context manager.
 
     Args:
-        directory: What is served.
+        directory: The directory.
 
     Yields:
-        Its address.
+        The address.
     """
     pages = partial(_Pages, directory=str(directory))
     try:
         server = ThreadingHTTPServer((_HOST, _PORT), pages)
-    except OSError:  # somebody else's: any free one
+    except OSError:  # in use: use any free port
         server = ThreadingHTTPServer((_HOST, 0), pages)
     with server:
         thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="documentation")
@@ -59,10 +59,10 @@ def serve(directory: Path) -> None:
     """Serve a directory until Ctrl-C.
 
     Args:
-        directory: What is served.
+        directory: The directory.
     """
     with serving(directory) as address:
-        print(f"\n   {address}   (Ctrl-C ends it)", flush=True)
+        print(f"\n   {address}   (Ctrl-C to stop)", flush=True)
         try:
             threading.Event().wait()
         except KeyboardInterrupt:

@@ -1,7 +1,7 @@
-"""Run the local Cassandra nodes that all test processes of one `make` share, until SIGINT or SIGTERM.
+"""Run the local Cassandra nodes for all test processes of one `make`, until SIGINT or SIGTERM.
 
-Runs in an environment that has coodie-local. The first start downloads Cassandra: here it shows its progress,
-and fails once instead of in each test.
+Requires an environment with coodie-local. The first start downloads Cassandra: here, the progress is visible,
+and a failure is reported only once.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from coodie_local.testserver import ServerSettings
 
 
 def main() -> int:
-    """Start a plain node, print the address at which test processes ask for nodes, and wait for the end.
+    """Start a default node, print the socket's address for test processes, and wait for a signal.
 
     Returns:
-        The exit status; 1 where the node didn't start, after the reason was printed.
+        The exit code; 1 if the node didn't start, after printing the reason.
     """
     ended = threading.Event()
     host = ClusterHost()

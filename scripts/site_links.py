@@ -1,6 +1,6 @@
-"""Check the links of the built site: each relative link leads to a file, and each anchor to an element.
+"""Check the links of the built site: relative links must have a file, and anchors an element.
 
-Sphinx checks the links that it resolves; this also has those of raw HTML, images, styles and scripts.
+Sphinx only checks links that it resolves; this also checks raw HTML, images, styles and scripts.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from urllib.parse import unquote, urlsplit
 
 __all__ = ["broken_links", "main"]
 
-#: Its links are absolute, because it stands for any address.
+#: Its links are absolute, because it is shown at any address.
 _NOT_FOUND = "404.html"
 
 
 class _Page(HTMLParser):
-    """Collects the ids of a page, and what it refers to."""
+    """Collects the ids and links of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class _Page(HTMLParser):
 
 
 def broken_links(site: Path) -> list[str]:
-    """Return a line for each link that leads nowhere.
+    """Return a line for each broken link.
 
     Args:
         site: The directory of the built site.
@@ -49,20 +49,20 @@ def broken_links(site: Path) -> list[str]:
             target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
             fragment = unquote(parts.fragment)
             there = target in pages if fragment else target.exists()
-            # Without a fragment's element, the link of Furo's "back to top" leads to the top.
+            # The link of Furo's "back to top" has a fragment without an element.
             if not there or (fragment and fragment not in pages[target].ids):
                 broken.append(f"{path.relative_to(site)}: {link}")
     return broken
 
 
 def main(site: str) -> int:
-    """Print the links that lead nowhere.
+    """Print broken links.
 
     Args:
         site: The directory of the built site.
 
     Returns:
-        The exit status: 1 if there is any.
+        The exit code: 1 if there are any.
     """
     broken = broken_links(Path(site).resolve())
     print("\n".join(broken))

@@ -1,6 +1,6 @@
-"""Steps: commands with a name, a duration and an outcome; an interrupt leaves nothing running.
+"""Steps: commands with a name, a duration and an outcome; an interrupt stops all their processes.
 
-A step's output goes to the terminal, or, where steps run side by side, to a file of its own in .venvs/logs.
+A step's output goes to the terminal or, if steps run concurrently, to a file in .venvs/logs.
 """
 
 from __future__ import annotations
@@ -33,37 +33,37 @@ __all__ = ["ROOT", "Failure", "Steps", "interrupt_on_signals"]
 ROOT = Path(__file__).resolve().parent.parent
 _LOGS = ROOT / ".venvs" / "logs"
 
-#: What would let the caller's Python reach into an environment of ours.
+#: Environment variables by which the caller's Python would affect the environments.
 _FOREIGN = ("PYTHONPATH", "PYTHONHOME", "PIP_REQUIRE_VIRTUALENV", "PIP_TARGET", "PIP_PREFIX")
-#: Signals to a step's processes and how many seconds each has: tests stop their servers on the first.
+#: Signals for a step's processes, each with a timeout in seconds: tests stop their servers on the first.
 _ENDINGS = ((signal.SIGINT, 30.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
-#: How long a step's helper processes may outlive it, in seconds.
+#: Seconds that child processes of a step may outlive it.
 _LINGER = 10.0
-#: How many of its last lines stand in the message of a step that failed.
+#: The number of last lines of output in the message of a failed step.
 _TAIL = 15
 
 
-class Failure(Exception):  # noqa: N818 - a failed step is no defect of this program
+class Failure(Exception):  # noqa: N818 - a failed step isn't a bug in this program
     """A step failed.
 
     Args:
-        message: What happened and what to do, for the terminal.
+        message: The error and its fix, for the terminal.
     """
 
 
 class Steps:
-    """The steps of one run, and what came of them."""
+    """The steps of one run, and their outcomes."""
 
     def __init__(self) -> None:
         #: Finished steps.
         self.outcomes: list[Outcome] = []
-        #: How long the run took; 0: the steps ran one after the other.
+        #: The duration of the run; 0: the steps ran sequentially.
         self.seconds = 0.0
         self._progress: Progress | None = None
         self._processes: set[subprocess.Popen[str]] = set()
 
     def show(self, progress: Progress) -> None:
-        """Show the steps there from now on, and write their output to files."""
+        """Show further steps in a progress display, and write their output to files."""
         self._progress = progress
 
     def run(
@@ -75,14 +75,14 @@ class Steps:
         rerun: Rerun | None = None,
         variables: Mapping[str, str] | None = None,
     ) -> None:
-        """Run a command whose output the user reads.
+        """Run a command whose output is for the user.
 
         Args:
             title: The step's name.
             command: The program and its arguments; it runs in the project's root.
-            report: Where it writes a JUnit report, for a test run.
-            rerun: How its tests are run alone.
-            variables: Additions to its environment.
+            report: The path of its JUnit report, for a test run.
+            rerun: The command that runs one of its tests.
+            variables: Additional environment variables.
 
         Raises:
             Failure: The command failed, or left processes behind.
@@ -108,13 +108,13 @@ class Steps:
         log: Path,
         explain: Callable[[str], str] = lambda _: "",
     ) -> None:
-        """Run commands whose output matters only when one fails.
+        """Run commands whose output is only needed if one fails.
 
         Args:
             title: The step's name.
-            commands: Programs with their arguments, run one after the other in the project's root.
-            log: Where their output goes; its parent exists. On a terminal the last line shows, too.
-            explain: Takes the log of a failure; returns what to do about it.
+            commands: Programs and their arguments, run sequentially in the project's root.
+            log: The file for their output; its directory exists. A terminal also shows the last line.
+            explain: Returns the fix for a failure, given its log.
 
         Raises:
             Failure: A command failed, or left processes behind; the message ends with the log's last lines.
@@ -128,14 +128,14 @@ class Steps:
                 raise Failure(f"{exc}{explain(log.read_text(encoding='utf-8'))}") from exc
 
     def skip(self, title: str, reason: str) -> None:
-        """Note a step that this machine lacks something for.
+        """Record a skipped step.
 
         Args:
             title: The step's name.
-            reason: What it lacks.
+            reason: What this machine lacks.
 
         Raises:
-            Failure: COODIE_TEST_COMPLETE is set, as in CI, where nothing may be lacking.
+            Failure: COODIE_TEST_COMPLETE is set, as in CI, where no step may be skipped.
         """
         if os.environ.get("COODIE_TEST_COMPLETE"):
             raise Failure(f"{title}: {reason}")
@@ -145,37 +145,36 @@ class Steps:
     def background(
         self, title: str, command: Sequence[str | Path], ready: Callable[[str], str | None]
     ) -> Iterator[str]:
-        """Run a command while the block runs, which begins once it says that it's ready.
+        """Run a command in the background, in a context manager that is entered when it is ready.
 
         Args:
-            title: The step's name; its seconds are those until it was ready.
-            command: The program and its arguments. It ends on SIGINT.
-            ready: Takes each line of its output; what it returns, unless that is None, is what it
-                waits for.
+            title: The step's name; its duration is the time until it was ready.
+            command: The program and its arguments. It must exit on SIGINT.
+            ready: Called with each line of the output; returns a value if the command is ready, else None.
 
         Yields:
-            What `ready` returned.
+            The value that `ready` returned.
 
         Raises:
-            Failure: The command ended before.
+            Failure: The command exited before it was ready.
         """
         with self._outcome(title):
             process = self._start(command, capture=True)
             found = self._wait_until_ready(title, process, ready)
-        # what it prints later must not fill its pipe
-        drain = threading.Thread(target=_read_to_the_end, args=[process], daemon=True)
+        # later output must not fill the pipe
+        drain = threading.Thread(target=_drain, args=[process], daemon=True)
         drain.start()
         try:
             yield found
         finally:
-            _end(process)
+            _terminate(process)
             drain.join()
             self._processes.discard(process)
 
     def _wait_until_ready(
         self, title: str, process: subprocess.Popen[str], ready: Callable[[str], str | None]
     ) -> str:
-        """Read a command's output until a line says that it's ready."""
+        """Read a command's output until it is ready."""
         lines: list[str] = []
         try:
             for line in process.stdout or ():
@@ -184,20 +183,20 @@ class Steps:
                 if (found := ready(line)) is not None:
                     return found
         except BaseException:
-            _end(process)
+            _terminate(process)
             raise
-        _read_to_the_end(process)
+        _drain(process)
         process.wait()
         self._processes.discard(process)
         raise Failure("\n  ".join([f"exit status {process.returncode}", *_tail(lines)]))
 
     def end_all(self) -> None:
-        """End what runs, from another thread than the one that waits for it."""
+        """Terminate all processes; thread-safe."""
         for process in list(self._processes):
-            _end(process)
+            _terminate(process)
 
     def summarise(self) -> None:
-        """Print what came of all steps."""
+        """Print the outcomes of all steps."""
         seconds = self.seconds or sum(outcome.seconds for outcome in self.outcomes)
         print()
         print("\n".join(table(self.outcomes, seconds)))
@@ -208,7 +207,7 @@ class Steps:
 
     @contextmanager
     def _outcome(self, title: str, report: Path | None = None, rerun: Rerun | None = None) -> Iterator[None]:
-        """Announce a step, run the block, and note what came of it."""
+        """Announce a step, run the block, and record the outcome."""
         outcome = Outcome(title, rerun=rerun)
         if self._progress is None:
             print(_line(title), flush=True)
@@ -251,7 +250,7 @@ class Steps:
         log: Path,
         variables: Mapping[str, str] | None = None,
     ) -> None:
-        """Run a command with its output in a file; fail with the file's last lines."""
+        """Run a command with its output in a file; the message of a failure has the last lines."""
         lines: list[str] = []
 
         def take(line: str) -> None:
@@ -269,7 +268,7 @@ class Steps:
     def _start(
         self, command: Sequence[str | Path], *, capture: bool, variables: Mapping[str, str] | None = None
     ) -> subprocess.Popen[str]:
-        """Start a command in a process group of its own."""
+        """Start a command in a new process group."""
         environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
         environment |= {"PIP_USER": "0", **(variables or {})}
         try:
@@ -295,18 +294,18 @@ class Steps:
         take: Callable[[str], object] | None = None,
         variables: Mapping[str, str] | None = None,
     ) -> int:
-        """Run a command in a process group of its own, of which nothing is left when this returns.
+        """Run a command in a new process group, and terminate all of its processes.
 
         Args:
             command: The program and its arguments.
-            take: Takes the lines of its output; where None, they go to the terminal.
-            variables: Additions to its environment.
+            take: Called with each line of output; None: the output goes to the terminal.
+            variables: Additional environment variables.
 
         Returns:
-            The exit status.
+            The exit code.
 
         Raises:
-            Failure: The program is missing, or left processes behind; those were ended.
+            Failure: The program is missing, or left processes behind, which were terminated.
         """
         process = self._start(command, capture=take is not None, variables=variables)
         try:
@@ -316,18 +315,18 @@ class Steps:
                         take(line)
             code = process.wait()
         except BaseException:
-            _end(process)
+            _terminate(process)
             raise
         finally:
             self._processes.discard(process)
-        if not _gone(process, _LINGER):
-            _end(process)
-            raise Failure("it left processes behind (they were ended)")
+        if not _wait_for_group(process, _LINGER):
+            _terminate(process)
+            raise Failure("it left processes behind, which were terminated")
         return code
 
 
 def interrupt_on_signals() -> None:
-    """Let SIGTERM and SIGHUP end a run the way Ctrl-C does."""
+    """Handle SIGTERM and SIGHUP like Ctrl-C."""
 
     def interrupt(_signum: int, _frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
@@ -336,43 +335,43 @@ def interrupt_on_signals() -> None:
         signal.signal(signum, interrupt)
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    """End a process and all of its group, politely first."""
-    for signum, patience in _ENDINGS:
+def _terminate(process: subprocess.Popen[str]) -> None:
+    """Terminate a process group, with SIGINT first."""
+    for signum, timeout in _ENDINGS:
         try:
             os.killpg(process.pid, signum)
-            if _gone(process, patience):
+            if _wait_for_group(process, timeout):
                 return
         except ProcessLookupError:
             return
         except KeyboardInterrupt:
-            print("\n   stopping at once", flush=True)  # asked twice
+            print("\n   stopping immediately", flush=True)  # the second Ctrl-C
 
 
-def _gone(process: subprocess.Popen[str], patience: float) -> bool:
-    """Wait until no process of a group is left.
+def _wait_for_group(process: subprocess.Popen[str], timeout: float) -> bool:
+    """Wait until all processes of a group have exited.
 
     Args:
         process: The group's leader.
-        patience: How long to wait, in seconds.
+        timeout: The timeout in seconds.
 
     Returns:
-        Whether all of them ended.
+        Whether all have exited.
     """
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while True:
         process.poll()
         try:
             os.killpg(process.pid, 0)
-        except (ProcessLookupError, PermissionError):  # the latter on macOS, for one that is about to end
+        except (ProcessLookupError, PermissionError):  # the latter on macOS, for an exiting process
             return True
         if time.monotonic() > deadline:
             return False
         time.sleep(0.05)
 
 
-def _read_to_the_end(process: subprocess.Popen[str]) -> None:
-    """Read the rest of a command's output, and close it."""
+def _drain(process: subprocess.Popen[str]) -> None:
+    """Read the rest of a command's output, and close the pipe."""
     if process.stdout is not None:
         with process.stdout as output:
             for _ in output:
@@ -384,10 +383,10 @@ def _tail(lines: Sequence[str]) -> list[str]:
 
 
 def _line(text: str) -> str:
-    """Draw a heading."""
+    """Format a heading."""
     return f"── {text} " + "─" * max(0, 76 - len(text))
 
 
 def _relative(part: str | Path) -> str:
-    """Shorten a path below the root."""
+    """Make a path in the root relative."""
     return str(part).removeprefix(f"{ROOT}{os.sep}")

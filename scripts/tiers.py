@@ -1,7 +1,7 @@
-"""What `make test` and `make test-all` run: one table of jobs, each side by side with others.
+"""The concurrent jobs of `make test` and `make test-all`.
 
-A part is one run of pytest: some directories of tests with one backend. All parts of a run share the local
-Cassandra nodes that `shared_nodes` holds, so that none of them waits for a node to start.
+A part is one run of pytest: directories of tests with one backend. All parts of a run share the local
+Cassandra nodes of `shared_nodes`, so that none of them waits for a node to start.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ __all__ = [
     "test_all",
 ]
 
-#: The variable that bounds the second tier.
+#: The environment variable that limits the duration of the second tier.
 _MINUTES = "COODIE_TEST_MINUTES"
 
-#: Jobs at a time: tests wait for servers and child processes, so that two more than there are cores pay.
+#: The number of concurrent jobs: two more than cores, because tests wait for servers and child processes.
 _WIDTH = (os.cpu_count() or 2) + 2
 
 
@@ -48,11 +48,11 @@ class Part:
     """One run of pytest.
 
     Args:
-        title: Its name; begins with the backend's.
+        title: The name; begins with the backend's.
         paths: Directories of tests.
-        options: For pytest.
-        marks: The expression that selects tests by their marks; empty: those of the first tier.
-        after: The names of jobs that have to end before it.
+        options: Options for pytest.
+        marks: The expression that selects tests by mark; empty: those of the first tier.
+        after: The names of jobs that must finish first.
     """
 
     title: str
@@ -63,15 +63,15 @@ class Part:
 
     @property
     def backend(self) -> str:
-        """The `driver_type` that it runs with."""
+        """The `driver_type`."""
         return self.title.partition(":")[0]
 
 
-#: What depends on the driver in the unit tests; the rest runs with scylla-driver alone in the first tier.
+#: Unit tests that depend on the driver; in the first tier, the others only run with scylla-driver.
 _DEPENDS_ON_DRIVER = ("coodie_core/tests/cassandra", "coodie_core/tests/protocol")
 
-#: Of the combinations of two backends and two forms, sync and async (conftest.py): a test's first one, the
-#: others, and the first one with that which has both the other backend and the other form.
+#: Combinations of two backends, sync and async (conftest.py): a test's first one; the others; the first one,
+#: and the one that differs in both.
 _FIRST, _OTHERS, _OPPOSITE = (
     ("--combinations=0",),
     ("--combinations=1,2,3",),
@@ -79,8 +79,8 @@ _FIRST, _OTHERS, _OPPOSITE = (
 )
 _ON_A_SERVER = ("tests/integration", "tests/kit")
 
-#: The first tier, the longest parts first. Local nodes, packages, documents
-#: and benchmarks don't depend on the backend: their tests run with scylla-driver alone.
+#: The first tier, the longest parts first. Local nodes, packages, documents and benchmarks don't depend on
+#: the backend: their tests only run with scylla-driver.
 TEST = (
     Part("scylla: core", ("coodie_core/tests",)),
     Part("scylla: integration", ("tests/integration",), _FIRST),
@@ -105,7 +105,7 @@ TEST = (
 
 _EXTENDED = "(extended or faults) and not reliability"
 
-#: What `make test-all` adds.
+#: The additional parts of `make test-all`.
 EXTENDED = (
     *(Part(f"{backend}: other combinations", _ON_A_SERVER, _OTHERS) for backend in checks.BACKENDS),
     *(
@@ -133,42 +133,42 @@ EXTENDED = (
 )
 
 
-#: Seeds of the simulation; one process, because other jobs run beside it.
+#: Seeds of the simulation; in one process, because other jobs run concurrently.
 _SEEDS = {"scylla": ("0+1000", "--jobs=1")}
 
 
 def arguments_for(backend: str) -> list[str]:
-    """Return the directories of all tests that run with a backend in either tier, each once.
+    """Return the directories of all tests of both tiers with a backend, without duplicates.
 
     Args:
-        backend: Its `driver_type`.
+        backend: The `driver_type`.
     """
     paths = {path for part in (*TEST, *EXTENDED) if part.backend == backend for path in part.paths}
     return sorted(path for path in paths if not any(path.startswith(f"{other}/") for other in paths))
 
 
 def test(steps: Steps) -> None:
-    """Run the first tier: style, types, all tests on a real Cassandra with both backends, documentation.
+    """Run the first tier: style, types, tests with a real Cassandra and both backends, documentation.
 
     Args:
-        steps: Takes the steps.
+        steps: Runs the steps.
 
     Raises:
-        Failure: A step failed; the others ran nevertheless.
+        Failure: A step failed. The other steps ran.
     """
     _run(steps, jobs_of_test)
 
 
 def test_all(steps: Steps) -> None:
-    """Run the first tier, then what takes longer.
+    """Run the first tier, then the second.
 
-    With COODIE_TEST_MINUTES set, no job of the second tier begins after so many minutes.
+    COODIE_TEST_MINUTES limits the time in which jobs of the second tier are started.
 
     Args:
-        steps: Takes the steps.
+        steps: Runs the steps.
 
     Raises:
-        Failure: A step failed; the others ran nevertheless. Or COODIE_TEST_MINUTES is no number of minutes.
+        Failure: A step failed, while the other steps ran; or COODIE_TEST_MINUTES is invalid.
     """
     minutes = os.environ.get(_MINUTES)
     if minutes is not None and not minutes.isdecimal():
@@ -180,7 +180,7 @@ def test_all(steps: Steps) -> None:
 
 
 def _run(steps: Steps, jobs: Callable[[Steps, str | None], Iterable[Job]]) -> None:
-    """Run jobs with the nodes that they share."""
+    """Run jobs with their shared nodes."""
     command = checks.shared_nodes(steps)
     nodes: AbstractContextManager[str | None] = (
         nullcontext(None) if command is None else steps.background("local Cassandra", command, _address)
@@ -190,7 +190,7 @@ def _run(steps: Steps, jobs: Callable[[Steps, str | None], Iterable[Job]]) -> No
 
 
 def _address(line: str) -> str | None:
-    """Find the address in what `shared_nodes` prints."""
+    """Return the address in a line of `shared_nodes`, or None."""
     word, _, address = line.strip().partition(" at ")
     return address if word == "ready" else None
 
@@ -199,8 +199,8 @@ def jobs_of_test(steps: Steps, nodes: str | None) -> list[Job]:
     """Return the jobs of `make test`.
 
     Args:
-        steps: Takes their steps.
-        nodes: The address of the nodes that tests share; None: they use a server of the user's.
+        steps: Runs their steps.
+        nodes: The address of the shared nodes; None: the tests use the user's server.
     """
     return [
         _environment("cassandra", steps),
@@ -213,12 +213,12 @@ def jobs_of_test(steps: Steps, nodes: str | None) -> list[Job]:
 
 
 def jobs_of_test_all(steps: Steps, nodes: str | None, begin_by: float | None = None) -> list[Job]:
-    """Return the jobs of `make test-all`: those of `make test` come first.
+    """Return the jobs of `make test-all`; those of `make test` come first.
 
     Args:
-        steps: Takes their steps.
+        steps: Runs their steps.
         nodes: As for `jobs_of_test`.
-        begin_by: Seconds after which none of the second tier begins. None: all do.
+        begin_by: Seconds after which no job of the second tier is started; None: no limit.
     """
     first = jobs_of_test(steps, nodes)
     second = [

@@ -1,15 +1,15 @@
-"""How far three calls travel through the modules of coodie: rooms, moves, calls.
+"""Count the modules, transitions and calls that four operations need in coodie's packages.
 
-A call is a function of ours that is entered or resumed; a room is a module that has one; a move is a call in
-another room than the call before. Code that no file has (what dataclasses generate) isn't counted, and
-neither is what other threads do. Counted are the opening of a driver with ``init_coodie`` (the first of a
-registry, and the next one), a warm ``execute_async``, and ``sync_table`` of a table that is as wanted. What
-they import was imported before. It needs the environment of a backend:
+A call is the start or resumption of one of coodie's functions. A transition is a call in another module than
+the previous call. Generated code (of dataclasses) and other threads aren't counted. The operations are
+``init_coodie`` (the first of a registry, and the next one), ``execute_async`` after a warm-up, and
+``sync_table`` of an up-to-date table. All modules are already imported. The script requires the environment
+of a backend:
 
     .venvs/scylla/bin/python scripts/trips.py --driver scylla --host 127.0.0.1 --port 9042
 
-Without a host it starts a node. To count another commit, put the directories of its sources into PYTHONPATH.
-``--trail`` writes the rooms down in the order in which they are entered.
+Without a host, it starts a node. To measure another commit, set PYTHONPATH to its source directories.
+``--trail`` prints the modules in order.
 """
 
 from __future__ import annotations
@@ -30,29 +30,29 @@ if TYPE_CHECKING:
 _KEYSPACE = "coodie_trips"
 _READ = f"SELECT v FROM {_KEYSPACE}.kv WHERE k = ?"  # noqa: S608 - a constant
 
-#: The packages of our distributions.
+#: The packages of coodie's distributions.
 _OURS = re.compile(r"coodie(_\w+)?(\.|$)")
 
-#: Requests before one is counted: connections are ready then, statements prepared.
+#: The number of warm-up requests: then, connections are ready and statements are prepared.
 _WARM = 50
 
 
 class Trip:
-    """What one call entered.
+    """The modules and calls of one operation.
 
     Args:
-        title: What was called.
+        title: The operation.
     """
 
     def __init__(self, title: str) -> None:
         self.title = title
-        #: The rooms in order, each as often as it is moved to.
+        #: The modules in order, once per transition.
         self.trail: list[str] = []
         self.calls = 0
 
     @contextmanager
     def counted(self) -> Iterator[Trip]:
-        """Count what this thread does in the block."""
+        """Count the calls of this thread in a context manager."""
         sys.setprofile(self._note)
         try:
             yield self
@@ -60,15 +60,15 @@ class Trip:
             sys.setprofile(None)
 
     def _note(self, frame: FrameType, event: str, _: Any) -> None:
-        room = frame.f_globals.get("__name__", "")
-        if event != "call" or not _OURS.match(room) or frame.f_code.co_filename.startswith("<"):
+        module = frame.f_globals.get("__name__", "")
+        if event != "call" or not _OURS.match(module) or frame.f_code.co_filename.startswith("<"):
             return
         self.calls += 1
-        if not self.trail or self.trail[-1] != room:
-            self.trail.append(room)
+        if not self.trail or self.trail[-1] != module:
+            self.trail.append(module)
 
     def __str__(self) -> str:
-        return f"{self.title:34} {len(set(self.trail)):6} {len(self.trail):6} {self.calls:6}"
+        return f"{self.title:34} {len(set(self.trail)):8} {len(self.trail):12} {self.calls:6}"
 
 
 def _columns() -> list[Any]:
@@ -77,7 +77,7 @@ def _columns() -> list[Any]:
     return [ColumnDefinition("k", "int", primary_key=True), ColumnDefinition("v", "text")]
 
 
-def _opened(title: str, where: dict[str, Any]) -> tuple[Trip, AbstractDriver]:
+def _open(title: str, where: dict[str, Any]) -> tuple[Trip, AbstractDriver]:
     from coodie.drivers import init_coodie
 
     with Trip(title).counted() as trip:
@@ -85,7 +85,7 @@ def _opened(title: str, where: dict[str, Any]) -> tuple[Trip, AbstractDriver]:
     return trip, driver
 
 
-async def _asked(driver: AbstractDriver) -> Trip:
+async def _execute_warm(driver: AbstractDriver) -> Trip:
     for number in range(_WARM):
         await driver.execute_async(_READ, [number])
         await asyncio.sleep(0.01)
@@ -95,17 +95,17 @@ async def _asked(driver: AbstractDriver) -> Trip:
 
 
 def _trips(where: dict[str, Any]) -> Iterator[Trip]:
-    """Yield the trips, one after the other."""
+    """Run the operations, and yield their counts."""
     from coodie.drivers import init_coodie
     from coodie.registry import DriverRegistry, using_registry
 
-    with using_registry(DriverRegistry()):  # all that opening imports is imported afterwards
+    with using_registry(DriverRegistry()):  # imports all modules
         init_coodie(**where).close()
     with using_registry(DriverRegistry()):
-        trip, driver = _opened("init_coodie, a backend's first", where)
+        trip, driver = _open("init_coodie, a backend's first", where)
         yield trip
         replaced = driver
-        trip, driver = _opened("init_coodie, the next", where)
+        trip, driver = _open("init_coodie, the next", where)
         replaced.close()
         yield trip
         try:
@@ -115,7 +115,7 @@ def _trips(where: dict[str, Any]) -> Iterator[Trip]:
                 [],
             )
             driver.sync_table("kv", _KEYSPACE, _columns())
-            yield asyncio.run(_asked(driver))
+            yield asyncio.run(_execute_warm(driver))
             driver.sync_table("kv", _KEYSPACE, _columns())
             columns = _columns()
             with Trip("sync_table, a table in order").counted() as trip:
@@ -127,14 +127,14 @@ def _trips(where: dict[str, Any]) -> Iterator[Trip]:
 
 
 def main() -> None:
-    """Count and print."""
+    """Print the counts."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--driver", default="scylla", help="the backend's driver_type")
-    parser.add_argument("--host", help="where a server listens; by default a node is started")
-    parser.add_argument("--port", type=int, default=9042, help="its port")
-    parser.add_argument("--trail", action="store_true", help="write the rooms down, too")
+    parser.add_argument("--host", help="the server; by default, a local node is started")
+    parser.add_argument("--port", type=int, default=9042, help="the server's port")
+    parser.add_argument("--trail", action="store_true", help="also print the modules in order")
     given = parser.parse_args()
     with ExitStack() as stack:
         where = {"hosts": [given.host], "port": given.port}
@@ -142,11 +142,11 @@ def main() -> None:
             from coodie_local import LocalNode
 
             where = stack.enter_context(LocalNode("trips")).connection_options()
-        print(f"{'':34} {'rooms':>6} {'moves':>6} {'calls':>6}")
+        print(f"{'':34} {'modules':>8} {'transitions':>12} {'calls':>6}")
         for trip in _trips({**where, "driver_type": given.driver}):
             print(trip)
             if given.trail:
-                print("".join(f"    {room}\n" for room in trip.trail))
+                print("".join(f"    {module}\n" for module in trip.trail))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`make test-versions`: the tests of the first tier with each supported version of Python that is found."""
+"""`make test-versions`: run the first tier's tests with each installed version of Python."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ VERSIONS = ("3.14", "3.13", "3.12", "3.11", "3.10")
 
 
 def test_versions(steps: Steps, *options: str) -> None:
-    """Run the tests of both backends with each other interpreter on PATH, in environments of its own.
+    """Run the tests of both backends with each other interpreter on PATH, in separate environments.
 
     Args:
-        steps: Takes the steps.
-        options: For pytest.
+        steps: Runs the steps.
+        options: Options for pytest.
 
     Raises:
         Failure: Tests failed, or no other interpreter was found. A failure doesn't stop other versions.
@@ -36,7 +36,7 @@ def test_versions(steps: Steps, *options: str) -> None:
         if version == "{}.{}".format(*sys.version_info):
             steps.skip(f"Python {version}", "`make test` runs with this interpreter")
             continue
-        python = _found(version)
+        python = _find_python(version)
         if python is None:
             steps.skip(f"Python {version}", f"python{version} isn't on PATH, or doesn't start")
             continue
@@ -51,13 +51,13 @@ def test_versions(steps: Steps, *options: str) -> None:
             except Failure as exc:
                 failures.append(exc)
     if not ran:
-        raise Failure("no other interpreter was found: put python3.12, for example, on PATH")
+        raise Failure("no other interpreter was found: add one, such as python3.12, to PATH")
     if failures:
         raise failures[0]
 
 
-def _found(version: str) -> str | None:
-    """Return the path of an interpreter on PATH that starts, and has `venv`."""
+def _find_python(version: str) -> str | None:
+    """Return the path of a working interpreter on PATH that has `venv`."""
     python = shutil.which(f"python{version}")
     if python is None:
         return None

@@ -61,8 +61,8 @@ def test_a_failure_leaves_out_what_needs_it_and_nothing_else() -> None:
     assert [outcome.title for outcome in failed] == ["broken step"]
     assert "the reason" in failed[0].failure
     assert [(outcome.title, outcome.left_out) for outcome in steps.outcomes if outcome.left_out] == [
-        ("needs it", "what it needs failed"),
-        ("needs that", "what it needs failed"),
+        ("needs it", "a dependency failed"),
+        ("needs that", "a dependency failed"),
     ]
 
 

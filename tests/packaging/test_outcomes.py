@@ -89,13 +89,13 @@ def test_the_table_has_every_step() -> None:
     outcomes = [
         Outcome("style", 1.5),
         Outcome("a: tests", 60.0, counts=Counts(10, 0, Counter({"no compiler": 2}))),
-        Outcome("b: tests", left_out="what it needs failed"),
+        Outcome("b: tests", left_out="a dependency failed"),
     ]
     lines = table(outcomes, 61.0)
     assert [line.split() for line in lines[1:5]] == [
         ["style", "1.5"],
         ["a:", "tests", "60.0", "10", "0", "2"],
-        ["b:", "tests", "0.0", "not", "run:", "what", "it", "needs", "failed"],
+        ["b:", "tests", "0.0", "not", "run:", "a", "dependency", "failed"],
         ["together", "61.0", "10", "0", "2"],
     ]
     assert "     2 × no compiler" in lines

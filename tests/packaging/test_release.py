@@ -56,7 +56,7 @@ def test_a_missing_sdist_is_a_failure(tmp_path: Path, monkeypatch: pytest.Monkey
     """A build that succeeds and leaves nothing isn't taken for one."""
     monkeypatch.setattr(release, "ROOT", tmp_path)
     monkeypatch.setattr(release, "VENVS", tmp_path / ".venvs")
-    with pytest.raises(Failure, match=f"{len(DISTRIBUTIONS)} sdists were to be built, found: none"):
+    with pytest.raises(Failure, match=f"expected {len(DISTRIBUTIONS)} sdists, got: none"):
         release.check(NoSteps(), tmp_path / "python")  # type: ignore[arg-type]  # a fake in its place
 
 

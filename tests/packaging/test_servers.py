@@ -53,5 +53,5 @@ def test_one_version_and_one_test(runs: list[Any]) -> None:
     options = ("--cassandra-version=6.0-alpha2", "-x", "tests/kit/test_conformance.py")
     servers.test_servers(None, *options)  # type: ignore[arg-type]  # as above
     assert runs == [("scylla", options)]
-    with pytest.raises(Failure, match=r"=5\.1: give one of 4\.1\.10, 6\.0-alpha2"):
+    with pytest.raises(Failure, match=r"=5\.1: use one of 4\.1\.10, 6\.0-alpha2"):
         servers.test_servers(None, "--cassandra-version=5.1")  # type: ignore[arg-type]  # as above

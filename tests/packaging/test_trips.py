@@ -14,8 +14,8 @@ def room(name: str, text: str, file: str = "room.py", **names: Any) -> dict[str,
     return found
 
 
-def test_rooms_moves_and_calls() -> None:
-    """A return is no move; other packages' and generated code isn't counted, what it calls is."""
+def test_modules_transitions_and_calls() -> None:
+    """Returns, other packages and generated code aren't counted, but the functions that these call are."""
     low = room("coodie.low", "def floor(): pass")
     wing = room("coodie_wing", "def hall(): pass")
     made = room("coodie.low", "def init(): pass", file="<string>")

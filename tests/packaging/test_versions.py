@@ -74,5 +74,5 @@ def test_a_failure_doesnt_stop_the_others(path: Path) -> None:
 def test_no_other_interpreter(path: Path) -> None:
     """It is a failure that says what to do."""
     (path / "python9.9").unlink()
-    with pytest.raises(Failure, match="on PATH"):
+    with pytest.raises(Failure, match="to PATH"):
         versions.test_versions(RecordingSteps())  # type: ignore[arg-type]  # has what is used
