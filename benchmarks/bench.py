@@ -1,13 +1,12 @@
-"""The benchmarks: contestants as separate processes, in turn, against a stub CQL server or a real one.
+"""The benchmarks: clients in separate processes take turns with a stub CQL server or a real one.
 
     python benchmarks/bench.py --quick
     python benchmarks/bench.py --contestants coodie-scylla,coodie-1.9 --workloads read-64,sync-1 --rounds 7
 
-What is measured is the client: CPU of all its threads, and the clock. The stub server answers at once and
-knows one table; workloads for which that doesn't suit have a Cassandra of coodie-local's, and so have those
-of --server real. Values that contestants read are
-compared with what they must be, and the stub refuses rows that are inserted wrong. Ratios are paired: each
-round with the same round of the other contestant.
+The benchmarks measure the client: the CPU time of all its threads, and the elapsed time. The stub server
+responds immediately, and has one table; other workloads, and those with --server real, use a Cassandra of
+coodie-local. The values that contestants read are verified, and the stub rejects wrong inserts. Ratios are
+paired: each round is compared with the same round of the other contestant.
 """
 
 from __future__ import annotations
@@ -51,10 +50,10 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str]) -> int:
-    """Run, print tables, write results.
+    """Run the benchmarks, print tables, write results.
 
     Returns:
-        The exit status: 0, 1 where nothing could be measured, 130 after an interrupt.
+        The exit code: 0, 1 if nothing was measured, 2 for invalid arguments, 130 after an interrupt.
     """
     given = _parser().parse_args(arguments)
     given.seconds = given.seconds or (0.3 if given.quick else 0.5)
@@ -69,7 +68,7 @@ def main(arguments: list[str]) -> int:
     try:
         _run(given, console, contests, results)
     except KeyboardInterrupt:
-        console.print("\ninterrupted; nothing was left running")
+        console.print("\ninterrupted; all processes were stopped")
         return 130
     except (stub.NoCompilerError, Failure, CoodieError) as exc:
         console.print(str(exc), markup=False)
@@ -101,7 +100,7 @@ def _run(
                 place = Place(address.host, address.port, given.seconds, log, address.ca)
                 for each in alike:
                     rounds = given.rounds or each.work.rounds
-                    result = _hold(console, each, pythons, place, rounds)
+                    result = _run_contest(console, each, pythons, place, rounds)
                     result["left_out"] |= {
                         one.name: missing[one.name] for one in each.contestants if one.name in missing
                     }
@@ -113,21 +112,25 @@ def _run(
     console.print(f"{len(contests)} workloads in {time.monotonic() - begun:.0f} s")
 
 
-def _hold(
+def _run_contest(
     console: Console, contest: Contest, pythons: dict[Contestant, Path], place: Place, rounds: int
 ) -> dict[str, Any]:
-    """Hold a contest; return what came of it."""
-    under_way = conditions(contest.server, rounds)
+    """Run a contest; return its results."""
+    current_conditions = conditions(contest.server, rounds)
     entered = {one: pythons[one] for one in contest.contestants if one in pythons}
     with console.status(contest.title) as status:
         outcome = compete(
             contest.work, entered, place, rounds, lambda what: status.update(f"{contest.title}: {what}")
         )
-    return {"conditions": under_way, "contestants": outcome.contestants, "left_out": outcome.left_out}
+    return {
+        "conditions": current_conditions,
+        "contestants": outcome.contestants,
+        "left_out": outcome.left_out,
+    }
 
 
 def _environments(entered: list[Contestant]) -> tuple[dict[Contestant, Path], dict[str, str]]:
-    """Make the environments; return interpreters, and who can't take part, with the reason."""
+    """Create the environments; return interpreters, and contestants that can't run with the reasons."""
     pythons, missing = {}, {}
     steps = Steps()
     failed: dict[str, str] = {}
@@ -176,27 +179,23 @@ def _parser() -> argparse.ArgumentParser:
     kinds = "\n".join(f"  {kind:8} {what}" for kind, what in KINDS.items())
     variants = "\n".join(f"  +{name:8} {what}" for name, what in VARIANTS.items())
     contestants = ", ".join(CONTESTANTS)
-    ending = f"contestants: {contestants}\n{variants}\n\nworkloads, most with a number (read-64):\n{kinds}"
+    ending = f"contestants: {contestants}\n{variants}\n\nworkloads, most with a number N (read-64):\n{kinds}"
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=ending, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="fewer contestants and workloads: some minutes")
+    parser.add_argument("--quick", action="store_true", help="fewer contestants and workloads: a few minutes")
+    parser.add_argument("--contestants", metavar="NAMES", help="the contestants, separated by commas")
+    parser.add_argument("--workloads", metavar="NAMES", help="the workloads, separated by commas")
+    parser.add_argument("--rounds", type=int, help="rounds of each contestant (5; 3 for long workloads)")
+    parser.add_argument("--seconds", type=float, help="CPU time of a round (0.5; with --quick 0.3)")
     parser.add_argument(
-        "--contestants", metavar="NAMES", help="instead of the default ones, with commas between"
-    )
-    parser.add_argument(
-        "--workloads", metavar="NAMES", help="instead of the default ones, with commas between"
-    )
-    parser.add_argument("--rounds", type=int, help="rounds of each contestant (5; 3 where one takes long)")
-    parser.add_argument("--seconds", type=float, help="CPU of a round (0.5; with --quick 0.3)")
-    parser.add_argument(
-        "--baselines", metavar="NAMES", default=",".join(BASELINES), help="whom others are compared with"
+        "--baselines", metavar="NAMES", default=",".join(BASELINES), help="the clients to compare with"
     )
     parser.add_argument(
         "--server",
-        help="stub, real (a Cassandra is started), or HOST:PORT of one; by default what suits a workload",
+        help="stub, real (starts a Cassandra), or HOST:PORT; by default, the best one for each workload",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all rounds there")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all rounds to a file")
     parser.add_argument(
         "--publish", action="store_true", help="write docs/benchmarks.md, its charts and its JSON"
     )

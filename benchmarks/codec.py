@@ -1,10 +1,10 @@
-"""What the accelerator saves: ratios of the same work with and without it, in one run.
+"""The speedup by the accelerator: ratios of CPU time with and without it, in one run.
 
-Results of rows with five columns (int, int, text, double, uuid), and the parameters of an INSERT of such a
-row. No server, no connection: bytes to rows, and values to bytes. The turns alternate in one process;
-each time is the best of all turns, and all contestants' rows and bytes are compared first.
+The benchmark decodes rows with five columns (int, int, text, double, uuid), and encodes the parameters of an
+INSERT of such a row, without a server or a connection. Contestants take turns in one process; each time is
+the minimum of all turns. All contestants' rows and bytes are compared first.
 
-- ``driver``: the driver's compiled decoder with ``dict_factory``; ``bind`` and what EXECUTE makes of it;
+- ``driver``: the driver's compiled decoder with ``dict_factory``; ``bind`` and the encoding of EXECUTE;
 - ``coodie``: the fast path without the accelerator;
 - ``coodie, accelerator``: the fast path with it.
 
@@ -47,7 +47,7 @@ _VERSION = 4
 _KEYSPACE, _TABLE = "bench", "rows"
 _INSERT = f"INSERT INTO {_KEYSPACE}.{_TABLE} (pk, ck, name, score, token) VALUES (?, ?, ?, ?, ?)"
 
-#: Names, the driver's types, and the protocol's numbers of these (native_protocol_v5.spec, section 4.2.5.2).
+#: Names, the driver's types, and the protocol's type ids (native_protocol_v5.spec, section 4.2.5.2).
 _COLUMNS = (
     ("pk", cqltypes.Int32Type, 0x9),
     ("ck", cqltypes.Int32Type, 0x9),
@@ -61,7 +61,7 @@ _GLOBAL_TABLE = 0x1
 _NO_METADATA = 0x4
 
 _TURNS = 15
-#: How long one turn of one contestant ought to take, in seconds.
+#: The target duration of one contestant's turn, in seconds.
 _TURN = 0.02
 _ACCELERATOR = "coodie_accel"
 
@@ -69,7 +69,7 @@ Row = tuple[int, int, str, float, UUID]
 
 
 def made(count: int) -> list[Row]:
-    """Make rows, the same ones in each run."""
+    """Create rows, the same in each run."""
     source = random.Random(5)
     return [
         (1, number, f"name of row {number}", source.random(), UUID(int=source.getrandbits(128), version=4))
@@ -78,7 +78,7 @@ def made(count: int) -> list[Row]:
 
 
 def cells(rows: list[Row]) -> bytes:
-    """Write rows as a result has them, from their number on."""
+    """Encode rows as in a result, beginning with their count."""
     parts = [pack(">i", len(rows))]
     for row in rows:
         for value, (_, typ, _) in zip(row, _COLUMNS, strict=True):
@@ -88,7 +88,7 @@ def cells(rows: list[Row]) -> bytes:
 
 
 def metadata() -> bytes:
-    """Write what a result says of its columns, where it says so."""
+    """Encode the metadata of the columns, as in a result."""
 
     def string(text: str) -> bytes:
         return pack(">H", len(text)) + text.encode()
@@ -98,7 +98,7 @@ def metadata() -> bytes:
 
 
 def driver_reader() -> Callable[[bytes], list[dict[str, Any]]]:
-    """Return how the driver reads a prepared statement's result, whose metadata it has."""
+    """Return the driver's decoder of a prepared statement's result, with known metadata."""
     message_class = ProtocolHandler.message_types_by_opcode[ResultMessage.opcode]
     columns = [(_KEYSPACE, _TABLE, name, typ) for name, typ, _ in _COLUMNS]
 
@@ -113,7 +113,7 @@ def driver_reader() -> Callable[[bytes], list[dict[str, Any]]]:
 
 
 def driver_encoder(prepared: Any) -> Callable[[Any], bytes]:
-    """Return how the driver turns parameters into what an EXECUTE message has."""
+    """Return the driver's encoder of the parameters of EXECUTE."""
 
     def encode(params: Any) -> bytes:
         stream = BytesIO()
@@ -125,19 +125,19 @@ def driver_encoder(prepared: Any) -> Callable[[Any], bytes]:
 
 
 def coodie_reader(body: bytes) -> Callable[[bytes], list[dict[str, Any]]]:
-    """Return how the fast path reads a statement's results, once it knows their metadata."""
+    """Return the fast path's decoder of a statement's results, with known metadata."""
     results = ResultReader(_VERSION, {}, ValueOptions())
     results.read(body)
 
     def read(body: bytes) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = results.read_single_page(body)  # type: ignore[assignment]  # it is the only page
+        rows: list[dict[str, Any]] = results.read_single_page(body)  # type: ignore[assignment]  # the only page
         return rows
 
     return read
 
 
 def use_accelerator(*, used: bool) -> None:
-    """Let readers and encoders that are made from now on have the accelerator, or not."""
+    """Enable or disable the accelerator for new readers and encoders."""
     if used:
         sys.modules.pop(_ACCELERATOR, None)
     else:
@@ -146,11 +146,11 @@ def use_accelerator(*, used: bool) -> None:
 
 
 def contest(contestants: dict[str, Callable[[], Any]]) -> dict[str, float]:
-    """Return each one's seconds for one call: the best of all turns, which alternate."""
+    """Return the seconds of one call of each contestant: the minimum of all turns, which alternate."""
     best = dict.fromkeys(contestants, float("inf"))
     times = {}
     for name, work in contestants.items():
-        # The first of these warms up.
+        # The first one is a warm-up.
         shortest = min(timeit.repeat(work, repeat=5, number=1))
         times[name] = max(1, int(_TURN / shortest))
     for _ in range(_TURNS):
@@ -164,7 +164,7 @@ def contest(contestants: dict[str, Callable[[], Any]]) -> dict[str, float]:
 
 
 def decoding(count: int) -> dict[str, Callable[[], Any]]:
-    """Return the contestants that read so many rows; all read the same."""
+    """Return the contestants that decode a number of rows, after comparing their results."""
     rows = cells(made(count))
     bare = pack(">iii", _RESULT_OF_ROWS, _NO_METADATA, len(_COLUMNS)) + rows
     described = pack(">iii", _RESULT_OF_ROWS, _GLOBAL_TABLE, len(_COLUMNS)) + metadata() + rows
@@ -174,7 +174,7 @@ def decoding(count: int) -> dict[str, Callable[[], Any]]:
     use_accelerator(used=True)
     accelerated = coodie_reader(described)
     if not by_driver(bare) == list(plain(described)) == list(accelerated(described)):
-        raise SystemExit("The rows that were read differ: nothing is measured.")
+        raise SystemExit("The decoded rows differ; nothing was measured.")
     return {
         "driver": lambda: by_driver(bare),
         "coodie": lambda: plain(described),
@@ -183,7 +183,7 @@ def decoding(count: int) -> dict[str, Callable[[], Any]]:
 
 
 def encoding() -> dict[str, Callable[[], Any]]:
-    """Return the contestants that write a row's parameters; all write the same."""
+    """Return the contestants that encode a row's parameters, after comparing their results."""
     from cassandra.protocol import ColumnMetadata
 
     (row,) = made(1)
@@ -198,7 +198,7 @@ def encoding() -> dict[str, Callable[[], Any]]:
     use_accelerator(used=True)
     accelerated = encoder(entry)
     if not by_driver(row) == plain(row) == accelerated(row):
-        raise SystemExit("The parameters that were written differ: nothing is measured.")
+        raise SystemExit("The encoded parameters differ; nothing was measured.")
     return {
         "driver": lambda: by_driver(row),
         "coodie": lambda: plain(row),
@@ -209,12 +209,12 @@ def encoding() -> dict[str, Callable[[], Any]]:
 def main() -> None:
     """Measure, and print times and ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rows", default="1,100,5000", help="rows to a result, several with commas")
+    parser.add_argument("--rows", default="1,100,5000", help="rows per result, separated by commas")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
     spec = importlib.util.find_spec(_ACCELERATOR)
-    if spec is None or spec.origin is None:  # without an origin it is the directory
-        raise SystemExit("coodie-accel isn't installed. Install it:  python -m pip install ./coodie_accel")
+    if spec is None or spec.origin is None:  # without an origin, it is the source directory
+        raise SystemExit("coodie-accel isn't installed. Run:  python -m pip install ./coodie_accel")
     report: dict[str, Any] = {}
     works = {f"{count} rows": (count, decoding(count)) for count in map(int, options.rows.split(","))}
     works["parameters of one row"] = (1, encoding())

@@ -1,7 +1,7 @@
-"""One contestant with one workload, in a process of its own; ``bench.py`` starts it.
+"""The process of one contestant with one workload, started by ``bench.py``.
 
-On standard output comes one line of JSON: what was checked and how often a round does its work. Then each
-line on standard input is a round, answered by a line with what it cost. The end of the input ends it.
+It first writes a line of JSON to standard output: the checksum, and the operations per round. For each line
+on standard input, it runs a round and writes a line with the costs. It exits at the end of the input.
 
     python benchmarks/contestant.py coodie-scylla read-64 --port 9042
 """
@@ -27,24 +27,24 @@ from contestants.work import Work
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-#: How long a round ought to take, in seconds of the CPU; by the clock it may take so many times as long.
+#: The target duration of a round in CPU seconds; the maximum elapsed time, as a multiple of it.
 _SECONDS = 0.5
 _PATIENCE = 3
-#: Seconds that a round at a fixed rate takes, for each of those.
+#: Seconds of a round at a fixed rate, per second of the target duration.
 _PACED = 4
 #: Requests in flight before a burst.
 _WARM_UP = 8
 
 
 class Process:
-    """What this process does; every step is a coroutine, which never waits where the client blocks.
+    """The steps of this process, as coroutines; with a blocking client, they never wait.
 
     Args:
-        entered: Who runs.
-        work: What is to be done.
-        target: Where.
-        seconds: How long a round ought to take.
-        out: Where answers go.
+        entered: The contestant.
+        work: The workload.
+        target: The server.
+        seconds: The target duration of a round.
+        out: The stream for responses.
     """
 
     def __init__(self, entered: Contestant, work: Work, target: Target, seconds: float, out: TextIO) -> None:
@@ -62,9 +62,9 @@ class Process:
         self._module: Any = asynchronous if self.on_loop else synchronous
 
     async def run(self) -> None:
-        """Connect, check, find out how often a round does its work, do rounds, disconnect."""
+        """Connect, check values, calibrate, run rounds, disconnect."""
         if self.work.kind == "connect":
-            # The first connection isn't measured: it imports what a client leaves until then.
+            # The first connection isn't measured, because some clients import modules lazily.
             await self._call(self.client.open, self.target)
             await self._call(self.client.close)
         if self.work.kind in {"cold", "connect"}:
@@ -91,11 +91,11 @@ class Process:
         with measured(spent):
             await self._call(self.client.close)
         if self._plain(rows) != [self.work.table.row(READ_PART, 1)]:
-            raise AssertionError(f"not the row that was asked for: {rows}")
+            raise AssertionError(f"expected another row, got {rows}")
         self.answer(cpu=spent.cpu, wall=spent.wall, count=1, facts=facts)
 
     def answer(self, **content: Any) -> None:
-        """Write one line."""
+        """Write a line of JSON."""
         print(json.dumps(content), file=self.out, flush=True)
 
     async def _rounds(self) -> None:
@@ -109,7 +109,7 @@ class Process:
             self.answer(cpu=spent.cpu, wall=spent.wall, count=count, rows=rows, memory=memory())
 
     async def _memory(self) -> None:
-        """Stream, and tell how far memory grew beyond what it was after one row had been read."""
+        """Stream rows; report the memory growth since the first row was read."""
         statement = await self._call(self.client.prepare, Work("rows").cql)
         await self._call(self.client.read, statement, [READ_PART])
         gc.collect()
@@ -124,12 +124,12 @@ class Process:
             rows=self.work.rows,
             memory=before,
             grown=peak() - before,
-            checked=await self._check(),  # only now: it leaves memory behind that streaming could use
+            checked=await self._check(),  # last, because streaming could reuse the memory that it frees
             facts=self.client.facts,
         )
 
     async def _frame(self) -> None:
-        """Make a data frame after one of few rows, and tell how far memory grew, beside the Arrow data."""
+        """Create a data frame, after a small one; report memory growth and the size of the Arrow data."""
         frames.warm()
         statement = await self._call(self.client.prepare, self.work.compared_cql)
         await self._call(self.client.frame, statement, [READ_PART])
@@ -153,7 +153,7 @@ class Process:
         )
 
     async def _burst(self) -> None:
-        """Tell how far memory grows while many requests are in flight at once."""
+        """Report the memory growth with many requests in flight."""
         few = Work("read", _WARM_UP)
         await self._call(self._module.perform, self.client, few, few.keys)
         gc.collect()
@@ -172,7 +172,7 @@ class Process:
         )
 
     async def _sessions(self) -> None:
-        """Tell how far memory grows with each further client that is connected and has read a row."""
+        """Report the memory growth per client that is connected and has read a row."""
         clients = [type(self.client)(*self._arguments) for _ in range(self.work.number)]
         await self._read_one(self.client)
         gc.collect()
@@ -201,7 +201,7 @@ class Process:
         await self._call(client.read, statement, [READ_PART, 1])
 
     async def _paced_rounds(self) -> None:
-        """Do rounds at a fixed rate."""
+        """Run rounds at a fixed rate."""
         checked = await self._check()
         count = max(int(self.work.rate * self.seconds * _PACED), 1)
         pace = paced if self.on_loop else paced_with_callbacks
@@ -215,7 +215,7 @@ class Process:
             self.answer(cpu=spent.cpu, p50=p50, p99=p99, count=count, rows=count, memory=memory())
 
     async def _check(self) -> str:
-        """Compare values with what they must be; return their checksum."""
+        """Compare values with the expected ones; return their checksum."""
         return self._compared(await self._call(self._module.check, self.client, self.work))
 
     def _compared(self, found: list[dict[str, Any]]) -> str:
@@ -230,12 +230,12 @@ class Process:
         return [self.client.plain(one, self.work.table) for one in rows]
 
     async def _calibrated(self) -> int:
-        """Return how often a round does the work; this warms up, too."""
+        """Return the number of operations per round; also a warm-up."""
         count = self.work.width
         while True:
             with measured() as spent:
                 await self._perform(count)
-            # By the CPU: on a busy machine the clock would leave too little work to a round.
+            # By CPU time: on a busy machine, elapsed time would result in too few operations.
             took = max(spent.cpu, spent.wall / _PATIENCE)
             wanted = count * self.seconds / max(took, 1e-6)
             if took > self.seconds / 3:
@@ -247,7 +247,7 @@ class Process:
         return rows
 
     async def _next(self) -> bool:
-        """Wait for the next round; the loop goes on meanwhile, as that of a program would."""
+        """Wait for the next round without blocking the event loop, as in a program."""
         if self.on_loop:
             return bool(await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline))
         return bool(sys.stdin.readline())
@@ -261,7 +261,7 @@ class Process:
 
 
 def run(process: Process) -> None:
-    """Run the steps: on a loop, or to their end in one go where nothing waits."""
+    """Run the steps on an event loop, or synchronously with a blocking client."""
     if not process.on_loop:
         try:
             process.run().send(None)
@@ -277,7 +277,7 @@ def run(process: Process) -> None:
 
 
 def main() -> int:
-    """Run, and tell on standard output how it went."""
+    """Run the process, and report errors on standard output."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -285,12 +285,12 @@ def main() -> int:
     parser.add_argument("workload")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=9042)
-    parser.add_argument("--ca", default="", help="file of the server's authority; without it, no TLS")
-    parser.add_argument("--seconds", type=float, default=_SECONDS, help="how long a round ought to take")
+    parser.add_argument("--ca", default="", help="the certificate file of the authority; empty: no TLS")
+    parser.add_argument("--seconds", type=float, default=_SECONDS, help="the target duration of a round")
     given = parser.parse_args()
     entered = contestant(given.name)
     target = Target(given.host, given.port, entered.variants, given.ca)
-    # What clients print must not come between.
+    # Output of clients must not mix with the protocol.
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         os.dup2(2, 1)
         try:

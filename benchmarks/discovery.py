@@ -1,15 +1,15 @@
-"""What finding a backend costs with many distributions installed: ratios in one run.
+"""The cost of finding a backend with many installed distributions: ratios in one run.
 
-Distributions are written into a directory of their own, a third with entry points, one with a backend. Each
-measurement is the best of several, each with an index of its own, as in a fresh process:
+The benchmark creates distributions in a directory, a third of them with entry points, one with a backend.
+Each measurement is the minimum of several, each with a new index, as in a new process:
 
-- ``scan``: all metadata is read, once per process;
-- ``resolve``: the name is resolved with the scan done;
-- ``known``, ``pinned``: the name is resolved without a scan;
-- ``entry_points``: what importlib-metadata itself takes to list one group, for comparison.
+- ``scan``: reading all metadata, once per process;
+- ``resolve``: resolving the name after the scan;
+- ``known``, ``pinned``: resolving the name without a scan;
+- ``entry_points``: listing one group with importlib-metadata, for comparison.
 
-Absolute times say little. What matters: resolving costs next to nothing beside the scan, and nothing
-grows faster than the number of distributions.
+Absolute times mean little. Resolving should cost very little compared with the scan, and no time should grow
+faster than the number of distributions.
 
     python benchmarks/discovery.py --distributions 600
 """
@@ -32,12 +32,12 @@ from coodie.plugins.selection import select
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: How often each is measured.
+#: The number of repetitions.
 _TIMES = 7
 
 
 def install(directory: Path, name: str, entry_points: str = "") -> None:
-    """Write a distribution's metadata, of a usual size."""
+    """Write the metadata of a distribution, with a typical size."""
     info = directory / f"{name.replace('-', '_')}-1.0.dist-info"
     info.mkdir()
     words = "A description that goes on for a while. " * 100
@@ -50,7 +50,7 @@ def install(directory: Path, name: str, entry_points: str = "") -> None:
 
 
 def populate(directory: Path, count: int) -> None:
-    """Write so many distributions, and those of the backends that are looked for."""
+    """Write a number of distributions, and those of the backends."""
     for number in range(count):
         script = f"[console_scripts]\nrun{number} = package{number}:main\n"
         install(directory, f"package-{number}", script if number % 3 == 0 else "")
@@ -61,7 +61,7 @@ def populate(directory: Path, count: int) -> None:
 
 
 def measure(directory: Path) -> dict[str, float]:
-    """Return milliseconds by what was done."""
+    """Return milliseconds by operation."""
     path = [str(directory)]
 
     def source(**name: str) -> Any:
@@ -90,7 +90,7 @@ def measure(directory: Path) -> dict[str, float]:
 
 
 def best(make: Callable[[], DriverIndex], act: Callable[[DriverIndex], Any]) -> float:
-    """Return the least of several durations, in milliseconds."""
+    """Return the minimum of several durations, in milliseconds."""
     durations = []
     for _ in range(_TIMES):
         index = make()
@@ -101,7 +101,7 @@ def best(make: Callable[[], DriverIndex], act: Callable[[DriverIndex], Any]) -> 
 
 
 def main() -> None:
-    """Measure with so many distributions, and with half of them, and print."""
+    """Measure with all distributions and with half of them, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--distributions", type=int, default=600)
     parser.add_argument("--json", action="store_true")

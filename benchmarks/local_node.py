@@ -1,8 +1,8 @@
-"""What a local node costs: start, memory, stop.
+"""The costs of a local node: start, memory, stop.
 
-Each row is the median of some runs, in a throw-away directory. Wall times depend on what else the
-machine does, so that the JVM's own CPU seconds stand beside them, and the load while it ran. "Cold" begins
-with an empty cache, so that it downloads; the class archive is made after it, and then mapped.
+Each row is the median of several runs, in a temporary directory. Elapsed times depend on the machine's load,
+so each row also has the JVM's CPU time and the load. "Cold" starts with an empty cache, so it includes the
+download; the class archive is created afterwards, and later runs map it.
 
     python benchmarks/local_node.py --runs 3
 """
@@ -28,7 +28,7 @@ _ARCHIVE_PATIENCE = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One start and stop: seconds, CPU seconds of all JVMs until ready, bytes of the largest one."""
+    """A start and stop: seconds, CPU seconds of all JVMs until ready, memory of the largest one in bytes."""
 
     start: float
     cpu: float
@@ -37,13 +37,13 @@ class Run:
 
 
 def cpu_of(pid: int) -> float:
-    """Return the CPU seconds that a process has used."""
+    """Return the CPU time of a process, in seconds."""
     after_name = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(after_name[11]) + int(after_name[12])) / _TICKS
 
 
 def memory_of(pid: int) -> int:
-    """Return the resident bytes of a process."""
+    """Return the resident memory of a process, in bytes."""
     return int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1]) * _PAGE
 
 
@@ -73,9 +73,9 @@ def report(what: str, runs: list[Run]) -> None:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--runs", type=int, default=3, help="how often each is done but the cold one")
+    parser.add_argument("--runs", type=int, default=3, help="the number of runs, except for the cold one")
     runs = parser.parse_args().runs
     with tempfile.TemporaryDirectory() as cache:
         os.environ["COODIE_LOCAL_CACHE"] = cache
@@ -83,7 +83,7 @@ def main() -> None:
         deadline = time.monotonic() + _ARCHIVE_PATIENCE
         while not [*Path(cache, "archives").glob("*.jsa")]:
             if time.monotonic() > deadline:
-                raise SystemExit("No class archive was made.")
+                raise SystemExit("No class archive was created.")
             time.sleep(0.2)
         archives = Path(cache, "archives")
         hidden = Path(cache, "hidden")

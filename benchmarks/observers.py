@@ -1,9 +1,9 @@
-"""What observing costs: client CPU for each request, as ratios to a program in which nobody observes.
+"""The cost of observers: client CPU time per request, as ratios to a program without observers.
 
-The same prepared statement reads one row, 64 requests in flight, with no observer, with one that does
+The same prepared statement reads one row, with 64 requests in flight: without an observer, with one that does
 nothing, with the counters, with the request log (below the logger's level), and with OpenTelemetry's API,
-without and with an SDK that keeps nothing. The turns alternate in one process, on one connection. CPU is
-that of all threads of this process. Ratios under 1.05 are noise.
+without and with an SDK that exports nothing. The variants take turns in one process, with one connection. CPU
+time is that of all threads of this process. Ratios below 1.05 are noise.
 
     python benchmarks/observers.py --hosts 127.0.0.1 --port 9042 --driver scylla
 """
@@ -32,7 +32,7 @@ SELECT = "SELECT key, release_version FROM system.local WHERE key = ?"
 
 
 class Idle:
-    """Does nothing with what it's told."""
+    """An observer that does nothing."""
 
     @hookimpl
     def coodie_request_started(self, event: RequestStarted) -> None:
@@ -44,7 +44,7 @@ class Idle:
 
 
 def with_sdk() -> OpenTelemetryObserver:
-    """Return the observer on an SDK that samples every span and exports none."""
+    """Return the observer with an SDK that samples every span and exports none."""
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import InMemoryMetricReader
     from opentelemetry.sdk.trace import TracerProvider
@@ -54,13 +54,13 @@ def with_sdk() -> OpenTelemetryObserver:
 
 
 def cpu() -> float:
-    """Return the CPU seconds of all threads of this process."""
+    """Return the CPU time of all threads of this process, in seconds."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
 
 async def in_flight(driver: Any, count: int, width: int = 64) -> None:
-    """Make ``count`` requests, ``width`` at once."""
+    """Send ``count`` requests, ``width`` concurrently."""
     left = iter(range(count))
 
     async def worker() -> None:
@@ -71,7 +71,7 @@ async def in_flight(driver: Any, count: int, width: int = 64) -> None:
 
 
 def unobserved() -> float:
-    """Return the nanoseconds of core's context manager around a request that nobody observes."""
+    """Return the cost of the context manager around a request without observers, in nanoseconds."""
     params = [1]
 
     def request() -> None:
@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--hosts", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=9042)
     parser.add_argument("--driver", default="scylla", choices=["scylla", "cassandra"])
-    parser.add_argument("--count", type=int, default=4000, help="requests to a turn")
+    parser.add_argument("--count", type=int, default=4000, help="requests per turn")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -108,7 +108,7 @@ def main() -> None:
                 with observing(*observers):
                     before = cpu()
                     asyncio.run(in_flight(driver, options.count))
-                    # The first turn warms up.
+                    # The first turn is a warm-up.
                     if turn:
                         spent[name].append((cpu() - before) / options.count * 1e6)
     finally:
@@ -120,7 +120,7 @@ def main() -> None:
     if options.json:
         print(json.dumps(report, indent=2))
         return
-    print(f"around a request that nobody observes: {report.pop('unobserved context manager, ns'):.0f} ns")
+    print(f"around a request without observers: {report.pop('unobserved context manager, ns'):.0f} ns")
     for name, row in report.items():
         print(f"{name:28} {row['us']:6.0f} µs of CPU a request, ratio {row['ratio']:.2f}")
 

@@ -1,9 +1,9 @@
 """Goodput under overload, with and without max_in_flight, as ratios to the node's capacity.
 
-Goodput is the number of requests per second whose rows arrive within the timeout. The stub server takes a
-fixed time for each request, one after the other, also for requests whose client has given up: that is its
-capacity. The program sends requests at a fixed rate, whether or not earlier ones have ended, as the users of
-a web service do. The driver with the limit rejects requests; each is counted once, and isn't sent again.
+Goodput is the number of requests per second whose rows arrive within the timeout. The stub server processes
+requests sequentially, each in a fixed time, which is its capacity; this includes requests that have timed
+out. The program sends requests at a fixed rate, even if earlier ones are in flight, like users of a web
+service. The driver with the limit rejects requests; each is counted once and isn't retried.
 
     python benchmarks/overload.py --driver scylla
 """
@@ -22,21 +22,21 @@ from contestants.rows import READ_PART, SELECT_ROW
 from coodie.exceptions import CoodieError, OverloadedError
 from ruler import stub
 
-#: The driver's limits: together, less than the number of requests that the node serves within the timeout.
+#: The driver's limits: in total, less than the number of requests that the node serves within the timeout.
 LIMITS = {"max_in_flight": 64, "max_queued": 64}
 
 _NO_LIMIT, _LIMIT = "without a limit", "max_in_flight=64"
 
-#: Seconds between two times at which requests are started.
+#: Seconds between batches of requests.
 _TICK = 0.005
 
 
 class Offered(NamedTuple):
-    """What became of the requests of one turn.
+    """The outcome of one turn's requests.
 
     Attributes:
         goodput: Requests per second whose rows arrived within the timeout.
-        rejected: The part of all requests that the driver rejected.
+        rejected: The fraction of requests that the driver rejected.
     """
 
     goodput: float
@@ -64,8 +64,8 @@ async def offer(driver: Any, rate: float, seconds: float, timeout: float) -> Off
     Args:
         driver: The driver.
         rate: Requests per second.
-        seconds: The time in which requests are started.
-        timeout: The timeout of each, in seconds.
+        seconds: The duration of the load.
+        timeout: The timeout of each request, in seconds.
     """
     good = rejected = 0
 
@@ -91,7 +91,7 @@ async def offer(driver: Any, rate: float, seconds: float, timeout: float) -> Off
 
 
 def measure(options: argparse.Namespace, port: int, load: float) -> dict[str, Offered]:
-    """Measure one turn of each driver, in ratios to the capacity."""
+    """Measure one turn of each driver; return ratios to the capacity."""
     found = {}
     for name, limits in ((_NO_LIMIT, {}), (_LIMIT, LIMITS)):
         arguments: dict[str, Any] = {"driver_type": options.driver, "name": "overload", **limits}
@@ -111,9 +111,9 @@ def main() -> None:
     """Run all turns and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--driver", default="scylla", choices=["scylla", "cassandra"])
-    parser.add_argument("--work", type=int, default=1000, help="microseconds that a request takes")
-    parser.add_argument("--timeout", type=float, default=0.5, help="of a request, in seconds")
-    parser.add_argument("--seconds", type=float, default=4, help="of a turn")
+    parser.add_argument("--work", type=int, default=1000, help="the server's time for a request, in µs")
+    parser.add_argument("--timeout", type=float, default=0.5, help="the timeout of a request, in seconds")
+    parser.add_argument("--seconds", type=float, default=4, help="the duration of a turn")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--loads", default="0.5,1,2", help="multiples of the capacity")
     parser.add_argument("--json", action="store_true")

@@ -4,9 +4,9 @@
     python benchmarks/scan.py --memory 10000,100000,2000000
     python benchmarks/scan.py --memory 10000,10000000 --stub
 
-Each contestant is a process of its own, and they take turns. CPU is that of the process and its children, and
-excludes the servers; connecting isn't measured. Each node has a third of the table, as a node of a larger
-cluster has a part of it. Run it with the environment `scylla` of .venvs/, which `make test-scylla` creates.
+Contestants run in separate processes and take turns. CPU time is that of the process and its children,
+without the servers and without connecting. Each node has a third of the table, like a node of a larger
+cluster has a part. Run it with the environment `scylla` of .venvs/, which `make test-scylla` creates.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ from steps import Steps
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-#: Rows of a partition, which are inserted as one batch.
+#: Rows per partition, inserted in one batch.
 _PART = 100
 
-#: Contestant → what it does.
+#: Contestant → description.
 CONTESTANTS = {
     "scan": "`driver.scan(table)`",
     "scan, tuples": "`driver.scan(table, rows=tuple)`",
@@ -57,7 +57,7 @@ _IN_MEMORY = ("scan", "scan_async", "execute")
 #: Seconds after which a contestant is stopped.
 _PATIENCE = 3600
 
-#: Linux's prctl: processes that lose their parent become children of this process, which counts their CPU.
+#: prctl(2): orphaned processes become children of this process, which counts their CPU time.
 _SUBREAPER = 36
 
 
@@ -74,14 +74,14 @@ class Place(NamedTuple):
 
 
 class Begun:
-    """The costs of a process before its first row."""
+    """The costs of a process up to the start of the measurement."""
 
     def __init__(self) -> None:
         forget_peak()
         self.cpu, self.wall, self.memory = cpu(), time.perf_counter(), memory()
 
     def costs(self, rows: int) -> dict[str, float]:
-        """Return the costs since then."""
+        """Return the costs since the start."""
         wall = time.perf_counter() - self.wall
         return {"rows": rows, "cpu": cpu() - self.cpu, "wall": wall, "grown": peak() - self.memory}
 
@@ -141,7 +141,7 @@ async def _read_async(driver: Any, table: str, where: str | None) -> int:
 
 
 def _copy(place: Place) -> dict[str, float]:
-    """Run COPY TO; without the costs of a cqlsh that only connects."""
+    """Run COPY TO; subtract the costs of a cqlsh that only connects."""
     cqlsh = ENVIRONMENTS["bench-cqlsh"].path / "bin" / "cqlsh"
     ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
     costs, output = [], ""
@@ -151,7 +151,7 @@ def _copy(place: Place) -> dict[str, float]:
         done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=_PATIENCE)
         wall, output = time.perf_counter() - begun, done.stdout
         with suppress(ChildProcessError):
-            while True:  # for its workers, which outlive it
+            while True:  # waits for cqlsh's workers, which outlive it
                 os.waitpid(-1, 0)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -164,7 +164,7 @@ def _copy(place: Place) -> dict[str, float]:
 
 
 def _measure(name: str, place: Place) -> dict[str, float]:
-    """Run a contestant once, in a process of its own."""
+    """Run a contestant once, in a separate process."""
     command = [sys.executable, __file__, "--contestant", name, "--place", json.dumps(place)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=_PATIENCE)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
@@ -196,7 +196,7 @@ def _nodes(counts: Iterable[int]) -> Iterator[dict[int, Place]]:
 
 
 def _fill(driver: Any, table: str, count: int) -> None:
-    """Insert the rows, with a batch per partition."""
+    """Insert the rows, one batch per partition."""
     columns = "part int, id int, name text, score double, ref uuid, PRIMARY KEY (part, id)"
     driver.execute(f"CREATE TABLE {table} ({columns})")
     batch = f"BEGIN UNLOGGED BATCH {'; '.join([INSERT.replace(TABLE, table)] * _PART)}; APPLY BATCH"
@@ -211,12 +211,12 @@ def _fill(driver: Any, table: str, count: int) -> None:
         left = [parts[index] for index in result.errors]
         if not left:
             return
-    raise SystemExit(f"{len(list(left))} batches couldn't be written.")
+    raise SystemExit(f"Could not write {len(list(left))} batches.")
 
 
 @contextmanager
 def _stub(counts: Iterable[int]) -> Iterator[dict[int, Place]]:
-    """Run a stub server, whose table has as many rows as the condition says."""
+    """Run a stub server; the condition limits the number of rows."""
     with stub.running(stub.build()) as port:
         yield {count: Place(["127.0.0.1"], port, TABLE, f"id < {count}") for count in counts}
 
@@ -225,7 +225,7 @@ def _stub(counts: Iterable[int]) -> Iterator[dict[int, Place]]:
 
 
 def _compete(names: list[str], place: Place, count: int, rounds: int) -> None:
-    """Let contestants take turns, and print the table."""
+    """Run the contestants in turns, and print the table."""
     outcomes: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     for number in range(rounds):
         for name in names[number % len(names) :] + names[: number % len(names)]:
@@ -249,7 +249,7 @@ def _compete(names: list[str], place: Place, count: int, rounds: int) -> None:
 
 
 def _compare_memory(names: list[str], places: dict[int, Place]) -> None:
-    """Print how far memory grows while tables of different sizes are read."""
+    """Print the memory growth while reading tables of different sizes."""
     print("| client |", " | ".join(f"{count:,} rows" for count in places), "|")
     print("| --- |", " | ".join("---:" for _ in places), "|")
     for name in names:
@@ -264,13 +264,11 @@ def _main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rows", type=int, default=500_000, help="of the table, a multiple of 100 (500000)")
-    parser.add_argument("--rounds", type=int, default=3, help="of each contestant (3)")
-    parser.add_argument(
-        "--memory", metavar="ROWS", help="measure memory with tables of these numbers of rows"
-    )
+    parser.add_argument("--rows", type=int, default=500_000, help="rows, a multiple of 100 (500000)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each contestant (3)")
+    parser.add_argument("--memory", metavar="ROWS", help="measure memory with tables of these sizes")
     parser.add_argument("--stub", action="store_true", help="use the stub server instead of three nodes")
-    parser.add_argument("--contestants", metavar="NAMES", help=f"some of: {'; '.join(CONTESTANTS)}")
+    parser.add_argument("--contestants", metavar="NAMES", help=f"a selection of: {'; '.join(CONTESTANTS)}")
     parser.add_argument("--contestant", help=argparse.SUPPRESS)
     parser.add_argument("--place", help=argparse.SUPPRESS)
     given = parser.parse_args()

@@ -1,10 +1,11 @@
-"""What vectors and row shapes cost: ratios of CPU time, in one run, with and without the accelerator.
+"""The costs of vectors and row shapes: ratios of CPU time, in one run, with and without the accelerator.
 
-- Vectors of 1,536 floats: checked and converted one element at a time, with the driver's classes; and as
-  coodie does, from and to lists and arrays.
-- Rows of five columns (as ``codec.py``) as dicts, tuples, named tuples and dataclasses.
+- Vectors of 1,536 floats: validated and converted one element at a time with the driver's classes, and by
+  coodie, from and to lists and arrays.
+- Rows of five columns (as in ``codec.py``) as dicts, tuples, named tuples and dataclasses.
 
-No server, no connection: bytes to rows, and values to bytes. The turns alternate; each time is the best one.
+The benchmark decodes rows and encodes values, without a server or a connection. Contestants take turns; each
+time is the minimum of all turns.
 
     python benchmarks/values.py
 """
@@ -93,7 +94,7 @@ def vectors() -> dict[str, dict[str, Callable[[], Any]]]:
 
 
 def shapes() -> dict[str, Callable[[], Any]]:
-    """Return the contestants that read rows as something."""
+    """Return the contestants that decode rows to different shapes."""
     body = pack(">iii", 2, 1, 5) + metadata() + cells(made(_ROWS))
 
     def reader(rows: Any) -> Callable[[], Any]:
@@ -106,7 +107,7 @@ def shapes() -> dict[str, Callable[[], Any]]:
 
 
 def main() -> None:
-    """Measure, and print times and ratios to the first contestant."""
+    """Print times, and ratios to the first contestant."""
     for used in (False, True):
         use_accelerator(used=used)
         if used and accelerator() is None:

@@ -1,8 +1,8 @@
-"""The first request after connecting, with and without warm(), as ratios to a warm one.
+"""The first request after connecting, with and without warm(), as a ratio to later requests.
 
-Each turn connects anew, and reads one row: the first request, and then many more, the warm ones, with a pause
-before each. The ratio is that of the medians of all turns. The process has connected and read before, so that
-imports aren't measured. Blocking and on an event loop.
+Each turn opens a new driver and reads one row repeatedly, with a pause before each request. The result is the
+ratio of the medians, over all turns, of the first request and of the later, warm ones. The first turn isn't
+measured, because it imports modules. Both sync and async.
 
     python benchmarks/warm.py --driver scylla
     python benchmarks/warm.py --driver scylla --hosts db1 --port 9042
@@ -22,26 +22,26 @@ import coodie
 from contestants.rows import READ_PART, SELECT_ROW
 from ruler import stub
 
-#: The statement and its parameters, on the stub server and on any other.
+#: The statement and its parameters, for the stub server and for others.
 _ON_STUB = (SELECT_ROW, [READ_PART, 1])
 _ELSEWHERE = ("SELECT release_version FROM system.local WHERE key = ?", ["local"])
 
-#: Requests between the first and the warm ones, and the warm ones.
+#: The number of requests between the first and the warm ones, and of warm ones.
 _BETWEEN, _WARM = 3, 10
 
-#: Seconds before each request, so that the first isn't compared with those of a busy loop.
+#: Seconds before each request, so that the first isn't compared with requests of a busy loop.
 _PAUSE = 0.02
 
 
-def _connected(options: argparse.Namespace, port: int) -> Any:
+def _connect(options: argparse.Namespace, port: int) -> Any:
     return coodie.init_coodie(options.hosts.split(","), port=port, driver_type=options.driver, name="warm")
 
 
 def blocking(options: argparse.Namespace, port: int, *, warm: bool) -> list[float]:
-    """Return the times of the requests of a thread, in order."""
+    """Return the durations of sync requests, in order."""
     times: list[float] = []
     stmt, params = _ELSEWHERE if options.port else _ON_STUB
-    with _connected(options, port) as driver:
+    with _connect(options, port) as driver:
         if warm:
             driver.warm([stmt])
         for _ in range(1 + _BETWEEN + _WARM):
@@ -53,10 +53,10 @@ def blocking(options: argparse.Namespace, port: int, *, warm: bool) -> list[floa
 
 
 async def on_a_loop(options: argparse.Namespace, port: int, *, warm: bool) -> list[float]:
-    """Return the times of the requests on an event loop, in order."""
+    """Return the durations of async requests, in order."""
     times: list[float] = []
     stmt, params = _ELSEWHERE if options.port else _ON_STUB
-    async with await asyncio.to_thread(_connected, options, port) as driver:
+    async with await asyncio.to_thread(_connect, options, port) as driver:
         if warm:
             await driver.warm_async([stmt])
         for _ in range(1 + _BETWEEN + _WARM):
@@ -71,7 +71,7 @@ def main() -> None:
     """Run all turns and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hosts", default="127.0.0.1")
-    parser.add_argument("--port", type=int, help="of a server that runs (the stub server, which is started)")
+    parser.add_argument("--port", type=int, help="a running server's port; by default, a stub is started")
     parser.add_argument("--driver", default="scylla", choices=["scylla", "cassandra"])
     parser.add_argument("--rounds", type=int, default=31)
     parser.add_argument("--json", action="store_true")

@@ -1,1 +1,1 @@
-"""What runs in a contestant's own process: a client, the workloads, what they cost."""
+"""Code that runs in a contestant's process: clients, workloads, measurements."""

@@ -1,4 +1,4 @@
-"""acsylla: a C++ driver behind asyncio."""
+"""acsylla: an asyncio interface to a C++ driver."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Acsylla"]
 
 
 class Acsylla:
-    """A session of its."""
+    """An acsylla session."""
 
     identity = "id"
     session: Any
@@ -33,10 +33,10 @@ class Acsylla:
         return versions("acsylla")
 
     def plain(self, row: Row, table: Table) -> Row:
-        """Return the row with uuids, which come as text, as such, and with times in UTC as naive ones.
+        """Return the row with UUIDs instead of text, and naive UTC times.
 
         Raises:
-            Unavailable: The row has vectors, of which it returns the bytes.
+            Unavailable: The row has vectors, which acsylla doesn't decode.
         """
         if any(isinstance(row[name], bytes) for name in table.names if name not in table.named("blob")):
             raise Unavailable("it returns the bytes of vectors, without decoding them")
@@ -91,7 +91,7 @@ class Acsylla:
         await self.session.execute(statement.bind(values))
 
     async def write_many(self, statement: Any, rows: Iterable[list[Any]], concurrency: int) -> None:
-        """Insert rows, as many at once: it has nothing for it."""
+        """Insert rows concurrently; acsylla has no function for it."""
         values = list(rows)
         await in_flight(lambda number: self.write(statement, values[number]), len(values), concurrency)
 

@@ -1,4 +1,4 @@
-"""The workloads on an event loop."""
+"""The workloads with async clients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["call_of", "check", "in_flight", "perform"]
 
 
 async def in_flight(call: Callable[[int], Awaitable[Any]], count: int, width: int) -> None:
-    """Call with 0 to ``count``, ``width`` at once."""
+    """Call with 0 to ``count - 1``, ``width`` concurrently."""
     numbers = iter(range(count))
 
     async def worker() -> None:
@@ -28,26 +28,26 @@ async def in_flight(call: Callable[[int], Awaitable[Any]], count: int, width: in
 
 
 async def check(client: AsyncClient, work: Work) -> list[dict[str, Any]]:
-    """Return the rows that this workload reads, or some of them, as they came."""
+    """Return the rows that this workload reads, or a sample, as the client returns them."""
     statement = await client.prepare(work.compared_cql)
     if work.keyed:
         return [(await client.read(statement, [READ_PART, number]))[0] for number in work.sample]
     if work.writing:
         values = work.values()
-        for number in work.sample:  # the stub refuses a row that is wrong
+        for number in work.sample:  # the stub rejects wrong rows
             await client.write(statement, values[number])
         return []
     return await client.read_all(statement, [READ_PART])
 
 
 async def perform(client: AsyncClient, work: Work, count: int) -> int:
-    """Do the work ``count`` times; return how many rows were read or written."""
+    """Do the work ``count`` times; return the number of rows read or written."""
     await in_flight(await call_of(client, work), count, work.width)
     return count * work.rows
 
 
 async def call_of(client: AsyncClient, work: Work) -> Callable[[int], Awaitable[None]]:
-    """Return what does the work once, given a number."""
+    """Return the function that does the work once."""
     statement, identity, keys = await client.prepare(work.cql), client.identity, work.keys
 
     async def read(number: int) -> None:

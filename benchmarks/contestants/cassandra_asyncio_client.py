@@ -18,7 +18,7 @@ __all__ = ["CassandraAsyncio"]
 
 
 class CassandraAsyncio:
-    """A session of its."""
+    """A cassandra-asyncio-driver session."""
 
     identity = "id"
     session: Any
@@ -29,7 +29,7 @@ class CassandraAsyncio:
         return versions("cassandra-asyncio-driver", "cassandra-driver")
 
     def plain(self, row: Row, table: Table) -> Row:
-        """Return the row with maps, for which the driver has a class, as dicts."""
+        """Return the row with dicts instead of the driver's maps."""
         return plain_row(row, table)
 
     async def open(self, target: Target) -> None:

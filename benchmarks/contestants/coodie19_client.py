@@ -1,4 +1,4 @@
-"""coodie 1.9, as it is on PyPI: its CassandraDriver on scylla-driver."""
+"""coodie 1.9 from PyPI: its CassandraDriver with scylla-driver."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Coodie19", "Coodie19Sync"]
 
 
 class Coodie19Sync:
-    """Its blocking methods."""
+    """The sync methods."""
 
     identity = "id"
     driver: Any
@@ -30,7 +30,7 @@ class Coodie19Sync:
         return versions("coodie", "scylla-driver")
 
     def plain(self, row: Row, table: Table) -> Row:
-        """Return the row with maps, for which the driver has a class, as dicts."""
+        """Return the row with dicts instead of the driver's maps."""
         return plain_row(row, table)
 
     def open(self, target: Target) -> None:
@@ -46,7 +46,7 @@ class Coodie19Sync:
         self.driver.close()
 
     def prepare(self, cql: str) -> str:
-        """Return the text: the driver prepares by itself."""
+        """Return the text, because the driver prepares statements."""
         return cql
 
     def read(self, statement: str, values: list[Any]) -> list[Row]:
@@ -65,7 +65,7 @@ class Coodie19Sync:
             for row in page:
                 count += 1
                 identities += row["id"]
-            state = self.driver._last_paging_state  # noqa: SLF001 - it has no other way to go on
+            state = self.driver._last_paging_state  # noqa: SLF001 - there is no public paging state
             if state is None:
                 return count, identities
 
@@ -73,14 +73,14 @@ class Coodie19Sync:
         """Insert a row."""
         self.driver.execute(statement, values)
 
-    def write_many(self, statement: str, rows: Iterable[list[Any]], concurrency: int) -> None:  # noqa: ARG002 - it has nothing for it
+    def write_many(self, statement: str, rows: Iterable[list[Any]], concurrency: int) -> None:  # noqa: ARG002 - not supported
         """Insert rows, one after the other."""
         for values in rows:
             self.driver.execute(statement, values)
 
 
 class Coodie19:
-    """Its methods for event loops."""
+    """The async methods."""
 
     identity = "id"
 
@@ -93,7 +93,7 @@ class Coodie19:
         return self._blocking.facts
 
     def plain(self, row: Row, table: Table) -> Row:
-        """Return the row with maps, for which the driver has a class, as dicts."""
+        """Return the row with dicts instead of the driver's maps."""
         return plain_row(row, table)
 
     async def open(self, target: Target) -> None:
@@ -105,7 +105,7 @@ class Coodie19:
         await self._blocking.driver.close_async()
 
     async def prepare(self, cql: str) -> str:
-        """Return the text: the driver prepares by itself."""
+        """Return the text, because the driver prepares statements."""
         return cql
 
     async def read(self, statement: str, values: list[Any]) -> list[Row]:
@@ -114,12 +114,12 @@ class Coodie19:
         return rows
 
     async def read_all(self, statement: str, values: list[Any]) -> list[Row]:
-        """Return the rows of all pages; without a fetch_size it returns those of the first one."""
+        """Return the rows of all pages; without a fetch_size, coodie 1.9 returns only the first."""
         rows: list[Row] = []
         state = None
         while True:
             rows += await self._page(statement, values, state)
-            state = self._blocking.driver._last_paging_state  # noqa: SLF001 - it has no other way to go on
+            state = self._blocking.driver._last_paging_state  # noqa: SLF001 - there is no public paging state
             if state is None:
                 return rows
 
@@ -131,7 +131,7 @@ class Coodie19:
             for row in await self._page(statement, values, state):
                 count += 1
                 identities += row["id"]
-            state = self._blocking.driver._last_paging_state  # noqa: SLF001 - it has no other way to go on
+            state = self._blocking.driver._last_paging_state  # noqa: SLF001 - there is no public paging state
             if state is None:
                 return count, identities
 
@@ -140,7 +140,7 @@ class Coodie19:
         await self._blocking.driver.execute_async(statement, values)
 
     async def write_many(self, statement: str, rows: Iterable[list[Any]], concurrency: int) -> None:
-        """Insert rows, as many at once: it has nothing for it."""
+        """Insert rows concurrently; coodie 1.9 has no function for it."""
         values = list(rows)
         await in_flight(lambda number: self.write(statement, values[number]), len(values), concurrency)
 

@@ -1,4 +1,4 @@
-"""coodie, on either of its backends: on an event loop, and blocking."""
+"""coodie with both backends, async and sync."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NUMBERS = count()
 
 
 class _Coodie:
-    """What both have.
+    """The base class of both clients.
 
     Args:
         driver_type: The backend.
@@ -37,22 +37,21 @@ class _Coodie:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What is on and off, once it is connected.
+        """The enabled features of the connected client.
 
         Raises:
-            Unavailable: The fast path is on, and disables itself, or the accelerator is missing: what is
-                measured would be something else.
+            Unavailable: The fast path is enabled but has disabled itself, or the accelerator is missing.
         """
         fast = "nofast" not in self._variants
         if fast and self.driver.fast_path_refusal is not None:
-            raise Unavailable(f"the fast path refuses itself: {self.driver.fast_path_refusal}")
+            raise Unavailable(f"the fast path is disabled: {self.driver.fast_path_refusal}")
         found = versions("coodie-core", f"{self.driver_type}-driver", _ACCELERATOR)
         if "accel" in self._variants and _ACCELERATOR not in found:
             raise Unavailable(f"{_ACCELERATOR} isn't installed")
         return {**found, "fast_path": fast, "accelerator": _ACCELERATOR in found}
 
     def arguments(self, target: Target) -> dict[str, Any]:
-        """Return what ``init_coodie`` gets."""
+        """Return the arguments of ``init_coodie``."""
         self._variants = target.variants
         given: dict[str, Any] = {
             "hosts": [target.host],
@@ -73,8 +72,8 @@ class _Coodie:
             given["codecs"] = [vector_codec(array)]
         return given
 
-    def plain(self, row: Row, table: Table) -> Row:  # noqa: ARG002 - lists and arrays differ by themselves
-        """Return the row with arrays, where it was told to read them, as lists."""
+    def plain(self, row: Row, table: Table) -> Row:  # noqa: ARG002 - arrays are recognized by type
+        """Return the row with lists instead of arrays."""
         if "arrays" not in self._variants:
             return row
         from array import array
@@ -83,7 +82,7 @@ class _Coodie:
 
 
 class CoodieAsync(_Coodie):
-    """coodie's methods for event loops."""
+    """coodie's async methods."""
 
     async def open(self, target: Target) -> None:
         """Connect."""
@@ -96,7 +95,7 @@ class CoodieAsync(_Coodie):
         await self.driver.close_async()
 
     async def prepare(self, cql: str) -> str:
-        """Return the text: the driver prepares by itself."""
+        """Return the text, because the driver prepares statements."""
         return cql
 
     async def read(self, statement: str, values: list[Any]) -> list[Row]:
@@ -129,7 +128,7 @@ class CoodieAsync(_Coodie):
 
 
 class CoodieSync(_Coodie):
-    """coodie's blocking methods."""
+    """coodie's sync methods."""
 
     def open(self, target: Target) -> None:
         """Connect."""
@@ -142,7 +141,7 @@ class CoodieSync(_Coodie):
         self.driver.close()
 
     def prepare(self, cql: str) -> str:
-        """Return the text: the driver prepares by itself."""
+        """Return the text, because the driver prepares statements."""
         return cql
 
     def read(self, statement: str, values: list[Any]) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Data frames of clients' results, and their rows."""
+"""Data frames from clients' results, and their rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["from_arrow", "from_rows", "join", "new_pages", "rows_of", "warm"]
 
 
 def warm() -> None:
-    """Import what makes data frames.
+    """Import pandas and pyarrow.
 
     Raises:
         ModuleNotFoundError: pandas or pyarrow isn't installed.
@@ -24,11 +24,11 @@ def warm() -> None:
 
 
 def from_arrow(rows: Any, *, as_objects: bool) -> Any:
-    """Return the frame of Arrow data.
+    """Return the data frame of Arrow data.
 
     Args:
         rows: The data.
-        as_objects: With pandas' own types, in which texts and UUIDs are objects, instead of Arrow's.
+        as_objects: Whether to use pandas' types, with texts and UUIDs as objects, instead of Arrow's.
     """
     import pandas as pd
     import pyarrow as pa
@@ -38,14 +38,14 @@ def from_arrow(rows: Any, *, as_objects: bool) -> Any:
 
 
 def from_rows(rows: Sequence[Any]) -> Any:
-    """Return the frame of dicts."""
+    """Return the data frame of dicts."""
     import pandas as pd
 
     return pd.DataFrame(rows)
 
 
 def new_pages() -> Callable[[Any, Any], list[Any]]:
-    """Return a row factory that makes a frame of each page: of tuples, or of numpy's arrays."""
+    """Return a row factory that creates a data frame per page, from tuples or numpy arrays."""
     import pandas as pd
 
     def pages(names: Any, rows: Any) -> list[Any]:
@@ -59,14 +59,14 @@ def new_pages() -> Callable[[Any, Any], list[Any]]:
 
 
 def join(pages: list[Any]) -> Any:
-    """Return the frame of all pages."""
+    """Concatenate the data frames of all pages."""
     import pandas as pd
 
     return pd.concat(pages, ignore_index=True)
 
 
 def rows_of(frame: Any, count: int) -> list[dict[str, Any]]:
-    """Return the first rows of a frame, with the values that CQL's types have in Python."""
+    """Return the first rows of a data frame, with the Python values of CQL types."""
     rows: list[dict[str, Any]] = frame.head(count).to_dict("records")
     for row in rows:
         if isinstance(row["ref"], bytes):

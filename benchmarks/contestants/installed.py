@@ -1,4 +1,4 @@
-"""What is installed in this environment."""
+"""The versions of installed distributions."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ __all__ = ["versions"]
 
 
 def versions(*names: str) -> dict[str, str]:
-    """Return the versions of those distributions that are installed."""
-    # Not before a client is measured: some import this themselves.
+    """Return the versions of installed distributions."""
+    # Imported lazily, because some clients import it, too, and imports are measured.
     from importlib.metadata import PackageNotFoundError, version
 
     found = {}

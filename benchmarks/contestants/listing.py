@@ -1,4 +1,4 @@
-"""All contestants: by name, where they run and what they are."""
+"""The contestants: names, environments and clients."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ from typing import Any
 
 __all__ = ["CONTESTANTS", "VARIANTS", "Contestant", "contestant"]
 
-#: What may stand behind a name, after a plus.
+#: The variants, appended to a name with a plus.
 VARIANTS = {
-    "uvloop": "its event loop is uvloop's",
+    "uvloop": "with uvloop's event loop",
     "nofast": "coodie with fast_path=False",
     "accel": "coodie with its compiled accelerator",
     "v4": "protocol version 4 instead of the newest",
     "arrays": "coodie with a codec for vectors as arrays",
-    "sync": "coodie's blocking methods, for many-…, stream-…, connect and cold",
-    "objects": "coodie's data frames with pandas' own types instead of Arrow's",
-    "numpy": "the driver's data frames made by its NumpyProtocolHandler",
+    "sync": "coodie's sync methods, for many-…, stream-…, connect and cold",
+    "objects": "coodie's data frames with pandas' types instead of Arrow's",
+    "numpy": "the driver's data frames from its NumpyProtocolHandler",
 }
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """A client, and how it is reached."""
+    """A client and its environment."""
 
     name: str
-    #: The environment that it has (``scripts/environments.py``).
+    #: The name of its environment (``scripts/environments.py``).
     environment: str
-    #: "module:class" of the client for event loops, and of the one that blocks; "" for none.
+    #: "module:class" of the async client and of the sync one; "" for none.
     asynchronous: str
     blocking: str
-    #: What a program imports for it.
+    #: The module that a program imports.
     imports: str
-    #: What the classes are made with.
+    #: The arguments of the classes.
     arguments: tuple[Any, ...] = ()
-    #: The variants that there are of it.
+    #: Its variants.
     takes: frozenset[str] = frozenset({"uvloop"})
     variants: frozenset[str] = frozenset()
-    #: Whether its client makes data frames.
+    #: Whether it creates data frames.
     makes_frames: bool = False
 
     def client(self, *, blocking: bool) -> Any:
-        """Make the client that suits a workload, or return None where there is none."""
+        """Create the client for a workload; None if there is none."""
         where = self.blocking if blocking else self.asynchronous or self.blocking
         if not where:
             return None
@@ -50,7 +50,7 @@ class Contestant:
         return getattr(importlib.import_module(f"contestants.{module}"), name)(*self.arguments)
 
     def on_loop(self, *, blocking: bool) -> bool:
-        """Tell whether that client is one for event loops."""
+        """Return whether that client is async."""
         return bool(self.asynchronous) and not blocking
 
 
@@ -113,17 +113,17 @@ CONTESTANTS = {
             makes_frames=True,
         ),
         Contestant("rsylla", "bench-rsylla", "rsylla_client:Rsylla", "", "rsylla"),
-        # For import times: what nobody who uses an event loop can do without.
+        # For import times: any async program imports it.
         Contestant("asyncio", "bench-scylla", "", "", "asyncio", takes=frozenset()),
     )
 }
 
 
 def contestant(written: str) -> Contestant:
-    """Read a contestant's name: "acsylla", "coodie-scylla+uvloop".
+    """Parse a contestant's name: "acsylla", "coodie-scylla+uvloop".
 
     Raises:
-        ValueError: There is none, or it has no such variant.
+        ValueError: The contestant or its variant is unknown.
     """
     name, *variants = written.split("+")
     known = CONTESTANTS.get(name)

@@ -1,4 +1,4 @@
-"""What a process has used: CPU of all its threads, wall time, memory."""
+"""Measurements of this process: CPU time of all threads, elapsed time, memory."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ _ESTABLISHED = "01"
 
 @dataclass
 class Spent:
-    """Seconds, of the CPU and of the clock."""
+    """CPU time and elapsed time, in seconds."""
 
     cpu: float = 0.0
     wall: float = 0.0
 
 
 def cpu() -> float:
-    """Return the CPU seconds of all threads of this process."""
+    """Return the CPU time of all threads of this process, in seconds."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
 
 @contextmanager
 def measured(spent: Spent | None = None) -> Iterator[Spent]:
-    """Add what the block has used, when it ends.
+    """Measure the block of a context manager.
 
     Args:
-        spent: What was used before; nothing by default.
+        spent: The result, to which the measurement is added; by default, a new one.
     """
     spent = spent or Spent()
     began, before = time.perf_counter(), cpu()
@@ -48,22 +48,22 @@ def measured(spent: Spent | None = None) -> Iterator[Spent]:
 
 
 def memory() -> int:
-    """Return the resident bytes of this process."""
+    """Return the resident memory of this process, in bytes."""
     return _status("VmRSS")
 
 
 def peak() -> int:
-    """Return the most resident bytes since the start, or since :func:`forget_peak`."""
+    """Return the peak resident memory since the start or :func:`forget_peak`, in bytes."""
     return _status("VmHWM")
 
 
 def forget_peak() -> None:
-    """Let the peak begin anew."""
+    """Reset the peak."""
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
 def connections(port: int) -> int:
-    """Return how many TCP connections to a port, of any address, this process has."""
+    """Return the number of this process's TCP connections to a port, at any address."""
     inodes = {
         line.split()[9]
         for name in ("tcp", "tcp6")
@@ -71,10 +71,10 @@ def connections(port: int) -> int:
         if line.split()[2].endswith(f":{port:04X}") and line.split()[3] == _ESTABLISHED
     }
     opened = 0
-    for number in os.listdir("/proc/self/fd"):  # noqa: PTH208 - names are all that is needed
+    for number in os.listdir("/proc/self/fd"):  # noqa: PTH208 - only names are needed
         try:
             link = os.readlink(f"/proc/self/fd/{number}")  # noqa: PTH115 - as above
-        except OSError:  # listing opened it
+        except OSError:  # the descriptor of the listing itself
             continue
         opened += link.removeprefix("socket:[").rstrip("]") in inodes
     return opened

@@ -1,11 +1,11 @@
-"""Requests at a fixed rate, and their latency.
+"""The latency of requests at a fixed rate.
 
-The load is an open loop: a request is sent when it is due, however many earlier ones are under way, and its
-latency counts from then. So a stall of the client or the server is part of the latency of all requests that
-were due meanwhile, as it is for the users of a program.
+The load is an open loop: each request is sent when it is due, even if earlier ones are in flight, and its
+latency counts from that time. So a stall of the client or the server affects all requests that become due
+during the stall, as it affects users of a program.
 
-Due times come from a timer of the kernel (timerfd). Event loops round their own timers up to a millisecond,
-which would be most of what is measured.
+A kernel timer (timerfd) provides the due times. Event loops round timers up to a millisecond, which would be
+most of the latency.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Ticks:
         rate: Times per second.
 
     Raises:
-        OSError: The kernel has no such timer: it isn't Linux.
+        OSError: The kernel has no timerfd, because it isn't Linux.
     """
 
     def __init__(self, rate: int) -> None:
@@ -74,11 +74,11 @@ class Ticks:
         os.close(self.fd)
 
     def due(self) -> Iterator[tuple[int, int]]:
-        """Wait until it expires.
+        """Wait until the timer expires.
 
         Yields:
-            For each time that it has expired since the last call, its number and when that was, in
-            nanoseconds of the monotonic clock.
+            The number and the time of each expiration since the last call, in nanoseconds of the monotonic
+            clock.
         """
         (times,) = struct.unpack("Q", os.read(self.fd, 8))
         first, self._count = self._count, self._count + times
@@ -87,17 +87,17 @@ class Ticks:
 
 
 def percentile(latencies: list[int], part: float) -> float:
-    """Return the latency in seconds that this part of all of them doesn't exceed.
+    """Return a percentile of latencies, in seconds.
 
     Args:
-        latencies: In nanoseconds, at least one.
-        part: Such as 0.99.
+        latencies: The latencies in nanoseconds, at least one.
+        part: The fraction, such as 0.99.
     """
     return sorted(latencies)[min(int(len(latencies) * part), len(latencies) - 1)] / _SECOND
 
 
 async def paced(client: AsyncClient, work: Work, count: int) -> list[int]:
-    """Send so many requests at the workload's rate; return their latencies in nanoseconds."""
+    """Send ``count`` requests at the workload's rate; return their latencies in nanoseconds."""
     call, loop = await call_of(client, work), asyncio.get_running_loop()
     latencies: list[int] = []
     tasks: list[asyncio.Task[None]] = []
@@ -127,7 +127,7 @@ async def paced(client: AsyncClient, work: Work, count: int) -> list[int]:
 
 
 def paced_with_callbacks(client: CallbackClient, work: Work, count: int) -> list[int]:
-    """Do the same from this thread; responses come in the client's threads."""
+    """Like :func:`paced`, but from this thread; responses arrive in the client's threads."""
     statement, keys = client.prepare(work.cql), work.keys
     latencies: list[int] = []
     wrong: list[BaseException] = []

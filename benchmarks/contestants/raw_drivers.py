@@ -1,4 +1,4 @@
-"""scylla-driver and cassandra-driver as they are: blocking calls, callbacks, execute_concurrent."""
+"""scylla-driver and cassandra-driver without coodie: sync calls, callbacks, execute_concurrent."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["RawDriver", "cluster_of", "cluster_options", "plain_row"]
 
 
 def plain_row(row: Row, table: Table) -> Row:
-    """Return the driver's row with maps, for which it has a class, as dicts."""
+    """Return the row with dicts instead of the driver's maps."""
     return row | {name: dict(row[name]) for name in table.named("map<text, text>")}
 
 
 def cluster_options(target: Target) -> dict[str, Any]:
-    """Return the arguments of a driver's ``Cluster`` that say where and how to connect."""
+    """Return the arguments of a driver's ``Cluster`` for connecting."""
     options: dict[str, Any] = {"contact_points": [target.host], "port": target.port}
     if "v4" in target.variants:
         options["protocol_version"] = 4
@@ -46,7 +46,7 @@ def cluster_of(target: Target, cluster_class: type[Any] | None = None) -> Any:
 
 
 class RawDriver:
-    """A session of the driver's."""
+    """A session of the driver."""
 
     identity = "id"
     session: Any
@@ -57,7 +57,7 @@ class RawDriver:
         return versions("scylla-driver", "cassandra-driver")
 
     def plain(self, row: Row, table: Table) -> Row:
-        """Return the row with maps, for which the driver has a class, as dicts."""
+        """Return the row with dicts instead of the driver's maps."""
         return plain_row(row, table)
 
     def open(self, target: Target) -> None:
@@ -74,7 +74,7 @@ class RawDriver:
             raise Unavailable("the driver was built without its NumpyProtocolHandler")
         masked: Any = np.ma.MaskedArray
         if not hasattr(masked, "newbyteorder"):
-            # numpy 2 has removed it; without it, the handler returns no rows.
+            # numpy 2 removed it; without it, the handler returns no rows.
             masked.newbyteorder = lambda array: array.view(array.dtype.newbyteorder())
         self.session.client_protocol_handler = NumpyProtocolHandler
 
@@ -96,7 +96,7 @@ class RawDriver:
         return list(self.session.execute(statement, values))
 
     def frame(self, statement: Any, values: list[Any]) -> Any:
-        """Return the rows as a data frame, of which each page is one at first."""
+        """Return the rows as a data frame, joined from one per page."""
         from cassandra.cluster import EXEC_PROFILE_DEFAULT
 
         profile = self.session.execution_profile_clone_update(

@@ -1,4 +1,4 @@
-"""What a client has to be able to do, by the kind of its interface."""
+"""The interfaces of clients."""
 
 from __future__ import annotations
 
@@ -15,44 +15,44 @@ __all__ = ["AsyncClient", "CallbackClient", "FrameClient", "SyncClient", "Target
 Row = dict[str, Any]
 
 
-class Unavailable(Exception):  # noqa: N818 - said of a contestant, which is then left out
-    """This contestant, or this workload with it, can't be had here; the message says why."""
+class Unavailable(Exception):  # noqa: N818 - the contestant is skipped
+    """The contestant, or the workload with it, isn't available; the message has the reason."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where to connect, and how."""
+    """The server and the options for connecting."""
 
     host: str
     port: int
-    #: Parts of the contestant's name after the first: as in contestants.listing.VARIANTS.
+    #: The contestant's variants, as in contestants.listing.VARIANTS.
     variants: frozenset[str] = frozenset()
-    #: The file of the authority whose certificate the server shows; "" without TLS.
+    #: The certificate file of the server's authority; "" without TLS.
     ca: str = ""
 
 
 class Client(Protocol):
-    """What all clients have."""
+    """The methods of all clients."""
 
-    #: The name under which it gives the column "id".
+    #: The client's name of the column "id".
     identity: str
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What else there is to know of it, once it is connected: versions, what is on and off."""
+        """The versions and features of the connected client."""
         ...
 
     def plain(self, row: Row, table: Table) -> Row:
-        """Return a row with the values that CQL's types have in Python, where the client gives others.
+        """Return a row with the Python values of CQL types, if the client returns others.
 
         Raises:
-            Unavailable: It gives the bytes of values instead of decoding them.
+            Unavailable: The client returns undecoded bytes.
         """
         ...
 
 
 class FrameClient(Client, Protocol):
-    """A client that makes data frames: a method that an event loop waits for, or that blocks."""
+    """A client that creates data frames, with an async or a sync method."""
 
     def frame(self, statement: Any, values: list[Any]) -> Any:
         """Return the rows of all pages as a pandas data frame."""
@@ -60,7 +60,7 @@ class FrameClient(Client, Protocol):
 
 
 class AsyncClient(Client, Protocol):
-    """A client for event loops."""
+    """An async client."""
 
     async def open(self, target: Target) -> None:
         """Connect."""
@@ -69,7 +69,7 @@ class AsyncClient(Client, Protocol):
         """Disconnect."""
 
     async def prepare(self, cql: str) -> Any:
-        """Return what stands for a statement in the other methods."""
+        """Return the representation of a statement for the other methods."""
         ...
 
     async def read(self, statement: Any, values: list[Any]) -> list[Row]:
@@ -81,18 +81,18 @@ class AsyncClient(Client, Protocol):
         ...
 
     async def total(self, statement: Any, values: list[Any]) -> tuple[int, int]:
-        """Go through all rows, holding few at a time; return how many there were and the sum of their ids."""
+        """Iterate over all rows, with few in memory; return their number and the sum of their ids."""
         ...
 
     async def write(self, statement: Any, values: list[Any]) -> None:
         """Insert a row."""
 
     async def write_many(self, statement: Any, rows: Iterable[list[Any]], concurrency: int) -> None:
-        """Insert rows, as many at once."""
+        """Insert rows concurrently."""
 
 
 class SyncClient(Client, Protocol):
-    """A client whose calls block: the methods of AsyncClient, without ``async``."""
+    """A sync client: the methods of AsyncClient, without ``async``."""
 
     def open(self, target: Target) -> None:
         """Connect."""
@@ -101,7 +101,7 @@ class SyncClient(Client, Protocol):
         """Disconnect."""
 
     def prepare(self, cql: str) -> Any:
-        """Return what stands for a statement in the other methods."""
+        """Return the representation of a statement for the other methods."""
         ...
 
     def read(self, statement: Any, values: list[Any]) -> list[Row]:
@@ -113,18 +113,18 @@ class SyncClient(Client, Protocol):
         ...
 
     def total(self, statement: Any, values: list[Any]) -> tuple[int, int]:
-        """Go through all rows, holding few at a time; return how many there were and the sum of their ids."""
+        """Iterate over all rows, with few in memory; return their number and the sum of their ids."""
         ...
 
     def write(self, statement: Any, values: list[Any]) -> None:
         """Insert a row."""
 
     def write_many(self, statement: Any, rows: Iterable[list[Any]], concurrency: int) -> None:
-        """Insert rows, as many at once."""
+        """Insert rows concurrently."""
 
 
 class CallbackClient(SyncClient, Protocol):
-    """A client that can also call back, from a thread of its own."""
+    """A sync client that also has callbacks, which run in its threads."""
 
     def start(
         self,
@@ -133,4 +133,4 @@ class CallbackClient(SyncClient, Protocol):
         done: Callable[[list[Row] | None], None],
         failed: Callable[[BaseException], None],
     ) -> None:
-        """Send a request; one of the two is called with what came of it."""
+        """Send a request; call one of the two functions with its result."""

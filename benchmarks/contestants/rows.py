@@ -1,8 +1,8 @@
-"""The tables of the benchmarks: their columns, their statements, and the rows that their keys make.
+"""The tables of the benchmarks: columns, statements, and rows.
 
-All have the key ``part, id``. The values of a row follow from it, so that a client's rows can be compared
-with the ones that they must be. ``readings`` is the table of all workloads but those of values, each of which
-has its own: a column for each value, or one that has so many elements.
+All tables have the key ``part, id``, which determines a row's values, so that a client's rows can be
+verified. All workloads use the table ``readings``, except those of values: each of these has a table with a
+column for each value, or a column with a number of elements.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ __all__ = [
 
 KEYSPACE = "coodie_bench"
 
-#: The partition that is read, and the one that is written.
+#: The partitions for reads and for writes.
 READ_PART, WRITE_PART = 1, 2
 
-#: Rows to a page; what the drivers ask for by default.
+#: Rows per page, the drivers' default.
 PAGE = 5000
 
 
@@ -51,7 +51,7 @@ class Column:
 
     name: str
     cql_type: str
-    #: Makes a value from part and id.
+    #: Returns the value for part and id.
     make: Callable[[int, int], Any]
 
 
@@ -59,9 +59,9 @@ class Column:
 class Table:
     """A table with the key ``part, id``."""
 
-    #: Its qualified name.
+    #: The qualified name.
     name: str
-    #: The columns beside the key.
+    #: The columns without the key.
     columns: tuple[Column, ...]
 
     @property
@@ -72,7 +72,7 @@ class Table:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All columns, in the order in which statements name them."""
+        """All columns, in the order of statements."""
         return ("part", "id", *(column.name for column in self.columns))
 
     @property
@@ -100,7 +100,7 @@ class Table:
         }
 
     def named(self, *cql_types: str) -> list[str]:
-        """Name the columns of these types."""
+        """Return the names of the columns of these types."""
         return [column.name for column in self.columns if column.cql_type in cql_types]
 
     @property
@@ -116,7 +116,7 @@ def _uuid(part: int, seed: int) -> UUID:
     return UUID(int=part << 96 | 0x4000 << 64 | 0x8000 << 48 | seed)
 
 
-#: The table that the stub knows; ``stub/rows.c`` makes the same rows.
+#: The table of the stub; ``stub/rows.c`` has the same rows.
 READINGS = Table(
     f"{KEYSPACE}.readings",
     (
@@ -126,7 +126,7 @@ READINGS = Table(
     ),
 )
 
-#: The bytes of a row of it in Arrow's format: two int, text of 16 characters with its offset, double, uuid.
+#: The size of its rows in Arrow's format: two int, text of 16 characters with its offset, double, uuid.
 ARROW_SIZE = 4 + 4 + 16 + 4 + 8 + 16
 
 TABLE, INSERT, SELECT_ROW = READINGS.name, READINGS.insert, READINGS.select_row
@@ -134,7 +134,7 @@ row, select_rows = READINGS.row, READINGS.select_rows
 
 _EPOCH = dt.datetime(2026, 1, 1)  # noqa: DTZ001 - the drivers give naive UTC datetimes
 
-#: Plain types, each with what makes a value from a number.
+#: Plain types, each with a function from a number to a value.
 _PLAIN: dict[str, Callable[[int], Any]] = {
     "int": lambda seed: seed - 5000,
     "text": _text,
@@ -142,14 +142,14 @@ _PLAIN: dict[str, Callable[[int], Any]] = {
     "bigint": lambda seed: seed * 2**33,
     "boolean": lambda seed: seed % 3 == 0,
     "uuid": lambda seed: _uuid(READ_PART, seed),
-    "float": lambda seed: seed * 0.25,  # as exact in 32 bits as in Python's 64
+    "float": lambda seed: seed * 0.25,  # exact in 32 bits
     "blob": lambda seed: seed.to_bytes(16, "big"),
 }
 _SINGLE: dict[str, Callable[[int], Any]] = {
     "decimal": lambda seed: Decimal(seed * 100 + 25).scaleb(-2),
     "timestamp": lambda seed: _EPOCH + dt.timedelta(milliseconds=seed * 977),
 }
-#: Types with so many elements: the type, and what makes a value from a number and their count.
+#: Types with a number of elements: the type, and a function from a number and that count to a value.
 _ELEMENTS: dict[str, tuple[Callable[[int], str], Callable[[int, int], Any]]] = {
     "list": (lambda _: "list<int>", lambda seed, count: list(range(seed, seed + count))),
     "map": (
@@ -162,7 +162,7 @@ _ELEMENTS: dict[str, tuple[Callable[[int], str], Callable[[int, int], Any]]] = {
     ),
 }
 _COLUMNS = "columns"
-#: The kinds of work whose tables differ in the values of a row.
+#: The kinds of work with a table each.
 VALUE_KINDS = frozenset({*_SINGLE, *_ELEMENTS, _COLUMNS})
 
 
@@ -171,7 +171,7 @@ def table_of(kind: str, number: int) -> Table:
 
     Args:
         kind: One of :data:`VALUE_KINDS`; all others have :data:`READINGS`.
-        number: Elements of the one column, or columns.
+        number: The number of elements of the column, or of columns.
     """
     if kind not in VALUE_KINDS:
         return READINGS
@@ -196,7 +196,7 @@ def _column(position: int, cql_type: str, make: Callable[[int], Any]) -> Column:
 
 
 def digest(rows: Iterable[dict[str, Any]]) -> str:
-    """Return a checksum of rows: values, types and order; not the order of columns, nor of a map's keys."""
+    """Return a checksum of rows: values, types and order, but not the order of columns and map keys."""
     made = hashlib.sha256()
     for one in rows:
         made.update(repr(_ordered(one)).encode())

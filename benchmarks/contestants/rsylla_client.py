@@ -1,4 +1,4 @@
-"""rsylla: a Rust driver behind asyncio."""
+"""rsylla: an asyncio interface to a Rust driver."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _KEY = ("part", "id")
 
 
 class Rsylla:
-    """A session of its."""
+    """A rsylla session."""
 
-    identity = "col_1"  # it numbers the columns of prepared statements instead of naming them
+    identity = "col_1"  # rsylla numbers the columns of prepared statements
     session: Any
 
     @property
@@ -31,7 +31,7 @@ class Rsylla:
         return versions("rsylla")
 
     def plain(self, row: Row, table: Table) -> Row:
-        """Return the row with its columns' names, and uuids, which come as text, as such."""
+        """Return the row with column names, and UUIDs instead of text."""
         named = dict(zip(table.names, row.values(), strict=True))
         return named | {name: UUID(named[name]) for name in table.named("uuid")}
 
@@ -44,7 +44,7 @@ class Rsylla:
         self.session = await rsylla.Session.connect([f"{target.host}:{target.port}"])
 
     async def close(self) -> None:
-        """Let go of the session: it has no other end."""
+        """Drop the reference to the session, which has no close method."""
         del self.session
 
     async def prepare(self, cql: str) -> Any:
@@ -60,11 +60,11 @@ class Rsylla:
     read_all = read
 
     async def total(self, statement: Any, values: list[Any]) -> tuple[int, int]:  # noqa: ARG002 - there is none
-        """Say that it can't."""
+        """Raise Unavailable."""
         raise Unavailable("it has no pages")
 
     async def write(self, statement: Any, values: list[Any]) -> None:  # noqa: ARG002 - there is none
-        """Say that it can't."""
+        """Raise Unavailable."""
         raise Unavailable("it can't bind a uuid")
 
     async def write_many(
@@ -73,5 +73,5 @@ class Rsylla:
         rows: Iterable[list[Any]],  # noqa: ARG002 - there is none
         concurrency: int,  # noqa: ARG002 - there is none
     ) -> None:
-        """Say that it can't."""
+        """Raise Unavailable."""
         await self.write(statement, [])

@@ -1,4 +1,4 @@
-"""scylladb-rs-driver: ScyllaDB's Rust driver behind asyncio."""
+"""scylladb-rs-driver: an asyncio interface to ScyllaDB's Rust driver."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["ScylladbRs"]
 
 
 class ScylladbRs:
-    """A session of its."""
+    """A scylladb-rs-driver session."""
 
     identity = "id"
     session: Any
@@ -31,7 +31,7 @@ class ScylladbRs:
         return versions("scylladb-rs-driver")
 
     def plain(self, row: Row, table: Table) -> Row:
-        """Return the row with times in UTC as naive ones."""
+        """Return the row with naive UTC times."""
         return row | {name: row[name].replace(tzinfo=None) for name in table.named("timestamp")}
 
     async def open(self, target: Target) -> None:
@@ -46,7 +46,7 @@ class ScylladbRs:
         self.session = await builder.connect()
 
     async def close(self) -> None:
-        """Let go of the session: it has no other end."""
+        """Drop the reference to the session, which has no close method."""
         del self.session
 
     async def prepare(self, cql: str) -> Any:
@@ -80,7 +80,7 @@ class ScylladbRs:
         await self.session.execute(statement, values)
 
     async def write_many(self, statement: Any, rows: Iterable[list[Any]], concurrency: int) -> None:
-        """Insert rows, as many at once: it has nothing for it."""
+        """Insert rows concurrently; the driver has no function for it."""
         values = list(rows)
         await in_flight(lambda number: self.write(statement, values[number]), len(values), concurrency)
 

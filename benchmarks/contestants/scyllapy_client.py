@@ -1,4 +1,4 @@
-"""scyllapy: a Rust driver behind asyncio."""
+"""scyllapy: an asyncio interface to a Rust driver."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Scyllapy"]
 
 
 class Scyllapy:
-    """A cluster of its."""
+    """A scyllapy cluster."""
 
     identity = "id"
     cluster: Any
@@ -69,6 +69,6 @@ class Scyllapy:
         await self.cluster.execute(statement, values)
 
     async def write_many(self, statement: Any, rows: Iterable[list[Any]], concurrency: int) -> None:
-        """Insert rows, as many at once: it has nothing for it."""
+        """Insert rows concurrently; scyllapy has no function for it."""
         values = list(rows)
         await in_flight(lambda number: self.write(statement, values[number]), len(values), concurrency)

@@ -1,4 +1,4 @@
-"""The workloads with calls that block, and with callbacks where a client has those."""
+"""The workloads with sync clients, and with callbacks if the client has them."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def in_flight(
     count: int,
     width: int,
 ) -> None:
-    """Start 0 to ``count``, ``width`` at once: each that ends starts the next one, in the client's thread.
+    """Start 0 to ``count - 1``, ``width`` concurrently; a completion starts the next in a client's thread.
 
     Args:
-        start: Starts one, given its number and what to call with what came of it.
-        count: How many.
-        width: How many at once.
+        start: Starts one, given its number and two callbacks.
+        count: The total number.
+        width: The number in flight.
 
     Raises:
-        BaseException: What went wrong first.
+        BaseException: The first error.
     """
     numbers = iter(range(count))
     guard, ended = threading.Lock(), threading.Event()
@@ -54,7 +54,7 @@ def in_flight(
     def begin(number: int) -> None:
         try:
             start(number, going_on, failed)
-        except Exception as exc:  # noqa: BLE001 - raised below, in the thread that waits
+        except Exception as exc:  # noqa: BLE001 - raised below, in the waiting thread
             failed(exc)
 
     for number in [next(numbers) for _ in range(min(width, count))]:
@@ -65,20 +65,20 @@ def in_flight(
 
 
 def check(client: SyncClient, work: Work) -> list[dict[str, Any]]:
-    """Return the rows that this workload reads, or some of them, as they came."""
+    """Return the rows that this workload reads, or a sample, as the client returns them."""
     statement = client.prepare(work.compared_cql)
     if work.keyed:
         return [client.read(statement, [READ_PART, number])[0] for number in work.sample]
     if work.writing:
         values = work.values()
-        for number in work.sample:  # the stub refuses a row that is wrong
+        for number in work.sample:  # the stub rejects wrong rows
             client.write(statement, values[number])
         return []
     return client.read_all(statement, [READ_PART])
 
 
 def perform(client: SyncClient, work: Work, count: int) -> int:
-    """Do the work ``count`` times; return how many rows were read or written."""
+    """Do the work ``count`` times; return the number of rows read or written."""
     statement = client.prepare(work.cql)
     if work.kind == "sync":
         return _on_threads(client, work, statement, count)
@@ -97,7 +97,7 @@ def perform(client: SyncClient, work: Work, count: int) -> int:
 
 
 def _on_threads(client: SyncClient, work: Work, statement: Any, count: int) -> int:
-    """Read one row at a time, on as many threads as the work is wide."""
+    """Read one row at a time, in ``work.width`` threads."""
     each = count // work.width
 
     def read() -> None:
@@ -112,10 +112,10 @@ def _on_threads(client: SyncClient, work: Work, statement: Any, count: int) -> i
 
 
 def expect_row(key: int, rows: Any, identity: str) -> None:
-    """Check that these rows are the one of a key.
+    """Check that the rows are the row of a key.
 
     Raises:
-        AssertionError: They aren't.
+        AssertionError: They differ.
     """
     if rows is None or len(rows) != 1 or rows[0][identity] != key:
         raise AssertionError(f"asked for row {key}, got {rows}")

@@ -1,1 +1,1 @@
-"""The measuring side of the benchmarks: servers, processes, rounds, ratios, and how they are shown."""
+"""The runner of the benchmarks: servers, processes, rounds, ratios, and output."""

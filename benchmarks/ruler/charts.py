@@ -1,7 +1,7 @@
-"""Charts: a bar for each contestant, with its spread, as SVG.
+"""SVG charts with a bar for each contestant, and its spread.
 
-Drawn by hand: bars, lines and text are all there is, and so the same figures give the same file, without a
-library that every run of the benchmarks would have to install.
+They are written without a library: they only contain bars, lines and text, and the same results must give the
+same file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["chart"]
 
 _WIDTH, _LEFT, _RIGHT, _TOP, _STEP, _BAR = 760, 230, 90, 34, 24, 14
 
-#: The bars' colours, and those of text on a light and on a dark page.
+#: The colors of bars, and of text in the light and the dark color scheme.
 _STYLE = """\
 text { font: 12px system-ui, sans-serif; fill: #333 } .title { font-weight: 600 }
 .ours { fill: #2a9d8f } .others { fill: #8d99ae } .spread { stroke: #333; stroke-width: 1.2 }
@@ -27,14 +27,14 @@ text { font: 12px system-ui, sans-serif; fill: #333 } .title { font-weight: 600 
 
 
 def chart(title: str, contestants: Mapping[str, Mapping[str, Any]]) -> str:
-    """Draw what a workload cost each contestant.
+    """Return a chart of a workload.
 
     Args:
-        title: What is said above the bars.
+        title: The title.
         contestants: As in the results, at least one.
 
     Returns:
-        An SVG document; the same for the same figures.
+        An SVG document; the same for the same results.
     """
     measure = measures_of(contestants)[0]
     spreads = {name: Spread.of(costs(known["rounds"], measure)) for name, known in contestants.items()}

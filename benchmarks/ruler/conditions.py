@@ -1,4 +1,4 @@
-"""Under which conditions something was measured."""
+"""The conditions of a measurement."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["conditions"]
 
 
 def conditions(server: str, rounds: int) -> dict[str, Any]:
-    """Return them as they are now."""
+    """Return the current conditions."""
     return {
         "date": dt.datetime.now(dt.timezone.utc).date().isoformat(),
         "python": platform.python_version(),

@@ -1,4 +1,4 @@
-"""The page of the documentation: tables and charts, made from the figures that are kept beside it."""
+"""The page of the documentation: tables and charts, generated from the stored results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _JSON = _DOCS / "benchmarks.json"
 _CHARTS = _DOCS / "benchmarks"
 _BEGIN, _END = "<!-- made by `make bench`: from here -->", "<!-- to here -->"
 
-#: Whom others are compared with, where they took part.
+#: The clients that others are compared with.
 BASELINES = (
     "coodie-1.9",
     "acsylla+uvloop",
@@ -40,10 +40,10 @@ _SERVERS = {"stub": "the stub server", "real": "a real Cassandra"}
 
 
 def publish(results: Mapping[str, Any]) -> list[Path]:
-    """Keep results, each in the place of earlier ones of its workload, and write what is made from them.
+    """Store results, replacing earlier ones of the same workload, and generate the page and charts.
 
     Returns:
-        The files that were written.
+        The written files.
     """
     everything = {**kept(), **results}
     _JSON.write_text(json.dumps(everything, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -55,7 +55,7 @@ def publish(results: Mapping[str, Any]) -> list[Path]:
 
 
 def kept() -> dict[str, Any]:
-    """Return the results that are kept."""
+    """Return the stored results."""
     if not _JSON.exists():
         return {}
     results: dict[str, Any] = json.loads(_JSON.read_text(encoding="utf-8"))
@@ -63,7 +63,7 @@ def kept() -> dict[str, Any]:
 
 
 def made_from(results: Mapping[str, Any]) -> dict[Path, str]:
-    """Return the page and its charts as they ought to be, by path."""
+    """Return the expected content of the page and its charts, by path."""
     order = {kind: number for number, kind in enumerate(KINDS)}
     parts: list[str] = [] if results else [_NOTHING, ""]
     made: dict[Path, str] = {}
@@ -87,7 +87,7 @@ def made_from(results: Mapping[str, Any]) -> dict[Path, str]:
 
 
 def _put(text: str, marks: tuple[str, str], made: Sequence[str]) -> str:
-    """Put lines between two marks of a text, in the place of those that are there."""
+    """Replace the lines between two marks of a text."""
     begin, end = marks
     before, _, rest = text.partition(begin)
     _, _, after = rest.partition(end)
@@ -118,7 +118,7 @@ def _table(first: Sequence[str], others: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _conditions(under: Mapping[str, Any]) -> str:
-    """Return the conditions, in one sentence."""
+    """Return a sentence with the conditions."""
     return (
         f"{under['date']}, {under['rounds']} rounds, CPython {under['python']}, {under['system']}, "
         f"{under['processor']}, {under['cores']} cores, load {under['load']} when it began."
@@ -126,7 +126,7 @@ def _conditions(under: Mapping[str, Any]) -> str:
 
 
 def _versions(contestants: Mapping[str, Any]) -> str:
-    """Return the versions that took part, in one sentence."""
+    """Return a sentence with the versions."""
     found = {
         f"{name} {version}"
         for known in contestants.values()

@@ -1,4 +1,4 @@
-"""What is measured: workloads, the server of each, and the contestants that take part in it."""
+"""The plan: workloads, their servers and contestants."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Contest", "names", "planned", "suits"]
 
-#: Who takes part in a workload by default: who makes data frames in those of frames, all in a few others with
-#: the stub, else those that matter most.
+#: The default contestants of a workload: those with data frames for frames; all for a few others with the
+#: stub; else the most important ones.
 _MAIN = (
     "coodie-scylla coodie-scylla+uvloop coodie-scylla+accel coodie-scylla+accel+uvloop "
     "coodie-scylla+accel+uvloop+arrays coodie-scylla+sync coodie-scylla+accel+sync "
@@ -31,7 +31,7 @@ _WITH_FRAMES = (
 )
 _WITH_OTHERS = frozenset({"read-64", "insert-64", "rows-100", "sync-1", "import", "connect"})
 
-#: What `make bench` runs, against the stub where it suits a workload, and what of it with a real server, too.
+#: The workloads of `make bench`, with the stub if possible, and those that also run with a real server.
 _WORKLOADS = (
     "read-64 read-1 read-512 read-4096 insert-64 rows-100 rows-5000 rows-50000 stream-1000000 many-100000 "
     "sync-1 sync-8 three-64 import cold connect memory-200000 burst-1024 sessions-10 "
@@ -40,7 +40,7 @@ _WORKLOADS = (
 )
 _REAL_TOO = "read-64 read-1 insert-64 rows-100"
 
-#: What `make bench-quick` runs.
+#: The workloads of `make bench-quick`.
 _QUICK_WORKLOADS = "read-64 read-1 insert-64 rows-100 rows-5000 rows-50000 sync-1 sync-8 import memory-200000"
 _QUICK = (
     "coodie-scylla coodie-scylla+uvloop coodie-scylla+accel coodie-scylla+accel+uvloop coodie-scylla+nofast "
@@ -48,20 +48,20 @@ _QUICK = (
 )
 
 
-#: Variants that take part in some kinds of work only.
+#: Variants that only run some kinds of work.
 _ONLY_IN = {
     "arrays": frozenset({"vector"}),
     "sync": frozenset({"many", "stream", "connect", "cold"}),
     "objects": frozenset({"frame"}),
     "numpy": frozenset({"frame"}),
 }
-#: Variants that make a difference for data frames.
+#: Variants that affect data frames.
 _FRAME_VARIANTS = frozenset({"accel", "objects", "numpy"})
 
 
 @dataclass(frozen=True)
 class Contest:
-    """A workload with a server."""
+    """A workload on a server."""
 
     work: Work
     #: "stub", "real" or HOST:PORT.
@@ -70,28 +70,28 @@ class Contest:
 
     @property
     def name(self) -> str:
-        """Its name among the results."""
+        """The key in the results."""
         return f"{'stub' if self.server == 'stub' else 'real'}/{self.work.name}"
 
     @property
     def title(self) -> str:
-        """Its name, and what the workload is."""
+        """The name, and the workload's description."""
         return f"{self.name}: {self.work.meaning}"
 
 
 def planned(
     workloads: str | None, contestants: str | None, server: str | None, *, quick: bool
 ) -> list[Contest]:
-    """Return what is to be measured; contests with the same server and setting follow each other.
+    """Return the contests, grouped by server and setting.
 
     Args:
-        workloads: Their names; None for the default ones, as far as they suit the server.
-        contestants: Their names; None for the default ones of each workload.
-        server: "stub", "real" or HOST:PORT; None for the one that suits each workload best.
+        workloads: Names; None: the default ones that can run on the server.
+        contestants: Names; None: the default ones of each workload.
+        server: "stub", "real" or HOST:PORT; None: the best one for each workload.
         quick: Whether the defaults are those of `make bench-quick`.
 
     Raises:
-        ValueError: A name is wrong, or a workload can't be done with that server.
+        ValueError: A name is unknown, or a workload can't run on that server.
     """
     if server is not None:
         address_of(server)
@@ -117,12 +117,12 @@ def planned(
 
 
 def names(written: str) -> list[str]:
-    """Read names with commas or spaces between; each counts once."""
+    """Parse names separated by commas or spaces, without duplicates."""
     return list(dict.fromkeys(written.replace(",", " ").split()))
 
 
 def suits(one: Contestant, work: Work) -> bool:
-    """Tell whether a contestant is meant to do a workload."""
+    """Return whether a contestant should run a workload."""
     if work.kind == "import":
         return not one.variants
     if any(work.kind not in _ONLY_IN.get(variant, {work.kind}) for variant in one.variants):
@@ -148,11 +148,11 @@ def _entered(work: Work, contestants: str) -> list[Contestant]:
 
 def _can_be_done(work: Work, server: str) -> bool:
     if work.setting.tls:
-        return server == "real"  # the certificate of another one isn't known
+        return server == "real"  # the certificates of other servers are unknown
     return ("stub" if server == "stub" else "real") in work.servers
 
 
 def _unsuited(work: Work, server: str) -> str:
     if server == "stub":
-        return f"{work.name} needs a real server, which the stub doesn't stand for: use --server real"
-    return f"{work.name} can't be done with {server}: use --server {work.servers[0]}"
+        return f"{work.name} requires a real server: use --server real"
+    return f"{work.name} can't run on {server}: use --server {work.servers[0]}"

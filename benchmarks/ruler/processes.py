@@ -1,4 +1,4 @@
-"""Contestants' processes: started, asked for rounds, ended."""
+"""The contestants' processes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["LeftOut", "Place", "Running", "import_cost"]
 
 _PROGRAM = Path(__file__).resolve().parent.parent / "contestant.py"
 
-#: A contestant imports what its environment has: PYTHONPATH could give one the other's modules unseen.
+#: PYTHONPATH could make a contestant import modules of another environment.
 _ISOLATED = ("-E", "-s")
 
-#: Seconds that an answer may take; what takes longer is left out.
+#: Seconds to wait for a response; slower contestants are left out.
 _PATIENCE = 300.0
-#: Seconds that an end may take.
+#: Seconds to wait for the exit.
 _LINGER = 10.0
 
 _IMPORT = """\
@@ -34,31 +34,31 @@ print(time.process_time() - cpu, time.perf_counter() - wall)
 """
 
 
-class LeftOut(Exception):  # noqa: N818 - said of a contestant, while the others go on
-    """A contestant can't take part in a workload; the message says why."""
+class LeftOut(Exception):  # noqa: N818 - the other contestants continue
+    """A contestant can't run a workload; the message has the reason."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where contestants connect to, and how long a round of theirs ought to take, in seconds."""
+    """The server for contestants, and the target duration of a round in seconds."""
 
     host: str
     port: int
     seconds: float
-    #: Where their errors are written.
+    #: The file for their errors.
     log: Path
-    #: The file of the authority whose certificate the server shows; None without TLS.
+    #: The certificate file of the server's authority; None without TLS.
     ca: Path | None = None
 
 
 class Running:
-    """One contestant's process with one workload.
+    """The process of a contestant with a workload.
 
     Args:
-        entered: Who.
-        python: Its environment's interpreter.
+        entered: The contestant.
+        python: The interpreter of its environment.
         workload: The workload's name.
-        place: Where it connects to.
+        place: The server.
     """
 
     def __init__(self, entered: Contestant, python: Path, workload: str, place: Place) -> None:
@@ -74,18 +74,18 @@ class Running:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                start_new_session=True,  # Ctrl-C is for the one who started it
+                start_new_session=True,  # Ctrl-C must only reach this process
             )
 
     def answer(self) -> dict[str, Any]:
-        """Wait for its next line.
+        """Wait for the next response.
 
         Raises:
-            LeftOut: It said that it can't, failed, or took too long.
+            LeftOut: The contestant reported an error, failed, or timed out.
         """
         out = self._process.stdout
         if out is None:
-            raise AssertionError("a pipe was asked for")
+            raise AssertionError("the process has no pipe")
         with selectors.DefaultSelector() as selector:
             selector.register(out, selectors.EVENT_READ)
             while b"\n" not in self._buffer:
@@ -102,23 +102,23 @@ class Running:
         return answer
 
     def round(self) -> dict[str, Any]:
-        """Have it do a round, and return what that cost."""
+        """Run a round, and return its costs."""
         if self._process.stdin is None:
-            raise AssertionError("a pipe was asked for")
+            raise AssertionError("the process has no pipe")
         self._process.stdin.write(b"\n")
         self._process.stdin.flush()
         return self.answer()
 
     def end(self) -> None:
-        """End it, whatever it does."""
+        """End the process."""
         try:
-            # Closes its standard input, on which it ends by itself.
+            # Closes its standard input, so that it exits.
             self._process.communicate(timeout=_LINGER)
         except (subprocess.TimeoutExpired, BrokenPipeError):
             self.kill()
 
     def kill(self, patience: float = 0.0) -> None:
-        """End it; at once, where it doesn't end by itself within so many seconds."""
+        """Kill the process, unless it exits within ``patience`` seconds."""
         try:
             self._process.wait(patience)
         except subprocess.TimeoutExpired:
@@ -132,16 +132,16 @@ class Running:
                     continue
 
     def _last_error(self) -> str:
-        self.kill(_LINGER)  # its last words come when it ends
+        self.kill(_LINGER)  # errors are written at exit
         lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return lines[-1] if lines else "without a word"
+        return lines[-1] if lines else "no error message"
 
 
 def import_cost(python: Path, module: str) -> dict[str, Any]:
-    """Return what importing a module costs in a fresh process.
+    """Return the costs of importing a module in a new process.
 
     Raises:
-        LeftOut: It can't be imported.
+        LeftOut: The import failed.
     """
     command = [str(python), *_ISOLATED, "-c", _IMPORT.format(module=module)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)

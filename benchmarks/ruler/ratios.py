@@ -1,4 +1,4 @@
-"""The arithmetic: what a round costs for each time the work is done, and ratios between contestants."""
+"""Calculations: costs per operation, and ratios between contestants."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ __all__ = ["MEASURES", "Measure", "Spread", "costs", "ratio"]
 
 @dataclass(frozen=True)
 class Measure:
-    """Something that is measured in a round."""
+    """A quantity that is measured in a round."""
 
-    #: The head of its column, and what it says in full.
+    #: The heading of its column, and its description.
     title: str
     meaning: str
     unit: str
-    #: What a second or a byte is in that unit.
+    #: The factor from seconds or bytes to the unit.
     scale: float
-    #: Whether a round's value is that of all times that the work was done: it is divided by how often.
+    #: Whether a round's value is a total, which is divided by the number of operations.
     divided: bool = True
 
 
 _LATENCY = "latency of a request, from when it was due"
 
-#: What is measured, the most important of a workload first.
+#: The measures, the most important of a workload first.
 MEASURES = {
     "grown": Measure("memory", "memory growth", "MB", 1e-6, divided=False),
     "request": Measure("memory", "memory of a request in flight", "B", 1),
@@ -44,7 +44,7 @@ MEASURES = {
 
 @dataclass(frozen=True)
 class Spread:
-    """The median of some rounds, and the least and the most."""
+    """The median, minimum and maximum of several rounds."""
 
     median: float
     least: float
@@ -52,12 +52,12 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Take the spread of values, of which there is at least one."""
+        """Return the spread of values, at least one."""
         return cls(statistics.median(values), min(values), max(values))
 
 
 def costs(rounds: Sequence[Mapping[str, Any]], measure: str) -> list[float]:
-    """Return for each round what the work cost once, in the measure's unit."""
+    """Return the cost per operation of each round, in the measure's unit."""
     known = MEASURES[measure]
     return [one[measure] * known.scale / (one["count"] if known.divided else 1) for one in rounds]
 
@@ -65,10 +65,10 @@ def costs(rounds: Sequence[Mapping[str, Any]], measure: str) -> list[float]:
 def ratio(
     rounds: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]], measure: str = "cpu"
 ) -> Spread | None:
-    """Return what one costs as a multiple of the other, paired: each round with the other's same one.
+    """Return the ratio of two contestants' costs, paired by round.
 
     Returns:
-        The spread of the rounds' ratios; None where nothing can be compared.
+        The spread of the rounds' ratios; None if there is nothing to compare.
     """
     pairs = list(zip(costs(rounds, measure), costs(others, measure), strict=False))
     if not pairs or any(other <= 0 for _, other in pairs):

@@ -1,4 +1,4 @@
-"""A real Cassandra: started with coodie-local or named by its address, and filled."""
+"""A real Cassandra with the workloads' tables: started with coodie-local, or at a given address."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 __all__ = ["Address", "address_of", "filled", "real_server"]
 
 _STARTED = "real"
-#: Seconds that a start may take, on a busy machine.
+#: Seconds to wait for a start, on a busy machine.
 _PATIENCE = 600.0
 
 
 class Address(NamedTuple):
-    """Where a server is."""
+    """The address of a server."""
 
     host: str
     port: int
-    #: The file of the authority whose certificate it shows; None without TLS.
+    #: The certificate file of its authority; None without TLS.
     ca: Path | None = None
 
 
 def address_of(server: str) -> Address | None:
-    """Read HOST:PORT; None for a server that is started here.
+    """Parse HOST:PORT; None for "stub" and "real".
 
     Raises:
-        ValueError: It is neither "stub", "real" nor an address.
+        ValueError: The server is neither "stub", "real" nor an address.
     """
     if server in {"stub", _STARTED}:
         return None
@@ -46,14 +46,14 @@ def address_of(server: str) -> Address | None:
 
 @contextmanager
 def real_server(server: str, works: list[Work]) -> Iterator[Address]:
-    """Have a Cassandra with the tables and the rows that workloads read, while the block runs.
+    """Run a Cassandra with the workloads' tables and rows in a context manager.
 
     Args:
-        server: "real" or HOST:PORT; there the keyspace is dropped afterwards.
-        works: The workloads, which need the same setting; with TLS only on a node that is started here.
+        server: "real" or HOST:PORT; there, the keyspace is dropped afterwards.
+        works: The workloads, with the same setting; TLS requires "real".
 
     Yields:
-        Where it is.
+        The address.
     """
     address = address_of(server)
     if address is not None:
@@ -63,7 +63,7 @@ def real_server(server: str, works: list[Work]) -> Iterator[Address]:
     from coodie_local import LocalNode
 
     with (
-        tempfile.TemporaryDirectory() as directory,  # apart from other nodes of this user
+        tempfile.TemporaryDirectory() as directory,  # separate from the user's nodes
         LocalNode("bench", directory=directory, tls=works[0].setting.tls, timeout=_PATIENCE) as node,
         filled(works, **node.connection_options()),
     ):
@@ -72,11 +72,11 @@ def real_server(server: str, works: list[Work]) -> Iterator[Address]:
 
 @contextmanager
 def filled(works: list[Work], **options: Any) -> Iterator[None]:
-    """Have the tables and rows that workloads read, while the block runs.
+    """Create the workloads' tables and rows in a context manager.
 
     Args:
         works: The workloads.
-        options: Where to connect, for ``init_coodie``.
+        options: Arguments of ``init_coodie`` for connecting.
     """
     import coodie
 

@@ -1,4 +1,4 @@
-"""Rounds: all contestants of a workload take turns, so that what disturbs one disturbs all."""
+"""Rounds: all contestants of a workload take turns, so that disturbances affect all."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["Outcome", "compete"]
 
 @dataclass
 class Outcome:
-    """What came of a workload."""
+    """The results of a workload."""
 
-    #: Contestant → what is known of it, the checksum of its values, its rounds.
+    #: Contestant → its facts, the checksum of its values, its rounds.
     contestants: dict[str, dict[str, Any]] = field(default_factory=dict)
-    #: Contestant → why it took no part.
+    #: Contestant → the reason why it was left out.
     left_out: dict[str, str] = field(default_factory=dict)
 
 
@@ -36,14 +36,14 @@ def compete(
     rounds: int,
     tell: Callable[[str], None],
 ) -> Outcome:
-    """Let contestants do a workload.
+    """Run a workload with all contestants.
 
     Args:
         work: The workload.
-        entered: Who takes part, each with its environment's interpreter.
-        place: Where they connect to.
-        rounds: How many each does.
-        tell: Is told what is under way.
+        entered: The contestants, each with its environment's interpreter.
+        place: The server.
+        rounds: The number of rounds of each.
+        tell: Called with a description of the current step.
     """
     outcome = Outcome()
     contest = _fresh if work.fresh else _lasting
@@ -60,11 +60,11 @@ def _lasting(
     tell: Callable[[str], None],
     outcome: Outcome,
 ) -> None:
-    """Start a process for each contestant, and have them do rounds in turn."""
+    """Start a process for each contestant, which run rounds in turn."""
     with ExitStack() as processes:
         running: list[Running] = []
         for one, python in entered.items():
-            tell(f"{one.name} connects, is checked and warms up")
+            tell(f"{one.name}: connecting, checking values, warm-up")
             process = Running(one, python, work.name, place)
             processes.callback(process.kill)
             try:
@@ -94,7 +94,7 @@ def _fresh(
     tell: Callable[[str], None],
     outcome: Outcome,
 ) -> None:
-    """Have contestants do rounds in turn, each in a process of its own."""
+    """Run the contestants' rounds in turn, each in a new process."""
     for number in range(rounds):
         for one, python in _rotated(list(entered.items()), number):
             if one.name in outcome.left_out:
@@ -124,13 +124,13 @@ def _once(work: Work, one: Contestant, python: Path, place: Place) -> dict[str, 
 
 
 def _rotated(items: Sequence[Any], by: int) -> list[Any]:
-    """Begin each round with another one."""
+    """Rotate a list, so that each round begins with another contestant."""
     start = by % len(items) if items else 0
     return [*items[start:], *items[:start]]
 
 
 def _compare(outcome: Outcome) -> None:
-    """Leave out whoever has other values than most: each has compared its own with what they must be."""
+    """Leave out contestants whose checksum differs from most; each has already verified its values."""
     sums = [known["checked"] for known in outcome.contestants.values()]
     for name, known in list(outcome.contestants.items()):
         if known["checked"] != max(set(sums), key=sums.count):

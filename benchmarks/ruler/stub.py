@@ -1,4 +1,4 @@
-"""The stub CQL server: built with the machine's C compiler, run as a child process."""
+"""The stub CQL server, compiled on this machine and run as a child process."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _OPTIONS = ("-std=gnu11", "-O2", "-Wall", "-Wextra")
 
 
 class NoCompilerError(Exception):
-    """The stub can't be built here; the message says why, and what to do."""
+    """The stub can't be compiled; the message has the reason and the fix."""
 
 
 def build() -> Path:
-    """Compile the stub, unless it stands as it would be compiled.
+    """Compile the stub, unless it is up to date.
 
     Returns:
         The program.
@@ -35,12 +35,12 @@ def build() -> Path:
         NoCompilerError: There is no C compiler, or this isn't Linux.
     """
     if sys.platform != "linux":
-        raise NoCompilerError(f"The stub server needs epoll, which is Linux's; this is {sys.platform}.")
+        raise NoCompilerError(f"The stub server requires Linux (epoll); this is {sys.platform}.")
     compiler = os.environ.get("CC", "cc")
     if shutil.which(compiler) is None:
         raise NoCompilerError(
-            f"The stub server is written in C, and there is no compiler named {compiler!r} here. "
-            "Install one (Debian: apt install gcc libc6-dev), name one in CC, or use --server real."
+            f"The stub server requires a C compiler; {compiler!r} was not found. "
+            "Install one (Debian: apt install gcc libc6-dev), set CC, or use --server real."
         )
     sources = sorted(_SOURCES.glob("*.[ch]"))
     digest = hashlib.sha256(repr((compiler, _OPTIONS)).encode())
@@ -49,7 +49,7 @@ def build() -> Path:
     program, stamp = _BUILT / "coodie-stub", _BUILT / "made-from"
     if not stamp.is_file() or stamp.read_text(encoding="ascii") != digest.hexdigest():
         _BUILT.mkdir(exist_ok=True)
-        made = program.with_suffix(f".{os.getpid()}")  # several may build at once
+        made = program.with_suffix(f".{os.getpid()}")  # several processes may compile it concurrently
         command = [compiler, *_OPTIONS, "-o", str(made), *(str(one) for one in sources if one.suffix == ".c")]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode:
@@ -61,22 +61,22 @@ def build() -> Path:
 
 @contextmanager
 def running(program: Path, *, protocol: int = 5, nodes: int = 1, work: int = 0) -> Iterator[int]:
-    """Run the stub while the block runs.
+    """Run the stub in a context manager.
 
     Args:
-        program: What :func:`build` returned.
-        protocol: The newest version of the native protocol that it speaks, 4 or 5.
-        nodes: For how many it speaks, at 127.0.0.1, 127.0.0.2 and so on.
-        work: The time that each request takes, one after the other, in microseconds.
+        program: The result of :func:`build`.
+        protocol: The highest supported version of the native protocol, 4 or 5.
+        nodes: The number of nodes, at 127.0.0.1, 127.0.0.2 and so on.
+        work: The time for each request in microseconds; requests are served sequentially.
 
     Yields:
-        Its port.
+        The port.
     """
     command = [str(program), "--protocol", str(protocol), "--nodes", str(nodes), "--work", str(work)]
-    # It ends with its standard input: also where this process is killed.
+    # The stub exits when its standard input is closed, even if this process is killed.
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         if process.stdin is None or process.stdout is None:
-            raise AssertionError("pipes were asked for")
+            raise AssertionError("the process has no pipes")
         try:
             yield int(process.stdout.readline().split()[1])
         finally:

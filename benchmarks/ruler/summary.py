@@ -1,4 +1,4 @@
-"""The top of the page: what matters most, and one table of all workloads."""
+"""The top of the page: a summary, and a table of all workloads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["summary"]
 
 _OURS, _RAW = "coodie-scylla", "scylla-driver"
 
-#: The table's columns, each with the contestants that may stand in it: the first one that took part.
+#: The table's columns, each with its contestants; the first one with results is shown.
 _COLUMNS = {
     "coodie, accelerator": ("coodie-scylla+accel+uvloop", "coodie-scylla+accel"),
     "coodie": ("coodie-scylla+uvloop", _OURS),
@@ -28,10 +28,10 @@ _COLUMNS = {
 
 
 def summary(results: Mapping[str, Any], works: Sequence[tuple[str, Work]]) -> list[str]:
-    """Return the lines of the page's top.
+    """Return the lines of the summary.
 
     Args:
-        results: As they are kept.
+        results: The stored results.
         works: The workloads in the order of the page, each with its server, "stub" or "real".
     """
     head = ["workload", "server", *_COLUMNS]
@@ -58,7 +58,7 @@ def _headline(results: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _times(results: Mapping[str, Any], workload: str, name: str) -> float | None:
-    """Return a contestant's CPU as a multiple of scylla-driver's."""
+    """Return a contestant's CPU time as a multiple of scylla-driver's."""
     contestants = results.get(workload, {}).get("contestants", {})
     if name not in contestants or _RAW not in contestants:
         return None
@@ -68,7 +68,7 @@ def _times(results: Mapping[str, Any], workload: str, name: str) -> float | None
 
 def _row(server: str, work: Work, results: Mapping[str, Any]) -> list[str]:
     contestants = results[f"{server}/{work.name}"]["contestants"]
-    # The second section of the same name has a number behind its anchor.
+    # The anchor of the second section with the same name has a number.
     anchor = work.name if server == "stub" or f"stub/{work.name}" not in results else f"{work.name}-1"
     measure = measures_of(contestants)[0]
     cells = []

@@ -1,4 +1,4 @@
-"""Tables: what a workload cost each contestant, and ratios to those that others are compared with."""
+"""Tables of contestants' costs, and of ratios to the baselines."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 __all__ = ["amount", "header", "lines", "measures_of", "multiple"]
 
-#: The measures that fit beside the ratios on a page.
+#: The maximum number of measures in a table with ratios.
 _MAX_MEASURES = 3
 _HUNDRED = 100
 _TEN_MILLISECONDS, _SECOND = 1e4, 1e6
 
 
 def measures_of(contestants: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return what was measured in a workload, as far as it fits into a table, the most important first."""
+    """Return the measures of a workload that fit in a table, the most important first."""
     measured: set[str] = set()
     for known in contestants.values():
         measured.update(*known["rounds"])
@@ -26,14 +26,14 @@ def measures_of(contestants: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def header(contestants: Mapping[str, Mapping[str, Any]], baselines: Sequence[str]) -> list[str]:
-    """Return the table's first line."""
+    """Return the table's heading."""
     measures = measures_of(contestants)
     titles = [MEASURES[name].title for name in measures]
     return ["client", *titles, *(f"{titles[0]} ÷ {name}" for name in baselines if name in contestants)]
 
 
 def lines(contestants: Mapping[str, Mapping[str, Any]], baselines: Sequence[str]) -> list[list[str]]:
-    """Return the table's other lines, the cheapest contestant first."""
+    """Return the table's rows, the cheapest contestant first."""
     measures = measures_of(contestants)
     made = []
     for name, known in contestants.items():
@@ -46,7 +46,7 @@ def lines(contestants: Mapping[str, Mapping[str, Any]], baselines: Sequence[str]
 
 
 def amount(value: float, measure: str) -> str:
-    """Write a cost with its unit."""
+    """Format a cost with its unit."""
     unit = MEASURES[measure].unit
     if unit == "µs" and value >= _SECOND:
         return f"{value / 1e6:.2f} s"
@@ -58,8 +58,8 @@ def amount(value: float, measure: str) -> str:
 
 
 def multiple(spread: Spread | None) -> str:
-    """Write a ratio: its median and its spread; what is far below one as a fraction, too."""
+    """Format a ratio: median and spread; small ratios also as a fraction."""
     if spread is None:
         return "–"
-    fraction = f" = 1/{1 / spread.median:.1f}" if 0 < spread.median < 0.7 else ""  # noqa: PLR2004 - there it says more
+    fraction = f" = 1/{1 / spread.median:.1f}" if 0 < spread.median < 0.7 else ""  # noqa: PLR2004 - more readable
     return f"{spread.median:.3f}{fraction} ({spread.least:.3f}–{spread.most:.3f})"

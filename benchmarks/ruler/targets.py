@@ -1,4 +1,4 @@
-"""What coodie is meant to reach, as ratios within one run, and whether it did."""
+"""The targets of coodie's performance, as ratios within one run."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _BEST = f"{_OURS}{_ACCEL}{_UVLOOP}"
 _SYNC = f"{_OURS}{_ACCEL}+sync"
 
 _ACSYLLA = ("acsylla+uvloop",)
-#: The lower one in a run is the best peer.
+#: The best peer is the one with the lower costs in a run.
 _PEERS = (*_ACSYLLA, "scylladb-rs-driver+uvloop")
 _OLD, _RAW = ("coodie-1.9",), ("scylla-driver",)
 
 
 @dataclass(frozen=True)
 class _Target:
-    """What a workload may cost a contestant, as a multiple of what it costs the cheapest of others."""
+    """The maximum cost of a workload, as a multiple of the cheapest other contestant's."""
 
     workload: str
     contestant: str
     others: tuple[str, ...]
     at_most: float
     measure: str = "cpu"
-    #: The workload of the others; "" for the same one.
+    #: The others' workload; "" for the same one.
     beside: str = ""
 
 
@@ -69,7 +69,7 @@ _TARGETS = (
     _Target("real/vector-1536", f"{_BEST}+arrays", _PEERS, 0.1),
     *(_Target("stub/connect", name, _RAW, 1.2) for name in (_SYNC, _BEST)),
     *(_Target("stub/cold", name, _RAW, 1.15) for name in (_SYNC, _BEST)),
-    # Older ones, which still hold.
+    # Older targets.
     *(_Target("stub/read-64", f"{_OURS}{accel}", _OLD, 1 / 18) for accel in ("", _ACCEL)),
     *(_Target("stub/insert-64", f"{_OURS}{accel}", _OLD, 1 / 18) for accel in ("", _ACCEL)),
     *(_Target("stub/read-1", f"{_OURS}{accel}", _OLD, 1 / 2.5) for accel in ("", _ACCEL)),
@@ -84,10 +84,10 @@ _TARGETS = (
     _Target("real/read-64", _OURS, _OLD, 1 / 8),
 )
 
-#: What any workload may cost with the accelerator, as a multiple of what it costs without.
+#: The maximum cost of any workload with the accelerator, as a multiple of the cost without it.
 _WITH_ACCELERATOR = 1.03
 
-#: How far the memory of a contestant may grow: workload, contestant, measure and limit in the measure's unit.
+#: The limits of memory growth: workload, contestant, measure, limit in the measure's unit.
 _MEMORY = (
     ("stub/memory-200000", _OURS, "grown", 5.0),
     ("real/memory-200000", _OURS, "grown", 5.0),
@@ -96,7 +96,7 @@ _MEMORY = (
 
 
 def reached(results: Mapping[str, Any]) -> Iterator[list[str]]:
-    """Yield a line for each target whose contestants took part: of what, how much, what it is, whether."""
+    """Yield a row for each target with results: workload, ratio, target, measured value, verdict."""
     for target in _TARGETS:
         own = _contestants(results, target.workload).get(target.contestant)
         beside = _contestants(results, target.beside or target.workload)
@@ -121,7 +121,7 @@ def reached(results: Mapping[str, Any]) -> Iterator[list[str]]:
 
 
 def _with_and_without(results: Mapping[str, Any]) -> Iterator[list[str]]:
-    """Yield a line for each workload and measure: the contestant that the accelerator helps least."""
+    """Yield a row for each workload and measure, with the contestant that the accelerator speeds up least."""
     for workload in results:
         contestants = _contestants(results, workload)
         for measure in ("cpu", "wall"):
@@ -141,7 +141,7 @@ def _with_and_without(results: Mapping[str, Any]) -> Iterator[list[str]]:
 
 
 def _to_itself(contestants: Mapping[str, Any], name: str, measure: str) -> Spread | None:
-    """Return what the accelerator makes of a cost."""
+    """Return the ratio of a cost with the accelerator to the cost without it."""
     without = contestants[name.replace(_ACCEL, "")]
     return ratio(contestants[name]["rounds"], without["rounds"], measure)
 

@@ -18,10 +18,10 @@ def test_each_workload_has_the_server_that_suits_it() -> None:
 @pytest.mark.parametrize(
     ("name", "server", "message"),
     [
-        ("list-10", "stub", "list-10 needs a real server, which the stub doesn"),
-        ("three-64", "real", "three-64 can't be done with real: use --server stub"),
-        ("three-64", "db1:9042", "three-64 can't be done with db1:9042: use --server stub"),
-        ("tls-64", "db1:9042", "tls-64 can't be done with db1:9042: use --server real"),
+        ("list-10", "stub", "list-10 requires a real server: use --server real"),
+        ("three-64", "real", "three-64 can't run on real: use --server stub"),
+        ("three-64", "db1:9042", "three-64 can't run on db1:9042: use --server stub"),
+        ("tls-64", "db1:9042", "tls-64 can't run on db1:9042: use --server real"),
         ("read-64", "db1", "no server 'db1': write stub, real or HOST:PORT"),
     ],
 )
