@@ -1,8 +1,5 @@
 """Defects in what waits and how that ends: queues, timeouts, drains, forks; and in syncs, errors and events."""
 
-# As mypy's override for all defects.
-# pyright: reportIncompatibleMethodOverride=false
-
 from __future__ import annotations
 
 import asyncio
